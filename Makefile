@@ -1,0 +1,74 @@
+# The interface of the project: everything that a person, the pipeline or CI does is a target here.
+# Every target does its own set-up first; that costs nothing when the locks have not changed.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+LOCKS := requirements-uv.txt requirements-dev.txt package.json package-lock.json pyproject.toml
+STAMP := $(VENV)/ready-$(shell cat $(LOCKS) | git hash-object --stdin)
+SYNTH_INPUTS := app.py cdk.json nova.toml $(LOCKS) $(shell git ls-files --cached --others --exclude-standard nova_infra services)
+
+# The project's own Python, Node and CDK CLI, before anything else that the machine may have.
+export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+# Compiling aws_cdk takes ten seconds: keep the result, whatever the machine prefers.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup rehearse test lint types unit synth integration browser e2e lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Install what the locks say: Python packages, Node, the CDK CLI
+
+rehearse: setup ## Play the whole pipeline on this machine, without AWS
+	@nova rehearse --approve
+
+test: lint types unit ## Lint, types and every test that needs no deployment
+
+lint: setup ## Style, common faults and insecure calls; Dockerfiles
+	@ruff check --quiet .
+	@ruff format --check --quiet .
+	@hadolint services/*/Dockerfile
+
+types: setup ## Strict type checks
+	@mypy
+
+unit: setup ## Unit tests of the infrastructure, the tools and the services
+	@pytest -q
+
+synth: setup cdk.out/manifest.json ## Write the cloud assembly to cdk.out
+
+cdk.out/manifest.json: $(SYNTH_INPUTS)
+	@cdk synth --quiet
+	@touch $@
+
+integration: setup ## Test a deployed environment: make integration API_BASE_URL=http://…
+	@pytest -q tests/integration
+
+browser: setup ## Install the browser that the end-to-end tests drive
+	@playwright install --with-deps chromium
+
+e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
+	@pytest -q tests/e2e
+
+lock: setup ## Write all locks anew from pyproject.toml, services/*/pyproject.toml and package.json
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade requirements-uv.in -o requirements-uv.txt
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade pyproject.toml services/*/pyproject.toml --group dev -o requirements-dev.txt
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes -c requirements-dev.txt pyproject.toml -o requirements.txt
+	@npm install --package-lock-only --ignore-scripts
+
+clean: ## Remove everything that the targets above make
+	@rm -rf $(VENV) node_modules cdk.out .nova .mypy_cache .pytest_cache .ruff_cache
+
+$(STAMP):
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up: Python packages"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@uv pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements-uv.txt requirements-dev.txt
+	@uv pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable .
+	@echo "setting up: the CDK CLI"
+	@npm ci --silent --ignore-scripts
+	@rm -f $(VENV)/ready-*
+	@touch $@

@@ -1,0 +1,82 @@
+"""Which stacks exist for a given configuration and context."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import aws_cdk as cdk
+
+from nova_infra.config import Config, Environment
+from nova_infra.errors import ConfigError
+from nova_infra.images import content_tag
+from nova_infra.stacks.pipeline import NovaPipelineStack, ToolVersions
+from nova_infra.stacks.registry import RegistryStack
+from nova_infra.stages import EnvironmentStacks
+
+
+def build_app(
+    config: Config,
+    *,
+    root: Path,
+    environment: str | None = None,
+    image_tag: str | None = None,
+    canary_percentage: str | None = None,
+    outdir: Path | None = None,
+) -> cdk.App:
+    """Create the app and its stacks.
+
+    Args:
+        config: The configuration.
+        root: The project's directory: its ``services/`` give the image tags, its ``package.json`` the tool versions.
+        environment: Name of the one environment to synthesize; without it, the registry and the pipeline with all.
+        image_tag: Tag for every service's image, instead of each one's content tag.
+        canary_percentage: Share of traffic, in percent, that canary environments give the new revision first. 100 means
+            no canary: everything moves at once, still baked and watched.
+        outdir: Where the assembly goes. Default: where the CDK CLI says, else ``cdk.out``.
+
+    Raises:
+        ConfigError: A context value is not usable.
+    """
+    if canary_percentage is not None:
+        config = _with_canary_percentage(config, canary_percentage)
+    tags = {
+        service.name: image_tag or content_tag(root / "services", service.name) for service in config.services
+    }
+    app = cdk.App(outdir=str(outdir) if outdir else None)
+    if environment is not None:
+        EnvironmentStacks(app, config=config, environment=config.environment(environment), image_tags=tags)
+    else:
+        RegistryStack(app, "NovaRegistryStack", config=config)
+        NovaPipelineStack(
+            app, "NovaPipelineStack", config=config, image_tags=tags, tool_versions=read_tool_versions(root)
+        )
+    return app
+
+
+def read_tool_versions(root: Path) -> ToolVersions:
+    """The pinned versions of the command-line tools, from ``package.json``."""
+    pinned: Mapping[str, str] = json.loads((root / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+    return ToolVersions(cdk=pinned["aws-cdk"], cdk_assets=pinned["cdk-assets"])
+
+
+def _with_canary_percentage(config: Config, value: str) -> Config:
+    try:
+        percent = float(value)
+    except ValueError:
+        percent = 0.0
+    if not 0.1 <= percent <= 100:
+        raise ConfigError(
+            f"canaryPercentage: {value!r} is not a share of traffic: give a number from 0.1 to 100; 100 means no canary"
+        )
+    return config.model_copy(
+        update={"environments": tuple(_with_canary(environment, percent) for environment in config.environments)}
+    )
+
+
+def _with_canary(environment: Environment, percent: float) -> Environment:
+    if environment.rollout.strategy != "canary":
+        return environment
+    change: dict[str, object] = {"strategy": "blue-green"} if percent == 100 else {"percent": percent}
+    return environment.model_copy(update={"rollout": environment.rollout.model_copy(update=change)})

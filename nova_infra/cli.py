@@ -1,0 +1,65 @@
+"""The ``nova`` command.
+
+Exit codes: 0 done, 1 a check or the rehearsed release failed, 2 wrong usage or refused input, 3 an error from AWS,
+130 interrupted. Imports that take time are made where they are needed, so that ``nova --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from nova_infra.errors import NovaError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def nova() -> None:
+    """Deliver container services to AWS, and rehearse it without."""
+
+
+@nova.command()
+@click.option("--approve", is_flag=True, help="Give every manual approval beforehand. Needed without a terminal.")
+@click.option("--baseline", default="HEAD", show_default=True, help="Git revision that runs before the release.")
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write what happened to a file."
+)
+@click.option(
+    "--assembly",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Assembly of the working tree. Default: synthesize it to cdk.out.",
+)
+def rehearse(approve: bool, baseline: str, json_file: Path | None, assembly: Path | None) -> None:
+    """Play the pipeline on this machine, with the working tree as the release.
+
+    Exits with 0 when production would take the release and with 1 when it would not.
+    """
+    from nova_infra.rehearsal.run import Options, rehearse
+
+    root = Path.cwd()
+    if assembly is None:
+        assembly = _synthesize(root)
+    options = Options(root, assembly.resolve(), baseline, approve, json_file)
+    sys.exit(0 if rehearse(options) else 1)
+
+
+def _synthesize(root: Path) -> Path:
+    """Synthesize the working tree, unless it has not changed since."""
+    result = subprocess.run(["make", "--no-print-directory", "synth"], cwd=root, check=False)
+    if result.returncode:
+        raise NovaError("the working tree does not synthesize: mend what is printed above")
+    return root / "cdk.out"
+
+
+def main() -> None:
+    """Run the command; print what went wrong in a line for each fault."""
+    try:
+        nova()
+    except NovaError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted: everything that was started has been stopped", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""The reusable constructs: what each environment and service is made of."""

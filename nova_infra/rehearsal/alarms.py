@@ -1,0 +1,208 @@
+"""CloudWatch alarms: their definition in a template, and their state from what was measured.
+
+See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nova_infra.rehearsal.intrinsics import UnresolvableError
+from nova_infra.rehearsal.metric_math import evaluate
+from nova_infra.rehearsal.metrics import Metric, MetricStore, statistic
+
+State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
+
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "GreaterThanThreshold": operator.gt,
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "LessThanThreshold": operator.lt,
+    "LessThanOrEqualToThreshold": operator.le,
+}
+
+
+@dataclass(frozen=True)
+class Query:
+    """A metric with its statistic, or an expression over other queries.
+
+    Attributes:
+        id: The name that expressions use.
+        metric: The metric, or None for an expression.
+        statistic: Name of the metric's statistic.
+        expression: Metric math, or None for a metric.
+        returned: Whether the alarm watches this one.
+    """
+
+    id: str
+    metric: Metric | None
+    statistic: str
+    expression: str | None
+    returned: bool
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A metric alarm.
+
+    Attributes:
+        name: Its name.
+        queries: What it computes.
+        period: Minutes in a period.
+        evaluation_periods: Number of periods that it looks back.
+        datapoints_to_alarm: How many of them must breach.
+        comparison: How a data point is compared with the threshold.
+        threshold: The threshold.
+        missing: How a period without data counts.
+        alarm_topics: Told when it goes to ALARM.
+        ok_topics: Told when it goes to OK.
+    """
+
+    name: str
+    queries: tuple[Query, ...]
+    period: int
+    evaluation_periods: int
+    datapoints_to_alarm: int
+    comparison: str
+    threshold: float
+    missing: str
+    alarm_topics: tuple[str, ...]
+    ok_topics: tuple[str, ...]
+
+    def value(self, store: MetricStore, last_minute: int) -> float | None:
+        """The data point of the period that ends with a minute, included."""
+        minutes = range(last_minute - self.period + 1, last_minute + 1)
+        queries = {query.id: query for query in self.queries}
+
+        def value_of(query_id: str) -> float | None:
+            query = queries[query_id]
+            if query.expression is not None:
+                return evaluate(query.expression, value_of)
+            assert query.metric is not None, "a query is one or the other"
+            return statistic(query.statistic, store.values(query.metric, minutes))
+
+        return value_of(next(query.id for query in self.queries if query.returned))
+
+    def state(self, store: MetricStore, last_minute: int, current: State) -> State:
+        """The state after the period that ends with a minute.
+
+        Args:
+            store: What was measured.
+            last_minute: The last whole minute.
+            current: The state before.
+        """
+        breaching: list[bool | None] = []
+        for period in range(self.evaluation_periods):
+            value = self.value(store, last_minute - period * self.period)
+            if value is None:
+                breaching.append({"breaching": True, "notBreaching": False}.get(self.missing))
+            else:
+                breaching.append(_COMPARISONS[self.comparison](value, self.threshold))
+        if breaching.count(True) >= self.datapoints_to_alarm:
+            return "ALARM"
+        if all(breach is None for breach in breaching):
+            return current if self.missing == "ignore" else "INSUFFICIENT_DATA"
+        return "OK"
+
+
+@dataclass(frozen=True)
+class CompositeAlarm:
+    """An alarm over the states of others.
+
+    Attributes:
+        name: Its name.
+        rule: Its rule, such as ``ALARM("a") OR ALARM("b")``.
+        alarm_topics: Told when it goes to ALARM.
+        ok_topics: Told when it goes to OK.
+    """
+
+    name: str
+    rule: str
+    alarm_topics: tuple[str, ...]
+    ok_topics: tuple[str, ...]
+
+    def state(self, states: Mapping[str, State]) -> State:
+        """The state that follows from the others'.
+
+        Raises:
+            UnresolvableError: The rule is more than ``ALARM("name")`` joined by ``OR``.
+        """
+        names = re.findall(r"ALARM\(\"?([^\")]+)\"?\)", self.rule)
+        rest = re.sub(r"ALARM\(\"?[^\")]+\"?\)", "", self.rule).replace("OR", "").strip("() ")
+        if rest.strip() or not names:
+            raise UnresolvableError(
+                f"{self.name}: AlarmRule {self.rule!r} is more than the rehearsal knows: ALARM(…) OR …"
+            )
+        return "ALARM" if any(states.get(name) == "ALARM" for name in names) else "OK"
+
+
+def read_alarm(properties: Mapping[str, Any]) -> Alarm:
+    """The alarm that a resource's resolved properties define.
+
+    Raises:
+        UnresolvableError: It uses something that the rehearsal does not know.
+    """
+    name = str(properties["AlarmName"])
+    periods = int(properties["EvaluationPeriods"])
+    comparison = properties["ComparisonOperator"]
+    if comparison not in _COMPARISONS:
+        raise UnresolvableError(f"{name}: ComparisonOperator {comparison!r} is not one that the rehearsal knows")
+    queries, seconds = _queries(name, properties)
+    return Alarm(
+        name=name,
+        queries=queries,
+        period=max(seconds // 60, 1),
+        evaluation_periods=periods,
+        datapoints_to_alarm=int(properties.get("DatapointsToAlarm", periods)),
+        comparison=comparison,
+        threshold=float(properties["Threshold"]),
+        missing=properties.get("TreatMissingData", "missing"),
+        alarm_topics=tuple(properties.get("AlarmActions", ())),
+        ok_topics=tuple(properties.get("OKActions", ())),
+    )
+
+
+def read_composite_alarm(properties: Mapping[str, Any]) -> CompositeAlarm:
+    """The composite alarm that a resource's resolved properties define."""
+    return CompositeAlarm(
+        name=str(properties["AlarmName"]),
+        rule=str(properties["AlarmRule"]),
+        alarm_topics=tuple(properties.get("AlarmActions", ())),
+        ok_topics=tuple(properties.get("OKActions", ())),
+    )
+
+
+def _queries(name: str, properties: Mapping[str, Any]) -> tuple[tuple[Query, ...], int]:
+    if "Metrics" not in properties:
+        query = Query(
+            "m",
+            _metric(properties),
+            str(properties.get("Statistic") or properties["ExtendedStatistic"]),
+            expression=None,
+            returned=True,
+        )
+        return (query,), int(properties["Period"])
+    queries, period = [], 60
+    for entry in properties["Metrics"]:
+        if stat := entry.get("MetricStat"):
+            period = int(stat["Period"])
+            metric: Metric | None = _metric(stat["Metric"])
+        elif "Expression" in entry:
+            stat, metric = {}, None
+        else:
+            raise UnresolvableError(f"{name}: Metrics {entry!r} is neither a MetricStat nor an Expression")
+        queries.append(
+            Query(entry["Id"], metric, stat.get("Stat", ""), entry.get("Expression"), entry.get("ReturnData", True))
+        )
+    return tuple(queries), period
+
+
+def _metric(properties: Mapping[str, Any]) -> Metric:
+    return Metric.of(
+        properties["Namespace"],
+        properties["MetricName"],
+        {dimension["Name"]: str(dimension["Value"]) for dimension in properties.get("Dimensions", ())},
+    )

@@ -1,0 +1,88 @@
+"""Reading a synthesized cloud assembly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nova_infra.errors import NovaError
+
+Template = dict[str, Any]
+"""A CloudFormation template as parsed JSON."""
+
+SCHEMA_MAJOR_VERSIONS = range(50, 60)
+"""Versions of the cloud assembly's manifest that this interpreter was written against."""
+
+
+class AssemblyError(NovaError):
+    """The assembly is not one that can be rehearsed."""
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A directory that ``cdk synth`` wrote.
+
+    Attributes:
+        directory: The directory with ``manifest.json``.
+    """
+
+    directory: Path
+
+    def template(self, path: str) -> Template:
+        """The template at a path relative to the assembly.
+
+        Raises:
+            AssemblyError: There is no such template.
+        """
+        try:
+            return _read_json(self.directory / path)
+        except FileNotFoundError:
+            raise AssemblyError(
+                f"{path}: named by the pipeline but not in {self.directory}: run `make synth`"
+            ) from None
+
+    def pipeline_template(self) -> Template:
+        """The template of the one stack that holds a pipeline.
+
+        Raises:
+            AssemblyError: The directory is not an assembly, is one of another version, or holds no pipeline.
+        """
+        try:
+            manifest = _read_json(self.directory / "manifest.json")
+        except FileNotFoundError:
+            raise AssemblyError(f"{self.directory}: holds no manifest.json: run `make synth`") from None
+        version = str(manifest.get("version"))
+        if not version.split(".")[0].isdigit() or int(version.split(".")[0]) not in SCHEMA_MAJOR_VERSIONS:
+            raise AssemblyError(
+                f"{self.directory}: is an assembly of version {version}, and this reads "
+                f"{SCHEMA_MAJOR_VERSIONS.start} to {SCHEMA_MAJOR_VERSIONS.stop - 1}: run `make synth`"
+            )
+        for artifact in manifest.get("artifacts", {}).values():
+            if artifact["type"] == "aws:cloudformation:stack":
+                template = self.template(artifact["properties"]["templateFile"])
+                if resources_of_type(template, "AWS::CodePipeline::Pipeline"):
+                    return template
+        raise AssemblyError(
+            f"{self.directory}: no stack in it holds a pipeline: run `make synth`, which synthesizes all environments"
+        )
+
+
+def resources_of_type(template: Template, resource_type: str) -> dict[str, dict[str, Any]]:
+    """Logical id to resource, for the resources of one type."""
+    return {
+        logical_id: resource
+        for logical_id, resource in template.get("Resources", {}).items()
+        if resource["Type"] == resource_type
+    }
+
+
+def _read_json(path: Path) -> Template:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise AssemblyError(f"{path}: is not JSON ({error}): run `make synth`") from None
+    if not isinstance(content, dict):
+        raise AssemblyError(f"{path}: is not a JSON object: run `make synth`")
+    return content

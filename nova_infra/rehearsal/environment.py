@@ -1,0 +1,279 @@
+"""One environment on this machine: its stacks, services, load balancers, alarms and load."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nova_infra.rehearsal.assembly import Template, resources_of_type
+from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.deployment import Deployment, DeploymentFailedError, Service, read_rollout
+from nova_infra.rehearsal.intrinsics import UnresolvableError
+from nova_infra.rehearsal.load import Load
+from nova_infra.rehearsal.monitoring import Monitoring
+from nova_infra.rehearsal.proxy import LoadBalancer, TargetGroup, read_default_rule, read_rule, read_target_group
+from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.stack import Stack
+from nova_infra.rehearsal.task import TaskDefinition, read_task_definition
+from nova_infra.rehearsal.together import together
+
+_ELB = "AWS::ElasticLoadBalancingV2"
+
+
+class Environment:
+    """An environment that stacks are deployed to, as CloudFormation would.
+
+    Use it as an asynchronous context manager: leaving it stops everything that it started.
+    """
+
+    def __init__(
+        self, name: str, *, record: Record, tell: Callable[[str], None], starts: asyncio.Semaphore, clock: Clock
+    ) -> None:
+        """Create it empty.
+
+        Args:
+            name: Its name, for the record.
+            record: What happens is written here.
+            tell: Told a line about each turn of the story.
+            starts: Limits how many processes start side by side.
+            clock: Simulated time.
+        """
+        self.name = name
+        self._record = record
+        self._tell = tell
+        self._starts = starts
+        self._clock = clock
+        self._monitoring = Monitoring(name, record.notifications, tell)
+        self._load = Load(record.load, name)
+        self._stacks: dict[str, Stack] = {}
+        self._exports: dict[str, Any] = {}
+        self._definitions: dict[str, TaskDefinition] = {}
+        self._revisions: dict[str, tuple[int, str]] = {}
+        self._listeners: dict[str, LoadBalancer] = {}
+        self._groups: dict[str, TargetGroup] = {}
+        self._services: dict[str, Service] = {}
+        self._applied: dict[str, Any] = {}
+        self._urls: dict[str, str] = {}
+        self._ticking: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Environment:
+        """Start the environment's clock and load."""
+        await self._load.start()
+        self._ticking = asyncio.create_task(
+            self._clock.run(self._load.minute, lambda: self._monitoring.end_minute(self._services.values()))
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop the load, every task and every load balancer."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.gather(self._ticking, return_exceptions=True)
+        await self._load.stop()
+        await together(*(service.stop(list(service.tasks)) for service in self._services.values()))
+        await together(*(listener.stop() for listener in self._listeners.values()))
+
+    async def deploy(
+        self, stack_name: str, template: Template, *, sources: Path, baseline: bool = False
+    ) -> dict[str, Any]:
+        """Create or update a stack.
+
+        Args:
+            stack_name: Name of the stack.
+            template: Its template.
+            sources: Checkout that holds what the template's images contain.
+            baseline: Whether this is part of the state that the rehearsal starts from.
+
+        Returns:
+            The stack's outputs, with addresses of this machine.
+
+        Raises:
+            DeploymentFailedError: A service did not take the new revision; the stack is as it was before.
+            UnresolvableError: The template holds something that the rehearsal does not know.
+        """
+        previous = self._stacks.get(stack_name)
+        stack = self._resolve(stack_name, template)
+        await self._apply(stack)
+        results = await asyncio.gather(
+            *(
+                self._deploy_service(stack, service, sources, baseline)
+                for service in stack.resources("AWS::ECS::Service")
+            ),
+            return_exceptions=True,
+        )
+        for error in results:
+            if isinstance(error, BaseException):
+                if previous is not None:
+                    await self._apply(previous)
+                raise error
+        self._stacks[stack_name] = stack
+        self._exports |= stack.exports()
+        return {name: self.localize(str(value)) for name, value in stack.outputs().items()}
+
+    def localize(self, text: str) -> str:
+        """The text with the environment's public addresses replaced by those on this machine."""
+        for url in sorted(self._urls, key=len, reverse=True):
+            text = text.replace(url, self._urls[url])
+        return text
+
+    def _resolve(self, stack_name: str, template: Template) -> Stack:
+        """The stack, with a revision number for each task definition that goes up only when it has changed."""
+        revisions = {}
+        for logical_id in resources_of_type(template, "AWS::ECS::TaskDefinition"):
+            key = f"{stack_name}/{logical_id}"
+            content = hashlib.sha256(json.dumps(template["Resources"][logical_id], sort_keys=True).encode()).hexdigest()
+            number, known = self._revisions.get(key, (0, ""))
+            if content != known:
+                number += 1
+                self._revisions[key] = (number, content)
+            revisions[logical_id] = f"{key}:{number}"
+        stack = Stack(stack_name, template, exports=self._exports, revisions=revisions)
+        for logical_id in revisions:
+            properties = stack.properties(logical_id)
+            family = properties.get("Family", logical_id)
+            revision = f"{family}:{self._revisions[f'{stack_name}/{logical_id}'][0]}"
+            self._definitions[revisions[logical_id]] = read_task_definition(properties, revision)
+        return stack
+
+    async def _apply(self, stack: Stack) -> None:
+        """Bring everything but services to what the stack says, and leave alone what has not changed."""
+        for logical_id in stack.resources(f"{_ELB}::TargetGroup"):
+            await self._target_group(stack, logical_id)
+        for logical_id in stack.resources(f"{_ELB}::Listener"):
+            await self._listener(stack, logical_id)
+        for logical_id in stack.resources(f"{_ELB}::ListenerRule"):
+            self._rule(stack, logical_id)
+        for logical_id in stack.resources("AWS::Route53::RecordSet"):
+            self._record_set(stack.properties(logical_id))
+        for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
+            self._monitoring.put_alarm(stack.properties(logical_id))
+        for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
+            self._monitoring.put_composite_alarm(stack.properties(logical_id))
+
+    def _changed(self, key: str, properties: Any) -> bool:
+        if self._applied.get(key) == properties:
+            return False
+        self._applied[key] = properties
+        return True
+
+    async def _target_group(self, stack: Stack, logical_id: str) -> None:
+        arn, properties = stack.ref(logical_id), stack.properties(logical_id)
+        if not self._changed(arn, properties):
+            return
+        group = read_target_group(properties, f"{arn}.TargetGroupFullName")
+        if arn in self._groups:
+            group.targets = self._groups[arn].targets
+        self._groups[arn] = group
+
+    async def _listener(self, stack: Stack, logical_id: str) -> None:
+        arn, properties = stack.ref(logical_id), stack.properties(logical_id)
+        if not self._changed(arn, properties):
+            return
+        if arn not in self._listeners:
+            load_balancer = str(properties["LoadBalancerArn"])
+            listener = LoadBalancer(full_name=f"{load_balancer}.LoadBalancerFullName", store=self._monitoring.store)
+            await listener.start()
+            self._listeners[arn] = listener
+            stack_name, _, load_balancer_id = load_balancer.partition("/")
+            scheme = str(properties["Protocol"]).lower()
+            self._urls[f"{scheme}://{load_balancer_id}.{stack_name}.elb.test".lower()] = (
+                f"http://127.0.0.1:{listener.port}"
+            )
+        listener = self._listeners[arn]
+        listener.rules = [rule for rule in listener.rules if rule.priority != float("inf")]
+        listener.rules.append(read_default_rule(properties["DefaultActions"], arn, self._groups))
+
+    def _rule(self, stack: Stack, logical_id: str) -> None:
+        """Add or replace a rule. A rule that has changed loses the weights that ECS gave it (aws/aws-cdk#36649)."""
+        arn, properties = stack.ref(logical_id), stack.properties(logical_id)
+        if not self._changed(arn, properties):
+            return
+        rule = read_rule(properties, arn, self._groups)
+        listener = self._listeners[properties["ListenerArn"]]
+        listener.rules = [known for known in listener.rules if known.name != arn] + [rule]
+        for service in self._services.values():
+            if service.rule.name == arn:
+                service.rule = rule
+
+    def _record_set(self, properties: dict[str, Any]) -> None:
+        """A domain name that leads to a load balancer is another public address of its listeners."""
+        alias = properties.get("AliasTarget", {}).get("DNSName", "").removeprefix("dualstack.")
+        for url, local in list(self._urls.items()):
+            scheme, _, host = url.partition("://")
+            if host == alias:
+                self._urls[f"{scheme}://{properties['Name'].rstrip('.')}"] = local
+
+    async def _deploy_service(self, stack: Stack, logical_id: str, sources: Path, baseline: bool) -> None:
+        properties = stack.properties(logical_id)
+        name = str(properties["ServiceName"])
+        if self._applied.get(f"service {name}") == properties:
+            return
+        definition = self._with_local_addresses(self._definitions[properties["TaskDefinition"]])
+        service = self._services.get(name)
+        if service is None:
+            service = self._services[name] = self._new_service(stack, name, properties)
+        service.desired = _desired_count(stack, name, properties)
+        rollout = read_rollout(properties.get("DeploymentConfiguration", {}), f"{stack.name}.{logical_id}")
+        record = DeploymentRecord(
+            environment=self.name,
+            service=name,
+            strategy=rollout.strategy,
+            old=service.definition.revision if service.definition else None,
+            new=definition.revision,
+            baseline=baseline,
+        )
+        self._record.deployments.append(record)
+        deployment = Deployment(
+            service=service,
+            definition=definition,
+            sources=sources,
+            rollout=rollout,
+            record=record,
+            clock=self._clock,
+            states=self._monitoring.states,
+            starts=self._starts,
+            tell=_say_nothing if baseline else self._tell,
+        )
+        try:
+            await deployment.run()
+        except DeploymentFailedError as error:
+            raise DeploymentFailedError(f"{name}: {error}") from None
+        self._applied[f"service {name}"] = properties
+        self._load.add_paths(f"http://127.0.0.1:{service.load_balancer.port}", service.rule.paths)
+
+    def _new_service(self, stack: Stack, name: str, properties: dict[str, Any]) -> Service:
+        [entry] = properties["LoadBalancers"]
+        advanced = entry.get("AdvancedConfiguration", {})
+        arns = [entry["TargetGroupArn"], *([advanced["AlternateTargetGroupArn"]] if advanced else [])]
+        rule_arn = advanced.get("ProductionListenerRule")
+        for listener in self._listeners.values():
+            for rule in listener.rules:
+                if rule.name == rule_arn:
+                    return Service(
+                        name, properties["Cluster"], listener, rule, [self._groups[arn] for arn in arns], desired=1
+                    )
+        raise UnresolvableError(
+            f"{stack.name}.{name}: LoadBalancers[0].AdvancedConfiguration.ProductionListenerRule {rule_arn!r} "
+            "is not a rule of this environment: the rehearsal cannot tell where its traffic comes from"
+        )
+
+    def _with_local_addresses(self, definition: TaskDefinition) -> TaskDefinition:
+        environment = {key: self.localize(value) for key, value in definition.environment.items()}
+        return TaskDefinition(**{**vars(definition), "environment": environment})
+
+
+def _desired_count(stack: Stack, service: str, properties: dict[str, Any]) -> int:
+    """The autoscaler's minimum where there is one, else the service's desired count, else one."""
+    for logical_id in stack.resources("AWS::ApplicationAutoScaling::ScalableTarget"):
+        target = stack.properties(logical_id)
+        if str(target["ResourceId"]).endswith(f"/{service}"):
+            return int(target["MinCapacity"])
+    return int(properties.get("DesiredCount", 1))
+
+
+def _say_nothing(_: str) -> None:
+    """The baseline's own start is no part of the story."""

@@ -1,0 +1,65 @@
+"""Steady synthetic traffic, so that a canary has something to fail on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import aiohttp
+
+from nova_infra.rehearsal.record import Requests
+
+REQUESTS_PER_MINUTE = 40
+"""Requests to each service in a simulated minute: above the floor below which an error rate says nothing."""
+
+
+class Load:
+    """Asks every service for its version, at the same rate all the time."""
+
+    def __init__(self, totals: dict[str, Requests], environment: str) -> None:
+        """Prepare.
+
+        Args:
+            totals: Environment to its total, which is kept current.
+            environment: Name of the environment.
+        """
+        self._total = totals.setdefault(environment, Requests())
+        self._urls: list[str] = []
+        self._session: aiohttp.ClientSession | None = None
+
+    def add_paths(self, base_url: str, paths: Sequence[str]) -> None:
+        """Include the service behind a listener rule's path patterns: ``/<service>/*`` has ``/<service>/version``."""
+        for path in paths:
+            if path.endswith("/*") and (url := f"{base_url}{path[:-1]}version") not in self._urls:
+                self._urls.append(url)
+
+    async def start(self) -> None:
+        """Open the client. Nothing is sent before :meth:`minute`."""
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+
+    async def stop(self) -> None:
+        """Close the client."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def minute(self, seconds: float = 0.9) -> None:
+        """Send one simulated minute's requests, spread over some real seconds, and wait for the answers."""
+        urls = list(self._urls)
+        began = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as group:
+            for number in range(REQUESTS_PER_MINUTE):
+                late = asyncio.get_running_loop().time() - began - number * seconds / REQUESTS_PER_MINUTE
+                await asyncio.sleep(max(-late, 0))
+                for url in urls:
+                    group.create_task(self._request(url))
+
+    async def _request(self, url: str) -> None:
+        assert self._session is not None, "requests follow start()"
+        try:
+            async with self._session.get(url) as response:
+                await response.read()
+                failed = response.status >= 500
+        except (aiohttp.ClientError, TimeoutError):
+            failed = True
+        self._total.served += 1
+        self._total.failed += failed

@@ -1,0 +1,82 @@
+"""Metrics, kept minute by minute as CloudWatch does."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric's identity.
+
+    Attributes:
+        namespace: Such as ``AWS/ECS``.
+        name: Such as ``CPUUtilization``.
+        dimensions: Name and value of each dimension.
+    """
+
+    namespace: str
+    name: str
+    dimensions: frozenset[tuple[str, str]]
+
+    @classmethod
+    def of(cls, namespace: str, name: str, dimensions: Mapping[str, str]) -> Metric:
+        """The metric with these dimensions."""
+        return cls(namespace, name, frozenset(dimensions.items()))
+
+
+@dataclass
+class MetricStore:
+    """What was measured.
+
+    Attributes:
+        minute: The simulated minute that new values belong to.
+    """
+
+    minute: int = 0
+    _values: dict[Metric, dict[int, list[float]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list)), repr=False
+    )
+
+    def record(self, metric: Metric, value: float) -> None:
+        """Add a value to the current minute."""
+        self._values[metric][self.minute].append(value)
+
+    def values(self, metric: Metric, minutes: range) -> list[float]:
+        """All values of those minutes."""
+        by_minute = self._values.get(metric, {})
+        return [value for minute in minutes for value in by_minute.get(minute, ())]
+
+
+def statistic(name: str, values: Sequence[float]) -> float | None:
+    """A CloudWatch statistic of some values; None where there are none.
+
+    Args:
+        name: ``Sum``, ``Average``, ``Minimum``, ``Maximum``, ``SampleCount`` or a percentile such as ``p95``.
+        values: The values.
+
+    Raises:
+        ValueError: The statistic is not one of these.
+    """
+    if not values:
+        return None
+    match name:
+        case "Sum":
+            return math.fsum(values)
+        case "Average":
+            return math.fsum(values) / len(values)
+        case "Minimum":
+            return min(values)
+        case "Maximum":
+            return max(values)
+        case "SampleCount":
+            return float(len(values))
+    if match := re.fullmatch(r"p(\d{1,2}(?:\.\d+)?|100)", name):
+        ordered = sorted(values)
+        rank = math.ceil(float(match.group(1)) / 100 * len(ordered))
+        return ordered[max(rank, 1) - 1]
+    raise ValueError(f"{name} is not a statistic that the rehearsal knows")

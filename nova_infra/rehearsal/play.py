@@ -1,0 +1,219 @@
+"""Plays a pipeline: its stages, actions and run order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nova_infra.errors import NovaError
+from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.commands import run_command
+from nova_infra.rehearsal.deployment import DeploymentFailedError
+from nova_infra.rehearsal.environment import Environment
+from nova_infra.rehearsal.pipeline import (
+    Action,
+    ApprovalAction,
+    BuildAction,
+    DeployAction,
+    Pipeline,
+    SourceAction,
+    Stage,
+)
+from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
+from nova_infra.rehearsal.release import Release
+from nova_infra.rehearsal.together import together
+
+Approve = Callable[[str], Awaitable[bool]]
+Tell = Callable[[str], None]
+
+NOT_REHEARSED = [
+    "IAM, security groups, DNS and TLS",
+    "building and pushing images: services run from their sources",
+    "the pipeline's own update: the pipeline played is the one synthesized",
+]
+
+
+class _ActionFailedError(Exception):
+    """An action failed. The message says why."""
+
+
+def new_record(pipeline: Pipeline, *, candidate: Release, baseline: Release) -> Record:
+    """A record in which nothing has been reached yet."""
+    return Record(
+        pipeline=pipeline.name,
+        candidate=candidate.name,
+        baseline=baseline.name,
+        not_rehearsed=list(NOT_REHEARSED),
+        stages=[
+            StageRecord(stage.name, [ActionRecord(a.name, _kind(a), a.run_order) for a in stage.actions])
+            for stage in pipeline.stages
+        ],
+    )
+
+
+@dataclass
+class Player:
+    """Plays one release over another.
+
+    Attributes:
+        pipeline: The candidate's pipeline.
+        candidate: What is released.
+        baseline: What runs before.
+        record: What happens is written here.
+        approve: Asked for each manual approval.
+        tell: Told a line about each turn of the story.
+        logs: Directory for the output of commands.
+        seconds_per_minute: Real seconds in a simulated minute.
+    """
+
+    pipeline: Pipeline
+    candidate: Release
+    baseline: Release
+    record: Record
+    approve: Approve
+    tell: Tell
+    logs: Path
+    seconds_per_minute: float = 1.0
+    _outputs: dict[str, dict[str, str]] = field(default_factory=dict)
+    _starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(max(os.cpu_count() or 1, 2)))
+
+    async def play(self) -> None:
+        """Play stage after stage until one fails.
+
+        Raises:
+            NovaError: The baseline does not run, or a template holds something that the rehearsal does not know.
+        """
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for stage, record in zip(self.pipeline.stages, self.record.stages, strict=True):
+            record.status = "running"
+            self.tell(f"stage {stage.name}")
+            began = asyncio.get_running_loop().time()
+            try:
+                record.status = "succeeded" if await self._play_stage(stage, record) else "failed"
+            finally:
+                record.seconds = asyncio.get_running_loop().time() - began
+                if record.status == "running":
+                    record.status = "stopped"
+            self.tell(f"stage {stage.name} {record.status} in {record.seconds:.1f} s")
+            if record.status != "succeeded":
+                return
+
+    async def _play_stage(self, stage: Stage, record: StageRecord) -> bool:
+        records = {action.name: action for action in record.actions}
+        async with AsyncExitStack() as resources:
+            environment = None
+            if any(isinstance(action, DeployAction) for action in stage.actions):
+                environment = await resources.enter_async_context(
+                    Environment(
+                        stage.name,
+                        record=self.record,
+                        tell=self.tell,
+                        starts=self._starts,
+                        clock=Clock(seconds_per_minute=self.seconds_per_minute),
+                    )
+                )
+                await self._deploy_baseline(stage, environment)
+            for wave in stage.waves():
+                results = await together(
+                    *(self._play_action(stage, action, records[action.name], environment) for action in wave)
+                )
+                if not all(results):
+                    return False
+        return True
+
+    async def _deploy_baseline(self, stage: Stage, environment: Environment) -> None:
+        self.tell(f"{stage.name}: starting what runs there now, {self.baseline.name}")
+        for wave in stage.waves():
+            deployments = []
+            for action in wave:
+                if isinstance(action, DeployAction):
+                    template = self.baseline.template_of_stack(action.stack_name)
+                    if template is not None:
+                        deployments.append(
+                            environment.deploy(
+                                action.stack_name, template, sources=self.baseline.sources, baseline=True
+                            )
+                        )
+            try:
+                await together(*deployments)
+            except DeploymentFailedError as error:
+                raise NovaError(
+                    f"baseline: {self.baseline.name} does not run: {error}: name a revision that does with --baseline"
+                ) from None
+
+    async def _play_action(
+        self, stage: Stage, action: Action, record: ActionRecord, environment: Environment | None
+    ) -> bool:
+        record.status = "running"
+        self.tell(f"{stage.name}.{action.name}")
+        began = asyncio.get_running_loop().time()
+        try:
+            await self._do(stage, action, record, environment)
+            record.status = "succeeded"
+        except (_ActionFailedError, DeploymentFailedError) as error:
+            record.status, record.note = "failed", str(error)
+        finally:
+            record.seconds = asyncio.get_running_loop().time() - began
+            if record.status == "running":
+                record.status = "stopped"
+        self.tell(f"{stage.name}.{action.name} {record.status}" + (f": {record.note}" if record.note else ""))
+        return record.status == "succeeded"
+
+    async def _do(self, stage: Stage, action: Action, record: ActionRecord, environment: Environment | None) -> None:
+        match action:
+            case SourceAction():
+                record.played = "simulated"
+                record.note = f"the working tree stands for {action.repository} {action.branch}"
+            case BuildAction(updates_pipeline=True):
+                record.played = "simulated"
+                record.note = "the pipeline played is the one synthesized: nothing to update"
+            case BuildAction(privileged=True):
+                record.played = "simulated"
+                record.note = "needs a container engine and a registry: the service runs from its sources"
+            case BuildAction():
+                await self._build(stage, action, record)
+            case DeployAction():
+                assert environment is not None, "a stage with deployments has an environment"
+                outputs = await environment.deploy(
+                    action.stack_name, self.candidate.template(action), sources=self.candidate.sources
+                )
+                if action.namespace:
+                    self._outputs[action.namespace] = outputs
+            case ApprovalAction():
+                if not await self.approve(action.name):
+                    raise _ActionFailedError("the approval was refused")
+
+    async def _build(self, stage: Stage, action: BuildAction, record: ActionRecord) -> None:
+        if action.install:
+            record.note = f"installed already: {'; '.join(action.install)}"
+        environment = {key: self._with_outputs(value) for key, value in action.environment.items()}
+        log = self.logs / f"{stage.name}.{action.name}.log"
+        log.unlink(missing_ok=True)
+        for command in action.commands:
+            self.tell(f"{stage.name}.{action.name}: {command}")
+            code, record.output = await run_command(
+                command, directory=self.candidate.sources, environment=environment, log=log
+            )
+            if code:
+                raise _ActionFailedError(f"`{command}` exited with {code}; all of its output: {log}")
+
+    def _with_outputs(self, value: str) -> str:
+        """Replace ``#{namespace.Output}`` by what the stack in that namespace gave."""
+
+        def output(match: re.Match[str]) -> str:
+            namespace, _, name = match.group(1).partition(".")
+            try:
+                return self._outputs[namespace][name]
+            except KeyError:
+                raise _ActionFailedError(f"no action before this one gave the output {match.group(1)}") from None
+
+        return re.sub(r"#\{([^}]+)\}", output, value)
+
+
+def _kind(action: Action) -> str:
+    return type(action).__name__.removesuffix("Action").lower()

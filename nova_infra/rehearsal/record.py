@@ -1,0 +1,156 @@
+"""What happened in a rehearsal, as plain data: the views show it, the JSON file is it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Status = Literal["not reached", "running", "succeeded", "failed", "stopped"]
+
+
+@dataclass
+class Requests:
+    """Requests that reached one revision, or the load balancer as a whole.
+
+    Attributes:
+        served: How many were answered.
+        failed: How many of them with a 5xx, or not at all.
+    """
+
+    served: int = 0
+    failed: int = 0
+
+
+@dataclass
+class TrafficStep:
+    """A share of the traffic, and what came of it.
+
+    Attributes:
+        percent: Share that the new revision gets.
+        bake_minutes: How long it stayed so, in simulated minutes.
+        requests: Revision to the requests it got meanwhile.
+    """
+
+    percent: float
+    bake_minutes: int
+    requests: dict[str, Requests] = field(default_factory=dict)
+
+
+@dataclass
+class DeploymentRecord:
+    """One ECS deployment.
+
+    Attributes:
+        environment: Name of the environment, as in its pipeline stage.
+        service: Name of the ECS service.
+        strategy: ``ROLLING``, ``CANARY``, ``LINEAR`` or ``BLUE_GREEN``.
+        old: The revision before, None for a first deployment.
+        new: The revision deployed.
+        baseline: Whether it belongs to the state that the rehearsal starts from.
+        outcome: What became of it.
+        reason: Why it was rolled back, in a sentence.
+        traffic: The shares of traffic it went through.
+        running: Number of new tasks that are healthy.
+    """
+
+    environment: str
+    service: str
+    strategy: str
+    old: str | None
+    new: str
+    baseline: bool
+    outcome: Literal["in progress", "completed", "rolled back", "failed"] = "in progress"
+    reason: str = ""
+    traffic: list[TrafficStep] = field(default_factory=list)
+    running: int = 0
+
+
+@dataclass
+class Notification:
+    """A message that somebody would have received.
+
+    Attributes:
+        environment: Name of the environment.
+        minute: Simulated minute in which it was sent.
+        topic: The SNS topic.
+        message: What it says.
+    """
+
+    environment: str
+    minute: int
+    topic: str
+    message: str
+
+
+@dataclass
+class ActionRecord:
+    """One action of the pipeline.
+
+    Attributes:
+        name: Its name.
+        kind: What it is: source, build, deploy or approval.
+        run_order: Its place in the stage.
+        status: How it ended.
+        played: Whether it was played for real, or simulated.
+        note: What a reader should know: what was simulated, what failed.
+        seconds: How long it took.
+        output: The last lines of what its commands printed.
+    """
+
+    name: str
+    kind: str
+    run_order: int
+    status: Status = "not reached"
+    played: Literal["real", "simulated"] = "real"
+    note: str = ""
+    seconds: float = 0.0
+    output: list[str] = field(default_factory=list)
+
+
+@dataclass
+class StageRecord:
+    """One stage of the pipeline."""
+
+    name: str
+    actions: list[ActionRecord]
+    status: Status = "not reached"
+    seconds: float = 0.0
+
+
+@dataclass
+class Record:
+    """A whole rehearsal.
+
+    Attributes:
+        pipeline: Name of the pipeline.
+        candidate: What is being released.
+        baseline: What runs before.
+        stages: The stages, in order.
+        deployments: All ECS deployments, in the order they began.
+        notifications: All messages.
+        load: Environment to the synthetic requests sent to it.
+        not_rehearsed: What the rehearsal cannot show, in sentences.
+    """
+
+    pipeline: str
+    candidate: str
+    baseline: str
+    stages: list[StageRecord]
+    deployments: list[DeploymentRecord] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
+    load: dict[str, Requests] = field(default_factory=dict)
+    not_rehearsed: list[str] = field(default_factory=list)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every stage succeeded."""
+        return all(stage.status == "succeeded" for stage in self.stages)
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as JSON-ready data."""
+        return {"succeeded": self.succeeded, **asdict(self)}
+
+    def counts(self) -> Counter[str]:
+        """Number of stages by status."""
+        return Counter(stage.status for stage in self.stages)

@@ -1,0 +1,140 @@
+"""What is released, and what it is released over: an assembly and the sources that belong to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nova_infra.errors import NovaError
+from nova_infra.rehearsal.assembly import Assembly, Template
+from nova_infra.rehearsal.pipeline import DeployAction, Pipeline, read_pipeline
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release.
+
+    Attributes:
+        name: What to call it.
+        assembly: Its templates.
+        sources: The checkout whose ``services/`` its images would be built from.
+        renamed: Whether its images get a tag of their own, because they are the other release's.
+    """
+
+    name: str
+    assembly: Assembly
+    sources: Path
+    renamed: bool = False
+
+    def pipeline(self) -> Pipeline:
+        """Its pipeline."""
+        return read_pipeline(self.assembly.pipeline_template())
+
+    def template(self, action: DeployAction) -> Template:
+        """The template that an action of its pipeline deploys."""
+        template = self.assembly.template(action.template_path)
+        return _with_previous_images(template) if self.renamed else template
+
+    def template_of_stack(self, stack_name: str) -> Template | None:
+        """The template of a stack, wherever its pipeline deploys it; None where it does not."""
+        for stage in self.pipeline().stages:
+            for action in stage.actions:
+                if isinstance(action, DeployAction) and action.stack_name == stack_name:
+                    return self.template(action)
+        return None
+
+
+@contextmanager
+def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
+    """The release of a git revision, to rehearse a candidate against; its checkout is removed afterwards.
+
+    A candidate that is the very same tree would change nothing. It is then released over itself, under a new name, so
+    that there is a rollout to see.
+
+    Args:
+        candidate: The candidate; its ``sources`` are the git work tree.
+        revision: The baseline, such as ``HEAD``.
+
+    Raises:
+        NovaError: There is no such revision, or it does not synthesize.
+    """
+    root = candidate.sources
+    commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if not commit:
+        raise NovaError(
+            f"baseline: {revision!r} is not a revision of this repository: commit first, or name one that exists"
+        )
+    if _same_tree(root, commit):
+        yield Release(f"{commit[:10]}, the same as the candidate", candidate.assembly, root, renamed=True)
+        return
+    with tempfile.TemporaryDirectory(prefix="nova-baseline-") as directory:
+        checkout = Path(directory)
+        _check_out(root, commit, checkout)
+        _synthesize(checkout)
+        yield Release(commit[:10], Assembly(checkout / "cdk.out"), checkout)
+
+
+def _with_previous_images(template: Template) -> Template:
+    """The template with every task definition's image and release renamed, as if another release had been before."""
+    copy: Template = json.loads(json.dumps(template))
+    for resource in copy["Resources"].values():
+        if resource["Type"] == "AWS::ECS::TaskDefinition":
+            for container in resource["Properties"]["ContainerDefinitions"]:
+                tag = _tag(container["Image"])
+                text = json.dumps(container).replace(tag, f"{tag}-previous")
+                container.clear()
+                container.update(json.loads(text))
+    return copy
+
+
+def _tag(image: Any) -> str:
+    """The tag at the end of an image's name, which may be a string or a join of strings."""
+    text = image if isinstance(image, str) else image["Fn::Join"][1][-1]
+    return str(text).rpartition(":")[2]
+
+
+def _same_tree(root: Path, commit: str) -> bool:
+    changed = _git(root, "status", "--porcelain")
+    return changed == "" and _git(root, "rev-parse", "HEAD") == commit
+
+
+def _check_out(root: Path, commit: str, directory: Path) -> None:
+    archive = directory / "tree.tar"
+    subprocess.run(["git", "archive", "--output", archive, commit], cwd=root, check=True, capture_output=True)
+    with tarfile.open(archive) as tar:
+        tar.extractall(directory, filter="data")
+    archive.unlink()
+
+
+def _synthesize(checkout: Path) -> None:
+    """Synthesize a checkout with this installation's Python, Node and CDK CLI."""
+    cdk = shutil.which("cdk")
+    if cdk is None:
+        raise NovaError("cdk: not found: run `make setup`, and start the rehearsal with `make rehearse`")
+    result = subprocess.run(
+        [cdk, "synth", "--quiet", "--app", f"{sys.executable} app.py"],
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if result.returncode:
+        last = next((line for line in reversed(result.stderr.splitlines()) if line.strip()), "no message")
+        raise NovaError(f"baseline: it does not synthesize ({last.strip()}): name another with --baseline")
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git prints; None where it fails."""
+    result = subprocess.run(["git", *arguments], cwd=root, check=False, capture_output=True, text=True)
+    return result.stdout.strip() if result.returncode == 0 else None

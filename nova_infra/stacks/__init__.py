@@ -1,0 +1,1 @@
+"""The stacks: thin, they wire constructs."""

@@ -1,0 +1,82 @@
+"""One environment: what is shared, and one stack per service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from nova_infra.config import Config, Environment
+from nova_infra.stacks.platform import PlatformStack
+from nova_infra.stacks.service import ServiceStack
+
+
+class EnvironmentStacks:
+    """The stacks of one environment, created directly in a scope.
+
+    The pipeline wraps them in a stage; a direct deployment puts them in the app, where ``cdk deploy --all`` sees them.
+    Either way they are the same stacks under the same names.
+
+    Attributes:
+        platform: The shared stack.
+        services: Service name to its stack.
+    """
+
+    def __init__(
+        self, scope: Construct, *, config: Config, environment: Environment, image_tags: Mapping[str, str]
+    ) -> None:
+        """Create the stacks.
+
+        Args:
+            scope: A stage or the app.
+            config: The configuration.
+            environment: The environment.
+            image_tags: Service name to image tag, for every service.
+        """
+        prefix = f"{config.platform.name}-{environment.name}"
+        self.platform = PlatformStack(scope, "platform", prefix=prefix, environment=environment)
+        self.services = {
+            service.name: ServiceStack(
+                scope,
+                service.name,
+                prefix=prefix,
+                platform_name=config.platform.name,
+                platform=self.platform,
+                toolchain=config.toolchain,
+                environment=environment,
+                service=service,
+                priority=10 * position,
+                image_tag=image_tags[service.name],
+            )
+            for position, service in enumerate(config.services, start=1)
+        }
+
+
+class EnvironmentStage(cdk.Stage):
+    """One environment as a stage of the pipeline.
+
+    Attributes:
+        stacks: Its stacks.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        config: Config,
+        environment: Environment,
+        image_tags: Mapping[str, str],
+    ) -> None:
+        """Create the stage.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent; the pipeline names the stage after it.
+            config: The configuration.
+            environment: The environment.
+            image_tags: Service name to image tag, for every service.
+        """
+        super().__init__(scope, construct_id)
+        self.stacks = EnvironmentStacks(self, config=config, environment=environment, image_tags=image_tags)

@@ -1,0 +1,1 @@
+"""Decides which services a request needs, calls them, and tells every step; also serves the console page."""

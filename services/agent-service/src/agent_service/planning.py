@@ -1,0 +1,110 @@
+"""Decides which services a request needs. Pure: the same request always gives the same plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nova_kit.media import MediaFormat
+from nova_kit.problems import Problem
+
+from agent_service.handbook import Passage
+
+MAX_QUERY_CHARACTERS = 1000
+_HITS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A call of a sibling that is still to be made.
+
+    Attributes:
+        name: What it is for, in words.
+        service: The sibling.
+        operation: The last part of its path.
+        sends_file: Whether the request's upload goes along, as multipart.
+        document: The JSON body otherwise.
+        parameters: The query string.
+        expects: Members an answer must have to make sense; none for a picture.
+    """
+
+    name: str
+    service: str
+    operation: str
+    sends_file: bool = False
+    document: Mapping[str, Any] | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    expects: frozenset[str] = frozenset()
+
+
+def plan(found: MediaFormat | None, query: str | None, passages: list[Passage], at: float) -> list[Call]:
+    """Decide what to call.
+
+    Args:
+        found: Format of the upload; None without one, and for text.
+        query: What to look for, if anything.
+        passages: Where to look.
+        at: Second of a video that is shown.
+
+    Raises:
+        Problem: 415 for an upload that no sibling takes, 422 for a query that is too long.
+    """
+    calls = []
+    if found is not None:
+        calls += _media_calls(found, at)
+    if query:
+        calls.append(_ranking(query, passages))
+    return calls
+
+
+def _media_calls(found: MediaFormat, at: float) -> list[Call]:
+    match found.kind:
+        case "audio":
+            expects = frozenset({"duration_seconds", "peak_dbfs", "loudness_lufs", "waveform"})
+            return [
+                Call(
+                    name="Measure the sound",
+                    service="audio-service",
+                    operation="analyze",
+                    sends_file=True,
+                    expects=expects,
+                )
+            ]
+        case "video":
+            expects = frozenset({"duration_seconds", "width", "height", "video_codec"})
+            return [
+                Call(
+                    name="Probe the video",
+                    service="video-service",
+                    operation="probe",
+                    sends_file=True,
+                    expects=expects,
+                ),
+                Call(
+                    name="Take a thumbnail",
+                    service="video-service",
+                    operation="thumbnail",
+                    sends_file=True,
+                    parameters={"at": f"{at:g}"},
+                ),
+            ]
+        case _:
+            raise Problem(415, f"No service takes {found} files. Send WAV, FLAC, OGG, MP4, WebM or text.")
+
+
+def _ranking(query: str, passages: list[Passage]) -> Call:
+    if len(query) > MAX_QUERY_CHARACTERS:
+        raise Problem(
+            422,
+            f"The text is longer than the {MAX_QUERY_CHARACTERS} characters of a query. Send it as a file, and ask a "
+            "question about it.",
+        )
+    documents = [{"id": passage.id, "title": passage.title, "text": passage.text} for passage in passages]
+    return Call(
+        name="Rank what was found",
+        service="search-service",
+        operation="rank",
+        document={"query": query, "documents": documents, "limit": _HITS},
+        expects=frozenset({"hits", "searched"}),
+    )

@@ -1,0 +1,213 @@
+"""Calls sibling services: with timeouts, retries, a circuit breaker each, and distrust of what they answer."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import httpx
+from nova_kit import logs
+from pybreaker import CircuitBreaker, CircuitBreakerError
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from agent_service.planning import Call
+from agent_service.uploads import UploadReader
+
+# The caller's own mistakes, as a sibling finds them; any other refusal means that the agent called it wrongly.
+_CALLERS_MISTAKES = frozenset({400, 413, 415, 422})
+
+# What a load balancer answers for a service that is away for a moment. Whatever else fails once will fail again.
+_PASSING_FAILURES = frozenset({502, 503, 504})
+
+_MAX_ANSWER_BYTES = 8 * 1024 * 1024
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How much a sibling is put up with.
+
+    Attributes:
+        connect_seconds: Default: 2.
+        silence_seconds: Longest wait for a piece of the answer. Default: 30.
+        call_seconds: For a step, all attempts together. Default: 45.
+        attempts: Default: 3.
+        pause_seconds: Upper bound of the first random pause between attempts; it doubles. Default: 0.2.
+        failures: In a row, until the breaker opens. Default: 5.
+        rest_seconds: How long it stays open. Default: 10.
+    """
+
+    connect_seconds: float = 2.0
+    silence_seconds: float = 30.0
+    call_seconds: float = 45.0
+    attempts: int = 3
+    pause_seconds: float = 0.2
+    failures: int = 5
+    rest_seconds: float = 10.0
+
+
+class CallFailed(Exception):
+    """A sibling gave no usable answer.
+
+    Args:
+        status: 502 or 504; for the caller's own mistake, the sibling's 4xx.
+        detail: A sentence for the caller.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+class PassingFailure(CallFailed):
+    """A failure that another attempt may not meet."""
+
+
+class CallersMistake(CallFailed):
+    """The sibling is well: what the caller sent cannot be used."""
+
+
+class Siblings:
+    """The services beside the agent.
+
+    Args:
+        api_url: Base URL of the environment's load balancer; None when the process was not told.
+        patience: How much a sibling is put up with.
+        transport: What carries the requests. Default: the network.
+    """
+
+    def __init__(
+        self,
+        api_url: str | None,
+        patience: Patience | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._api_url = api_url
+        self._patience = patience = patience or Patience()
+        self._breakers: dict[str, CircuitBreaker] = {}
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(patience.silence_seconds, connect=patience.connect_seconds),
+            transport=transport,
+            # Siblings are reached directly, whatever proxy the environment names for the outside world.
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def call(self, call: Call, upload: BinaryIO | None, on_attempt: Callable[[], None]) -> dict[str, Any]:
+        """Make a call until it succeeds, or there is no point in going on.
+
+        Args:
+            call: What to call.
+            upload: The file that goes along, if it takes one.
+            on_attempt: Told of every attempt.
+
+        Returns:
+            The sibling's JSON answer; for a picture, `{"image": <data URL>}`.
+
+        Raises:
+            CallFailed: There is no usable answer.
+        """
+        patience = self._patience
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(PassingFailure),
+            stop=stop_after_attempt(patience.attempts),
+            wait=wait_random_exponential(multiplier=patience.pause_seconds, max=2),
+            reraise=True,
+        )
+        try:
+            async with asyncio.timeout(patience.call_seconds):
+                async for attempt in retrying:
+                    with attempt:
+                        on_attempt()
+                        return await self._guarded(call, upload)
+        except TimeoutError:
+            raise CallFailed(504, f"{call.service} took longer than {patience.call_seconds:g} s.") from None
+        raise AssertionError("the last attempt either returns or raises")
+
+    async def _guarded(self, call: Call, upload: BinaryIO | None) -> dict[str, Any]:
+        """Make one attempt, unless the sibling has failed too often just now."""
+        try:
+            with self._breaker(call.service).calling():
+                return await self._attempt(call, upload)
+        except CircuitBreakerError:
+            rest = f"{self._patience.rest_seconds:g} s"
+            raise CallFailed(502, f"{call.service} has failed repeatedly and is left alone for {rest}.") from None
+
+    def _breaker(self, service: str) -> CircuitBreaker:
+        if service not in self._breakers:
+            self._breakers[service] = CircuitBreaker(
+                fail_max=self._patience.failures,
+                reset_timeout=self._patience.rest_seconds,
+                exclude=[CallersMistake, asyncio.CancelledError, GeneratorExit],
+                throw_new_error_on_trip=False,
+            )
+        return self._breakers[service]
+
+    async def _attempt(self, call: Call, upload: BinaryIO | None) -> dict[str, Any]:
+        if self._api_url is None:
+            raise CallFailed(502, f"The address of {call.service} is not known: NOVA_API_URL is not set.")
+        request = self._client.build_request(
+            "POST",
+            f"{self._api_url}/{call.service}/{call.operation}",
+            params=dict(call.parameters),
+            headers={"X-Request-Id": logs.request_id.get() or "", "Accept": "*/*"},
+            json=call.document,
+            # The type is left open: the agent has looked at the file, and the sibling looks for itself.
+            files={"file": ("upload", UploadReader(upload), "application/octet-stream")}  # type: ignore[dict-item]
+            if call.sends_file and upload
+            else None,
+        )
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                content = await _read(response)
+            finally:
+                await response.aclose()
+        except httpx.ConnectTimeout as error:
+            raise PassingFailure(504, f"{call.service} could not be reached in time.") from error
+        except httpx.TimeoutException as error:
+            raise CallFailed(504, f"{call.service} stopped answering.") from error
+        except httpx.TransportError as error:
+            raise PassingFailure(502, f"{call.service} could not be reached.") from error
+        return _understood(call, response, content)
+
+
+async def _read(response: httpx.Response) -> bytes:
+    content = bytearray()
+    async for piece in response.aiter_bytes():
+        content += piece
+        if len(content) > _MAX_ANSWER_BYTES:
+            break  # No sibling's answer is that long; what came so far will not make sense.
+    return bytes(content)
+
+
+def _understood(call: Call, response: httpx.Response, content: bytes) -> dict[str, Any]:
+    """Turn a response into a result, or into the failure that it means."""
+    document = _document(content)
+    if response.status_code in _CALLERS_MISTAKES and document and isinstance(document.get("detail"), str):
+        raise CallersMistake(response.status_code, document["detail"])
+    if response.status_code in _PASSING_FAILURES:
+        raise PassingFailure(502, f"{call.service} is not available (it answered {response.status_code}).")
+    if response.status_code != 200:
+        raise CallFailed(502, f"{call.service} failed (it answered {response.status_code}).")
+    if not call.expects and content.startswith(_PNG):
+        return {"image": "data:image/png;base64," + base64.b64encode(content).decode("ascii")}
+    if call.expects and document and call.expects <= document.keys():
+        return document
+    raise CallFailed(502, f"{call.service} answered something that makes no sense.")
+
+
+def _document(content: bytes) -> dict[str, Any] | None:
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None

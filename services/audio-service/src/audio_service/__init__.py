@@ -1,0 +1,1 @@
+"""Measures uploaded sound: level, loudness and the outline of its waveform."""

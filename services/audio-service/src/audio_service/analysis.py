@@ -1,0 +1,156 @@
+"""Decodes a sound once, from start to end, and measures it on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import av
+import numpy as np
+from av.filter import Graph
+from nova_kit.media import FLAC, OGG, WAV, MediaFormat
+from nova_kit.problems import Problem
+from nova_kit.workers import Deadline
+from pydantic import BaseModel, Field
+
+from audio_service.integrity import require_complete, require_duration
+from audio_service.waveform import MAX_POINTS, Waveform
+
+# The demuxer is named, never guessed: among FFmpeg's formats are play lists that make it open other files and addresses.
+_DEMUXERS = {WAV: "wav", FLAC: "flac", OGG: "ogg"}
+
+MAX_SECONDS = 4 * 3600
+MAX_CHANNELS = 16
+MAX_RATE = 384_000
+
+# The ebur128 filter puts out frames of this length, whatever comes in.
+_FRAME_SECONDS = 0.1
+
+# What it reports until a block of sound is louder than the absolute gate of -70 LUFS.
+_GATED = -70.0
+
+
+class Analysis(BaseModel):
+    """What was measured. A level is null where the sound has none: digital silence has no decibels."""
+
+    format: str = Field(description="WAV, FLAC or OGG.")
+    codec: str
+    duration_seconds: float
+    sample_rate: int = Field(description="Hz.")
+    channels: int
+    peak_dbfs: float | None = Field(description="Highest sample.")
+    rms_dbfs: float | None = Field(description="Over all channels; a full-scale sine has -3.01 dBFS.")
+    loudness_lufs: float | None = Field(
+        description="Integrated, after EBU R 128; null below the gate and for less than 0.4 s of sound."
+    )
+    loudness_range_lu: float | None = Field(description="LRA after EBU Tech 3342; null where the loudness is.")
+    waveform: list[float] = Field(description="Peaks of equal stretches, 1.0 is full scale.", max_length=MAX_POINTS)
+
+
+def analyze(file: BinaryIO, found: MediaFormat, deadline: Deadline) -> Analysis:
+    """Measure a sound file.
+
+    Args:
+        file: The upload.
+        found: Its format: WAV, FLAC or OGG.
+        deadline: Asked after every stretch of sound.
+
+    Raises:
+        Problem: 422, the file is broken, cut off, without sound, or too much.
+    """
+    require_complete(file, found)
+    try:
+        with av.open(file, format=_DEMUXERS[found], mode="r") as container:
+            return _measure(container, found, deadline)
+    except av.FFmpegError as error:
+        raise Problem(422, f"The {found} file cannot be decoded. It is damaged, or not what it seems.") from error
+
+
+def _measure(container: av.container.InputContainer, found: MediaFormat, deadline: Deadline) -> Analysis:
+    if not container.streams.audio:
+        raise Problem(422, f"The {found} file holds no sound.")
+    stream = container.streams.audio[0]
+    _require_reasonable(stream, found)
+    promised = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
+    waveform = Waveform()
+    pieces = _pieces_per_frame(promised)
+    samples, energy, peak = 0, 0.0, 0.0
+    metadata: dict[str, str] = {}
+    for frame in _measured_frames(container, stream):
+        deadline.check()
+        metadata = frame.metadata
+        values = frame.to_ndarray().ravel()
+        energy += float(np.dot(values, values))
+        if not math.isfinite(energy):
+            raise Problem(422, "The file holds samples that are not numbers. Export it again.")
+        samples += frame.samples
+        for piece in np.array_split(np.abs(values), min(pieces, frame.samples)):
+            piece_peak = float(piece.max())
+            peak = max(peak, piece_peak)
+            waveform.add(round(piece_peak, 4))
+        if samples > MAX_SECONDS * stream.rate:
+            raise Problem(422, f"The sound is longer than {MAX_SECONDS // 3600} hours. Send a part of it.")
+    if not samples:
+        raise Problem(422, f"The {found} file holds no sound.")
+    duration = samples / stream.rate
+    if found is FLAC:
+        require_duration(duration, promised, found)
+    loudness = float(metadata["lavfi.r128.I"])
+    audible = loudness > _GATED
+    return Analysis(
+        format=found.name,
+        codec=stream.codec_context.codec.name,
+        duration_seconds=round(duration, 3),
+        sample_rate=stream.rate,
+        channels=stream.channels,
+        peak_dbfs=_decibels(peak),
+        rms_dbfs=_decibels(math.sqrt(energy / samples / stream.channels)),
+        loudness_lufs=round(loudness, 2) if audible else None,
+        loudness_range_lu=round(float(metadata["lavfi.r128.LRA"]), 2) if audible else None,
+        waveform=waveform.points(),
+    )
+
+
+def _require_reasonable(stream: av.AudioStream, found: MediaFormat) -> None:
+    if stream.codec_context is None:
+        raise Problem(422, f"The {found} file's sound is in a codec that is not known. Export it in a common one.")
+    if not 0 < stream.channels <= MAX_CHANNELS:
+        raise Problem(422, f"The file has {stream.channels} channels. This service takes 1 to {MAX_CHANNELS}.")
+    if not 0 < stream.rate <= MAX_RATE:
+        raise Problem(422, f"The file's sample rate is {stream.rate} Hz. This service takes up to {MAX_RATE} Hz.")
+
+
+def _pieces_per_frame(seconds: float | None) -> int:
+    """Return how many peaks to take of a frame, so that a short sound has enough of them for a waveform, too."""
+    return min(max(round(MAX_POINTS * _FRAME_SECONDS / seconds), 1), 50) if seconds else 1
+
+
+def _measured_frames(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
+    """Decode in frames of double-precision samples, each with the loudness so far as its metadata."""
+    graph = Graph()
+    source = graph.add_abuffer(template=stream)
+    filters = [
+        # What ebur128 works in, interleaved: one conversion serves it and the arithmetic on levels.
+        graph.add("aformat", "sample_fmts=dbl"),
+        graph.add("ebur128", "metadata=1:framelog=quiet"),
+        graph.add("abuffersink"),
+    ]
+    graph.link_nodes(source, *filters).configure()
+    for frame in container.decode(stream):
+        source.push(frame)
+        yield from _pull(filters[-1])
+    source.push(None)
+    yield from _pull(filters[-1])
+
+
+def _pull(sink: av.filter.context.FilterContext) -> Iterator[av.AudioFrame]:
+    while True:
+        try:
+            yield sink.pull()
+        except (av.BlockingIOError, av.EOFError):
+            return
+
+
+def _decibels(linear: float) -> float | None:
+    return round(20 * math.log10(linear), 2) if linear > 0 else None

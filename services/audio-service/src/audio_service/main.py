@@ -1,0 +1,27 @@
+"""The audio service's HTTP interface."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import File, UploadFile
+from nova_kit import media
+from nova_kit.app import create_app, router
+from nova_kit.problems import documented
+from nova_kit.workers import Workers
+
+from audio_service.analysis import Analysis, analyze
+
+_workers = Workers()
+_routes = router()
+
+
+@_routes.post("/audio-service/analyze", tags=["audio"], responses=documented(400, 408, 413, 415, 422, 503))
+async def analyze_upload(file: Annotated[UploadFile, File(description="A WAV, FLAC or OGG file.")]) -> Analysis:
+    """Measure a sound file: duration, level, loudness after EBU R 128, and a waveform to draw."""
+    found = media.require(file.file, file.content_type, media.WAV, media.FLAC, media.OGG)
+    return await _workers.run(partial(analyze, file.file, found))
+
+
+app = create_app("audio-service", _routes, summary="Measures uploaded sound.")

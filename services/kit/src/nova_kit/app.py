@@ -1,0 +1,136 @@
+"""The app that every service starts from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+
+from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel, Field
+from starlette.middleware import Middleware
+
+from nova_kit import draining as process_draining
+from nova_kit import problems
+from nova_kit.draining import Draining
+from nova_kit.limits import Limits, RequestLimits
+from nova_kit.problems import Problem, ProblemDocument
+from nova_kit.requests import RequestScope
+from nova_kit.revision import Revision
+from nova_kit.routing import StrictRoute
+from nova_kit.settings import Settings
+
+
+class Status(BaseModel):
+    """How a process is doing."""
+
+    status: str = Field(examples=["ok"])
+
+
+class Version(BaseModel):
+    """What runs."""
+
+    service: str
+    release: str = Field(description="Tag of the image.")
+    revision: str | None = Field(description="Task definition, as family:revision; null outside ECS.")
+
+
+def router() -> APIRouter:
+    """Return a router for a service's own routes."""
+    return APIRouter(route_class=StrictRoute)
+
+
+def create_app(
+    service: str,
+    *routers: APIRouter,
+    summary: str,
+    settings: Settings | None = None,
+    limits: Limits | None = None,
+    draining: Draining = process_draining.process,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+) -> FastAPI:
+    """Build a service's app.
+
+    Args:
+        service: The service's name, which is also the first segment of its routes' paths.
+        routers: The service's own routes, with full paths.
+        summary: One sentence about the service, for its OpenAPI document.
+        settings: How the process runs. Default: read from the environment.
+        limits: What one request may cost. Default: see `Limits`.
+        draining: Whether the process is about to stop. Default: the process's own switch.
+        lifespan: What the service holds open while it runs. Default: nothing.
+
+    Returns:
+        An app with `/health`, `/ready`, `/<service>/version` and `/<service>/openapi.json` besides the given routes.
+    """
+    settings = settings or Settings.from_environment(service)
+    revision = Revision(settings.metadata_url)
+
+    @asynccontextmanager
+    async def run(app: FastAPI) -> AsyncIterator[None]:
+        revision.look_up()
+        async with lifespan(app) if lifespan else nullcontext():
+            yield
+
+    app = FastAPI(
+        title=service,
+        summary=summary,
+        version=settings.release,
+        openapi_url=f"/{service}/openapi.json",
+        # The documentation pages load scripts from another host.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=run,
+        form_limits={"max_files": 2, "max_fields": 8},
+        middleware=[
+            Middleware(RequestScope, service=settings.service, draining=draining),
+            Middleware(RequestLimits, limits=limits or Limits()),
+        ],
+    )
+    app.state.settings = settings
+    problems.install(app)
+    app.include_router(_operations(service, settings, revision, draining))
+    for own in routers:
+        app.include_router(own)
+    _describe_problems(app)
+    return app
+
+
+def _operations(service: str, settings: Settings, revision: Revision, draining: Draining) -> APIRouter:
+    """Return the routes that load balancers, container agents and release tools ask."""
+    operations = router()
+
+    @operations.get("/health", tags=["operations"])
+    async def health() -> Status:
+        """Say that the process is alive. Stays true while it drains, so that ECS does not cut its last requests."""
+        return Status(status="ok")
+
+    @operations.get("/ready", tags=["operations"], responses=problems.documented(503))
+    async def ready() -> Status:
+        """Say whether new requests are welcome."""
+        if draining:
+            raise Problem(503, "This process is about to stop. Send new requests to another one.")
+        return Status(status="ready")
+
+    @operations.get(f"/{service}/version", tags=["operations"])
+    async def version() -> Version:
+        """Say what runs."""
+        return Version(service=settings.service, release=settings.release, revision=revision.value)
+
+    return operations
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Add the problem document, which no route names as its model, to the OpenAPI document's schemas."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, object]:
+        if app.openapi_schema is None:
+            document = generate()
+            schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            schemas.update(schema.pop("$defs", {}))
+            schemas["ProblemDocument"] = schema
+        return app.openapi_schema or generate()
+
+    app.openapi = openapi  # type: ignore[method-assign]

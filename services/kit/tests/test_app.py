@@ -1,0 +1,185 @@
+"""What the app factory gives a service, on a service made up for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import pytest
+from fastapi import File, UploadFile
+from nova_kit.app import create_app, router
+from nova_kit.draining import Draining
+from nova_kit.limits import Limits
+from nova_kit.settings import Settings, SettingsError
+from nova_kit.workers import Deadline, Workers
+from starlette.testclient import TestClient
+from starlette.types import Message
+
+draining = Draining()
+routes = router()
+workers = Workers(seconds=0.05)
+
+
+@routes.get("/sample/broken")
+async def broken() -> None:
+    raise RuntimeError("a defect")
+
+
+@routes.get("/sample/slow")
+async def slow() -> None:
+    await asyncio.sleep(5)
+
+
+@routes.get("/sample/endless")
+async def endless() -> None:
+    def job(deadline: Deadline) -> None:
+        while True:
+            deadline.check()
+
+    await workers.run(job)
+
+
+@routes.post("/sample/upload")
+async def upload(file: Annotated[UploadFile, File()]) -> int:
+    return len(await file.read())
+
+
+app = create_app(
+    "sample",
+    routes,
+    summary="A sample.",
+    draining=draining,
+    limits=Limits(body_bytes=2_000, stall_seconds=0.1, request_seconds=0.3),
+)
+client = TestClient(app, raise_server_exceptions=False)
+
+
+def multipart(content: bytes) -> tuple[bytes, dict[str, str]]:
+    body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n' + content + b"\r\n--b--\r\n"
+    return body, {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+def test_a_defect_is_a_problem_that_tells_nothing_about_the_code(caplog: pytest.LogCaptureFixture) -> None:
+    response = client.get("/sample/broken", headers={"X-Request-Id": "id-1"})
+    assert response.status_code == 500
+    assert response.json()["request_id"] == response.headers["x-request-id"] == "id-1"
+    assert "a defect" not in response.text
+    assert "a defect" in caplog.text
+
+
+def test_a_request_id_that_could_break_a_log_line_is_replaced() -> None:
+    for offered in ("two\tparts", "x" * 200, ""):
+        assert client.get("/ready", headers={"X-Request-Id": offered}).headers["x-request-id"] != offered
+
+
+def test_while_it_drains_it_is_alive_but_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draining, "_begun", True)
+    assert client.get("/health").status_code == 200
+    response = client.get("/ready")
+    assert response.status_code == 503
+    assert response.headers["connection"] == "close"
+
+
+def test_a_body_that_announces_too_much_is_refused_before_it_is_read() -> None:
+    body, headers = multipart(b"x" * 3_000)
+    response = client.post("/sample/upload", content=body, headers=headers)
+    assert response.status_code == 413
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_a_body_that_hides_its_size_is_refused_when_it_is_too_large() -> None:
+    body, headers = multipart(b"x" * 3_000)
+    pieces = (body[at : at + 100] for at in range(0, len(body), 100))
+    assert client.post("/sample/upload", content=pieces, headers=headers).status_code == 413
+
+
+def test_a_handler_that_takes_too_long_is_given_up() -> None:
+    response = client.get("/sample/slow")
+    assert response.status_code == 503
+    assert "took too long" in response.json()["detail"]
+
+
+def test_a_job_that_takes_too_long_ends_by_itself() -> None:
+    assert client.get("/sample/endless").status_code == 422
+
+
+async def _status_when_body(pieces: AsyncIterator[bytes]) -> int:
+    """Call the app as a server does, with a body that arrives as it likes; return the status."""
+    _, headers = multipart(b"")
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "path": "/sample/upload",
+        "raw_path": b"/sample/upload",
+        "query_string": b"",
+        "headers": [(b"transfer-encoding", b"chunked")]
+        + [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }
+    statuses = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": await anext(pieces), "more_body": True}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    await app(scope, receive, send)
+    (status,) = statuses
+    return int(status)
+
+
+def test_a_body_that_stops_arriving_is_given_up() -> None:
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"--b\r\n"
+        await asyncio.sleep(5)
+
+    assert asyncio.run(_status_when_body(stalled())) == 408
+
+
+def test_a_body_that_trickles_in_is_given_up() -> None:
+    async def trickling() -> AsyncIterator[bytes]:
+        yield multipart(b"")[0][:-9]
+        while True:
+            await asyncio.sleep(0.02)
+            yield b"x"
+
+    assert asyncio.run(_status_when_body(trickling())) == 408
+
+
+def test_more_files_than_a_request_may_have_are_refused() -> None:
+    files = [("file", (f"{number}", b"x")) for number in range(5)]
+    response = client.post("/sample/upload", files=files)
+    assert response.status_code == 400
+    assert "files" in response.json()["detail"]
+
+
+def test_a_callers_mistakes_are_not_errors_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    client.post("/sample/upload", content=b"garbage", headers={"Content-Type": "multipart/form-data; boundary=b"})
+    client.post("/sample/upload", content=b"garbage", headers={"Content-Type": "multipart/form-data"})
+    client.get("/nowhere")
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_every_response_to_a_broken_form_is_a_problem() -> None:
+    for content_type in ("multipart/form-data", "multipart/form-data; boundary=b", "multipart/form-data; boundary="):
+        response = client.post("/sample/upload", content=b"garbage", headers={"Content-Type": content_type})
+        assert 400 <= response.status_code < 500
+        assert json.loads(response.content)["detail"]
+
+
+def test_settings_come_from_the_environment_and_empty_means_default() -> None:
+    environment = {"PORT": "9000", "NOVA_RELEASE": "", "NOVA_API_URL": "http://balancer/", "STOP_TIMEOUT": "2.5"}
+    settings = Settings.from_environment("sample", environment)
+    assert settings == Settings(service="sample", port=9000, api_url="http://balancer", stop_timeout=2.5)
+
+
+@pytest.mark.parametrize("value", ["none", "-1", "0", "70000", "nan"])
+def test_a_port_that_is_none_is_named(value: str) -> None:
+    with pytest.raises(SettingsError, match=f"PORT='{value}'"):
+        Settings.from_environment("sample", {"PORT": value})

@@ -1,0 +1,187 @@
+"""A service as a process: how it starts, how it stops, and what watches it."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+from nova_kit.healthcheck import healthy
+
+KIT = Path(__file__).parents[1] / "src"
+
+SAMPLE = """
+import asyncio, time
+from nova_kit.app import create_app, router
+routes = router()
+
+@routes.get("/sample/wait")
+async def wait(seconds: float) -> str:
+    await asyncio.sleep(seconds)
+    return "done"
+
+@routes.get("/sample/block")
+async def block(seconds: float) -> None:
+    await asyncio.to_thread(time.sleep, seconds)
+
+app = create_app("sample", routes, summary="A sample.")
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path)
+    response = connection.getresponse()
+    return response.status, response.read()
+
+
+def wait_until_healthy(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while not healthy(port):
+        assert time.monotonic() < deadline, "the service did not start"
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(directory: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    (directory / "sample.py").write_text(SAMPLE)
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nova_kit.serve", "sample:app"],
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{KIT}{os.pathsep}{directory}",
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until_healthy(port)
+        yield process, port
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_on_sigterm_readiness_drops_requests_finish_and_the_exit_code_is_0(tmp_path: Path) -> None:
+    with running(tmp_path) as (process, port):
+        answers: list[tuple[int, bytes]] = []
+        request = threading.Thread(target=lambda: answers.append(get(port, "/sample/wait?seconds=1.2")))
+        request.start()
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        assert get(port, "/ready")[0] == 503
+        assert get(port, "/health")[0] == 200
+        request.join()
+        assert answers == [(200, b'"done"')]
+        assert process.wait(timeout=3) == 0
+        assert process.stdout is not None
+        messages = [json.loads(line)["message"] for line in process.stdout]
+        assert messages[-1] == "stopped"
+
+
+def test_a_request_that_does_not_end_is_cut_off_within_the_stop_timeout(tmp_path: Path) -> None:
+    with running(tmp_path, STOP_TIMEOUT="2") as (process, port):
+        for path in ("/sample/wait?seconds=30", "/sample/block?seconds=30"):
+            threading.Thread(target=lambda path=path: _ignore_errors(port, path), daemon=True).start()
+        time.sleep(0.2)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=5) == 0
+        assert time.monotonic() - begun <= 2.1
+
+
+def _ignore_errors(port: int, path: str) -> None:
+    try:
+        get(port, path)
+    except OSError:
+        pass
+    except Exception as error:  # noqa: BLE001 - http.client raises what it likes when a connection is cut
+        assert "Remote" in type(error).__name__ or "Incomplete" in type(error).__name__
+
+
+def test_the_revision_comes_from_the_task_metadata_endpoint(tmp_path: Path) -> None:
+    class Metadata(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b'{"Family": "nova-dev-sample", "Revision": "7"}' if self.path == "/v4/abc/task" else b"{}"
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Metadata) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/v4/abc"
+        with running(tmp_path, ECS_CONTAINER_METADATA_URI_V4=url, NOVA_RELEASE="abc123") as (_, port):
+            deadline = time.monotonic() + 3
+            while json.loads(get(port, "/sample/version")[1])["revision"] is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+            version = json.loads(get(port, "/sample/version")[1])
+        server.shutdown()
+    assert version == {"service": "sample", "release": "abc123", "revision": "nova-dev-sample:7"}
+
+
+def test_a_metadata_endpoint_that_hangs_does_not_delay_the_start(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with running(tmp_path, ECS_CONTAINER_METADATA_URI_V4=url) as (_, port):
+            assert json.loads(get(port, "/sample/version")[1])["revision"] is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"), [(b"HTTP/1.1 200 OK\r\n\r\n", True), (b"HTTP/1.1 500 Oh\r\n\r\n", False), (b"", False)]
+)
+def test_the_health_check_believes_nothing_but_200(answer: bytes, expected: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1024)
+                connection.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        assert healthy(server.getsockname()[1]) is expected
+
+
+def test_the_health_check_fails_when_nothing_listens() -> None:
+    assert healthy(free_port()) is False
+
+
+def test_the_health_check_does_not_load_the_framework() -> None:
+    code = "import nova_kit.healthcheck, sys; print('fastapi' in sys.modules or 'asyncio' in sys.modules)"
+    environment = {"PYTHONPATH": str(KIT), "PATH": os.environ["PATH"]}
+    assert subprocess.check_output([sys.executable, "-c", code], env=environment, text=True).strip() == "False"
+
+
+def test_a_setting_that_cannot_be_used_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "sample.py").write_text(SAMPLE)
+    environment = {"PYTHONPATH": f"{KIT}{os.pathsep}{tmp_path}", "PATH": os.environ["PATH"], "PORT": "http"}
+    command = [sys.executable, "-m", "nova_kit.serve", "sample:app"]
+    outcome = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 2
+    assert outcome.stderr == "nova_kit.serve: PORT='http' is not a number above 0 and up to 65535\n"

@@ -1,0 +1,1 @@
+"""Ranks posted documents by BM25 and shows where they match."""

@@ -1,0 +1,1 @@
+"""Probes uploaded video and takes thumbnails of it."""

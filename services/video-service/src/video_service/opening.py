@@ -1,0 +1,45 @@
+"""Opens an uploaded video, or says why it cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import av
+from nova_kit.media import MP4, WEBM, MediaFormat
+from nova_kit.problems import Problem
+
+from video_service.integrity import require_complete
+
+# The demuxer is named, never guessed: among FFmpeg's formats are play lists that make it open other files and addresses.
+_DEMUXERS = {MP4: "mp4", WEBM: "webm"}
+
+# A few bytes can announce a picture that fills the memory: 8192 x 4320 is the largest that video is made in.
+MAX_PIXELS = 8192 * 4320
+
+
+@contextmanager
+def opened(file: BinaryIO, found: MediaFormat) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """Open an upload and its first video stream.
+
+    Args:
+        file: The upload.
+        found: Its format: MP4 or WebM.
+
+    Raises:
+        Problem: 422, the file is broken, cut off, without pictures, or its pictures are too large.
+    """
+    require_complete(file, found)
+    try:
+        with av.open(file, format=_DEMUXERS[found], mode="r") as container:
+            if not container.streams.video:
+                raise Problem(422, f"The {found} file holds no video stream. Send one with pictures.")
+            stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise Problem(422, f"The {found} file's pictures are in a codec that is not known. Export it again.")
+            if stream.width * stream.height > MAX_PIXELS:
+                raise Problem(422, f"The pictures are {stream.width} x {stream.height}. Send at most 8192 x 4320.")
+            yield container, stream
+    except av.FFmpegError as error:
+        raise Problem(422, f"The {found} file cannot be decoded. It is damaged, or not what it seems.") from error

@@ -1,0 +1,137 @@
+"""The video service, through its HTTP interface."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import av
+import httpx2
+import pytest
+from starlette.testclient import TestClient
+from video_service import opening
+from video_service.main import app
+
+MakeVideo = Callable[..., bytes]
+
+client = TestClient(app, raise_server_exceptions=False)
+
+
+def send(operation: str, content: bytes, media_type: str = "application/octet-stream", **query: float) -> httpx2.Response:
+    return client.post(f"/video-service/{operation}", files={"file": ("clip", content, media_type)}, params=query)
+
+
+def picture(png: bytes) -> tuple[int, int, tuple[int, ...]]:
+    """Return a PNG's width, height and the colour in its middle."""
+    with av.open(io.BytesIO(png)) as container:
+        pixels = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    height, width, _ = pixels.shape
+    return width, height, tuple(int(value) for value in pixels[height // 2, width // 2])
+
+
+@pytest.mark.parametrize(("container", "codec"), [("mp4", "h264"), ("webm", "vp8")])
+def test_a_video_is_described(make_video: MakeVideo, container: str, codec: str) -> None:
+    content = make_video(container)
+    found = send("probe", content).json()
+    assert found["format"].lower() == container
+    assert found["duration_seconds"] == pytest.approx(2, abs=0.05)
+    assert found["frame_rate"] == pytest.approx(25, abs=0.1)
+    assert (found["width"], found["height"]) == (64, 48)
+    assert (found["video_codec"], found["audio_codec"]) == (codec, None)
+    assert found["size_bytes"] == len(content)
+
+
+def test_a_videos_sound_is_named(make_video: MakeVideo) -> None:
+    assert send("probe", make_video(sound=True)).json()["audio_codec"] == "aac"
+    assert send("probe", make_video("webm", sound=True)).json()["audio_codec"] == "opus"
+
+
+@pytest.mark.parametrize("container", ["mp4", "webm"])
+def test_a_thumbnail_shows_the_picture_of_its_second(make_video: MakeVideo, container: str) -> None:
+    content = make_video(container)
+    for at, brightest in [(0.0, 0), (0.9, 0), (1.1, 2), (1.95, 2)]:
+        response = send("thumbnail", content, at=at)
+        assert response.headers["content-type"] == "image/png"
+        width, height, colour = picture(response.content)
+        assert (width, height) == (64, 48)
+        assert colour[brightest] > 200
+        assert colour[2 - brightest] < 60
+
+
+def test_a_thumbnail_keeps_the_videos_proportions(make_video: MakeVideo) -> None:
+    assert picture(send("thumbnail", make_video(), width=32).content)[:2] == (32, 24)
+
+
+def test_a_second_after_the_end_is_refused(make_video: MakeVideo) -> None:
+    response = send("thumbnail", make_video(), at=60)
+    assert response.status_code == 422
+    assert "2.000 s long" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("at", ["-1", "nan", "inf", "soon"])
+def test_a_second_that_is_none_is_refused(make_video: MakeVideo, at: str) -> None:
+    response = client.post("/video-service/thumbnail", params={"at": at}, files={"file": make_video()})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == "query.at"
+
+
+@pytest.mark.parametrize("operation", ["probe", "thumbnail"])
+@pytest.mark.parametrize("container", ["mp4", "webm"])
+@pytest.mark.parametrize("share", [0.3, 0.95])
+def test_a_file_that_was_cut_off_is_refused(
+    make_video: MakeVideo, operation: str, container: str, share: float
+) -> None:
+    content = make_video(container)
+    response = send(operation, content[: int(len(content) * share)])
+    assert response.status_code == 422
+    assert "cut off" in response.json()["detail"]
+
+
+def test_a_video_without_pictures_is_refused() -> None:
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp4") as output:
+        stream = output.add_stream("aac", rate=48_000)
+        frame = av.AudioFrame(format="fltp", layout=stream.layout.name, samples=1024)
+        frame.rate = 48_000
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    response = send("probe", target.getvalue())
+    assert response.status_code == 422
+    assert "no video stream" in response.json()["detail"]
+
+
+def test_pictures_too_large_to_hold_are_refused(make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "MAX_PIXELS", 64 * 48 - 1)
+    response = send("probe", make_video())
+    assert response.status_code == 422
+    assert "64 x 48" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("container", ["mp4", "webm"])
+def test_a_damaged_video_is_the_callers_mistake(
+    make_video: MakeVideo, container: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = bytearray(make_video(container))
+    for start in range(60, len(content) - 8, 23):
+        content[start : start + 7] = b"\xa5" * 7
+    for operation in ("probe", "thumbnail"):
+        assert send(operation, bytes(content)).status_code == 422
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "status"),
+    [
+        (b"", "video/mp4", 422),
+        (b"not a video", "video/mp4", 415),
+        (b"not a video", "application/octet-stream", 415),
+        (b"\0\0\0\x18ftypisom", "video/webm", 415),
+        (b"\0\0\0\x18ftypisom", "video/mp4", 422),
+        (b"\x1aE\xdf\xa3", "video/webm", 422),
+        (b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1/\n", "video/mp4", 415),
+    ],
+)
+def test_what_is_no_video_is_refused(content: bytes, media_type: str, status: int) -> None:
+    assert send("probe", content, media_type).status_code == status

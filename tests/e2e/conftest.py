@@ -1,0 +1,126 @@
+"""Browser tests use the console of one environment as a person does. They need `BASE_URL` and nothing else.
+
+They drive Chromium: the one that `CHROMIUM_PATH` names, else the machine's own, else Playwright's download. Where there is
+none, the same checks run over HTTP, and the summary says so.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import struct
+import sys
+import wave
+from collections.abc import Iterator
+from fractions import Fraction
+from math import pi, sin
+from pathlib import Path
+
+import av
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+
+# The suite runs in pytest's importlib mode, in which test directories are not on the path.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from consoles import PATIENCE_MS, BrowserConsole, Console, HttpConsole, Upload  # noqa: E402
+
+_summary = pytest.StashKey[str]()
+
+
+@pytest.fixture(scope="session")
+def base_url() -> str:
+    """Return the address of the console."""
+    address = os.environ.get("BASE_URL")
+    if not address:
+        pytest.exit("usage: BASE_URL=https://<load balancer> pytest tests/e2e", returncode=2)
+    return address
+
+
+@pytest.fixture(scope="session")
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser | None]:
+    """Return Chromium, or None where there is none."""
+    stash = request.config.stash
+    with sync_playwright() as playwright:
+        path = _chromium(playwright)
+        if path is None:
+            stash[_summary] = "none found, the same checks ran over HTTP"
+            yield None
+            return
+        arguments = ["--disable-background-networking", "--no-first-run"]
+        if os.geteuid() == 0:
+            arguments.append("--no-sandbox")  # Chromium's sandbox refuses to work for root, as in containers.
+        with playwright.chromium.launch(executable_path=path, args=arguments) as browser:
+            stash[_summary] = f"Chromium {browser.version}"
+            yield browser
+
+
+def _chromium(playwright: Playwright) -> str | None:
+    if named := os.environ.get("CHROMIUM_PATH"):
+        return named
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    downloaded = playwright.chromium.executable_path
+    return downloaded if Path(downloaded).exists() else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what the checks ran in."""
+    if _summary in config.stash:
+        terminalreporter.write_line(f"browser: {config.stash[_summary]}")
+
+
+@pytest.fixture(scope="session")
+def profile(browser: Browser | None) -> Iterator[BrowserContext | None]:
+    """Return a browser profile that is thrown away afterwards. One serves all tests: the console stores nothing in it."""
+    if browser is None:
+        yield None
+        return
+    with browser.new_context() as context:
+        context.set_default_timeout(PATIENCE_MS)
+        yield context
+
+
+@pytest.fixture
+def console(base_url: str, profile: BrowserContext | None) -> Iterator[Console]:
+    """Return a user of the console, who has just opened it."""
+    if profile is None:
+        with httpx.Client(base_url=base_url, timeout=30) as client:
+            yield HttpConsole(client)
+        return
+    with profile.new_page() as page:
+        yield BrowserConsole(page, base_url)
+
+
+@pytest.fixture(scope="session")
+def sound() -> Upload:
+    """Return a second of a sine, 997 Hz at -20 dBFS, as WAV."""
+    rate = 16_000
+    values = [round(3276.7 * sin(2 * pi * 997 * at / rate)) for at in range(rate)]
+    target = io.BytesIO()
+    with wave.open(target, "wb") as output:
+        output.setnchannels(1)
+        output.setsampwidth(2)
+        output.setframerate(rate)
+        output.writeframes(struct.pack(f"<{rate}h", *values))
+    return Upload("tone.wav", "audio/wav", target.getvalue())
+
+
+@pytest.fixture(scope="session")
+def video() -> Upload:
+    """Return one second of grey pictures, 64 x 48, as WebM."""
+    target = io.BytesIO()
+    with av.open(target, "w", format="webm") as output:
+        stream = output.add_stream("libvpx", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(25):
+            frame = av.VideoFrame(64, 48, "yuv420p")
+            for plane in frame.planes:
+                plane.update(bytes([128]) * plane.buffer_size)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return Upload("clip.webm", "video/webm", target.getvalue())
