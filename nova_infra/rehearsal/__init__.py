@@ -4,7 +4,8 @@ It is an interpreter of the assembly, not a second model of the system: what is 
 
 - ``assembly``, ``intrinsics``, ``pipeline``: read the templates.
 - ``stack``, ``environment``: what CloudFormation does with one environment's stacks.
-- ``task``, ``proxy``, ``deployment``: what ECS and the load balancer do with them.
-- ``metrics``, ``metric_math``, ``alarms``: what CloudWatch sees of it.
-- ``play``: the stages and actions in their order; ``record``: what happened; ``view``: showing it.
+- ``task``, ``deployment``: what ECS does with them; ``routing``, ``proxy``: what the load balancer does.
+- ``metrics``, ``metric_math``, ``alarms``, ``monitoring``: what CloudWatch sees of it.
+- ``release``: the candidate and the baseline; ``play``: the stages and actions in their order.
+- ``record``: what happened; ``view``: showing it; ``run``: all of it from beginning to end.
 """

@@ -15,8 +15,9 @@ from typing import Any
 from nova_infra.rehearsal.alarms import State
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.intrinsics import UnresolvableError
-from nova_infra.rehearsal.proxy import LoadBalancer, Rule, Target, TargetGroup
+from nova_infra.rehearsal.proxy import LoadBalancer
 from nova_infra.rehearsal.record import DeploymentRecord, Requests, TrafficStep
+from nova_infra.rehearsal.routing import Rule, Target, TargetGroup
 from nova_infra.rehearsal.task import Task, TaskDefinition, TaskFailedError
 from nova_infra.rehearsal.together import together
 

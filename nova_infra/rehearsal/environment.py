@@ -15,8 +15,9 @@ from nova_infra.rehearsal.deployment import Deployment, DeploymentFailedError, S
 from nova_infra.rehearsal.intrinsics import UnresolvableError
 from nova_infra.rehearsal.load import Load
 from nova_infra.rehearsal.monitoring import Monitoring
-from nova_infra.rehearsal.proxy import LoadBalancer, TargetGroup, read_default_rule, read_rule, read_target_group
+from nova_infra.rehearsal.proxy import LoadBalancer
 from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.routing import TargetGroup, read_default_rule, read_rule, read_target_group
 from nova_infra.rehearsal.stack import Stack
 from nova_infra.rehearsal.task import TaskDefinition, read_task_definition
 from nova_infra.rehearsal.together import together
@@ -138,6 +139,9 @@ class Environment:
             revision = f"{family}:{self._revisions[f'{stack_name}/{logical_id}'][0]}"
             self._definitions[revisions[logical_id]] = read_task_definition(properties, revision)
         return stack
+
+    def _end_minute(self) -> None:
+        self._monitoring.end_minute(self._services.values())
 
     async def _apply(self, stack: Stack) -> None:
         """Bring everything but services to what the stack says, and leave alone what has not changed."""

@@ -1,21 +1,16 @@
-"""The load balancer: listener rules, weighted target groups, target health, draining."""
+"""The load balancer: a reverse proxy that obeys the listener's rules, checks its targets and drains them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
 
 import aiohttp
 from aiohttp import web
 
 from nova_infra.rehearsal.clock import HEALTH_CHECK_COMPRESSION
-from nova_infra.rehearsal.intrinsics import UnresolvableError
 from nova_infra.rehearsal.metrics import Metric, MetricStore
+from nova_infra.rehearsal.routing import Rule, Target, TargetGroup
 from nova_infra.rehearsal.task import Task
 
 _HOP_BY_HOP = frozenset(
@@ -30,143 +25,6 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     ]
 )
-
-
-@dataclass
-class Target:
-    """A task registered with a target group.
-
-    Attributes:
-        task: The task.
-        healthy: Whether requests may be sent to it.
-        draining: Whether it only finishes what it has.
-        idle: Set while no request is under way.
-        served: Number of requests it answered.
-        failed: Number of those that it answered with a 5xx, or not at all.
-        last_fault: What the last failed health check saw.
-    """
-
-    task: Task
-    healthy: bool = False
-    draining: bool = False
-    served: int = 0
-    failed: int = 0
-    last_fault: str = "no health check has answered yet"
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
-    _in_flight: int = 0
-
-    def __post_init__(self) -> None:
-        self.idle.set()
-
-    def enter(self) -> None:
-        """A request is on its way to the target."""
-        self._in_flight += 1
-        self.idle.clear()
-
-    def leave(self) -> None:
-        """A request has been answered, or given up."""
-        self._in_flight -= 1
-        if not self._in_flight:
-            self.idle.set()
-
-
-@dataclass
-class TargetGroup:
-    """A target group.
-
-    Attributes:
-        name: Its full name, the ``TargetGroup`` dimension of its metrics.
-        health_path: Path of the health check.
-        interval: Seconds between two health checks.
-        timeout: Seconds until a health check has failed.
-        unhealthy_threshold: Failed checks in a row until a healthy target is unhealthy.
-        healthy_threshold: Good checks in a row until an unhealthy target is healthy.
-        codes: Status codes that are good, such as ``200`` or ``200-299``.
-        drain: Seconds that a target may take to finish its requests.
-        targets: What is registered.
-    """
-
-    name: str
-    health_path: str
-    interval: float
-    timeout: float
-    unhealthy_threshold: int
-    healthy_threshold: int
-    codes: str
-    drain: float
-    targets: list[Target] = field(default_factory=list)
-    _turn: int = 0
-
-    def next_target(self) -> Target | None:
-        """The target that the next request goes to, in turns; None where there is none.
-
-        Where none is healthy, all are used: the load balancer fails open.
-        """
-        usable = [target for target in self.targets if not target.draining]
-        candidates = [target for target in usable if target.healthy] or usable
-        if not candidates:
-            return None
-        self._turn += 1
-        return candidates[self._turn % len(candidates)]
-
-    def accepts(self, status: int) -> bool:
-        """Whether a status code counts as healthy."""
-        for part in self.codes.split(","):
-            low, _, high = part.partition("-")
-            if int(low) <= status <= int(high or low):
-                return True
-        return False
-
-
-@dataclass
-class WeightedGroup:
-    """A target group and its share of a rule's traffic."""
-
-    group: TargetGroup
-    weight: float
-    _credit: float = 0.0
-
-
-@dataclass
-class Rule:
-    """A listener rule.
-
-    Attributes:
-        name: Where it comes from, for messages.
-        priority: Lower ones are tried first.
-        paths: Path patterns; one must match. Empty: every path.
-        hosts: Host patterns; one must match. Empty: every host.
-        forward: Where matching requests go.
-        fixed: The answer to give instead: status, content type, body.
-    """
-
-    name: str
-    priority: float
-    paths: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = ()
-    forward: list[WeightedGroup] = field(default_factory=list)
-    fixed: tuple[int, str, str] | None = None
-
-    def matches(self, host: str, path: str) -> bool:
-        """Whether a request is for this rule. Paths compare case by case, hosts do not, as in the load balancer."""
-        return _any_match(path, self.paths) and _any_match(host.lower(), [host.lower() for host in self.hosts])
-
-    def choose(self) -> TargetGroup | None:
-        """The target group of the next request, in exact proportion to the weights."""
-        total = sum(entry.weight for entry in self.forward)
-        if not total:
-            return None
-        for entry in self.forward:
-            entry._credit += entry.weight
-        chosen = max(self.forward, key=lambda entry: entry._credit)
-        chosen._credit -= total
-        return chosen.group
-
-    def set_weights(self, weights: dict[str, float]) -> None:
-        """Give each target group, by name, a new share."""
-        for entry in self.forward:
-            entry.weight = weights[entry.group.name]
-            entry._credit = 0.0
 
 
 class LoadBalancer:
@@ -329,82 +187,3 @@ class LoadBalancer:
         if group is not None:
             dimensions["TargetGroup"] = group.name
             self._store.record(Metric.of("AWS/ApplicationELB", name, dimensions), value)
-
-
-def read_target_group(properties: dict[str, Any], name: str) -> TargetGroup:
-    """The target group that a resource's resolved properties define."""
-    attributes = {entry["Key"]: entry["Value"] for entry in properties.get("TargetGroupAttributes", ())}
-    return TargetGroup(
-        name=name,
-        health_path=properties.get("HealthCheckPath", "/"),
-        interval=properties.get("HealthCheckIntervalSeconds", 30),
-        timeout=properties.get("HealthCheckTimeoutSeconds", 5),
-        unhealthy_threshold=properties.get("UnhealthyThresholdCount", 2),
-        healthy_threshold=properties.get("HealthyThresholdCount", 5),
-        codes=properties.get("Matcher", {}).get("HttpCode", "200"),
-        drain=float(attributes.get("deregistration_delay.timeout_seconds", 300)),
-    )
-
-
-def read_rule(properties: dict[str, Any], name: str, groups: dict[str, TargetGroup]) -> Rule:
-    """The rule that a listener rule's resolved properties define.
-
-    Args:
-        properties: The resolved properties.
-        name: For messages.
-        groups: Target group ARN to target group.
-
-    Raises:
-        UnresolvableError: It has a condition or action that the rehearsal does not know.
-    """
-    rule = Rule(name, priority=float(properties["Priority"]))
-    for condition in properties.get("Conditions", ()):
-        match condition["Field"]:
-            case "path-pattern":
-                rule.paths += tuple(condition.get("PathPatternConfig", condition)["Values"])
-            case "host-header":
-                rule.hosts += tuple(condition.get("HostHeaderConfig", condition)["Values"])
-            case unknown:
-                raise UnresolvableError(f"{name}: Conditions holds {unknown!r}, which the rehearsal does not know")
-    [rule.forward, rule.fixed] = _read_actions(properties["Actions"], name, groups)
-    return rule
-
-
-def read_default_rule(actions: list[dict[str, Any]], name: str, groups: dict[str, TargetGroup]) -> Rule:
-    """The rule that a listener's default actions define: it matches what nothing else does."""
-    rule = Rule(name, priority=float("inf"))
-    [rule.forward, rule.fixed] = _read_actions(actions, name, groups)
-    return rule
-
-
-def _read_actions(
-    actions: list[dict[str, Any]], name: str, groups: dict[str, TargetGroup]
-) -> tuple[list[WeightedGroup], tuple[int, str, str] | None]:
-    [action] = actions
-    match action["Type"]:
-        case "forward" if "ForwardConfig" in action:
-            entries = action["ForwardConfig"]["TargetGroups"]
-            return [WeightedGroup(groups[entry["TargetGroupArn"]], entry.get("Weight", 1)) for entry in entries], None
-        case "forward":
-            return [WeightedGroup(groups[action["TargetGroupArn"]], 1)], None
-        case "fixed-response":
-            config = action["FixedResponseConfig"]
-            return [], (
-                int(config["StatusCode"]),
-                config.get("ContentType", "text/plain"),
-                config.get("MessageBody", ""),
-            )
-        case "redirect":
-            return [], (301, "text/plain", "redirects to HTTPS, which is not rehearsed")
-    raise UnresolvableError(f"{name}: Actions holds {action['Type']!r}, which the rehearsal does not know")
-
-
-def _any_match(value: str, patterns: Iterable[str]) -> bool:
-    patterns = list(patterns)
-    return not patterns or any(_pattern(pattern).fullmatch(value) for pattern in patterns)
-
-
-@functools.cache
-def _pattern(pattern: str) -> re.Pattern[str]:
-    """``*`` stands for any characters and ``?`` for one; everything else for itself."""
-    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,6 @@ class Task:
         starts: Limits how many processes start side by side: they slow each other down, and nobody waits for less.
         port: The port of this machine that stands for the container's port.
         log: The last lines it printed.
-        healthy: Whether its container health check passes.
     """
 
     definition: TaskDefinition
@@ -129,7 +128,6 @@ class Task:
     starts: asyncio.Semaphore
     port: int = field(default_factory=lambda: free_port())
     log: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
-    healthy: bool = False
     _process: asyncio.subprocess.Process | None = None
     _usage: psutil.Process | None = None
     _reader: asyncio.Task[None] | None = None
@@ -184,29 +182,36 @@ class Task:
         except psutil.Error:
             return 0.0, 0.0
 
-    async def check(self) -> bool:
-        """Run the container health check once."""
+    async def check(self) -> str | None:
+        """Run the container health check once.
+
+        Returns:
+            None when it passes, else what it said.
+        """
         check = self.definition.health_check
         if check is None:
-            return self.running
+            return None if self.running else "the container does not run"
         kind, *words = check.command
-        command = ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words
         process = await asyncio.create_subprocess_exec(
-            *command,
+            *(["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words),
             env=self._environment(),
             cwd=self.sources,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            return await asyncio.wait_for(process.wait(), check.timeout) == 0
+            output, _ = await asyncio.wait_for(process.communicate(), check.timeout)
         except TimeoutError:
-            return False
+            return f"it did not end within {check.timeout:g} s"
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+        if process.returncode == 0:
+            return None
+        said = tail(output.decode(errors="replace").splitlines(), 1)
+        return said[0] if said else f"it exited with {process.returncode}"
 
     def _environment(self) -> dict[str, str]:
         definition = self.definition
@@ -241,20 +246,19 @@ class Task:
     async def _wait_for_health(self) -> None:
         check = self.definition.health_check
         failures = 0
-        while not await self.check():
+        while (fault := await self.check()) is not None:
             if not self.running:
                 raise TaskFailedError(self._exited())
             failures += 1
             assert check is not None, "without a check there is no failure"
             if failures >= check.retries:
-                raise TaskFailedError(f"container health check `{' '.join(check.command[1:])}` failed {failures} times")
+                raise TaskFailedError(f"its container health check failed {failures} times: {fault}")
             await asyncio.sleep(check.interval / HEALTH_CHECK_COMPRESSION)
-        self.healthy = True
 
     def _exited(self) -> str:
         assert self._process is not None, "only a started process exits"
-        last = next((line for line in reversed(self.log) if line.strip()), "it printed nothing")
-        return f"essential container exited with code {self._process.returncode}: {last}"
+        last = tail(self.log, 1) or ["it printed nothing"]
+        return f"essential container exited with code {self._process.returncode}: {last[0]}"
 
     def _cpu_seconds(self) -> float:
         assert self._usage is not None, "called after the start"
@@ -293,6 +297,6 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def tail(lines: Sequence[str], count: int) -> list[str]:
+def tail(lines: Iterable[str], count: int) -> list[str]:
     """The last lines that say something."""
     return [line for line in lines if line.strip()][-count:]

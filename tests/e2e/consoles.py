@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import ConsoleMessage, Error, Page, Request, expect
 
 # How long a run may take on an environment that has just been deployed.
 PATIENCE_MS = 20_000
@@ -59,7 +59,7 @@ class BrowserConsole:
     """The console in a browser.
 
     Args:
-        page: A fresh page.
+        page: A page of a browser.
         base_url: Where the console is.
     """
 
@@ -67,15 +67,27 @@ class BrowserConsole:
         self._page = page
         self._hosts: set[str] = set()
         self._complaints: list[str] = []
-        page.on("request", self._note)
-        page.on("pageerror", lambda error: self._complaints.append(str(error)))
-        page.on("console", lambda message: self._complaints.append(message.text) if message.type == "error" else None)
+        self._listeners = {"request": self._on_request, "pageerror": self._on_error, "console": self._on_message}
+        for event, listener in self._listeners.items():
+            page.on(event, listener)  # type: ignore[call-overload]
         page.goto(base_url)
 
-    def _note(self, request: Request) -> None:
+    def leave(self) -> None:
+        """Stop listening to the page, which the next user opens anew."""
+        for event, listener in self._listeners.items():
+            self._page.remove_listener(event, listener)
+
+    def _on_request(self, request: Request) -> None:
         address = urlsplit(request.url)
         if address.scheme != "data":
             self._hosts.add(address.netloc)
+
+    def _on_error(self, error: Error) -> None:
+        self._complaints.append(str(error))
+
+    def _on_message(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self._complaints.append(message.text)
 
     def run(self, upload: Upload | None = None, question: str = "", second: str = "") -> Shown:
         if upload:

@@ -80,6 +80,20 @@ def test_the_waveform_shows_where_the_sound_is() -> None:
     assert min(points[half + 1 :]) == 0.5
 
 
+@pytest.mark.parametrize("samples", [1, 100, 4799, 4801, 59_999])
+def test_a_sound_may_have_any_number_of_samples(samples: int) -> None:
+    found = analyze(wav(struct.pack(f"<{samples}f", *[0.5] * samples))).json()
+    assert found["duration_seconds"] == round(samples / 48_000, 3)
+    assert found["peak_dbfs"] == -6.02
+    assert (found["loudness_lufs"] is None) == (samples < 19_200)
+
+
+def test_a_title_in_an_old_encoding_does_no_harm() -> None:
+    content = wav(struct.pack("<480f", *[0.5] * 480))
+    title = b"LIST" + struct.pack("<I", 16) + b"INFOINAM" + struct.pack("<I", 4) + b"caf\xe9"
+    assert analyze(content[:36] + title + content[36:]).status_code == 200
+
+
 def test_a_float_recording_may_be_above_full_scale() -> None:
     assert analyze(wav(struct.pack("<4800f", *[2.0] * 4800))).json()["peak_dbfs"] == pytest.approx(6.02, abs=0.01)
 

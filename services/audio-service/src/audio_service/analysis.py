@@ -61,7 +61,8 @@ def analyze(file: BinaryIO, found: MediaFormat, deadline: Deadline) -> Analysis:
     """
     require_complete(file, found)
     try:
-        with av.open(file, format=_DEMUXERS[found], mode="r") as container:
+        # Titles in old encodings are common, and of no interest here.
+        with av.open(file, format=_DEMUXERS[found], mode="r", metadata_errors="replace") as container:
             return _measure(container, found, deadline)
     except av.FFmpegError as error:
         raise Problem(422, f"The {found} file cannot be decoded. It is damaged, or not what it seems.") from error
@@ -79,7 +80,8 @@ def _measure(container: av.container.InputContainer, found: MediaFormat, deadlin
     metadata: dict[str, str] = {}
     for frame in _measured_frames(container, stream):
         deadline.check()
-        metadata = frame.metadata
+        # The last frame, when it is shorter than the others, carries no metadata.
+        metadata = frame.metadata or metadata
         values = frame.to_ndarray().ravel()
         energy += float(np.dot(values, values))
         if not math.isfinite(energy):
@@ -96,7 +98,7 @@ def _measure(container: av.container.InputContainer, found: MediaFormat, deadlin
     duration = samples / stream.rate
     if found is FLAC:
         require_duration(duration, promised, found)
-    loudness = float(metadata["lavfi.r128.I"])
+    loudness = float(metadata.get("lavfi.r128.I", _GATED))
     audible = loudness > _GATED
     return Analysis(
         format=found.name,

@@ -32,7 +32,8 @@ def opened(file: BinaryIO, found: MediaFormat) -> Iterator[tuple[av.container.In
     """
     require_complete(file, found)
     try:
-        with av.open(file, format=_DEMUXERS[found], mode="r") as container:
+        # Titles in old encodings are common, and of no interest here.
+        with av.open(file, format=_DEMUXERS[found], mode="r", metadata_errors="replace") as container:
             if not container.streams.video:
                 raise Problem(422, f"The {found} file holds no video stream. Send one with pictures.")
             stream = container.streams.video[0]
