@@ -45,6 +45,45 @@ def rehearse(approve: bool, baseline: str, json_file: Path | None, assembly: Pat
     sys.exit(0 if rehearse(options) else 1)
 
 
+@nova.group()
+def image() -> None:
+    """Container images by content."""
+
+
+@image.command()
+@click.argument("service")
+def tag(service: str) -> None:
+    """Print the tag of SERVICE's image: a hash of what it is built from."""
+    from nova_infra.config import load_config
+    from nova_infra.images import content_tag
+
+    root = Path.cwd()
+    click.echo(content_tag(root / "services", load_config(root).service(service).name))
+
+
+@image.command()
+@click.argument("service")
+def build(service: str) -> None:
+    """Build and push SERVICE's image, unless the same one is in the repository already."""
+    from nova_infra.config import load_config
+    from nova_infra.images import content_tag, current_commit, repository_name
+    from nova_infra.operations.image_build import build_image
+
+    root = Path.cwd()
+    config = load_config(root)
+    name = config.service(service).name
+    click.echo(
+        build_image(
+            services=root / "services",
+            service=name,
+            repository=repository_name(config.platform.name, name),
+            region=config.toolchain.region,
+            tag=content_tag(root / "services", name),
+            release=current_commit(root),
+        )
+    )
+
+
 def _synthesize(root: Path) -> Path:
     """Synthesize the working tree, unless it has not changed since."""
     result = subprocess.run(["make", "--no-print-directory", "synth"], cwd=root, check=False)

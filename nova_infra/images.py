@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,11 @@ SHARED = "kit"
 
 _NOT_IN_IMAGES = {"tests", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"}
 _TAG_LENGTH = 16
+
+
+def repository_name(platform: str, service: str) -> str:
+    """Name of the service's repository, the same wherever it is referred to."""
+    return f"{platform}/{service}"
 
 
 def content_tag(services: Path, service: str) -> str:
@@ -36,6 +42,16 @@ def content_tag(services: Path, service: str) -> str:
             header = f"{path.relative_to(services).as_posix()}\0{executable}{len(content)}\0"
             digest.update(header.encode() + content)
     return digest.hexdigest()[:_TAG_LENGTH]
+
+
+def current_commit(root: Path) -> str | None:
+    """The commit that a clean work tree is at; None where there is no git, or the tree differs from its commit."""
+
+    def git(*arguments: str) -> str | None:
+        result = subprocess.run(["git", *arguments], cwd=root, check=False, capture_output=True, text=True)
+        return result.stdout.strip() if result.returncode == 0 else None
+
+    return git("rev-parse", "HEAD") if git("status", "--porcelain") == "" else None
 
 
 def _files(directory: Path) -> Iterator[Path]:

@@ -10,11 +10,6 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 
-def repository_name(platform: str, service: str) -> str:
-    """Name of the service's repository, the same wherever it is referred to."""
-    return f"{platform}/{service}"
-
-
 class ImageRegistry(Construct):
     """An ECR repository with immutable tags that the environments' accounts may pull from.
 

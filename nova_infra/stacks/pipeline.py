@@ -13,7 +13,7 @@ from aws_cdk import pipelines
 from constructs import Construct
 
 from nova_infra.config import Config, Environment, Source
-from nova_infra.constructs.image_registry import repository_name
+from nova_infra.images import repository_name
 from nova_infra.stages import EnvironmentStage
 
 SETUP = ["make setup"]

@@ -6,7 +6,8 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from nova_infra.config import Config
-from nova_infra.constructs.image_registry import ImageRegistry, repository_name
+from nova_infra.constructs.image_registry import ImageRegistry
+from nova_infra.images import repository_name
 
 
 class RegistryStack(cdk.Stack):

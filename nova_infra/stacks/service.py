@@ -8,8 +8,8 @@ from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
-from nova_infra.constructs.image_registry import repository_name
 from nova_infra.constructs.web_service import STOP_TIMEOUT, WebService
+from nova_infra.images import repository_name
 from nova_infra.stacks.platform import PlatformStack
 
 
