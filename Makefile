@@ -6,6 +6,10 @@ PYTHON ?= python3
 VENV := .venv
 LOCKS := requirements-uv.txt requirements-dev.txt package.json package-lock.json pyproject.toml
 STAMP := $(VENV)/ready-$(shell cat $(LOCKS) | git hash-object --stdin)
+# Names and contents of everything that git would commit.
+FILES := git ls-files -z --cached --others --exclude-standard
+TREE = $(shell { $(FILES); $(FILES) | xargs -0 cat 2>/dev/null; } | git hash-object --stdin)
+PASSED := .nova/passed
 SYNTH_INPUTS := app.py cdk.json nova.toml $(LOCKS) $(shell git ls-files --cached --others --exclude-standard nova_infra services)
 
 # The project's own Python, Node and CDK CLI, before anything else that the machine may have.
@@ -15,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup rehearse test lint types unit synth integration browser e2e lock clean
+.PHONY: help setup rehearse test check lint types unit unit-services synth integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,9 +29,14 @@ setup: $(STAMP) ## Install what the locks say: Python packages, Node, the CDK CL
 rehearse: setup ## Play the whole pipeline on this machine, without AWS
 	@nova rehearse --approve
 
-test: lint types unit ## Lint, types and every test that needs no deployment
+test: setup ## Everything that needs no deployment: lint, types, unit tests, the services' tests
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint types unit unit-services
+	@mkdir -p $(PASSED) && touch $(PASSED)/$(TREE)
 
-lint: setup ## Style, common faults and insecure calls; Dockerfiles
+check: setup ## The same, unless it has passed already for this very tree: what the pipeline's Build stage runs
+	@if [ -e $(PASSED)/$(TREE) ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test; fi
+
+lint: setup ## Style, common faults, insecure calls; Dockerfiles
 	@ruff check --quiet .
 	@ruff format --check --quiet .
 	@hadolint services/*/Dockerfile
@@ -35,8 +44,11 @@ lint: setup ## Style, common faults and insecure calls; Dockerfiles
 types: setup ## Strict type checks
 	@mypy
 
-unit: setup ## Unit tests of the infrastructure, the tools and the services
-	@pytest -q
+unit: setup ## Unit tests of the infrastructure and the tools
+	@pytest -q tests/unit
+
+unit-services: setup ## Unit tests of the services
+	@pytest -q services
 
 synth: setup cdk.out/manifest.json ## Write the cloud assembly to cdk.out
 
