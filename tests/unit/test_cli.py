@@ -1,0 +1,55 @@
+"""The ``nova`` command as a user meets it: exit codes, one line for each fault, no traceback, a quick start."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def nova(*arguments: str, directory: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from nova_infra.cli import main; main()", *arguments]
+    return subprocess.run(command, cwd=directory, check=False, capture_output=True, text=True)
+
+
+def test_the_image_tag_of_a_service_is_printed_alone() -> None:
+    result = nova("image", "tag", "audio-service")
+    assert (result.returncode, len(result.stdout.strip())) == (0, 16)
+
+
+@pytest.mark.parametrize("arguments", [("image", "tag", "radio-service"), ("image", "build", "radio-service")])
+def test_an_unknown_service_is_refused_in_one_line_that_names_the_known_ones(arguments: tuple[str, ...]) -> None:
+    result = nova(*arguments)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    [line] = result.stderr.splitlines()
+    assert "'radio-service'" in line
+    assert "audio-service" in line
+
+
+def test_outside_a_project_the_message_says_where_to_run_it(tmp_path: Path) -> None:
+    result = nova("image", "tag", "audio-service", directory=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
+        f"nova.toml: not found in {tmp_path}: run the command in the project's directory"
+    ]
+
+
+def test_wrong_usage_has_exit_code_2() -> None:
+    assert nova("image", "tag").returncode == 2
+    assert nova("no-such-command").returncode == 2
+
+
+@pytest.mark.parametrize("module", ["nova_infra.cli", "nova_infra.rehearsal.run", "nova_infra.operations.image_build"])
+def test_neither_the_command_nor_its_tools_import_cdk(module: str) -> None:
+    program = f"import sys, {module}; print('aws_cdk' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert result.stdout.strip() == "False"
+
+
+def test_the_command_starts_without_the_libraries_that_take_long_to_import() -> None:
+    program = "import sys, nova_infra.cli; print(sorted({'aiohttp', 'boto3', 'pydantic', 'rich'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert result.stdout.strip() == "[]"
