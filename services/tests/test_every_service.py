@@ -81,7 +81,7 @@ def test_nothing_that_a_caller_sends_breaks_its_openapi_contract(
                 continue  # There is nothing to get wrong.
 
             @settings(
-                max_examples=12,
+                max_examples=8,
                 derandomize=True,
                 database=None,
                 deadline=None,

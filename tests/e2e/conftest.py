@@ -1,7 +1,7 @@
 """Browser tests use the console of one environment as a person does. They need `BASE_URL` and nothing else.
 
-They drive Chromium: the one that `CHROMIUM_PATH` names, else the machine's own, else Playwright's download. Where there is
-none, the same checks run over HTTP, and the summary says so.
+They drive Chromium: the one that `CHROMIUM_PATH` names, else the machine's own, else Playwright's download. Where there
+is none, the same checks run over HTTP, and the summary says so.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 # The suite runs in pytest's importlib mode, in which test directories are not on the path.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from consoles import PATIENCE_MS, BrowserConsole, Console, HttpConsole, Upload  # noqa: E402
+from consoles import PATIENCE_MS, BrowserConsole, Console, HttpConsole, Upload
 
 _summary = pytest.StashKey[str]()
 

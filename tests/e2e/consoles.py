@@ -1,4 +1,4 @@
-"""Two ways to use the console: as a person in a browser, or, where there is none, by what the page itself would send."""
+"""Two ways to use the console: as a person in a browser, or, where there is none, by what the page would send."""
 
 from __future__ import annotations
 
@@ -189,7 +189,9 @@ class HttpConsole:
     def requested_hosts(self) -> set[str]:
         addresses = re.findall(r"""(?:src|href|action)=["']([^"']+)|url\(([^)]+)|fetch\(["']([^"']+)""", self._source)
         found = {urlsplit("".join(address)) for address in addresses}
-        return {address.netloc or self._client.base_url.netloc.decode() for address in found if address.scheme != "data"}
+        return {
+            address.netloc or self._client.base_url.netloc.decode() for address in found if address.scheme != "data"
+        }
 
     def complaints(self) -> list[str]:
         return []
@@ -217,13 +219,18 @@ def _told(events: list[dict[str, Any]]) -> Shown:
     steps = run["steps"]
     words = {"succeeded": "done", "failed": "failed"}
     status = {"complete": "Complete in", "partial": "Partial answer.", "failed": "Failed."}[run["outcome"]]
-    shown = Shown(status=f"{status} {run['summary']}", steps=[f"{step['name']}: {words[step['status']]}" for step in steps])
+    shown = Shown(
+        status=f"{status} {run['summary']}", steps=[f"{step['name']}: {words[step['status']]}" for step in steps]
+    )
     for step in steps:
         result = step.get("result", {})
         if "waveform" in result:
             assert 0 < len(result["waveform"]) <= 512
             shown.waveform = f"Waveform of {result['duration_seconds']:g} s of sound, peak {result['peak_dbfs']:g} dBFS"
-            shown.facts |= {"Loudness": f"{round(result['loudness_lufs'], 1):g} LUFS", "Channels": str(result["channels"])}
+            shown.facts |= {
+                "Loudness": f"{round(result['loudness_lufs'], 1):g} LUFS",
+                "Channels": str(result["channels"]),
+            }
         if "width" in result:
             shown.facts |= {"Size": f"{result['width']} \u00d7 {result['height']}", "Video": result["video_codec"]}
         if "image" in result:

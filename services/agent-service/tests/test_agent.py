@@ -182,7 +182,7 @@ def test_a_sibling_that_lets_the_agent_down_is_named(answer: Answer, status: int
 
 def test_a_sibling_that_trickles_is_cut_off() -> None:
     class Trickle(Neighbours):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
             await asyncio.sleep(5)
             raise AssertionError("nobody waits this long")
 

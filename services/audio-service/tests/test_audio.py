@@ -38,7 +38,9 @@ def test_every_format_is_measured(make_sound: MakeSound, container: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("dbfs", "channels", "lufs"), [(-23, 2, -23), (-33, 2, -33), (-20, 1, -23)], ids=["tech-3341-1", "tech-3341-2", "mono"]
+    ("dbfs", "channels", "lufs"),
+    [(-23, 2, -23), (-33, 2, -33), (-20, 1, -23)],
+    ids=["tech-3341-1", "tech-3341-2", "mono"],
 )
 def test_loudness_meets_the_tolerance_of_ebu_tech_3341(
     make_sound: MakeSound, dbfs: float, channels: int, lufs: float

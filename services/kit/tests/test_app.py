@@ -106,8 +106,8 @@ def test_a_job_that_takes_too_long_ends_by_itself() -> None:
     assert client.get("/sample/endless").status_code == 422
 
 
-async def _status_when_body(pieces: AsyncIterator[bytes]) -> int:
-    """Call the app as a server does, with a body that arrives as it likes; return the status."""
+async def _problem_when_body(pieces: AsyncIterator[bytes]) -> tuple[int, str]:
+    """Call the app as a server does, with a body that arrives as it likes; return the status and the detail."""
     _, headers = multipart(b"")
     scope = {
         "type": "http",
@@ -120,18 +120,17 @@ async def _status_when_body(pieces: AsyncIterator[bytes]) -> int:
         "headers": [(b"transfer-encoding", b"chunked")]
         + [(name.lower().encode(), value.encode()) for name, value in headers.items()],
     }
-    statuses = []
+    sent: list[Message] = []
 
     async def receive() -> Message:
         return {"type": "http.request", "body": await anext(pieces), "more_body": True}
 
     async def send(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            statuses.append(message["status"])
+        sent.append(message)
 
     await app(scope, receive, send)
-    (status,) = statuses
-    return int(status)
+    start, body = sent
+    return start["status"], json.loads(body["body"])["detail"]
 
 
 def test_a_body_that_stops_arriving_is_given_up() -> None:
@@ -139,7 +138,8 @@ def test_a_body_that_stops_arriving_is_given_up() -> None:
         yield b"--b\r\n"
         await asyncio.sleep(5)
 
-    assert asyncio.run(_status_when_body(stalled())) == 408
+    status, detail = asyncio.run(_problem_when_body(stalled()))
+    assert (status, "stopped arriving" in detail) == (408, True)
 
 
 def test_a_body_that_trickles_in_is_given_up() -> None:
@@ -149,7 +149,8 @@ def test_a_body_that_trickles_in_is_given_up() -> None:
             await asyncio.sleep(0.02)
             yield b"x"
 
-    assert asyncio.run(_status_when_body(trickling())) == 408
+    status, detail = asyncio.run(_problem_when_body(trickling()))
+    assert (status, "in time" in detail) == (408, True)
 
 
 def test_more_files_than_a_request_may_have_are_refused() -> None:

@@ -12,12 +12,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPConnection
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import pytest
-from nova_kit.healthcheck import healthy
+from nova_kit.healthcheck import fault
 
 KIT = Path(__file__).parents[1] / "src"
 
@@ -55,7 +55,7 @@ def get(port: int, path: str) -> tuple[int, bytes]:
 
 def wait_until_healthy(port: int) -> None:
     deadline = time.monotonic() + 10
-    while not healthy(port):
+    while fault(port):
         assert time.monotonic() < deadline, "the service did not start"
         time.sleep(0.02)
 
@@ -87,7 +87,7 @@ def running(directory: Path, **environment: str) -> Iterator[tuple[subprocess.Po
 def test_on_sigterm_readiness_drops_requests_finish_and_the_exit_code_is_0(tmp_path: Path) -> None:
     with running(tmp_path) as (process, port):
         answers: list[tuple[int, bytes]] = []
-        request = threading.Thread(target=lambda: answers.append(get(port, "/sample/wait?seconds=1.2")))
+        request = threading.Thread(target=lambda: answers.append(get(port, "/sample/wait?seconds=2.5")))
         request.start()
         time.sleep(0.2)
         process.send_signal(signal.SIGTERM)
@@ -114,12 +114,8 @@ def test_a_request_that_does_not_end_is_cut_off_within_the_stop_timeout(tmp_path
 
 
 def _ignore_errors(port: int, path: str) -> None:
-    try:
+    with suppress(OSError, HTTPException):
         get(port, path)
-    except OSError:
-        pass
-    except Exception as error:  # noqa: BLE001 - http.client raises what it likes when a connection is cut
-        assert "Remote" in type(error).__name__ or "Incomplete" in type(error).__name__
 
 
 def test_the_revision_comes_from_the_task_metadata_endpoint(tmp_path: Path) -> None:
@@ -153,9 +149,14 @@ def test_a_metadata_endpoint_that_hangs_does_not_delay_the_start(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"), [(b"HTTP/1.1 200 OK\r\n\r\n", True), (b"HTTP/1.1 500 Oh\r\n\r\n", False), (b"", False)]
+    ("answer", "expected"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", None),
+        (b"HTTP/1.1 500 Oh\r\n\r\n", "GET /health answered 500"),
+        (b"", "GET /health answered nothing"),
+    ],
 )
-def test_the_health_check_believes_nothing_but_200(answer: bytes, expected: bool) -> None:
+def test_the_health_check_believes_nothing_but_200(answer: bytes, expected: str | None) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -165,11 +166,11 @@ def test_the_health_check_believes_nothing_but_200(answer: bytes, expected: bool
                 connection.sendall(answer)
 
         threading.Thread(target=serve, daemon=True).start()
-        assert healthy(server.getsockname()[1]) is expected
+        assert fault(server.getsockname()[1]) == expected
 
 
 def test_the_health_check_fails_when_nothing_listens() -> None:
-    assert healthy(free_port()) is False
+    assert "refused" in (fault(free_port()) or "")
 
 
 def test_the_health_check_does_not_load_the_framework() -> None:

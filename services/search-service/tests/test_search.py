@@ -60,7 +60,12 @@ def test_the_limit_is_kept() -> None:
 
 @pytest.mark.parametrize(
     ("query", "text"),
-    [("CAFÉ", "the cafe is open"), ("alarms", "an alarm rings"), ("デプロイ", "本番へのデプロイ手順"), ("user's", "a user")],
+    [
+        ("CAFÉ", "the cafe is open"),
+        ("alarms", "an alarm rings"),
+        ("デプロイ", "本番へのデプロイ手順"),
+        ("user's", "a user"),
+    ],
 )
 def test_words_match_across_case_accents_plurals_and_scripts(query: str, text: str) -> None:
     assert found(query, text, "something else") == ["0"]

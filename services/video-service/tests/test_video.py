@@ -17,7 +17,9 @@ MakeVideo = Callable[..., bytes]
 client = TestClient(app, raise_server_exceptions=False)
 
 
-def send(operation: str, content: bytes, media_type: str = "application/octet-stream", **query: float) -> httpx2.Response:
+def send(
+    operation: str, content: bytes, media_type: str = "application/octet-stream", **query: float
+) -> httpx2.Response:
     return client.post(f"/video-service/{operation}", files={"file": ("clip", content, media_type)}, params=query)
 
 

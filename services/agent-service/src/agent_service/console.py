@@ -1,7 +1,7 @@
 """The console page, assembled from its parts into one response.
 
-One response, because a page and its assets that come from different revisions during a canary would not fit together. The
-content security policy names the two inline parts by their hashes, so nothing else on the page can run.
+One response, because a page and its assets that come from different revisions during a canary would not fit together.
+The content security policy names the two inline parts by their hashes, so nothing else on the page can run.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def build_app(settings: Settings | None = None, siblings: Siblings | None = None
     siblings = siblings or Siblings(settings.api_url)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await siblings.close()
 

@@ -11,7 +11,7 @@ from nova_kit.problems import Problem
 
 from agent_service.models import Event, Run, Step, StepProblem
 from agent_service.planning import Call
-from agent_service.siblings import CallFailed, Siblings
+from agent_service.siblings import CallError, Siblings
 
 
 async def carry_out(calls: list[Call], upload: BinaryIO | None, siblings: Siblings) -> AsyncIterator[Event]:
@@ -35,7 +35,7 @@ async def carry_out(calls: list[Call], upload: BinaryIO | None, siblings: Siblin
         try:
             step.result = await siblings.call(call, upload, count)
             step.status = "succeeded"
-        except CallFailed as failure:
+        except CallError as failure:
             step.problem = StepProblem(status=failure.status, detail=failure.detail)
             step.status = "failed"
         step.duration_ms = round(_since(begun) - step.started_ms, 1)

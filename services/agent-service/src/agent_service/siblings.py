@@ -21,7 +21,7 @@ from agent_service.uploads import UploadReader
 _CALLERS_MISTAKES = frozenset({400, 413, 415, 422})
 
 # What a load balancer answers for a service that is away for a moment. Whatever else fails once will fail again.
-_PASSING_FAILURES = frozenset({502, 503, 504})
+_PASSING_STATUSES = frozenset({502, 503, 504})
 
 _MAX_ANSWER_BYTES = 8 * 1024 * 1024
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -50,7 +50,7 @@ class Patience:
     rest_seconds: float = 10.0
 
 
-class CallFailed(Exception):
+class CallError(Exception):
     """A sibling gave no usable answer.
 
     Args:
@@ -64,11 +64,11 @@ class CallFailed(Exception):
         self.detail = detail
 
 
-class PassingFailure(CallFailed):
+class PassingError(CallError):
     """A failure that another attempt may not meet."""
 
 
-class CallersMistake(CallFailed):
+class CallerError(CallError):
     """The sibling is well: what the caller sent cannot be used."""
 
 
@@ -113,11 +113,11 @@ class Siblings:
             The sibling's JSON answer; for a picture, `{"image": <data URL>}`.
 
         Raises:
-            CallFailed: There is no usable answer.
+            CallError: There is no usable answer.
         """
         patience = self._patience
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(PassingFailure),
+            retry=retry_if_exception_type(PassingError),
             stop=stop_after_attempt(patience.attempts),
             wait=wait_random_exponential(multiplier=patience.pause_seconds, max=2),
             reraise=True,
@@ -129,7 +129,7 @@ class Siblings:
                         on_attempt()
                         return await self._guarded(call, upload)
         except TimeoutError:
-            raise CallFailed(504, f"{call.service} took longer than {patience.call_seconds:g} s.") from None
+            raise CallError(504, f"{call.service} took longer than {patience.call_seconds:g} s.") from None
         raise AssertionError("the last attempt either returns or raises")
 
     async def _guarded(self, call: Call, upload: BinaryIO | None) -> dict[str, Any]:
@@ -139,21 +139,21 @@ class Siblings:
                 return await self._attempt(call, upload)
         except CircuitBreakerError:
             rest = f"{self._patience.rest_seconds:g} s"
-            raise CallFailed(502, f"{call.service} has failed repeatedly and is left alone for {rest}.") from None
+            raise CallError(502, f"{call.service} has failed repeatedly and is left alone for {rest}.") from None
 
     def _breaker(self, service: str) -> CircuitBreaker:
         if service not in self._breakers:
             self._breakers[service] = CircuitBreaker(
                 fail_max=self._patience.failures,
                 reset_timeout=self._patience.rest_seconds,
-                exclude=[CallersMistake, asyncio.CancelledError, GeneratorExit],
+                exclude=[CallerError, asyncio.CancelledError, GeneratorExit],
                 throw_new_error_on_trip=False,
             )
         return self._breakers[service]
 
     async def _attempt(self, call: Call, upload: BinaryIO | None) -> dict[str, Any]:
         if self._api_url is None:
-            raise CallFailed(502, f"The address of {call.service} is not known: NOVA_API_URL is not set.")
+            raise CallError(502, f"The address of {call.service} is not known: NOVA_API_URL is not set.")
         request = self._client.build_request(
             "POST",
             f"{self._api_url}/{call.service}/{call.operation}",
@@ -172,11 +172,11 @@ class Siblings:
             finally:
                 await response.aclose()
         except httpx.ConnectTimeout as error:
-            raise PassingFailure(504, f"{call.service} could not be reached in time.") from error
+            raise PassingError(504, f"{call.service} could not be reached in time.") from error
         except httpx.TimeoutException as error:
-            raise CallFailed(504, f"{call.service} stopped answering.") from error
+            raise CallError(504, f"{call.service} stopped answering.") from error
         except httpx.TransportError as error:
-            raise PassingFailure(502, f"{call.service} could not be reached.") from error
+            raise PassingError(502, f"{call.service} could not be reached.") from error
         return _understood(call, response, content)
 
 
@@ -193,16 +193,16 @@ def _understood(call: Call, response: httpx.Response, content: bytes) -> dict[st
     """Turn a response into a result, or into the failure that it means."""
     document = _document(content)
     if response.status_code in _CALLERS_MISTAKES and document and isinstance(document.get("detail"), str):
-        raise CallersMistake(response.status_code, document["detail"])
-    if response.status_code in _PASSING_FAILURES:
-        raise PassingFailure(502, f"{call.service} is not available (it answered {response.status_code}).")
+        raise CallerError(response.status_code, document["detail"])
+    if response.status_code in _PASSING_STATUSES:
+        raise PassingError(502, f"{call.service} is not available (it answered {response.status_code}).")
     if response.status_code != 200:
-        raise CallFailed(502, f"{call.service} failed (it answered {response.status_code}).")
+        raise CallError(502, f"{call.service} failed (it answered {response.status_code}).")
     if not call.expects and content.startswith(_PNG):
         return {"image": "data:image/png;base64," + base64.b64encode(content).decode("ascii")}
     if call.expects and document and call.expects <= document.keys():
         return document
-    raise CallFailed(502, f"{call.service} answered something that makes no sense.")
+    raise CallError(502, f"{call.service} answered something that makes no sense.")
 
 
 def _document(content: bytes) -> dict[str, Any] | None:

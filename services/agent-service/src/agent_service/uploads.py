@@ -9,7 +9,7 @@ from typing import BinaryIO
 class UploadReader:
     """A file object over an upload with a position of its own.
 
-    Two calls that forward the same upload at the same time must not move each other's position, and a retry starts over.
+    Calls that forward the same upload at the same time must not move each other's position, and a retry starts over.
 
     Args:
         upload: The upload's temporary file, which stays open for as long as this reader is used.

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from audio_service.integrity import require_complete, require_duration
 from audio_service.waveform import MAX_POINTS, Waveform
 
-# The demuxer is named, never guessed: among FFmpeg's formats are play lists that make it open other files and addresses.
+# The demuxer is named, never guessed: among FFmpeg's formats are play lists that make it open other files, or URLs.
 _DEMUXERS = {WAV: "wav", FLAC: "flac", OGG: "ogg"}
 
 MAX_SECONDS = 4 * 3600
@@ -149,9 +149,11 @@ def _measured_frames(container: av.container.InputContainer, stream: av.AudioStr
 def _pull(sink: av.filter.context.FilterContext) -> Iterator[av.AudioFrame]:
     while True:
         try:
-            yield sink.pull()
+            frame = sink.pull()
         except (av.BlockingIOError, av.EOFError):
             return
+        assert isinstance(frame, av.AudioFrame)
+        yield frame
 
 
 def _decibels(linear: float) -> float | None:

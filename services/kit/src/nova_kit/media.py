@@ -1,4 +1,4 @@
-"""Tells what a file is by its first bytes. What its sender calls it is a claim, and a decoder must not act on a claim."""
+"""Tells what a file is by its first bytes. What its sender calls it is a claim; a decoder must not act on a claim."""
 
 from __future__ import annotations
 
@@ -30,8 +30,12 @@ class MediaFormat:
 
 WAV = MediaFormat("WAV", "audio", frozenset({"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"}))
 FLAC = MediaFormat("FLAC", "audio", frozenset({"audio/flac", "audio/x-flac"}))
-OGG = MediaFormat("OGG", "audio", frozenset({"audio/ogg", "application/ogg", "audio/opus", "audio/vorbis", "video/ogg"}))
-MP4 = MediaFormat("MP4", "video", frozenset({"video/mp4", "audio/mp4", "video/quicktime", "video/x-m4v", "audio/x-m4a"}))
+OGG = MediaFormat(
+    "OGG", "audio", frozenset({"audio/ogg", "application/ogg", "audio/opus", "audio/vorbis", "video/ogg"})
+)
+MP4 = MediaFormat(
+    "MP4", "video", frozenset({"video/mp4", "audio/mp4", "video/quicktime", "video/x-m4v", "audio/x-m4a"})
+)
 WEBM = MediaFormat("WebM", "video", frozenset({"video/webm", "audio/webm", "video/x-matroska", "audio/x-matroska"}))
 MP3 = MediaFormat("MP3", "other", frozenset({"audio/mpeg", "audio/mp3"}))
 PNG = MediaFormat("PNG", "other", frozenset({"image/png"}))

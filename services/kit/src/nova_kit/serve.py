@@ -75,7 +75,7 @@ class Server(uvicorn.Server):
         deadline = loop.time() + self._drain_seconds
         _log.info("draining", extra=logs.fields(in_flight=len(self.server_state.tasks)))
         await asyncio.sleep(min(_LINGER_SECONDS, self._drain_seconds))
-        while self.server_state.tasks and loop.time() < deadline:
+        while self.server_state.tasks and loop.time() < deadline:  # noqa: ASYNC110 - uvicorn tells nobody
             await asyncio.sleep(0.02)
         self.should_exit = True
 

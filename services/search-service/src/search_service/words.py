@@ -11,7 +11,9 @@ from dataclasses import dataclass
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
 # Written without spaces: each character is a word of its own, which is what makes such text searchable at all.
-_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[^\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+_UNSPACED = re.compile(
+    r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[^\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ def words(text: str) -> Iterator[Word]:
 
 def _key(word: str) -> str:
     plain = "".join(
-        character for character in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(character)
+        character
+        for character in unicodedata.normalize("NFKD", word.casefold())
+        if not unicodedata.combining(character)
     )
     plain = plain.removesuffix("'s").removesuffix("\u2019s")
     # Only the plainest English plural: anything cleverer needs a stemmer and a language.

@@ -12,7 +12,7 @@ from nova_kit.problems import Problem
 
 from video_service.integrity import require_complete
 
-# The demuxer is named, never guessed: among FFmpeg's formats are play lists that make it open other files and addresses.
+# The demuxer is named, never guessed: among FFmpeg's formats are play lists that make it open other files, or URLs.
 _DEMUXERS = {MP4: "mp4", WEBM: "webm"}
 
 # A few bytes can announce a picture that fills the memory: 8192 x 4320 is the largest that video is made in.
