@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import aws_cdk as cdk
+from pydantic import ValidationError
 
-from nova_infra.config import Config, Environment
+from nova_infra.config import Config, Environment, Rollout, shortened
 from nova_infra.errors import ConfigError
 from nova_infra.images import content_tag
 from nova_infra.stacks.pipeline import NovaPipelineStack, ToolVersions
@@ -29,7 +32,8 @@ def build_app(
 
     Args:
         config: The configuration.
-        root: The project's directory: its ``services/`` give the image tags, its ``package.json`` the tool versions.
+        root: The project's directory: its ``services/`` give the image tags, its ``package.json`` the tool versions, its
+            ``cdk.json`` the feature flags.
         environment: Name of the one environment to synthesize; without it, the registry and the pipeline with all.
         image_tag: Tag for every service's image, instead of each one's content tag.
         canary_percentage: Share of traffic, in percent, that canary environments give the new revision first. 100 means
@@ -39,14 +43,25 @@ def build_app(
     Raises:
         ConfigError: A context value is not usable.
     """
+    # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html
+    if image_tag is not None and not re.fullmatch(r"\w[\w.-]{0,127}", str(image_tag), re.ASCII):
+        raise ConfigError(
+            f"imageTag: {shortened(image_tag)} is not a tag of an image: "
+            "give letters, digits, dots, dashes and underscores, at most 128"
+        )
     if canary_percentage is not None:
         config = _with_canary_percentage(config, canary_percentage)
-    tags = {
-        service.name: image_tag or content_tag(root / "services", service.name) for service in config.services
-    }
-    app = cdk.App(outdir=str(outdir) if outdir else None)
-    if environment is not None:
-        EnvironmentStacks(app, config=config, environment=config.environment(environment), image_tags=tags)
+    selected = config.environment(environment) if environment is not None else None
+    tags = {service.name: image_tag or content_tag(root / "services", service.name) for service in config.services}
+    # The flags are read here, too, so that the app gives the same templates without the CLI.
+    app = cdk.App(
+        outdir=str(outdir) if outdir else None,
+        context=_read_json(root / "cdk.json")["context"],
+        analytics_reporting=False,
+        stack_traces=False,  # they would name CDK's own files, and take a second
+    )
+    if selected is not None:
+        EnvironmentStacks(app, config=config, environment=selected, image_tags=tags)
     else:
         RegistryStack(app, "NovaRegistryStack", config=config)
         NovaPipelineStack(
@@ -57,19 +72,25 @@ def build_app(
 
 def read_tool_versions(root: Path) -> ToolVersions:
     """The pinned versions of the command-line tools, from ``package.json``."""
-    pinned: Mapping[str, str] = json.loads((root / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+    pinned: Mapping[str, str] = _read_json(root / "package.json")["devDependencies"]
     return ToolVersions(cdk=pinned["aws-cdk"], cdk_assets=pinned["cdk-assets"])
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def _with_canary_percentage(config: Config, value: str) -> Config:
     try:
         percent = float(value)
-    except ValueError:
-        percent = 0.0
-    if not 0.1 <= percent <= 100:
+        # A rollout of its own, so that the limits are those of nova.toml. 100 is no canary, and not one there either.
+        Rollout(strategy="blue-green", percent=percent)
+    except (ValueError, ValidationError):
         raise ConfigError(
-            f"canaryPercentage: {value!r} is not a share of traffic: give a number from 0.1 to 100; 100 means no canary"
-        )
+            f"canaryPercentage: {shortened(value)} is not a share of traffic: "
+            "give a number from 0.1 to 100; 100 means no canary"
+        ) from None
     return config.model_copy(
         update={"environments": tuple(_with_canary(environment, percent) for environment in config.environments)}
     )

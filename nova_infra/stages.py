@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from nova_infra.config import Config, Environment
+from nova_infra.stacks.overview import OverviewStack
 from nova_infra.stacks.platform import PlatformStack
 from nova_infra.stacks.service import ServiceStack
 
@@ -16,7 +17,7 @@ class EnvironmentStacks:
     """The stacks of one environment, created directly in a scope.
 
     The pipeline wraps them in a stage; a direct deployment puts them in the app, where ``cdk deploy --all`` sees them.
-    Either way they are the same stacks under the same names.
+    Either way they are the same stacks under the same names, with the same templates.
 
     Attributes:
         platform: The shared stack.
@@ -46,11 +47,18 @@ class EnvironmentStacks:
                 toolchain=config.toolchain,
                 environment=environment,
                 service=service,
-                priority=10 * position,
                 image_tag=image_tags[service.name],
             )
-            for position, service in enumerate(config.services, start=1)
+            for service in config.services
         }
+        OverviewStack(
+            scope,
+            "overview",
+            prefix=prefix,
+            environment=environment,
+            platform=self.platform,
+            services=self.services,
+        )
 
 
 class EnvironmentStage(cdk.Stage):

@@ -2,44 +2,140 @@
 
 from __future__ import annotations
 
+from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_route53_targets as targets
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
+
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.config import Domain
 
 
 class Ingress(Construct):
     """A public load balancer whose listener answers 404 until services add their rules.
 
+    With a domain it serves TLS only, and redirects plain HTTP there; without one, plain HTTP.
+
     Attributes:
         load_balancer: The application load balancer.
         listener: The listener that services attach their rules to.
+        security_group: The load balancer's security group, the only one that tasks accept connections from.
         url: Base URL of the environment, without a trailing slash.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc, name: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        vpc: ec2.IVpc,
+        cidr: str,
+        name: str,
+        domain: Domain | None,
+        deletion_protection: bool,
+        log_bucket: s3.IBucket,
+    ) -> None:
         """Create the load balancer in the VPC's public subnets.
 
         Args:
             scope: Parent.
             construct_id: Id under the parent.
             vpc: The VPC.
+            cidr: The VPC's address range, the only one that the load balancer connects to.
             name: Physical name of the load balancer.
+            domain: Its name, served with TLS. None for plain HTTP.
+            deletion_protection: Whether the load balancer refuses to be deleted.
+            log_bucket: Where access logs go.
         """
         super().__init__(scope, construct_id)
+        self.security_group = self._security_group(vpc, cidr=cidr, name=name, tls=domain is not None)
         self.load_balancer = elbv2.ApplicationLoadBalancer(
             self,
             "LoadBalancer",
             vpc=vpc,
             load_balancer_name=name,
             internet_facing=True,
+            # CDK would add a rule for each service, under an id that holds the construct path.
+            security_group=ec2.SecurityGroup.from_security_group_id(
+                self, "FixedGroup", self.security_group.security_group_id, mutable=False
+            ),
             drop_invalid_header_fields=True,
+            deletion_protection=deletion_protection,
         )
+        if not deletion_protection:
+            acknowledge(
+                self.load_balancer,
+                "Only what takes an approval to change takes one to remove",
+                f"{NIST}-ELBDeletionProtectionEnabled",
+            )
+        self.load_balancer.log_access_logs(log_bucket, "load-balancer")
+        not_found = elbv2.ListenerAction.fixed_response(
+            404,
+            content_type="application/json",
+            message_body='{"title":"No service answers this path","status":404}',
+        )
+        if domain is None:
+            self.listener = self.load_balancer.add_listener(
+                "Http", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False, default_action=not_found
+            )
+            acknowledge(
+                self.listener,
+                "The configuration allows plain HTTP here, and there is no domain to have a certificate for",
+                f"{NIST}-ALBHttpToHttpsRedirection",
+                f"{NIST}-ELBv2ACMCertificateRequired",
+            )
+            self.url = f"http://{self.load_balancer.load_balancer_dns_name}"
+            return
+        zone = route53.HostedZone.from_hosted_zone_id(self, "Zone", domain.zone_id)
         self.listener = self.load_balancer.add_listener(
-            "Listener",
+            "Https",
+            port=443,
+            protocol=elbv2.ApplicationProtocol.HTTPS,
+            open=False,
+            ssl_policy=elbv2.SslPolicy.TLS13_RES,
+            certificates=[
+                acm.Certificate(
+                    self,
+                    "Certificate",
+                    domain_name=domain.name,
+                    certificate_name=domain.name,
+                    validation=acm.CertificateValidation.from_dns(zone),
+                )
+            ],
+            default_action=not_found,
+        )
+        redirect = self.load_balancer.add_listener(
+            "Redirect",
             port=80,
             protocol=elbv2.ApplicationProtocol.HTTP,
-            default_action=elbv2.ListenerAction.fixed_response(
-                404, content_type="application/problem+json", message_body='{"title":"No service answers this path","status":404}'
-            ),
+            open=False,
+            default_action=elbv2.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True),
         )
-        self.url = f"http://{self.load_balancer.load_balancer_dns_name}"
+        acknowledge(redirect, "It serves nothing but the redirect to TLS", f"{NIST}-ELBv2ACMCertificateRequired")
+        route53.ARecord(
+            self,
+            "Record",
+            zone=zone,
+            record_name=f"{domain.name}.",  # with its dot, CDK takes it as it is and asks for no zone name
+            target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.load_balancer)),
+        )
+        self.url = f"https://{domain.name}"
+
+    def _security_group(self, vpc: ec2.IVpc, *, cidr: str, name: str, tls: bool) -> ec2.SecurityGroup:
+        # CDK would write the construct path into the description, and a changed description replaces the group.
+        group = ec2.SecurityGroup(
+            self,
+            "Group",
+            vpc=vpc,
+            description=f"{name}: the load balancer, open to the internet",
+            allow_all_outbound=False,
+        )
+        group.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(80), "HTTP from the internet")
+        if tls:
+            group.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "HTTPS from the internet")
+        group.add_egress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp_range(1024, 65535), "Tasks in the VPC")
+        acknowledge(group, "The one way in, for everybody", f"{AWS_SOLUTIONS}-EC23")
+        return group

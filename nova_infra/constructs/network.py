@@ -2,43 +2,118 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
+
+from nova_infra.checks.acknowledge import NIST, acknowledge
+
+PRIVATE = "Private"
+"""Name of the subnets that tasks run in."""
 
 
 class Network(Construct):
-    """A VPC with public subnets for the load balancer and private ones, reaching out through NAT, for the tasks.
+    """A VPC with public subnets for the load balancer and private ones for the tasks.
 
     Attributes:
         vpc: The VPC.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, region: str, cidr: str, zones: int, nat_gateways: int
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        region: str,
+        cidr: str,
+        zones: Sequence[str],
+        nat_gateways: int,
+        interface_endpoints: Sequence[str],
+        log_bucket: s3.IBucket,
     ) -> None:
-        """Lay out the subnets.
+        """Lay out the subnets, the ways out of them, and the flow logs.
 
         Args:
             scope: Parent.
             construct_id: Id under the parent.
-            region: Region whose first zones are used. They are named, not looked up, so that synthesis needs no
-                credentials and gives the same template everywhere.
+            name: Prefix of the Name tags. CDK would take the construct path, which differs between a direct deployment
+                and one through the pipeline.
+            region: Region of the VPC.
             cidr: Address range of the VPC.
-            zones: Number of availability zones.
-            nat_gateways: Number of NAT gateways; fewer than zones saves money and shares their fate.
+            zones: Letters of the availability zones.
+            nat_gateways: Number of NAT gateways; with none, private subnets reach only this VPC and its endpoints.
+            interface_endpoints: Short names of the AWS services to reach privately, such as ``ecr.api``.
+            log_bucket: Where flow logs go.
         """
         super().__init__(scope, construct_id)
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
+            vpc_name=name,
             ip_addresses=ec2.IpAddresses.cidr(cidr),
-            availability_zones=[f"{region}{letter}" for letter in "abc"[:zones]],
+            availability_zones=[f"{region}{letter}" for letter in zones],
             nat_gateways=nat_gateways,
             # The custom resource that would empty the default group needs a Lambda function and a role for each VPC.
             # Nothing here uses that group.
             restrict_default_security_group=False,
             subnet_configuration=[
-                ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False),
-                ec2.SubnetConfiguration(name="Private", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+                ec2.SubnetConfiguration(
+                    name="Public", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False
+                ),
+                ec2.SubnetConfiguration(
+                    name=PRIVATE,
+                    subnet_type=(
+                        ec2.SubnetType.PRIVATE_WITH_EGRESS if nat_gateways else ec2.SubnetType.PRIVATE_ISOLATED
+                    ),
+                ),
             ],
         )
+        acknowledge(
+            self.vpc,
+            "Zones are chosen in the configuration: looked up, they would take credentials, and a new one move subnets",
+            "CloudFormation-Validate::W3010",
+        )
+        acknowledge(self.vpc, "Nothing uses the default group", f"{NIST}-VPCDefaultSecurityGroupClosed")
+        acknowledge(
+            self.vpc,
+            "The load balancer and the NAT gateways are there to be reached from, or to reach, the internet",
+            f"{NIST}-VPCNoUnrestrictedRouteToIGW",
+        )
+        for kind, subnets in (
+            ("public", self.vpc.public_subnets),
+            ("private", self.vpc.private_subnets or self.vpc.isolated_subnets),
+        ):
+            for letter, subnet in zip(zones, subnets, strict=True):
+                cdk.Tags.of(subnet).add("Name", f"{name}-{kind}-{letter}")
+        flow_log = self.vpc.add_flow_log(
+            "FlowLog",
+            destination=ec2.FlowLogDestination.to_s3(log_bucket, "flow-logs"),
+            traffic_type=ec2.FlowLogTrafficType.ALL,
+        )
+        cdk.Tags.of(flow_log).add("Name", name)
+        # Image layers come from S3; through NAT each gigabyte would be paid for.
+        self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
+        if interface_endpoints:
+            self._interface_endpoints(name, cidr, interface_endpoints)
+
+    def _interface_endpoints(self, name: str, cidr: str, services: Sequence[str]) -> None:
+        group = ec2.SecurityGroup(
+            self,
+            "EndpointGroup",
+            vpc=self.vpc,
+            description=f"{name}: HTTPS from the VPC to the interface endpoints",
+            allow_all_outbound=False,
+        )
+        group.add_ingress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(443), "HTTPS from the VPC")
+        for service in services:
+            self.vpc.add_interface_endpoint(
+                service,
+                service=ec2.InterfaceVpcEndpointAwsService(service),
+                security_groups=[group],
+                subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
+                open=False,
+            )

@@ -1,27 +1,40 @@
-"""The alarms that decide whether a deployment of a service stays."""
+"""The alarms of a service: those that roll a deployment back, and those that only notify."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-PERIOD = cdk.Duration.minutes(1)
+from nova_infra.config import Thresholds
+
+PERIOD_SECONDS = 60
+
+_Query = cloudwatch.CfnAlarm.MetricDataQueryProperty
+_Metric = cloudwatch.CfnAlarm.MetricProperty
+
+
+def alarm_name(service_name: str, kind: str) -> str:
+    """Name of a service's alarm, the same wherever it is referred to."""
+    return f"{service_name}-{kind}"
 
 
 class ServiceAlarms(Construct):
-    """Errors over both colours, and CPU.
+    """Errors, latency and CPU, which roll back; memory, unhealthy targets and too few tasks, which only notify.
+
+    What rolls back is what a new revision does to users within minutes: failing, being slow, burning its CPU. Memory
+    fills over hours, so it says nothing about the deployment under way. Targets that do not become healthy and tasks
+    that do not stay up are the circuit breaker's to judge: while tasks are replaced, both happen in good deployments.
 
     The alarms have fixed names and are built from names, never from the service's own metrics: the service refers to
     them, so a reference back would be a cycle.
 
     Attributes:
-        names: The alarms' names, all of which belong in the service's deployment alarms.
+        rollback_alarms: Those that belong in the service's deployment alarms.
+        rollback_names: Their names.
     """
 
     def __init__(
@@ -32,10 +45,10 @@ class ServiceAlarms(Construct):
         cluster_name: str,
         service_name: str,
         load_balancer: elbv2.IApplicationLoadBalancer,
-        target_groups: Sequence[elbv2.IApplicationTargetGroup],
+        target_groups: Mapping[str, elbv2.IApplicationTargetGroup],
+        min_tasks: int,
+        thresholds: Thresholds,
         topic: sns.ITopic,
-        error_percent: float = 5,
-        error_min_requests: int = 20,
     ) -> None:
         """Create the alarms and make them notify the topic.
 
@@ -45,73 +58,173 @@ class ServiceAlarms(Construct):
             cluster_name: Name of the ECS cluster.
             service_name: Name of the ECS service, and prefix of the alarms' names.
             load_balancer: The load balancer in front.
-            target_groups: Both colours: which of them is the new one alternates from deployment to deployment.
+            target_groups: Both colours by name: which of them is the new one alternates from deployment to deployment.
+            min_tasks: Number of tasks below which too few run.
+            thresholds: When the alarms fire.
             topic: Told about every change to ALARM and back.
-            error_percent: Share of 5xx answers, in percent, above which the errors alarm fires.
-            error_min_requests: Requests per minute below which the share says nothing and the alarm stays OK.
         """
         super().__init__(scope, construct_id)
-        errors = cloudwatch.Alarm(
-            self,
-            "Errors",
-            alarm_name=f"{service_name}-errors",
-            alarm_description=f"{service_name} answers more than {error_percent:g} % of requests with a 5xx",
-            metric=_error_rate(load_balancer, target_groups, error_min_requests),
-            threshold=error_percent,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            evaluation_periods=1,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
-        cpu = cloudwatch.Alarm(
-            self,
-            "Cpu",
-            alarm_name=f"{service_name}-cpu",
-            alarm_description=f"{service_name} uses 90 % of its CPU or more for three minutes",
-            metric=cloudwatch.Metric(
-                namespace="AWS/ECS",
-                metric_name="CPUUtilization",
-                dimensions_map={"ClusterName": cluster_name, "ServiceName": service_name},
-                statistic="Average",
-                period=PERIOD,
+        self._service_name = service_name
+        self._topic_arn = topic.topic_arn
+        self._load_balancer = load_balancer.load_balancer_full_name
+        self._colours = {colour: group.target_group_full_name for colour, group in target_groups.items()}
+        in_cluster = [_dimension("ClusterName", cluster_name), _dimension("ServiceName", service_name)]
+
+        self.rollback_alarms = [
+            self._alarm(
+                "Errors",
+                f"answers more than {thresholds.error_percent:g} % of requests with a 5xx, over both colours or on one",
+                threshold=thresholds.error_percent,
+                metrics=self._error_rate(thresholds.error_min_requests),
             ),
-            threshold=90,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            evaluation_periods=3,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            self._alarm(
+                "Latency",
+                f"takes more than {thresholds.latency_ms} ms for the slowest 5 % of requests",
+                threshold=thresholds.latency_ms,
+                metrics=self._latency(thresholds.error_min_requests),
+                periods=3,
+                datapoints=2,
+            ),
+            self._alarm(
+                "Cpu",
+                "uses 90 % of its CPU or more for three minutes",
+                threshold=90,
+                comparison="GreaterThanOrEqualToThreshold",
+                metric=_Metric(namespace="AWS/ECS", metric_name="CPUUtilization", dimensions=in_cluster),
+                statistic="Average",
+                periods=3,
+            ),
+        ]
+        self.rollback_names = [alarm_name(service_name, kind) for kind in ("errors", "latency", "cpu")]
+        self._alarm(
+            "Memory",
+            f"uses {thresholds.memory_percent} % of its memory or more for three minutes",
+            threshold=thresholds.memory_percent,
+            comparison="GreaterThanOrEqualToThreshold",
+            metric=_Metric(namespace="AWS/ECS", metric_name="MemoryUtilization", dimensions=in_cluster),
+            statistic="Average",
+            periods=3,
         )
-        self.names = [f"{service_name}-errors", f"{service_name}-cpu"]
-        for alarm in (errors, cpu):
-            alarm.add_alarm_action(actions.SnsAction(topic))
-            alarm.add_ok_action(actions.SnsAction(topic))
+        self._alarm(
+            "Unhealthy",
+            "has had a target that fails its health check for three minutes",
+            threshold=0,
+            metrics=[
+                *self._per_colour("unhealthy", "UnHealthyHostCount", "Maximum"),
+                _returned("unhealthy", "+".join(f"FILL(unhealthy_{colour},0)" for colour in self._colours)),
+            ],
+            periods=3,
+        )
+        self._alarm(
+            "Running",
+            f"has had fewer than {min_tasks} running tasks for three minutes",
+            threshold=min_tasks,
+            comparison="LessThanThreshold",
+            metric=_Metric(
+                namespace="ECS/ContainerInsights", metric_name="RunningTaskCount", dimensions=in_cluster
+            ),
+            statistic="Average",
+            periods=3,
+            # A service that reports nothing runs nothing.
+            missing="breaching",
+        )
 
+    def _alarm(
+        self,
+        construct_id: str,
+        what: str,
+        *,
+        threshold: float,
+        metric: cloudwatch.CfnAlarm.MetricProperty | None = None,
+        statistic: str | None = None,
+        metrics: Sequence[cloudwatch.CfnAlarm.MetricDataQueryProperty] | None = None,
+        comparison: str = "GreaterThanThreshold",
+        periods: int = 1,
+        datapoints: int | None = None,
+        missing: str = "notBreaching",
+    ) -> cloudwatch.CfnAlarm:
+        return cloudwatch.CfnAlarm(
+            self,
+            construct_id,
+            alarm_name=alarm_name(self._service_name, construct_id.lower()),
+            alarm_description=f"{self._service_name} {what}",
+            threshold=threshold,
+            comparison_operator=comparison,
+            evaluation_periods=periods,
+            datapoints_to_alarm=datapoints or periods,
+            treat_missing_data=missing,
+            namespace=metric.namespace if metric else None,
+            metric_name=metric.metric_name if metric else None,
+            dimensions=metric.dimensions if metric else None,
+            statistic=statistic,
+            period=PERIOD_SECONDS if metric else None,
+            metrics=metrics,
+            alarm_actions=[self._topic_arn],
+            ok_actions=[self._topic_arn],
+        )
 
-def _error_rate(
-    load_balancer: elbv2.IApplicationLoadBalancer,
-    target_groups: Sequence[elbv2.IApplicationTargetGroup],
-    min_requests: int,
-) -> cloudwatch.MathExpression:
-    """Percent of 5xx answers over all target groups; 0 where there were too few requests to tell."""
-    metrics: dict[str, cloudwatch.IMetric] = {}
-    for index, group in enumerate(target_groups):
-        dimensions = {
-            "LoadBalancer": load_balancer.load_balancer_full_name,
-            "TargetGroup": group.target_group_full_name,
+    def _error_rate(self, min_requests: int) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
+        """Percent of 5xx answers: over both colours, or on one of them where that is worse.
+
+        Over both alone, a canary that fails altogether would hide behind the share of traffic it does not get. Below
+        ``min_requests`` a share says nothing and counts as 0.
+        """
+        # A colour without traffic reports nothing at all, and a sum with nothing in it is nothing.
+        errors = [f"FILL(errors_{colour},0)" for colour in self._colours]
+        requests = [f"FILL(requests_{colour},0)" for colour in self._colours]
+        rates = {
+            "both": _rate("+".join(errors), "+".join(requests), min_requests),
+            **{
+                colour: _rate(*terms, min_requests)
+                for colour, *terms in zip(self._colours, errors, requests, strict=True)
+            },
         }
-        for key, name in (("errors", "HTTPCode_Target_5XX_Count"), ("requests", "RequestCount")):
-            metrics[f"{key}{index}"] = cloudwatch.Metric(
-                namespace="AWS/ApplicationELB",
-                metric_name=name,
-                dimensions_map=dimensions,
-                statistic="Sum",
-                period=PERIOD,
+        return [
+            *self._per_colour("errors", "HTTPCode_Target_5XX_Count", "Sum"),
+            *self._per_colour("requests", "RequestCount", "Sum"),
+            *(_Query(id=f"rate_{of}", expression=rate, return_data=False) for of, rate in rates.items()),
+            _returned("rate", f"MAX([{','.join(f'rate_{of}' for of in rates)}])", label="5xx answers, % of requests"),
+        ]
+
+    def _latency(self, min_requests: int) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
+        """95th percentile in ms, of the slower colour; 0 where there were too few requests to tell."""
+        requests = "+".join(f"FILL(requests_{colour},0)" for colour in self._colours)
+        slowest = ",".join(f"FILL(seconds_{colour},0)" for colour in self._colours)
+        return [
+            *self._per_colour("seconds", "TargetResponseTime", "p95"),
+            *self._per_colour("requests", "RequestCount", "Sum"),
+            _returned("latency", f"IF({requests}>={min_requests},1000*MAX([{slowest}]),0)", label="p95 latency, ms"),
+        ]
+
+    def _per_colour(self, key: str, name: str, stat: str) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
+        return [
+            _Query(
+                id=f"{key}_{colour}",
+                metric_stat=cloudwatch.CfnAlarm.MetricStatProperty(
+                    metric=_Metric(
+                        namespace="AWS/ApplicationELB",
+                        metric_name=name,
+                        dimensions=[
+                            _dimension("LoadBalancer", self._load_balancer),
+                            _dimension("TargetGroup", group),
+                        ],
+                    ),
+                    period=PERIOD_SECONDS,
+                    stat=stat,
+                ),
+                return_data=False,
             )
-    # A colour without traffic reports nothing at all, and a sum with nothing in it is nothing.
-    errors, requests = (
-        "+".join(f"FILL({key}{index},0)" for index in range(len(target_groups))) for key in ("errors", "requests")
-    )
-    return cloudwatch.MathExpression(
-        expression=f"IF({requests}>={min_requests},100*({errors})/({requests}),0)",
-        using_metrics=metrics,
-        label="5xx answers, % of requests",
-        period=PERIOD,
-    )
+            for colour, group in self._colours.items()
+        ]
+
+
+def _rate(errors: str, requests: str, min_requests: int) -> str:
+    return f"IF({requests}>={min_requests},100*({errors})/({requests}),0)"
+
+
+def _returned(key: str, expression: str, label: str | None = None) -> cloudwatch.CfnAlarm.MetricDataQueryProperty:
+    return _Query(id=key, expression=expression, label=label, return_data=True)
+
+
+def _dimension(name: str, value: str) -> cloudwatch.CfnAlarm.DimensionProperty:
+    return cloudwatch.CfnAlarm.DimensionProperty(name=name, value=value)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypedDict
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from nova_infra.config import Rollout, Scaling
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
+from nova_infra.config import Rollout, Scaling, Targets, Thresholds
+from nova_infra.constructs.autoscaling import Autoscaling
+from nova_infra.constructs.network import PRIVATE
 from nova_infra.constructs.service_alarms import ServiceAlarms
+from nova_infra.constructs.task import CONTAINER
 
-CONTAINER = "app"
 DRAIN = cdk.Duration.seconds(20)
-STOP_TIMEOUT = cdk.Duration.seconds(30)
-"""Longer than the drain: a task must outlive the last request that the load balancer may still send it."""
 
 
 class WebService(Construct):
@@ -30,7 +30,8 @@ class WebService(Construct):
 
     Attributes:
         service: The ECS service.
-        alarms: The alarms that roll a deployment back.
+        alarms: Its alarms.
+        target_groups: Both colours by name.
     """
 
     def __init__(
@@ -39,46 +40,46 @@ class WebService(Construct):
         construct_id: str,
         *,
         name: str,
+        task_definition: ecs.FargateTaskDefinition,
+        port: int,
         cluster: ecs.ICluster,
         cluster_name: str,
         load_balancer: elbv2.IApplicationLoadBalancer,
+        load_balancer_group_id: str,
         listener: elbv2.IApplicationListener,
         priority: int,
         paths: Sequence[str],
-        image: ecs.ContainerImage,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        cpu: int,
-        memory: int,
-        port: int,
         rollout: Rollout,
         scaling: Scaling,
+        targets: Targets,
+        thresholds: Thresholds,
+        exec_: bool,
         topic: sns.ITopic,
     ) -> None:
-        """Create the task definition, the service, its target groups, rule, scaling and alarms.
+        """Create the service, its target groups, rule, security group, scaling and alarms.
 
         Args:
             scope: Parent.
             construct_id: Id under the parent.
-            name: Physical name of the service, its task definition family and log group.
+            name: Physical name of the service.
+            task_definition: What each task runs.
+            port: Port that the container listens on.
             cluster: The ECS cluster.
             cluster_name: The cluster's physical name, for alarms that must not refer to the service.
             load_balancer: The load balancer in front.
+            load_balancer_group_id: Its security group, the only one that tasks accept connections from.
             listener: The listener that gets the rule.
             priority: Priority of the rule, unique on the listener.
             paths: Path patterns that lead here, at most five.
-            image: The container image.
-            command: What the container runs.
-            environment: The container's environment variables.
-            cpu: CPU units of the task.
-            memory: MiB of the task.
-            port: Port that the container listens on.
             rollout: How a new revision takes over.
             scaling: Number of tasks.
+            targets: What autoscaling holds each task to.
+            thresholds: When the alarms fire.
+            exec_: Whether ECS Exec can open a shell in a container.
             topic: Told when an alarm changes.
         """
         super().__init__(scope, construct_id)
-        blue, green = (self._target_group(colour, vpc=cluster.vpc, port=port) for colour in ("Blue", "Green"))
+        self.target_groups = {colour: self._target_group(colour, vpc=cluster.vpc) for colour in ("blue", "green")}
         rule = elbv2.ApplicationListenerRule(
             self,
             "Rule",
@@ -87,8 +88,8 @@ class WebService(Construct):
             conditions=[elbv2.ListenerCondition.path_patterns(list(paths))],
             action=elbv2.ListenerAction.weighted_forward(
                 [
-                    elbv2.WeightedTargetGroup(target_group=blue, weight=100),
-                    elbv2.WeightedTargetGroup(target_group=green, weight=0),
+                    elbv2.WeightedTargetGroup(target_group=self.target_groups["blue"], weight=100),
+                    elbv2.WeightedTargetGroup(target_group=self.target_groups["green"], weight=0),
                 ]
             ),
         )
@@ -98,7 +99,9 @@ class WebService(Construct):
             cluster_name=cluster_name,
             service_name=name,
             load_balancer=load_balancer,
-            target_groups=[blue, green],
+            target_groups=self.target_groups,
+            min_tasks=scaling.min_tasks,
+            thresholds=thresholds,
             topic=topic,
         )
         self.service = ecs.FargateService(
@@ -106,10 +109,11 @@ class WebService(Construct):
             "Service",
             service_name=name,
             cluster=cluster,
-            task_definition=self._task_definition(
-                name=name, image=image, command=command, environment=environment, cpu=cpu, memory=memory, port=port
-            ),
+            task_definition=task_definition,
+            vpc_subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
+            security_groups=[self._security_group(name, cluster.vpc, port, load_balancer_group_id)],
             assign_public_ip=False,
+            enable_execute_command=exec_,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             min_healthy_percent=100,
             max_healthy_percent=200,
@@ -117,75 +121,76 @@ class WebService(Construct):
             deployment_controller=ecs.DeploymentController(type=ecs.DeploymentControllerType.ECS),
             # enable_deployment_alarms() keeps only the first list it is given (aws/aws-cdk#36308): pass all here.
             deployment_alarms=ecs.DeploymentAlarmConfig(
-                alarm_names=self.alarms.names, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
+                alarm_names=self.alarms.rollback_names, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
             ),
             bake_time=cdk.Duration.minutes(rollout.bake_minutes),
             **_strategy(rollout),
         )
+        service = self.service.node.default_child
+        assert isinstance(service, ecs.CfnService)
         # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.
-        self.service.node.add_dependency(self.alarms)
+        for alarm in self.alarms.rollback_alarms:
+            service.add_resource_dependency(alarm)
         self.service.load_balancer_target(
             container_name=CONTAINER,
             container_port=port,
             alternate_target=ecs.AlternateTarget(
                 "Green",
-                alternate_target_group=green,
+                alternate_target_group=self.target_groups["green"],
                 production_listener=ecs.ListenerRuleConfiguration.application_listener_rule(rule),
             ),
-        ).attach_to_application_target_group(blue)
-        # No desired count: a fixed one would undo the autoscaler's choice at every deployment (aws/aws-cdk#3919).
-        self.service.auto_scale_task_count(
-            min_capacity=scaling.min_tasks, max_capacity=scaling.max_tasks
-        ).scale_on_cpu_utilization("Cpu", target_utilization_percent=60)
-
-    def _task_definition(
-        self,
-        *,
-        name: str,
-        image: ecs.ContainerImage,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        cpu: int,
-        memory: int,
-        port: int,
-    ) -> ecs.FargateTaskDefinition:
-        definition = ecs.FargateTaskDefinition(self, "Task", family=name, cpu=cpu, memory_limit_mib=memory)
-        # Without it CloudFormation deregisters the old revision, and a rollback finds it inactive (aws/aws-cdk#24372).
-        definition.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
-        definition.add_container(
-            CONTAINER,
-            image=image,
-            command=list(command),
-            environment=dict(environment),
-            port_mappings=[ecs.PortMapping(container_port=port)],
-            readonly_root_filesystem=False,
-            stop_timeout=STOP_TIMEOUT,
-            health_check=ecs.HealthCheck(
-                command=["CMD", "python", "-m", "nova_kit.healthcheck"],
-                interval=cdk.Duration.seconds(15),
-                timeout=cdk.Duration.seconds(5),
-                retries=3,
-                start_period=cdk.Duration.seconds(30),
-            ),
-            logging=ecs.LogDriver.aws_logs(
-                stream_prefix=name,
-                log_group=logs.LogGroup(
-                    self,
-                    "Logs",
-                    log_group_name=f"/nova/{name}",
-                    retention=logs.RetentionDays.ONE_MONTH,
-                    removal_policy=cdk.RemovalPolicy.DESTROY,
-                ),
-            ),
+        ).attach_to_application_target_group(self.target_groups["blue"])
+        acknowledge(
+            self.service.node.find_child("GreenRole"),
+            "AWS's own policy for what ECS does to the load balancer, kept up by AWS as ECS learns more",
+            f"{AWS_SOLUTIONS}-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/"
+            "AmazonECSInfrastructureRolePolicyForLoadBalancers]",
         )
-        return definition
+        # No desired count: a fixed one would undo the autoscaler's choice at every deployment (aws/aws-cdk#3919).
+        Autoscaling(
+            self,
+            "Scaling",
+            service=self.service,
+            name=name,
+            range_=scaling,
+            targets=targets,
+            load_balancer=load_balancer,
+            target_groups=self.target_groups,
+        )
 
-    def _target_group(self, colour: str, *, vpc: ec2.IVpc, port: int) -> elbv2.ApplicationTargetGroup:
+    def _security_group(
+        self, name: str, vpc: ec2.IVpc, port: int, load_balancer_group_id: str
+    ) -> ec2.ISecurityGroup:
+        group = ec2.SecurityGroup(
+            self,
+            "Group",
+            vpc=vpc,
+            description=f"{name}: tasks, reached by the load balancer only",
+            allow_all_outbound=False,
+        )
+        for protocol, out in (("HTTP", 80), ("HTTPS", 443)):
+            group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(out), f"{protocol} to AWS and to other services")
+        ec2.CfnSecurityGroupIngress(
+            self,
+            "FromLoadBalancer",
+            group_id=group.security_group_id,
+            source_security_group_id=load_balancer_group_id,
+            ip_protocol="tcp",
+            from_port=port,
+            to_port=port,
+            description="Load balancer to tasks",
+        )
+        # CDK would add the same rule again, under an id that holds the construct path. That differs between a direct
+        # deployment and one through the pipeline, so a change of way would remove the rule for a moment.
+        return ec2.SecurityGroup.from_security_group_id(self, "FixedGroup", group.security_group_id, mutable=False)
+
+    def _target_group(self, colour: str, *, vpc: ec2.IVpc) -> elbv2.ApplicationTargetGroup:
         return elbv2.ApplicationTargetGroup(
             self,
-            colour,
+            colour.capitalize(),
             vpc=vpc,
-            port=port,
+            # ECS registers each task with its own port. A change here would replace the group.
+            port=80,
             protocol=elbv2.ApplicationProtocol.HTTP,
             target_type=elbv2.TargetType.IP,
             deregistration_delay=DRAIN,

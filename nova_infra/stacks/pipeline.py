@@ -8,15 +8,24 @@ from dataclasses import dataclass
 import aws_cdk as cdk
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
-from aws_cdk import aws_iam as iam
+from aws_cdk import aws_codestarnotifications as notifications
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 from aws_cdk import pipelines
 from constructs import Construct
 
 from nova_infra.config import Config, Environment, Source
+from nova_infra.constructs.alert_topic import AlertTopic
+from nova_infra.constructs.artifact_store import ArtifactStore
+from nova_infra.constructs.encryption_key import EncryptionKey
+from nova_infra.constructs.pipeline_grants import acknowledge_grants
+from nova_infra.constructs.publisher import Publisher
+from nova_infra.constructs.stage_conditions import add_stage_conditions
+from nova_infra.constructs.steps import BUILD_IMAGE, BuildStep, EndToEndTestStep, ImageStep, IntegrationTestStep
 from nova_infra.images import repository_name
 from nova_infra.stages import EnvironmentStage
 
-SETUP = ["make setup"]
+_CACHED = ["/root/.cache/uv/**/*", "/root/.npm/**/*"]
 
 
 @dataclass(frozen=True)
@@ -30,11 +39,9 @@ class ToolVersions:
 class NovaPipelineStack(cdk.Stack):
     """Source, Build, UpdatePipeline, Images, then each environment in promotion order.
 
-    What a step does is a make target or a ``nova`` command, so that a mended step needs no deployment of the pipeline:
-    it mutates only after its Build stage has succeeded (aws/aws-cdk#36120).
-
     Attributes:
         pipeline: The CDK pipeline.
+        topic: Where failures and waiting approvals are announced.
     """
 
     def __init__(
@@ -59,23 +66,91 @@ class NovaPipelineStack(cdk.Stack):
             scope,
             construct_id,
             env=cdk.Environment(account=config.toolchain.account, region=config.toolchain.region),
+            termination_protection=True,
         )
+        name = f"{config.platform.name}-platform"
+        log_group_name = f"/nova/{name}-pipeline"
+        publisher = Publisher.pipeline_events(self)
+        key = EncryptionKey(
+            self,
+            "Encryption",
+            name=f"{name}: the pipeline's artifacts, logs and alert topic",
+            publisher=publisher,
+            log_groups=[log_group_name],
+        ).key
+        self.topic = AlertTopic(
+            self,
+            "Alerts",
+            name=f"{name}-alerts",
+            publisher=publisher,
+            key=key,
+            notifications=config.toolchain.notifications,
+        ).topic
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=log_group_name,
+            retention=logs.RetentionDays.THREE_MONTHS,
+            encryption_key=key,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        artifacts = ArtifactStore(self, "Artifacts", key=key).bucket
         source = _source(config.source)
-        self.pipeline = pipelines.CodePipeline(
+        self.pipeline = self._pipeline(
+            name,
+            synth=BuildStep(source=source),
+            artifacts=artifacts,
+            log_group=log_group,
+            tool_versions=tool_versions,
+            several_accounts=any(e.account != config.toolchain.account for e in config.environments),
+        )
+        self.pipeline.add_wave(
+            "Images",
+            post=[
+                ImageStep(
+                    service.name,
+                    source=source,
+                    repository_arn=self.format_arn(
+                        service="ecr",
+                        resource="repository",
+                        resource_name=repository_name(config.platform.name, service.name),
+                    ),
+                    architecture=service.architecture,
+                )
+                for service in config.services
+            ],
+        )
+        for environment in config.environments:
+            self._add_environment(environment, config=config, image_tags=image_tags, source=source)
+        self.pipeline.build_pipeline()
+        for environment in config.environments:
+            add_stage_conditions(self.pipeline.pipeline, stage=stage_name(environment), environment=environment)
+        if config.source.connection_arn is not None:
+            _deliver_pushes(self.pipeline.pipeline, config.source)
+        self._announce(name)
+        acknowledge_grants(self.pipeline, artifacts=artifacts)
+
+    def _pipeline(
+        self,
+        name: str,
+        *,
+        synth: pipelines.IFileSetProducer,
+        artifacts: s3.IBucket,
+        log_group: logs.ILogGroup,
+        tool_versions: ToolVersions,
+        several_accounts: bool,
+    ) -> pipelines.CodePipeline:
+        return pipelines.CodePipeline(
             self,
             "Pipeline",
-            pipeline_name=f"{config.platform.name}-platform",
+            pipeline_name=name,
             pipeline_type=codepipeline.PipelineType.V2,
-            synth=pipelines.CodeBuildStep(
-                "Synth",
-                input=source,
-                install_commands=SETUP,
-                commands=["make lint", "make types", "make unit", "make synth"],
-                primary_output_directory="cdk.out",
-            ),
-            # The key lets the environments' accounts read the artifacts; one account alone needs none.
-            cross_account_keys=any(e.account != config.toolchain.account for e in config.environments),
-            enable_key_rotation=True if any(e.account != config.toolchain.account for e in config.environments) else None,
+            synth=synth,
+            artifact_bucket=artifacts,
+            # For environments in other regions, whose artifacts are copied there: a key of their own lets other accounts
+            # read them.
+            cross_account_keys=several_accounts,
+            enable_key_rotation=several_accounts or None,
             # A failed deployment can be retried, and each stack costs one action instead of two.
             use_change_sets=False,
             # One project for all assets: the pipeline's own template then does not change when an asset does.
@@ -84,48 +159,53 @@ class NovaPipelineStack(cdk.Stack):
             cli_version=tool_versions.cdk,
             cdk_assets_cli_version=tool_versions.cdk_assets,
             code_build_defaults=pipelines.CodeBuildOptions(
-                build_environment=codebuild.BuildEnvironment(build_image=codebuild.LinuxBuildImage.STANDARD_8_0)
+                build_environment=codebuild.BuildEnvironment(build_image=BUILD_IMAGE),
+                timeout=cdk.Duration.hours(1),
+                # On the build host: a cache in a bucket would be a place where a test may write what a build reads.
+                cache=codebuild.Cache.local(codebuild.LocalCacheMode.CUSTOM),
+                partial_build_spec=codebuild.BuildSpec.from_object({"cache": {"paths": _CACHED}}),
+                logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),
             ),
         )
-        self.pipeline.add_wave(
-            "Images", post=[self._image_step(service.name, config=config, source=source) for service in config.services]
-        )
-        for environment in config.environments:
-            if environment.approval:
-                # A stage of its own: one inside the environment's stage would ask again when that stage is rolled back.
-                name = "Production" if environment == config.environments[-1] else stage_name(environment)
-                self.pipeline.add_wave(f"Approve{name}", post=[pipelines.ManualApprovalStep(f"Approve{name}")])
-            stage = EnvironmentStage(
-                self, stage_name(environment), config=config, environment=environment, image_tags=image_tags
-            )
-            self.pipeline.add_stage(stage, post=_tests(environment, stage=stage, source=source))
 
-    def _image_step(self, service: str, *, config: Config, source: pipelines.IFileSetProducer) -> pipelines.Step:
-        repository = self.format_arn(
-            service="ecr", resource="repository", resource_name=repository_name(config.platform.name, service)
+    def _add_environment(
+        self,
+        environment: Environment,
+        *,
+        config: Config,
+        image_tags: Mapping[str, str],
+        source: pipelines.IFileSetProducer,
+    ) -> None:
+        if environment.approval:
+            # A stage of its own: one inside the environment's stage would ask again when that stage is rolled back.
+            name = "Production" if environment == config.environments[-1] else stage_name(environment)
+            self.pipeline.add_wave(f"Approve{name}", post=[pipelines.ManualApprovalStep(f"Approve{name}")])
+        stage = EnvironmentStage(
+            self, stage_name(environment), config=config, environment=environment, image_tags=image_tags
         )
-        return pipelines.CodeBuildStep(
-            service,
-            input=source,
-            install_commands=SETUP,
-            commands=[f"nova image build {service}"],
-            # Docker needs the privilege; no other project has it.
-            build_environment=codebuild.BuildEnvironment(privileged=True),
-            role_policy_statements=[
-                iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
-                iam.PolicyStatement(
-                    actions=[
-                        "ecr:BatchCheckLayerAvailability",
-                        "ecr:BatchGetImage",
-                        "ecr:CompleteLayerUpload",
-                        "ecr:DescribeImages",
-                        "ecr:GetDownloadUrlForLayer",
-                        "ecr:InitiateLayerUpload",
-                        "ecr:PutImage",
-                        "ecr:UploadLayerPart",
-                    ],
-                    resources=[repository],
-                ),
+        url = stage.stacks.platform.url_output
+        tests: list[pipelines.Step] = []
+        if environment.tests == "integration":
+            tests = [IntegrationTestStep(source=source, url=url)]
+        elif environment.tests == "e2e":
+            tests = [EndToEndTestStep(source=source, url=url)]
+        self.pipeline.add_stage(stage, post=tests)
+
+    def _announce(self, name: str) -> None:
+        notifications.CfnNotificationRule(
+            self,
+            "Notifications",
+            name=name,
+            detail_type="FULL",
+            resource=self.pipeline.pipeline.pipeline_arn,
+            event_type_ids=[
+                "codepipeline-pipeline-pipeline-execution-failed",
+                "codepipeline-pipeline-manual-approval-needed",
+            ],
+            targets=[
+                notifications.CfnNotificationRule.TargetProperty(
+                    target_type="SNS", target_address=self.topic.topic_arn
+                )
             ],
         )
 
@@ -141,39 +221,26 @@ def _source(source: Source) -> pipelines.CodePipelineSource:
             source.repository,
             source.branch,
             connection_arn=source.connection_arn,
-            # A clone instead of an archive keeps git's executable bits, which image tags depend on.
+            # A clone instead of an archive keeps git's executable bits, which image tags depend on, and the commit.
             code_build_clone_output=True,
         )
     assert source.token_secret is not None, "the model requires one of the two"
+    # This action can only hand on an archive: without git there is no commit to tag images with.
     return pipelines.CodePipelineSource.git_hub(
         source.repository, source.branch, authentication=cdk.SecretValue.secrets_manager(source.token_secret)
     )
 
 
-def _tests(
-    environment: Environment, *, stage: EnvironmentStage, source: pipelines.IFileSetProducer
-) -> list[pipelines.Step]:
-    url = stage.stacks.platform.url_output
-    match environment.tests:
-        case "integration":
-            return [
-                pipelines.CodeBuildStep(
-                    "IntegrationTests",
-                    input=source,
-                    install_commands=SETUP,
-                    commands=["make integration"],
-                    env_from_cfn_outputs={"API_BASE_URL": url},
+def _deliver_pushes(pipeline: codepipeline.Pipeline, source: Source) -> None:
+    """Start the pipeline on pushes to the branch, but for those that change ignored paths only."""
+    pipeline.add_trigger(
+        provider_type=codepipeline.ProviderType.CODE_STAR_SOURCE_CONNECTION,
+        git_configuration=codepipeline.GitConfiguration(
+            source_action=pipeline.stages[0].actions[0],
+            push_filter=[
+                codepipeline.GitPushFilter(
+                    branches_includes=[source.branch], file_paths_excludes=list(source.ignore_paths) or None
                 )
-            ]
-        case "e2e":
-            return [
-                pipelines.CodeBuildStep(
-                    "E2ETests",
-                    input=source,
-                    install_commands=[*SETUP, "make browser"],
-                    commands=["make e2e"],
-                    env_from_cfn_outputs={"BASE_URL": url},
-                )
-            ]
-        case None:
-            return []
+            ],
+        ),
+    )

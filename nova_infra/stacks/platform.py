@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
+import jsii
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from nova_infra.checks.acknowledge import NIST, acknowledge
 from nova_infra.config import Environment
+from nova_infra.constructs.alert_topic import AlertTopic
+from nova_infra.constructs.encryption_key import EncryptionKey
+from nova_infra.constructs.firewall import Firewall, firewall_log_group
 from nova_infra.constructs.ingress import Ingress
+from nova_infra.constructs.log_bucket import LogBucket
 from nova_infra.constructs.network import Network
+from nova_infra.constructs.publisher import Publisher
+from nova_infra.constructs.retention import retention
+from nova_infra.constructs.task import task_log_group
 
 
 class PlatformStack(cdk.Stack):
-    """VPC, ECS cluster, load balancer and alert topic of one environment.
+    """VPC, ECS cluster, load balancer, encryption key and alert topic of one environment.
 
     Attributes:
         cluster: The ECS cluster.
         cluster_name: Its physical name.
         ingress: The load balancer and its listener.
+        key: The key that logs are encrypted with.
         topic: Where alarms are announced.
         url_output: Stack output ``Url``: the environment's base URL, for the tests that follow a deployment.
     """
@@ -37,14 +46,28 @@ class PlatformStack(cdk.Stack):
             construct_id,
             stack_name=f"{prefix}-platform",
             env=cdk.Environment(account=environment.account, region=environment.region),
+            termination_protection=environment.approval,
         )
+        self._zones = [f"{environment.region}{letter}" for letter in environment.network.zones]
+        alarms = Publisher.alarms(self)
+        self.key = EncryptionKey(
+            self,
+            "Encryption",
+            name=f"{prefix}: log groups and the alert topic",
+            publisher=alarms,
+            log_groups=[task_log_group(f"{prefix}-*"), firewall_log_group(prefix)],
+        ).key
+        log_bucket = LogBucket(self, "Logs", retention_days=environment.log_retention_days).bucket
         network = Network(
             self,
             "Network",
+            name=prefix,
             region=environment.region,
             cidr=environment.network.cidr,
             zones=environment.network.zones,
             nat_gateways=environment.network.nat_gateways,
+            interface_endpoints=environment.network.interface_endpoints,
+            log_bucket=log_bucket,
         )
         self.cluster_name = prefix
         self.cluster = ecs.Cluster(
@@ -54,6 +77,41 @@ class PlatformStack(cdk.Stack):
             vpc=network.vpc,
             container_insights_v2=ecs.ContainerInsights.ENABLED,
         )
-        self.ingress = Ingress(self, "Ingress", vpc=network.vpc, name=prefix)
-        self.topic = sns.Topic(self, "Alerts", topic_name=f"{prefix}-alerts", enforce_ssl=True)
+        self.ingress = Ingress(
+            self,
+            "Ingress",
+            vpc=network.vpc,
+            cidr=environment.network.cidr,
+            name=prefix,
+            domain=environment.domain,
+            deletion_protection=environment.approval,
+            log_bucket=log_bucket,
+        )
+        if environment.waf:
+            Firewall(
+                self,
+                "Firewall",
+                name=prefix,
+                load_balancer_arn=self.ingress.load_balancer.load_balancer_arn,
+                key=self.key,
+                retention=retention(environment.log_retention_days),
+            )
+        else:
+            acknowledge(
+                self.ingress.load_balancer, "The configuration leaves the firewall out here", f"{NIST}-ALBWAFEnabled"
+            )
+        self.topic = AlertTopic(
+            self,
+            "Alerts",
+            name=f"{prefix}-alerts",
+            publisher=alarms,
+            key=self.key,
+            notifications=environment.notifications,
+        ).topic
         self.url_output = cdk.CfnOutput(self, "Url", value=self.ingress.url)
+
+    @property
+    @jsii.member(jsii_name="availabilityZones")
+    def availability_zones(self) -> list[str]:
+        """The zones that the configuration names. CDK would look them up, which takes credentials."""
+        return self._zones

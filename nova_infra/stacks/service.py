@@ -8,8 +8,10 @@ from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
-from nova_infra.constructs.web_service import STOP_TIMEOUT, WebService
 from nova_infra.images import repository_name
+from nova_infra.constructs.retention import retention
+from nova_infra.constructs.task import STOP_TIMEOUT, Task
+from nova_infra.constructs.web_service import WebService
 from nova_infra.stacks.platform import PlatformStack
 
 
@@ -31,7 +33,6 @@ class ServiceStack(cdk.Stack):
         toolchain: Toolchain,
         environment: Environment,
         service: Service,
-        priority: int,
         image_tag: str,
     ) -> None:
         """Create the service.
@@ -45,7 +46,6 @@ class ServiceStack(cdk.Stack):
             toolchain: Account and region that hold the images.
             environment: The environment.
             service: The service.
-            priority: Priority of its listener rule.
             image_tag: Tag of the image to run.
         """
         name = f"{prefix}-{service.name}"
@@ -54,26 +54,14 @@ class ServiceStack(cdk.Stack):
             construct_id,
             stack_name=name,
             env=cdk.Environment(account=environment.account, region=environment.region),
+            termination_protection=environment.approval,
         )
-        repository = repository_name(platform_name, service.name)
-        self.web_service = WebService(
+        task = Task(
             self,
-            "Web",
+            "Task",
             name=name,
-            cluster=platform.cluster,
-            cluster_name=platform.cluster_name,
-            load_balancer=platform.ingress.load_balancer,
-            listener=platform.ingress.listener,
-            priority=priority,
-            paths=service.paths,
             image=ecs.ContainerImage.from_ecr_repository(
-                ecr.Repository.from_repository_attributes(
-                    self,
-                    "Images",
-                    repository_name=repository,
-                    repository_arn=f"arn:{self.partition}:ecr:{toolchain.region}:{toolchain.account}:repository/{repository}",
-                ),
-                image_tag,
+                self._images(repository_name(platform_name, service.name), toolchain), image_tag
             ),
             command=["python", "-m", "nova_kit.serve", f"{service.name.replace('-', '_')}.main:app"],
             environment={
@@ -84,10 +72,40 @@ class ServiceStack(cdk.Stack):
                 "NOVA_RELEASE": image_tag,
                 "NOVA_API_URL": platform.ingress.url,
             },
+            secrets=service.secrets,
             cpu=service.cpu,
             memory=service.memory,
+            architecture=service.architecture,
             port=service.port,
+            writable_root=environment.exec,
+            log_retention=retention(environment.log_retention_days),
+            key=platform.key,
+        )
+        self.web_service = WebService(
+            self,
+            "Web",
+            name=name,
+            task_definition=task.definition,
+            port=service.port,
+            cluster=platform.cluster,
+            cluster_name=platform.cluster_name,
+            load_balancer=platform.ingress.load_balancer,
+            load_balancer_group_id=platform.ingress.security_group.security_group_id,
+            listener=platform.ingress.listener,
+            priority=service.priority,
+            paths=service.paths,
             rollout=environment.rollout,
             scaling=environment.scaling,
+            targets=service.targets,
+            thresholds=service.alarms,
+            exec_=environment.exec,
             topic=platform.topic,
+        )
+
+    def _images(self, repository: str, toolchain: Toolchain) -> ecr.IRepository:
+        return ecr.Repository.from_repository_attributes(
+            self,
+            "Images",
+            repository_name=repository,
+            repository_arn=f"arn:{self.partition}:ecr:{toolchain.region}:{toolchain.account}:repository/{repository}",
         )

@@ -1,0 +1,20 @@
+"""Findings that are accepted, each where it arises and with its reason."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from constructs import IConstruct
+
+AWS_SOLUTIONS = "AwsSolutions::AwsSolutions"
+NIST = "NIST.800.53.R5::NIST.800.53.R5"
+
+
+def acknowledge(construct: IConstruct, reason: str, *ids: str) -> None:
+    """Accept findings on a construct and what is below it.
+
+    Args:
+        construct: The smallest construct that has the findings: elsewhere they stay findings.
+        reason: Why they are right here.
+        ids: The findings as the validation report names them, ``<pack>::<rule>`` or ``<pack>::<rule>[<detail>]``.
+    """
+    cdk.Validations.of(construct).acknowledge(*(cdk.Acknowledgment(id=each, reason=reason) for each in ids))

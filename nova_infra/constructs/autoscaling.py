@@ -1,0 +1,107 @@
+"""How many tasks of a service run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_applicationautoscaling as scaling
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from constructs import Construct
+
+from nova_infra.config import Scaling, Targets
+
+_Policy = scaling.CfnScalingPolicy
+
+
+class Autoscaling(Construct):
+    """Target tracking on CPU, and on requests per task over both colours."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        service: ecs.FargateService,
+        name: str,
+        range_: Scaling,
+        targets: Targets,
+        load_balancer: elbv2.IApplicationLoadBalancer,
+        target_groups: Mapping[str, elbv2.IApplicationTargetGroup],
+    ) -> None:
+        """Create the scalable target and its policies.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            service: The service.
+            name: Its name, the prefix of the policies' names. CDK would take the construct path, which differs between
+                a direct deployment and one through the pipeline, and a changed name replaces the policy.
+            range_: The least and the most tasks.
+            targets: What each task is held to.
+            load_balancer: The load balancer in front.
+            target_groups: Both colours by name.
+        """
+        super().__init__(scope, construct_id)
+        tasks = service.auto_scale_task_count(min_capacity=range_.min_tasks, max_capacity=range_.max_tasks)
+        tasks.scale_on_cpu_utilization(
+            "Cpu", policy_name=f"{name}-cpu", target_utilization_percent=targets.cpu_percent
+        )
+        # The predefined metric knows one target group only, and each deployment moves the traffic to the other one. A
+        # policy for each would never scale in: the idle colour's has no data.
+        scaling.CfnScalingPolicy(
+            self,
+            "Requests",
+            policy_name=f"{name}-requests",
+            policy_type="TargetTrackingScaling",
+            scaling_target_id=tasks_id(service),
+            target_tracking_scaling_policy_configuration=_Policy.TargetTrackingScalingPolicyConfigurationProperty(
+                target_value=targets.requests_per_minute,
+                customized_metric_specification=_Policy.CustomizedMetricSpecificationProperty(
+                    metrics=[
+                        *(
+                            _requests_per_target(colour, load_balancer, group)
+                            for colour, group in target_groups.items()
+                        ),
+                        _Policy.TargetTrackingMetricDataQueryProperty(
+                            id="requests",
+                            expression="+".join(f"FILL({colour},0)" for colour in target_groups),
+                            label="requests per task and minute",
+                            return_data=True,
+                        ),
+                    ]
+                ),
+            ),
+        )
+
+
+def tasks_id(service: ecs.FargateService) -> str:
+    """Reference to the service's scalable target, which CDK keeps to itself."""
+    target = service.node.find_child("TaskCount").node.find_child("Target").node.default_child
+    assert isinstance(target, scaling.CfnScalableTarget)
+    return target.ref
+
+
+def _requests_per_target(
+    colour: str, load_balancer: elbv2.IApplicationLoadBalancer, group: elbv2.IApplicationTargetGroup
+) -> scaling.CfnScalingPolicy.TargetTrackingMetricDataQueryProperty:
+    return _Policy.TargetTrackingMetricDataQueryProperty(
+        id=colour,
+        return_data=False,
+        metric_stat=_Policy.TargetTrackingMetricStatProperty(
+            stat="Sum",
+            metric=_Policy.TargetTrackingMetricProperty(
+                namespace="AWS/ApplicationELB",
+                metric_name="RequestCountPerTarget",
+                dimensions=[
+                    _Policy.TargetTrackingMetricDimensionProperty(
+                        name="LoadBalancer", value=load_balancer.load_balancer_full_name
+                    ),
+                    _Policy.TargetTrackingMetricDimensionProperty(
+                        name="TargetGroup", value=group.target_group_full_name
+                    ),
+                ],
+            ),
+        ),
+    )

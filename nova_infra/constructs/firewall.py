@@ -1,0 +1,110 @@
+"""A web application firewall in front of a load balancer."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_wafv2 as wafv2
+from constructs import Construct
+
+# AWS's managed groups, and the rules in them that only count. A body above 8 KiB is what an upload is.
+_GROUPS: dict[str, tuple[str, ...]] = {
+    "AWSManagedRulesAmazonIpReputationList": (),
+    "AWSManagedRulesKnownBadInputsRuleSet": (),
+    "AWSManagedRulesCommonRuleSet": ("SizeRestrictions_BODY",),
+}
+
+
+class Firewall(Construct):
+    """AWS's managed rule groups for known attackers, known exploits and common attacks, with logs."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        load_balancer_arn: str,
+        key: kms.IKey,
+        retention: logs.RetentionDays,
+    ) -> None:
+        """Create the firewall and put it in front of the load balancer.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            name: Physical name.
+            load_balancer_arn: The load balancer.
+            key: Key of the log group.
+            retention: How long logs are kept.
+        """
+        super().__init__(scope, construct_id)
+        acl = wafv2.CfnWebACL(
+            self,
+            "Acl",
+            name=name,
+            scope="REGIONAL",
+            default_action=wafv2.CfnWebACL.DefaultActionProperty(allow=wafv2.CfnWebACL.AllowActionProperty()),
+            visibility_config=_visibility(name),
+            rules=[
+                wafv2.CfnWebACL.RuleProperty(
+                    name=group,
+                    priority=priority,
+                    override_action=wafv2.CfnWebACL.OverrideActionProperty(none={}),
+                    visibility_config=_visibility(group),
+                    statement=wafv2.CfnWebACL.StatementProperty(
+                        managed_rule_group_statement=wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
+                            vendor_name="AWS",
+                            name=group,
+                            rule_action_overrides=[
+                                wafv2.CfnWebACL.RuleActionOverrideProperty(
+                                    name=rule,
+                                    action_to_use=wafv2.CfnWebACL.RuleActionProperty(
+                                        count=wafv2.CfnWebACL.CountActionProperty()
+                                    ),
+                                )
+                                for rule in counted
+                            ],
+                        )
+                    ),
+                )
+                for priority, (group, counted) in enumerate(_GROUPS.items())
+            ],
+        )
+        wafv2.CfnWebACLAssociation(
+            self, "Association", resource_arn=load_balancer_arn, web_acl_arn=acl.attr_arn
+        )
+        group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=firewall_log_group(name),
+            retention=retention,
+            encryption_key=key,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        wafv2.CfnLoggingConfiguration(
+            self,
+            "Logging",
+            resource_arn=acl.attr_arn,
+            # Not the group's own ARN: that ends in :*, which the firewall refuses.
+            log_destination_configs=[
+                cdk.Stack.of(self).format_arn(
+                    service="logs",
+                    resource="log-group",
+                    resource_name=group.log_group_name,
+                    arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                )
+            ],
+        )
+
+
+def firewall_log_group(name: str) -> str:
+    """Name of the firewall's log group. AWS WAF requires the prefix."""
+    return f"aws-waf-logs-{name}"
+
+
+def _visibility(name: str) -> wafv2.CfnWebACL.VisibilityConfigProperty:
+    return wafv2.CfnWebACL.VisibilityConfigProperty(
+        cloud_watch_metrics_enabled=True, metric_name=name, sampled_requests_enabled=True
+    )

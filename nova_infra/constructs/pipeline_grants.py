@@ -1,0 +1,72 @@
+"""Why the policies that CDK generates for a pipeline are accepted, each on the role that has it."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import pipelines
+
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+
+_READ = ("kms:GenerateDataKey*", "kms:ReEncrypt*", "s3:GetBucket*", "s3:GetObject*", "s3:List*")
+_WRITE = ("s3:Abort*", "s3:DeleteObject*")
+
+
+def acknowledge_grants(pipeline: pipelines.CodePipeline, *, artifacts: s3.IBucket) -> None:
+    """Accept what the roles of a pipeline and of its projects are granted.
+
+    Args:
+        pipeline: The pipeline, after ``build_pipeline()``.
+        artifacts: Its artifact bucket.
+    """
+    bucket = artifacts.node.default_child
+    assert isinstance(bucket, cdk.CfnResource)
+    stack = cdk.Stack.of(pipeline)
+    objects = f"Resource::<{stack.get_logical_id(bucket)}.Arn>/*"
+    _accept_artifacts(pipeline.pipeline.role, objects, writes=True)
+    for node in pipeline.node.find_all():
+        if isinstance(node, iam.Policy):
+            acknowledge(
+                node,
+                "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
+                f"{NIST}-IAMNoInlinePolicy",
+            )
+        if isinstance(node, codebuild.Project):
+            _accept_project(node, stack=stack)
+            _accept_artifacts(node.role, objects, writes=node == pipeline.synth_project)
+    acknowledge(
+        pipeline.self_mutation_project,
+        "The pipeline deploys itself by CDK's bootstrap roles, which a condition on their tag narrows; "
+        "listing stacks and buckets has no narrower resource",
+        _iam5("Resource::*"),
+        _iam5(f"Resource::arn:*:iam::{stack.account}:role/*"),
+    )
+
+
+def _accept_artifacts(role: iam.IRole | None, objects: str, *, writes: bool) -> None:
+    assert role is not None, "CDK Pipelines gives every project a role"
+    acknowledge(
+        role,
+        "The actions that S3 and KMS need to read and write artifacts of this pipeline's bucket, and of no other",
+        _iam5(objects),
+        *(_iam5(f"Action::{action}") for action in (*_READ, *(_WRITE if writes else ()))),
+    )
+
+
+def _accept_project(project: codebuild.Project, *, stack: cdk.Stack) -> None:
+    resource = project.node.default_child
+    assert isinstance(resource, cdk.CfnResource)
+    name = f"<{stack.get_logical_id(resource)}>"
+    place = f"{stack.region}:{stack.account}"
+    acknowledge(
+        project,
+        "Streams of the project's own log group, and its own test reports",
+        _iam5(f"Resource::arn:aws:logs:{place}:log-group:/aws/codebuild/{name}:*"),
+        _iam5(f"Resource::arn:aws:codebuild:{place}:report-group/{name}-*"),
+    )
+
+
+def _iam5(detail: str) -> str:
+    return f"{AWS_SOLUTIONS}-IAM5[{detail}]"

@@ -1,0 +1,44 @@
+"""The AWS services that publish alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import aws_cdk as cdk
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """A service that publishes to an encrypted topic, and what narrows its leave to do so.
+
+    Attributes:
+        principal: The service principal.
+        topic_conditions: Conditions on publishing to the topic.
+        key_conditions: Conditions on using the topic's key.
+    """
+
+    principal: str
+    topic_conditions: Mapping[str, Any] = field(default_factory=dict)
+    key_conditions: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def alarms(cls, stack: cdk.Stack) -> Self:
+        """CloudWatch alarms of the stack's account.
+
+        https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
+        """
+        own_account = {"StringEquals": {"aws:SourceAccount": stack.account}}
+        return cls("cloudwatch.amazonaws.com", own_account, own_account)
+
+    @classmethod
+    def pipeline_events(cls, stack: cdk.Stack) -> Self:
+        """Notification rules. They are documented to reach a topic only where its policy sets no condition.
+
+        https://docs.aws.amazon.com/dtconsole/latest/userguide/set-up-sns.html
+        """
+        return cls(
+            "codestar-notifications.amazonaws.com",
+            key_conditions={"StringEquals": {"kms:ViaService": f"sns.{stack.region}.amazonaws.com"}},
+        )

@@ -1,0 +1,117 @@
+"""The steps of the pipeline. What each does is a make target or a ``nova`` command.
+
+A mended step then needs no deployment of the pipeline, which mutates only after its Build stage has succeeded
+(aws/aws-cdk#36120).
+"""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_iam as iam
+from aws_cdk import pipelines
+
+SETUP = "make setup"
+
+BUILD_IMAGE = codebuild.LinuxBuildImage.STANDARD_8_0
+_IMAGES = {
+    "x86-64": BUILD_IMAGE,
+    "arm64": codebuild.LinuxArmBuildImage.AMAZON_LINUX_2023_STANDARD_4_0,
+}
+
+
+class BuildStep(pipelines.CodeBuildStep):
+    """Checks the commit and synthesizes it."""
+
+    def __init__(self, *, source: pipelines.IFileSetProducer) -> None:
+        """Create the step.
+
+        Args:
+            source: The commit.
+        """
+        super().__init__(
+            "Synth",
+            input=source,
+            install_commands=[SETUP],
+            commands=["make lint", "make types", "make unit", "make synth"],
+            primary_output_directory="cdk.out",
+        )
+
+
+class ImageStep(pipelines.CodeBuildStep):
+    """Builds one service's image, or finds that its repository has it already."""
+
+    def __init__(
+        self, service: str, *, source: pipelines.IFileSetProducer, repository_arn: str, architecture: str
+    ) -> None:
+        """Create the step.
+
+        Args:
+            service: Name of the service.
+            source: The commit.
+            repository_arn: The only repository that the step may write to.
+            architecture: ``x86-64`` or ``arm64``: an image is built where it can run.
+        """
+        super().__init__(
+            service,
+            input=source,
+            install_commands=[SETUP],
+            commands=[f"nova image build {service}"],
+            # Docker needs the privilege; no other project has it.
+            build_environment=codebuild.BuildEnvironment(build_image=_IMAGES[architecture], privileged=True),
+            cache=codebuild.Cache.local(codebuild.LocalCacheMode.DOCKER_LAYER, codebuild.LocalCacheMode.CUSTOM),
+            role_policy_statements=[
+                iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
+                iam.PolicyStatement(
+                    actions=[
+                        "ecr:BatchCheckLayerAvailability",
+                        "ecr:BatchGetImage",
+                        "ecr:CompleteLayerUpload",
+                        "ecr:DescribeImages",
+                        "ecr:GetDownloadUrlForLayer",
+                        "ecr:InitiateLayerUpload",
+                        "ecr:PutImage",
+                        "ecr:UploadLayerPart",
+                    ],
+                    resources=[repository_arn],
+                ),
+            ],
+        )
+
+
+class IntegrationTestStep(pipelines.CodeBuildStep):
+    """Calls a deployed environment's services over HTTP."""
+
+    def __init__(self, *, source: pipelines.IFileSetProducer, url: CfnOutput) -> None:
+        """Create the step.
+
+        Args:
+            source: The commit.
+            url: The environment's base URL.
+        """
+        super().__init__(
+            "IntegrationTests",
+            input=source,
+            install_commands=[SETUP],
+            commands=["make integration"],
+            env_from_cfn_outputs={"API_BASE_URL": url},
+        )
+
+
+class EndToEndTestStep(pipelines.CodeBuildStep):
+    """Drives a deployed environment in a browser."""
+
+    def __init__(self, *, source: pipelines.IFileSetProducer, url: CfnOutput) -> None:
+        """Create the step.
+
+        Args:
+            source: The commit.
+            url: The environment's base URL.
+        """
+        super().__init__(
+            "E2ETests",
+            input=source,
+            install_commands=[SETUP, "make browser"],
+            commands=["make e2e"],
+            env_from_cfn_outputs={"BASE_URL": url},
+        )

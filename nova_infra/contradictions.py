@@ -1,0 +1,148 @@
+"""Faults that no single value of ``nova.toml`` has: what contradicts what."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from ipaddress import IPv4Network
+from itertools import combinations
+from typing import TypeVar
+
+from nova_infra.config import MAX_SERVICES, Environment, Service, Toolchain
+
+MAX_BAKE_MINUTES = 33 * 60
+"""What a deployment may bake in sum while CloudFormation waits for it:
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html."""
+
+_ENDPOINTS_TO_START = ("ecr.api", "ecr.dkr", "logs")
+_RESERVED_SERVICES = {"platform": "stack", "overview": "stack", "kit": "directory", "tests": "directory"}
+_RESERVED_ENVIRONMENTS = {"source", "build", "images", "assets", "update-pipeline", "updatepipeline"}
+
+_T = TypeVar("_T", bound=Hashable)
+
+
+def contradictions(
+    *, toolchain: Toolchain | None, environments: Mapping[int, Environment], services: Mapping[int, Service]
+) -> Iterator[str]:
+    """Every contradiction, each as the key's path, the value, what is wrong and what to do.
+
+    Args:
+        toolchain: The toolchain, where it is valid by itself.
+        environments: The environments that are valid by themselves, by their place in the file.
+        services: The services that are valid by themselves, by their place in the file.
+    """
+    yield from _promotion(environments)
+    for index, environment in environments.items():
+        key = f"environments[{index}]"
+        yield from _deployment(key, environment)
+        yield from _private_network(key, environment, toolchain, services)
+    for (_, first), (index, second) in combinations(environments.items(), 2):
+        if IPv4Network(first.network.cidr).overlaps(IPv4Network(second.network.cidr)):
+            yield (
+                f"environments[{index}].network.cidr: {second.network.cidr!r} overlaps that of {first.name}: "
+                "give each environment a range of its own, so that networks can ever be joined"
+            )
+    yield from _services(services)
+
+
+def _promotion(environments: Mapping[int, Environment]) -> Iterator[str]:
+    for index, name, _ in _repeated({index: environment.name for index, environment in environments.items()}):
+        yield f"environments[{index}].name: {name!r} is there twice: give each its own name"
+    domains = {index: environment.domain.name for index, environment in environments.items() if environment.domain}
+    for index, domain, first in _repeated(domains):
+        yield (
+            f"environments[{index}].domain.name: {domain!r} is that of {environments[first].name}, too: "
+            "give each environment its own name"
+        )
+    last = max(environments, default=0)
+    for index, environment in environments.items():
+        key = f"environments[{index}]"
+        if environment.name in _RESERVED_ENVIRONMENTS:
+            yield f"{key}.name: {environment.name!r} is a stage that the pipeline has already: choose another name"
+        if index == 0 and environment.approval:
+            yield (
+                f"{key}.approval: true is on the first environment, before anything could be tried: "
+                "remove it, or put another environment first"
+            )
+        if index == last > 0 and not environment.approval:
+            yield (
+                f"{key}.approval: false leaves the last environment open to every push: "
+                "write approval = true"
+            )
+        if index < last and environment.tests is None:
+            yield (
+                f"{key}.tests: is missing, and nothing would prove a release here before it moves on: "
+                'write tests = "integration" or tests = "e2e"'
+            )
+
+
+def _deployment(key: str, environment: Environment) -> Iterator[str]:
+    if environment.domain is None and not environment.allow_plain_http:
+        yield (
+            f"{key}.domain: is missing, and nothing could be served with TLS: "
+            'write domain = { name = "…", zone_id = "Z…" }, or allow_plain_http = true'
+        )
+    minutes = environment.rollout.minutes()
+    if minutes > MAX_BAKE_MINUTES:
+        yield (
+            f"{key}.rollout: bakes {minutes:g} minutes in sum and outlasts CloudFormation: "
+            f"lower bake_minutes or step_bake_minutes, or raise percent, to stay within {MAX_BAKE_MINUTES} minutes"
+        )
+
+
+def _private_network(
+    key: str, environment: Environment, toolchain: Toolchain | None, services: Mapping[int, Service]
+) -> Iterator[str]:
+    if environment.network.nat_gateways > 0:
+        return
+    needed = list(_ENDPOINTS_TO_START)
+    if any(service.secrets for service in services.values()):
+        needed.append("secretsmanager")
+    if environment.exec:
+        needed.append("ssmmessages")
+    missing = [endpoint for endpoint in needed if endpoint not in environment.network.interface_endpoints]
+    if missing:
+        yield (
+            f"{key}.network.nat_gateways: 0 leaves tasks without {', '.join(missing)}: "
+            "add them to interface_endpoints, or write nat_gateways = 1"
+        )
+    if toolchain is not None and toolchain.region != environment.region:
+        yield (
+            f"{key}.network.nat_gateways: 0 leaves tasks without images, which are in {toolchain.region}: "
+            "write nat_gateways = 1, or use the toolchain's region"
+        )
+
+
+def _services(services: Mapping[int, Service]) -> Iterator[str]:
+    if len(services) > MAX_SERVICES:
+        yield (
+            f"services: has {len(services)} entries, but one load balancer has 100 target groups, and a service needs "
+            f"two of them while it is replaced: keep at most {MAX_SERVICES} services"
+        )
+    for index, name, _ in _repeated({index: service.name for index, service in services.items()}):
+        yield f"services[{index}].name: {name!r} is there twice: give each its own name"
+    for index, service in services.items():
+        if taken := _RESERVED_SERVICES.get(service.name):
+            yield f"services[{index}].name: {service.name!r} is the name of a {taken} already: choose another one"
+    for index, priority, first in _repeated({index: service.priority for index, service in services.items()}):
+        yield (
+            f"services[{index}].priority: {priority} is that of {services[first].name}, too: "
+            "write priority = … with a number of its own"
+        )
+    paths = {(index, path): path for index, service in services.items() for path in service.paths}
+    for (index, _), path, (first_index, _) in _repeated(paths):
+        yield (
+            f"services[{index}].paths: {path!r} is that of {services[first_index].name}, too, and the load balancer "
+            "would only ever reach one of them: give each service its own paths"
+        )
+
+
+_K = TypeVar("_K", bound=Hashable)
+
+
+def _repeated(values: Mapping[_K, _T]) -> Iterator[tuple[_K, _T, _K]]:
+    """Each key whose value an earlier key has, the value, and that earlier key."""
+    seen: dict[_T, _K] = {}
+    for key, value in values.items():
+        if value in seen:
+            yield key, value, seen[value]
+        seen.setdefault(value, key)

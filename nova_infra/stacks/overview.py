@@ -1,0 +1,76 @@
+"""What is said about all services of one environment together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
+
+from nova_infra.config import Environment
+from nova_infra.constructs.dashboard import Dashboard
+from nova_infra.constructs.service_alarms import alarm_name
+from nova_infra.stacks.platform import PlatformStack
+from nova_infra.stacks.service import ServiceStack
+
+
+class OverviewStack(cdk.Stack):
+    """The composite alarm and the dashboard of one environment.
+
+    A stack of its own, after all services: a composite alarm can only refer to alarms that exist.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        prefix: str,
+        environment: Environment,
+        platform: PlatformStack,
+        services: Mapping[str, ServiceStack],
+    ) -> None:
+        """Create the composite alarm and the dashboard.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            prefix: ``<platform>-<environment>``, the prefix of all physical names.
+            environment: The environment.
+            platform: The environment's shared stack.
+            services: Service name to its stack.
+        """
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=f"{prefix}-overview",
+            env=cdk.Environment(account=environment.account, region=environment.region),
+            termination_protection=environment.approval,
+        )
+        for stack in services.values():
+            self.add_stack_dependency(stack)
+        names = [alarm_name(f"{prefix}-{service}", "errors") for service in services]
+        cloudwatch.CfnCompositeAlarm(
+            self,
+            "CanaryErrors",
+            alarm_name=f"{prefix}-canary-errors",
+            alarm_description=f"Some service of {prefix} answers too many requests with a 5xx",
+            alarm_rule=" OR ".join(f'ALARM("{name}")' for name in names),
+            # Each service's own alarm has notified already: this one is for whoever asks about the whole.
+            actions_enabled=False,
+        )
+        Dashboard(
+            self,
+            "Dashboard",
+            prefix=prefix,
+            cluster_name=platform.cluster_name,
+            load_balancer=platform.ingress.load_balancer.load_balancer_full_name,
+            target_groups={
+                service: {
+                    colour: group.target_group_full_name
+                    for colour, group in stack.web_service.target_groups.items()
+                }
+                for service, stack in services.items()
+            },
+        )
