@@ -23,6 +23,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "LessThanThreshold": operator.lt,
     "LessThanOrEqualToThreshold": operator.le,
 }
+_ALARM_TERM = re.compile(r"\(?\s*ALARM\(\s*[\"']?([^\"')]+?)[\"']?\s*\)\s*\)?")
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,20 @@ class Alarm:
                 breaching.append({"breaching": True, "notBreaching": False}.get(self.missing))
             else:
                 breaching.append(_COMPARISONS[self.comparison](value, self.threshold))
-        if breaching.count(True) >= self.datapoints_to_alarm:
+        if breaching.count(True) >= self.datapoints_to_alarm or self._breached_before_silence(breaching):
             return "ALARM"
         if all(breach is None for breach in breaching):
             return current if self.missing == "ignore" else "INSUFFICIENT_DATA"
         return "OK"
+
+    def _breached_before_silence(self, breaching: list[bool | None]) -> bool:
+        """Whether the oldest breach is old enough and nothing since was good, newest period first.
+
+        CloudWatch then does not wait for data that may never come: "Avoiding premature transitions to alarm state" in
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html.
+        """
+        oldest = max((age for age, breach in enumerate(breaching, start=1) if breach), default=0)
+        return self.missing == "missing" and oldest >= self.datapoints_to_alarm and False not in breaching[:oldest]
 
 
 @dataclass(frozen=True)
@@ -124,19 +134,22 @@ class CompositeAlarm:
     alarm_topics: tuple[str, ...]
     ok_topics: tuple[str, ...]
 
-    def state(self, states: Mapping[str, State]) -> State:
-        """The state that follows from the others'.
+    def __post_init__(self) -> None:
+        """Refuse a rule that is more than ``ALARM("name")`` joined by ``OR``.
 
         Raises:
-            UnresolvableError: The rule is more than ``ALARM("name")`` joined by ``OR``.
+            UnresolvableError: It is.
         """
-        names = re.findall(r"ALARM\(\"?([^\")]+)\"?\)", self.rule)
-        rest = re.sub(r"ALARM\(\"?[^\")]+\"?\)", "", self.rule).replace("OR", "").strip("() ")
-        if rest.strip() or not names:
+        terms = re.split(r"\s+OR\s+", self.rule.strip())
+        if not all(_ALARM_TERM.fullmatch(term) for term in terms):
             raise UnresolvableError(
                 f"{self.name}: AlarmRule {self.rule!r} is more than the rehearsal knows: ALARM(…) OR …"
             )
-        return "ALARM" if any(states.get(name) == "ALARM" for name in names) else "OK"
+
+    def state(self, states: Mapping[str, State]) -> State:
+        """The state that follows from the others', given by name or ARN."""
+        red = any(states.get(match.group(1)) == "ALARM" for match in _ALARM_TERM.finditer(self.rule))
+        return "ALARM" if red else "OK"
 
 
 def read_alarm(properties: Mapping[str, Any]) -> Alarm:
@@ -145,12 +158,28 @@ def read_alarm(properties: Mapping[str, Any]) -> Alarm:
     Raises:
         UnresolvableError: It uses something that the rehearsal does not know.
     """
-    name = str(properties["AlarmName"])
+    name = str(properties.get("AlarmName", "an alarm without AlarmName"))
+    try:
+        alarm = _read_alarm(name, properties)
+        alarm.value(MetricStore(), 0)
+    except KeyError as error:
+        raise UnresolvableError(f"{name}: {error} is missing, so the rehearsal cannot evaluate the alarm") from None
+    except ValueError as error:
+        raise UnresolvableError(f"{name}: {error}") from None
+    return alarm
+
+
+def _read_alarm(name: str, properties: Mapping[str, Any]) -> Alarm:
     periods = int(properties["EvaluationPeriods"])
     comparison = properties["ComparisonOperator"]
     if comparison not in _COMPARISONS:
         raise UnresolvableError(f"{name}: ComparisonOperator {comparison!r} is not one that the rehearsal knows")
+    missing = properties.get("TreatMissingData", "missing")
+    if missing not in ("missing", "ignore", "breaching", "notBreaching"):
+        raise UnresolvableError(f"{name}: TreatMissingData {missing!r} is not one that CloudWatch knows")
     queries, seconds = _queries(name, properties)
+    if [query.returned for query in queries].count(True) != 1:
+        raise UnresolvableError(f"{name}: Metrics must have exactly one entry with ReturnData true")
     return Alarm(
         name=name,
         queries=queries,
@@ -159,7 +188,7 @@ def read_alarm(properties: Mapping[str, Any]) -> Alarm:
         datapoints_to_alarm=int(properties.get("DatapointsToAlarm", periods)),
         comparison=comparison,
         threshold=float(properties["Threshold"]),
-        missing=properties.get("TreatMissingData", "missing"),
+        missing=missing,
         alarm_topics=tuple(properties.get("AlarmActions", ())),
         ok_topics=tuple(properties.get("OKActions", ())),
     )

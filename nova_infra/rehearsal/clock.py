@@ -8,10 +8,17 @@ so on a slow or busy machine the clock slows down and the outcome stays the same
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from nova_infra.rehearsal.together import together
 
 HEALTH_CHECK_COMPRESSION = 20
 """How much faster health-check intervals pass: 10 s between checks become half a second."""
+
+
+class ClockStoppedError(Exception):
+    """Somebody waited for a minute that will never end."""
 
 
 class Clock:
@@ -31,26 +38,46 @@ class Clock:
         self.minute = 0
         self.slow_minutes = 0
         self._seconds = seconds_per_minute
-        self._ticked = asyncio.Event()
+        self._tick: asyncio.Future[None] | None = None
 
-    async def run(self, during: Callable[[], Awaitable[None]], after: Callable[[], None]) -> None:
-        """Tick until cancelled.
+    async def run(self, during: Callable[[], Coroutine[Any, Any, None]], after: Callable[[], None]) -> None:
+        """Tick until cancelled. When something in a minute raises, those who wait for its end get the error.
 
         Args:
             during: What has to be done in each minute; the minute lasts until it is.
             after: Called at the end of each minute, before those who wait for it go on.
         """
         loop = asyncio.get_running_loop()
-        while True:
-            began = loop.time()
-            await asyncio.gather(asyncio.sleep(self._seconds), during())
-            if loop.time() - began > 2 * self._seconds:
-                self.slow_minutes += 1
-            after()
-            self.minute += 1
-            self._ticked.set()
-            self._ticked = asyncio.Event()
+        try:
+            while True:
+                began = loop.time()
+                await together(asyncio.sleep(self._seconds), during())
+                if loop.time() - began > 2 * self._seconds:
+                    self.slow_minutes += 1
+                after()
+                self.minute += 1
+                tick, self._tick = self._current_tick(), None
+                tick.set_result(None)
+        except BaseException as error:
+            # Time stands still from here on: whoever waits for it, now or later, would wait for ever.
+            tick = self._current_tick()
+            tick.set_exception(ClockStoppedError("the clock was stopped") if _is_cancellation(error) else error)
+            tick.exception()  # Marks it as seen: it is no fault if nobody waits.
+            raise
 
     async def next_minute(self) -> None:
-        """Wait until the current minute has ended."""
-        await self._ticked.wait()
+        """Wait until the current minute has ended.
+
+        Raises:
+            ClockStoppedError: Time goes on no more.
+        """
+        await asyncio.shield(self._current_tick())
+
+    def _current_tick(self) -> asyncio.Future[None]:
+        if self._tick is None:
+            self._tick = asyncio.get_running_loop().create_future()
+        return self._tick
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    return isinstance(error, (asyncio.CancelledError, KeyboardInterrupt))

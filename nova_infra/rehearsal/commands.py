@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
-import signal
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
+from nova_infra.rehearsal.processes import start_process
 
 OUTPUT_LINES = 40
+_GRACE_SECONDS = 3.0
 
 
 async def run_command(
@@ -30,45 +28,19 @@ async def run_command(
         The exit code and the last lines of what it printed.
     """
     inherited = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    process = await asyncio.create_subprocess_exec(
-        "/bin/sh",
-        "-c",
-        command,
-        cwd=directory,
-        env={**inherited, **environment},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
+    process = await start_process(
+        ["/bin/sh", "-c", command], directory=directory, environment={**inherited, **environment}
     )
-    assert process.stdout is not None, "started with a pipe"
     lines: deque[str] = deque(maxlen=OUTPUT_LINES)
     rest = b""
     try:
         with log.open("ab") as file:
             file.write(f"$ {command}\n".encode())
-            while chunk := await process.stdout.read(2**16):
+            while chunk := await process.output.read(2**16):
                 file.write(chunk)
                 *whole, rest = (rest + chunk).split(b"\n")
                 lines.extend(line.decode(errors="replace").rstrip() for line in whole)
         lines.append(rest.decode(errors="replace").rstrip())
         return await process.wait(), [line for line in lines if line]
     finally:
-        if process.returncode is None:
-            await _stop(process)
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Ask the process and its descendants to stop, then make them. Some descendants lead groups of their own."""
-    try:
-        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-    except psutil.NoSuchProcess:
-        family = []
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), 3)
-    for member in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
-    await process.wait()
+        await process.stop(_GRACE_SECONDS)

@@ -55,6 +55,7 @@ class Environment:
         self._definitions: dict[str, TaskDefinition] = {}
         self._revisions: dict[str, tuple[int, str]] = {}
         self._listeners: dict[str, LoadBalancer] = {}
+        self._siblings: dict[str, dict[str, str]] = {}
         self._groups: dict[str, TargetGroup] = {}
         self._services: dict[str, Service] = {}
         self._applied: dict[str, Any] = {}
@@ -140,9 +141,6 @@ class Environment:
             self._definitions[revisions[logical_id]] = read_task_definition(properties, revision)
         return stack
 
-    def _end_minute(self) -> None:
-        self._monitoring.end_minute(self._services.values())
-
     async def _apply(self, stack: Stack) -> None:
         """Bring everything but services to what the stack says, and leave alone what has not changed."""
         for logical_id in stack.resources(f"{_ELB}::TargetGroup"):
@@ -168,25 +166,29 @@ class Environment:
         arn, properties = stack.ref(logical_id), stack.properties(logical_id)
         if not self._changed(arn, properties):
             return
-        group = read_target_group(properties, f"{arn}.TargetGroupFullName")
+        settings = read_target_group(properties)
         if arn in self._groups:
-            group.targets = self._groups[arn].targets
-        self._groups[arn] = group
+            self._groups[arn].settings = settings
+        else:
+            self._groups[arn] = TargetGroup(f"{arn}.TargetGroupFullName", settings)
 
     async def _listener(self, stack: Stack, logical_id: str) -> None:
         arn, properties = stack.ref(logical_id), stack.properties(logical_id)
         if not self._changed(arn, properties):
             return
         if arn not in self._listeners:
-            load_balancer = str(properties["LoadBalancerArn"])
-            listener = LoadBalancer(full_name=f"{load_balancer}.LoadBalancerFullName", store=self._monitoring.store)
-            await listener.start()
-            self._listeners[arn] = listener
-            stack_name, _, load_balancer_id = load_balancer.partition("/")
-            scheme = str(properties["Protocol"]).lower()
-            self._urls[f"{scheme}://{load_balancer_id}.{stack_name}.elb.test".lower()] = (
-                f"http://127.0.0.1:{listener.port}"
+            load_balancer, protocol = str(properties["LoadBalancerArn"]), str(properties["Protocol"])
+            listener = LoadBalancer(
+                full_name=f"{load_balancer}.LoadBalancerFullName",
+                protocol=protocol,
+                public_port=int(properties["Port"]),
+                siblings=self._siblings.setdefault(load_balancer, {}),
+                store=self._monitoring.store,
             )
+            self._listeners[arn] = listener
+            await listener.start()
+            stack_name, _, load_balancer_id = load_balancer.partition("/")
+            self._urls[f"{protocol}://{load_balancer_id}.{stack_name}.elb.test".lower()] = listener.url
         listener = self._listeners[arn]
         listener.rules = [rule for rule in listener.rules if rule.priority != float("inf")]
         listener.rules.append(read_default_rule(properties["DefaultActions"], arn, self._groups))
@@ -247,7 +249,7 @@ class Environment:
         except DeploymentFailedError as error:
             raise DeploymentFailedError(f"{name}: {error}") from None
         self._applied[f"service {name}"] = properties
-        self._load.add_paths(f"http://127.0.0.1:{service.load_balancer.port}", service.rule.paths)
+        self._load.add_paths(service.load_balancer.url, service.rule.paths)
 
     def _new_service(self, stack: Stack, name: str, properties: dict[str, Any]) -> Service:
         [entry] = properties["LoadBalancers"]

@@ -63,7 +63,7 @@ class _Evaluator(ast.NodeVisitor):
         return result
 
     def visit_Constant(self, node: ast.Constant) -> float:
-        if not isinstance(node.value, (int, float)):
+        if isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
             raise self._unknown(node)
         return float(node.value)
 
@@ -87,7 +87,7 @@ class _Evaluator(ast.NodeVisitor):
             return None
         try:
             return _BINARY[type(node.op)](left, right)
-        except ZeroDivisionError:
+        except (ZeroDivisionError, OverflowError):
             return None
 
     def visit_Compare(self, node: ast.Compare) -> float | None:
@@ -102,7 +102,9 @@ class _Evaluator(ast.NodeVisitor):
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         match name, node.args:
             case "IF", [condition, then, otherwise]:
-                return self.visit(then) if self.visit(condition) else self.visit(otherwise)
+                # Both branches are worked out, so that an unknown name in the other one is found before it counts.
+                chosen, values = self.visit(condition), (self.visit(then), self.visit(otherwise))
+                return None if chosen is None else values[not chosen]
             case "FILL", [series, ast.Constant() as fill]:
                 value = self.visit(series)
                 return self.visit(fill) if value is None else value

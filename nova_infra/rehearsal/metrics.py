@@ -62,8 +62,14 @@ def statistic(name: str, values: Sequence[float]) -> float | None:
     Raises:
         ValueError: The statistic is not one of these.
     """
+    percentile = re.fullmatch(r"p(\d{1,2}(?:\.\d+)?|100)", name)
+    if percentile is None and name not in ("Sum", "Average", "Minimum", "Maximum", "SampleCount"):
+        raise ValueError(f"{name!r} is not a statistic that the rehearsal knows")
     if not values:
         return None
+    if percentile is not None:
+        rank = math.ceil(float(percentile.group(1)) / 100 * len(values))
+        return sorted(values)[max(rank, 1) - 1]
     match name:
         case "Sum":
             return math.fsum(values)
@@ -73,10 +79,4 @@ def statistic(name: str, values: Sequence[float]) -> float | None:
             return min(values)
         case "Maximum":
             return max(values)
-        case "SampleCount":
-            return float(len(values))
-    if match := re.fullmatch(r"p(\d{1,2}(?:\.\d+)?|100)", name):
-        ordered = sorted(values)
-        rank = math.ceil(float(match.group(1)) / 100 * len(ordered))
-        return ordered[max(rank, 1) - 1]
-    raise ValueError(f"{name} is not a statistic that the rehearsal knows")
+    return float(len(values))

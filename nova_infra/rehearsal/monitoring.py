@@ -80,16 +80,17 @@ class Monitoring:
         dimensions = {"ClusterName": service.cluster, "ServiceName": service.name}
         running = [entry.task for entry in service.tasks if entry.task.running]
         for task in running:
-            cpu, memory = task.usage()
-            self._record("AWS/ECS", "CPUUtilization", dimensions, cpu)
-            self._record("AWS/ECS", "MemoryUtilization", dimensions, 100 * memory / task.definition.memory)
+            usage = task.measure()
+            self._record("AWS/ECS", "CPUUtilization", dimensions, usage.cpu)
+            self._record("AWS/ECS", "MemoryUtilization", dimensions, 100 * usage.memory / task.definition.memory)
         self._record("ECS/ContainerInsights", "RunningTaskCount", dimensions, len(running))
         self._record("ECS/ContainerInsights", "DesiredTaskCount", dimensions, service.desired)
         for group in service.groups:
-            healthy = sum(target.healthy for target in group.targets)
+            healthy = sum(target.healthy is True for target in group.targets)
+            unhealthy = sum(target.healthy is False for target in group.targets)
             place = {"LoadBalancer": service.load_balancer.full_name, "TargetGroup": group.name}
             self._record("AWS/ApplicationELB", "HealthyHostCount", place, healthy)
-            self._record("AWS/ApplicationELB", "UnHealthyHostCount", place, len(group.targets) - healthy)
+            self._record("AWS/ApplicationELB", "UnHealthyHostCount", place, unhealthy)
 
     def _record(self, namespace: str, name: str, dimensions: Mapping[str, str], value: float) -> None:
         self.store.record(Metric.of(namespace, name, dimensions), value)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from nova_infra.rehearsal.clock import HEALTH_CHECK_COMPRESSION
 from nova_infra.rehearsal.metrics import Metric, MetricStore
-from nova_infra.rehearsal.routing import Rule, Target, TargetGroup
+from nova_infra.rehearsal.routing import FixedResponse, Redirect, Rule, Target, TargetGroup
 from nova_infra.rehearsal.task import Task
 
-_HOP_BY_HOP = frozenset(
+# Headers that belong to one connection, and Expect, which the load balancer answers itself.
+_NOT_PASSED_ON = frozenset(
     [
         "connection",
+        "expect",
         "keep-alive",
         "proxy-authenticate",
         "proxy-authorization",
@@ -27,40 +31,66 @@ _HOP_BY_HOP = frozenset(
 )
 
 
+# A connection that a service may be about to close is not used again: servers keep idle ones for 5 s and more, and the
+# load balancer's own 60 s would be an hour of compressed time.
+_KEEP_ALIVE_SECONDS = 2.0
+_IDLE_TIMEOUT_SECONDS = 60.0
+_CLIENT_GONE = 460
+
+
+class _ClientGoneError(Exception):
+    """The client closed the connection before it had its answer."""
+
+
 class LoadBalancer:
     """One listener of a load balancer, on a port of this machine.
 
     Attributes:
         full_name: The ``LoadBalancer`` dimension of its metrics.
+        protocol: ``HTTP`` or ``HTTPS``. Without a certificate both are spoken in plain text here.
         rules: Its rules, the default one included.
         port: The port it listens on, once started.
     """
 
-    def __init__(self, *, full_name: str, store: MetricStore) -> None:
+    def __init__(
+        self, *, full_name: str, protocol: str, public_port: int, siblings: dict[str, str], store: MetricStore
+    ) -> None:
         """Create it without rules.
 
         Args:
             full_name: The ``LoadBalancer`` dimension of its metrics.
+            protocol: ``HTTP`` or ``HTTPS``.
+            public_port: The port it has in AWS.
+            siblings: ``<protocol>:<public port>`` to base URL on this machine, of all listeners of the load balancer.
             store: Where its metrics go.
         """
         self.rules: list[Rule] = []
         self.port = 0
         self.full_name = full_name
+        self.protocol = protocol
+        self._public_port = public_port
+        self._siblings = siblings
         self._store = store
         self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
         self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def url(self) -> str:
+        """Its base URL on this machine."""
+        return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         """Listen on a free port of the loopback interface."""
         self._session = aiohttp.ClientSession(
             auto_decompress=False,
-            connector=aiohttp.TCPConnector(limit=0, force_close=False, keepalive_timeout=15),
-            timeout=aiohttp.ClientTimeout(total=60),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_IDLE_TIMEOUT_SECONDS),
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024)
         await site.start()
         self.port = self._runner.addresses[0][1]
+        self._siblings[f"{self.protocol.lower()}:{self._public_port}"] = self.url
 
     async def stop(self) -> None:
         """Close the port and every connection."""
@@ -78,108 +108,148 @@ class LoadBalancer:
         """Stop sending requests to a target, wait for those under way, and remove it."""
         target.draining = True
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(target.idle.wait(), group.drain / HEALTH_CHECK_COMPRESSION)
+            await asyncio.wait_for(target.idle.wait(), group.settings.drain / HEALTH_CHECK_COMPRESSION)
         group.targets.remove(target)
 
     async def wait_healthy(self, group: TargetGroup, target: Target) -> bool:
         """Check a new target until it is healthy, or has failed as often as makes a target unhealthy."""
-        for _ in range(group.unhealthy_threshold):
+        for _ in range(group.settings.unhealthy_threshold):
             if await self._probe(group, target):
                 # After registration one good check is enough:
                 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
                 target.healthy = True
                 return True
-            await asyncio.sleep(group.interval / HEALTH_CHECK_COMPRESSION)
+            await asyncio.sleep(group.settings.interval / HEALTH_CHECK_COMPRESSION)
         return False
 
     async def keep_checking(self, group: TargetGroup, target: Target) -> None:
         """Watch a target's health until it drains."""
         streak = 0
         while not target.draining:
-            await asyncio.sleep(group.interval / HEALTH_CHECK_COMPRESSION)
+            await asyncio.sleep(group.settings.interval / HEALTH_CHECK_COMPRESSION)
             good = await self._probe(group, target)
-            streak = 0 if good == target.healthy else streak + 1
-            if streak >= (group.healthy_threshold if good else group.unhealthy_threshold):
+            streak = 0 if good is target.healthy else streak + 1
+            if streak >= (group.settings.healthy_threshold if good else group.settings.unhealthy_threshold):
                 target.healthy, streak = good, 0
 
     async def _probe(self, group: TargetGroup, target: Target) -> bool:
         assert self._session is not None, "probes follow start()"
         try:
             async with self._session.get(
-                f"http://127.0.0.1:{target.task.port}{group.health_path}",
-                timeout=aiohttp.ClientTimeout(total=group.timeout),
+                f"http://127.0.0.1:{target.task.port}{group.settings.health_path}",
+                timeout=aiohttp.ClientTimeout(total=group.settings.timeout),
                 allow_redirects=False,
                 headers={"User-Agent": "ELB-HealthChecker/2.0"},
             ) as response:
-                if group.accepts(response.status):
+                if group.settings.accepts(response.status):
                     return True
-                target.last_fault = f"GET {group.health_path} answered {response.status}"
+                target.last_fault = f"GET {group.settings.health_path} answered {response.status}"
         except TimeoutError:
-            target.last_fault = f"GET {group.health_path} did not answer within {group.timeout:g} s"
-        except aiohttp.ClientError as error:
-            target.last_fault = f"GET {group.health_path} got no answer ({error.__class__.__name__})"
+            target.last_fault = f"GET {group.settings.health_path} did not answer within {group.settings.timeout:g} s"
+        except (aiohttp.ClientError, ConnectionError) as error:
+            target.last_fault = f"GET {group.settings.health_path} got no answer ({error.__class__.__name__})"
         return False
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.path
+        host = request.host.partition(":")[0]
         for rule in sorted(self.rules, key=lambda rule: rule.priority):
-            if rule.matches(request.host.partition(":")[0], path):
+            if rule.matches(host, request.path):
                 break
         else:
             return web.Response(status=404)
-        if rule.fixed is not None:
-            status, content_type, body = rule.fixed
-            return web.Response(status=status, content_type=content_type, text=body)
+        match rule.answer:
+            case FixedResponse() as answer:
+                return web.Response(status=answer.status, content_type=answer.content_type, text=answer.body)
+            case Redirect() as redirect:
+                return web.Response(status=redirect.status, headers={"Location": self._location(redirect, request)})
         group = rule.choose()
         target = group.next_target() if group else None
         if group is None or target is None:
-            self._count(None, "HTTPCode_ELB_5XX_Count", 1)
-            return web.Response(status=503, text="no target is registered")
+            self._answered_itself(503)
+            return web.Response(status=503, text="no target is healthy")
         return await self._forward(request, group, target)
 
+    def _location(self, redirect: Redirect, request: web.BaseRequest) -> str:
+        """Where a redirect leads: to the listener on this machine where it is one of the same load balancer."""
+        url = request.url
+        location = redirect.location(
+            protocol=self.protocol,
+            host=url.host or "",
+            port=str(self._public_port),
+            path=request.path,
+            query=request.query_string,
+        )
+        leads_to = URL(location)
+        sibling = self._siblings.get(f"{leads_to.scheme}:{leads_to.port}")
+        if sibling is None or leads_to.host != url.host:
+            return location
+        return sibling + leads_to.raw_path_qs
+
     async def _forward(self, request: web.BaseRequest, group: TargetGroup, target: Target) -> web.StreamResponse:
-        assert self._session is not None, "requests follow start()"
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        headers = [(key, value) for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP]
-        headers += [("X-Forwarded-For", request.remote or ""), ("X-Forwarded-Proto", "http")]
+        began = asyncio.get_running_loop().time()
         status: int | None = None
         target.enter()
         try:
-            async with self._session.request(
-                request.method,
-                f"http://127.0.0.1:{target.task.port}{request.raw_path}",
-                headers=headers,
-                data=request.content if request.body_exists else None,
-                allow_redirects=False,
-            ) as upstream:
-                response = web.StreamResponse(status=upstream.status)
-                for key, value in upstream.headers.items():
-                    if key.lower() not in _HOP_BY_HOP:
-                        response.headers.add(key, value)
-                await response.prepare(request)
-                async for chunk in upstream.content.iter_any():
-                    await response.write(chunk)
-                await response.write_eof()
-                status = upstream.status
-                return response
+            response = await self._exchange(request, target)
+            status = response.status
+            return response
+        except _ClientGoneError:
+            status = _CLIENT_GONE  # Not the target's fault, and no answer to count.
+            return web.Response(status=_CLIENT_GONE)
         except TimeoutError:
+            self._answered_itself(504)
             return web.Response(status=504, text="the target did not answer in time")
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, ConnectionError):
+            self._answered_itself(502)
+            if request.transport is not None and request.writer.output_size:
+                request.transport.close()  # Half an answer went out: the client has to see that it is not whole.
             return web.Response(status=502, text="the target closed the connection")
         finally:
+            seconds = asyncio.get_running_loop().time() - began
             target.leave()
-            target.served += 1
-            target.failed += status is None or status >= 500
-            self._measure(group, status, loop.time() - began)
+            if status != _CLIENT_GONE:
+                target.answered(seconds, failed=status is None or status >= 500)
+            self._count(group, "RequestCount", 1)
+            if status is None:
+                self._count(group, "TargetConnectionErrorCount", 1)
+            elif status != _CLIENT_GONE:
+                self._count(group, f"HTTPCode_Target_{status // 100}XX_Count", 1)
+                self._count(group, "TargetResponseTime", seconds)
 
-    def _measure(self, group: TargetGroup, status: int | None, seconds: float) -> None:
-        self._count(group, "RequestCount", 1)
-        if status is None:
-            self._count(group, "HTTPCode_ELB_5XX_Count", 1)
-        else:
-            self._count(group, f"HTTPCode_Target_{status // 100}XX_Count", 1)
-            self._count(group, "TargetResponseTime", seconds)
+    async def _exchange(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+        """Pass a request on and its answer back, a piece at a time: bodies of any size take the same memory."""
+        assert self._session is not None, "requests follow start()"
+        headers = [(key, value) for key, value in request.headers.items() if key.lower() not in _NOT_PASSED_ON]
+        headers += [("X-Forwarded-For", request.remote or ""), ("X-Forwarded-Proto", self.protocol.lower())]
+        if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        async with self._session.request(
+            request.method,
+            URL(f"http://127.0.0.1:{target.task.port}{request.raw_path}", encoded=True),
+            headers=headers,
+            data=_body(request) if request.body_exists else None,
+            allow_redirects=False,
+        ) as upstream:
+            response = web.StreamResponse(status=upstream.status)
+            for key, value in upstream.headers.items():
+                if key.lower() not in _NOT_PASSED_ON:
+                    response.headers.add(key, value)
+            with _client_side():
+                await response.prepare(request)
+            async for chunk in upstream.content.iter_any():
+                with _client_side():
+                    await response.write(chunk)
+            with _client_side():
+                await response.write_eof()
+            return response
+
+    def _answered_itself(self, status: int) -> None:
+        """Count an error of the load balancer's own. Such counts have no target group.
+
+        See https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html.
+        """
+        self._count(None, "HTTPCode_ELB_5XX_Count", 1)
+        self._count(None, f"HTTPCode_ELB_{status}_Count", 1)
 
     def _count(self, group: TargetGroup | None, name: str, value: float) -> None:
         dimensions = {"LoadBalancer": self.full_name}
@@ -187,3 +257,21 @@ class LoadBalancer:
         if group is not None:
             dimensions["TargetGroup"] = group.name
             self._store.record(Metric.of("AWS/ApplicationELB", name, dimensions), value)
+
+
+async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    while True:
+        with _client_side():
+            chunk = await request.content.readany()
+        if not chunk:
+            return
+        yield chunk
+
+
+@contextlib.contextmanager
+def _client_side() -> Iterator[None]:
+    """Tell the client's faults from the target's: both are the same kind of error."""
+    try:
+        yield
+    except (aiohttp.ClientError, ConnectionError, web.RequestPayloadError) as error:
+        raise _ClientGoneError from error

@@ -19,19 +19,21 @@ class Target:
 
     Attributes:
         task: The task.
-        healthy: Whether requests may be sent to it.
+        healthy: Whether it passes its health checks; None until it has been checked for the first time.
         draining: Whether it only finishes what it has.
         idle: Set while no request is under way.
         served: Number of requests it answered.
         failed: Number of those that it answered with a 5xx, or not at all.
+        seconds: How long the answers took, together.
         last_fault: What the last failed health check saw.
     """
 
     task: Task
-    healthy: bool = False
+    healthy: bool | None = None
     draining: bool = False
     served: int = 0
     failed: int = 0
+    seconds: float = 0.0
     last_fault: str = "no health check has answered yet"
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     _in_flight: int = 0
@@ -44,6 +46,17 @@ class Target:
         self._in_flight += 1
         self.idle.clear()
 
+    def answered(self, seconds: float, *, failed: bool) -> None:
+        """Count a request that it answered, or should have.
+
+        Args:
+            seconds: How long it took.
+            failed: Whether the answer was a 5xx, or none.
+        """
+        self.served += 1
+        self.failed += failed
+        self.seconds += seconds
+
     def leave(self) -> None:
         """A request has been answered, or given up."""
         self._in_flight -= 1
@@ -51,12 +64,11 @@ class Target:
             self.idle.set()
 
 
-@dataclass
-class TargetGroup:
-    """A target group.
+@dataclass(frozen=True)
+class TargetGroupSettings:
+    """How a target group checks and drains its targets.
 
     Attributes:
-        name: Its full name, the ``TargetGroup`` dimension of its metrics.
         health_path: Path of the health check.
         interval: Seconds between two health checks.
         timeout: Seconds until a health check has failed.
@@ -64,10 +76,8 @@ class TargetGroup:
         healthy_threshold: Good checks in a row until an unhealthy target is healthy.
         codes: Status codes that are good, such as ``200`` or ``200-299``.
         drain: Seconds that a target may take to finish its requests.
-        targets: What is registered.
     """
 
-    name: str
     health_path: str
     interval: float
     timeout: float
@@ -75,20 +85,6 @@ class TargetGroup:
     healthy_threshold: int
     codes: str
     drain: float
-    targets: list[Target] = field(default_factory=list)
-    _turn: int = 0
-
-    def next_target(self) -> Target | None:
-        """The target that the next request goes to, in turns; None where there is none.
-
-        Where none is healthy, all are used: the load balancer fails open.
-        """
-        usable = [target for target in self.targets if not target.draining]
-        candidates = [target for target in usable if target.healthy] or usable
-        if not candidates:
-            return None
-        self._turn += 1
-        return candidates[self._turn % len(candidates)]
 
     def accepts(self, status: int) -> bool:
         """Whether a status code counts as healthy."""
@@ -100,12 +96,77 @@ class TargetGroup:
 
 
 @dataclass
+class TargetGroup:
+    """A target group.
+
+    Attributes:
+        name: Its full name, the ``TargetGroup`` dimension of its metrics.
+        settings: How it checks and drains its targets.
+        targets: What is registered.
+    """
+
+    name: str
+    settings: TargetGroupSettings
+    targets: list[Target] = field(default_factory=list)
+    _turn: int = 0
+
+    def next_target(self) -> Target | None:
+        """The target that the next request goes to, in turns; None where there is none.
+
+        Where none is healthy, all that have been checked are used: the load balancer fails open. A target that has
+        just been registered gets nothing before its first good check. See
+        https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html.
+        """
+        checked = [target for target in self.targets if not target.draining and target.healthy is not None]
+        candidates = [target for target in checked if target.healthy] or checked
+        if not candidates:
+            return None
+        self._turn += 1
+        return candidates[self._turn % len(candidates)]
+
+
+@dataclass
 class WeightedGroup:
     """A target group and its share of a rule's traffic."""
 
     group: TargetGroup
     weight: float
     _credit: float = 0.0
+
+
+@dataclass(frozen=True)
+class FixedResponse:
+    """An answer that the load balancer gives itself."""
+
+    status: int
+    content_type: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """Sends the client elsewhere. Its parts may hold those of the address asked for, such as ``#{host}``.
+
+    See https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-action-types.html.
+    """
+
+    status: int
+    protocol: str
+    host: str
+    port: str
+    path: str
+    query: str
+
+    def location(self, *, protocol: str, host: str, port: str, path: str, query: str) -> str:
+        """The address to go to, from the parts of the one that was asked for."""
+        parts = {"protocol": protocol, "host": host, "port": port, "path": path.lstrip("/"), "query": query}
+
+        def filled(template: str) -> str:
+            return re.sub(r"#\{(\w+)\}", lambda match: parts[match.group(1)], template)
+
+        asked = filled(self.query)
+        where = f"{filled(self.protocol).lower()}://{filled(self.host)}:{filled(self.port)}{filled(self.path)}"
+        return f"{where}?{asked}" if asked else where
 
 
 @dataclass
@@ -118,7 +179,7 @@ class Rule:
         paths: Path patterns; one must match. Empty: every path.
         hosts: Host patterns; one must match. Empty: every host.
         forward: Where matching requests go.
-        fixed: The answer to give instead: status, content type, body.
+        answer: What to answer instead.
     """
 
     name: str
@@ -126,7 +187,7 @@ class Rule:
     paths: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     forward: list[WeightedGroup] = field(default_factory=list)
-    fixed: tuple[int, str, str] | None = None
+    answer: FixedResponse | Redirect | None = None
 
     def matches(self, host: str, path: str) -> bool:
         """Whether a request is for this rule. Paths compare case by case, hosts do not, as in the load balancer."""
@@ -150,11 +211,10 @@ class Rule:
             entry._credit = 0.0
 
 
-def read_target_group(properties: dict[str, Any], name: str) -> TargetGroup:
-    """The target group that a resource's resolved properties define."""
+def read_target_group(properties: dict[str, Any]) -> TargetGroupSettings:
+    """The settings of the target group that a resource's resolved properties define."""
     attributes = {entry["Key"]: entry["Value"] for entry in properties.get("TargetGroupAttributes", ())}
-    return TargetGroup(
-        name=name,
+    return TargetGroupSettings(
         health_path=properties.get("HealthCheckPath", "/"),
         interval=properties.get("HealthCheckIntervalSeconds", 30),
         timeout=properties.get("HealthCheckTimeoutSeconds", 5),
@@ -185,20 +245,22 @@ def read_rule(properties: dict[str, Any], name: str, groups: dict[str, TargetGro
                 rule.hosts += tuple(condition.get("HostHeaderConfig", condition)["Values"])
             case unknown:
                 raise UnresolvableError(f"{name}: Conditions holds {unknown!r}, which the rehearsal does not know")
-    [rule.forward, rule.fixed] = _read_actions(properties["Actions"], name, groups)
+    rule.forward, rule.answer = _read_actions(properties["Actions"], name, groups)
     return rule
 
 
 def read_default_rule(actions: list[dict[str, Any]], name: str, groups: dict[str, TargetGroup]) -> Rule:
     """The rule that a listener's default actions define: it matches what nothing else does."""
     rule = Rule(name, priority=float("inf"))
-    [rule.forward, rule.fixed] = _read_actions(actions, name, groups)
+    rule.forward, rule.answer = _read_actions(actions, name, groups)
     return rule
 
 
 def _read_actions(
     actions: list[dict[str, Any]], name: str, groups: dict[str, TargetGroup]
-) -> tuple[list[WeightedGroup], tuple[int, str, str] | None]:
+) -> tuple[list[WeightedGroup], FixedResponse | Redirect | None]:
+    if len(actions) != 1:
+        raise UnresolvableError(f"{name}: Actions holds {len(actions)} entries; the rehearsal knows rules with one")
     [action] = actions
     match action["Type"]:
         case "forward" if "ForwardConfig" in action:
@@ -208,13 +270,19 @@ def _read_actions(
             return [WeightedGroup(groups[action["TargetGroupArn"]], 1)], None
         case "fixed-response":
             config = action["FixedResponseConfig"]
-            return [], (
-                int(config["StatusCode"]),
-                config.get("ContentType", "text/plain"),
-                config.get("MessageBody", ""),
+            return [], FixedResponse(
+                int(config["StatusCode"]), config.get("ContentType", "text/plain"), config.get("MessageBody", "")
             )
         case "redirect":
-            return [], (301, "text/plain", "redirects to HTTPS, which is not rehearsed")
+            config = action["RedirectConfig"]
+            return [], Redirect(
+                status=int(config["StatusCode"].removeprefix("HTTP_")),
+                protocol=config.get("Protocol", "#{protocol}"),
+                host=config.get("Host", "#{host}"),
+                port=str(config.get("Port", "#{port}")),
+                path=config.get("Path", "/#{path}"),
+                query=config.get("Query", "#{query}"),
+            )
     raise UnresolvableError(f"{name}: Actions holds {action['Type']!r}, which the rehearsal does not know")
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 import socket
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -13,14 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from nova_infra.rehearsal.clock import HEALTH_CHECK_COMPRESSION
 from nova_infra.rehearsal.intrinsics import UnresolvableError
+from nova_infra.rehearsal.processes import Process, start_process
+from nova_infra.rehearsal.usage import Usage, UsageMeter
 
 _LOG_LINES = 200
 _IDLE_SECONDS = 3.0
 _POLL_SECONDS = 0.05
+_SPARE_STOP_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -121,6 +120,8 @@ class Task:
         starts: Limits how many processes start side by side: they slow each other down, and nobody waits for less.
         port: The port of this machine that stands for the container's port.
         log: The last lines it printed.
+        stopped_because: Why it was ended from outside before its time, if it was.
+        killed_at_stop: Whether it had to be killed because it did not end within its stop timeout.
     """
 
     definition: TaskDefinition
@@ -128,14 +129,16 @@ class Task:
     starts: asyncio.Semaphore
     port: int = field(default_factory=lambda: free_port())
     log: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
-    _process: asyncio.subprocess.Process | None = None
-    _usage: psutil.Process | None = None
+    stopped_because: str = ""
+    killed_at_stop: bool = False
+    _process: Process | None = None
+    _meter: UsageMeter | None = None
     _reader: asyncio.Task[None] | None = None
 
     @property
     def running(self) -> bool:
         """Whether the process is there."""
-        return self._process is not None and self._process.returncode is None
+        return self._process is not None and self._process.exit_code is None
 
     async def start(self) -> None:
         """Start the process and wait until its container health check passes.
@@ -144,43 +147,40 @@ class Task:
             TaskFailedError: It exited, never listened on its port, or its health check kept failing.
         """
         async with self.starts:
-            self._process = await asyncio.create_subprocess_exec(
-                *self.definition.command,
-                env=self._environment(),
-                cwd=self.sources,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
-            )
-            self._usage = psutil.Process(self._process.pid)
-            self._reader = asyncio.create_task(self._read_log())
+            try:
+                self._process = await start_process(
+                    self.definition.command, directory=self.sources, environment=self._environment()
+                )
+            except OSError as error:
+                raise TaskFailedError(
+                    f"CannotStartContainerError: {self.definition.command[0]}: {error.strerror}"
+                ) from None
+            self._reader = asyncio.create_task(self._read_log(self._process))
+            self._meter = UsageMeter(self._process.pid)
             await self._wait_for_port()
         await self._wait_for_health()
 
     async def stop(self) -> None:
         """Send SIGTERM, and SIGKILL to whatever is left after the stop timeout. Safe to call twice."""
-        process = self._process
-        if process is None:
+        if self._process is None:
             return
-        try:
-            if process.returncode is None:
-                self._signal(signal.SIGTERM)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), self.definition.stop_timeout / HEALTH_CHECK_COMPRESSION + 1)
-        finally:
-            self._signal(signal.SIGKILL)
-            await process.wait()
-            if self._reader is not None:
-                await self._reader
+        grace = self.definition.stop_timeout / HEALTH_CHECK_COMPRESSION + _SPARE_STOP_SECONDS
+        if not await self._process.stop(grace):
+            self.killed_at_stop = True
+        if self._reader is not None:
+            await self._reader
 
-    def usage(self) -> tuple[float, float]:
-        """CPU since the last call, in percent of one core, and memory, in MiB."""
-        assert self._usage is not None, "only running tasks are measured"
-        try:
-            return self._usage.cpu_percent(), self._usage.memory_info().rss / 2**20
-        except psutil.Error:
-            return 0.0, 0.0
+    def measure(self) -> Usage:
+        """What it used since the last call. A task that holds more memory than it may is killed, as in ECS."""
+        if self._process is None or self._meter is None:
+            return Usage(0.0, 0.0)
+        usage = self._meter.read()
+        if usage.memory > self.definition.memory and self.running:
+            self.stopped_because = (
+                f"OutOfMemoryError: it held {usage.memory:.0f} MiB and was granted {self.definition.memory} MiB"
+            )
+            self._process.kill()
+        return usage
 
     async def check(self) -> str | None:
         """Run the container health check once.
@@ -192,26 +192,23 @@ class Task:
         if check is None:
             return None if self.running else "the container does not run"
         kind, *words = check.command
-        process = await asyncio.create_subprocess_exec(
-            *(["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words),
-            env=self._environment(),
-            cwd=self.sources,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+        process = await start_process(
+            ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words,
+            directory=self.sources,
+            environment=self._environment(),
         )
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), check.timeout)
+            output = await asyncio.wait_for(process.output.read(), check.timeout)
+            code = await process.wait()
         except TimeoutError:
             return f"it did not end within {check.timeout:g} s"
         finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode == 0:
+            process.kill()
+            await process.wait()
+        if code == 0:
             return None
         said = tail(output.decode(errors="replace").splitlines(), 1)
-        return said[0] if said else f"it exited with {process.returncode}"
+        return said[0] if said else f"it exited with {code}"
 
     def _environment(self) -> dict[str, str]:
         definition = self.definition
@@ -228,14 +225,15 @@ class Task:
     async def _wait_for_port(self) -> None:
         """Until something listens on the port. A process that neither listens nor works will never do."""
         assert self._process is not None, "called by start"
+        assert self._meter is not None, "called by start"
         idle, used = 0.0, 0.0
         while True:
-            if self._process.returncode is not None:
-                raise TaskFailedError(self._exited())
+            if self._process.exit_code is not None:
+                raise TaskFailedError(self.stopped_reason())
             if _listens(self.port):
                 return
             await asyncio.sleep(_POLL_SECONDS)
-            now = self._cpu_seconds()
+            now = self._meter.busy_seconds()
             idle = idle + _POLL_SECONDS if now - used < 0.01 else 0.0
             used = now if now - used >= 0.01 else used
             if idle >= _IDLE_SECONDS:
@@ -248,36 +246,23 @@ class Task:
         failures = 0
         while (fault := await self.check()) is not None:
             if not self.running:
-                raise TaskFailedError(self._exited())
+                raise TaskFailedError(self.stopped_reason())
             failures += 1
             assert check is not None, "without a check there is no failure"
             if failures >= check.retries:
                 raise TaskFailedError(f"its container health check failed {failures} times: {fault}")
             await asyncio.sleep(check.interval / HEALTH_CHECK_COMPRESSION)
 
-    def _exited(self) -> str:
-        assert self._process is not None, "only a started process exits"
+    def stopped_reason(self) -> str:
+        """Why it is not running."""
+        if self._process is None:
+            return "it was never started"
         last = tail(self.log, 1) or ["it printed nothing"]
-        return f"essential container exited with code {self._process.returncode}: {last[0]}"
+        return self.stopped_because or f"essential container exited with code {self._process.exit_code}: {last[0]}"
 
-    def _cpu_seconds(self) -> float:
-        assert self._usage is not None, "called after the start"
-        try:
-            times = self._usage.cpu_times()
-        except psutil.Error:
-            return 0.0
-        return times.user + times.system
-
-    def _signal(self, number: signal.Signals) -> None:
-        assert self._process is not None, "only a started process is signalled"
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
-
-    async def _read_log(self) -> None:
-        assert self._process is not None, "called by start"
-        assert self._process.stdout is not None, "started with a pipe"
+    async def _read_log(self, process: Process) -> None:
         rest = b""
-        while chunk := await self._process.stdout.read(2**16):
+        while chunk := await process.output.read(2**16):
             *lines, rest = (rest + chunk).split(b"\n")
             self.log.extend(line.decode(errors="replace").rstrip() for line in lines)
         self.log.append(rest.decode(errors="replace").rstrip())

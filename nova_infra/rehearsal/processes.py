@@ -1,0 +1,144 @@
+"""Processes that never outlive the rehearsal.
+
+Every process is started here, in a session of its own, and carries a mark in its environment that its descendants
+inherit. Stopping one stops its descendants; whatever has slipped away from that (a daemon that was orphaned on
+purpose) is found by its mark at the end. Where the rehearsal itself is killed, Linux ends what it had started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import psutil
+
+MARK = "NOVA_REHEARSAL"
+"""Environment variable that every process of a rehearsal carries."""
+
+_THIS_REHEARSAL = uuid.uuid4().hex
+_PR_SET_PDEATHSIG = 1
+
+
+async def start_process(words: Iterable[str], *, directory: Path, environment: Mapping[str, str]) -> Process:
+    """Start a process whose output can be read as one stream.
+
+    Args:
+        words: The program and its arguments.
+        directory: Where it runs.
+        environment: All of its environment variables.
+
+    Raises:
+        OSError: There is no such program or directory.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *words,
+        cwd=directory,
+        env={**environment, MARK: _THIS_REHEARSAL},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=_DIE_WITH_PARENT,
+    )
+    assert process.stdout is not None, "started with a pipe"
+    return Process(process, process.stdout)
+
+
+class Process:
+    """A process and its descendants.
+
+    Attributes:
+        output: What they print.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, output: asyncio.StreamReader) -> None:
+        """Take charge of a process."""
+        self.output = output
+        self.pid = process.pid
+        self._process = process
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code; negative for a signal; None while it runs."""
+        return self._process.returncode
+
+    async def wait(self) -> int:
+        """Wait for its end; returns the exit code."""
+        return await self._process.wait()
+
+    async def stop(self, grace: float) -> bool:
+        """Ask it and its descendants to end, and end them when the time is over. Safe to call twice.
+
+        Args:
+            grace: Seconds from SIGTERM to SIGKILL.
+
+        Returns:
+            Whether it ended by itself.
+        """
+        family = _descendants(self.pid) if self.exit_code is None else []
+        self._signal_group(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self.wait(), grace)
+            return True
+        except TimeoutError:
+            return False
+        finally:
+            # Also where this was cancelled: nothing is left to somebody else to do later.
+            self._signal_group(signal.SIGKILL)
+            _kill(family)
+            await self.wait()
+
+    def kill(self) -> None:
+        """End it and its descendants at once."""
+        family = _descendants(self.pid) if self.exit_code is None else []
+        self._signal_group(signal.SIGKILL)
+        _kill(family)
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+
+def end_leftovers() -> int:
+    """Kill whatever a process of this rehearsal left behind; returns how many there were."""
+    leftovers = [process for process in psutil.process_iter() if _is_ours(process)]
+    _kill(leftovers)
+    return len(leftovers)
+
+
+def _is_ours(process: psutil.Process) -> bool:
+    try:
+        return process.environ().get(MARK) == _THIS_REHEARSAL and process.pid != os.getpid()
+    except (psutil.Error, OSError):
+        return False
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """What a child does before it becomes its program: ask Linux for a SIGKILL when its parent is gone."""
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl  # Looked up here: between fork and exec nothing may be loaded.
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+_DIE_WITH_PARENT = _die_with_parent()
