@@ -27,6 +27,7 @@ class Clock:
     Attributes:
         minute: The current simulated minute.
         slow_minutes: Number of minutes that took more than twice as long as they should.
+        seconds_per_minute: Real seconds in a simulated minute, at least.
     """
 
     def __init__(self, *, seconds_per_minute: float = 1.0) -> None:
@@ -37,8 +38,9 @@ class Clock:
         """
         self.minute = 0
         self.slow_minutes = 0
-        self._seconds = seconds_per_minute
+        self.seconds_per_minute = seconds_per_minute
         self._tick: asyncio.Future[None] | None = None
+        self._minute_began = float("inf")
 
     async def run(self, during: Callable[[], Coroutine[Any, Any, None]], after: Callable[[], None]) -> None:
         """Tick until cancelled. When something in a minute raises, those who wait for its end get the error.
@@ -50,9 +52,9 @@ class Clock:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                began = loop.time()
-                await together(asyncio.sleep(self._seconds), during())
-                if loop.time() - began > 2 * self._seconds:
+                began = self._minute_began = loop.time()
+                await together(asyncio.sleep(self.seconds_per_minute), during())
+                if loop.time() - began > 2 * self.seconds_per_minute:
                     self.slow_minutes += 1
                 after()
                 self.minute += 1
@@ -64,6 +66,11 @@ class Clock:
             tick.set_exception(ClockStoppedError("the clock was stopped") if _is_cancellation(error) else error)
             tick.exception()  # Marks it as seen: it is no fault if nobody waits.
             raise
+
+    def now(self) -> float:
+        """Simulated minutes since the start, with the part of the current one that has passed."""
+        passed = (asyncio.get_running_loop().time() - self._minute_began) / self.seconds_per_minute
+        return self.minute + min(max(passed, 0.0), 1.0)
 
     async def next_minute(self) -> None:
         """Wait until the current minute has ended.

@@ -6,23 +6,29 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nova_infra.rehearsal.assembly import Template, resources_of_type
 from nova_infra.rehearsal.clock import Clock
-from nova_infra.rehearsal.deployment import Deployment, DeploymentFailedError, Service, read_rollout
+from nova_infra.rehearsal.deployment import Deployment, DeploymentFailedError
 from nova_infra.rehearsal.intrinsics import UnresolvableError
 from nova_infra.rehearsal.load import Load
 from nova_infra.rehearsal.monitoring import Monitoring
 from nova_infra.rehearsal.proxy import LoadBalancer
 from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.rollout import Rollout, TrafficStep, read_rollout
 from nova_infra.rehearsal.routing import TargetGroup, read_default_rule, read_rule, read_target_group
+from nova_infra.rehearsal.service import Revision, Service
 from nova_infra.rehearsal.stack import Stack
 from nova_infra.rehearsal.task import TaskDefinition, read_task_definition
 from nova_infra.rehearsal.together import together
 
 _ELB = "AWS::ElasticLoadBalancingV2"
+
+# The load of a minute is sent in this part of it, so that the answers are there before the minute ends.
+_LOAD_SHARE = 0.9
 
 
 class Environment:
@@ -49,7 +55,7 @@ class Environment:
         self._starts = starts
         self._clock = clock
         self._monitoring = Monitoring(name, record.notifications, tell)
-        self._load = Load(record.load, name)
+        self._load = Load(record.load, name, seconds=_LOAD_SHARE * clock.seconds_per_minute)
         self._stacks: dict[str, Stack] = {}
         self._exports: dict[str, Any] = {}
         self._definitions: dict[str, TaskDefinition] = {}
@@ -60,21 +66,24 @@ class Environment:
         self._services: dict[str, Service] = {}
         self._applied: dict[str, Any] = {}
         self._urls: dict[str, str] = {}
-        self._ticking: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Environment:
         """Start the environment's clock and load."""
         await self._load.start()
-        self._ticking = asyncio.create_task(
-            self._clock.run(self._load.minute, lambda: self._monitoring.end_minute(self._services.values()))
-        )
+        self._background = [
+            asyncio.create_task(
+                self._clock.run(self._load.minute, lambda: self._monitoring.end_minute(self._services.values()))
+            ),
+            asyncio.create_task(self._keep_services()),
+        ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop the load, every task and every load balancer."""
-        if self._ticking is not None:
-            self._ticking.cancel()
-            await asyncio.gather(self._ticking, return_exceptions=True)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         await self._load.stop()
         await together(*(service.stop(list(service.tasks)) for service in self._services.values()))
         await together(*(listener.stop() for listener in self._listeners.values()))
@@ -156,6 +165,14 @@ class Environment:
         for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
             self._monitoring.put_composite_alarm(stack.properties(logical_id))
 
+    async def _keep_services(self) -> None:
+        """Replace tasks that are lost between deployments."""
+        while True:
+            await self._clock.next_minute()
+            for story in await together(*(service.replace_lost() for service in self._services.values())):
+                for line in story:
+                    self._tell(line)
+
     def _changed(self, key: str, properties: Any) -> bool:
         if self._applied.get(key) == properties:
             return False
@@ -228,20 +245,18 @@ class Environment:
             environment=self.name,
             service=name,
             strategy=rollout.strategy,
-            old=service.definition.revision if service.definition else None,
+            old=service.revision.name if service.revision else None,
             new=definition.revision,
             baseline=baseline,
         )
         self._record.deployments.append(record)
         deployment = Deployment(
             service=service,
-            definition=definition,
-            sources=sources,
-            rollout=rollout,
+            revision=Revision(definition, sources),
+            rollout=_long_over(rollout) if baseline else rollout,
             record=record,
             clock=self._clock,
             states=self._monitoring.states,
-            starts=self._starts,
             tell=_say_nothing if baseline else self._tell,
         )
         try:
@@ -260,7 +275,12 @@ class Environment:
             for rule in listener.rules:
                 if rule.name == rule_arn:
                     return Service(
-                        name, properties["Cluster"], listener, rule, [self._groups[arn] for arn in arns], desired=1
+                        name,
+                        str(properties["Cluster"]),
+                        listener,
+                        rule,
+                        [self._groups[arn] for arn in arns],
+                        self._starts,
                     )
         raise UnresolvableError(
             f"{stack.name}.{name}: LoadBalancers[0].AdvancedConfiguration.ProductionListenerRule {rule_arn!r} "
@@ -279,6 +299,11 @@ def _desired_count(stack: Stack, service: str, properties: dict[str, Any]) -> in
         if str(target["ResourceId"]).endswith(f"/{service}"):
             return int(target["MinCapacity"])
     return int(properties.get("DesiredCount", 1))
+
+
+def _long_over(rollout: Rollout) -> Rollout:
+    """The rollout without its bakes and alarms: the baseline was deployed long ago."""
+    return replace(rollout, steps=(TrafficStep(100.0, 0),), alarms=())
 
 
 def _say_nothing(_: str) -> None:

@@ -16,13 +16,15 @@ REQUESTS_PER_MINUTE = 40
 class Load:
     """Asks every service for its version, at the same rate all the time."""
 
-    def __init__(self, totals: dict[str, Requests], environment: str) -> None:
+    def __init__(self, totals: dict[str, Requests], environment: str, *, seconds: float) -> None:
         """Prepare.
 
         Args:
             totals: Environment to its total, which is kept current.
             environment: Name of the environment.
+            seconds: Real seconds over which a minute's requests are spread.
         """
+        self._seconds = seconds
         self._total = totals.setdefault(environment, Requests())
         self._urls: list[str] = []
         self._session: aiohttp.ClientSession | None = None
@@ -42,13 +44,13 @@ class Load:
         if self._session is not None:
             await self._session.close()
 
-    async def minute(self, seconds: float = 0.9) -> None:
-        """Send one simulated minute's requests, spread over some real seconds, and wait for the answers."""
+    async def minute(self) -> None:
+        """Send one simulated minute's requests and wait for the answers."""
         urls = list(self._urls)
         began = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as group:
             for number in range(REQUESTS_PER_MINUTE):
-                late = asyncio.get_running_loop().time() - began - number * seconds / REQUESTS_PER_MINUTE
+                late = asyncio.get_running_loop().time() - began - number * self._seconds / REQUESTS_PER_MINUTE
                 await asyncio.sleep(max(-late, 0))
                 for url in urls:
                     group.create_task(self._request(url))

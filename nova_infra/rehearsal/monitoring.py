@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nova_infra.rehearsal.alarms import Alarm, CompositeAlarm, State, read_alarm, read_composite_alarm
-from nova_infra.rehearsal.deployment import Service
 from nova_infra.rehearsal.metrics import Metric, MetricStore
 from nova_infra.rehearsal.record import Notification
+from nova_infra.rehearsal.service import Service
 
 
 class Monitoring:

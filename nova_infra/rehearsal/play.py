@@ -24,6 +24,7 @@ from nova_infra.rehearsal.pipeline import (
     SourceAction,
     Stage,
 )
+from nova_infra.rehearsal.processes import end_leftovers
 from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
 from nova_infra.rehearsal.release import Release
 from nova_infra.rehearsal.together import together
@@ -89,6 +90,12 @@ class Player:
             NovaError: The baseline does not run, or a template holds something that the rehearsal does not know.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
+        try:
+            await self._play_stages()
+        finally:
+            end_leftovers()
+
+    async def _play_stages(self) -> None:
         for stage, record in zip(self.pipeline.stages, self.record.stages, strict=True):
             record.status = "running"
             self.tell(f"stage {stage.name}")

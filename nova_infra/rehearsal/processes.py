@@ -37,18 +37,25 @@ async def start_process(words: Iterable[str], *, directory: Path, environment: M
     Raises:
         OSError: There is no such program or directory.
     """
-    process = await asyncio.create_subprocess_exec(
-        *words,
-        cwd=directory,
-        env={**environment, MARK: _THIS_REHEARSAL},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-        preexec_fn=_DIE_WITH_PARENT,
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *words,
+            cwd=directory,
+            env={**environment, MARK: _THIS_REHEARSAL},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_DIE_WITH_PARENT,
+        )
     )
-    assert process.stdout is not None, "started with a pipe"
-    return Process(process, process.stdout)
+    try:
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # It runs already, and may have children: asyncio itself would end it and leave them.
+        await _process(await starting).stop(0)
+        raise
+    return _process(process)
 
 
 class Process:
@@ -84,6 +91,7 @@ class Process:
         """
         family = _descendants(self.pid) if self.exit_code is None else []
         self._signal_group(signal.SIGTERM)
+        _send(signal.SIGTERM, family)
         try:
             await asyncio.wait_for(self.wait(), grace)
             return True
@@ -92,24 +100,29 @@ class Process:
         finally:
             # Also where this was cancelled: nothing is left to somebody else to do later.
             self._signal_group(signal.SIGKILL)
-            _kill(family)
+            _send(signal.SIGKILL, family)
             await self.wait()
 
     def kill(self) -> None:
         """End it and its descendants at once."""
         family = _descendants(self.pid) if self.exit_code is None else []
         self._signal_group(signal.SIGKILL)
-        _kill(family)
+        _send(signal.SIGKILL, family)
 
     def _signal_group(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
 
+def _process(process: asyncio.subprocess.Process) -> Process:
+    assert process.stdout is not None, "started with a pipe"
+    return Process(process, process.stdout)
+
+
 def end_leftovers() -> int:
     """Kill whatever a process of this rehearsal left behind; returns how many there were."""
     leftovers = [process for process in psutil.process_iter() if _is_ours(process)]
-    _kill(leftovers)
+    _send(signal.SIGKILL, leftovers)
     return len(leftovers)
 
 
@@ -127,10 +140,10 @@ def _descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
-def _kill(processes: Iterable[psutil.Process]) -> None:
+def _send(number: signal.Signals, processes: Iterable[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.Error):
-            process.kill()
+            process.send_signal(number)
 
 
 def _die_with_parent() -> Callable[[], None] | None:

@@ -71,7 +71,7 @@ class LoadBalancer:
         self._public_port = public_port
         self._siblings = siblings
         self._store = store
-        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
+        self._runner: web.ServerRunner | None = None
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -86,6 +86,7 @@ class LoadBalancer:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_IDLE_TIMEOUT_SECONDS),
         )
+        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024)
         await site.start()
@@ -94,11 +95,12 @@ class LoadBalancer:
 
     async def stop(self) -> None:
         """Close the port and every connection."""
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
         if self._session is not None:
             await self._session.close()
 
-    async def register(self, group: TargetGroup, task: Task) -> Target:
+    def register(self, group: TargetGroup, task: Task) -> Target:
         """Add a task to a target group; it gets requests once it has passed a health check."""
         target = Target(task)
         group.targets.append(target)

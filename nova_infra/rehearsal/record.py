@@ -16,10 +16,20 @@ class Requests:
     Attributes:
         served: How many were answered.
         failed: How many of them with a 5xx, or not at all.
+        seconds: How long the answers took, together.
     """
 
     served: int = 0
     failed: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Requests) -> Requests:
+        """Both together."""
+        return Requests(self.served + other.served, self.failed + other.failed, self.seconds + other.seconds)
+
+    def __sub__(self, other: Requests) -> Requests:
+        """What came on top of the other."""
+        return Requests(self.served - other.served, self.failed - other.failed, self.seconds - other.seconds)
 
 
 @dataclass
@@ -28,13 +38,32 @@ class TrafficStep:
 
     Attributes:
         percent: Share that the new revision gets.
-        bake_minutes: How long it stayed so, in simulated minutes.
+        began: When it was set, in simulated minutes.
         requests: Revision to the requests it got meanwhile.
+        ended: When it was over, in simulated minutes.
     """
 
     percent: float
-    bake_minutes: int
+    began: float
     requests: dict[str, Requests] = field(default_factory=dict)
+    ended: float | None = None
+
+
+@dataclass
+class Sample:
+    """One simulated minute of a deployment.
+
+    Attributes:
+        minute: Its end.
+        percent: Share of the traffic that the new revision had at its end.
+        requests: Revision to the requests it got in this minute.
+        red: Deployment alarms that were in ALARM at its end.
+    """
+
+    minute: float
+    percent: float
+    requests: dict[str, Requests]
+    red: list[str]
 
 
 @dataclass
@@ -51,7 +80,11 @@ class DeploymentRecord:
         outcome: What became of it.
         reason: Why it was rolled back, in a sentence.
         traffic: The shares of traffic it went through.
-        running: Number of new tasks that are healthy.
+        running: Number of new tasks that serve in the end.
+        began: When it began, in simulated minutes.
+        ended: When it ended, in simulated minutes.
+        samples: What was measured, minute by minute.
+        unwatched: Deployment alarms that ECS did not watch, because one was red at the start.
     """
 
     environment: str
@@ -64,6 +97,10 @@ class DeploymentRecord:
     reason: str = ""
     traffic: list[TrafficStep] = field(default_factory=list)
     running: int = 0
+    began: float = 0.0
+    ended: float = 0.0
+    samples: list[Sample] = field(default_factory=list)
+    unwatched: list[str] = field(default_factory=list)
 
 
 @dataclass

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nova_infra.rehearsal.alarms import Alarm, State, read_alarm, read_composite_alarm
+from nova_infra.rehearsal.intrinsics import UnresolvableError
+from nova_infra.rehearsal.metrics import Metric, MetricStore
+
+CPU = Metric.of("AWS/ECS", "CPUUtilization", {"ServiceName": "audio"})
+
+
+def properties(**changes: Any) -> dict[str, Any]:
+    return {
+        "AlarmName": "nova-cpu",
+        "Namespace": "AWS/ECS",
+        "MetricName": "CPUUtilization",
+        "Dimensions": [{"Name": "ServiceName", "Value": "audio"}],
+        "Statistic": "Average",
+        "Period": 60,
+        "EvaluationPeriods": 3,
+        "Threshold": 90,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+    } | changes
+
+
+def evaluate(alarm: Alarm, points: str, current: State = "OK") -> State:
+    """The state after some minutes: ``X`` breaches, ``0`` does not, ``-`` is missing."""
+    store = MetricStore()
+    for store.minute, point in enumerate(points):
+        if point != "-":
+            store.record(CPU, 95 if point == "X" else 10)
+    return alarm.state(store, len(points) - 1, current)
+
+
+@pytest.mark.parametrize(
+    ("points", "needed", "missing", "expected"),
+    [
+        # Three of three.
+        ("XXX", 3, "missing", "ALARM"),
+        ("0XX", 3, "missing", "OK"),
+        ("XX0", 3, "missing", "OK"),
+        ("---", 3, "missing", "INSUFFICIENT_DATA"),
+        ("---", 3, "ignore", "OK"),
+        ("---", 3, "breaching", "ALARM"),
+        ("---", 3, "notBreaching", "OK"),
+        ("XX-", 3, "breaching", "ALARM"),
+        ("XX-", 3, "notBreaching", "OK"),
+        # "The oldest breach is at least as old as Datapoints to Alarm and all since are breaching or missing."
+        ("X--", 3, "missing", "ALARM"),
+        ("-X-", 3, "missing", "OK"),
+        ("X--", 3, "notBreaching", "OK"),
+        # Two of three.
+        ("X0X", 2, "missing", "ALARM"),
+        ("00X", 2, "missing", "OK"),
+        ("X0-", 2, "breaching", "ALARM"),
+        ("0-X", 2, "breaching", "ALARM"),
+        ("0-X", 2, "notBreaching", "OK"),
+        ("-X-", 2, "missing", "ALARM"),
+    ],
+)
+def test_the_state_follows_from_the_data_points_and_what_missing_ones_count_as(
+    points: str, needed: int, missing: str, expected: State
+) -> None:
+    alarm = read_alarm(properties(DatapointsToAlarm=needed, TreatMissingData=missing))
+    assert evaluate(alarm, points) == expected
+
+
+def test_an_alarm_that_ignores_missing_data_keeps_its_state() -> None:
+    alarm = read_alarm(properties(TreatMissingData="ignore"))
+    assert evaluate(alarm, "---", current="ALARM") == "ALARM"
+
+
+@given(points=st.text("X0", min_size=5, max_size=12), periods=st.integers(1, 5), data=st.data())
+def test_m_of_n_is_a_count_over_the_last_n_periods(points: str, periods: int, data: st.DataObject) -> None:
+    needed = data.draw(st.integers(1, periods))
+    alarm = read_alarm(properties(EvaluationPeriods=periods, DatapointsToAlarm=needed))
+    expected = "ALARM" if points[-periods:].count("X") >= needed else "OK"
+    assert evaluate(alarm, points) == expected
+
+
+def test_a_period_of_several_minutes_is_one_data_point() -> None:
+    alarm = read_alarm(properties(Period=120, EvaluationPeriods=1, Threshold=50))
+    assert evaluate(alarm, "0X") == "ALARM", "the average of both minutes is 52.5"
+    assert evaluate(alarm, "X00") == "OK"
+
+
+@pytest.mark.parametrize(
+    ("comparison", "red"),
+    [
+        ("GreaterThanThreshold", False),
+        ("GreaterThanOrEqualToThreshold", True),
+        ("LessThanThreshold", False),
+        ("LessThanOrEqualToThreshold", True),
+    ],
+)
+def test_a_value_on_the_threshold_breaches_only_where_the_comparison_includes_it(comparison: str, red: bool) -> None:
+    alarm = read_alarm(properties(ComparisonOperator=comparison, EvaluationPeriods=1, Threshold=95))
+    assert evaluate(alarm, "X") == ("ALARM" if red else "OK")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "ComparisonOperator"),
+        ({"Statistic": "TM(1%:2%)"}, "not a statistic"),
+        ({"TreatMissingData": "perhaps"}, "TreatMissingData"),
+        ({"Metrics": [{"Id": "e", "Expression": "nobody*2"}]}, "nobody"),
+        ({"Metrics": [{"Id": "e", "Expression": "RATE(m)"}]}, "RATE"),
+        ({"Metrics": [{"Id": "e", "Expression": "1"}, {"Id": "f", "Expression": "2"}]}, "ReturnData"),
+        ({"Metrics": [{"Id": "x"}]}, "neither"),
+    ],
+)
+def test_an_alarm_that_cannot_be_evaluated_is_refused_by_name_before_anything_runs(
+    changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UnresolvableError, match="nova-cpu: ") as error:
+        read_alarm(properties(**changes))
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize("rule", ['ALARM("a") OR ALARM("b")', "ALARM(a) OR ALARM(b)", "(ALARM('a')) OR (ALARM('b'))"])
+def test_a_composite_alarm_is_red_when_one_of_its_alarms_is(rule: str) -> None:
+    alarm = read_composite_alarm({"AlarmName": "any", "AlarmRule": rule})
+    assert alarm.state({"a": "OK", "b": "ALARM"}) == "ALARM"
+    assert alarm.state({"a": "OK", "b": "INSUFFICIENT_DATA"}) == "OK"
+
+
+@pytest.mark.parametrize("rule", ['ALARM("a") AND ALARM("b")', 'NOT ALARM("a")', "TRUE", ""])
+def test_a_composite_rule_that_is_not_known_is_refused_by_name(rule: str) -> None:
+    with pytest.raises(UnresolvableError, match="any: AlarmRule"):
+        read_composite_alarm({"AlarmName": "any", "AlarmRule": rule})

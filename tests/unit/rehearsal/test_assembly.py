@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra.rehearsal.assembly import Assembly, AssemblyError
+
+PIPELINE = {"Resources": {"P": {"Type": "AWS::CodePipeline::Pipeline", "Properties": {}}}}
+
+
+def write(directory: Path, *, version: str = "55.0.0", template: Any = PIPELINE) -> Assembly:
+    stack = {"type": "aws:cloudformation:stack", "properties": {"templateFile": "p.template.json"}}
+    (directory / "manifest.json").write_text(json.dumps({"version": version, "artifacts": {"P": stack}}))
+    (directory / "p.template.json").write_text(template if isinstance(template, str) else json.dumps(template))
+    return Assembly(directory)
+
+
+def test_the_pipeline_is_found_by_what_its_stack_holds(tmp_path: Path) -> None:
+    assert write(tmp_path).pipeline_template() == PIPELINE
+
+
+def test_an_empty_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AssemblyError, match=r"no manifest\.json: run `make synth`"):
+        Assembly(tmp_path).pipeline_template()
+
+
+@pytest.mark.parametrize("version", ["36.0.0", "99.1.0", "none"])
+def test_an_assembly_of_another_version_is_refused(tmp_path: Path, version: str) -> None:
+    with pytest.raises(AssemblyError, match=f"of version {version}"):
+        write(tmp_path, version=version).pipeline_template()
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [({"Resources": {}}, "no stack in it holds a pipeline"), ("{", "is not JSON"), ("[]", "is not a JSON object")],
+)
+def test_an_assembly_without_a_readable_pipeline_is_refused(tmp_path: Path, template: Any, said: str) -> None:
+    with pytest.raises(AssemblyError, match=said):
+        write(tmp_path, template=template).pipeline_template()
+
+
+def test_a_template_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AssemblyError, match=r"other\.json: named by the pipeline but not in"):
+        write(tmp_path).template("other.json")

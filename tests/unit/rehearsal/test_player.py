@@ -1,0 +1,158 @@
+"""The whole of it on a miniature assembly: one service, four stages, time compressed a thousandfold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nova_infra.rehearsal.assembly import Assembly
+from nova_infra.rehearsal.play import Player, new_record
+from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.release import Release
+
+Write = Callable[..., Path]
+
+
+class Rehearsal:
+    """Plays a candidate over a good baseline."""
+
+    def __init__(
+        self,
+        write_assembly: Write,
+        tmp_path: Path,
+        sources: Path,
+        *,
+        approve: bool = True,
+        fault: str = "",
+        test: str = "true",
+    ) -> None:
+        baseline = Release("baseline", Assembly(write_assembly(tmp_path / "old")), sources)
+        changed = write_assembly(tmp_path / "new", release="two", fault=fault, test=test)
+        candidate = Release("candidate", Assembly(changed), sources)
+        self.story: list[str] = []
+
+        async def answer(_: str) -> bool:
+            return approve
+
+        pipeline = candidate.pipeline()
+        self.record: Record = new_record(pipeline, candidate=candidate, baseline=baseline)
+        self.player = Player(
+            pipeline,
+            candidate,
+            baseline,
+            self.record,
+            approve=answer,
+            tell=self.story.append,
+            logs=tmp_path / "logs",
+            seconds_per_minute=0.1,
+        )
+
+    def play(self) -> Rehearsal:
+        asyncio.run(asyncio.wait_for(self.player.play(), 60))
+        assert no_children()
+        return self
+
+    @property
+    def stages(self) -> dict[str, str]:
+        return {stage.name: stage.status for stage in self.record.stages}
+
+    def deployment(self, environment: str) -> DeploymentRecord:
+        [deployment] = [d for d in self.record.deployments if d.environment == environment and not d.baseline]
+        return deployment
+
+
+def no_children() -> bool:
+    return not [child for child in psutil.Process().children(recursive=True) if child.status() != "zombie"]
+
+
+def test_a_good_release_goes_through_with_its_canary(write_assembly: Write, tmp_path: Path, sources: Path) -> None:
+    check = 'assert u.urlopen(os.environ["URL"] + "/tiny/x").read() == b"two"'
+    test = f"python3 -c 'import os, urllib.request as u; {check}'"
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, test=test).play()
+    assert rehearsal.record.succeeded, rehearsal.story
+    prod = rehearsal.deployment("Prod")
+    assert (prod.old, prod.new, prod.outcome) == ("prod-tiny:1", "prod-tiny:2", "completed")
+    assert [step.percent for step in prod.traffic] == [25, 100]
+    canary = prod.traffic[0].requests
+    share = canary["prod-tiny:2"].served / sum(requests.served for requests in canary.values())
+    assert share == pytest.approx(0.25, abs=0.05)
+    assert rehearsal.record.load["Prod"].failed == 0
+    assert rehearsal.deployment("Dev").strategy == "ROLLING"
+
+
+def test_a_failing_command_stops_the_pipeline_and_what_follows_is_not_reached(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, test="echo this is wrong; exit 4").play()
+    assert rehearsal.stages == {
+        "Build": "succeeded",
+        "Dev": "failed",
+        "ApproveProduction": "not reached",
+        "Prod": "not reached",
+    }
+    [tests] = [action for action in rehearsal.record.stages[1].actions if action.name == "Tests"]
+    assert "exited with 4" in tests.note
+    assert tests.output == ["this is wrong"]
+
+
+def test_a_release_that_does_not_start_is_rolled_back_by_the_circuit_breaker(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, fault="exit").play()
+    prod = rehearsal.deployment("Prod")
+    assert (rehearsal.stages["Prod"], prod.outcome, prod.traffic) == ("failed", "rolled back", [])
+    assert "3 tasks failed" in prod.reason
+    assert "cannot import the service" in prod.reason
+    assert rehearsal.record.load["Prod"].failed == 0
+
+
+def test_a_release_that_is_never_healthy_gets_no_traffic(write_assembly: Write, tmp_path: Path, sources: Path) -> None:
+    prod = Rehearsal(write_assembly, tmp_path, sources, fault="unhealthy").play().deployment("Prod")
+    assert (prod.outcome, prod.traffic) == ("rolled back", [])
+    assert "GET /health answered 500" in prod.reason
+
+
+def test_a_release_that_fails_requests_is_rolled_back_by_its_alarm_and_somebody_is_told(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, fault="errors").play()
+    prod = rehearsal.deployment("Prod")
+    assert prod.outcome == "rolled back"
+    assert prod.reason == "alarm prod-errors went to ALARM at 25 % of the traffic"
+    assert [step.percent for step in prod.traffic] == [25, 0]
+    assert prod.traffic[0].requests["prod-tiny:1"].failed == 0, "the old revision served all the time"
+    assert ("prod-alerts", "prod-errors is in ALARM") in [(n.topic, n.message) for n in rehearsal.record.notifications]
+
+
+def test_a_refused_approval_leaves_production_alone(write_assembly: Write, tmp_path: Path, sources: Path) -> None:
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, approve=False).play()
+    assert rehearsal.stages["ApproveProduction"] == "failed"
+    assert rehearsal.stages["Prod"] == "not reached"
+
+
+@pytest.mark.parametrize("moment", ["Dev: starting what runs there now", "Dev.Tests", "25 % of the traffic"])
+def test_an_interruption_at_any_moment_leaves_no_process_and_no_port(
+    write_assembly: Write, tmp_path: Path, sources: Path, moment: str
+) -> None:
+    rehearsal = Rehearsal(
+        write_assembly, tmp_path, sources, test="sleep 60 & wait" if moment == "Dev.Tests" else "true"
+    )
+
+    async def interrupt() -> None:
+        before = asyncio.all_tasks()
+        playing = asyncio.create_task(rehearsal.player.play())
+        while not any(moment in line for line in rehearsal.story):
+            await asyncio.sleep(0.005)
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+        assert playing.cancelled()
+        assert asyncio.all_tasks() == before, "nothing goes on in the background"
+
+    asyncio.run(asyncio.wait_for(interrupt(), 60))
+    assert no_children()
+    assert not [c for c in psutil.Process().net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+    assert "stopped" in rehearsal.stages.values()

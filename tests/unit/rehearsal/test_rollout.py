@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nova_infra.rehearsal.intrinsics import UnresolvableError
+from nova_infra.rehearsal.rollout import CircuitBreaker, read_rollout
+
+
+@pytest.mark.parametrize(
+    ("properties", "steps"),
+    [
+        ({}, [(100, 0)]),
+        ({"Strategy": "ROLLING", "BakeTimeInMinutes": 3}, [(100, 3)]),
+        ({"Strategy": "BLUE_GREEN", "BakeTimeInMinutes": 9}, [(100, 9)]),
+        (
+            {
+                "Strategy": "CANARY",
+                "CanaryConfiguration": {"CanaryPercent": 10, "CanaryBakeTimeInMinutes": 5},
+                "BakeTimeInMinutes": 4,
+            },
+            [(10, 5), (100, 4)],
+        ),
+        (
+            {
+                "Strategy": "LINEAR",
+                "LinearConfiguration": {"StepPercent": 40, "StepBakeTimeInMinutes": 2},
+                "BakeTimeInMinutes": 1,
+            },
+            [(40, 2), (80, 2), (100, 1)],
+        ),
+        (
+            {"Strategy": "LINEAR", "LinearConfiguration": {"StepPercent": 50, "StepBakeTimeInMinutes": 2}},
+            [(50, 2), (100, 0)],
+        ),
+    ],
+)
+def test_each_strategy_has_its_steps(properties: dict[str, Any], steps: list[tuple[float, int]]) -> None:
+    rollout = read_rollout(properties, "stack.Service")
+    assert [(step.percent, step.bake_minutes) for step in rollout.steps] == steps
+
+
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        ({"Strategy": "ALL_AT_ONCE"}, "ALL_AT_ONCE"),
+        ({"Strategy": "CANARY"}, "CanaryConfiguration"),
+        ({"LifecycleHooks": [{}]}, "LifecycleHooks"),
+        ({"DeploymentCircuitBreaker": {"Enable": True, "ThresholdConfiguration": {"Type": "SHARE"}}}, "SHARE"),
+    ],
+)
+def test_a_configuration_that_is_not_known_is_refused_by_name(properties: dict[str, Any], said: str) -> None:
+    with pytest.raises(UnresolvableError, match=r"stack\.Service: ") as error:
+        read_rollout(properties, "stack.Service")
+    assert said in str(error.value)
+
+
+def test_alarms_and_breaker_count_only_where_they_are_enabled() -> None:
+    off = read_rollout({"Alarms": {"AlarmNames": ["a"]}, "DeploymentCircuitBreaker": {"Rollback": True}}, "s")
+    assert (off.alarms, off.breaker) == ((), None)
+    on = read_rollout(
+        {"Alarms": {"AlarmNames": ["a"], "Enable": True}, "DeploymentCircuitBreaker": {"Enable": True}}, "s"
+    )
+    assert (on.alarms, on.alarms_roll_back) == (("a",), False)
+    assert on.breaker == CircuitBreaker(rolls_back=False)
+
+
+@pytest.mark.parametrize(
+    ("breaker", "desired", "threshold"),
+    [
+        (CircuitBreaker(), 1, 3),
+        (CircuitBreaker(), 6, 3),
+        (CircuitBreaker(), 7, 4),
+        (CircuitBreaker(), 25, 13),
+        (CircuitBreaker(), 400, 200),
+        (CircuitBreaker(), 1000, 200),
+        (CircuitBreaker(value=100), 8, 8),
+        (CircuitBreaker(kind="UNBOUNDED_PERCENT"), 2, 1),
+        (CircuitBreaker(kind="UNBOUNDED_PERCENT"), 1000, 500),
+        (CircuitBreaker(kind="COUNT", value=2), 1000, 2),
+    ],
+)
+def test_the_breaker_opens_at_the_documented_number_of_failed_tasks(
+    breaker: CircuitBreaker, desired: int, threshold: int
+) -> None:
+    assert breaker.threshold(desired) == threshold

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nova_infra.rehearsal.intrinsics import UnresolvableError
+from nova_infra.rehearsal.routing import (
+    FixedResponse,
+    Redirect,
+    Rule,
+    Target,
+    TargetGroup,
+    TargetGroupSettings,
+    WeightedGroup,
+    read_default_rule,
+    read_rule,
+    read_target_group,
+)
+from nova_infra.rehearsal.task import Task
+
+SETTINGS = TargetGroupSettings("/health", 10, 5, 2, 3, "200", 30)
+
+
+def target(healthy: bool | None, *, draining: bool = False) -> Target:
+    return Target(cast(Task, SimpleNamespace()), healthy=healthy, draining=draining)
+
+
+def group(name: str = "blue", *targets: Target) -> TargetGroup:
+    return TargetGroup(name, SETTINGS, list(targets))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "matches"),
+    [
+        ("/audio/*", "/audio/version", True),
+        ("/audio/*", "/audio", False),
+        ("/audio/*", "/Audio/version", False),
+        ("/a?c", "/abc", True),
+        ("/a?c", "/ac", False),
+        ("/a.c", "/abc", False),
+        ("/", "/", True),
+        ("/", "/x", False),
+    ],
+)
+def test_a_path_pattern_knows_stars_and_question_marks_and_compares_case_by_case(
+    pattern: str, path: str, matches: bool
+) -> None:
+    assert Rule("r", 1, paths=(pattern,)).matches("host", path) is matches
+
+
+def test_a_host_pattern_does_not_care_about_case() -> None:
+    assert Rule("r", 1, hosts=("*.Example.com",)).matches("API.example.COM", "/")
+    assert not Rule("r", 1, hosts=("*.example.com",)).matches("example.org", "/")
+
+
+@given(st.lists(st.integers(0, 100), min_size=1, max_size=4).filter(any))
+def test_weights_are_kept_exactly_over_every_cycle(weights: list[int]) -> None:
+    groups = [group(str(number)) for number in range(len(weights))]
+    rule = Rule("r", 1, forward=[WeightedGroup(g, w) for g, w in zip(groups, weights, strict=True)])
+    chosen = Counter(rule.choose().name for _ in range(sum(weights)))  # type: ignore[union-attr]
+    assert [chosen[g.name] for g in groups] == weights
+
+
+def test_ten_percent_is_every_tenth_request_from_the_first_ten_on() -> None:
+    rule = Rule("r", 1, forward=[WeightedGroup(group("old"), 100), WeightedGroup(group("new"), 0)])
+    rule.set_weights({"old": 90, "new": 10})
+    chosen = [rule.choose().name for _ in range(100)]  # type: ignore[union-attr]
+    assert all(chosen[start : start + 10].count("new") == 1 for start in range(0, 100, 10))
+
+
+def test_without_any_weight_there_is_no_group() -> None:
+    assert Rule("r", 1, forward=[WeightedGroup(group(), 0)]).choose() is None
+
+
+def test_requests_go_to_healthy_targets_in_turns() -> None:
+    one, two = target(True), target(True)
+    both = group("g", one, two, target(False), target(None), target(True, draining=True))
+    assert Counter(map(id, (both.next_target() for _ in range(10)))) == {id(one): 5, id(two): 5}
+
+
+def test_where_all_checked_targets_are_unhealthy_the_load_balancer_fails_open() -> None:
+    red = target(False)
+    assert group("g", red, target(None)).next_target() is red
+
+
+def test_a_target_that_was_never_checked_gets_nothing_even_when_it_is_alone() -> None:
+    assert group("g", target(None)).next_target() is None
+    assert group("g").next_target() is None
+
+
+@pytest.mark.parametrize(
+    ("codes", "good", "bad"),
+    [("200", 200, 201), ("200-299", 204, 300), ("200,302", 302, 301), ("200-202,404", 404, 403)],
+)
+def test_a_matcher_takes_codes_and_ranges(codes: str, good: int, bad: int) -> None:
+    settings = read_target_group({"Matcher": {"HttpCode": codes}})
+    assert settings.accepts(good)
+    assert not settings.accepts(bad)
+
+
+def test_a_target_group_without_settings_has_the_defaults_of_the_load_balancer() -> None:
+    settings = read_target_group({})
+    assert (settings.interval, settings.timeout, settings.unhealthy_threshold, settings.healthy_threshold) == (
+        30,
+        5,
+        2,
+        5,
+    )
+    assert settings.drain == 300
+
+
+def rule_with(**parts: Any) -> Rule:
+    properties = {"Priority": 7, "Actions": [{"Type": "forward", "TargetGroupArn": "blue"}]} | parts
+    return read_rule(properties, "stack/Rule", {"blue": group("blue"), "green": group("green")})
+
+
+def test_a_rule_is_read_with_its_conditions_and_weights() -> None:
+    forward = {"TargetGroups": [{"TargetGroupArn": "blue", "Weight": 100}, {"TargetGroupArn": "green", "Weight": 0}]}
+    rule = rule_with(
+        Conditions=[
+            {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/a/*", "/b"]}},
+            {"Field": "host-header", "HostHeaderConfig": {"Values": ["x.test"]}},
+        ],
+        Actions=[{"Type": "forward", "ForwardConfig": forward}],
+    )
+    assert (rule.priority, rule.paths, rule.hosts) == (7, ("/a/*", "/b"), ("x.test",))
+    assert [(entry.group.name, entry.weight) for entry in rule.forward] == [("blue", 100), ("green", 0)]
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"Conditions": [{"Field": "source-ip"}]}, "source-ip"),
+        ({"Actions": [{"Type": "authenticate-oidc"}]}, "authenticate-oidc"),
+        ({"Actions": [{"Type": "forward"}, {"Type": "forward"}]}, "2 entries"),
+    ],
+)
+def test_a_rule_that_is_not_known_is_refused_by_name(parts: dict[str, Any], said: str) -> None:
+    with pytest.raises(UnresolvableError, match="stack/Rule") as error:
+        rule_with(**parts)
+    assert said in str(error.value)
+
+
+def test_a_default_rule_comes_last_and_may_answer_itself() -> None:
+    config = {"StatusCode": "404", "ContentType": "text/plain", "MessageBody": "nothing here"}
+    rule = read_default_rule([{"Type": "fixed-response", "FixedResponseConfig": config}], "listener", {})
+    assert rule.priority == float("inf")
+    assert rule.matches("any", "/thing")
+    assert rule.answer == FixedResponse(404, "text/plain", "nothing here")
+
+
+def test_a_redirect_keeps_what_it_does_not_change() -> None:
+    config = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
+    rule = read_default_rule([{"Type": "redirect", "RedirectConfig": config}], "listener", {})
+    assert isinstance(rule.answer, Redirect)
+    assert rule.answer.status == 301
+    where = rule.answer.location(protocol="HTTP", host="a.test", port="80", path="/x/y", query="q=1")
+    assert where == "https://a.test:443/x/y?q=1"

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra.rehearsal.intrinsics import UnresolvableError
+from nova_infra.rehearsal.task import HealthCheck, Task, TaskDefinition, TaskFailedError, read_task_definition
+
+Define = Callable[..., TaskDefinition]
+
+
+def start(definition: TaskDefinition, sources: Path) -> tuple[Task, str]:
+    """Start a task, stop it, and say how it failed, if it did."""
+
+    async def play() -> tuple[Task, str]:
+        task, fault = Task(definition, sources, asyncio.Semaphore(2)), ""
+        try:
+            await task.start()
+        except TaskFailedError as error:
+            fault = str(error)
+        finally:
+            await task.stop()
+            await task.stop()
+        assert not task.running
+        return task, fault
+
+    return asyncio.run(play())
+
+
+def test_a_task_runs_until_it_is_stopped(definition: Define, sources: Path) -> None:
+    task, fault = start(definition(), sources)
+    assert (fault, task.killed_at_stop) == ("", False)
+
+
+def test_a_task_that_exits_says_how_and_what_it_printed_last(definition: Define, sources: Path) -> None:
+    assert start(definition("exit"), sources)[1] == (
+        "essential container exited with code 1: cannot import the service"
+    )
+
+
+def test_a_task_that_never_listens_is_found_out_without_waiting_for_ever(
+    definition: Define, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nova_infra.rehearsal.task._IDLE_SECONDS", 0.3)
+    assert "nothing listens on port 8080" in start(definition("deaf"), sources)[1]
+
+
+def test_a_program_that_is_not_there_is_a_failed_task(definition: Define, sources: Path) -> None:
+    missing = replace(definition(), command=("no-such-program",))
+    assert start(missing, sources)[1].startswith("CannotStartContainerError: no-such-program")
+
+
+def test_a_container_health_check_that_stays_red_says_what_it_said(definition: Define, sources: Path) -> None:
+    check = HealthCheck(("CMD-SHELL", "echo still cold; exit 1"), interval=0.1, timeout=5, retries=2)
+    fault = start(replace(definition(), health_check=check), sources)[1]
+    assert fault == "its container health check failed 2 times: still cold"
+
+
+def test_a_container_health_check_that_hangs_counts_as_failed(definition: Define, sources: Path) -> None:
+    check = HealthCheck(("CMD", "sleep", "60"), interval=0.1, timeout=0.1, retries=1)
+    assert "did not end within 0.1 s" in start(replace(definition(), health_check=check), sources)[1]
+
+
+def test_a_task_that_ignores_sigterm_is_killed_after_its_stop_timeout(
+    definition: Define, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nova_infra.rehearsal.task._SPARE_STOP_SECONDS", 0.1)
+    assert start(definition("stubborn"), sources)[0].killed_at_stop
+
+
+def test_a_task_that_holds_more_memory_than_granted_is_killed(definition: Define, sources: Path) -> None:
+    async def play() -> str:
+        task = Task(definition(memory=1), sources, asyncio.Semaphore(2))
+        await task.start()
+        try:
+            assert task.measure().memory > 1
+            while task.running:
+                await asyncio.sleep(0.01)
+            return task.stopped_reason()
+        finally:
+            await task.stop()
+
+    assert asyncio.run(asyncio.wait_for(play(), 10)).startswith("OutOfMemoryError: it held")
+
+
+def test_a_start_that_is_cancelled_leaves_no_process(definition: Define, sources: Path) -> None:
+    async def play() -> None:
+        task = Task(definition("deaf"), sources, asyncio.Semaphore(2))
+        starting = asyncio.create_task(task.start())
+        while not task.running:
+            await asyncio.sleep(0.01)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await task.stop()
+        assert not task.running
+
+    asyncio.run(asyncio.wait_for(play(), 10))
+
+
+CONTAINER = {"Image": "host/repo/audio:abc", "Command": ["run"], "PortMappings": [{"ContainerPort": 80}]}
+
+
+def test_a_definition_is_read_with_the_defaults_of_ecs() -> None:
+    read = read_task_definition({"Memory": "512", "ContainerDefinitions": [CONTAINER]}, "audio:3")
+    assert (read.repository, read.release, read.stop_timeout, read.memory) == ("audio", "abc", 30, 512)
+
+
+@pytest.mark.parametrize(
+    ("containers", "said"),
+    [
+        ([CONTAINER, CONTAINER], "2 entries"),
+        ([CONTAINER | {"Command": []}], "Command is missing"),
+        ([CONTAINER | {"PortMappings": []}], "PortMappings is missing"),
+    ],
+)
+def test_a_definition_that_cannot_be_run_is_refused_by_name(containers: list[Any], said: str) -> None:
+    with pytest.raises(UnresolvableError, match="audio:3: ContainerDefinitions") as error:
+        read_task_definition({"Memory": "512", "ContainerDefinitions": containers}, "audio:3")
+    assert said in str(error.value)
