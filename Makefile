@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup rehearse test check lint types unit unit-services synth integration browser e2e lock clean
+.PHONY: bench docs help setup rehearse test check lint types unit unit-services synth image integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ cdk.out/manifest.json: $(SYNTH_INPUTS)
 	@cdk synth --quiet
 	@touch $@
 
+image: setup ## Build and push a service's image, unless it is there already: make image SERVICE=audio-service
+	@nova image build $(SERVICE)
+
 integration: setup ## Test a deployed environment: make integration API_BASE_URL=http://…
 	@pytest -q tests/integration
 
@@ -64,6 +67,13 @@ browser: setup ## Install the browser that the end-to-end tests drive
 
 e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
 	@pytest -q tests/e2e
+
+bench: setup ## Time a synthesis of 4, 16 and 45 services, phase by phase
+	@python scripts/bench.py
+
+docs: setup ## Write the pages that are generated from the code
+	@python -m nova_infra.checks.document > docs/checks.md
+	@python -m nova_infra.config > docs/nova.schema.json
 
 lock: setup ## Write all locks anew from pyproject.toml, services/*/pyproject.toml and package.json
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade requirements-uv.in -o requirements-uv.txt

@@ -9,11 +9,11 @@ from pathlib import Path
 # The locked Node stands beside the Python that runs this. CDK starts Node as it is imported, so this comes first.
 os.environ.setdefault("JSII_NODE", str(Path(sys.executable).with_name("node")))
 
-import aws_cdk as cdk  # noqa: E402 (see above)
+import aws_cdk as cdk
 
-from nova_infra.app import build_app  # noqa: E402 (see above)
-from nova_infra.config import load_config  # noqa: E402 (see above)
-from nova_infra.errors import NovaError  # noqa: E402 (see above)
+from nova_infra.app import build_app
+from nova_infra.config import load_config
+from nova_infra.errors import NovaError
 
 ROOT = Path(__file__).resolve().parent
 
@@ -32,6 +32,12 @@ def main() -> int:
     except NovaError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except RuntimeError as error:
+        # CDK has printed each finding by then; a traceback through its internals would bury them.
+        if not str(error).startswith("ValidationFailed"):
+            raise
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

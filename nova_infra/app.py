@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 from pydantic import ValidationError
 
+from nova_infra.checks.plugin import NovaChecks
 from nova_infra.config import Config, Environment, Rollout, shortened
 from nova_infra.errors import ConfigError
 from nova_infra.images import content_tag
@@ -32,8 +34,8 @@ def build_app(
 
     Args:
         config: The configuration.
-        root: The project's directory: its ``services/`` give the image tags, its ``package.json`` the tool versions, its
-            ``cdk.json`` the feature flags.
+        root: The project's directory: its ``services/`` give the image tags, its ``package.json`` the tool versions and
+            its ``cdk.json`` the feature flags.
         environment: Name of the one environment to synthesize; without it, the registry and the pipeline with all.
         image_tag: Tag for every service's image, instead of each one's content tag.
         canary_percentage: Share of traffic, in percent, that canary environments give the new revision first. 100 means
@@ -50,7 +52,7 @@ def build_app(
             "give letters, digits, dots, dashes and underscores, at most 128"
         )
     if canary_percentage is not None:
-        config = _with_canary_percentage(config, canary_percentage)
+        config = with_canary_percentage(config, canary_percentage)
     selected = config.environment(environment) if environment is not None else None
     tags = {service.name: image_tag or content_tag(root / "services", service.name) for service in config.services}
     # The flags are read here, too, so that the app gives the same templates without the CLI.
@@ -60,6 +62,7 @@ def build_app(
         analytics_reporting=False,
         stack_traces=False,  # they would name CDK's own files, and take a second
     )
+    cdk.Validations.of(app).add_plugins(NovaChecks(), AwsSolutionsChecks(app), NIST80053R5Checks(app))
     if selected is not None:
         EnvironmentStacks(app, config=config, environment=selected, image_tags=tags)
     else:
@@ -81,7 +84,16 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _with_canary_percentage(config: Config, value: str) -> Config:
+def with_canary_percentage(config: Config, value: str) -> Config:
+    """The configuration with another share of traffic for its canaries.
+
+    Args:
+        config: The configuration.
+        value: The share in percent; 100 means no canary: everything moves at once, still baked and watched.
+
+    Raises:
+        ConfigError: It is not a number from 0.1 to 100.
+    """
     try:
         percent = float(value)
         # A rollout of its own, so that the limits are those of nova.toml. 100 is no canary, and not one there either.

@@ -91,9 +91,7 @@ def _cidr(value: str) -> str:
     try:
         network = IPv4Network(value)
     except ValueError:
-        raise _fault(
-            "is not an IPv4 network", "write its first address and prefix length, as in 10.0.0.0/16"
-        ) from None
+        raise _fault("is not an IPv4 network", "write its first address and prefix length, as in 10.0.0.0/16") from None
     if not 16 <= network.prefixlen <= 24:
         raise _fault("has no room for the subnets or is larger than a VPC", "choose a prefix length from /16 to /24")
     if not network.is_private:
@@ -152,9 +150,7 @@ class Platform(_Model):
 class Slack(_Model):
     """A Slack channel, in a workspace that Amazon Q Developer in chat applications has been authorized for."""
 
-    workspace: Annotated[
-        str, *_text(r"T[A-Z0-9]{8,12}", "is not a Slack workspace", "write its id, as in T0123456789")
-    ]
+    workspace: Annotated[str, *_text(r"T[A-Z0-9]{8,12}", "is not a Slack workspace", "write its id, as in T0123456789")]
     channel: Annotated[str, *_text(r"[CG][A-Z0-9]{8,12}", "is not a Slack channel", "write its id, as in C0123456789")]
 
 
@@ -275,8 +271,8 @@ class Network(_Model):
     cidr: Cidr = "10.0.0.0/16"
     """No two environments may overlap. Default: 10.0.0.0/16."""
     zones: Annotated[tuple[Literal["a", "b", "c", "d", "e", "f"], ...], Field(min_length=2, max_length=3)] = ("a", "b")
-    """Letters of two or three availability zones. They are named, not looked up, so that synthesis needs no credentials
-    and a zone that AWS adds moves no subnet. Not every account has every letter: Tokyo has a, c and d. Default: a, b."""
+    """Letters of two or three availability zones. They are named, not looked up, so that synthesis takes no credentials
+    and a zone that AWS adds moves no subnet. Tokyo, for one, has a, c and d. Default: a, b."""
     nat_gateways: Annotated[int, Field(ge=0, le=3)] = 1
     """Fewer than zones saves money and shares their fate. With 0, tasks reach only this VPC and its endpoints: they
     cannot call each other through the public load balancer. Default: 1."""
@@ -349,7 +345,7 @@ class Environment(_Model):
     waf: bool = False
     """Whether AWS's managed firewall rules filter the requests. Default: false."""
     exec: bool = False
-    """Whether ECS Exec can open a shell in a container, whose root file system must then be writable. Default: false."""
+    """Whether ECS Exec can open a shell in a container, whose root file system is writable then. Default: false."""
     log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 30
     """How long logs of the services, the load balancer and the network are kept. Default: 30."""
     rollout: Rollout = Rollout()
@@ -463,7 +459,7 @@ class Config(_Model):
                 return environment
         raise ConfigError(
             f"environment: {name!r} is not one of {', '.join(e.name for e in self.environments)}: "
-            f'choose one of them, or add [[environments]] name = "{name}" to {CONFIG_FILE}'
+            f"choose one of them, or add it to {CONFIG_FILE}"
         )
 
     def service(self, name: str) -> Service:
@@ -520,12 +516,14 @@ def parse_config(data: Mapping[str, Any], *, services: Path | None = None) -> Co
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        faults += [_line(e) for e in error.errors(include_url=False)]
+        faults += [_line(e) for e in error.errors(include_url=False) if not _follows_from_another(e)]
+    environments = data.get("environments")
     faults += (
         f"{CONFIG_FILE}: {fault}"
         for fault in contradictions(
             toolchain=next(iter(_valid(Toolchain, [data.get("toolchain")]).values()), None),
-            environments=_valid(Environment, data.get("environments")),
+            environments=_valid(Environment, environments),
+            environment_count=len(environments) if isinstance(environments, tuple) else 0,
             services=_valid(Service, data.get("services")),
         )
     )
@@ -573,6 +571,11 @@ def _directory_faults(services: Any, directory: Path) -> Iterator[str]:
         )
 
 
+def _follows_from_another(error: ErrorDetails) -> bool:
+    """Whether a list only seems too short, because entries of it have been refused."""
+    return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
+
+
 _REMEDIES = {
     "missing": "is missing: add it",
     "extra_forbidden": "is not a key that Nova knows: remove it, or correct its spelling",
@@ -616,3 +619,12 @@ def shortened(value: object) -> str:
     """The value as one reads it in the file, cut where it is long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def schema() -> str:
+    """``docs/nova.schema.json``, by which editors complete and explain ``nova.toml``."""
+    return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema(), end="")

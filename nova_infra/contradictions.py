@@ -21,16 +21,21 @@ _T = TypeVar("_T", bound=Hashable)
 
 
 def contradictions(
-    *, toolchain: Toolchain | None, environments: Mapping[int, Environment], services: Mapping[int, Service]
+    *,
+    toolchain: Toolchain | None,
+    environments: Mapping[int, Environment],
+    environment_count: int,
+    services: Mapping[int, Service],
 ) -> Iterator[str]:
     """Every contradiction, each as the key's path, the value, what is wrong and what to do.
 
     Args:
         toolchain: The toolchain, where it is valid by itself.
         environments: The environments that are valid by themselves, by their place in the file.
+        environment_count: How many environments there are, valid or not.
         services: The services that are valid by themselves, by their place in the file.
     """
-    yield from _promotion(environments)
+    yield from _promotion(environments, last=environment_count - 1)
     for index, environment in environments.items():
         key = f"environments[{index}]"
         yield from _deployment(key, environment)
@@ -44,7 +49,7 @@ def contradictions(
     yield from _services(services)
 
 
-def _promotion(environments: Mapping[int, Environment]) -> Iterator[str]:
+def _promotion(environments: Mapping[int, Environment], *, last: int) -> Iterator[str]:
     for index, name, _ in _repeated({index: environment.name for index, environment in environments.items()}):
         yield f"environments[{index}].name: {name!r} is there twice: give each its own name"
     domains = {index: environment.domain.name for index, environment in environments.items() if environment.domain}
@@ -53,7 +58,6 @@ def _promotion(environments: Mapping[int, Environment]) -> Iterator[str]:
             f"environments[{index}].domain.name: {domain!r} is that of {environments[first].name}, too: "
             "give each environment its own name"
         )
-    last = max(environments, default=0)
     for index, environment in environments.items():
         key = f"environments[{index}]"
         if environment.name in _RESERVED_ENVIRONMENTS:
@@ -64,10 +68,7 @@ def _promotion(environments: Mapping[int, Environment]) -> Iterator[str]:
                 "remove it, or put another environment first"
             )
         if index == last > 0 and not environment.approval:
-            yield (
-                f"{key}.approval: false leaves the last environment open to every push: "
-                "write approval = true"
-            )
+            yield (f"{key}.approval: false leaves the last environment open to every push: write approval = true")
         if index < last and environment.tests is None:
             yield (
                 f"{key}.tests: is missing, and nothing would prove a release here before it moves on: "
@@ -128,7 +129,7 @@ def _services(services: Mapping[int, Service]) -> Iterator[str]:
             f"services[{index}].priority: {priority} is that of {services[first].name}, too: "
             "write priority = … with a number of its own"
         )
-    paths = {(index, path): path for index, service in services.items() for path in service.paths}
+    paths = {(index, place): path for index, service in services.items() for place, path in enumerate(service.paths)}
     for (index, _), path, (first_index, _) in _repeated(paths):
         yield (
             f"services[{index}].paths: {path!r} is that of {services[first_index].name}, too, and the load balancer "

@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -25,6 +26,7 @@ _VIDEO_CODECS = {"mp4": "libx264", "webm": "libvpx"}
 def make_sound() -> Callable[..., bytes]:
     """Return a function that encodes a sine wave; its defaults make a second of mono at -20 dBFS."""
 
+    @cache
     def make(
         container: str = "wav",
         *,
@@ -58,8 +60,12 @@ def make_sound() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def make_video() -> Callable[..., bytes]:
-    """Return a function that encodes pictures that are red in the first half and blue in the second."""
+    """Return a function that encodes pictures that are red in the first half and blue in the second.
 
+    They are `marked` by white in the top left corner, and their time stamps begin at `begin` seconds.
+    """
+
+    @cache
     def make(
         container: str = "mp4",
         *,
@@ -69,6 +75,8 @@ def make_video() -> Callable[..., bytes]:
         height: int = 48,
         codec: str | None = None,
         sound: bool = False,
+        marked: bool = False,
+        begin: float = 0.0,
     ) -> bytes:
         target = io.BytesIO()
         with av.open(target, "w", format=container) as output:
@@ -79,8 +87,10 @@ def make_video() -> Callable[..., bytes]:
             for number in range(count):
                 picture = np.zeros((height, width, 3), np.uint8)
                 picture[..., 0 if number < count / 2 else 2] = 255
+                if marked:
+                    picture[: height // 4, : width // 4] = 255
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-                frame.pts, frame.time_base = number, Fraction(1, rate)
+                frame.pts, frame.time_base = number + round(begin * rate), Fraction(1, rate)
                 output.mux(stream.encode(frame))
             output.mux(stream.encode(None))
             if heard:

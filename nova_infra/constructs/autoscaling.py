@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import aws_cdk as cdk
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
@@ -45,9 +44,7 @@ class Autoscaling(Construct):
         """
         super().__init__(scope, construct_id)
         tasks = service.auto_scale_task_count(min_capacity=range_.min_tasks, max_capacity=range_.max_tasks)
-        tasks.scale_on_cpu_utilization(
-            "Cpu", policy_name=f"{name}-cpu", target_utilization_percent=targets.cpu_percent
-        )
+        tasks.scale_on_cpu_utilization("Cpu", policy_name=f"{name}-cpu", target_utilization_percent=targets.cpu_percent)
         # The predefined metric knows one target group only, and each deployment moves the traffic to the other one. A
         # policy for each would never scale in: the idle colour's has no data.
         scaling.CfnScalingPolicy(

@@ -72,9 +72,7 @@ class Firewall(Construct):
                 for priority, (group, counted) in enumerate(_GROUPS.items())
             ],
         )
-        wafv2.CfnWebACLAssociation(
-            self, "Association", resource_arn=load_balancer_arn, web_acl_arn=acl.attr_arn
-        )
+        wafv2.CfnWebACLAssociation(self, "Association", resource_arn=load_balancer_arn, web_acl_arn=acl.attr_arn)
         group = logs.LogGroup(
             self,
             "Logs",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_iam as iam
@@ -14,12 +16,15 @@ _READ = ("kms:GenerateDataKey*", "kms:ReEncrypt*", "s3:GetBucket*", "s3:GetObjec
 _WRITE = ("s3:Abort*", "s3:DeleteObject*")
 
 
-def acknowledge_grants(pipeline: pipelines.CodePipeline, *, artifacts: s3.IBucket) -> None:
+def acknowledge_grants(
+    pipeline: pipelines.CodePipeline, *, artifacts: s3.IBucket, images: Sequence[pipelines.CodeBuildStep]
+) -> None:
     """Accept what the roles of a pipeline and of its projects are granted.
 
     Args:
         pipeline: The pipeline, after ``build_pipeline()``.
         artifacts: Its artifact bucket.
+        images: The steps that log in to the image registry.
     """
     bucket = artifacts.node.default_child
     assert isinstance(bucket, cdk.CfnResource)
@@ -35,7 +40,11 @@ def acknowledge_grants(pipeline: pipelines.CodePipeline, *, artifacts: s3.IBucke
             )
         if isinstance(node, codebuild.Project):
             _accept_project(node, stack=stack)
-            _accept_artifacts(node.role, objects, writes=node == pipeline.synth_project)
+            _accept_artifacts(node.role, objects, writes=node.node.path == pipeline.synth_project.node.path)
+    for support in pipeline.pipeline.cross_region_support.values():
+        _accept_replica(support.replication_bucket, pipeline.pipeline.role, stack=stack)
+    for step in images:
+        acknowledge(step.project, "ecr:GetAuthorizationToken knows no narrower resource", _iam5("Resource::*"))
     acknowledge(
         pipeline.self_mutation_project,
         "The pipeline deploys itself by CDK's bootstrap roles, which a condition on their tag narrows; "
@@ -53,6 +62,22 @@ def _accept_artifacts(role: iam.IRole | None, objects: str, *, writes: bool) -> 
         _iam5(objects),
         *(_iam5(f"Action::{action}") for action in (*_READ, *(_WRITE if writes else ()))),
     )
+
+
+def _accept_replica(bucket: s3.IBucket, role: iam.IRole, *, stack: cdk.Stack) -> None:
+    acknowledge(
+        bucket,
+        "A copy of artifacts for one region, made anew by every execution",
+        f"{AWS_SOLUTIONS}-S1",
+        f"{NIST}-S3BucketLoggingEnabled",
+        f"{NIST}-S3BucketReplicationEnabled",
+        f"{NIST}-S3BucketVersioningEnabled",
+    )
+    acknowledge(
+        role, "Artifacts of this pipeline in that region", _iam5(f"Resource::{stack.resolve(bucket.bucket_arn)}/*")
+    )
+    if bucket.encryption_key is not None:
+        acknowledge(role, "The replica's key has no ARN before it is deployed in its region", _iam5("Resource::*"))
 
 
 def _accept_project(project: codebuild.Project, *, stack: cdk.Stack) -> None:

@@ -120,9 +120,7 @@ class ServiceAlarms(Construct):
             f"has had fewer than {min_tasks} running tasks for three minutes",
             threshold=min_tasks,
             comparison="LessThanThreshold",
-            metric=_Metric(
-                namespace="ECS/ContainerInsights", metric_name="RunningTaskCount", dimensions=in_cluster
-            ),
+            metric=_Metric(namespace="ECS/ContainerInsights", metric_name="RunningTaskCount", dimensions=in_cluster),
             statistic="Average",
             periods=3,
             # A service that reports nothing runs nothing.
@@ -170,15 +168,10 @@ class ServiceAlarms(Construct):
         ``min_requests`` a share says nothing and counts as 0.
         """
         # A colour without traffic reports nothing at all, and a sum with nothing in it is nothing.
-        errors = [f"FILL(errors_{colour},0)" for colour in self._colours]
-        requests = [f"FILL(requests_{colour},0)" for colour in self._colours]
-        rates = {
-            "both": _rate("+".join(errors), "+".join(requests), min_requests),
-            **{
-                colour: _rate(*terms, min_requests)
-                for colour, *terms in zip(self._colours, errors, requests, strict=True)
-            },
-        }
+        errors = {colour: f"FILL(errors_{colour},0)" for colour in self._colours}
+        requests = {colour: f"FILL(requests_{colour},0)" for colour in self._colours}
+        rates = {"both": _rate("+".join(errors.values()), "+".join(requests.values()), min_requests)}
+        rates |= {colour: _rate(errors[colour], requests[colour], min_requests) for colour in self._colours}
         return [
             *self._per_colour("errors", "HTTPCode_Target_5XX_Count", "Sum"),
             *self._per_colour("requests", "RequestCount", "Sum"),

@@ -34,6 +34,4 @@ def add_stage_conditions(pipeline: codepipeline.Pipeline, *, stage: str, environ
             "RuleTypeId": {"Category": "Rule", "Owner": "AWS", "Provider": "DeploymentWindow", "Version": "1"},
             "Configuration": {"Cron": environment.window.cron, "TimeZone": environment.window.time_zone},
         }
-        resource.add_property_override(
-            f"{path}.BeforeEntry", {"Conditions": [{"Result": "FAIL", "Rules": [window]}]}
-        )
+        resource.add_property_override(f"{path}.BeforeEntry", {"Conditions": [{"Result": "FAIL", "Rules": [window]}]})

@@ -1,4 +1,4 @@
-"""The steps of the pipeline. What each does is a make target or a ``nova`` command.
+"""The steps of the pipeline. What each does is a make target, which finds the locked tools by itself.
 
 A mended step then needs no deployment of the pipeline, which mutates only after its Build stage has succeeded
 (aws/aws-cdk#36120).
@@ -6,10 +6,9 @@ A mended step then needs no deployment of the pipeline, which mutates only after
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput
+from aws_cdk import CfnOutput, pipelines
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_iam as iam
-from aws_cdk import pipelines
 
 SETUP = "make setup"
 
@@ -33,7 +32,7 @@ class BuildStep(pipelines.CodeBuildStep):
             "Synth",
             input=source,
             install_commands=[SETUP],
-            commands=["make lint", "make types", "make unit", "make synth"],
+            commands=["make check", "make synth"],
             primary_output_directory="cdk.out",
         )
 
@@ -56,7 +55,7 @@ class ImageStep(pipelines.CodeBuildStep):
             service,
             input=source,
             install_commands=[SETUP],
-            commands=[f"nova image build {service}"],
+            commands=[f"make image SERVICE={service}"],
             # Docker needs the privilege; no other project has it.
             build_environment=codebuild.BuildEnvironment(build_image=_IMAGES[architecture], privileged=True),
             cache=codebuild.Cache.local(codebuild.LocalCacheMode.DOCKER_LAYER, codebuild.LocalCacheMode.CUSTOM),

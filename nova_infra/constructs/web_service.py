@@ -12,7 +12,7 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Rollout, Scaling, Targets, Thresholds
 from nova_infra.constructs.autoscaling import Autoscaling
 from nova_infra.constructs.network import PRIVATE
@@ -25,8 +25,8 @@ DRAIN = cdk.Duration.seconds(20)
 class WebService(Construct):
     """A Fargate service behind a listener rule, with two target groups, alarms and automatic rollback.
 
-    ECS shifts traffic by rewriting the rule's weights, and the colour that is new alternates, so nothing in the rule may
-    change from release to release.
+    ECS shifts traffic by rewriting the rule's weights, and the colour that is new alternates, so nothing in the rule
+    may change from release to release.
 
     Attributes:
         service: The ECS service.
@@ -146,6 +146,17 @@ class WebService(Construct):
             f"{AWS_SOLUTIONS}-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/"
             "AmazonECSInfrastructureRolePolicyForLoadBalancers]",
         )
+        if exec_:
+            acknowledge(
+                task_definition.task_role,
+                "The configuration asks for ECS Exec, whose channels have no ARN before they are opened",
+                f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
+            )
+            acknowledge(
+                task_definition.task_role,
+                "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
+                f"{NIST}-IAMNoInlinePolicy",
+            )
         # No desired count: a fixed one would undo the autoscaler's choice at every deployment (aws/aws-cdk#3919).
         Autoscaling(
             self,
@@ -158,9 +169,7 @@ class WebService(Construct):
             target_groups=self.target_groups,
         )
 
-    def _security_group(
-        self, name: str, vpc: ec2.IVpc, port: int, load_balancer_group_id: str
-    ) -> ec2.ISecurityGroup:
+    def _security_group(self, name: str, vpc: ec2.IVpc, port: int, load_balancer_group_id: str) -> ec2.ISecurityGroup:
         group = ec2.SecurityGroup(
             self,
             "Group",

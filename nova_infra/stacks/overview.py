@@ -68,8 +68,7 @@ class OverviewStack(cdk.Stack):
             load_balancer=platform.ingress.load_balancer.load_balancer_full_name,
             target_groups={
                 service: {
-                    colour: group.target_group_full_name
-                    for colour, group in stack.web_service.target_groups.items()
+                    colour: group.target_group_full_name for colour, group in stack.web_service.target_groups.items()
                 }
                 for service, stack in services.items()
             },

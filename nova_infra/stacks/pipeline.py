@@ -104,22 +104,20 @@ class NovaPipelineStack(cdk.Stack):
             tool_versions=tool_versions,
             several_accounts=any(e.account != config.toolchain.account for e in config.environments),
         )
-        self.pipeline.add_wave(
-            "Images",
-            post=[
-                ImageStep(
-                    service.name,
-                    source=source,
-                    repository_arn=self.format_arn(
-                        service="ecr",
-                        resource="repository",
-                        resource_name=repository_name(config.platform.name, service.name),
-                    ),
-                    architecture=service.architecture,
-                )
-                for service in config.services
-            ],
-        )
+        images = [
+            ImageStep(
+                service.name,
+                source=source,
+                repository_arn=self.format_arn(
+                    service="ecr",
+                    resource="repository",
+                    resource_name=repository_name(config.platform.name, service.name),
+                ),
+                architecture=service.architecture,
+            )
+            for service in config.services
+        ]
+        self.pipeline.add_wave("Images", post=images)
         for environment in config.environments:
             self._add_environment(environment, config=config, image_tags=image_tags, source=source)
         self.pipeline.build_pipeline()
@@ -128,7 +126,7 @@ class NovaPipelineStack(cdk.Stack):
         if config.source.connection_arn is not None:
             _deliver_pushes(self.pipeline.pipeline, config.source)
         self._announce(name)
-        acknowledge_grants(self.pipeline, artifacts=artifacts)
+        acknowledge_grants(self.pipeline, artifacts=artifacts, images=images)
 
     def _pipeline(
         self,
@@ -147,8 +145,7 @@ class NovaPipelineStack(cdk.Stack):
             pipeline_type=codepipeline.PipelineType.V2,
             synth=synth,
             artifact_bucket=artifacts,
-            # For environments in other regions, whose artifacts are copied there: a key of their own lets other accounts
-            # read them.
+            # Artifacts are copied to environments in other regions: a key there lets other accounts read them.
             cross_account_keys=several_accounts,
             enable_key_rotation=several_accounts or None,
             # A failed deployment can be retried, and each stack costs one action instead of two.
@@ -203,9 +200,7 @@ class NovaPipelineStack(cdk.Stack):
                 "codepipeline-pipeline-manual-approval-needed",
             ],
             targets=[
-                notifications.CfnNotificationRule.TargetProperty(
-                    target_type="SNS", target_address=self.topic.topic_arn
-                )
+                notifications.CfnNotificationRule.TargetProperty(target_type="SNS", target_address=self.topic.topic_arn)
             ],
         )
 

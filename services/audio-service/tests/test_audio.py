@@ -113,6 +113,20 @@ def test_a_file_that_was_cut_off_is_refused(make_sound: MakeSound, container: st
     assert "cut off" in response.json()["detail"] or "damaged" in response.json()["detail"]
 
 
+def test_a_large_file_that_was_cut_off_is_refused() -> None:
+    """RF64 states the size of its samples in a chunk of its own (EBU Tech 3306)."""
+    for stated, status in [(960, 200), (961, 422)]:
+        sizes = struct.pack("<4sIQQQI", b"ds64", 28, 0, stated, 0, 0)
+        content = wav(bytes(960), kind=1, bits=16, size=0xFFFFFFFF)
+        assert analyze(b"RF64" + content[4:12] + sizes + content[12:]).status_code == status
+
+
+def test_samples_whose_energy_is_beyond_all_numbers_are_refused(recwarn: pytest.WarningsRecorder) -> None:
+    response = analyze(wav(struct.pack("<480d", *[1e300] * 480), bits=64))
+    assert response.status_code == 422
+    assert [str(warning.message) for warning in recwarn] == []
+
+
 def test_an_empty_file_is_refused() -> None:
     response = analyze(b"")
     assert (response.status_code, response.json()["detail"]) == (422, "The file is empty. Send one with content.")
@@ -127,7 +141,7 @@ def test_a_label_that_contradicts_the_content_is_refused(make_sound: MakeSound) 
 def test_another_format_is_refused_by_its_name(make_video: Callable[..., bytes]) -> None:
     response = analyze(make_video(seconds=0.2))
     assert response.status_code == 415
-    assert response.json()["detail"] == "The file is a MP4 file. This service takes WAV, FLAC or OGG."
+    assert response.json()["detail"] == "The file is MP4. This service takes WAV, FLAC or OGG."
 
 
 @pytest.mark.parametrize(
@@ -137,6 +151,7 @@ def test_another_format_is_refused_by_its_name(make_video: Callable[..., bytes])
         pytest.param(wav(struct.pack("<480f", *[float("nan")] * 480)), id="samples that are not numbers"),
         pytest.param(wav(b"\0" * 960, rate=2_000_000_000), id="an absurd sample rate"),
         pytest.param(wav(b"\0" * 960, rate=0), id="no sample rate"),
+        pytest.param(wav(b"\0" * 960, rate=3000), id="a sample rate that loudness is not defined for"),
         pytest.param(wav(b"\0" * 960, kind=0x9999), id="an unknown codec"),
         pytest.param(b"RIFF\0\0\0\0WAVE", id="a header and nothing else"),
         pytest.param(b"fLaC" + bytes(range(256)) * 8, id="noise after the signature of FLAC"),

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import http.server
+import io
 import json
 import logging
+import socket
+import threading
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated
 
 import pytest
 from fastapi import File, UploadFile
+from nova_kit import logs
 from nova_kit.app import create_app, router
 from nova_kit.draining import Draining
 from nova_kit.limits import Limits
+from nova_kit.problems import Problem
 from nova_kit.settings import Settings, SettingsError
-from nova_kit.workers import Deadline, Workers
+from nova_kit.workers import Deadline, TimedFile, Workers
 from starlette.testclient import TestClient
 from starlette.types import Message
 
@@ -174,10 +181,88 @@ def test_every_response_to_a_broken_form_is_a_problem() -> None:
         assert json.loads(response.content)["detail"]
 
 
+def _version(metadata_url: str, *, wait_for_revision: bool) -> dict[str, str | None]:
+    """Return the version document of a process that finds the task metadata endpoint at an address."""
+    settings = Settings(service="sample", release="abc123", metadata_url=metadata_url)
+    with TestClient(create_app("sample", summary="A sample.", settings=settings)) as started:
+        deadline = time.monotonic() + 3
+        while True:
+            version: dict[str, str | None] = started.get("/sample/version").json()
+            if not wait_for_revision or version["revision"] or time.monotonic() > deadline:
+                return version
+            time.sleep(0.01)
+
+
+def test_the_revision_comes_from_the_task_metadata_endpoint() -> None:
+    class Metadata(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b'{"Family": "nova-dev-sample", "Revision": "7"}' if self.path == "/v4/abc/task" else b"{}"
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Metadata) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        version = _version(f"http://127.0.0.1:{server.server_port}/v4/abc", wait_for_revision=True)
+        server.shutdown()
+    assert version == {"service": "sample", "release": "abc123", "revision": "nova-dev-sample:7"}
+
+
+def test_a_metadata_endpoint_that_hangs_does_not_delay_the_start() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        # Ends the wait for an answer long after the first request, and long before the look-up gives up.
+        hang_up = threading.Timer(0.3, silent.close)
+        hang_up.start()
+        version = _version(f"http://127.0.0.1:{silent.getsockname()[1]}", wait_for_revision=False)
+        hang_up.join()
+    assert version["revision"] is None
+
+
+def test_a_text_where_a_file_belongs_is_explained() -> None:
+    response = client.post("/sample/upload", files={"file": (None, b"a text")})
+    assert response.status_code == 422
+    assert "Expected a file, got a text" in response.json()["detail"]
+
+
+def test_a_file_is_not_read_beyond_the_deadline() -> None:
+    file = TimedFile(io.BytesIO(b"abc"), Deadline(0))
+    with pytest.raises(Problem, match="too long"):
+        file.read(1)
+
+
+def test_only_what_matters_is_logged_whatever_level_a_library_sets() -> None:
+    stream = io.StringIO()
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        logs.configure(Settings(service="sample"), stream=stream)
+        chatty = logging.getLogger("chatty")
+        chatty.setLevel(logging.DEBUG)
+        chatty.debug("a detail")
+        chatty.info("an event")
+    finally:
+        root.handlers[:], root.level = before
+    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["an event"]
+
+
 def test_settings_come_from_the_environment_and_empty_means_default() -> None:
-    environment = {"PORT": "9000", "NOVA_RELEASE": "", "NOVA_API_URL": "http://balancer/", "STOP_TIMEOUT": "2.5"}
-    settings = Settings.from_environment("sample", environment)
-    assert settings == Settings(service="sample", port=9000, api_url="http://balancer", stop_timeout=2.5)
+    environment = {
+        "PORT": "9000",
+        "NOVA_RELEASE": "",
+        "NOVA_API_URL": "http://balancer/",
+        "STOP_TIMEOUT": "2.5",
+        "ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4/abc",
+    }
+    assert Settings.from_environment("sample", environment) == Settings(
+        service="sample",
+        port=9000,
+        api_url="http://balancer",
+        stop_timeout=2.5,
+        metadata_url="http://169.254.170.2/v4/abc",
+    )
 
 
 @pytest.mark.parametrize("value", ["none", "-1", "0", "70000", "nan"])

@@ -62,6 +62,7 @@ def test_the_limit_is_kept() -> None:
     ("query", "text"),
     [
         ("CAFÉ", "the cafe is open"),
+        ("résumé", "my re\u0301sume\u0301, decomposed"),
         ("alarms", "an alarm rings"),
         ("デプロイ", "本番へのデプロイ手順"),
         ("user's", "a user"),
@@ -116,6 +117,7 @@ def test_a_query_without_a_word_is_refused() -> None:
         (b"{", "application/json", 400, "not valid JSON"),
         (b'{"query":' + b"[" * 100_000, "application/json", 400, "nested too deeply"),
         (b'{"query": "a", "query": NaN}', "application/json", 422, "body.query"),
+        (b'{"query": "a", "limit": ' + b"9" * 5000 + b"}", "application/json", 400, "too many digits"),
         (b"query=a", "application/x-www-form-urlencoded", 415, "application/json"),
         (b"", "application/json", 422, "body"),
     ],
@@ -130,6 +132,12 @@ def test_a_body_that_cannot_be_read_says_why(content: bytes, media_type: str, st
 def test_a_packed_body_is_refused_before_it_can_grow() -> None:
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     assert client.post("/search-service/rank", content=b"\x1f\x8b", headers=headers).status_code == 415
+
+
+def test_a_mistake_made_a_thousand_times_is_told_a_few_times() -> None:
+    response = rank("a", *[{"title": "no text"}] * 1000)
+    assert response.status_code == 422
+    assert len(response.json()["errors"]) == 20
 
 
 def test_a_body_that_is_too_large_is_refused() -> None:

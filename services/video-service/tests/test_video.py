@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 
 import av
@@ -62,6 +63,35 @@ def test_a_thumbnail_shows_the_picture_of_its_second(make_video: MakeVideo, cont
 
 def test_a_thumbnail_keeps_the_videos_proportions(make_video: MakeVideo) -> None:
     assert picture(send("thumbnail", make_video(), width=32).content)[:2] == (32, 24)
+
+
+def test_a_video_from_a_camera_held_upright_is_shown_upright(make_video: MakeVideo) -> None:
+    """The matrix of the track header (ISO/IEC 14496-12, 8.3.2) says how pictures are to be turned."""
+    content = bytearray(make_video(marked=True))
+    matrix = content.index(b"tkhd") + 44
+    turns = {
+        (1, 0, 0, 1): (64, 48, "top left"),
+        (0, 1, -1, 0): (48, 64, "top right"),
+        (-1, 0, 0, -1): (64, 48, "bottom right"),
+        (0, -1, 1, 0): (48, 64, "bottom left"),
+    }
+    for (a, b, c, d), (width, height, corner) in turns.items():
+        struct.pack_into(">8i", content, matrix, a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0)
+        found = send("probe", bytes(content)).json()
+        assert (found["width"], found["height"]) == (width, height)
+        with av.open(io.BytesIO(send("thumbnail", bytes(content)).content)) as container:
+            pixels = next(container.decode(video=0)).to_ndarray(format="rgb24")
+        assert pixels.shape == (height, width, 3)
+        corners = {"top left": (4, 4), "top right": (4, -4), "bottom left": (-4, 4), "bottom right": (-4, -4)}
+        green = [name for name, (row, column) in corners.items() if pixels[row, column, 1] > 200]
+        assert green == [corner]
+
+
+@pytest.mark.parametrize("container", ["mp4", "webm"])
+def test_time_stamps_may_begin_anywhere(make_video: MakeVideo, container: str) -> None:
+    content = make_video(container, begin=5.0)
+    assert picture(send("thumbnail", content, at=0.5).content)[2][0] > 200
+    assert picture(send("thumbnail", content, at=1.5).content)[2][2] > 200
 
 
 def test_a_second_after_the_end_is_refused(make_video: MakeVideo) -> None:

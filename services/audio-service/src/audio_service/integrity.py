@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import BinaryIO
 
 from nova_kit.media import OGG, WAV, MediaFormat
 from nova_kit.problems import Problem
+from nova_kit.workers import TimedFile
 
 # What writers put where a size belongs when they stream and cannot know it.
 _UNKNOWN_SIZES = frozenset({0, 0xFFFFFFFF})
 
 
-def require_complete(file: BinaryIO, found: MediaFormat) -> None:
+def require_complete(file: TimedFile, found: MediaFormat) -> None:
     """Insist that a file holds all that its headers promise. FLAC is left to `require_duration`.
 
     Args:
@@ -45,19 +45,23 @@ def _truncated(found: MediaFormat) -> Problem:
     return Problem(422, f"The {found} file ends before its sound does: it was cut off. Send the whole file.")
 
 
-def _wav_is_complete(file: BinaryIO, size: int) -> bool:
-    """Walk the RIFF chunks up to the samples."""
-    position = 12
+def _wav_is_complete(file: TimedFile, size: int) -> bool:
+    """Walk the RIFF chunks up to the samples; RF64 (EBU Tech 3306) states their size ahead, in 64 bits."""
+    position, stated = 12, None
     while position + 8 <= size:
         file.seek(position)
         name, length = struct.unpack("<4sI", file.read(8))
-        if name == b"data":
+        if name == b"ds64":
+            (stated,) = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))
+        elif name == b"data":
+            if length == 0xFFFFFFFF and stated is not None:
+                length = stated
             return length in _UNKNOWN_SIZES or position + 8 + length <= size
         position += 8 + length + length % 2
     return False
 
 
-def _ogg_is_complete(file: BinaryIO, size: int) -> bool:
+def _ogg_is_complete(file: TimedFile, size: int) -> bool:
     """Walk the pages (RFC 3533, section 6) to the end of the last one."""
     position = 0
     while position < size:

@@ -61,8 +61,12 @@ def configure(settings: Settings, *, stream: TextIO = sys.stdout) -> None:
     """Send every log record of the process to `stream` as JSON, from level info on."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter(settings))
+    # Libraries set levels of their own on import; the handler has the last word.
+    handler.setLevel(logging.INFO)
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     # They say again, or in more words, what the request line and the response say.
-    for noisy in ("uvicorn", "uvicorn.error", "httpx", "httpcore", "bm25s"):
+    for noisy in ("uvicorn", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    # What they warn of is a caller's mistake.
+    for noisy in ("uvicorn.error", "python_multipart"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -110,6 +110,5 @@ def require(file: BinaryIO, media_type: str | None, *accepted: MediaFormat) -> M
     found = identify(file, media_type)
     if found is None or found not in accepted:
         names = ", ".join(map(str, accepted[:-1])) + f" or {accepted[-1]}"
-        content = f"a {found} file" if found else "in no known format"
-        raise Problem(415, f"The file is {content}. This service takes {names}.")
+        raise Problem(415, f"The file is {found or 'in no known format'}. This service takes {names}.")
     return found

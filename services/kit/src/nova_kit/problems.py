@@ -112,11 +112,22 @@ async def _on_invalid_request(request: Request, error: Exception) -> ProblemResp
     if any(problem["type"] == "json_invalid" for problem in problems):
         return respond(request.url.path, 400, "The body is not valid JSON. Send one JSON object.")
     errors = [
-        {"field": ".".join(str(part) for part in problem["loc"]), "detail": problem["msg"]} for problem in problems
+        {"field": ".".join(str(part) for part in problem["loc"]), "detail": _explained(problem["msg"])}
+        for problem in problems[:_MOST_ERRORS]
     ]
     detail = "; ".join(f"{entry['field']}: {entry['detail']}" for entry in errors[:3])
     return respond(request.url.path, 422, f"The request cannot be used: {detail}.", extensions={"errors": errors})
 
+
+def _explained(message: str) -> str:
+    # The framework names its own classes here.
+    if "Expected UploadFile" in message:
+        return "Expected a file, got a text. Give this part of the form a file name"
+    return message
+
+
+# One mistake repeated in each of 2000 documents need not be told 2000 times.
+_MOST_ERRORS = 20
 
 # What the framework says for these is a bare phrase.
 _SENTENCES = {

@@ -32,10 +32,12 @@ class StrictRoute(APIRoute):
                     headers={"Accept-Post": expected},
                 )
             # Unpacking would let a small body grow without limit.
-            if (encoding := request.headers.get("content-encoding", "identity").lower()) != "identity":
+            if (encoding := request.headers.get("content-encoding", "").strip().lower()) not in ("", "identity"):
                 raise Problem(415, f"The body is packed with {encoding}. Send it unpacked.")
             try:
                 return await handle(request)
+            except Problem:
+                raise
             except HTTPException as error:
                 raise _explained(error) from error
 
@@ -49,5 +51,7 @@ def _explained(error: HTTPException) -> HTTPException:
             return Problem(400, "The body is not text in UTF-8. Encode it as UTF-8.")
         case RecursionError():
             return Problem(400, "The body is nested too deeply. Send a flatter document.")
+        case ValueError():
+            return Problem(400, "The body holds a number with too many digits. Send a shorter one.")
         case _:
             return error

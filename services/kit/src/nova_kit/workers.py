@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
@@ -34,6 +34,26 @@ class Deadline:
         """
         if self._given_up.is_set() or time.monotonic() > self._end:
             raise Problem(422, "The file takes too long to decode. Send a shorter or simpler one.")
+
+
+class TimedFile:
+    """A file whose reads stop when the time is over: a reader that never asks the deadline is held to it all the same.
+
+    Args:
+        file: What to read.
+        deadline: Asked before every read.
+    """
+
+    def __init__(self, file: BinaryIO, deadline: Deadline) -> None:
+        self._file = file
+        self._deadline = deadline
+        self.seek = file.seek
+        self.tell = file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes, or the rest."""
+        self._deadline.check()
+        return self._file.read(size)
 
 
 class Workers:

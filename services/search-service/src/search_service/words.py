@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
-# Letters and digits, with an apostrophe inside a word.
-_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+# Letters and digits, with their accents where those are characters of their own, and an apostrophe inside a word.
+_LETTERS = r"(?:[^\W_]+[\u0300-\u036f]*)++"
+_WORD = re.compile(rf"{_LETTERS}(?:['\u2019]{_LETTERS})*")
 
 # Written without spaces: each character is a word of its own, which is what makes such text searchable at all.
 _UNSPACED = re.compile(
@@ -16,8 +17,7 @@ _UNSPACED = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A word and where it stands."""
 
     key: str
@@ -34,11 +34,10 @@ def words(text: str) -> Iterator[Word]:
 
 
 def _key(word: str) -> str:
-    plain = "".join(
-        character
-        for character in unicodedata.normalize("NFKD", word.casefold())
-        if not unicodedata.combining(character)
-    )
+    plain = word.casefold()
+    if not plain.isascii():
+        decomposed = unicodedata.normalize("NFKD", plain)
+        plain = "".join(character for character in decomposed if not unicodedata.combining(character))
     plain = plain.removesuffix("'s").removesuffix("\u2019s")
     # Only the plainest English plural: anything cleverer needs a stemmer and a language.
     if len(plain) > 3 and plain.endswith("s") and not plain.endswith(("ss", "us", "is")):

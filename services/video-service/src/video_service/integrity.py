@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import BinaryIO
 
 from nova_kit.media import MP4, MediaFormat
 from nova_kit.problems import Problem
+from nova_kit.workers import TimedFile
 
 _SEGMENT = b"\x18\x53\x80\x67"
 
 
-def require_complete(file: BinaryIO, found: MediaFormat) -> None:
+def require_complete(file: TimedFile, found: MediaFormat) -> None:
     """Insist that a file is as long as its own headers say.
 
     Args:
@@ -29,7 +29,7 @@ def require_complete(file: BinaryIO, found: MediaFormat) -> None:
     file.seek(0)
 
 
-def _mp4_is_complete(file: BinaryIO, size: int) -> bool:
+def _mp4_is_complete(file: TimedFile, size: int) -> bool:
     """Walk the boxes at the top level (ISO/IEC 14496-12, 4.2); there has to be an index, `moov`, among them."""
     position, index = 0, False
     while position < size:
@@ -49,7 +49,7 @@ def _mp4_is_complete(file: BinaryIO, size: int) -> bool:
     return index and position == size
 
 
-def _webm_is_complete(file: BinaryIO, size: int) -> bool:
+def _webm_is_complete(file: TimedFile, size: int) -> bool:
     """Compare the end of the segment (RFC 8794, section 4, and RFC 9559) with the end of the file."""
     file.seek(4)
     header_size, position = _element_size(file)
@@ -61,7 +61,7 @@ def _webm_is_complete(file: BinaryIO, size: int) -> bool:
     return start < size and (segment_size is None or start + segment_size <= size)
 
 
-def _element_size(file: BinaryIO) -> tuple[int | None, int]:
+def _element_size(file: TimedFile) -> tuple[int | None, int]:
     """Read a variable-length size; return it, None for unknown, and the position after it."""
     first = file.read(1)
     if not first or first[0] == 0:

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import av
 from nova_kit.media import MP4, WEBM, MediaFormat
 from nova_kit.problems import Problem
+from nova_kit.workers import Deadline, TimedFile
 
 from video_service.integrity import require_complete
 
@@ -20,20 +21,24 @@ MAX_PIXELS = 8192 * 4320
 
 
 @contextmanager
-def opened(file: BinaryIO, found: MediaFormat) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+def opened(
+    file: BinaryIO, found: MediaFormat, deadline: Deadline
+) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     """Open an upload and its first video stream.
 
     Args:
         file: The upload.
         found: Its format: MP4 or WebM.
+        deadline: Asked before every read.
 
     Raises:
         Problem: 422, the file is broken, cut off, without pictures, or its pictures are too large.
     """
-    require_complete(file, found)
+    timed = TimedFile(file, deadline)
+    require_complete(timed, found)
     try:
         # Titles in old encodings are common, and of no interest here.
-        with av.open(file, format=_DEMUXERS[found], mode="r", metadata_errors="replace") as container:
+        with av.open(timed, format=_DEMUXERS[found], mode="r", metadata_errors="replace") as container:
             if not container.streams.video:
                 raise Problem(422, f"The {found} file holds no video stream. Send one with pictures.")
             stream = container.streams.video[0]

@@ -11,6 +11,7 @@ from nova_kit.workers import Deadline
 from pydantic import BaseModel, Field
 
 from video_service.opening import opened
+from video_service.orientation import shown_size
 
 
 class Probe(BaseModel):
@@ -19,7 +20,7 @@ class Probe(BaseModel):
     format: str = Field(description="MP4 or WebM.")
     duration_seconds: float
     frame_rate: float | None = Field(description="Pictures per second; null where it varies without an average.")
-    width: int = Field(description="Pixels.")
+    width: int = Field(description="Pixels, as shown: a recorded rotation counts.")
     height: int
     video_codec: str
     audio_codec: str | None = Field(description="Null without sound.")
@@ -37,18 +38,20 @@ def probe(file: BinaryIO, found: MediaFormat, deadline: Deadline) -> Probe:
     Raises:
         Problem: 422, the file cannot be used.
     """
-    with opened(file, found) as (container, stream):
+    with opened(file, found, deadline) as (container, stream):
         # A header alone proves nothing: one picture has to be there.
         deadline.check()
-        if next(container.decode(stream), None) is None:
+        picture = next(container.decode(stream), None)
+        if picture is None:
             raise Problem(422, f"The {found} file holds no picture that can be decoded. Send the original file.")
+        width, height = shown_size(picture)
         audio = container.streams.audio
         return Probe(
             format=found.name,
             duration_seconds=round(_duration(container, stream, deadline), 3),
             frame_rate=round(float(stream.average_rate), 3) if stream.average_rate else None,
-            width=stream.width,
-            height=stream.height,
+            width=width,
+            height=height,
             video_codec=_codec_name(stream),
             audio_codec=_codec_name(audio[0]) if audio else None,
             size_bytes=container.size,

@@ -10,6 +10,7 @@ from nova_kit.problems import Problem
 from nova_kit.workers import Deadline
 
 from video_service.opening import opened
+from video_service.orientation import shown_size, upright
 
 DEFAULT_WIDTH = 480
 MAX_WIDTH = 1920
@@ -28,19 +29,21 @@ def take_thumbnail(file: BinaryIO, found: MediaFormat, at: float, width: int, de
     Raises:
         Problem: 422, the file cannot be used, or is over before that second.
     """
-    with opened(file, found) as (container, stream):
+    with opened(file, found, deadline) as (container, stream):
         duration = container.duration / av.time_base if container.duration else None
         if duration is not None and at > duration:
             raise Problem(422, f"The video is {duration:.3f} s long. Ask for a second within it.")
+        # Time stamps may begin anywhere, as in a part of a longer recording.
+        start = container.start_time or 0
         if at:
-            container.seek(int(at * av.time_base))
-        return _png(_shown_at(container, stream, at, deadline), width)
+            container.seek(start + int(at * av.time_base))
+        return _png(_shown_at(container, stream, start / av.time_base + at, deadline), width)
 
 
 def _shown_at(
     container: av.container.InputContainer, stream: av.VideoStream, at: float, deadline: Deadline
 ) -> av.VideoFrame:
-    """Decode from the key frame before `at` to the last picture that starts no later than it."""
+    """Decode from the key frame before the time stamp `at`, in seconds, to the last picture that starts by then."""
     shown: av.VideoFrame | None = None
     for frame in container.decode(stream):
         deadline.check()
@@ -53,9 +56,11 @@ def _shown_at(
 
 
 def _png(frame: av.VideoFrame, width: int) -> bytes:
-    width = min(width, frame.width)
-    height = max(round(frame.height * width / frame.width), 1)
+    scale = min(width / shown_size(frame)[0], 1)
+    scaled = frame.reformat(
+        width=max(round(frame.width * scale), 1), height=max(round(frame.height * scale), 1), format="rgb24"
+    )
+    picture = upright(scaled, frame.rotation)
     encoder = av.CodecContext.create("png", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, "rgb24"
-    picture = frame.reformat(width=width, height=height, format="rgb24")
+    encoder.width, encoder.height, encoder.pix_fmt = picture.width, picture.height, "rgb24"
     return b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])

@@ -1,0 +1,76 @@
+"""The rules as a plugin of CDK's policy validation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import aws_cdk as cdk
+import jsii
+
+from nova_infra.checks.pipeline import PIPELINE_RULES
+from nova_infra.checks.rule import Rule, Template
+from nova_infra.checks.services import SERVICE_RULES
+
+RULES: tuple[Rule, ...] = (*SERVICE_RULES, *PIPELINE_RULES)
+
+
+@jsii.implements(cdk.IPolicyValidationPlugin)
+class NovaChecks:
+    """Holds every template of an app to Nova's rules. A finding is acknowledged as ``Nova::<rule>``."""
+
+    @property
+    def name(self) -> str:
+        """Name in the validation report, and prefix of acknowledgements."""
+        return "Nova"
+
+    @property
+    def version(self) -> str:
+        """Version in the validation report."""
+        return "1"
+
+    @property
+    def rule_ids(self) -> list[str]:
+        """All rules."""
+        return [rule.id for rule in RULES]
+
+    def validate(self, context: cdk.IPolicyValidationContext) -> cdk.PolicyValidationPluginReport:
+        """Check the synthesized templates."""
+        violations = list(_violations(context.template_paths))
+        return cdk.PolicyValidationPluginReport(success=not violations, violations=violations)
+
+
+def findings(template: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Each rule that a template breaks and the resource that breaks it.
+
+    Args:
+        template: A CloudFormation template.
+    """
+    loaded = _template(template)
+    return [(rule.id, finding.logical_id) for rule in RULES for finding in rule.check(loaded)]
+
+
+def _template(content: Mapping[str, object]) -> Template:
+    resources = content.get("Resources", {})
+    assert isinstance(resources, dict)
+    return Template(resources)
+
+
+def _violations(paths: Iterable[str]) -> Iterator[cdk.PolicyViolation]:
+    for path in paths:
+        template = _template(json.loads(Path(path).read_text(encoding="utf-8")))
+        for rule in RULES:
+            for finding in rule.check(template):
+                yield cdk.PolicyViolation(
+                    rule_name=rule.id,
+                    description=f"{rule.sentence}{f': {finding.detail}' if finding.detail else ''}",
+                    fix=rule.remedy,
+                    severity=rule.severity,
+                    rule_metadata={"source": rule.source},
+                    violating_resources=[
+                        cdk.PolicyViolatingResource(
+                            resource_logical_id=finding.logical_id, template_path=path, locations=[finding.location]
+                        )
+                    ],
+                )

@@ -1,0 +1,134 @@
+"""Each rule on the project's own pipeline, which it must pass, and on the smallest change that it must refuse."""
+
+import json
+
+import pytest
+
+from nova_infra.checks.pipeline import PIPELINE_RULES
+from nova_infra.checks.plugin import findings
+
+
+def pipeline(template):
+    return next(r for r in template["Resources"].values() if r["Type"] == "AWS::CodePipeline::Pipeline")["Properties"]
+
+
+def stage(template, name):
+    return next(stage for stage in pipeline(template)["Stages"] if stage["Name"] == name)
+
+
+def notification_rule(template):
+    [rule] = [r for r in template["Resources"].values() if r["Type"] == "AWS::CodeStarNotifications::NotificationRule"]
+    return rule["Properties"]
+
+
+def remove_stage(template, name):
+    pipeline(template)["Stages"].remove(stage(template, name))
+
+
+def move_stage(template, name, place):
+    moved = stage(template, name)
+    pipeline(template)["Stages"].remove(moved)
+    pipeline(template)["Stages"].insert(place, moved)
+
+
+def untested(template, name):
+    stage(template, name)["Actions"] = [
+        action for action in stage(template, name)["Actions"] if action["ActionTypeId"]["Category"] == "Deploy"
+    ]
+
+
+def test_first(template, name):
+    for action in stage(template, name)["Actions"]:
+        action["RunOrder"] = 1 if action["ActionTypeId"]["Category"] == "Build" else 9
+
+
+def many_actions(template, count):
+    actions = stage(template, "Images")["Actions"]
+    actions += [actions[0]] * (count - len(actions))
+
+
+def with_build_spec(template, old, new):
+    for key, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::CodeBuild::Project":
+            template["Resources"][key] = json.loads(json.dumps(resource).replace(old, new))
+
+
+def may_assume(template, action, resource):
+    project = action["Configuration"]["ProjectName"]["Ref"]
+    role = template["Resources"][project]["Properties"]["ServiceRole"]["Fn::GetAtt"][0]
+    template["Resources"]["Extra"] = {
+        "Type": "AWS::IAM::Policy",
+        "Properties": {
+            "Roles": [{"Ref": role}],
+            "PolicyDocument": {"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": resource}},
+        },
+    }
+
+
+def test_action(template):
+    return stage(template, "Staging")["Actions"][-1]
+
+
+test_first.__test__ = test_action.__test__ = False
+
+_ANY_ACCOUNT = {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":iam::*:role/x"]]}
+
+CHANGES = [
+    ("NOVA-P01", "no approval", lambda t: remove_stage(t, "ApproveProduction")),
+    ("NOVA-P01", "approval before staging", lambda t: move_stage(t, "ApproveProduction", 5)),
+    (
+        "NOVA-P02",
+        "approval beside other actions",
+        lambda t: stage(t, "ApproveProduction")["Actions"].append(stage(t, "Build")["Actions"][0]),
+    ),
+    ("NOVA-P03", "dev untested", lambda t: untested(t, "Dev")),
+    ("NOVA-P03", "staging untested", lambda t: untested(t, "Staging")),
+    ("NOVA-P03", "tested before it is deployed", lambda t: test_first(t, "Staging")),
+    ("NOVA-P04", "any aws-cdk", lambda t: with_build_spec(t, "aws-cdk@2.1148.1", "aws-cdk")),
+    ("NOVA-P04", "newest major aws-cdk", lambda t: with_build_spec(t, "aws-cdk@2.1148.1", "aws-cdk@2")),
+    ("NOVA-P05", "too many actions in a stage", lambda t: many_actions(t, 51)),
+    ("NOVA-P05", "too many stages", lambda t: pipeline(t)["Stages"].extend([stage(t, "ApproveProduction")] * 50)),
+    (
+        "NOVA-P06",
+        "tests may deploy prod",
+        lambda t: may_assume(
+            t, test_action(t), "arn:aws:iam::333333333333:role/cdk-hnb659fds-deploy-role-333333333333-us-east-1"
+        ),
+    ),
+    ("NOVA-P06", "the build may assume anything", lambda t: may_assume(t, stage(t, "Build")["Actions"][0], "*")),
+    (
+        "NOVA-P06",
+        "any account's role",
+        lambda t: may_assume(
+            t,
+            stage(t, "Images")["Actions"][0],
+            _ANY_ACCOUNT,
+        ),
+    ),
+    ("NOVA-P07", "no notifications", lambda t: notification_rule(t).pop("Targets")),
+    ("NOVA-P07", "approvals not announced", lambda t: notification_rule(t)["EventTypeIds"].pop()),
+    ("NOVA-P07", "announcements off", lambda t: notification_rule(t).update(Status="DISABLED")),
+]
+
+
+@pytest.mark.parametrize(("rule", "what", "change"), CHANGES, ids=[f"{rule}: {what}" for rule, what, _ in CHANGES])
+def test_the_smallest_change_is_refused_by_its_rule_and_no_other(assembly, rule, what, change):
+    template = assembly.template("NovaPipelineStack")
+    change(template)
+    assert {rule_id for rule_id, _ in findings(template)} == {rule}
+
+
+def test_tests_may_assume_the_observer_of_production(assembly):
+    template = assembly.template("NovaPipelineStack")
+    may_assume(template, test_action(template), "arn:aws:iam::333333333333:role/nova-prod-observer")
+    assert findings(template) == []
+
+
+def test_tests_may_assume_roles_of_their_own_environment(assembly):
+    template = assembly.template("NovaPipelineStack")
+    may_assume(template, test_action(template), "arn:aws:iam::222222222222:role/anything")
+    assert findings(template) == []
+
+
+def test_every_rule_has_a_change_that_it_refuses():
+    assert {rule.id for rule in PIPELINE_RULES} == {rule for rule, _, _ in CHANGES}

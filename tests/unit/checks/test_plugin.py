@@ -1,0 +1,102 @@
+import json
+from pathlib import Path
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from nova_infra.checks.acknowledge import acknowledge
+from nova_infra.checks.document import document
+from nova_infra.checks.plugin import RULES, NovaChecks
+
+ROOT = Path(__file__).parents[3]
+
+
+def _silent_alarm(directory, *, acknowledged: bool) -> cdk.App:
+    app = cdk.App(outdir=str(directory))
+    cdk.Validations.of(app).add_plugins(NovaChecks())
+    alarm = cloudwatch.CfnAlarm(
+        cdk.Stack(cdk.Stage(app, "Stage"), "Stack"),
+        "Alarm",
+        alarm_name="a",
+        comparison_operator="GreaterThanThreshold",
+        evaluation_periods=1,
+        namespace="AWS/ECS",
+        metric_name="CPUUtilization",
+        period=60,
+        statistic="Average",
+        threshold=1,
+    )
+    if acknowledged:
+        acknowledge(alarm, "Somebody watches it", "Nova::NOVA-R08")
+    return app
+
+
+def test_a_finding_inside_a_stage_fails_the_synthesis(tmp_path):
+    with pytest.raises(RuntimeError, match="ValidationFailed: WARNING Every alarm notifies someone"):
+        _silent_alarm(tmp_path, acknowledged=False).synth()
+    [plugin] = [
+        p for p in json.loads((tmp_path / "validation-report.json").read_text())["pluginReports"] if p["violations"]
+    ]
+    [violation] = plugin["violations"]
+    assert (plugin["pluginName"], violation["ruleName"], violation["severity"]) == ("Nova", "NOVA-R08", "warning")
+    assert violation["suggestedFix"] == "add an alarm action to the alert topic"
+
+
+def test_an_acknowledged_finding_does_not(tmp_path):
+    _silent_alarm(tmp_path, acknowledged=True).synth()
+
+
+def test_every_rule_has_an_id_of_its_own_and_says_everything():
+    assert len({rule.id for rule in RULES}) == len(RULES)
+    for rule in RULES:
+        assert all((rule.sentence, rule.remedy, rule.source)), rule.id
+
+
+def test_the_document_is_up_to_date():
+    assert (ROOT / "docs" / "checks.md").read_text() == document(), "run `make docs`"
+
+
+def _reports(*assemblies):
+    return [report for assembly in assemblies for report in assembly.report["pluginReports"]]
+
+
+def test_nothing_is_found_that_is_not_acknowledged(assembly, variant):
+    for report in _reports(assembly, variant):
+        assert report["violations"] == [], report["pluginName"]
+
+
+def test_both_packs_and_the_rules_of_cdk_have_run(assembly):
+    assert {report["pluginName"] for report in assembly.report["pluginReports"]} == {
+        "AwsSolutions",
+        "NIST.800.53.R5",
+        "CloudFormation Validate",
+    }
+
+
+def test_every_acknowledgement_has_a_reason(assembly, variant):
+    for report in _reports(assembly, variant):
+        for finding in report["suppressedViolations"]:
+            assert len(finding["reason"].split()) >= 4, finding
+
+
+def test_no_acknowledgement_is_unused(assembly, variant):
+    for each in (assembly, variant):
+        used = {
+            (finding["acknowledgedAt"], finding["acknowledgedId"])
+            for report in each.report["pluginReports"]
+            for finding in report["suppressedViolations"]
+        }
+        own = {(path, finding) for path, finding in each.acknowledgements if not path.endswith("/FlowLog")}  # CDK's
+        assert own == used
+
+
+def test_no_acknowledgement_is_on_a_whole_stack_or_stage(assembly, variant):
+    for each in (assembly, variant):
+        for path, finding in each.acknowledgements:
+            assert path.count("/") >= (
+                3 if path.split("/")[1] in ("Dev", "Staging", "Prod", "TestEu", "Live") else 1
+            ), (
+                path,
+                finding,
+            )

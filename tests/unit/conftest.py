@@ -1,0 +1,170 @@
+"""Assemblies that the tests share: each is synthesized once per session, through the same function as the app's."""
+
+import copy
+import json
+import os
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("JSII_NODE", str(Path(sys.executable).with_name("node")))
+
+ROOT = Path(__file__).parents[2]
+
+# Every option away from its default: one account, another region, private network, token, shells, ARM, all strategies.
+VARIANT = """
+[platform]
+name = "acme"
+[toolchain]
+account = "444444444444"
+region = "us-east-1"
+notifications = { emails = ["a@example.com"], slack = { workspace = "T01234567", channel = "C01234567" } }
+[source]
+repository = "acme/platform"
+token_secret = "github-token"
+[[environments]]
+name = "test-eu"
+account = "444444444444"
+region = "eu-west-1"
+tests = "e2e"
+allow_plain_http = true
+waf = true
+on_failure = "retry"
+rollout = { strategy = "linear", percent = 20, step_bake_minutes = 4, bake_minutes = 6 }
+[[environments]]
+name = "live"
+account = "444444444444"
+region = "us-east-1"
+approval = true
+exec = true
+window = { cron = "* * 9-17 ? * MON-THU", time_zone = "Asia/Tokyo" }
+domain = { name = "acme.example.com", zone_id = "Z0123456789" }
+rollout = { strategy = "blue-green" }
+network = { cidr = "10.1.0.0/16", nat_gateways = 0, zones = ["a", "c", "d"], interface_endpoints = [
+    "ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssmmessages"
+] }
+notifications = { emails = ["b@example.com"], slack = { workspace = "T01234567", channel = "C01234567" } }
+[[services]]
+name = "search"
+paths = ["/search", "/find/*"]
+priority = 7
+cpu = 512
+memory = 2048
+architecture = "arm64"
+port = 9000
+environment = { LANGUAGE = "ja" }
+secrets = { API_TOKEN = "acme/token" }
+targets = { cpu_percent = 40, requests_per_minute = 300 }
+alarms = { error_percent = 2.5, error_min_requests = 50, latency_ms = 300, memory_percent = 70 }
+"""
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A cloud assembly on disk.
+
+    Attributes:
+        templates: Stack name to template.
+        texts: Stack name to template as it is written.
+        report: The validation report.
+        order: Stack name to the names of the stacks that it is deployed after.
+        acknowledgements: Construct path and finding of each acknowledgement in the code.
+    """
+
+    templates: dict[str, dict[str, Any]]
+    texts: dict[str, str]
+    report: dict[str, Any]
+    order: dict[str, set[str]]
+    acknowledgements: set[tuple[str, str]]
+
+    def resources(self, stack: str, resource_type: str) -> dict[str, dict[str, Any]]:
+        """Logical id to whole resource, of one type."""
+        return {
+            key: resource
+            for key, resource in self.templates[stack]["Resources"].items()
+            if resource["Type"] == resource_type
+        }
+
+    def properties(self, stack: str, resource_type: str) -> list[dict[str, Any]]:
+        """Properties of each resource of a type."""
+        return [resource.get("Properties", {}) for resource in self.resources(stack, resource_type).values()]
+
+    def only(self, stack: str, resource_type: str) -> dict[str, Any]:
+        """Properties of the one resource of a type."""
+        [properties] = self.properties(stack, resource_type)
+        return properties
+
+    def template(self, stack: str) -> dict[str, Any]:
+        """A template that may be changed."""
+        return copy.deepcopy(self.templates[stack])
+
+
+def _read(directory: Path) -> Assembly:
+    texts: dict[str, str] = {}
+    order: dict[str, set[str]] = {}
+    for manifest in directory.rglob("manifest.json"):
+        artifacts = json.loads(manifest.read_text())["artifacts"]
+        names = {
+            key: artifact["properties"].get("stackName", key)
+            for key, artifact in artifacts.items()
+            if artifact["type"] == "aws:cloudformation:stack"
+        }
+        for key, name in names.items():
+            texts[name] = (manifest.parent / artifacts[key]["properties"]["templateFile"]).read_text()
+            order[name] = {names[other] for other in artifacts[key].get("dependencies", []) if other in names}
+    acknowledgements = {
+        (path.lstrip("/"), finding)
+        for file in directory.rglob("*.metadata.json")
+        for path, entries in json.loads(file.read_text()).items()
+        for entry in entries
+        if entry["type"] == "aws:cdk:acknowledged-rules"
+        for finding in entry["data"]
+    }
+    report = json.loads((directory / "validation-report.json").read_text())
+    return Assembly({name: json.loads(text) for name, text in texts.items()}, texts, report, order, acknowledgements)
+
+
+@pytest.fixture(scope="session")
+def synthesize(tmp_path_factory):
+    """Synthesizes a configuration, checks included: synthesize(config, environment=…, image_tag=…) -> Assembly."""
+    from nova_infra.app import build_app
+
+    def run(config, **context) -> Assembly:
+        directory = tmp_path_factory.mktemp("cdk.out")
+        context.setdefault("image_tag", "abc123")
+        build_app(config, root=ROOT, outdir=directory, **context).synth()
+        return _read(directory)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def config():
+    """The project's own configuration."""
+    from nova_infra.config import load_config
+
+    return load_config(ROOT)
+
+
+@pytest.fixture
+def raw() -> dict[str, Any]:
+    """The project's own nova.toml, to be changed and parsed."""
+    return tomllib.loads((ROOT / "nova.toml").read_text())
+
+
+@pytest.fixture(scope="session")
+def assembly(config, synthesize) -> Assembly:
+    """The registry, the pipeline and its environments."""
+    return synthesize(config)
+
+
+@pytest.fixture(scope="session")
+def variant(synthesize) -> Assembly:
+    """The same of a configuration with every option away from its default."""
+    from nova_infra.config import parse_config
+
+    return synthesize(parse_config(tomllib.loads(VARIANT)))

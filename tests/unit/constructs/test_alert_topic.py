@@ -1,0 +1,49 @@
+import pytest
+
+PLACES = [
+    ("nova-prod-platform", "cloudwatch.amazonaws.com"),
+    ("NovaPipelineStack", "codestar-notifications.amazonaws.com"),
+]
+
+
+@pytest.mark.parametrize(("stack", "publisher"), PLACES)
+def test_one_service_may_publish_and_over_tls_only(assembly, stack, publisher):
+    statements = assembly.only(stack, "AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+    allowed = [statement["Principal"] for statement in statements if statement["Effect"] == "Allow"]
+    assert allowed == [{"Service": publisher}]
+    [denied] = [statement for statement in statements if statement["Effect"] == "Deny"]
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.parametrize(("stack", "publisher"), PLACES)
+def test_messages_are_encrypted_with_a_rotated_key_that_the_publisher_may_use(assembly, stack, publisher):
+    topic = assembly.only(stack, "AWS::SNS::Topic")
+    [(key_id, key)] = assembly.resources(stack, "AWS::KMS::Key").items()
+    assert topic["KmsMasterKeyId"] == {"Fn::GetAtt": [key_id, "Arn"]}
+    assert key["Properties"]["EnableKeyRotation"] is True
+    [statement] = [s for s in key["Properties"]["KeyPolicy"]["Statement"] if s["Principal"].get("Service") == publisher]
+    assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+    assert statement["Condition"]
+
+
+def test_alarms_of_other_accounts_cannot_publish(assembly):
+    statements = assembly.only("nova-prod-platform", "AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+    [allowed] = [statement for statement in statements if statement["Effect"] == "Allow"]
+    assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": "333333333333"}}
+
+
+def test_people_are_told_by_email(assembly):
+    subscription = assembly.only("nova-prod-platform", "AWS::SNS::Subscription")
+    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "on-call@example.com")
+
+
+def test_a_channel_is_told_and_may_only_look(variant):
+    for stack in ("acme-live-platform", "NovaPipelineStack"):
+        slack = variant.only(stack, "AWS::Chatbot::SlackChannelConfiguration")
+        assert (slack["SlackWorkspaceId"], slack["SlackChannelId"]) == ("T01234567", "C01234567")
+        assert "CloudWatchReadOnlyAccess" in str(slack["GuardrailPolicies"])
+
+
+def test_nobody_is_told_unless_configured(assembly):
+    assert not assembly.resources("nova-dev-platform", "AWS::SNS::Subscription")
+    assert not assembly.resources("nova-dev-platform", "AWS::Chatbot::SlackChannelConfiguration")

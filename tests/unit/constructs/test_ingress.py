@@ -1,0 +1,97 @@
+import pytest
+
+ELB = "AWS::ElasticLoadBalancingV2"
+PLATFORM = "nova-prod-platform"
+
+
+def attributes(assembly, stack):
+    load_balancer = assembly.only(stack, f"{ELB}::LoadBalancer")
+    return {each["Key"]: each["Value"] for each in load_balancer["LoadBalancerAttributes"]}
+
+
+def listeners(assembly, stack):
+    return {listener["Port"]: listener for listener in assembly.properties(stack, f"{ELB}::Listener")}
+
+
+@pytest.mark.parametrize("stack", ["nova-dev-platform", "nova-staging-platform", PLATFORM])
+def test_invalid_headers_are_dropped_and_every_request_is_logged(assembly, stack):
+    assert attributes(assembly, stack)["routing.http.drop_invalid_header_fields.enabled"] == "true"
+    assert attributes(assembly, stack)["access_logs.s3.enabled"] == "true"
+
+
+def test_what_needs_an_approval_is_protected_from_deletion(assembly):
+    protected = {
+        name: attributes(assembly, f"nova-{name}-platform")["deletion_protection.enabled"]
+        for name in ("dev", "staging", "prod")
+    }
+    assert protected == {"dev": "false", "staging": "false", "prod": "true"}
+
+
+def test_a_domain_is_served_with_tls_1_2_or_newer_and_its_own_certificate(assembly):
+    https = listeners(assembly, PLATFORM)[443]
+    assert https["Protocol"] == "HTTPS"
+    assert https["SslPolicy"] == "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
+    [(certificate_id, certificate)] = assembly.resources(PLATFORM, "AWS::CertificateManager::Certificate").items()
+    assert https["Certificates"] == [{"CertificateArn": {"Ref": certificate_id}}]
+    assert certificate["Properties"]["DomainName"] == "nova.example.com"
+    assert certificate["Properties"]["ValidationMethod"] == "DNS"
+
+
+def test_plain_http_is_redirected_where_there_is_tls(assembly):
+    [action] = listeners(assembly, PLATFORM)[80]["DefaultActions"]
+    assert action["RedirectConfig"] == {"Port": "443", "Protocol": "HTTPS", "StatusCode": "HTTP_301"}
+
+
+def test_the_domain_leads_to_the_load_balancer(assembly):
+    record = assembly.only(PLATFORM, "AWS::Route53::RecordSet")
+    assert (record["Name"], record["Type"], record["HostedZoneId"]) == (
+        "nova.example.com.",
+        "A",
+        "Z00000000000000PROD",
+    )
+    [load_balancer] = assembly.resources(PLATFORM, f"{ELB}::LoadBalancer")
+    assert load_balancer in str(record["AliasTarget"])
+
+
+def test_without_a_domain_there_is_plain_http_only(assembly):
+    assert set(listeners(assembly, "nova-dev-platform")) == {80}
+    assert not assembly.resources("nova-dev-platform", "AWS::CertificateManager::Certificate")
+
+
+@pytest.mark.parametrize(("stack", "port"), [("nova-dev-platform", 80), (PLATFORM, 443)])
+def test_what_no_service_takes_is_answered_404(assembly, stack, port):
+    [action] = listeners(assembly, stack)[port]["DefaultActions"]
+    assert action["FixedResponseConfig"]["StatusCode"] == "404"
+
+
+def test_the_url_is_that_of_the_domain_and_what_tasks_are_told(assembly):
+    assert assembly.templates[PLATFORM]["Outputs"]["Url"]["Value"] == "https://nova.example.com"
+    [container] = assembly.only("nova-prod-agent-service", "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+    assert {"Name": "NOVA_API_URL", "Value": "https://nova.example.com"} in container["Environment"]
+
+
+def test_the_load_balancer_reaches_the_vpc_only(assembly):
+    [load_balancer] = assembly.properties(PLATFORM, f"{ELB}::LoadBalancer")
+    [group_id] = [group["Fn::GetAtt"][0] for group in load_balancer["SecurityGroups"]]
+    group = assembly.templates[PLATFORM]["Resources"][group_id]["Properties"]
+    assert {rule["CidrIp"] for rule in group["SecurityGroupEgress"]} == {"10.30.0.0/16"}
+    assert {rule["FromPort"] for rule in group["SecurityGroupIngress"]} == {80, 443}
+
+
+def test_the_firewall_has_the_managed_groups_and_lets_uploads_through(assembly):
+    acl = assembly.only(PLATFORM, "AWS::WAFv2::WebACL")
+    groups = {
+        rule["Name"]: rule["Statement"]["ManagedRuleGroupStatement"].get("RuleActionOverrides") for rule in acl["Rules"]
+    }
+    assert set(groups) == {
+        "AWSManagedRulesAmazonIpReputationList",
+        "AWSManagedRulesKnownBadInputsRuleSet",
+        "AWSManagedRulesCommonRuleSet",
+    }
+    assert groups["AWSManagedRulesCommonRuleSet"] == [{"Name": "SizeRestrictions_BODY", "ActionToUse": {"Count": {}}}]
+    assert len(assembly.resources(PLATFORM, "AWS::WAFv2::WebACLAssociation")) == 1
+    assert len(assembly.resources(PLATFORM, "AWS::WAFv2::LoggingConfiguration")) == 1
+
+
+def test_an_environment_without_firewall_has_none(assembly):
+    assert not assembly.resources("nova-dev-platform", "AWS::WAFv2::WebACL")

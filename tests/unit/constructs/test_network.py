@@ -1,0 +1,53 @@
+PLATFORM = "nova-prod-platform"
+
+
+def test_subnets_lie_in_the_configured_zones(assembly, variant):
+    zones = {subnet["AvailabilityZone"] for subnet in assembly.properties(PLATFORM, "AWS::EC2::Subnet")}
+    assert zones == {"us-east-1a", "us-east-1b", "us-east-1c"}
+    zones = {subnet["AvailabilityZone"] for subnet in variant.properties("acme-live-platform", "AWS::EC2::Subnet")}
+    assert zones == {"us-east-1a", "us-east-1c", "us-east-1d"}
+
+
+def test_no_subnet_gives_out_public_addresses(assembly):
+    for subnet in assembly.properties(PLATFORM, "AWS::EC2::Subnet"):
+        assert subnet["MapPublicIpOnLaunch"] is False
+
+
+def test_nat_gateways_are_as_many_as_configured(assembly, variant):
+    assert len(assembly.resources(PLATFORM, "AWS::EC2::NatGateway")) == 3
+    assert len(assembly.resources("nova-dev-platform", "AWS::EC2::NatGateway")) == 1
+    assert not variant.resources("acme-live-platform", "AWS::EC2::NatGateway")
+
+
+def test_without_nat_only_public_subnets_have_a_way_to_the_internet(variant):
+    routes = variant.resources("acme-live-platform", "AWS::EC2::Route")
+    assert len(routes) == 3
+    assert all("PublicSubnet" in key for key in routes)
+
+
+def test_s3_is_always_reached_through_a_gateway_endpoint(assembly, variant):
+    for each, stack in ((assembly, PLATFORM), (variant, "acme-live-platform"), (variant, "acme-test-eu-platform")):
+        gateways = [
+            endpoint
+            for endpoint in each.properties(stack, "AWS::EC2::VPCEndpoint")
+            if endpoint["VpcEndpointType"] == "Gateway"
+        ]
+        assert len(gateways) == 1
+
+
+def test_interface_endpoints_are_those_configured_and_take_https_from_the_vpc_only(variant):
+    endpoints = [
+        endpoint
+        for endpoint in variant.properties("acme-live-platform", "AWS::EC2::VPCEndpoint")
+        if endpoint["VpcEndpointType"] == "Interface"
+    ]
+    names = {endpoint["ServiceName"].removeprefix("com.amazonaws.us-east-1.") for endpoint in endpoints}
+    assert names == {"ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssmmessages"}
+    [group] = {endpoint["SecurityGroupIds"][0]["Fn::GetAtt"][0] for endpoint in endpoints}
+    [rule] = variant.templates["acme-live-platform"]["Resources"][group]["Properties"]["SecurityGroupIngress"]
+    assert (rule["CidrIp"], rule["FromPort"], rule["ToPort"]) == ("10.1.0.0/16", 443, 443)
+
+
+def test_all_traffic_is_logged(assembly):
+    log = assembly.only(PLATFORM, "AWS::EC2::FlowLog")
+    assert (log["TrafficType"], log["LogDestinationType"]) == ("ALL", "s3")

@@ -1,0 +1,119 @@
+import pytest
+
+from nova_infra.rehearsal.metric_math import evaluate
+
+STACK = "nova-prod-audio-service"
+SEARCH = "acme-live-search"
+
+
+def alarm(assembly, kind, stack=STACK):
+    [found] = [a for a in assembly.properties(stack, "AWS::CloudWatch::Alarm") if a["AlarmName"] == f"{stack}-{kind}"]
+    return found
+
+
+def value(alarm, **metrics):
+    """What an alarm's expression makes of its metrics; a metric that is not given has no data."""
+    expressions = {query["Id"]: query["Expression"] for query in alarm["Metrics"] if "Expression" in query}
+    known = {query["Id"] for query in alarm["Metrics"]}
+    assert set(metrics) <= known
+
+    def value_of(key):
+        return evaluate(expressions[key], value_of) if key in expressions else metrics.get(key)
+
+    [returned] = [query["Id"] for query in alarm["Metrics"] if query["ReturnData"]]
+    return value_of(returned)
+
+
+def test_a_service_has_these_alarms(assembly):
+    names = {each["AlarmName"] for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm")}
+    assert names == {f"{STACK}-{kind}" for kind in ("errors", "latency", "cpu", "memory", "unhealthy", "running")}
+
+
+def test_every_alarm_tells_the_topic_of_its_environment_about_alarm_and_ok(assembly):
+    for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm"):
+        assert each["AlarmActions"] == each["OKActions"]
+        assert "nova-prod-platform" in str(each["AlarmActions"])
+
+
+@pytest.mark.parametrize(
+    ("metrics", "percent"),
+    [
+        ({}, 0),
+        ({"requests_blue": 100}, 0),
+        ({"requests_blue": 100, "errors_blue": 6}, 6),
+        ({"requests_green": 100, "errors_green": 6}, 6),
+        ({"requests_blue": 3, "errors_blue": 1}, 0),
+        ({"requests_blue": 19, "errors_blue": 19}, 0),
+        ({"requests_blue": 90, "requests_green": 10, "errors_green": 10}, 10),
+        ({"requests_blue": 970, "requests_green": 30, "errors_green": 30}, 100),
+    ],
+    ids=[
+        "no traffic",
+        "no errors",
+        "errors on blue",
+        "errors on green",
+        "one failure in three requests",
+        "too few requests",
+        "a small canary that fails shows in the whole",
+        "a thin canary that fails shows by itself",
+    ],
+)
+def test_the_error_rate_is_that_of_both_colours_or_of_the_worse_one(assembly, metrics, percent):
+    assert value(alarm(assembly, "errors"), **metrics) == pytest.approx(percent)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "milliseconds"),
+    [
+        ({}, 0),
+        ({"requests_blue": 30, "seconds_blue": 0.2}, 200),
+        ({"requests_blue": 30, "seconds_blue": 0.2, "requests_green": 5, "seconds_green": 3}, 3000),
+        ({"requests_blue": 3, "seconds_blue": 9}, 0),
+    ],
+)
+def test_latency_is_that_of_the_slower_colour(assembly, metrics, milliseconds):
+    assert value(alarm(assembly, "latency"), **metrics) == pytest.approx(milliseconds)
+
+
+def test_latency_is_the_95th_percentile(assembly):
+    stats = {q["MetricStat"]["Stat"] for q in alarm(assembly, "latency")["Metrics"] if q["Id"].startswith("seconds")}
+    assert stats == {"p95"}
+
+
+def test_unhealthy_targets_count_on_both_colours(assembly):
+    unhealthy = alarm(assembly, "unhealthy")
+    assert value(unhealthy) == 0
+    assert value(unhealthy, unhealthy_green=1) == 1
+    assert unhealthy["Threshold"] == 0
+
+
+def test_cpu_fires_at_90_percent_for_three_minutes(assembly):
+    cpu = alarm(assembly, "cpu")
+    assert (cpu["MetricName"], cpu["Threshold"], cpu["Period"]) == ("CPUUtilization", 90, 60)
+    assert (cpu["EvaluationPeriods"], cpu["DatapointsToAlarm"]) == (3, 3)
+    assert cpu["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+
+
+def test_too_few_tasks_are_fewer_than_the_minimum_and_silence_counts_as_none(assembly):
+    running = alarm(assembly, "running")
+    assert (running["MetricName"], running["Threshold"]) == ("RunningTaskCount", 2)
+    assert running["ComparisonOperator"] == "LessThanThreshold"
+    assert running["TreatMissingData"] == "breaching"
+
+
+def test_what_rolls_back_ignores_missing_data(assembly):
+    for kind in ("errors", "latency", "cpu"):
+        assert alarm(assembly, kind)["TreatMissingData"] == "notBreaching"
+
+
+def test_thresholds_are_as_configured(variant):
+    thresholds = {kind: alarm(variant, kind, SEARCH)["Threshold"] for kind in ("errors", "latency", "memory")}
+    assert thresholds == {"errors": 2.5, "latency": 300, "memory": 70}
+    assert value(alarm(variant, "errors", SEARCH), requests_blue=49, errors_blue=49) == 0
+    assert value(alarm(variant, "errors", SEARCH), requests_blue=50, errors_blue=25) == 50
+
+
+def test_alarms_do_not_refer_to_the_service(assembly):
+    services = set(assembly.resources(STACK, "AWS::ECS::Service"))
+    for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm"):
+        assert not any(f"'{key}'" in str(each) for key in services)

@@ -1,0 +1,107 @@
+import json
+
+STACK = "nova-prod-audio-service"
+SEARCH = "acme-live-search"
+
+
+def definition(assembly, stack=STACK):
+    return assembly.only(stack, "AWS::ECS::TaskDefinition")
+
+
+def container(assembly, stack=STACK):
+    [container] = definition(assembly, stack)["ContainerDefinitions"]
+    return container
+
+
+def policies(assembly, stack, role):
+    return [
+        statement
+        for policy in assembly.properties(stack, "AWS::IAM::Policy")
+        if any(role in json.dumps(each) for each in policy["Roles"])
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def test_the_root_file_system_is_read_only_but_for_tmp(assembly):
+    assert container(assembly)["ReadonlyRootFilesystem"] is True
+    assert container(assembly)["MountPoints"] == [{"ContainerPath": "/tmp", "ReadOnly": False, "SourceVolume": "tmp"}]
+    assert definition(assembly)["Volumes"] == [{"Name": "tmp"}]
+
+
+def test_a_shell_needs_a_root_file_system_that_can_be_written(variant):
+    assert container(variant, SEARCH)["ReadonlyRootFilesystem"] is False
+    assert variant.only(SEARCH, "AWS::ECS::Service")["EnableExecuteCommand"] is True
+
+
+def test_no_shell_unless_asked_for(assembly):
+    assert assembly.only(STACK, "AWS::ECS::Service").get("EnableExecuteCommand", False) is False
+
+
+def test_the_old_revision_outlives_its_replacement(assembly):
+    [resource] = assembly.resources(STACK, "AWS::ECS::TaskDefinition").values()
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_size_and_architecture_are_as_configured(assembly, variant):
+    assert (definition(assembly)["Cpu"], definition(assembly)["Memory"]) == ("256", "512")
+    assert definition(assembly)["RuntimePlatform"]["CpuArchitecture"] == "X86_64"
+    assert (definition(variant, SEARCH)["Cpu"], definition(variant, SEARCH)["Memory"]) == ("512", "2048")
+    assert definition(variant, SEARCH)["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
+
+
+def test_a_task_outlives_the_drain_of_its_target_groups(assembly):
+    for group in assembly.properties(STACK, "AWS::ElasticLoadBalancingV2::TargetGroup"):
+        drain = {each["Key"]: each["Value"] for each in group["TargetGroupAttributes"]}
+        assert int(drain["deregistration_delay.timeout_seconds"]) < container(assembly)["StopTimeout"]
+
+
+def test_the_container_checks_its_own_health(assembly):
+    assert container(assembly)["HealthCheck"]["Command"] == ["CMD", "python", "-m", "nova_kit.healthcheck"]
+
+
+def test_the_container_is_told_what_it_is_and_what_the_user_configured(variant):
+    environment = {each["Name"]: each["Value"] for each in container(variant, SEARCH)["Environment"]}
+    assert environment == {
+        "LANGUAGE": "ja",
+        "PORT": "9000",
+        "STOP_TIMEOUT": "30",
+        "NOVA_SERVICE": "search",
+        "NOVA_RELEASE": "abc123",
+        "NOVA_API_URL": "https://acme.example.com",
+    }
+
+
+def test_secrets_come_from_secrets_manager_and_are_not_in_the_template(variant):
+    [secret] = container(variant, SEARCH)["Secrets"]
+    assert secret["Name"] == "API_TOKEN"
+    assert "secret:acme/token" in json.dumps(secret["ValueFrom"])
+
+
+def test_the_execution_role_reads_only_this_image_these_logs_and_these_secrets(variant):
+    resources = {
+        json.dumps(statement["Resource"]): statement["Action"]
+        for statement in policies(variant, SEARCH, "ExecutionRole")
+    }
+    assert sum("repository/acme/search" in resource for resource in resources) == 1
+    assert sum("secret:acme/token" in resource for resource in resources) == 1
+    assert sum("Logs" in resource for resource in resources) == 1
+    assert resources['"*"'] == "ecr:GetAuthorizationToken"
+    assert len(resources) == 4
+
+
+def test_the_task_role_may_do_nothing(assembly):
+    assert policies(assembly, STACK, "TaskRole") == []
+
+
+def test_the_task_and_execution_roles_are_taken_by_ecs_tasks_only(assembly):
+    for key, role in assembly.resources(STACK, "AWS::IAM::Role").items():
+        [statement] = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        expected = "ecs.amazonaws.com" if "Green" in key else "ecs-tasks.amazonaws.com"
+        assert statement["Principal"] == {"Service": expected}
+
+
+def test_logs_are_encrypted_and_kept_as_long_as_configured(assembly):
+    log_group = assembly.only(STACK, "AWS::Logs::LogGroup")
+    assert log_group["RetentionInDays"] == 365
+    assert "KmsKeyId" in log_group
+    assert assembly.only("nova-dev-audio-service", "AWS::Logs::LogGroup")["RetentionInDays"] == 30

@@ -1,0 +1,131 @@
+import pytest
+
+STACK = "nova-prod-audio-service"
+
+
+def service(assembly, stack=STACK):
+    return assembly.only(stack, "AWS::ECS::Service")
+
+
+def deployment(assembly, stack=STACK):
+    return service(assembly, stack)["DeploymentConfiguration"]
+
+
+def test_dev_is_rolling(assembly):
+    configuration = deployment(assembly, "nova-dev-audio-service")
+    assert configuration["Strategy"] == "ROLLING"
+    assert configuration["BakeTimeInMinutes"] == 3
+
+
+@pytest.mark.parametrize(("stack", "bake"), [("nova-staging-audio-service", 3), (STACK, 5)])
+def test_staging_rehearses_the_canary_of_prod_with_shorter_bakes(assembly, stack, bake):
+    configuration = deployment(assembly, stack)
+    assert configuration["Strategy"] == "CANARY"
+    assert configuration["CanaryConfiguration"] == {"CanaryPercent": 10, "CanaryBakeTimeInMinutes": bake}
+    assert configuration["BakeTimeInMinutes"] == bake
+
+
+def test_a_linear_rollout_takes_the_configured_steps(variant):
+    configuration = deployment(variant, "acme-test-eu-search")
+    assert configuration["Strategy"] == "LINEAR"
+    assert configuration["LinearConfiguration"] == {"StepPercent": 20, "StepBakeTimeInMinutes": 4}
+
+
+def test_a_blue_green_rollout_only_bakes(variant):
+    configuration = deployment(variant, "acme-live-search")
+    assert configuration["Strategy"] == "BLUE_GREEN"
+    assert not {"CanaryConfiguration", "LinearConfiguration"} & set(configuration)
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_every_deployment_rolls_back_by_circuit_breaker_and_by_exactly_these_alarms(assembly, environment):
+    name = f"nova-{environment}-video-service"
+    configuration = deployment(assembly, name)
+    assert configuration["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+    assert configuration["Alarms"] == {
+        "AlarmNames": [f"{name}-errors", f"{name}-latency", f"{name}-cpu"],
+        "Enable": True,
+        "Rollback": True,
+    }
+    assert (configuration["MinimumHealthyPercent"], configuration["MaximumPercent"]) == (100, 200)
+
+
+def test_the_controller_is_that_of_ecs(assembly):
+    assert service(assembly)["DeploymentController"] == {"Type": "ECS"}
+
+
+def test_only_the_service_waits_for_its_alarms(assembly):
+    alarms = set(assembly.resources(STACK, "AWS::CloudWatch::Alarm"))
+    waiting = {
+        key
+        for key, resource in assembly.templates[STACK]["Resources"].items()
+        if alarms & set(resource.get("DependsOn", []))
+    }
+    assert waiting == set(assembly.resources(STACK, "AWS::ECS::Service"))
+
+
+def test_there_is_no_desired_count(assembly):
+    assert "DesiredCount" not in service(assembly)
+
+
+def test_tasks_have_no_public_address_and_run_in_private_subnets(assembly):
+    network = service(assembly)["NetworkConfiguration"]["AwsvpcConfiguration"]
+    assert network["AssignPublicIp"] == "DISABLED"
+    assert all("PrivateSubnet" in str(subnet) for subnet in network["Subnets"])
+
+
+def test_tasks_are_reached_by_the_load_balancer_on_their_port_only(variant):
+    stack = "acme-live-search"
+    [group] = variant.properties(stack, "AWS::EC2::SecurityGroup")
+    assert "SecurityGroupIngress" not in group
+    [rule] = variant.properties(stack, "AWS::EC2::SecurityGroupIngress")
+    assert (rule["FromPort"], rule["ToPort"], rule["IpProtocol"]) == (9000, 9000, "tcp")
+    assert "IngressGroup" in str(rule["SourceSecurityGroupId"])
+    assert {(rule["FromPort"], rule["ToPort"]) for rule in group["SecurityGroupEgress"]} == {(80, 80), (443, 443)}
+
+
+def test_the_rule_forwards_all_to_blue_and_nothing_to_green(assembly):
+    [action] = assembly.only(STACK, "AWS::ElasticLoadBalancingV2::ListenerRule")["Actions"]
+    weights = [group["Weight"] for group in action["ForwardConfig"]["TargetGroups"]]
+    groups = ["Blue" in str(group["TargetGroupArn"]) for group in action["ForwardConfig"]["TargetGroups"]]
+    assert (weights, groups) == ([100, 0], [True, False])
+
+
+def test_the_rule_has_the_configured_paths_and_priority(variant):
+    rule = variant.only("acme-live-search", "AWS::ElasticLoadBalancingV2::ListenerRule")
+    assert rule["Priority"] == 7
+    assert rule["Conditions"][0]["PathPatternConfig"]["Values"] == ["/search", "/find/*"]
+
+
+def test_ecs_moves_traffic_between_the_two_groups_of_the_rule(assembly):
+    [balancer] = service(assembly)["LoadBalancers"]
+    [rule] = assembly.resources(STACK, "AWS::ElasticLoadBalancingV2::ListenerRule")
+    assert balancer["AdvancedConfiguration"]["ProductionListenerRule"] == {"Ref": rule}
+    assert "Green" in str(balancer["AdvancedConfiguration"]["AlternateTargetGroupArn"])
+    assert "Blue" in str(balancer["TargetGroupArn"])
+
+
+def test_nothing_about_a_target_group_makes_it_be_replaced(assembly, variant):
+    for each, stack in ((assembly, STACK), (variant, "acme-live-search")):
+        for group in each.properties(stack, "AWS::ElasticLoadBalancingV2::TargetGroup"):
+            assert (group["Port"], group["Protocol"], group["TargetType"]) == (80, "HTTP", "ip")
+            assert "Name" not in group
+
+
+def test_tasks_scale_between_the_bounds_of_their_environment(assembly):
+    target = assembly.only(STACK, "AWS::ApplicationAutoScaling::ScalableTarget")
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 10)
+
+
+def test_tasks_scale_on_cpu_and_on_requests_over_both_colours(variant):
+    policies = {
+        policy["PolicyName"]: policy["TargetTrackingScalingPolicyConfiguration"]
+        for policy in variant.properties("acme-live-search", "AWS::ApplicationAutoScaling::ScalingPolicy")
+    }
+    assert set(policies) == {"acme-live-search-cpu", "acme-live-search-requests"}
+    assert policies["acme-live-search-cpu"]["TargetValue"] == 40
+    requests = policies["acme-live-search-requests"]
+    assert requests["TargetValue"] == 300
+    *colours, total = requests["CustomizedMetricSpecification"]["Metrics"]
+    assert {each["MetricStat"]["Metric"]["MetricName"] for each in colours} == {"RequestCountPerTarget"}
+    assert total["Expression"] == "FILL(blue,0)+FILL(green,0)"

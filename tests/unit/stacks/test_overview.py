@@ -1,0 +1,49 @@
+import json
+import re
+
+
+def test_the_canary_alarm_is_red_when_any_services_errors_alarm_is(assembly):
+    alarm = assembly.only("nova-prod-overview", "AWS::CloudWatch::CompositeAlarm")
+    assert alarm["AlarmName"] == "nova-prod-canary-errors"
+    assert alarm["AlarmRule"] == " OR ".join(
+        f'ALARM("nova-prod-{service}-service-errors")' for service in ("audio", "video", "agent", "search")
+    )
+
+
+def dashboard(assembly):
+    body = assembly.only("nova-prod-overview", "AWS::CloudWatch::Dashboard")["DashboardBody"]
+    text = "".join(part if isinstance(part, str) else "token" for part in body["Fn::Join"][1])
+    return json.loads(text)
+
+
+def test_the_dashboard_shows_traffic_by_colour_deployments_errors_latency_and_cpu_of_each_service(assembly):
+    _, *graphs = dashboard(assembly)["widgets"]
+    titles = [graph["properties"]["title"] for graph in graphs]
+    for service in ("audio-service", "video-service", "agent-service", "search-service"):
+        assert [title.removeprefix(f"{service}: ") for title in titles if title.startswith(service)] == [
+            "requests by colour, and running tasks",
+            "errors",
+            "latency",
+            "cpu",
+        ]
+    labels = [metric[-1]["label"] for metric in graphs[0]["properties"]["metrics"]]
+    assert labels == ["blue", "green", "tasks", "deployments"]
+
+
+def test_the_dashboard_starts_with_all_that_rolls_back(assembly):
+    first = dashboard(assembly)["widgets"][0]
+    assert first["type"] == "alarm"
+    names = [re.sub(r".*:alarm:", "", arn) for arn in first["properties"]["alarms"]]
+    assert len(names) == 12
+    assert {name.rpartition("-")[2] for name in names} == {"errors", "latency", "cpu"}
+
+
+def test_widgets_do_not_overlap(assembly):
+    cells = [
+        (widget["x"] + column, widget["y"] + row)
+        for widget in dashboard(assembly)["widgets"]
+        for column in range(widget["width"])
+        for row in range(widget["height"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(column for column, _ in cells) < 24

@@ -1,0 +1,188 @@
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+STACK = "NovaPipelineStack"
+
+
+def pipeline(assembly):
+    return assembly.only(STACK, "AWS::CodePipeline::Pipeline")
+
+
+def stage(assembly, name):
+    [found] = [stage for stage in pipeline(assembly)["Stages"] if stage["Name"] == name]
+    return found
+
+
+def project(assembly, action):
+    return assembly.templates[STACK]["Resources"][action["Configuration"]["ProjectName"]["Ref"]]["Properties"]
+
+
+def commands(assembly, action):
+    phases = json.loads(project(assembly, action)["Source"]["BuildSpec"])["phases"]
+    return [command for phase in ("install", "build") for command in phases.get(phase, {}).get("commands", [])]
+
+
+def test_the_stages_are_those_of_the_design(assembly):
+    assert [stage["Name"] for stage in pipeline(assembly)["Stages"]] == [
+        "Source",
+        "Build",
+        "UpdatePipeline",
+        "Images",
+        "Dev",
+        "Staging",
+        "ApproveProduction",
+        "Prod",
+    ]
+
+
+def test_it_is_a_named_v2_pipeline(assembly):
+    assert (pipeline(assembly)["Name"], pipeline(assembly)["PipelineType"]) == ("nova-platform", "V2")
+    assert pipeline(assembly)["RestartExecutionOnUpdate"] is True
+
+
+def test_pushes_to_the_branch_start_it_unless_they_change_documentation_only(assembly):
+    [trigger] = pipeline(assembly)["Triggers"]
+    [push] = trigger["GitConfiguration"]["Push"]
+    assert push == {"Branches": {"Includes": ["main"]}, "FilePaths": {"Excludes": ["docs/**", "**/*.md"]}}
+    assert trigger["GitConfiguration"]["SourceActionName"] == stage(assembly, "Source")["Actions"][0]["Name"]
+
+
+def test_the_source_is_a_full_clone(assembly):
+    [action] = stage(assembly, "Source")["Actions"]
+    assert action["ActionTypeId"]["Provider"] == "CodeStarSourceConnection"
+    assert action["Configuration"]["OutputArtifactFormat"] == "CODEBUILD_CLONE_REF"
+
+
+def test_a_token_is_read_from_secrets_manager_and_sets_no_trigger(variant):
+    [action] = stage(variant, "Source")["Actions"]
+    assert action["ActionTypeId"]["Provider"] == "GitHub"
+    assert action["Configuration"]["OAuthToken"] == "{{resolve:secretsmanager:github-token:SecretString:::}}"
+    assert "Triggers" not in pipeline(variant)
+
+
+def test_every_command_is_a_make_target_or_a_nova_command(assembly, variant):
+    for each in (assembly, variant):
+        for stage_ in pipeline(each)["Stages"]:
+            for action in stage_["Actions"]:
+                if action["ActionTypeId"]["Provider"] == "CodeBuild" and stage_["Name"] != "UpdatePipeline":
+                    for command in commands(each, action):
+                        assert command.split()[0] == "make", command
+
+
+def test_build_checks_before_it_synthesizes(assembly):
+    [action] = stage(assembly, "Build")["Actions"]
+    assert commands(assembly, action) == ["make setup", "make check", "make synth"]
+
+
+def test_each_service_has_an_image_build_of_its_own_side_by_side(assembly):
+    actions = stage(assembly, "Images")["Actions"]
+    assert {action["RunOrder"] for action in actions} == {1}
+    assert sorted(commands(assembly, action)[-1] for action in actions) == [
+        f"make image SERVICE={service}"
+        for service in ("agent-service", "audio-service", "search-service", "video-service")
+    ]
+
+
+def test_an_image_build_may_write_to_its_own_repository_only(assembly):
+    for action in stage(assembly, "Images")["Actions"]:
+        role = project(assembly, action)["ServiceRole"]["Fn::GetAtt"][0]
+        [policy] = [p for p in assembly.properties(STACK, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
+        written = [
+            json.dumps(statement["Resource"])
+            for statement in policy["PolicyDocument"]["Statement"]
+            if "ecr:PutImage" in statement["Action"]
+        ]
+        assert len(written) == 1
+        assert f"repository/nova/{action['Name']}" in written[0]
+
+
+def test_only_image_builds_are_privileged(assembly):
+    for stage_ in pipeline(assembly)["Stages"]:
+        for action in stage_["Actions"]:
+            if action["ActionTypeId"]["Provider"] == "CodeBuild":
+                privileged = project(assembly, action)["Environment"]["PrivilegedMode"]
+                assert privileged is (stage_["Name"] == "Images"), action["Name"]
+
+
+def test_an_image_is_built_where_it_can_run(assembly, variant):
+    def kind(each):
+        return project(each, stage(each, "Images")["Actions"][0])["Environment"]["Type"]
+
+    assert (kind(assembly), kind(variant)) == ("LINUX_CONTAINER", "ARM_CONTAINER")
+
+
+@pytest.mark.parametrize(
+    ("name", "tests", "variable"), [("Dev", "integration", "API_BASE_URL"), ("Staging", "e2e", "BASE_URL")]
+)
+def test_an_environment_is_tested_at_its_url_after_all_its_stacks(assembly, name, tests, variable):
+    *deployments, test = stage(assembly, name)["Actions"]
+    assert len(deployments) == 6
+    assert all(test["RunOrder"] > action["RunOrder"] for action in deployments)
+    assert commands(assembly, test)[-1] == f"make {tests}"
+    assert variable in test["Configuration"]["EnvironmentVariables"]
+
+
+def test_services_deploy_in_parallel(assembly):
+    orders = {action["Name"]: action["RunOrder"] for action in stage(assembly, "Prod")["Actions"]}
+    assert len({order for name, order in orders.items() if "service" in name}) == 1
+
+
+def test_the_tools_have_the_versions_of_package_json(assembly):
+    pinned = json.loads((ROOT / "package.json").read_text())["devDependencies"]
+    [action] = stage(assembly, "UpdatePipeline")["Actions"]
+    assert f"npm install -g aws-cdk@{pinned['aws-cdk']}" in commands(assembly, action)
+
+
+def test_a_failed_production_stage_goes_back_to_its_last_good_execution(assembly):
+    assert stage(assembly, "Prod")["OnFailure"] == {"Result": "ROLLBACK"}
+    assert "OnFailure" not in stage(assembly, "Dev")
+
+
+def test_a_failed_stage_may_be_retried(variant):
+    assert stage(variant, "TestEu")["OnFailure"] == {
+        "Result": "RETRY",
+        "RetryConfiguration": {"RetryMode": "FAILED_ACTIONS"},
+    }
+
+
+def test_a_stage_is_entered_in_its_window_only(variant):
+    [condition] = stage(variant, "Live")["BeforeEntry"]["Conditions"]
+    [rule] = condition["Rules"]
+    assert condition["Result"] == "FAIL"
+    assert rule["RuleTypeId"]["Provider"] == "DeploymentWindow"
+    assert rule["Configuration"] == {"Cron": "* * 9-17 ? * MON-THU", "TimeZone": "Asia/Tokyo"}
+
+
+def test_failures_and_waiting_approvals_are_announced(assembly):
+    rule = assembly.only(STACK, "AWS::CodeStarNotifications::NotificationRule")
+    assert rule["EventTypeIds"] == [
+        "codepipeline-pipeline-pipeline-execution-failed",
+        "codepipeline-pipeline-manual-approval-needed",
+    ]
+    [topic] = assembly.resources(STACK, "AWS::SNS::Topic")
+    assert rule["Targets"] == [{"TargetAddress": {"Ref": topic}, "TargetType": "SNS"}]
+
+
+def test_artifacts_are_encrypted_private_and_forgotten(assembly):
+    bucket = assembly.only(STACK, "AWS::S3::Bucket")
+    [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"] == 90
+
+
+def test_environments_in_other_accounts_can_read_the_artifacts(assembly):
+    key = assembly.only(STACK, "AWS::KMS::Key")
+    for account in ("111111111111", "222222222222", "333333333333"):
+        assert account in json.dumps(key["KeyPolicy"])
+
+
+def test_builds_log_encrypted_for_three_months_and_cache_on_their_host(assembly):
+    [(log_group_id, log_group)] = assembly.resources(STACK, "AWS::Logs::LogGroup").items()
+    assert log_group["Properties"]["RetentionInDays"] == 90
+    for build in assembly.properties(STACK, "AWS::CodeBuild::Project"):
+        assert build["LogsConfig"]["CloudWatchLogs"]["GroupName"] == {"Ref": log_group_id}
+        assert build["Cache"]["Type"] == "LOCAL"

@@ -1,0 +1,35 @@
+import json
+
+
+def repositories(assembly):
+    return assembly.resources("NovaRegistryStack", "AWS::ECR::Repository")
+
+
+def test_there_is_one_repository_for_each_service(assembly):
+    names = {repository["Properties"]["RepositoryName"] for repository in repositories(assembly).values()}
+    assert names == {f"nova/{service}-service" for service in ("audio", "video", "agent", "search")}
+
+
+def test_tags_cannot_be_moved_and_images_are_scanned(assembly):
+    for repository in repositories(assembly).values():
+        assert repository["Properties"]["ImageTagMutability"] == "IMMUTABLE"
+        assert repository["Properties"]["ImageScanningConfiguration"] == {"ScanOnPush": True}
+
+
+def test_repositories_outlive_their_stack(assembly):
+    for repository in repositories(assembly).values():
+        assert (repository["DeletionPolicy"], repository["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_the_environments_accounts_may_pull_and_nobody_may_push(assembly):
+    for repository in repositories(assembly).values():
+        [statement] = repository["Properties"]["RepositoryPolicyText"]["Statement"]
+        principals = json.dumps(statement["Principal"])
+        assert all(account in principals for account in ("111111111111", "222222222222", "333333333333"))
+        assert "*" not in principals
+        assert not any("Put" in action or "Upload" in action for action in statement["Action"])
+
+
+def test_one_account_alone_needs_no_grant(variant):
+    [repository] = repositories(variant).values()
+    assert "RepositoryPolicyText" not in repository["Properties"]

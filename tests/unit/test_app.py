@@ -1,0 +1,121 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nova_infra.app import build_app, read_tool_versions, with_canary_percentage
+from nova_infra.config import parse_config
+from nova_infra.errors import ConfigError
+from nova_infra.images import content_tag
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def direct(config, synthesize):
+    """Staging alone, as `cdk deploy -c environment=staging` sees it."""
+    return synthesize(config, environment="staging")
+
+
+def test_without_an_environment_the_registry_and_the_pipeline_are_synthesized(assembly):
+    services = ("audio-service", "video-service", "agent-service", "search-service")
+    assert set(assembly.templates) == {
+        "NovaRegistryStack",
+        "NovaPipelineStack",
+        *(
+            f"nova-{environment}-{stack}"
+            for environment in ("dev", "staging", "prod")
+            for stack in ("platform", "overview", *services)
+        ),
+    }
+
+
+def test_an_environment_alone_has_its_stacks_under_the_same_names(direct):
+    assert set(direct.templates) == {
+        f"nova-staging-{stack}"
+        for stack in ("platform", "overview", "audio-service", "video-service", "agent-service", "search-service")
+    }
+
+
+def test_an_environment_has_the_same_templates_whichever_way_it_is_deployed(assembly, direct):
+    assert direct.texts == {stack: assembly.texts[stack] for stack in direct.texts}
+
+
+def test_services_deploy_side_by_side_after_the_platform_and_before_the_overview(assembly):
+    services = {f"nova-prod-{name}-service" for name in ("audio", "video", "agent", "search")}
+    for service in services:
+        assert assembly.order[service] == {"nova-prod-platform"}
+    assert services <= assembly.order["nova-prod-overview"]
+
+
+def test_every_image_has_the_given_tag(assembly):
+    for stack, template in assembly.templates.items():
+        for resource in template["Resources"].values():
+            if resource["Type"] == "AWS::ECS::TaskDefinition":
+                [container] = resource["Properties"]["ContainerDefinitions"]
+                assert json.dumps(container["Image"]).rstrip('"]}').endswith(":abc123"), stack
+
+
+def test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_that_of_the_content(raw, synthesize):
+    raw["services"] = raw["services"][:1]
+    old, new = (synthesize(parse_config(raw), environment="dev", image_tag=tag) for tag in (None, "new"))
+    changed = {
+        (stack, key)
+        for stack, template in old.templates.items()
+        for key, resource in template["Resources"].items()
+        if resource != new.templates[stack]["Resources"].get(key)
+    }
+    assert {old.templates[stack]["Resources"][key]["Type"] for stack, key in changed} == {"AWS::ECS::TaskDefinition"}
+    assert f":{content_tag(ROOT / 'services', 'audio-service')}" in old.texts["nova-dev-audio-service"]
+
+
+def test_canary_percentage_sets_the_share_of_canary_environments_only(config):
+    changed = with_canary_percentage(config, "25")
+    assert [environment.rollout.percent for environment in changed.environments] == [10, 25, 25]
+
+
+def test_a_canary_percentage_of_100_moves_everything_at_once_and_still_bakes(config):
+    rollout = with_canary_percentage(config, "100").environment("prod").rollout
+    assert (rollout.strategy, rollout.bake_minutes) == ("blue-green", 5)
+
+
+@pytest.mark.parametrize("value", ["", "0", "-1", "100.1", "ten", "nan", "inf"])
+def test_a_canary_percentage_out_of_range_is_refused(config, value):
+    with pytest.raises(ConfigError, match=r"canaryPercentage: .* is not a share of traffic"):
+        build_app(config, root=ROOT, canary_percentage=value)
+
+
+@pytest.mark.parametrize("tag", ["", "a/b", ".a", "a b", "ü", "a" * 129])
+def test_what_cannot_be_a_tag_is_refused(config, tag):
+    with pytest.raises(ConfigError, match=r"imageTag: .* is not a tag of an image"):
+        build_app(config, root=ROOT, image_tag=tag)
+
+
+@pytest.mark.parametrize("environment", ["", "qa", "Prod"])
+def test_an_unknown_environment_is_refused(config, environment):
+    with pytest.raises(ConfigError, match="is not one of dev, staging, prod"):
+        build_app(config, root=ROOT, environment=environment)
+
+
+def test_the_command_line_tools_have_the_versions_of_package_json():
+    pinned = json.loads((ROOT / "package.json").read_text())["devDependencies"]
+    versions = read_tool_versions(ROOT)
+    assert (versions.cdk, versions.cdk_assets) == (pinned["aws-cdk"], pinned["cdk-assets"])
+
+
+def test_the_entry_point_ends_with_code_2_and_one_line():
+    result = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env={**os.environ, "CDK_CONTEXT_JSON": json.dumps({"environment": "qa"})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
+        "environment: 'qa' is not one of dev, staging, prod: choose one of them, or add it to nova.toml"
+    ]
