@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: bench docs help setup rehearse test check lint types unit unit-services synth image integration browser e2e lock clean
+.PHONY: bench docs help setup rehearse drills test check lint types unit unit-services synth image integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ setup: $(STAMP) ## Install what the locks say: Python packages, Node, the CDK CL
 
 rehearse: setup ## Play the whole pipeline on this machine, without AWS
 	@nova rehearse --approve
+
+drills: setup ## Play the pipeline, and then every fault drill
+	@nova rehearse --approve --drill all
 
 test: setup ## Everything that needs no deployment: lint, types, unit tests, the services' tests
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint types unit unit-services

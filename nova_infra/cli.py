@@ -31,17 +31,46 @@ def nova() -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="Assembly of the working tree. Default: synthesize it to cdk.out.",
 )
-def rehearse(approve: bool, baseline: str, json_file: Path | None, assembly: Path | None) -> None:
+@click.option(
+    "--drill",
+    "drills",
+    multiple=True,
+    metavar="NAME",
+    help="Then release it with a fault, and check that it is stopped. Repeatable; 'all' plays every drill.",
+)
+@click.option("--what-if", metavar="percent=5,bake=10", help="Repeat the drills with another canary, to compare.")
+@click.option(
+    "--report",
+    "report_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path(".nova/rehearsal.html"),
+    show_default=True,
+    help="Where to write the report.",
+)
+@click.option("--until", metavar="STAGE", help="Play the pipeline up to this stage, and no further.")
+def rehearse(
+    approve: bool,
+    baseline: str,
+    json_file: Path | None,
+    assembly: Path | None,
+    drills: tuple[str, ...],
+    what_if: str | None,
+    report_file: Path,
+    until: str | None,
+) -> None:
     """Play the pipeline on this machine, with the working tree as the release.
 
-    Exits with 0 when production would take the release and with 1 when it would not.
+    Exits with 0 when production would take the release and every drill ended as it must, and with 1 otherwise.
     """
-    from nova_infra.rehearsal.run import Options, rehearse
+    from nova_infra.rehearsal.run import Options, WhatIf, rehearse
 
     root = Path.cwd()
+    other = WhatIf.parse(what_if) if what_if else None
+    if other is not None and not drills:
+        raise NovaError("--what-if: compares drills: name some with --drill, such as --drill errors")
     if assembly is None:
         assembly = _synthesize(root)
-    options = Options(root, assembly.resolve(), baseline, approve, json_file)
+    options = Options(root, assembly.resolve(), baseline, approve, drills, other, json_file, report_file, until)
     sys.exit(0 if rehearse(options) else 1)
 
 
@@ -86,6 +115,8 @@ def build(service: str) -> None:
 
 def _synthesize(root: Path) -> Path:
     """Synthesize the working tree, unless it has not changed since."""
+    if not (root / "nova.toml").exists():
+        raise NovaError(f"nova.toml: not found in {root}: run the command in the project's directory")
     result = subprocess.run(["make", "--no-print-directory", "synth"], cwd=root, check=False)
     if result.returncode:
         raise NovaError("the working tree does not synthesize: mend what is printed above")

@@ -126,6 +126,7 @@ class Deployment:
         self._events.put_nowait(lambda: scheduler.stopped(task))
 
     async def _retire(self, task: int, running: RunningTask, reason: str, scheduler: Scheduler) -> None:
+        self.record.lost += 1
         self.tell(f"{self.service.name}: a task of {running.task.definition.revision} is replaced: {reason}")
         await self.service.stop([running])
         self._events.put_nowait(lambda: scheduler.failed(task, reason))

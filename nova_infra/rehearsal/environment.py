@@ -69,18 +69,26 @@ class Environment:
         self._background: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Environment:
-        """Start the environment's clock and load."""
+        """Get ready. Time stands still until :meth:`let_time_pass`."""
         await self._load.start()
+        return self
+
+    def let_time_pass(self) -> None:
+        """Start the clock, the load, the alarms and the replacement of lost tasks."""
         self._background = [
             asyncio.create_task(
                 self._clock.run(self._load.minute, lambda: self._monitoring.end_minute(self._services.values()))
             ),
             asyncio.create_task(self._keep_services()),
         ]
-        return self
+
+    async def next_minute(self) -> None:
+        """Wait until the current simulated minute has ended."""
+        await self._clock.next_minute()
 
     async def __aexit__(self, *_: object) -> None:
         """Stop the load, every task and every load balancer."""
+        self._record.slow_minutes += self._clock.slow_minutes
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

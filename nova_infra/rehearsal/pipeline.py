@@ -93,6 +93,19 @@ class Pipeline:
     name: str
     stages: tuple[Stage, ...]
 
+    def until(self, last: str | None) -> Pipeline:
+        """The pipeline up to a stage, that one included; all of it where None is given.
+
+        Raises:
+            AssemblyError: The pipeline has no such stage.
+        """
+        names = [stage.name for stage in self.stages]
+        if last is None:
+            return self
+        if last not in names:
+            raise AssemblyError(f"--until: {last!r} is not a stage of {self.name}: choose one of {', '.join(names)}")
+        return Pipeline(self.name, self.stages[: names.index(last) + 1])
+
 
 def read_pipeline(template: Template) -> Pipeline:
     """The pipeline that a template defines.

@@ -70,6 +70,7 @@ class Player:
         tell: Told a line about each turn of the story.
         logs: Directory for the output of commands.
         seconds_per_minute: Real seconds in a simulated minute.
+        minutes_before: Simulated minutes for which what ran before serves alone in each environment.
     """
 
     pipeline: Pipeline
@@ -80,6 +81,7 @@ class Player:
     tell: Tell
     logs: Path
     seconds_per_minute: float = 1.0
+    minutes_before: int = 0
     _outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     _starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(max(os.cpu_count() or 1, 2)))
 
@@ -125,6 +127,9 @@ class Player:
                     )
                 )
                 await self._deploy_baseline(stage, environment)
+                environment.let_time_pass()
+                for _ in range(self.minutes_before):
+                    await environment.next_minute()
             for wave in stage.waves():
                 results = await together(
                     *(self._play_action(stage, action, records[action.name], environment) for action in wave)

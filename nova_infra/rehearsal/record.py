@@ -84,6 +84,7 @@ class DeploymentRecord:
         began: When it began, in simulated minutes.
         ended: When it ended, in simulated minutes.
         samples: What was measured, minute by minute.
+        lost: Number of tasks that were lost while they served.
         unwatched: Deployment alarms that ECS did not watch, because one was red at the start.
     """
 
@@ -100,6 +101,7 @@ class DeploymentRecord:
     began: float = 0.0
     ended: float = 0.0
     samples: list[Sample] = field(default_factory=list)
+    lost: int = 0
     unwatched: list[str] = field(default_factory=list)
 
 
@@ -167,6 +169,7 @@ class Record:
         deployments: All ECS deployments, in the order they began.
         notifications: All messages.
         load: Environment to the synthetic requests sent to it.
+        slow_minutes: Simulated minutes that lasted more than twice as long as they should: the machine was busy.
         not_rehearsed: What the rehearsal cannot show, in sentences.
     """
 
@@ -177,6 +180,7 @@ class Record:
     deployments: list[DeploymentRecord] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     load: dict[str, Requests] = field(default_factory=dict)
+    slow_minutes: int = 0
     not_rehearsed: list[str] = field(default_factory=list)
 
     @property

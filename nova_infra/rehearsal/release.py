@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -13,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.assembly import Assembly, Template
+from nova_infra.rehearsal.edits import Edit, previous_images
 from nova_infra.rehearsal.pipeline import DeployAction, Pipeline, read_pipeline
 
 
@@ -28,13 +27,13 @@ class Release:
         name: What to call it.
         assembly: Its templates.
         sources: The checkout whose ``services/`` its images would be built from.
-        renamed: Whether its images get a tag of their own, because they are the other release's.
+        edits: Changes to its templates, in order.
     """
 
     name: str
     assembly: Assembly
     sources: Path
-    renamed: bool = False
+    edits: tuple[Edit, ...] = ()
 
     def pipeline(self) -> Pipeline:
         """Its pipeline."""
@@ -43,7 +42,9 @@ class Release:
     def template(self, action: DeployAction) -> Template:
         """The template that an action of its pipeline deploys."""
         template = self.assembly.template(action.template_path)
-        return _with_previous_images(template) if self.renamed else template
+        for edit in self.edits:
+            template = edit(template)
+        return template
 
     def template_of_stack(self, stack_name: str) -> Template | None:
         """The template of a stack, wherever its pipeline deploys it; None where it does not."""
@@ -75,32 +76,13 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
             f"baseline: {revision!r} is not a revision of this repository: commit first, or name one that exists"
         )
     if _same_tree(root, commit):
-        yield Release(f"{commit[:10]}, the same as the candidate", candidate.assembly, root, renamed=True)
+        yield Release(f"{commit[:10]}, the same as the candidate", candidate.assembly, root, (previous_images,))
         return
     with tempfile.TemporaryDirectory(prefix="nova-baseline-") as directory:
         checkout = Path(directory)
         _check_out(root, commit, checkout)
         _synthesize(checkout)
         yield Release(commit[:10], Assembly(checkout / "cdk.out"), checkout)
-
-
-def _with_previous_images(template: Template) -> Template:
-    """The template with every task definition's image and release renamed, as if another release had been before."""
-    copy: Template = json.loads(json.dumps(template))
-    for resource in copy["Resources"].values():
-        if resource["Type"] == "AWS::ECS::TaskDefinition":
-            for container in resource["Properties"]["ContainerDefinitions"]:
-                tag = _tag(container["Image"])
-                text = json.dumps(container).replace(tag, f"{tag}-previous")
-                container.clear()
-                container.update(json.loads(text))
-    return copy
-
-
-def _tag(image: Any) -> str:
-    """The tag at the end of an image's name, which may be a string or a join of strings."""
-    text = image if isinstance(image, str) else image["Fn::Join"][1][-1]
-    return str(text).rpartition(":")[2]
 
 
 def _same_tree(root: Path, commit: str) -> bool:

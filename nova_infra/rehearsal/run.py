@@ -1,4 +1,4 @@
-"""One rehearsal from beginning to end."""
+"""One rehearsal from beginning to end: the pipeline, then the drills, then what is shown of them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,59 @@ import asyncio
 import json
 import signal
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.assembly import Assembly
-from nova_infra.rehearsal.play import Player, new_record
-from nova_infra.rehearsal.record import Record
+from nova_infra.rehearsal.drills import Drill, DrillResult, choose, plan
+from nova_infra.rehearsal.edits import canary
+from nova_infra.rehearsal.play import Approve, Player, new_record
 from nova_infra.rehearsal.release import Release, baseline_of
-from nova_infra.rehearsal.view import View, show_summary
+from nova_infra.rehearsal.report import report
+from nova_infra.rehearsal.view import View, show_drills, show_summary
 
 WORK_DIRECTORY = ".nova"
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """Another canary to compare the configured one with.
+
+    Attributes:
+        percent: Share of the traffic that the new revision gets while it bakes.
+        bake_minutes: How long it bakes.
+    """
+
+    percent: float
+    bake_minutes: int
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return f"{self.percent:g} % for {self.bake_minutes} min"
+
+    @classmethod
+    def parse(cls, text: str) -> WhatIf:
+        """Read ``percent=5,bake=10``.
+
+        Raises:
+            NovaError: It is something else, or outside what ECS takes.
+        """
+        try:
+            values = dict(part.split("=") for part in text.replace(" ", "").split(","))
+            percent, bake = float(values.pop("percent")), int(values.pop("bake"))
+        except (KeyError, ValueError):
+            values = {"": ""}
+            percent, bake = 0.0, 0
+        if values or not 0.1 <= percent <= 100 or not 0 <= bake <= 1440:
+            raise NovaError(
+                f"--what-if {text}: is not a canary: write percent=5,bake=10 (0.1 to 100 percent, 0 to 1440 minutes)"
+            )
+        return cls(percent, bake)
 
 
 @dataclass(frozen=True)
@@ -30,77 +70,169 @@ class Options:
         assembly: The candidate's assembly.
         baseline: Git revision of the baseline.
         approve: Whether every approval is given without asking.
+        drills: Names of the drills that follow the pipeline; ``all`` stands for every one.
+        what_if: Another canary that the drills are repeated with, if any.
         json_file: Where to write the record, if anywhere.
+        report_file: Where to write the report.
+        until: Name of the last stage to play; without it, all are played.
     """
 
     root: Path
     assembly: Path
     baseline: str
     approve: bool
+    drills: tuple[str, ...]
+    what_if: WhatIf | None
     json_file: Path | None
+    report_file: Path
+    until: str | None = None
 
 
 def rehearse(options: Options) -> bool:
-    """Play the candidate's pipeline and show it.
+    """Play the candidate's pipeline and the drills, and show what came of them.
 
     Args:
         options: What the user asked for.
 
     Returns:
-        Whether every stage succeeded.
+        Whether every stage succeeded and every drill ended as it must.
 
     Raises:
         NovaError: The rehearsal cannot be held.
         KeyboardInterrupt: It was interrupted; everything that it had started is stopped.
     """
     console = Console()
-    interactive = sys.stdin.isatty() and console.is_terminal
-    if not options.approve and not interactive:
+    drills = choose(options.drills)
+    if not options.approve and not (sys.stdin.isatty() and console.is_terminal):
         raise NovaError("approval: there is no terminal to ask on: give the approval beforehand with --approve")
+    for file in (options.json_file, options.report_file):
+        if file is not None:
+            _check_writable(file)
+    # A hang-up or a plain kill stops as cleanly as Ctrl-C, also while the baseline is being made.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     candidate = Release("working tree", Assembly(options.assembly), options.root)
-    pipeline = candidate.pipeline()
+    pipeline = candidate.pipeline().until(options.until)
     with baseline_of(candidate, options.baseline) as baseline:
         record = new_record(pipeline, candidate=candidate, baseline=baseline)
         view = View(console, record)
-
-        async def approve(name: str) -> bool:
-            if options.approve:
-                return True
-            with view.paused():
-                answer = await asyncio.to_thread(console.input, f"{name}: deploy to production? \\[y/N] ")
-            return answer.strip().lower() in ("y", "yes")
-
+        logs = options.root / WORK_DIRECTORY / "logs"
         player = Player(
-            pipeline,
-            candidate,
-            baseline,
-            record,
-            approve=approve,
-            tell=view.tell,
-            logs=options.root / WORK_DIRECTORY / "logs",
+            pipeline, candidate, baseline, record, approve=_approval(options, console, view), tell=view.tell, logs=logs
         )
+        results: list[DrillResult] = []
+
+        async def play() -> None:
+            await player.play()
+            if record.succeeded:
+                for drill, release, configured in _drill_runs(drills, candidate, options.what_if):
+                    results.append(await _play_drill(drill, release, configured, view.tell, logs))
+
         with view.following():
-            asyncio.run(_until_stopped(player))
+            asyncio.run(_until_stopped(play()))
     show_summary(console, record)
+    show_drills(console, results)
     if options.json_file is not None:
-        _write(options.json_file, record)
-    return record.succeeded
+        _write(options.json_file, json.dumps({**record.as_json(), "drills": [r.as_json() for r in results]}, indent=2))
+    options.report_file.parent.mkdir(parents=True, exist_ok=True)
+    _write(options.report_file, report(record, results))
+    console.print(f"Report: {options.report_file}", highlight=False, soft_wrap=True)
+    return record.succeeded and all(result.passed for result in results)
 
 
-async def _until_stopped(player: Player) -> None:
+def _drill_runs(drills: list[Drill], candidate: Release, what_if: WhatIf | None) -> list[tuple[Drill, Release, str]]:
+    """Each drill with the release to play it on and the name of its canary."""
+    runs = [(drill, candidate, "as configured") for drill in drills]
+    if what_if is not None:
+        other = replace(candidate, edits=(canary(what_if.percent, what_if.bake_minutes),))
+        runs += [(drill, other, what_if.name) for drill in drills if drill.reach == "production"]
+    return runs
+
+
+async def _play_drill(
+    drill: Drill, release: Release, canary_name: str, tell: Callable[[str], None], logs: Path
+) -> DrillResult:
+    planned = plan(drill, release)
+    record = new_record(planned.pipeline, candidate=planned.candidate, baseline=planned.baseline)
+
+    async def approve(_: str) -> bool:
+        return drill.approves
+
+    tell(f"drill {drill.name}: {drill.title}")
+    began = asyncio.get_running_loop().time()
+    player = Player(
+        planned.pipeline,
+        planned.candidate,
+        planned.baseline,
+        record,
+        approve=approve,
+        tell=lambda line: tell(f"  {line}"),
+        logs=logs / drill.name,
+        minutes_before=drill.minutes_before,
+    )
+    await player.play()
+    result = DrillResult(
+        drill.name,
+        drill.title,
+        drill.expected,
+        planned.service,
+        canary_name,
+        drill.check(record, planned.service),
+        asyncio.get_running_loop().time() - began,
+        record,
+    )
+    tell(f"drill {drill.name} " + ("passed" if result.passed else f"failed: {'; '.join(result.misses)}"))
+    return result
+
+
+def _approval(options: Options, console: Console, view: View) -> Approve:
+    async def approve(name: str) -> bool:
+        if options.approve:
+            return True
+        with view.paused():
+            console.print(f"{name}: deploy to production? \\[y/N] ", end="")
+            answer = await _read_line()
+        return answer.strip().lower() in ("y", "yes")
+
+    return approve
+
+
+async def _read_line() -> str:
+    """A line from the terminal. Not read in a thread: a thread would keep Ctrl-C waiting for the Enter key."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+    return sys.stdin.readline()
+
+
+async def _until_stopped(play: Coroutine[object, object, None]) -> None:
     """Play; on SIGTERM or a hang-up stop as cleanly as on Ctrl-C."""
     task = asyncio.current_task()
     assert task is not None, "runs in a task"
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
-        await player.play()
+        await play
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 
 
-def _write(path: Path, record: Record) -> None:
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _check_writable(path: Path) -> None:
+    """Say before a minute's work that its result has no place."""
+    place = next(parent for parent in path.resolve().parents if parent.exists())
+    if path.is_dir() or not place.is_dir():
+        raise NovaError(f"{path}: cannot be written (it is no file in a directory): name another file")
+
+
+def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(json.dumps(record.as_json(), indent=2) + "\n", encoding="utf-8")
+        path.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise NovaError(f"--json {path}: cannot be written ({error.strerror}): name another file") from None
+        raise NovaError(f"{path}: cannot be written ({error.strerror}): name another file") from None

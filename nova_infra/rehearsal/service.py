@@ -106,7 +106,7 @@ class Service:
                 group.targets.remove(target)
             await task.stop()
             raise
-        checks = asyncio.create_task(self.load_balancer.keep_checking(group, target))
+        checks = asyncio.create_task(self._watch(task, group, target))
         running = RunningTask(task, target, group, checks)
         self.tasks.append(running)
         return running
@@ -133,6 +133,15 @@ class Service:
                 with contextlib.suppress(TaskFailedError):  # It is tried again in the next minute.
                     await self.start(self.revision, self.groups[0])
             return story
+
+    async def _watch(self, task: Task, group: TargetGroup, target: Target) -> None:
+        """Check a target's health; ECS takes a task that has ended out of its target group by itself."""
+        checking = asyncio.create_task(self.load_balancer.keep_checking(group, target))
+        try:
+            await task.ended()
+            target.draining = True
+        finally:
+            checking.cancel()
 
     async def _stop(self, running: RunningTask) -> None:
         running.checks.cancel()

@@ -170,6 +170,11 @@ class Task:
         if self._reader is not None:
             await self._reader
 
+    async def ended(self) -> None:
+        """Wait until the process is gone."""
+        if self._process is not None:
+            await self._process.wait()
+
     def measure(self) -> Usage:
         """What it used since the last call. A task that holds more memory than it may is killed, as in ECS."""
         if self._process is None or self._meter is None:

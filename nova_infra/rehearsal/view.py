@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from nova_infra.rehearsal.drills import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord, Status
 
 _STYLES: dict[Status, tuple[str, str]] = {
@@ -58,9 +60,11 @@ class View:
         """Leave the terminal to a question."""
         if self._live is not None:
             self._live.stop()
-        yield
-        if self._live is not None:
-            self._live.start()
+        try:
+            yield
+        finally:
+            if self._live is not None:
+                self._live.start()
 
     def tell(self, line: str) -> None:
         """Add a line to the story."""
@@ -90,6 +94,12 @@ def show_summary(console: Console, record: Record) -> None:
         console.print(
             "Notified: " + "; ".join(f"{n.topic}: {n.message}" for n in record.notifications), highlight=False
         )
+    if record.slow_minutes:
+        console.print(
+            f"This machine was busy: {record.slow_minutes} simulated minutes lasted longer than they should. "
+            "The clock waited, so the outcome is the same.",
+            highlight=False,
+        )
     console.print(f"[dim]Not rehearsed: {'; '.join(record.not_rehearsed)}.[/dim]", highlight=False)
     if record.succeeded:
         console.print("[bold green]Prod would take this release.[/bold green]")
@@ -100,6 +110,39 @@ def show_summary(console: Console, record: Record) -> None:
             f"{counts['failed']} failed, {counts['not reached']} not reached.",
             highlight=False,
         )
+
+
+def show_drills(console: Console, results: Sequence[DrillResult]) -> None:
+    """Print how the drills went; nothing where there were none."""
+    if not results:
+        return
+    table = Table(
+        title="Drills (times in simulated minutes after the first bad answer)", title_justify="left", box=None
+    )
+    for heading in ("", "Drill", "What must follow", "Alarm", "Traffic back", "Old alone", "Failed requests"):
+        table.add_column(heading)
+    for result in results:
+        sign, style = ("✓", "green") if result.passed else ("✗", "bold red")
+        name = result.drill if result.canary == "as configured" else f"{result.drill} at {result.canary}"
+        table.add_row(Text(sign, style), Text(name, style), result.expected, *blast_cells(result))
+    console.print(table)
+    for result in results:
+        for miss in result.misses:
+            console.print(f"[bold red]drill {result.drill} failed[/bold red]: {escape(miss)}", highlight=False)
+
+
+def blast_cells(result: DrillResult) -> tuple[str, str, str, str]:
+    """Time to alarm, to traffic back, to the old revision alone, and failed requests."""
+    blast = result.blast
+    if blast is None:
+        return "", "", "", ""
+    total = blast.old + blast.new
+    failed = f"{total.failed} of {total.served}" + (f" ({blast.share_hit:.1%})" if total.failed else "")
+    times = [
+        f"{time:g} min" if time is not None else ""
+        for time in (blast.to_alarm, blast.to_traffic_back, blast.to_old_alone)
+    ]
+    return times[0], times[1], times[2], failed if total.served else "none served"
 
 
 def stages_table(record: Record) -> Table:

@@ -5,18 +5,18 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_cloudwatch as cloudwatch
 
+from nova_infra.app import build_app
 from nova_infra.checks.acknowledge import acknowledge
 from nova_infra.checks.document import document
 from nova_infra.checks.plugin import RULES, NovaChecks
+from nova_infra.config import parse_config
 
 ROOT = Path(__file__).parents[3]
 
 
-def _silent_alarm(directory, *, acknowledged: bool) -> cdk.App:
-    app = cdk.App(outdir=str(directory))
-    cdk.Validations.of(app).add_plugins(NovaChecks())
-    alarm = cloudwatch.CfnAlarm(
-        cdk.Stack(cdk.Stage(app, "Stage"), "Stack"),
+def _silent_alarm(scope: cdk.Stack) -> cloudwatch.CfnAlarm:
+    return cloudwatch.CfnAlarm(
+        scope,
         "Alarm",
         alarm_name="a",
         comparison_operator="GreaterThanThreshold",
@@ -27,6 +27,12 @@ def _silent_alarm(directory, *, acknowledged: bool) -> cdk.App:
         statistic="Average",
         threshold=1,
     )
+
+
+def _checked_app(directory, *, acknowledged: bool) -> cdk.App:
+    app = cdk.App(outdir=str(directory))
+    cdk.Validations.of(app).add_plugins(NovaChecks())
+    alarm = _silent_alarm(cdk.Stack(cdk.Stage(app, "Stage"), "Stack"))
     if acknowledged:
         acknowledge(alarm, "Somebody watches it", "Nova::NOVA-R08")
     return app
@@ -34,7 +40,7 @@ def _silent_alarm(directory, *, acknowledged: bool) -> cdk.App:
 
 def test_a_finding_inside_a_stage_fails_the_synthesis(tmp_path):
     with pytest.raises(RuntimeError, match="ValidationFailed: WARNING Every alarm notifies someone"):
-        _silent_alarm(tmp_path, acknowledged=False).synth()
+        _checked_app(tmp_path, acknowledged=False).synth()
     [plugin] = [
         p for p in json.loads((tmp_path / "validation-report.json").read_text())["pluginReports"] if p["violations"]
     ]
@@ -44,7 +50,17 @@ def test_a_finding_inside_a_stage_fails_the_synthesis(tmp_path):
 
 
 def test_an_acknowledged_finding_does_not(tmp_path):
-    _silent_alarm(tmp_path, acknowledged=True).synth()
+    _checked_app(tmp_path, acknowledged=True).synth()
+
+
+def test_the_rules_run_at_every_synthesis_of_the_app(raw, tmp_path):
+    raw["services"] = raw["services"][:1]
+    app = build_app(parse_config(raw), root=ROOT, environment="dev", image_tag="a", outdir=tmp_path)
+    _silent_alarm(app.node.find_child("overview"))
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        app.synth()
+    report = json.loads((tmp_path / "validation-report.json").read_text())
+    assert [p["pluginName"] for p in report["pluginReports"] if p["violations"]] == ["Nova", "NIST.800.53.R5"]
 
 
 def test_every_rule_has_an_id_of_its_own_and_says_everything():

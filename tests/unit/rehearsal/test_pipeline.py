@@ -10,7 +10,9 @@ from nova_infra.rehearsal.pipeline import (
     ApprovalAction,
     BuildAction,
     DeployAction,
+    Pipeline,
     SourceAction,
+    Stage,
     read_pipeline,
 )
 
@@ -106,3 +108,15 @@ def test_an_action_that_is_not_known_is_refused_by_stage_and_name(definition: di
     with pytest.raises(AssemblyError, match=r"Only\.Odd: ") as error:
         read_one(definition)
     assert said in str(error.value)
+
+
+def test_a_pipeline_can_be_cut_after_a_stage() -> None:
+    pipeline = Pipeline("p", tuple(Stage(name, ()) for name in ("Source", "Dev", "Prod")))
+    assert [stage.name for stage in pipeline.until("Dev").stages] == ["Source", "Dev"]
+    assert pipeline.until(None) == pipeline
+
+
+def test_a_stage_that_is_not_in_the_template_is_refused_with_those_that_are() -> None:
+    pipeline = Pipeline("p", tuple(Stage(name, ()) for name in ("Source", "Dev", "Prod")))
+    with pytest.raises(AssemblyError, match="'Qa' is not a stage of p: choose one of Source, Dev, Prod"):
+        pipeline.until("Qa")

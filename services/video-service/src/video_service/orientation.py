@@ -8,7 +8,7 @@ import av
 from av.filter import Graph
 
 # By degrees counterclockwise.
-_FILTERS = {
+_FILTERS: dict[int, list[tuple[str, str | None]]] = {
     90: [("transpose", "cclock")],
     180: [("hflip", None), ("vflip", None)],
     270: [("transpose", "clock")],

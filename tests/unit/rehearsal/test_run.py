@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nova_infra.errors import NovaError
+from nova_infra.rehearsal.run import Options, WhatIf, rehearse
+
+
+@pytest.mark.parametrize(
+    ("text", "percent", "minutes"),
+    [("percent=5,bake=10", 5, 10), ("bake=0, percent=0.5", 0.5, 0), ("percent=100,bake=1440", 100, 1440)],
+)
+def test_another_canary_is_read_from_a_few_words(text: str, percent: float, minutes: int) -> None:
+    assert WhatIf.parse(text) == WhatIf(percent, minutes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "5",
+        "percent=5",
+        "percent=0,bake=1",
+        "percent=101,bake=1",
+        "percent=5,bake=-1",
+        "percent=5,bake=1,x=2",
+        "percent=a,bake=b",
+    ],
+)
+def test_what_is_no_canary_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(NovaError, match=r"is not a canary: write percent=5,bake=10"):
+        WhatIf.parse(text)
+
+
+def options(tmp_path: Path, **changes: object) -> Options:
+    settings: dict[str, object] = {
+        "root": tmp_path,
+        "assembly": tmp_path / "nowhere",
+        "baseline": "HEAD",
+        "approve": True,
+        "drills": (),
+        "what_if": None,
+        "json_file": None,
+        "report_file": tmp_path / "report.html",
+    }
+    return Options(**(settings | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"approve": False}, "approval: there is no terminal"),
+        ({"drills": ("nonsense",)}, "--drill nonsense"),
+        ({}, "holds no manifest.json"),
+    ],
+)
+def test_a_rehearsal_that_cannot_be_held_is_refused_before_anything_runs(
+    tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    with pytest.raises(NovaError, match=said):
+        rehearse(options(tmp_path, **changes))
+
+
+def test_a_report_without_a_place_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(NovaError, match="cannot be written"):
+        rehearse(options(tmp_path, report_file=tmp_path))
+
+
+def test_an_assembly_without_a_repository_has_no_baseline(
+    tmp_path: Path, write_assembly: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(NovaError, match="is not a revision of this repository"):
+        rehearse(options(tmp_path, assembly=write_assembly(tmp_path / "assembly")))
