@@ -212,7 +212,9 @@ class Player:
                 command, directory=self.candidate.sources, environment=environment, log=log
             )
             if code:
-                raise _ActionFailedError(f"`{command}` exited with {code}; all of its output: {log}")
+                raise _ActionFailedError(
+                    f"`{command}` exited with {code}{_failed_tests(log)}; all of its output: {log}"
+                )
 
     def _with_outputs(self, value: str) -> str:
         """Replace ``#{namespace.Output}`` by what the stack in that namespace gave."""
@@ -229,3 +231,10 @@ class Player:
 
 def _kind(action: Action) -> str:
     return type(action).__name__.removesuffix("Action").lower()
+
+
+def _failed_tests(log: Path) -> str:
+    """The first tests that pytest names as failed, wherever in the output: suites side by side end in any order."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    failed = [line for line in lines if line.startswith(("FAILED ", "ERROR "))]
+    return "".join(f"; {line}" for line in failed[:3]) + ("; …" if len(failed) > 3 else "")

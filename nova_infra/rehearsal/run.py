@@ -22,6 +22,8 @@ from nova_infra.rehearsal.report import report
 from nova_infra.rehearsal.view import View, show_drills, show_summary
 
 WORK_DIRECTORY = ".nova"
+_PIPE_WIDTH = 150
+"""Columns where there is no terminal to ask: names stay whole in a log file."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ def rehearse(options: Options) -> bool:
         KeyboardInterrupt: It was interrupted; everything that it had started is stopped.
     """
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_PIPE_WIDTH)
     drills = choose(options.drills)
     if not options.approve and not (sys.stdin.isatty() and console.is_terminal):
         raise NovaError("approval: there is no terminal to ask on: give the approval beforehand with --approve")
