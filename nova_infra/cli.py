@@ -126,10 +126,14 @@ def _synthesize(root: Path) -> Path:
 def main() -> None:
     """Run the command; print what went wrong in a line for each fault."""
     try:
-        nova()
+        # click's own way to end would turn an interruption into exit code 1.
+        sys.exit(nova(standalone_mode=False))
     except NovaError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
         print("interrupted: everything that was started has been stopped", file=sys.stderr)
         sys.exit(130)

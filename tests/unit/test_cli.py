@@ -53,3 +53,10 @@ def test_the_command_starts_without_the_libraries_that_take_long_to_import() -> 
     program = "import sys, nova_infra.cli; print(sorted({'aiohttp', 'boto3', 'pydantic', 'rich'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_an_interruption_has_exit_code_130_and_one_line() -> None:
+    program = "import nova_infra.cli as c\n@c.nova.command()\ndef stop():\n    raise KeyboardInterrupt\nc.main()"
+    result = subprocess.run([sys.executable, "-c", program, "stop"], check=False, capture_output=True, text=True)
+    assert result.returncode == 130
+    assert result.stderr.splitlines()[-1] == "interrupted: everything that was started has been stopped"
