@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nova_infra.config import FARGATE_MEMORY_MIB, Config, aws_regions, load_config, parse_config, schema
+from nova_infra.config import FARGATE_MEMORY_MIB, Config, aws_regions, load_config, parse_config
+from nova_infra.config.__main__ import schema
 from nova_infra.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]

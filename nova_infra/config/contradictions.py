@@ -7,7 +7,13 @@ from ipaddress import IPv4Network
 from itertools import combinations
 from typing import TypeVar
 
-from nova_infra.config import MAX_SERVICES, Environment, Service, Toolchain
+from nova_infra.config.delivery import Toolchain
+from nova_infra.config.environment import Environment
+from nova_infra.config.service import Service
+
+MAX_SERVICES = 45
+"""A load balancer has 100 target groups and 100 rules, and a service needs two target groups while it is replaced:
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
 
 MAX_BAKE_MINUTES = 33 * 60
 """What a deployment may bake in sum while CloudFormation waits for it:

@@ -1,0 +1,40 @@
+"""``nova.toml`` as frozen, validated models.
+
+The file is the only place where a user states what exists: the source, the environments in promotion order and the
+services. :func:`load_config` reads all of it, reports every fault at once, and nothing below the entry point reads the
+file, the environment or a context key again.
+"""
+
+from nova_infra.config.contradictions import MAX_SERVICES
+from nova_infra.config.delivery import Notifications, Platform, Slack, Source, Toolchain
+from nova_infra.config.environment import Domain, Environment, Network, Rollout, Scaling, Window
+from nova_infra.config.fields import aws_regions
+from nova_infra.config.loading import load_config, parse_config
+from nova_infra.config.root import CONFIG_FILE, Config
+from nova_infra.config.service import FARGATE_MEMORY_MIB, Service, Targets, Thresholds
+from nova_infra.config.wording import shortened
+
+__all__ = [
+    "CONFIG_FILE",
+    "FARGATE_MEMORY_MIB",
+    "MAX_SERVICES",
+    "Config",
+    "Domain",
+    "Environment",
+    "Network",
+    "Notifications",
+    "Platform",
+    "Rollout",
+    "Scaling",
+    "Service",
+    "Slack",
+    "Source",
+    "Targets",
+    "Thresholds",
+    "Toolchain",
+    "Window",
+    "aws_regions",
+    "load_config",
+    "parse_config",
+    "shortened",
+]

@@ -1,0 +1,16 @@
+"""Writes ``docs/nova.schema.json``, by which editors complete and explain ``nova.toml``."""
+
+from __future__ import annotations
+
+import json
+
+from nova_infra.config.root import Config
+
+
+def schema() -> str:
+    """``docs/nova.schema.json``, by which editors complete and explain ``nova.toml``."""
+    return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema(), end="")

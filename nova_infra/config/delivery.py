@@ -1,0 +1,90 @@
+"""``[platform]``, ``[toolchain]`` and ``[source]``: what is delivered, and from where."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from nova_infra.config.fields import Account, Email, Model, Name, Region, matching, refusal
+
+
+class Platform(Model):
+    """What the whole installation shares."""
+
+    name: Annotated[Name, Field(max_length=12)] = "nova"
+    """Prefix of every physical name: stacks, clusters, alarms, repositories. Default: nova."""
+
+
+class Slack(Model):
+    """A Slack channel, in a workspace that Amazon Q Developer in chat applications has been authorized for."""
+
+    workspace: Annotated[
+        str, *matching(r"T[A-Z0-9]{8,12}", "is not a Slack workspace", "write its id, as in T0123456789")
+    ]
+    channel: Annotated[
+        str, *matching(r"[CG][A-Z0-9]{8,12}", "is not a Slack channel", "write its id, as in C0123456789")
+    ]
+
+
+class Notifications(Model):
+    """Who is told. Default: nobody but the topic's later subscribers."""
+
+    emails: tuple[Email, ...] = ()
+    """Addresses; each has to confirm its subscription once."""
+    slack: Slack | None = None
+    """The channel that gets the messages. Default: none."""
+
+
+class Toolchain(Model):
+    """The account that holds the pipeline and the image repositories."""
+
+    account: Account
+    region: Region
+    notifications: Notifications = Notifications()
+    """Who is told that the pipeline failed or waits for an approval."""
+
+
+class Source(Model):
+    """Where the pipeline takes the code from. Exactly one of ``connection_arn`` and ``token_secret`` is needed."""
+
+    repository: Annotated[
+        str, *matching(r"[\w.-]+/[\w.-]+", "is not a repository", "write owner/name, as in org/nova-platform")
+    ]
+    branch: Annotated[
+        str, *matching(r"[\w./-]{1,255}", "is not a branch", "write its name without spaces, as in main")
+    ] = "main"
+    """The branch that is delivered. Default: main."""
+    connection_arn: (
+        Annotated[
+            str,
+            *matching(
+                r"arn:[\w-]+:(codeconnections|codestar-connections):[\w-]+:\d{12}:connection/[\w-]+",
+                "is not a connection",
+                "copy its ARN from the console: arn:aws:codeconnections:…:connection/…",
+            ),
+        ]
+        | None
+    ) = None
+    """ARN of a CodeConnections connection. Preferred: nothing secret is stored, and pushes can be filtered."""
+    token_secret: (
+        Annotated[
+            str,
+            *matching(r"[\w/+=.@-]{1,512}", "is not the name of a secret", "write its name, as in github-token"),
+        ]
+        | None
+    ) = None
+    """Name of a Secrets Manager secret that holds a GitHub token, in the toolchain's account."""
+    ignore_paths: Annotated[
+        tuple[Annotated[str, *matching(r"\S{1,255}", "is not a pattern of paths", "write one such as docs/**")], ...],
+        Field(max_length=8),
+    ] = ("docs/**", "**/*.md")
+    """A push that changes nothing else is not delivered. Only with a connection. Default: documentation."""
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if (self.connection_arn is None) == (self.token_secret is None):
+            raise refusal("needs exactly one way to authenticate", "set connection_arn or token_secret, not both")
+        if self.token_secret is not None and "ignore_paths" in self.model_fields_set:
+            raise refusal("has ignore_paths, which a token cannot filter by", "remove it, or use connection_arn")
+        return self

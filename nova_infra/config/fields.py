@@ -1,0 +1,101 @@
+"""The types of single values in ``nova.toml``, each of which says what is wrong with a value and what to write."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from importlib import resources
+from ipaddress import IPv4Network
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+
+class Model(BaseModel):
+    """A table of ``nova.toml``: frozen, strict about types, without unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+def refusal(fault: str, remedy: str) -> PydanticCustomError:
+    """What a validator raises: what is wrong with the value, and what to do."""
+    return PydanticCustomError("nova", "{fault}: {remedy}", {"fault": fault, "remedy": remedy})
+
+
+def matching(pattern: str, fault: str, remedy: str) -> tuple[AfterValidator, WithJsonSchema]:
+    """Constraints of a text that must match a pattern, in words that name the remedy."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise refusal(fault, remedy)
+        return value
+
+    return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern})$"})
+
+
+@cache
+def aws_regions() -> frozenset[str]:
+    """Every AWS region that the installed AWS SDK knows."""
+    # The file is read as it is: asking the SDK for it takes half a second.
+    partitions = json.loads((resources.files("botocore") / "data" / "partitions.json").read_text(encoding="utf-8"))
+    names = (name for partition in partitions["partitions"] for name in partition["regions"])
+    return frozenset(name for name in names if not name.endswith("-global"))
+
+
+def _region(value: str) -> str:
+    if value not in aws_regions():
+        raise refusal("is not an AWS region", "write one such as us-east-1 or ap-northeast-1")
+    return value
+
+
+def _cidr(value: str) -> str:
+    try:
+        network = IPv4Network(value)
+    except ValueError:
+        raise refusal(
+            "is not an IPv4 network", "write its first address and prefix length, as in 10.0.0.0/16"
+        ) from None
+    if not 16 <= network.prefixlen <= 24:
+        raise refusal("has no room for the subnets or is larger than a VPC", "choose a prefix length from /16 to /24")
+    if not network.is_private:
+        raise refusal("is not a private range", "choose one within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
+    return value
+
+
+Account = Annotated[
+    str,
+    *matching(r"\d{12}", "is not an AWS account", 'write its 12 digits in quotes, as in account = "111122223333"'),
+]
+Region = Annotated[str, AfterValidator(_region)]
+Cidr = Annotated[str, AfterValidator(_cidr)]
+Name = Annotated[
+    str,
+    *matching(
+        r"[a-z](-?[a-z0-9])*",
+        "is not a name that AWS resources can carry",
+        "use lower-case letters, digits and single hyphens, starting with a letter",
+    ),
+]
+PathPattern = Annotated[
+    str,
+    *matching(
+        r"/[\w\-.$/~\"'@:+&*?]{0,127}",
+        "is not a path pattern",
+        "start it with /, keep it under 128 characters, and use no spaces",
+    ),
+]
+Email = Annotated[
+    str, *matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "is not an e-mail address", "write one such as team@example.com")
+]
+Variable = Annotated[
+    str,
+    *matching(
+        r"[A-Za-z_]\w*",
+        "is not the name of an environment variable",
+        "use letters, digits and underscores, starting with a letter",
+    ),
+]

@@ -1,0 +1,51 @@
+"""All of ``nova.toml``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from nova_infra.config.delivery import Platform, Source, Toolchain
+from nova_infra.config.environment import Environment
+from nova_infra.config.fields import Model
+from nova_infra.config.service import Service
+from nova_infra.errors import ConfigError
+
+CONFIG_FILE = "nova.toml"
+
+
+class Config(Model):
+    """All of ``nova.toml``."""
+
+    platform: Platform = Platform()
+    toolchain: Toolchain
+    source: Source
+    environments: Annotated[tuple[Environment, ...], Field(min_length=1)]
+    services: Annotated[tuple[Service, ...], Field(min_length=1)]
+
+    def environment(self, name: str) -> Environment:
+        """The environment of that name.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        for environment in self.environments:
+            if environment.name == name:
+                return environment
+        raise ConfigError(
+            f"environment: {name!r} is not one of {', '.join(e.name for e in self.environments)}: "
+            f"choose one of them, or add it to {CONFIG_FILE}"
+        )
+
+    def service(self, name: str) -> Service:
+        """The service of that name.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        for service in self.services:
+            if service.name == name:
+                return service
+        choices = ", ".join(s.name for s in self.services)
+        raise ConfigError(f"service: {name!r} is not one of {choices}: choose one of them")

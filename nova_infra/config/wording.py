@@ -1,0 +1,57 @@
+"""How a fault in ``nova.toml`` is said: the key, the value, what is wrong and what to do, in one line."""
+
+from __future__ import annotations
+
+from pydantic_core import ErrorDetails
+
+from nova_infra.config.root import CONFIG_FILE
+
+
+def follows_from_another(error: ErrorDetails) -> bool:
+    """Whether a list only seems too short, because entries of it have been refused."""
+    return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
+
+
+_REMEDIES = {
+    "missing": "is missing: add it",
+    "extra_forbidden": "is not a key that Nova knows: remove it, or correct its spelling",
+    "string_type": "is not text: put it in quotes",
+    "int_type": "is not a whole number: write it without quotes or decimals",
+    "float_type": "is not a number: write it without quotes",
+    "finite_number": "is not a number that can be used: write a plain one",
+    "bool_type": "is neither true nor false: write one of them, without quotes",
+    "tuple_type": "is not a list: write it in brackets, or as [[…]] tables",
+    "dict_type": "is not a table: write it as { key = value } or as a [table]",
+    "model_type": "is not a table: write it as { key = value } or as a [table]",
+    "model_attributes_type": "is not a table: write it as { key = value } or as a [table]",
+}
+
+
+def in_one_line(error: ErrorDetails) -> str:
+    """One fault as one line: the key's path, the value where it helps, what is wrong and what to do."""
+    location = [part for part in error["loc"] if part != "[key]"]
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "nova":
+            fault = error["msg"]
+        case "literal_error":
+            fault = f"is not one of the choices: write {context['expected']}"
+        case "too_short":
+            fault = f"has too few entries: write at least {context['min_length']}"
+        case "too_long":
+            fault = f"has too many entries: write at most {context['max_length']}"
+        case "string_too_long":
+            fault = f"is too long: write at most {context['max_length']} characters"
+        case kind:
+            message = error["msg"].removeprefix("Input ")
+            fault = _REMEDIES.get(kind, f"is out of range: it {message}")
+    value = error["input"]
+    shown = "" if isinstance(value, dict | list | tuple) or error["type"] == "missing" else shortened(value)
+    return " ".join(f"{CONFIG_FILE}: {f'{key}:' if key else ''} {shown} {fault}".split())
+
+
+def shortened(value: object) -> str:
+    """The value as one reads it in the file, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
