@@ -49,10 +49,10 @@ def _approved(template: Template) -> Iterator[Finding]:
             )
 
 
-def _approval_alone(template: Template) -> Iterator[Finding]:
+def _approval_deploys_nothing(template: Template) -> Iterator[Finding]:
     for logical_id, pipeline in template.of_type(_PIPELINE):
         for place, stage in enumerate(_stages(pipeline)):
-            if 0 < len(_actions(stage, "Approval")) < len(stage["Actions"]):
+            if _actions(stage, "Approval") and _actions(stage, "Deploy"):
                 yield Finding(logical_id, f"Properties.Stages.{place}.Actions", f"stage {stage['Name']}")
 
 
@@ -164,10 +164,10 @@ PIPELINE_RULES = (
     ),
     Rule(
         "NOVA-P02",
-        "Every approval is a stage of its own",
+        "No stage that asks for an approval deploys anything",
         "add a wave for the approval before the environment's stage",
         "A stage that is rolled back runs all of its actions again, approval included",
-        _approval_alone,
+        _approval_deploys_nothing,
         "warning",
     ),
     Rule(

@@ -78,8 +78,8 @@ CHANGES = [
     ("NOVA-P01", "approval before staging", lambda t: move_stage(t, "ApproveProduction", 5)),
     (
         "NOVA-P02",
-        "approval beside other actions",
-        lambda t: stage(t, "ApproveProduction")["Actions"].append(stage(t, "Build")["Actions"][0]),
+        "approval in the stage that deploys",
+        lambda t: stage(t, "Staging")["Actions"].append(stage(t, "ApproveProduction")["Actions"][0]),
     ),
     ("NOVA-P03", "dev untested", lambda t: untested(t, "Dev")),
     ("NOVA-P03", "staging untested", lambda t: untested(t, "Staging")),
@@ -127,6 +127,12 @@ def test_tests_may_assume_the_observer_of_production(assembly):
 def test_tests_may_assume_roles_of_their_own_environment(assembly):
     template = assembly.template("NovaPipelineStack")
     may_assume(template, test_action(template), "arn:aws:iam::222222222222:role/anything")
+    assert findings(template) == []
+
+
+def test_an_approval_may_come_with_a_build_that_says_what_is_asked(assembly):
+    template = assembly.template("NovaPipelineStack")
+    stage(template, "ApproveProduction")["Actions"].append(stage(template, "Build")["Actions"][0])
     assert findings(template) == []
 
 
