@@ -1,67 +1,141 @@
-"""How far a bad release got: the figures of one deployment that was rolled back."""
+"""How far a bad release got: the figures of one deployment, from what was measured of it minute by minute."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from nova_infra.rehearsal.record import DeploymentRecord, Requests
+from nova_infra.rehearsal.load import USERS
+from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Requests, Sample
 
 
 @dataclass(frozen=True)
 class BlastRadius:
-    """What a deployment did to its users.
+    """What a deployment did to the service's users.
 
-    Times are simulated minutes since the minute of the first failed answer or, where a fault fails none, since the new
-    revision's first request; None where it got none, or what is timed never came.
+    Times are simulated minutes since the beginning of the minute in which the new revision first failed a request.
+    Where it failed none, as a slow one does, they run from its first request. CloudWatch knows nothing finer than a
+    minute; so a time may be up to one minute too long, and never too short.
+
+    A user is one of the :data:`~nova_infra.rehearsal.load.USERS` that the synthetic load stands for: each asks once in
+    five simulated minutes, and none sticks to a target. The shares are an estimate for such users: people who ask more
+    often meet a bad canary more often.
 
     Attributes:
-        to_alarm: Until an alarm was red.
-        to_traffic_back: Until the new revision got no more traffic.
-        to_old_alone: Until the old revision ran alone again.
-        old: Requests to the old revision.
+        timed_from: What the times run from, None where the new revision got no request.
+        to_alarm: Until an alarm of the deployment was red; None where none was, or ECS watched none.
+        to_traffic_back: Until the new revision got no more traffic, None where it kept it.
+        to_old_alone: Until the old revision ran alone again, None where it did not.
+        old: Requests to the old revision during the deployment.
         new: Requests to the new revision.
+        unserved: Requests that found no target: the load balancer answered 503.
+        users: Number of users of the service.
+        reached: Users of whom the new revision got a request.
+        hit: Users who got a 5xx or no answer, from whichever revision.
     """
 
+    timed_from: Literal["first failed answer", "first request"] | None
     to_alarm: float | None
     to_traffic_back: float | None
     to_old_alone: float | None
     old: Requests
     new: Requests
+    unserved: int
+    users: int
+    reached: int
+    hit: int
+
+    @property
+    def served(self) -> int:
+        """Requests to the service during the deployment."""
+        return self.old.served + self.new.served + self.unserved
+
+    @property
+    def failed(self) -> int:
+        """Those of them that were answered with a 5xx, or not at all."""
+        return self.old.failed + self.new.failed + self.unserved
+
+    @property
+    def share_failed(self) -> float:
+        """Share of the requests that failed, from 0 to 1."""
+        return self.failed / self.served if self.served else 0.0
+
+    @property
+    def share_reached(self) -> float:
+        """Share of the users of whom the new revision got a request, from 0 to 1."""
+        return self.reached / self.users
 
     @property
     def share_hit(self) -> float:
-        """Share of all requests during the deployment that failed, from 0 to 1."""
-        total = self.old + self.new
-        return total.failed / total.served if total.served else 0.0
+        """Share of the users who got a 5xx or no answer, from 0 to 1."""
+        return self.hit / self.users
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures as JSON-ready data."""
+        return {
+            **vars(self),
+            "old": vars(self.old),
+            "new": vars(self.new),
+            "share_failed": self.share_failed,
+            "share_reached": self.share_reached,
+            "share_hit": self.share_hit,
+        }
 
 
 def blast_radius(deployment: DeploymentRecord) -> BlastRadius:
-    """The figures of one deployment, from its samples."""
+    """The figures of one deployment."""
     totals = {"old": Requests(), "new": Requests()}
-    first_bad: float | None = None
-    first_request: float | None = None
-    alarm: float | None = None
+    unserved = 0
     for sample in deployment.samples:
         for revision, requests in sample.requests.items():
-            side = "new" if revision == deployment.new else "old"
-            totals[side] += requests
-            begin = sample.minute - 1  # They came in the minute that ends here.
-            if side == "new" and requests.failed and first_bad is None:
-                first_bad = begin
-            if side == "new" and requests.served and first_request is None:
-                first_request = begin
-        if sample.red and alarm is None:
-            alarm = sample.minute
-    back = next((step.began for step in deployment.traffic if step.percent == 0), None)
+            if revision == NO_TARGET:
+                unserved += requests.failed
+            else:
+                totals["new" if revision == deployment.new else "old"] += requests
+    first_failure = _first(deployment, lambda requests: requests.failed)
+    start = first_failure if first_failure is not None else _first(deployment, lambda requests: requests.served)
     rolled_back = deployment.outcome == "rolled back"
-    first_bad = first_request if first_bad is None else first_bad
     return BlastRadius(
-        to_alarm=_since(first_bad, alarm),
-        to_traffic_back=_since(first_bad, back),
-        to_old_alone=_since(first_bad, deployment.ended if rolled_back else None),
+        timed_from=None if start is None else "first request" if first_failure is None else "first failed answer",
+        to_alarm=_since(start, _alarm(deployment, start)),
+        to_traffic_back=_since(start, _traffic_back(deployment)),
+        to_old_alone=_since(start, deployment.ended if rolled_back else None),
         old=totals["old"],
         new=totals["new"],
+        unserved=unserved,
+        users=USERS,
+        reached=len({user for sample in deployment.samples for user in sample.reached}),
+        hit=len({user for sample in deployment.samples for user in sample.hit}),
     )
+
+
+def _first(deployment: DeploymentRecord, count: Callable[[Requests], int]) -> float | None:
+    """Beginning of the first minute in which a count of the new revision is not 0, but not before it got traffic."""
+    began = deployment.began
+    traffic = next((step.began for step in deployment.traffic if step.percent > 0), began)
+    for sample in deployment.samples:
+        if count(sample.requests.get(deployment.new, Requests())):
+            return max(began, min(traffic, sample.minute))
+        began = sample.minute
+    return None
+
+
+def _alarm(deployment: DeploymentRecord, start: float | None) -> float | None:
+    """End of the first minute after the start in which an alarm that ECS watched was red."""
+    if start is None or deployment.unwatched:
+        return None
+    return next((sample.minute for sample in deployment.samples if sample.red and sample.minute > start), None)
+
+
+def _traffic_back(deployment: DeploymentRecord) -> float | None:
+    """When the new revision lost its traffic again; where traffic follows the tasks, the end of its last request."""
+    if (back := next((step.began for step in deployment.traffic if step.percent == 0), None)) is not None:
+        return back
+    if deployment.outcome != "rolled back":
+        return None
+    got: list[Sample] = [s for s in deployment.samples if s.requests.get(deployment.new, Requests()).served]
+    return got[-1].minute if got else None
 
 
 def _since(start: float | None, end: float | None) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from nova_infra.rehearsal.alarms import State
 from nova_infra.rehearsal.clock import Clock
-from nova_infra.rehearsal.record import DeploymentRecord, Requests, Sample, TrafficStep
+from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Requests, Sample, TrafficStep
 from nova_infra.rehearsal.rollout import Rollout
 from nova_infra.rehearsal.scheduler import Command, Finish, Scheduler, ShiftTraffic, Side, StartTask, StopTask
 from nova_infra.rehearsal.service import Revision, RunningTask, Service
@@ -48,6 +48,7 @@ class Deployment:
     _events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
     _finish: Finish | None = None
     _percent: float = 0.0
+    _before: dict[str, Requests] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Deploy, or go back to what ran before.
@@ -57,7 +58,8 @@ class Deployment:
         """
         async with self.service.deploying:
             self._running = dict(enumerate(self.service.tasks, start=1))
-            self.record.began = self.clock.now()
+            self.record.began, self._before = self.clock.now(), self.service.requests()
+            self.service.audience()  # What came before is not of this deployment.
             scheduler = Scheduler(
                 self.rollout, desired=self.service.desired, running=list(self._running), red_alarms=self._red()
             )
@@ -70,6 +72,7 @@ class Deployment:
                 raise errors.exceptions[0] from None
             finally:
                 self._close_step()
+                self._sample()
                 self.record.ended = self.clock.now()
             self._conclude()
 
@@ -132,10 +135,9 @@ class Deployment:
         self._events.put_nowait(lambda: scheduler.failed(task, reason))
 
     async def _tick(self, scheduler: Scheduler, group: asyncio.TaskGroup) -> None:
-        before = self.service.requests()
         while True:
             await self.clock.next_minute()
-            before = self._sample(before)
+            self._sample()
             for task, running in list(self._running.items()):
                 if (fault := running.fault()) is not None:
                     del self._running[task]
@@ -146,12 +148,17 @@ class Deployment:
     def _red(self) -> list[str]:
         return [name for name, state in self.states.items() if state == "ALARM"]
 
-    def _sample(self, before: dict[str, Requests]) -> dict[str, Requests]:
-        now = self.service.requests()
-        got = {revision: total - before.get(revision, Requests()) for revision, total in now.items()}
+    def _sample(self) -> None:
+        now, audience = self.service.requests(), self.service.audience()
+        got = {revision: total - self._before.get(revision, Requests()) for revision, total in now.items()}
+        if audience.unserved:
+            got[NO_TARGET] = Requests(audience.unserved, audience.unserved)
         red = [name for name in self._red() if name in self.rollout.alarms]
-        self.record.samples.append(Sample(self.clock.now(), self._percent, got, red))
-        return now
+        reached = audience.reached.get(self.revision.name, set())
+        self.record.samples.append(
+            Sample(self.clock.now(), self._percent, got, red, sorted(reached), sorted(audience.hit))
+        )
+        self._before = now
 
     def _shift(self, percent: float) -> None:
         self._close_step()
@@ -159,8 +166,8 @@ class Deployment:
         if len(service.rule.forward) > 1 and self.rollout.shifts_traffic and service.revision is not None:
             production, alternate = service.groups
             service.rule.set_weights({production.name: 100 - percent, alternate.name: percent})
-            whose = self.revision.name if percent else f"{service.revision.name}, the old revision: {percent:g} % left"
-            self.tell(f"{service.name}: {percent:g} % of the traffic to {whose}")
+            share, whose = (percent, self.revision.name) if percent else (100, service.revision.name)
+            self.tell(f"{service.name}: {share:g} % of the traffic {'to' if percent else 'back to'} {whose}")
         self._percent = percent
         step = TrafficStep(percent=percent, began=self.clock.now(), requests=service.requests())
         self.record.traffic.append(step)

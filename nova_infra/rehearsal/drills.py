@@ -16,7 +16,7 @@ from nova_infra.rehearsal.assembly import Assembly
 from nova_infra.rehearsal.blast import BlastRadius, blast_radius
 from nova_infra.rehearsal.edits import Edit, fault_in, previous_images, repositories
 from nova_infra.rehearsal.pipeline import Action, ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
-from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Record
 from nova_infra.rehearsal.release import Release
 
 Reach = Literal["first tests", "last tests", "approval", "production", "all of production"]
@@ -91,7 +91,7 @@ class DrillResult:
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON-ready data."""
-        blast = {**asdict(self.blast), "share_hit": self.blast.share_hit} if self.blast else None
+        blast = self.blast.as_json() if self.blast else None
         return {**asdict(self), "passed": self.passed, "blast_radius": blast}
 
 
@@ -110,6 +110,8 @@ def rolled_back(*, because: str, told: bool = False) -> Check:
         failed = sum(r.failed for s in deployment.samples for name, r in s.requests.items() if name == deployment.old)
         if failed:
             misses.append(f"the old revision failed {failed} requests meanwhile")
+        if unserved := sum(s.requests[NO_TARGET].failed for s in deployment.samples if NO_TARGET in s.requests):
+            misses.append(f"{unserved} requests found no target meanwhile")
         if told and not any("is in ALARM" in notification.message for notification in record.notifications):
             misses.append("nobody was told")
         if record.stages[0].status != "failed":

@@ -256,6 +256,7 @@ class Environment:
             old=service.revision.name if service.revision else None,
             new=definition.revision,
             baseline=baseline,
+            plan=rollout.in_words,
         )
         self._record.deployments.append(record)
         deployment = Deployment(

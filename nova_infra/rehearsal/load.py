@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
 
 import aiohttp
 
 from nova_infra.rehearsal.record import Requests
+from nova_infra.rehearsal.routing import USER_HEADER
 
 REQUESTS_PER_MINUTE = 40
 """Requests to each service in a simulated minute: above the floor below which an error rate says nothing."""
+
+USERS = 200
+"""Users of each service: every one asks once in five simulated minutes."""
 
 
 class Load:
@@ -27,6 +32,7 @@ class Load:
         self._seconds = seconds
         self._total = totals.setdefault(environment, Requests())
         self._urls: list[str] = []
+        self._users = _in_turns()
         self._session: aiohttp.ClientSession | None = None
 
     def add_paths(self, base_url: str, paths: Sequence[str]) -> None:
@@ -52,16 +58,26 @@ class Load:
             for number in range(REQUESTS_PER_MINUTE):
                 late = asyncio.get_running_loop().time() - began - number * self._seconds / REQUESTS_PER_MINUTE
                 await asyncio.sleep(max(-late, 0))
+                user = next(self._users)
                 for url in urls:
-                    group.create_task(self._request(url))
+                    group.create_task(self._request(url, user))
 
-    async def _request(self, url: str) -> None:
+    async def _request(self, url: str, user: str) -> None:
         assert self._session is not None, "requests follow start()"
         try:
-            async with self._session.get(url) as response:
+            async with self._session.get(url, headers={USER_HEADER: user}) as response:
                 await response.read()
                 failed = response.status >= 500
         except (aiohttp.ClientError, TimeoutError):
             failed = True
         self._total.served += 1
         self._total.failed += failed
+
+
+def _in_turns() -> Iterator[str]:
+    """Every user once, then again in another order: one order would lead the same users to a canary every time."""
+    order = random.Random(0)  # noqa: S311 - the same in every rehearsal, so that two can be compared
+    users = [str(number) for number in range(1, USERS + 1)]
+    while True:
+        order.shuffle(users)
+        yield from users

@@ -82,6 +82,7 @@ class Player:
     logs: Path
     seconds_per_minute: float = 1.0
     minutes_before: int = 0
+    _began: float = 0.0
     _outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     _starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(max(os.cpu_count() or 1, 2)))
 
@@ -92,6 +93,7 @@ class Player:
             NovaError: The baseline does not run, or a template holds something that the rehearsal does not know.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
+        self._began = asyncio.get_running_loop().time()
         try:
             await self._play_stages()
         finally:
@@ -102,6 +104,7 @@ class Player:
             record.status = "running"
             self.tell(f"stage {stage.name}")
             began = asyncio.get_running_loop().time()
+            record.began = began - self._began
             try:
                 record.status = "succeeded" if await self._play_stage(stage, record) else "failed"
             finally:
@@ -164,6 +167,7 @@ class Player:
         record.status = "running"
         self.tell(f"{stage.name}.{action.name}")
         began = asyncio.get_running_loop().time()
+        record.began = began - self._began
         try:
             await self._do(stage, action, record, environment)
             record.status = "succeeded"

@@ -12,7 +12,7 @@ from yarl import URL
 
 from nova_infra.rehearsal.clock import HEALTH_CHECK_COMPRESSION
 from nova_infra.rehearsal.metrics import Metric, MetricStore
-from nova_infra.rehearsal.routing import FixedResponse, Redirect, Rule, Target, TargetGroup
+from nova_infra.rehearsal.routing import USER_HEADER, FixedResponse, Redirect, Rule, Target, TargetGroup
 from nova_infra.rehearsal.task import Task
 
 # Headers that belong to one connection, and Expect, which the load balancer answers itself.
@@ -168,6 +168,8 @@ class LoadBalancer:
         target = group.next_target() if group else None
         if group is None or target is None:
             self._answered_itself(503)
+            if group is not None:
+                group.audience.note(request.headers.get(USER_HEADER), None, failed=True)
             return web.Response(status=503, text="no target is healthy")
         return await self._forward(request, group, target)
 
@@ -210,7 +212,9 @@ class LoadBalancer:
             seconds = asyncio.get_running_loop().time() - began
             target.leave()
             if status != _CLIENT_GONE:
-                target.answered(seconds, failed=status is None or status >= 500)
+                failed = status is None or status >= 500
+                target.answered(seconds, failed=failed)
+                group.audience.note(request.headers.get(USER_HEADER), target.revision, failed=failed)
             self._count(group, "RequestCount", 1)
             if status is None:
                 self._count(group, "TargetConnectionErrorCount", 1)

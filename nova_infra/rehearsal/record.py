@@ -6,6 +6,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+NO_TARGET = "no target"
+"""Stands for a revision where a request found none."""
+
 Status = Literal["not reached", "running", "succeeded", "failed", "stopped"]
 
 
@@ -51,19 +54,23 @@ class TrafficStep:
 
 @dataclass
 class Sample:
-    """One simulated minute of a deployment.
+    """One simulated minute of a deployment; the first and the last one may be a part of a minute.
 
     Attributes:
         minute: Its end.
         percent: Share of the traffic that the new revision had at its end.
-        requests: Revision to the requests it got in this minute.
+        requests: Revision to the requests it got in this minute; those that found no target are under ``NO_TARGET``.
         red: Deployment alarms that were in ALARM at its end.
+        reached: Users whose requests the new revision got in this minute.
+        hit: Users who got a 5xx or no answer in this minute, from whichever revision.
     """
 
     minute: float
     percent: float
     requests: dict[str, Requests]
     red: list[str]
+    reached: list[str] = field(default_factory=list)
+    hit: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -74,6 +81,7 @@ class DeploymentRecord:
         environment: Name of the environment, as in its pipeline stage.
         service: Name of the ECS service.
         strategy: ``ROLLING``, ``CANARY``, ``LINEAR`` or ``BLUE_GREEN``.
+        plan: The shares of traffic that were planned and their bakes, in words.
         old: The revision before, None for a first deployment.
         new: The revision deployed.
         baseline: Whether it belongs to the state that the rehearsal starts from.
@@ -103,6 +111,7 @@ class DeploymentRecord:
     samples: list[Sample] = field(default_factory=list)
     lost: int = 0
     unwatched: list[str] = field(default_factory=list)
+    plan: str = ""
 
 
 @dataclass
@@ -133,6 +142,7 @@ class ActionRecord:
         status: How it ended.
         played: Whether it was played for real, or simulated.
         note: What a reader should know: what was simulated, what failed.
+        began: When it began, in seconds after the rehearsal did.
         seconds: How long it took.
         output: The last lines of what its commands printed.
     """
@@ -143,17 +153,27 @@ class ActionRecord:
     status: Status = "not reached"
     played: Literal["real", "simulated"] = "real"
     note: str = ""
+    began: float = 0.0
     seconds: float = 0.0
     output: list[str] = field(default_factory=list)
 
 
 @dataclass
 class StageRecord:
-    """One stage of the pipeline."""
+    """One stage of the pipeline.
+
+    Attributes:
+        name: Its name.
+        actions: Its actions, in the order of the template.
+        status: How it ended.
+        began: When it began, in seconds after the rehearsal did.
+        seconds: How long it took.
+    """
 
     name: str
     actions: list[ActionRecord]
     status: Status = "not reached"
+    began: float = 0.0
     seconds: float = 0.0
 
 

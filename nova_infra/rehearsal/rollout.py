@@ -82,6 +82,20 @@ class Rollout:
         """Whether it starts all new tasks first and then moves the traffic."""
         return self.strategy != "ROLLING"
 
+    @property
+    def in_words(self) -> str:
+        """Its shares of traffic and bakes, such as ``canary: 10 % for 5 min, then 100 % for 5 min``."""
+        name = self.strategy.lower().replace("_", "/")
+        *before, last = self.steps
+        if not before:
+            return f"{name}: all at once, then {last.bake_minutes} min of bake"
+        first = before[0]
+        if len(before) > 1:
+            shares = f"{first.percent:g} % more every {first.bake_minutes} min"
+        else:
+            shares = f"{first.percent:g} % for {first.bake_minutes} min"
+        return f"{name}: {shares}, then 100 % for {last.bake_minutes} min"
+
 
 def read_rollout(properties: Mapping[str, Any], where: str) -> Rollout:
     """The rollout that a service's resolved ``DeploymentConfiguration`` defines.

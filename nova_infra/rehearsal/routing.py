@@ -12,6 +12,40 @@ from typing import Any
 from nova_infra.rehearsal.intrinsics import UnresolvableError
 from nova_infra.rehearsal.task import Task
 
+USER_HEADER = "X-Rehearsal-User"
+"""Header in which the synthetic load says which of its users asks."""
+
+
+@dataclass
+class Audience:
+    """Who asked, and what they met, since somebody last looked.
+
+    Attributes:
+        reached: Revision to the users whose requests it got.
+        hit: Users who got a 5xx or no answer.
+        unserved: Requests that found no target.
+    """
+
+    reached: dict[str, set[str]] = field(default_factory=dict)
+    hit: set[str] = field(default_factory=set)
+    unserved: int = 0
+
+    def note(self, user: str | None, revision: str | None, *, failed: bool) -> None:
+        """Note a request.
+
+        Args:
+            user: Who asked, None where that is not known.
+            revision: Which revision got it, None where it found no target.
+            failed: Whether the answer was a 5xx, or none.
+        """
+        self.unserved += revision is None
+        if user is None:
+            return
+        if revision is not None:
+            self.reached.setdefault(revision, set()).add(user)
+        if failed:
+            self.hit.add(user)
+
 
 @dataclass
 class Target:
@@ -40,6 +74,11 @@ class Target:
 
     def __post_init__(self) -> None:
         self.idle.set()
+
+    @property
+    def revision(self) -> str:
+        """Name of the revision that the task is of."""
+        return self.task.definition.revision
 
     def enter(self) -> None:
         """A request is on its way to the target."""
@@ -103,11 +142,13 @@ class TargetGroup:
         name: Its full name, the ``TargetGroup`` dimension of its metrics.
         settings: How it checks and drains its targets.
         targets: What is registered.
+        audience: Who asked, and what they met.
     """
 
     name: str
     settings: TargetGroupSettings
     targets: list[Target] = field(default_factory=list)
+    audience: Audience = field(default_factory=Audience)
     _turn: int = 0
 
     def next_target(self) -> Target | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nova_infra.rehearsal.proxy import LoadBalancer
 from nova_infra.rehearsal.record import Requests
-from nova_infra.rehearsal.routing import Rule, Target, TargetGroup
+from nova_infra.rehearsal.routing import Audience, Rule, Target, TargetGroup
 from nova_infra.rehearsal.task import Task, TaskDefinition, TaskFailedError
 from nova_infra.rehearsal.together import together
 
@@ -88,6 +88,17 @@ class Service:
             name = running.task.definition.revision
             totals[name] = totals.get(name, Requests()) + _requests(running.target)
         return totals
+
+    def audience(self) -> Audience:
+        """Who asked since the last call, and what they met."""
+        seen = Audience()
+        for group in self.groups:
+            for revision, users in group.audience.reached.items():
+                seen.reached.setdefault(revision, set()).update(users)
+            seen.hit |= group.audience.hit
+            seen.unserved += group.audience.unserved
+            group.audience = Audience()
+        return seen
 
     async def start(self, revision: Revision, group: TargetGroup) -> RunningTask:
         """Start a task and wait until the load balancer finds it healthy.

@@ -136,13 +136,12 @@ def blast_cells(result: DrillResult) -> tuple[str, str, str, str]:
     blast = result.blast
     if blast is None:
         return "", "", "", ""
-    total = blast.old + blast.new
-    failed = f"{total.failed} of {total.served}" + (f" ({blast.share_hit:.1%})" if total.failed else "")
+    failed = f"{blast.failed} of {blast.served}" + (f" ({blast.share_failed:.1%})" if blast.failed else "")
     times = [
         f"{time:g} min" if time is not None else ""
         for time in (blast.to_alarm, blast.to_traffic_back, blast.to_old_alone)
     ]
-    return times[0], times[1], times[2], failed if total.served else "none served"
+    return times[0], times[1], times[2], failed if blast.served else "none served"
 
 
 def stages_table(record: Record) -> Table:

@@ -1,40 +1,112 @@
 from __future__ import annotations
 
-from nova_infra.rehearsal.blast import blast_radius
-from nova_infra.rehearsal.record import DeploymentRecord, Requests, Sample, TrafficStep
+import pytest
+
+from nova_infra.rehearsal.blast import BlastRadius, blast_radius
+from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Requests, Sample, TrafficStep
+
+OLD, NEW = "tiny:1", "tiny:2"
 
 
 def deployment(
-    *minutes: tuple[int, int, bool], back: float | None = None, outcome: str = "rolled back"
+    *minutes: tuple[int, int, bool],
+    steps: tuple[tuple[float, float], ...] = ((10, 0.5),),
+    outcome: str = "rolled back",
+    strategy: str = "CANARY",
 ) -> DeploymentRecord:
     """One minute each: requests to the new revision, failed ones of them, and whether an alarm was red at its end."""
-    record = DeploymentRecord("Prod", "tiny", "CANARY", "tiny:1", "tiny:2", baseline=False, began=0.5)
+    record = DeploymentRecord("Prod", "tiny", strategy, OLD, NEW, baseline=False, began=0.25)
     record.outcome = outcome  # type: ignore[assignment]
     record.samples = [
-        Sample(number, 10, {"tiny:1": Requests(90), "tiny:2": Requests(served, failed)}, ["errors"] if red else [])
+        Sample(number, 10, {OLD: Requests(90), NEW: Requests(served, failed)}, ["errors"] if red else [])
         for number, (served, failed, red) in enumerate(minutes, start=1)
     ]
-    record.traffic = [TrafficStep(10, 0.5)] + ([TrafficStep(0, back)] if back is not None else [])
+    record.traffic = [TrafficStep(percent, began) for percent, began in steps]
     record.ended = len(minutes) + 0.5
     return record
 
 
-def test_times_run_from_the_minute_of_the_first_failed_answer() -> None:
-    blast = blast_radius(deployment((10, 0, False), (10, 4, False), (10, 8, True), (0, 0, True), back=3.1))
-    assert (blast.to_alarm, blast.to_traffic_back, blast.to_old_alone) == (2, 2.1, 3.5)
-    assert (blast.old, blast.new) == (Requests(360), Requests(30, 12))
-    assert blast.share_hit == 12 / 390
+def times(blast: BlastRadius) -> tuple[object, ...]:
+    return blast.timed_from, blast.to_alarm, blast.to_traffic_back, blast.to_old_alone
 
 
-def test_a_fault_that_fails_nothing_is_timed_from_the_first_request() -> None:
-    blast = blast_radius(deployment((0, 0, False), (10, 0, False), (10, 0, True), back=3))
-    assert (blast.to_alarm, blast.to_traffic_back) == (2, 2)
+FAILS, WAITS = "first failed answer", "first request"
+BACK = ((10, 0.5), (0, 3.1))
 
 
-def test_without_traffic_to_it_there_is_nothing_to_time() -> None:
-    blast = blast_radius(deployment((0, 0, False)))
-    assert (blast.to_alarm, blast.to_traffic_back, blast.to_old_alone, blast.share_hit) == (None, None, None, 0)
+@pytest.mark.parametrize(
+    ("went", "expected"),
+    [
+        # From the beginning of the minute of the first failed answer, which is the end of the one before.
+        (deployment((10, 0, False), (10, 4, False), (10, 8, True), (0, 0, True), steps=BACK), (FAILS, 2, 2.1, 3.5)),
+        # In the first minute it cannot have failed anything before it got traffic.
+        (deployment((10, 4, False), (10, 8, False), (10, 8, True), steps=BACK), (FAILS, 2.5, 2.6, 3)),
+        # The load may be late: requests of a step that began in the minute's last instant belong to that minute.
+        (deployment((1, 1, False), (9, 9, True), steps=((10, 1.0), (0, 2))), (FAILS, 1, 1, 1.5)),
+        # A fault that fails nothing is timed from the new revision's first request.
+        (deployment((0, 0, False), (10, 0, False), (10, 0, True), steps=((10, 1.4), (0, 3))), (WAITS, 1.6, 1.6, 2.1)),
+        # Without traffic to it there is nothing to time.
+        (deployment((0, 0, False), (0, 0, True), steps=()), (None, None, None, None)),
+        # A release that went through gave no traffic back, and the old revision was never alone again.
+        (deployment((10, 5, True), outcome="completed"), (FAILS, 0.5, None, None)),
+        # An alarm that was red before the first failure says nothing of it.
+        (deployment((0, 0, True), (9, 3, True), steps=((10, 1.0), (0, 2))), (FAILS, 1, 1, 1.5)),
+        # Where traffic follows the tasks, it is back when the last request to the new revision is over.
+        (
+            deployment((9, 9, False), (9, 9, True), (0, 0, True), steps=(), strategy="ROLLING"),
+            (FAILS, 1.8, 1.8, 3.2),
+        ),
+        (deployment((9, 9, True), steps=(), strategy="ROLLING", outcome="failed"), (FAILS, 0.8, None, None)),
+    ],
+)
+def test_times_run_from_the_first_bad_minute(went: DeploymentRecord, expected: tuple[object, ...]) -> None:
+    assert times(blast_radius(went)) == pytest.approx(expected)
 
 
-def test_a_release_that_went_through_never_left_the_old_one_alone() -> None:
-    assert blast_radius(deployment((10, 5, True), outcome="completed")).to_old_alone is None
+def test_an_alarm_that_ecs_does_not_watch_is_no_answer_to_the_fault() -> None:
+    went = deployment((10, 5, True), outcome="completed")
+    went.unwatched = ["errors"]
+    assert blast_radius(went).to_alarm is None
+
+
+def test_requests_are_counted_by_revision_and_those_without_a_target_apart() -> None:
+    went = deployment((10, 4, False), (20, 8, True))
+    went.samples[1].requests[NO_TARGET] = Requests(3, 3)
+    blast = blast_radius(went)
+    assert (blast.old, blast.new, blast.unserved) == (Requests(180), Requests(30, 12), 3)
+    assert (blast.served, blast.failed) == (213, 15)
+    assert blast.share_failed == 15 / 213
+
+
+def test_a_user_is_counted_once_however_often_they_are_hit() -> None:
+    went = deployment((10, 4, False), (20, 8, True))
+    for sample, reached, hit in zip(went.samples, (["1", "2"], ["2", "3", "4"]), (["1"], ["1", "9"]), strict=True):
+        sample.reached, sample.hit = reached, hit
+    blast = blast_radius(went)
+    assert (blast.users, blast.reached, blast.hit) == (200, 4, 2)
+    assert (blast.share_reached, blast.share_hit) == (0.02, 0.01)
+
+
+def test_a_deployment_without_a_request_failed_none() -> None:
+    blast = blast_radius(DeploymentRecord("Prod", "tiny", "CANARY", OLD, NEW, baseline=False))
+    assert (blast.served, blast.share_failed, blast.share_hit) == (0, 0, 0)
+
+
+def test_the_figures_are_in_the_json_with_their_shares() -> None:
+    went = deployment((10, 4, True), steps=((10, 0.5), (0, 1)))
+    went.samples[0].reached = went.samples[0].hit = ["7"]
+    assert blast_radius(went).as_json() == {
+        "timed_from": FAILS,
+        "to_alarm": 0.5,
+        "to_traffic_back": 0.5,
+        "to_old_alone": 1,
+        "old": {"served": 90, "failed": 0, "seconds": 0},
+        "new": {"served": 10, "failed": 4, "seconds": 0},
+        "unserved": 0,
+        "users": 200,
+        "reached": 1,
+        "hit": 1,
+        "share_failed": 0.04,
+        "share_reached": 0.005,
+        "share_hit": 0.005,
+    }

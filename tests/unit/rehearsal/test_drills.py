@@ -11,7 +11,7 @@ from nova_infra.rehearsal.assembly import Assembly
 from nova_infra.rehearsal.drills import DRILLS, choose, plan
 from nova_infra.rehearsal.pipeline import DeployAction
 from nova_infra.rehearsal.play import new_record
-from nova_infra.rehearsal.record import DeploymentRecord, Notification, Record, Requests, Sample
+from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Notification, Record, Requests, Sample
 from nova_infra.rehearsal.release import Release
 
 COMMAND = ["python", "-m", "serve", "tiny:app"]
@@ -65,7 +65,14 @@ def test_nothing_but_the_fault_differs_between_the_releases_of_a_drill(candidate
 
 
 def played(
-    candidate: Release, name: str, *, outcome: str, reason: str = "", old_failed: int = 0, told: bool = True
+    candidate: Release,
+    name: str,
+    *,
+    outcome: str,
+    reason: str = "",
+    old_failed: int = 0,
+    unserved: int = 0,
+    told: bool = True,
 ) -> list[str]:
     """What a drill misses when it went like this."""
     [chosen] = choose([name])
@@ -75,6 +82,8 @@ def played(
     deployment = DeploymentRecord("Prod", "prod-tiny", "CANARY", "tiny:1", "tiny:2", baseline=False)
     deployment.outcome, deployment.reason = outcome, reason  # type: ignore[assignment]
     deployment.samples = [Sample(1, 10, {"tiny:1": Requests(9, old_failed)}, [])]
+    if unserved:
+        deployment.samples[0].requests[NO_TARGET] = Requests(unserved, unserved)
     record.deployments = [deployment]
     if told:
         record.notifications = [Notification("Prod", 1, "alerts", "prod-tiny-errors is in ALARM")]
@@ -91,6 +100,7 @@ RED = "alarm prod-tiny-errors went to ALARM at 10 % of the traffic"
         ({"outcome": "completed"}, ["prod-tiny ended completed, not rolled back", "Prod succeeded"]),
         ({"outcome": "rolled back", "reason": "3 tasks"}, ["prod-tiny went back for another reason: 3 tasks"]),
         ({"outcome": "rolled back", "reason": RED, "old_failed": 2}, ["the old revision failed 2 requests meanwhile"]),
+        ({"outcome": "rolled back", "reason": RED, "unserved": 4}, ["4 requests found no target meanwhile"]),
         ({"outcome": "rolled back", "reason": RED, "told": False}, ["nobody was told"]),
     ],
 )

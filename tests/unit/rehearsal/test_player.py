@@ -11,7 +11,7 @@ import pytest
 
 from nova_infra.rehearsal.assembly import Assembly
 from nova_infra.rehearsal.play import Player, new_record
-from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.record import DeploymentRecord, Record, Requests
 from nova_infra.rehearsal.release import Release
 
 Write = Callable[..., Path]
@@ -147,6 +147,12 @@ def test_a_release_that_fails_requests_is_rolled_back_by_its_alarm_and_somebody_
     assert prod.reason == "alarm prod-errors went to ALARM at 25 % of the traffic"
     assert [step.percent for step in prod.traffic] == [25, 0]
     assert prod.traffic[0].requests["prod-tiny:1"].failed == 0, "the old revision served all the time"
+    assert prod.plan == "canary: 25 % for 2 min, then 100 % for 2 min"
+    new = sum((s.requests.get("prod-tiny:2", Requests()) for s in prod.samples), Requests())
+    assert new == sum((step.requests.get("prod-tiny:2", Requests()) for step in prod.traffic), Requests())
+    reached, hit = ({user for s in prod.samples for user in getattr(s, name)} for name in ("reached", "hit"))
+    assert 0 < len(reached) <= new.served
+    assert hit == reached, "every request to it failed, and none to the old revision"
     assert ("prod-alerts", "prod-errors is in ALARM") in [(n.topic, n.message) for n in rehearsal.record.notifications]
 
 

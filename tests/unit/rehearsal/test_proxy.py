@@ -12,6 +12,8 @@ from aiohttp import web
 from nova_infra.rehearsal.metrics import MetricStore
 from nova_infra.rehearsal.proxy import LoadBalancer
 from nova_infra.rehearsal.routing import (
+    USER_HEADER,
+    Audience,
     FixedResponse,
     Redirect,
     Rule,
@@ -23,6 +25,10 @@ from nova_infra.rehearsal.routing import (
 from nova_infra.rehearsal.task import Task
 
 PIECE = b"x" * 2**18
+
+
+def task_on(port: int) -> Task:
+    return cast(Task, SimpleNamespace(port=port, definition=SimpleNamespace(revision="tiny:2")))
 
 
 async def service(request: web.BaseRequest) -> web.StreamResponse:
@@ -77,7 +83,7 @@ class World:
             runner = web.ServerRunner(web.Server(service))
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
-            target = Target(cast(Task, SimpleNamespace(port=runner.addresses[0][1])), healthy=True)
+            target = Target(task_on(runner.addresses[0][1]), healthy=True)
             self.group.targets.append(target)
             await self.balancer.start()
             try:
@@ -175,6 +181,24 @@ def test_without_a_healthy_target_the_answer_is_503() -> None:
     assert World().play(story).count("HTTPCode_ELB_503_Count") == 1
 
 
+def test_what_each_user_met_is_kept_for_the_target_group() -> None:
+    world = World()
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        for user, path in (("1", "/good"), ("2", "/fails"), ("3", "/dies"), ("2", "/good")):
+            async with client.get(f"{url}{path}", headers={USER_HEADER: user}):
+                pass
+        async with client.get(f"{url}/fails"):
+            pass
+        assert world.group.audience == Audience({"tiny:2": {"1", "2", "3"}}, hit={"2", "3"})
+        target.healthy = None
+        async with client.get(url, headers={USER_HEADER: "4"}):
+            pass
+        assert world.group.audience == Audience({"tiny:2": {"1", "2", "3"}}, hit={"2", "3", "4"}, unserved=1)
+
+    world.play(story)
+
+
 def test_the_first_rule_by_priority_that_matches_decides() -> None:
     world = World()
     world.balancer.rules.append(Rule("first", 0.5, paths=("/own",), answer=FixedResponse(418, "text/plain", "own")))
@@ -240,7 +264,7 @@ def test_a_target_becomes_unhealthy_and_healthy_again_after_its_thresholds() -> 
         runner = web.ServerRunner(web.Server(health))
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        checked = world.balancer.register(world.group, cast(Task, SimpleNamespace(port=runner.addresses[0][1])))
+        checked = world.balancer.register(world.group, task_on(runner.addresses[0][1]))
         assert await world.balancer.wait_healthy(world.group, checked)
         checking = asyncio.create_task(world.balancer.keep_checking(world.group, checked))
         status = 503

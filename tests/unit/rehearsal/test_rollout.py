@@ -85,3 +85,26 @@ def test_the_breaker_opens_at_the_documented_number_of_failed_tasks(
     breaker: CircuitBreaker, desired: int, threshold: int
 ) -> None:
     assert breaker.threshold(desired) == threshold
+
+
+@pytest.mark.parametrize(
+    ("properties", "words"),
+    [
+        ({"BakeTimeInMinutes": 3}, "rolling: all at once, then 3 min of bake"),
+        ({"Strategy": "BLUE_GREEN", "BakeTimeInMinutes": 9}, "blue/green: all at once, then 9 min of bake"),
+        (
+            {
+                "Strategy": "CANARY",
+                "CanaryConfiguration": {"CanaryPercent": 2.5, "CanaryBakeTimeInMinutes": 5},
+                "BakeTimeInMinutes": 4,
+            },
+            "canary: 2.5 % for 5 min, then 100 % for 4 min",
+        ),
+        (
+            {"Strategy": "LINEAR", "LinearConfiguration": {"StepPercent": 20, "StepBakeTimeInMinutes": 2}},
+            "linear: 20 % more every 2 min, then 100 % for 0 min",
+        ),
+    ],
+)
+def test_a_rollout_can_be_said_in_words(properties: dict[str, Any], words: str) -> None:
+    assert read_rollout(properties, "stack.Service").in_words == words
