@@ -12,12 +12,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from nova_infra.errors import NovaError
-
-
-class AwsError(NovaError):
-    """AWS refused a call, or could not be reached."""
-
-    exit_code = 3
+from nova_infra.operations.errors import AwsError
 
 
 def build_image(*, services: Path, service: str, repository: str, region: str, tag: str, release: str | None) -> str:

@@ -10,7 +10,8 @@ import pytest
 from moto import mock_aws
 
 from nova_infra.errors import NovaError
-from nova_infra.operations.image_build import AwsError, build_image
+from nova_infra.operations.errors import AwsError
+from nova_infra.operations.image_build import build_image
 
 REPOSITORY = "nova/audio-service"
 MANIFEST = json.dumps(

@@ -1,0 +1,530 @@
+"""An environment in AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+import urllib.error
+import urllib.request
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from nova_infra.operations.aws_session import Aws, ServiceError, whoami
+from nova_infra.operations.errors import AwsError, RefusedError
+from nova_infra.operations.model import (
+    Alarm,
+    Answer,
+    Certificate,
+    Change,
+    ChangeSet,
+    Deployment,
+    Image,
+    ParameterVersion,
+    PastDeployment,
+    RunningTask,
+    Service,
+    Stack,
+    StackEvent,
+    StoppedTask,
+    TaskDefinition,
+    Template,
+)
+
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+_MAX_TEMPLATE_BYTES = 51_200
+# A change set of a few resources is ready within seconds; an update may bake for up to 33 hours.
+_CHANGE_SET_WAIT = {"Delay": 2, "MaxAttempts": 150}
+_UPDATE_WAIT = {"Delay": 5, "MaxAttempts": 34 * 3600 // 5}
+_NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
+# Running or waiting, a deployment needs this one: "Fargate On-Demand vCPU resource count".
+_VCPU_QUOTA = {"ServiceCode": "fargate", "QuotaCode": "L-3032A538"}
+_ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.[^/]+/(.+)")
+
+
+class AwsEnvironment:
+    """One environment, through the AWS API. See :class:`nova_infra.operations.environment.DeployedEnvironment`."""
+
+    def __init__(self, name: str, *, platform: str, aws: Aws) -> None:
+        """Name it.
+
+        Args:
+            name: Name of the environment.
+            platform: Name of the installation.
+            aws: Its account and region.
+        """
+        self.name = name
+        self.prefix = f"{platform}-{name}"
+        self._aws = aws
+
+    def caller(self) -> str:
+        """Who asks, for the record: the last part of an ARN, or what started the build."""
+        return os.environ.get("CODEBUILD_INITIATOR") or whoami()[1]
+
+    def service_names(self) -> tuple[str, ...]:
+        """The names of the services, as ``nova.toml`` has them."""
+        return tuple(name.removeprefix(f"{self.prefix}-") for name in self._ecs_names())
+
+    def services(self) -> tuple[Service, ...]:
+        """Every service with its tasks and deployments, by name."""
+        names = self._ecs_names()
+        questions: list[Callable[[], list[dict[str, Any]]]] = [
+            lambda: self._described(names),
+            lambda: self._tasks(desiredStatus="RUNNING"),
+        ]
+        described, tasks = self._aws.each(lambda ask: ask(), questions)
+        running: dict[str, list[RunningTask]] = defaultdict(list)
+        for task in tasks:
+            running[task["group"].removeprefix("service:")].append(_running_task(task))
+        return tuple(
+            _service(service, service["serviceName"].removeprefix(f"{self.prefix}-"), running[service["serviceName"]])
+            for service in sorted(described, key=lambda s: str(s["serviceName"]))
+        )
+
+    def _ecs_names(self) -> list[str]:
+        try:
+            arns = list(self._aws.pages("ecs", "list_services", "serviceArns", cluster=self.prefix))
+        except ServiceError as error:
+            if error.code != "ClusterNotFoundException":
+                raise
+            raise RefusedError(
+                f"environment: {self.name!r} is not deployed in this account and region "
+                f"({self._aws.region}: no cluster {self.prefix}): check its name, the region and the credentials"
+            ) from None
+        return sorted(arn.rpartition("/")[2] for arn in arns)
+
+    def _described(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html: ten at a time
+        return [
+            service
+            for batch in _batches(names, 10)
+            for service in self._aws.call("ecs", "describe_services", cluster=self.prefix, services=batch)["services"]
+            if service["status"] != "INACTIVE"
+        ]
+
+    def _tasks(self, **which: str) -> list[dict[str, Any]]:
+        arns = list(self._aws.pages("ecs", "list_tasks", "taskArns", cluster=self.prefix, **which))
+        return [
+            task
+            for batch in _batches(arns, 100)
+            for task in self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=batch)["tasks"]
+        ]
+
+    def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:
+        """The tasks of a service that ended within the hour, newest first."""
+        tasks = self._tasks(serviceName=self.stack_name(service), desiredStatus="STOPPED")
+        earliest = datetime.min.replace(tzinfo=UTC)
+        return tuple(sorted(map(_stopped_task, tasks), key=lambda task: task.at or earliest, reverse=True))
+
+    def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:
+        """The latest deployments of a service, newest first."""
+        listed = self._aws.call(
+            "ecs", "list_service_deployments", cluster=self.prefix, service=self.stack_name(service), maxResults=20
+        )["serviceDeployments"]
+        arns = [deployment["serviceDeploymentArn"] for deployment in listed]
+        if not arns:
+            return ()
+        described = self._aws.call("ecs", "describe_service_deployments", serviceDeploymentArns=arns)
+        found = [
+            PastDeployment(
+                status=deployment["status"],
+                reason=deployment.get("statusReason", ""),
+                alarms=tuple(deployment.get("alarms", {}).get("triggeredAlarmNames", ())),
+                started_at=deployment.get("startedAt") or deployment.get("createdAt"),
+            )
+            for deployment in described["serviceDeployments"]
+        ]
+        earliest = datetime.min.replace(tzinfo=UTC)
+        return tuple(sorted(found, key=lambda deployment: deployment.started_at or earliest, reverse=True))
+
+    def task_definition(self, revision: str) -> TaskDefinition:
+        """A revision of a task definition, ``family:revision``."""
+        found = self._aws.call("ecs", "describe_task_definition", taskDefinition=revision)["taskDefinition"]
+        return TaskDefinition(
+            revision, found.get("status", "ACTIVE") == "ACTIVE", str(found["containerDefinitions"][0]["image"])
+        )
+
+    def stack_name(self, name: str) -> str:
+        """The name of a service's stack, or of ``platform`` or ``overview``."""
+        return f"{self.prefix}-{name}"
+
+    def stacks(self, names: Sequence[str]) -> tuple[Stack, ...]:
+        """Stacks by their names; those that do not exist are left out."""
+        return tuple(stack for stack in self._aws.each(self._stack, names) if stack is not None)
+
+    def _stack(self, name: str) -> Stack | None:
+        try:
+            [stack] = self._aws.call("cloudformation", "describe_stacks", StackName=name)["Stacks"]
+        except ServiceError as error:
+            if error.code == "ValidationError" and "does not exist" in str(error):
+                return None
+            raise
+        return Stack(
+            name=stack["StackName"],
+            status=stack["StackStatus"],
+            reason=stack.get("StackStatusReason", ""),
+            updated_at=stack.get("LastUpdatedTime") or stack.get("CreationTime"),
+            change_set=stack.get("ChangeSetId") or "",
+            parameters={p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", ())},
+            capabilities=tuple(stack.get("Capabilities", ())),
+            tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", ())},
+            notifications=tuple(stack.get("NotificationARNs", ())),
+            outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())},
+        )
+
+    def template(self, stack: str) -> Template:
+        """The template that a stack was last deployed with, as it was handed in."""
+        answer = self._aws.call("cloudformation", "get_template", StackName=stack, TemplateStage="Original")
+        body = answer["TemplateBody"]
+        if isinstance(body, str):  # botocore parses JSON by itself where the answer allows it
+            try:
+                body = json.loads(body)
+            except ValueError:
+                body = None
+        if not isinstance(body, dict):
+            raise RefusedError(f"{stack}: its template is not JSON, as CDK writes it: deploy it with Nova first")
+        return dict(body)
+
+    def failures(self, stack: str) -> tuple[StackEvent, ...]:
+        """What failed in a stack's latest operation, the first failure first."""
+        failed = []
+        for event in self._aws.pages("cloudformation", "describe_stack_events", "StackEvents", StackName=stack):
+            status = event.get("ResourceStatus", "")
+            if status.endswith("_FAILED"):
+                failed.append(
+                    StackEvent(
+                        logical_id=event.get("LogicalResourceId", ""),
+                        type=event.get("ResourceType", ""),
+                        status=status,
+                        reason=event.get("ResourceStatusReason", ""),
+                        at=event.get("Timestamp"),
+                    )
+                )
+            begins = event.get("PhysicalResourceId") == event["StackId"] and status in (
+                "CREATE_IN_PROGRESS",
+                "UPDATE_IN_PROGRESS",
+                "DELETE_IN_PROGRESS",
+            )
+            if begins:
+                break
+        return tuple(reversed(failed))
+
+    def alarms(self) -> tuple[Alarm, ...]:
+        """The environment's alarms, composite ones included, by name."""
+        which = {"AlarmNamePrefix": f"{self.prefix}-"}
+        metric = self._aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmTypes=["MetricAlarm"], **which)
+        composite = self._aws.pages(
+            "cloudwatch", "describe_alarms", "CompositeAlarms", AlarmTypes=["CompositeAlarm"], **which
+        )
+        alarms = [*(_alarm(a, composite=False) for a in metric), *(_alarm(a, composite=True) for a in composite)]
+        return tuple(sorted(alarms, key=lambda alarm: alarm.name))
+
+    def images(self, wanted: Sequence[Image]) -> tuple[Image | None, ...]:
+        """Find images by their digest, or by their tag where they have none."""
+        by_repository: dict[str, list[Image]] = defaultdict(list)
+        for image in wanted:
+            by_repository[image.repository].append(image)
+        found: dict[Image, Image] = {}
+        for part in self._aws.each(self._images_of, by_repository.items()):
+            found |= part
+        return tuple(found.get(image) for image in wanted)
+
+    def _images_of(self, question: tuple[str, list[Image]]) -> dict[Image, Image]:
+        repository, wanted = question
+        match = _ECR.fullmatch(repository)
+        if match is None:
+            raise RefusedError(f"{repository}: is not a repository in ECR: Nova keeps its images there")
+        account, region, name = match.groups()
+        ids = [{"imageDigest": i.digest} if i.digest else {"imageTag": i.tag} for i in dict.fromkeys(wanted)]
+        digests: dict[str, str] = {}
+        try:
+            for batch in _batches(ids, 100):
+                answer = self._aws.call(
+                    "ecr",
+                    "batch_get_image",
+                    region=region,
+                    registryId=account,
+                    repositoryName=name,
+                    imageIds=batch,
+                )
+                for image in answer.get("images", ()):
+                    digest = image["imageId"]["imageDigest"]
+                    digests[digest] = digest
+                    digests[image["imageId"].get("imageTag", digest)] = digest
+        except ServiceError as error:
+            if error.code != "RepositoryNotFoundException":
+                raise
+        return {
+            image: Image(repository, image.tag, digests[image.digest or image.tag])
+            for image in wanted
+            if (image.digest or image.tag) in digests
+        }
+
+    def certificates(self) -> tuple[Certificate, ...]:
+        """The certificates in the platform's stack."""
+        resources = self._aws.pages(
+            "cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=self.stack_name("platform")
+        )
+        found = []
+        for resource in resources:
+            if resource["ResourceType"] == "AWS::CertificateManager::Certificate":
+                arn = resource["PhysicalResourceId"]
+                certificate = self._aws.call("acm", "describe_certificate", CertificateArn=arn)["Certificate"]
+                found.append(Certificate(certificate["DomainName"], certificate["Status"], certificate.get("NotAfter")))
+        return tuple(found)
+
+    def vcpu_quota(self) -> float | None:
+        """How many vCPUs Fargate may run in the account and region; None where that is not known."""
+        try:
+            return float(self._aws.call("service-quotas", "get_service_quota", **_VCPU_QUOTA)["Quota"]["Value"])
+        except (ServiceError, RefusedError):
+            return None
+
+    def history(self, parameter: str) -> tuple[ParameterVersion, ...]:
+        """The versions of a parameter that are kept, oldest first; none where it does not exist."""
+        try:
+            versions = list(self._aws.pages("ssm", "get_parameter_history", "Parameters", Name=parameter))
+        except ServiceError as error:
+            if error.code == "ParameterNotFound":
+                return ()
+            raise
+        return tuple(
+            ParameterVersion(version["Version"], version["Value"])
+            for version in sorted(versions, key=lambda v: int(v["Version"]))
+        )
+
+    def parameters(self, path: str) -> Mapping[str, str]:
+        """Name to value of all parameters below a path."""
+        found = self._aws.pages("ssm", "get_parameters_by_path", "Parameters", Path=path, Recursive=True)
+        return {parameter["Name"]: parameter["Value"] for parameter in found}
+
+    def put_parameter(self, name: str, value: str, *, overwrite: bool = True) -> int | None:
+        """Write a parameter, and return its version; None where it existed and must not be overwritten."""
+        try:
+            answer = self._aws.call(
+                "ssm",
+                "put_parameter",
+                Name=name,
+                Value=value,
+                Type="String",
+                Overwrite=overwrite,
+                Tier="Intelligent-Tiering",
+            )
+        except ServiceError as error:
+            if error.code == "ParameterAlreadyExists" and not overwrite:
+                return None
+            raise
+        return int(answer["Version"])
+
+    def delete_parameter(self, name: str) -> bool:
+        """Delete a parameter; False where there was none."""
+        try:
+            self._aws.call("ssm", "delete_parameter", Name=name)
+        except ServiceError as error:
+            if error.code == "ParameterNotFound":
+                return False
+            raise
+        return True
+
+    def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:
+        """Create a change set from another template, with all else of the stack as it is, and wait for it."""
+        body = json.dumps(template, separators=(",", ":"))
+        if len(body.encode()) > _MAX_TEMPLATE_BYTES:
+            raise RefusedError(
+                f"{stack.name}: its template has {len(body.encode()):,} bytes, and CloudFormation takes "
+                f"{_MAX_TEMPLATE_BYTES:,} without a bucket: deploy the earlier commit through the pipeline instead"
+            )
+        more: dict[str, Any] = {"NotificationARNs": list(stack.notifications)} if stack.notifications else {}
+        # The role that CloudFormation acts by stays the stack's own, as long as none is named; nor need it be passed.
+        answer = self._aws.call(
+            "cloudformation",
+            "create_change_set",
+            StackName=stack.name,
+            ChangeSetName=name,
+            ChangeSetType="UPDATE",
+            Description=description,
+            TemplateBody=body,
+            Parameters=[{"ParameterKey": key, "UsePreviousValue": True} for key in stack.parameters],
+            Capabilities=list(stack.capabilities) or ["CAPABILITY_NAMED_IAM"],
+            Tags=[{"Key": key, "Value": value} for key, value in stack.tags.items()],
+            **more,
+        )
+        arn = answer["Id"]
+        ready = self._aws.wait(
+            "cloudformation",
+            "change_set_create_complete",
+            _CHANGE_SET_WAIT,
+            StackName=stack.name,
+            ChangeSetName=arn,
+        )
+        if not ready:
+            return self._unready(stack, arn)
+        changes = self._aws.pages(
+            "cloudformation", "describe_change_set", "Changes", StackName=stack.name, ChangeSetName=arn
+        )
+        return ChangeSet(stack.name, arn, tuple(_change(c["ResourceChange"]) for c in changes if "ResourceChange" in c))
+
+    def _unready(self, stack: Stack, arn: str) -> ChangeSet:
+        """An empty change set where CloudFormation found no change.
+
+        Raises:
+            AwsError: It was something else.
+        """
+        state = self._aws.call("cloudformation", "describe_change_set", StackName=stack.name, ChangeSetName=arn)
+        reason = state.get("StatusReason", "no reason given")
+        unready = ChangeSet(stack.name, arn, ())
+        self.delete_change_set(unready)
+        if state.get("Status") == "FAILED" and any(text in reason for text in _NO_CHANGES):
+            return unready
+        raise AwsError(f"{stack.name}: CloudFormation made no change set ({state.get('Status')}): {reason}")
+
+    def execute_change_set(self, change_set: ChangeSet) -> bool:
+        """Start a change set's execution; False where it cannot be executed any more."""
+        try:
+            self._aws.call(
+                "cloudformation", "execute_change_set", StackName=change_set.stack, ChangeSetName=change_set.name
+            )
+        except ServiceError as error:
+            if error.code in ("InvalidChangeSetStatus", "ChangeSetNotFound", "ValidationError"):
+                return False
+            raise
+        return True
+
+    def delete_change_set(self, change_set: ChangeSet) -> None:
+        """Delete a change set that was not executed."""
+        try:
+            self._aws.call(
+                "cloudformation", "delete_change_set", StackName=change_set.stack, ChangeSetName=change_set.name
+            )
+        except ServiceError as error:
+            if error.code not in ("ChangeSetNotFound", "InvalidChangeSetStatus"):
+                raise
+
+    def wait_for_stack(self, stack: str) -> Stack:
+        """Wait until no operation on a stack is under way."""
+        # However the operation ended, the stack's status says it.
+        self._aws.wait("cloudformation", "stack_update_complete", _UPDATE_WAIT, StackName=stack)
+        found = self._stack(stack)
+        if found is None:
+            raise AwsError(f"{stack}: was deleted meanwhile: find out by whom")
+        return found
+
+    @cached_property
+    def _url(self) -> str:
+        name = self.stack_name("platform")
+        stack = self._stack(name)
+        if stack is None or not (url := stack.outputs.get("Url")):
+            raise RefusedError(f"environment: {self.name!r} has no address: {name} has no output Url: deploy it first")
+        return url
+
+    def get(self, path: str) -> Answer:
+        """Ask the environment's public address over HTTP."""
+        return http_get(f"{self._url}{path}")
+
+    def publish(self, topic_arn: str, *, subject: str, message: str) -> None:
+        """Send a message to a topic of this account."""
+        self._aws.call("sns", "publish", TopicArn=topic_arn, Subject=subject[:100], Message=message)
+
+
+def http_get(url: str) -> Answer:
+    """What an address answers; status 0 where it does not."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310  the platform's own address
+            return Answer(response.status, response.read(2**20).decode(errors="replace"))
+    except urllib.error.HTTPError as error:
+        return Answer(error.code, error.reason)
+    except (OSError, ssl.SSLError, ValueError) as error:
+        return Answer(0, f"{url}: {getattr(error, 'reason', error)}")
+
+
+def _batches(items: Sequence[Any], size: int) -> list[list[Any]]:
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]
+
+
+def _revision(arn: str) -> str:
+    return arn.rpartition("/")[2]
+
+
+def _running_task(task: Mapping[str, Any]) -> RunningTask:
+    container: Mapping[str, Any] = next(iter(task.get("containers", ())), {})
+    health = task.get("healthStatus", "UNKNOWN")
+    return RunningTask(
+        arn=task["taskArn"],
+        revision=_revision(task["taskDefinitionArn"]),
+        status=task.get("lastStatus", ""),
+        healthy={"HEALTHY": True, "UNHEALTHY": False}.get(health),
+        image=container.get("image", ""),
+        digest=container.get("imageDigest"),
+        cpu=int(task.get("cpu", 0)),
+    )
+
+
+def _stopped_task(task: Mapping[str, Any]) -> StoppedTask:
+    container: Mapping[str, Any] = next(iter(task.get("containers", ())), {})
+    return StoppedTask(
+        revision=_revision(task["taskDefinitionArn"]),
+        at=task.get("stoppedAt"),
+        reason=task.get("stoppedReason", ""),
+        exit_code=container.get("exitCode"),
+        container_reason=container.get("reason", ""),
+    )
+
+
+def _service(service: Mapping[str, Any], name: str, tasks: Sequence[RunningTask]) -> Service:
+    return Service(
+        name=name,
+        stack=service["serviceName"],
+        revision=_revision(service["taskDefinition"]),
+        desired=service["desiredCount"],
+        running=service["runningCount"],
+        pending=service["pendingCount"],
+        deployments=tuple(
+            Deployment(
+                status=deployment["status"],
+                rollout_state=deployment.get("rolloutState", ""),
+                reason=deployment.get("rolloutStateReason", ""),
+                revision=_revision(deployment["taskDefinition"]),
+                created_at=deployment.get("createdAt"),
+                desired=deployment.get("desiredCount", 0),
+                running=deployment.get("runningCount", 0),
+                failed=deployment.get("failedTasks", 0),
+            )
+            for deployment in service.get("deployments", ())
+        ),
+        tasks=tuple(tasks),
+        deployment_alarms=tuple(service.get("deploymentConfiguration", {}).get("alarms", {}).get("alarmNames", ())),
+        events=tuple(event["message"] for event in service.get("events", ())),
+    )
+
+
+def _alarm(alarm: Mapping[str, Any], *, composite: bool) -> Alarm:
+    return Alarm(
+        name=alarm["AlarmName"],
+        state=alarm["StateValue"],
+        reason=alarm.get("StateReason", ""),
+        since=alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp"),
+        composite=composite,
+    )
+
+
+_OTHER_RESOURCES = ("ResourceReference", "ResourceAttribute")
+
+
+def _change(change: Mapping[str, Any]) -> Change:
+    causes = dict.fromkeys(
+        str(detail.get("CausingEntity", "")).partition(".")[0]
+        if detail.get("ChangeSource") in _OTHER_RESOURCES
+        else "direct"
+        for detail in change.get("Details", ())
+    )
+    return Change(
+        action=change["Action"],
+        logical_id=change["LogicalResourceId"],
+        type=change["ResourceType"],
+        replacement=change.get("Replacement", ""),
+        causes=tuple(causes) or ("direct",),
+    )

@@ -1,0 +1,94 @@
+"""Finding an environment and the way into its account."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from nova_infra.operations.environment import DeployedEnvironment
+from nova_infra.operations.errors import RefusedError
+
+Role = Literal["observer", "release"]
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """What the command line says about where to look, besides the environment's name.
+
+    Attributes:
+        root: The current directory: where it holds a ``nova.toml``, that says the rest.
+        region: The environment's region; with it or ``platform``, ``nova.toml`` is not read.
+        platform: Name of the installation.
+    """
+
+    root: Path
+    region: str | None = None
+    platform: str | None = None
+
+
+def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment:
+    """The environment of a name.
+
+    With a ``nova.toml`` in the directory, it is the one that the file names: its
+    account and region, through the role that the platform's stack made for the purpose. Anywhere else it is the one in
+    the account of the current credentials.
+
+    Args:
+        name: The environment's name.
+        role: ``observer`` to look, ``release`` to change.
+        where: What the command line says.
+
+    Raises:
+        NovaError: There is no such environment, or no access to it.
+    """
+    entry, platform = _entry(name, where)
+    # Imported here: the AWS SDK takes half a second.
+    from nova_infra.operations.aws import AwsEnvironment
+    from nova_infra.operations.aws_session import sign_in
+
+    if entry is not None:
+        aws = sign_in(
+            region=str(entry["region"]), role=role_name(f"{platform}-{name}", role), account=str(entry["account"])
+        )
+    else:
+        region = where.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        if region is None:
+            raise RefusedError(
+                "region: none given: pass --region, set AWS_REGION, or run the command where nova.toml is"
+            )
+        aws = sign_in(region=region)
+    return AwsEnvironment(name, platform=platform, aws=aws)
+
+
+def role_name(prefix: str, role: Role) -> str:
+    """Name of one of the two roles of an environment, the same wherever it is referred to."""
+    return f"{prefix}-{role}"
+
+
+def _entry(name: str, where: Whereabouts) -> tuple[Mapping[str, Any] | None, str]:
+    """The environment's entry in ``nova.toml``, if that is to be used, and the name of the installation.
+
+    Only what is needed is read of the file: a fault elsewhere in it must not stop a rollback.
+    """
+    path = where.root / "nova.toml"
+    if where.region is not None or where.platform is not None or not path.is_file():
+        return None, where.platform or "nova"
+    try:
+        config = tomllib.loads(path.read_text(encoding="utf-8"))
+        environments = {str(e["name"]): e for e in config["environments"]}
+        platform = str(config.get("platform", {}).get("name", "nova"))
+        entry = environments.get(name)
+        complete = entry is None or {"account", "region"} <= entry.keys()
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise RefusedError(
+            f"nova.toml: is not usable ({error!r}): mend it, or run the command elsewhere with --region"
+        ) from None
+    if entry is None:
+        raise RefusedError(f"environment: {name!r} is not one of {', '.join(environments)}: choose one of them")
+    if not complete:
+        raise RefusedError(f"nova.toml: environments: {name!r} has no account or region: add them, or pass --region")
+    return entry, platform
