@@ -9,11 +9,12 @@ from pathlib import Path
 import aws_cdk as cdk
 import jsii
 
+from nova_infra.checks.alarms import ALARM_RULES
 from nova_infra.checks.pipeline import PIPELINE_RULES
 from nova_infra.checks.rule import Rule, Template
 from nova_infra.checks.services import SERVICE_RULES
 
-RULES: tuple[Rule, ...] = (*SERVICE_RULES, *PIPELINE_RULES)
+RULES: tuple[Rule, ...] = (*sorted((*SERVICE_RULES, *ALARM_RULES), key=lambda rule: rule.id), *PIPELINE_RULES)
 
 
 @jsii.implements(cdk.IPolicyValidationPlugin)

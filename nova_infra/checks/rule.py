@@ -90,3 +90,9 @@ def as_text(value: object) -> str:
 def as_list(value: object) -> list[Any]:
     """The value as a list, as IAM means a single one."""
     return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def deployment(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How an ECS service replaces its tasks, from its properties."""
+    configuration: Mapping[str, Any] = service.get("DeploymentConfiguration", {})
+    return configuration

@@ -9,8 +9,9 @@ from pydantic import Field, ValidationInfo, field_validator
 from nova_infra.config.delivery import Notifications
 from nova_infra.config.fields import Account, Cidr, Model, Name, Region, matching, refusal
 
-MIN_BAKE_MINUTES = 3
-"""As long as the slowest deployment alarm, CPU, needs to fire. Shorter, and it could never roll anything back."""
+MIN_BAKE_MINUTES = 5
+"""What the slowest deployment alarm, CPU, needs to fire: three minutes, the rest of the one in which the bake begins,
+and one until the data is there."""
 
 
 class Rollout(Model):

@@ -35,16 +35,16 @@ class Targets(Model):
 
 
 class Thresholds(Model):
-    """When a service's alarms fire. That of CPU is fixed: 90 % for three minutes."""
+    """When a service's alarms fire. That of CPU is fixed: one task at 90 % for three minutes."""
 
     error_percent: Annotated[float, Field(gt=0, le=50)] = 5
     """Share of 5xx answers in a minute, in percent. Default: 5."""
-    error_min_requests: Annotated[int, Field(ge=1, le=1_000_000)] = 20
-    """Requests per minute below which the share says nothing. Default: 20."""
+    min_requests: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    """Requests per minute below which neither errors nor latency say anything. Default: 20."""
     latency_ms: Annotated[int, Field(ge=10, le=60_000)] = 2000
-    """95th percentile of the response time, for two minutes of three. Default: 2000."""
+    """95th percentile of the response time, for two minutes of four. Default: 2000."""
     memory_percent: Annotated[int, Field(ge=10, le=100)] = 90
-    """Share of the task's memory, for three minutes. Default: 90."""
+    """Share of a task's memory, for three minutes. Default: 90."""
 
 
 class Service(Model):

@@ -13,6 +13,14 @@ from nova_infra.config import Thresholds
 
 PERIOD_SECONDS = 60
 
+_LATE = 2
+"""Minutes whose data may not have arrived yet, and for which ``FILL`` then answers 0. An alarm that needed the newest
+minute to breach would stay OK for ever, so that many more are looked at:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html."""
+
+_FEW_REQUESTS = 3
+"""A percentile of fewer requests is that of one or two of them."""
+
 _Query = cloudwatch.CfnAlarm.MetricDataQueryProperty
 _Metric = cloudwatch.CfnAlarm.MetricProperty
 
@@ -24,6 +32,10 @@ def alarm_name(service_name: str, kind: str) -> str:
 
 class ServiceAlarms(Construct):
     """Errors, latency and CPU, which roll back; memory, unhealthy targets and too few tasks, which only notify.
+
+    CPU and memory are those of the busiest task. ECS reports each task once a minute, old and new ones alike, so an
+    average over them would halve a canary that burns its CPU, or hide it among many. The price: one old task that is
+    stuck at 90 % also stops a release, and tells its owner outside of one.
 
     What rolls back is what a new revision does to users within minutes: failing, being slow, burning its CPU. Memory
     fills over hours, so it says nothing about the deployment under way. Targets that do not become healthy and tasks
@@ -75,34 +87,36 @@ class ServiceAlarms(Construct):
                 "Errors",
                 f"answers more than {thresholds.error_percent:g} % of requests with a 5xx, over both colours or on one",
                 threshold=thresholds.error_percent,
-                metrics=self._error_rate(thresholds.error_min_requests),
+                metrics=self._error_rate(thresholds.min_requests),
+                periods=1 + _LATE,
+                datapoints=1,
             ),
             self._alarm(
                 "Latency",
                 f"takes more than {thresholds.latency_ms} ms for the slowest 5 % of requests",
                 threshold=thresholds.latency_ms,
-                metrics=self._latency(thresholds.error_min_requests),
-                periods=3,
+                metrics=self._latency(thresholds.min_requests),
+                periods=2 + _LATE,
                 datapoints=2,
             ),
             self._alarm(
                 "Cpu",
-                "uses 90 % of its CPU or more for three minutes",
+                "has had a task at 90 % of its CPU or more for three minutes",
                 threshold=90,
                 comparison="GreaterThanOrEqualToThreshold",
                 metric=_Metric(namespace="AWS/ECS", metric_name="CPUUtilization", dimensions=in_cluster),
-                statistic="Average",
+                statistic="Maximum",
                 periods=3,
             ),
         ]
         self.rollback_names = [alarm_name(service_name, kind) for kind in ("errors", "latency", "cpu")]
         self._alarm(
             "Memory",
-            f"uses {thresholds.memory_percent} % of its memory or more for three minutes",
+            f"has had a task at {thresholds.memory_percent} % of its memory or more for three minutes",
             threshold=thresholds.memory_percent,
             comparison="GreaterThanOrEqualToThreshold",
             metric=_Metric(namespace="AWS/ECS", metric_name="MemoryUtilization", dimensions=in_cluster),
-            statistic="Average",
+            statistic="Maximum",
             periods=3,
         )
         self._alarm(
@@ -113,7 +127,8 @@ class ServiceAlarms(Construct):
                 *self._per_colour("unhealthy", "UnHealthyHostCount", "Maximum"),
                 _returned("unhealthy", "+".join(f"FILL(unhealthy_{colour},0)" for colour in self._colours)),
             ],
-            periods=3,
+            periods=3 + _LATE,
+            datapoints=3,
         )
         self._alarm(
             "Running",
@@ -165,7 +180,7 @@ class ServiceAlarms(Construct):
         """Percent of 5xx answers: over both colours, or on one of them where that is worse.
 
         Over both alone, a canary that fails altogether would hide behind the share of traffic it does not get. Below
-        ``min_requests`` a share says nothing and counts as 0.
+        ``min_requests`` a share says nothing and counts as 0: a canary with fewer shows in the share over both.
         """
         # A colour without traffic reports nothing at all, and a sum with nothing in it is nothing.
         errors = {colour: f"FILL(errors_{colour},0)" for colour in self._colours}
@@ -176,17 +191,34 @@ class ServiceAlarms(Construct):
             *self._per_colour("errors", "HTTPCode_Target_5XX_Count", "Sum"),
             *self._per_colour("requests", "RequestCount", "Sum"),
             *(_Query(id=f"rate_{of}", expression=rate, return_data=False) for of, rate in rates.items()),
-            _returned("rate", f"MAX([{','.join(f'rate_{of}' for of in rates)}])", label="5xx answers, % of requests"),
+            _Query(
+                id="rate_one", expression=_greater(*(f"rate_{colour}" for colour in self._colours)), return_data=False
+            ),
+            _returned("rate", _greater("rate_one", "rate_both"), label="5xx answers, % of requests"),
         ]
 
     def _latency(self, min_requests: int) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
-        """95th percentile in ms, of the slower colour; 0 where there were too few requests to tell."""
+        """95th percentile in ms, of the slower colour; 0 where there were too few requests to tell.
+
+        The minimum is over both colours: a canary that gets a tenth of it is meant to be noticed before it gets all.
+        That few requests are noisy is what the second slow minute is for.
+        """
         requests = "+".join(f"FILL(requests_{colour},0)" for colour in self._colours)
-        slowest = ",".join(f"FILL(seconds_{colour},0)" for colour in self._colours)
         return [
             *self._per_colour("seconds", "TargetResponseTime", "p95"),
             *self._per_colour("requests", "RequestCount", "Sum"),
-            _returned("latency", f"IF({requests}>={min_requests},1000*MAX([{slowest}]),0)", label="p95 latency, ms"),
+            *(
+                _Query(
+                    id=f"slow_{colour}",
+                    expression=f"IF(FILL(requests_{colour},0)>={_FEW_REQUESTS},FILL(seconds_{colour},0),0)",
+                    return_data=False,
+                )
+                for colour in self._colours
+            ),
+            _Query(
+                id="slowest", expression=_greater(*(f"slow_{colour}" for colour in self._colours)), return_data=False
+            ),
+            _returned("latency", f"IF({requests}>={min_requests},1000*slowest,0)", label="p95 latency, ms"),
         ]
 
     def _per_colour(self, key: str, name: str, stat: str) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
@@ -209,6 +241,11 @@ class ServiceAlarms(Construct):
             )
             for colour, group in self._colours.items()
         ]
+
+
+def _greater(one: str, other: str) -> str:
+    """The greater of two series. AWS advises against ``MAX`` in alarms, which ask for more data than they judge."""
+    return f"IF({one}>{other},{one},{other})"
 
 
 def _rate(errors: str, requests: str, min_requests: int) -> str:

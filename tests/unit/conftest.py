@@ -34,7 +34,7 @@ tests = "e2e"
 allow_plain_http = true
 waf = true
 on_failure = "retry"
-rollout = { strategy = "linear", percent = 20, step_bake_minutes = 4, bake_minutes = 6 }
+rollout = { strategy = "linear", percent = 20, step_bake_minutes = 5, bake_minutes = 6 }
 [[environments]]
 name = "live"
 account = "444444444444"
@@ -59,7 +59,7 @@ port = 9000
 environment = { LANGUAGE = "ja" }
 secrets = { API_TOKEN = "acme/token" }
 targets = { cpu_percent = 40, requests_per_minute = 300 }
-alarms = { error_percent = 2.5, error_min_requests = 50, latency_ms = 300, memory_percent = 70 }
+alarms = { error_percent = 2.5, min_requests = 50, latency_ms = 300, memory_percent = 70 }
 """
 
 

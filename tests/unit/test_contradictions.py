@@ -65,7 +65,7 @@ def test_neither_a_domain_nor_plain_http(raw, refused):
     "rollout",
     [
         {"strategy": "canary", "percent": 10, "step_bake_minutes": 1000, "bake_minutes": 1000},
-        {"strategy": "linear", "percent": 3, "step_bake_minutes": 61, "bake_minutes": 3},
+        {"strategy": "linear", "percent": 3, "step_bake_minutes": 61, "bake_minutes": 5},
     ],
 )
 def test_a_bake_that_outlasts_cloudformation(raw, refused, rollout):

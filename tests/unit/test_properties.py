@@ -39,8 +39,8 @@ def configurations(draw):
             "rollout": {
                 "strategy": draw(st.sampled_from(["rolling", "canary", "linear", "blue-green"])),
                 "percent": draw(st.integers(20, 99)),
-                "step_bake_minutes": draw(st.integers(3, 60)),
-                "bake_minutes": draw(st.integers(3, 1440)),
+                "step_bake_minutes": draw(st.integers(5, 60)),
+                "bake_minutes": draw(st.integers(5, 1440)),
             },
             "network": {
                 "cidr": f"10.{number}.0.0/{draw(st.integers(16, 24))}",

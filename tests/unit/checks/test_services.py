@@ -2,6 +2,7 @@
 
 import pytest
 
+from nova_infra.checks.alarms import ALARM_RULES
 from nova_infra.checks.plugin import findings
 from nova_infra.checks.services import SERVICE_RULES
 
@@ -40,6 +41,11 @@ def unfilled(alarm_, key):
     for query in alarm_["Metrics"]:
         if "Expression" in query:
             query["Expression"] = query["Expression"].replace(f"FILL({key},0)", key)
+
+
+def with_math(alarm_, expression):
+    [returned] = [query for query in alarm_["Metrics"] if query["ReturnData"]]
+    returned["Expression"] = expression
 
 
 def canary(template):
@@ -91,11 +97,11 @@ CHANGES = [
     ("NOVA-R05", "green latency unwatched", lambda t: without_metric(alarm(t, "latency"), "seconds_green")),
     ("NOVA-R05", "an idle colour silences", lambda t: unfilled(alarm(t, "latency"), "requests_green")),
     ("NOVA-R06", "no bake", lambda t: deployment(t).pop("BakeTimeInMinutes")),
-    ("NOVA-R06", "bake too short", lambda t: set_(deployment(t), "BakeTimeInMinutes", 2)),
+    ("NOVA-R06", "bake too short", lambda t: set_(deployment(t), "BakeTimeInMinutes", 4)),
     (
         "NOVA-R06",
         "canary too short",
-        lambda t: set_(canary(t), "CanaryBakeTimeInMinutes", 2),
+        lambda t: set_(canary(t), "CanaryBakeTimeInMinutes", 4),
     ),
     ("NOVA-R06", "period too long", lambda t: set_(alarm(t, "cpu"), "Period", 300)),
     ("NOVA-R06", "too many datapoints", lambda t: alarm(t, "cpu").update(DatapointsToAlarm=6, EvaluationPeriods=6)),
@@ -113,6 +119,10 @@ CHANGES = [
     ("NOVA-R12", "both colours get traffic", lambda t: set_(weighted(t, 1), "Weight", 50)),
     ("NOVA-R13", "stopped before drained", lambda t: set_(container(t), "StopTimeout", 20)),
     ("NOVA-R13", "drains for five minutes", lambda t: target_group(t).pop("TargetGroupAttributes")),
+    ("NOVA-R14", "errors need the newest minute", lambda t: set_(alarm(t, "errors"), "EvaluationPeriods", 1)),
+    ("NOVA-R14", "unhealthy needs all minutes", lambda t: alarm(t, "unhealthy").pop("DatapointsToAlarm")),
+    ("NOVA-R15", "MAX over both colours", lambda t: with_math(alarm(t, "errors"), "MAX([rate_blue,rate_green])")),
+    ("NOVA-R16", "an average over all tasks", lambda t: set_(alarm(t, "cpu"), "Statistic", "Average")),
 ]
 
 
@@ -130,7 +140,7 @@ def test_the_smallest_change_is_refused_by_its_rule_and_no_other(assembly, rule,
 
 def test_a_linear_rollout_needs_a_step_that_alarms_can_fire_in(variant):
     template = variant.template("acme-test-eu-search")
-    deployment(template)["LinearConfiguration"]["StepBakeTimeInMinutes"] = 1
+    deployment(template)["LinearConfiguration"]["StepBakeTimeInMinutes"] = 4
     assert {rule_id for rule_id, _ in findings(template)} == {"NOVA-R06"}
 
 
@@ -152,4 +162,4 @@ def test_an_image_pinned_by_digest_passes(assembly):
 
 
 def test_every_rule_has_a_change_that_it_refuses():
-    assert {rule.id for rule in SERVICE_RULES} == {rule for rule, _, _ in CHANGES}
+    assert {rule.id for rule in (*SERVICE_RULES, *ALARM_RULES)} == {rule for rule, _, _ in CHANGES}

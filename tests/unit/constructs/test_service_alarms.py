@@ -46,6 +46,8 @@ def test_every_alarm_tells_the_topic_of_its_environment_about_alarm_and_ok(assem
         ({"requests_blue": 19, "errors_blue": 19}, 0),
         ({"requests_blue": 90, "requests_green": 10, "errors_green": 10}, 10),
         ({"requests_blue": 970, "requests_green": 30, "errors_green": 30}, 100),
+        ({"requests_blue": 30, "errors_blue": 30, "requests_green": 970}, 100),
+        ({"requests_blue": 15, "errors_blue": 3, "requests_green": 15}, 10),
     ],
     ids=[
         "no traffic",
@@ -56,6 +58,8 @@ def test_every_alarm_tells_the_topic_of_its_environment_about_alarm_and_ok(assem
         "too few requests",
         "a small canary that fails shows in the whole",
         "a thin canary that fails shows by itself",
+        "whichever colour it is",
+        "two colours with few requests each have enough together",
     ],
 )
 def test_the_error_rate_is_that_of_both_colours_or_of_the_worse_one(assembly, metrics, percent):
@@ -67,8 +71,18 @@ def test_the_error_rate_is_that_of_both_colours_or_of_the_worse_one(assembly, me
     [
         ({}, 0),
         ({"requests_blue": 30, "seconds_blue": 0.2}, 200),
-        ({"requests_blue": 30, "seconds_blue": 0.2, "requests_green": 5, "seconds_green": 3}, 3000),
-        ({"requests_blue": 3, "seconds_blue": 9}, 0),
+        ({"requests_blue": 30, "seconds_blue": 0.2, "requests_green": 3, "seconds_green": 3}, 3000),
+        ({"requests_blue": 3, "seconds_blue": 3, "requests_green": 30, "seconds_green": 0.2}, 3000),
+        ({"requests_blue": 30, "seconds_blue": 0.2, "requests_green": 2, "seconds_green": 3}, 200),
+        ({"requests_blue": 19, "seconds_blue": 9}, 0),
+    ],
+    ids=[
+        "no traffic",
+        "one colour",
+        "a slow canary",
+        "whichever colour",
+        "two requests tell nothing",
+        "too few in all",
     ],
 )
 def test_latency_is_that_of_the_slower_colour(assembly, metrics, milliseconds):
@@ -87,11 +101,25 @@ def test_unhealthy_targets_count_on_both_colours(assembly):
     assert unhealthy["Threshold"] == 0
 
 
-def test_cpu_fires_at_90_percent_for_three_minutes(assembly):
+def test_cpu_fires_when_one_task_is_at_90_percent_for_three_minutes(assembly):
     cpu = alarm(assembly, "cpu")
+    assert cpu["Statistic"] == "Maximum"
     assert (cpu["MetricName"], cpu["Threshold"], cpu["Period"]) == ("CPUUtilization", 90, 60)
     assert (cpu["EvaluationPeriods"], cpu["DatapointsToAlarm"]) == (3, 3)
     assert cpu["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+
+
+def test_one_task_that_fills_its_memory_is_enough(assembly):
+    assert (alarm(assembly, "memory")["MetricName"], alarm(assembly, "memory")["Statistic"]) == (
+        "MemoryUtilization",
+        "Maximum",
+    )
+
+
+@pytest.mark.parametrize(("kind", "minutes"), [("errors", 1), ("latency", 2), ("unhealthy", 3)])
+def test_two_minutes_whose_data_has_not_arrived_do_not_keep_an_alarm_from_firing(assembly, kind, minutes):
+    found = alarm(assembly, kind)
+    assert (found["DatapointsToAlarm"], found["EvaluationPeriods"]) == (minutes, minutes + 2)
 
 
 def test_too_few_tasks_are_fewer_than_the_minimum_and_silence_counts_as_none(assembly):
