@@ -9,17 +9,21 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+UNTAGGED_DAYS = 7
+"""How long an image without a tag is kept: nothing can be deployed from it."""
+
 
 class ImageRegistry(Construct):
     """An ECR repository with immutable tags that the environments' accounts may pull from.
+
+    What has a tag is kept. ECR can count images and knows their age, but not which of them an environment runs or may
+    be rolled back to: production may run one that hundreds were pushed after.
 
     Attributes:
         repository: The repository.
     """
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, name: str, pull_accounts: Sequence[str], keep_images: int = 200
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, name: str, pull_accounts: Sequence[str]) -> None:
         """Create the repository.
 
         Args:
@@ -27,7 +31,6 @@ class ImageRegistry(Construct):
             construct_id: Id under the parent.
             name: Name of the repository.
             pull_accounts: Accounts whose tasks run the images.
-            keep_images: Number of images to keep, newest first. What is older can no longer be rolled back to.
         """
         super().__init__(scope, construct_id)
         self.repository = ecr.Repository(
@@ -37,7 +40,9 @@ class ImageRegistry(Construct):
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
             image_scan_on_push=True,
             removal_policy=cdk.RemovalPolicy.RETAIN,
-            lifecycle_rules=[ecr.LifecycleRule(max_image_count=keep_images)],
+            lifecycle_rules=[
+                ecr.LifecycleRule(tag_status=ecr.TagStatus.UNTAGGED, max_image_age=cdk.Duration.days(UNTAGGED_DAYS))
+            ],
         )
         for account in pull_accounts:
             self.repository.grant_pull(iam.AccountPrincipal(account))

@@ -21,6 +21,12 @@ def test_repositories_outlive_their_stack(assembly):
         assert (repository["DeletionPolicy"], repository["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
+def test_no_image_that_a_ledger_may_name_is_ever_expired(assembly):
+    for repository in repositories(assembly).values():
+        [rule] = json.loads(repository["Properties"]["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+        assert rule["selection"]["tagStatus"] == "untagged"
+
+
 def test_the_environments_accounts_may_pull_and_nobody_may_push(assembly):
     for repository in repositories(assembly).values():
         [statement] = repository["Properties"]["RepositoryPolicyText"]["Statement"]
