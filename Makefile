@@ -77,6 +77,7 @@ bench: setup ## Time a synthesis of 4, 16 and 45 services, phase by phase
 docs: setup ## Write the pages that are generated from the code
 	@python -m nova_infra.checks.document > docs/checks.md
 	@python -m nova_infra.config > docs/nova.schema.json
+	@python -m nova_infra.operations.resource_types > nova_infra/operations/resource_types.json
 
 lock: setup ## Write all locks anew from pyproject.toml, services/*/pyproject.toml and package.json
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade requirements-uv.in -o requirements-uv.txt

@@ -1,0 +1,93 @@
+"""Values of CloudFormation templates as one reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+def shown(value: Any) -> str:
+    """A template's value as text: ``Ref``, ``Fn::GetAtt``, ``Fn::Join`` and ``Fn::Sub`` read like a substitution.
+
+    Two ways to write the same value give the same text; whatever else there is becomes JSON.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, dict) and len(value) == 1:
+        [(function, argument)] = value.items()
+        if function == "Ref" and isinstance(argument, str):
+            return f"${{{argument}}}"
+        if function == "Fn::GetAtt":
+            parts = argument.split(".", 1) if isinstance(argument, str) else argument
+            if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
+                return f"${{{'.'.join(parts)}}}"
+        if function == "Fn::Join" and isinstance(argument, list) and len(argument) == 2:
+            separator, parts = argument
+            if isinstance(separator, str) and isinstance(parts, list):
+                return separator.join(shown(part) for part in parts)
+        if function == "Fn::Sub" and isinstance(argument, str):
+            return argument
+        if function == "Fn::ImportValue":
+            return shown(argument)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
+def shortened(text: str, length: int = 60) -> str:
+    """The text on one line, cut in the middle where it is long: names differ at their ends."""
+    text = " ".join(text.split())
+    if len(text) <= length:
+        return text
+    head = length // 2
+    return f"{text[:head]}…{text[head + 1 - length :]}"
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Names in one line, the first few of them."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+def references(value: Any) -> Iterable[str]:
+    """Logical ids that a value refers to."""
+    if isinstance(value, dict):
+        for function, argument in value.items():
+            if function == "Ref" and isinstance(argument, str):
+                yield argument
+            elif function == "Fn::GetAtt":
+                yield argument.split(".", 1)[0] if isinstance(argument, str) else argument[0]
+            elif function == "Fn::Sub":
+                text = argument if isinstance(argument, str) else argument[0]
+                for part in text.split("${")[1:]:
+                    yield part.split("}", 1)[0].split(".", 1)[0]
+                if not isinstance(argument, str):
+                    yield from references(argument[1])
+            else:
+                yield from references(argument)
+    elif isinstance(value, list):
+        for item in value:
+            yield from references(item)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values mean the same."""
+    return bool(one == other) or shown(one) == shown(other)
+
+
+def properties(resource: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A resource's properties, as far as the template states them."""
+    found = resource.get("Properties", {}) if resource is not None else {}
+    return found if isinstance(found, dict) else {}
+
+
+def value_at(values: Any, path: str) -> Any:
+    """The value under a path with slashes, None where there is none; ``*`` stands for every item of a list."""
+    for part in path.split("/"):
+        if part == "*" or not isinstance(values, dict):
+            return values if part == "*" else None
+        values = values.get(part)
+    return values
