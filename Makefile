@@ -59,8 +59,8 @@ cdk.out/manifest.json: $(SYNTH_INPUTS)
 	@cdk synth --quiet
 	@touch $@
 
-image: setup ## Build and push a service's image, unless it is there already: make image SERVICE=audio-service
-	@nova image build $(SERVICE)
+image: setup ## Have a release's image in the registry, scanned: make image SERVICE=audio-service
+	@nova image build $(SERVICE) --release
 
 integration: setup ## Test a deployed environment: make integration API_BASE_URL=http://…
 	@pytest -q tests/integration

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from pydantic import ValidationError
 from nova_infra.checks.plugin import NovaChecks
 from nova_infra.config import Config, Environment, Rollout, shortened
 from nova_infra.errors import ConfigError
-from nova_infra.images import content_tag
+from nova_infra.images import checked_tag, image_tags
 from nova_infra.stacks.pipeline import NovaPipelineStack, ToolVersions
 from nova_infra.stacks.registry import RegistryStack
 from nova_infra.stages import EnvironmentStacks
@@ -45,16 +44,16 @@ def build_app(
     Raises:
         ConfigError: A context value is not usable.
     """
-    # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html
-    if image_tag is not None and not re.fullmatch(r"\w[\w.-]{0,127}", str(image_tag), re.ASCII):
-        raise ConfigError(
-            f"imageTag: {shortened(image_tag)} is not a tag of an image: "
-            "give letters, digits, dots, dashes and underscores, at most 128"
-        )
+    if image_tag is not None:
+        image_tag = checked_tag("imageTag", image_tag)
     if canary_percentage is not None:
         config = with_canary_percentage(config, canary_percentage)
     selected = config.environment(environment) if environment is not None else None
-    tags = {service.name: image_tag or content_tag(root / "services", service.name) for service in config.services}
+    tags = (
+        dict.fromkeys((s.name for s in config.services), image_tag)
+        if image_tag is not None
+        else image_tags(root, config)
+    )
     # The flags are read here, too, so that the app gives the same templates without the CLI.
     app = cdk.App(
         outdir=str(outdir) if outdir else None,

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from nova_infra.errors import NovaError
+from nova_infra.image_commands import image
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,43 +75,7 @@ def rehearse(
     sys.exit(0 if rehearse(options) else 1)
 
 
-@nova.group()
-def image() -> None:
-    """Container images by content."""
-
-
-@image.command()
-@click.argument("service")
-def tag(service: str) -> None:
-    """Print the tag of SERVICE's image: a hash of what it is built from."""
-    from nova_infra.config import load_config
-    from nova_infra.images import content_tag
-
-    root = Path.cwd()
-    click.echo(content_tag(root / "services", load_config(root).service(service).name))
-
-
-@image.command()
-@click.argument("service")
-def build(service: str) -> None:
-    """Build and push SERVICE's image, unless the same one is in the repository already."""
-    from nova_infra.config import load_config
-    from nova_infra.images import content_tag, current_commit, repository_name
-    from nova_infra.operations.image_build import build_image
-
-    root = Path.cwd()
-    config = load_config(root)
-    name = config.service(service).name
-    click.echo(
-        build_image(
-            services=root / "services",
-            service=name,
-            repository=repository_name(config.platform.name, name),
-            region=config.toolchain.region,
-            tag=content_tag(root / "services", name),
-            release=current_commit(root),
-        )
-    )
+nova.add_command(image)
 
 
 def _synthesize(root: Path) -> Path:

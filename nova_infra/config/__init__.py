@@ -6,7 +6,7 @@ file, the environment or a context key again.
 """
 
 from nova_infra.config.contradictions import MAX_SERVICES
-from nova_infra.config.delivery import Notifications, Platform, Slack, Source, Toolchain
+from nova_infra.config.delivery import Delivery, GitHubIds, Images, Notifications, Platform, Slack, Source, Toolchain
 from nova_infra.config.environment import Domain, Environment, Network, Rollout, Scaling, Window
 from nova_infra.config.fields import aws_regions
 from nova_infra.config.loading import load_config, parse_config
@@ -19,8 +19,11 @@ __all__ = [
     "FARGATE_MEMORY_MIB",
     "MAX_SERVICES",
     "Config",
+    "Delivery",
     "Domain",
     "Environment",
+    "GitHubIds",
+    "Images",
     "Network",
     "Notifications",
     "Platform",

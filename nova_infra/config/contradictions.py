@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from itertools import combinations
 from typing import TypeVar
 
-from nova_infra.config.delivery import Toolchain
+from nova_infra.config.delivery import Delivery, Source, Toolchain
 from nova_infra.config.environment import Environment
 from nova_infra.config.service import Service
 
@@ -29,6 +29,8 @@ _T = TypeVar("_T", bound=Hashable)
 def contradictions(
     *,
     toolchain: Toolchain | None,
+    source: Source | None,
+    delivery: Delivery | None,
     environments: Mapping[int, Environment],
     environment_count: int,
     services: Mapping[int, Service],
@@ -37,10 +39,14 @@ def contradictions(
 
     Args:
         toolchain: The toolchain, where it is valid by itself.
+        source: The source, where it is valid by itself.
+        delivery: The delivery, where it is valid by itself or left out.
         environments: The environments that are valid by themselves, by their place in the file.
         environment_count: How many environments there are, valid or not.
         services: The services that are valid by themselves, by their place in the file.
     """
+    if source is not None and delivery is not None:
+        yield from _way_in(source, delivery)
     yield from _promotion(environments, last=environment_count - 1)
     for index, environment in environments.items():
         key = f"environments[{index}]"
@@ -53,6 +59,19 @@ def contradictions(
                 "give each environment a range of its own, so that networks can ever be joined"
             )
     yield from _services(services)
+
+
+def _way_in(source: Source, delivery: Delivery) -> Iterator[str]:
+    if delivery.engine == "codepipeline" and source.connection_arn is None and source.token_secret is None:
+        yield (
+            "source: needs exactly one way to authenticate: set connection_arn or token_secret, "
+            'or write engine = "github-actions" under [delivery]'
+        )
+    if delivery.early_branch == source.branch:
+        yield (
+            f"delivery.early_branch: {source.branch!r} is the branch that goes to production: "
+            "name another one, or leave it out"
+        )
 
 
 def _promotion(environments: Mapping[int, Environment], *, last: int) -> Iterator[str]:

@@ -1,12 +1,12 @@
-"""``[platform]``, ``[toolchain]`` and ``[source]``: what is delivered, and from where."""
+"""``[platform]``, ``[toolchain]``, ``[source]``, ``[delivery]``, ``[images]``: what is delivered, from where, how."""
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nova_infra.config.fields import Account, Email, Model, Name, Region, matching, refusal
+from nova_infra.config.fields import Account, Email, Model, Name, Region, Variable, matching, refusal
 
 
 class Platform(Model):
@@ -45,15 +45,16 @@ class Toolchain(Model):
     """Who is told that the pipeline failed or waits for an approval."""
 
 
+Branch = Annotated[str, *matching(r"[\w./-]{1,255}", "is not a branch", "write its name without spaces, as in main")]
+
+
 class Source(Model):
-    """Where the pipeline takes the code from. Exactly one of ``connection_arn`` and ``token_secret`` is needed."""
+    """Where the code comes from. The pipeline needs exactly one of ``connection_arn`` and ``token_secret``."""
 
     repository: Annotated[
         str, *matching(r"[\w.-]+/[\w.-]+", "is not a repository", "write owner/name, as in org/nova-platform")
     ]
-    branch: Annotated[
-        str, *matching(r"[\w./-]{1,255}", "is not a branch", "write its name without spaces, as in main")
-    ] = "main"
+    branch: Branch = "main"
     """The branch that is delivered. Default: main."""
     connection_arn: (
         Annotated[
@@ -83,8 +84,43 @@ class Source(Model):
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
-        if (self.connection_arn is None) == (self.token_secret is None):
+        if self.connection_arn is not None and self.token_secret is not None:
             raise refusal("needs exactly one way to authenticate", "set connection_arn or token_secret, not both")
         if self.token_secret is not None and "ignore_paths" in self.model_fields_set:
             raise refusal("has ignore_paths, which a token cannot filter by", "remove it, or use connection_arn")
         return self
+
+
+class GitHubIds(Model):
+    """What GitHub knows the repository by; ``gh api repos/OWNER/NAME -q '.owner.id, .id'`` prints both."""
+
+    owner: Annotated[int, Field(ge=1)]
+    repository: Annotated[int, Field(ge=1)]
+
+
+class Delivery(Model):
+    """What takes a push to production. The environments' stacks are the same either way."""
+
+    engine: Literal["codepipeline", "github-actions"] = "codepipeline"
+    """Default: codepipeline."""
+    early_branch: Branch | None = None
+    """A branch that GitHub Actions delivers to the first environment, and no further. Default: none."""
+    github_ids: GitHubIds | None = None
+    """Required for a repository that was created, renamed or transferred since July 2026, or that has opted in: its
+    tokens name it by these numbers as well, and a role that expects the name alone would refuse them. Default: none.
+    https://docs.github.com/en/actions/reference/security/oidc#immutable-subject-claims"""
+    existing_oidc_providers: tuple[Account, ...] = ()
+    """Accounts that have an identity provider for GitHub Actions already: an account can have only one. Default: none,
+    and Nova creates it."""
+
+
+class Images(Model):
+    """How images are built and judged."""
+
+    build_arguments: dict[Variable, str] = Field(default={})
+    """Build arguments of every image, such as ``PYTHON_IMAGE``: the base image, best with its digest. They count in an
+    image's tag. Default: none, and the Dockerfiles' own defaults hold."""
+    scanning: Literal["enhanced", "basic"] = "enhanced"
+    """``enhanced`` (Amazon Inspector) knows the packages of the language and whether a fix exists; it becomes the
+    setting of the whole registry in the toolchain's account and region. ``basic`` knows the operating system's packages
+    alone, and every finding counts as one that can be fixed. Default: enhanced."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from nova_infra.config.contradictions import contradictions
-from nova_infra.config.delivery import Toolchain
+from nova_infra.config.delivery import Delivery, Source, Toolchain
 from nova_infra.config.environment import Environment
 from nova_infra.config.root import CONFIG_FILE, Config
 from nova_infra.config.service import Service
@@ -62,7 +62,9 @@ def parse_config(data: Mapping[str, Any], *, services: Path | None = None) -> Co
     faults += (
         f"{CONFIG_FILE}: {fault}"
         for fault in contradictions(
-            toolchain=next(iter(_valid(Toolchain, [data.get("toolchain")]).values()), None),
+            toolchain=_valid(Toolchain, [data.get("toolchain")]).get(0),
+            source=_valid(Source, [data.get("source")]).get(0),
+            delivery=_valid(Delivery, [data.get("delivery", {})]).get(0),
             environments=_valid(Environment, environments),
             environment_count=len(environments) if isinstance(environments, tuple) else 0,
             services=_valid(Service, data.get("services")),

@@ -44,7 +44,9 @@ def acknowledge_grants(
     for support in pipeline.pipeline.cross_region_support.values():
         _accept_replica(support.replication_bucket, pipeline.pipeline.role, stack=stack)
     for step in images:
-        acknowledge(step.project, "ecr:GetAuthorizationToken knows no narrower resource", _iam5("Resource::*"))
+        acknowledge(
+            step.project, "A login to ECR and the lists of Inspector have no narrower resource", _iam5("Resource::*")
+        )
     acknowledge(
         pipeline.self_mutation_project,
         "The pipeline deploys itself by CDK's bootstrap roles, which a condition on their tag narrows; "

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from aws_cdk import CfnOutput, pipelines
 from aws_cdk import aws_codebuild as codebuild
-from aws_cdk import aws_iam as iam
+
+from nova_infra.constructs.image_publishing import image_publishing
 
 SETUP = "make setup"
 
@@ -59,22 +60,7 @@ class ImageStep(pipelines.CodeBuildStep):
             # Docker needs the privilege; no other project has it.
             build_environment=codebuild.BuildEnvironment(build_image=_IMAGES[architecture], privileged=True),
             cache=codebuild.Cache.local(codebuild.LocalCacheMode.DOCKER_LAYER, codebuild.LocalCacheMode.CUSTOM),
-            role_policy_statements=[
-                iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
-                iam.PolicyStatement(
-                    actions=[
-                        "ecr:BatchCheckLayerAvailability",
-                        "ecr:BatchGetImage",
-                        "ecr:CompleteLayerUpload",
-                        "ecr:DescribeImages",
-                        "ecr:GetDownloadUrlForLayer",
-                        "ecr:InitiateLayerUpload",
-                        "ecr:PutImage",
-                        "ecr:UploadLayerPart",
-                    ],
-                    resources=[repository_arn],
-                ),
-            ],
+            role_policy_statements=image_publishing([repository_arn]),
         )
 
 

@@ -2,83 +2,108 @@
 
 from __future__ import annotations
 
-import base64
 import shutil
 import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from nova_infra.build_context import write_context
+from nova_infra.images import ImageSource
+from nova_infra.operations.errors import RefusedError
+from nova_infra.operations.registry import Registry, StoredImage
 
-from nova_infra.errors import NovaError
-from nova_infra.operations.errors import AwsError
+# The builder and the generator of the bill of materials see every image: pinned, like any dependency.
+BUILDKIT = "moby/buildkit:v0.31.1@sha256:6b59b7df63a8cb9902736f9ddf7fcff8261613d3e7449b8ea8b7537fc399c03a"
+SBOM_GENERATOR = (
+    "docker/buildkit-syft-scanner:1.12.0@sha256:ae4f3b554449e7e25548e7d8ccc029d17357348e30c6e3df01b92bc93654d6a9"
+)
 
 
-def build_image(*, services: Path, service: str, repository: str, region: str, tag: str, release: str | None) -> str:
+def ensure_image(registry: Registry, source: ImageSource, *, revision: str | None) -> tuple[StoredImage, bool]:
     """Build and push a service's image, unless one with its content tag is in the repository already.
 
+    Tags are immutable, so an image under the content tag is this image. It is pushed with a bill of materials and its
+    provenance; both belong to the index that the tag names, so an image with the tag has them.
+
     Args:
-        services: The ``services/`` directory, which is the build context.
-        service: Name of the service.
-        repository: Name of its ECR repository in the account of the current credentials.
-        region: The repository's region.
-        tag: Its content tag. Tags are immutable, so an image under it is this image.
-        release: A further tag, the commit that is being released, if it is known.
+        registry: The service's repository.
+        source: What the image is built from.
+        revision: The commit, for the image's label; None where the files are no commit's.
 
     Returns:
-        A sentence about what was done.
+        The image, and whether it was built now.
 
     Raises:
-        NovaError: There is no container engine, or the image does not build.
-        AwsError: ECR refused.
+        RefusedError: There is no container engine, the image does not build, or the registry refuses it.
+        AwsError: The registry was not reached.
     """
-    ecr = boto3.client("ecr", region_name=region)
+    image = registry.find(source.tag)
+    if image is not None:
+        return image, False
+    if shutil.which("docker") is None:
+        raise RefusedError("docker: not found: building an image needs a container engine with docker buildx")
+    address = registry.address()
+    arguments = {**source.arguments, "RELEASE": source.tag, "REVISION": revision or "unknown"}
+    with (
+        tempfile.TemporaryDirectory(prefix="nova-image-") as directory,
+        _login(registry, address.partition("/")[0]),
+        _builder() as builder,
+    ):
+        write_context(source.files, Path(directory))
+        _docker(
+            "buildx",
+            "build",
+            f"--builder={builder}",
+            f"--platform={source.platform}",
+            f"--sbom=generator={SBOM_GENERATOR}",
+            "--provenance=mode=max",
+            *_build_arguments(arguments),
+            f"--file={directory}/{source.service}/Dockerfile",
+            f"--tag={address}:{source.tag}",
+            "--push",
+            directory,
+        )
+    image = registry.find(source.tag)
+    if image is None:
+        raise RefusedError(f"{registry.name}:{source.tag}: was pushed, but is not there: push it again")
+    return image, True
+
+
+def _build_arguments(arguments: Mapping[str, str]) -> list[str]:
+    return [f"--build-arg={name}={value}" for name, value in sorted(arguments.items())]
+
+
+@contextmanager
+def _login(registry: Registry, host: str) -> Iterator[None]:
+    """A login for the time of the build: its password would otherwise stay in a file."""
+    user, password = registry.login()
+    _docker("login", "--username", user, "--password-stdin", host, stdin=password, quiet=True)
     try:
-        image = _find(ecr, repository, tag)
-        done = f"{repository}:{tag} is in the repository already: not built again"
-        if image is None:
-            _build_and_push(ecr, services, service, repository, tag)
-            image = _find(ecr, repository, tag)
-            done = f"built and pushed {repository}:{tag}"
-        if release is not None and image is not None:
-            _add_tag(ecr, repository, image, release)
-    except (ClientError, BotoCoreError) as error:
-        raise AwsError(
-            f"{repository}: ECR: {error}: check the credentials and that the registry stack is deployed"
-        ) from None
-    return done
+        yield
+    finally:
+        _docker("logout", host, quiet=True)
 
 
-def _find(ecr: Any, repository: str, tag: str) -> dict[str, Any] | None:
-    answer = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": tag}])
-    return next(iter(answer["images"]), None)
-
-
-def _add_tag(ecr: Any, repository: str, image: dict[str, Any], tag: str) -> None:
-    # The media type comes with the manifests that name it themselves, and is needed for those that do not.
-    media_type = (
-        {"imageManifestMediaType": image["imageManifestMediaType"]} if "imageManifestMediaType" in image else {}
+@contextmanager
+def _builder() -> Iterator[str]:
+    """A builder of its own, because the default one cannot attest anything; removed in the end."""
+    name = f"nova-{uuid.uuid4().hex[:8]}"
+    _docker(
+        "buildx", "create", f"--name={name}", "--driver=docker-container", f"--driver-opt=image={BUILDKIT}", quiet=True
     )
     try:
-        ecr.put_image(repositoryName=repository, imageManifest=image["imageManifest"], imageTag=tag, **media_type)
-    except ecr.exceptions.ImageAlreadyExistsException:
-        return
+        yield name
+    finally:
+        _docker("buildx", "rm", "--force", name, quiet=True)
 
 
-def _build_and_push(ecr: Any, services: Path, service: str, repository: str, tag: str) -> None:
-    if shutil.which("docker") is None:
-        raise NovaError("docker: not found: building an image needs a container engine with a docker command")
-    uri = ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]["repositoryUri"]
-    authorization = ecr.get_authorization_token()["authorizationData"][0]
-    user, _, password = base64.b64decode(authorization["authorizationToken"]).decode().partition(":")
-    image = f"{uri}:{tag}"
-    _docker("login", "--username", user, "--password-stdin", uri.partition("/")[0], stdin=password)
-    _docker("build", "--file", str(services / service / "Dockerfile"), "--tag", image, str(services))
-    _docker("push", image)
-
-
-def _docker(*arguments: str, stdin: str = "") -> None:
-    result = subprocess.run(["docker", *arguments], input=stdin, text=True, check=False)
+def _docker(*arguments: str, stdin: str = "", quiet: bool = False) -> None:
+    output = subprocess.PIPE if quiet else None
+    result = subprocess.run(["docker", *arguments], input=stdin, text=True, check=False, stdout=output, stderr=output)
     if result.returncode:
-        raise NovaError(f"docker {arguments[0]}: exited with {result.returncode}: mend what it printed above")
+        step = " ".join(arguments[: 2 if arguments[0] == "buildx" else 1])
+        said = result.stderr.strip().splitlines()[-1:] if quiet else ["mend what it printed above"]
+        raise RefusedError(f"docker {step}: exited with {result.returncode}: {''.join(said)}")

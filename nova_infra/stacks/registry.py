@@ -1,8 +1,9 @@
-"""The image repositories."""
+"""The image repositories, and how what is in them is scanned."""
 
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_ecr as ecr
 from constructs import Construct
 
 from nova_infra.config import Config
@@ -26,6 +27,8 @@ class RegistryStack(cdk.Stack):
             construct_id,
             env=cdk.Environment(account=config.toolchain.account, region=config.toolchain.region),
         )
+        if config.images.scanning == "enhanced":
+            _scan_continuously(self, f"{config.platform.name}/*")
         accounts = sorted({environment.account for environment in config.environments} - {config.toolchain.account})
         for service in config.services:
             ImageRegistry(
@@ -34,3 +37,25 @@ class RegistryStack(cdk.Stack):
                 name=repository_name(config.platform.name, service.name),
                 pull_accounts=accounts,
             )
+
+
+def _scan_continuously(scope: Construct, repositories: str) -> None:
+    """Have Amazon Inspector scan images when they are pushed, and again whenever a vulnerability becomes known.
+
+    It is the one setting of a whole registry: repositories that the pattern does not match are no longer scanned.
+    """
+    ecr.CfnRegistryScanningConfiguration(
+        scope,
+        "Scanning",
+        scan_type="ENHANCED",
+        rules=[
+            ecr.CfnRegistryScanningConfiguration.ScanningRuleProperty(
+                scan_frequency="CONTINUOUS_SCAN",
+                repository_filters=[
+                    ecr.CfnRegistryScanningConfiguration.RepositoryFilterProperty(
+                        filter=repositories, filter_type="WILDCARD"
+                    )
+                ],
+            )
+        ],
+    )

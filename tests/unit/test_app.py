@@ -9,7 +9,7 @@ import pytest
 from nova_infra.app import build_app, read_tool_versions, with_canary_percentage
 from nova_infra.config import parse_config
 from nova_infra.errors import ConfigError
-from nova_infra.images import content_tag
+from nova_infra.images import image_tags
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,7 +69,7 @@ def test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_t
         if resource != new.templates[stack]["Resources"].get(key)
     }
     assert {old.templates[stack]["Resources"][key]["Type"] for stack, key in changed} == {"AWS::ECS::TaskDefinition"}
-    assert f":{content_tag(ROOT / 'services', 'audio-service')}" in old.texts["nova-dev-audio-service"]
+    assert f":{image_tags(ROOT, parse_config(raw))['audio-service']}" in old.texts["nova-dev-audio-service"]
 
 
 def test_canary_percentage_sets_the_share_of_canary_environments_only(config):

@@ -19,6 +19,11 @@ def test_the_image_tag_of_a_service_is_printed_alone() -> None:
     assert (result.returncode, len(result.stdout.strip())) == (0, 16)
 
 
+def test_without_a_service_every_image_tag_is_printed() -> None:
+    tag = nova("image", "tag", "video-service").stdout.strip()
+    assert ["video-service", tag] in [line.split() for line in nova("image", "tag").stdout.splitlines()]
+
+
 @pytest.mark.parametrize("arguments", [("image", "tag", "radio-service"), ("image", "build", "radio-service")])
 def test_an_unknown_service_is_refused_in_one_line_that_names_the_known_ones(arguments: tuple[str, ...]) -> None:
     result = nova(*arguments)
@@ -38,7 +43,7 @@ def test_outside_a_project_the_message_says_where_to_run_it(tmp_path: Path) -> N
 
 
 def test_wrong_usage_has_exit_code_2() -> None:
-    assert nova("image", "tag").returncode == 2
+    assert nova("image", "build").returncode == 2
     assert nova("no-such-command").returncode == 2
 
 

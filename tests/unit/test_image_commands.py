@@ -1,0 +1,204 @@
+"""``nova image …`` in a project of its own, against a local implementation of ECR: what is printed, and how it ends."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from nova_infra import cli
+from nova_infra.config import load_config
+from nova_infra.images import image_tags
+from nova_infra.operations import image_build
+from nova_infra.operations.registry import Registry
+
+ROOT = Path(__file__).parents[2]
+MANIFEST = '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": []}'
+AUDIO = "nova/audio-service"
+
+
+def git(*arguments: str) -> str:
+    identity = ["-c", "user.name=n", "-c", "user.email=n@example.com"]
+    return subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project's services and configuration, committed; the current directory."""
+    shutil.copy(ROOT / "nova.toml", tmp_path)
+    shutil.copytree(ROOT / "services", tmp_path / "services", ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
+    monkeypatch.chdir(tmp_path)
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "first")
+    return tmp_path
+
+
+@pytest.fixture
+def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Repositories for all services but the last; a docker that pushes; scans that find nothing."""
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(key, "testing")
+    clean = {"status": {"status": "ACTIVE"}, "complete": True, "enhanced": [], "basic": []}
+    monkeypatch.setattr(Registry, "scan", lambda *_: clean)
+    with mock_aws():
+        client = boto3.client("ecr", region_name="us-east-1")
+        for name in ("audio-service", "video-service", "agent-service"):
+            client.create_repository(repositoryName=f"nova/{name}", imageTagMutability="IMMUTABLE")
+
+        def docker(*arguments: str, **_: object) -> None:
+            if arguments[:2] == ("buildx", "build"):
+                [target] = [each.removeprefix("--tag=") for each in arguments if each.startswith("--tag=")]
+                name, _, tag = target.partition("/")[2].rpartition(":")
+                client.put_image(repositoryName=name, imageManifest=MANIFEST, imageTag=tag)
+
+        monkeypatch.setattr(image_build, "_docker", docker)
+        monkeypatch.setattr(image_build.shutil, "which", lambda name: f"/bin/{name}")
+        yield client
+
+
+def nova(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["nova", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr()
+    return int(ended.value.code or 0), said.out, said.err
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    return lambda *arguments: nova(monkeypatch, capsys, *arguments)
+
+
+def tags(ecr: Any, name: str = AUDIO) -> set[str]:
+    return {image["imageTag"] for image in ecr.list_images(repositoryName=name)["imageIds"]}
+
+
+def content(project: Path, service: str = "audio-service") -> str:
+    return image_tags(project, load_config(project))[service]
+
+
+def test_an_image_is_built_once_and_every_release_of_it_only_tagged(project: Path, ecr: Any, run: Any) -> None:
+    tag, first = content(project), git("rev-parse", "HEAD")
+    code, out, _ = run("image", "build", "audio-service", "--release")
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            f"built and pushed {AUDIO}:{tag}",
+            f"{AUDIO}: scanned: 0 serious vulnerabilities that have no fix or are accepted",
+            f"{AUDIO}:{tag} is {first}",
+        ],
+    )
+    (project / "README.md").write_text("documentation alone")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "second")
+    code, out, _ = run("image", "build", "audio-service", "--release")
+    assert out.startswith(f"{AUDIO}:{tag} is in the registry already: not built again")
+    assert tags(ecr) == {tag, first, git("rev-parse", "HEAD")}
+
+
+def test_a_tree_with_changes_is_no_release_and_nothing_is_pushed(project: Path, ecr: Any, run: Any) -> None:
+    (project / "services" / "audio-service" / "src" / "audio_service" / "main.py").write_text("")
+    code, out, err = run("image", "build", "audio-service", "--release")
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        "--release: the files here are not those of a commit: commit or stash what git status lists"
+    ]
+    assert tags(ecr) == set()
+    assert run("image", "build", "audio-service")[0] == 0
+
+
+def test_an_archive_without_git_is_released_as_the_commit_that_codebuild_names(
+    project: Path, ecr: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(project / ".git")
+    assert run("image", "build", "audio-service", "--release")[0] == 2
+    monkeypatch.setenv("CODEBUILD_RESOLVED_SOURCE_VERSION", "c0ffee")
+    assert run("image", "build", "audio-service", "--release")[0] == 0
+    assert tags(ecr) == {content(project), "c0ffee"}
+
+
+@pytest.mark.parametrize("fails", ["scan", "push"])
+def test_a_release_tag_is_on_no_image_that_is_not_whole_and_clean(
+    project: Path, ecr: Any, run: Any, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    if fails == "scan":
+        finding = {"name": "CVE-1", "severity": "HIGH", "attributes": []}
+        scan = {"status": {"status": "COMPLETE"}, "complete": True, "enhanced": [], "basic": [finding]}
+        monkeypatch.setattr(Registry, "scan", lambda *_: scan)
+    else:
+        monkeypatch.setattr(image_build, "_docker", lambda *_, **__: None)
+    code, _, err = run("image", "build", "audio-service", "--release")
+    assert (code, len(err.splitlines())) == ((1, 1) if fails == "scan" else (2, 1))
+    assert git("rev-parse", "HEAD") not in tags(ecr)
+
+
+def test_images_that_are_missing_are_all_named(project: Path, ecr: Any, run: Any) -> None:
+    run("image", "build", "audio-service")
+    code, out, err = run("image", "exists", "audio-service", "video-service", "agent-service")
+    assert (code, out) == (2, f"{AUDIO}:{content(project)} is there\n")
+    assert err.splitlines() == [
+        f"nova/video-service:{content(project, 'video-service')}, nova/agent-service:"
+        f"{content(project, 'agent-service')}: not in the registry: build it with nova image build"
+    ]
+    assert run("image", "exists", "audio-service") == (0, f"{AUDIO}:{content(project)} is there\n", "")
+
+
+def test_a_release_gets_a_further_name_from_the_files_or_from_another_name(project: Path, ecr: Any, run: Any) -> None:
+    run("image", "build", "audio-service")
+    assert run("image", "promote", "v1", "audio-service")[:2] == (0, f"{AUDIO}:{content(project)} is v1\n")
+    assert run("image", "promote", "stable", "audio-service", "--from", "v1")[0] == 0
+    assert tags(ecr) == {content(project), "v1", "stable"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (("promote", "v1", "audio-service"), "not in the registry"),
+        (("promote", "v1", "audio-service", "--from", "v0"), "not in the registry"),
+        (("promote", "a/b"), "is not a tag of an image"),
+        (("promote", "v1", "audio-service", "--from", "a b"), "is not a tag of an image"),
+        (("promote", "v1"), "there is no such repository"),
+        (("scan", "audio-service"), "not in the registry"),
+        (("exists", "search-service"), "there is no such repository"),
+        (("build", "search-service"), "there is no such repository"),
+        (("build", "radio-service"), "is not one of"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_line_and_nothing_is_pushed(
+    project: Path, ecr: Any, run: Any, arguments: tuple[str, ...], fault: str
+) -> None:
+    code, out, err = run("image", *arguments)
+    assert (code, out) == (2, "")
+    [line] = err.splitlines()
+    assert fault in line
+    assert tags(ecr) == set()
+
+
+def test_every_image_is_judged_again_and_every_fault_is_named(
+    project: Path, ecr: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for service in ("audio-service", "video-service"):
+        run("image", "build", service)
+    finding = {"name": "CVE-1", "severity": "HIGH", "attributes": []}
+    scan = {"status": {"status": "COMPLETE"}, "complete": True, "enhanced": [], "basic": [finding]}
+    monkeypatch.setattr(Registry, "scan", lambda *_: scan)
+    code, _, err = run("image", "scan", "audio-service", "video-service")
+    assert code == 1
+    assert [line.partition(":")[0] for line in err.splitlines()] == [AUDIO, "nova/video-service"]
+    accepted = "[[accepted]]\nid = 'CVE-1'\nreason = 'never reached here'\nexpires = 9999-12-31\n"
+    (project / "accepted-vulnerabilities.toml").write_text(accepted)
+    assert run("image", "scan", "audio-service", "video-service")[0] == 0
+
+
+def test_a_file_that_git_does_not_know_is_named_beside_the_tags(project: Path, run: Any) -> None:
+    before = run("image", "tag")[1]
+    (project / "services" / "kit" / "src" / "nova_kit" / "new.py").write_text("")
+    code, out, err = run("image", "tag")
+    assert (code, out) == (0, before)
+    assert err.startswith("services/kit/src/nova_kit/new.py: neither counts nor is built")
