@@ -10,7 +10,9 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 UNTAGGED_DAYS = 7
-"""How long an image without a tag is kept: nothing can be deployed from it."""
+"""How long an image without a tag is kept: nothing can be deployed from it. Not counted are those that an index with a
+tag names, an image and what is attested of it: ECR removes none of them while the index is there.
+https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html"""
 
 
 class ImageRegistry(Construct):
