@@ -146,10 +146,14 @@ class CompositeAlarm:
                 f"{self.name}: AlarmRule {self.rule!r} is more than the rehearsal knows: ALARM(…) OR …"
             )
 
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """The alarms that it is over."""
+        return tuple(match.group(1) for match in _ALARM_TERM.finditer(self.rule))
+
     def state(self, states: Mapping[str, State]) -> State:
         """The state that follows from the others', given by name or ARN."""
-        red = any(states.get(match.group(1)) == "ALARM" for match in _ALARM_TERM.finditer(self.rule))
-        return "ALARM" if red else "OK"
+        return "ALARM" if any(states.get(name) == "ALARM" for name in self.alarms) else "OK"
 
 
 def read_alarm(properties: Mapping[str, Any]) -> Alarm:
@@ -189,8 +193,8 @@ def _read_alarm(name: str, properties: Mapping[str, Any]) -> Alarm:
         comparison=comparison,
         threshold=float(properties["Threshold"]),
         missing=missing,
-        alarm_topics=tuple(properties.get("AlarmActions", ())),
-        ok_topics=tuple(properties.get("OKActions", ())),
+        alarm_topics=_topics(properties, "AlarmActions"),
+        ok_topics=_topics(properties, "OKActions"),
     )
 
 
@@ -199,9 +203,13 @@ def read_composite_alarm(properties: Mapping[str, Any]) -> CompositeAlarm:
     return CompositeAlarm(
         name=str(properties["AlarmName"]),
         rule=str(properties["AlarmRule"]),
-        alarm_topics=tuple(properties.get("AlarmActions", ())),
-        ok_topics=tuple(properties.get("OKActions", ())),
+        alarm_topics=_topics(properties, "AlarmActions"),
+        ok_topics=_topics(properties, "OKActions"),
     )
+
+
+def _topics(properties: Mapping[str, Any], actions: str) -> tuple[str, ...]:
+    return tuple(properties.get(actions, ())) if properties.get("ActionsEnabled", True) else ()
 
 
 def _queries(name: str, properties: Mapping[str, Any]) -> tuple[tuple[Query, ...], int]:
@@ -214,10 +222,14 @@ def _queries(name: str, properties: Mapping[str, Any]) -> tuple[tuple[Query, ...
             returned=True,
         )
         return (query,), int(properties["Period"])
-    queries, period = [], 60
+    queries = []
+    periods = {
+        int(part["Period"]) for e in properties["Metrics"] for part in (e, e.get("MetricStat", {})) if "Period" in part
+    }
+    if len(periods) > 1:
+        raise UnresolvableError(f"{name}: Metrics has periods of {sorted(periods)} s; the rehearsal knows one for all")
     for entry in properties["Metrics"]:
         if stat := entry.get("MetricStat"):
-            period = int(stat["Period"])
             metric: Metric | None = _metric(stat["Metric"])
         elif "Expression" in entry:
             stat, metric = {}, None
@@ -226,12 +238,16 @@ def _queries(name: str, properties: Mapping[str, Any]) -> tuple[tuple[Query, ...
         queries.append(
             Query(entry["Id"], metric, stat.get("Stat", ""), entry.get("Expression"), entry.get("ReturnData", True))
         )
-    return tuple(queries), period
+    return tuple(queries), periods.pop() if periods else 60
 
 
 def _metric(properties: Mapping[str, Any]) -> Metric:
-    return Metric.of(
+    metric = Metric.of(
         properties["Namespace"],
         properties["MetricName"],
         {dimension["Name"]: str(dimension["Value"]) for dimension in properties.get("Dimensions", ())},
     )
+    if not metric.is_measured:
+        by = " and ".join(sorted(name for name, _ in metric.dimensions)) or "no dimension"
+        raise ValueError(f"{metric.namespace} {metric.name} by {by} is not a metric that the rehearsal measures")
+    return metric

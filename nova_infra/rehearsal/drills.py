@@ -359,7 +359,7 @@ def _only(stage: Stage, service: str, assembly: Assembly) -> Stage:
     names = {a: repositories(assembly.template(a.template_path)) for a in stage.actions if isinstance(a, DeployAction)}
     order = max(action.run_order for action, services in names.items() if service in services)
     kept = [a for a, services in names.items() if a.run_order <= order and (not services or service in services)]
-    return Stage(stage.name, tuple(kept))
+    return replace(stage, actions=tuple(kept))
 
 
 def _first_service(pipeline: Pipeline, assembly: Assembly) -> str:

@@ -12,14 +12,15 @@ from typing import Any
 
 from nova_infra.rehearsal.assembly import Template, resources_of_type
 from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.definition import ServiceDefinition, read_service
 from nova_infra.rehearsal.deployment import Deployment, DeploymentFailedError
 from nova_infra.rehearsal.intrinsics import UnresolvableError
 from nova_infra.rehearsal.load import Load
 from nova_infra.rehearsal.monitoring import Monitoring
 from nova_infra.rehearsal.proxy import LoadBalancer
 from nova_infra.rehearsal.record import DeploymentRecord, Record
-from nova_infra.rehearsal.rollout import Rollout, TrafficStep, read_rollout
-from nova_infra.rehearsal.routing import TargetGroup, read_default_rule, read_rule, read_target_group
+from nova_infra.rehearsal.rollout import Rollout, TrafficStep
+from nova_infra.rehearsal.routing import Rule, TargetGroup, read_default_rule, read_rule, read_target_group
 from nova_infra.rehearsal.service import Revision, Service
 from nova_infra.rehearsal.stack import Stack
 from nova_infra.rehearsal.task import TaskDefinition, read_task_definition
@@ -97,7 +98,7 @@ class Environment:
         await together(*(listener.stop() for listener in self._listeners.values()))
 
     async def deploy(
-        self, stack_name: str, template: Template, *, sources: Path, baseline: bool = False
+        self, stack_name: str, template: Template, *, sources: Path, baseline: bool = False, takes_back: bool = False
     ) -> dict[str, Any]:
         """Create or update a stack.
 
@@ -106,6 +107,7 @@ class Environment:
             template: Its template.
             sources: Checkout that holds what the template's images contain.
             baseline: Whether this is part of the state that the rehearsal starts from.
+            takes_back: Whether this takes a release back that was deployed before.
 
         Returns:
             The stack's outputs, with addresses of this machine.
@@ -115,11 +117,13 @@ class Environment:
             UnresolvableError: The template holds something that the rehearsal does not know.
         """
         previous = self._stacks.get(stack_name)
+        if previous is not None and previous.template == template:
+            return self._outputs(previous)  # CloudFormation: no updates are to be performed.
         stack = self._resolve(stack_name, template)
         await self._apply(stack)
         results = await asyncio.gather(
             *(
-                self._deploy_service(stack, service, sources, baseline)
+                self._deploy_service(stack, service, sources, baseline, takes_back)
                 for service in stack.resources("AWS::ECS::Service")
             ),
             return_exceptions=True,
@@ -131,13 +135,16 @@ class Environment:
                 raise error
         self._stacks[stack_name] = stack
         self._exports |= stack.exports()
-        return {name: self.localize(str(value)) for name, value in stack.outputs().items()}
+        return self._outputs(stack)
 
     def localize(self, text: str) -> str:
         """The text with the environment's public addresses replaced by those on this machine."""
         for url in sorted(self._urls, key=len, reverse=True):
             text = text.replace(url, self._urls[url])
         return text
+
+    def _outputs(self, stack: Stack) -> dict[str, Any]:
+        return {name: self.localize(str(value)) for name, value in stack.outputs().items()}
 
     def _resolve(self, stack_name: str, template: Template) -> Stack:
         """The stack, with a revision number for each task definition that goes up only when it has changed."""
@@ -238,17 +245,18 @@ class Environment:
             if host == alias:
                 self._urls[f"{scheme}://{properties['Name'].rstrip('.')}"] = local
 
-    async def _deploy_service(self, stack: Stack, logical_id: str, sources: Path, baseline: bool) -> None:
-        properties = stack.properties(logical_id)
-        name = str(properties["ServiceName"])
-        if self._applied.get(f"service {name}") == properties:
+    async def _deploy_service(
+        self, stack: Stack, logical_id: str, sources: Path, baseline: bool, takes_back: bool
+    ) -> None:
+        wanted = read_service(stack, logical_id)
+        name, rollout = wanted.name, wanted.rollout
+        if self._applied.get(f"service {name}") == wanted.properties:
             return
-        definition = self._with_local_addresses(self._definitions[properties["TaskDefinition"]])
+        definition = self._with_local_addresses(self._definitions[wanted.task_definition])
         service = self._services.get(name)
         if service is None:
-            service = self._services[name] = self._new_service(stack, name, properties)
-        service.desired = _desired_count(stack, name, properties)
-        rollout = read_rollout(properties.get("DeploymentConfiguration", {}), f"{stack.name}.{logical_id}")
+            service = self._services[name] = self._new_service(wanted)
+        service.desired, service.grace = wanted.desired, wanted.grace
         record = DeploymentRecord(
             environment=self.name,
             service=name,
@@ -256,6 +264,7 @@ class Environment:
             old=service.revision.name if service.revision else None,
             new=definition.revision,
             baseline=baseline,
+            takes_back=takes_back,
             plan=rollout.in_words,
         )
         self._record.deployments.append(record)
@@ -272,42 +281,29 @@ class Environment:
             await deployment.run()
         except DeploymentFailedError as error:
             raise DeploymentFailedError(f"{name}: {error}") from None
-        self._applied[f"service {name}"] = properties
+        self._applied[f"service {name}"] = wanted.properties
         self._load.add_paths(service.load_balancer.url, service.rule.paths)
 
-    def _new_service(self, stack: Stack, name: str, properties: dict[str, Any]) -> Service:
-        [entry] = properties["LoadBalancers"]
-        advanced = entry.get("AdvancedConfiguration", {})
-        arns = [entry["TargetGroupArn"], *([advanced["AlternateTargetGroupArn"]] if advanced else [])]
-        rule_arn = advanced.get("ProductionListenerRule")
+    def _new_service(self, wanted: ServiceDefinition) -> Service:
+        groups = [self._groups[arn] for arn in wanted.groups]
+        listener, rule = self._place_of(wanted, groups)
+        return Service(wanted.name, wanted.cluster, listener, rule, groups, self._starts)
+
+    def _place_of(self, wanted: ServiceDefinition, groups: list[TargetGroup]) -> tuple[LoadBalancer, Rule]:
+        """The listener and the rule that lead to a service: the one it names, or the one that forwards to its group."""
         for listener in self._listeners.values():
             for rule in listener.rules:
-                if rule.name == rule_arn:
-                    return Service(
-                        name,
-                        str(properties["Cluster"]),
-                        listener,
-                        rule,
-                        [self._groups[arn] for arn in arns],
-                        self._starts,
-                    )
+                if rule.name == wanted.rule or (
+                    wanted.rule is None and any(entry.group is groups[0] for entry in rule.forward)
+                ):
+                    return listener, rule
         raise UnresolvableError(
-            f"{stack.name}.{name}: LoadBalancers[0].AdvancedConfiguration.ProductionListenerRule {rule_arn!r} "
-            "is not a rule of this environment: the rehearsal cannot tell where its traffic comes from"
+            f"{wanted.name}: no listener rule of this environment leads to it, so it would get no traffic: add one"
         )
 
     def _with_local_addresses(self, definition: TaskDefinition) -> TaskDefinition:
         environment = {key: self.localize(value) for key, value in definition.environment.items()}
         return TaskDefinition(**{**vars(definition), "environment": environment})
-
-
-def _desired_count(stack: Stack, service: str, properties: dict[str, Any]) -> int:
-    """The autoscaler's minimum where there is one, else the service's desired count, else one."""
-    for logical_id in stack.resources("AWS::ApplicationAutoScaling::ScalableTarget"):
-        target = stack.properties(logical_id)
-        if str(target["ResourceId"]).endswith(f"/{service}"):
-            return int(target["MinCapacity"])
-    return int(properties.get("DesiredCount", 1))
 
 
 def _long_over(rollout: Rollout) -> Rollout:

@@ -8,6 +8,28 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+_OF_A_SERVICE = frozenset({frozenset({"ClusterName", "ServiceName"})})
+_OF_A_GROUP = frozenset({frozenset({"LoadBalancer", "TargetGroup"})})
+_OF_A_BALANCER = frozenset({frozenset({"LoadBalancer"})})
+
+MEASURED: dict[tuple[str, str], frozenset[frozenset[str]]] = {
+    ("AWS/ECS", "CPUUtilization"): _OF_A_SERVICE,
+    ("AWS/ECS", "MemoryUtilization"): _OF_A_SERVICE,
+    ("ECS/ContainerInsights", "RunningTaskCount"): _OF_A_SERVICE,
+    ("ECS/ContainerInsights", "DesiredTaskCount"): _OF_A_SERVICE,
+    ("AWS/ApplicationELB", "HealthyHostCount"): _OF_A_GROUP,
+    ("AWS/ApplicationELB", "UnHealthyHostCount"): _OF_A_GROUP,
+    ("AWS/ApplicationELB", "RequestCount"): _OF_A_GROUP | _OF_A_BALANCER,
+    ("AWS/ApplicationELB", "TargetResponseTime"): _OF_A_GROUP | _OF_A_BALANCER,
+    ("AWS/ApplicationELB", "TargetConnectionErrorCount"): _OF_A_GROUP | _OF_A_BALANCER,
+    **{
+        ("AWS/ApplicationELB", f"HTTPCode_Target_{digit}XX_Count"): _OF_A_GROUP | _OF_A_BALANCER
+        for digit in ("2", "3", "4", "5")
+    },
+    **{("AWS/ApplicationELB", f"HTTPCode_ELB_{code}_Count"): _OF_A_BALANCER for code in ("5XX", "502", "503", "504")},
+}
+"""Namespace and name of each metric that the rehearsal measures, to the sets of dimensions that it has."""
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -27,6 +49,11 @@ class Metric:
     def of(cls, namespace: str, name: str, dimensions: Mapping[str, str]) -> Metric:
         """The metric with these dimensions."""
         return cls(namespace, name, frozenset(dimensions.items()))
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the rehearsal measures such a metric."""
+        return frozenset(name for name, _ in self.dimensions) in MEASURED.get((self.namespace, self.name), ())
 
 
 @dataclass

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from nova_infra.rehearsal.assembly import AssemblyError, Template, resources_of_type
+from nova_infra.rehearsal.assembly import AssemblyError, Template
+from nova_infra.rehearsal.stack import Stack
+
+_SPEC_KEYS = ("version", "phases", "artifacts", "cache", "reports", "env")
+_PHASES = ("install", "pre_build", "build", "post_build")
+_CONFIGURATION = {
+    "CodeBuild": ("ProjectName", "EnvironmentVariables", "PrimarySource"),
+    "CloudFormation": ("ActionMode", "StackName", "TemplatePath", "Capabilities", "RoleArn"),
+    "Manual": ("CustomData", "NotificationArn", "ExternalEntityLink"),
+}
+"""Provider to the keys of its configuration that are known. A source's say nothing about what is played."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +83,23 @@ class ApprovalAction(Action):
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of the pipeline."""
+    """A stage of the pipeline.
+
+    Attributes:
+        name: Its name.
+        actions: Its actions, in the order of the template.
+        on_failure: What follows when it fails: ``ROLLBACK``, ``RETRY``, or None for nothing.
+        retries_all: Whether a retry plays all of its actions again, and not those alone that failed.
+        window: When it may be entered, in words; None at any time.
+        closed_because: Why nothing may enter it, where its inbound transition is disabled.
+    """
 
     name: str
     actions: tuple[Action, ...]
+    on_failure: str | None = None
+    retries_all: bool = False
+    window: str | None = None
+    closed_because: str | None = None
 
     def waves(self) -> list[tuple[Action, ...]]:
         """The actions grouped by run order: each group runs side by side, after the one before it."""
@@ -112,22 +135,42 @@ def read_pipeline(template: Template) -> Pipeline:
 
     Raises:
         AssemblyError: The pipeline holds an action that the rehearsal does not know.
+        UnresolvableError: It, or a project of it, says something else that the rehearsal does not know.
     """
-    [(_, resource)] = resources_of_type(template, "AWS::CodePipeline::Pipeline").items()
-    projects = resources_of_type(template, "AWS::CodeBuild::Project")
-    properties = resource["Properties"]
-    return Pipeline(
-        name=properties["Name"],
-        stages=tuple(
-            Stage(name=stage["Name"], actions=tuple(_action(a, stage["Name"], projects) for a in stage["Actions"]))
-            for stage in properties["Stages"]
-        ),
+    stack = Stack("pipeline", template, exports={}, revisions={})
+    [logical_id] = stack.resources("AWS::CodePipeline::Pipeline")
+    properties = stack.required(logical_id, "Name", "Stages")
+    projects = {stack.ref(project): stack.properties(project) for project in stack.resources("AWS::CodeBuild::Project")}
+    closed = {
+        transition["StageName"]: transition["Reason"]
+        for transition in properties.get("DisableInboundStageTransitions", ())
+    }
+    return Pipeline(properties["Name"], tuple(_stage(stage, projects, closed) for stage in properties["Stages"]))
+
+
+def _stage(stage: dict[str, Any], projects: dict[str, dict[str, Any]], closed: dict[str, str]) -> Stage:
+    on_failure = stage.get("OnFailure", {})
+    rules = [
+        rule["Configuration"]
+        for condition in stage.get("BeforeEntry", {}).get("Conditions", ())
+        for rule in condition["Rules"]
+    ]
+    return Stage(
+        name=stage["Name"],
+        actions=tuple(_action(action, stage["Name"], projects) for action in stage["Actions"]),
+        on_failure=on_failure.get("Result"),
+        retries_all=on_failure.get("RetryConfiguration", {}).get("RetryMode") == "ALL_ACTIONS",
+        window=" and ".join(f"{rule['Cron']} {rule.get('TimeZone', 'UTC')}" for rule in rules) or None,
+        closed_because=closed.get(stage["Name"]),
     )
 
 
 def _action(action: dict[str, Any], stage: str, projects: dict[str, dict[str, Any]]) -> Action:
     kind = action["ActionTypeId"]
-    name, run_order, configuration = action["Name"], action.get("RunOrder", 1), action.get("Configuration", {})
+    name, run_order, configuration = action["Name"], int(action.get("RunOrder", 1)), action.get("Configuration", {})
+    known = _CONFIGURATION.get(kind["Provider"])
+    if known is not None and (unknown := sorted(set(configuration) - set(known))):
+        raise AssemblyError(f"{stage}.{name}.Configuration.{unknown[0]}: is not one that the rehearsal knows")
     match kind["Category"], kind["Provider"]:
         case "Source", _:
             return SourceAction(
@@ -157,30 +200,51 @@ def _action(action: dict[str, Any], stage: str, projects: dict[str, dict[str, An
 def _build_action(
     name: str, run_order: int, configuration: dict[str, Any], projects: dict[str, dict[str, Any]], stage: str
 ) -> BuildAction:
+    where = f"{stage}.{name}"
     try:
-        project = projects[configuration["ProjectName"]["Ref"]]["Properties"]
-        phases = json.loads(project["Source"]["BuildSpec"])["phases"]
+        project = projects[configuration["ProjectName"]]
+        spec = json.loads(project["Source"]["BuildSpec"])
+        phases = spec["phases"]
     except (KeyError, TypeError, ValueError):
         raise AssemblyError(
-            f"{stage}.{name}: its CodeBuild project is not in the pipeline's template with a JSON build spec, "
+            f"{where}: its CodeBuild project is not in the pipeline's template with a JSON build spec, "
             "so the rehearsal cannot tell what it runs"
         ) from None
+    _check_spec(spec, where)
     variables = {v["Name"]: v["Value"] for v in project["Environment"].get("EnvironmentVariables", [])}
-    variables |= {v["name"]: v["value"] for v in json.loads(configuration.get("EnvironmentVariables", "[]"))}
-    commands = tuple(
-        command
-        for phase in ("pre_build", "build", "post_build")
-        for command in phases.get(phase, {}).get("commands", [])
-    )
+    variables |= spec.get("env", {}).get("variables", {})
+    for variable in json.loads(configuration.get("EnvironmentVariables", "[]")):
+        if variable.get("type", "PLAINTEXT") != "PLAINTEXT":
+            raise AssemblyError(
+                f"{where}: variable {variable['name']} has type {variable['type']}, whose value only AWS knows"
+            )
+        variables[variable["name"]] = variable["value"]
+    commands = tuple(command for phase in _PHASES[1:] for command in phases.get(phase, {}).get("commands", []))
     return BuildAction(
         name,
         run_order,
         install=tuple(phases.get("install", {}).get("commands", [])),
         commands=commands,
         environment={key: value for key, value in variables.items() if not key.startswith("_")},
-        privileged=project["Environment"].get("PrivilegedMode", False),
+        privileged=project["Environment"].get("PrivilegedMode", False) in (True, "true"),
         updates_pipeline=any(_deploys_with_cdk(command) for command in commands),
     )
+
+
+def _check_spec(spec: dict[str, Any], where: str) -> None:
+    """Refuse a build spec that says more than commands and variables: silence would change what runs."""
+    for key in spec:
+        if key not in _SPEC_KEYS:
+            raise AssemblyError(f"{where}: its build spec has {key!r}, which the rehearsal does not know")
+    for key in spec.get("env", {}):
+        if key not in ("variables", "shell"):
+            raise AssemblyError(f"{where}: its build spec has env.{key}, whose values only AWS knows")
+    for phase, parts in spec["phases"].items():
+        if phase not in _PHASES:
+            raise AssemblyError(f"{where}: its build spec has phase {phase!r}, which the rehearsal does not know")
+        for key in parts:
+            if key not in ("commands", "runtime-versions"):
+                raise AssemblyError(f"{where}: its build spec has {phase}.{key}, which the rehearsal does not know")
 
 
 def _deploys_with_cdk(command: str) -> bool:

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nova_infra.errors import NovaError
@@ -33,7 +33,6 @@ Approve = Callable[[str], Awaitable[bool]]
 Tell = Callable[[str], None]
 
 NOT_REHEARSED = [
-    "IAM, security groups, DNS and TLS",
     "building and pushing images: services run from their sources",
     "the pipeline's own update: the pipeline played is the one synthesized",
 ]
@@ -71,6 +70,8 @@ class Player:
         logs: Directory for the output of commands.
         seconds_per_minute: Real seconds in a simulated minute.
         minutes_before: Simulated minutes for which what ran before serves alone in each environment.
+        taking_back: Whether it plays a stage again with an earlier release, because a later one failed.
+        tools: Where build commands run; by default in the candidate's sources.
     """
 
     pipeline: Pipeline
@@ -82,6 +83,8 @@ class Player:
     logs: Path
     seconds_per_minute: float = 1.0
     minutes_before: int = 0
+    taking_back: bool = False
+    tools: Path | None = None
     _began: float = 0.0
     _outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     _starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(max(os.cpu_count() or 1, 2)))
@@ -101,6 +104,11 @@ class Player:
 
     async def _play_stages(self) -> None:
         for stage, record in zip(self.pipeline.stages, self.record.stages, strict=True):
+            if stage.closed_because is not None:
+                record.status = "stopped"
+                record.note = f"the transition into {stage.name} is disabled: {stage.closed_because}"
+                self.tell(record.note)
+                return
             record.status = "running"
             self.tell(f"stage {stage.name}")
             began = asyncio.get_running_loop().time()
@@ -133,13 +141,59 @@ class Player:
                 environment.let_time_pass()
                 for _ in range(self.minutes_before):
                     await environment.next_minute()
-            for wave in stage.waves():
-                results = await together(
-                    *(self._play_action(stage, action, records[action.name], environment) for action in wave)
-                )
-                if not all(results):
-                    return False
+            if await self._play_actions(stage, records, environment):
+                return True
+            if stage.on_failure == "RETRY":
+                return await self._play_again(stage, record, environment)
+            if stage.on_failure == "ROLLBACK":
+                await self._take_back(stage, record, environment)
+        return False
+
+    async def _play_actions(
+        self, stage: Stage, records: dict[str, ActionRecord], environment: Environment | None
+    ) -> bool:
+        """Play those actions of a stage that have not succeeded, wave after wave until one fails."""
+        for wave in stage.waves():
+            actions = [action for action in wave if records[action.name].status != "succeeded"]
+            results = await together(
+                *(self._play_action(stage, action, records[action.name], environment) for action in actions)
+            )
+            if not all(results):
+                return False
         return True
+
+    async def _play_again(self, stage: Stage, record: StageRecord, environment: Environment | None) -> bool:
+        """Play a failed stage a second time, as its OnFailure says.
+
+        CodePipeline retries once: https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-retry.html.
+        """
+        failed = ", ".join(action.name for action in record.actions if action.status == "failed")
+        record.note = f"played again after {failed} had failed, as its OnFailure says"
+        self.tell(f"{stage.name}: {record.note}")
+        for action in record.actions:
+            if stage.retries_all or action.status != "succeeded":
+                action.status, action.note = "not reached", ""
+        return await self._play_actions(stage, {action.name: action for action in record.actions}, environment)
+
+    async def _take_back(self, stage: Stage, record: StageRecord, environment: Environment | None) -> None:
+        """Play a failed stage with the release that was in it before, as its OnFailure says.
+
+        CodePipeline can only where the pipeline's structure is that of the earlier execution:
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html.
+        """
+        if self.baseline.pipeline() != self.candidate.pipeline():
+            record.note = "not taken back as its OnFailure says: the pipeline's structure has changed with this release"
+            self.tell(f"{stage.name}: {record.note}")
+            return
+        self.tell(f"{stage.name}: taken back to {self.baseline.name}, as its OnFailure says")
+        # Commands need installed tools, and a baseline's checkout has none.
+        player = replace(self, candidate=self.baseline, taking_back=True, tools=self.candidate.sources)
+        actions = {action.name: ActionRecord(action.name, _kind(action), action.run_order) for action in stage.actions}
+        if await player._play_actions(stage, actions, environment):
+            record.note = f"taken back to {self.baseline.name}, as its OnFailure says"
+        else:
+            failed = "; ".join(f"{a.name}: {a.note}" for a in actions.values() if a.status == "failed")
+            record.note = f"its OnFailure says to take it back to {self.baseline.name}, but that failed: {failed}"
 
     async def _deploy_baseline(self, stage: Stage, environment: Environment) -> None:
         self.tell(f"{stage.name}: starting what runs there now, {self.baseline.name}")
@@ -196,7 +250,10 @@ class Player:
             case DeployAction():
                 assert environment is not None, "a stage with deployments has an environment"
                 outputs = await environment.deploy(
-                    action.stack_name, self.candidate.template(action), sources=self.candidate.sources
+                    action.stack_name,
+                    self.candidate.template(action),
+                    sources=self.candidate.sources,
+                    takes_back=self.taking_back,
                 )
                 if action.namespace:
                     self._outputs[action.namespace] = outputs
@@ -213,7 +270,7 @@ class Player:
         for command in action.commands:
             self.tell(f"{stage.name}.{action.name}: {command}")
             code, record.output = await run_command(
-                command, directory=self.candidate.sources, environment=environment, log=log
+                command, directory=self.tools or self.candidate.sources, environment=environment, log=log
             )
             if code:
                 raise _ActionFailedError(

@@ -103,6 +103,16 @@ class Process:
             _send(signal.SIGKILL, family)
             await self.wait()
 
+    def listening_ports(self) -> list[int]:
+        """The TCP ports that it and its descendants listen on."""
+        ports: set[int] = set()
+        for pid in [self.pid, *(child.pid for child in _descendants(self.pid))]:
+            with contextlib.suppress(psutil.Error):
+                for connection in psutil.Process(pid).net_connections("tcp"):
+                    if connection.status == psutil.CONN_LISTEN:
+                        ports.add(connection.laddr.port)
+        return sorted(ports)
+
     def kill(self) -> None:
         """End it and its descendants at once."""
         family = _descendants(self.pid) if self.exit_code is None else []

@@ -89,7 +89,12 @@ class LoadBalancer:
         self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024)
-        await site.start()
+        starting = asyncio.ensure_future(site.start())
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await starting  # Half started, nobody could close the port.
+            raise
         self.port = self._runner.addresses[0][1]
         self._siblings[f"{self.protocol.lower()}:{self._public_port}"] = self.url
 
@@ -114,15 +119,17 @@ class LoadBalancer:
         group.targets.remove(target)
 
     async def wait_healthy(self, group: TargetGroup, target: Target) -> bool:
-        """Check a new target until it is healthy, or has failed as often as makes a target unhealthy."""
-        for _ in range(group.settings.unhealthy_threshold):
-            if await self._probe(group, target):
-                # After registration one good check is enough:
-                # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
-                target.healthy = True
-                return True
+        """Check a new target until it is healthy, or has failed as often as makes it unhealthy and ECS gives it up."""
+        failures = 0
+        while not await self._probe(group, target):
+            failures += 1
+            if failures >= group.settings.unhealthy_threshold and target.task.patience_left() <= 0:
+                return False
             await asyncio.sleep(group.settings.interval / HEALTH_CHECK_COMPRESSION)
-        return False
+        # After registration one good check is enough:
+        # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+        target.healthy = True
+        return True
 
     async def keep_checking(self, group: TargetGroup, target: Target) -> None:
         """Watch a target's health until it drains."""

@@ -85,6 +85,7 @@ class DeploymentRecord:
         old: The revision before, None for a first deployment.
         new: The revision deployed.
         baseline: Whether it belongs to the state that the rehearsal starts from.
+        takes_back: Whether the pipeline's stage takes the release back with it, after another service has failed.
         outcome: What became of it.
         reason: Why it was rolled back, in a sentence.
         traffic: The shares of traffic it went through.
@@ -112,6 +113,7 @@ class DeploymentRecord:
     lost: int = 0
     unwatched: list[str] = field(default_factory=list)
     plan: str = ""
+    takes_back: bool = False
 
 
 @dataclass
@@ -166,6 +168,7 @@ class StageRecord:
         name: Its name.
         actions: Its actions, in the order of the template.
         status: How it ended.
+        note: What came of it besides: why nothing entered it, whether it was played again or taken back.
         began: When it began, in seconds after the rehearsal did.
         seconds: How long it took.
     """
@@ -173,6 +176,7 @@ class StageRecord:
     name: str
     actions: list[ActionRecord]
     status: Status = "not reached"
+    note: str = ""
     began: float = 0.0
     seconds: float = 0.0
 

@@ -110,8 +110,6 @@ def read_rollout(properties: Mapping[str, Any], where: str) -> Rollout:
         UnresolvableError: It holds something that the rehearsal does not know.
     """
     strategy = properties.get("Strategy", "ROLLING")
-    if properties.get("LifecycleHooks"):
-        raise UnresolvableError(f"{where}: DeploymentConfiguration.LifecycleHooks are not rehearsed: take them out")
     last = TrafficStep(100.0, int(properties.get("BakeTimeInMinutes", 0)))
     try:
         steps = (*_steps_before_last(strategy, properties), last)

@@ -257,10 +257,10 @@ def read_target_group(properties: dict[str, Any]) -> TargetGroupSettings:
     attributes = {entry["Key"]: entry["Value"] for entry in properties.get("TargetGroupAttributes", ())}
     return TargetGroupSettings(
         health_path=properties.get("HealthCheckPath", "/"),
-        interval=properties.get("HealthCheckIntervalSeconds", 30),
-        timeout=properties.get("HealthCheckTimeoutSeconds", 5),
-        unhealthy_threshold=properties.get("UnhealthyThresholdCount", 2),
-        healthy_threshold=properties.get("HealthyThresholdCount", 5),
+        interval=float(properties.get("HealthCheckIntervalSeconds", 30)),
+        timeout=float(properties.get("HealthCheckTimeoutSeconds", 5)),
+        unhealthy_threshold=int(properties.get("UnhealthyThresholdCount", 2)),
+        healthy_threshold=int(properties.get("HealthyThresholdCount", 5)),
         codes=properties.get("Matcher", {}).get("HttpCode", "200"),
         drain=float(attributes.get("deregistration_delay.timeout_seconds", 300)),
     )
@@ -306,9 +306,12 @@ def _read_actions(
     match action["Type"]:
         case "forward" if "ForwardConfig" in action:
             entries = action["ForwardConfig"]["TargetGroups"]
-            return [WeightedGroup(groups[entry["TargetGroupArn"]], entry.get("Weight", 1)) for entry in entries], None
+            return [
+                WeightedGroup(_group(groups, entry["TargetGroupArn"], name), float(entry.get("Weight", 1)))
+                for entry in entries
+            ], None
         case "forward":
-            return [WeightedGroup(groups[action["TargetGroupArn"]], 1)], None
+            return [WeightedGroup(_group(groups, action["TargetGroupArn"], name), 1)], None
         case "fixed-response":
             config = action["FixedResponseConfig"]
             return [], FixedResponse(
@@ -325,6 +328,12 @@ def _read_actions(
                 query=config.get("Query", "#{query}"),
             )
     raise UnresolvableError(f"{name}: Actions holds {action['Type']!r}, which the rehearsal does not know")
+
+
+def _group(groups: dict[str, TargetGroup], arn: str, name: str) -> TargetGroup:
+    if arn not in groups:
+        raise UnresolvableError(f"{name}: forwards to {arn!r}, which is not a target group of this environment")
+    return groups[arn]
 
 
 def _any_match(value: str, patterns: Iterable[str]) -> bool:

@@ -17,6 +17,7 @@ from nova_infra.rehearsal.assembly import Assembly
 from nova_infra.rehearsal.drills import Drill, DrillResult, choose, plan
 from nova_infra.rehearsal.edits import canary
 from nova_infra.rehearsal.play import Approve, Player, new_record
+from nova_infra.rehearsal.precheck import precheck
 from nova_infra.rehearsal.release import Release, baseline_of
 from nova_infra.rehearsal.report import report
 from nova_infra.rehearsal.view import View, show_drills, show_summary
@@ -117,8 +118,11 @@ def rehearse(options: Options) -> bool:
         signal.signal(number, _interrupt)
     candidate = Release("working tree", Assembly(options.assembly), options.root)
     pipeline = candidate.pipeline().until(options.until)
+    not_rehearsed = precheck(candidate)
     with baseline_of(candidate, options.baseline) as baseline:
+        precheck(baseline)
         record = new_record(pipeline, candidate=candidate, baseline=baseline)
+        record.not_rehearsed += not_rehearsed
         view = View(console, record)
         logs = options.root / WORK_DIRECTORY / "logs"
         player = Player(

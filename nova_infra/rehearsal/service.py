@@ -62,6 +62,7 @@ class Service:
         groups: Its target groups; the first is the one that production uses now.
         starts: Limits how many processes start side by side.
         desired: Number of tasks.
+        grace: Seconds after a task's start in which ECS ignores failing health checks.
         revision: The revision of the last completed deployment, None before the first.
         tasks: The tasks that serve.
         deploying: Held while a deployment, or the replacement of a task, is under way.
@@ -75,6 +76,7 @@ class Service:
     groups: list[TargetGroup]
     starts: asyncio.Semaphore
     desired: int = 1
+    grace: float = 0.0
     revision: Revision | None = None
     tasks: list[RunningTask] = field(default_factory=list)
     deploying: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -106,7 +108,8 @@ class Service:
         Raises:
             TaskFailedError: It did not become healthy; nothing of it is left.
         """
-        task, target = Task(revision.definition, revision.sources, self.starts), None
+        patience = _patience(revision.definition, group, self.grace)
+        task, target = Task(revision.definition, revision.sources, self.starts, patience), None
         try:
             await task.start()
             target = self.load_balancer.register(group, task)
@@ -166,6 +169,19 @@ class Service:
                 self.tasks.remove(running)
                 name = running.task.definition.revision
                 self._ended[name] = self._ended.get(name, Requests()) + _requests(running.target)
+
+
+def _patience(definition: TaskDefinition, group: TargetGroup, grace: float) -> float:
+    """Seconds after its start at which ECS stops a task that never becomes healthy.
+
+    The first health check to fail for good decides, but none before the grace period is over. See
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html, healthCheckGracePeriodSeconds.
+    """
+    settings = group.settings
+    unhealthy_after = settings.unhealthy_threshold * settings.interval
+    if definition.health_check is not None:
+        unhealthy_after = min(unhealthy_after, definition.health_check.seconds_to_unhealthy)
+    return max(grace, unhealthy_after)
 
 
 def _requests(target: Target) -> Requests:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nova_infra.rehearsal.assembly import Template
-from nova_infra.rehearsal.intrinsics import Resolver
+from nova_infra.rehearsal.intrinsics import Resolver, UnresolvableError
+from nova_infra.rehearsal.vocabulary import ATTRIBUTES, check_properties, check_template
 
 _PSEUDO_PARAMETERS = {
     "AWS::AccountId": "000000000000",
@@ -37,6 +38,7 @@ class Stack:
 
     Attributes:
         name: Name of the stack.
+        template: Its template, as written.
         revisions: Logical id of a task definition to its ``family:number``.
     """
 
@@ -55,10 +57,14 @@ class Stack:
             template: The template.
             exports: What other stacks of the environment export.
             revisions: Logical id of each task definition to its ``family:number``.
+
+        Raises:
+            UnresolvableError: The template holds a section or a type of resource that is not known.
         """
+        check_template(template, name)
         self.name = name
         self.revisions = revisions
-        self._template = template
+        self.template = template
         self._properties: dict[str, Any] = {}
         self._resolver = Resolver(
             ref=self._ref,
@@ -72,7 +78,7 @@ class Stack:
         """Logical ids of the resources of a type, in the template's order."""
         return [
             logical_id
-            for logical_id, resource in self._template["Resources"].items()
+            for logical_id, resource in self.template["Resources"].items()
             if resource["Type"] == resource_type and self._exists(logical_id, resource)
         ]
 
@@ -83,16 +89,30 @@ class Stack:
             UnresolvableError: A value in it is not known.
         """
         if logical_id not in self._properties:
-            raw = self._template["Resources"][logical_id].get("Properties", {})
-            self._properties[logical_id] = self._resolver.resolve(raw, where=f"{self.name}.{logical_id}")
+            resource, where = self.template["Resources"][logical_id], f"{self.name}.{logical_id}"
+            resolved = self._resolver.resolve(resource.get("Properties", {}), where=where)
+            check_properties(resource["Type"], resolved, where)
+            self._properties[logical_id] = resolved
         properties: dict[str, Any] = self._properties[logical_id]
+        return properties
+
+    def required(self, logical_id: str, *names: str) -> dict[str, Any]:
+        """A resource's properties, resolved, after a look whether those that the rehearsal needs are there.
+
+        Raises:
+            UnresolvableError: One is missing, or a value is not known.
+        """
+        properties = self.properties(logical_id)
+        for name in names:
+            if name not in properties:
+                raise UnresolvableError(f"{self.name}.{logical_id}.{name}: is missing, and the rehearsal needs it")
         return properties
 
     def outputs(self) -> dict[str, Any]:
         """Name to value of every output."""
         return {
             name: self._resolver.resolve(output["Value"], where=f"{self.name}.Outputs.{name}")
-            for name, output in self._template.get("Outputs", {}).items()
+            for name, output in self.template.get("Outputs", {}).items()
         }
 
     def exports(self) -> dict[str, Any]:
@@ -100,7 +120,7 @@ class Stack:
         values = self.outputs()
         return {
             self._resolver.resolve(output["Export"]["Name"], where=f"{self.name}.Outputs.{name}"): values[name]
-            for name, output in self._template.get("Outputs", {}).items()
+            for name, output in self.template.get("Outputs", {}).items()
             if "Export" in output
         }
 
@@ -118,9 +138,11 @@ class Stack:
             return _PSEUDO_PARAMETERS[name]
         if name in ("AWS::StackName", "AWS::StackId"):
             return self.name
-        if name in self._template.get("Parameters", {}):
-            return self._template["Parameters"][name]["Default"]
-        resource_type = self._template["Resources"][name]["Type"]
+        if (parameter := self.template.get("Parameters", {}).get(name)) is not None:
+            if str(parameter.get("Type")).startswith("AWS::SSM::"):
+                raise ValueError("its value is in Systems Manager")
+            return parameter["Default"]
+        resource_type = self.template["Resources"][name]["Type"]
         if resource_type == "AWS::ECS::TaskDefinition":
             return self.revisions[name]
         if (key := _NAMED_BY.get(resource_type)) and key in self.properties(name):
@@ -128,7 +150,9 @@ class Stack:
         return f"{self.name}/{name}"
 
     def _get_att(self, logical_id: str, attribute: str) -> Any:
-        resource_type = self._template["Resources"][logical_id]["Type"]
+        resource_type = self.template["Resources"][logical_id]["Type"]
+        if attribute not in ATTRIBUTES.get(resource_type, (attribute,)):
+            raise ValueError(f"{resource_type} has no attribute {attribute}")
         if key := _ATTRIBUTE_PROPERTIES.get((resource_type, attribute)):
             return self.properties(logical_id)[key]
         if attribute == "DNSName":

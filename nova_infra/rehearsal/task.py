@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,9 +18,10 @@ from nova_infra.rehearsal.processes import Process, start_process
 from nova_infra.rehearsal.usage import Usage, UsageMeter
 
 _LOG_LINES = 200
-_IDLE_SECONDS = 3.0
+_ELSEWHERE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 _SPARE_STOP_SECONDS = 1.0
+_SECRET = "stand-in-of-the-rehearsal"  # noqa: S105 - no secret: it stands for one
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,12 @@ class HealthCheck:
     interval: float
     timeout: float
     retries: int
+    start_period: float = 0.0
+
+    @property
+    def seconds_to_unhealthy(self) -> float:
+        """Seconds after its start until a container that never passes is unhealthy."""
+        return self.start_period + self.retries * self.interval
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class TaskDefinition:
         health_check: Its health check, if it has one.
         stop_timeout: Seconds from SIGTERM to SIGKILL.
         memory: MiB of the task.
+        secrets: Names of the environment variables whose values are secrets; here they get a stand-in.
     """
 
     revision: str
@@ -55,6 +64,7 @@ class TaskDefinition:
     health_check: HealthCheck | None
     stop_timeout: float
     memory: int
+    secrets: tuple[str, ...] = ()
 
     @property
     def repository(self) -> str:
@@ -87,7 +97,13 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
         raise UnresolvableError(
             f"{revision}: ContainerDefinitions[0].PortMappings is missing: add the container's port"
         )
+    if "Image" not in container:
+        raise UnresolvableError(f"{revision}: ContainerDefinitions[0].Image is missing: it names the service's sources")
     check = container.get("HealthCheck")
+    if check is not None and check.get("Command", ["NONE"])[0] not in ("CMD", "CMD-SHELL"):
+        raise UnresolvableError(
+            f"{revision}: ContainerDefinitions[0].HealthCheck.Command must begin with CMD or CMD-SHELL"
+        )
     return TaskDefinition(
         revision=revision,
         image=container["Image"],
@@ -97,12 +113,14 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
         health_check=check
         and HealthCheck(
             command=tuple(check["Command"]),
-            interval=check.get("Interval", 30),
-            timeout=check.get("Timeout", 5),
-            retries=check.get("Retries", 3),
+            interval=float(check.get("Interval", 30)),
+            timeout=float(check.get("Timeout", 5)),
+            retries=int(check.get("Retries", 3)),
+            start_period=float(check.get("StartPeriod", 0)),
         ),
-        stop_timeout=container.get("StopTimeout", 30),
+        stop_timeout=float(container.get("StopTimeout", 30)),
         memory=int(properties["Memory"]),
+        secrets=tuple(str(secret["Name"]) for secret in container.get("Secrets", ())),
     )
 
 
@@ -118,6 +136,8 @@ class Task:
         definition: What it runs.
         sources: Checkout whose ``services/`` hold what the image would contain.
         starts: Limits how many processes start side by side: they slow each other down, and nobody waits for less.
+        patience: Seconds after which ECS gives up a task that is not healthy. They pass in real time until it listens
+            on its port, as programs start in real time, and then as fast as all health checks.
         port: The port of this machine that stands for the container's port.
         log: The last lines it printed.
         stopped_because: Why it was ended from outside before its time, if it was.
@@ -127,6 +147,7 @@ class Task:
     definition: TaskDefinition
     sources: Path
     starts: asyncio.Semaphore
+    patience: float
     port: int = field(default_factory=lambda: free_port())
     log: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
     stopped_because: str = ""
@@ -134,6 +155,8 @@ class Task:
     _process: Process | None = None
     _meter: UsageMeter | None = None
     _reader: asyncio.Task[None] | None = None
+    _listening_since: float = 0.0
+    _started_in: float = 0.0
 
     @property
     def running(self) -> bool:
@@ -220,6 +243,7 @@ class Task:
         services = self.sources / "services"
         return {
             **definition.environment,
+            **dict.fromkeys(definition.secrets, _SECRET),
             "PORT": str(self.port),
             "HOST": "127.0.0.1",
             "PATH": os.environ["PATH"],
@@ -228,23 +252,29 @@ class Task:
         }
 
     async def _wait_for_port(self) -> None:
-        """Until something listens on the port. A process that neither listens nor works will never do."""
+        """Until something listens on the port, for as long as ECS would wait for it to become healthy."""
         assert self._process is not None, "called by start"
         assert self._meter is not None, "called by start"
-        idle, used = 0.0, 0.0
+        port, elsewhere = self.definition.port, 0.0
         while True:
             if self._process.exit_code is not None:
                 raise TaskFailedError(self.stopped_reason())
+            self._started_in = self._meter.seconds_with_a_processor()
             if _listens(self.port):
+                self._listening_since = time.monotonic()
                 return
-            await asyncio.sleep(_POLL_SECONDS)
-            now = self._meter.busy_seconds()
-            idle = idle + _POLL_SECONDS if now - used < 0.01 else 0.0
-            used = now if now - used >= 0.01 else used
-            if idle >= _IDLE_SECONDS:
+            if elsewhere > _ELSEWHERE_SECONDS and (others := self._process.listening_ports()):
                 raise TaskFailedError(
-                    f"nothing listens on port {self.definition.port}: the container runs, but does not answer there"
+                    f"nothing listens on port {port}, the one in its task definition: the program listens on "
+                    f"{' and '.join(map(str, others))} instead"
                 )
+            if self._started_in > self.patience:
+                raise TaskFailedError(
+                    f"nothing listens on port {port} after {self.patience:g} s, all the time that its health checks "
+                    f"give it to start: {self._last_words()}"
+                )
+            await asyncio.sleep(_POLL_SECONDS)
+            elsewhere += _POLL_SECONDS
 
     async def _wait_for_health(self) -> None:
         check = self.definition.health_check
@@ -254,16 +284,24 @@ class Task:
                 raise TaskFailedError(self.stopped_reason())
             failures += 1
             assert check is not None, "without a check there is no failure"
-            if failures >= check.retries:
+            if failures >= check.retries and self.patience_left() <= 0:
                 raise TaskFailedError(f"its container health check failed {failures} times: {fault}")
             await asyncio.sleep(check.interval / HEALTH_CHECK_COMPRESSION)
+
+    def patience_left(self) -> float:
+        """Seconds of this machine until ECS gives the task up, once it listens on its port."""
+        listening = time.monotonic() - self._listening_since
+        return (self.patience - self._started_in) / HEALTH_CHECK_COMPRESSION - listening
 
     def stopped_reason(self) -> str:
         """Why it is not running."""
         if self._process is None:
             return "it was never started"
-        last = tail(self.log, 1) or ["it printed nothing"]
-        return self.stopped_because or f"essential container exited with code {self._process.exit_code}: {last[0]}"
+        exit_code = self._process.exit_code
+        return self.stopped_because or f"essential container exited with code {exit_code}: {self._last_words()}"
+
+    def _last_words(self) -> str:
+        return (tail(self.log, 1) or ["it printed nothing"])[0]
 
     async def _read_log(self, process: Process) -> None:
         rest = b""

@@ -32,7 +32,7 @@ class UsageMeter:
             pid: The process.
         """
         self._pid = pid
-        self._at = time.monotonic()
+        self._began = self._at = time.monotonic()
         self._busy, self._waited = self.busy_seconds(), self._waited_seconds()
 
     def busy_seconds(self) -> float:
@@ -42,6 +42,10 @@ class UsageMeter:
         except psutil.Error:
             return 0.0
         return float(times.user + times.system)
+
+    def seconds_with_a_processor(self) -> float:
+        """Seconds since the meter was made in which the process worked or slept, but did not wait for a processor."""
+        return max(time.monotonic() - self._began - self._waited_seconds(), 0.0)
 
     def read(self) -> Usage:
         """What it used since the last call.

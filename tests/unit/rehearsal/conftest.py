@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,10 @@ if fault == "exit":
     sys.exit("cannot import the service")
 if fault == "deaf":
     time.sleep(60)
+if fault == "late":
+    time.sleep(1)
+if fault == "elsewhere":
+    os.environ["PORT"] = "0"
 if fault == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
@@ -71,7 +75,7 @@ def make_definition(fault: str = "", *, stop_timeout: float = 2, memory: int = 5
 
 def environment_template(name: str, *, release: str = "one", fault: str = "", strategy: str = "CANARY") -> Any:
     """The one stack of an environment: load balancer, service, alarm."""
-    group = {"HealthCheckPath": "/health", "HealthCheckIntervalSeconds": 1, "HealthCheckTimeoutSeconds": 5}
+    group = {"HealthCheckPath": "/health", "HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 5}
     rollout: dict[str, Any] = {
         "Strategy": strategy,
         "BakeTimeInMinutes": 2,
@@ -180,7 +184,16 @@ def environment_template(name: str, *, release: str = "one", fault: str = "", st
     return {"Resources": resources, "Outputs": {"Url": url}}
 
 
-def make_assembly(directory: Path, *, release: str = "one", fault: str = "", test: str = "true") -> Path:
+def make_assembly(
+    directory: Path,
+    *,
+    release: str = "one",
+    fault: str = "",
+    test: str = "true",
+    builds: Sequence[str] = (),
+    stage_parts: Mapping[str, Any] | None = None,
+    closed: Sequence[Any] = (),
+) -> Path:
     """An assembly: Build, Dev (rolling) with a test, ApproveProduction, Prod (canary).
 
     Args:
@@ -188,6 +201,9 @@ def make_assembly(directory: Path, *, release: str = "one", fault: str = "", tes
         release: Tag of the image.
         fault: What is wrong with the service in Prod.
         test: The command that tests Dev.
+        builds: Commands of further actions in Dev, side by side with the deployment.
+        stage_parts: Name of a stage to what else its template says, such as ``OnFailure``.
+        closed: ``DisableInboundStageTransitions``.
     """
     directory.mkdir()
 
@@ -222,15 +238,29 @@ def make_assembly(directory: Path, *, release: str = "one", fault: str = "", tes
     url = json.dumps([{"name": "URL", "value": "#{Dev.Url}"}])
     stages = [
         ("Build", [build("Synth", "BuildProject")]),
-        ("Dev", [deploy("Dev"), build("Tests", "TestProject", 2, EnvironmentVariables=url)]),
+        (
+            "Dev",
+            [
+                deploy("Dev"),
+                *(build(f"Further{number}", f"Further{number}") for number in range(len(builds))),
+                build("Tests", "TestProject", 2, EnvironmentVariables=url),
+            ],
+        ),
         ("ApproveProduction", [approval]),
         ("Prod", [deploy("Prod")]),
     ]
     pipeline = {
         "Type": "AWS::CodePipeline::Pipeline",
-        "Properties": {"Name": "mini", "Stages": [{"Name": name, "Actions": actions} for name, actions in stages]},
+        "Properties": {
+            "Name": "mini",
+            "Stages": [
+                {"Name": name, "Actions": actions, **(stage_parts or {}).get(name, {})} for name, actions in stages
+            ],
+            "DisableInboundStageTransitions": list(closed),
+        },
     }
     projects = {"BuildProject": project("sh -c 'echo built'"), "TestProject": project(test)}
+    projects |= {f"Further{number}": project(command) for number, command in enumerate(builds)}
     template = {"Resources": {"Pipeline": pipeline, **projects}}
     stack = {"type": "aws:cloudformation:stack", "properties": {"templateFile": "pipeline.json"}}
     for name, content in {

@@ -10,7 +10,7 @@ from nova_infra.rehearsal.alarms import Alarm, State, read_alarm, read_composite
 from nova_infra.rehearsal.intrinsics import UnresolvableError
 from nova_infra.rehearsal.metrics import Metric, MetricStore
 
-CPU = Metric.of("AWS/ECS", "CPUUtilization", {"ServiceName": "audio"})
+CPU = Metric.of("AWS/ECS", "CPUUtilization", {"ClusterName": "dev", "ServiceName": "audio"})
 
 
 def properties(**changes: Any) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def properties(**changes: Any) -> dict[str, Any]:
         "AlarmName": "nova-cpu",
         "Namespace": "AWS/ECS",
         "MetricName": "CPUUtilization",
-        "Dimensions": [{"Name": "ServiceName", "Value": "audio"}],
+        "Dimensions": [{"Name": "ClusterName", "Value": "dev"}, {"Name": "ServiceName", "Value": "audio"}],
         "Statistic": "Average",
         "Period": 60,
         "EvaluationPeriods": 3,
@@ -112,6 +112,12 @@ def test_a_value_on_the_threshold_breaches_only_where_the_comparison_includes_it
         ({"Metrics": [{"Id": "e", "Expression": "RATE(m)"}]}, "RATE"),
         ({"Metrics": [{"Id": "e", "Expression": "1"}, {"Id": "f", "Expression": "2"}]}, "ReturnData"),
         ({"Metrics": [{"Id": "x"}]}, "neither"),
+        ({"MetricName": "CpuUtilization"}, "AWS/ECS CpuUtilization by ClusterName and ServiceName"),
+        ({"Dimensions": [{"Name": "ServiceName", "Value": "audio"}]}, "AWS/ECS CPUUtilization by ServiceName"),
+        (
+            {"Metrics": [{"Id": "a", "Expression": "1", "Period": 60}, {"Id": "b", "Expression": "1", "Period": 300}]},
+            "one",
+        ),
     ],
 )
 def test_an_alarm_that_cannot_be_evaluated_is_refused_by_name_before_anything_runs(

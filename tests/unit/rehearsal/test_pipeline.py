@@ -110,6 +110,50 @@ def test_an_action_that_is_not_known_is_refused_by_stage_and_name(definition: di
     assert said in str(error.value)
 
 
+def test_a_stage_says_what_follows_its_failure_and_when_it_may_be_entered() -> None:
+    pipeline = template(action("Yes", "Approval", "Manual"))
+    properties = pipeline["Resources"]["Pipe"]["Properties"]
+    rule = {
+        "Name": "Window",
+        "RuleTypeId": {"Provider": "DeploymentWindow"},
+        "Configuration": {"Cron": "* * 9-17 ? * MON-THU", "TimeZone": "Asia/Tokyo"},
+    }
+    properties["Stages"][0] |= {
+        "OnFailure": {"Result": "RETRY", "RetryConfiguration": {"RetryMode": "ALL_ACTIONS"}},
+        "BeforeEntry": {"Conditions": [{"Result": "FAIL", "Rules": [rule]}]},
+    }
+    properties["DisableInboundStageTransitions"] = [{"StageName": "Only", "Reason": "a freeze"}]
+    [stage] = read_pipeline(pipeline).stages
+    assert (stage.on_failure, stage.retries_all) == ("RETRY", True)
+    assert (stage.window, stage.closed_because) == ("* * 9-17 ? * MON-THU Asia/Tokyo", "a freeze")
+
+
+def test_a_stage_that_says_nothing_of_its_failure_ends_with_it() -> None:
+    [stage] = read_pipeline(template(action("Yes", "Approval", "Manual"))).stages
+    assert (stage.on_failure, stage.retries_all, stage.window, stage.closed_because) == (None, False, None, None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"phases": {}, "batch": {}}, "'batch'"),
+        ({"phases": {"deploy": {"commands": []}}}, "'deploy'"),
+        ({"phases": {}, "env": {"secrets-manager": {"TOKEN": "x"}}}, "env.secrets-manager"),
+    ],
+)
+def test_a_build_spec_that_is_not_known_is_refused_by_stage_and_name(spec: Any, said: str) -> None:
+    with pytest.raises(AssemblyError, match=r"Only\.T: ") as error:
+        read_pipeline(template(action("T", "Build", "CodeBuild", ProjectName={"Ref": "Project"}), spec=spec))
+    assert said in str(error.value)
+
+
+def test_a_variable_whose_value_only_aws_knows_is_refused() -> None:
+    variables = json.dumps([{"name": "TOKEN", "type": "SECRETS_MANAGER", "value": "x"}])
+    build = action("T", "Build", "CodeBuild", ProjectName={"Ref": "Project"}, EnvironmentVariables=variables)
+    with pytest.raises(AssemblyError, match=r"Only\.T: variable TOKEN has type SECRETS_MANAGER"):
+        read_one(build)
+
+
 def test_a_pipeline_can_be_cut_after_a_stage() -> None:
     pipeline = Pipeline("p", tuple(Stage(name, ()) for name in ("Source", "Dev", "Prod")))
     assert [stage.name for stage in pipeline.until("Dev").stages] == ["Source", "Dev"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -29,9 +30,12 @@ class Rehearsal:
         approve: bool = True,
         fault: str = "",
         test: str = "true",
+        old_test: str | None = None,
+        **pipeline_parts: Any,
     ) -> None:
-        baseline = Release("baseline", Assembly(write_assembly(tmp_path / "old")), sources)
-        changed = write_assembly(tmp_path / "new", release="two", fault=fault, test=test)
+        before = write_assembly(tmp_path / "old", test=test if old_test is None else old_test, **pipeline_parts)
+        baseline = Release("baseline", Assembly(before), sources)
+        changed = write_assembly(tmp_path / "new", release="two", fault=fault, test=test, **pipeline_parts)
         candidate = Release("candidate", Assembly(changed), sources)
         self.story: list[str] = []
 
@@ -184,3 +188,71 @@ def test_an_interruption_at_any_moment_leaves_no_process_and_no_port(
     asyncio.run(asyncio.wait_for(interrupt(), 60))
     assert listening() <= ports
     assert "stopped" in rehearsal.stages.values()
+
+
+@pytest.mark.parametrize(("mode", "runs"), [("FAILED_ACTIONS", 1), ("ALL_ACTIONS", 2)])
+def test_a_stage_that_retries_plays_what_failed_once_more(
+    write_assembly: Write, tmp_path: Path, sources: Path, mode: str, runs: int
+) -> None:
+    count = f"echo >> {tmp_path}/builds"
+    retry = {"OnFailure": {"Result": "RETRY", "RetryConfiguration": {"RetryMode": mode}}}
+    flaky = f"test -e {tmp_path}/seen || {{ touch {tmp_path}/seen; false; }}"
+    rehearsal = Rehearsal(
+        write_assembly, tmp_path, sources, test=flaky, builds=(count,), stage_parts={"Dev": retry}
+    ).play()
+    assert rehearsal.record.succeeded, rehearsal.story
+    assert rehearsal.record.stages[1].note == "played again after Tests had failed, as its OnFailure says"
+    assert len((tmp_path / "builds").read_text()) == runs
+
+
+def test_a_stage_retries_only_once(write_assembly: Write, tmp_path: Path, sources: Path) -> None:
+    tests = f"echo >> {tmp_path}/tests; false"
+    retry = {"Dev": {"OnFailure": {"Result": "RETRY"}}}
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, test=tests, stage_parts=retry).play()
+    assert rehearsal.stages["Dev"] == "failed"
+    assert len((tmp_path / "tests").read_text()) == 2
+
+
+ROLLBACK = {"Dev": {"OnFailure": {"Result": "ROLLBACK"}}}
+
+
+def test_a_stage_that_is_taken_back_ends_on_the_release_before(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    serves_one = "import os, urllib.request as u; assert u.urlopen(os.environ['URL'] + '/tiny/x').read() == b'one'"
+    rehearsal = Rehearsal(
+        write_assembly, tmp_path, sources, test=f'python3 -c "{serves_one}"', stage_parts=ROLLBACK
+    ).play()
+    there, back = [d for d in rehearsal.record.deployments if d.environment == "Dev" and not d.baseline]
+    assert (there.new, there.takes_back, there.outcome) == ("dev-tiny:2", False, "completed")
+    assert (back.old, back.new, back.takes_back, back.outcome) == ("dev-tiny:2", "dev-tiny:3", True, "completed")
+    dev = rehearsal.record.stages[1]
+    assert (dev.status, dev.note) == ("failed", "taken back to baseline, as its OnFailure says")
+
+
+def test_a_stage_that_ecs_has_rolled_back_already_has_nothing_to_take_back(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    prod = {"Prod": {"OnFailure": {"Result": "ROLLBACK"}}}
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, fault="exit", stage_parts=prod).play()
+    assert rehearsal.deployment("Prod").outcome == "rolled back"
+    assert rehearsal.record.stages[-1].note == "taken back to baseline, as its OnFailure says"
+
+
+def test_a_pipeline_whose_structure_has_changed_takes_nothing_back(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, test="false", old_test="true", stage_parts=ROLLBACK).play()
+    assert "structure has changed" in rehearsal.record.stages[1].note
+    assert rehearsal.deployment("Dev").new == "dev-tiny:2"
+
+
+def test_a_disabled_transition_holds_the_release_before_the_stage(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    closed = [{"StageName": "Prod", "Reason": "freeze until Monday"}]
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, closed=closed).play()
+    assert rehearsal.stages == {"Build": "succeeded", "Dev": "succeeded", "ApproveProduction": "succeeded",
+                                "Prod": "stopped"}  # fmt: skip
+    assert rehearsal.record.stages[-1].note == "the transition into Prod is disabled: freeze until Monday"
+    assert not rehearsal.record.succeeded

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import aiohttp
+import psutil
 import pytest
 from aiohttp import web
 
@@ -278,3 +279,22 @@ def test_a_target_becomes_unhealthy_and_healthy_again_after_its_thresholds() -> 
         await runner.cleanup()
 
     world.play(story)
+
+
+@pytest.mark.parametrize("steps", range(10))
+def test_a_start_that_is_interrupted_leaves_no_port(steps: int) -> None:
+    def listening() -> set[object]:
+        return {c.laddr for c in psutil.Process().net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+
+    async def play() -> None:
+        balancer = World().listener("HTTP", 80)
+        starting = asyncio.create_task(balancer.start())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await balancer.stop()
+        assert listening() <= before
+
+    before = listening()
+    asyncio.run(play())

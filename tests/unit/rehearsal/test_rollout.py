@@ -46,7 +46,6 @@ def test_each_strategy_has_its_steps(properties: dict[str, Any], steps: list[tup
     [
         ({"Strategy": "ALL_AT_ONCE"}, "ALL_AT_ONCE"),
         ({"Strategy": "CANARY"}, "CanaryConfiguration"),
-        ({"LifecycleHooks": [{}]}, "LifecycleHooks"),
         ({"DeploymentCircuitBreaker": {"Enable": True, "ThresholdConfiguration": {"Type": "SHARE"}}}, "SHARE"),
     ],
 )

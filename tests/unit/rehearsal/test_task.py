@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +16,11 @@ from nova_infra.rehearsal.task import HealthCheck, Task, TaskDefinition, TaskFai
 Define = Callable[..., TaskDefinition]
 
 
-def start(definition: TaskDefinition, sources: Path) -> tuple[Task, str]:
+def start(definition: TaskDefinition, sources: Path, *, patience: float = 20) -> tuple[Task, str]:
     """Start a task, stop it, and say how it failed, if it did."""
 
     async def play() -> tuple[Task, str]:
-        task, fault = Task(definition, sources, asyncio.Semaphore(2)), ""
+        task, fault = Task(definition, sources, asyncio.Semaphore(2), patience), ""
         try:
             await task.start()
         except TaskFailedError as error:
@@ -43,11 +45,35 @@ def test_a_task_that_exits_says_how_and_what_it_printed_last(definition: Define,
     )
 
 
-def test_a_task_that_never_listens_is_found_out_without_waiting_for_ever(
-    definition: Define, sources: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_task_that_never_listens_is_given_up_when_ecs_would(definition: Define, sources: Path) -> None:
+    assert start(definition("deaf"), sources, patience=0.5)[1] == (
+        "nothing listens on port 8080 after 0.5 s, all the time that its health checks give it to start: "
+        "it printed nothing"
+    )
+
+
+def test_a_task_that_takes_less_time_to_start_than_it_is_given_runs(definition: Define, sources: Path) -> None:
+    assert start(definition("late"), sources, patience=60)[1] == ""
+
+
+def test_a_task_that_listens_on_another_port_is_found_out_at_once(definition: Define, sources: Path) -> None:
+    fault = start(definition("elsewhere"), sources, patience=600)[1]
+    assert re.fullmatch(r"nothing listens on port 8080, .*: the program listens on \d+ instead", fault)
+
+
+def test_a_health_check_may_fail_while_the_container_has_time_to_start(
+    definition: Define, sources: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("nova_infra.rehearsal.task._IDLE_SECONDS", 0.3)
-    assert "nothing listens on port 8080" in start(definition("deaf"), sources)[1]
+    passes_the_third_time = f"echo >> {tmp_path}/checks; test $(wc -l < {tmp_path}/checks) -ge 3"
+    check = HealthCheck(("CMD-SHELL", passes_the_third_time), interval=0.1, timeout=5, retries=1)
+    assert start(replace(definition(), health_check=check), sources, patience=600)[1] == ""
+
+
+def test_a_secret_has_a_stand_in(definition: Define, sources: Path) -> None:
+    script = "import os; raise SystemExit(os.environ['API_TOKEN'])"
+    command = (sys.executable, "-S", "-c", script)
+    fault = start(replace(definition(), command=command, secrets=("API_TOKEN",)), sources)[1]
+    assert fault.endswith(": stand-in-of-the-rehearsal")
 
 
 def test_a_program_that_is_not_there_is_a_failed_task(definition: Define, sources: Path) -> None:
@@ -57,13 +83,14 @@ def test_a_program_that_is_not_there_is_a_failed_task(definition: Define, source
 
 def test_a_container_health_check_that_stays_red_says_what_it_said(definition: Define, sources: Path) -> None:
     check = HealthCheck(("CMD-SHELL", "echo still cold; exit 1"), interval=0.1, timeout=5, retries=2)
-    fault = start(replace(definition(), health_check=check), sources)[1]
-    assert fault == "its container health check failed 2 times: still cold"
+    fault = start(replace(definition(), health_check=check), sources, patience=4)[1]
+    assert re.fullmatch(r"its container health check failed \d+ times: still cold", fault)
 
 
 def test_a_container_health_check_that_hangs_counts_as_failed(definition: Define, sources: Path) -> None:
     check = HealthCheck(("CMD", "sleep", "60"), interval=0.1, timeout=0.1, retries=1)
-    assert "did not end within 0.1 s" in start(replace(definition(), health_check=check), sources)[1]
+    hanging = replace(definition(), health_check=check)
+    assert "did not end within 0.1 s" in start(hanging, sources, patience=4)[1]
 
 
 def test_a_task_that_ignores_sigterm_is_killed_after_its_stop_timeout(
@@ -75,7 +102,7 @@ def test_a_task_that_ignores_sigterm_is_killed_after_its_stop_timeout(
 
 def test_a_task_that_holds_more_memory_than_granted_is_killed(definition: Define, sources: Path) -> None:
     async def play() -> str:
-        task = Task(definition(memory=1), sources, asyncio.Semaphore(2))
+        task = Task(definition(memory=1), sources, asyncio.Semaphore(2), patience=20)
         await task.start()
         try:
             assert task.measure().memory > 1
@@ -90,7 +117,7 @@ def test_a_task_that_holds_more_memory_than_granted_is_killed(definition: Define
 
 def test_a_start_that_is_cancelled_leaves_no_process(definition: Define, sources: Path) -> None:
     async def play() -> None:
-        task = Task(definition("deaf"), sources, asyncio.Semaphore(2))
+        task = Task(definition("deaf"), sources, asyncio.Semaphore(2), patience=20)
         starting = asyncio.create_task(task.start())
         while not task.running:
             await asyncio.sleep(0.01)
@@ -116,6 +143,8 @@ def test_a_definition_is_read_with_the_defaults_of_ecs() -> None:
         ([CONTAINER, CONTAINER], "2 entries"),
         ([CONTAINER | {"Command": []}], "Command is missing"),
         ([CONTAINER | {"PortMappings": []}], "PortMappings is missing"),
+        ([{key: value for key, value in CONTAINER.items() if key != "Image"}], "Image is missing"),
+        ([CONTAINER | {"HealthCheck": {"Command": ["python", "check"]}}], "must begin with CMD"),
     ],
 )
 def test_a_definition_that_cannot_be_run_is_refused_by_name(containers: list[Any], said: str) -> None:
