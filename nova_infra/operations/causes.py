@@ -1,0 +1,311 @@
+"""What ECS's and CloudFormation's messages about a failure mean, and what to do next.
+
+The messages are those that AWS documents, and what tasks on Fargate are seen to say:
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_ECS = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide"
+_REPOST = "https://repost.aws/knowledge-center"
+_PULL = f"{_ECS}/task_cannot_pull_image.html"
+_INITIALIZE = f"{_ECS}/resource-initialization-error.html"
+_EVENTS = f"{_ECS}/service-event-messages-list.html"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What a message means.
+
+    Attributes:
+        sentence: What went wrong, in plain words.
+        next_step: What to do; ``{service}`` and ``{environment}`` stand for their names.
+        source: Where AWS says so.
+        harmless: It is what ECS says in good deployments, too.
+    """
+
+    sentence: str
+    next_step: str
+    source: str
+    harmless: bool = False
+
+
+# The first that matches counts: what is special comes before what is general.
+_CAUSES: tuple[tuple[str, Cause], ...] = (
+    (
+        r"CannotPullContainer.*(not found|manifest unknown|does not exist)",
+        Cause(
+            "The image is not in its repository.",
+            "run `nova image build {service}` from that release's checkout, then retry the stage",
+            _PULL,
+        ),
+    ),
+    (
+        r"CannotPullContainer.*(descriptor matching platform|exec format)",
+        Cause(
+            "The image was built for another processor than the task runs on.",
+            "make `architecture` in nova.toml and the image agree, with `nova image build {service}`",
+            _PULL,
+        ),
+    ),
+    (
+        r"CannotPullContainer.*(\b403\b|forbidden|access denied|accessdenied|not authorized|no basic auth)",
+        Cause(
+            "The task may not pull the image.",
+            "deploy NovaRegistryStack, whose repositories let the environments' accounts pull",
+            _PULL,
+        ),
+    ),
+    (
+        r"CannotPullContainer.*(timeout|timed out|deadline exceeded|connection refused|no route|dial tcp)",
+        Cause(
+            "The task has no way to the image registry.",
+            "give its subnets a NAT gateway, or the endpoints ecr.api and ecr.dkr in nova.toml, then retry the stage",
+            f"{_REPOST}/ecs-fargate-pull-container-error",
+        ),
+    ),
+    (
+        r"CannotPullContainer.*(toomanyrequests|\b429\b|rate limit)",
+        Cause("The image registry refuses more pulls for now.", "wait some minutes, then retry the stage", _PULL),
+    ),
+    (
+        r"CannotPullContainer.*no space left",
+        Cause(
+            "The image is larger than the task's disk.",
+            "make the image smaller, or give the task more ephemeral storage",
+            _PULL,
+        ),
+    ),
+    (r"CannotPullContainer", Cause("The image could not be pulled.", "read ECS's words above and mend it", _PULL)),
+    (
+        r"ResourceInitialization.*did not contain json key",
+        Cause(
+            "A secret exists, but has not the key that the task asks for.",
+            "put the key into the secret in this environment's account, then retry the stage",
+            _INITIALIZE,
+        ),
+    ),
+    (
+        r"ResourceInitialization.*(find the specified secret|ResourceNotFound|ParameterNotFound|invalid ssm param)",
+        Cause(
+            "A secret that the task needs does not exist in this environment.",
+            "create it in this environment's account and region (nova.toml names it), then retry the stage",
+            _INITIALIZE,
+        ),
+    ),
+    (
+        r"ResourceInitialization.*(secret|registry auth|ssm).*(AccessDenied|not authorized)",
+        Cause(
+            "The task's execution role may not read a secret, or the secret's key.",
+            "let the execution role read it: a key or a policy on the secret refuses, or the name is another one",
+            f"{_REPOST}/ecs-unable-to-pull-secrets",
+        ),
+    ),
+    (
+        r"ResourceInitialization.*(timeout|timed out|deadline exceeded|send request failed|network config|killed)",
+        Cause(
+            "The task has no way to Secrets Manager or the registry.",
+            "give its subnets a NAT gateway, or the endpoints secretsmanager and ecr.api, then retry the stage",
+            _INITIALIZE,
+        ),
+    ),
+    (
+        r"ResourceInitialization.*(logger args|log group|logs?:)",
+        Cause(
+            "The task's log group does not exist, or cannot be written to.",
+            "deploy the service's stack anew: the log group is in it",
+            _INITIALIZE,
+        ),
+    ),
+    (
+        r"ResourceInitialization",
+        Cause("What the task needs could not be set up.", "read ECS's words above and mend it", _INITIALIZE),
+    ),
+    (
+        r"OutOfMemory",
+        Cause(
+            "The container used more memory than its task has.",
+            "raise `memory` of {service} in nova.toml, or find the leak; then release again",
+            f"{_ECS}/out-of-memory.html",
+        ),
+    ),
+    (
+        r"failed container health checks",
+        Cause(
+            "The container's own health check kept failing.",
+            "read the log lines, run `make rehearse`, mend the service and release again",
+            f"{_REPOST}/ecs-task-stopped",
+        ),
+    ),
+    (
+        r"failed ELB health checks|is unhealthy in \(target-group",
+        Cause(
+            "The load balancer's health check kept failing: the service did not answer, or with an error.",
+            "read the log lines, run `make rehearse`, mend the service and release again",
+            f"{_ECS}/service-unhealthy-event-messages.html",
+        ),
+    ),
+    (
+        r"CannotStartContainer.*(executable file not found|no such file)|exit code: 127",
+        Cause(
+            "The command of the container is not in its image.",
+            "compare the task definition's command with the Dockerfile; `make rehearse` shows it, too",
+            f"{_ECS}/cannot-start-container.html",
+        ),
+    ),
+    (
+        r"exec format error",
+        Cause(
+            "The image was built for another processor than the task runs on.",
+            "make `architecture` in nova.toml and the image agree, with `nova image build {service}`",
+            _PULL,
+        ),
+    ),
+    (
+        r"CannotStartContainer|CannotCreateContainer",
+        Cause(
+            "The container could not be started.",
+            "read ECS's words above and mend it",
+            f"{_ECS}/cannot-start-container.html",
+        ),
+    ),
+    (
+        r"Capacity is unavailable",
+        Cause(
+            "AWS has no Fargate capacity there right now. Nothing is wrong with the release.",
+            "wait some minutes, then retry the stage; more zones in nova.toml make it rarer",
+            f"{_REPOST}/ecs-fargate-runtask-capacity",
+        ),
+    ),
+    (
+        r"reached the limit on the number of (tasks|vCPUs)",
+        Cause(
+            "The account's quota of Fargate vCPUs is used up: a deployment needs twice its tasks for a while.",
+            "ask for more in Service Quotas (Fargate On-Demand vCPU resource count), then retry the stage",
+            _EVENTS,
+        ),
+    ),
+    (
+        r"insufficient free addresses|InsufficientFreeAddresses|not have enough free (IP )?addresses",
+        Cause(
+            "The subnets have no free address left.",
+            "choose a larger `cidr` or fewer tasks; until then stop what is not needed",
+            _EVENTS,
+        ),
+    ),
+    (
+        r"network interface provisioning|failed to configure ENI",
+        Cause(
+            "The task's network interface was not ready in time. That is AWS's side, or the subnets are full.",
+            "retry the stage; if it comes back, count the subnets' free addresses",
+            _EVENTS,
+        ),
+    ),
+    (
+        r"unable to assume the role",
+        Cause(
+            "ECS may not use one of the task's roles.",
+            "deploy the service's stack anew; nobody but CloudFormation should change its roles",
+            _EVENTS,
+        ),
+    ),
+    (
+        r"ECS is performing maintenance|Host EC2.*(stopped|terminated)|retire",
+        Cause("AWS replaced the machine beneath. Nothing is wrong with the release.", "nothing", _ECS, harmless=True),
+    ),
+    (
+        r"Scaling activity initiated by",
+        Cause("ECS stopped the task because it was no longer wanted.", "nothing", _ECS, harmless=True),
+    ),
+    (r"stopped by user|UserInitiated", Cause("Somebody stopped the task.", "nothing", _ECS, harmless=True)),
+    (
+        r"SpotInterruption|Spot Task",
+        Cause("AWS took back the capacity.", "nothing: ECS starts another", _ECS, harmless=True),
+    ),
+    (
+        r"\(exit code: 137\)",
+        Cause(
+            "The container was killed: it used too much memory, or did not stop when it was told to.",
+            "look at its memory alarm; if that is quiet, see why it outlives its stop timeout",
+            f"{_REPOST}/ecs-task-stopped",
+        ),
+    ),
+    (
+        r"\(exit code: 139\)",
+        Cause(
+            "The program crashed in native code (segmentation fault).",
+            "read the log lines, mend the service and release again",
+            f"{_REPOST}/ecs-task-stopped",
+        ),
+    ),
+    (
+        r"\(exit code: 143\)",
+        Cause("The container stopped because it was told to.", "nothing", f"{_REPOST}/ecs-task-stopped", harmless=True),
+    ),
+    (
+        r"\(exit code: 0\)",
+        Cause(
+            "The container ended by itself, without an error: its command is not one that keeps running.",
+            "compare the task definition's command with the Dockerfile",
+            f"{_REPOST}/ecs-task-stopped",
+        ),
+    ),
+    (
+        r"Essential container.*exited|\(exit code: \d+\)",
+        Cause(
+            "The program crashed.",
+            "read the log lines, run `make rehearse`, mend the service and release again",
+            f"{_REPOST}/ecs-task-stopped",
+        ),
+    ),
+    (
+        r"circuit breaker",
+        Cause(
+            "So many tasks failed to start or to become healthy that ECS gave the deployment up.",
+            "run `nova explain {environment}` within the hour: ECS remembers stopped tasks that long",
+            f"{_ECS}/deployment-circuit-breaker.html",
+        ),
+    ),
+    (
+        r"alarm",
+        Cause(
+            "An alarm went red while the new revision took traffic, and ECS brought the old one back.",
+            "look at what the alarm measures on the dashboard, mend the service and release again",
+            f"{_ECS}/deployment-alarm-failure.html",
+        ),
+    ),
+    (
+        r"is not authorized to perform|AccessDenied",
+        Cause(
+            "CloudFormation may not do that.",
+            "see what `nova doctor` says of the account's bootstrap, widen its execution policy, then retry the stage",
+            "https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html",
+        ),
+    ),
+    (
+        r"already exists",
+        Cause(
+            "Something of that name exists outside the stack.",
+            "delete or import what is there, then retry the stage",
+            "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/troubleshooting.html",
+        ),
+    ),
+)
+_COMPILED = tuple((re.compile(pattern, re.IGNORECASE | re.DOTALL), cause) for pattern, cause in _CAUSES)
+
+_UNKNOWN = Cause("ECS's words are all that is known.", "read the log lines, and the service's events in ECS", _ECS)
+
+
+def cause_of(message: str, exit_code: int | None = None) -> Cause:
+    """What a message means.
+
+    Args:
+        message: AWS's words about a task, a deployment or a resource.
+        exit_code: The container's, if it ran.
+    """
+    if exit_code is not None:
+        message = f"{message} (exit code: {exit_code})"
+    return next((cause for pattern, cause in _COMPILED if pattern.search(message)), _UNKNOWN)
