@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from nova_infra import cli_reports
 from nova_infra.errors import NovaError
 from nova_infra.image_commands import image
 
@@ -76,6 +77,10 @@ def rehearse(
 
 
 nova.add_command(image)
+
+
+for command in cli_reports.COMMANDS:
+    nova.add_command(command)
 
 
 def _synthesize(root: Path) -> Path:

@@ -11,7 +11,7 @@ import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from nova_infra.operations.aws_session import Aws, ServiceError, whoami
@@ -40,6 +40,8 @@ _MAX_TEMPLATE_BYTES = 51_200
 # A change set of a few resources is ready within seconds; an update may bake for up to 33 hours.
 _CHANGE_SET_WAIT = {"Delay": 2, "MaxAttempts": 150}
 _UPDATE_WAIT = {"Delay": 5, "MaxAttempts": 34 * 3600 // 5}
+# The most that these operations list at once; they list ten, or fifty, unless they are told.
+_HUNDRED = {"PaginationConfig": {"PageSize": 100}}
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 # Running or waiting, a deployment needs this one: "Fargate On-Demand vCPU resource count".
 _VCPU_QUOTA = {"ServiceCode": "fargate", "QuotaCode": "L-3032A538"}
@@ -72,11 +74,13 @@ class AwsEnvironment:
     def services(self) -> tuple[Service, ...]:
         """Every service with its tasks and deployments, by name."""
         names = self._ecs_names()
+        # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html: ten at a time
         questions: list[Callable[[], list[dict[str, Any]]]] = [
-            lambda: self._described(names),
             lambda: self._tasks(desiredStatus="RUNNING"),
+            *(partial(self._described, batch) for batch in _batches(names, 10)),
         ]
-        described, tasks = self._aws.each(lambda ask: ask(), questions)
+        tasks, *batches = self._aws.each(lambda ask: ask(), questions)
+        described = [service for batch in batches for service in batch]
         running: dict[str, list[RunningTask]] = defaultdict(list)
         for task in tasks:
             running[task["group"].removeprefix("service:")].append(_running_task(task))
@@ -87,7 +91,7 @@ class AwsEnvironment:
 
     def _ecs_names(self) -> list[str]:
         try:
-            arns = list(self._aws.pages("ecs", "list_services", "serviceArns", cluster=self.prefix))
+            arns = list(self._aws.pages("ecs", "list_services", "serviceArns", cluster=self.prefix, **_HUNDRED))
         except ServiceError as error:
             if error.code != "ClusterNotFoundException":
                 raise
@@ -98,13 +102,8 @@ class AwsEnvironment:
         return sorted(arn.rpartition("/")[2] for arn in arns)
 
     def _described(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html: ten at a time
-        return [
-            service
-            for batch in _batches(names, 10)
-            for service in self._aws.call("ecs", "describe_services", cluster=self.prefix, services=batch)["services"]
-            if service["status"] != "INACTIVE"
-        ]
+        found = self._aws.call("ecs", "describe_services", cluster=self.prefix, services=names)["services"]
+        return [service for service in found if service["status"] != "INACTIVE"]
 
     def _tasks(self, **which: str) -> list[dict[str, Any]]:
         arns = list(self._aws.pages("ecs", "list_tasks", "taskArns", cluster=self.prefix, **which))
@@ -215,7 +214,7 @@ class AwsEnvironment:
 
     def alarms(self) -> tuple[Alarm, ...]:
         """The environment's alarms, composite ones included, by name."""
-        which = {"AlarmNamePrefix": f"{self.prefix}-"}
+        which = {"AlarmNamePrefix": f"{self.prefix}-", **_HUNDRED}
         metric = self._aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmTypes=["MetricAlarm"], **which)
         composite = self._aws.pages(
             "cloudwatch", "describe_alarms", "CompositeAlarms", AlarmTypes=["CompositeAlarm"], **which

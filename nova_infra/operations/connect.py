@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -64,6 +64,26 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment
     return AwsEnvironment(name, platform=platform, aws=aws)
 
 
+def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[str, ...]:
+    """The environments that are asked for: the chosen ones, or all that ``nova.toml`` names, in promotion order.
+
+    Raises:
+        NovaError: One of them is not in the file; or there is none here, and none was chosen.
+    """
+    path = where.root / "nova.toml"
+    if where.region is not None or where.platform is not None or not path.is_file():
+        if not chosen:
+            raise RefusedError(
+                "environments: none given, no nova.toml here: name them, as in `nova status prod --region eu-west-1`"
+            )
+        return tuple(chosen)
+    environments, _ = _environments(path)
+    for name in chosen:
+        if name not in environments:
+            raise RefusedError(f"environment: {name!r} is not one of {', '.join(environments)}: choose one of them")
+    return tuple(chosen) or tuple(environments)
+
+
 def role_name(prefix: str, role: Role) -> str:
     """Name of one of the two roles of an environment, the same wherever it is referred to."""
     return f"{prefix}-{role}"
@@ -77,18 +97,22 @@ def _entry(name: str, where: Whereabouts) -> tuple[Mapping[str, Any] | None, str
     path = where.root / "nova.toml"
     if where.region is not None or where.platform is not None or not path.is_file():
         return None, where.platform or "nova"
+    environments, platform = _environments(path)
+    entry = environments.get(name)
+    if entry is None:
+        raise RefusedError(f"environment: {name!r} is not one of {', '.join(environments)}: choose one of them")
+    if not {"account", "region"} <= entry.keys():
+        raise RefusedError(f"nova.toml: environments: {name!r} has no account or region: add them, or pass --region")
+    return entry, platform
+
+
+def _environments(path: Path) -> tuple[dict[str, Mapping[str, Any]], str]:
+    """Name to entry of the environments in ``nova.toml``, and the name of the installation."""
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
-        environments = {str(e["name"]): e for e in config["environments"]}
-        platform = str(config.get("platform", {}).get("name", "nova"))
-        entry = environments.get(name)
-        complete = entry is None or {"account", "region"} <= entry.keys()
+        environments: dict[str, Mapping[str, Any]] = {str(e["name"]): {**e} for e in config["environments"]}
+        return environments, str(config.get("platform", {}).get("name", "nova"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise RefusedError(
             f"nova.toml: is not usable ({error!r}): mend it, or run the command elsewhere with --region"
         ) from None
-    if entry is None:
-        raise RefusedError(f"environment: {name!r} is not one of {', '.join(environments)}: choose one of them")
-    if not complete:
-        raise RefusedError(f"nova.toml: environments: {name!r} has no account or region: add them, or pass --region")
-    return entry, platform

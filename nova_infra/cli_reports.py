@@ -1,0 +1,60 @@
+"""The commands that look at deployed environments and change nothing: status, releases, explain, brief, doctor."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _where(command: _Command) -> _Command:
+    """The options that say where an environment is, for use without a ``nova.toml``."""
+    command = click.option("--platform", metavar="NAME", help="Name of the installation, if not nova.")(command)
+    return click.option("--region", help="Region of the environment, outside of a project's directory.")(command)
+
+
+def _whereabouts(region: str | None, platform: str | None) -> Any:
+    from nova_infra.operations.connect import Whereabouts
+
+    return Whereabouts(Path.cwd(), region, platform)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    # A pipe has no width: nothing is to be folded there.
+    return console if console.is_terminal else Console(highlight=False, width=10_000)
+
+
+@click.command()
+@click.argument("environments", nargs=-1, metavar="[ENV]...")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@_where
+def status(environments: tuple[str, ...], as_json: bool, region: str | None, platform: str | None) -> None:
+    """Show what runs where: release, tasks, deployment and alarms of every service.
+
+    Without ENV, all environments of nova.toml. Exits with 0 when all could be looked at, whatever they look like.
+    """
+    from nova_infra.operations import status as report
+    from nova_infra.operations.connect import connect, environment_names
+
+    where = _whereabouts(region, platform)
+    names = environment_names(where, environments)
+    found = report.status(names, lambda name: connect(name, role="observer", where=where))
+    if len(errors := {environment.error for environment in found}) == 1 and (error := errors.pop()):
+        click.echo(error, err=True)
+        sys.exit(found[0].exit_code)
+    if as_json:
+        click.echo(report.as_json(found))
+    else:
+        report.show(found, _console())
+    sys.exit(max(environment.exit_code for environment in found))
+
+
+COMMANDS = (status,)

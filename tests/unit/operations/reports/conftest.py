@@ -1,0 +1,153 @@
+"""An environment whose answers a test decides, and values to decide on."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from nova_infra.errors import NovaError
+from nova_infra.operations.ledger import Entry, Outcome, ReleasedImage, encode
+from nova_infra.operations.model import (
+    Alarm,
+    Deployment,
+    ParameterVersion,
+    PastDeployment,
+    RunningTask,
+    Service,
+    StackEvent,
+    StoppedTask,
+)
+
+GOOD, BAD = "a" * 40, "b" * 40
+
+
+@dataclass
+class Stub:
+    """Answers with what it holds. A method that ``broken`` names raises its error instead."""
+
+    name: str = "prod"
+    held_services: tuple[Service, ...] = ()
+    held_alarms: tuple[Alarm, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    stopped: Mapping[str, tuple[StoppedTask, ...]] = field(default_factory=dict)
+    past: Mapping[str, tuple[PastDeployment, ...]] = field(default_factory=dict)
+    failed: Mapping[str, tuple[StackEvent, ...]] = field(default_factory=dict)
+    logs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    templates: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
+    broken: Mapping[str, NovaError] = field(default_factory=dict)
+
+    @property
+    def prefix(self) -> str:
+        return f"nova-{self.name}"
+
+    def _check(self, method: str) -> None:
+        if method in self.broken:
+            raise self.broken[method]
+
+    def services(self) -> tuple[Service, ...]:
+        self._check("services")
+        return self.held_services
+
+    def service_names(self) -> tuple[str, ...]:
+        return tuple(service.name for service in self.services())
+
+    def alarms(self) -> tuple[Alarm, ...]:
+        self._check("alarms")
+        return self.held_alarms
+
+    def history(self, parameter: str) -> tuple[ParameterVersion, ...]:
+        self._check("history")
+        assert parameter == f"/nova/{self.name}/release"
+        return tuple(ParameterVersion(n, encode(entry)) for n, entry in enumerate(self.entries, 1))
+
+    def parameters(self, path: str) -> Mapping[str, str]:
+        self._check("parameters")
+        return {name: value for name, value in self.values.items() if name.startswith(path)}
+
+    def stack_name(self, name: str) -> str:
+        return f"{self.prefix}-{name}"
+
+    def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:
+        self._check("stopped_tasks")
+        return self.stopped.get(service, ())
+
+    def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:
+        self._check("past_deployments")
+        return self.past.get(service, ())
+
+    def failures(self, stack: str) -> tuple[StackEvent, ...]:
+        self._check("failures")
+        return self.failed.get(stack, ())
+
+    def log_lines(self, service: str, count: int) -> tuple[str, ...]:
+        self._check("log_lines")
+        return self.logs.get(service, ())[-count:]
+
+    def template(self, stack: str) -> dict[str, Any]:
+        self._check("template")
+        return self.templates[stack]
+
+
+def deployment(state: str = "COMPLETED", **changes: Any) -> Deployment:
+    values = {
+        "status": "PRIMARY",
+        "rollout_state": state,
+        "reason": "",
+        "revision": "family:1",
+        "created_at": datetime.now(UTC) - timedelta(minutes=12, seconds=5),
+        "desired": 2,
+        "running": 2,
+        "failed": 0,
+    }
+    return Deployment(**{**values, **changes})
+
+
+def service(name: str = "audio", *, tag: str = "tag1", digest: str | None = None, **changes: Any) -> Service:
+    task = RunningTask("arn", "family:1", "RUNNING", True, f"registry/nova/{name}:{tag}", digest, 256)
+    values = {
+        "name": name,
+        "stack": f"nova-prod-{name}",
+        "revision": "family:1",
+        "desired": 2,
+        "running": 2,
+        "pending": 0,
+        "deployments": (deployment(),),
+        "tasks": (task, task),
+    }
+    return Service(**{**values, **changes})
+
+
+def alarm(name: str, state: str = "OK", reason: str = "", **changes: Any) -> Alarm:
+    return Alarm(f"nova-prod-{name}", state, reason, datetime(2026, 11, 24, 1, 0, tzinfo=UTC), **changes)
+
+
+def entry(release: str = GOOD, outcome: Outcome = "verified", *, hours_ago: float = 3, **tags: str) -> Entry:
+    images = {name: ReleasedImage(tag, f"sha256:{tag.encode().hex():0>64}") for name, tag in tags.items()}
+    at = datetime.now(UTC) - timedelta(hours=hours_ago, seconds=1)
+    return Entry(release, images, at, outcome, "pipeline")
+
+
+@dataclass(frozen=True)
+class Making:
+    """The functions above, for tests."""
+
+    stub: Callable[..., Stub] = Stub
+    service: Callable[..., Service] = service
+    deployment: Callable[..., Deployment] = deployment
+    alarm: Callable[..., Alarm] = alarm
+    entry: Callable[..., Entry] = entry
+    good: str = GOOD
+    bad: str = BAD
+
+
+@pytest.fixture(scope="session")
+def make() -> Making:
+    """Makes stubs and the values that they hold."""
+    return Making()
+
+
+def lines(text: str) -> Sequence[str]:
+    return [line.rstrip() for line in text.splitlines()]

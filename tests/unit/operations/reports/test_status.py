@@ -1,0 +1,125 @@
+"""``nova status``: what is said of each service, and how it is shown."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from nova_infra.operations.errors import AwsError
+from nova_infra.operations.model import Service
+from nova_infra.operations.status import as_json, deployment_in_words, release_of, service_status, show, status
+
+
+def shown(found: Any, width: int = 80) -> str:
+    text = io.StringIO()
+    show(found, Console(file=text, width=width))
+    return text.getvalue()
+
+
+def test_a_service_that_runs_as_it_should_needs_no_attention(make: Any) -> None:
+    found = service_status(make.service(), [make.alarm("audio-errors")], [make.entry(audio="tag1")])
+    assert (found.well, found.deployment, found.alarms, found.release) == (True, "steady", (), make.good[:10])
+
+
+@pytest.mark.parametrize(
+    ("changes", "alarm_state", "says"),
+    [
+        ({"running": 1}, "OK", "steady"),
+        ({}, "ALARM", "steady"),
+        ({"deployments": ()}, "OK", "never deployed"),
+        ({"state": "FAILED"}, "OK", "failed"),
+        ({"state": "IN_PROGRESS", "failed": 3}, "OK", "under way for 12 min, 3 tasks failed"),
+    ],
+)
+def test_what_needs_attention_is_marked(make: Any, changes: dict[str, Any], alarm_state: str, says: str) -> None:
+    if "state" in changes:
+        changes = {"deployments": (make.deployment(changes["state"], failed=changes.get("failed", 0)),)}
+    found = service_status(make.service(**changes), [make.alarm("audio-errors", alarm_state)], [])
+    assert (found.well, found.deployment) == (False, says)
+
+
+def test_two_deployments_at_once_are_under_way_whatever_the_newest_says(make: Any) -> None:
+    both = make.service(deployments=(make.deployment(), make.deployment(status="ACTIVE")))
+    assert deployment_in_words(both) == ("under way for 12 min", False)
+
+
+def test_the_release_is_known_by_digest_and_by_tag_and_otherwise_the_tag_is_shown(make: Any) -> None:
+    entries = [make.entry(audio="tag1")]
+    digest = entries[0].images["audio"].digest
+    assert release_of(make.service(tag="other", digest=digest), entries) == make.good[:10]
+    assert release_of(make.service(tag="tag1"), entries) == make.good[:10]
+    assert release_of(make.service(tag="tag2"), entries) == "tag2"
+    assert release_of(make.service(tag="tag1", digest="sha256:0"), entries) == "tag1"
+    assert release_of(make.service(tasks=()), entries) == ""
+
+
+def test_an_unchanged_image_belongs_to_the_latest_release_that_has_it(make: Any) -> None:
+    entries = [make.entry(make.bad, audio="tag1"), make.entry(make.good, audio="tag1")]
+    assert release_of(make.service(tag="tag1"), entries) == make.bad[:10]
+
+
+def test_an_alarm_belongs_to_the_service_with_the_longest_name_that_fits(make: Any) -> None:
+    stub = make.stub(
+        held_services=(make.service("audio"), make.service("audio-extra")),
+        held_alarms=(make.alarm("audio-extra-errors", "ALARM"), make.alarm("canary-errors", "ALARM", composite=True)),
+    )
+    [found] = status(["prod"], lambda _: stub)
+    assert [(s.service, s.alarms) for s in found.services] == [("audio", ()), ("audio-extra", ("errors",))]
+    assert found.alarms == ()
+
+
+def test_an_environment_that_cannot_be_reached_is_a_row_that_says_why_and_hides_no_other(make: Any) -> None:
+    broken = make.stub(name="dev", broken={"services": AwsError("AWS: the network is down")})
+    good = make.stub(held_services=(make.service(),), entries=(make.entry(audio="tag1"),))
+    found = status(["dev", "prod"], lambda name: {"dev": broken, "prod": good}[name])
+    assert [(e.environment, e.error, e.exit_code) for e in found] == [
+        ("dev", "AWS: the network is down", 3),
+        ("prod", "", 0),
+    ]
+    text = shown(found)
+    assert "not reached, see below" in text
+    assert "dev: AWS: the network is down" in text
+    assert make.good[:10] in text
+
+
+def test_the_table_fits_a_terminal_of_80_columns_and_drops_no_word(make: Any) -> None:
+    name = "a-service-whose-name-is-forty-letters-xx"
+    busy = make.service(name, deployments=(make.deployment("IN_PROGRESS", failed=12),))
+    alarms = [make.alarm(f"{name}-{kind}", "ALARM") for kind in ("errors", "latency")]
+    alarms += [make.alarm(f"{name}-cpu", "INSUFFICIENT_DATA")]
+    stub = make.stub(held_services=(busy,), held_alarms=tuple(alarms), entries=(make.entry(**{name: "tag1"}),))
+    text = shown(status(["prod"], lambda _: stub))
+    assert max(map(len, text.splitlines())) <= 80
+    assert {"errors,", "latency;", "cpu", "under", "12", "attention", "2/2"} <= set(text.split())
+
+
+def test_programs_get_everything_as_json(make: Any) -> None:
+    stub = make.stub(held_services=(make.service(),), entries=(make.entry(audio="tag1"),))
+    [found] = json.loads(as_json(status(["prod"], lambda _: stub)))
+    assert (found["environment"], found["release"], found["outcome"]) == ("prod", make.good, "verified")
+    assert found["services"][0] == {
+        "service": "audio",
+        "release": make.good[:10],
+        "running": 2,
+        "desired": 2,
+        "deployment": "steady",
+        "alarms": [],
+        "unknown_alarms": [],
+        "well": True,
+    }
+
+
+def test_environments_are_looked_at_side_by_side(make: Any) -> None:
+    import threading
+
+    all_there = threading.Barrier(3, timeout=20)
+
+    class Waiting(type(make.stub())):  # type: ignore[misc]
+        def services(self) -> tuple[Service, ...]:
+            all_there.wait()  # would break, were they asked one after the other
+            return ()
+
+    found = status(["a", "b", "c"], lambda name: Waiting(name=name))
+    assert [e.error for e in found] == ["", "", ""]
