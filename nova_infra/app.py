@@ -15,9 +15,10 @@ from nova_infra.checks.plugin import NovaChecks
 from nova_infra.config import Config, Environment, Rollout, shortened
 from nova_infra.errors import ConfigError
 from nova_infra.images import checked_tag, image_tags
+from nova_infra.stacks.github import GitHubStack, github_accounts
 from nova_infra.stacks.pipeline import NovaPipelineStack, ToolVersions
 from nova_infra.stacks.registry import RegistryStack
-from nova_infra.stages import EnvironmentStacks
+from nova_infra.stages import EnvironmentStacks, EnvironmentStage
 
 
 def build_app(
@@ -35,7 +36,7 @@ def build_app(
         config: The configuration.
         root: The project's directory: its ``services/`` give the image tags, its ``package.json`` the tool versions and
             its ``cdk.json`` the feature flags.
-        environment: Name of the one environment to synthesize; without it, the registry and the pipeline with all.
+        environment: Name of the one environment to synthesize; without it, the registry, what delivers, and all.
         image_tag: Tag for every service's image, instead of each one's content tag.
         canary_percentage: Share of traffic, in percent, that canary environments give the new revision first. 100 means
             no canary: everything moves at once, still baked and watched.
@@ -64,11 +65,17 @@ def build_app(
     cdk.Validations.of(app).add_plugins(NovaChecks(), AwsSolutionsChecks(app), NIST80053R5Checks(app))
     if selected is not None:
         EnvironmentStacks(app, config=config, environment=selected, image_tags=tags)
-    else:
-        RegistryStack(app, "NovaRegistryStack", config=config)
+        return app
+    RegistryStack(app, "NovaRegistryStack", config=config)
+    if config.delivery.engine == "codepipeline":
         NovaPipelineStack(
             app, "NovaPipelineStack", config=config, image_tags=tags, tool_versions=read_tool_versions(root)
         )
+        return app
+    for account in github_accounts(config):
+        GitHubStack(app, f"NovaGitHubStack-{account}", account=account, config=config)
+    for each in config.environments:
+        EnvironmentStage(app, each.stage, config=config, environment=each, image_tags=tags)
     return app
 
 

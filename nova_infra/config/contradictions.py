@@ -19,6 +19,10 @@ MAX_BAKE_MINUTES = 33 * 60
 """What a deployment may bake in sum while CloudFormation waits for it:
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html."""
 
+MAX_JOB_BAKE_MINUTES = 5 * 60
+"""What a deployment may bake in sum while a job on one of GitHub's runners waits for it, which ends after six hours:
+https://docs.github.com/en/actions/reference/limits."""
+
 _ENDPOINTS_TO_START = ("ecr.api", "ecr.dkr", "logs")
 _RESERVED_SERVICES = {"platform": "stack", "overview": "stack", "kit": "directory", "tests": "directory"}
 _RESERVED_ENVIRONMENTS = {"source", "build", "images", "assets", "update-pipeline", "updatepipeline"}
@@ -46,7 +50,7 @@ def contradictions(
         services: The services that are valid by themselves, by their place in the file.
     """
     if source is not None and delivery is not None:
-        yield from _way_in(source, delivery)
+        yield from _engine(source, delivery, environments)
     yield from _promotion(environments, last=environment_count - 1)
     for index, environment in environments.items():
         key = f"environments[{index}]"
@@ -61,7 +65,7 @@ def contradictions(
     yield from _services(services)
 
 
-def _way_in(source: Source, delivery: Delivery) -> Iterator[str]:
+def _engine(source: Source, delivery: Delivery, environments: Mapping[int, Environment]) -> Iterator[str]:
     if delivery.engine == "codepipeline" and source.connection_arn is None and source.token_secret is None:
         yield (
             "source: needs exactly one way to authenticate: set connection_arn or token_secret, "
@@ -72,6 +76,20 @@ def _way_in(source: Source, delivery: Delivery) -> Iterator[str]:
             f"delivery.early_branch: {source.branch!r} is the branch that goes to production: "
             "name another one, or leave it out"
         )
+    if delivery.engine == "codepipeline":
+        return
+    for index, environment in environments.items():
+        if environment.window is not None:
+            yield (
+                f"environments[{index}].window: is a condition that only CodePipeline knows, and GitHub Actions would "
+                "deploy at any time: remove it"
+            )
+        if (minutes := environment.rollout.minutes()) > MAX_JOB_BAKE_MINUTES:
+            yield (
+                f"environments[{index}].rollout: bakes {minutes:g} minutes in sum, and a job of GitHub Actions ends "
+                "after six hours: lower bake_minutes or step_bake_minutes, or raise percent, to stay within "
+                f"{MAX_JOB_BAKE_MINUTES} minutes"
+            )
 
 
 def _promotion(environments: Mapping[int, Environment], *, last: int) -> Iterator[str]:

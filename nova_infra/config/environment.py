@@ -151,6 +151,11 @@ class Environment(Model):
     notifications: Notifications = Notifications()
     """Who is told about alarms."""
 
+    @property
+    def stage(self) -> str:
+        """Name of its stage in the pipeline and in the assembly: ``dev`` is ``Dev``, ``prod-eu`` is ``ProdEu``."""
+        return "".join(part.capitalize() for part in self.name.split("-"))
+
     @field_validator("allow_plain_http")
     @classmethod
     def _one_protocol(cls, allowed: bool, info: ValidationInfo) -> bool:

@@ -122,7 +122,7 @@ class NovaPipelineStack(cdk.Stack):
             self._add_environment(environment, config=config, image_tags=image_tags, source=source)
         self.pipeline.build_pipeline()
         for environment in config.environments:
-            add_stage_conditions(self.pipeline.pipeline, stage=stage_name(environment), environment=environment)
+            add_stage_conditions(self.pipeline.pipeline, stage=environment.stage, environment=environment)
         if config.source.connection_arn is not None:
             _deliver_pushes(self.pipeline.pipeline, config.source)
         self._announce(name)
@@ -175,11 +175,9 @@ class NovaPipelineStack(cdk.Stack):
     ) -> None:
         if environment.approval:
             # A stage of its own: one inside the environment's stage would ask again when that stage is rolled back.
-            name = "Production" if environment == config.environments[-1] else stage_name(environment)
+            name = "Production" if environment == config.environments[-1] else environment.stage
             self.pipeline.add_wave(f"Approve{name}", post=[pipelines.ManualApprovalStep(f"Approve{name}")])
-        stage = EnvironmentStage(
-            self, stage_name(environment), config=config, environment=environment, image_tags=image_tags
-        )
+        stage = EnvironmentStage(self, environment.stage, config=config, environment=environment, image_tags=image_tags)
         url = stage.stacks.platform.url_output
         tests: list[pipelines.Step] = []
         if environment.tests == "integration":
@@ -203,11 +201,6 @@ class NovaPipelineStack(cdk.Stack):
                 notifications.CfnNotificationRule.TargetProperty(target_type="SNS", target_address=self.topic.topic_arn)
             ],
         )
-
-
-def stage_name(environment: Environment) -> str:
-    """Name of the environment's stage in the pipeline: ``dev`` is ``Dev``, ``prod-eu`` is ``ProdEu``."""
-    return "".join(part.capitalize() for part in environment.name.split("-"))
 
 
 def _source(source: Source) -> pipelines.CodePipelineSource:

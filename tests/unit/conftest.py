@@ -163,6 +163,24 @@ def assembly(config, synthesize) -> Assembly:
 
 
 @pytest.fixture(scope="session")
+def github_config(config):
+    """The project's own configuration, delivered by GitHub Actions."""
+    return config.model_copy(update={"delivery": config.delivery.model_copy(update={"engine": "github-actions"})})
+
+
+@pytest.fixture(scope="session")
+def github_assembly(github_config, synthesize) -> Assembly:
+    """The registry, the environments and the roles that GitHub Actions delivers them by."""
+    return synthesize(github_config)
+
+
+@pytest.fixture
+def variant_raw() -> dict[str, Any]:
+    """The configuration of the variant, to be changed and parsed."""
+    return tomllib.loads(VARIANT)
+
+
+@pytest.fixture(scope="session")
 def variant(synthesize) -> Assembly:
     """The same of a configuration with every option away from its default."""
     from nova_infra.config import parse_config

@@ -141,3 +141,31 @@ def test_as_many_services_as_one_load_balancer_takes(raw):
 def test_one_service_more_than_a_load_balancer_takes_names_the_quota(raw, refused):
     raw["services"] = _services(46)
     assert "services: has 46 entries, but one load balancer has 100 target groups" in refused()
+
+
+def test_a_pipeline_without_a_way_to_its_source(raw, refused):
+    del raw["source"]["connection_arn"]
+    assert "source: needs exactly one way to authenticate: set connection_arn or token_secret, or write" in refused()
+
+
+def test_github_actions_needs_no_way_to_its_source(raw):
+    del raw["source"]["connection_arn"]
+    raw["delivery"]["engine"] = "github-actions"
+    assert parse_config(raw).source.connection_arn is None
+
+
+def test_a_window_that_github_actions_would_not_keep(raw, refused):
+    raw["delivery"]["engine"] = "github-actions"
+    raw["environments"][2]["window"] = {"cron": "* * 9-17 ? * MON-THU"}
+    assert "environments[2].window: is a condition that only CodePipeline knows" in refused()
+
+
+def test_a_rollout_that_outlasts_a_job(raw, refused):
+    raw["delivery"]["engine"] = "github-actions"
+    raw["environments"][2]["rollout"] |= {"bake_minutes": 296}
+    assert "environments[2].rollout: bakes 301 minutes in sum, and a job of GitHub Actions ends" in refused()
+
+
+def test_an_early_branch_that_goes_to_production(raw, refused):
+    raw["delivery"]["early_branch"] = "main"
+    assert "delivery.early_branch: 'main' is the branch that goes to production" in refused()

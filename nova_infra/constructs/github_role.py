@@ -1,0 +1,81 @@
+"""A role that jobs of one GitHub repository take, without any key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from nova_infra.checks.acknowledge import NIST, acknowledge
+
+ISSUER = "token.actions.githubusercontent.com"
+
+
+class GitHubRole(Construct):
+    """A role for jobs whose token has one of a few subjects, word for word.
+
+    Attributes:
+        role: The role.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        description: str,
+        provider_arn: str,
+        subjects: Sequence[str],
+        statements: Sequence[iam.PolicyStatement],
+        max_session: cdk.Duration,
+    ) -> None:
+        """Create the role.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            name: Name of the role.
+            description: What it is for.
+            provider_arn: ARN of the account's identity provider for GitHub Actions.
+            subjects: The tokens' ``sub`` claims, such as ``repo:org/name:environment:prod``, without wildcards.
+            statements: What the role may do.
+            max_session: How long credentials may be good for; from 1 to 12 hours.
+        """
+        super().__init__(scope, construct_id)
+        self.role = iam.Role(
+            self,
+            "Role",
+            role_name=name,
+            description=description,
+            max_session_duration=max_session,
+            # An audience of its own: a token that a job has asked for elsewhere cannot be used here.
+            assumed_by=iam.WebIdentityPrincipal(
+                provider_arn,
+                {"StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": list(subjects)}},
+            ),
+        )
+        policy = iam.Policy(self, "Policy", statements=list(statements), roles=[self.role])
+        acknowledge(
+            policy,
+            "A policy of one role cannot be attached elsewhere by mistake",
+            f"{NIST}-IAMNoInlinePolicy",
+        )
+
+
+def subject_prefix(repository: str, *, owner_id: int | None, repository_id: int | None) -> str:
+    """What the subject of every token of a repository's jobs starts with.
+
+    https://docs.github.com/en/actions/reference/security/oidc#immutable-subject-claims
+
+    Args:
+        repository: ``owner/name``.
+        owner_id: What GitHub knows the owner by, for a repository whose subjects name it.
+        repository_id: The same of the repository.
+    """
+    owner, _, name = repository.partition("/")
+    if owner_id is None or repository_id is None:
+        return f"repo:{owner}/{name}"
+    return f"repo:{owner}@{owner_id}/{name}@{repository_id}"

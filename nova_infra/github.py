@@ -1,0 +1,56 @@
+"""What the workflows of GitHub Actions and the roles that they take have to agree on. Imports no CDK."""
+
+from __future__ import annotations
+
+import math
+
+from nova_infra.config import Config, Environment
+
+IMAGE_SESSION_SECONDS = 3600
+_HOUR = 3600
+
+
+def deploy_role_name(platform: str, environment: Environment) -> str:
+    """Name of the role that deploys an environment."""
+    return f"{platform}-{environment.name}-deploy"
+
+
+def image_role_name(platform: str) -> str:
+    """Name of the role that publishes images, in the toolchain's account."""
+    return f"{platform}-image-builder"
+
+
+def deploy_session_seconds(environment: Environment) -> int:
+    """How long the credentials of a deployment have to be good for: it waits until everything has baked.
+
+    The CDK CLI takes its own roles anew, for an hour each time, for as long as these credentials are good.
+    """
+    return math.ceil(environment.rollout.minutes() / 60) * _HOUR + _HOUR
+
+
+def outputs(config: Config, environment: str | None = None) -> dict[str, str]:
+    """What a job has to know, as name and value.
+
+    Args:
+        config: The configuration.
+        environment: Name of the environment that the job deploys. Default: it builds images.
+
+    Raises:
+        ConfigError: There is no such environment.
+    """
+    if environment is None:
+        role = image_role_name(config.platform.name)
+        return {
+            "engine": config.delivery.engine,
+            "role": f"arn:aws:iam::{config.toolchain.account}:role/{role}",
+            "region": config.toolchain.region,
+            "session-seconds": str(IMAGE_SESSION_SECONDS),
+        }
+    chosen = config.environment(environment)
+    role = deploy_role_name(config.platform.name, chosen)
+    return {
+        "engine": config.delivery.engine,
+        "role": f"arn:aws:iam::{chosen.account}:role/{role}",
+        "region": chosen.region,
+        "session-seconds": str(deploy_session_seconds(chosen)),
+    }

@@ -1,0 +1,127 @@
+"""What GitHub Actions may do in one account."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
+from nova_infra.config import Config, Environment
+from nova_infra.constructs.github_role import ISSUER, GitHubRole, subject_prefix
+from nova_infra.constructs.image_publishing import image_publishing
+from nova_infra.github import IMAGE_SESSION_SECONDS, deploy_role_name, deploy_session_seconds, image_role_name
+from nova_infra.images import repository_name
+
+# What the CDK CLI deploys stacks by: templates go to the bucket, CloudFormation takes them from there, and what is
+# deployed is compared with what would be.
+_BOOTSTRAP_ROLES = ("deploy-role", "file-publishing-role", "lookup-role")
+
+
+class GitHubStack(cdk.Stack):
+    """The identity provider of one account, and the roles that the repository's jobs take there.
+
+    An environment's role is taken by jobs of the GitHub environment of the same name alone, which GitHub lets run once
+    its reviewers have agreed. The image builders' role, in the toolchain's account, is taken by jobs of the delivered
+    branches.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, account: str, config: Config) -> None:
+        """Create the provider and the roles.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            account: The account: an environment's, several ones', the toolchain's.
+            config: The configuration.
+        """
+        environments = [each for each in config.environments if each.account == account]
+        toolchain = config.toolchain.account == account
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=f"{config.platform.name}-github-actions",
+            # Roles are the account's; the stack has to be somewhere.
+            env=cdk.Environment(
+                account=account, region=config.toolchain.region if toolchain else environments[0].region
+            ),
+            termination_protection=True,
+        )
+        ids = config.delivery.github_ids
+        self._subject = subject_prefix(
+            config.source.repository,
+            owner_id=ids.owner if ids else None,
+            repository_id=ids.repository if ids else None,
+        )
+        if account in config.delivery.existing_oidc_providers:
+            self._provider_arn = self.format_arn(
+                service="iam", region="", resource="oidc-provider", resource_name=ISSUER
+            )
+        else:
+            self._provider_arn = iam.OidcProviderNative(
+                self, "Provider", url=f"https://{ISSUER}", client_ids=["sts.amazonaws.com"]
+            ).oidc_provider_arn
+        for environment in environments:
+            self._add_deploy_role(environment, config.platform.name)
+        if toolchain:
+            self._add_image_role(config)
+
+    def _add_deploy_role(self, environment: Environment, platform: str) -> None:
+        GitHubRole(
+            self,
+            f"Deploy{environment.stage}",
+            name=deploy_role_name(platform, environment),
+            description=f"Deploys {environment.name} from GitHub Actions, by the roles of CDK and of the release tools",
+            provider_arn=self._provider_arn,
+            subjects=[f"{self._subject}:environment:{environment.name}"],
+            statements=[
+                iam.PolicyStatement(
+                    actions=["sts:AssumeRole"],
+                    resources=[
+                        self.format_arn(service="iam", region="", resource="role", resource_name=name)
+                        for name in self._roles_to_take(environment, platform)
+                    ],
+                )
+            ],
+            max_session=cdk.Duration.seconds(deploy_session_seconds(environment)),
+        )
+
+    def _roles_to_take(self, environment: Environment, platform: str) -> Sequence[str]:
+        qualifier = self.synthesizer.bootstrap_qualifier
+        bootstrap = [f"cdk-{qualifier}-{role}-{environment.account}-{environment.region}" for role in _BOOTSTRAP_ROLES]
+        return [*bootstrap, *(f"{platform}-{environment.name}-{role}" for role in ("observer", "release"))]
+
+    def _add_image_role(self, config: Config) -> None:
+        branches = [config.source.branch, *([config.delivery.early_branch] if config.delivery.early_branch else [])]
+        builder = GitHubRole(
+            self,
+            "Images",
+            name=image_role_name(config.platform.name),
+            description="Builds and publishes images from GitHub Actions",
+            provider_arn=self._provider_arn,
+            subjects=[f"{self._subject}:ref:refs/heads/{branch}" for branch in branches],
+            statements=image_publishing(
+                [
+                    self.format_arn(
+                        service="ecr",
+                        region=config.toolchain.region,
+                        resource="repository",
+                        resource_name=repository_name(config.platform.name, service.name),
+                    )
+                    for service in config.services
+                ]
+            ),
+            max_session=cdk.Duration.seconds(IMAGE_SESSION_SECONDS),
+        )
+        acknowledge(
+            builder,
+            "A login to ECR and the lists of Inspector have no narrower resource",
+            f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
+        )
+
+
+def github_accounts(config: Config) -> list[str]:
+    """The accounts that GitHub Actions works in: the toolchain's and every environment's, each once."""
+    return list(dict.fromkeys([config.toolchain.account, *(each.account for each in config.environments)]))

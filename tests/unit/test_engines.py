@@ -1,0 +1,162 @@
+"""Two delivery engines, one set of environments: what each synthesizes, and who may do what through GitHub Actions."""
+
+import json
+from pathlib import Path
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk.assertions import Template
+
+from nova_infra.config import GitHubIds, parse_config
+from nova_infra.github import deploy_role_name, image_role_name, outputs
+from nova_infra.stacks.github import GitHubStack, github_accounts
+
+ROOT = Path(__file__).parents[2]
+ISSUER = "token.actions.githubusercontent.com"
+
+
+def environment_stacks(assembly):
+    return {name: text for name, text in assembly.texts.items() if name.startswith("nova-") and "github" not in name}
+
+
+def test_both_engines_synthesize_the_same_environments_and_registry_byte_for_byte(assembly, github_assembly):
+    assert len(environment_stacks(assembly)) == 18
+    assert environment_stacks(github_assembly) == environment_stacks(assembly)
+    assert github_assembly.texts["NovaRegistryStack"] == assembly.texts["NovaRegistryStack"]
+
+
+def test_both_engines_deploy_the_stacks_in_the_same_order(assembly, github_assembly):
+    for stack in environment_stacks(assembly):
+        assert github_assembly.order[stack] == assembly.order[stack]
+
+
+def test_only_the_chosen_engine_is_synthesized(assembly, github_assembly):
+    def rest(each):
+        return set(each.texts) - set(environment_stacks(each)) - {"NovaRegistryStack"}
+
+    assert rest(assembly) == {"NovaPipelineStack"}
+    assert rest(github_assembly) == {"nova-github-actions"}
+
+
+def roles(config, account):
+    """Name of each role in the account's stack to its trust and its policy's statements; and the whole template."""
+    app = cdk.App(analytics_reporting=False, context=json.loads((ROOT / "cdk.json").read_text())["context"])
+    stack = GitHubStack(app, "Stack", account=account, config=config)
+    template = Template.from_stack(stack).to_json()
+    resources = template["Resources"]
+    found = {}
+    for logical_id, resource in resources.items():
+        if resource["Type"] == "AWS::IAM::Role":
+            [policy] = [
+                each["Properties"]["PolicyDocument"]["Statement"]
+                for each in resources.values()
+                if each["Type"] == "AWS::IAM::Policy" and each["Properties"]["Roles"] == [{"Ref": logical_id}]
+            ]
+            [trust] = resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+            found[resource["Properties"]["RoleName"]] = (trust, policy, resource["Properties"])
+    return found, template
+
+
+@pytest.mark.parametrize("name", ["dev", "staging", "prod"])
+def test_an_environments_role_is_taken_by_jobs_of_its_own_github_environment_alone(github_config, name):
+    environment = github_config.environment(name)
+    found, _ = roles(github_config, environment.account)
+    [(role, (trust, statements, _))] = found.items()
+    assert role == deploy_role_name("nova", environment) == f"nova-{name}-deploy"
+    assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert trust["Condition"] == {
+        "StringEquals": {
+            f"{ISSUER}:aud": "sts.amazonaws.com",
+            f"{ISSUER}:sub": [f"repo:org/nova-platform:environment:{name}"],
+        }
+    }
+    own = f"arn:aws:iam::{environment.account}:role/"
+    assert statements == [
+        {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Resource": [
+                *(
+                    f"{own}cdk-hnb659fds-{part}-role-{environment.account}-us-east-1"
+                    for part in ("deploy", "file-publishing", "lookup")
+                ),
+                f"{own}nova-{name}-observer",
+                f"{own}nova-{name}-release",
+            ],
+        }
+    ]
+
+
+def test_images_are_published_from_the_delivered_branches_to_the_projects_repositories_alone(github_config):
+    found, _ = roles(github_config, "444444444444")
+    [(role, (trust, statements, _))] = found.items()
+    assert role == image_role_name("nova") == "nova-image-builder"
+    assert trust["Condition"]["StringEquals"][f"{ISSUER}:sub"] == [
+        "repo:org/nova-platform:ref:refs/heads/main",
+        "repo:org/nova-platform:ref:refs/heads/develop",
+    ]
+    everywhere, ours = statements
+    assert everywhere["Resource"] == "*"
+    assert everywhere["Action"] == ["ecr:GetAuthorizationToken", "inspector2:ListCoverage", "inspector2:ListFindings"]
+    assert ours["Resource"] == sorted(
+        f"arn:aws:ecr:us-east-1:444444444444:repository/nova/{service.name}" for service in github_config.services
+    )
+    assert not {action for action in ours["Action"] if "Delete" in action or action.endswith("*")}
+
+
+def test_a_repository_with_immutable_subjects_is_known_by_its_numbers_as_well(github_config):
+    delivery = github_config.delivery.model_copy(update={"github_ids": GitHubIds(owner=12, repository=345)})
+    config = github_config.model_copy(update={"delivery": delivery})
+    [(trust, _, _)] = roles(config, "333333333333")[0].values()
+    assert trust["Condition"]["StringEquals"][f"{ISSUER}:sub"] == ["repo:org@12/nova-platform@345:environment:prod"]
+
+
+@pytest.fixture
+def shared_account(variant_raw):
+    """Two environments in the toolchain's own account."""
+    del variant_raw["environments"][1]["window"], variant_raw["source"]["token_secret"]
+    return {**variant_raw, "delivery": {"engine": "github-actions"}}
+
+
+def test_environments_that_share_an_account_share_its_one_identity_provider(shared_account):
+    config = parse_config(shared_account)
+    assert github_accounts(config) == ["444444444444"]
+    found, template = roles(config, "444444444444")
+    assert set(found) == {"acme-test-eu-deploy", "acme-live-deploy", "acme-image-builder"}
+    kinds = [resource["Type"] for resource in template["Resources"].values()]
+    assert kinds.count("AWS::IAM::OIDCProvider") == 1
+    subjects = [trust["Condition"]["StringEquals"][f"{ISSUER}:sub"] for trust, _, _ in found.values()]
+    assert sorted(subjects) == [
+        ["repo:acme/platform:environment:live"],
+        ["repo:acme/platform:environment:test-eu"],
+        ["repo:acme/platform:ref:refs/heads/main"],
+    ]
+
+
+def test_an_identity_provider_that_is_there_already_is_used(shared_account):
+    shared_account["delivery"]["existing_oidc_providers"] = ["444444444444"]
+    config = parse_config(shared_account)
+    found, template = roles(config, "444444444444")
+    assert "AWS::IAM::OIDCProvider" not in {resource["Type"] for resource in template["Resources"].values()}
+    for trust, _, _ in found.values():
+        assert trust["Principal"]["Federated"] == f"arn:aws:iam::444444444444:oidc-provider/{ISSUER}"
+
+
+def test_no_subject_has_a_wildcard(github_assembly):
+    assert '"*' not in str(github_assembly.properties("nova-github-actions", "AWS::IAM::Role"))
+    assert "StringLike" not in github_assembly.texts["nova-github-actions"]
+
+
+def test_credentials_outlast_the_bakes_and_no_longer_than_the_role_allows(github_config):
+    for environment in github_config.environments:
+        _, _, properties = next(iter(roles(github_config, environment.account)[0].values()))
+        seconds = int(outputs(github_config, environment.name)["session-seconds"])
+        assert properties["MaxSessionDuration"] == seconds
+        assert environment.rollout.minutes() * 60 + 3600 <= seconds <= 12 * 3600
+
+
+def test_a_job_is_told_the_roles_that_the_stacks_create(github_config):
+    for environment in (None, "dev", "staging", "prod"):
+        arn = outputs(github_config, environment)["role"]
+        account, _, name = arn.removeprefix("arn:aws:iam::").partition(":role/")
+        assert name in roles(github_config, account)[0]
