@@ -59,7 +59,7 @@ def test_an_unknown_route_is_a_problem_that_says_where_to_look(client: TestClien
 def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: TestClient, service: str) -> None:
     response = client.delete(f"/{service}/version")
     assert response.status_code == 405
-    assert response.headers["allow"] == "GET"
+    assert response.headers["allow"] == "GET, HEAD"
     assert response.headers["content-type"] == "application/problem+json"
 
 

@@ -37,7 +37,7 @@ def test_every_service_answers_an_unknown_route_with_a_problem(api: httpx.Client
 def test_every_service_names_the_methods_it_takes(api: httpx.Client, service: str) -> None:
     response = api.put(f"/{service}/version")
     assert response.status_code == 405
-    assert response.headers["allow"] == "GET"
+    assert response.headers["allow"] == "GET, HEAD"
 
 
 def test_a_sound_is_measured(api: httpx.Client, sound: bytes) -> None:

@@ -113,12 +113,32 @@ def test_a_file_that_was_cut_off_is_refused(make_sound: MakeSound, container: st
     assert "cut off" in response.json()["detail"] or "damaged" in response.json()["detail"]
 
 
-def test_a_large_file_that_was_cut_off_is_refused() -> None:
-    """RF64 states the size of its samples in a chunk of its own (EBU Tech 3306)."""
+@pytest.mark.parametrize("signature", [b"RF64", b"BW64"])
+def test_a_large_file_that_was_cut_off_is_refused(signature: bytes) -> None:
+    """RF64 states the size of its samples in a chunk of its own (EBU Tech 3306); so does BW64 (ITU-R BS.2088)."""
     for stated, status in [(960, 200), (961, 422)]:
         sizes = struct.pack("<4sIQQQI", b"ds64", 28, 0, stated, 0, 0)
         content = wav(bytes(960), kind=1, bits=16, size=0xFFFFFFFF)
-        assert analyze(b"RF64" + content[4:12] + sizes + content[12:]).status_code == status
+        assert analyze(signature + content[4:12] + sizes + content[12:]).status_code == status
+
+
+@pytest.mark.parametrize("container", ["flac", "ogg"])
+def test_a_bit_that_flipped_on_the_way_is_found(make_sound: MakeSound, container: str) -> None:
+    content = bytearray(make_sound(container, seconds=3))
+    content[len(content) // 2] ^= 0x10
+    response = analyze(bytes(content))
+    assert response.status_code == 422
+    assert "damaged" in response.json()["detail"]
+
+
+def test_a_codec_that_makes_an_hour_of_noise_of_a_few_bytes_is_refused_by_its_name() -> None:
+    response = analyze(wav(bytes(48_000), kind=0x161, bits=16))
+    assert response.status_code == 422
+    assert response.json()["detail"] == "The WAV file's sound is in wmav2. Export it as PCM or ADPCM."
+
+
+def test_the_highest_level_is_zero_without_a_sign() -> None:
+    assert '"peak_dbfs":0.0' in analyze(wav(struct.pack("<480h", *[32767] * 480), kind=1, bits=16)).text
 
 
 def test_samples_whose_energy_is_beyond_all_numbers_are_refused(recwarn: pytest.WarningsRecorder) -> None:

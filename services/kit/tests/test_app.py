@@ -22,6 +22,7 @@ from nova_kit.limits import Limits
 from nova_kit.problems import Problem
 from nova_kit.settings import Settings, SettingsError
 from nova_kit.workers import Deadline, TimedFile, Workers
+from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 from starlette.types import Message
 
@@ -113,7 +114,7 @@ def test_a_job_that_takes_too_long_ends_by_itself() -> None:
     assert client.get("/sample/endless").status_code == 422
 
 
-async def _problem_when_body(pieces: AsyncIterator[bytes]) -> tuple[int, str]:
+async def _problem_when_body(pieces: AsyncIterator[bytes]) -> tuple[int, str, Headers]:
     """Call the app as a server does, with a body that arrives as it likes; return the status and the detail."""
     _, headers = multipart(b"")
     scope = {
@@ -137,7 +138,7 @@ async def _problem_when_body(pieces: AsyncIterator[bytes]) -> tuple[int, str]:
 
     await app(scope, receive, send)
     start, body = sent
-    return start["status"], json.loads(body["body"])["detail"]
+    return start["status"], json.loads(body["body"])["detail"], Headers(raw=start["headers"])
 
 
 def test_a_body_that_stops_arriving_is_given_up() -> None:
@@ -145,8 +146,9 @@ def test_a_body_that_stops_arriving_is_given_up() -> None:
         yield b"--b\r\n"
         await asyncio.sleep(5)
 
-    status, detail = asyncio.run(_problem_when_body(stalled()))
+    status, detail, headers = asyncio.run(_problem_when_body(stalled()))
     assert (status, "stopped arriving" in detail) == (408, True)
+    assert headers["connection"] == "close"
 
 
 def test_a_body_that_trickles_in_is_given_up() -> None:
@@ -156,15 +158,26 @@ def test_a_body_that_trickles_in_is_given_up() -> None:
             await asyncio.sleep(0.02)
             yield b"x"
 
-    status, detail = asyncio.run(_problem_when_body(trickling()))
+    status, detail, headers = asyncio.run(_problem_when_body(trickling()))
     assert (status, "in time" in detail) == (408, True)
+    assert headers["connection"] == "close"
 
 
-def test_more_files_than_a_request_may_have_are_refused() -> None:
-    files = [("file", (f"{number}", b"x")) for number in range(5)]
+def test_a_second_file_is_refused_rather_than_one_of_the_two_ignored() -> None:
+    files = [("file", (f"{number}", b"x")) for number in range(2)]
     response = client.post("/sample/upload", files=files)
     assert response.status_code == 400
-    assert "files" in response.json()["detail"]
+    assert response.json()["detail"] == (
+        "The form cannot be read: Too many files. Maximum number of files is 1. "
+        "Send it as multipart/form-data, one part for each field."
+    )
+
+
+@pytest.mark.parametrize("path", ["/health", "/sample/version", "/sample/openapi.json", "/nowhere", "/sample/upload"])
+def test_head_is_answered_as_get_without_the_body(path: str) -> None:
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.headers["content-type"]) == (get.status_code, get.headers["content-type"])
+    assert head.content == b""
 
 
 def test_a_callers_mistakes_are_not_errors_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

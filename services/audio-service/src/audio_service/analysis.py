@@ -20,6 +20,9 @@ from audio_service.waveform import MAX_POINTS, Waveform
 # The demuxer is named, never guessed: among FFmpeg's formats are play lists that make it open other files, or URLs.
 _DEMUXERS = {WAV: "wav", FLAC: "flac", OGG: "ogg"}
 
+# The same for decoders: WAV can hold any codec that Windows knew, and some make an hour of noise of a few bytes.
+_CODECS = {WAV: ("pcm_", "adpcm_"), FLAC: ("flac",), OGG: ("vorbis", "opus", "flac", "speex")}
+
 MAX_SECONDS = 4 * 3600
 MAX_CHANNELS = 16
 # Below, the loudness filter is unstable: it is made for twice the 1682 Hz of its shelf, and more.
@@ -77,9 +80,11 @@ def analyze(file: BinaryIO, found: MediaFormat, deadline: Deadline) -> Analysis:
 
 def _measure(container: av.container.InputContainer, found: MediaFormat, deadline: Deadline) -> Analysis:
     if not container.streams.audio:
-        raise Problem(422, f"The {found} file holds no sound.")
+        raise Problem(422, f"The {found} file holds no sound. Send one that does.")
     stream = container.streams.audio[0]
     _require_reasonable(stream, found)
+    # FLAC's frames carry checksums; without this, a decoder repairs what it can and keeps silent about it.
+    stream.codec_context.options = {"err_detect": "crccheck+explode"}
     promised = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
     waveform = Waveform()
     pieces = _pieces_per_frame(promised)
@@ -101,7 +106,7 @@ def _measure(container: av.container.InputContainer, found: MediaFormat, deadlin
         if samples > MAX_SECONDS * stream.rate:
             raise Problem(422, f"The sound is longer than {MAX_SECONDS // 3600} hours. Send a part of it.")
     if not samples:
-        raise Problem(422, f"The {found} file holds no sound.")
+        raise Problem(422, f"The {found} file holds no sound. Send one that does.")
     duration = samples / stream.rate
     if found is FLAC:
         require_duration(duration, promised, found)
@@ -124,6 +129,9 @@ def _measure(container: av.container.InputContainer, found: MediaFormat, deadlin
 def _require_reasonable(stream: av.AudioStream, found: MediaFormat) -> None:
     if stream.codec_context is None:
         raise Problem(422, f"The {found} file's sound is in a codec that is not known. Export it in a common one.")
+    if not (codec := stream.codec_context.codec.canonical_name).startswith(_CODECS[found]):
+        usual = " or ".join(name.rstrip("_").upper() for name in _CODECS[found])
+        raise Problem(422, f"The {found} file's sound is in {codec}. Export it as {usual}.")
     if not 0 < stream.channels <= MAX_CHANNELS:
         raise Problem(422, f"The file has {stream.channels} channels. This service takes 1 to {MAX_CHANNELS}.")
     if not MIN_RATE <= stream.rate <= MAX_RATE:
@@ -165,4 +173,5 @@ def _pull(sink: av.filter.context.FilterContext) -> Iterator[av.AudioFrame]:
 
 
 def _decibels(linear: float) -> float | None:
-    return round(20 * math.log10(linear), 2) if linear > 0 else None
+    # Adding zero turns the -0.0 of a full-scale sound into 0.0.
+    return round(20 * math.log10(linear), 2) + 0.0 if linear > 0 else None

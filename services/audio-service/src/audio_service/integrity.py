@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 
 from nova_kit.media import OGG, WAV, MediaFormat
 from nova_kit.problems import Problem
@@ -12,37 +13,37 @@ from nova_kit.workers import TimedFile
 # What writers put where a size belongs when they stream and cannot know it.
 _UNKNOWN_SIZES = frozenset({0, 0xFFFFFFFF})
 
+# Each byte with its bits in the opposite order.
+_MIRRORED_BITS = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
+
 
 def require_complete(file: TimedFile, found: MediaFormat) -> None:
-    """Insist that a file holds all that its headers promise. FLAC is left to `require_duration`.
+    """Insist that a file holds all that its headers promise, unchanged. FLAC is left to its decoder.
 
     Args:
         file: The upload. It is left at its start.
         found: Its format.
 
     Raises:
-        Problem: 422, it ends too early.
+        Problem: 422, it ends too early, or was damaged on its way.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     complete = {WAV: _wav_is_complete, OGG: _ogg_is_complete}.get(found)
     if complete and not complete(file, size):
-        raise _truncated(found)
+        raise Problem(422, f"The {found} file ends before its sound does: it was cut off. Send the whole file.")
     file.seek(0)
 
 
 def require_duration(decoded: float, promised: float | None, found: MediaFormat) -> None:
-    """Insist that the decoded sound is as long as its header says, give or take a tenth of a second.
+    """Insist that the decoded sound is as long as its header says: frames that are damaged are left out silently.
 
     Raises:
         Problem: 422, sound is missing.
     """
-    if promised is not None and decoded < promised - 0.1:
-        raise _truncated(found)
-
-
-def _truncated(found: MediaFormat) -> Problem:
-    return Problem(422, f"The {found} file ends before its sound does: it was cut off. Send the whole file.")
+    # Much less than a frame, and more than rounding.
+    if promised is not None and decoded < promised - 0.0001:
+        raise Problem(422, f"The {found} file was damaged or cut off: sound is missing from it. Send the whole file.")
 
 
 def _wav_is_complete(file: TimedFile, size: int) -> bool:
@@ -62,7 +63,11 @@ def _wav_is_complete(file: TimedFile, size: int) -> bool:
 
 
 def _ogg_is_complete(file: TimedFile, size: int) -> bool:
-    """Walk the pages (RFC 3533, section 6) to the end of the last one."""
+    """Walk the pages (RFC 3533, section 6) to the end of the last one; a decoder leaves out those that are damaged.
+
+    Raises:
+        Problem: 422, a page's checksum is wrong.
+    """
     position = 0
     while position < size:
         file.seek(position)
@@ -70,5 +75,17 @@ def _ogg_is_complete(file: TimedFile, size: int) -> bool:
         if len(header) < 27 or header[:4] != b"OggS":
             return False
         lacing = file.read(header[26])
-        position += 27 + header[26] + sum(lacing)
+        body = file.read(sum(lacing))
+        position += 27 + len(lacing) + len(body)
+        if len(lacing) < header[26] or len(body) < sum(lacing):
+            return False
+        if _ogg_checksum(header[:22] + bytes(4) + header[26:] + lacing + body) != header[22:26]:
+            raise Problem(422, "The OGG file was damaged: a checksum in it is wrong. Send it again.")
     return position == size
+
+
+def _ogg_checksum(page: bytes) -> bytes:
+    """Return the CRC of a page as it stands in its header: zlib's polynomial, over bits in the opposite order."""
+    mirrored = zlib.crc32(page.translate(_MIRRORED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    # To mirror 32 bits and write the lowest byte first is to mirror each byte and write the highest first.
+    return mirrored.to_bytes(4, "big").translate(_MIRRORED_BITS)

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from nova_kit import draining as process_draining
 from nova_kit import problems
 from nova_kit.draining import Draining
+from nova_kit.head import HeadAsGet
 from nova_kit.limits import Limits, RequestLimits
 from nova_kit.problems import Problem, ProblemDocument
 from nova_kit.requests import RequestScope
@@ -81,9 +82,10 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=run,
-        form_limits={"max_files": 2, "max_fields": 8},
+        form_limits={"max_files": 1, "max_fields": 8},
         middleware=[
             Middleware(RequestScope, service=settings.service, draining=draining),
+            Middleware(HeadAsGet),
             Middleware(RequestLimits, limits=limits or Limits()),
         ],
     )

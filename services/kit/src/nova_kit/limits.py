@@ -59,12 +59,13 @@ class RequestLimits:
         except TimeoutError:
             refusal = Problem(503, "The request took too long and was given up. Try again, or send less.")
             if not body.complete:
-                refusal = Problem(408, "The body did not arrive in time. Send it faster, or in smaller parts.")
+                refusal = _too_slow("The body did not arrive in time. Send it faster, or in smaller parts.")
         else:
             return
         if started:
             return
-        await respond(scope["path"], refusal.status_code, refusal.detail)(scope, receive, send)
+        response = respond(scope["path"], refusal.status_code, refusal.detail, headers=refusal.headers)
+        await response(scope, receive, send)
 
 
 class _Body:
@@ -83,7 +84,7 @@ class _Body:
             async with asyncio.timeout(self._limits.stall_seconds):
                 message = await self._receive()
         except TimeoutError:
-            raise Problem(408, "The body stopped arriving. Send the request again.") from None
+            raise _too_slow("The body stopped arriving. Send the request again.") from None
         self._received += len(message.get("body", b""))
         self.complete = not message.get("more_body", False)
         self.check(self._received)
@@ -93,6 +94,11 @@ class _Body:
         if size > self._limits.body_bytes:
             limit = f"{self._limits.body_bytes / MIB:g} MiB"
             raise Problem(413, f"The body is larger than {limit}, the most this service takes. Send a smaller one.")
+
+
+def _too_slow(detail: str) -> Problem:
+    # The rest of the body may still come, or never: the connection is of no more use (RFC 9110, 15.5.9).
+    return Problem(408, detail, headers={"Connection": "close"})
 
 
 def _declared_length(headers: Headers) -> int:

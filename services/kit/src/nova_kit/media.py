@@ -66,7 +66,7 @@ _SIGNATURES = (
 
 def recognise(head: bytes) -> MediaFormat | None:
     """Tell a file's format by its first bytes, or None when they are not known."""
-    if head[:4] in (b"RIFF", b"RF64"):
+    if head[:4] in (b"RIFF", b"RF64", b"BW64"):
         return {b"WAVE": WAV, b"AVI ": AVI}.get(head[8:12])
     if head[4:8] == b"ftyp":
         return MP4

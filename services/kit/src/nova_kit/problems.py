@@ -103,7 +103,10 @@ async def _on_http_exception(request: Request, error: Exception) -> ProblemRespo
     if not isinstance(error, Problem):
         detail = _SENTENCES.get(error.status_code, detail).format(method=request.method, path=request.url.path)
     extensions = error.extensions if isinstance(error, Problem) else None
-    return respond(request.url.path, error.status_code, detail, headers=error.headers, extensions=extensions)
+    headers = dict(error.headers or {})
+    if "GET" in headers.get("Allow", "").split(", "):
+        headers["Allow"] += ", HEAD"
+    return respond(request.url.path, error.status_code, detail, headers=headers, extensions=extensions)
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> ProblemResponse:

@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 
 from nova_kit.problems import Problem
 
@@ -46,6 +47,11 @@ class StrictRoute(APIRoute):
 
 def _explained(error: HTTPException) -> HTTPException:
     """Put into words why the framework could not read a body."""
+    if isinstance(error.__context__, MultiPartException):
+        form = str(error.detail).rstrip(".")
+        return Problem(
+            400, f"The form cannot be read: {form}. Send it as multipart/form-data, one part for each field."
+        )
     match error.__cause__:
         case UnicodeDecodeError():
             return Problem(400, "The body is not text in UTF-8. Encode it as UTF-8.")
