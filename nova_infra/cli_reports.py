@@ -57,4 +57,24 @@ def status(environments: tuple[str, ...], as_json: bool, region: str | None, pla
     sys.exit(max(environment.exit_code for environment in found))
 
 
-COMMANDS = (status,)
+@click.command()
+@click.argument("environment", metavar="ENV")
+@_where
+def explain(environment: str, region: str | None, platform: str | None) -> None:
+    """Say why the latest release to ENV failed, and what to do next.
+
+    Exits with 0 when ENV could be looked at, whatever was found. ECS remembers a task that ended for an hour.
+    """
+    from datetime import UTC, datetime
+
+    from nova_infra.operations import explain as report
+    from nova_infra.operations.connect import connect, connect_toolchain
+
+    where = _whereabouts(region, platform)
+    target = connect(environment, role="observer", where=where)
+    facts = report.observe(target, connect_toolchain(where))
+    width = min(_console().width, 100)
+    click.echo(report.explain(facts, report.last_log(target, facts), now=datetime.now(UTC), width=width))
+
+
+COMMANDS = (status, explain)

@@ -119,6 +119,23 @@ class AwsEnvironment:
         earliest = datetime.min.replace(tzinfo=UTC)
         return tuple(sorted(map(_stopped_task, tasks), key=lambda task: task.at or earliest, reverse=True))
 
+    def log_lines(self, service: str, stream: str, count: int) -> tuple[str, ...]:
+        """The last lines of a log stream of a service; none where there is no such stream."""
+        try:
+            found = self._aws.call(
+                "logs",
+                "get_log_events",
+                logGroupName=f"/nova/{self.stack_name(service)}",
+                logStreamName=stream,
+                limit=count,
+                startFromHead=False,
+            )
+        except ServiceError as error:
+            if error.code == "ResourceNotFoundException":
+                return ()
+            raise
+        return tuple(event["message"] for event in found["events"])
+
     def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:
         """The latest deployments of a service, newest first."""
         listed = self._aws.call(
@@ -470,6 +487,14 @@ def _stopped_task(task: Mapping[str, Any]) -> StoppedTask:
         reason=task.get("stoppedReason", ""),
         exit_code=container.get("exitCode"),
         container_reason=container.get("reason", ""),
+        # <prefix>/<container>/<task>: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
+        log_stream="/".join(
+            (
+                task.get("group", "").removeprefix("service:"),
+                container.get("name", ""),
+                task["taskArn"].rpartition("/")[2],
+            )
+        ),
     )
 
 

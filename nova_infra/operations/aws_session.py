@@ -66,6 +66,11 @@ class Aws:
         """The region of all calls that name no other."""
         return str(self._session.get_config_variable("region"))
 
+    @property
+    def partition(self) -> str:
+        """``aws``, or that of China or GovCloud."""
+        return str(self._session.get_partition_for_region(self.region))
+
     def client(self, service: str, region: str | None = None) -> Any:
         """The client of a service, made once."""
         key = (service, region or self.region)

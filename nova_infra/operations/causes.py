@@ -81,6 +81,14 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
     ),
     (r"CannotPullContainer", Cause("The image could not be pulled.", "read ECS's words above and mend it", _PULL)),
     (
+        r"ResourceInitialization.*(logger args|log group|log stream)",
+        Cause(
+            "The task's log group does not exist, or cannot be written to.",
+            "deploy the service's stack anew: the log group is in it",
+            _INITIALIZE,
+        ),
+    ),
+    (
         r"ResourceInitialization.*did not contain json key",
         Cause(
             "A secret exists, but has not the key that the task asks for.",
@@ -109,14 +117,6 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         Cause(
             "The task has no way to Secrets Manager or the registry.",
             "give its subnets a NAT gateway, or the endpoints secretsmanager and ecr.api, then retry the stage",
-            _INITIALIZE,
-        ),
-    ),
-    (
-        r"ResourceInitialization.*(logger args|log group|logs?:)",
-        Cause(
-            "The task's log group does not exist, or cannot be written to.",
-            "deploy the service's stack anew: the log group is in it",
             _INITIALIZE,
         ),
     ),

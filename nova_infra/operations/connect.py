@@ -7,10 +7,13 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nova_infra.operations.environment import DeployedEnvironment
 from nova_infra.operations.errors import RefusedError
+
+if TYPE_CHECKING:
+    from nova_infra.operations.toolchain import Toolchain
 
 Role = Literal["observer", "release"]
 
@@ -82,6 +85,26 @@ def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[s
         if name not in environments:
             raise RefusedError(f"environment: {name!r} is not one of {', '.join(environments)}: choose one of them")
     return tuple(chosen) or tuple(environments)
+
+
+def connect_toolchain(where: Whereabouts) -> Toolchain | None:
+    """The account that delivers, by ``nova.toml``; None where there is no such file, or no access to the account."""
+    path = where.root / "nova.toml"
+    if where.region is not None or where.platform is not None or not path.is_file():
+        return None
+    _, platform = _environments(path)
+    toolchain = tomllib.loads(path.read_text(encoding="utf-8")).get("toolchain", {})
+    if not isinstance(toolchain, dict) or not {"account", "region"} <= toolchain.keys():
+        raise RefusedError("nova.toml: toolchain: has no account or region: add them")
+    from nova_infra.operations.aws_session import sign_in, whoami
+    from nova_infra.operations.toolchain import AwsToolchain
+
+    account, region = str(toolchain["account"]), str(toolchain["region"])
+    if whoami()[0] != account:
+        return None
+    aws = sign_in(region=region)
+    topic = f"arn:{aws.partition}:sns:{region}:{account}:{platform}-platform-alerts"
+    return AwsToolchain(aws, pipeline=f"{platform}-platform", topic_arn=topic)
 
 
 def role_name(prefix: str, role: Role) -> str:

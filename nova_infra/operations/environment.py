@@ -55,6 +55,9 @@ class DeployedEnvironment(Protocol):
     def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:
         """The tasks of a service that ended within the hour, newest first."""
 
+    def log_lines(self, service: str, stream: str, count: int) -> tuple[str, ...]:
+        """The last lines of a log stream of a service; none where there is no such stream."""
+
     def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:
         """The latest deployments of a service, newest first."""
 

@@ -71,6 +71,7 @@ class StoppedTask:
         reason: Why, in ECS's words.
         exit_code: Its container's; None where it never started.
         container_reason: What ECS says about the container, if anything.
+        log_stream: Where its container's log is, in the log group of its service.
     """
 
     revision: str
@@ -78,6 +79,7 @@ class StoppedTask:
     reason: str
     exit_code: int | None
     container_reason: str
+    log_stream: str = ""
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def _status(name: str, connect: Callable[[str], DeployedEnvironment], threads: T
         alarms: Future[tuple[Alarm, ...]] = threads.submit(environment.alarms)
         entries = read_ledger(environment).entries
         latest = entries[0] if entries else None
-        by_service, others = _alarms_by_service(alarms.result(), services.result())
+        by_service, others = alarms_by_service(alarms.result(), services.result())
         return EnvironmentStatus(
             environment=name,
             release=latest.release if latest else "",
@@ -155,7 +155,7 @@ def deployment_in_words(service: Service) -> tuple[str, bool]:
     return "steady", True
 
 
-def _alarms_by_service(
+def alarms_by_service(
     alarms: Sequence[Alarm], services: Sequence[Service]
 ) -> tuple[dict[str, list[Alarm]], list[Alarm]]:
     """Alarms by the stack of the service whose name they begin with, the longest such name; and the others."""

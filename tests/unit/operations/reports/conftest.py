@@ -82,8 +82,9 @@ class Stub:
         self._check("failures")
         return self.failed.get(stack, ())
 
-    def log_lines(self, service: str, count: int) -> tuple[str, ...]:
+    def log_lines(self, service: str, stream: str, count: int) -> tuple[str, ...]:
         self._check("log_lines")
+        assert stream.startswith(self.stack_name(service))
         return self.logs.get(service, ())[-count:]
 
     def template(self, stack: str) -> dict[str, Any]:
@@ -130,6 +131,17 @@ def entry(release: str = GOOD, outcome: Outcome = "verified", *, hours_ago: floa
     return Entry(release, images, at, outcome, "pipeline")
 
 
+def stopped(reason: str, exit_code: int | None = None, *, minutes_ago: float = 5, name: str = "audio") -> StoppedTask:
+    at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    return StoppedTask("family:2", at, reason, exit_code, "", f"nova-prod-{name}/app/{minutes_ago}")
+
+
+def past(
+    status: str = "ROLLBACK_SUCCESSFUL", reason: str = "", *alarms: str, minutes_ago: float = 30
+) -> PastDeployment:
+    return PastDeployment(status, reason, alarms, datetime.now(UTC) - timedelta(minutes=minutes_ago, seconds=1))
+
+
 @dataclass(frozen=True)
 class Making:
     """The functions above, for tests."""
@@ -139,6 +151,8 @@ class Making:
     deployment: Callable[..., Deployment] = deployment
     alarm: Callable[..., Alarm] = alarm
     entry: Callable[..., Entry] = entry
+    stopped: Callable[..., StoppedTask] = stopped
+    past: Callable[..., PastDeployment] = past
     good: str = GOOD
     bad: str = BAD
 

@@ -1,0 +1,213 @@
+"""``nova explain``: the first thing that went wrong, what it means, and what to do next."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from nova_infra.errors import NovaError
+from nova_infra.operations.explain import explain, last_log, observe, troubles
+from nova_infra.operations.model import StackEvent
+from nova_infra.operations.toolchain import Action, Execution, failed_tests_in
+
+BREAKER = "ECS deployment circuit breaker: tasks failed to start."
+CRASHED = "Essential container in task exited"
+
+
+class Pipeline:
+    """A pipeline whose latest execution failed in an action."""
+
+    def __init__(self, *actions: Action, tests: tuple[str, ...] = (), status: str = "Failed") -> None:
+        self._actions, self._tests, self._status = actions, tests, status
+
+    def executions(self) -> tuple[Execution, ...]:
+        return (Execution("2", "InProgress", "", "", None), Execution("1", self._status, "c" * 40, "Change", None))
+
+    def actions(self, execution: str) -> tuple[Action, ...]:
+        assert execution == "1"
+        return self._actions
+
+    def failed_tests(self, build: str) -> tuple[str, ...]:
+        assert build == "build:1"
+        return self._tests
+
+
+RED_TEST = Pipeline(
+    Action("Build", "Synth", "Succeeded"),
+    Action("Dev", "IntegrationTests", "Failed", "Build terminated with state: FAILED", "build:1"),
+    tests=("tests/integration/test_services.py::test_it_answers - assert 500 == 200",),
+)
+GREEN = Pipeline(Action("Build", "Synth", "Succeeded"), status="Succeeded")
+
+
+def message(stub: Any, pipeline: Any = GREEN, width: int = 80) -> str:
+    facts = observe(stub, pipeline)
+    return explain(facts, last_log(stub, facts), now=datetime.now(UTC), width=width)
+
+
+def test_a_crash_is_told_with_its_exit_code_its_last_log_lines_and_the_way_back(make: Any) -> None:
+    stub = make.stub(
+        held_services=(make.service("audio"), make.service("video")),
+        stopped={"audio": (make.stopped(CRASHED, 1, minutes_ago=5), make.stopped(CRASHED, 1, minutes_ago=9))},
+        past={"audio": (make.past("ROLLBACK_SUCCESSFUL", BREAKER),)},
+        logs={"audio": ("starting", "KeyError: 'DATABASE_URL'")},
+        entries=(make.entry(make.good, hours_ago=50), make.entry(make.bad, "failed", hours_ago=0.5)),
+    )
+    assert message(stub).splitlines() == [
+        "prod: audio: its latest deployment was rolled back, 30 min ago.",
+        "  Why            The program crashed.",
+        "  AWS says       Essential container in task exited",
+        "  Exit code      1",
+        "  Last log       starting",
+        "                 KeyError: 'DATABASE_URL'",
+        "  Next           read the log lines, run `make rehearse`, mend the service and",
+        "                 release again",
+        "  Released last  bbbbbbbbbb: failed 30 min ago by pipeline",
+        "  Last good      aaaaaaaaaa: verified 2.1 days ago",
+        "  Way back       nova rollback prod --to aaaaaaaaaa --plan",
+        "  Read           https://repost.aws/knowledge-center/ecs-task-stopped",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("held", "what", "why"),
+    [
+        (
+            {"stopped": {"audio": ("stopped", "CannotPullContainerError: ref: not found", None)}},
+            "a task of it ended",
+            "The image is not in its repository.",
+        ),
+        (
+            {"past": {"audio": ("past", "ROLLBACK_SUCCESSFUL", "alarm detected", "nova-prod-audio-errors")}},
+            "its latest deployment was rolled back",
+            "An alarm went red",
+        ),
+        ({"past": {"audio": ("past", "ROLLBACK_FAILED", BREAKER)}}, "that failed, too", "ECS gave the deployment up"),
+        ({"alarm": "audio-errors"}, "an alarm of it is red", "No deployment failed"),
+        ({"running": 1}, "only 1 of its 2 tasks run", "all that is known"),
+        (
+            {
+                "events": ("service was unable to place a task. Reason: Capacity is unavailable at this time.",),
+                "running": 1,
+            },
+            "only 1 of its 2 tasks run",
+            "no Fargate capacity",
+        ),
+        ({"deployment": ("FAILED", BREAKER)}, "its latest deployment failed", "ECS gave the deployment up"),
+        (
+            {"failed": "nova-prod-audio-errors already exists"},
+            "its stack could not be deployed",
+            "exists outside the stack",
+        ),
+    ],
+)
+def test_each_kind_of_failure_has_its_own_words(make: Any, held: dict[str, Any], what: str, why: str) -> None:
+    changes: dict[str, Any] = {key: held[key] for key in ("running", "events") if key in held}
+    if "deployment" in held:
+        state, reason = held["deployment"]
+        changes["deployments"] = (make.deployment(state, reason=reason),)
+    values: dict[str, Any] = {"held_services": (make.service(**changes),)}
+    for key in ("stopped", "past"):
+        if key in held:
+            maker, *arguments = held[key]["audio"]
+            values[key] = {"audio": (getattr(make, maker)(*arguments),)}
+    if "alarm" in held:
+        values["held_alarms"] = (make.alarm(held["alarm"], "ALARM", "Threshold Crossed: 1 datapoint [42.0]"),)
+    if "failed" in held:
+        event = StackEvent("Errors", "AWS::CloudWatch::Alarm", "CREATE_FAILED", held["failed"], datetime.now(UTC))
+        values["failed"] = {"nova-prod-audio": (event,)}
+    found = message(make.stub(**values), width=1000)
+    assert what in found.splitlines()[0]
+    assert why in found
+    if "alarm" in held:
+        assert "Threshold Crossed: 1 datapoint [42.0]" in found
+
+
+def test_the_service_that_failed_first_comes_first_and_the_others_are_named(make: Any) -> None:
+    stub = make.stub(
+        held_services=(make.service("audio"), make.service("video")),
+        past={"audio": (make.past(minutes_ago=10),), "video": (make.past(minutes_ago=20),)},
+    )
+    text = message(stub)
+    assert text.startswith("prod: video:")
+    assert "  Also  audio: its latest deployment was rolled back." in text
+
+
+def test_the_first_task_that_failed_in_the_deployment_counts_and_not_one_before_or_one_that_was_replaced(
+    make: Any,
+) -> None:
+    tasks = (
+        make.stopped("Scaling activity initiated by (deployment 1)", 143, minutes_ago=2),
+        make.stopped(CRASHED, 1, minutes_ago=5),
+        make.stopped("OutOfMemoryError: Container killed", 137, minutes_ago=9),
+        make.stopped("CannotPullContainerError: not found", minutes_ago=45),
+    )
+    stub = make.stub(held_services=(make.service(),), stopped={"audio": tasks}, past={"audio": (make.past(),)})
+    [trouble] = troubles(observe(stub, GREEN))
+    assert trouble.cause.sentence == "The container used more memory than its task has."
+
+
+def test_a_good_deployment_that_replaced_its_tasks_is_no_trouble(make: Any) -> None:
+    replaced = make.stopped("Scaling activity initiated by (deployment ecs-svc/1)", 143)
+    stub = make.stub(
+        held_services=(make.service(),), stopped={"audio": (replaced,)}, past={"audio": (make.past("SUCCESSFUL"),)}
+    )
+    assert message(stub).splitlines()[0] == "prod: nothing failed that can be seen."
+
+
+def test_a_failed_test_is_named_and_nothing_else_is_blamed(make: Any) -> None:
+    text = message(make.stub(held_services=(make.service(),)), RED_TEST, width=200)
+    assert text.splitlines()[0] == (
+        "prod: its services run as they should; the pipeline was stopped by Dev.IntegrationTests."
+    )
+    assert "Failed test  tests/integration/test_services.py::test_it_answers - assert 500 == 200" in text
+
+
+def test_what_cannot_be_looked_at_is_said_and_the_rest_is_told(make: Any) -> None:
+    denied = NovaError("AWS does not allow ssm:get_parameter_history: add the permission")
+    stub = make.stub(held_services=(make.service(running=0),), broken={"history": denied})
+    text = message(stub, None, width=200)
+    assert "only 0 of its 2 tasks run" in text
+    assert "Not seen  the ledger: AWS does not allow" in text
+    assert "Not seen  the pipeline: it is in another account" in text
+
+
+def test_a_log_that_may_not_be_read_is_no_failure(make: Any) -> None:
+    stub = make.stub(
+        held_services=(make.service(),),
+        stopped={"audio": (make.stopped(CRASHED, 1),)},
+        broken={"log_lines": NovaError("AWS does not allow logs:get_log_events")},
+    )
+    assert "Last log   not readable: AWS does not allow logs:get_log_events" in message(stub, width=200)
+
+
+def test_what_a_service_logs_cannot_steer_the_terminal(make: Any) -> None:
+    stub = make.stub(
+        held_services=(make.service(),),
+        stopped={"audio": (make.stopped(CRASHED, 1),)},
+        logs={"audio": ("\x1b[2J\x1b]0;owned\x07\rNext  rm -rf /",)},
+    )
+    assert all(line.isprintable() for line in message(stub).splitlines())
+
+
+def test_the_message_fits_80_columns_and_breaks_no_address(make: Any) -> None:
+    stub = make.stub(
+        held_services=(make.service(),), stopped={"audio": (make.stopped(f"{CRASHED} {'word ' * 90}", 1),)}
+    )
+    text = message(stub)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "https://repost.aws/knowledge-center/ecs-task-stopped" in text
+
+
+def test_failed_tests_are_read_from_pytests_last_words() -> None:
+    log = (
+        "[Container] 2026/11/24 Running command make integration\n"
+        "FAILED tests/integration/test_a.py::test_x[1] - assert 1 == 2\n"
+        "FAILED tests/integration/test_a.py::test_x[1] - assert 1 == 2\n"
+        "ERROR tests/integration/test_b.py\n"
+        "FAILED to do something else\n"
+    )
+    assert failed_tests_in(log) == (
+        "tests/integration/test_a.py::test_x[1] - assert 1 == 2",
+        "tests/integration/test_b.py",
+    )
