@@ -32,6 +32,7 @@ class Deployment:
         record: What happens is written here.
         clock: Simulated time.
         states: Alarm name to its state now.
+        measured: Alarm name to what it measured when it went to ALARM, in words.
         tell: Told a line about each turn of the story.
     """
 
@@ -41,6 +42,7 @@ class Deployment:
     record: DeploymentRecord
     clock: Clock
     states: Mapping[str, State]
+    measured: Mapping[str, str]
     tell: Callable[[str], None]
     _running: dict[int, RunningTask] = field(default_factory=dict)
     _starting: dict[int, asyncio.Task[None]] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Deployment:
         """
         async with self.service.deploying:
             self._running = dict(enumerate(self.service.tasks, start=1))
+            self.record.desired, killed = self.service.desired, self.service.killed_at_stop
             self.record.began, self._before = self.clock.now(), self.service.requests()
             self.service.audience()  # What came before is not of this deployment.
             scheduler = Scheduler(
@@ -74,6 +77,7 @@ class Deployment:
                 self._close_step()
                 self._sample()
                 self.record.ended = self.clock.now()
+                self.record.killed_at_stop = self.service.killed_at_stop - killed
             self._conclude()
 
     async def _follow(self, scheduler: Scheduler) -> None:
@@ -129,7 +133,7 @@ class Deployment:
         self._events.put_nowait(lambda: scheduler.stopped(task))
 
     async def _retire(self, task: int, running: RunningTask, reason: str, scheduler: Scheduler) -> None:
-        self.record.lost += 1
+        self.record.losses.append(reason)
         self.tell(f"{self.service.name}: a task of {running.task.definition.revision} is replaced: {reason}")
         await self.service.stop([running])
         self._events.put_nowait(lambda: scheduler.failed(task, reason))
@@ -194,4 +198,18 @@ class Deployment:
             return
         if record.outcome == "rolled back":
             self.tell(f"{service.name}: rolled back to {record.old}: {record.reason}")
-        raise DeploymentFailedError(record.reason)
+        raise DeploymentFailedError(self._story())
+
+    def _story(self) -> str:
+        """Why it failed, with the evidence and what serves now: all that a person has to know."""
+        record = self.record
+        red = [name for name in self.rollout.alarms if name in record.reason and name in self.measured]
+        parts = [record.reason + "".join(f" ({self.measured[name]})" for name in red)]
+        new = sum((sample.requests.get(record.new, Requests()) for sample in record.samples), Requests())
+        if new.failed:
+            parts.append(f"its new revision failed {new.failed} of {new.served} requests")
+        if record.losses:
+            parts.append(f"it lost {len(record.losses)} tasks while they served: {record.losses[-1]}")
+        if record.outcome == "rolled back":
+            parts.append(f"{record.old} serves on")
+        return "; ".join(parts)

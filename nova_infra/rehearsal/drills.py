@@ -7,7 +7,7 @@ service that has the fault, unless the drill is about its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -15,12 +15,33 @@ from nova_infra.errors import NovaError
 from nova_infra.rehearsal.assembly import Assembly
 from nova_infra.rehearsal.blast import BlastRadius, blast_radius
 from nova_infra.rehearsal.edits import Edit, fault_in, previous_images, repositories
+from nova_infra.rehearsal.expectations import (
+    ALARM_RINGS,
+    ALARM_TELLS,
+    GOES_THROUGH,
+    KILLED_AT_STOP,
+    KILLED_FOR_MEMORY,
+    NO_LOST_REQUEST,
+    NO_TRAFFIC,
+    OLD_SERVES,
+    OTHERS_GO_THROUGH,
+    PIPELINE_TELLS,
+    REPLACED,
+    STAGE_STOPS,
+    UNWATCHED,
+    Expectation,
+    deployment_of,
+    in_words,
+    missing,
+    rolls_back,
+    stops_at,
+    told,
+)
 from nova_infra.rehearsal.pipeline import Action, ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
-from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Record
+from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.release import Release
 
 Reach = Literal["first tests", "last tests", "approval", "production", "all of production"]
-Check = Callable[[Record, str], list[str]]
 
 
 @dataclass(frozen=True)
@@ -30,9 +51,8 @@ class Drill:
     Attributes:
         name: What to call it on the command line.
         title: What is wrong with the release.
-        expected: What must follow, in a sentence.
+        must_follow: What must follow.
         reach: The part of the pipeline that is played.
-        check: What is missing of that, in clauses, from the record and the faulty service's name.
         fault: The fault in the candidate.
         baseline_fault: A fault in what ran before.
         approves: Whether the approval is given.
@@ -41,13 +61,21 @@ class Drill:
 
     name: str
     title: str
-    expected: str
+    must_follow: tuple[Expectation, ...]
     reach: Reach
-    check: Check
     fault: str = ""
     baseline_fault: str = ""
     approves: bool = True
     minutes_before: int = 0
+
+    @property
+    def expected(self) -> str:
+        """What must follow, in a sentence."""
+        return in_words(self.must_follow)
+
+    def check(self, record: Record, service: str) -> list[str]:
+        """What did not follow, in clauses, from what happened and the faulty service's name."""
+        return missing(self.must_follow, record, service)
 
 
 @dataclass
@@ -82,7 +110,7 @@ class DrillResult:
     @property
     def deployment(self) -> DeploymentRecord | None:
         """The faulty service's deployment, None where it did not come to one."""
-        return _deployment_of(self.record, self.service)
+        return deployment_of(self.record, self.service)
 
     @property
     def blast(self) -> BlastRadius | None:
@@ -95,142 +123,64 @@ class DrillResult:
         return {**asdict(self), "passed": self.passed, "blast_radius": blast}
 
 
-def rolled_back(*, because: str, told: bool = False) -> Check:
-    """The faulty service goes back, for a reason; the old revision answered every request; the pipeline stopped."""
-
-    def check(record: Record, service: str) -> list[str]:
-        deployment = _deployment_of(record, service)
-        if deployment is None:
-            return [f"{service} was not deployed"]
-        misses = []
-        if deployment.outcome != "rolled back":
-            misses.append(f"{deployment.service} ended {deployment.outcome}, not rolled back")
-        elif because not in deployment.reason:
-            misses.append(f"{deployment.service} went back for another reason: {deployment.reason}")
-        failed = sum(r.failed for s in deployment.samples for name, r in s.requests.items() if name == deployment.old)
-        if failed:
-            misses.append(f"the old revision failed {failed} requests meanwhile")
-        if unserved := sum(s.requests[NO_TARGET].failed for s in deployment.samples if NO_TARGET in s.requests):
-            misses.append(f"{unserved} requests found no target meanwhile")
-        if told and not any("is in ALARM" in notification.message for notification in record.notifications):
-            misses.append("nobody was told")
-        if record.stages[0].status != "failed":
-            misses.append(f"{record.stages[0].name} {record.stages[0].status}")
-        return misses
-
-    return check
-
-
-def _others_go_through(record: Record, service: str) -> list[str]:
-    misses = rolled_back(because="failed")(record, service)
-    for deployment in record.deployments:
-        if not deployment.baseline and service not in deployment.service and deployment.outcome != "completed":
-            misses.append(f"{deployment.service} ended {deployment.outcome}")
-    return misses
-
-
-def _goes_through(record: Record, service: str) -> list[str]:
-    deployment = _deployment_of(record, service)
-    outcome = deployment.outcome if deployment else "not deployed"
-    return [] if outcome == "completed" else [f"{service} ended {outcome}"]
-
-
-def _without_a_lost_request(record: Record, service: str) -> list[str]:
-    failed = sum(requests.failed for requests in record.load.values())
-    return _goes_through(record, service) + ([f"{failed} requests failed"] if failed else [])
-
-
-def _unwatched(record: Record, service: str) -> list[str]:
-    deployment = _deployment_of(record, service)
-    unwatched = deployment is not None and bool(deployment.unwatched)
-    return _goes_through(record, service) + ([] if unwatched else ["ECS watched its alarms all the same"])
-
-
-def _replaced(record: Record, service: str) -> list[str]:
-    deployment = _deployment_of(record, service)
-    if deployment is None:
-        return [f"{service} was not deployed"]
-    misses = [] if deployment.lost else ["no task was killed"]
-    return (
-        misses if deployment.outcome == "rolled back" or deployment.running else [*misses, "no task serves in the end"]
-    )
-
-
-def _stopped_at(kind: str) -> Check:
-    """The first stage stops at an action of that kind, and the ones after it are not reached."""
-
-    def check(record: Record, _: str) -> list[str]:
-        first, *later = record.stages
-        failed = [action.kind for action in first.actions if action.status == "failed"]
-        misses = [] if failed == [kind] else [f"{first.name} {first.status}, and its {kind} did not stop it"]
-        return misses + [f"{stage.name} was reached" for stage in later if stage.status != "not reached"]
-
-    return check
-
+_BREAKER = rolls_back("the circuit breaker rolls it back", because="circuit breaker")
+_STOPPED = (OLD_SERVES, STAGE_STOPS, PIPELINE_TELLS)
 
 DRILLS = (
     Drill(
         "crash-at-start",
         "the service crashes while it starts",
-        "the circuit breaker rolls it back before it gets any traffic",
+        (_BREAKER, NO_TRAFFIC, *_STOPPED),
         "production",
-        rolled_back(because="circuit breaker"),
         fault="crash",
     ),
     Drill(
         "never-healthy",
         "the service answers its health check with 500",
-        "the circuit breaker rolls it back before it gets any traffic",
+        (_BREAKER, NO_TRAFFIC, *_STOPPED),
         "production",
-        rolled_back(because="circuit breaker"),
         fault="unhealthy",
     ),
     Drill(
         "errors",
         "the service answers four of five requests with 500",
-        "the errors alarm rolls it back while it has the canary's share of the traffic",
+        (rolls_back("the errors alarm rolls the canary back", because="-errors went to ALARM"), *_STOPPED, ALARM_TELLS),
         "production",
-        rolled_back(because="-errors went to ALARM", told=True),
         fault="errors:0.8",
     ),
     Drill(
         "slow",
         "the service takes three seconds for an answer",
-        "the latency alarm rolls it back",
+        (rolls_back("the latency alarm rolls it back", because="-latency went to ALARM"), *_STOPPED, ALARM_TELLS),
         "production",
-        rolled_back(because="-latency went to ALARM", told=True),
         fault="slow:3",
     ),
     Drill(
         "cpu-burn",
         "the service keeps a processor busy all the time",
-        "the CPU alarm rolls it back",
+        (rolls_back("the CPU alarm rolls it back", because="-cpu went to ALARM"), *_STOPPED, ALARM_TELLS),
         "production",
-        rolled_back(because="-cpu went to ALARM", told=True),
         fault="cpu",
     ),
     Drill(
         "memory-growth",
         "the service takes memory until it is killed",
-        "its tasks are killed and replaced, and what is lost meanwhile is shown: no alarm names this fault",
+        (KILLED_FOR_MEMORY, REPLACED),
         "production",
-        _replaced,
         fault="memory",
     ),
     Drill(
         "hang-on-sigterm",
         "what runs now does not stop when it is told to",
-        "its tasks are killed after their stop timeout, and the new release goes through without a lost request",
+        (KILLED_AT_STOP, GOES_THROUGH, NO_LOST_REQUEST),
         "production",
-        _without_a_lost_request,
         baseline_fault="deaf-to-sigterm",
     ),
     Drill(
         "alarm-already-red",
         "what runs now fails requests, and so does the release",
-        "ECS watches no alarm, so the release goes through: this is what the preflight is for",
+        (ALARM_RINGS, UNWATCHED, GOES_THROUGH),
         "production",
-        _unwatched,
         fault="errors:0.8",
         baseline_fault="errors:0.8",
         minutes_before=2,
@@ -238,41 +188,44 @@ DRILLS = (
     Drill(
         "full-traffic",
         "the service begins to fail after thirty requests, which the canary's share does not reach",
-        "the errors alarm rolls it back from full traffic",
+        (
+            rolls_back("the errors alarm rolls it back from all of the traffic", because="went to ALARM at 100 %"),
+            *_STOPPED,
+            ALARM_TELLS,
+        ),
         "production",
-        rolled_back(because="-errors went to ALARM at 100 %", told=True),
         fault="errors-after:30",
     ),
     Drill(
         "one-of-four",
         "one service crashes while it starts, the others are good",
-        "that one is rolled back alone, the others go through",
+        (_BREAKER, NO_TRAFFIC, OTHERS_GO_THROUGH, *_STOPPED),
         "all of production",
-        _others_go_through,
         fault="crash",
     ),
     Drill(
         "integration-red",
         "the service looks healthy and finds nothing that it is asked for",
-        "the integration tests stop the pipeline in the first environment",
+        (stops_at("the integration tests stop the pipeline in the first environment", "build"), PIPELINE_TELLS),
         "first tests",
-        _stopped_at("build"),
         fault="wrong-answers",
     ),
     Drill(
         "browser-red",
         "the service looks healthy and does not find its own page",
-        "the browser tests stop the pipeline before production",
+        (stops_at("the browser tests stop the pipeline before production", "build"), PIPELINE_TELLS),
         "last tests",
-        _stopped_at("build"),
         fault="wrong-answers",
     ),
     Drill(
         "approval-rejected",
         "nobody approves the release",
-        "the pipeline stops there, and production is not reached",
+        (
+            told("the pipeline's topic is asked for the approval", "waits for an approval"),
+            stops_at("the pipeline stops there, and production is not reached", "approval"),
+            PIPELINE_TELLS,
+        ),
         "approval",
-        _stopped_at("approval"),
         approves=False,
     ),
 )
@@ -326,7 +279,7 @@ def plan(drill: Drill, candidate: Release) -> Plan:
     faulty = (*edits, fault_in(service, drill.fault)) if drill.fault else edits
     before = (*edits, fault_in(service, drill.baseline_fault)) if drill.baseline_fault else edits
     return Plan(
-        Pipeline(pipeline.name, tuple(stages)),
+        replace(pipeline, stages=tuple(stages)),
         replace(candidate, name=f"a release in which {drill.title}", edits=faulty),
         replace(candidate, name="the same release without the fault", edits=(*before, previous_images)),
         service,
@@ -369,7 +322,3 @@ def _first_service(pipeline: Pipeline, assembly: Assembly) -> str:
                 for repository in repositories(assembly.template(action.template_path)):
                     return repository
     raise NovaError("--drill: the pipeline deploys no service: there is nothing to put a fault into")
-
-
-def _deployment_of(record: Record, service: str) -> DeploymentRecord | None:
-    return next((d for d in record.deployments if not d.baseline and d.service.endswith(service)), None)

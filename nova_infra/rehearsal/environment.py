@@ -275,6 +275,7 @@ class Environment:
             record=record,
             clock=self._clock,
             states=self._monitoring.states,
+            measured=self._monitoring.measured,
             tell=_say_nothing if baseline else self._tell,
         )
         try:

@@ -17,6 +17,7 @@ class Monitoring:
     Attributes:
         store: What was measured.
         states: Alarm name to its state now.
+        measured: Alarm name to what it measured when it last went to ALARM, and its limit, in words.
     """
 
     def __init__(self, environment: str, notifications: list[Notification], tell: Callable[[str], None]) -> None:
@@ -29,6 +30,7 @@ class Monitoring:
         """
         self.store = MetricStore()
         self.states: dict[str, State] = {}
+        self.measured: dict[str, str] = {}
         self._environment = environment
         self._notifications = notifications
         self._tell = tell
@@ -63,10 +65,16 @@ class Monitoring:
         self.states.update(states)
         for name, state in states.items():
             if state == "ALARM" and before[name] != "ALARM":
+                self._note_measure(name)
                 self._notify(self._alarm(name).alarm_topics, f"{name} is in ALARM")
             elif state == "OK" and before[name] == "ALARM":
                 self._notify(self._alarm(name).ok_topics, f"{name} is OK again")
         self.store.minute += 1
+
+    def _note_measure(self, name: str) -> None:
+        alarm = self._alarms.get(name)
+        if alarm is not None and (value := alarm.value(self.store, self.store.minute)) is not None:
+            self.measured[name] = f"it measured {value:.4g}, and the limit is {alarm.threshold:g}"
 
     def _alarm(self, name: str) -> Alarm | CompositeAlarm:
         return self._alarms.get(name) or self._composites[name]

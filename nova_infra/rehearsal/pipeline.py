@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from nova_infra.rehearsal.assembly import AssemblyError, Template
 from nova_infra.rehearsal.stack import Stack
 
+_EVENTS = "codepipeline-pipeline-"
 _SPEC_KEYS = ("version", "phases", "artifacts", "cache", "reports", "env")
 _PHASES = ("install", "pre_build", "build", "post_build")
 _CONFIGURATION = {
@@ -111,10 +113,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A pipeline."""
+    """A pipeline.
+
+    Attributes:
+        name: Its name.
+        stages: Its stages, in order.
+        told: Event, such as ``pipeline-execution-failed``, to the topics that are told of it.
+    """
 
     name: str
     stages: tuple[Stage, ...]
+    told: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def until(self, last: str | None) -> Pipeline:
         """The pipeline up to a stage, that one included; all of it where None is given.
@@ -127,7 +136,7 @@ class Pipeline:
             return self
         if last not in names:
             raise AssemblyError(f"--until: {last!r} is not a stage of {self.name}: choose one of {', '.join(names)}")
-        return Pipeline(self.name, self.stages[: names.index(last) + 1])
+        return replace(self, stages=self.stages[: names.index(last) + 1])
 
 
 def read_pipeline(template: Template) -> Pipeline:
@@ -145,7 +154,20 @@ def read_pipeline(template: Template) -> Pipeline:
         transition["StageName"]: transition["Reason"]
         for transition in properties.get("DisableInboundStageTransitions", ())
     }
-    return Pipeline(properties["Name"], tuple(_stage(stage, projects, closed) for stage in properties["Stages"]))
+    stages = tuple(_stage(stage, projects, closed) for stage in properties["Stages"])
+    return Pipeline(properties["Name"], stages, _told(stack, logical_id))
+
+
+def _told(stack: Stack, pipeline: str) -> dict[str, tuple[str, ...]]:
+    told: dict[str, tuple[str, ...]] = {}
+    for logical_id in stack.resources("AWS::CodeStarNotifications::NotificationRule"):
+        rule = stack.required(logical_id, "EventTypeIds", "Resource", "Targets")
+        if rule["Resource"].endswith(f":{stack.ref(pipeline)}"):
+            topics = tuple(target["TargetAddress"] for target in rule["Targets"])
+            for event in rule["EventTypeIds"]:
+                event = event.removeprefix(_EVENTS)
+                told[event] = told.get(event, ()) + topics
+    return told
 
 
 def _stage(stage: dict[str, Any], projects: dict[str, dict[str, Any]], closed: dict[str, str]) -> Stage:

@@ -25,7 +25,7 @@ from nova_infra.rehearsal.pipeline import (
     Stage,
 )
 from nova_infra.rehearsal.processes import end_leftovers
-from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
+from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
 from nova_infra.rehearsal.release import Release
 from nova_infra.rehearsal.together import together
 
@@ -121,7 +121,15 @@ class Player:
                     record.status = "stopped"
             self.tell(f"stage {stage.name} {record.status} in {record.seconds:.1f} s")
             if record.status != "succeeded":
+                self._notify("pipeline-execution-failed", f"{self.pipeline.name} failed in {stage.name}")
                 return
+        self._notify("pipeline-execution-succeeded", f"{self.pipeline.name} succeeded")
+
+    def _notify(self, event: str, message: str) -> None:
+        """Tell those whom the pipeline's notification rules name for an event."""
+        for topic in self.pipeline.told.get(event, ()):
+            self.record.notifications.append(Notification(self.pipeline.name, 0, topic, message))
+            self.tell(f"{topic}: {message}")
 
     async def _play_stage(self, stage: Stage, record: StageRecord) -> bool:
         records = {action.name: action for action in record.actions}
@@ -258,6 +266,7 @@ class Player:
                 if action.namespace:
                     self._outputs[action.namespace] = outputs
             case ApprovalAction():
+                self._notify("manual-approval-needed", f"{action.name} waits for an approval")
                 if not await self.approve(action.name):
                     raise _ActionFailedError("the approval was refused")
 

@@ -19,7 +19,6 @@ NOT_REHEARSED = {
     "AWS::Chatbot::": "messages to chat rooms",
     "AWS::CloudWatch::Dashboard": "dashboards",
     "AWS::CodePipeline::Webhook": "what starts the pipeline",
-    "AWS::CodeStarNotifications::": "notifications about the pipeline",
     "AWS::EC2::": "networks and security groups",
     "AWS::ECR::": "image repositories",
     "AWS::IAM::": "IAM",
@@ -254,6 +253,23 @@ PLAYED: dict[str, dict[str, Any]] = {
         "Stages": Each(_STAGE),
         "Triggers": ANY,
         "DisableInboundStageTransitions": Each({"StageName": TEXT, "Reason": TEXT}),
+    },
+    "AWS::CodeStarNotifications::NotificationRule": {
+        "Name": ANY,
+        "DetailType": ANY,
+        "Status": Only(("ENABLED",)),
+        "Resource": TEXT,
+        "EventTypeIds": Each(
+            Only(
+                (
+                    "codepipeline-pipeline-pipeline-execution-failed",
+                    "codepipeline-pipeline-pipeline-execution-succeeded",
+                    "codepipeline-pipeline-manual-approval-needed",
+                )
+            )
+        ),
+        "Targets": Each({"TargetAddress": TEXT, "TargetType": Only(("SNS",))}),
+        "Tags": ANY,
     },
     "AWS::ECS::Cluster": {"ClusterName": TEXT, "ClusterSettings": ANY, "CapacityProviders": ANY},
     "AWS::ECS::Service": {

@@ -261,7 +261,21 @@ def make_assembly(
     }
     projects = {"BuildProject": project("sh -c 'echo built'"), "TestProject": project(test)}
     projects |= {f"Further{number}": project(command) for number, command in enumerate(builds)}
-    template = {"Resources": {"Pipeline": pipeline, **projects}}
+    told = {
+        "Type": "AWS::CodeStarNotifications::NotificationRule",
+        "Properties": {
+            "Name": "mini",
+            "DetailType": "FULL",
+            "EventTypeIds": [
+                "codepipeline-pipeline-pipeline-execution-failed",
+                "codepipeline-pipeline-manual-approval-needed",
+            ],
+            "Resource": {"Fn::Sub": "arn:aws:codepipeline:us-east-1:444444444444:${Pipeline}"},
+            "Targets": [{"TargetType": "SNS", "TargetAddress": {"Ref": "Topic"}}],
+        },
+    }
+    topic = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "mini-alerts"}}
+    template = {"Resources": {"Pipeline": pipeline, "Told": told, "Topic": topic, **projects}}
     stack = {"type": "aws:cloudformation:stack", "properties": {"templateFile": "pipeline.json"}}
     for name, content in {
         "manifest.json": {"version": "55.0.0", "artifacts": {"Pipeline": stack}},

@@ -64,45 +64,116 @@ def test_nothing_but_the_fault_differs_between_the_releases_of_a_drill(candidate
     assert planned.service == "tiny"
 
 
-def played(
-    candidate: Release,
-    name: str,
-    *,
-    outcome: str,
-    reason: str = "",
-    old_failed: int = 0,
-    unserved: int = 0,
-    told: bool = True,
-) -> list[str]:
-    """What a drill misses when it went like this."""
-    [chosen] = choose([name])
-    planned = plan(chosen, candidate)
-    record: Record = new_record(planned.pipeline, candidate=candidate, baseline=candidate)
-    record.stages[0].status = "succeeded" if outcome == "completed" else "failed"
-    deployment = DeploymentRecord("Prod", "prod-tiny", "CANARY", "tiny:1", "tiny:2", baseline=False)
-    deployment.outcome, deployment.reason = outcome, reason  # type: ignore[assignment]
-    deployment.samples = [Sample(1, 10, {"tiny:1": Requests(9, old_failed)}, [])]
-    if unserved:
-        deployment.samples[0].requests[NO_TARGET] = Requests(unserved, unserved)
-    record.deployments = [deployment]
-    if told:
-        record.notifications = [Notification("Prod", 1, "alerts", "prod-tiny-errors is in ALARM")]
-    return chosen.check(record, planned.service)
+class Went:
+    """A drill that went as it must, to be changed."""
+
+    def __init__(self, candidate: Release, name: str, outcome: str = "rolled back", reason: str = "") -> None:
+        [self.drill] = choose([name])
+        self.plan = plan(self.drill, candidate)
+        self.record: Record = new_record(self.plan.pipeline, candidate=candidate, baseline=candidate)
+        self.record.stages[0].status = "failed"
+        self.record.stages[0].actions[0].status = "failed"
+        self.deployment = DeploymentRecord("Prod", "prod-tiny", "CANARY", "tiny:1", "tiny:2", baseline=False)
+        self.deployment.outcome, self.deployment.reason = outcome, reason  # type: ignore[assignment]
+        self.deployment.samples = [Sample(1, 10, {"tiny:1": Requests(9)}, [])]
+        self.deployment.desired = self.deployment.running = 2
+        self.record.deployments = [self.deployment]
+        self.tell("prod-tiny-errors is in ALARM", "nova failed in Prod", "Approve waits for an approval")
+
+    def tell(self, *messages: str) -> None:
+        self.record.notifications = [Notification("Prod", 1, "alerts", message) for message in messages]
+
+    @property
+    def misses(self) -> list[str]:
+        return self.drill.check(self.record, self.plan.service)
 
 
 RED = "alarm prod-tiny-errors went to ALARM at 10 % of the traffic"
+BROKEN = "3 tasks failed in a row (the circuit breaker opened): it crashed"
 
 
-@pytest.mark.parametrize(
-    ("went", "misses"),
-    [
-        ({"outcome": "rolled back", "reason": RED}, []),
-        ({"outcome": "completed"}, ["prod-tiny ended completed, not rolled back", "Prod succeeded"]),
-        ({"outcome": "rolled back", "reason": "3 tasks"}, ["prod-tiny went back for another reason: 3 tasks"]),
-        ({"outcome": "rolled back", "reason": RED, "old_failed": 2}, ["the old revision failed 2 requests meanwhile"]),
-        ({"outcome": "rolled back", "reason": RED, "unserved": 4}, ["4 requests found no target meanwhile"]),
-        ({"outcome": "rolled back", "reason": RED, "told": False}, ["nobody was told"]),
-    ],
-)
-def test_a_drill_says_what_did_not_follow(candidate: Release, went: dict[str, object], misses: list[str]) -> None:
-    assert played(candidate, "errors", **went) == misses  # type: ignore[arg-type]
+def test_a_drill_that_goes_as_it_must_misses_nothing(candidate: Release) -> None:
+    assert Went(candidate, "errors", reason=RED).misses == []
+    assert Went(candidate, "crash-at-start", reason=BROKEN).misses == []
+
+
+def test_a_bad_release_that_goes_through_fails_its_drill(candidate: Release) -> None:
+    went = Went(candidate, "errors", "completed")
+    went.record.stages[0].actions[0].status = went.record.stages[0].status = "succeeded"
+    assert went.misses == [
+        "prod-tiny ended completed, not rolled back",
+        "Prod succeeded, and its deploy did not stop it",
+    ]
+
+
+def test_a_release_that_goes_back_for_another_reason_fails_its_drill(candidate: Release) -> None:
+    assert Went(candidate, "errors", reason="3 tasks").misses == ["prod-tiny went back for another reason: 3 tasks"]
+
+
+def test_requests_that_the_old_revision_fails_or_nobody_takes_fail_the_drill(candidate: Release) -> None:
+    went = Went(candidate, "errors", reason=RED)
+    went.deployment.samples[0].requests = {"tiny:1": Requests(9, 2), NO_TARGET: Requests(4, 4)}
+    assert went.misses == ["the old revision failed 2 requests meanwhile", "4 requests found no target meanwhile"]
+
+
+def test_a_drill_of_which_nobody_is_told_fails(candidate: Release) -> None:
+    went = Went(candidate, "errors", reason=RED)
+    went.tell()
+    assert went.misses == ["nobody was told (failed in)", "nobody was told (is in ALARM)"]
+
+
+def test_traffic_to_a_service_that_never_started_fails_its_drill(candidate: Release) -> None:
+    went = Went(candidate, "crash-at-start", reason=BROKEN)
+    went.deployment.samples[0].requests["tiny:2"] = Requests(3)
+    assert went.misses == ["it got 3 requests"]
+
+
+def test_tasks_that_grow_must_be_killed_and_replaced(candidate: Release) -> None:
+    went = Went(candidate, "memory-growth", "completed")
+    went.deployment.running = 1
+    assert went.misses == ["no task was killed for its memory", "1 of 2 tasks run in the end"]
+    went.deployment.losses, went.deployment.running = ["it ended: OutOfMemoryError: it held 600 MiB"], 2
+    assert went.misses == []
+
+
+def test_a_task_that_ignores_its_signal_must_be_killed_without_a_lost_request(candidate: Release) -> None:
+    went = Went(candidate, "hang-on-sigterm", "completed")
+    went.record.load = {"Prod": Requests(80, 1)}
+    assert went.misses == ["every task ended when it was told to", "1 requests failed"]
+    went.deployment.killed_at_stop, went.record.load = 2, {"Prod": Requests(80)}
+    assert went.misses == []
+
+
+def test_a_red_alarm_must_leave_the_deployment_unwatched(candidate: Release) -> None:
+    went = Went(candidate, "alarm-already-red", "completed")
+    assert went.misses == ["ECS watched its alarms all the same"]
+    went.deployment.unwatched = ["prod-tiny-errors"]
+    assert went.misses == []
+
+
+def test_a_good_neighbour_that_does_not_go_through_fails_the_drill(candidate: Release) -> None:
+    went = Went(candidate, "one-of-four", reason=BROKEN)
+    other = DeploymentRecord("Prod", "prod-other", "CANARY", "other:1", "other:2", baseline=False)
+    went.record.deployments.append(other)
+    assert went.misses == ["prod-other ended in progress"]
+    other.outcome = "completed"
+    assert went.misses == []
+
+
+def test_a_pipeline_that_goes_on_after_a_red_test_fails_the_drill(candidate: Release) -> None:
+    went = Went(candidate, "integration-red")
+    assert went.misses == ["Dev failed, and its build did not stop it"]
+    for action in went.record.stages[0].actions:
+        action.status = "failed" if action.kind == "build" else "succeeded"
+    assert went.misses == []
+    went.record.stages[1].status = "succeeded"
+    assert went.misses == ["ApproveProduction was reached"]
+
+
+def test_every_drill_says_what_must_follow() -> None:
+    assert all(drill.expected for drill in DRILLS)
+    [chosen] = choose(["crash-at-start"])
+    assert chosen.expected == (
+        "the circuit breaker rolls it back, before it gets any traffic, the old revision answers all that it is asked "
+        "meanwhile, the stage fails, the pipeline's topic is told"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,9 @@ def test_a_good_release_goes_through_with_its_canary(write_assembly: Write, tmp_
     assert 0 < canary["prod-tiny:2"].served <= everything / 4 + 2
     assert rehearsal.record.load["Prod"].failed == 0
     assert rehearsal.deployment("Dev").strategy == "ROLLING"
+    assert [(n.topic, n.message) for n in rehearsal.record.notifications] == [
+        ("mini-alerts", "Approve waits for an approval")
+    ]
 
 
 def test_a_failing_command_stops_the_pipeline_and_what_follows_is_not_reached(
@@ -112,6 +116,7 @@ def test_a_failing_command_stops_the_pipeline_and_what_follows_is_not_reached(
     [tests] = [action for action in rehearsal.record.stages[1].actions if action.name == "Tests"]
     assert "exited with 4" in tests.note
     assert tests.output == ["this is wrong"]
+    assert [(n.topic, n.message) for n in rehearsal.record.notifications] == [("mini-alerts", "mini failed in Dev")]
 
 
 def test_the_tests_that_failed_are_named_wherever_they_stand_in_the_output(
@@ -150,6 +155,13 @@ def test_a_release_that_fails_requests_is_rolled_back_by_its_alarm_and_somebody_
     assert prod.outcome == "rolled back"
     assert prod.reason == "alarm prod-errors went to ALARM at 25 % of the traffic"
     assert [step.percent for step in prod.traffic] == [25, 0]
+    new = sum((s.requests.get("prod-tiny:2", Requests()) for s in prod.samples), Requests())
+    [deploy] = rehearsal.record.stages[-1].actions
+    assert re.fullmatch(
+        r"prod-tiny: alarm prod-errors went to ALARM at 25 % of the traffic \(it measured \d+, and the limit is 2\); "
+        rf"its new revision failed {new.failed} of {new.served} requests; prod-tiny:1 serves on",
+        deploy.note,
+    )
     assert prod.traffic[0].requests["prod-tiny:1"].failed == 0, "the old revision served all the time"
     assert prod.plan == "canary: 25 % for 2 min, then 100 % for 2 min"
     new = sum((s.requests.get("prod-tiny:2", Requests()) for s in prod.samples), Requests())

@@ -49,6 +49,8 @@ NO_MATTER = (
     "AWS::CodePipeline::Pipeline.Stages[].BeforeEntry.Conditions[].Rules[].RuleTypeId.Category",
     "AWS::CodePipeline::Pipeline.Stages[].BeforeEntry.Conditions[].Rules[].RuleTypeId.Owner",
     "AWS::CodePipeline::Pipeline.Stages[].BeforeEntry.Conditions[].Rules[].RuleTypeId.Version",
+    "AWS::CodeStarNotifications::NotificationRule.DetailType",
+    "AWS::CodeStarNotifications::NotificationRule.Name",
     "AWS::ECS::Cluster.ClusterSettings",
     "AWS::ECS::Service.AvailabilityZoneRebalancing",
     "AWS::ECS::Service.EnableECSManagedTags",
@@ -84,11 +86,17 @@ NO_MATTER = (
 TEXTS = (
     "AlarmName", "AlarmActions[]", "BuildSpec", "ClusterName", "Cluster", "Command[]", "ContainerName", "ContentType",
     "Cron", "Expression", "Family", "HealthCheckPath", "Id", "Image", "MessageBody", "Name", "Namespace", "OKActions[]",
-    "Port", "Reason", "ResourceId", "ServiceName", "StageName", "Stat", "Statistic", "TimeZone", "TopicName", "Value",
+    "Port", "Reason", "Resource",
+    "TargetAddress", "ResourceId", "ServiceName", "StageName", "Stat", "Statistic", "TimeZone", "TopicName", "Value",
     "Values[]", "HttpCode", "DNSName", "LoadBalancerArn", "ListenerArn", "TargetGroupArn", "TaskDefinition", "Provider",
     "AlternateTargetGroupArn", "ProductionListenerRule", "Category",
 )  # fmt: skip
 
+PIPELINE = (
+    "AWS::CodeBuild::Project",
+    "AWS::CodePipeline::Pipeline",
+    "AWS::CodeStarNotifications::NotificationRule",
+)
 STAGES = [("nova", "prod", "audio-service"), ("nova", "dev", "agent-service"), ("acme", "test-eu", "search"),
           ("acme", "live", "search")]  # fmt: skip
 
@@ -179,7 +187,7 @@ def test_no_property_of_a_pipeline_can_change_its_meaning_in_silence(pipelines, 
     passed_over = []
     for pipeline in copy.deepcopy(pipelines):
         read_pipeline(pipeline)
-        for path in mutants(pipeline, change, ("AWS::CodePipeline::Pipeline", "AWS::CodeBuild::Project")):
+        for path in mutants(pipeline, change, PIPELINE):
             try:
                 read_pipeline(pipeline)
             except NovaError:

@@ -1,0 +1,154 @@
+"""What must follow from a fault: in words, and as a look at what happened. The two stand side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Record, Requests
+
+Look = Callable[[Record, str], list[str]]
+"""From what happened and the faulty service's name to what is missing, in clauses."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One thing that must follow.
+
+    Attributes:
+        words: What, in a clause.
+        look: What is missing of it.
+    """
+
+    words: str
+    look: Look
+
+
+def missing(expectations: Sequence[Expectation], record: Record, service: str) -> list[str]:
+    """What did not follow, in clauses."""
+    return [clause for expectation in expectations for clause in expectation.look(record, service)]
+
+
+def in_words(expectations: Sequence[Expectation]) -> str:
+    """All of it in a sentence without a stop."""
+    return ", ".join(expectation.words for expectation in expectations)
+
+
+def deployment_of(record: Record, service: str) -> DeploymentRecord | None:
+    """The candidate's deployment of a service, the first one, None where it did not come to one."""
+    return next((d for d in record.deployments if not d.baseline and d.service.endswith(service)), None)
+
+
+def rolls_back(words: str, *, because: str) -> Expectation:
+    """The faulty service goes back to what ran before, for a reason that holds a text."""
+
+    def look(record: Record, service: str) -> list[str]:
+        deployment = deployment_of(record, service)
+        if deployment is None:
+            return [f"{service} was not deployed"]
+        if deployment.outcome != "rolled back":
+            return [f"{deployment.service} ended {deployment.outcome}, not rolled back"]
+        if because not in deployment.reason:
+            return [f"{deployment.service} went back for another reason: {deployment.reason}"]
+        return []
+
+    return Expectation(words, look)
+
+
+def stops_at(words: str, kind: str) -> Expectation:
+    """The first stage stops at an action of a kind, and the stages after it are not reached."""
+
+    def look(record: Record, _: str) -> list[str]:
+        first, *later = record.stages
+        failed = [action.kind for action in first.actions if action.status == "failed"]
+        clauses = [] if set(failed) == {kind} else [f"{first.name} {first.status}, and its {kind} did not stop it"]
+        return clauses + [f"{stage.name} was reached" for stage in later if stage.status != "not reached"]
+
+    return Expectation(words, look)
+
+
+def told(words: str, text: str) -> Expectation:
+    """A topic gets a message that holds a text."""
+
+    def look(record: Record, _: str) -> list[str]:
+        found = any(text in notification.message for notification in record.notifications)
+        return [] if found else [f"nobody was told ({text})"]
+
+    return Expectation(words, look)
+
+
+def _new_served(record: Record, service: str) -> list[str]:
+    deployment = deployment_of(record, service)
+    served = _requests_to(deployment, deployment.new).served if deployment else 0
+    return [f"it got {served} requests"] if served else []
+
+
+def _old_failed(record: Record, service: str) -> list[str]:
+    deployment = deployment_of(record, service)
+    if deployment is None or deployment.old is None:
+        return []
+    failed = _requests_to(deployment, deployment.old).failed
+    unserved = _requests_to(deployment, NO_TARGET).failed
+    clauses = [f"the old revision failed {failed} requests meanwhile"] if failed else []
+    return clauses + ([f"{unserved} requests found no target meanwhile"] if unserved else [])
+
+
+def _requests_to(deployment: DeploymentRecord, revision: str) -> Requests:
+    return sum((sample.requests.get(revision, Requests()) for sample in deployment.samples), Requests())
+
+
+def _completed(record: Record, service: str) -> list[str]:
+    deployment = deployment_of(record, service)
+    outcome = deployment.outcome if deployment else "not deployed"
+    return [] if outcome == "completed" else [f"{service} ended {outcome}"]
+
+
+def _others_completed(record: Record, service: str) -> list[str]:
+    return [
+        f"{deployment.service} ended {deployment.outcome}"
+        for deployment in record.deployments
+        if not deployment.baseline and not deployment.service.endswith(service) and deployment.outcome != "completed"
+    ]
+
+
+def _lost_request(record: Record, _: str) -> list[str]:
+    failed = sum(requests.failed for requests in record.load.values())
+    return [f"{failed} requests failed"] if failed else []
+
+
+def _unwatched(record: Record, service: str) -> list[str]:
+    deployment = deployment_of(record, service)
+    return [] if deployment and deployment.unwatched else ["ECS watched its alarms all the same"]
+
+
+def _killed_for_memory(record: Record, service: str) -> list[str]:
+    deployment = deployment_of(record, service)
+    losses = deployment.losses if deployment else []
+    return [] if any("OutOfMemoryError" in loss for loss in losses) else ["no task was killed for its memory"]
+
+
+def _full_in_the_end(record: Record, service: str) -> list[str]:
+    deployment = deployment_of(record, service)
+    if deployment is None or deployment.outcome == "rolled back" or deployment.running == deployment.desired:
+        return []
+    return [f"{deployment.running} of {deployment.desired} tasks run in the end"]
+
+
+def _killed_at_stop(record: Record, service: str) -> list[str]:
+    deployment = deployment_of(record, service)
+    return [] if deployment and deployment.killed_at_stop else ["every task ended when it was told to"]
+
+
+NO_TRAFFIC = Expectation("before it gets any traffic", _new_served)
+OLD_SERVES = Expectation("the old revision answers all that it is asked meanwhile", _old_failed)
+GOES_THROUGH = Expectation("the release goes through", _completed)
+OTHERS_GO_THROUGH = Expectation("the others go through", _others_completed)
+NO_LOST_REQUEST = Expectation("no request is lost", _lost_request)
+UNWATCHED = Expectation("ECS watches no alarm", _unwatched)
+KILLED_FOR_MEMORY = Expectation("its tasks are killed when they hold more than they may", _killed_for_memory)
+REPLACED = Expectation("ECS replaces each of them", _full_in_the_end)
+KILLED_AT_STOP = Expectation("its tasks are killed after their stop timeout", _killed_at_stop)
+STAGE_STOPS = stops_at("the stage fails", "deploy")
+PIPELINE_TELLS = told("the pipeline's topic is told", "failed in")
+ALARM_RINGS = told("an alarm rings before the deployment", "is in ALARM")
+ALARM_TELLS = told("so is the alarm's", "is in ALARM")
