@@ -26,8 +26,8 @@ help: ## List the targets
 
 setup: $(STAMP) ## Install what the locks say: Python packages, Node, the CDK CLI
 
-rehearse: setup ## Play the whole pipeline on this machine, without AWS
-	@nova rehearse --approve
+rehearse: setup ## Play the whole pipeline on this machine, and three bad releases, without AWS
+	@nova rehearse --approve --drill crash-at-start --drill errors --drill integration-red
 
 drills: setup ## Play the pipeline, and then every fault drill
 	@nova rehearse --approve --drill all
