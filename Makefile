@@ -4,8 +4,10 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
-LOCKS := requirements-uv.txt requirements-dev.txt package.json package-lock.json pyproject.toml
+LOCKS := $(wildcard requirements*.txt requirements-uv.in package*.json pyproject.toml services/*/requirements.txt services/*/pyproject.toml)
 STAMP := $(VENV)/ready-$(shell cat $(LOCKS) | git hash-object --stdin)
+TOOLS := $(VENV)/tools-$(shell cat requirements-uv.txt requirements-dev.txt pyproject.toml | git hash-object --stdin)
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE)
 # Names and contents of everything that git would commit.
 FILES := git ls-files -z --cached --others --exclude-standard
 TREE = $(shell { $(FILES); $(FILES) | xargs -0 cat 2>/dev/null; } | git hash-object --stdin)
@@ -80,22 +82,30 @@ docs: setup ## Write the pages that are generated from the code
 	@python -m nova_infra.config > docs/nova.schema.json
 	@python -m nova_infra.operations.resource_types > nova_infra/operations/resource_types.json
 
-lock: setup ## Write all locks anew from pyproject.toml, services/*/pyproject.toml and package.json
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade requirements-uv.in -o requirements-uv.txt
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade pyproject.toml services/*/pyproject.toml --group dev -o requirements-dev.txt
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes -c requirements-dev.txt pyproject.toml -o requirements.txt
-	@npm install --package-lock-only --ignore-scripts
+lock: $(TOOLS) ## Write all locks anew from the manifests; versions that still do are kept, but with UPGRADE=--upgrade
+	@$(COMPILE) requirements-uv.in -o requirements-uv.txt
+	@$(COMPILE) pyproject.toml services/*/pyproject.toml --group dev -o requirements-dev.txt
+	@$(COMPILE) -c requirements-dev.txt pyproject.toml -o requirements.txt
+	@for service in $(patsubst services/%/Dockerfile,%,$(wildcard services/*/Dockerfile)); do $(COMPILE) --no-header \
+		--no-annotate -c requirements-dev.txt services/kit/pyproject.toml services/$$service/pyproject.toml \
+		-o services/$$service/requirements.txt || exit; done
+	@npm install --silent --package-lock-only --ignore-scripts
 
 clean: ## Remove everything that the targets above make
 	@rm -rf $(VENV) node_modules cdk.out .nova .mypy_cache .pytest_cache .ruff_cache
 
-$(STAMP):
+$(STAMP): $(TOOLS)
+	@$(VENV)/bin/python -m nova_infra.locks
+	@echo "setting up: the CDK CLI"
+	@npm ci --silent --ignore-scripts
+	@rm -f $(VENV)/ready-*
+	@touch $@
+
+$(TOOLS):
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up: Python packages"
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	@uv pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements-uv.txt requirements-dev.txt
 	@uv pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable .
-	@echo "setting up: the CDK CLI"
-	@npm ci --silent --ignore-scripts
-	@rm -f $(VENV)/ready-*
+	@rm -f $(VENV)/tools-*
 	@touch $@
