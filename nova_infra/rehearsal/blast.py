@@ -83,6 +83,34 @@ class BlastRadius:
         }
 
 
+def compared(configured: BlastRadius, other: BlastRadius, canary: str) -> str:
+    """What another canary would change, in a sentence.
+
+    Args:
+        configured: The figures with the configured canary.
+        other: The figures with the other one.
+        canary: What to call the other one.
+    """
+    if configured.to_alarm is not None and other.to_alarm is not None:
+        later = round(other.to_alarm - configured.to_alarm)  # Nothing finer than a minute is known.
+        when = f"{abs(later)} min {'later' if later > 0 else 'earlier'}" if later else "as soon"
+        alarm = f"the alarm comes {when}"
+    elif other.to_alarm is not None:
+        alarm = f"an alarm comes after {other.to_alarm:g} min; as configured none comes"
+    elif configured.to_alarm is not None:
+        alarm = "no alarm comes"
+    else:
+        alarm = "no alarm comes either"
+    if not (configured.hit or other.hit or configured.to_alarm or other.to_alarm):
+        return f"With {canary} nothing changes: no alarm comes, and no user is hit."
+    more = other.hit - configured.hit
+    if more:
+        users = f"{abs(more)} {'more' if more > 0 else 'fewer'} of {other.users} users are hit"
+    else:
+        users = f"as many users are hit ({other.hit} of {other.users})" if other.hit else "no user is hit either"
+    return f"With {canary} {alarm}, and {users}."
+
+
 def blast_radius(deployment: DeploymentRecord) -> BlastRadius:
     """The figures of one deployment."""
     totals = {"old": Requests(), "new": Requests()}

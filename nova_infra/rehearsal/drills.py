@@ -19,6 +19,7 @@ from nova_infra.rehearsal.expectations import (
     ALARM_RINGS,
     ALARM_TELLS,
     GOES_THROUGH,
+    IN_CANARY,
     KILLED_AT_STOP,
     KILLED_FOR_MEMORY,
     NO_LOST_REQUEST,
@@ -42,6 +43,9 @@ from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.release import Release
 
 Reach = Literal["first tests", "last tests", "approval", "production", "all of production"]
+
+CONFIGURED = "as configured"
+"""What the canary of the templates is called, beside others that a drill is repeated with."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,11 @@ class DrillResult:
         return not self.misses
 
     @property
+    def counts(self) -> bool:
+        """Whether it says something of the release; with another canary it answers a question."""
+        return self.canary == CONFIGURED
+
+    @property
     def deployment(self) -> DeploymentRecord | None:
         """The faulty service's deployment, None where it did not come to one."""
         return deployment_of(self.record, self.service)
@@ -144,7 +153,12 @@ DRILLS = (
     Drill(
         "errors",
         "the service answers four of five requests with 500",
-        (rolls_back("the errors alarm rolls the canary back", because="-errors went to ALARM"), *_STOPPED, ALARM_TELLS),
+        (
+            rolls_back("the errors alarm rolls the canary back", because="-errors went to ALARM"),
+            IN_CANARY,
+            *_STOPPED,
+            ALARM_TELLS,
+        ),
         "production",
         fault="errors:0.8",
     ),

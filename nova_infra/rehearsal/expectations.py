@@ -97,6 +97,14 @@ def _requests_to(deployment: DeploymentRecord, revision: str) -> Requests:
     return sum((sample.requests.get(revision, Requests()) for sample in deployment.samples), Requests())
 
 
+def _had_all_traffic(record: Record, service: str) -> list[str]:
+    deployment = deployment_of(record, service)
+    shares = [step.percent for step in deployment.traffic] if deployment else []
+    if deployment is None or not shares or shares[0] >= 100 or max(shares) < 100:
+        return []
+    return [f"{deployment.service} had all of the traffic before it went back"]
+
+
 def _completed(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
     outcome = deployment.outcome if deployment else "not deployed"
@@ -140,6 +148,7 @@ def _killed_at_stop(record: Record, service: str) -> list[str]:
 
 
 NO_TRAFFIC = Expectation("before it gets any traffic", _new_served)
+IN_CANARY = Expectation("before it gets all of the traffic", _had_all_traffic)
 OLD_SERVES = Expectation("the old revision answers all that it is asked meanwhile", _old_failed)
 GOES_THROUGH = Expectation("the release goes through", _completed)
 OTHERS_GO_THROUGH = Expectation("the others go through", _others_completed)

@@ -199,6 +199,9 @@ class Record:
         load: Environment to the synthetic requests sent to it.
         slow_minutes: Simulated minutes that lasted more than twice as long as they should: the machine was busy.
         not_rehearsed: What the rehearsal cannot show, in sentences.
+        until: Last stage that was to be played, None where all were.
+        started: When it began, as a date and time of day in UTC.
+        seconds: How long it took, drills included.
     """
 
     pipeline: str
@@ -210,6 +213,9 @@ class Record:
     load: dict[str, Requests] = field(default_factory=dict)
     slow_minutes: int = 0
     not_rehearsed: list[str] = field(default_factory=list)
+    until: str | None = None
+    started: str = ""
+    seconds: float = 0.0
 
     @property
     def succeeded(self) -> bool:

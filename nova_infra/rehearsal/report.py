@@ -1,32 +1,97 @@
-"""The report of a rehearsal: one HTML file that needs nothing else."""
+"""The report of a rehearsal: one HTML file that needs nothing else.
+
+What it says is worked out here; how it looks is in ``report.html.j2`` and ``report.css``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 from importlib.resources import files
+from itertools import groupby
 
-from nova_infra.rehearsal.chart import deployment_chart
-from nova_infra.rehearsal.drills import DrillResult
-from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
-from nova_infra.rehearsal.view import blast_cells
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
-_STYLE = files("nova_infra.rehearsal").joinpath("report.css").read_text(encoding="utf-8")
+from nova_infra.rehearsal.blast import BlastRadius, blast_radius, compared
+from nova_infra.rehearsal.chart import Event, deployment_chart, events
+from nova_infra.rehearsal.drills import DRILLS, DrillResult
+from nova_infra.rehearsal.load import REQUESTS_PER_MINUTE, USERS
+from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, Requests, Sample, StageRecord
+from nova_infra.rehearsal.verdict import short_name, verdict
+
+_HERE = files("nova_infra.rehearsal")
+_MANY = 8
+"""Above this number, what succeeded is folded away: what did not must not be looked for."""
 
 _SIGNS = {"succeeded": "✓", "failed": "✗", "stopped": "■", "running": "▶", "not reached": "·"}
-_CLASSES = {"succeeded": "good", "failed": "bad", "stopped": "bad"}
 
-_REAL = [
+_REAL = (
     "the order and parallelism of stages and actions, from the pipeline's template",
     "the build's and the tests' commands",
     "the services, as processes with the command, environment, health check and stop timeout of their task definitions",
     "every request, through a load balancer that obeys the listener rules, their weights and the targets' health",
-]
-_SIMULATED = [
+)
+_SIMULATED = (
     "time: a minute of bake or alarm period lasts a second",
     "the decisions of ECS, CloudWatch and CloudFormation, from their documentation",
-    "the users: a steady forty requests a minute to each service",
-]
+    f"the users: {USERS} of each service, who together send it a steady {REQUESTS_PER_MINUTE} requests a minute; none "
+    "sticks to a target",
+)
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """Where an action's time lies in that of the pipeline, in percent."""
+
+    left: float
+    width: float
+
+
+@dataclass(frozen=True)
+class _Action:
+    """An action as it is shown."""
+
+    record: ActionRecord
+    name: str
+    note: str
+    bar: _Bar | None
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A stage as it is shown: what went well is folded away where there is much of it."""
+
+    record: StageRecord
+    note: str
+    shown: list[_Action]
+    folded: list[_Action]
+
+
+@dataclass(frozen=True)
+class _Deployment:
+    """A deployment as it is shown."""
+
+    record: DeploymentRecord
+    title: str
+    canary: str
+    chart: Markup
+    events: list[Event]
+    blast: BlastRadius
+
+    @property
+    def minutes(self) -> list[Sample]:
+        """What was measured, minute by minute, where somebody will want to check it."""
+        return self.record.samples if self.record.outcome != "completed" or self.blast.failed else []
+
+
+@dataclass(frozen=True)
+class _EnvironmentDeployments:
+    """An environment's deployments as they are shown."""
+
+    name: str
+    shown: list[_Deployment]
+    folded: list[_Deployment]
 
 
 def report(record: Record, drills: Sequence[DrillResult]) -> str:
@@ -36,127 +101,131 @@ def report(record: Record, drills: Sequence[DrillResult]) -> str:
         record: What happened in the pipeline.
         drills: How the drills went.
     """
-    passed = record.succeeded and all(result.passed for result in drills)
-    deployments = [deployment for deployment in record.deployments if not deployment.baseline]
-    sections = [
-        f"<h1>{escape(record.pipeline)}: {escape(record.candidate)} over {escape(record.baseline)}</h1>",
-        f'<p class="verdict {"good" if passed else "bad"}">{escape(_verdict(record, drills))}</p>',
-        *[f'<p class="bad">{escape(reason)}</p>' for reason in _reasons(record)],
-        f'<h2>The pipeline</h2><div class="grid">{"".join(map(_stage, record.stages))}</div>',
-    ]
-    if drills:
-        sections.append(_drill_table(drills))
-    if deployments:
-        cards = "".join(_deployment(d, heading="h3") for d in deployments)
-        sections.append(f'<h2>Deployments</h2><div class="grid">{cards}</div>')
-    if charts := [_drill_chart(result) for result in drills if result.deployment and result.deployment.samples]:
-        sections.append(f'<h2>Deployments in the drills</h2><div class="grid">{"".join(charts)}</div>')
-    if record.notifications:
-        told = [f"{n.environment}, minute {n.minute}: {n.topic}: {n.message}" for n in record.notifications]
-        sections.append(f"<h2>Who was told</h2>{_list(told)}")
-    sections.append(
-        f"<h2>What was real</h2>{_list(_REAL)}<h2>What was simulated</h2>{_list([*_SIMULATED, *_slow(record)])}"
-    )
-    sections.append(f"<h2>What was not rehearsed</h2>{_list(record.not_rehearsed)}")
-    title = escape(f"Rehearsal of {record.pipeline}")
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<style>{_STYLE}</style></head><body>{''.join(sections)}</body></html>"
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.globals.update(sign=_SIGNS.__getitem__, duration=duration, places=_places, compared=_compared)
+    template = environment.from_string(_HERE.joinpath("report.html.j2").read_text(encoding="utf-8"))
+    requests = sum(record.load.values(), Requests())
+    return template.render(
+        style=Markup(_HERE.joinpath("report.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of this package
+        record=record,
+        verdict=verdict(record, drills),
+        requests=requests,
+        stages=_stages(record),
+        drills=_by_drill(drills),
+        drills_passed=sum(result.passed for result in drills if result.counts),
+        drills_counted=sum(result.counts for result in drills),
+        drill_deployments=_drill_deployments(drills),
+        environments=_environments(record),
+        told=_told(record, drills),
+        real=_REAL,
+        simulated=[*_SIMULATED, *_slow(record, drills)],
+        not_rehearsed=[*record.not_rehearsed, *_not_played(drills)],
+        no_requests=Requests(),
     )
 
 
-def _verdict(record: Record, drills: Sequence[DrillResult]) -> str:
-    if not record.succeeded:
-        return "This release would be stopped."
-    failed = [result.drill for result in drills if not result.passed]
-    if failed:
-        return f"Prod would take this release, but not every bad one is stopped as it must: {', '.join(failed)}."
-    count = f" All {len(drills)} drills ended as they must." if drills else ""
-    return f"Prod would take this release.{count}"
+def duration(seconds: float) -> str:
+    """Real time as people say it."""
+    if seconds < 0.05:
+        return "0 s"
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60} s"
 
 
-def _reasons(record: Record) -> list[str]:
+def _stages(record: Record) -> list[_Stage]:
+    end = max((stage.began + stage.seconds for stage in record.stages), default=0.0)
+    stages = []
+    for stage in record.stages:
+        # What all of them say is said once.
+        notes = {action.note for action in stage.actions}
+        note = notes.pop() if len(notes) == 1 and stage.status == "succeeded" else ""
+        actions = [
+            _Action(action, short_name(action.name), "" if note else action.note, _bar(action, end))
+            for action in stage.actions
+        ]
+        folded = [action for action in actions if action.record.status in ("succeeded", "not reached")]
+        if len(folded) <= _MANY:
+            folded = []
+        stages.append(_Stage(stage, note, [action for action in actions if action not in folded], folded))
+    return stages
+
+
+def _bar(action: ActionRecord, end: float) -> _Bar | None:
+    if not action.seconds or not end:
+        return None
+    width = max(100 * action.seconds / end, 0.6)
+    return _Bar(round(min(100 * action.began / end, 100 - width), 1), round(width, 1))
+
+
+def _environments(record: Record) -> list[_EnvironmentDeployments]:
+    found: dict[str, list[_Deployment]] = {}
+    for number, deployment in enumerate(record.deployments):
+        if not deployment.baseline:
+            found.setdefault(deployment.environment, []).append(_deployment(deployment, f"d{number}"))
+    environments = []
+    for name, deployments in found.items():
+        quiet = [d for d in deployments if d.record.outcome == "completed" and not d.blast.failed]
+        folded = quiet if len(quiet) > _MANY else []
+        environments.append(_EnvironmentDeployments(name, [d for d in deployments if d not in folded], folded))
+    # The last environment is production: what happened there is what people look for first.
+    return environments[::-1]
+
+
+def _deployment(deployment: DeploymentRecord, key: str, *, title: str = "", canary: str = "") -> _Deployment:
+    chart = Markup(deployment_chart(deployment, key=key))  # noqa: S704 - it escapes the names in it
+    return _Deployment(
+        deployment, title or deployment.service, canary, chart, events(deployment), blast_radius(deployment)
+    )
+
+
+def _by_drill(drills: Sequence[DrillResult]) -> list[list[DrillResult]]:
+    """The results, those of one drill with each canary together."""
+    return [list(results) for _, results in groupby(_ordered(drills), key=lambda result: result.drill)]
+
+
+def _ordered(drills: Sequence[DrillResult]) -> list[DrillResult]:
+    order = list(dict.fromkeys(result.drill for result in drills))
+    return sorted(drills, key=lambda result: order.index(result.drill))
+
+
+def _drill_deployments(drills: Sequence[DrillResult]) -> list[_Deployment]:
+    """The deployments of the drills, those with each canary side by side."""
     return [
-        f"{stage.name}.{action.name}: {action.note}"
-        for stage in record.stages
-        for action in stage.actions
-        if action.status == "failed"
+        _deployment(result.deployment, f"x{number}", title=result.drill, canary=result.canary)
+        for number, result in enumerate(_ordered(drills))
+        if result.deployment is not None and result.deployment.samples
     ]
 
 
-def _stage(stage: StageRecord) -> str:
-    time = f' <span class="dim">{stage.seconds:.1f} s</span>' if stage.seconds else ""
-    actions = "".join(f"<li>{_action(action)}</li>" for action in stage.actions)
-    return (
-        f'<section class="card"><h3>{_sign(stage.status)} {escape(stage.name)}{time}</h3>'
-        f'<ol class="actions">{actions}</ol></section>'
-    )
+def _told(record: Record, drills: Sequence[DrillResult]) -> list[tuple[str, str, str, int]]:
+    """Topic, message, when it was, and the simulated minute."""
+    told = [(n.topic, n.message, n.environment, n.minute) for n in record.notifications]
+    for result in drills:
+        where = f"drill {result.drill}" + ("" if result.counts else f", {result.canary}")
+        told += [(n.topic, n.message, where, n.minute) for n in result.record.notifications]
+    return told
 
 
-def _action(action: ActionRecord) -> str:
-    simulated = " (simulated)" if action.played == "simulated" and action.status != "not reached" else ""
-    text = f"{_sign(action.status)} {escape(action.name)}{simulated}"
-    if action.note:
-        text += f'<br><span class="dim">{escape(action.note)}</span>'
-    if action.status == "failed" and action.output:
-        text += f"<pre>{escape(chr(10).join(action.output[-20:]))}</pre>"
-    return text
-
-
-def _sign(status: str) -> str:
-    return f'<span class="{_CLASSES.get(status, "dim")}" title="{status}">{_SIGNS[status]}</span>'
-
-
-def _deployment(deployment: DeploymentRecord, *, heading: str) -> str:
-    outcome = "good" if deployment.outcome == "completed" else "bad"
-    reason = f"<p>{escape(deployment.reason)}</p>" if deployment.reason else ""
-    return (
-        f'<section class="card"><{heading}>{escape(deployment.environment)}: {escape(deployment.service)}</{heading}>'
-        f'<p>{deployment.strategy.lower().replace("_", "/")}, <span class="{outcome}">{deployment.outcome}</span></p>'
-        f"{reason}{deployment_chart(deployment)}</section>"
-    )
-
-
-def _drill_chart(result: DrillResult) -> str:
-    assert result.deployment is not None, "only drills with a deployment are drawn"
-    card = _deployment(result.deployment, heading="h4")
-    return f'<div><h3>{escape(result.drill)} <span class="dim">{escape(result.canary)}</span></h3>{card}</div>'
-
-
-def _drill_table(drills: Sequence[DrillResult]) -> str:
-    rows = "".join(_drill_row(result) for result in drills)
-    headings = [
-        "Drill",
-        "Canary",
-        "What must follow",
-        "Alarm after",
-        "Traffic back after",
-        "Old alone after",
-        "Failed requests",
-    ]
-    head = "".join(f"<th>{heading}</th>" for heading in headings)
-    return (
-        "<h2>Drills</h2><p class='dim'>Times are simulated minutes after the new revision's first bad answer.</p>"
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    )
-
-
-def _drill_row(result: DrillResult) -> str:
-    sign = _sign("succeeded" if result.passed else "failed")
-    misses = f'<br><span class="bad">{escape("; ".join(result.misses))}</span>' if result.misses else ""
-    name = f'{sign} {escape(result.drill)}<br><span class="dim">{escape(result.title)}</span>'
-    cells = [name, escape(result.canary), escape(result.expected) + misses, *map(escape, blast_cells(result))]
-    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-
-
-def _slow(record: Record) -> list[str]:
-    if not record.slow_minutes:
-        return []
+def _compared(results: Sequence[DrillResult]) -> list[str]:
+    """What other canaries would change, in sentences."""
+    first, *others = results
     return [
-        f"the machine was busy, so the clock waited: {record.slow_minutes} simulated minutes lasted longer than others"
+        compared(first.blast, other.blast, other.canary)
+        for other in others
+        if first.blast is not None and other.blast is not None
     ]
 
 
-def _list(lines: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+def _slow(record: Record, drills: Sequence[DrillResult]) -> list[str]:
+    slow = record.slow_minutes + sum(result.record.slow_minutes for result in drills)
+    return [f"the machine was busy, so the clock waited: {slow} simulated minutes lasted longer"] if slow else []
+
+
+def _not_played(drills: Sequence[DrillResult]) -> list[str]:
+    played = {result.drill for result in drills}
+    missing = [drill.name for drill in DRILLS if drill.name not in played]
+    return [f"drills that were not played: {', '.join(missing)}"] if missing else []
+
+
+def _places(share: float) -> str:
+    """A share in percent, with a digit after the point where it would look like nothing, or like all."""
+    return f"{100 * share:.1f} %" if 0 < share < 0.1 or 0.99 < share < 1 else f"{100 * share:.0f} %"

@@ -6,20 +6,23 @@ import asyncio
 import json
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.assembly import Assembly
-from nova_infra.rehearsal.drills import Drill, DrillResult, choose, plan
+from nova_infra.rehearsal.drills import CONFIGURED, Drill, DrillResult, choose, plan
 from nova_infra.rehearsal.edits import canary
 from nova_infra.rehearsal.play import Approve, Player, new_record
 from nova_infra.rehearsal.precheck import precheck
 from nova_infra.rehearsal.release import Release, baseline_of
 from nova_infra.rehearsal.report import report
+from nova_infra.rehearsal.verdict import verdict
 from nova_infra.rehearsal.view import View, show_drills, show_summary
 
 WORK_DIRECTORY = ".nova"
@@ -123,6 +126,9 @@ def rehearse(options: Options) -> bool:
         precheck(baseline)
         record = new_record(pipeline, candidate=candidate, baseline=baseline)
         record.not_rehearsed += not_rehearsed
+        record.until = options.until if pipeline != candidate.pipeline() else None
+        record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        began = time.monotonic()
         view = View(console, record)
         logs = options.root / WORK_DIRECTORY / "logs"
         player = Player(
@@ -138,6 +144,7 @@ def rehearse(options: Options) -> bool:
 
         with view.following():
             asyncio.run(_until_stopped(play()))
+        record.seconds = time.monotonic() - began
     show_summary(console, record)
     show_drills(console, results)
     if options.json_file is not None:
@@ -145,12 +152,12 @@ def rehearse(options: Options) -> bool:
     options.report_file.parent.mkdir(parents=True, exist_ok=True)
     _write(options.report_file, report(record, results))
     console.print(f"Report: {options.report_file}", highlight=False, soft_wrap=True)
-    return record.succeeded and all(result.passed for result in results)
+    return verdict(record, results).passed
 
 
 def _drill_runs(drills: list[Drill], candidate: Release, what_if: WhatIf | None) -> list[tuple[Drill, Release, str]]:
     """Each drill with the release to play it on and the name of its canary."""
-    runs = [(drill, candidate, "as configured") for drill in drills]
+    runs = [(drill, candidate, CONFIGURED) for drill in drills]
     if what_if is not None:
         other = replace(candidate, edits=(canary(what_if.percent, what_if.bake_minutes),))
         runs += [(drill, other, what_if.name) for drill in drills if drill.reach == "production"]

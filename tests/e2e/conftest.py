@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import struct
 import sys
 import wave
@@ -20,7 +19,7 @@ from pathlib import Path
 import av
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page
 
 # The suite runs in pytest's importlib mode, in which test directories are not on the path.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -39,49 +38,24 @@ def base_url() -> str:
     return address
 
 
-@pytest.fixture(scope="session")
-def browser(request: pytest.FixtureRequest) -> Iterator[Browser | None]:
-    """Return Chromium, or None where there is none."""
-    stash = request.config.stash
-    with sync_playwright() as playwright:
-        path = _chromium(playwright)
-        if path is None:
-            stash[_summary] = "none found, the same checks ran over HTTP"
-            yield None
-            return
-        arguments = ["--disable-background-networking", "--no-first-run"]
-        if os.geteuid() == 0:
-            arguments.append("--no-sandbox")  # Chromium's sandbox refuses to work for root, as in containers.
-        with playwright.chromium.launch(executable_path=path, args=arguments) as browser:
-            stash[_summary] = f"Chromium {browser.version}"
-            yield browser
-
-
-def _chromium(playwright: Playwright) -> str | None:
-    if named := os.environ.get("CHROMIUM_PATH"):
-        return named
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    downloaded = playwright.chromium.executable_path
-    return downloaded if Path(downloaded).exists() else None
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what the checks ran in."""
     if _summary in config.stash:
         terminalreporter.write_line(f"browser: {config.stash[_summary]}")
 
 
-@pytest.fixture(scope="session")
-def page(browser: Browser | None) -> Iterator[Page | None]:
+@pytest.fixture(scope="module")
+def page(request: pytest.FixtureRequest, browser: Browser | None) -> Iterator[Page | None]:
     """Return a page in a profile that is thrown away afterwards, or None where there is no browser.
 
     One page serves all tests, which is faster: each opens the console anew, and the console stores nothing.
     """
+    stash = request.config.stash
     if browser is None:
+        stash[_summary] = "none found, the same checks ran over HTTP"
         yield None
         return
+    stash[_summary] = f"Chromium {browser.version}"
     with browser.new_context() as context:
         context.set_default_timeout(PATIENCE_MS)
         yield context.new_page()

@@ -11,7 +11,7 @@ from nova_infra.rehearsal.assembly import Assembly
 from nova_infra.rehearsal.drills import DRILLS, choose, plan
 from nova_infra.rehearsal.pipeline import DeployAction
 from nova_infra.rehearsal.play import new_record
-from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Notification, Record, Requests, Sample
+from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Notification, Record, Requests, Sample, TrafficStep
 from nova_infra.rehearsal.release import Release
 
 COMMAND = ["python", "-m", "serve", "tiny:app"]
@@ -95,6 +95,16 @@ BROKEN = "3 tasks failed in a row (the circuit breaker opened): it crashed"
 def test_a_drill_that_goes_as_it_must_misses_nothing(candidate: Release) -> None:
     assert Went(candidate, "errors", reason=RED).misses == []
     assert Went(candidate, "crash-at-start", reason=BROKEN).misses == []
+
+
+def test_a_canary_that_gets_all_of_the_traffic_before_it_goes_back_fails_its_drill(candidate: Release) -> None:
+    went = Went(candidate, "errors", reason=RED)
+    went.deployment.traffic = [TrafficStep(10, 1), TrafficStep(0, 2)]
+    assert went.misses == []
+    went.deployment.traffic.insert(1, TrafficStep(100, 1.5))
+    assert went.misses == ["prod-tiny had all of the traffic before it went back"]
+    went.deployment.traffic.pop(0)
+    assert went.misses == [], "a rollout without a canary has no other share"
 
 
 def test_a_bad_release_that_goes_through_fails_its_drill(candidate: Release) -> None:

@@ -1,0 +1,121 @@
+"""What a rehearsal comes to, in words: the terminal and the report say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nova_infra.rehearsal.drills import DrillResult
+from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a rehearsal comes to.
+
+    Attributes:
+        passed: Whether the release would go through and every drill ended as it must.
+        headline: The verdict, a few words.
+        why: The reason, a sentence.
+        next_step: What to do now, a sentence.
+    """
+
+    passed: bool
+    headline: str
+    why: str
+    next_step: str
+
+
+def verdict(record: Record, drills: Sequence[DrillResult] = ()) -> Verdict:
+    """The verdict on a rehearsal that was played to its end.
+
+    Args:
+        record: What happened in the pipeline.
+        drills: How the drills went.
+    """
+    if (failed := _first_failed(record)) is not None:
+        return _stopped(record, *failed)
+    drills = [result for result in drills if result.counts]
+    if bad := [result for result in drills if not result.passed]:
+        name = bad[0].drill
+        return Verdict(
+            passed=False,
+            headline=f"{_production(record)} would take this release, but a bad one would not be stopped as it must",
+            why=f"{len(bad)} of {_drills(len(drills))} failed: "
+            + "; ".join(f"{result.drill}: {', '.join(result.misses)}" for result in bad)
+            + ".",
+            next_step=f"Look at {name} in the report; play it alone with: nova rehearse --drill {name}",
+        )
+    if record.until is not None:
+        return Verdict(
+            passed=True,
+            headline=f"Nothing stops this release up to {record.until}",
+            why=f"All {len(record.stages)} stages played succeeded; those after {record.until} were not played.",
+            next_step="Play all of it: make rehearse",
+        )
+    why = f"All {len(record.stages)} stages succeeded"
+    if drills:
+        return Verdict(
+            passed=True,
+            headline=f"{_production(record)} would take this release",
+            why=f"{why}, and {_all_drills(len(drills))} ended as it must.",
+            next_step="Push it; the report shows what a bad release would have done.",
+        )
+    return Verdict(
+        passed=True,
+        headline=f"{_production(record)} would take this release",
+        why=f"{why}.",
+        next_step="See what stops a bad release: make drills",
+    )
+
+
+def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) -> Verdict:
+    reason = action.note.rstrip(".") if action is not None and action.note else f"it {stage.status}"
+    others = sum(a.status == "failed" for a in stage.actions) - 1
+    more = f" ({others} more {'action' if others == 1 else 'actions'} failed)" if others > 0 else ""
+    name = stage.name if action is None else short_name(action.name)
+    # A deployment's note begins with the name of its service, which its stack mostly has too.
+    reason = reason.removeprefix(f"{name}: ")
+    refused = action is not None and action.kind == "approval"
+    return Verdict(
+        passed=False,
+        headline=f"This release would be stopped in {stage.name}",
+        why=f"{name}: {reason}{more}.{_what_serves(record, stage)}",
+        next_step="Answer y to approve, or give --approve" if refused else "Mend that and play it again: make rehearse",
+    )
+
+
+def _what_serves(record: Record, stage: StageRecord) -> str:
+    """Which revision the users of the stage's environment have now, where a deployment failed."""
+    ended = [d for d in record.deployments if d.environment == stage.name and not d.baseline]
+    if any(d.outcome == "failed" for d in ended):
+        return " It did not go back: look at its tasks."
+    if any(d.outcome == "rolled back" for d in ended):
+        return " Its users have the old revision."
+    return ""
+
+
+def _first_failed(record: Record) -> tuple[StageRecord, ActionRecord | None] | None:
+    for stage in record.stages:
+        if stage.status != "succeeded":
+            return stage, next((action for action in stage.actions if action.status == "failed"), None)
+    return None
+
+
+def _production(record: Record) -> str:
+    """The last stage that deploys."""
+    deploying = [stage.name for stage in record.stages if any(action.kind == "deploy" for action in stage.actions)]
+    return deploying[-1] if deploying else record.pipeline
+
+
+def _drills(count: int) -> str:
+    return f"{count} drills" if count != 1 else "1 drill"
+
+
+def _all_drills(count: int) -> str:
+    return f"each of {count} drills" if count != 1 else "the drill"
+
+
+def short_name(action: str) -> str:
+    """An action's name as people say it: CDK Pipelines calls a stack's deployment ``<stack>.Deploy``."""
+    return action.removesuffix(".Deploy")
