@@ -79,6 +79,28 @@ def rehearse(
 nova.add_command(image)
 
 
+@nova.group()
+def service() -> None:
+    """Container services of this project."""
+
+
+@service.command()
+@click.argument("name")
+@click.option(
+    "--summary",
+    default="Counts the characters, words and lines of a text.",
+    show_default=True,
+    help="What it does, in one sentence.",
+)
+def add(name: str, summary: str) -> None:
+    """Write a service NAME that builds, passes its tests and is delivered like the others; then change what it does."""
+    from nova_infra.service_add import add_service
+
+    for path in add_service(Path.cwd(), name, summary):
+        click.echo(path)
+    click.echo(f"next: git add services/{name}, and make test")
+
+
 for command in cli_reports.COMMANDS:
     nova.add_command(command)
 

@@ -39,10 +39,10 @@ def in_one_line(error: ErrorDetails) -> str:
             fault = f"is not one of the choices: write {context['expected']}"
         case "too_short":
             fault = f"has too few entries: write at least {context['min_length']}"
+        case "string_too_long" | "too_long" if isinstance(error["input"], str):
+            fault = f"is too long: write at most {context['max_length']} characters"
         case "too_long":
             fault = f"has too many entries: write at most {context['max_length']}"
-        case "string_too_long":
-            fault = f"is too long: write at most {context['max_length']} characters"
         case kind:
             message = error["msg"].removeprefix("Input ")
             fault = _REMEDIES.get(kind, f"is out of range: it {message}")

@@ -13,13 +13,14 @@ import pytest
 import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
-from nova_kit import logs
-from nova_kit.settings import Settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
-SERVICES = sorted(path.parent.name for path in Path(__file__).parents[1].glob("*-service/pyproject.toml"))
+from nova_kit import logs
+from nova_kit.settings import Settings
+
+SERVICES = sorted(path.parent.name for path in Path(__file__).parents[1].glob("*/Dockerfile"))
 
 # A schema cannot say what makes bytes a video, or a string a question: such input is refused although it fits.
 # And a service that cannot reach its siblings, as here, rightly answers 502.

@@ -9,12 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
+
 from agent_service.handbook import handbook, passages_of
 from agent_service.main import build_app
 from agent_service.siblings import Patience, Siblings
 from nova_kit.problems import Problem
 from nova_kit.settings import Settings
-from starlette.testclient import TestClient
 
 SOUND = {"duration_seconds": 1.0, "peak_dbfs": -20.0, "loudness_lufs": -23.0, "waveform": [0.1]}
 VIDEO = {"duration_seconds": 2.0, "width": 64, "height": 48, "video_codec": "h264"}

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import httpx2
 import pytest
-from audio_service.main import app
 from starlette.testclient import TestClient
+
+from audio_service.main import app
 
 MakeSound = Callable[..., bytes]
 

@@ -15,6 +15,10 @@ from typing import Annotated
 
 import pytest
 from fastapi import File, UploadFile
+from starlette.datastructures import Headers
+from starlette.testclient import TestClient
+from starlette.types import Message
+
 from nova_kit import logs
 from nova_kit.app import create_app, router
 from nova_kit.draining import Draining
@@ -22,9 +26,6 @@ from nova_kit.limits import Limits
 from nova_kit.problems import Problem
 from nova_kit.settings import Settings, SettingsError
 from nova_kit.workers import Deadline, TimedFile, Workers
-from starlette.datastructures import Headers
-from starlette.testclient import TestClient
-from starlette.types import Message
 
 draining = Draining()
 routes = router()

@@ -16,6 +16,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import pytest
+
 from nova_kit.healthcheck import fault
 
 KIT = Path(__file__).parents[1] / "src"

@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from search_service.main import app
 from starlette.testclient import TestClient
+
+from search_service.main import app
 
 client = TestClient(app, raise_server_exceptions=False)
 

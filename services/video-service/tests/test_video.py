@@ -10,6 +10,7 @@ import av
 import httpx2
 import pytest
 from starlette.testclient import TestClient
+
 from video_service import opening
 from video_service.main import app
 

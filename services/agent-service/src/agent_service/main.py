@@ -8,15 +8,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, File, Form, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse, StreamingResponse
-from nova_kit.app import create_app, router
-from nova_kit.problems import documented
-from nova_kit.settings import Settings
 
 from agent_service.console import console
 from agent_service.models import Event, Run
 from agent_service.requests import understand
 from agent_service.running import carry_out, require_success
 from agent_service.siblings import Siblings
+from nova_kit.app import create_app, router
+from nova_kit.problems import documented
+from nova_kit.settings import Settings
 
 _STREAM = "application/x-ndjson"
 

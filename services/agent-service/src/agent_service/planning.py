@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent_service.handbook import Passage
 from nova_kit.media import MediaFormat
 from nova_kit.problems import Problem
-
-from agent_service.handbook import Passage
 
 MAX_QUERY_CHARACTERS = 1000
 _HITS = 5

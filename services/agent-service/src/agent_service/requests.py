@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from fastapi import UploadFile
-from nova_kit.media import identify
-from nova_kit.problems import Problem
 
 from agent_service.handbook import handbook, passages_of
 from agent_service.planning import Call, plan
+from nova_kit.media import identify
+from nova_kit.problems import Problem
 
 # What search takes at once is a little more; the rest is for JSON's own characters.
 _MAX_TEXT_BYTES = 4 * 1024 * 1024

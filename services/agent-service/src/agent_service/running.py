@@ -7,11 +7,10 @@ import time
 from collections.abc import AsyncIterator
 from typing import BinaryIO
 
-from nova_kit.problems import Problem
-
 from agent_service.models import Event, Run, Step, StepProblem
 from agent_service.planning import Call
 from agent_service.siblings import CallError, Siblings
+from nova_kit.problems import Problem
 
 
 async def carry_out(calls: list[Call], upload: BinaryIO | None, siblings: Siblings) -> AsyncIterator[Event]:

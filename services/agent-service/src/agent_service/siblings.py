@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import httpx
-from nova_kit import logs
 from pybreaker import CircuitBreaker, CircuitBreakerError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from agent_service.planning import Call
 from agent_service.uploads import UploadReader
+from nova_kit import logs
 
 # The caller's own mistakes, as a sibling finds them; any other refusal means that the agent called it wrongly.
 _CALLERS_MISTAKES = frozenset({400, 413, 415, 422})

@@ -9,13 +9,13 @@ from typing import BinaryIO
 import av
 import numpy as np
 from av.filter import Graph
-from nova_kit.media import FLAC, OGG, WAV, MediaFormat
-from nova_kit.problems import Problem
-from nova_kit.workers import Deadline, TimedFile
 from pydantic import BaseModel, Field
 
 from audio_service.integrity import require_complete, require_duration
 from audio_service.waveform import MAX_POINTS, Waveform
+from nova_kit.media import FLAC, OGG, WAV, MediaFormat
+from nova_kit.problems import Problem
+from nova_kit.workers import Deadline, TimedFile
 
 # The demuxer is named, never guessed: among FFmpeg's formats are play lists that make it open other files, or URLs.
 _DEMUXERS = {WAV: "wav", FLAC: "flac", OGG: "ogg"}

@@ -6,12 +6,12 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import File, UploadFile
+
+from audio_service.analysis import Analysis, analyze
 from nova_kit import media
 from nova_kit.app import create_app, router
 from nova_kit.problems import documented
 from nova_kit.workers import Workers
-
-from audio_service.analysis import Analysis, analyze
 
 _workers = Workers()
 _routes = router()

@@ -6,7 +6,6 @@ from nova_kit.app import create_app, router
 from nova_kit.limits import MIB, Limits
 from nova_kit.problems import documented
 from nova_kit.workers import Workers
-
 from search_service.models import Query, Ranking
 from search_service.ranking import rank
 

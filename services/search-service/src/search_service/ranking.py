@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import bm25s
 from bm25s.stopwords import STOPWORDS_EN_PLUS
+
 from nova_kit.problems import Problem
 from nova_kit.workers import Deadline
-
 from search_service.models import Document, Hit, Query, Ranking
 from search_service.snippets import snippet
 from search_service.words import words

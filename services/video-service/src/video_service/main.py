@@ -6,11 +6,11 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import File, Query, Response, UploadFile
+
 from nova_kit import media
 from nova_kit.app import create_app, router
 from nova_kit.problems import documented
 from nova_kit.workers import Workers
-
 from video_service.probe import Probe, probe
 from video_service.thumbnail import DEFAULT_WIDTH, MAX_WIDTH, take_thumbnail
 

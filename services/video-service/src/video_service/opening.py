@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 import av
+
 from nova_kit.media import MP4, WEBM, MediaFormat
 from nova_kit.problems import Problem
 from nova_kit.workers import Deadline, TimedFile
-
 from video_service.integrity import require_complete
 
 # The demuxer is named, never guessed: among FFmpeg's formats are play lists that make it open other files, or URLs.

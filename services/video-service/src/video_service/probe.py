@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import BinaryIO
 
 import av
+from pydantic import BaseModel, Field
+
 from nova_kit.media import MediaFormat
 from nova_kit.problems import Problem
 from nova_kit.workers import Deadline
-from pydantic import BaseModel, Field
-
 from video_service.opening import opened
 from video_service.orientation import shown_size
 

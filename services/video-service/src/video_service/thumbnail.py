@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import BinaryIO
 
 import av
+
 from nova_kit.media import MediaFormat
 from nova_kit.problems import Problem
 from nova_kit.workers import Deadline
-
 from video_service.opening import opened
 from video_service.orientation import shown_size, upright
 

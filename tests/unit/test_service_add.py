@@ -1,0 +1,153 @@
+"""``nova service add``: what it writes is a service like the others, and what it refuses leaves no trace."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from nova_infra import service_add
+from nova_infra.build_context import read_contexts
+from nova_infra.config import load_config
+from nova_infra.errors import NovaError
+from nova_infra.service_add import add_service, service_files
+
+ROOT = Path(__file__).parents[2]
+SUMMARY = "Counts the characters, words and lines of a text."
+SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/Dockerfile"))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project as far as services go, without what git ignores."""
+    (tmp_path / "nova.toml").write_bytes((ROOT / "nova.toml").read_bytes())
+    ignored = shutil.ignore_patterns("__pycache__", ".*cache", ".hypothesis")
+    shutil.copytree(ROOT / "services", tmp_path / "services", ignore=ignored)
+    return tmp_path
+
+
+def contents(project: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+
+
+def run(project: Path, *command: str) -> None:
+    arguments = [sys.executable, "-m", *command]
+    result = subprocess.run(arguments, cwd=project, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_new_service_passes_its_own_tests_the_common_ones_and_the_linter(project: Path) -> None:
+    name = "a-name-of-forty-characters-in-all-x-y-zz"
+    add_service(project, name, SUMMARY)
+    shutil.copy(ROOT / "pyproject.toml", project)
+    run(
+        project,
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "forty and not contract",
+        f"services/{name}",
+        "services/tests",
+    )
+    run(project, "ruff", "check", "--no-cache", "services")
+    run(project, "ruff", "format", "--no-cache", "--check", "services")
+
+
+def test_a_new_service_is_delivered_like_the_others_and_changes_none_of_them(project: Path) -> None:
+    before = contents(project)
+    images = read_contexts(project / "services", SERVICES)
+    written = add_service(project, "text-service", SUMMARY)
+    assert load_config(project).service("text-service").paths == ("/text-service/*",)
+    assert {str(path.relative_to(project)) for path in contents(project).keys() - before.keys()} == set(written[1:])
+    context = {file.path for file in read_contexts(project / "services", ["text-service"])["text-service"]}
+    assert {"text-service/requirements.txt", "text-service/src/text_service/main.py"} <= context
+    assert not any("/tests/" in path for path in context)
+    assert read_contexts(project / "services", SERVICES) == images
+
+
+def test_nova_toml_keeps_its_comments_and_line_ends(project: Path) -> None:
+    config = project / "nova.toml"
+    text = config.read_bytes().replace(b"\n", b"\r\n").rstrip()
+    config.write_bytes(text)
+    add_service(project, "text-service", SUMMARY)
+    assert config.read_bytes() == text + b'\r\n\r\n[[services]]\r\nname = "text-service"\r\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("Text", "name: 'Text' is not a name"),
+        ("", "name: '' is not a name"),
+        ("../text", "name: '../text' is not a name"),
+        ("a" * 41, "is too long"),
+        ("kit", "is taken by the platform"),
+        ("audio-service", "services/audio-service: exists already"),
+        ("json", "is a Python module or word, too"),
+        ("numpy", "is a Python module or word, too"),
+        ("lambda", "is a Python module or word, too"),
+    ],
+)
+def test_a_name_that_cannot_be_used_is_refused_in_one_line_and_nothing_changes(
+    project: Path, name: str, complaint: str
+) -> None:
+    before = contents(project)
+    with pytest.raises(NovaError) as refusal:
+        add_service(project, name, SUMMARY)
+    assert complaint in str(refusal.value)
+    assert len(str(refusal.value).splitlines()) == 1
+    assert contents(project) == before
+
+
+@pytest.mark.parametrize("summary", ["", "counts.", "No full stop", 'Says "hello".', "Two\nlines.", "A" * 101 + "."])
+def test_a_summary_that_would_break_a_file_is_refused(project: Path, summary: str) -> None:
+    with pytest.raises(NovaError, match="summary"):
+        add_service(project, "text-service", summary)
+
+
+def test_a_nova_toml_that_is_broken_is_refused(project: Path) -> None:
+    (project / "nova.toml").write_text("[platform\n")
+    before = contents(project)
+    with pytest.raises(NovaError, match=r"nova\.toml: is not valid TOML"):
+        add_service(project, "text-service", SUMMARY)
+    assert contents(project) == before
+
+
+def test_when_nova_toml_cannot_be_written_the_directory_goes_again(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(project)
+
+    def refuse(path: Path, _text: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(service_add, "_replace", refuse)
+    with pytest.raises(NovaError, match=r"nova\.toml: cannot be written: Permission denied"):
+        add_service(project, "text-service", SUMMARY)
+    assert contents(project) == before
+    assert not (project / "services" / "text-service").exists()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_dockerfile_has_all_that_the_template_has(service: str) -> None:
+    """A service may need further lines; what it shares with the others does not drift apart."""
+    directory = ROOT / "services" / service
+    description = tomllib.loads((directory / "pyproject.toml").read_text(encoding="utf-8"))["project"]["description"]
+    lines = iter((directory / "Dockerfile").read_text(encoding="utf-8").splitlines())
+    for line in service_files(service, description)["Dockerfile"].splitlines():
+        assert line in lines, f"services/{service}/Dockerfile lacks, or has in another place: {line}"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_lock_holds_what_the_kit_needs(service: str) -> None:
+    lock = (ROOT / "services" / service / "requirements.txt").read_text(encoding="utf-8")
+    assert pins(service_files("text-service", SUMMARY)["requirements.txt"]) <= pins(lock)
+
+
+def pins(lock: str) -> set[str]:
+    return {line.split(" ")[0] for line in lock.splitlines() if "==" in line}
