@@ -89,6 +89,8 @@ lock: $(TOOLS) ## Write all locks anew from the manifests; versions that still d
 	@for service in $(patsubst services/%/Dockerfile,%,$(wildcard services/*/Dockerfile)); do $(COMPILE) --no-header \
 		--no-annotate -c requirements-dev.txt services/kit/pyproject.toml services/$$service/pyproject.toml \
 		-o services/$$service/requirements.txt || exit; done
+	@$(COMPILE) --no-header --no-annotate -c requirements-dev.txt services/kit/pyproject.toml \
+		-o nova_infra/service_template/requirements.txt
 	@npm install --silent --package-lock-only --ignore-scripts
 
 clean: ## Remove everything that the targets above make

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from pathlib import Path
 
 import httpx
 import pytest
 
-SERVICES = ["audio-service", "video-service", "search-service", "agent-service"]
+# What is delivered, so that a new service is asked from its first deployment on.
+_CONFIG = tomllib.loads((Path(__file__).parents[2] / "nova.toml").read_text(encoding="utf-8"))
+SERVICES = [service["name"] for service in _CONFIG["services"]]
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -31,6 +35,12 @@ def test_every_service_answers_an_unknown_route_with_a_problem(api: httpx.Client
     assert response.status_code == 404
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["request_id"] == response.headers["x-request-id"] == "integration-test"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_answers_head_as_get_without_the_body(api: httpx.Client, service: str) -> None:
+    response = api.head(f"/{service}/version")
+    assert (response.status_code, response.content) == (200, b"")
 
 
 @pytest.mark.parametrize("service", SERVICES)
