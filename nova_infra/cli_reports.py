@@ -77,4 +77,27 @@ def explain(environment: str, region: str | None, platform: str | None) -> None:
     click.echo(report.explain(facts, report.last_log(target, facts), now=datetime.now(UTC), width=width))
 
 
-COMMANDS = (status, explain)
+@click.command()
+def doctor() -> None:
+    """Check what a first deployment needs: tools, credentials, bootstrap, connection, repositories, quotas, zones.
+
+    Exits with 1 when something has to be mended. Without credentials it checks this machine, and says so.
+    """
+    from nova_infra.config import load_config
+    from nova_infra.operations import doctor as report
+    from nova_infra.operations.aws_session import Aws, sign_in, whoami
+
+    root = Path.cwd()
+    config = load_config(root)
+
+    def open_account(account: str, region: str, own: bool) -> Aws:
+        lookup = f"cdk-hnb659fds-lookup-role-{account}-{region}"
+        return sign_in(region=region) if own else sign_in(region=region, role=lookup, account=account)
+
+    parts = report.diagnose(config, root, account_of_caller=lambda: whoami()[0], open_account=open_account)
+    for line in report.lines(parts):
+        click.echo(line)
+    sys.exit(1 if report.must_be_mended(parts) else 0)
+
+
+COMMANDS = (status, explain, doctor)

@@ -1,0 +1,221 @@
+"""``nova doctor``: what is right, what has to be mended and how, and what is not known."""
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra.config import Config, load_config, parse_config
+from nova_infra.errors import NovaError
+from nova_infra.operations.aws_session import DeniedError, ServiceError
+from nova_infra.operations.doctor import Check, Part, diagnose, lines, must_be_mended, tools
+
+ROOT = Path(__file__).parents[4]
+TOOLCHAIN, DEV = "444444444444", "111111111111"
+
+
+def missing(code: str) -> ServiceError:
+    return ServiceError(f"AWS: not there ({code})", code)
+
+
+def parameter(value: str) -> dict[str, Any]:
+    return {"Parameter": {"Value": value}}
+
+
+def stack(trusted: str) -> dict[str, Any]:
+    return {"Stacks": [{"Parameters": [{"ParameterKey": "TrustedAccounts", "ParameterValue": trusted}]}]}
+
+
+GOOD: dict[str, Any] = {
+    "get_parameter": parameter("31"),
+    "describe_stacks": stack(f"555555555555, {TOOLCHAIN}"),
+    "get_connection": {"Connection": {"ConnectionStatus": "AVAILABLE"}},
+    "list_images": {"imageIds": [{"imageTag": "a"}]},
+    "get_hosted_zone": {"HostedZone": {"Name": "nova.example.com.", "Config": {"PrivateZone": False}}},
+    "describe_secret": {},
+    "get_service_quota": {"Quota": {"Value": 100.0}},
+}
+
+
+class Account:
+    """Answers every operation with what a test says."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self._answers = answers
+        self.calls: list[tuple[str, str, str | None, dict[str, Any]]] = []
+
+    def call(self, service: str, operation: str, /, *, region: str | None = None, **arguments: Any) -> dict[str, Any]:
+        self.calls.append((service, operation, region, arguments))
+        answer = self._answers[operation]
+        if isinstance(answer, NovaError):
+            raise answer
+        found: dict[str, Any] = answer
+        return found
+
+
+@pytest.fixture
+def config() -> Config:
+    return load_config(ROOT)
+
+
+@pytest.fixture
+def checks(config: Config, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, list[Check]]]:
+    """Diagnoses accounts that answer as they should, but for what is given; part to its checks."""
+    monkeypatch.setattr("nova_infra.operations.doctor.tools", lambda root: ())
+
+    def run(*, caller: str = TOOLCHAIN, refuse: Any = None, config: Config = config, **changes: Any) -> Any:
+        def open_account(account: str, region: str, own: bool) -> Account:
+            assert own == (account == caller)
+            if refuse is not None and not own:
+                raise refuse
+            return Account({**GOOD, **changes})
+
+        found = diagnose(config, ROOT, account_of_caller=lambda: caller, open_account=open_account)
+        return {part.title.split(" (")[0]: list(part.checks) for part in found}
+
+    return run
+
+
+def faults(found: dict[str, list[Check]], part: str) -> list[tuple[str, str]]:
+    return [(check.what, check.remedy) for check in found[part] if check.right is False]
+
+
+def test_an_installation_that_is_ready_has_nothing_to_mend(checks: Any) -> None:
+    found = checks()
+    assert [check.what for part in found.values() for check in part if check.right is not True] == []
+    assert [check.what for check in found["dev"]] == [
+        "bootstrap version 31",
+        f"trusts the toolchain {TOOLCHAIN}",
+        "4 of 100 Fargate vCPUs, with twice the tasks in a deployment",
+        "1 of 100 elastic addresses, for NAT gateways",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "part", "what", "remedy"),
+    [
+        ({"get_parameter": missing("ParameterNotFound")}, "dev", "not bootstrapped", f"--trust {TOOLCHAIN}"),
+        (
+            {"get_parameter": missing("ParameterNotFound")},
+            "Toolchain",
+            "not bootstrapped",
+            f"aws://{TOOLCHAIN}/us-east-1",
+        ),
+        ({"get_parameter": parameter("5")}, "dev", "bootstrap version 5", "npx cdk bootstrap"),
+        ({"describe_stacks": stack("")}, "dev", f"does not trust the toolchain {TOOLCHAIN}", f"--trust {TOOLCHAIN}"),
+        (
+            {"get_connection": {"Connection": {"ConnectionStatus": "PENDING"}}},
+            "Toolchain",
+            "the connection to org/nova-platform is PENDING",
+            "Update pending connection",
+        ),
+        ({"get_connection": missing("ResourceNotFoundException")}, "Toolchain", "no connection arn:", "create one"),
+        (
+            {"list_images": missing("RepositoryNotFoundException")},
+            "Toolchain",
+            "no repository nova/agent-service, nova/audio-service",
+            "npx cdk deploy NovaRegistryStack",
+        ),
+        (
+            {"get_hosted_zone": missing("NoSuchHostedZone")},
+            "prod",
+            "no hosted zone Z00000000000000PROD",
+            "create the zone",
+        ),
+        (
+            {"get_hosted_zone": {"HostedZone": {"Name": "other.com.", "Config": {}}}},
+            "prod",
+            "hosted zone Z00000000000000PROD is of other.com",
+            "in nova.toml",
+        ),
+        (
+            {"get_hosted_zone": {"HostedZone": {"Name": "example.com.", "Config": {"PrivateZone": True}}}},
+            "prod",
+            "hosted zone Z00000000000000PROD is private",
+            "public zone",
+        ),
+        (
+            {"get_service_quota": {"Quota": {"Value": 6.0}}},
+            "prod",
+            "20 of 6 Fargate vCPUs, with twice the tasks in a deployment",
+            "ask for 20 in Service Quotas (fargate L-3032A538)",
+        ),
+    ],
+)
+def test_what_has_to_be_mended_is_told_with_what_to_do(
+    checks: Any, changes: dict[str, Any], part: str, what: str, remedy: str
+) -> None:
+    found = faults(checks(**changes), part)
+    [(_, cure)] = [fault for fault in found if fault[0].startswith(what)]
+    assert remedy in cure
+
+
+def test_a_secret_that_a_service_needs_is_looked_for_in_each_environment(checks: Any) -> None:
+    raw = tomllib.loads((ROOT / "nova.toml").read_text())
+    raw["services"][0]["secrets"] = {"TOKEN": "nova/token"}
+    found = checks(config=parse_config(raw), describe_secret=missing("ResourceNotFoundException"))
+    for environment in ("dev", "staging", "prod"):
+        assert [what for what, _ in faults(found, environment)] == ["no secret nova/token"]
+
+
+def test_from_the_toolchain_a_refused_lookup_role_means_no_bootstrap_or_no_trust(checks: Any) -> None:
+    [(what, remedy)] = faults(checks(refuse=DeniedError("AWS does not allow sts:AssumeRole")), "dev")
+    assert what == "not bootstrapped, or it does not trust the toolchain"
+    assert remedy == (
+        f"npx cdk bootstrap aws://{DEV}/us-east-1 --trust {TOOLCHAIN} "
+        "--cloudformation-execution-policies arn:aws:iam::aws:policy/AdministratorAccess"
+    )
+
+
+def test_with_other_credentials_the_accounts_are_not_known_and_nothing_is_called_wrong(checks: Any) -> None:
+    found = checks(caller="999999999999", refuse=DeniedError("AWS does not allow sts:AssumeRole"))
+    assert {check.right for part in found.values() for check in part} == {None}
+    assert found["Credentials"][0].remedy == f"sign in to {TOOLCHAIN}, from which the others are reached"
+
+
+def test_what_may_not_be_looked_at_is_not_known(checks: Any) -> None:
+    denied = DeniedError("AWS does not allow servicequotas:GetServiceQuota")
+    found = checks(get_service_quota=denied, get_connection=denied, describe_stacks=denied)
+    assert faults(found, "dev") == []
+    assert [check.right for check in found["dev"]] == [True, None, None, None]
+
+
+def test_no_image_yet_is_no_fault_because_the_pipeline_builds_it(checks: Any) -> None:
+    [check] = [check for check in checks(list_images={"imageIds": []})["Toolchain"] if "no image yet" in check.what]
+    assert check.right is None
+
+
+def test_without_credentials_this_machine_is_checked_and_the_rest_is_said_to_be_unchecked(config: Config) -> None:
+    def none() -> str:
+        raise NovaError("credentials: none found")
+
+    parts = diagnose(config, ROOT, account_of_caller=none, open_account=lambda *_: Account({}))
+    assert [part.title for part in parts] == ["This machine", "AWS"]
+    assert parts[1].checks == (Check(None, "not checked: credentials: none found"),)
+
+
+def test_a_cdk_cli_that_package_json_does_not_name_has_to_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text('{"devDependencies": {"aws-cdk": "2.1148.1"}}')
+    binary = tmp_path / "node_modules" / ".bin" / "cdk"
+    binary.parent.mkdir(parents=True)
+    binary.write_text("#!/bin/sh\necho '3.0.0 (build 1234567)'\n")
+    binary.chmod(0o755)
+    assert Check(False, "CDK CLI 3.0.0, where package.json has 2.1148.1", "run `make setup`") in tools(tmp_path)
+
+
+def test_the_lines_show_each_remedy_below_its_check_and_count_at_the_end() -> None:
+    part = Part("Here", (Check(True, "good"), Check(False, "bad", "mend it"), Check(None, "unclear")))
+    assert list(lines([part])) == [
+        "Here",
+        "  ✓ good",
+        "  ✗ bad",
+        "      mend it",
+        "  ? unclear",
+        "",
+        "1 to mend, 1 could not be told",
+    ]
+    assert must_be_mended([part])
+    assert not must_be_mended([Part("Here", (Check(True, "good"), Check(None, "unclear")))])
+    assert list(lines([Part("Here", (Check(True, "good"),))]))[-1] == "nothing to mend"
