@@ -41,6 +41,8 @@ class ImageRegistry(Construct):
             repository_name=name,
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
             image_scan_on_push=True,
+            # By AWS's key for ECR, through grants of the repository: who may pull needs no leave to use the key.
+            encryption=ecr.RepositoryEncryption.KMS,
             removal_policy=cdk.RemovalPolicy.RETAIN,
             lifecycle_rules=[
                 ecr.LifecycleRule(tag_status=ecr.TagStatus.UNTAGGED, max_image_age=cdk.Duration.days(UNTAGGED_DAYS))

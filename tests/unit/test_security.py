@@ -87,8 +87,13 @@ def test_roles_are_taken_by_these_services_and_accounts_only(everything):
     }
 
 
+def _is_own(stack):
+    """Not one that CDK adds to copy artifacts to another region."""
+    return "-support-" not in stack
+
+
 def test_buckets_are_private_encrypted_and_take_tls_only(everything):
-    buckets = {(s, k): p for s, k, kind, p in everything if kind == "AWS::S3::Bucket" and "cross-region" not in s[1]}
+    buckets = {(s, k): p for s, k, kind, p in everything if kind == "AWS::S3::Bucket"}
     policies = [(s, p) for s, _, kind, p in everything if kind == "AWS::S3::BucketPolicy"]
     assert len(buckets) >= 5
     for (stack, key), bucket in buckets.items():
@@ -96,6 +101,20 @@ def test_buckets_are_private_encrypted_and_take_tls_only(everything):
         assert "BucketEncryption" in bucket
         [policy] = [p for s, p in policies if s == stack and p["Bucket"] == {"Ref": key}]
         assert '"aws:SecureTransport": "false"' in json.dumps(policy)
+        if _is_own(stack[1]):
+            assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+            assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+            assert '"s3:TlsVersion": 1.2' in json.dumps(policy)
+
+
+def test_every_bucket_outlives_its_stack_and_forgets_what_is_in_it(assembly, variant):
+    for each in (assembly, variant):
+        for stack in each.templates:
+            for key, bucket in each.resources(stack, "AWS::S3::Bucket").items():
+                if _is_own(stack):
+                    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+                    rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+                    assert [rule["ExpirationInDays"] for rule in rules] != [], (stack, key)
 
 
 def test_every_key_is_rotated_and_kept(assembly, variant):

@@ -10,8 +10,9 @@ def test_there_is_one_repository_for_each_service(assembly):
     assert names == {f"nova/{service}-service" for service in ("audio", "video", "agent", "search")}
 
 
-def test_tags_cannot_be_moved_and_images_are_scanned(assembly):
+def test_tags_cannot_be_moved_and_images_are_scanned_and_encrypted(assembly):
     for repository in repositories(assembly).values():
+        assert repository["Properties"]["EncryptionConfiguration"] == {"EncryptionType": "KMS"}
         assert repository["Properties"]["ImageTagMutability"] == "IMMUTABLE"
         assert repository["Properties"]["ImageScanningConfiguration"] == {"ScanOnPush": True}
 
