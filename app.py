@@ -6,13 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-# The locked Node stands beside the Python that runs this. CDK starts Node as it is imported, so this comes first.
-os.environ.setdefault("JSII_NODE", str(Path(sys.executable).with_name("node")))
-
-import aws_cdk as cdk
-
-from nova_infra.app import build_app
-from nova_infra.config import load_config
+from nova_infra.config import Config, load_config
 from nova_infra.errors import NovaError
 
 ROOT = Path(__file__).resolve().parent
@@ -20,15 +14,8 @@ ROOT = Path(__file__).resolve().parent
 
 def main() -> int:
     """Synthesize, or say in a line for each fault why not."""
-    context = cdk.App().node
     try:
-        build_app(
-            load_config(ROOT),
-            root=ROOT,
-            environment=context.try_get_context("environment"),
-            image_tag=context.try_get_context("imageTag"),
-            canary_percentage=context.try_get_context("canaryPercentage"),
-        ).synth()
+        synthesize(load_config(ROOT))
     except NovaError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -39,6 +26,30 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def synthesize(config: Config) -> None:
+    """Write the cloud assembly that the configuration and the context describe.
+
+    Raises:
+        NovaError: A context value is not usable.
+        RuntimeError: A check has findings.
+    """
+    # The locked Node stands beside the Python that runs this. CDK starts Node as it is imported, which takes a second,
+    # so a mistake in the configuration is answered before.
+    os.environ.setdefault("JSII_NODE", str(Path(sys.executable).with_name("node")))
+    import aws_cdk as cdk
+
+    from nova_infra.app import build_app
+
+    context = cdk.App().node
+    build_app(
+        config,
+        root=ROOT,
+        environment=context.try_get_context("environment"),
+        image_tag=context.try_get_context("imageTag"),
+        canary_percentage=context.try_get_context("canaryPercentage"),
+    ).synth()
 
 
 if __name__ == "__main__":

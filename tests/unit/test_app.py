@@ -106,6 +106,17 @@ def test_the_command_line_tools_have_the_versions_of_package_json():
     assert (versions.cdk, versions.cdk_assets) == (pinned["aws-cdk"], pinned["cdk-assets"])
 
 
+def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_path):
+    (tmp_path / "app.py").write_text((ROOT / "app.py").read_text())
+    (tmp_path / "nova.toml").write_text((ROOT / "nova.toml").read_text().replace('"111111111111"', '"1"'))
+    program = "import sys, app; code = app.main(); sys.exit(code if 'aws_cdk' not in sys.modules else 'CDK is loaded')"
+    result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    first, *missing_services = result.stderr.splitlines()
+    assert first.startswith("nova.toml: environments[0].account: '1' is not an AWS account: ")
+    assert len(missing_services) == 4
+
+
 def test_the_entry_point_ends_with_code_2_and_one_line():
     result = subprocess.run(
         [sys.executable, "app.py"],

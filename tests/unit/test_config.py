@@ -247,6 +247,20 @@ def test_every_key_is_explained_to_editors():
     assert set(explained) <= {"rollout", "scaling", "network", "targets", "alarms"}
 
 
+def _key(path):
+    """A key's path as the messages write it: ``environments[1].rollout.percent``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def _refusal(data):
+    """The lines that a configuration is refused with; none when it is accepted."""
+    try:
+        parse_config(data)
+    except ConfigError as error:
+        return str(error).splitlines()
+    return []
+
+
 def _paths(node, prefix=()):
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for key, value in children:
@@ -285,3 +299,30 @@ def test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it(chang
         for line in str(error).splitlines():
             assert line.startswith("nova.toml: ")
             assert line.count(": ") >= 2
+
+
+@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@given(path=st.sampled_from(sorted(_paths(tomllib.loads(_RAW)), key=str)), value=_WRONG)
+def test_a_value_that_is_refused_is_named_by_its_key_or_its_table(path, value):
+    data = tomllib.loads(_RAW)
+    node = data
+    for part in path[:-1]:
+        node = node[part]
+    node[path[-1]] = value
+    lines = _refusal(data)
+    assert lines == [] or any(f" {key}" in line for key in (_key(path), _key(path[:-1])) if key for line in lines)
+
+
+@settings(max_examples=100, derandomize=True, deadline=None, database=None)
+@given(
+    path=st.sampled_from([(), *sorted(_paths(tomllib.loads(_RAW)), key=str)]),
+    key=st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=8).map("x_{}".format),
+    value=_WRONG,
+)
+def test_a_key_that_does_not_exist_is_refused_wherever_it_is(path, key, value):
+    node = data = tomllib.loads(_RAW)
+    for part in path:
+        node = node[part]
+    if isinstance(node, dict):
+        node[key] = value
+        assert [line for line in faults(data) if f"{_key((*path, key))}: " in line and "is not a key" in line]
