@@ -63,7 +63,7 @@ def config() -> Config:
 @pytest.fixture
 def checks(config: Config, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, list[Check]]]:
     """Diagnoses accounts that answer as they should, but for what is given; part to its checks."""
-    monkeypatch.setattr("nova_infra.operations.doctor.tools", lambda root: ())
+    monkeypatch.setattr("nova_infra.operations.doctor.tools", lambda _: ())
 
     def run(*, caller: str = TOOLCHAIN, refuse: Any = None, config: Config = config, **changes: Any) -> Any:
         def open_account(account: str, region: str, own: bool) -> Account:
