@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import http.server
 import io
 import json
@@ -162,6 +163,18 @@ def test_a_body_that_trickles_in_is_given_up() -> None:
     status, detail, headers = asyncio.run(_problem_when_body(trickling()))
     assert (status, "in time" in detail) == (408, True)
     assert headers["connection"] == "close"
+
+
+def test_a_disk_that_is_full_is_the_services_fault(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("starlette.formparsers.SpooledTemporaryFile", full)
+    response = client.post("/sample/upload", files={"file": b"x"})
+    assert response.status_code == 500
+    assert "No space left" in caplog.text
 
 
 def test_a_second_file_is_refused_rather_than_one_of_the_two_ignored() -> None:

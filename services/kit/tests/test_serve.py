@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from nova_kit import logs, serve
 from nova_kit.healthcheck import fault
 
 KIT = Path(__file__).parents[1] / "src"
@@ -166,6 +168,19 @@ def test_the_health_check_does_not_load_the_framework() -> None:
     code = "import nova_kit.healthcheck, sys; print('fastapi' in sys.modules or 'asyncio' in sys.modules)"
     environment = {"PYTHONPATH": str(KIT), "PATH": os.environ["PATH"]}
     assert subprocess.check_output([sys.executable, "-c", code], env=environment, text=True).strip() == "False"
+
+
+def test_without_a_place_for_uploads_it_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc/self"])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(logs, "configure", lambda _: None)
+    assert serve.main(["sample:app"]) == 2
+    assert capsys.readouterr().err == (
+        "nova_kit.serve: no directory for temporary files can be written: mount one at /tmp, or name one in TMPDIR\n"
+    )
 
 
 def test_a_setting_that_cannot_be_used_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

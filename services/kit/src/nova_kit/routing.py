@@ -40,6 +40,9 @@ class StrictRoute(APIRoute):
             except Problem:
                 raise
             except HTTPException as error:
+                # The framework would blame the caller for a disk that is full.
+                if isinstance(error.__cause__, OSError):
+                    raise error.__cause__ from None
                 raise _explained(error) from error
 
         return checked

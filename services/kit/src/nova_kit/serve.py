@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 
@@ -89,6 +90,15 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
+def _require_temporary_directory() -> None:
+    """Insist on a place for large uploads: without one the service would look healthy and fail on each of them."""
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        reason = "no directory for temporary files can be written: mount one at /tmp, or name one in TMPDIR"
+        raise SettingsError(reason) from None
+
+
 def run(application: str) -> int:
     """Serve an app until the process is told to stop.
 
@@ -101,6 +111,7 @@ def run(application: str) -> int:
     module = application.partition(".")[0]
     settings = Settings.from_environment(module.replace("_", "-"))
     logs.configure(settings)
+    _require_temporary_directory()
     # Imports make many objects and hardly any garbage: looking for it would take up to a fifth of the start.
     gc.disable()
     config = uvicorn.Config(
