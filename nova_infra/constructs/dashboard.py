@@ -14,6 +14,7 @@ from nova_infra.constructs.service_alarms import PERIOD_SECONDS, alarm_name
 _COLUMNS = 4
 _WIDTH = 24 // _COLUMNS
 _HEIGHT = 6
+_ROLL_BACK = ("errors", "latency", "cpu")
 _COLOURS = {"blue": "#1f77b4", "green": "#2ca02c"}
 
 
@@ -55,17 +56,16 @@ class Dashboard(Construct):
                 arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
             )
 
+        # A widget for each kind: one widget holds 100 alarms at most, and there may be 45 services.
         widgets: list[dict[str, Any]] = [
             _widget(
+                column * 8,
                 0,
-                0,
-                {
-                    "title": f"{prefix}: what rolls deployments back",
-                    "alarms": [alarm(s, kind) for s in target_groups for kind in ("errors", "latency", "cpu")],
-                },
+                {"title": f"{prefix}: {kind}, rolls back", "alarms": [alarm(s, kind) for s in target_groups]},
                 kind="alarm",
-                width=24,
+                width=8,
             )
+            for column, kind in enumerate(_ROLL_BACK)
         ]
         for row, (service, colours) in enumerate(target_groups.items(), start=1):
             graphs: list[dict[str, Any]] = [
@@ -101,7 +101,7 @@ class Dashboard(Construct):
                 },
                 *(
                     {"title": f"{service}: {kind}", "annotations": {"alarms": [alarm(service, kind)]}}
-                    for kind in ("errors", "latency", "cpu")
+                    for kind in _ROLL_BACK
                 ),
             ]
             widgets += [

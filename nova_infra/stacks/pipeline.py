@@ -17,6 +17,7 @@ from constructs import Construct
 from nova_infra.config import Config, Environment, Source
 from nova_infra.constructs.alert_topic import AlertTopic
 from nova_infra.constructs.artifact_store import ArtifactStore
+from nova_infra.constructs.connection_grants import grant_connection
 from nova_infra.constructs.encryption_key import EncryptionKey
 from nova_infra.constructs.pipeline_grants import acknowledge_grants
 from nova_infra.constructs.publisher import Publisher
@@ -125,6 +126,7 @@ class NovaPipelineStack(cdk.Stack):
             add_stage_conditions(self.pipeline.pipeline, stage=environment.stage, environment=environment)
         if config.source.connection_arn is not None:
             _deliver_pushes(self.pipeline.pipeline, config.source)
+            grant_connection(self.pipeline, config.source.connection_arn)
         self._announce(name)
         acknowledge_grants(self.pipeline, artifacts=artifacts, images=images)
 

@@ -56,6 +56,25 @@ def test_the_source_is_a_full_clone(assembly):
     assert action["Configuration"]["OutputArtifactFormat"] == "CODEBUILD_CLONE_REF"
 
 
+def test_whoever_reads_the_source_may_use_the_connection_by_its_old_name_and_its_new_one(assembly):
+    readers = {"codestar-connections:UseConnection": set(), "codeconnections:UseConnection": set()}
+    for policy in assembly.properties(STACK, "AWS::IAM::Policy"):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            actions = statement["Action"]
+            for action in readers.keys() & ({actions} if isinstance(actions, str) else set(actions)):
+                assert statement["Resource"].startswith("arn:aws:codeconnections:us-east-1:444444444444:connection/")
+                readers[action] |= {role["Ref"] for role in policy["Roles"]}
+    old, new = readers.values()
+    assert old == new
+    build_roles = {
+        project(assembly, action)["ServiceRole"]["Fn::GetAtt"][0]
+        for name in ("Build", "Images", "Dev", "Staging")
+        for action in stage(assembly, name)["Actions"]
+        if action["ActionTypeId"]["Provider"] == "CodeBuild"
+    }
+    assert build_roles < new
+
+
 def test_a_token_is_read_from_secrets_manager_and_sets_no_trigger(variant):
     [action] = stage(variant, "Source")["Actions"]
     assert action["ActionTypeId"]["Provider"] == "GitHub"
