@@ -112,6 +112,17 @@ def test_nothing_about_a_target_group_makes_it_be_replaced(assembly, variant):
             assert "Name" not in group
 
 
+def test_a_target_is_in_service_within_half_a_minute_and_out_of_it_as_soon(assembly):
+    for group in assembly.properties(STACK, "AWS::ElasticLoadBalancingV2::TargetGroup"):
+        assert group["HealthCheckPath"] == "/health"
+        for threshold in ("HealthyThresholdCount", "UnhealthyThresholdCount"):
+            assert group[threshold] * group["HealthCheckIntervalSeconds"] <= 30
+
+
+def test_a_task_that_starts_is_not_killed_for_a_health_check_that_fails_meanwhile(assembly):
+    assert service(assembly)["HealthCheckGracePeriodSeconds"] == 60
+
+
 def test_tasks_scale_between_the_bounds_of_their_environment(assembly):
     target = assembly.only(STACK, "AWS::ApplicationAutoScaling::ScalableTarget")
     assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 10)
