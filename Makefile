@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: bench docs help setup rehearse drills test check lint types unit unit-services synth image integration browser e2e lock clean
+.PHONY: bench docs help setup rehearse drills test check lint audit types unit unit-services synth image integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,11 @@ lint: setup ## Style, common faults, insecure calls; Dockerfiles
 	@ruff check --quiet .
 	@ruff format --check --quiet .
 	@hadolint services/*/Dockerfile
+	@bandit --quiet --severity-level high --recursive app.py nova_infra scripts services # ruff judges the rest, by the same rules
+
+audit: setup ## Known vulnerabilities of what the locks say: asks PyPI and npm, and fails where they cannot be asked
+	@pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements-uv.txt -r requirements-dev.txt \
+		&& npm audit || { echo "audit: a vulnerability, or no advisories to be had: see above" >&2; exit 1; }
 
 types: setup ## Strict type checks
 	@mypy

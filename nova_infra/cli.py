@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from nova_infra import cli_reports
+from nova_infra import cli_delivery, cli_reports
+from nova_infra.cli_images import image
 from nova_infra.errors import NovaError
-from nova_infra.image_commands import image
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -101,7 +101,7 @@ def add(name: str, summary: str) -> None:
     click.echo(f"next: git add services/{name}, and make test")
 
 
-for command in cli_reports.COMMANDS:
+for command in (*cli_reports.COMMANDS, *cli_delivery.COMMANDS):
     nova.add_command(command)
 
 
