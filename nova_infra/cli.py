@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 a check or the rehearsed release failed, 2 wrong usage or 
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -64,7 +63,9 @@ def rehearse(
 
     Exits with 0 when production would take the release and every drill ended as it must, and with 1 otherwise.
     """
-    from nova_infra.rehearsal.run import Options, WhatIf, rehearse
+    from nova_infra.rehearsal.run import Options, WhatIf, rehearse, stop_cleanly_when_told
+
+    stop_cleanly_when_told()
 
     root = Path.cwd()
     other = WhatIf.parse(what_if) if what_if else None
@@ -109,8 +110,10 @@ def _synthesize(root: Path) -> Path:
     """Synthesize the working tree, unless it has not changed since."""
     if not (root / "nova.toml").exists():
         raise NovaError(f"nova.toml: not found in {root}: run the command in the project's directory")
-    result = subprocess.run(["make", "--no-print-directory", "synth"], cwd=root, check=False)
-    if result.returncode:
+    from nova_infra.rehearsal.processes import run_to_end
+
+    code, _ = run_to_end(["make", "--no-print-directory", "synth"], directory=root)
+    if code:
         raise NovaError("the working tree does not synthesize: mend what is printed above")
     return root / "cdk.out"
 

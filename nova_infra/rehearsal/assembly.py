@@ -37,11 +37,15 @@ class Assembly:
             AssemblyError: There is no such template.
         """
         try:
-            return _read_json(self.directory / path)
+            template = _read_json(self.directory / path)
         except FileNotFoundError:
             raise AssemblyError(
                 f"{path}: named by the pipeline but not in {self.directory}: run `make synth`"
             ) from None
+        resources = template.get("Resources", {})
+        if not isinstance(resources, dict) or not all(isinstance(r, dict) and "Type" in r for r in resources.values()):
+            raise AssemblyError(f"{self.directory / path}: is not a CloudFormation template: run `make synth`")
+        return template
 
     def pipeline_template(self) -> Template:
         """The template of the one stack that holds a pipeline.
@@ -59,14 +63,26 @@ class Assembly:
                 f"{self.directory}: is an assembly of version {version}, and this reads "
                 f"{SCHEMA_MAJOR_VERSIONS.start} to {SCHEMA_MAJOR_VERSIONS.stop - 1}: run `make synth`"
             )
-        for artifact in manifest.get("artifacts", {}).values():
-            if artifact["type"] == "aws:cloudformation:stack":
-                template = self.template(artifact["properties"]["templateFile"])
-                if resources_of_type(template, "AWS::CodePipeline::Pipeline"):
-                    return template
+        for path in _template_files(manifest, self.directory):
+            template = self.template(path)
+            if resources_of_type(template, "AWS::CodePipeline::Pipeline"):
+                return template
         raise AssemblyError(
             f"{self.directory}: no stack in it holds a pipeline: run `make synth`, which synthesizes all environments"
         )
+
+
+def _template_files(manifest: dict[str, Any], directory: Path) -> list[str]:
+    try:
+        return [
+            str(artifact["properties"]["templateFile"])
+            for artifact in manifest.get("artifacts", {}).values()
+            if artifact["type"] == "aws:cloudformation:stack"
+        ]
+    except (AttributeError, KeyError, TypeError):
+        raise AssemblyError(
+            f"{directory / 'manifest.json'}: is not what `cdk synth` writes: run `make synth`"
+        ) from None
 
 
 def resources_of_type(template: Template, resource_type: str) -> dict[str, dict[str, Any]]:

@@ -178,10 +178,10 @@ DRILLS = (
     ),
     Drill(
         "memory-growth",
-        "the service takes memory until it is killed",
+        "the service keeps 16 MiB with every request, until it is killed",
         (KILLED_FOR_MEMORY, REPLACED),
         "production",
-        fault="memory",
+        fault="memory:16",
     ),
     Drill(
         "hang-on-sigterm",

@@ -16,7 +16,6 @@ import runpy
 import signal
 import sys
 import threading
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -25,7 +24,6 @@ Application = Callable[[Scope, Callable[..., Awaitable[Any]], Callable[..., Awai
 
 _HEALTH = "/health"
 _WATCHED = (_HEALTH, "/version")
-_MEMORY_STEP = 16 * 2**20
 
 
 def command_with_fault(command: list[str], fault: str) -> list[str]:
@@ -56,7 +54,7 @@ def main(arguments: list[str]) -> None:
         case "cpu":
             threading.Thread(target=_burn, daemon=True).start()
         case "memory":
-            threading.Thread(target=_grow, daemon=True).start()
+            _wrap(application, _leak(int(value)), 0)
         case "unhealthy":
             _wrap(application, lambda path: 500 if path == _HEALTH else None, 0)
         case "slow":
@@ -116,12 +114,15 @@ def _burn() -> None:
         hashlib.pbkdf2_hmac("sha256", b"fault", b"drill", 200_000)
 
 
-def _grow() -> None:
-    """Take memory until it is taken away."""
-    held = []
-    while True:
-        held.append(bytearray(os.urandom(4096)) * (_MEMORY_STEP // 4096))
-        time.sleep(0.125)
+def _leak(step: int) -> Callable[[str], None]:
+    """Keep some MiB of memory with every request: what it holds then depends on the traffic, not on the machine."""
+    held: list[bytearray] = []
+
+    def take(path: str) -> None:
+        if path != _HEALTH:
+            held.append(bytearray(os.urandom(4096)) * (step * 2**20 // 4096))
+
+    return take
 
 
 if __name__ == "__main__":

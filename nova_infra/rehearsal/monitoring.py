@@ -90,7 +90,9 @@ class Monitoring:
         for task in running:
             usage = task.measure()
             self._record("AWS/ECS", "CPUUtilization", dimensions, usage.cpu)
-            self._record("AWS/ECS", "MemoryUtilization", dimensions, 100 * usage.memory / task.definition.memory)
+            self._record(
+                "AWS/ECS", "MemoryUtilization", dimensions, min(100 * usage.memory / task.definition.memory, 100.0)
+            )
         self._record("ECS/ContainerInsights", "RunningTaskCount", dimensions, len(running))
         self._record("ECS/ContainerInsights", "DesiredTaskCount", dimensions, service.desired)
         for group in service.groups:

@@ -147,7 +147,10 @@ def read_pipeline(template: Template) -> Pipeline:
         UnresolvableError: It, or a project of it, says something else that the rehearsal does not know.
     """
     stack = Stack("pipeline", template, exports={}, revisions={})
-    [logical_id] = stack.resources("AWS::CodePipeline::Pipeline")
+    pipelines = stack.resources("AWS::CodePipeline::Pipeline")
+    if len(pipelines) != 1:
+        raise AssemblyError(f"the pipeline's template holds {len(pipelines)} pipelines; the rehearsal plays one")
+    [logical_id] = pipelines
     properties = stack.required(logical_id, "Name", "Stages")
     projects = {stack.ref(project): stack.properties(project) for project in stack.resources("AWS::CodeBuild::Project")}
     closed = {

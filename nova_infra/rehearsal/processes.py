@@ -12,18 +12,59 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
+
+_GRACE_SECONDS = 2.0
 
 MARK = "NOVA_REHEARSAL"
 """Environment variable that every process of a rehearsal carries."""
 
 _THIS_REHEARSAL = uuid.uuid4().hex
 _PR_SET_PDEATHSIG = 1
+
+
+def run_to_end(
+    words: Sequence[str], *, directory: Path, environment: Mapping[str, str] | None = None, quiet: bool = False
+) -> tuple[int, str]:
+    """Run a program to its end; on an interruption end it and all that it started.
+
+    Args:
+        words: The program and its arguments.
+        directory: Where it runs.
+        environment: All of its environment variables; by default this process's own.
+        quiet: Whether what it prints is kept, instead of shown.
+
+    Returns:
+        Its exit code and, where it was kept, what it printed to its error output.
+    """
+    process = subprocess.Popen(
+        words,
+        cwd=directory,
+        env={**(os.environ if environment is None else environment), MARK: _THIS_REHEARSAL},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if quiet else None,
+        stderr=subprocess.PIPE if quiet else None,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # Ctrl-C reaches this process alone, and it sees to the rest.
+    )
+    try:
+        _, said = process.communicate()
+    except BaseException:
+        family = _descendants(process.pid)
+        _send(signal.SIGTERM, [psutil.Process(process.pid), *family])
+        _, stubborn = psutil.wait_procs(family, timeout=_GRACE_SECONDS)
+        process.kill()
+        _send(signal.SIGKILL, stubborn)
+        process.wait()
+        raise
+    return process.returncode, said or ""
 
 
 async def start_process(words: Iterable[str], *, directory: Path, environment: Mapping[str, str]) -> Process:

@@ -17,6 +17,7 @@ from nova_infra.errors import NovaError
 from nova_infra.rehearsal.assembly import Assembly, Template
 from nova_infra.rehearsal.edits import Edit, previous_images
 from nova_infra.rehearsal.pipeline import DeployAction, Pipeline, read_pipeline
+from nova_infra.rehearsal.processes import run_to_end
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,15 @@ def _same_tree(root: Path, commit: str) -> bool:
 
 def _check_out(root: Path, commit: str, directory: Path) -> None:
     archive = directory / "tree.tar"
-    subprocess.run(["git", "archive", "--output", archive, commit], cwd=root, check=True, capture_output=True)
-    with tarfile.open(archive) as tar:
-        tar.extractall(directory, filter="data")
-    archive.unlink()
+    try:
+        code, said = run_to_end(["git", "archive", "--output", str(archive), commit], directory=root, quiet=True)
+        if code:
+            raise OSError(said.strip().splitlines()[-1] if said.strip() else f"git archive exited with {code}")
+        with tarfile.open(archive) as tar:
+            tar.extractall(directory, filter="data")
+        archive.unlink()
+    except OSError as error:
+        raise NovaError(f"baseline: {directory} cannot hold its checkout ({error}): make room there") from None
 
 
 def _synthesize(checkout: Path) -> None:
@@ -103,16 +109,14 @@ def _synthesize(checkout: Path) -> None:
     cdk = shutil.which("cdk")
     if cdk is None:
         raise NovaError("cdk: not found: run `make setup`, and start the rehearsal with `make rehearse`")
-    result = subprocess.run(
+    code, said = run_to_end(
         [cdk, "synth", "--quiet", "--app", f"{sys.executable} app.py"],
-        cwd=checkout,
-        env={**os.environ, "PYTHONPATH": str(checkout)},
-        check=False,
-        capture_output=True,
-        text=True,
+        directory=checkout,
+        environment={**os.environ, "PYTHONPATH": str(checkout)},
+        quiet=True,
     )
-    if result.returncode:
-        last = next((line for line in reversed(result.stderr.splitlines()) if line.strip()), "no message")
+    if code:
+        last = next((line for line in reversed(said.splitlines()) if line.strip()), "no message")
         raise NovaError(f"baseline: it does not synthesize ({last.strip()}): name another with --baseline")
 
 

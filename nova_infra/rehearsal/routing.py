@@ -281,13 +281,20 @@ def read_rule(properties: dict[str, Any], name: str, groups: dict[str, TargetGro
     for condition in properties.get("Conditions", ()):
         match condition["Field"]:
             case "path-pattern":
-                rule.paths += tuple(condition.get("PathPatternConfig", condition)["Values"])
+                rule.paths += _values(condition, "PathPatternConfig", name)
             case "host-header":
-                rule.hosts += tuple(condition.get("HostHeaderConfig", condition)["Values"])
+                rule.hosts += _values(condition, "HostHeaderConfig", name)
             case unknown:
                 raise UnresolvableError(f"{name}: Conditions holds {unknown!r}, which the rehearsal does not know")
     rule.forward, rule.answer = _read_actions(properties["Actions"], name, groups)
     return rule
+
+
+def _values(condition: dict[str, Any], config: str, name: str) -> tuple[str, ...]:
+    values = tuple(condition.get(config, condition).get("Values", ()))
+    if not values:
+        raise UnresolvableError(f"{name}: Conditions holds a {condition['Field']} without Values: add them")
+    return values
 
 
 def read_default_rule(actions: list[dict[str, Any]], name: str, groups: dict[str, TargetGroup]) -> Rule:
@@ -303,6 +310,9 @@ def _read_actions(
     if len(actions) != 1:
         raise UnresolvableError(f"{name}: Actions holds {len(actions)} entries; the rehearsal knows rules with one")
     [action] = actions
+    needed = {"forward": "TargetGroupArn", "fixed-response": "FixedResponseConfig", "redirect": "RedirectConfig"}
+    if (key := needed.get(action["Type"])) and key not in action and "ForwardConfig" not in action:
+        raise UnresolvableError(f"{name}: Actions holds a {action['Type']} without {key}: add it")
     match action["Type"]:
         case "forward" if "ForwardConfig" in action:
             entries = action["ForwardConfig"]["TargetGroups"]

@@ -116,9 +116,6 @@ def rehearse(options: Options) -> bool:
     for file in (options.json_file, options.report_file):
         if file is not None:
             _check_writable(file)
-    # A hang-up or a plain kill stops as cleanly as Ctrl-C, also while the baseline is being made.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
     candidate = Release("working tree", Assembly(options.assembly), options.root)
     pipeline = candidate.pipeline().until(options.until)
     not_rehearsed = precheck(candidate)
@@ -143,7 +140,10 @@ def rehearse(options: Options) -> bool:
                     results.append(await _play_drill(drill, release, configured, view.tell, logs))
 
         with view.following():
-            asyncio.run(_until_stopped(play()))
+            try:
+                asyncio.run(_until_stopped(play()))
+            except OSError as error:
+                raise NovaError(f"{error.filename or logs}: {error.strerror}: make room there") from None
         record.seconds = time.monotonic() - began
     show_summary(console, record)
     show_drills(console, results)
@@ -233,6 +233,12 @@ async def _until_stopped(play: Coroutine[object, object, None]) -> None:
         await play
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+
+
+def stop_cleanly_when_told() -> None:
+    """Let a hang-up or a plain kill end everything as cleanly as Ctrl-C does, from the first moment on."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
 
 
 def _interrupt(*_: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import time
 from collections import deque
@@ -20,6 +21,7 @@ from nova_infra.rehearsal.usage import Usage, UsageMeter
 _LOG_LINES = 200
 _ELSEWHERE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
+_GUARD_SECONDS = 0.25
 _SPARE_STOP_SECONDS = 1.0
 _SECRET = "stand-in-of-the-rehearsal"  # noqa: S105 - no secret: it stands for one
 
@@ -100,7 +102,7 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
     if "Image" not in container:
         raise UnresolvableError(f"{revision}: ContainerDefinitions[0].Image is missing: it names the service's sources")
     check = container.get("HealthCheck")
-    if check is not None and check.get("Command", ["NONE"])[0] not in ("CMD", "CMD-SHELL"):
+    if check is not None and check["Command"][:1] not in (["CMD"], ["CMD-SHELL"]):
         raise UnresolvableError(
             f"{revision}: ContainerDefinitions[0].HealthCheck.Command must begin with CMD or CMD-SHELL"
         )
@@ -155,6 +157,7 @@ class Task:
     _process: Process | None = None
     _meter: UsageMeter | None = None
     _reader: asyncio.Task[None] | None = None
+    _guard: asyncio.Task[None] | None = None
     _listening_since: float = 0.0
     _started_in: float = 0.0
 
@@ -170,18 +173,26 @@ class Task:
             TaskFailedError: It exited, never listened on its port, or its health check kept failing.
         """
         async with self.starts:
-            try:
-                self._process = await start_process(
-                    self.definition.command, directory=self.sources, environment=self._environment()
-                )
-            except OSError as error:
-                raise TaskFailedError(
-                    f"CannotStartContainerError: {self.definition.command[0]}: {error.strerror}"
-                ) from None
-            self._reader = asyncio.create_task(self._read_log(self._process))
-            self._meter = UsageMeter(self._process.pid)
-            await self._wait_for_port()
+            await self._start_process()
+            while not await self._wait_for_port():
+                # Another program took the port between its choice and its use. That is no fault of the service.
+                await self.stop()
+                self.port = free_port()
+                await self._start_process()
         await self._wait_for_health()
+
+    async def _start_process(self) -> None:
+        try:
+            self._process = await start_process(
+                self.definition.command, directory=self.sources, environment=self._environment()
+            )
+        except OSError as error:
+            raise TaskFailedError(
+                f"CannotStartContainerError: {self.definition.command[0]}: {error.strerror}"
+            ) from None
+        self._reader = asyncio.create_task(self._read_log(self._process))
+        self._meter = UsageMeter(self._process.pid)
+        self._guard = asyncio.create_task(self._guard_memory(self._process, self._meter))
 
     async def stop(self) -> None:
         """Send SIGTERM, and SIGKILL to whatever is left after the stop timeout. Safe to call twice."""
@@ -190,6 +201,8 @@ class Task:
         grace = self.definition.stop_timeout / HEALTH_CHECK_COMPRESSION + _SPARE_STOP_SECONDS
         if not await self._process.stop(grace):
             self.killed_at_stop = True
+        if self._guard is not None:
+            self._guard.cancel()
         if self._reader is not None:
             await self._reader
 
@@ -199,16 +212,19 @@ class Task:
             await self._process.wait()
 
     def measure(self) -> Usage:
-        """What it used since the last call. A task that holds more memory than it may is killed, as in ECS."""
-        if self._process is None or self._meter is None:
-            return Usage(0.0, 0.0)
-        usage = self._meter.read()
-        if usage.memory > self.definition.memory and self.running:
-            self.stopped_because = (
-                f"OutOfMemoryError: it held {usage.memory:.0f} MiB and was granted {self.definition.memory} MiB"
-            )
-            self._process.kill()
-        return usage
+        """What it used since the last call."""
+        return self._meter.read() if self._meter is not None else Usage(0.0, 0.0)
+
+    async def _guard_memory(self, process: Process, meter: UsageMeter) -> None:
+        """Kill the task when it holds more memory than it may, as ECS does."""
+        while process.exit_code is None:
+            if (held := meter.memory()) > self.definition.memory:
+                self.stopped_because = (
+                    f"OutOfMemoryError: it held {held:.0f} MiB and was granted {self.definition.memory} MiB"
+                )
+                process.kill()
+                return
+            await asyncio.sleep(_GUARD_SECONDS)
 
     async def check(self) -> str | None:
         """Run the container health check once.
@@ -251,23 +267,36 @@ class Task:
             "PYTHONUNBUFFERED": "1",
         }
 
-    async def _wait_for_port(self) -> None:
-        """Until something listens on the port, for as long as ECS would wait for it to become healthy."""
+    async def _wait_for_port(self) -> bool:
+        """Wait until it listens on its port, for as long as ECS would wait for it to become healthy.
+
+        Returns:
+            False where another program has the port.
+
+        Raises:
+            TaskFailedError: It ended, listens elsewhere, or the time is over.
+        """
         assert self._process is not None, "called by start"
         assert self._meter is not None, "called by start"
         port, elsewhere = self.definition.port, 0.0
         while True:
+            taken = _listens(self.port)
+            if taken and self._process.exit_code is None and self.port in self._process.listening_ports():
+                self._listening_since = time.monotonic()
+                self._started_in = self._meter.seconds_with_a_processor()
+                return True
+            if taken:
+                return False
             if self._process.exit_code is not None:
                 raise TaskFailedError(self.stopped_reason())
             self._started_in = self._meter.seconds_with_a_processor()
-            if _listens(self.port):
-                self._listening_since = time.monotonic()
-                return
-            if elsewhere > _ELSEWHERE_SECONDS and (others := self._process.listening_ports()):
-                raise TaskFailedError(
-                    f"nothing listens on port {port}, the one in its task definition: the program listens on "
-                    f"{' and '.join(map(str, others))} instead"
-                )
+            if elsewhere > _ELSEWHERE_SECONDS:
+                ports = self._process.listening_ports()
+                if ports and self.port not in ports:  # It may have begun to listen since the look above.
+                    raise TaskFailedError(
+                        f"nothing listens on port {port}, the one in its task definition: the program listens on "
+                        f"{' and '.join(map(str, ports))} instead"
+                    )
             if self._started_in > self.patience:
                 raise TaskFailedError(
                     f"nothing listens on port {port} after {self.patience:g} s, all the time that its health checks "
@@ -297,8 +326,12 @@ class Task:
         """Why it is not running."""
         if self._process is None:
             return "it was never started"
-        exit_code = self._process.exit_code
-        return self.stopped_because or f"essential container exited with code {exit_code}: {self._last_words()}"
+        if self.stopped_because:
+            return self.stopped_because
+        code = self._process.exit_code
+        if code is not None and code < 0:
+            return f"it was ended by {signal.Signals(-code).name} from outside: {self._last_words()}"
+        return f"essential container exited with code {code}: {self._last_words()}"
 
     def _last_words(self) -> str:
         return (tail(self.log, 1) or ["it printed nothing"])[0]

@@ -57,7 +57,7 @@ class UsageMeter:
         used = max(busy - self._busy, 0.0)
         had = max(now - self._at - max(waited - self._waited, 0.0), used, 0.001)
         self._at, self._busy, self._waited = now, busy, waited
-        return Usage(cpu=min(100 * used / had, 100.0), memory=self._memory())
+        return Usage(cpu=min(100 * used / had, 100.0), memory=self.memory())
 
     def _waited_seconds(self) -> float:
         """Seconds that its threads waited for a processor, as Linux counts them; elsewhere 0.
@@ -72,7 +72,8 @@ class UsageMeter:
                 continue  # The thread has ended meanwhile.
         return total / 1e9
 
-    def _memory(self) -> float:
+    def memory(self) -> float:
+        """MiB that it holds now; 0 when it is gone."""
         try:
             return float(psutil.Process(self._pid).memory_info().rss) / 2**20
         except psutil.Error:

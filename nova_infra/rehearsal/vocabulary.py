@@ -65,19 +65,21 @@ class Attributes:
 ANY = object()
 """Any value: it is played as it is, or makes no difference to what is rehearsed."""
 TEXT = "text"
+_NEEDED = "!"
+"""Ends the name of a property that has to be there, below."""
 FLAG = Only(("true", "false"))
 
-_TARGETS = {"TargetGroupArn": TEXT, "Weight": Number(0, 999)}
+_TARGETS = {"TargetGroupArn!": TEXT, "Weight": Number(0, 999)}
 _ACTION = {
-    "Type": Only(("forward", "fixed-response", "redirect")),
+    "Type!": Only(("forward", "fixed-response", "redirect")),
     "TargetGroupArn": TEXT,
     "ForwardConfig": {
-        "TargetGroups": Each(_TARGETS),
+        "TargetGroups!": Each(_TARGETS),
         "TargetGroupStickinessConfig": {"Enabled": Only(("false",)), "DurationSeconds": ANY},
     },
-    "FixedResponseConfig": {"StatusCode": Number(200, 599), "ContentType": TEXT, "MessageBody": TEXT},
+    "FixedResponseConfig": {"StatusCode!": Number(200, 599), "ContentType": TEXT, "MessageBody": TEXT},
     "RedirectConfig": {
-        "StatusCode": Only(("HTTP_301", "HTTP_302")),
+        "StatusCode!": Only(("HTTP_301", "HTTP_302")),
         "Protocol": Only(("HTTP", "HTTPS", "#{protocol}")),
         "Host": TEXT,
         "Port": TEXT,
@@ -86,13 +88,13 @@ _ACTION = {
     },
     "Order": ANY,
 }
-_METRIC = {"Namespace": TEXT, "MetricName": TEXT, "Dimensions": Each({"Name": TEXT, "Value": TEXT})}
+_METRIC = {"Namespace": TEXT, "MetricName": TEXT, "Dimensions": Each({"Name!": TEXT, "Value!": TEXT})}
 _PERIOD = Only(tuple(str(60 * minutes) for minutes in range(1, 1441)))
 _DEPLOYMENT = {
     "Strategy": Only(("ROLLING", "CANARY", "LINEAR", "BLUE_GREEN")),
     "BakeTimeInMinutes": Number(0, 1440),
-    "CanaryConfiguration": {"CanaryPercent": Number(0.1, 100), "CanaryBakeTimeInMinutes": Number(0, 1440)},
-    "LinearConfiguration": {"StepPercent": Number(3, 100), "StepBakeTimeInMinutes": Number(0, 1440)},
+    "CanaryConfiguration": {"CanaryPercent!": Number(0.1, 100), "CanaryBakeTimeInMinutes!": Number(0, 1440)},
+    "LinearConfiguration": {"StepPercent!": Number(3, 100), "StepBakeTimeInMinutes!": Number(0, 1440)},
     "Alarms": {"AlarmNames": Each(TEXT), "Enable": FLAG, "Rollback": FLAG},
     "DeploymentCircuitBreaker": {
         "Enable": FLAG,
@@ -111,11 +113,11 @@ _CONTAINER = {
     "Image": TEXT,
     "Command": Each(TEXT),
     "Essential": Only(("true",)),
-    "Environment": Each({"Name": TEXT, "Value": TEXT}),
-    "Secrets": Each({"Name": TEXT, "ValueFrom": ANY}),
-    "PortMappings": Each({"ContainerPort": Number(1, 65535), "Protocol": Only(("tcp",)), "Name": ANY}),
+    "Environment": Each({"Name!": TEXT, "Value!": TEXT}),
+    "Secrets": Each({"Name!": TEXT, "ValueFrom": ANY}),
+    "PortMappings": Each({"ContainerPort!": Number(1, 65535), "Protocol": Only(("tcp",)), "Name": ANY}),
     "HealthCheck": {
-        "Command": Each(TEXT),
+        "Command!": Each(TEXT),
         "Interval": Number(5, 300),
         "Timeout": Number(2, 60),
         "Retries": Number(1, 10),
@@ -127,14 +129,14 @@ _CONTAINER = {
     "ReadonlyRootFilesystem": ANY,
     "LinuxParameters": ANY,
 }
-_RULE_CONFIGURATION = {"Cron": TEXT, "TimeZone": TEXT}
+_RULE_CONFIGURATION = {"Cron!": TEXT, "TimeZone": TEXT}
 _STAGE_ACTION = {
-    "Name": TEXT,
+    "Name!": TEXT,
     "RunOrder": Number(1, 999),
-    "ActionTypeId": {
-        "Category": TEXT,
+    "ActionTypeId!": {
+        "Category!": TEXT,
         "Owner": ANY,
-        "Provider": TEXT,
+        "Provider!": TEXT,
         "Version": ANY,
     },
     "Configuration": ANY,  # By provider: see the pipeline module.
@@ -145,8 +147,8 @@ _STAGE_ACTION = {
     "RoleArn": ANY,
 }
 _STAGE = {
-    "Name": TEXT,
-    "Actions": Each(_STAGE_ACTION),
+    "Name!": TEXT,
+    "Actions!": Each(_STAGE_ACTION),
     "OnFailure": {
         "Result": Only(("ROLLBACK", "RETRY")),
         "RetryConfiguration": {"RetryMode": Only(("FAILED_ACTIONS", "ALL_ACTIONS"))},
@@ -155,7 +157,7 @@ _STAGE = {
         "Conditions": Each(
             {
                 "Result": Only(("FAIL",)),
-                "Rules": Each(
+                "Rules!": Each(
                     {
                         "Name": TEXT,
                         "RuleTypeId": {
@@ -164,7 +166,7 @@ _STAGE = {
                             "Provider": Only(("DeploymentWindow",)),
                             "Version": ANY,
                         },
-                        "Configuration": _RULE_CONFIGURATION,
+                        "Configuration!": _RULE_CONFIGURATION,
                     }
                 ),
             }
@@ -205,12 +207,12 @@ PLAYED: dict[str, dict[str, Any]] = {
         "ExtendedStatistic": TEXT,
         "Metrics": Each(
             {
-                "Id": TEXT,
+                "Id!": TEXT,
                 "Expression": TEXT,
                 "Label": ANY,
                 "Period": _PERIOD,
                 "ReturnData": FLAG,
-                "MetricStat": {"Metric": _METRIC, "Period": _PERIOD, "Stat": TEXT},
+                "MetricStat": {"Metric!": _METRIC, "Period!": _PERIOD, "Stat!": TEXT},
             }
         ),
         "Tags": ANY,
@@ -229,17 +231,17 @@ PLAYED: dict[str, dict[str, Any]] = {
         "Artifacts": {"Type": Only(("CODEPIPELINE",))},
         "Cache": ANY,
         "EncryptionKey": ANY,
-        "Environment": {
+        "Environment!": {
             "ComputeType": ANY,
             "Image": ANY,
             "ImagePullCredentialsType": ANY,
             "PrivilegedMode": FLAG,
             "Type": ANY,
-            "EnvironmentVariables": Each({"Name": TEXT, "Value": TEXT, "Type": Only(("PLAINTEXT",))}),
+            "EnvironmentVariables": Each({"Name!": TEXT, "Value!": TEXT, "Type": Only(("PLAINTEXT",))}),
         },
         "LogsConfig": ANY,
         "ServiceRole": ANY,
-        "Source": {"Type": Only(("CODEPIPELINE",)), "BuildSpec": TEXT},
+        "Source!": {"Type": Only(("CODEPIPELINE",)), "BuildSpec!": TEXT},
         "TimeoutInMinutes": ANY,
     },
     "AWS::CodePipeline::Pipeline": {
@@ -252,7 +254,7 @@ PLAYED: dict[str, dict[str, Any]] = {
         "RoleArn": ANY,
         "Stages": Each(_STAGE),
         "Triggers": ANY,
-        "DisableInboundStageTransitions": Each({"StageName": TEXT, "Reason": TEXT}),
+        "DisableInboundStageTransitions": Each({"StageName!": TEXT, "Reason!": TEXT}),
     },
     "AWS::CodeStarNotifications::NotificationRule": {
         "Name": ANY,
@@ -268,7 +270,7 @@ PLAYED: dict[str, dict[str, Any]] = {
                 )
             )
         ),
-        "Targets": Each({"TargetAddress": TEXT, "TargetType": Only(("SNS",))}),
+        "Targets": Each({"TargetAddress!": TEXT, "TargetType": Only(("SNS",))}),
         "Tags": ANY,
     },
     "AWS::ECS::Cluster": {"ClusterName": TEXT, "ClusterSettings": ANY, "CapacityProviders": ANY},
@@ -328,10 +330,10 @@ PLAYED: dict[str, dict[str, Any]] = {
         "Priority": Number(1, 50000),
         "Conditions": Each(
             {
-                "Field": Only(("path-pattern", "host-header")),
+                "Field!": Only(("path-pattern", "host-header")),
                 "Values": Each(TEXT),
-                "PathPatternConfig": {"Values": Each(TEXT)},
-                "HostHeaderConfig": {"Values": Each(TEXT)},
+                "PathPatternConfig": {"Values!": Each(TEXT)},
+                "HostHeaderConfig": {"Values!": Each(TEXT)},
             }
         ),
         "Actions": Each(_ACTION),
@@ -375,9 +377,9 @@ PLAYED: dict[str, dict[str, Any]] = {
         "Tags": ANY,
     },
     "AWS::Route53::RecordSet": {
-        "Name": TEXT,
+        "Name!": TEXT,
         "Type": Only(("A", "AAAA")),
-        "AliasTarget": {"DNSName": TEXT, "HostedZoneId": ANY, "EvaluateTargetHealth": ANY},
+        "AliasTarget": {"DNSName!": TEXT, "HostedZoneId": ANY, "EvaluateTargetHealth": ANY},
         "HostedZoneId": ANY,
     },
     "AWS::SNS::Topic": {"TopicName": TEXT, "KmsMasterKeyId": ANY, "DisplayName": ANY, "Tags": ANY},
@@ -467,19 +469,24 @@ def _check(value: Any, shape: Any, where: str) -> None:
         case dict():
             if not isinstance(value, dict):
                 raise _unknown(where, f"is {value!r}, and the rehearsal expects an object")
+            known = {key.removesuffix(_NEEDED): inner for key, inner in shape.items()}
             for key, inner in value.items():
-                if key not in shape:
+                if key not in known:
                     raise _unknown(f"{where}.{key}", "is a property that the rehearsal does not know")
-                _check(inner, shape[key], f"{where}.{key}")
+                _check(inner, known[key], f"{where}.{key}")
+            for key in shape:
+                if key.endswith(_NEEDED) and key.removesuffix(_NEEDED) not in value:
+                    name = f"{where}.{key.removesuffix(_NEEDED)}"
+                    raise UnresolvableError(f"{name}: is missing, and the rehearsal needs it")
         case Each(inner):
             if not isinstance(value, list):
                 raise _unknown(where, f"is {value!r}, and the rehearsal expects a list")
             for index, entry in enumerate(value):
                 _check(entry, inner, f"{where}[{index}]")
         case Attributes(shapes):
-            _check(value, Each({"Key": Only(tuple(shapes)), "Value": ANY}), where)
+            _check(value, Each({"Key!": Only(tuple(shapes)), "Value!": ANY}), where)
             for entry in value:
-                _check(entry.get("Value"), shapes[entry.get("Key")], f"{where}.{entry.get('Key')}")
+                _check(entry["Value"], shapes[entry["Key"]], f"{where}.{entry['Key']}")
         case Only(values):
             if _text(value) not in values:
                 raise _unknown(where, f"is {value!r}, and the rehearsal knows {_choice(values)}")

@@ -35,11 +35,24 @@ def test_an_assembly_of_another_version_is_refused(tmp_path: Path, version: str)
 
 @pytest.mark.parametrize(
     ("template", "said"),
-    [({"Resources": {}}, "no stack in it holds a pipeline"), ("{", "is not JSON"), ("[]", "is not a JSON object")],
+    [
+        ({"Resources": {}}, "no stack in it holds a pipeline"),
+        ("{", "is not JSON"),
+        ("[]", "is not a JSON object"),
+        ({"Resources": []}, "is not a CloudFormation template"),
+        ({"Resources": {"A": {}}}, "is not a CloudFormation template"),
+    ],
 )
 def test_an_assembly_without_a_readable_pipeline_is_refused(tmp_path: Path, template: Any, said: str) -> None:
     with pytest.raises(AssemblyError, match=said):
         write(tmp_path, template=template).pipeline_template()
+
+
+@pytest.mark.parametrize("artifacts", [[], {"P": 1}, {"P": {"type": "aws:cloudformation:stack"}}])
+def test_a_manifest_that_is_none_is_refused(tmp_path: Path, artifacts: Any) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"version": "55.0.0", "artifacts": artifacts}))
+    with pytest.raises(AssemblyError, match=r"manifest\.json: is not what `cdk synth` writes"):
+        Assembly(tmp_path).pipeline_template()
 
 
 def test_a_template_that_is_missing_is_named(tmp_path: Path) -> None:

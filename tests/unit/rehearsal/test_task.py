@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from nova_infra.rehearsal import task as module
 from nova_infra.rehearsal.intrinsics import UnresolvableError
 from nova_infra.rehearsal.task import HealthCheck, Task, TaskDefinition, TaskFailedError, read_task_definition
 
@@ -69,6 +72,32 @@ def test_a_health_check_may_fail_while_the_container_has_time_to_start(
     assert start(replace(definition(), health_check=check), sources, patience=600)[1] == ""
 
 
+def test_a_port_that_another_program_has_taken_is_left_to_it(
+    definition: Define, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken, free = other.getsockname()[1], module.free_port()
+        ports = iter([taken, free])
+        monkeypatch.setattr(module, "free_port", lambda: next(ports))
+        task, fault = start(definition(), sources)
+    assert (fault, task.port) == ("", free)
+
+
+def test_a_task_that_is_killed_from_outside_says_so(definition: Define, sources: Path) -> None:
+    async def play() -> str:
+        task = Task(definition(), sources, asyncio.Semaphore(2), patience=20)
+        await task.start()
+        try:
+            [process] = psutil.Process().children()
+            process.kill()
+            await task.ended()
+            return task.stopped_reason()
+        finally:
+            await task.stop()
+
+    assert asyncio.run(asyncio.wait_for(play(), 20)) == "it was ended by SIGKILL from outside: it printed nothing"
+
+
 def test_a_secret_has_a_stand_in(definition: Define, sources: Path) -> None:
     script = "import os; raise SystemExit(os.environ['API_TOKEN'])"
     command = (sys.executable, "-S", "-c", script)
@@ -103,16 +132,17 @@ def test_a_task_that_ignores_sigterm_is_killed_after_its_stop_timeout(
 def test_a_task_that_holds_more_memory_than_granted_is_killed(definition: Define, sources: Path) -> None:
     async def play() -> str:
         task = Task(definition(memory=1), sources, asyncio.Semaphore(2), patience=20)
-        await task.start()
         try:
-            assert task.measure().memory > 1
-            while task.running:
-                await asyncio.sleep(0.01)
+            await task.start()
+            await task.ended()
             return task.stopped_reason()
+        except TaskFailedError as error:
+            return str(error)
         finally:
             await task.stop()
 
-    assert asyncio.run(asyncio.wait_for(play(), 10)).startswith("OutOfMemoryError: it held")
+    said = asyncio.run(asyncio.wait_for(play(), 20))
+    assert re.fullmatch(r"OutOfMemoryError: it held \d+ MiB and was granted 1 MiB", said)
 
 
 def test_a_start_that_is_cancelled_leaves_no_process(definition: Define, sources: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import pytest
@@ -194,6 +194,37 @@ def test_no_property_of_a_pipeline_can_change_its_meaning_in_silence(pipelines, 
                 continue
             passed_over.append(path)
     assert sorted(set(passed_over)) == []
+
+
+def drop(_: str, container: Any, key: Any) -> bool:
+    del container[key]
+    return True
+
+
+def empty(_: str, container: Any, key: Any) -> bool:
+    container[key] = type(container[key])()
+    return True
+
+
+@pytest.mark.parametrize("change", [drop, empty])
+def test_whatever_is_missing_is_read_or_refused_in_one_line(stages, pipelines, change: Any) -> None:
+    refused = []
+
+    def attempt(act: Callable[[], object]) -> None:
+        try:
+            act()
+        except NovaError as error:
+            refused.append(str(error))
+
+    for stage in copy.deepcopy(stages):
+        for template in stage.values():
+            for _ in mutants(template, change):
+                attempt(lambda stage=stage: read(stage))  # type: ignore[misc]
+    for pipeline in copy.deepcopy(pipelines):
+        for _ in mutants(pipeline, change, PIPELINE):
+            attempt(lambda pipeline=pipeline: read_pipeline(pipeline))  # type: ignore[misc]
+    assert refused
+    assert not [line for line in refused if "\n" in line]
 
 
 @pytest.mark.parametrize(
