@@ -106,6 +106,25 @@ def test_the_command_line_tools_have_the_versions_of_package_json():
     assert (versions.cdk, versions.cdk_assets) == (pinned["aws-cdk"], pinned["cdk-assets"])
 
 
+def test_another_process_writes_the_same_templates_to_the_byte(assembly, tmp_path):
+    result = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "CDK_CONTEXT_JSON": json.dumps({"environment": "dev", "imageTag": "abc123"}),
+            "CDK_OUTDIR": str(tmp_path),
+            "PYTHONHASHSEED": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    dev = {stack: text for stack, text in assembly.texts.items() if stack.startswith("nova-dev-")}
+    assert sorted(dev.values()) == sorted(file.read_text() for file in tmp_path.glob("*.template.json"))
+
+
 def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_path):
     (tmp_path / "app.py").write_text((ROOT / "app.py").read_text())
     (tmp_path / "nova.toml").write_text((ROOT / "nova.toml").read_text().replace('"111111111111"', '"1"'))
