@@ -55,6 +55,7 @@ def contradictions(
     for index, environment in environments.items():
         key = f"environments[{index}]"
         yield from _deployment(key, environment)
+        yield from _addresses(key, environment, len(services))
         yield from _private_network(key, environment, toolchain, services)
     for (_, first), (index, second) in combinations(environments.items(), 2):
         if IPv4Network(first.network.cidr).overlaps(IPv4Network(second.network.cidr)):
@@ -63,6 +64,7 @@ def contradictions(
                 "give each environment a range of its own, so that networks can ever be joined"
             )
     yield from _services(services)
+    yield from _stacks(environments, services)
 
 
 def _engine(source: Source, delivery: Delivery, environments: Mapping[int, Environment]) -> Iterator[str]:
@@ -103,7 +105,7 @@ def _promotion(environments: Mapping[int, Environment], *, last: int) -> Iterato
         )
     for index, environment in environments.items():
         key = f"environments[{index}]"
-        if environment.name in _RESERVED_ENVIRONMENTS:
+        if environment.name in _RESERVED_ENVIRONMENTS or environment.name.startswith("approve-"):
             yield f"{key}.name: {environment.name!r} is a stage that the pipeline has already: choose another name"
         if index == 0 and environment.approval:
             yield (
@@ -130,6 +132,20 @@ def _deployment(key: str, environment: Environment) -> Iterator[str]:
         yield (
             f"{key}.rollout: bakes {minutes:g} minutes in sum and outlasts CloudFormation: "
             f"lower bake_minutes or step_bake_minutes, or raise percent, to stay within {MAX_BAKE_MINUTES} minutes"
+        )
+
+
+def _addresses(key: str, environment: Environment, services: int) -> Iterator[str]:
+    network = environment.network
+    zones = len(network.zones)
+    # As many public subnets as private ones, each a power of two; AWS keeps five addresses of each for itself.
+    bits = (2 * zones - 1).bit_length()
+    room = zones * (2 ** (32 - IPv4Network(network.cidr).prefixlen - bits) - 5)
+    needed = 2 * environment.scaling.max_tasks * services + zones * len(network.interface_endpoints)
+    if needed > room:
+        yield (
+            f"{key}.network.cidr: {network.cidr!r} has room for {room} tasks, and {services} services may run {needed} "
+            "while all of them are deployed at their most: widen it, or lower scaling.max_tasks"
         )
 
 
@@ -178,6 +194,20 @@ def _services(services: Mapping[int, Service]) -> Iterator[str]:
             f"services[{index}].paths: {path!r} is that of {services[first_index].name}, too, and the load balancer "
             "would only ever reach one of them: give each service its own paths"
         )
+
+
+def _stacks(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
+    names = {
+        (index, name): f"{environment.name}-{name}"
+        for index, environment in environments.items()
+        for name in ("platform", "overview", *(service.name for service in services.values()))
+    }
+    for (index, name), stack, (first, other) in _repeated(names):
+        if environments[index].name != environments[first].name:
+            yield (
+                f"environments[{index}].name: {environments[index].name!r} gives {name} the stack {stack}, which is "
+                f"that of {other} in {environments[first].name}: choose another name"
+            )
 
 
 _K = TypeVar("_K", bound=Hashable)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nova_infra.config.fields import Account, Email, Model, Name, Region, Variable, matching, refusal
 
@@ -14,6 +14,15 @@ class Platform(Model):
 
     name: Annotated[Name, Field(max_length=12)] = "nova"
     """Prefix of every physical name: stacks, clusters, alarms, repositories. Default: nova."""
+
+    @field_validator("name")
+    @classmethod
+    def _not_kept_by_aws(cls, name: str) -> str:
+        # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-parameter-name-constraints.html
+        # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
+        if name.startswith(("aws", "ssm")) or name == "internal":
+            raise refusal("is a prefix that AWS keeps for itself", "choose another one")
+        return name
 
 
 class Slack(Model):

@@ -94,7 +94,9 @@ class Domain(Model):
             "is not a domain name",
             "write it in lower case and without a scheme, as in staging.example.com",
         ),
+        Field(max_length=64),
     ]
+    """At most 64 characters, which is what a certificate's first name may have."""
     zone_id: Annotated[
         str, *matching(r"Z[A-Z0-9]{5,31}", "is not a Route 53 hosted zone", "write its id, as in Z0123456789ABCDEFGHIJ")
     ]

@@ -157,6 +157,21 @@ def test_a_bad_value_is_one_line_with_the_key_the_value_and_the_remedy(raw, path
     assert fault in line
 
 
+@pytest.mark.parametrize("name", ["internal", "aws", "awsome", "ssm-x"])
+def test_a_prefix_that_aws_keeps_for_itself_is_refused(raw, name):
+    raw["platform"]["name"] = name
+    assert faults(raw) == [
+        f"nova.toml: platform.name: '{name}' is a prefix that AWS keeps for itself: choose another one"
+    ]
+
+
+def test_a_domain_too_long_for_a_certificate_is_refused(raw):
+    raw["environments"][1]["domain"]["name"] = f"{'a' * 53}.example.com"
+    [line] = faults(raw)
+    assert line.startswith("nova.toml: environments[1].domain.name: ")
+    assert line.endswith("is too long: write at most 64 characters")
+
+
 def test_a_missing_section_is_named(raw):
     del raw["toolchain"]
     assert faults(raw) == ["nova.toml: toolchain: is missing: add it"]

@@ -36,6 +36,31 @@ def test_an_environment_named_as_a_stage_of_the_pipeline(raw, refused):
     assert "environments[0].name: 'build' is a stage that the pipeline has already" in refused()
 
 
+def test_an_environment_named_as_the_approval_of_another(raw, refused):
+    raw["environments"][1]["name"] = "approve-prod"
+    assert "environments[1].name: 'approve-prod' is a stage that the pipeline has already" in refused()
+
+
+def test_a_service_of_one_environment_with_the_stack_name_of_another_environment(raw, refused):
+    raw["environments"][1]["name"] = "dev-eu"
+    raw["services"] += [{"name": "eu-radio"}, {"name": "radio"}]
+    assert "environments[1].name: 'dev-eu' gives radio the stack dev-eu-radio, which is that of eu-radio" in refused()
+
+
+def test_a_network_without_addresses_for_all_tasks_at_once(raw, refused):
+    raw["environments"][1]["network"]["cidr"] = "10.20.0.0/24"  # four subnets of 64 - 5, two of them private
+    raw["environments"][1]["scaling"]["max_tasks"] = 15
+    assert (
+        "environments[1].network.cidr: '10.20.0.0/24' has room for 118 tasks, and 4 services may run 120" in refused()
+    )
+
+
+def test_a_network_with_addresses_for_all_tasks_at_once(raw):
+    raw["environments"][1]["network"]["cidr"] = "10.20.0.0/24"
+    raw["environments"][1]["scaling"]["max_tasks"] = 14
+    assert parse_config(raw)
+
+
 def test_an_approval_on_the_first_environment(raw, refused):
     raw["environments"][0]["approval"] = True
     assert "environments[0].approval: true is on the first environment" in refused()
