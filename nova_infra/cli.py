@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from nova_infra import cli_delivery, cli_reports
+from nova_infra import cli_delivery, cli_releases, cli_reports
 from nova_infra.cli_images import image
 from nova_infra.errors import NovaError
 
@@ -102,7 +102,7 @@ def add(name: str, summary: str) -> None:
     click.echo(f"next: git add services/{name}, and make test")
 
 
-for command in (*cli_reports.COMMANDS, *cli_delivery.COMMANDS):
+for command in (*cli_reports.COMMANDS, *cli_releases.COMMANDS, *cli_delivery.COMMANDS):
     nova.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""The commands that look at deployed environments and change nothing: status, releases, explain, brief, doctor."""
+"""The commands that look at deployed environments and change nothing: status, explain, brief, doctor."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import click
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def _where(command: _Command) -> _Command:
+def where_options(command: _Command) -> _Command:
     """The options that say where an environment is, for use without a ``nova.toml``."""
     command = click.option("--platform", metavar="NAME", help="Name of the installation, if not nova.")(command)
     return click.option("--region", help="Region of the environment, outside of a project's directory.")(command)
 
 
-def _whereabouts(region: str | None, platform: str | None) -> Any:
+def whereabouts(region: str | None, platform: str | None) -> Any:
+    """What those options say."""
     from nova_infra.operations.connect import Whereabouts
 
     return Whereabouts(Path.cwd(), region, platform)
@@ -35,7 +36,7 @@ def _console() -> Any:
 @click.command()
 @click.argument("environments", nargs=-1, metavar="[ENV]...")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-@_where
+@where_options
 def status(environments: tuple[str, ...], as_json: bool, region: str | None, platform: str | None) -> None:
     """Show what runs where: release, tasks, deployment and alarms of every service.
 
@@ -44,7 +45,7 @@ def status(environments: tuple[str, ...], as_json: bool, region: str | None, pla
     from nova_infra.operations import status as report
     from nova_infra.operations.connect import connect, environment_names
 
-    where = _whereabouts(region, platform)
+    where = whereabouts(region, platform)
     names = environment_names(where, environments)
     found = report.status(names, lambda name: connect(name, role="observer", where=where))
     if len(errors := {environment.error for environment in found}) == 1 and (error := errors.pop()):
@@ -59,7 +60,7 @@ def status(environments: tuple[str, ...], as_json: bool, region: str | None, pla
 
 @click.command()
 @click.argument("environment", metavar="ENV")
-@_where
+@where_options
 def explain(environment: str, region: str | None, platform: str | None) -> None:
     """Say why the latest release to ENV failed, and what to do next.
 
@@ -70,7 +71,7 @@ def explain(environment: str, region: str | None, platform: str | None) -> None:
     from nova_infra.operations import explain as report
     from nova_infra.operations.connect import connect, connect_toolchain
 
-    where = _whereabouts(region, platform)
+    where = whereabouts(region, platform)
     target = connect(environment, role="observer", where=where)
     facts = report.observe(target, connect_toolchain(where))
     width = min(_console().width, 100)

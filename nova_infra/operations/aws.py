@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from nova_infra.operations.aws_session import Aws, ServiceError, whoami
-from nova_infra.operations.errors import AwsError, RefusedError
+from nova_infra.operations.errors import AwsError, NotDeployedError, RefusedError
 from nova_infra.operations.model import (
     Alarm,
     Answer,
@@ -65,6 +65,10 @@ class AwsEnvironment:
 
     def caller(self) -> str:
         """Who asks, for the record: the last part of an ARN, or what started the build."""
+        return self._caller
+
+    @cached_property
+    def _caller(self) -> str:
         return os.environ.get("CODEBUILD_INITIATOR") or whoami()[1]
 
     def service_names(self) -> tuple[str, ...]:
@@ -95,7 +99,7 @@ class AwsEnvironment:
         except ServiceError as error:
             if error.code != "ClusterNotFoundException":
                 raise
-            raise RefusedError(
+            raise NotDeployedError(
                 f"environment: {self.name!r} is not deployed in this account and region "
                 f"({self._aws.region}: no cluster {self.prefix}): check its name, the region and the credentials"
             ) from None
@@ -160,9 +164,8 @@ class AwsEnvironment:
     def task_definition(self, revision: str) -> TaskDefinition:
         """A revision of a task definition, ``family:revision``."""
         found = self._aws.call("ecs", "describe_task_definition", taskDefinition=revision)["taskDefinition"]
-        return TaskDefinition(
-            revision, found.get("status", "ACTIVE") == "ACTIVE", str(found["containerDefinitions"][0]["image"])
-        )
+        image = next((str(c["image"]) for c in found.get("containerDefinitions", ()) if "image" in c), "")
+        return TaskDefinition(revision, found.get("status", "ACTIVE") == "ACTIVE", image)
 
     def stack_name(self, name: str) -> str:
         """The name of a service's stack, or of ``platform`` or ``overview``."""
@@ -318,33 +321,12 @@ class AwsEnvironment:
         found = self._aws.pages("ssm", "get_parameters_by_path", "Parameters", Path=path, Recursive=True)
         return {parameter["Name"]: parameter["Value"] for parameter in found}
 
-    def put_parameter(self, name: str, value: str, *, overwrite: bool = True) -> int | None:
-        """Write a parameter, and return its version; None where it existed and must not be overwritten."""
-        try:
-            answer = self._aws.call(
-                "ssm",
-                "put_parameter",
-                Name=name,
-                Value=value,
-                Type="String",
-                Overwrite=overwrite,
-                Tier="Intelligent-Tiering",
-            )
-        except ServiceError as error:
-            if error.code == "ParameterAlreadyExists" and not overwrite:
-                return None
-            raise
+    def put_parameter(self, name: str, value: str) -> int:
+        """Write a parameter, of at most 8 KB, and return the number of the new version, counted from 1."""
+        answer = self._aws.call(
+            "ssm", "put_parameter", Name=name, Value=value, Type="String", Overwrite=True, Tier="Intelligent-Tiering"
+        )
         return int(answer["Version"])
-
-    def delete_parameter(self, name: str) -> bool:
-        """Delete a parameter; False where there was none."""
-        try:
-            self._aws.call("ssm", "delete_parameter", Name=name)
-        except ServiceError as error:
-            if error.code == "ParameterNotFound":
-                return False
-            raise
-        return True
 
     def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:
         """Create a change set from another template, with all else of the stack as it is, and wait for it."""
@@ -364,7 +346,11 @@ class AwsEnvironment:
             ChangeSetType="UPDATE",
             Description=description,
             TemplateBody=body,
-            Parameters=[{"ParameterKey": key, "UsePreviousValue": True} for key in stack.parameters],
+            Parameters=[
+                {"ParameterKey": key, "UsePreviousValue": True}
+                for key in stack.parameters
+                if not _names_its_own_source(template, key)
+            ],
             Capabilities=list(stack.capabilities) or ["CAPABILITY_NAMED_IAM"],
             Tags=[{"Key": key, "Value": value} for key, value in stack.tags.items()],
             **more,
@@ -533,6 +519,16 @@ def _alarm(alarm: Mapping[str, Any], *, composite: bool) -> Alarm:
         since=alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp"),
         composite=composite,
     )
+
+
+def _names_its_own_source(template: Template, parameter: str) -> bool:
+    """Whether a parameter is read from Parameter Store, under the name that is its default.
+
+    It is CDK's look at the version of its bootstrap. Not every implementation of the API keeps the name beside the
+    value that was read, so the default is asked for again.
+    """
+    definition = template.get("Parameters", {}).get(parameter, {})
+    return str(definition.get("Type", "")).startswith("AWS::SSM::Parameter::Value") and "Default" in definition
 
 
 _OTHER_RESOURCES = ("ResourceReference", "ResourceAttribute")

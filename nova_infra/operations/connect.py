@@ -36,9 +36,8 @@ class Whereabouts:
 def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment:
     """The environment of a name.
 
-    With a ``nova.toml`` in the directory, it is the one that the file names: its
-    account and region, through the role that the platform's stack made for the purpose. Anywhere else it is the one in
-    the account of the current credentials.
+    With a ``nova.toml`` in the directory, it is the one that the file names: its account and region, through the role
+    that the platform's stack made for the purpose. Anywhere else it is in the account of the current credentials.
 
     Args:
         name: The environment's name.

@@ -98,20 +98,8 @@ class DeployedEnvironment(Protocol):
     def parameters(self, path: str) -> Mapping[str, str]:
         """Name to value of all parameters below a path."""
 
-    def put_parameter(self, name: str, value: str, *, overwrite: bool = True) -> int | None:
-        """Write a parameter.
-
-        Args:
-            name: Its full name.
-            value: At most 8 KB.
-            overwrite: Whether it may exist already.
-
-        Returns:
-            The number of the version; None where it existed and ``overwrite`` is false.
-        """
-
-    def delete_parameter(self, name: str) -> bool:
-        """Delete a parameter; False where there was none."""
+    def put_parameter(self, name: str, value: str) -> int:
+        """Write a parameter, of at most 8 KB, and return the number of the new version, counted from 1."""
 
     def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:
         """Create a change set from another template, with all else of the stack as it is, and wait for it.

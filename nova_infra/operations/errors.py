@@ -21,3 +21,7 @@ class RefusedError(NovaError):
     """What was asked for is not possible, or not wise; nothing was changed."""
 
     exit_code = 2
+
+
+class NotDeployedError(RefusedError):
+    """The environment does not exist, in this account and region."""

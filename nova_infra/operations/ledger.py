@@ -45,8 +45,9 @@ class Entry:
         release: The commit.
         images: Service to its image.
         at: When it was written, UTC.
-        outcome: ``deployed``: it runs, and nobody has checked it; ``verified``: it runs as it should; ``failed``: it
-            does not; ``rolled-back``: the environment was brought back to it, and it runs as it should.
+        outcome: ``verified``: it was delivered and runs as it should; ``failed``: it was delivered and does not;
+            ``rolled-back``: the environment was brought back to it, and it runs as it should; ``deployed``: the
+            environment was brought back to it, and does not run as it should yet.
         by: Who or what did it.
         reason: Why; empty for a delivery by the pipeline.
         committed_at: When the commit was made, UTC, if that is known.
@@ -110,9 +111,7 @@ def append(environment: DeployedEnvironment, entry: Entry) -> int:
         Its version. More than one above the version that was read means that somebody else wrote meanwhile; both
         entries are kept.
     """
-    version = environment.put_parameter(parameter_name(environment, "release"), encode(entry))
-    assert version is not None, "an entry overwrites the one before"
-    return version
+    return environment.put_parameter(parameter_name(environment, "release"), encode(entry))
 
 
 def encode(entry: Entry) -> str:

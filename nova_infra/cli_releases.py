@@ -1,0 +1,209 @@
+"""The ``nova`` commands about releases: what runs, whether it should, and the way back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nova_infra.cli_reports import where_options, whereabouts
+from nova_infra.errors import NovaError
+
+if TYPE_CHECKING:
+    from nova_infra.operations.connect import Role
+    from nova_infra.operations.environment import DeployedEnvironment
+    from nova_infra.operations.ledger import Entry, ReleasedImage
+
+
+class InterruptedOperationError(NovaError):
+    """The command was interrupted while AWS was at work."""
+
+    exit_code = 130
+
+
+def in_environment(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command its ENV argument, and the options that say where to look for it."""
+    return click.argument("environment", metavar="ENV")(where_options(command))
+
+
+def open_environment(role: Role, where: dict[str, Any]) -> DeployedEnvironment:
+    """The environment that the options of :func:`in_environment` name."""
+    from nova_infra.operations.connect import connect
+
+    return connect(where["environment"], role=role, where=whereabouts(where["region"], where["platform"]))
+
+
+@click.command()
+@in_environment
+def releases(**where: Any) -> None:
+    """List the releases of ENV, with the delivery metrics that follow from them."""
+    from nova_infra.operations.delivery import metrics
+    from nova_infra.operations.holds import read_holds
+    from nova_infra.operations.ledger import read_ledger
+    from nova_infra.operations.releases import lines
+
+    target = open_environment("observer", where)
+    ledger = read_ledger(target)
+    for line in lines(ledger, read_holds(target)):
+        click.echo(line)
+    for metric in metrics(ledger.entries):
+        click.echo(f"{metric.name}: {metric.value}")
+
+
+@click.command()
+@in_environment
+@click.option("--release", metavar="RELEASE", help="A release of the ledger. Default: the latest one.")
+@click.option("--checkout", is_flag=True, help="The release is the one in this directory; write it to the ledger.")
+@click.option("--wait", "patience", type=click.FloatRange(min=0), default=0, metavar="SECONDS", show_default=True)
+def verify(release: str | None, checkout: bool, patience: float, **where: Any) -> None:
+    """Check that ENV runs the release: images by digest, deployments, alarms, and /version over HTTP.
+
+    --wait gives what may still come right some time, such as an alarm that has not gone back yet.
+    """
+    from datetime import UTC, datetime
+
+    from nova_infra.operations.ledger import Entry, append
+    from nova_infra.operations.targets import short
+    from nova_infra.operations.verify import verify as look
+
+    target = open_environment("release" if checkout else "observer", where)
+    name, images, committed_at = _release(target, release, checkout)
+    found = look(target, images, patience=patience, tell=click.echo)
+    if checkout:
+        now = datetime.now(UTC).replace(microsecond=0)
+        outcome = "failed" if found else "verified"
+        reason = found[0].text if found else ""
+        append(target, Entry(name, images, now, outcome, target.caller(), reason, committed_at))  # type: ignore[arg-type]
+    _report(
+        [finding.text for finding in found], f"{target.name} runs {short(name)}: {len(images)} services as released"
+    )
+
+
+@click.command()
+@in_environment
+@click.option("--checkout", is_flag=True, help="The release is the one in this directory.")
+def preflight(checkout: bool, **where: Any) -> None:
+    """Check that a deployment to ENV may begin: alarms, holds, other deployments, quotas, certificates."""
+    from datetime import UTC, datetime
+
+    from nova_infra.operations.errors import NotDeployedError
+    from nova_infra.operations.preflight import obstacles, survey
+
+    target = open_environment("observer", where)
+    try:
+        conditions = survey(target)
+    except NotDeployedError:
+        click.echo(f"{target.name}: nothing is deployed there yet: a first deployment may begin")
+        return
+    name, images = None, {}
+    if checkout:
+        name, released, _ = _release(target, None, checkout=True)
+        images = {service: image.digest for service, image in released.items()}
+    found = obstacles(conditions, name, images, now=datetime.now(UTC))
+    _report(found, f"{target.name}: a deployment may begin")
+
+
+@click.command()
+@in_environment
+@click.argument("release")
+@click.option("--why", required=True, metavar="TEXT", help="The reason, for those who meet the hold.")
+def hold(release: str, why: str, **where: Any) -> None:
+    """Keep RELEASE, a commit, from being deployed to ENV by the pipeline."""
+    from nova_infra.operations.holds import hold
+
+    target = open_environment("release", where)
+    click.echo(f"{hold(target, release, why=why).release}: is on hold in {target.name}")
+
+
+@click.command("release-hold")
+@in_environment
+@click.argument("release")
+@click.option("--why", required=True, metavar="TEXT", help="The reason, for the record.")
+def release_hold(release: str, why: str, **where: Any) -> None:
+    """Let RELEASE be deployed to ENV again."""
+    from nova_infra.operations.holds import release_hold
+
+    target = open_environment("release", where)
+    click.echo(f"{release_hold(target, release, why=why).release}: is no longer on hold in {target.name}")
+
+
+@click.command()
+@in_environment
+@click.option("--to", metavar="RELEASE", help="A release of the ledger. Default: the last good one before this.")
+@click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service. Repeatable.")
+@click.option("--plan", "plan_only", is_flag=True, help="Show what would be done, and do nothing.")
+@click.option("--canary", is_flag=True, help="Go through the usual rollout with its alarms, instead of at once.")
+@click.option(
+    "--allow-other-changes", is_flag=True, help="Also if more than task definitions and services would change."
+)
+@click.option("--why", default="", metavar="TEXT", help="The reason, for the ledger and the hold.")
+@click.option("--yes", is_flag=True, help="Do not ask. Needed without a terminal.")
+def rollback(
+    to: str | None,
+    services: tuple[str, ...],
+    plan_only: bool,
+    canary: bool,
+    allow_other_changes: bool,
+    why: str,
+    yes: bool,
+    **where: Any,
+) -> None:
+    """Bring ENV back to an earlier release: its images, and nothing else.
+
+    Shows what CloudFormation will do and asks before it is done. Run again, it finishes what was interrupted.
+    """
+    from nova_infra.operations.errors import RefusedError
+    from nova_infra.operations.rollback import Request, rollback
+
+    if not (yes or plan_only or sys.stdin.isatty()):
+        raise RefusedError("rollback: there is no terminal to ask on: look at it with --plan, then give --yes")
+    target = open_environment("release", where)
+    request = Request(to, services, plan_only, canary, allow_other_changes, why)
+
+    def confirm() -> bool:
+        return yes or click.prompt(f"Type {target.name} to roll it back", default="", show_default=False) == target.name
+
+    try:
+        rollback(target, request, confirm=confirm, tell=click.echo)
+    except KeyboardInterrupt:
+        raise InterruptedOperationError(
+            "interrupted: what CloudFormation has begun goes on; run the same command again to finish"
+        ) from None
+
+
+COMMANDS = (releases, verify, preflight, hold, release_hold, rollback)
+
+
+def _release(
+    environment: DeployedEnvironment, release: str | None, checkout: bool
+) -> tuple[str, dict[str, ReleasedImage], Any]:
+    """Name, images and commit time of the release that a command is about."""
+    if checkout:
+        from nova_infra.operations.checkout import read_checkout, with_digests
+
+        found = read_checkout(Path.cwd())
+        return found.release, with_digests(environment, found), found.committed_at
+    entry = _entry(environment, release)
+    return entry.release, dict(entry.images), entry.committed_at
+
+
+def _entry(environment: DeployedEnvironment, release: str | None) -> Entry:
+    from nova_infra.operations.errors import RefusedError
+    from nova_infra.operations.ledger import read_ledger
+    from nova_infra.operations.targets import matching
+
+    ledger = read_ledger(environment)
+    if not ledger.entries:
+        raise RefusedError(f"release: the ledger of {environment.name} is empty: nothing was released there yet")
+    return ledger.entries[0] if release is None else matching(ledger, release)[0]
+
+
+def _report(faults: list[str], otherwise: str) -> None:
+    from nova_infra.operations.errors import CheckFailedError
+
+    if faults:
+        raise CheckFailedError("\n".join(faults))
+    click.echo(otherwise)

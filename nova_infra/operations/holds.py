@@ -1,0 +1,129 @@
+"""Holds: releases that must not be deployed to an environment until somebody takes the hold away.
+
+Each is a parameter of its own below ``/<platform>/<environment>/hold/``, so that two people who write at once do not
+undo each other's; one that is taken away stays, and says by whom and why. A hold that a rollback sets names the images
+that it replaced, too: a later commit that did not mend them would bring them back.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from nova_infra.operations.environment import DeployedEnvironment
+from nova_infra.operations.errors import AwsError, RefusedError
+from nova_infra.operations.ledger import parameter_name
+
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
+_NAME = re.compile(r"[\w.-]{1,128}")
+_MAX_WHY = 1000
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A release that must not be deployed.
+
+    Attributes:
+        release: The release.
+        why: The reason.
+        by: Who set it.
+        at: When, UTC.
+        images: Service to the digest of an image that must not be deployed either, whatever the release.
+    """
+
+    release: str
+    why: str
+    by: str
+    at: datetime
+    images: Mapping[str, str]
+
+
+def read_holds(environment: DeployedEnvironment) -> tuple[Hold, ...]:
+    """All holds of an environment, newest first.
+
+    Raises:
+        AwsError: One cannot be read.
+    """
+    holds = []
+    for name, text in environment.parameters(parameter_name(environment, "hold")).items():
+        try:
+            value = json.loads(text)
+            if "released" in value:
+                continue
+            holds.append(
+                Hold(
+                    release=name.rpartition("/")[2],
+                    why=str(value["why"]),
+                    by=str(value["by"]),
+                    at=datetime.fromisoformat(value["at"]),
+                    images=dict(value["images"]),
+                )
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise AwsError(f"{name}: is not a hold ({error!r}): see who wrote it, and delete it") from None
+    return tuple(sorted(holds, key=lambda hold: hold.at, reverse=True))
+
+
+def hold(environment: DeployedEnvironment, release: str, *, why: str, images: Mapping[str, str] | None = None) -> Hold:
+    """Hold a release; one that is held already gets the new reason.
+
+    Raises:
+        RefusedError: No release can have that name.
+    """
+    if not _NAME.fullmatch(release):
+        raise RefusedError(
+            f"release: {release!r} is not the name of a release: give a commit, as `nova releases` shows"
+        )
+    made = Hold(release, why[:_MAX_WHY], environment.caller(), datetime.now(UTC).replace(microsecond=0), images or {})
+    _write(environment, made)
+    return made
+
+
+def release_hold(environment: DeployedEnvironment, release: str, *, why: str) -> Hold:
+    """Take a hold away.
+
+    Raises:
+        RefusedError: The release is not held.
+    """
+    holds = {held.release: held for held in read_holds(environment)}
+    matching = [name for name in holds if name == release or (len(release) >= 4 and name.startswith(release))]
+    if len(matching) != 1:
+        raise RefusedError(
+            f"release: {release!r} is not on hold in {environment.name}: "
+            + (f"on hold are {', '.join(holds)}" if holds else "nothing is on hold there")
+        )
+    held = holds[matching[0]]
+    now = datetime.now(UTC).replace(microsecond=0).isoformat()
+    _write(environment, held, released={"why": why[:_MAX_WHY], "by": environment.caller(), "at": now})
+    return held
+
+
+def _write(environment: DeployedEnvironment, held: Hold, **more: object) -> None:
+    value = {"why": held.why, "by": held.by, "at": held.at.isoformat(), "images": dict(held.images), **more}
+    environment.put_parameter(
+        parameter_name(environment, "hold", held.release), json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    )
+
+
+def refusals(holds: tuple[Hold, ...], release: str, images: Mapping[str, str]) -> list[str]:
+    """Why a release may not be deployed, in sentences; none where it may.
+
+    Args:
+        holds: The environment's holds.
+        release: The release.
+        images: Service to the digest of its image in the release.
+    """
+    found = []
+    for held in holds:
+        same = sorted(service for service, digest in held.images.items() if images.get(service) == digest)
+        if held.release == release:
+            found.append(f"release {release} is on hold since {held.at:%Y-%m-%d %H:%M} UTC, by {held.by}: {held.why}")
+        elif same:
+            found.append(
+                f"{', '.join(same)}: the same image as in release {held.release}, which is on hold, by {held.by}: "
+                f"{held.why}"
+            )
+    return found

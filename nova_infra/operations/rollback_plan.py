@@ -1,0 +1,210 @@
+"""What a rollback would do, decided from what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from nova_infra.operations.claims import Claim, check
+from nova_infra.operations.errors import RefusedError
+from nova_infra.operations.holds import Hold
+from nova_infra.operations.ledger import Entry, Ledger, ReleasedImage
+from nova_infra.operations.model import Image, Stack, TaskDefinition, Template
+from nova_infra.operations.targets import current, find, last_good, short
+
+CHANGE_SET_PREFIX = "nova-rollback"
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A service, as it is deployed.
+
+    Attributes:
+        name: Its name.
+        stack: Its stack.
+        template: The template that the stack was deployed with.
+        definition: The task definition that it is meant to run.
+        image: The image that the template names, with its digest if that can be told.
+    """
+
+    name: str
+    stack: Stack
+    template: Template
+    definition: TaskDefinition
+    image: Image
+
+
+@dataclass(frozen=True)
+class Move:
+    """A service that goes back.
+
+    Attributes:
+        service: The service, as it is deployed.
+        image: The image that it goes back to.
+    """
+
+    service: Deployed
+    image: ReleasedImage
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a rollback would do.
+
+    Attributes:
+        target: The release that it goes back to.
+        bad: Name of the release that it leaves.
+        moves: The services that change.
+        settled: The services that run their image of the target already.
+        ignored: Notes about services that are left alone.
+        images: Service to the image that the environment runs afterwards.
+        result: Name of what the environment runs afterwards: the target's, or a mixture's.
+        recorded: Whether there is nothing to do: the ledger names what runs, and says how it ended.
+    """
+
+    target: Entry
+    bad: str
+    moves: tuple[Move, ...]
+    settled: tuple[str, ...]
+    ignored: tuple[str, ...]
+    images: Mapping[str, ReleasedImage]
+    result: str
+    recorded: bool
+
+
+def choose_target(ledger: Ledger, holds: Sequence[Hold], deployed: Sequence[Deployed], release: str | None) -> Entry:
+    """The release to go back to: the one that was named, or the last good one.
+
+    Raises:
+        RefusedError: There is none, or it was never verified.
+    """
+    if release is not None:
+        return find(ledger, release)
+    return last_good(ledger, {hold.release for hold in holds}, {d.name: d.image.digest for d in deployed})
+
+
+def make_plan(ledger: Ledger, target: Entry, deployed: Sequence[Deployed], only: Sequence[str]) -> Plan:
+    """Decide which services go back.
+
+    Args:
+        ledger: The ledger.
+        target: The release to go back to.
+        deployed: The services that are deployed.
+        only: Names of the services to touch; none for all.
+
+    Raises:
+        RefusedError: A named service is not deployed, or is not in the release.
+    """
+    by_name = {service.name: service for service in deployed}
+    for name in only:
+        if name not in by_name:
+            raise RefusedError(f"service: {name!r} is not one of {', '.join(sorted(by_name))}: choose one of them")
+        if name not in target.images:
+            raise RefusedError(f"service: {name!r} was not part of release {short(target.release)}: it came later")
+    ignored = [
+        *(f"{name}: came after that release, and stays as it is" for name in sorted(by_name.keys() - target.images)),
+        *(
+            f"{name}: was part of that release, and is not deployed any more"
+            for name in sorted(target.images.keys() - by_name)
+        ),
+    ]
+    touched = [by_name[name] for name in sorted(only or by_name.keys() & target.images)]
+    moves = tuple(
+        Move(service, target.images[service.name])
+        for service in touched
+        if service.image.digest != target.images[service.name].digest
+    )
+    moving = {move.service.name for move in moves}
+    images = {
+        name: target.images[name]
+        if name in {service.name for service in touched}
+        else ReleasedImage(service.image.tag, service.image.digest or "")
+        for name, service in by_name.items()
+    }
+    latest = current(ledger, {service.name: service.image.digest for service in deployed})
+    partly = any(images[name].digest != target.images[name].digest for name in by_name.keys() & target.images.keys())
+    bad = _left(ledger, target, moves)
+    result = target.release
+    if partly:
+        result = f"{short(bad)}+{'+'.join(sorted(only))}@{short(target.release)}"
+    return Plan(
+        target=target,
+        bad=bad,
+        moves=moves,
+        settled=tuple(service.name for service in touched if service.name not in moving),
+        ignored=tuple(ignored),
+        images=images,
+        result=result,
+        recorded=latest is not None and latest.outcome != "deployed" and not moves,
+    )
+
+
+def _left(ledger: Ledger, target: Entry, moves: Sequence[Move]) -> str:
+    """Name of the release that is left: the latest one with the images that are left."""
+    for entry in ledger.entries:
+        own = all(
+            entry.images[move.service.name].digest == move.service.image.digest
+            for move in moves
+            if move.service.name in entry.images
+        )
+        if own and entry.release != target.release:
+            return entry.release
+    return f"unrecorded-{moves[0].service.image.tag}" if moves else "unrecorded"
+
+
+def obstacles(plan: Plan, found: Mapping[str, tuple[Image | None, Image | None]]) -> list[str]:
+    """Why a plan cannot be carried out, in sentences; none where it can.
+
+    Args:
+        plan: The plan.
+        found: Service to what the registry has under its image's digest, and under its tag.
+    """
+    reasons = []
+    for move in plan.moves:
+        name, (by_digest, by_tag) = move.service.name, found[move.service.name]
+        if by_digest is None:
+            reasons.append(
+                f"{name}: its image {move.image.tag} ({move.image.digest[:19]}) is no longer in the registry: choose "
+                "another release with --to, or leave the service out with --service"
+            )
+        elif by_tag is None or by_tag.digest != move.image.digest:
+            reasons.append(
+                f"{name}: the tag {move.image.tag} does not name the image of that release any more "
+                f"({move.image.digest[:19]}): put it back on that image, or choose another release with --to"
+            )
+        if not move.service.stack.updatable and not move.service.stack.busy:
+            reasons.append(
+                f"{move.service.stack.name}: is {move.service.stack.status} and cannot be updated: continue or finish "
+                f"its rollback first, with `aws cloudformation continue-update-rollback --stack-name "
+                f"{move.service.stack.name}`"
+            )
+    return reasons
+
+
+def ours(stack: Stack, target: Entry) -> bool:
+    """Whether the update that is under way is a rollback to the target, from a run that was interrupted."""
+    return f"/{change_set_prefix(target)}-" in stack.change_set
+
+
+def change_set_prefix(target: Entry) -> str:
+    """What the names of a rollback's change sets begin with."""
+    safe = "".join(c if c.isalnum() else "-" for c in short(target.release))
+    return f"{CHANGE_SET_PREFIX}-{safe}"
+
+
+def wait_or_refuse(deployed: Sequence[Deployed], target: Entry, claim: Claim, *, now: datetime) -> list[str]:
+    """The stacks to wait for: those that an interrupted run of this very rollback is still updating.
+
+    Raises:
+        RefusedError: Something else is updating a stack.
+    """
+    busy = [service.stack for service in deployed if service.stack.busy]
+    check(claim, busy=bool(busy), now=now)
+    for stack in busy:
+        if not ours(stack, target):
+            raise RefusedError(
+                f"{stack.name}: an update is under way ({stack.status}): wait for it, or stop it, which brings back "
+                f"what ran before, with `aws cloudformation cancel-update-stack --stack-name {stack.name}`"
+            )
+    return [stack.name for stack in busy]
