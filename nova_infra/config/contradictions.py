@@ -138,9 +138,8 @@ def _deployment(key: str, environment: Environment) -> Iterator[str]:
 def _addresses(key: str, environment: Environment, services: int) -> Iterator[str]:
     network = environment.network
     zones = len(network.zones)
-    # As many public subnets as private ones, each a power of two; AWS keeps five addresses of each for itself.
-    bits = (2 * zones - 1).bit_length()
-    room = zones * (2 ** (32 - IPv4Network(network.cidr).prefixlen - bits) - 5)
+    # An eighth of the network for each subnet, public and private ones in up to three zones; AWS keeps five addresses.
+    room = zones * (2 ** (32 - IPv4Network(network.cidr).prefixlen - 3) - 5)
     needed = 2 * environment.scaling.max_tasks * services + zones * len(network.interface_endpoints)
     if needed > room:
         yield (

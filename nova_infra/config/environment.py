@@ -69,7 +69,8 @@ class Network(Model):
     """No two environments may overlap. Default: 10.0.0.0/16."""
     zones: Annotated[tuple[Literal["a", "b", "c", "d", "e", "f"], ...], Field(min_length=2, max_length=3)] = ("a", "b")
     """Letters of two or three availability zones. They are named, not looked up, so that synthesis takes no credentials
-    and a zone that AWS adds moves no subnet. Tokyo, for one, has a, c and d. Default: a, b."""
+    and a zone that AWS adds moves no subnet. Tokyo, for one, has a, c and d. A third may be added later, at the end.
+    Default: a, b."""
     nat_gateways: Annotated[int, Field(ge=0, le=3)] = 1
     """Fewer than zones saves money and shares their fate. With 0, tasks reach only this VPC and its endpoints: they
     cannot call each other through the public load balancer. Default: 1."""

@@ -17,7 +17,8 @@ from nova_infra.config import Domain
 class Ingress(Construct):
     """A public load balancer whose listener answers 404 until services add their rules.
 
-    With a domain it serves TLS only, and redirects plain HTTP there; without one, plain HTTP.
+    With a domain it serves TLS only, and redirects plain HTTP there; without one, plain HTTP. The listener is the same
+    resource either way: services refer to it, so one that took its place could only come after them, and they after it.
 
     Attributes:
         load_balancer: The application load balancer.
@@ -79,7 +80,7 @@ class Ingress(Construct):
         )
         if domain is None:
             self.listener = self.load_balancer.add_listener(
-                "Http", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False, default_action=not_found
+                "Listener", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False, default_action=not_found
             )
             acknowledge(
                 self.listener,
@@ -91,7 +92,7 @@ class Ingress(Construct):
             return
         zone = route53.HostedZone.from_hosted_zone_id(self, "Zone", domain.zone_id)
         self.listener = self.load_balancer.add_listener(
-            "Https",
+            "Listener",
             port=443,
             protocol=elbv2.ApplicationProtocol.HTTPS,
             open=False,
@@ -114,6 +115,7 @@ class Ingress(Construct):
             open=False,
             default_action=elbv2.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True),
         )
+        redirect.node.add_dependency(self.listener)  # which leaves port 80 first, where the domain is new
         acknowledge(redirect, "It serves nothing but the redirect to TLS", f"{NIST}-ELBv2ACMCertificateRequired")
         route53.ARecord(
             self,

@@ -11,6 +11,8 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
 
+MAX_ZONES = 3
+
 PRIVATE = "Private"
 """Name of the subnets that tasks run in."""
 
@@ -56,6 +58,8 @@ class Network(Construct):
             vpc_name=name,
             ip_addresses=ec2.IpAddresses.cidr(cidr),
             availability_zones=[f"{region}{letter}" for letter in zones],
+            # Room for a third zone, so that one that is added later moves no subnet.
+            reserved_azs=MAX_ZONES - len(zones),
             nat_gateways=nat_gateways,
             # The custom resource that would empty the default group needs a Lambda function and a role for each VPC.
             # Nothing here uses that group.

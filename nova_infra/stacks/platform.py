@@ -87,6 +87,9 @@ class PlatformStack(cdk.Stack):
             deletion_protection=environment.approval,
             log_bucket=log_bucket,
         )
+        # Services read it as long as there is no domain. What is still read cannot be removed, and the platform is
+        # deployed before its readers: it stays.
+        self.export_value(self.ingress.load_balancer.load_balancer_dns_name)
         if environment.waf:
             Firewall(
                 self,

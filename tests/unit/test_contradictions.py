@@ -48,16 +48,14 @@ def test_a_service_of_one_environment_with_the_stack_name_of_another_environment
 
 
 def test_a_network_without_addresses_for_all_tasks_at_once(raw, refused):
-    raw["environments"][1]["network"]["cidr"] = "10.20.0.0/24"  # four subnets of 64 - 5, two of them private
-    raw["environments"][1]["scaling"]["max_tasks"] = 15
-    assert (
-        "environments[1].network.cidr: '10.20.0.0/24' has room for 118 tasks, and 4 services may run 120" in refused()
-    )
+    raw["environments"][1]["network"]["cidr"] = "10.20.0.0/24"  # two private subnets of 32 - 5 addresses
+    raw["environments"][1]["scaling"]["max_tasks"] = 7
+    assert "environments[1].network.cidr: '10.20.0.0/24' has room for 54 tasks, and 4 services may run 56" in refused()
 
 
 def test_a_network_with_addresses_for_all_tasks_at_once(raw):
     raw["environments"][1]["network"]["cidr"] = "10.20.0.0/24"
-    raw["environments"][1]["scaling"]["max_tasks"] = 14
+    raw["environments"][1]["scaling"]["max_tasks"] = 6
     assert parse_config(raw)
 
 
