@@ -78,9 +78,10 @@ browser: setup ## Install the browser that the end-to-end tests drive
 e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
 	@pytest -q tests/e2e
 
-bench: setup ## Time a synthesis of 4, 16 and 45 services, phase by phase, and nova status over 135 of them
+bench: setup ## Time a synthesis of 4, 16 and 45 services, phase by phase, nova status over 135 of them, and the rehearsal's load balancer
 	@python scripts/bench.py
 	@python scripts/bench_status.py
+	@python scripts/bench_proxy.py
 
 docs: setup ## Write the pages that are generated from the code
 	@python -m nova_infra.checks.document > docs/checks.md

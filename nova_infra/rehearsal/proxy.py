@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from nova_infra.rehearsal.clock import HEALTH_CHECK_COMPRESSION
@@ -15,7 +16,7 @@ from nova_infra.rehearsal.metrics import Metric, MetricStore
 from nova_infra.rehearsal.routing import USER_HEADER, FixedResponse, Redirect, Rule, Target, TargetGroup
 from nova_infra.rehearsal.task import Task
 
-# Headers that belong to one connection, and Expect, which the load balancer answers itself.
+# Headers that belong to one connection (RFC 9110, 7.6.1), and Expect, which the load balancer answers itself.
 _NOT_PASSED_ON = frozenset(
     [
         "connection",
@@ -23,6 +24,7 @@ _NOT_PASSED_ON = frozenset(
         "keep-alive",
         "proxy-authenticate",
         "proxy-authorization",
+        "proxy-connection",
         "te",
         "trailer",
         "transfer-encoding",
@@ -34,6 +36,8 @@ _NOT_PASSED_ON = frozenset(
 # A connection that a service may be about to close is not used again: servers keep idle ones for 5 s and more, and the
 # load balancer's own 60 s would be an hour of compressed time.
 _KEEP_ALIVE_SECONDS = 2.0
+# Which the HTTP client would add where the load balancer's own client sent none.
+_NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _IDLE_TIMEOUT_SECONDS = 60.0
 _CLIENT_GONE = 460
 
@@ -83,6 +87,7 @@ class LoadBalancer:
         """Listen on a free port of the loopback interface."""
         self._session = aiohttp.ClientSession(
             auto_decompress=False,
+            skip_auto_headers=_NOT_ADDED,
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_IDLE_TIMEOUT_SECONDS),
         )
@@ -171,6 +176,8 @@ class LoadBalancer:
                 return web.Response(status=answer.status, content_type=answer.content_type, text=answer.body)
             case Redirect() as redirect:
                 return web.Response(status=redirect.status, headers={"Location": self._location(redirect, request)})
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return web.Response(status=501, text="the rehearsal's load balancer does not carry WebSockets")
         group = rule.choose()
         target = group.next_target() if group else None
         if group is None or target is None:
@@ -208,13 +215,9 @@ class LoadBalancer:
             status = _CLIENT_GONE  # Not the target's fault, and no answer to count.
             return web.Response(status=_CLIENT_GONE)
         except TimeoutError:
-            self._answered_itself(504)
-            return web.Response(status=504, text="the target did not answer in time")
+            return self._answer_instead(request, 504, "the target did not answer in time")
         except (aiohttp.ClientError, ConnectionError):
-            self._answered_itself(502)
-            if request.transport is not None and request.writer.output_size:
-                request.transport.close()  # Half an answer went out: the client has to see that it is not whole.
-            return web.Response(status=502, text="the target closed the connection")
+            return self._answer_instead(request, 502, "the target closed the connection")
         finally:
             seconds = asyncio.get_running_loop().time() - began
             target.leave()
@@ -232,21 +235,18 @@ class LoadBalancer:
     async def _exchange(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
         """Pass a request on and its answer back, a piece at a time: bodies of any size take the same memory."""
         assert self._session is not None, "requests follow start()"
-        headers = [(key, value) for key, value in request.headers.items() if key.lower() not in _NOT_PASSED_ON]
-        headers += [("X-Forwarded-For", request.remote or ""), ("X-Forwarded-Proto", self.protocol.lower())]
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         async with self._session.request(
             request.method,
-            URL(f"http://127.0.0.1:{target.task.port}{request.raw_path}", encoded=True),
-            headers=headers,
+            # A request may name the whole address instead of the path alone.
+            URL(f"http://127.0.0.1:{target.task.port}{_path(request)}", encoded=True),
+            headers=self._headers_to_target(request.headers, request.remote or ""),
             data=_body(request) if request.body_exists else None,
             allow_redirects=False,
         ) as upstream:
             response = web.StreamResponse(status=upstream.status)
-            for key, value in upstream.headers.items():
-                if key.lower() not in _NOT_PASSED_ON:
-                    response.headers.add(key, value)
+            response.headers.extend(_passed_on(upstream.headers))
             with _client_side():
                 await response.prepare(request)
             async for chunk in upstream.content.iter_any():
@@ -255,6 +255,25 @@ class LoadBalancer:
             with _client_side():
                 await response.write_eof()
             return response
+
+    def _headers_to_target(self, headers: CIMultiDictProxy[str], client: str) -> CIMultiDict[str]:
+        """What the client sent, and who it is.
+
+        See https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html; the load
+        balancer's default is to append to X-Forwarded-For and to set the other two.
+        """
+        passed = _passed_on(headers)
+        passed["X-Forwarded-For"] = ", ".join([*headers.getall("X-Forwarded-For", ()), client])
+        passed["X-Forwarded-Proto"] = self.protocol.lower()
+        passed["X-Forwarded-Port"] = str(self._public_port)
+        return passed
+
+    def _answer_instead(self, request: web.BaseRequest, status: int, text: str) -> web.Response:
+        """Answer for a target that did not, or not to the end."""
+        self._answered_itself(status)
+        if request.transport is not None and request.writer.output_size:
+            request.transport.close()  # Half an answer went out: the client has to see that it is not whole.
+        return web.Response(status=status, text=text)
 
     def _answered_itself(self, status: int) -> None:
         """Count an error of the load balancer's own. Such counts have no target group.
@@ -270,6 +289,16 @@ class LoadBalancer:
         if group is not None:
             dimensions["TargetGroup"] = group.name
             self._store.record(Metric.of("AWS/ApplicationELB", name, dimensions), value)
+
+
+def _path(request: web.BaseRequest) -> str:
+    return request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
+
+
+def _passed_on(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+    """The headers without those of the connection, among them any that Connection names."""
+    named = {name.strip().lower() for value in headers.getall("Connection", ()) for name in value.split(",")}
+    return CIMultiDict((k, v) for k, v in headers.items() if k.lower() not in _NOT_PASSED_ON and k.lower() not in named)
 
 
 async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import cast
@@ -10,6 +11,7 @@ import psutil
 import pytest
 from aiohttp import web
 
+from nova_infra.rehearsal import proxy
 from nova_infra.rehearsal.metrics import MetricStore
 from nova_infra.rehearsal.proxy import LoadBalancer
 from nova_infra.rehearsal.routing import (
@@ -32,6 +34,27 @@ def task_on(port: int) -> Task:
     return cast(Task, SimpleNamespace(port=port, definition=SimpleNamespace(revision="tiny:2")))
 
 
+class Sent:
+    """Bytes on their way: how many the sender is ahead of the reader."""
+
+    ahead = 0
+    most = 0
+
+    def sent(self, count: int) -> None:
+        self.ahead += count
+        self.most = max(self.most, self.ahead)
+
+
+sent = Sent()
+
+
+async def read_slowly(request: web.BaseRequest) -> int:
+    while chunk := await request.content.read(2**16):
+        sent.ahead -= len(chunk)
+        await asyncio.sleep(0)
+    return sent.most
+
+
 async def service(request: web.BaseRequest) -> web.StreamResponse:
     assert request.transport is not None
     match request.path:
@@ -50,6 +73,23 @@ async def service(request: web.BaseRequest) -> web.StreamResponse:
             for _ in range(40):
                 await response.write(PIECE)
             return response
+        case "/hangs-half-way":
+            response = web.StreamResponse(headers={"Content-Length": "100"})
+            await response.prepare(request)
+            await response.write(b"half")
+            await asyncio.sleep(60)
+        case "/cookies":
+            answer = web.Response(
+                text="two", headers={"Connection": "X-Hop", "X-Hop": "mine", "Keep-Alive": "timeout=9"}
+            )
+            answer.headers.add("Set-Cookie", "a=1")
+            answer.headers.add("Set-Cookie", "b=2")
+            return answer
+        case "/reads-slowly":
+            return web.json_response({"most": await read_slowly(request)})
+        case "/heard":
+            heard = [(key.decode(), value.decode()) for key, value in request.raw_headers]
+            return web.json_response({"path": request.raw_path, "headers": heard})
         case "/fails":
             return web.Response(status=500)
         case "/slow":
@@ -79,9 +119,17 @@ class World:
         found = [m for m in self.store._values if m.name == name and len(m.dimensions) == dimensions]
         return sum(sum(self.store.values(metric, range(1))) for metric in found)
 
+    async def speak(self, text: str) -> str:
+        """Send a request as it stands, and read all that comes until the connection is closed."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.balancer.port)
+        writer.write(text.replace("\n", "\r\n").encode())
+        answer = await reader.read()
+        writer.close()
+        return answer.decode()
+
     def play(self, story: Callable[[aiohttp.ClientSession, str, Target], Awaitable[None]]) -> World:
         async def run() -> None:
-            runner = web.ServerRunner(web.Server(service))
+            runner = web.ServerRunner(web.Server(service), shutdown_timeout=0.1)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             target = Target(task_on(runner.addresses[0][1]), healthy=True)
@@ -108,6 +156,124 @@ def test_a_request_reaches_the_target_as_it_was_sent() -> None:
         assert got["headers"]["Host"] == url.removeprefix("http://")
 
     World().play(story)
+
+
+def heard(answer: str) -> dict[str, list[str]]:
+    """The headers that the target heard, by name."""
+    found: dict[str, list[str]] = {}
+    for key, value in json.loads(answer.partition("\r\n\r\n")[2])["headers"]:
+        found.setdefault(key.lower(), []).append(value)
+    return found
+
+
+def test_the_target_hears_who_asks_and_nothing_that_the_client_did_not_say() -> None:
+    world = World()
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        answer = await world.speak("GET /heard HTTP/1.1\nHost: shop.example.com\nConnection: close\n\n")
+        assert heard(answer) == {
+            "host": ["shop.example.com"],
+            "x-forwarded-for": ["127.0.0.1"],
+            "x-forwarded-proto": ["http"],
+            "x-forwarded-port": ["80"],
+        }
+
+    world.play(story)
+
+
+def test_what_a_client_says_of_its_way_is_appended_to_or_replaced() -> None:
+    world = World()
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        said = "X-Forwarded-For: 203.0.113.7\nX-Forwarded-Proto: https\nX-Forwarded-Port: 1\nConnection: close\n\n"
+        got = heard(await world.speak(f"GET /heard HTTP/1.1\nHost: x\n{said}"))
+        assert got["x-forwarded-for"] == ["203.0.113.7, 127.0.0.1"]
+        assert (got["x-forwarded-proto"], got["x-forwarded-port"]) == (["http"], ["80"])
+
+    world.play(story)
+
+
+def test_headers_of_a_connection_end_with_it_in_both_directions() -> None:
+    world = World()
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        said = "TE: trailers\nKeep-Alive: timeout=5\nX-Own: 1\nX-Hop: 2\nConnection: close, X-Hop\n\n"
+        assert set(heard(await world.speak(f"GET /heard HTTP/1.1\nHost: x\n{said}"))) == {
+            "host",
+            "x-own",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-forwarded-port",
+        }
+        async with client.get(f"{url}/cookies") as response:
+            assert response.headers.getall("Set-Cookie") == ["a=1", "b=2"]
+            assert not {"X-Hop", "Keep-Alive"} & set(response.headers)
+
+    world.play(story)
+
+
+def test_an_old_client_gets_a_streamed_answer_that_ends_with_the_connection() -> None:
+    world = World()
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        head, _, body = (await world.speak("GET /streams HTTP/1.0\nHost: x\n\n")).partition("\r\n\r\n")
+        assert head.startswith("HTTP/1.0 200")
+        assert "chunked" not in head.lower()
+        assert len(body) == 40 * len(PIECE)
+
+    world.play(story)
+
+
+def test_a_request_that_names_the_whole_address_reaches_the_path_in_it() -> None:
+    world = World()
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        answer = await world.speak("GET http://x/heard?a=1 HTTP/1.1\nHost: x\nConnection: close\n\n")
+        assert json.loads(answer.partition("\r\n\r\n")[2])["path"] == "/heard?a=1"
+
+    world.play(story)
+
+
+def test_a_websocket_is_refused_and_not_played_wrong() -> None:
+    world = World()
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        said = "Upgrade: websocket\nConnection: close, Upgrade\n\n"
+        assert (await world.speak(f"GET /heard HTTP/1.1\nHost: x\n{said}")).startswith("HTTP/1.1 501")
+        assert target.served == 0
+
+    world.play(story)
+
+
+def test_an_upload_goes_no_faster_than_the_target_reads_it() -> None:
+    sent.ahead = sent.most = 0
+    size = 256 * len(PIECE)
+
+    async def pieces() -> object:
+        for _ in range(256):
+            sent.sent(len(PIECE))
+            yield PIECE
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        async with client.post(f"{url}/reads-slowly", data=pieces()) as response:
+            most = (await response.json())["most"]
+        assert sent.ahead == 0
+        # What the sockets' own buffers hold on two connections, and no more.
+        assert most < size / 2
+
+    World().play(story)
+
+
+def test_a_target_that_hangs_half_way_is_cut_off_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "_IDLE_TIMEOUT_SECONDS", 0.1)
+    world = World()
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            async with client.get(f"{url}/hangs-half-way") as response:
+                await response.read()
+
+    assert world.play(story).count("HTTPCode_ELB_504_Count") == 1
 
 
 def test_large_bodies_pass_in_pieces_both_ways_and_a_client_may_ask_first() -> None:
