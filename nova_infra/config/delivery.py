@@ -88,8 +88,9 @@ class Source(Model):
     ignore_paths: Annotated[
         tuple[Annotated[str, *matching(r"\S{1,255}", "is not a pattern of paths", "write one such as docs/**")], ...],
         Field(max_length=8),
-    ] = ("docs/**", "**/*.md")
-    """A push that changes nothing else is not delivered. Only with a connection. Default: documentation."""
+    ] = ("docs/**", "*.md")
+    """A push that changes nothing else is not delivered. Only with a connection. Default: documentation, but not below
+    ``services/``, where a text may be part of an image."""
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:

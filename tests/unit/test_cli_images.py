@@ -12,8 +12,9 @@ import pytest
 from moto import mock_aws
 
 from nova_infra import cli
-from nova_infra.config import load_config
-from nova_infra.images import image_tags
+from nova_infra.config import Config, load_config
+from nova_infra.dockerignore import DockerIgnore
+from nova_infra.images import image_sources, image_tags
 from nova_infra.operations import image_build
 from nova_infra.operations.registry import Registry
 
@@ -60,6 +61,66 @@ def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setattr(image_build, "_docker", docker)
         monkeypatch.setattr(image_build.shutil, "which", lambda name: f"/bin/{name}")
         yield client
+
+
+def commit(path: Path, content: str) -> None:
+    path.write_text(content)
+    git("add", "--all")
+    git("commit", "--quiet", "--message", path.name)
+
+
+def deliver(ecr: Any, run: Any, config: Config) -> list[str]:
+    """Build every service's image as the Images stage does; the services whose images were built anew."""
+    built = []
+    for service in config.services:
+        code, out, _ = run("image", "build", service.name, "--release")
+        assert code == 0
+        built += [service.name] if out.startswith("built and pushed") else []
+    return built
+
+
+def stacks_that_run(assembly: Any, service: str) -> set[str]:
+    """The stacks whose templates name a service's image: no other template can change with it."""
+    return {name for name, text in assembly.texts.items() if f"/nova/{service}:abc123" in text}
+
+
+@pytest.mark.parametrize(
+    ("file", "built"),
+    [
+        ("services/audio-service/src/audio_service/waveform.py", ["audio-service"]),
+        ("services/audio-service/tests/test_audio.py", []),
+        ("docs/operations.md", []),
+        ("README.md", []),
+        ("services/kit/src/nova_kit/app.py", ["audio-service", "video-service", "agent-service", "search-service"]),
+    ],
+)
+def test_a_commit_builds_and_deploys_what_it_touches_and_nothing_else(
+    project: Path, ecr: Any, run: Any, config: Config, assembly: Any, file: str, built: list[str]
+) -> None:
+    ecr.create_repository(repositoryName="nova/search-service", imageTagMutability="IMMUTABLE")
+    assert deliver(ecr, run, config) == [service.name for service in config.services]
+    before = image_tags(project, config)
+    (project / file).parent.mkdir(parents=True, exist_ok=True)
+    commit(project / file, "changed = True\n")
+    assert deliver(ecr, run, config) == built
+    after = image_tags(project, config)
+    assert [name for name in before if before[name] != after[name]] == built
+    changed = {stack for service in built for stack in stacks_that_run(assembly, service)}
+    assert changed == {
+        f"nova-{environment}-{service}" for environment in ("dev", "staging", "prod") for service in built
+    }
+
+
+def test_no_template_but_a_services_own_names_an_image(assembly: Any, config: Config) -> None:
+    naming = {name for name, text in assembly.texts.items() if "abc123" in text}
+    assert naming == {stack for service in config.services for stack in stacks_that_run(assembly, service.name)}
+
+
+def test_no_push_that_changes_an_image_is_taken_for_documentation(config: Config) -> None:
+    ignored = DockerIgnore.parse("\n".join(config.source.ignore_paths))  # the two kinds of pattern agree on these
+    files = {f"services/{file.path}" for source in image_sources(ROOT, config) for file in source.files}
+    assert {file for file in files if file.endswith(".md")}, "there is a text in an image to be tested with"
+    assert {file for file in files if ignored.ignores(file)} == set()
 
 
 def nova(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

@@ -1,8 +1,16 @@
 """What must not be anywhere in what the app synthesizes."""
 
 import json
+import re
+import subprocess
+from pathlib import Path
 
 import pytest
+
+from nova_infra.app import build_app
+from nova_infra.config import parse_config
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -135,3 +143,75 @@ def test_every_log_group_is_encrypted_and_forgets(everything):
 def test_no_custom_resource_runs_code_in_any_account(everything):
     kinds = {kind for _, _, kind, _ in everything}
     assert not {kind for kind in kinds if kind.startswith(("Custom::", "AWS::CloudFormation::Custom", "AWS::Lambda"))}
+
+
+# What credentials look like, wherever they come from.
+SECRETS = {
+    "an access key of AWS": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+    "a token of GitHub": r"\bgh[pousr]_[A-Za-z0-9]{36}|\bgithub_pat_\w{22}",
+    "a token of Slack": r"\bxox[abeoprs]-[\w-]{10}",
+    "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY",
+    "a token of npm": r"\bnpm_[A-Za-z0-9]{36}",
+    "a web token": r"\beyJ[\w-]{10,}\.[\w-]{10,}\.",
+    "a password in an address": r"\w+://[^/\s:@\"]+:[^/\s:@\"]+@",
+    "a canary of this test": r"NOVA-CANARY",
+}
+
+
+def files_with_secrets(directory):
+    for path in sorted(directory.rglob("*")):
+        if path.is_file():
+            text = path.read_bytes().decode("utf-8", "replace")
+            yield from ((path.name, what) for what, pattern in SECRETS.items() if re.search(pattern, text))
+
+
+def test_no_secret_is_anywhere_in_an_assembly(tmp_path, monkeypatch, raw):
+    """Of the process that synthesizes, nothing is written: neither its credentials nor its other variables."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GITHUB_TOKEN", "API_TOKEN"):
+        monkeypatch.setenv(name, "NOVA-CANARY")
+    raw["services"] = [raw["services"][0] | {"secrets": {"API_TOKEN": "nova/token"}}]
+    raw["environments"] = raw["environments"][:1]
+    build_app(parse_config(raw), root=ROOT, outdir=tmp_path, image_tag="abc123").synth()
+    assert len(list(tmp_path.rglob("*.template.json"))) > 4
+    assert list(files_with_secrets(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "AKIA" + "ABCDEFGHIJKLMNOP",
+        "ghp_" + "a1" * 18,
+        "github_pat_" + "a1" * 11,
+        "xoxb-" + "1234567890",
+        "-----BEGIN RSA " + "PRIVATE KEY-----",
+        "npm_" + "a1" * 18,
+        "eyJhbGciOiJIUzI1" + ".eyJzdWIiOiIxMjM0" + ".abc",
+        "https://user:" + "password@example.com",
+    ],
+)
+def test_a_secret_would_be_found(tmp_path, secret):
+    (tmp_path / "template.json").write_text(f'{{"Value": "{secret}"}}')
+    [(_, what)] = files_with_secrets(tmp_path)
+    assert what in SECRETS
+
+
+def test_no_secret_is_in_what_images_are_built_from_or_in_the_repository(tmp_path):
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    found = []
+    for name in filter(None, tracked.split("\0")):
+        path = ROOT / name
+        if path.is_file() and not name.endswith(("package-lock.json", ".txt")):
+            text = path.read_bytes().decode("utf-8", "replace")
+            found += [
+                (name, what) for what, p in SECRETS.items() if what != "a canary of this test" and re.search(p, text)
+            ]
+    assert found == []
+
+
+def test_secrets_reach_containers_by_reference_only(variant):
+    for stack in ("acme-test-eu-search", "acme-live-search"):
+        [container] = variant.only(stack, "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+        assert "API_TOKEN" not in {each["Name"] for each in container["Environment"]}
+        [secret] = container["Secrets"]
+        assert secret["Name"] == "API_TOKEN"
+        assert ":secret:acme/token" in json.dumps(secret["ValueFrom"])

@@ -46,7 +46,7 @@ def test_it_is_a_named_v2_pipeline(assembly):
 def test_pushes_to_the_branch_start_it_unless_they_change_documentation_only(assembly):
     [trigger] = pipeline(assembly)["Triggers"]
     [push] = trigger["GitConfiguration"]["Push"]
-    assert push == {"Branches": {"Includes": ["main"]}, "FilePaths": {"Excludes": ["docs/**", "**/*.md"]}}
+    assert push == {"Branches": {"Includes": ["main"]}, "FilePaths": {"Excludes": ["docs/**", "*.md"]}}
     assert trigger["GitConfiguration"]["SourceActionName"] == stage(assembly, "Source")["Actions"][0]["Name"]
 
 
