@@ -194,7 +194,7 @@ def stand_in(names: set[str], ec2: Any, elb: Any) -> dict[str, Any]:
         "Subnet1": subnets[0],
         "Subnet2": subnets[1],
         "Subnet3": subnets[2],
-        "LoadBalancerHttps": listener["ListenerArn"],
+        "LoadBalancerListener": listener["ListenerArn"],
         "LoadBalancerFullName": "app/nova/1",
         "GroupId": group,
         "Cluster": PREFIX,
