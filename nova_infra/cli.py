@@ -64,6 +64,7 @@ def rehearse(
     Exits with 0 when production would take the release and every drill ended as it must, and with 1 otherwise.
     """
     from nova_infra.rehearsal.run import Options, WhatIf, rehearse, stop_cleanly_when_told
+    from nova_infra.synthesis import synthesize
 
     stop_cleanly_when_told()
 
@@ -72,7 +73,7 @@ def rehearse(
     if other is not None and not drills:
         raise NovaError("--what-if: compares drills: name some with --drill, such as --drill errors")
     if assembly is None:
-        assembly = _synthesize(root)
+        assembly = synthesize(root)
     options = Options(root, assembly.resolve(), baseline, approve, drills, other, json_file, report_file, until)
     sys.exit(0 if rehearse(options) else 1)
 
@@ -104,18 +105,6 @@ def add(name: str, summary: str) -> None:
 
 for command in (*cli_reports.COMMANDS, *cli_releases.COMMANDS, *cli_delivery.COMMANDS):
     nova.add_command(command)
-
-
-def _synthesize(root: Path) -> Path:
-    """Synthesize the working tree, unless it has not changed since."""
-    if not (root / "nova.toml").exists():
-        raise NovaError(f"nova.toml: not found in {root}: run the command in the project's directory")
-    from nova_infra.rehearsal.processes import run_to_end
-
-    code, _ = run_to_end(["make", "--no-print-directory", "synth"], directory=root)
-    if code:
-        raise NovaError("the working tree does not synthesize: mend what is printed above")
-    return root / "cdk.out"
 
 
 def main() -> None:

@@ -101,4 +101,48 @@ def doctor() -> None:
     sys.exit(1 if report.must_be_mended(parts) else 0)
 
 
-COMMANDS = (status, explain, doctor)
+@click.command()
+@click.argument("environment", metavar="ENV")
+@click.option("--format", "form", type=click.Choice(["text", "markdown", "html"]), default="text", show_default=True)
+@click.option("--publish", is_flag=True, help="Also send it to those who are asked for approvals.")
+@click.option(
+    "--assembly",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Assembly of the release. Default: synthesize this directory to cdk.out.",
+)
+def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> None:
+    """Say what an approver should know before the release in this directory goes to ENV.
+
+    Exits with 0 when ENV could be looked at, whatever the brief says: it informs, and `nova preflight` refuses.
+    """
+    from nova_infra.operations import brief as report
+    from nova_infra.operations.brief_survey import survey
+    from nova_infra.operations.checkout import read_checkout, with_digests
+    from nova_infra.operations.connect import connect, connect_toolchain
+    from nova_infra.operations.document import render
+    from nova_infra.operations.errors import RefusedError
+    from nova_infra.operations.synthesized import templates_of
+    from nova_infra.synthesis import synthesize
+
+    root = Path.cwd()
+    where = whereabouts(None, None)
+    target = connect(environment, role="observer", where=where)
+    toolchain = connect_toolchain(where)
+    if publish and toolchain is None:
+        raise RefusedError("--publish: the topic of approvals is in the toolchain's account: sign in to that one")
+    checkout = read_checkout(root)
+    found = survey(
+        target,
+        toolchain,
+        candidate=checkout.release,
+        templates=templates_of(assembly or synthesize(root), target.prefix),
+        digests=lambda: {name: image.digest for name, image in with_digests(target, checkout).items()},
+        root=root,
+    )
+    document = report.document(found)
+    if publish and toolchain is not None:
+        toolchain.publish(subject=report.subject(found), message=report.message(render(document, "text")))
+    click.echo(render(document, form, width=min(_console().width, 100)), nl=False)
+
+
+COMMANDS = (status, explain, brief, doctor)

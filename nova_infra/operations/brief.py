@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from nova_infra.operations.commits import Commits
+from nova_infra.operations.commits import Commit, Commits
 from nova_infra.operations.differences import Difference, Kind
 from nova_infra.operations.document import Document, Foreign, Line, Section, Tone
 from nova_infra.operations.ledger import Entry
@@ -16,6 +17,8 @@ from nova_infra.operations.values import shortened, shown
 _MOST_COMMITS = 15
 _MOST_OTHERS = 12
 _MOST_ALARMED = 40
+_MAX_MESSAGE_BYTES = 256 * 1024
+_CUT = "\n\nThe rest did not fit into a message: run `nova brief` to read it.\n"
 _TASK_DEFINITION = "AWS::ECS::TaskDefinition"
 # What a new image changes in a task definition by itself.
 _IMAGE_PROPERTIES = ("Image", "Environment/NOVA_RELEASE/Value")
@@ -96,6 +99,18 @@ def subject(brief: Brief) -> str:
     words += [f"{kind}" for kind in list(Kind)[:3] if any(d.kind is kind for s in brief.stacks for d in s.differences)]
     text = ", ".join(words).encode("ascii", "replace").decode()
     return "".join(c if c.isprintable() else " " for c in text)[:100]
+
+
+def message(text: str) -> str:
+    """The brief as SNS takes it: at most 256 KB, as UTF-8.
+
+    https://docs.aws.amazon.com/general/latest/gr/sns.html
+    """
+    data = text.encode()
+    if len(data) <= _MAX_MESSAGE_BYTES:
+        return text
+    cut = data[: _MAX_MESSAGE_BYTES - len(_CUT.encode())].decode(errors="ignore")
+    return cut + _CUT
 
 
 def apart_from_images(changes: StackChanges) -> StackChanges:
@@ -193,7 +208,8 @@ def _told(stacks: Sequence[StackChanges], kind: Kind) -> Iterator[Line]:
             continue
         for difference in changes.differences:
             if difference.kind is kind:
-                where = f"{changes.stack}: " + (f"{difference.resource} " if difference.resource else "")
+                kind_of = difference.type.removeprefix("AWS::")
+                where = f"{changes.stack}: " + (f"{difference.resource} ({kind_of}) " if difference.resource else "")
                 yield Line.of(where, Foreign(shortened(difference.what, 300)), tone=tone)
 
 
@@ -206,16 +222,18 @@ def _first(lines: Sequence[Line], most: int) -> tuple[Line, ...]:
 def _commits(commits: Commits) -> tuple[str, tuple[Line, ...]]:
     if commits.unknown:
         return "Commits", (Line.of("not known: ", Foreign(commits.unknown), tone="warn"),)
-    lines = [Line.of(Foreign(f"{c.id} {shortened(c.subject, 72)}"), " ", Foreign(c.author)) for c in commits.new]
-    lost = [
-        Line.of("left out: ", Foreign(f"{c.id} {shortened(c.subject, 60)}"), " ", Foreign(c.author), tone="bad")
-        for c in commits.lost[:_MOST_COMMITS]
-    ]
+    lines = [_commit(commit) for commit in commits.new]
+    lost = [_commit(commit, "left out: ", tone="bad") for commit in commits.lost[:_MOST_COMMITS]]
     if len(lines) > _MOST_COMMITS:
         lines = [*lines[:_MOST_COMMITS], Line.of(f"and {len(commits.new) - _MOST_COMMITS} more")]
     if not lines and not lost:
         lines = [Line.of("none: this commit runs already")]
     return f"Commits ({len(commits.new)})", (*lost, *lines)
+
+
+def _commit(commit: Commit, before: str = "", tone: Tone = "") -> Line:
+    subject = textwrap.shorten(commit.subject, 72, placeholder=" …") or "(no message)"
+    return Line.of(before, Foreign(f"{commit.id} {subject}"), " by ", Foreign(commit.author), tone=tone)
 
 
 def _images(brief: Brief) -> tuple[str, tuple[Line, ...]]:

@@ -13,6 +13,7 @@ from nova_infra.operations.causes import Cause, cause_of
 from nova_infra.operations.delivery import duration
 from nova_infra.operations.environment import DeployedEnvironment
 from nova_infra.operations.ledger import Entry, read_ledger
+from nova_infra.operations.look import Look
 from nova_infra.operations.model import Alarm, PastDeployment, Service, StackEvent, StoppedTask
 from nova_infra.operations.status import alarms_by_service
 from nova_infra.operations.toolchain import Toolchain
@@ -181,40 +182,33 @@ def observe(environment: DeployedEnvironment, toolchain: Toolchain | None) -> Fa
     Raises:
         NovaError: The environment cannot be looked at.
     """
-    services, alarms = environment.services(), environment.alarms()
-    red = [alarm for alarm in alarms if alarm.state == "ALARM" and not alarm.composite]
+    services = environment.services()
+    look = Look()
+    red = [a for a in look.at("the alarms", environment.alarms, ()) if a.state == "ALARM" and not a.composite]
     red_by_stack, _ = alarms_by_service(red, services)
-    unseen: list[str] = []
 
     def facts(service: Service) -> ServiceFacts:
+        name, stack = service.name, service.stack
         return ServiceFacts(
             service=service,
-            stopped=environment.stopped_tasks(service.name),
-            past=environment.past_deployments(service.name),
-            failures=environment.failures(service.stack),
-            alarms=tuple(red_by_stack.get(service.stack, ())),
+            stopped=look.at("stopped tasks", lambda: environment.stopped_tasks(name), ()),
+            past=look.at("past deployments", lambda: environment.past_deployments(name), ()),
+            failures=look.at("CloudFormation's events", lambda: environment.failures(stack), ()),
+            alarms=tuple(red_by_stack.get(stack, ())),
         )
 
     with ThreadPoolExecutor(max_workers=_THREADS) as threads:
-        seen = tuple(threads.map(facts, services))
-    entries: tuple[Entry, ...] = ()
-    try:
-        entries = read_ledger(environment).entries
-    except NovaError as error:
-        unseen.append(f"the ledger: {error}")
-    action = None
-    if toolchain is None:
-        unseen.append("the pipeline: it is in another account than these credentials")
-    else:
-        try:
-            action = failed_action(toolchain)
-        except NovaError as error:
-            unseen.append(f"the pipeline: {error}")
-    return Facts(environment.name, seen, entries, action, tuple(unseen))
+        # What cannot be asked of the first is not asked of the others.
+        seen = (*map(facts, services[:1]), *threads.map(facts, services[1:]))
+    entries = look.at("the ledger", lambda: read_ledger(environment).entries, ())
+    action = look.at("the pipeline", lambda: failed_action(toolchain), None)
+    return Facts(environment.name, seen, entries, action, look.unseen)
 
 
-def failed_action(toolchain: Toolchain) -> FailedAction | None:
+def failed_action(toolchain: Toolchain | None) -> FailedAction | None:
     """What stopped the latest execution of the pipeline that ended, if something did."""
+    if toolchain is None:
+        raise NovaError("it is in another account than these credentials")
     ended = next((e for e in toolchain.executions() if e.status in ("Succeeded", "Failed", "Stopped")), None)
     if ended is None or ended.status != "Failed":
         return None

@@ -57,7 +57,7 @@ def test_a_release_that_nothing_speaks_against_fits_a_screen(brief: Any) -> None
         "It replaces no data, widens no access, opens no network.",
         "",
         "Commits (1)",
-        "  - cccccccccc Raise the limit Mei",
+        "  - cccccccccc Raise the limit by Mei",
         "",
         "Images (1 of 2 change)",
         "  - audio: old → new",
@@ -96,7 +96,7 @@ def test_the_verdict_counts_what_must_not_be_missed_and_it_comes_first(brief: An
         ({"commits": Commits(unknown="this is no clone")}, "! not known: this is no clone"),
         ({"commits": Commits()}, "- none: this commit runs already"),
         ({"commits": Commits((), (Commit("d" * 10, "Eve", "Fix"),))}, "✗ It leaves out 1 of the commits that run now"),
-        ({"commits": Commits((), (Commit("d" * 10, "Eve", "Fix"),))}, "✗ left out: dddddddddd Fix Eve"),
+        ({"commits": Commits((), (Commit("d" * 10, "Eve", "Fix"),))}, "✗ left out: dddddddddd Fix by Eve"),
         ({"last_good": None}, "- there is no release to go back to"),
         ({"unseen": ("the alarms: AWS does not allow it",)}, "! the alarms: AWS does not allow it"),
         ({"images": {"audio": (None, "new")}}, "- audio: not deployed yet → new"),
@@ -126,7 +126,7 @@ def test_long_lists_are_cut_and_say_so_but_not_what_replaces_data(brief: Any) ->
     assert "Commits (40)" in found
     assert "  - and 25 more" in found
     assert "  - and 18 more: `cdk diff` shows them" in found
-    assert found.count("  ✗ nova-prod-audio: Thing does something") == 30
+    assert found.count("  ✗ nova-prod-audio: Thing (T) does something") == 30
 
 
 def task(image: str, release: str, cpu: str = "256") -> dict[str, Any]:
