@@ -40,17 +40,15 @@ def open_environment(role: Role, where: dict[str, Any]) -> DeployedEnvironment:
 @in_environment
 def releases(**where: Any) -> None:
     """List the releases of ENV, with the delivery metrics that follow from them."""
-    from nova_infra.operations.delivery import metrics
+    from nova_infra.operations.delivery import metric_lines, metrics
     from nova_infra.operations.holds import read_holds
     from nova_infra.operations.ledger import read_ledger
     from nova_infra.operations.releases import lines
 
     target = open_environment("observer", where)
     ledger = read_ledger(target)
-    for line in lines(ledger, read_holds(target)):
+    for line in (*lines(ledger, read_holds(target)), "", *metric_lines(metrics(ledger.entries))):
         click.echo(line)
-    for metric in metrics(ledger.entries):
-        click.echo(f"{metric.name}: {metric.value}")
 
 
 @click.command()

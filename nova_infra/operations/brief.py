@@ -11,6 +11,7 @@ from nova_infra.operations.differences import Difference, Kind
 from nova_infra.operations.document import Document, Foreign, Line, Section, Tone
 from nova_infra.operations.ledger import Entry
 from nova_infra.operations.model import Alarm, Template
+from nova_infra.operations.targets import short
 from nova_infra.operations.toolchain import Action
 from nova_infra.operations.values import shortened, shown
 
@@ -80,9 +81,9 @@ class Brief:
 
 def document(brief: Brief) -> Document:
     """The brief as a document."""
-    before = f" over {_short(brief.running.release)}" if brief.running else ""
+    before = f" over {short(brief.running.release)}" if brief.running else ""
     return Document(
-        title=f"{brief.environment}: release {_short(brief.candidate)}{before}",
+        title=f"{brief.environment}: release {short(brief.candidate)}{before}",
         verdict=_verdict(brief),
         sections=tuple(_sections(brief)),
     )
@@ -93,7 +94,7 @@ def subject(brief: Brief) -> str:
 
     https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
     """
-    words = [f"{brief.environment}: approve {_short(brief.candidate)}?"]
+    words = [f"{brief.environment}: approve {short(brief.candidate)}?"]
     if count := len(_warnings(brief)):
         words.append(f"{count} warning{'s' if count != 1 else ''}")
     words += [f"{kind}" for kind in list(Kind)[:3] if any(d.kind is kind for s in brief.stacks for d in s.differences)]
@@ -275,9 +276,5 @@ def _way_back(brief: Brief) -> Section:
     if brief.last_good is None:
         line = Line.of("there is no release to go back to: a deployment that fails restores itself, and no more")
         return Section("If it goes wrong", (line,))
-    command = f"nova rollback {brief.name} --to {_short(brief.last_good.release)}"
+    command = f"nova rollback {brief.name} --to {short(brief.last_good.release)}"
     return Section("If it goes wrong", (), (command,))
-
-
-def _short(release: str) -> str:
-    return release[:10] if len(release) == 40 else release

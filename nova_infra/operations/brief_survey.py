@@ -18,6 +18,7 @@ from nova_infra.operations.holds import read_holds, refusals
 from nova_infra.operations.ledger import Ledger, read_ledger
 from nova_infra.operations.look import Look
 from nova_infra.operations.model import Template
+from nova_infra.operations.targets import short
 from nova_infra.operations.toolchain import Action, Execution, Toolchain
 
 _Result = TypeVar("_Result")
@@ -141,4 +142,4 @@ def _delivery(toolchain: Toolchain | None, candidate: str) -> tuple[tuple[Action
 
 def _newer(execution: Execution) -> str:
     subject = execution.message.splitlines()[0] if execution.message else ""
-    return f"a newer commit is on its way: {execution.commit[:10]} {subject}".rstrip()
+    return f"a newer commit is on its way: {short(execution.commit)} {subject}".rstrip()

@@ -7,6 +7,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from nova_infra.operations.targets import short
+
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _SEPARATOR = "\x1f"
 
@@ -56,13 +58,13 @@ def commits_between(root: Path, running: str | None, candidate: str) -> Commits:
         if not _COMMIT.fullmatch(release):
             return Commits(unknown=f"{release} is not a commit")
         if _git(root, "cat-file", "-e", f"{release}^{{commit}}") is None:
-            return Commits(unknown=f"this directory is not a clone that has {release[:10]}: fetch its whole history")
+            return Commits(unknown=f"this directory is not a clone that has {short(release)}: fetch its whole history")
     return Commits(_log(root, f"{running}..{candidate}"), _log(root, f"{candidate}..{running}"))
 
 
 def _log(root: Path, commits: str) -> tuple[Commit, ...]:
     form = _SEPARATOR.join(("%h", "%an", "%s"))
-    text = _git(root, "log", "-z", f"--format={form}", "--abbrev=10", commits, "--") or ""
+    text = _git(root, "log", "-z", f"--format={form}", "--abbrev=12", commits, "--") or ""
     return tuple(Commit(*record.split(_SEPARATOR, 2)) for record in text.split("\0") if record.count(_SEPARATOR) >= 2)
 
 

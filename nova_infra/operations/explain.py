@@ -12,10 +12,11 @@ from nova_infra.errors import NovaError
 from nova_infra.operations.causes import Cause, cause_of
 from nova_infra.operations.delivery import duration
 from nova_infra.operations.environment import DeployedEnvironment
+from nova_infra.operations.findings import alarms_of
 from nova_infra.operations.ledger import Entry, read_ledger
 from nova_infra.operations.look import Look
 from nova_infra.operations.model import Alarm, PastDeployment, Service, StackEvent, StoppedTask
-from nova_infra.operations.status import alarms_by_service
+from nova_infra.operations.targets import short
 from nova_infra.operations.toolchain import Toolchain
 from nova_infra.operations.values import printable, shortened
 
@@ -185,7 +186,6 @@ def observe(environment: DeployedEnvironment, toolchain: Toolchain | None) -> Fa
     services = environment.services()
     look = Look()
     red = [a for a in look.at("the alarms", environment.alarms, ()) if a.state == "ALARM" and not a.composite]
-    red_by_stack, _ = alarms_by_service(red, services)
 
     def facts(service: Service) -> ServiceFacts:
         name, stack = service.name, service.stack
@@ -194,7 +194,7 @@ def observe(environment: DeployedEnvironment, toolchain: Toolchain | None) -> Fa
             stopped=look.at("stopped tasks", lambda: environment.stopped_tasks(name), ()),
             past=look.at("past deployments", lambda: environment.past_deployments(name), ()),
             failures=look.at("CloudFormation's events", lambda: environment.failures(stack), ()),
-            alarms=tuple(red_by_stack.get(stack, ())),
+            alarms=tuple(alarms_of(service, red, services)),
         )
 
     with ThreadPoolExecutor(max_workers=_THREADS) as threads:
@@ -279,7 +279,7 @@ def _about_all(facts: Facts, found: Sequence[Trouble], now: datetime) -> Iterato
         yield "Also", f"{other.service}: {other.what}. {other.cause.sentence}"
     if facts.action is not None:
         said = f": {shortened(printable(facts.action.summary), 200)}" if facts.action.summary else ""
-        yield "Pipeline", f"{facts.action.name} failed for {facts.action.commit[:10] or 'an unknown commit'}{said}"
+        yield "Pipeline", f"{facts.action.name} failed for {short(facts.action.commit) or 'an unknown commit'}{said}"
         for number, test in enumerate(facts.action.tests[:3]):
             yield "Failed test" if number == 0 else "", shortened(printable(test), 300)
         if not found:
@@ -288,11 +288,11 @@ def _about_all(facts: Facts, found: Sequence[Trouble], now: datetime) -> Iterato
     good = next((entry for entry in facts.entries if entry.good), None)
     if latest is not None:
         ago = f"{duration(now - latest.at)} ago"
-        yield "Released last", f"{latest.release[:10]}: {latest.outcome} {ago} by {printable(latest.by)}"
+        yield "Released last", f"{short(latest.release)}: {latest.outcome} {ago} by {printable(latest.by)}"
     if good is not None and good is not latest:
-        yield "Last good", f"{good.release[:10]}: {good.outcome} {duration(now - good.at)} ago"
+        yield "Last good", f"{short(good.release)}: {good.outcome} {duration(now - good.at)} ago"
         if good.release != (latest.release if latest else ""):
-            yield "Way back", f"nova rollback {facts.environment} --to {good.release[:10]} --plan"
+            yield "Way back", f"nova rollback {facts.environment} --to {short(good.release)} --plan"
     if found:
         yield "Read", found[0].cause.source
     for line in facts.unseen:

@@ -15,8 +15,10 @@ from rich.text import Text
 from nova_infra.errors import NovaError
 from nova_infra.operations.delivery import duration
 from nova_infra.operations.environment import DeployedEnvironment
+from nova_infra.operations.findings import alarms_of
 from nova_infra.operations.ledger import Entry, read_ledger
 from nova_infra.operations.model import Alarm, Image, Service
+from nova_infra.operations.targets import short
 
 
 @dataclass(frozen=True)
@@ -88,14 +90,16 @@ def _status(name: str, connect: Callable[[str], DeployedEnvironment], threads: T
         alarms: Future[tuple[Alarm, ...]] = threads.submit(environment.alarms)
         entries = read_ledger(environment).entries
         latest = entries[0] if entries else None
-        by_service, others = alarms_by_service(alarms.result(), services.result())
+        single = [alarm for alarm in alarms.result() if not alarm.composite]
+        by_service = {s.stack: alarms_of(s, single, services.result()) for s in services.result()}
+        theirs = {alarm.name for found in by_service.values() for alarm in found}
         return EnvironmentStatus(
             environment=name,
             release=latest.release if latest else "",
             outcome=latest.outcome if latest else "",
             released_at=latest.at if latest else None,
-            services=tuple(service_status(s, by_service.get(s.stack, []), entries) for s in services.result()),
-            alarms=tuple(alarm.name for alarm in others if alarm.state == "ALARM" and not alarm.composite),
+            services=tuple(service_status(s, by_service[s.stack], entries) for s in services.result()),
+            alarms=tuple(alarm.name for alarm in single if alarm.state == "ALARM" and alarm.name not in theirs),
         )
     except NovaError as error:
         return EnvironmentStatus(environment=name, error=str(error), exit_code=error.exit_code)
@@ -153,27 +157,6 @@ def deployment_in_words(service: Service) -> tuple[str, bool]:
         trouble = f", {latest.failed} tasks failed" if latest.failed else ""
         return f"under way{since}{trouble}", False
     return "steady", True
-
-
-def alarms_by_service(
-    alarms: Sequence[Alarm], services: Sequence[Service]
-) -> tuple[dict[str, list[Alarm]], list[Alarm]]:
-    """Alarms by the stack of the service whose name they begin with, the longest such name; and the others."""
-    stacks = sorted((service.stack for service in services), key=len, reverse=True)
-    by_service: dict[str, list[Alarm]] = {}
-    others = []
-    for alarm in alarms:
-        stack = next((stack for stack in stacks if alarm.name.startswith(f"{stack}-")), None)
-        if stack is None or alarm.composite:
-            others.append(alarm)
-        else:
-            by_service.setdefault(stack, []).append(alarm)
-    return by_service, others
-
-
-def short(release: str) -> str:
-    """A commit as people write it; anything else as it is."""
-    return release[:10] if len(release) == 40 else release
 
 
 def as_json(found: Sequence[EnvironmentStatus]) -> str:

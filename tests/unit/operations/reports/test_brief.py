@@ -53,7 +53,7 @@ def text(brief: Brief) -> str:
 
 def test_a_release_that_nothing_speaks_against_fits_a_screen(brief: Any) -> None:
     assert text(brief()).splitlines() == [
-        "nova-prod: release bbbbbbbbbb over aaaaaaaaaa",
+        "nova-prod: release bbbbbbbbbbbb over aaaaaaaaaaaa",
         "It replaces no data, widens no access, opens no network.",
         "",
         "Commits (1)",
@@ -71,7 +71,7 @@ def test_a_release_that_nothing_speaks_against_fits_a_screen(brief: Any) -> None
         "  ✓ 1 is OK",
         "",
         "If it goes wrong",
-        "    nova rollback prod --to aaaaaaaaaa",
+        "    nova rollback prod --to aaaaaaaaaaaa",
     ]
 
 
@@ -154,7 +154,7 @@ def test_image_tags_are_read_whatever_way_the_reference_is_written() -> None:
 
 def test_the_subject_is_short_ascii_on_one_line(brief: Any) -> None:
     grave = brief(stacks=(changes(Kind.REPLACES_DATA),), warnings=("x",))
-    assert subject(grave) == "nova-prod: approve bbbbbbbbbb?, 1 warning, replaces data"
+    assert subject(grave) == "nova-prod: approve bbbbbbbbbbbb?, 1 warning, replaces data"
     odd = subject(brief(candidate="ünïcode\nBcc: all " * 20))
     assert len(odd) <= 100
     assert odd.isascii()

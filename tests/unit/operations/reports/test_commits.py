@@ -35,7 +35,7 @@ def test_the_commits_that_a_release_brings_are_listed_newest_first(clone: Path) 
     first, last = git(clone, "rev-parse", "main~2"), git(clone, "rev-parse", "main")
     found = commits_between(clone, first, last)
     assert [(c.subject, c.author) for c in found.new] == [("Third -- with\x1f a trap", "Mei"), ("Second", "Mei")]
-    assert found.new[0].id == last[:10]
+    assert found.new[0].id == last[:12]
     assert found.lost == ()
 
 

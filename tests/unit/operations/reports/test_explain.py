@@ -62,9 +62,9 @@ def test_a_crash_is_told_with_its_exit_code_its_last_log_lines_and_the_way_back(
         "                 KeyError: 'DATABASE_URL'",
         "  Next           read the log lines, run `make rehearse`, mend the service and",
         "                 release again",
-        "  Released last  bbbbbbbbbb: failed 30 min ago by pipeline",
-        "  Last good      aaaaaaaaaa: verified 2.1 days ago",
-        "  Way back       nova rollback prod --to aaaaaaaaaa --plan",
+        "  Released last  bbbbbbbbbbbb: failed 30 min ago by pipeline",
+        "  Last good      aaaaaaaaaaaa: verified 2.1 days ago",
+        "  Way back       nova rollback prod --to aaaaaaaaaaaa --plan",
         "  Read           https://repost.aws/knowledge-center/ecs-task-stopped",
     ]
 

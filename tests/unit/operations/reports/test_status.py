@@ -20,7 +20,7 @@ def shown(found: Any, width: int = 80) -> str:
 
 def test_a_service_that_runs_as_it_should_needs_no_attention(make: Any) -> None:
     found = service_status(make.service(), [make.alarm("audio-errors")], [make.entry(audio="tag1")])
-    assert (found.well, found.deployment, found.alarms, found.release) == (True, "steady", (), make.good[:10])
+    assert (found.well, found.deployment, found.alarms, found.release) == (True, "steady", (), make.good[:12])
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_two_deployments_at_once_are_under_way_whatever_the_newest_says(make: An
 def test_the_release_is_known_by_digest_and_by_tag_and_otherwise_the_tag_is_shown(make: Any) -> None:
     entries = [make.entry(audio="tag1")]
     digest = entries[0].images["audio"].digest
-    assert release_of(make.service(tag="other", digest=digest), entries) == make.good[:10]
-    assert release_of(make.service(tag="tag1"), entries) == make.good[:10]
+    assert release_of(make.service(tag="other", digest=digest), entries) == make.good[:12]
+    assert release_of(make.service(tag="tag1"), entries) == make.good[:12]
     assert release_of(make.service(tag="tag2"), entries) == "tag2"
     assert release_of(make.service(tag="tag1", digest="sha256:0"), entries) == "tag1"
     assert release_of(make.service(tasks=()), entries) == ""
@@ -57,7 +57,7 @@ def test_the_release_is_known_by_digest_and_by_tag_and_otherwise_the_tag_is_show
 
 def test_an_unchanged_image_belongs_to_the_latest_release_that_has_it(make: Any) -> None:
     entries = [make.entry(make.bad, audio="tag1"), make.entry(make.good, audio="tag1")]
-    assert release_of(make.service(tag="tag1"), entries) == make.bad[:10]
+    assert release_of(make.service(tag="tag1"), entries) == make.bad[:12]
 
 
 def test_an_alarm_belongs_to_the_service_with_the_longest_name_that_fits(make: Any) -> None:
@@ -81,7 +81,7 @@ def test_an_environment_that_cannot_be_reached_is_a_row_that_says_why_and_hides_
     text = shown(found)
     assert "not reached, see below" in text
     assert "dev: AWS: the network is down" in text
-    assert make.good[:10] in text
+    assert make.good[:12] in text
 
 
 def test_the_table_fits_a_terminal_of_80_columns_and_drops_no_word(make: Any) -> None:
@@ -101,7 +101,7 @@ def test_programs_get_everything_as_json(make: Any) -> None:
     assert (found["environment"], found["release"], found["outcome"]) == ("prod", make.good, "verified")
     assert found["services"][0] == {
         "service": "audio",
-        "release": make.good[:10],
+        "release": make.good[:12],
         "running": 2,
         "desired": 2,
         "deployment": "steady",
