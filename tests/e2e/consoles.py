@@ -45,6 +45,9 @@ class Console(Protocol):
     def run(self, upload: Upload | None = None, question: str = "", second: str = "") -> Shown:
         """Fill in the form, run it, and wait for the end."""
 
+    def drop(self, name: str, text: str, question: str) -> Shown:
+        """Drop a text file beside the form, and ask a question about it."""
+
     def ask_by_keyboard(self, question: str) -> Shown:
         """Ask a question without a mouse."""
 
@@ -100,6 +103,18 @@ class BrowserConsole:
             self._page.get_by_label("Thumbnail at second").fill(second)
         self._page.get_by_role("button", name="Run").click()
         return self._shown()
+
+    def drop(self, name: str, text: str, question: str) -> Shown:
+        self._page.locator("footer").evaluate(
+            """(target, [name, text]) => {
+                const dataTransfer = new DataTransfer();
+                dataTransfer.items.add(new File([text], name, { type: "text/plain" }));
+                target.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+            }""",
+            [name, text],
+        )
+        expect(self._page.get_by_text(name, exact=True)).to_be_visible()
+        return self.run(question=question)
 
     def ask_by_keyboard(self, question: str) -> Shown:
         keyboard = self._page.keyboard
@@ -179,6 +194,10 @@ class HttpConsole:
         if response.status_code != 200:
             return Shown(status=response.json()["detail"])
         return _told([json.loads(line) for line in response.text.splitlines()])
+
+    def drop(self, name: str, text: str, question: str) -> Shown:
+        assert 'addEventListener("drop"' in self._source
+        return self.run(Upload(name, "text/plain", text.encode()), question)
 
     def ask_by_keyboard(self, question: str) -> Shown:
         # Native controls, in this order and each with a label, are what makes a form work by keyboard.

@@ -41,6 +41,11 @@ def test_a_question_about_a_text_file_is_answered_from_that_file(console: Consol
     assert [title for title, _ in shown.hits] == ["Passage 2"]
 
 
+def test_a_file_may_be_dropped_anywhere_on_the_page(console: Console) -> None:
+    shown = console.drop("notes.txt", "The lake is calm.\n\n" + "Boats cross it every hour. " * 20, "boat")
+    assert [title for title, _ in shown.hits] == ["Passage 2"]
+
+
 def test_a_file_that_cannot_be_used_is_explained(console: Console, sound: Upload) -> None:
     shown = console.run(Upload("cut.wav", "audio/wav", sound.content[:-5000]))
     assert "cut off" in shown.status

@@ -86,6 +86,16 @@ def test_the_snippet_is_cut_around_the_matches_of_a_long_text() -> None:
     assert {hit["snippet"][mark["start"] : mark["end"]] for mark in hit["highlights"]} == {"canary", "release"}
 
 
+def test_a_snippet_shows_where_text_was_left_out() -> None:
+    words = "filler " * 100
+    texts = ["needle in a haystack", f"needle {words}", f"{words} needle", f"{words} needle {words}"]
+    hits = rank("needle", *texts).json()["hits"]
+    ends = {hit["id"]: (hit["snippet"].startswith("\u2026 "), hit["snippet"].endswith(" \u2026")) for hit in hits}
+    assert ends == {"0": (False, False), "1": (False, True), "2": (True, False), "3": (True, True)}
+    for hit in hits:
+        assert [hit["snippet"][mark["start"] : mark["end"]] for mark in hit["highlights"]] == ["needle"]
+
+
 def test_a_text_without_spaces_is_cut_as_well() -> None:
     (hit,) = rank("needle", "needle " + "x" * 5000).json()["hits"]
     assert len(hit["snippet"]) <= 240

@@ -24,6 +24,7 @@ _CALLERS_MISTAKES = frozenset({400, 413, 415, 422})
 _PASSING_STATUSES = frozenset({502, 503, 504})
 
 _MAX_ANSWER_BYTES = 8 * 1024 * 1024
+_REPORT = "If that happens again, report the request id."
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -129,7 +130,9 @@ class Siblings:
                         on_attempt()
                         return await self._guarded(call, upload)
         except TimeoutError:
-            raise CallError(504, f"{call.service} took longer than {patience.call_seconds:g} s.") from None
+            raise CallError(
+                504, f"{call.service} took longer than {patience.call_seconds:g} s. Try again, or send less."
+            ) from None
         raise AssertionError("the last attempt either returns or raises")
 
     async def _guarded(self, call: Call, upload: BinaryIO | None) -> dict[str, Any]:
@@ -139,7 +142,9 @@ class Siblings:
                 return await self._attempt(call, upload)
         except CircuitBreakerError:
             rest = f"{self._patience.rest_seconds:g} s"
-            raise CallError(502, f"{call.service} has failed repeatedly and is left alone for {rest}.") from None
+            raise CallError(
+                502, f"{call.service} has failed repeatedly and is left alone for {rest}. Try again then."
+            ) from None
 
     def _breaker(self, service: str) -> CircuitBreaker:
         if service not in self._breakers:
@@ -172,11 +177,11 @@ class Siblings:
             finally:
                 await response.aclose()
         except httpx.ConnectTimeout as error:
-            raise PassingError(504, f"{call.service} could not be reached in time.") from error
+            raise PassingError(504, f"{call.service} could not be reached in time. Try again.") from error
         except httpx.TimeoutException as error:
-            raise CallError(504, f"{call.service} stopped answering.") from error
+            raise CallError(504, f"{call.service} stopped answering. Try again.") from error
         except httpx.TransportError as error:
-            raise PassingError(502, f"{call.service} could not be reached.") from error
+            raise PassingError(502, f"{call.service} could not be reached. Try again.") from error
         return _understood(call, response, content)
 
 
@@ -195,14 +200,14 @@ def _understood(call: Call, response: httpx.Response, content: bytes) -> dict[st
     if response.status_code in _CALLERS_MISTAKES and document and isinstance(document.get("detail"), str):
         raise CallerError(response.status_code, document["detail"])
     if response.status_code in _PASSING_STATUSES:
-        raise PassingError(502, f"{call.service} is not available (it answered {response.status_code}).")
+        raise PassingError(502, f"{call.service} is not available (it answered {response.status_code}). Try again.")
     if response.status_code != 200:
-        raise CallError(502, f"{call.service} failed (it answered {response.status_code}).")
+        raise CallError(502, f"{call.service} failed (it answered {response.status_code}). {_REPORT}")
     if not call.expects and content.startswith(_PNG):
         return {"image": "data:image/png;base64," + base64.b64encode(content).decode("ascii")}
     if call.expects and document and call.expects <= document.keys():
         return document
-    raise CallError(502, f"{call.service} answered something that makes no sense.")
+    raise CallError(502, f"{call.service} answered something that makes no sense. {_REPORT}")
 
 
 def _document(content: bytes) -> dict[str, Any] | None:

@@ -38,7 +38,7 @@ class Hit(BaseModel):
     id: str
     title: str | None
     score: float = Field(description="BM25; comparable within one ranking only.")
-    snippet: str = Field(description="The part of the text around the densest matches.")
+    snippet: str = Field(description="The part of the text around the densest matches; \u2026 for what is left out.")
     highlights: list[Highlight]
 
 

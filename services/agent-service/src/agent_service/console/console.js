@@ -6,6 +6,7 @@ const file = byId("file");
 const drop = byId("drop");
 const statusLine = byId("status");
 const UNNAMED = byId("file-name").textContent;
+const FORMATS = byId("file-hint").textContent;
 
 /** Make an element; what services answer only ever becomes text, never markup. */
 function element(name, text, className) {
@@ -22,19 +23,35 @@ function say(text, bad = false) {
 
 /* ---- choosing ---- */
 
+function size(bytes) {
+  const [divisor, unit] = bytes < 1e3 ? [1, "bytes"] : bytes < 1e6 ? [1e3, "kB"] : [1e6, "MB"];
+  return `${number(bytes / divisor)} ${unit}`;
+}
+
 function showChoice() {
   const chosen = file.files[0];
   byId("file-name").textContent = chosen ? chosen.name : UNNAMED;
+  byId("file-hint").textContent = chosen ? `${size(chosen.size)}. Choose or drop another to replace it.` : FORMATS;
   byId("at-field").hidden = !(chosen && /^video\/|\.(mp4|m4v|mov|webm)$/i.test(chosen.type || chosen.name));
 }
 
 file.addEventListener("change", showChoice);
-for (const kind of ["dragenter", "dragover"]) drop.addEventListener(kind, () => drop.classList.add("over"));
-for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
-// A file that misses the field must not replace the page.
-for (const kind of ["dragover", "drop"]) {
-  window.addEventListener(kind, (event) => { if (event.target !== file) event.preventDefault(); });
-}
+// The whole page takes a file: one that misses the field must not replace the page.
+window.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  drop.classList.add("over");
+});
+window.addEventListener("dragleave", (event) => { if (!event.relatedTarget) drop.classList.remove("over"); });
+window.addEventListener("drop", (event) => {
+  event.preventDefault();
+  drop.classList.remove("over");
+  const dropped = event.dataTransfer.files;
+  if (dropped.length === 1) {
+    file.files = dropped;
+    showChoice();
+    say("");
+  } else if (dropped.length > 1) say("Drop one file at a time.", true);
+});
 
 /* ---- steps ---- */
 
@@ -53,7 +70,19 @@ function stepItem(step) {
   item.append(symbol, element("span", step.name), element("span", time + tries, "time"),
     element("span", `${step.service} / ${step.operation}`, "where"));
   if (step.problem) item.append(element("span", step.problem.detail, "why"));
+  const bar = element("span", undefined, "bar");
+  bar.setAttribute("aria-hidden", "true");
+  item.append(bar);
   return item;
+}
+
+/** Show which steps ran at once, and which of them the others waited for. */
+function drawBars(steps, total) {
+  steps.forEach((step, index) => {
+    const { style } = byId("steps").querySelectorAll(".bar")[index];
+    style.setProperty("--from", step.started_ms / total);
+    style.setProperty("--share", step.duration_ms / total);
+  });
 }
 
 /* ---- results ---- */
@@ -71,7 +100,7 @@ function facts(section, pairs) {
   byId(section).hidden = false;
 }
 
-function drawWaveform(points, label) {
+function drawWaveform(points, length, label) {
   const ns = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(ns, "svg");
   svg.setAttribute("viewBox", `0 -1.05 ${points.length} 2.1`);
@@ -87,12 +116,14 @@ function drawWaveform(points, label) {
   path.setAttribute("stroke", "currentColor");
   path.setAttribute("stroke-width", points.length > 128 ? "0.9" : "0.7");
   svg.append(path);
-  byId("sound").querySelector(".waveform").replaceChildren(svg);
+  const scale = element("p", undefined, "scale");
+  scale.append(element("span", "0 s"), element("span", length));
+  byId("sound").querySelector(".waveform").replaceChildren(svg, scale);
 }
 
 function showSound(found) {
   const length = `${number(found.duration_seconds, 2)} s`;
-  drawWaveform(found.waveform, `Waveform of ${length} of sound, peak ${level(found.peak_dbfs, "dBFS")}`);
+  drawWaveform(found.waveform, length, `Waveform of ${length} of sound, peak ${level(found.peak_dbfs, "dBFS")}`);
   facts("sound", [
     ["Duration", length],
     ["Loudness", level(found.loudness_lufs, "LUFS")],
@@ -169,8 +200,10 @@ function onEvent(event) {
   if (event.event === "planned") {
     list.replaceChildren(...event.steps.map(stepItem));
     byId("steps").hidden = false;
+    say("Working\u2026");
   } else if (event.event === "done") {
-    const { outcome, duration_ms: duration, summary } = event.run;
+    const { outcome, duration_ms: duration, summary, steps } = event.run;
+    drawBars(steps, duration);
     if (outcome === "complete") say(`Complete in ${Math.round(duration)} ms.`);
     else say(`${outcome === "partial" ? "Partial answer" : "Failed"}. ${summary}`, true);
   } else {
@@ -214,7 +247,7 @@ form.addEventListener("submit", async (event) => {
     byId("text").focus();
     return;
   }
-  say("Working\u2026");
+  say(file.files[0] ? `Sending ${file.files[0].name}\u2026` : "Working\u2026");
   try {
     const response = await fetch("/agent-service/run", {
       method: "POST", body, headers: { Accept: "application/x-ndjson" }, signal: mine.signal,
