@@ -162,6 +162,12 @@ def raw() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def service_names(config) -> list[str]:
+    """The names of the services in nova.toml: a test that counts them holds for whoever adds one."""
+    return [service.name for service in config.services]
+
+
+@pytest.fixture(scope="session")
 def assembly(config, synthesize) -> Assembly:
     """The registry, the pipeline and its environments."""
     return synthesize(config)

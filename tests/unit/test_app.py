@@ -20,32 +20,28 @@ def direct(config, synthesize):
     return synthesize(config, environment="staging")
 
 
-def test_without_an_environment_the_registry_and_the_pipeline_are_synthesized(assembly):
-    services = ("audio-service", "video-service", "agent-service", "search-service")
+def test_without_an_environment_the_registry_and_the_pipeline_are_synthesized(assembly, service_names):
     assert set(assembly.templates) == {
         "NovaRegistryStack",
         "NovaPipelineStack",
         *(
             f"nova-{environment}-{stack}"
             for environment in ("dev", "staging", "prod")
-            for stack in ("platform", "overview", *services)
+            for stack in ("platform", "overview", *service_names)
         ),
     }
 
 
-def test_an_environment_alone_has_its_stacks_under_the_same_names(direct):
-    assert set(direct.templates) == {
-        f"nova-staging-{stack}"
-        for stack in ("platform", "overview", "audio-service", "video-service", "agent-service", "search-service")
-    }
+def test_an_environment_alone_has_its_stacks_under_the_same_names(direct, service_names):
+    assert set(direct.templates) == {f"nova-staging-{stack}" for stack in ("platform", "overview", *service_names)}
 
 
 def test_an_environment_has_the_same_templates_whichever_way_it_is_deployed(assembly, direct):
     assert direct.texts == {stack: assembly.texts[stack] for stack in direct.texts}
 
 
-def test_services_deploy_side_by_side_after_the_platform_and_before_the_overview(assembly):
-    services = {f"nova-prod-{name}-service" for name in ("audio", "video", "agent", "search")}
+def test_services_deploy_side_by_side_after_the_platform_and_before_the_overview(assembly, service_names):
+    services = {f"nova-prod-{name}" for name in service_names}
     for service in services:
         assert assembly.order[service] == {"nova-prod-platform"}
     assert services <= assembly.order["nova-prod-overview"]
@@ -125,7 +121,7 @@ def test_another_process_writes_the_same_templates_to_the_byte(assembly, tmp_pat
     assert sorted(dev.values()) == sorted(file.read_text() for file in tmp_path.glob("*.template.json"))
 
 
-def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_path):
+def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_path, service_names):
     (tmp_path / "app.py").write_text((ROOT / "app.py").read_text())
     (tmp_path / "nova.toml").write_text((ROOT / "nova.toml").read_text().replace('"111111111111"', '"1"'))
     program = "import sys, app; code = app.main(); sys.exit(code if 'aws_cdk' not in sys.modules else 'CDK is loaded')"
@@ -133,7 +129,7 @@ def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_
     assert result.returncode == 2
     first, *missing_services = result.stderr.splitlines()
     assert first.startswith("nova.toml: environments[0].account: '1' is not an AWS account: ")
-    assert len(missing_services) == 4
+    assert len(missing_services) == len(service_names)
 
 
 def test_the_entry_point_ends_with_code_2_and_one_line():

@@ -126,7 +126,7 @@ def test_no_nat_and_images_in_another_region(raw, refused):
 
 
 def test_two_services_of_one_name(raw):
-    raw["services"].append({"name": "audio-service", "paths": ["/other"], "priority": 1})
+    raw["services"] = [*raw["services"][:4], {"name": "audio-service", "paths": ["/other"], "priority": 1}]
     with pytest.raises(ConfigError, match=r"services\[4\].name: 'audio-service' is there twice"):
         parse_config(raw)
 

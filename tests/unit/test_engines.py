@@ -19,8 +19,10 @@ def environment_stacks(assembly):
     return {name: text for name, text in assembly.texts.items() if name.startswith("nova-") and "github" not in name}
 
 
-def test_both_engines_synthesize_the_same_environments_and_registry_byte_for_byte(assembly, github_assembly):
-    assert len(environment_stacks(assembly)) == 18
+def test_both_engines_synthesize_the_same_environments_and_registry_byte_for_byte(
+    assembly, github_assembly, service_names
+):
+    assert len(environment_stacks(assembly)) == 3 * len(["platform", *service_names, "overview"])
     assert environment_stacks(github_assembly) == environment_stacks(assembly)
     assert github_assembly.texts["NovaRegistryStack"] == assembly.texts["NovaRegistryStack"]
 

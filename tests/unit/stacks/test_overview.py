@@ -2,12 +2,10 @@ import json
 import re
 
 
-def test_the_canary_alarm_is_red_when_any_services_errors_alarm_is(assembly):
+def test_the_canary_alarm_is_red_when_any_services_errors_alarm_is(assembly, service_names):
     alarm = assembly.only("nova-prod-overview", "AWS::CloudWatch::CompositeAlarm")
     assert alarm["AlarmName"] == "nova-prod-canary-errors"
-    assert alarm["AlarmRule"] == " OR ".join(
-        f'ALARM("nova-prod-{service}-service-errors")' for service in ("audio", "video", "agent", "search")
-    )
+    assert alarm["AlarmRule"] == " OR ".join(f'ALARM("nova-prod-{service}-errors")' for service in service_names)
 
 
 def dashboard(assembly):
@@ -16,10 +14,12 @@ def dashboard(assembly):
     return json.loads(text)
 
 
-def test_the_dashboard_shows_traffic_by_colour_deployments_errors_latency_and_cpu_of_each_service(assembly):
+def test_the_dashboard_shows_traffic_by_colour_deployments_errors_latency_and_cpu_of_each_service(
+    assembly, service_names
+):
     graphs = [widget for widget in dashboard(assembly)["widgets"] if widget["type"] == "metric"]
     titles = [graph["properties"]["title"] for graph in graphs]
-    for service in ("audio-service", "video-service", "agent-service", "search-service"):
+    for service in service_names:
         assert [title.removeprefix(f"{service}: ") for title in titles if title.startswith(service)] == [
             "requests by colour, and running tasks",
             "errors",
@@ -30,12 +30,12 @@ def test_the_dashboard_shows_traffic_by_colour_deployments_errors_latency_and_cp
     assert labels == ["blue", "green", "tasks", "deployments"]
 
 
-def test_the_dashboard_starts_with_all_that_rolls_back(assembly):
+def test_the_dashboard_starts_with_all_that_rolls_back(assembly, service_names):
     # One alarm for each service in a widget, of which 45 are within the 100 that a widget holds.
     for kind, widget in zip(("errors", "latency", "cpu"), dashboard(assembly)["widgets"], strict=False):
         assert widget["type"] == "alarm"
         names = [re.sub(r".*:alarm:", "", arn) for arn in widget["properties"]["alarms"]]
-        assert names == [f"nova-prod-{name}-service-{kind}" for name in ("audio", "video", "agent", "search")]
+        assert names == [f"nova-prod-{name}-{kind}" for name in service_names]
 
 
 def test_widgets_do_not_overlap(assembly):

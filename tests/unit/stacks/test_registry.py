@@ -5,9 +5,9 @@ def repositories(assembly):
     return assembly.resources("NovaRegistryStack", "AWS::ECR::Repository")
 
 
-def test_there_is_one_repository_for_each_service(assembly):
+def test_there_is_one_repository_for_each_service(assembly, service_names):
     names = {repository["Properties"]["RepositoryName"] for repository in repositories(assembly).values()}
-    assert names == {f"nova/{service}-service" for service in ("audio", "video", "agent", "search")}
+    assert names == {f"nova/{service}" for service in service_names}
 
 
 def test_tags_cannot_be_moved_and_images_are_scanned_and_encrypted(assembly):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.config import Config, load_config, parse_config
+from nova_infra.config import Config, parse_config
 from nova_infra.errors import NovaError
 from nova_infra.operations.aws_session import DeniedError, ServiceError
 from nova_infra.operations.doctor import Check, Part, diagnose, lines, must_be_mended, tools
@@ -57,7 +57,9 @@ class Account:
 
 @pytest.fixture
 def config() -> Config:
-    return load_config(ROOT)
+    """Four services, however many there are: some of what is told counts them."""
+    raw = tomllib.loads((ROOT / "nova.toml").read_text())
+    return parse_config({**raw, "services": raw["services"][:4]})
 
 
 @pytest.fixture
