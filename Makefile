@@ -80,10 +80,11 @@ browser: setup ## Install the browser that the end-to-end tests drive
 e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
 	@pytest -q tests/e2e
 
-bench: setup ## Time a synthesis of 4, 16 and 45 services, phase by phase, nova status over 135 of them, and the rehearsal's load balancer
+bench: setup ## Time synthesis, nova status, the rehearsal's load balancer and the services, against their limits
 	@python scripts/bench.py
 	@python scripts/bench_status.py
 	@python scripts/bench_proxy.py
+	@python scripts/bench_services.py
 
 docs: setup ## Write the pages that are generated from the code
 	@python -m nova_infra.checks.document > docs/checks.md

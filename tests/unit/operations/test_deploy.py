@@ -44,7 +44,8 @@ def test_the_environments_stacks_are_deployed_from_the_assembly_as_it_is(
     assert deploy(github_config, "dev", assembly=assembly) == "http://dev.example.com"
     action, app, stacks, *options = cdk.read_text().splitlines()
     assert (action, app, stacks) == ("deploy", f"--app={assembly}", "Dev/*")
-    assert options[:3] == ["--require-approval=never", "--progress=events", "--concurrency=4"]
+    concurrency = f"--concurrency={len(github_config.services)}"
+    assert options[:3] == ["--require-approval=never", "--progress=events", concurrency]
 
 
 def test_the_url_is_handed_to_the_jobs_that_follow(
