@@ -14,15 +14,16 @@ from nova_infra.constructs.service_alarms import PERIOD_SECONDS, alarm_name
 _COLUMNS = 4
 _WIDTH = 24 // _COLUMNS
 _HEIGHT = 6
-_ROLL_BACK = ("errors", "latency", "cpu")
+_ROLL_BACK = ("errors", "latency", "cpu", "memory")
+_GRAPHS = ("errors", "latency", "cpu")
 _COLOURS = {"blue": "#1f77b4", "green": "#2ca02c"}
 
 
 class Dashboard(Construct):
     """The state of all rollback alarms, then a row for each service.
 
-    A row holds the traffic by colour, in which a deployment is seen to move from one to the other, and the deployment
-    alarms with their thresholds: errors, latency and CPU.
+    A row holds the traffic by colour, in which a deployment is seen to move from one to the other, and errors, latency
+    and CPU with their thresholds.
     """
 
     def __init__(
@@ -59,11 +60,10 @@ class Dashboard(Construct):
         # A widget for each kind: one widget holds 100 alarms at most, and there may be 45 services.
         widgets: list[dict[str, Any]] = [
             _widget(
-                column * 8,
+                column * _WIDTH,
                 0,
                 {"title": f"{prefix}: {kind}, rolls back", "alarms": [alarm(s, kind) for s in target_groups]},
                 kind="alarm",
-                width=8,
             )
             for column, kind in enumerate(_ROLL_BACK)
         ]
@@ -101,7 +101,7 @@ class Dashboard(Construct):
                 },
                 *(
                     {"title": f"{service}: {kind}", "annotations": {"alarms": [alarm(service, kind)]}}
-                    for kind in _ROLL_BACK
+                    for kind in _GRAPHS
                 ),
             ]
             widgets += [

@@ -31,15 +31,17 @@ def alarm_name(service_name: str, kind: str) -> str:
 
 
 class ServiceAlarms(Construct):
-    """Errors, latency and CPU, which roll back; memory, unhealthy targets and too few tasks, which only notify.
+    """Errors, latency, CPU and memory, which roll back; unhealthy targets and too few tasks, which only notify.
 
     CPU and memory are those of the busiest task. ECS reports each task once a minute, old and new ones alike, so an
     average over them would halve a canary that burns its CPU, or hide it among many. The price: one old task that is
     stuck at 90 % also stops a release, and tells its owner outside of one.
 
-    What rolls back is what a new revision does to users within minutes: failing, being slow, burning its CPU. Memory
-    fills over hours, so it says nothing about the deployment under way. Targets that do not become healthy and tasks
-    that do not stay up are the circuit breaker's to judge: while tasks are replaced, both happen in good deployments.
+    What rolls back is what a new revision does to users within minutes: failing, being slow, burning its CPU, and
+    filling its memory until ECS kills it. Such a task is replaced and the next one starts empty, which is why two of
+    three minutes are enough; a leak that takes hours passes every canary, and the alarm tells its owner. Targets that
+    do not become healthy and tasks that do not stay up are the circuit breaker's to judge: while tasks are replaced,
+    both happen in good deployments.
 
     The alarms have fixed names and are built from names, never from the service's own metrics: the service refers to
     them, so a reference back would be a cycle.
@@ -108,17 +110,18 @@ class ServiceAlarms(Construct):
                 statistic="Maximum",
                 periods=3,
             ),
+            self._alarm(
+                "Memory",
+                f"has had a task at {thresholds.memory_percent} % of its memory or more in two of three minutes",
+                threshold=thresholds.memory_percent,
+                comparison="GreaterThanOrEqualToThreshold",
+                metric=_Metric(namespace="AWS/ECS", metric_name="MemoryUtilization", dimensions=in_cluster),
+                statistic="Maximum",
+                periods=3,
+                datapoints=2,
+            ),
         ]
-        self.rollback_names = [alarm_name(service_name, kind) for kind in ("errors", "latency", "cpu")]
-        self._alarm(
-            "Memory",
-            f"has had a task at {thresholds.memory_percent} % of its memory or more for three minutes",
-            threshold=thresholds.memory_percent,
-            comparison="GreaterThanOrEqualToThreshold",
-            metric=_Metric(namespace="AWS/ECS", metric_name="MemoryUtilization", dimensions=in_cluster),
-            statistic="Maximum",
-            periods=3,
-        )
+        self.rollback_names = [alarm_name(service_name, kind) for kind in ("errors", "latency", "cpu", "memory")]
         self._alarm(
             "Unhealthy",
             "has had a target that fails its health check for three minutes",

@@ -60,7 +60,7 @@ class Deployment:
         """
         async with self.service.deploying:
             self._running = dict(enumerate(self.service.tasks, start=1))
-            self.record.desired, killed = self.service.desired, self.service.killed_at_stop
+            killed = self.service.killed_at_stop
             self.record.began, self._before = self.clock.now(), self.service.requests()
             self.service.audience()  # What came before is not of this deployment.
             scheduler = Scheduler(

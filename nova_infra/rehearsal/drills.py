@@ -27,7 +27,6 @@ from nova_infra.rehearsal.expectations import (
     OLD_SERVES,
     OTHERS_GO_THROUGH,
     PIPELINE_TELLS,
-    REPLACED,
     STAGE_STOPS,
     UNWATCHED,
     Expectation,
@@ -179,7 +178,13 @@ DRILLS = (
     Drill(
         "memory-growth",
         "the service keeps 16 MiB with every request, until it is killed",
-        (KILLED_FOR_MEMORY, REPLACED),
+        (
+            KILLED_FOR_MEMORY,
+            rolls_back("the memory alarm rolls it back", because="-memory went to ALARM"),
+            STAGE_STOPS,
+            PIPELINE_TELLS,
+            ALARM_TELLS,
+        ),
         "production",
         fault="memory:16",
     ),

@@ -135,13 +135,6 @@ def _killed_for_memory(record: Record, service: str) -> list[str]:
     return [] if any("OutOfMemoryError" in loss for loss in losses) else ["no task was killed for its memory"]
 
 
-def _full_in_the_end(record: Record, service: str) -> list[str]:
-    deployment = deployment_of(record, service)
-    if deployment is None or deployment.outcome == "rolled back" or deployment.running == deployment.desired:
-        return []
-    return [f"{deployment.running} of {deployment.desired} tasks run in the end"]
-
-
 def _killed_at_stop(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
     return [] if deployment and deployment.killed_at_stop else ["every task ended when it was told to"]
@@ -155,7 +148,6 @@ OTHERS_GO_THROUGH = Expectation("the others go through", _others_completed)
 NO_LOST_REQUEST = Expectation("no request is lost", _lost_request)
 UNWATCHED = Expectation("ECS watches no alarm", _unwatched)
 KILLED_FOR_MEMORY = Expectation("its tasks are killed when they hold more than they may", _killed_for_memory)
-REPLACED = Expectation("ECS replaces each of them", _full_in_the_end)
 KILLED_AT_STOP = Expectation("its tasks are killed after their stop timeout", _killed_at_stop)
 STAGE_STOPS = stops_at("the stage fails", "deploy")
 PIPELINE_TELLS = told("the pipeline's topic is told", "failed in")

@@ -87,12 +87,14 @@ class Monitoring:
     def _measure(self, service: Service) -> None:
         dimensions = {"ClusterName": service.cluster, "ServiceName": service.name}
         running = [entry.task for entry in service.tasks if entry.task.running]
-        for task in running:
-            usage = task.measure()
-            self._record("AWS/ECS", "CPUUtilization", dimensions, usage.cpu)
-            self._record(
-                "AWS/ECS", "MemoryUtilization", dimensions, min(100 * usage.memory / task.definition.memory, 100.0)
-            )
+        for entry in service.tasks:
+            # Also of a task that was killed in this minute: what it held is what it was killed for.
+            usage = entry.task.measure()
+            if entry.task.running:
+                self._record("AWS/ECS", "CPUUtilization", dimensions, usage.cpu)
+            if usage.memory:
+                share = 100 * usage.memory / entry.task.definition.memory
+                self._record("AWS/ECS", "MemoryUtilization", dimensions, min(share, 100.0))
         self._record("ECS/ContainerInsights", "RunningTaskCount", dimensions, len(running))
         self._record("ECS/ContainerInsights", "DesiredTaskCount", dimensions, service.desired)
         for group in service.groups:

@@ -93,7 +93,6 @@ class DeploymentRecord:
         began: When it began, in simulated minutes.
         ended: When it ended, in simulated minutes.
         samples: What was measured, minute by minute.
-        desired: Number of tasks that it was to have.
         losses: Why each task was lost that was lost while it served.
         killed_at_stop: Number of tasks that did not end within their stop timeout.
         unwatched: Deployment alarms that ECS did not watch, because one was red at the start.
@@ -112,7 +111,6 @@ class DeploymentRecord:
     began: float = 0.0
     ended: float = 0.0
     samples: list[Sample] = field(default_factory=list)
-    desired: int = 0
     losses: list[str] = field(default_factory=list)
     killed_at_stop: int = 0
     unwatched: list[str] = field(default_factory=list)

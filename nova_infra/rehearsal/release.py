@@ -82,7 +82,7 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
     with tempfile.TemporaryDirectory(prefix="nova-baseline-") as directory:
         checkout = Path(directory)
         _check_out(root, commit, checkout)
-        _synthesize(checkout)
+        _synthesize(checkout, tools=root / "node_modules" / ".bin")
         yield Release(commit[:10], Assembly(checkout / "cdk.out"), checkout)
 
 
@@ -104,15 +104,16 @@ def _check_out(root: Path, commit: str, directory: Path) -> None:
         raise NovaError(f"baseline: {directory} cannot hold its checkout ({error}): make room there") from None
 
 
-def _synthesize(checkout: Path) -> None:
+def _synthesize(checkout: Path, *, tools: Path) -> None:
     """Synthesize a checkout with this installation's Python, Node and CDK CLI."""
-    cdk = shutil.which("cdk")
+    path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    cdk = shutil.which("cdk", path=path)
     if cdk is None:
         raise NovaError("cdk: not found: run `make setup`, and start the rehearsal with `make rehearse`")
     code, said = run_to_end(
         [cdk, "synth", "--quiet", "--app", f"{sys.executable} app.py"],
         directory=checkout,
-        environment={**os.environ, "PYTHONPATH": str(checkout)},
+        environment={**os.environ, "PATH": path, "PYTHONPATH": str(checkout)},
         quiet=True,
     )
     if code:

@@ -9,7 +9,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +159,7 @@ class Task:
     _reader: asyncio.Task[None] | None = None
     _guard: asyncio.Task[None] | None = None
     _listening_since: float = 0.0
+    _peak: float = 0.0
     _started_in: float = 0.0
 
     @property
@@ -212,13 +213,19 @@ class Task:
             await self._process.wait()
 
     def measure(self) -> Usage:
-        """What it used since the last call."""
-        return self._meter.read() if self._meter is not None else Usage(0.0, 0.0)
+        """What it used since the last call; of its memory the most that it held meanwhile."""
+        if self._meter is None:
+            return Usage(0.0, 0.0)
+        usage, peak = self._meter.read(), self._peak
+        self._peak = 0.0
+        return replace(usage, memory=max(usage.memory, peak))
 
     async def _guard_memory(self, process: Process, meter: UsageMeter) -> None:
         """Kill the task when it holds more memory than it may, as ECS does."""
         while process.exit_code is None:
-            if (held := meter.memory()) > self.definition.memory:
+            held = meter.memory()
+            self._peak = max(self._peak, held)
+            if held > self.definition.memory:
                 self.stopped_because = (
                     f"OutOfMemoryError: it held {held:.0f} MiB and was granted {self.definition.memory} MiB"
                 )

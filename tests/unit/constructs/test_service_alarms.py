@@ -109,11 +109,10 @@ def test_cpu_fires_when_one_task_is_at_90_percent_for_three_minutes(assembly):
     assert cpu["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
 
 
-def test_one_task_that_fills_its_memory_is_enough(assembly):
-    assert (alarm(assembly, "memory")["MetricName"], alarm(assembly, "memory")["Statistic"]) == (
-        "MemoryUtilization",
-        "Maximum",
-    )
+def test_one_task_that_fills_its_memory_is_enough_though_ecs_replaces_it_with_an_empty_one(assembly):
+    memory = alarm(assembly, "memory")
+    assert (memory["MetricName"], memory["Statistic"]) == ("MemoryUtilization", "Maximum")
+    assert (memory["EvaluationPeriods"], memory["DatapointsToAlarm"]) == (3, 2)
 
 
 @pytest.mark.parametrize(("kind", "minutes"), [("errors", 1), ("latency", 2), ("unhealthy", 3)])
@@ -130,7 +129,7 @@ def test_too_few_tasks_are_fewer_than_the_minimum_and_silence_counts_as_none(ass
 
 
 def test_what_rolls_back_ignores_missing_data(assembly):
-    for kind in ("errors", "latency", "cpu"):
+    for kind in ("errors", "latency", "cpu", "memory"):
         assert alarm(assembly, kind)["TreatMissingData"] == "notBreaching"
 
 

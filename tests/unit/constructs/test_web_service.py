@@ -43,7 +43,7 @@ def test_every_deployment_rolls_back_by_circuit_breaker_and_by_exactly_these_ala
     configuration = deployment(assembly, name)
     assert configuration["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
     assert configuration["Alarms"] == {
-        "AlarmNames": [f"{name}-errors", f"{name}-latency", f"{name}-cpu"],
+        "AlarmNames": [f"{name}-errors", f"{name}-latency", f"{name}-cpu", f"{name}-memory"],
         "Enable": True,
         "Rollback": True,
     }

@@ -47,7 +47,7 @@ def test_a_clean_tree_is_released_over_itself_under_another_name(candidate: Rele
 def test_a_changed_tree_is_released_over_a_checkout_that_is_gone_afterwards(
     candidate: Release, monkeypatch: pytest.MonkeyPatch, write_assembly: Callable[..., Path]
 ) -> None:
-    monkeypatch.setattr(module, "_synthesize", lambda checkout: write_assembly(checkout / "cdk.out"))
+    monkeypatch.setattr(module, "_synthesize", lambda checkout, **_: write_assembly(checkout / "cdk.out"))
     server = candidate.sources / "services" / "tiny" / "serve.py"
     committed = server.read_text()
     server.write_text("changed")
@@ -66,12 +66,12 @@ def test_an_unknown_baseline_is_refused_in_one_line(candidate: Release, revision
 
 
 def test_a_baseline_that_does_not_synthesize_is_refused_with_what_it_said(
-    candidate: Release, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    candidate: Release,
 ) -> None:
-    cdk = tmp_path / "cdk"
+    cdk = candidate.sources / "node_modules" / ".bin" / "cdk"
+    cdk.parent.mkdir(parents=True)
     cdk.write_text("#!/bin/sh\necho 'nova.toml: broken' >&2; exit 1\n")
     cdk.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     (candidate.sources / "new-file").write_text(json.dumps({}))
     with pytest.raises(NovaError, match=r"does not synthesize \(nova.toml: broken\)"), baseline_of(candidate, "HEAD"):
         pass

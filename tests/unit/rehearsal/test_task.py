@@ -86,11 +86,10 @@ def test_a_port_that_another_program_has_taken_is_left_to_it(
 def test_a_task_that_is_killed_from_outside_says_so(definition: Define, sources: Path) -> None:
     async def play() -> str:
         task = Task(definition(), sources, asyncio.Semaphore(2), patience=20)
-        others = set(psutil.Process().children())
         await task.start()
         try:
-            [process] = set(psutil.Process().children()) - others
-            process.kill()
+            assert task._process is not None
+            psutil.Process(task._process.pid).kill()
             await task.ended()
             return task.stopped_reason()
         finally:

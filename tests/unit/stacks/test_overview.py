@@ -32,7 +32,7 @@ def test_the_dashboard_shows_traffic_by_colour_deployments_errors_latency_and_cp
 
 def test_the_dashboard_starts_with_all_that_rolls_back(assembly, service_names):
     # One alarm for each service in a widget, of which 45 are within the 100 that a widget holds.
-    for kind, widget in zip(("errors", "latency", "cpu"), dashboard(assembly)["widgets"], strict=False):
+    for kind, widget in zip(("errors", "latency", "cpu", "memory"), dashboard(assembly)["widgets"], strict=False):
         assert widget["type"] == "alarm"
         names = [re.sub(r".*:alarm:", "", arn) for arn in widget["properties"]["alarms"]]
         assert names == [f"nova-prod-{name}-{kind}" for name in service_names]
