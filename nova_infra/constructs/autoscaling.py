@@ -61,9 +61,11 @@ class Autoscaling(Construct):
                             _requests_per_target(colour, load_balancer, group)
                             for colour, group in target_groups.items()
                         ),
+                        # FILL would answer 0 for the newest minute, whose data has not arrived, and the policy wants
+                        # three minutes in a row: it would never scale out. SUM takes the colours that have data.
                         _Policy.TargetTrackingMetricDataQueryProperty(
                             id="requests",
-                            expression="+".join(f"FILL({colour},0)" for colour in target_groups),
+                            expression=f"SUM([{','.join(target_groups)}])",
                             label="requests per task and minute",
                             return_data=True,
                         ),

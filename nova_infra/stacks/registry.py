@@ -26,6 +26,7 @@ class RegistryStack(cdk.Stack):
             scope,
             construct_id,
             env=cdk.Environment(account=config.toolchain.account, region=config.toolchain.region),
+            termination_protection=True,
         )
         if config.images.scanning == "enhanced":
             _scan_continuously(self, f"{config.platform.name}/*")

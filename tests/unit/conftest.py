@@ -78,6 +78,7 @@ class Assembly:
         report: The validation report.
         order: Stack name to the names of the stacks that it is deployed after.
         acknowledgements: Construct path and finding of each acknowledgement in the code.
+        protected: Names of the stacks that `cdk deploy` protects from deletion.
     """
 
     templates: dict[str, dict[str, Any]]
@@ -85,6 +86,7 @@ class Assembly:
     report: dict[str, Any]
     order: dict[str, set[str]]
     acknowledgements: set[tuple[str, str]]
+    protected: set[str]
 
     def resources(self, stack: str, resource_type: str) -> dict[str, dict[str, Any]]:
         """Logical id to whole resource, of one type."""
@@ -111,6 +113,7 @@ class Assembly:
 def _read(directory: Path) -> Assembly:
     texts: dict[str, str] = {}
     order: dict[str, set[str]] = {}
+    protected: set[str] = set()
     for manifest in directory.rglob("manifest.json"):
         artifacts = json.loads(manifest.read_text())["artifacts"]
         names = {
@@ -120,6 +123,8 @@ def _read(directory: Path) -> Assembly:
         }
         for key, name in names.items():
             texts[name] = (manifest.parent / artifacts[key]["properties"]["templateFile"]).read_text()
+            if artifacts[key]["properties"].get("terminationProtection"):
+                protected.add(name)
             order[name] = {names[other] for other in artifacts[key].get("dependencies", []) if other in names}
     acknowledgements = {
         (path.lstrip("/"), finding)
@@ -130,7 +135,9 @@ def _read(directory: Path) -> Assembly:
         for finding in entry["data"]
     }
     report = json.loads((directory / "validation-report.json").read_text())
-    return Assembly({name: json.loads(text) for name, text in texts.items()}, texts, report, order, acknowledgements)
+    return Assembly(
+        {name: json.loads(text) for name, text in texts.items()}, texts, report, order, acknowledgements, protected
+    )
 
 
 @pytest.fixture(scope="session")

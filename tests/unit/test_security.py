@@ -125,12 +125,33 @@ def test_every_bucket_outlives_its_stack_and_forgets_what_is_in_it(assembly, var
                     assert [rule["ExpirationInDays"] for rule in rules] != [], (stack, key)
 
 
+def test_what_an_approval_guards_and_the_toolchain_are_protected_from_deletion(assembly):
+    assert assembly.protected == {
+        "NovaPipelineStack",
+        "NovaRegistryStack",
+        *(f"nova-prod-{stack}-service" for stack in ("audio", "video", "agent", "search")),
+        "nova-prod-platform",
+        "nova-prod-overview",
+    }
+
+
 def test_every_key_is_rotated_and_kept(assembly, variant):
     for each in (assembly, variant):
         for stack in each.templates:
             for key in each.resources(stack, "AWS::KMS::Key").values():
                 assert key["Properties"]["EnableKeyRotation"] is True
                 assert key["DeletionPolicy"] == "Retain"
+
+
+def test_no_service_may_use_a_key_for_anything_but_what_it_is_for(everything):
+    for stack, key, _, statement in statements(everything):
+        if "Service" in statement.get("Principal", {}) and "kms:" in json.dumps(statement["Action"]):
+            condition = json.dumps(statement["Condition"])
+            if statement["Principal"]["Service"].startswith("logs."):
+                assert "kms:EncryptionContext:aws:logs:arn" in condition, (stack, key)
+                assert re.search(r":log-group:(/nova/|aws-waf-logs-)", condition), (stack, key)
+            else:
+                assert re.search(r"aws:SourceAccount|kms:ViaService", condition), (stack, key)
 
 
 def test_every_log_group_is_encrypted_and_forgets(everything):

@@ -89,6 +89,7 @@ def test_the_firewall_has_the_managed_groups_and_lets_uploads_through(assembly):
         "AWSManagedRulesCommonRuleSet",
     }
     assert groups["AWSManagedRulesCommonRuleSet"] == [{"Name": "SizeRestrictions_BODY", "ActionToUse": {"Count": {}}}]
+    assert all(rule["OverrideAction"] == {"None": {}} for rule in acl["Rules"]), "what a group blocks is blocked"
     assert len(assembly.resources(PLATFORM, "AWS::WAFv2::WebACLAssociation")) == 1
     assert len(assembly.resources(PLATFORM, "AWS::WAFv2::LoggingConfiguration")) == 1
 

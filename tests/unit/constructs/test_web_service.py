@@ -139,4 +139,4 @@ def test_tasks_scale_on_cpu_and_on_requests_over_both_colours(variant):
     assert requests["TargetValue"] == 300
     *colours, total = requests["CustomizedMetricSpecification"]["Metrics"]
     assert {each["MetricStat"]["Metric"]["MetricName"] for each in colours} == {"RequestCountPerTarget"}
-    assert total["Expression"] == "FILL(blue,0)+FILL(green,0)"
+    assert total["Expression"] == "SUM([blue,green])"
