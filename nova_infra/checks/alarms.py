@@ -11,6 +11,7 @@ from nova_infra.checks.rule import Finding, Rule, Template, as_text, deployment,
 _SERVICE = "AWS::ECS::Service"
 _ALARM = "AWS::CloudWatch::Alarm"
 _DEPLOYMENT = "Properties.DeploymentConfiguration"
+_PER_TASK = ("CPUUtilization", "MemoryUtilization")
 _WATCHED = ("HTTPCode_Target_5XX_Count", "TargetResponseTime", "CPUUtilization")
 
 UNUSABLE_MINUTES = 2
@@ -123,7 +124,7 @@ def _alarms_see_one_hot_task(template: Template) -> Iterator[Finding]:
     for _, service in template.of_type(_SERVICE):
         for alarm_id, alarm in _deployment_alarms(template, service):
             for metric in _metrics(alarm).values():
-                if metric["MetricName"] == "CPUUtilization" and metric["Statistic"] != "Maximum":
+                if metric["MetricName"] in _PER_TASK and metric["Statistic"] != "Maximum":
                     yield Finding(alarm_id, "Properties.Statistic")
 
 
@@ -217,9 +218,9 @@ ALARM_RULES = (
     ),
     Rule(
         "NOVA-R16",
-        "The CPU alarm of a deployment watches the busiest task, new or old",
+        "Alarms on CPU and memory that roll back watch the busiest task, new or old",
         'set statistic="Maximum"',
-        "An average over old and new tasks hides a new one that burns its CPU",
+        "An average over old and new tasks hides a new one that burns its CPU or fills its memory",
         _alarms_see_one_hot_task,
     ),
 )

@@ -122,7 +122,8 @@ CHANGES = [
     ("NOVA-R14", "errors need the newest minute", lambda t: set_(alarm(t, "errors"), "EvaluationPeriods", 1)),
     ("NOVA-R14", "unhealthy needs all minutes", lambda t: alarm(t, "unhealthy").pop("DatapointsToAlarm")),
     ("NOVA-R15", "MAX over both colours", lambda t: with_math(alarm(t, "errors"), "MAX([rate_blue,rate_green])")),
-    ("NOVA-R16", "an average over all tasks", lambda t: set_(alarm(t, "cpu"), "Statistic", "Average")),
+    ("NOVA-R16", "an average CPU over all tasks", lambda t: set_(alarm(t, "cpu"), "Statistic", "Average")),
+    ("NOVA-R16", "an average memory over all tasks", lambda t: set_(alarm(t, "memory"), "Statistic", "Average")),
 ]
 
 
