@@ -141,6 +141,12 @@ def _read(directory: Path) -> Assembly:
 
 
 @pytest.fixture(scope="session")
+def read_assembly():
+    """Reads what a synthesis has written: read_assembly(directory) -> Assembly."""
+    return _read
+
+
+@pytest.fixture(scope="session")
 def synthesize(tmp_path_factory):
     """Synthesizes a configuration, checks included: synthesize(config, environment=…, image_tag=…) -> Assembly."""
     from nova_infra.app import build_app

@@ -15,9 +15,24 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def direct(config, synthesize):
-    """Staging alone, as `cdk deploy -c environment=staging` sees it."""
-    return synthesize(config, environment="staging")
+def direct(read_assembly, tmp_path_factory):
+    """Staging alone, as `cdk deploy -c environment=staging` sees it: from a process of its own."""
+    directory = tmp_path_factory.mktemp("direct")
+    result = run_app({"environment": "staging", "imageTag": "abc123"}, CDK_OUTDIR=str(directory), PYTHONHASHSEED="1")
+    assert (result.returncode, result.stderr) == (0, "")
+    return read_assembly(directory)
+
+
+def run_app(context, **environment):
+    """Run the entry point as the CDK CLI does."""
+    return subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env={**os.environ, "CDK_CONTEXT_JSON": json.dumps(context), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_without_an_environment_the_registry_and_the_pipeline_are_synthesized(assembly, service_names):
@@ -36,7 +51,7 @@ def test_an_environment_alone_has_its_stacks_under_the_same_names(direct, servic
     assert set(direct.templates) == {f"nova-staging-{stack}" for stack in ("platform", "overview", *service_names)}
 
 
-def test_an_environment_has_the_same_templates_whichever_way_it_is_deployed(assembly, direct):
+def test_another_process_that_deploys_it_directly_writes_the_same_templates_to_the_byte(assembly, direct):
     assert direct.texts == {stack: assembly.texts[stack] for stack in direct.texts}
 
 
@@ -102,25 +117,6 @@ def test_the_command_line_tools_have_the_versions_of_package_json():
     assert (versions.cdk, versions.cdk_assets) == (pinned["aws-cdk"], pinned["cdk-assets"])
 
 
-def test_another_process_writes_the_same_templates_to_the_byte(assembly, tmp_path):
-    result = subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "CDK_CONTEXT_JSON": json.dumps({"environment": "dev", "imageTag": "abc123"}),
-            "CDK_OUTDIR": str(tmp_path),
-            "PYTHONHASHSEED": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (result.returncode, result.stderr) == (0, "")
-    dev = {stack: text for stack, text in assembly.texts.items() if stack.startswith("nova-dev-")}
-    assert sorted(dev.values()) == sorted(file.read_text() for file in tmp_path.glob("*.template.json"))
-
-
 def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_path, service_names):
     (tmp_path / "app.py").write_text((ROOT / "app.py").read_text())
     (tmp_path / "nova.toml").write_text((ROOT / "nova.toml").read_text().replace('"111111111111"', '"1"'))
@@ -133,14 +129,7 @@ def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_
 
 
 def test_the_entry_point_ends_with_code_2_and_one_line():
-    result = subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=ROOT,
-        env={**os.environ, "CDK_CONTEXT_JSON": json.dumps({"environment": "qa"})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = run_app({"environment": "qa"})
     assert result.returncode == 2
     assert result.stderr.splitlines() == [
         "environment: 'qa' is not one of dev, staging, prod: choose one of them, or add it to nova.toml"
