@@ -19,9 +19,12 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 # Compiling aws_cdk takes ten seconds: keep the result, whatever the machine prefers.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Seconds that alarms and tasks get to settle after a deployment.
+VERIFY_WAIT ?= 300
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: bench docs help setup rehearse drills test check lint audit types unit unit-services synth image integration browser e2e lock clean
+.PHONY: bench docs help setup rehearse drills test check lint audit types unit unit-services synth image preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +73,12 @@ cdk.out/manifest.json: $(SYNTH_INPUTS)
 
 image: setup ## Have a release's image in the registry, scanned: make image SERVICE=audio-service
 	@nova image build $(SERVICE) --release
+
+preflight: setup ## May this commit be deployed to an environment now? make preflight ENVIRONMENT=prod
+	@nova preflight $(ENVIRONMENT) --checkout
+
+verify: setup ## Does an environment run this commit? Write it to the ledger: make verify ENVIRONMENT=prod
+	@nova verify $(ENVIRONMENT) --checkout --wait $(VERIFY_WAIT)
 
 integration: setup ## Test a deployed environment: make integration API_BASE_URL=http://…
 	@pytest -q tests/integration

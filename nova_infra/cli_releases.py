@@ -180,10 +180,9 @@ def _release(
 ) -> tuple[str, dict[str, ReleasedImage], Any]:
     """Name, images and commit time of the release that a command is about."""
     if checkout:
-        from nova_infra.operations.checkout import read_checkout, with_digests
+        from nova_infra.operations.checkout import released
 
-        found = read_checkout(Path.cwd())
-        return found.release, with_digests(environment, found), found.committed_at
+        return released(environment, Path.cwd())
     entry = _entry(environment, release)
     return entry.release, dict(entry.images), entry.committed_at
 

@@ -36,7 +36,7 @@ class EnvironmentStacks:
             image_tags: Service name to image tag, for every service.
         """
         prefix = f"{config.platform.name}-{environment.name}"
-        self.platform = PlatformStack(scope, "platform", prefix=prefix, environment=environment)
+        self.platform = PlatformStack(scope, "platform", prefix=prefix, config=config, environment=environment)
         self.services = {
             service.name: ServiceStack(
                 scope,

@@ -13,6 +13,8 @@ MAX_ACTIONS_PER_STAGE = 50
 MAX_ACTIONS = 500
 
 _PIPELINE = "AWS::CodePipeline::Pipeline"
+_VERIFY = "Verify"
+"""The step that looks whether an environment runs what was released. It tries nothing."""
 _NOTIFIED = ("pipeline-execution-failed", "manual-approval-needed")
 
 
@@ -61,7 +63,8 @@ def _tested(template: Template) -> Iterator[Finding]:
         for place in _environments(pipeline)[:-1]:
             stage = _stages(pipeline)[place]
             deployed = max(action["RunOrder"] for action in _deployments(stage))
-            if not any(action["RunOrder"] > deployed for action in _actions(stage, "Build", "Test")):
+            tests = [a for a in _actions(stage, "Build", "Test") if a["Name"] != _VERIFY]
+            if not any(action["RunOrder"] > deployed for action in tests):
                 yield Finding(logical_id, f"Properties.Stages.{place}.Actions", f"stage {stage['Name']}")
 
 
@@ -102,14 +105,23 @@ def _production_out_of_reach(template: Template) -> Iterator[Finding]:
             for action in _actions(stage, "Source")
             for artifact in action["OutputArtifacts"]
         }
+        harmless = {
+            f"{prefix}-release" for place in environments[:-1] for prefix in _prefixes(_stages(pipeline)[place])
+        }
         for stage in _stages(pipeline)[: environments[-1]]:
             for action in _actions(stage, "Build", "Test"):
                 if not sources & {artifact["Name"] for artifact in action.get("InputArtifacts", [])}:
                     continue  # it runs what CDK wrote, not what is in the repository
                 project = referenced(action["Configuration"]["ProjectName"])
                 for policy_id, role in _assumable(template, project):
-                    if _is_production_role(role, accounts):
+                    if role.rpartition("/")[2] not in harmless and _is_production_role(role, accounts):
                         yield Finding(policy_id, "Properties.PolicyDocument", f"{action['Name']} may assume {role}")
+
+
+def _prefixes(stage: Mapping[str, Any]) -> list[str]:
+    """The prefix of the names of a stage's environment: its release role may only touch what has it."""
+    names = [str(action["Configuration"].get("StackName", "")) for action in _deployments(stage)]
+    return [name.removesuffix("-platform") for name in names if name.endswith("-platform")]
 
 
 def _role_arns(actions: Sequence[Mapping[str, Any]]) -> list[object]:

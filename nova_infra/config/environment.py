@@ -153,6 +153,18 @@ class Environment(Model):
     network: Network = Network()
     notifications: Notifications = Notifications()
     """Who is told about alarms."""
+    operators: tuple[
+        Annotated[
+            str,
+            *matching(
+                r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]{1,512}",
+                "is not the ARN of a role",
+                "write one such as arn:aws:iam::111122223333:role/on-call",
+            ),
+        ],
+        ...,
+    ] = ()
+    """Roles of the people who may roll this environment back, and hold releases. Default: the pipeline alone."""
 
     @property
     def stage(self) -> str:

@@ -6,10 +6,14 @@ A mended step then needs no deployment of the pipeline, which mutates only after
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, pipelines
+from aws_cdk import CfnOutput, Stack, pipelines
 from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_iam as iam
+from constructs import Construct
 
+from nova_infra.config import Environment
 from nova_infra.constructs.image_publishing import image_publishing
+from nova_infra.constructs.release_roles import step_role_name
 
 SETUP = "make setup"
 
@@ -61,6 +65,53 @@ class ImageStep(pipelines.CodeBuildStep):
             build_environment=codebuild.BuildEnvironment(build_image=_IMAGES[architecture], privileged=True),
             cache=codebuild.Cache.local(codebuild.LocalCacheMode.DOCKER_LAYER, codebuild.LocalCacheMode.CUSTOM),
             role_policy_statements=image_publishing([repository_arn]),
+        )
+
+
+class ReleaseStep(pipelines.CodeBuildStep):
+    """Runs one of the release tools about an environment, by a role in the environment's account.
+
+    The step's own role has a fixed name, which the role in the environment's account names as the one that may take it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        step: str,
+        *,
+        source: pipelines.IFileSetProducer,
+        prefix: str,
+        environment: Environment,
+        role: str,
+    ) -> None:
+        """Create the step.
+
+        Args:
+            scope: Parent of its role.
+            step: ``preflight``, ``verify`` or ``brief``: the make target.
+            source: The commit.
+            prefix: ``<platform>-<environment>``, the prefix of the environment's names.
+            environment: The environment.
+            role: ``observer`` or ``release``: what it may do there.
+        """
+        stack = Stack.of(scope)
+        super().__init__(
+            step.capitalize(),
+            input=source,
+            install_commands=[SETUP],
+            commands=[f"make {step} ENVIRONMENT={environment.name}"],
+            role=iam.Role(
+                scope,
+                f"{environment.stage}{step.capitalize()}Role",
+                role_name=step_role_name(prefix, step),
+                assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"),
+            ),
+            role_policy_statements=[
+                iam.PolicyStatement(
+                    actions=["sts:AssumeRole"],
+                    resources=[f"arn:{stack.partition}:iam::{environment.account}:role/{prefix}-{role}"],
+                )
+            ],
         )
 
 

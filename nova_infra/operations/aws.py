@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import ssl
-import urllib.error
-import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,6 +13,7 @@ from typing import Any
 
 from nova_infra.operations.aws_session import Aws, ServiceError, whoami
 from nova_infra.operations.errors import AwsError, NotDeployedError, RefusedError
+from nova_infra.operations.http import http_get
 from nova_infra.operations.model import (
     Alarm,
     Answer,
@@ -430,17 +428,6 @@ class AwsEnvironment:
     def publish(self, topic_arn: str, *, subject: str, message: str) -> None:
         """Send a message to a topic of this account."""
         self._aws.call("sns", "publish", TopicArn=topic_arn, Subject=subject[:100], Message=message)
-
-
-def http_get(url: str) -> Answer:
-    """What an address answers; status 0 where it does not."""
-    try:
-        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310  the platform's own address
-            return Answer(response.status, response.read(2**20).decode(errors="replace"))
-    except urllib.error.HTTPError as error:
-        return Answer(error.code, error.reason)
-    except (OSError, ssl.SSLError, ValueError) as error:
-        return Answer(0, f"{url}: {getattr(error, 'reason', error)}")
 
 
 def _batches(items: Sequence[Any], size: int) -> list[list[Any]]:

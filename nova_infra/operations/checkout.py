@@ -16,6 +16,7 @@ from nova_infra.operations.environment import DeployedEnvironment
 from nova_infra.operations.errors import RefusedError
 from nova_infra.operations.ledger import ReleasedImage
 from nova_infra.operations.model import Image
+from nova_infra.operations.rehearsed import RehearsedEnvironment, rehearsed_digest
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,21 @@ def read_checkout(root: Path) -> Checkout:
         content = hashlib.sha256("".join(image.tag for image in images.values()).encode()).hexdigest()
         return Checkout(f"uncommitted-{content[:12]}", images, None)
     return Checkout(commit, images, _committed_at(root, commit))
+
+
+def released(environment: DeployedEnvironment, root: Path) -> tuple[str, dict[str, ReleasedImage], datetime | None]:
+    """Name, images and commit time of the release that a step of a delivery is about.
+
+    It is the one in the step's directory; in a rehearsal the one that is being played, which may be the earlier one.
+
+    Raises:
+        NovaError: The directory holds no release, or an image of it was not built.
+    """
+    if isinstance(environment, RehearsedEnvironment):
+        name, images = environment.played()
+        return name, {each: ReleasedImage(image.tag, rehearsed_digest(image)) for each, image in images.items()}, None
+    checkout = read_checkout(root)
+    return checkout.release, with_digests(environment, checkout), checkout.committed_at
 
 
 def with_digests(environment: DeployedEnvironment, checkout: Checkout) -> dict[str, ReleasedImage]:

@@ -15,6 +15,9 @@ from nova_infra.operations.errors import RefusedError
 if TYPE_CHECKING:
     from nova_infra.operations.toolchain import Toolchain
 
+REHEARSAL_VARIABLE = "NOVA_REHEARSED_BY"
+"""Set by a rehearsal for the steps that it plays: where it answers for its environments."""
+
 Role = Literal["observer", "release"]
 
 
@@ -36,8 +39,9 @@ class Whereabouts:
 def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment:
     """The environment of a name.
 
-    With a ``nova.toml`` in the directory, it is the one that the file names: its account and region, through the role
-    that the platform's stack made for the purpose. Anywhere else it is in the account of the current credentials.
+    In a rehearsal's steps, it is the rehearsal's. With a ``nova.toml`` in the directory, it is the one that the file
+    names: its account and region, through the role that the platform's stack made for the purpose. Anywhere else it is
+    in the account of the current credentials.
 
     Args:
         name: The environment's name.
@@ -48,6 +52,10 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment
         NovaError: There is no such environment, or no access to it.
     """
     entry, platform = _entry(name, where)
+    if rehearsal := os.environ.get(REHEARSAL_VARIABLE):
+        from nova_infra.operations.rehearsed import RehearsedEnvironment
+
+        return RehearsedEnvironment(name, platform=platform, url=rehearsal)
     # Imported here: the AWS SDK takes half a second.
     from nova_infra.operations.aws import AwsEnvironment
     from nova_infra.operations.aws_session import sign_in

@@ -2,6 +2,9 @@
 
 The alarms come first: ECS does not watch an alarm that is in ALARM already when a deployment starts, so a bad release
 would go through. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
+
+They are no obstacle to the release that was last seen to run well: a stage that failed is rolled back to it by being
+played again, this check included, while the alarms still tell of what went wrong.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from nova_infra.operations.environment import DeployedEnvironment
 from nova_infra.operations.findings import under_way
 from nova_infra.operations.holds import Hold, read_holds, refusals
+from nova_infra.operations.ledger import read_ledger
 from nova_infra.operations.model import Alarm, Certificate, Service, Stack
 
 _CERTIFICATE_MARGIN = timedelta(days=14)
@@ -31,6 +35,7 @@ class Conditions:
         holds: Its holds.
         certificates: Its certificates.
         vcpu_quota: How many vCPUs Fargate may run; None where that is not known.
+        last_good: The release that was last seen to run as it should, if any.
     """
 
     services: tuple[Service, ...]
@@ -39,6 +44,7 @@ class Conditions:
     holds: tuple[Hold, ...]
     certificates: tuple[Certificate, ...]
     vcpu_quota: float | None
+    last_good: str | None = None
 
 
 def survey(environment: DeployedEnvironment) -> Conditions:
@@ -49,6 +55,7 @@ def survey(environment: DeployedEnvironment) -> Conditions:
         holds = threads.submit(read_holds, environment)
         certificates = threads.submit(environment.certificates)
         quota = threads.submit(environment.vcpu_quota)
+        ledger = threads.submit(read_ledger, environment)
         names = [environment.stack_name(name) for name in ("platform", *environment.service_names(), "overview")]
         stacks = threads.submit(environment.stacks, names)
         return Conditions(
@@ -58,6 +65,7 @@ def survey(environment: DeployedEnvironment) -> Conditions:
             holds.result(),
             certificates.result(),
             quota.result(),
+            next((entry.release for entry in ledger.result().entries if entry.good), None),
         )
 
 
@@ -71,7 +79,11 @@ def obstacles(conditions: Conditions, release: str | None, images: Mapping[str, 
         now: The time, UTC.
     """
     return [
-        *_alarms(conditions.services, conditions.alarms),
+        *(
+            _alarms(conditions.services, conditions.alarms)
+            if release is None or release != conditions.last_good
+            else ()
+        ),
         *(refusals(conditions.holds, release, images) if release is not None else ()),
         *under_way(conditions.services, conditions.stacks),
         *_stacks(conditions.stacks),

@@ -308,7 +308,7 @@ def plan(drill: Drill, candidate: Release) -> Plan:
 def _stages(pipeline: Pipeline, reach: Reach) -> list[Stage]:
     stages = pipeline.stages
     deployed = [number for number, stage in enumerate(stages) if _has(stage, DeployAction)]
-    tested = [number for number in deployed if _has(stages[number], BuildAction)]
+    tested = [number for number in deployed if _is_tested(stages[number])]
     approvals = [number for number, stage in enumerate(stages) if _has(stage, ApprovalAction)]
     places = {
         "first tests": tested[:1],
@@ -320,6 +320,11 @@ def _stages(pipeline: Pipeline, reach: Reach) -> list[Stage]:
     if not places:
         raise NovaError(f"--drill: the pipeline has no stage for a drill about its {reach}: leave that drill out")
     return list(stages[places[0] :])
+
+
+def _is_tested(stage: Stage) -> bool:
+    """Whether something in a stage is told the address of what was deployed: a test, not one of the release tools."""
+    return any(isinstance(action, BuildAction) and action.environment for action in stage.actions)
 
 
 def _has(stage: Stage, kind: type[Action]) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nova_infra.rehearsal.alarms import State
 from nova_infra.rehearsal.assembly import Template, resources_of_type
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.definition import ServiceDefinition, read_service
@@ -58,6 +59,7 @@ class Environment:
         self._monitoring = Monitoring(name, record.notifications, tell)
         self._load = Load(record.load, name, seconds=_LOAD_SHARE * clock.seconds_per_minute)
         self._stacks: dict[str, Stack] = {}
+        self._rolled_back: dict[str, str] = {}
         self._exports: dict[str, Any] = {}
         self._definitions: dict[str, TaskDefinition] = {}
         self._revisions: dict[str, tuple[int, str]] = {}
@@ -132,8 +134,10 @@ class Environment:
             if isinstance(error, BaseException):
                 if previous is not None:
                     await self._apply(previous)
+                self._rolled_back[stack_name] = str(error)
                 raise error
         self._stacks[stack_name] = stack
+        self._rolled_back.pop(stack_name, None)
         self._exports |= stack.exports()
         return self._outputs(stack)
 
@@ -142,6 +146,27 @@ class Environment:
         for url in sorted(self._urls, key=len, reverse=True):
             text = text.replace(url, self._urls[url])
         return text
+
+    def templates(self) -> dict[str, Template]:
+        """Stack to the template that it was last deployed with."""
+        return {name: stack.template for name, stack in self._stacks.items()}
+
+    def outputs(self, stack_name: str) -> dict[str, Any]:
+        """A stack's outputs, with addresses of this machine; none where it was never deployed."""
+        stack = self._stacks.get(stack_name)
+        return self._outputs(stack) if stack else {}
+
+    def stack_reasons(self) -> dict[str, str]:
+        """Stack to why its last deployment was rolled back; empty where it was not."""
+        return {name: self._rolled_back.get(name, "") for name in self._stacks}
+
+    def services(self) -> list[Service]:
+        """The services that run."""
+        return [service for service in self._services.values() if service.revision is not None]
+
+    def alarm_states(self) -> dict[str, State]:
+        """Alarm to its state now."""
+        return dict(self._monitoring.states)
 
     def _outputs(self, stack: Stack) -> dict[str, Any]:
         return {name: self.localize(str(value)) for name, value in stack.outputs().items()}

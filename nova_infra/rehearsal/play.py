@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nova_infra.errors import NovaError
+from nova_infra.operations.connect import REHEARSAL_VARIABLE
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.commands import run_command
 from nova_infra.rehearsal.deployment import DeploymentFailedError
@@ -27,7 +28,10 @@ from nova_infra.rehearsal.pipeline import (
 from nova_infra.rehearsal.processes import end_leftovers
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
 from nova_infra.rehearsal.release import Release
+from nova_infra.rehearsal.release_tools import ReleaseTools
 from nova_infra.rehearsal.together import together
+
+_VERIFY_MINUTES = 5
 
 Approve = Callable[[str], Awaitable[bool]]
 Tell = Callable[[str], None]
@@ -86,6 +90,7 @@ class Player:
     taking_back: bool = False
     tools: Path | None = None
     _began: float = 0.0
+    _release_tools: ReleaseTools | None = None
     _outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     _starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(max(os.cpu_count() or 1, 2)))
 
@@ -98,7 +103,8 @@ class Player:
         self.logs.mkdir(parents=True, exist_ok=True)
         self._began = asyncio.get_running_loop().time()
         try:
-            await self._play_stages()
+            async with ReleaseTools(self.candidate, self.baseline) as self._release_tools:
+                await self._play_stages()
         finally:
             end_leftovers()
 
@@ -146,6 +152,9 @@ class Player:
                     )
                 )
                 await self._deploy_baseline(stage, environment)
+                if self._release_tools is not None:
+                    stacks = [action.stack_name for action in stage.actions if isinstance(action, DeployAction)]
+                    self._release_tools.open(environment, stacks)
                 environment.let_time_pass()
                 for _ in range(self.minutes_before):
                     await environment.next_minute()
@@ -274,6 +283,11 @@ class Player:
         if action.install:
             record.note = f"installed already: {'; '.join(action.install)}"
         environment = {key: self._with_outputs(value) for key, value in action.environment.items()}
+        if self._release_tools is not None:
+            release = "baseline" if self.taking_back else "candidate"
+            environment[REHEARSAL_VARIABLE] = f"{self._release_tools.url}/{release}"
+            # Alarms go back within simulated minutes.
+            environment["VERIFY_WAIT"] = str(_VERIFY_MINUTES * self.seconds_per_minute)
         log = self.logs / f"{stage.name}.{action.name}.log"
         log.unlink(missing_ok=True)
         for command in action.commands:

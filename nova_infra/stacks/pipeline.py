@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import aws_cdk as cdk
 from aws_cdk import aws_codebuild as codebuild
@@ -22,7 +23,14 @@ from nova_infra.constructs.encryption_key import EncryptionKey
 from nova_infra.constructs.pipeline_grants import acknowledge_grants
 from nova_infra.constructs.publisher import Publisher
 from nova_infra.constructs.stage_conditions import add_stage_conditions
-from nova_infra.constructs.steps import BUILD_IMAGE, BuildStep, EndToEndTestStep, ImageStep, IntegrationTestStep
+from nova_infra.constructs.steps import (
+    BUILD_IMAGE,
+    BuildStep,
+    EndToEndTestStep,
+    ImageStep,
+    IntegrationTestStep,
+    ReleaseStep,
+)
 from nova_infra.images import repository_name
 from nova_infra.stages import EnvironmentStage
 
@@ -179,6 +187,7 @@ class NovaPipelineStack(cdk.Stack):
             # A stage of its own: one inside the environment's stage would ask again when that stage is rolled back.
             name = "Production" if environment == config.environments[-1] else environment.stage
             self.pipeline.add_wave(f"Approve{name}", post=[pipelines.ManualApprovalStep(f"Approve{name}")])
+        prefix = f"{config.platform.name}-{environment.name}"
         stage = EnvironmentStage(self, environment.stage, config=config, environment=environment, image_tags=image_tags)
         url = stage.stacks.platform.url_output
         tests: list[pipelines.Step] = []
@@ -186,7 +195,13 @@ class NovaPipelineStack(cdk.Stack):
             tests = [IntegrationTestStep(source=source, url=url)]
         elif environment.tests == "e2e":
             tests = [EndToEndTestStep(source=source, url=url)]
-        self.pipeline.add_stage(stage, post=tests)
+        about = partial(ReleaseStep, self.pipeline, source=source, prefix=prefix, environment=environment)
+        self.pipeline.add_stage(
+            stage,
+            pre=[about("preflight", role="observer")] if environment.approval else [],
+            # Beside the tests: neither needs the other's answer, and both must say yes.
+            post=[*tests, about("verify", role="release")],
+        )
 
     def _announce(self, name: str) -> None:
         notifications.CfnNotificationRule(

@@ -8,7 +8,7 @@ from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
-from nova_infra.config import Environment
+from nova_infra.config import Config, Environment
 from nova_infra.constructs.alert_topic import AlertTopic
 from nova_infra.constructs.encryption_key import EncryptionKey
 from nova_infra.constructs.firewall import Firewall, firewall_log_group
@@ -16,8 +16,11 @@ from nova_infra.constructs.ingress import Ingress
 from nova_infra.constructs.log_bucket import LogBucket
 from nova_infra.constructs.network import Network
 from nova_infra.constructs.publisher import Publisher
+from nova_infra.constructs.release_roles import ReleaseRoles, step_role_arn
 from nova_infra.constructs.retention import retention
 from nova_infra.constructs.task import task_log_group
+from nova_infra.github import deploy_role_name
+from nova_infra.images import repository_name
 
 
 class PlatformStack(cdk.Stack):
@@ -32,13 +35,16 @@ class PlatformStack(cdk.Stack):
         url_output: Stack output ``Url``: the environment's base URL, for the tests that follow a deployment.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, prefix: str, environment: Environment) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, prefix: str, config: Config, environment: Environment
+    ) -> None:
         """Create the environment's shared resources.
 
         Args:
             scope: Parent.
             construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
+            config: The configuration.
             environment: The environment.
         """
         super().__init__(
@@ -111,7 +117,27 @@ class PlatformStack(cdk.Stack):
             key=self.key,
             notifications=environment.notifications,
         ).topic
+        self._release_roles(prefix, config, environment)
         self.url_output = cdk.CfnOutput(self, "Url", value=self.ingress.url)
+
+    def _release_roles(self, prefix: str, config: Config, environment: Environment) -> None:
+        platform, toolchain = config.platform.name, config.toolchain
+        registry = f"arn:{self.partition}:ecr:{toolchain.region}:{toolchain.account}:repository"
+        deployer = deploy_role_name(platform, environment)
+        ReleaseRoles(
+            self,
+            "Release",
+            prefix=prefix,
+            parameters=f"/{platform}/{environment.name}",
+            services=[service.name for service in config.services],
+            repositories=[f"{registry}/{repository_name(platform, service.name)}" for service in config.services],
+            observers=[step_role_arn(self.partition, toolchain, prefix, step) for step in ("brief", "preflight")],
+            releasers=[
+                step_role_arn(self.partition, toolchain, prefix, "verify"),
+                f"arn:{self.partition}:iam::{environment.account}:role/{deployer}",
+                *environment.operators,
+            ],
+        )
 
     @property
     @jsii.member(jsii_name="availabilityZones")

@@ -37,6 +37,11 @@ def untested(template, name):
     ]
 
 
+def only_verified(template, name):
+    found = stage(template, name)
+    found["Actions"] = [action for action in found["Actions"] if not action["Name"].endswith("Tests")]
+
+
 def test_first(template, name):
     for action in stage(template, name)["Actions"]:
         action["RunOrder"] = 1 if action["ActionTypeId"]["Category"] == "Build" else 9
@@ -83,6 +88,7 @@ CHANGES = [
     ),
     ("NOVA-P03", "dev untested", lambda t: untested(t, "Dev")),
     ("NOVA-P03", "staging untested", lambda t: untested(t, "Staging")),
+    ("NOVA-P03", "dev only verified", lambda t: only_verified(t, "Dev")),
     ("NOVA-P03", "tested before it is deployed", lambda t: test_first(t, "Staging")),
     ("NOVA-P04", "any aws-cdk", lambda t: with_build_spec(t, "aws-cdk@2.1148.1", "aws-cdk")),
     ("NOVA-P04", "newest major aws-cdk", lambda t: with_build_spec(t, "aws-cdk@2.1148.1", "aws-cdk@2")),
@@ -94,6 +100,11 @@ CHANGES = [
         lambda t: may_assume(
             t, test_action(t), "arn:aws:iam::333333333333:role/cdk-hnb659fds-deploy-role-333333333333-us-east-1"
         ),
+    ),
+    (
+        "NOVA-P06",
+        "tests may roll prod back",
+        lambda t: may_assume(t, test_action(t), "arn:aws:iam::333333333333:role/nova-prod-release"),
     ),
     ("NOVA-P06", "the build may assume anything", lambda t: may_assume(t, stage(t, "Build")["Actions"][0], "*")),
     (

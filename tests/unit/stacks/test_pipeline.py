@@ -136,11 +136,56 @@ def test_an_image_is_built_where_it_can_run(assembly, variant):
     ("name", "tests", "variable"), [("Dev", "integration", "API_BASE_URL"), ("Staging", "e2e", "BASE_URL")]
 )
 def test_an_environment_is_tested_at_its_url_after_all_its_stacks(assembly, service_names, name, tests, variable):
-    *deployments, test = stage(assembly, name)["Actions"]
+    actions = stage(assembly, name)["Actions"]
+    deployments = [action for action in actions if action["ActionTypeId"]["Provider"] == "CloudFormation"]
+    [test] = [action for action in actions if action["Name"].endswith("Tests")]
     assert len(deployments) == len(["platform", *service_names, "overview"])
     assert all(test["RunOrder"] > action["RunOrder"] for action in deployments)
     assert commands(assembly, test)[-1] == f"make {tests}"
     assert variable in test["Configuration"]["EnvironmentVariables"]
+
+
+@pytest.mark.parametrize("name", ["Dev", "Staging", "Prod"])
+def test_what_runs_is_verified_after_all_stacks_and_beside_the_tests(assembly, name):
+    actions = stage(assembly, name)["Actions"]
+    [verify] = [action for action in actions if action["Name"] == "Verify"]
+    assert commands(assembly, verify)[-1] == f"make verify ENVIRONMENT={name.lower()}"
+    for action in actions:
+        if action["ActionTypeId"]["Provider"] == "CloudFormation":
+            assert action["RunOrder"] < verify["RunOrder"]
+        if action["Name"].endswith("Tests"):
+            assert action["RunOrder"] == verify["RunOrder"]
+
+
+def test_production_is_entered_through_the_preflight_after_the_approval(assembly):
+    actions = stage(assembly, "Prod")["Actions"]
+    [preflight] = [action for action in actions if action["Name"] == "Preflight"]
+    assert commands(assembly, preflight)[-1] == "make preflight ENVIRONMENT=prod"
+    assert all(action["RunOrder"] > preflight["RunOrder"] for action in actions if action is not preflight)
+    assert [
+        a["Name"] for s in ("Dev", "Staging") for a in stage(assembly, s)["Actions"] if a["Name"] == "Preflight"
+    ] == []
+
+
+def test_a_release_tool_may_take_its_own_environment_s_role_and_no_other(assembly):
+    taken = {}
+    for name in ("Dev", "Staging", "Prod"):
+        for action in stage(assembly, name)["Actions"]:
+            if action["Name"] in ("Preflight", "Verify"):
+                role = project(assembly, action)["ServiceRole"]["Fn::GetAtt"][0]
+                assert assembly.templates[STACK]["Resources"][role]["Properties"]["RoleName"].endswith("-step")
+                [policy] = [p for p in assembly.properties(STACK, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
+                taken[name, action["Name"]] = [
+                    statement["Resource"]
+                    for statement in policy["PolicyDocument"]["Statement"]
+                    if statement["Action"] == "sts:AssumeRole"
+                ]
+    assert taken == {
+        ("Dev", "Verify"): ["arn:aws:iam::111111111111:role/nova-dev-release"],
+        ("Staging", "Verify"): ["arn:aws:iam::222222222222:role/nova-staging-release"],
+        ("Prod", "Preflight"): ["arn:aws:iam::333333333333:role/nova-prod-observer"],
+        ("Prod", "Verify"): ["arn:aws:iam::333333333333:role/nova-prod-release"],
+    }
 
 
 def test_services_deploy_in_parallel(assembly):
