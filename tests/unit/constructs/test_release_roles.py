@@ -51,9 +51,7 @@ def test_the_observer_changes_nothing(assembly, environment):
         assert "*" not in action
 
 
-def test_the_release_role_changes_the_services_stacks_and_the_parameters_of_its_environment_alone(
-    assembly, service_names
-):
+def test_the_release_role_changes_its_environment_s_services_and_parameters_alone(assembly, service_names):
     writes = {
         action: resources
         for action, resources in allowed(assembly, "prod", "release").items()
