@@ -57,7 +57,8 @@ def test_the_release_role_changes_its_environment_s_services_and_parameters_alon
         for action, resources in allowed(assembly, "prod", "release").items()
         if action.partition(":")[2].startswith(WRITES)
     }
-    stacks = [f"arn:aws:cloudformation:us-east-1:333333333333:stack/nova-prod-{service}/*" for service in service_names]
+    names = sorted(service_names)
+    stacks = [f"arn:aws:cloudformation:us-east-1:333333333333:stack/nova-prod-{service}/*" for service in names]
     assert {action: sorted(resources) for action, resources in writes.items()} == {
         "cloudformation:CreateChangeSet": stacks,
         "cloudformation:DeleteChangeSet": stacks,
