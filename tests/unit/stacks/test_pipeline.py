@@ -75,6 +75,10 @@ def test_whoever_reads_the_source_may_use_the_connection_by_its_old_name_and_its
     assert build_roles < new
 
 
+def test_no_build_runs_for_longer_than_an_hour(assembly):
+    assert {each["TimeoutInMinutes"] for each in assembly.properties(STACK, "AWS::CodeBuild::Project")} == {60}
+
+
 def test_a_token_is_read_from_secrets_manager_and_sets_no_trigger(variant):
     [action] = stage(variant, "Source")["Actions"]
     assert action["ActionTypeId"]["Provider"] == "GitHub"
