@@ -168,3 +168,9 @@ def test_a_damaged_video_is_the_callers_mistake(
 )
 def test_what_is_no_video_is_refused(content: bytes, media_type: str, status: int) -> None:
     assert send("probe", content, media_type).status_code == status
+
+
+def test_a_thumbnail_is_what_the_openapi_document_says(make_video: MakeVideo) -> None:
+    """Requests that are made up never hold a video, so the one answer without a model is compared here."""
+    documented = app.openapi()["paths"]["/video-service/thumbnail"]["post"]["responses"]["200"]["content"]
+    assert [send("thumbnail", make_video()).headers["content-type"]] == list(documented)
