@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +23,8 @@ SOUND = {"duration_seconds": 1.0, "peak_dbfs": -20.0, "loudness_lufs": -23.0, "w
 VIDEO = {"duration_seconds": 2.0, "width": 64, "height": 48, "video_codec": "h264"}
 HITS = {"searched": 1, "hits": []}
 PNG = b"\x89PNG\r\n\x1a\n..."
+
+NOT_JSON = json.dumps({**SOUND, "peak_dbfs": math.nan})
 
 WAV = b"RIFF\x24\0\0\0WAVEfmt "
 MP4 = b"\0\0\0\x18ftypisom"
@@ -44,7 +48,9 @@ class Neighbours(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
         self.requests.append(request)
-        return self.answers[request.url.path.rpartition("/")[2]](request)
+        answer = self.answers[request.url.path.rpartition("/")[2]](request)
+        # As from the network: still to be read.
+        return httpx.Response(answer.status_code, headers=answer.headers, stream=answer.stream)
 
     @property
     def paths(self) -> list[str]:
@@ -157,6 +163,12 @@ def _stall(_: httpx.Request) -> httpx.Response:
     raise httpx.ReadTimeout("silence")
 
 
+def _pack(content: bytes) -> Answer:
+    headers = {"Content-Encoding": "gzip"}
+    # With content of its own the response would be unpacked here already.
+    return lambda _: httpx.Response(200, headers=headers, stream=httpx.ByteStream(content))
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "attempts"),
     [
@@ -167,6 +179,10 @@ def _stall(_: httpx.Request) -> httpx.Response:
         pytest.param(failing(200), 502, 1, id="not JSON"),
         pytest.param(lambda _: httpx.Response(200, json=["a"]), 502, 1, id="not an object"),
         pytest.param(lambda _: httpx.Response(200, json={"hello": 1}), 502, 1, id="not an analysis"),
+        pytest.param(lambda _: httpx.Response(200, json={**SOUND, "waveform": 5}), 502, 1, id="of other types"),
+        pytest.param(lambda _: httpx.Response(200, content=NOT_JSON), 502, 1, id="a number that JSON lacks"),
+        pytest.param(_pack(b"broken"), 502, 1, id="packed, and broken"),
+        pytest.param(_pack(gzip.compress(json.dumps(SOUND).encode())), 502, 1, id="packed unasked"),
         pytest.param(lambda _: httpx.Response(200, content=b"[" * 100_000), 502, 1, id="nested without end"),
         pytest.param(lambda _: httpx.Response(200, content=bytes(20_000_000)), 502, 1, id="without end"),
         pytest.param(lambda _: httpx.Response(422, text="no"), 502, 1, id="a refusal without a reason"),

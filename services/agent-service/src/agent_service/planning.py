@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import UnionType
 from typing import Any
 
 from agent_service.handbook import Passage
@@ -12,6 +13,8 @@ from nova_kit.problems import Problem
 
 MAX_QUERY_CHARACTERS = 1000
 _HITS = 5
+
+_Number = int | float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +28,7 @@ class Call:
         sends_file: Whether the request's upload goes along, as multipart.
         document: The JSON body otherwise.
         parameters: The query string.
-        expects: Members an answer must have to make sense; none for a picture.
+        expects: Members an answer must have to make sense, and of which type; none for a picture.
     """
 
     name: str
@@ -34,7 +37,7 @@ class Call:
     sends_file: bool = False
     document: Mapping[str, Any] | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
-    expects: frozenset[str] = frozenset()
+    expects: Mapping[str, type | UnionType] = field(default_factory=dict)
 
 
 def plan(found: MediaFormat | None, query: str | None, passages: list[Passage], at: float) -> list[Call]:
@@ -60,7 +63,12 @@ def plan(found: MediaFormat | None, query: str | None, passages: list[Passage], 
 def _media_calls(found: MediaFormat, at: float) -> list[Call]:
     match found.kind:
         case "audio":
-            expects = frozenset({"duration_seconds", "peak_dbfs", "loudness_lufs", "waveform"})
+            expects = {
+                "duration_seconds": _Number,
+                "peak_dbfs": _Number | None,
+                "loudness_lufs": _Number | None,
+                "waveform": list,
+            }
             return [
                 Call(
                     name="Measure the sound",
@@ -71,7 +79,7 @@ def _media_calls(found: MediaFormat, at: float) -> list[Call]:
                 )
             ]
         case "video":
-            expects = frozenset({"duration_seconds", "width", "height", "video_codec"})
+            expects = {"duration_seconds": _Number, "width": int, "height": int, "video_codec": str}
             return [
                 Call(
                     name="Probe the video",
@@ -105,5 +113,5 @@ def _ranking(query: str, passages: list[Passage]) -> Call:
         service="search-service",
         operation="rank",
         document={"query": query, "documents": documents, "limit": _HITS},
-        expects=frozenset({"hits", "searched"}),
+        expects={"hits": list, "searched": int},
     )
