@@ -24,7 +24,7 @@ VERIFY_WAIT ?= 300
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: bench docs help setup rehearse drills test check lint audit types unit unit-services synth image preflight verify integration browser e2e lock clean
+.PHONY: bench docs help setup rehearse drills test check lint audit types unit unit-services synth image brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ cdk.out/manifest.json: $(SYNTH_INPUTS)
 
 image: setup ## Have a release's image in the registry, scanned: make image SERVICE=audio-service
 	@nova image build $(SERVICE) --release
+
+brief: setup synth ## What an approver should know, sent to those who are asked: make brief ENVIRONMENT=prod
+	@nova brief $(ENVIRONMENT) --publish --assembly cdk.out
 
 preflight: setup ## May this commit be deployed to an environment now? make preflight ENVIRONMENT=prod
 	@nova preflight $(ENVIRONMENT) --checkout

@@ -117,8 +117,8 @@ def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> 
     """
     from nova_infra.operations import brief as report
     from nova_infra.operations.brief_survey import survey
-    from nova_infra.operations.checkout import read_checkout, with_digests
-    from nova_infra.operations.connect import connect, connect_toolchain
+    from nova_infra.operations.checkout import released
+    from nova_infra.operations.connect import connect, connect_toolchain, rehearsed
     from nova_infra.operations.document import render
     from nova_infra.operations.errors import RefusedError
     from nova_infra.operations.synthesized import templates_of
@@ -128,15 +128,15 @@ def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> 
     where = whereabouts(None, None)
     target = connect(environment, role="observer", where=where)
     toolchain = connect_toolchain(where)
-    if publish and toolchain is None:
+    if publish and toolchain is None and not rehearsed():
         raise RefusedError("--publish: the topic of approvals is in the toolchain's account: sign in to that one")
-    checkout = read_checkout(root)
+    name, images, _ = released(target, root)
     found = survey(
         target,
         toolchain,
-        candidate=checkout.release,
+        candidate=name,
         templates=templates_of(assembly or synthesize(root), target.prefix),
-        digests=lambda: {name: image.digest for name, image in with_digests(target, checkout).items()},
+        digests=lambda: {service: image.digest for service, image in images.items()},
         root=root,
     )
     document = report.document(found)

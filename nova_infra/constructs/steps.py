@@ -6,6 +6,8 @@ A mended step then needs no deployment of the pipeline, which mutates only after
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import CfnOutput, Stack, pipelines
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_iam as iam
@@ -83,6 +85,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
         prefix: str,
         environment: Environment,
         role: str,
+        more: Sequence[iam.PolicyStatement] = (),
     ) -> None:
         """Create the step.
 
@@ -93,6 +96,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
             environment: The environment.
             role: ``observer`` or ``release``: what it may do there.
+            more: What it may do here besides.
         """
         stack = Stack.of(scope)
         super().__init__(
@@ -110,7 +114,8 @@ class ReleaseStep(pipelines.CodeBuildStep):
                 iam.PolicyStatement(
                     actions=["sts:AssumeRole"],
                     resources=[f"arn:{stack.partition}:iam::{environment.account}:role/{prefix}-{role}"],
-                )
+                ),
+                *more,
             ],
         )
 

@@ -74,6 +74,11 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment
     return AwsEnvironment(name, platform=platform, aws=aws)
 
 
+def rehearsed() -> bool:
+    """Whether this is a step that a rehearsal plays."""
+    return REHEARSAL_VARIABLE in os.environ
+
+
 def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[str, ...]:
     """The environments that are asked for: the chosen ones, or all that ``nova.toml`` names, in promotion order.
 
@@ -97,7 +102,7 @@ def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[s
 def connect_toolchain(where: Whereabouts) -> Toolchain | None:
     """The account that delivers, by ``nova.toml``; None where there is no such file, or no access to the account."""
     path = where.root / "nova.toml"
-    if where.region is not None or where.platform is not None or not path.is_file():
+    if rehearsed() or where.region is not None or where.platform is not None or not path.is_file():
         return None
     _, platform = _environments(path)
     toolchain = tomllib.loads(path.read_text(encoding="utf-8")).get("toolchain", {})

@@ -6,6 +6,7 @@ The pipeline's steps call ``nova preflight`` and ``nova verify`` as they do in A
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from nova_infra.operations.model import Alarm, Deployment, Image, Service, Stack
 from nova_infra.operations.model import RunningTask as Task
 from nova_infra.operations.rehearsed import rehearsed_digest
 from nova_infra.operations.rollback_template import image_of
-from nova_infra.rehearsal.assembly import Template
+from nova_infra.rehearsal.assembly import Template, resources_of_type
 from nova_infra.rehearsal.environment import Environment
 from nova_infra.rehearsal.pipeline import DeployAction
 from nova_infra.rehearsal.release import Release
@@ -83,7 +84,7 @@ class ReleaseTools:
         prefix = request.match_info["prefix"]
         environment = self._environments.get(prefix)
         if environment is None:
-            raise web.HTTPNotFound
+            return web.json_response(self._state_before(prefix))
         await _until_data(environment)
         templates = environment.templates()
         states = environment.alarm_states()
@@ -99,6 +100,24 @@ class ReleaseTools:
                 "alarms": [asdict(Alarm(name, state, "in the rehearsal", None)) for name, state in states.items()],
             }
         )
+
+    def _state_before(self, prefix: str) -> dict[str, Any]:
+        """An environment whose stage was not reached yet: nothing runs here, but what is deployed there is known.
+
+        Raises:
+            web.HTTPNotFound: No stage deploys it.
+        """
+        templates = _templates(self._releases["baseline"], prefix)
+        if not templates:
+            raise web.HTTPNotFound
+        services = [Service(n, f"{prefix}-{n}", "", 0, 0, 0, (), ()) for n in _images_in(templates, prefix)]
+        return {
+            "url": "",
+            "services": [asdict(service) for service in services],
+            "stacks": [asdict(Stack(name, "UPDATE_COMPLETE")) for name in templates],
+            "templates": templates,
+            "alarms": [],
+        }
 
     async def _release(self, request: web.Request) -> web.Response:
         release = self._releases[request.match_info["release"]]
@@ -144,6 +163,11 @@ def _name(release: Release) -> str:
 
 def _images(release: Release, prefix: str) -> dict[str, Image]:
     """Service to its image, in the stacks that a release's pipeline deploys to an environment."""
+    return _images_in(_templates(release, prefix), prefix)
+
+
+def _templates(release: Release, prefix: str) -> dict[str, Template]:
+    """Stack to its template, of those that a release's pipeline deploys to an environment."""
     names = [
         action.stack_name
         for stage in release.pipeline().stages
@@ -151,11 +175,15 @@ def _images(release: Release, prefix: str) -> dict[str, Image]:
         for action in stage.actions
         if isinstance(action, DeployAction)
     ]
-    templates = {name: release.template_of_stack(name) for name in names}
+    found = {name: release.template_of_stack(name) for name in names}
+    return {name: template for name, template in found.items() if template is not None}
+
+
+def _images_in(templates: Mapping[str, Template], prefix: str) -> dict[str, Image]:
     return {
         name.removeprefix(f"{prefix}-"): image_of(template, stack=name)
         for name, template in templates.items()
-        if template is not None and any(r["Type"] == "AWS::ECS::Service" for r in template["Resources"].values())
+        if resources_of_type(template, "AWS::ECS::Service")
     }
 
 

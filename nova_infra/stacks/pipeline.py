@@ -10,6 +10,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codestarnotifications as notifications
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import pipelines
@@ -87,6 +88,7 @@ class NovaPipelineStack(cdk.Stack):
             publisher=publisher,
             log_groups=[log_group_name],
         ).key
+        self._key = key
         self.topic = AlertTopic(
             self,
             "Alerts",
@@ -183,11 +185,15 @@ class NovaPipelineStack(cdk.Stack):
         image_tags: Mapping[str, str],
         source: pipelines.IFileSetProducer,
     ) -> None:
+        prefix = f"{config.platform.name}-{environment.name}"
+        about = partial(ReleaseStep, self.pipeline, source=source, prefix=prefix, environment=environment)
         if environment.approval:
             # A stage of its own: one inside the environment's stage would ask again when that stage is rolled back.
             name = "Production" if environment == config.environments[-1] else environment.stage
-            self.pipeline.add_wave(f"Approve{name}", post=[pipelines.ManualApprovalStep(f"Approve{name}")])
-        prefix = f"{config.platform.name}-{environment.name}"
+            approval = pipelines.ManualApprovalStep(f"Approve{name}")
+            brief = about("brief", role="observer", more=self._may_brief(config))
+            approval.add_step_dependency(brief)
+            self.pipeline.add_wave(f"Approve{name}", post=[brief, approval])
         stage = EnvironmentStage(self, environment.stage, config=config, environment=environment, image_tags=image_tags)
         url = stage.stacks.platform.url_output
         tests: list[pipelines.Step] = []
@@ -195,13 +201,24 @@ class NovaPipelineStack(cdk.Stack):
             tests = [IntegrationTestStep(source=source, url=url)]
         elif environment.tests == "e2e":
             tests = [EndToEndTestStep(source=source, url=url)]
-        about = partial(ReleaseStep, self.pipeline, source=source, prefix=prefix, environment=environment)
         self.pipeline.add_stage(
             stage,
             pre=[about("preflight", role="observer")] if environment.approval else [],
             # Beside the tests: neither needs the other's answer, and both must say yes.
             post=[*tests, about("verify", role="release")],
         )
+
+    def _may_brief(self, config: Config) -> list[iam.PolicyStatement]:
+        """Read which tests have passed, and send it to those who are asked for approvals."""
+        pipeline = self.format_arn(service="codepipeline", resource=f"{config.platform.name}-platform")
+        return [
+            iam.PolicyStatement(
+                actions=["codepipeline:ListActionExecutions", "codepipeline:ListPipelineExecutions"],
+                resources=[pipeline],
+            ),
+            iam.PolicyStatement(actions=["sns:Publish"], resources=[self.topic.topic_arn]),
+            iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[self._key.key_arn]),
+        ]
 
     def _announce(self, name: str) -> None:
         notifications.CfnNotificationRule(

@@ -84,7 +84,7 @@ CHANGES = [
     (
         "NOVA-P02",
         "approval in the stage that deploys",
-        lambda t: stage(t, "Staging")["Actions"].append(stage(t, "ApproveProduction")["Actions"][0]),
+        lambda t: stage(t, "Staging")["Actions"].append(stage(t, "ApproveProduction")["Actions"][-1]),
     ),
     ("NOVA-P03", "dev untested", lambda t: untested(t, "Dev")),
     ("NOVA-P03", "staging untested", lambda t: untested(t, "Staging")),

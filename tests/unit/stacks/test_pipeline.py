@@ -161,6 +161,13 @@ def test_what_runs_is_verified_after_all_stacks_and_beside_the_tests(assembly, n
             assert action["RunOrder"] == verify["RunOrder"]
 
 
+def test_whoever_approves_is_told_what_before_they_are_asked(assembly):
+    brief, approval = sorted(stage(assembly, "ApproveProduction")["Actions"], key=lambda action: action["RunOrder"])
+    assert (brief["Name"], approval["ActionTypeId"]["Category"]) == ("Brief", "Approval")
+    assert brief["RunOrder"] < approval["RunOrder"]
+    assert commands(assembly, brief)[-1] == "make brief ENVIRONMENT=prod"
+
+
 def test_production_is_entered_through_the_preflight_after_the_approval(assembly):
     actions = stage(assembly, "Prod")["Actions"]
     [preflight] = [action for action in actions if action["Name"] == "Preflight"]
@@ -173,9 +180,9 @@ def test_production_is_entered_through_the_preflight_after_the_approval(assembly
 
 def test_a_release_tool_may_take_its_own_environment_s_role_and_no_other(assembly):
     taken = {}
-    for name in ("Dev", "Staging", "Prod"):
+    for name in ("Dev", "Staging", "ApproveProduction", "Prod"):
         for action in stage(assembly, name)["Actions"]:
-            if action["Name"] in ("Preflight", "Verify"):
+            if action["Name"] in ("Brief", "Preflight", "Verify"):
                 role = project(assembly, action)["ServiceRole"]["Fn::GetAtt"][0]
                 assert assembly.templates[STACK]["Resources"][role]["Properties"]["RoleName"].endswith("-step")
                 [policy] = [p for p in assembly.properties(STACK, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
@@ -187,6 +194,7 @@ def test_a_release_tool_may_take_its_own_environment_s_role_and_no_other(assembl
     assert taken == {
         ("Dev", "Verify"): ["arn:aws:iam::111111111111:role/nova-dev-release"],
         ("Staging", "Verify"): ["arn:aws:iam::222222222222:role/nova-staging-release"],
+        ("ApproveProduction", "Brief"): ["arn:aws:iam::333333333333:role/nova-prod-observer"],
         ("Prod", "Preflight"): ["arn:aws:iam::333333333333:role/nova-prod-observer"],
         ("Prod", "Verify"): ["arn:aws:iam::333333333333:role/nova-prod-release"],
     }
