@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,12 +22,11 @@ from nova_infra.rehearsal.play import Approve, Player, new_record
 from nova_infra.rehearsal.precheck import precheck
 from nova_infra.rehearsal.release import Release, baseline_of
 from nova_infra.rehearsal.report import report
+from nova_infra.rehearsal.summary import show_summary, show_verdict
 from nova_infra.rehearsal.verdict import verdict
-from nova_infra.rehearsal.view import View, show_drills, show_summary
+from nova_infra.rehearsal.view import View, open_console
 
 WORK_DIRECTORY = ".nova"
-_PIPE_WIDTH = 150
-"""Columns where there is no terminal to ask: names stay whole in a log file."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +106,7 @@ def rehearse(options: Options) -> bool:
         NovaError: The rehearsal cannot be held.
         KeyboardInterrupt: It was interrupted; everything that it had started is stopped.
     """
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PIPE_WIDTH)
+    console = open_console()
     drills = choose(options.drills)
     if not options.approve and not (sys.stdin.isatty() and console.is_terminal):
         raise NovaError("approval: there is no terminal to ask on: give the approval beforehand with --approve")
@@ -136,8 +133,10 @@ def rehearse(options: Options) -> bool:
         async def play() -> None:
             await player.play()
             if record.succeeded:
-                for drill, release, configured in _drill_runs(drills, candidate, options.what_if):
-                    results.append(await _play_drill(drill, release, configured, view.tell, logs))
+                runs = _drill_runs(drills, candidate, options.what_if)
+                for number, (drill, release, canary_name) in enumerate(runs, start=1):
+                    view.announce(f"drill {number} of {len(runs)}, {drill.name}, {canary_name}: {drill.title}")
+                    results.append(await _play_drill(drill, release, canary_name, view, logs))
 
         with view.following():
             try:
@@ -145,35 +144,35 @@ def rehearse(options: Options) -> bool:
             except OSError as error:
                 raise NovaError(f"{error.filename or logs}: {error.strerror}: make room there") from None
         record.seconds = time.monotonic() - began
-    show_summary(console, record)
-    show_drills(console, results)
+    show_summary(console, record, results)
     if options.json_file is not None:
         _write(options.json_file, json.dumps({**record.as_json(), "drills": [r.as_json() for r in results]}, indent=2))
     options.report_file.parent.mkdir(parents=True, exist_ok=True)
     _write(options.report_file, report(record, results))
-    console.print(f"Report: {options.report_file}", highlight=False, soft_wrap=True)
-    return verdict(record, results).passed
+    said = verdict(record, results)
+    show_verdict(console, said, options.report_file)
+    return said.passed
 
 
 def _drill_runs(drills: list[Drill], candidate: Release, what_if: WhatIf | None) -> list[tuple[Drill, Release, str]]:
     """Each drill with the release to play it on and the name of its canary."""
-    runs = [(drill, candidate, CONFIGURED) for drill in drills]
-    if what_if is not None:
-        other = replace(candidate, edits=(canary(what_if.percent, what_if.bake_minutes),))
-        runs += [(drill, other, what_if.name) for drill in drills if drill.reach == "production"]
+    runs = []
+    for drill in drills:
+        runs.append((drill, candidate, CONFIGURED))
+        if what_if is not None and drill.reach == "production":
+            other = replace(candidate, edits=(canary(what_if.percent, what_if.bake_minutes),))
+            runs.append((drill, other, what_if.name))
     return runs
 
 
-async def _play_drill(
-    drill: Drill, release: Release, canary_name: str, tell: Callable[[str], None], logs: Path
-) -> DrillResult:
+async def _play_drill(drill: Drill, release: Release, canary_name: str, view: View, logs: Path) -> DrillResult:
     planned = plan(drill, release)
     record = new_record(planned.pipeline, candidate=planned.candidate, baseline=planned.baseline)
 
     async def approve(_: str) -> bool:
         return drill.approves
 
-    tell(f"drill {drill.name}: {drill.title}")
+    view.follow(record)
     began = asyncio.get_running_loop().time()
     player = Player(
         planned.pipeline,
@@ -181,7 +180,7 @@ async def _play_drill(
         planned.baseline,
         record,
         approve=approve,
-        tell=lambda line: tell(f"  {line}"),
+        tell=lambda line: view.tell(f"  {line}"),
         logs=logs / drill.name,
         minutes_before=drill.minutes_before,
     )
@@ -196,7 +195,8 @@ async def _play_drill(
         asyncio.get_running_loop().time() - began,
         record,
     )
-    tell(f"drill {drill.name} " + ("passed" if result.passed else f"failed: {'; '.join(result.misses)}"))
+    came = "; ".join(result.misses) or "all that must follow did"
+    view.ended(f"{'✓' if result.passed else '✗'} drill {drill.name}, {canary_name}: {came}")
     return result
 
 

@@ -86,13 +86,9 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
 
 
 def _what_serves(record: Record, stage: StageRecord) -> str:
-    """Which revision the users of the stage's environment have now, where a deployment failed."""
-    ended = [d for d in record.deployments if d.environment == stage.name and not d.baseline]
-    if any(d.outcome == "failed" for d in ended):
-        return " It did not go back: look at its tasks."
-    if any(d.outcome == "rolled back" for d in ended):
-        return " Its users have the old revision."
-    return ""
+    """A warning where a deployment failed and did not go back; one that went back says so in its reason."""
+    failed = [d for d in record.deployments if d.environment == stage.name and d.outcome == "failed"]
+    return " It did not go back: look at its tasks." if failed else ""
 
 
 def _first_failed(record: Record) -> tuple[StageRecord, ActionRecord | None] | None:

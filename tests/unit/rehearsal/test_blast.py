@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nova_infra.rehearsal.blast import BlastRadius, blast_radius
+from nova_infra.rehearsal.blast import BlastRadius, blast_radius, compared
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Requests, Sample, TrafficStep
 
 OLD, NEW = "tiny:1", "tiny:2"
@@ -42,7 +42,9 @@ BACK = ((10, 0.5), (0, 3.1))
         # In the first minute it cannot have failed anything before it got traffic.
         (deployment((10, 4, False), (10, 8, False), (10, 8, True), steps=BACK), (FAILS, 2.5, 2.6, 3)),
         # The load may be late: requests of a step that began in the minute's last instant belong to that minute.
-        (deployment((1, 1, False), (9, 9, True), steps=((10, 1.0), (0, 2))), (FAILS, 1, 1, 1.5)),
+        (deployment((1, 1, False), (9, 9, True), steps=((10, 1.2), (0, 2))), (FAILS, 1, 1, 1.5)),
+        # Traffic that went back before the last answers failed was back at once.
+        (deployment((0, 0, False), (3, 3, True), steps=((10, 0.5), (0, 0.9))), (FAILS, 1, 0, 1.5)),
         # A fault that fails nothing is timed from the new revision's first request.
         (deployment((0, 0, False), (10, 0, False), (10, 0, True), steps=((10, 1.4), (0, 3))), (WAITS, 1.6, 1.6, 2.1)),
         # Without traffic to it there is nothing to time.
@@ -61,6 +63,31 @@ BACK = ((10, 0.5), (0, 3.1))
 )
 def test_times_run_from_the_first_bad_minute(went: DeploymentRecord, expected: tuple[object, ...]) -> None:
     assert times(blast_radius(went)) == pytest.approx(expected)
+
+
+def blast(*, alarm: float | None, hit: int) -> BlastRadius:
+    start: tuple[object, ...] = (FAILS, alarm, alarm, alarm)
+    return BlastRadius(*start, old=Requests(9), new=Requests(1, 1), unserved=0, users=200, reached=9, hit=hit)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("configured", "other", "sentence"),
+    [
+        ((2, 10), (9.4, 52), "the alarm comes 7 min later, and 42 more of 200 users are hit."),
+        ((9, 52), (2, 10), "the alarm comes 7 min earlier, and 42 fewer of 200 users are hit."),
+        ((2, 10), (2.4, 10), "the alarm comes as soon, and as many users are hit (10 of 200)."),
+        ((None, 10), (3, 4), "an alarm comes after 3 min; as configured none comes, and 6 fewer of 200 users are hit."),
+        ((3, 4), (None, 10), "no alarm comes, and 6 more of 200 users are hit."),
+        ((None, 4), (None, 10), "no alarm comes either, and 6 more of 200 users are hit."),
+        ((2, 0), (2, 0), "the alarm comes as soon, and no user is hit either."),
+        ((None, 0), (None, 0), "nothing changes: no alarm comes, and no user is hit."),
+    ],
+)
+def test_another_canary_is_compared_in_a_sentence(
+    configured: tuple[float | None, int], other: tuple[float | None, int], sentence: str
+) -> None:
+    before, after = (blast(alarm=alarm, hit=hit) for alarm, hit in (configured, other))
+    assert compared(before, after, "5 % for 10 min") == f"With 5 % for 10 min {sentence}"
 
 
 def test_an_alarm_that_ecs_does_not_watch_is_no_answer_to_the_fault() -> None:

@@ -101,7 +101,7 @@ def test_where_traffic_follows_the_tasks_the_measured_share_is_drawn(deployed: M
     deployment.strategy, deployment.traffic = "ROLLING", [TrafficStep(100, 3)]
     deployment.samples = [
         Sample(1, 0, {"tiny:1": Requests(40)}, []),
-        Sample(2, 0, {"tiny:1": Requests(20), "tiny:2": Requests(20)}, []),
+        Sample(2, 0, {"tiny:1": Requests(10), "tiny:2": Requests(10)}, []),
         Sample(3, 0, {"tiny:2": Requests(40)}, []),
     ]
     deployment.ended = 3.0
@@ -131,6 +131,23 @@ def test_a_long_deployment_is_drawn_without_a_mark_at_each_point(deployed: Make)
     picture = drawn(deployment)
     assert paths(picture, "new mark") == []
     assert len(texts(picture, "tick")) <= 7
+
+
+def test_a_rollout_of_many_steps_has_its_numbers_side_by_side_within_the_picture(deployed: Make) -> None:
+    deployment = deployed("tiny")
+    deployment.traffic = [TrafficStep(n, 0.6 + n / 10) for n in range(1, 31)]
+    badges = [float(e.get("cx", 0)) for e in drawn(deployment).iter(f"{SVG}circle")]
+    assert len(badges) == 31
+    assert badges == sorted(badges)
+    assert badges[0] > 0
+    assert badges[-1] < WIDTH
+
+
+def test_what_was_measured_after_the_end_lies_within_the_picture(deployed: Make) -> None:
+    deployment = deployed("tiny")
+    deployment.traffic.append(TrafficStep(50, deployment.ended + 5))
+    numbers = [float(x) for d in paths(drawn(deployment), "event") for x in re.findall(r"L([\d.]+) ", d)]
+    assert max(numbers) <= WIDTH
 
 
 @st.composite

@@ -38,6 +38,7 @@ def group(name: str = "blue", *targets: Target) -> TargetGroup:
     ("pattern", "path", "matches"),
     [
         ("/audio/*", "/audio/version", True),
+        ("/audio/*", "/audio/", True),
         ("/audio/*", "/audio", False),
         ("/audio/*", "/Audio/version", False),
         ("/a?c", "/abc", True),
@@ -161,3 +162,32 @@ def test_a_redirect_keeps_what_it_does_not_change() -> None:
     assert rule.answer.status == 301
     where = rule.answer.location(protocol="HTTP", host="a.test", port="80", path="/x/y", query="q=1")
     assert where == "https://a.test:443/x/y?q=1"
+
+
+def test_new_weights_begin_a_new_cycle() -> None:
+    rule = Rule("r", 1, forward=[WeightedGroup(group("old"), 99), WeightedGroup(group("new"), 1)])
+    for _ in range(50):
+        rule.choose()
+    rule.set_weights({"old": 90, "new": 10})
+    chosen = [rule.choose().name for _ in range(10)]  # type: ignore[union-attr]
+    assert chosen.count("new") == 1
+
+
+def test_a_target_is_idle_when_its_last_request_is_answered_and_only_failures_count_as_failed() -> None:
+    busy = target(True)
+    busy.enter()
+    busy.enter()
+    busy.leave()
+    assert not busy.idle.is_set()
+    busy.leave()
+    assert busy.idle.is_set()
+    busy.answered(0.5, failed=False)
+    busy.answered(0.25, failed=True)
+    assert (busy.served, busy.failed, busy.seconds) == (2, 1, 0.75)
+
+
+def test_a_redirect_without_a_query_ends_with_its_path() -> None:
+    redirect = Redirect(301, "HTTPS", "#{host}", "443", "/#{path}", "#{query}")
+    parts = {"protocol": "HTTP", "host": "x.test", "port": "80", "path": "/a"}
+    assert redirect.location(**parts, query="") == "https://x.test:443/a"
+    assert redirect.location(**parts, query="b=1") == "https://x.test:443/a?b=1"
