@@ -12,6 +12,8 @@ from nova_infra.rehearsal.faults import command_with_fault
 
 Edit = Callable[[Template], Template]
 
+_SHIFTING = ("CANARY", "LINEAR", "BLUE_GREEN")
+
 
 def previous_images(template: Template) -> Template:
     """Rename every task definition's image and release, as if another release had been before."""
@@ -46,7 +48,7 @@ def fault_in(repository: str, fault: str) -> Edit:
 
 
 def canary(percent: float, bake_minutes: int) -> Edit:
-    """Give every canary deployment another share and another bake.
+    """Make every deployment that shifts traffic a canary with this share and this bake; a rolling one stays as it is.
 
     Args:
         percent: Share of the traffic that the new revision gets while it bakes.
@@ -57,7 +59,9 @@ def canary(percent: float, bake_minutes: int) -> Edit:
         copy = _copy(template)
         for service in resources_of_type(copy, "AWS::ECS::Service").values():
             rollout = service["Properties"].get("DeploymentConfiguration", {})
-            if "CanaryConfiguration" in rollout:
+            if rollout.get("Strategy") in _SHIFTING:
+                rollout.pop("LinearConfiguration", None)
+                rollout["Strategy"] = "CANARY"
                 rollout["CanaryConfiguration"] = {"CanaryPercent": percent, "CanaryBakeTimeInMinutes": bake_minutes}
         return copy
 

@@ -18,6 +18,7 @@ from nova_infra.errors import NovaError
 from nova_infra.rehearsal.assembly import Assembly
 from nova_infra.rehearsal.drills import CONFIGURED, Drill, DrillResult, choose, plan
 from nova_infra.rehearsal.edits import canary
+from nova_infra.rehearsal.pipeline import DeployAction
 from nova_infra.rehearsal.play import Approve, Player, new_record
 from nova_infra.rehearsal.precheck import precheck
 from nova_infra.rehearsal.release import Release, baseline_of
@@ -116,6 +117,8 @@ def rehearse(options: Options) -> bool:
     candidate = Release("working tree", Assembly(options.assembly), options.root)
     pipeline = candidate.pipeline().until(options.until)
     not_rehearsed = precheck(candidate)
+    if options.what_if is not None:
+        _check_what_if(options.what_if, candidate)
     with baseline_of(candidate, options.baseline) as baseline:
         precheck(baseline)
         record = new_record(pipeline, candidate=candidate, baseline=baseline)
@@ -152,6 +155,18 @@ def rehearse(options: Options) -> bool:
     said = verdict(record, results)
     show_verdict(console, said, options.report_file)
     return said.passed
+
+
+def _check_what_if(what_if: WhatIf, candidate: Release) -> None:
+    """Say before a minute's work that another canary would change nothing."""
+    edit = canary(what_if.percent, what_if.bake_minutes)
+    actions = [action for stage in candidate.pipeline().stages for action in stage.actions]
+    templates = [candidate.template(action) for action in actions if isinstance(action, DeployAction)]
+    if all(edit(template) == template for template in templates):
+        raise NovaError(
+            f"--what-if: {what_if.name} is what is configured, or no service shifts traffic: "
+            "name another canary, or set another strategy than rolling"
+        )
 
 
 def _drill_runs(drills: list[Drill], candidate: Release, what_if: WhatIf | None) -> list[tuple[Drill, Release, str]]:

@@ -58,5 +58,21 @@ def test_a_command_that_no_fault_fits_around_is_refused_by_service(template: dic
 def test_another_canary_changes_the_rollout_and_nothing_else(template: dict[str, Any]) -> None:
     edited = canary(5, 10)(template)
     rollout = edited["Resources"]["Service"]["Properties"]["DeploymentConfiguration"]
+    assert rollout["Strategy"] == "CANARY"
     assert rollout["CanaryConfiguration"] == {"CanaryPercent": 5, "CanaryBakeTimeInMinutes": 10}
     assert differs(template, edited) == {"Service"}
+
+
+@pytest.mark.parametrize("strategy", ["LINEAR", "BLUE_GREEN"])
+def test_other_ways_to_shift_traffic_become_that_canary_and_a_rolling_one_stays(
+    template: dict[str, Any], strategy: str
+) -> None:
+    rollout = template["Resources"]["Service"]["Properties"]["DeploymentConfiguration"]
+    rollout.pop("CanaryConfiguration", None)
+    rollout |= {"Strategy": strategy, "LinearConfiguration": {"StepPercent": 20, "StepBakeTimeInMinutes": 1}}
+    edited = canary(5, 10)(template)["Resources"]["Service"]["Properties"]["DeploymentConfiguration"]
+    assert edited["Strategy"] == "CANARY"
+    assert edited["CanaryConfiguration"] == {"CanaryPercent": 5, "CanaryBakeTimeInMinutes": 10}
+    assert "LinearConfiguration" not in edited
+    rollout["Strategy"] = "ROLLING"
+    assert canary(5, 10)(template) == template

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
@@ -90,6 +91,17 @@ async def service(request: web.BaseRequest) -> web.StreamResponse:
         case "/heard":
             heard = [(key.decode(), value.decode()) for key, value in request.raw_headers]
             return web.json_response({"path": request.raw_path, "headers": heard})
+        case "/zipped":
+            return web.Response(body=gzip.compress(b"text"), headers={"Content-Encoding": "gzip"})
+        case "/elsewhere":
+            return web.Response(status=302, headers={"Location": "/fails"})
+        case "/streams-as-fast-as-it-can":
+            response = web.StreamResponse()
+            await response.prepare(request)
+            for _ in range(256):
+                sent.sent(len(PIECE))
+                await response.write(PIECE)
+            return response
         case "/fails":
             return web.Response(status=500)
         case "/slow":
@@ -264,6 +276,32 @@ def test_an_upload_goes_no_faster_than_the_target_reads_it() -> None:
     World().play(story)
 
 
+def test_an_answer_comes_no_faster_than_the_client_reads_it() -> None:
+    sent.ahead = sent.most = 0
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        async with client.get(f"{url}/streams-as-fast-as-it-can") as response:
+            while chunk := await response.content.read(2**16):
+                sent.ahead -= len(chunk)
+                await asyncio.sleep(0)
+        assert sent.ahead == 0
+        assert sent.most < 128 * len(PIECE)
+
+    World().play(story)
+
+
+def test_an_answer_is_passed_on_as_it_is() -> None:
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        async with aiohttp.ClientSession(auto_decompress=False) as plain:
+            async with plain.get(f"{url}/zipped") as response:
+                assert response.headers["Content-Encoding"] == "gzip"
+                assert gzip.decompress(await response.read()) == b"text"
+            async with plain.get(f"{url}/elsewhere", allow_redirects=False) as response:
+                assert (response.status, response.headers["Location"]) == (302, "/fails")
+
+    World().play(story)
+
+
 def test_a_target_that_hangs_half_way_is_cut_off_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxy, "_IDLE_TIMEOUT_SECONDS", 0.1)
     world = World()
@@ -312,7 +350,7 @@ def test_a_target_that_closes_the_connection_is_an_error_of_the_load_balancer() 
         assert (target.served, target.failed) == (1, 1)
 
     world = World().play(story)
-    assert world.count("HTTPCode_ELB_502_Count") == 1
+    assert world.count("HTTPCode_ELB_502_Count") == world.count("HTTPCode_ELB_5XX_Count") == 1
     assert world.count("HTTPCode_ELB_5XX_Count", of_group=True) == 0, "that count has no target group in AWS"
     assert world.count("RequestCount", of_group=True) == 1
 
@@ -399,6 +437,19 @@ def test_a_redirect_to_another_listener_of_the_load_balancer_leads_there() -> No
     world.play(story)
 
 
+def test_a_redirect_to_another_host_leads_there() -> None:
+    world = World()
+    world.siblings["https:443"] = "http://127.0.0.1:1"
+    redirect = Redirect(302, "HTTPS", "www.example.com", "443", "/#{path}", "#{query}")
+    world.balancer.rules = [Rule("redirect", 1, answer=redirect)]
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        async with client.get(f"{url}/x", allow_redirects=False) as response:
+            assert response.headers["Location"] == "https://www.example.com:443/x"
+
+    world.play(story)
+
+
 def test_a_target_is_drained_before_it_leaves() -> None:
     world = World()
 
@@ -410,7 +461,11 @@ def test_a_target_is_drained_before_it_leaves() -> None:
         asking = asyncio.create_task(ask())
         while target.idle.is_set():
             await asyncio.sleep(0.001)
-        await world.balancer.deregister(world.group, target)
+        leaving = asyncio.create_task(world.balancer.deregister(world.group, target))
+        await asyncio.sleep(0)
+        assert world.group.next_target() is None, "it gets nothing new"
+        assert world.group.targets == [target], "but may finish what it has"
+        await leaving
         assert world.group.targets == []
         assert target.idle.is_set()
         assert await asking == 200
