@@ -38,8 +38,8 @@ class ServiceAlarms(Construct):
     stuck at 90 % also stops a release, and tells its owner outside of one.
 
     What rolls back is what a new revision does to users within minutes: failing, being slow, burning its CPU, and
-    filling its memory until ECS kills it. Such a task is replaced and the next one starts empty, which is why two of
-    three minutes are enough; a leak that takes hours passes every canary, and the alarm tells its owner. Targets that
+    filling its memory until ECS kills it. Such a task is replaced and the next one starts empty, which is why one of
+    three minutes is enough; a leak that takes hours passes every canary, and the alarm tells its owner. Targets that
     do not become healthy and tasks that do not stay up are the circuit breaker's to judge: while tasks are replaced,
     both happen in good deployments.
 
@@ -112,13 +112,13 @@ class ServiceAlarms(Construct):
             ),
             self._alarm(
                 "Memory",
-                f"has had a task at {thresholds.memory_percent} % of its memory or more in two of three minutes",
+                f"has had a task at {thresholds.memory_percent} % of its memory or more in one of three minutes",
                 threshold=thresholds.memory_percent,
                 comparison="GreaterThanOrEqualToThreshold",
                 metric=_Metric(namespace="AWS/ECS", metric_name="MemoryUtilization", dimensions=in_cluster),
                 statistic="Maximum",
                 periods=3,
-                datapoints=2,
+                datapoints=1,
             ),
         ]
         self.rollback_names = [alarm_name(service_name, kind) for kind in ("errors", "latency", "cpu", "memory")]

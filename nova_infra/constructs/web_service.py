@@ -128,6 +128,9 @@ class WebService(Construct):
         )
         service = self.service.node.default_child
         assert isinstance(service, ecs.CfnService)
+        # A task that dies under traffic is replaced by one that is healthy for a while: counted anew each time, such
+        # tasks would never open the breaker. CDK's own construct has no name for this yet.
+        service.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
         # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.
         for alarm in self.alarms.rollback_alarms:
             service.add_resource_dependency(alarm)

@@ -112,7 +112,7 @@ def test_cpu_fires_when_one_task_is_at_90_percent_for_three_minutes(assembly):
 def test_one_task_that_fills_its_memory_is_enough_though_ecs_replaces_it_with_an_empty_one(assembly):
     memory = alarm(assembly, "memory")
     assert (memory["MetricName"], memory["Statistic"]) == ("MemoryUtilization", "Maximum")
-    assert (memory["EvaluationPeriods"], memory["DatapointsToAlarm"]) == (3, 2)
+    assert (memory["EvaluationPeriods"], memory["DatapointsToAlarm"]) == (3, 1)
 
 
 @pytest.mark.parametrize(("kind", "minutes"), [("errors", 1), ("latency", 2), ("unhealthy", 3)])

@@ -41,7 +41,11 @@ def test_a_blue_green_rollout_only_bakes(variant):
 def test_every_deployment_rolls_back_by_circuit_breaker_and_by_exactly_these_alarms(assembly, environment):
     name = f"nova-{environment}-video-service"
     configuration = deployment(assembly, name)
-    assert configuration["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+    assert configuration["DeploymentCircuitBreaker"] == {
+        "Enable": True,
+        "Rollback": True,
+        "ResetOnHealthyTask": False,
+    }
     assert configuration["Alarms"] == {
         "AlarmNames": [f"{name}-errors", f"{name}-latency", f"{name}-cpu", f"{name}-memory"],
         "Enable": True,
