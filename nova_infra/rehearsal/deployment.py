@@ -209,7 +209,8 @@ class Deployment:
         if new.failed:
             parts.append(f"its new revision failed {new.failed} of {new.served} requests")
         if record.losses:
-            parts.append(f"it lost {len(record.losses)} tasks while they served: {record.losses[-1]}")
+            last = "" if record.losses[-1] in record.reason else f": {record.losses[-1]}"
+            parts.append(f"it lost {len(record.losses)} tasks while they served{last}")
         if record.outcome == "rolled back":
             parts.append(f"{record.old} serves on")
         return "; ".join(parts)

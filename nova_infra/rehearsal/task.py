@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from nova_infra.rehearsal.processes import Process, start_process
 from nova_infra.rehearsal.usage import Usage, UsageMeter
 
 _LOG_LINES = 200
+_LINE_LENGTH = 160
 _ELSEWHERE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 _GUARD_SECONDS = 0.25
@@ -341,7 +343,7 @@ class Task:
         return f"essential container exited with code {code}: {self._last_words()}"
 
     def _last_words(self) -> str:
-        return (tail(self.log, 1) or ["it printed nothing"])[0]
+        return in_a_line((tail(self.log, 1) or ["it printed nothing"])[0])
 
     async def _read_log(self, process: Process) -> None:
         rest = b""
@@ -363,6 +365,16 @@ def _listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.2)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def in_a_line(said: str) -> str:
+    """What a program said, short enough for a sentence; of a log line in JSON its level and message alone."""
+    try:
+        entry = json.loads(said)
+        said = f"{entry['level']}: {entry['message']}"
+    except (ValueError, KeyError, TypeError):
+        pass
+    return said if len(said) <= _LINE_LENGTH else f"{said[:_LINE_LENGTH]}…"
 
 
 def tail(lines: Iterable[str], count: int) -> list[str]:

@@ -58,19 +58,19 @@ def verdict(record: Record, drills: Sequence[DrillResult] = ()) -> Verdict:
         return Verdict(
             passed=True,
             headline=f"{_production(record)} would take this release",
-            why=f"{why}, and {_all_drills(len(drills))} ended as it must.",
+            why=f"{why}, and {_all_drills(len(drills))} ended as it must.{_what_users_met(record)}",
             next_step="Push it; the report shows what a bad release would have done.",
         )
     return Verdict(
         passed=True,
         headline=f"{_production(record)} would take this release",
-        why=f"{why}.",
+        why=f"{why}.{_what_users_met(record)}",
         next_step="See what stops a bad release: make drills",
     )
 
 
 def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) -> Verdict:
-    reason = action.note.rstrip(".") if action is not None and action.note else f"it {stage.status}"
+    reason = action.note.rstrip(".") if action is not None and action.note else stage.note or f"it {stage.status}"
     others = sum(a.status == "failed" for a in stage.actions) - 1
     more = f" ({others} more {'action' if others == 1 else 'actions'} failed)" if others > 0 else ""
     name = stage.name if action is None else short_name(action.name)
@@ -83,6 +83,21 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
         why=f"{name}: {reason}{more}.{_what_serves(record, stage)}",
         next_step="Answer y to approve, or give --approve" if refused else "Mend that and play it again: make rehearse",
     )
+
+
+def _what_users_met(record: Record) -> str:
+    """A warning where nothing stopped the release although users met errors or tasks were lost."""
+    hit = [
+        f"{requests.failed} of {requests.served} requests in {environment} failed"
+        for environment, requests in record.load.items()
+        if requests.failed
+    ]
+    hit += [
+        f"{len(d.losses)} tasks of {d.service} were lost while they served, the last because {d.losses[-1]}"
+        for d in record.deployments
+        if d.losses
+    ]
+    return f" But no alarm and no test stopped it although {', and '.join(hit)}." if hit else ""
 
 
 def _what_serves(record: Record, stage: StageRecord) -> str:

@@ -98,6 +98,19 @@ def test_a_task_that_is_killed_from_outside_says_so(definition: Define, sources:
     assert asyncio.run(asyncio.wait_for(play(), 20)) == "it was ended by SIGKILL from outside: it printed nothing"
 
 
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("ModuleNotFoundError: no x", "ModuleNotFoundError: no x"),
+        ('{"level": "error", "message": "no database", "service": "audio"}', "error: no database"),
+        ("[1, 2]", "[1, 2]"),
+        ("x" * 161, "x" * 160 + "…"),
+    ],
+)
+def test_what_a_program_said_last_fits_in_a_sentence(said: str, line: str) -> None:
+    assert module.in_a_line(said) == line
+
+
 def test_a_secret_has_a_stand_in(definition: Define, sources: Path) -> None:
     script = "import os; raise SystemExit(os.environ['API_TOKEN'])"
     command = (sys.executable, "-S", "-c", script)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from nova_infra.rehearsal.drills import DrillResult
-from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
+from nova_infra.rehearsal.record import ActionRecord, Record, Requests, StageRecord
 from nova_infra.rehearsal.verdict import verdict
 
 Make = Callable[..., Record]
@@ -84,3 +84,20 @@ def test_a_deployment_that_did_not_go_back_is_not_said_to_have(rehearsed: Make) 
 def test_the_next_step_fits_what_stopped_it(action: ActionRecord, why: str, next_step: str) -> None:
     said = verdict(Record("pipe", "working tree", "HEAD", [StageRecord("Gate", [action], "failed")]))
     assert (said.passed, said.why, said.next_step) == (False, why, next_step)
+
+
+def test_what_users_met_is_not_passed_over_where_nothing_stopped_the_release(rehearsed: Make) -> None:
+    record = rehearsed()
+    record.load = {"Dev": Requests(80), "Prod": Requests(100, 7)}
+    record.deployments[0].losses = ["it ended: killed"]
+    assert verdict(record).why == (
+        "All 3 stages succeeded. But no alarm and no test stopped it although 7 of 100 requests in Prod failed, and "
+        f"1 tasks of {record.deployments[0].service} were lost while they served, the last because it ended: killed."
+    )
+
+
+def test_a_stage_that_may_not_be_entered_says_why(rehearsed: Make) -> None:
+    record = rehearsed()
+    record.stages[-1].status, record.stages[-1].note = "stopped", "the transition into Prod is disabled: a freeze"
+    record.stages[-1].actions[0].status = "not reached"
+    assert verdict(record).why == "Prod: the transition into Prod is disabled: a freeze."
