@@ -3,6 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from nova_infra.checks.pipeline import MAX_ACTIONS_PER_STAGE
+from nova_infra.config import MAX_SERVICES
+
 ROOT = Path(__file__).parents[3]
 STACK = "NovaPipelineStack"
 
@@ -73,6 +76,12 @@ def test_whoever_reads_the_source_may_use_the_connection_by_its_old_name_and_its
         if action["ActionTypeId"]["Provider"] == "CodeBuild"
     }
     assert build_roles < new
+
+
+def test_as_many_services_as_a_load_balancer_takes_fit_in_every_stage(assembly, config):
+    for stage_ in pipeline(assembly)["Stages"]:
+        besides_services = len(stage_["Actions"]) - len(config.services)
+        assert besides_services + MAX_SERVICES <= MAX_ACTIONS_PER_STAGE, stage_["Name"]
 
 
 def test_no_build_runs_for_longer_than_an_hour(assembly):
