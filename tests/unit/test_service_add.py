@@ -62,11 +62,11 @@ def test_a_new_service_passes_its_own_tests_the_common_ones_and_the_linter(proje
 def test_a_new_service_is_delivered_like_the_others_and_changes_none_of_them(project: Path) -> None:
     before = contents(project)
     images = read_contexts(project / "services", SERVICES)
-    written = add_service(project, "text-service", SUMMARY)
-    assert load_config(project).service("text-service").paths == ("/text-service/*",)
+    written = add_service(project, "glossary", SUMMARY)
+    assert load_config(project).service("glossary").paths == ("/glossary/*",)
     assert {str(path.relative_to(project)) for path in contents(project).keys() - before.keys()} == set(written[1:])
-    context = {file.path for file in read_contexts(project / "services", ["text-service"])["text-service"]}
-    assert {"text-service/requirements.txt", "text-service/src/text_service/main.py"} <= context
+    context = {file.path for file in read_contexts(project / "services", ["glossary"])["glossary"]}
+    assert {"glossary/requirements.txt", "glossary/src/glossary/main.py"} <= context
     assert not any("/tests/" in path for path in context)
     assert read_contexts(project / "services", SERVICES) == images
 
