@@ -138,6 +138,15 @@ def release_hold(release: str, why: str, **where: Any) -> None:
     "--allow-other-changes", is_flag=True, help="Also if more than task definitions and services would change."
 )
 @click.option("--why", default="", metavar="TEXT", help="The reason, for the ledger and the hold.")
+@click.option(
+    "--wait",
+    "patience",
+    type=click.FloatRange(min=0),
+    default=600,
+    metavar="SECONDS",
+    show_default=True,
+    help="How long alarms and tasks may take to settle afterwards.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask. Needed without a terminal.")
 def rollback(
     to: str | None,
@@ -146,6 +155,7 @@ def rollback(
     canary: bool,
     allow_other_changes: bool,
     why: str,
+    patience: float,
     yes: bool,
     **where: Any,
 ) -> None:
@@ -159,7 +169,7 @@ def rollback(
     if not (yes or plan_only or sys.stdin.isatty()):
         raise RefusedError("rollback: there is no terminal to ask on: look at it with --plan, then give --yes")
     target = open_environment("release", where)
-    request = Request(to, services, plan_only, canary, allow_other_changes, why)
+    request = Request(to, services, plan_only, canary, allow_other_changes, why, patience)
 
     def confirm() -> bool:
         return yes or click.prompt(f"Type {target.name} to roll it back", default="", show_default=False) == target.name

@@ -32,7 +32,7 @@ THREADS = 16
 # Standard retries wait longer from attempt to attempt, at random, and count throttling as worth another one:
 # https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 _CONFIG = Config(
-    retries={"mode": "standard", "total_max_attempts": 8},
+    retries={"mode": "standard", "total_max_attempts": 5},
     connect_timeout=5,
     read_timeout=30,
     max_pool_connections=2 * THREADS,
@@ -79,7 +79,7 @@ class Aws:
                 try:
                     self._clients[key] = self._session.create_client(service, region_name=key[1], config=_CONFIG)
                 except (BotoCoreError, ValueError) as error:
-                    raise _translated(error, service) from None
+                    raise translated(error, service) from None
             return self._clients[key]
 
     def call(self, service: str, operation: str, /, *, region: str | None = None, **arguments: Any) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Aws:
         try:
             answer: dict[str, Any] = getattr(self.client(service, region), operation)(**arguments)
         except (ClientError, BotoCoreError) as error:
-            raise _translated(error, f"{service}:{operation}") from None
+            raise translated(error, f"{service}:{operation}") from None
         return answer
 
     def pages(self, service: str, operation: str, key: str, /, **arguments: Any) -> Iterator[Any]:
@@ -107,7 +107,7 @@ class Aws:
             for page in self.client(service).get_paginator(operation).paginate(**arguments):
                 yield from page.get(key, ())
         except (ClientError, BotoCoreError) as error:
-            raise _translated(error, f"{service}:{operation}") from None
+            raise translated(error, f"{service}:{operation}") from None
 
     def wait(self, service: str, waiter: str, config: Mapping[str, int], /, **arguments: Any) -> bool:
         """Wait for what one of the SDK's waiters waits for.
@@ -122,12 +122,12 @@ class Aws:
             self.client(service).get_waiter(waiter).wait(**arguments, WaiterConfig=config)
         except WaiterError as error:
             if failure := error.last_response.get("Error"):
-                raise _translated(ClientError({"Error": failure}, waiter), f"{service}:{waiter}") from None
+                raise translated(ClientError({"Error": failure}, waiter), f"{service}:{waiter}") from None
             if "Max attempts exceeded" in str(error):
                 raise AwsError(f"AWS: {waiter}: has taken too long: look at its events in the console") from None
             return False
         except BotoCoreError as error:
-            raise _translated(error, f"{service}:{waiter}") from None
+            raise translated(error, f"{service}:{waiter}") from None
         return True
 
     def each(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
@@ -152,7 +152,8 @@ class DeniedError(RefusedError):
     """The credentials do not allow a call."""
 
 
-def _translated(error: Exception, operation: str) -> NovaError:
+def translated(error: Exception, operation: str) -> NovaError:
+    """An error of the SDK in one line: a refusal for a missing permission, an error of AWS for anything else."""
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "")
         said = " ".join(error.response.get("Error", {}).get("Message", "").split()) or "no message"
@@ -201,7 +202,7 @@ def sign_in(*, region: str, role: str | None = None, account: str | None = None)
         )
         assumed = fetcher.fetch_credentials()
     except (ClientError, BotoCoreError) as error:
-        denied = _translated(error, f"sts:AssumeRole of {arn}")
+        denied = translated(error, f"sts:AssumeRole of {arn}")
         # Whoever administers the environment's account needs no role there.
         if isinstance(denied, DeniedError) and whoami(session)[0] == account:
             return Aws(session)
@@ -215,6 +216,12 @@ def sign_in(*, region: str, role: str | None = None, account: str | None = None)
     return Aws(inside)
 
 
+def configured_region() -> str | None:
+    """The region of the environment or of the profile, if one of them names any."""
+    region: str | None = get_session().get_config_variable("region")
+    return region
+
+
 def whoami(session: Any = None) -> tuple[str, str]:
     """Account and name of the current credentials, before any role is assumed.
 
@@ -226,7 +233,7 @@ def whoami(session: Any = None) -> tuple[str, str]:
         region = session.get_config_variable("region") or "us-east-1"
         identity = session.create_client("sts", region_name=region, config=_CONFIG).get_caller_identity()
     except (ClientError, BotoCoreError) as error:
-        raise _translated(error, "sts:GetCallerIdentity") from None
+        raise translated(error, "sts:GetCallerIdentity") from None
     return str(identity["Account"]), str(identity["Arn"]).rpartition(":")[2]
 
 

@@ -58,15 +58,15 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment
         return RehearsedEnvironment(name, platform=platform, url=rehearsal)
     # Imported here: the AWS SDK takes half a second.
     from nova_infra.operations.aws import AwsEnvironment
-    from nova_infra.operations.aws_session import sign_in
+    from nova_infra.operations.aws_session import configured_region, sign_in
 
     if entry is not None:
         aws = sign_in(
             region=str(entry["region"]), role=role_name(f"{platform}-{name}", role), account=str(entry["account"])
         )
     else:
-        region = where.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        if region is None:
+        region = where.region or os.environ.get("AWS_REGION") or configured_region()
+        if not region:
             raise RefusedError(
                 "region: none given: pass --region, set AWS_REGION, or run the command where nova.toml is"
             )

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -225,11 +225,18 @@ def service_models() -> Any:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch, service_models: Any) -> Iterator[None]:
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty account."""
     for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(key, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    with mock_aws(config={"core": {"reset_boto3_session": True}}):
+        yield
+
+
+@pytest.fixture
+def deploy(service_templates, service_models: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Deployment]:
+    """Deploys production with two services at release 1, to whatever answers as AWS."""
 
     def session() -> Any:
         made = get_session()
@@ -237,19 +244,22 @@ def aws(monkeypatch: pytest.MonkeyPatch, service_models: Any) -> Iterator[None]:
         return made
 
     monkeypatch.setattr("nova_infra.operations.aws_session.get_session", session)
-    with mock_aws(config={"core": {"reset_boto3_session": True}}):
-        yield
+
+    def run() -> Deployment:
+        made = Deployment(Ecs(), service_templates)
+        made.client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
+        for service in SERVICES:
+            made.client("ecr").create_repository(repositoryName=f"nova/{service}")
+        names = set().union(*map(imports, service_templates.values()))
+        platform = stand_in(names, made.client("ec2"), made.client("elbv2"))
+        made.client("cloudformation").create_stack(StackName=f"{PREFIX}-platform", TemplateBody=json.dumps(platform))
+        made.release(1)
+        return made
+
+    return run
 
 
 @pytest.fixture
-def deployment(aws: None, service_templates, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+def deployment(aws: None, deploy: Callable[[], Deployment]) -> Deployment:
     """Production with two services, at release 1."""
-    made = Deployment(Ecs(), service_templates)
-    made.client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
-    for service in SERVICES:
-        made.client("ecr").create_repository(repositoryName=f"nova/{service}")
-    names = set().union(*map(imports, service_templates.values()))
-    platform = stand_in(names, made.client("ec2"), made.client("elbv2"))
-    made.client("cloudformation").create_stack(StackName=f"{PREFIX}-platform", TemplateBody=json.dumps(platform))
-    made.release(1)
-    return made
+    return deploy()

@@ -304,6 +304,12 @@ def definition() -> Callable[..., TaskDefinition]:
     return make_definition
 
 
+@pytest.fixture(name="environment_template")
+def _environment_template() -> Callable[..., Any]:
+    """Makes the one stack of an environment."""
+    return environment_template
+
+
 @pytest.fixture
 def write_assembly() -> Callable[..., Path]:
     """Writes assemblies."""

@@ -1,0 +1,159 @@
+"""The commands as an operator runs them: a process of its own, somewhere without a project, AWS over HTTP."""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from moto.server import ThreadedMotoServer
+
+from nova_infra.operations.holds import read_holds
+
+Nova = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An implementation of AWS that answers over HTTP."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    # Its state is the process's, not the server's.
+    httpx.post(f"http://{host}:{port}/moto-api/reset").raise_for_status()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def served(endpoint: str, deploy, monkeypatch: pytest.MonkeyPatch):
+    """Production at release 2, which brought one service a new image, over HTTP."""
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(key, "testing")
+    made = deploy()
+    made.release(2, "audio-service")
+    return made
+
+
+@pytest.fixture
+def nova(tmp_path: Path) -> Nova:
+    """Runs the command: nova("rollback", "prod", …)."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", "from nova_infra.cli import main; main()", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "AWS_REGION": "us-east-1", **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def test_an_operator_rolls_back_from_anywhere(served, nova: Nova) -> None:
+    listed = nova("releases", "prod")
+    assert listed.returncode == 0
+    assert listed.stdout.splitlines()[0].startswith("020202020202  ")
+    assert "audio-service" in listed.stdout.splitlines()[0]
+
+    planned = nova("rollback", "prod", "--plan")
+    assert (planned.returncode, planned.stderr) == (0, "")
+    assert "audio-service: v2 (sha256:" in planned.stdout
+    assert "Modify AWS::ECS::TaskDefinition" in planned.stdout
+    assert served.image_tag("audio-service") == "v2"
+
+    # This implementation runs no tasks, which the verification at the end must not overlook.
+    done = nova("rollback", "prod", "--yes", "--why", "users hear noise", "--wait", "0")
+    assert done.returncode == 1
+    assert "audio-service: is scaled to nothing" in done.stderr
+    assert served.image_tag("audio-service") == "v1"
+    assert [(held.release, held.why) for held in read_holds(served.environment)] == [
+        (served.commit(2), "users hear noise")
+    ]
+    assert served.ledger()[0].outcome == "deployed"
+
+    again = nova("rollback", "prod", "--yes", "--to", served.commit(2), "--wait", "0")
+    assert again.returncode == 1
+    assert served.image_tag("audio-service") == "v2"
+
+
+REFUSED = {
+    "rollback prod": "rollback: there is no terminal to ask on: look at it with --plan, then give --yes",
+    "rollback qa --yes": "environment: 'qa' is not deployed in this account and region",
+    "rollback prod --yes --to deadbeef": "release: 'deadbeef' was never released here",
+    "rollback prod --yes --service billing": "service: 'billing' is not one of audio-service",
+    "rollback prod --yes --to 0202": "release: prod runs the images of 020202020202 already",
+    "verify prod --release deadbeef": "release: 'deadbeef' was never released here",
+    "release-hold prod 0101 --why x": "release: '0101' is not on hold in prod: nothing is on hold",
+    "hold prod no/commit --why x": "release: 'no/commit' is not the name of a release",
+}
+
+
+def test_what_is_refused_is_one_line_and_exit_code_2(served, nova: Nova) -> None:
+    for arguments, fault in REFUSED.items():
+        result = nova(*arguments.split())
+        assert (result.returncode, len(result.stderr.splitlines())) == (2, 1), arguments
+        assert result.stderr.startswith(fault), arguments
+    assert served.image_tag("audio-service") == "v2"
+
+
+def test_a_check_that_fails_has_exit_code_1_and_a_line_for_each_fault(served, nova: Nova) -> None:
+    result = nova("verify", "prod")
+    assert result.returncode == 1
+    assert "audio-service: is scaled to nothing: no task is meant to run" in result.stderr
+    assert "video-service: is scaled to nothing" in result.stderr
+
+
+def test_a_release_is_held_and_let_go(served, nova: Nova) -> None:
+    assert nova("hold", "prod", served.commit(2), "--why", "noise").returncode == 0
+    assert "verified, on hold" in nova("releases", "prod").stdout
+    released = nova("release-hold", "prod", "0202", "--why", "mended")
+    assert (released.returncode, released.stderr) == (0, "")
+    assert read_holds(served.environment) == ()
+
+
+@pytest.mark.parametrize(("answer", "code"), [("prod", 1), ("yes", 2)])
+def test_a_rollback_wants_the_environment_s_name_typed(served, nova: Nova, tmp_path: Path, answer, code) -> None:
+    outside, inside = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from nova_infra.cli import main; main()", "rollback", "prod", "--wait", "0"],
+        cwd=tmp_path,
+        env={**os.environ, "AWS_REGION": "us-east-1"},
+        stdin=inside,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    os.write(outside, f"{answer}\n".encode())
+    output, _ = process.communicate(timeout=60)
+    os.close(outside)
+    os.close(inside)
+    assert process.returncode == code, output
+    assert served.image_tag("audio-service") == ("v1" if answer == "prod" else "v2")
+
+
+def test_aws_out_of_reach_is_one_line_and_exit_code_3(nova: Nova) -> None:
+    result = nova(
+        "releases",
+        "prod",
+        AWS_ENDPOINT_URL="http://127.0.0.1:9",
+        AWS_MAX_ATTEMPTS="1",
+        AWS_ACCESS_KEY_ID="x",
+        AWS_SECRET_ACCESS_KEY="x",
+    )
+    assert result.returncode == 3
+    assert "check the network and the credentials, then run the same command" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_region_has_to_come_from_somewhere(nova: Nova) -> None:
+    result = nova("releases", "prod", AWS_REGION="", AWS_DEFAULT_REGION="")
+    assert result.returncode == 2
+    assert result.stderr.startswith("region: none given: pass --region, set AWS_REGION, or run the command where nova")
