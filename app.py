@@ -49,6 +49,7 @@ def synthesize(config: Config) -> None:
         environment=context.try_get_context("environment"),
         image_tag=context.try_get_context("imageTag"),
         canary_percentage=context.try_get_context("canaryPercentage"),
+        rehearsed=context.try_get_context("rehearsed") is not None,
     ).synth()
 
 

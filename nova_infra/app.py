@@ -28,6 +28,7 @@ def build_app(
     environment: str | None = None,
     image_tag: str | None = None,
     canary_percentage: str | None = None,
+    rehearsed: bool = False,
     outdir: Path | None = None,
 ) -> cdk.App:
     """Create the app and its stacks.
@@ -40,6 +41,8 @@ def build_app(
         image_tag: Tag for every service's image, instead of each one's content tag.
         canary_percentage: Share of traffic, in percent, that canary environments give the new revision first. 100 means
             no canary: everything moves at once, still baked and watched.
+        rehearsed: Whether the assembly is to be rehearsed and not deployed: it then holds a pipeline, also where GitHub
+            Actions delivers, by the same steps.
         outdir: Where the assembly goes. Default: where the CDK CLI says, else ``cdk.out``.
 
     Raises:
@@ -49,6 +52,8 @@ def build_app(
         image_tag = checked_tag("imageTag", image_tag)
     if canary_percentage is not None:
         config = with_canary_percentage(config, canary_percentage)
+    if rehearsed:
+        config = _with_pipeline(config)
     selected = config.environment(environment) if environment is not None else None
     tags = (
         dict.fromkeys((s.name for s in config.services), image_tag)
@@ -120,3 +125,14 @@ def _with_canary(environment: Environment, percent: float) -> Environment:
         return environment
     change: dict[str, object] = {"strategy": "blue-green"} if percent == 100 else {"percent": percent}
     return environment.model_copy(update={"rollout": environment.rollout.model_copy(update=change)})
+
+
+def _with_pipeline(config: Config) -> Config:
+    """The configuration with a pipeline, over a connection that does not exist where none is named."""
+    toolchain, source = config.toolchain, config.source
+    if source.connection_arn is None and source.token_secret is None:
+        nothing = "connection/00000000-0000-4000-8000-000000000000"
+        arn = f"arn:aws:codeconnections:{toolchain.region}:{toolchain.account}:{nothing}"
+        source = source.model_copy(update={"connection_arn": arn})
+    delivery = config.delivery.model_copy(update={"engine": "codepipeline"})
+    return config.model_copy(update={"source": source, "delivery": delivery})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nova_infra.config import load_config
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.processes import run_to_end
 
@@ -11,14 +12,18 @@ from nova_infra.rehearsal.processes import run_to_end
 def synthesize(root: Path) -> Path:
     """Synthesize the project, unless it has not changed since, and return the assembly's directory.
 
-    What it prints goes to standard error: standard output is the command's own.
+    What it prints goes to standard error: standard output is the command's own. Where GitHub Actions delivers, the
+    assembly has a pipeline all the same, of the same steps: it is to be looked at and rehearsed, not to be deployed.
 
     Raises:
         NovaError: This is not a project's directory, or it does not synthesize.
     """
     if not (root / "nova.toml").exists():
         raise NovaError(f"nova.toml: not found in {root}: run the command in the project's directory")
-    code, _ = run_to_end(["sh", "-c", "exec make --no-print-directory synth >&2"], directory=root)
+    target, assembly = "synth", root / "cdk.out"
+    if load_config(root).delivery.engine != "codepipeline":
+        target, assembly = ".nova/rehearsed/manifest.json", root / ".nova" / "rehearsed"
+    code, _ = run_to_end(["sh", "-c", f"exec make --no-print-directory {target} >&2"], directory=root)
     if code:
         raise NovaError("the working tree does not synthesize: mend what is printed above")
-    return root / "cdk.out"
+    return assembly

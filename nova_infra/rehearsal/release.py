@@ -111,7 +111,7 @@ def _synthesize(checkout: Path, *, tools: Path) -> None:
     if cdk is None:
         raise NovaError("cdk: not found: run `make setup`, and start the rehearsal with `make rehearse`")
     code, said = run_to_end(
-        [cdk, "synth", "--quiet", "--app", f"{sys.executable} app.py"],
+        [cdk, "synth", "--quiet", "--context", "rehearsed=true", "--app", f"{sys.executable} app.py"],
         directory=checkout,
         environment={**os.environ, "PATH": path, "PYTHONPATH": str(checkout)},
         quiet=True,

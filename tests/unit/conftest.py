@@ -19,6 +19,7 @@ hypothesis.settings.load_profile("untimed")
 os.environ.setdefault("JSII_NODE", str(Path(sys.executable).with_name("node")))
 
 ROOT = Path(__file__).parents[2]
+EXAMPLE = Path(__file__).with_name("nova.toml")
 
 # Every option away from its default: one account, another region, private network, token, shells, ARM, all strategies.
 VARIANT = """
@@ -162,21 +163,21 @@ def synthesize(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def config():
-    """The project's own configuration."""
-    from nova_infra.config import load_config
+    """An example's configuration: not the project's own, which its users edit."""
+    from nova_infra.config import parse_config
 
-    return load_config(ROOT)
+    return parse_config(tomllib.loads(EXAMPLE.read_text()))
 
 
 @pytest.fixture
 def raw() -> dict[str, Any]:
-    """The project's own nova.toml, to be changed and parsed."""
-    return tomllib.loads((ROOT / "nova.toml").read_text())
+    """The example's nova.toml, to be changed and parsed."""
+    return tomllib.loads(EXAMPLE.read_text())
 
 
 @pytest.fixture(scope="session")
 def service_names(config) -> list[str]:
-    """The names of the services in nova.toml: a test that counts them holds for whoever adds one."""
+    """The names of the services in the example."""
     return [service.name for service in config.services]
 
 
@@ -188,7 +189,7 @@ def assembly(config, synthesize) -> Assembly:
 
 @pytest.fixture(scope="session")
 def github_config(config):
-    """The project's own configuration, delivered by GitHub Actions."""
+    """The example, delivered by GitHub Actions."""
     return config.model_copy(update={"delivery": config.delivery.model_copy(update={"engine": "github-actions"})})
 
 

@@ -119,7 +119,9 @@ def test_the_command_line_tools_have_the_versions_of_package_json():
 
 def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_path, service_names):
     (tmp_path / "app.py").write_text((ROOT / "app.py").read_text())
-    (tmp_path / "nova.toml").write_text((ROOT / "nova.toml").read_text().replace('"111111111111"', '"1"'))
+    (tmp_path / "nova.toml").write_text(
+        Path(__file__).with_name("nova.toml").read_text().replace('"111111111111"', '"1"')
+    )
     program = "import sys, app; code = app.main(); sys.exit(code if 'aws_cdk' not in sys.modules else 'CDK is loaded')"
     result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 2
@@ -131,6 +133,6 @@ def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_
 def test_the_entry_point_ends_with_code_2_and_one_line():
     result = run_app({"environment": "qa"})
     assert result.returncode == 2
-    assert result.stderr.splitlines() == [
-        "environment: 'qa' is not one of dev, staging, prod: choose one of them, or add it to nova.toml"
-    ]
+    [line] = result.stderr.splitlines()
+    assert line.startswith("environment: 'qa' is not one of ")
+    assert line.endswith(": choose one of them, or add it to nova.toml")

@@ -21,6 +21,7 @@ from nova_infra.operations.registry import Registry
 ROOT = Path(__file__).parents[2]
 MANIFEST = '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": []}'
 AUDIO = "nova/audio-service"
+SERVICES = ("audio-service", "video-service", "agent-service", "search-service")
 
 
 def git(*arguments: str) -> str:
@@ -30,9 +31,12 @@ def git(*arguments: str) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The project's services and configuration, committed; the current directory."""
-    shutil.copy(ROOT / "nova.toml", tmp_path)
-    shutil.copytree(ROOT / "services", tmp_path / "services", ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
+    """The example's services and configuration, committed; the current directory."""
+    shutil.copy(Path(__file__).with_name("nova.toml"), tmp_path)
+    for name in ("kit", *SERVICES):
+        junk = shutil.ignore_patterns("__pycache__", ".*_cache")
+        shutil.copytree(ROOT / "services" / name, tmp_path / "services" / name, ignore=junk)
+    shutil.copy(ROOT / "services" / ".dockerignore", tmp_path / "services")
     monkeypatch.chdir(tmp_path)
     git("init", "--quiet")
     git("add", ".")
@@ -49,7 +53,7 @@ def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(Registry, "scan", lambda *_: clean)
     with mock_aws():
         client = boto3.client("ecr", region_name="us-east-1")
-        for name in ("audio-service", "video-service", "agent-service"):
+        for name in SERVICES[:-1]:
             client.create_repository(repositoryName=f"nova/{name}", imageTagMutability="IMMUTABLE")
 
         def docker(*arguments: str, **_: object) -> None:

@@ -234,7 +234,7 @@ def test_an_unreadable_file_is_one_line(tmp_path, content, fault):
 
 
 def test_a_service_without_a_directory_and_a_directory_without_a_service_are_named(tmp_path, service_names):
-    (tmp_path / "nova.toml").write_text((ROOT / "nova.toml").read_text())
+    (tmp_path / "nova.toml").write_text(Path(__file__).with_name("nova.toml").read_text())
     for name in {*service_names, "mail-service"} - {"audio-service"}:
         (tmp_path / "services" / name).mkdir(parents=True)
         (tmp_path / "services" / name / "Dockerfile").touch()
@@ -283,7 +283,7 @@ def _paths(node, prefix=()):
         yield from _paths(value, (*prefix, key))
 
 
-_RAW = (ROOT / "nova.toml").read_text()
+_RAW = Path(__file__).with_name("nova.toml").read_text()
 _WRONG = st.one_of(
     st.none(),
     st.booleans(),

@@ -7,6 +7,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
+from nova_infra.app import build_app
 from nova_infra.config import GitHubIds, parse_config
 from nova_infra.github import deploy_role_name, image_role_name, outputs
 from nova_infra.stacks.github import GitHubStack, github_accounts
@@ -38,6 +39,16 @@ def test_only_the_chosen_engine_is_synthesized(assembly, github_assembly):
 
     assert rest(assembly) == {"NovaPipelineStack"}
     assert rest(github_assembly) == {"nova-github-actions"}
+
+
+def test_what_is_rehearsed_has_a_pipeline_whichever_engine_delivers(raw, tmp_path, assembly):
+    raw["delivery"]["engine"] = "github-actions"
+    del raw["source"]["connection_arn"]
+    app = build_app(parse_config(raw), root=ROOT, outdir=tmp_path, image_tag="abc123", rehearsed=True)
+    pipeline = next(stack for stack in app.node.children if stack.node.id == "NovaPipelineStack")
+    app.synth()
+    text = (tmp_path / f"{pipeline.artifact_id}.template.json").read_text()
+    assert json.loads(text)["Resources"].keys() == assembly.templates["NovaPipelineStack"]["Resources"].keys()
 
 
 def roles(config, account):

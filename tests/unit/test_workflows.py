@@ -11,6 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from nova_infra.cli import nova
+from nova_infra.config import load_config
 from nova_infra.github import outputs
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,12 @@ PINNED = {
     "actions/upload-artifact": ("bbbca2ddaa5d8feaa63e36b76fdaad77386f024f", "v7.0.0"),
     "aws-actions/configure-aws-credentials": ("e6de054238d6b7531b4efff3b6587d9aade6a06c", "v6.2.3"),
 }
+
+
+@pytest.fixture(scope="module")
+def config():
+    """The project's own: the workflows deliver what it says."""
+    return load_config(ROOT)
 
 
 def read(path):
