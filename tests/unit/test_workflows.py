@@ -42,8 +42,8 @@ PINNED = {
 
 
 @pytest.fixture(scope="module")
-def config():
-    """The project's own: the workflows deliver what it says."""
+def own():
+    """The project's own configuration: the workflows deliver what it says."""
     return load_config(ROOT)
 
 
@@ -87,34 +87,55 @@ def test_the_jobs_wait_for_each_other_as_the_design_draws_it():
     assert {name: needs(job) for name, job in DEPLOY.items()} == NEEDS
 
 
-def test_every_environment_is_deployed_in_the_order_of_the_configuration(config):
+def test_every_environment_is_deployed_in_the_order_of_the_configuration(own):
     deployed = [job["environment"]["name"] for name, job in DEPLOY.items() if name.startswith("deploy-")]
-    assert deployed == [environment.name for environment in config.environments]
-    for environment in config.environments:
+    assert deployed == [environment.name for environment in own.environments]
+    for environment in own.environments:
         job = DEPLOY[f"deploy-{environment.name}"]
-        lines = [step["run"].split()[:3] for step in job["steps"] if "run" in step]
-        assert lines == [["nova", what, environment.name] for what in ("preflight", "deploy", "verify")]
+        lines = [step["run"] for step in job["steps"] if "run" in step]
+        assert lines == [
+            *([f"make preflight ENVIRONMENT={environment.name}"] if environment.approval else []),
+            f'nova deploy {environment.name} --outputs "$GITHUB_OUTPUT"',
+            f"make verify ENVIRONMENT={environment.name}",
+        ]
         [sign_in] = [step for step in job["steps"] if step.get("uses") == "./.github/actions/sign-in"]
         assert sign_in["with"] == {"environment": environment.name}
 
 
-def test_every_environment_is_tested_by_the_suite_that_the_configuration_names(config):
+def test_every_environment_is_tested_by_the_suite_that_the_configuration_names(own):
     suites = {"integration": ("integration-test", "make integration"), "e2e": ("e2e-test", "make e2e")}
-    for environment in config.environments:
+    for environment in own.environments:
         if environment.tests is not None:
             name, command = suites[environment.tests]
             assert needs(DEPLOY[name]) == [f"deploy-{environment.name}"]
             assert command in [step.get("run") for step in DEPLOY[name]["steps"]]
 
 
-def test_only_the_delivered_branch_goes_past_the_first_environment(config):
+def test_both_engines_run_the_same_commands(assembly):
+    """But for what only one of them can: the brief is the pipeline's, whose approval comes with a message."""
+    specs = [
+        json.loads(project["Source"]["BuildSpec"])["phases"]
+        for project in assembly.properties("NovaPipelineStack", "AWS::CodeBuild::Project")
+    ]
+    phases = [phase["commands"] for spec in specs for phase in spec.values() if "commands" in phase]
+    piped = {command for lines in phases for command in lines if command.startswith(("make ", "nova "))}
+    piped = {re.sub(r"SERVICE=\S+", 'SERVICE="$SERVICE"', each) for each in piped}
+    flowing = {step["run"] for job in DEPLOY.values() for step in job["steps"] if "run" in step}
+    assert piped - flowing == {"make setup", "make brief ENVIRONMENT=prod"}
+    assert {each for each in flowing - piped if "\n" not in each} == {
+        "make audit",
+        *(f'nova deploy {name} --outputs "$GITHUB_OUTPUT"' for name in ("dev", "staging", "prod")),
+    }
+
+
+def test_only_the_delivered_branch_goes_past_the_first_environment(own):
     triggers = read(GITHUB / "workflows" / "deploy.yml")["on"]
-    assert triggers["push"]["branches"] == [config.source.branch, config.delivery.early_branch]
-    assert triggers["push"]["paths-ignore"] == list(config.source.ignore_paths)
-    first, *others = config.environments
+    assert triggers["push"]["branches"] == [own.source.branch, own.delivery.early_branch]
+    assert triggers["push"]["paths-ignore"] == list(own.source.ignore_paths)
+    first, *others = own.environments
     assert "if" not in DEPLOY[f"deploy-{first.name}"]
     for environment in others:
-        assert DEPLOY[f"deploy-{environment.name}"]["if"] == f"github.ref == 'refs/heads/{config.source.branch}'"
+        assert DEPLOY[f"deploy-{environment.name}"]["if"] == f"github.ref == 'refs/heads/{own.source.branch}'"
 
 
 def test_nothing_is_built_or_deployed_while_another_engine_delivers():
@@ -130,12 +151,13 @@ def test_nothing_is_built_or_deployed_while_another_engine_delivers():
             assert "build" in waits, name
 
 
-def test_one_image_is_built_for_each_service_of_the_configuration_where_it_can_run(config):
+def test_one_image_is_built_for_each_service_of_the_configuration_where_it_can_run(own, monkeypatch):
+    monkeypatch.chdir(ROOT)
     build = DEPLOY["build"]
     assert build["strategy"]["matrix"] == {"service": "${{ fromJSON(needs.test.outputs.services) }}"}
     printed = CliRunner().invoke(nova, ["services", "--json"], catch_exceptions=False)
     services = json.loads(printed.output)
-    assert services == [{"name": each.name, "architecture": each.architecture} for each in config.services]
+    assert services == [{"name": each.name, "architecture": each.architecture} for each in own.services]
     runners = dict(re.findall(r"architecture == '(\S+)' && '(\S+)'", build["runs-on"]))
     assert runners == {"arm64": "ubuntu-24.04-arm"}
     assert {each["architecture"] for each in services} <= {"arm64", "x86-64"}
@@ -168,7 +190,7 @@ def nova_calls():
 
 def test_every_nova_command_and_option_exists():
     calls = list(nova_calls())
-    assert len(calls) > 10
+    assert len(calls) > 7
     for place, call in calls:
         command, words = nova, re.sub(r"\$\{\w+:\+(.*?)\}", r"\1", call).split()
         while isinstance(command, click.Group):
@@ -191,8 +213,8 @@ def test_the_review_may_be_told_that_wider_access_is_accepted():
     assert "--accept-wider-access" in {opt for parameter in nova.commands["diff"].params for opt in parameter.opts}
 
 
-def test_every_output_that_is_read_is_written(config):
-    written = {"project": {*outputs(config), "services"}, "target": set(outputs(config)), "deploy": {"url"}}
+def test_every_output_that_is_read_is_written(own):
+    written = {"project": {*outputs(own), "services"}, "target": set(outputs(own)), "deploy": {"url"}}
     for path in [*WORKFLOWS, *ACTIONS]:
         for step, output in re.findall(r"steps\.(\S+?)\.outputs\.([\w-]+)", path.read_text()):
             assert output in written[step], (path.name, step, output)
@@ -202,9 +224,9 @@ def test_every_output_that_is_read_is_written(config):
             assert output in DEPLOY[other]["outputs"], (name, other, output)
 
 
-def test_the_rollback_offers_every_environment(config):
+def test_the_rollback_offers_every_environment(own):
     choices = read(GITHUB / "workflows" / "rollback.yml")["on"]["workflow_dispatch"]["inputs"]["environment"]["options"]
-    assert choices == [environment.name for environment in config.environments]
+    assert choices == [environment.name for environment in own.environments]
 
 
 def test_every_action_is_pinned_to_the_commit_of_its_release():
@@ -278,8 +300,8 @@ def test_no_deployment_is_ever_cancelled():
     assert read(GITHUB / "workflows" / "rollback.yml")["concurrency"]["cancel-in-progress"] is False
 
 
-def test_a_job_outlasts_what_it_waits_for(config):
-    for environment in config.environments:
+def test_a_job_outlasts_what_it_waits_for(own):
+    for environment in own.environments:
         assert DEPLOY[f"deploy-{environment.name}"]["timeout-minutes"] >= environment.rollout.minutes() + 60
 
 
