@@ -75,7 +75,7 @@ def test_the_document_is_whole_and_loads_nothing(rehearsed: Make, drilled: Drill
 
 
 def test_a_screen_reader_finds_its_way(rehearsed: Make, drilled: Drilled) -> None:
-    document = Document(report(rehearsed(2, bad=1), [drilled("errors")]))
+    document = Document(report(rehearsed(2, bad=1), [drilled("errors"), drilled("slow")]))
     assert len(document.ids) == len(set(document.ids))
     assert set(document.named) <= set(document.ids)
     assert {address[1:] for address in document.loads if address.startswith("#")} <= set(document.ids)
@@ -115,6 +115,12 @@ def test_what_all_actions_of_a_stage_say_is_said_once_and_a_failure_with_its_out
     assert "line 9 " not in text, "the last lines say most"
 
 
+def test_what_ran_before_is_no_part_of_the_story(rehearsed: Make) -> None:
+    record = rehearsed(1)
+    record.deployments[0].baseline = True
+    assert report(record, []).count("<article") == 1
+
+
 def test_bars_of_the_actions_share_one_axis(rehearsed: Make) -> None:
     html = report(rehearsed(1), [])
     # Build takes the first 4 of 20 seconds, Dev the next 8, Prod the last 8.
@@ -130,7 +136,8 @@ def test_each_drill_has_its_figures_beside_those_of_another_canary(rehearsed: Ma
     assert other.deployment is not None
     other.deployment.samples[0].hit = []
     other.deployment.samples[1].requests[NO_TARGET] = Requests(3, 3)
-    text = shown(report(rehearsed(), [drilled("errors"), drilled("slow"), other]))
+    third = drilled("slow", canary="5 % for 1 min")
+    text = shown(report(rehearsed(), [drilled("errors"), drilled("slow"), other, third]))
     assert "2 of 2 ended as they must" in text, "another canary is a question, not a result"
     # The first bad answer came after 0.6, the alarm at the end of minute 2, the end 0.4 after minute 3.
     assert "1.4 min 1.4 min 2.8 min 112, 0 failed 8, 8 failed 4.0 % 4.0 % (8 of 200)" in text

@@ -101,7 +101,7 @@ def test_it_asks_for_nothing_and_complains_of_nothing(reader: Reader, files: dic
 
 @pytest.mark.parametrize("name", ["usual", "stopped", "large"])
 def test_on_a_phone_the_page_does_not_scroll_sideways(reader: Reader, name: str) -> None:
-    page = reader.open(name, viewport=PHONE)
+    page = reader.open(name, viewport=PHONE, is_mobile=True)
     page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     too_small = (
