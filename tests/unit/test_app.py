@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,20 +16,34 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def direct(read_assembly, tmp_path_factory):
+def project(tmp_path_factory, service_names):
+    """A directory with all that the entry point reads, and the example's configuration."""
+    directory = tmp_path_factory.mktemp("project")
+    for file in ("app.py", "cdk.json", "package.json", "tests/unit/nova.toml"):
+        shutil.copy(ROOT / file, directory)
+    (directory / "services").mkdir()
+    for name in ("kit", *service_names):
+        (directory / "services" / name).symlink_to(ROOT / "services" / name)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def direct(project, read_assembly, tmp_path_factory):
     """Staging alone, as `cdk deploy -c environment=staging` sees it: from a process of its own."""
     directory = tmp_path_factory.mktemp("direct")
-    result = run_app({"environment": "staging", "imageTag": "abc123"}, CDK_OUTDIR=str(directory), PYTHONHASHSEED="1")
+    result = run_app(
+        project, {"environment": "staging", "imageTag": "abc123"}, CDK_OUTDIR=str(directory), PYTHONHASHSEED="1"
+    )
     assert (result.returncode, result.stderr) == (0, "")
     return read_assembly(directory)
 
 
-def run_app(context, **environment):
+def run_app(project, context, **environment):
     """Run the entry point as the CDK CLI does."""
     return subprocess.run(
         [sys.executable, "app.py"],
-        cwd=ROOT,
-        env={**os.environ, "CDK_CONTEXT_JSON": json.dumps(context), **environment},
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CDK_CONTEXT_JSON": json.dumps(context), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -130,8 +145,8 @@ def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_
     assert len(missing_services) == len(service_names)
 
 
-def test_the_entry_point_ends_with_code_2_and_one_line():
-    result = run_app({"environment": "qa"})
+def test_the_entry_point_ends_with_code_2_and_one_line(project):
+    result = run_app(project, {"environment": "qa"})
     assert result.returncode == 2
     [line] = result.stderr.splitlines()
     assert line.startswith("environment: 'qa' is not one of ")

@@ -58,7 +58,7 @@ class Account:
 @pytest.fixture
 def config() -> Config:
     """Four services, however many there are: some of what is told counts them."""
-    raw = tomllib.loads((ROOT / "nova.toml").read_text())
+    raw = tomllib.loads((ROOT / "tests/unit/nova.toml").read_text())
     return parse_config({**raw, "services": raw["services"][:4]})
 
 
@@ -155,7 +155,7 @@ def test_what_has_to_be_mended_is_told_with_what_to_do(
 
 
 def test_a_secret_that_a_service_needs_is_looked_for_in_each_environment(checks: Any) -> None:
-    raw = tomllib.loads((ROOT / "nova.toml").read_text())
+    raw = tomllib.loads((ROOT / "tests/unit/nova.toml").read_text())
     raw["services"][0]["secrets"] = {"TOKEN": "nova/token"}
     found = checks(config=parse_config(raw), describe_secret=missing("ResourceNotFoundException"))
     for environment in ("dev", "staging", "prod"):
