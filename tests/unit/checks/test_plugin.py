@@ -56,11 +56,19 @@ def test_an_acknowledged_finding_does_not(tmp_path):
 def test_the_rules_run_at_every_synthesis_of_the_app(raw, tmp_path):
     raw["services"] = raw["services"][:1]
     app = build_app(parse_config(raw), root=ROOT, environment="dev", image_tag="a", outdir=tmp_path)
-    _silent_alarm(app.node.find_child("overview"))
+    overview = app.node.find_child("overview")
+    _silent_alarm(overview)
+    cdk.CfnResource(overview, "Queue", type="AWS::SQS::Queue", properties={"DelaySeconds": "soon"})
     with pytest.raises(RuntimeError, match="ValidationFailed"):
         app.synth()
     report = json.loads((tmp_path / "validation-report.json").read_text())
-    assert [p["pluginName"] for p in report["pluginReports"] if p["violations"]] == ["Nova", "NIST.800.53.R5"]
+    severities = {
+        plugin["pluginName"]: {violation["severity"] for violation in plugin["violations"]}
+        for plugin in report["pluginReports"]
+        if plugin["violations"]
+    }
+    assert set(severities) == {"Nova", "NIST.800.53.R5", "CloudFormation Validate"}
+    assert severities["CloudFormation Validate"] == {"error"}, "CDK would only warn of them by itself"
 
 
 def test_every_rule_has_an_id_of_its_own_and_says_everything():
