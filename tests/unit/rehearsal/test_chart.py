@@ -55,6 +55,8 @@ def test_an_alarm_that_rings_twice_is_told_twice(deployed: Make) -> None:
     for number in (1, 4, 5):
         deployment.samples[number].red = ["tiny-errors"]
     assert [event.minute for event in events(deployment) if "in ALARM" in event.text] == [1.5, 4.5]
+    minutes = [event.minute for event in events(deployment)]
+    assert minutes == sorted(minutes)
     assert len([e for e in drawn(deployment).iter(f"{SVG}rect") if e.get("class") == "red"]) == 2
 
 

@@ -35,6 +35,19 @@ def test_the_first_line_says_what_is_played_how_far_it_is_and_how_long_it_took(r
     assert heading == "pipe: working tree over HEAD  ██████░░░░ 4 of 7 actions  1:11"
 
 
+def test_a_long_title_leaves_room_for_the_progress(rehearsed: Make) -> None:
+    heading, *_ = lines(rehearsed(1), title="drill 3 of 9, " + "a long story " * 20)
+    assert heading.startswith("drill 3 of 9")
+    assert heading.endswith("3 of 3 actions  1:11")
+    assert len(heading) == 80
+
+
+def test_what_ran_before_is_no_part_of_the_picture(rehearsed: Make) -> None:
+    record = playing(rehearsed(1), services=1)
+    record.deployments[1].baseline = True
+    assert not [line for line in lines(record) if line.startswith("  service-1")]
+
+
 def test_each_stage_has_its_sign_its_count_and_what_runs_or_failed_in_it(rehearsed: Make) -> None:
     record = playing(rehearsed(3), services=3)
     record.stages[2].actions[0].status = "failed"

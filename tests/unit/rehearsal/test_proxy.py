@@ -519,3 +519,29 @@ def test_a_start_that_is_interrupted_leaves_no_port(steps: int) -> None:
 
     before = listening()
     asyncio.run(play())
+
+
+def test_checks_that_fail_now_and_then_but_not_in_a_row_change_nothing() -> None:
+    world = World()
+    seen: list[bool | None] = []
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        over = asyncio.Event()
+
+        async def health(request: web.BaseRequest) -> web.Response:
+            seen.append(target.healthy)
+            if len(seen) == 6:
+                over.set()
+            return web.Response(status=503 if len(seen) % 2 else 200)
+
+        runner = web.ServerRunner(web.Server(health))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        target.task = task_on(runner.addresses[0][1])
+        checking = asyncio.create_task(world.balancer.keep_checking(world.group, target))
+        await over.wait()
+        checking.cancel()
+        await runner.cleanup()
+
+    world.play(story)
+    assert seen == [True] * 6

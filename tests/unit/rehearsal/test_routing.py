@@ -165,12 +165,15 @@ def test_a_redirect_keeps_what_it_does_not_change() -> None:
 
 
 def test_new_weights_begin_a_new_cycle() -> None:
-    rule = Rule("r", 1, forward=[WeightedGroup(group("old"), 99), WeightedGroup(group("new"), 1)])
+    used, fresh = (
+        Rule("r", 1, forward=[WeightedGroup(group("old"), 99), WeightedGroup(group("new"), 1)]) for _ in range(2)
+    )
     for _ in range(50):
-        rule.choose()
-    rule.set_weights({"old": 90, "new": 10})
-    chosen = [rule.choose().name for _ in range(10)]  # type: ignore[union-attr]
-    assert chosen.count("new") == 1
+        used.choose()
+    for rule in (used, fresh):
+        rule.set_weights({"old": 90, "new": 10})
+    chosen = [[rule.choose().name for _ in range(10)] for rule in (used, fresh)]  # type: ignore[union-attr]
+    assert chosen[0] == chosen[1]
 
 
 def test_a_target_is_idle_when_its_last_request_is_answered_and_only_failures_count_as_failed() -> None:

@@ -87,6 +87,7 @@ def test_of_many_deployments_those_that_went_through_are_counted(rehearsed: Make
         ["✓", "Prod:", "43", "went", "through", "7568", "0"],
     ]
     assert text.count("rolled back") == 2
+    assert not [line for line in text.splitlines() if line.startswith("✓ nova")]
     assert "43 succeeded, 2 failed" in text
 
 
