@@ -18,8 +18,8 @@ from nova_infra.config import CONFIG_FILE, Service, load_config, parse_config
 from nova_infra.config.wording import in_one_line
 from nova_infra.errors import NovaError
 
-#: Directories in ``services/`` that are no services, and paths that every service answers by itself.
-_RESERVED = frozenset({"kit", "tests", "health", "ready"})
+#: Directories in ``services/`` that are no services, the project's own modules, and paths that every service answers.
+_RESERVED = frozenset({"kit", "tests", "app", "conftest", "nova-kit", "nova-infra", "health", "ready"})
 
 _MAX_SUMMARY = 100
 

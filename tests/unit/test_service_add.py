@@ -87,6 +87,7 @@ def test_nova_toml_keeps_its_comments_and_line_ends(project: Path) -> None:
         ("../text", "name: '../text' is not a name"),
         ("a" * 41, "is too long"),
         ("kit", "is taken by the platform"),
+        ("nova-kit", "is taken by the platform"),
         ("audio-service", "services/audio-service: exists already"),
         ("json", "is a Python module or word, too"),
         ("numpy", "is a Python module or word, too"),
