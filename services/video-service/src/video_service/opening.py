@@ -16,8 +16,9 @@ from video_service.integrity import require_complete
 # The demuxer is named, never guessed: among FFmpeg's formats are play lists that make it open other files, or URLs.
 _DEMUXERS = {MP4: "mp4", WEBM: "webm"}
 
-# A few bytes can announce a picture that fills the memory: 8192 x 4320 is the largest that video is made in.
-MAX_PIXELS = 8192 * 4320
+# A few bytes can announce a picture that fills the memory, and a decoder may keep 16 of them: of this size, in both
+# workers at once, they take two thirds of the gigabyte that a task has.
+MAX_PIXELS = 4096 * 2304
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def opened(
             if stream.codec_context is None:
                 raise Problem(422, f"The {found} file's pictures are in a codec that is not known. Export it again.")
             if stream.width * stream.height > MAX_PIXELS:
-                raise Problem(422, f"The pictures are {stream.width} x {stream.height}. Send at most 8192 x 4320.")
+                raise Problem(422, f"The pictures are {stream.width} x {stream.height}. Send at most 4096 x 2304.")
             yield container, stream
     except av.FFmpegError as error:
         raise Problem(422, f"The {found} file cannot be decoded. It is damaged, or not what it seems.") from error
