@@ -32,7 +32,7 @@ class Load:
         self._seconds = seconds
         self._total = totals.setdefault(environment, Requests())
         self._urls: list[str] = []
-        self._users = _in_turns()
+        self._users = in_turns()
         self._session: aiohttp.ClientSession | None = None
 
     def add_paths(self, base_url: str, paths: Sequence[str]) -> None:
@@ -74,7 +74,7 @@ class Load:
         self._total.failed += failed
 
 
-def _in_turns() -> Iterator[str]:
+def in_turns() -> Iterator[str]:
     """Every user once, then again in another order: one order would lead the same users to a canary every time."""
     order = random.Random(0)  # noqa: S311 - the same in every rehearsal, so that two can be compared
     users = [str(number) for number in range(1, USERS + 1)]

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from itertools import islice
 
 from aiohttp import web
 
-from nova_infra.rehearsal.load import REQUESTS_PER_MINUTE, USERS, Load
+from nova_infra.rehearsal.load import REQUESTS_PER_MINUTE, USERS, Load, in_turns
 from nova_infra.rehearsal.record import Requests
 from nova_infra.rehearsal.routing import USER_HEADER
 
@@ -43,8 +44,13 @@ def test_every_user_asks_once_and_then_again_in_another_order() -> None:
     users, _ = asked(2 * minutes)
     first, second = users[:USERS], users[USERS:]
     assert Counter(first) == Counter(second) == Counter(map(str, range(1, USERS + 1)))
+
+
+def test_the_order_of_the_users_changes_with_every_turn_and_is_the_same_in_every_rehearsal() -> None:
     # One order would lead the same users to a canary, which gets every tenth request.
-    assert set(first[::10]) != set(second[::10])
+    turns = [list(islice(turn, 2 * USERS)) for turn in (in_turns(), in_turns())]
+    assert turns[0] == turns[1]
+    assert set(turns[0][:USERS:10]) != set(turns[0][USERS::10])
 
 
 def test_a_minute_is_over_when_its_requests_are_answered_and_failures_are_counted() -> None:

@@ -83,3 +83,12 @@ def test_another_canary_that_changes_nothing_is_refused_before_anything_runs(
     assembly = write_assembly(tmp_path / "assembly")
     with pytest.raises(NovaError, match=r"--what-if: 25 % for 2 min is what is configured, or no service shifts"):
         rehearse(options(tmp_path, assembly=assembly, drills=("errors",), what_if=WhatIf(25, 2)))
+
+
+def test_another_canary_may_leave_rolling_environments_as_they_are(
+    tmp_path: Path, write_assembly: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assembly = write_assembly(tmp_path / "assembly")
+    with pytest.raises(NovaError, match="is not a revision"):
+        rehearse(options(tmp_path, assembly=assembly, drills=("errors",), what_if=WhatIf(5, 10)))
