@@ -259,8 +259,9 @@ def test_a_change_set_that_turns_out_empty_is_no_failure(deployment, back, monke
 
 
 @pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"])
-def test_a_stack_that_something_else_is_updating_is_refused(deployment, back, status: str) -> None:
+def test_a_stack_that_something_else_is_updating_is_refused(deployment, back, monkeypatch, status: str) -> None:
     deployment.release(2, "audio-service")
+    monkeypatch.setattr(deployment.environment, "wait_for_stack", lambda _: pytest.fail("it waits for somebody else's"))
     _set_status(deployment, "audio-service", status)
     with pytest.raises(RefusedError, match=rf"an update is under way \({status}\): wait for it, or stop it"):
         back()
