@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
@@ -284,11 +285,16 @@ class LoadBalancer:
         self._count(None, f"HTTPCode_ELB_{status}_Count", 1)
 
     def _count(self, group: TargetGroup | None, name: str, value: float) -> None:
-        dimensions = {"LoadBalancer": self.full_name}
-        self._store.record(Metric.of("AWS/ApplicationELB", name, dimensions), value)
+        self._store.record(_metric(name, self.full_name, None), value)
         if group is not None:
-            dimensions["TargetGroup"] = group.name
-            self._store.record(Metric.of("AWS/ApplicationELB", name, dimensions), value)
+            self._store.record(_metric(name, self.full_name, group.name), value)
+
+
+@functools.cache
+def _metric(name: str, load_balancer: str, group: str | None) -> Metric:
+    """A metric of the load balancer, or of one of its target groups. Made once: it is asked for with every request."""
+    dimensions = {"LoadBalancer": load_balancer} | ({"TargetGroup": group} if group is not None else {})
+    return Metric.of("AWS/ApplicationELB", name, dimensions)
 
 
 def _path(request: web.BaseRequest) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -523,6 +524,7 @@ def test_a_start_that_is_interrupted_leaves_no_port(steps: int) -> None:
 
 def test_checks_that_fail_now_and_then_but_not_in_a_row_change_nothing() -> None:
     world = World()
+    world.group.settings = replace(world.group.settings, unhealthy_threshold=2, healthy_threshold=5)
     seen: list[bool | None] = []
 
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
