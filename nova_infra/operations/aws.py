@@ -11,6 +11,14 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any
 
+from nova_infra.operations.aws_answers import (
+    names_its_own_source,
+    read_alarm,
+    read_change,
+    read_running_task,
+    read_service,
+    read_stopped_task,
+)
 from nova_infra.operations.aws_session import Aws, ServiceError, whoami
 from nova_infra.operations.errors import AwsError, NotDeployedError, RefusedError
 from nova_infra.operations.http import http_get
@@ -18,9 +26,7 @@ from nova_infra.operations.model import (
     Alarm,
     Answer,
     Certificate,
-    Change,
     ChangeSet,
-    Deployment,
     Image,
     ParameterVersion,
     PastDeployment,
@@ -85,9 +91,11 @@ class AwsEnvironment:
         described = [service for batch in batches for service in batch]
         running: dict[str, list[RunningTask]] = defaultdict(list)
         for task in tasks:
-            running[task["group"].removeprefix("service:")].append(_running_task(task))
+            running[task["group"].removeprefix("service:")].append(read_running_task(task))
         return tuple(
-            _service(service, service["serviceName"].removeprefix(f"{self.prefix}-"), running[service["serviceName"]])
+            read_service(
+                service, service["serviceName"].removeprefix(f"{self.prefix}-"), running[service["serviceName"]]
+            )
             for service in sorted(described, key=lambda s: str(s["serviceName"]))
         )
 
@@ -119,7 +127,7 @@ class AwsEnvironment:
         """The tasks of a service that ended within the hour, newest first."""
         tasks = self._tasks(serviceName=self.stack_name(service), desiredStatus="STOPPED")
         earliest = datetime.min.replace(tzinfo=UTC)
-        return tuple(sorted(map(_stopped_task, tasks), key=lambda task: task.at or earliest, reverse=True))
+        return tuple(sorted(map(read_stopped_task, tasks), key=lambda task: task.at or earliest, reverse=True))
 
     def log_lines(self, service: str, stream: str, count: int) -> tuple[str, ...]:
         """The last lines of a log stream of a service; none where there is no such stream."""
@@ -237,7 +245,10 @@ class AwsEnvironment:
         composite = self._aws.pages(
             "cloudwatch", "describe_alarms", "CompositeAlarms", AlarmTypes=["CompositeAlarm"], **which
         )
-        alarms = [*(_alarm(a, composite=False) for a in metric), *(_alarm(a, composite=True) for a in composite)]
+        alarms = [
+            *(read_alarm(a, composite=False) for a in metric),
+            *(read_alarm(a, composite=True) for a in composite),
+        ]
         return tuple(sorted(alarms, key=lambda alarm: alarm.name))
 
     def images(self, wanted: Sequence[Image]) -> tuple[Image | None, ...]:
@@ -347,7 +358,7 @@ class AwsEnvironment:
             Parameters=[
                 {"ParameterKey": key, "UsePreviousValue": True}
                 for key in stack.parameters
-                if not _names_its_own_source(template, key)
+                if not names_its_own_source(template, key)
             ],
             Capabilities=list(stack.capabilities) or ["CAPABILITY_NAMED_IAM"],
             Tags=[{"Key": key, "Value": value} for key, value in stack.tags.items()],
@@ -366,7 +377,9 @@ class AwsEnvironment:
         changes = self._aws.pages(
             "cloudformation", "describe_change_set", "Changes", StackName=stack.name, ChangeSetName=arn
         )
-        return ChangeSet(stack.name, arn, tuple(_change(c["ResourceChange"]) for c in changes if "ResourceChange" in c))
+        return ChangeSet(
+            stack.name, arn, tuple(read_change(c["ResourceChange"]) for c in changes if "ResourceChange" in c)
+        )
 
     def _unready(self, stack: Stack, arn: str) -> ChangeSet:
         """An empty change set where CloudFormation found no change.
@@ -432,106 +445,3 @@ class AwsEnvironment:
 
 def _batches(items: Sequence[Any], size: int) -> list[list[Any]]:
     return [list(items[start : start + size]) for start in range(0, len(items), size)]
-
-
-def _revision(arn: str) -> str:
-    return arn.rpartition("/")[2]
-
-
-def _running_task(task: Mapping[str, Any]) -> RunningTask:
-    container: Mapping[str, Any] = next(iter(task.get("containers", ())), {})
-    health = task.get("healthStatus", "UNKNOWN")
-    return RunningTask(
-        arn=task["taskArn"],
-        revision=_revision(task["taskDefinitionArn"]),
-        status=task.get("lastStatus", ""),
-        healthy={"HEALTHY": True, "UNHEALTHY": False}.get(health),
-        image=container.get("image", ""),
-        digest=container.get("imageDigest"),
-        cpu=int(task.get("cpu", 0)),
-    )
-
-
-def _stopped_task(task: Mapping[str, Any]) -> StoppedTask:
-    container: Mapping[str, Any] = next(iter(task.get("containers", ())), {})
-    return StoppedTask(
-        revision=_revision(task["taskDefinitionArn"]),
-        at=task.get("stoppedAt"),
-        reason=task.get("stoppedReason", ""),
-        exit_code=container.get("exitCode"),
-        container_reason=container.get("reason", ""),
-        # <prefix>/<container>/<task>: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
-        log_stream="/".join(
-            (
-                task.get("group", "").removeprefix("service:"),
-                container.get("name", ""),
-                task["taskArn"].rpartition("/")[2],
-            )
-        ),
-    )
-
-
-def _service(service: Mapping[str, Any], name: str, tasks: Sequence[RunningTask]) -> Service:
-    return Service(
-        name=name,
-        stack=service["serviceName"],
-        revision=_revision(service["taskDefinition"]),
-        desired=service["desiredCount"],
-        running=service["runningCount"],
-        pending=service["pendingCount"],
-        deployments=tuple(
-            Deployment(
-                status=deployment["status"],
-                rollout_state=deployment.get("rolloutState", ""),
-                reason=deployment.get("rolloutStateReason", ""),
-                revision=_revision(deployment["taskDefinition"]),
-                created_at=deployment.get("createdAt"),
-                desired=deployment.get("desiredCount", 0),
-                running=deployment.get("runningCount", 0),
-                failed=deployment.get("failedTasks", 0),
-            )
-            for deployment in service.get("deployments", ())
-        ),
-        tasks=tuple(tasks),
-        deployment_alarms=tuple(service.get("deploymentConfiguration", {}).get("alarms", {}).get("alarmNames", ())),
-        events=tuple(event["message"] for event in service.get("events", ())),
-    )
-
-
-def _alarm(alarm: Mapping[str, Any], *, composite: bool) -> Alarm:
-    return Alarm(
-        name=alarm["AlarmName"],
-        state=alarm["StateValue"],
-        reason=alarm.get("StateReason", ""),
-        since=alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp"),
-        composite=composite,
-    )
-
-
-def _names_its_own_source(template: Template, parameter: str) -> bool:
-    """Whether a parameter is read from Parameter Store, under the name that is its default.
-
-    It is CDK's look at the version of its bootstrap. Not every implementation of the API keeps the name beside the
-    value that was read, so the default is asked for again.
-    """
-    definition = template.get("Parameters", {}).get(parameter, {})
-    return str(definition.get("Type", "")).startswith("AWS::SSM::Parameter::Value") and "Default" in definition
-
-
-_OTHER_RESOURCES = ("ResourceReference", "ResourceAttribute")
-
-
-def _change(change: Mapping[str, Any]) -> Change:
-    causes = dict.fromkeys(
-        str(detail.get("CausingEntity", "")).partition(".")[0]
-        if detail.get("ChangeSource") in _OTHER_RESOURCES
-        else "direct"
-        for detail in change.get("Details", ())
-    )
-    return Change(
-        action=change["Action"],
-        logical_id=change["LogicalResourceId"],
-        type=change["ResourceType"],
-        replacement=change.get("Replacement", ""),
-        causes=tuple(causes) or ("direct",),
-    )
