@@ -105,6 +105,11 @@ def _had_all_traffic(record: Record, service: str) -> list[str]:
     return [f"{deployment.service} had all of the traffic before it went back"]
 
 
+def _deployed(record: Record, service: str) -> list[str]:
+    deployment = deployment_of(record, service)
+    return [f"{deployment.service} was deployed, and ended {deployment.outcome}"] if deployment else []
+
+
 def _completed(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
     outcome = deployment.outcome if deployment else "not deployed"
@@ -143,6 +148,7 @@ def _killed_at_stop(record: Record, service: str) -> list[str]:
 NO_TRAFFIC = Expectation("before it gets any traffic", _new_served)
 IN_CANARY = Expectation("before it gets all of the traffic", _had_all_traffic)
 OLD_SERVES = Expectation("the old revision answers all that it is asked meanwhile", _old_failed)
+NOT_DEPLOYED = Expectation("before anything is deployed", _deployed)
 GOES_THROUGH = Expectation("the release goes through", _completed)
 OTHERS_GO_THROUGH = Expectation("the others go through", _others_completed)
 NO_LOST_REQUEST = Expectation("no request is lost", _lost_request)

@@ -159,6 +159,15 @@ def test_a_red_alarm_must_leave_the_deployment_unwatched(candidate: Release) -> 
     assert went.misses == []
 
 
+def test_a_release_that_is_deployed_in_spite_of_a_red_alarm_fails_the_drill(candidate: Release) -> None:
+    went = Went(candidate, "preflight", "completed")
+    for action in went.record.stages[0].actions:
+        action.kind = "build"
+    assert went.misses == ["prod-tiny was deployed, and ended completed"]
+    went.record.deployments = []
+    assert went.misses == []
+
+
 def test_a_good_neighbour_that_does_not_go_through_fails_the_drill(candidate: Release) -> None:
     went = Went(candidate, "one-of-four", reason=BROKEN)
     other = DeploymentRecord("Prod", "prod-other", "CANARY", "other:1", "other:2", baseline=False)
