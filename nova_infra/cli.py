@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a check or the rehearsed release failed, 2 wrong usage or 
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -63,10 +64,8 @@ def rehearse(
 
     Exits with 0 when production would take the release and every drill ended as it must, and with 1 otherwise.
     """
-    from nova_infra.rehearsal.run import Options, WhatIf, rehearse, stop_cleanly_when_told
+    from nova_infra.rehearsal.run import Options, WhatIf, rehearse
     from nova_infra.synthesis import synthesize
-
-    stop_cleanly_when_told()
 
     root = Path.cwd()
     other = WhatIf.parse(what_if) if what_if else None
@@ -109,6 +108,9 @@ for command in (*cli_reports.COMMANDS, *cli_releases.COMMANDS, *cli_delivery.COM
 
 def main() -> None:
     """Run the command; print what went wrong in a line for each fault."""
+    # A hang-up or a plain kill ends everything as cleanly as Ctrl-C does, from the first moment on.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         # click's own way to end would turn an interruption into exit code 1.
         sys.exit(nova(standalone_mode=False))
@@ -121,3 +123,7 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         print("interrupted: everything that was started has been stopped", file=sys.stderr)
         sys.exit(130)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

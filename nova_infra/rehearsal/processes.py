@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -43,27 +44,30 @@ def run_to_end(
     Returns:
         Its exit code and, where it was kept, what it printed to its error output.
     """
-    process = subprocess.Popen(
-        words,
-        cwd=directory,
-        env={**(os.environ if environment is None else environment), MARK: _THIS_REHEARSAL},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL if quiet else None,
-        stderr=subprocess.PIPE if quiet else None,
-        text=True,
-        errors="replace",
-        start_new_session=True,  # Ctrl-C reaches this process alone, and it sees to the rest.
-    )
-    try:
-        _, said = process.communicate()
-    except BaseException:
-        family = _descendants(process.pid)
-        _send(signal.SIGTERM, [psutil.Process(process.pid), *family])
-        _, stubborn = psutil.wait_procs(family, timeout=_GRACE_SECONDS)
-        process.kill()
-        _send(signal.SIGKILL, stubborn)
-        process.wait()
-        raise
+    inherited = os.environ if environment is None else environment
+    # A program that is ended leaves its temporary files behind.
+    with tempfile.TemporaryDirectory(prefix="nova-", ignore_cleanup_errors=True) as scratch:
+        process = subprocess.Popen(
+            words,
+            cwd=directory,
+            env={**inherited, MARK: _THIS_REHEARSAL, "TMPDIR": scratch},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if quiet else None,
+            stderr=subprocess.PIPE if quiet else None,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # Ctrl-C reaches this process alone, and it sees to the rest.
+        )
+        try:
+            _, said = process.communicate()
+        except BaseException:
+            family = _descendants(process.pid)
+            _send(signal.SIGTERM, [psutil.Process(process.pid), *family])
+            _, stubborn = psutil.wait_procs(family, timeout=_GRACE_SECONDS)
+            process.kill()
+            _send(signal.SIGKILL, stubborn)
+            process.wait()
+            raise
     return process.returncode, said or ""
 
 

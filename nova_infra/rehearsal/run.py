@@ -250,16 +250,6 @@ async def _until_stopped(play: Coroutine[object, object, None]) -> None:
         raise KeyboardInterrupt from None
 
 
-def stop_cleanly_when_told() -> None:
-    """Let a hang-up or a plain kill end everything as cleanly as Ctrl-C does, from the first moment on."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def _check_writable(path: Path) -> None:
     """Say before a minute's work that its result has no place."""
     place = next(parent for parent in path.resolve().parents if parent.exists())
