@@ -178,7 +178,7 @@ DRILLS = (
     ),
     Drill(
         "memory-growth",
-        "the service keeps 16 MiB with every request, until it is killed",
+        "the service keeps 120 MiB with every request, until it is killed",
         (
             KILLED_FOR_MEMORY,
             rolls_back("the memory alarm rolls it back", because="-memory went to ALARM"),
@@ -187,7 +187,7 @@ DRILLS = (
             ALARM_TELLS,
         ),
         "production",
-        fault="memory:16",
+        fault="memory:120",  # In steps past the alarm's 90 %: it rings when a task is killed, not before.
     ),
     Drill(
         "hang-on-sigterm",

@@ -166,8 +166,8 @@ class Task:
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
-        return self._process is not None and self._process.exit_code is None
+        """Whether the process is there, and has not been killed for what it holds."""
+        return self._process is not None and self._process.exit_code is None and not self.stopped_because
 
     async def start(self) -> None:
         """Start the process and wait until its container health check passes.
@@ -218,21 +218,23 @@ class Task:
         """What it used since the last call; of its memory the most that it held meanwhile."""
         if self._meter is None:
             return Usage(0.0, 0.0)
-        usage, peak = self._meter.read(), self._peak
-        self._peak = 0.0
-        return replace(usage, memory=max(usage.memory, peak))
+        usage = self._meter.read()
+        self._limit_memory(usage.memory)
+        held, self._peak = self._peak, 0.0
+        return replace(usage, memory=held)
+
+    def _limit_memory(self, held: float) -> None:
+        self._peak = max(self._peak, held)
+        if held > self.definition.memory and self._process is not None and self.running:
+            self.stopped_because = (
+                f"OutOfMemoryError: it held {held:.0f} MiB and was granted {self.definition.memory} MiB"
+            )
+            self._process.kill()
 
     async def _guard_memory(self, process: Process, meter: UsageMeter) -> None:
         """Kill the task when it holds more memory than it may, as ECS does."""
         while process.exit_code is None:
-            held = meter.memory()
-            self._peak = max(self._peak, held)
-            if held > self.definition.memory:
-                self.stopped_because = (
-                    f"OutOfMemoryError: it held {held:.0f} MiB and was granted {self.definition.memory} MiB"
-                )
-                process.kill()
-                return
+            self._limit_memory(meter.memory())
             await asyncio.sleep(_GUARD_SECONDS)
 
     async def check(self) -> str | None:
