@@ -309,3 +309,36 @@ def test_every_deployment_ends_in_one_revision_whatever_happens(
     assert world.finish is not None
     winner, loser = ("new", "old") if world.finish.outcome == "completed" else ("old", "new")
     assert (world.running(winner), world.running(loser)) == (desired, 0)
+
+
+def test_a_task_that_becomes_healthy_after_it_was_told_to_stop_counts_for_nothing() -> None:
+    scheduler = Scheduler(rollout(), desired=2, running=[1, 2])
+    assert scheduler.begin() == [StartTask(3, "new"), StartTask(4, "new")]
+    assert scheduler.minute_passed(["errors"]) == [StopTask(3), StopTask(4)], "what only starts need not wait"
+    assert scheduler.became_healthy(3) == []
+    assert scheduler.stopped(3) == []
+    assert scheduler.became_healthy(99) == []
+    [finish] = scheduler.stopped(4)
+    assert isinstance(finish, Finish)
+    assert finish.outcome == "rolled back"
+
+
+def test_tasks_that_only_start_are_stopped_at_once_while_the_old_revision_is_still_short() -> None:
+    scheduler = Scheduler(rollout(), desired=2, running=[1, 2])
+    scheduler.begin()
+    assert scheduler.failed(1, "it was killed") == [StartTask(5, "old")]
+    assert scheduler.minute_passed(["errors"]) == [StopTask(3), StopTask(4)]
+    scheduler.stopped(3)
+    assert scheduler.stopped(4) == [], "the old revision lacks a task"
+    [finish] = scheduler.became_healthy(5)
+    assert isinstance(finish, Finish)
+    assert finish.outcome == "rolled back"
+
+
+def test_a_rolling_deployment_says_which_share_of_the_tasks_was_new_when_an_alarm_rang() -> None:
+    scheduler = Scheduler(rolling(), desired=3, running=[1, 2, 3])
+    scheduler.begin()
+    scheduler.became_healthy(4)  # One new task of four that are healthy; an old one is told to stop for it.
+    scheduler.stopped(1)
+    scheduler.minute_passed(["errors"])
+    assert scheduler.reason == "alarm errors went to ALARM at 33 % of the traffic"
