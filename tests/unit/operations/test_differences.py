@@ -110,6 +110,20 @@ def role_policy(*statements: Any, **properties: Any) -> Resource:
             id="replaced because what it refers to is",
         ),
         pytest.param(
+            template(
+                Subnet=resource("EC2::Subnet", {"VpcId": {"Ref": "Vpc"}}),
+                Vpc=resource("EC2::VPC", {"CidrBlock": "10.0.0.0/16"}),
+                Data=resource("EFS::FileSystem", {"AvailabilityZoneName": {"Fn::Sub": "${Subnet.AvailabilityZone}"}}),
+            ),
+            template(
+                Subnet=resource("EC2::Subnet", {"VpcId": {"Ref": "Vpc"}}),
+                Vpc=resource("EC2::VPC", {"CidrBlock": "10.1.0.0/16"}),
+                Data=resource("EFS::FileSystem", {"AvailabilityZoneName": {"Fn::Sub": "${Subnet.AvailabilityZone}"}}),
+            ),
+            "Data is replaced: it refers to Subnet, which is replaced",
+            id="replaced because of what that in turn refers to",
+        ),
+        pytest.param(
             template(Data=resource("SQS::Queue", {"QueueName": {"Ref": "Name"}})),
             template(Data=resource("SQS::Queue", {"QueueName": {"Fn::Sub": "${Name}-2"}})),
             "Data is replaced: QueueName",

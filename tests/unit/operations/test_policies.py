@@ -111,6 +111,12 @@ def test_a_policy_that_allows_the_same_or_less_widens_nothing(before: list[State
             id="one more alternative in a condition",
         ),
         pytest.param(
+            [{**READ, "Condition": {"StringNotEquals": {"aws:SourceAccount": ["1", "2"]}}}],
+            [{**READ, "Condition": {"StringNotEquals": {"aws:SourceAccount": "1"}}}],
+            f"may s3:GetObject on {ARN}/a, no longer only if StringNotEquals aws:SourceAccount 1, 2",
+            id="one exclusion less in a condition",
+        ),
+        pytest.param(
             [{**READ, "Condition": {"NumericLessThan": {"aws:MultiFactorAuthAge": "300"}}}],
             [{**READ, "Condition": {"NumericLessThan": {"aws:MultiFactorAuthAge": "900"}}}],
             f"may s3:GetObject on {ARN}/a, no longer only if NumericLessThan aws:MultiFactorAuthAge 300",

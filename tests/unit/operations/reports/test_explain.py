@@ -194,9 +194,8 @@ def test_the_message_fits_80_columns_and_breaks_no_address(make: Any) -> None:
     stub = make.stub(
         held_services=(make.service(),), stopped={"audio": (make.stopped(f"{CRASHED} {'word ' * 90}", 1),)}
     )
-    text = message(stub)
-    assert max(map(len, text.splitlines())) <= 80
-    assert "https://repost.aws/knowledge-center/ecs-task-stopped" in text
+    assert max(map(len, message(stub).splitlines())) <= 80
+    assert "https://repost.aws/knowledge-center/ecs-task-stopped" in message(stub, width=40)
 
 
 def test_failed_tests_are_read_from_pytests_last_words() -> None:
