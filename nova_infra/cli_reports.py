@@ -117,28 +117,20 @@ def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> 
     """
     from nova_infra.operations import brief as report
     from nova_infra.operations.brief_survey import survey
-    from nova_infra.operations.checkout import released
-    from nova_infra.operations.connect import connect, connect_toolchain, rehearsed
+    from nova_infra.operations.candidate import read_candidate
+    from nova_infra.operations.connect import connect, connect_toolchain
     from nova_infra.operations.document import render
     from nova_infra.operations.errors import RefusedError
-    from nova_infra.operations.synthesized import templates_of
     from nova_infra.synthesis import synthesize
 
     root = Path.cwd()
     where = whereabouts(None, None)
     target = connect(environment, role="observer", where=where)
     toolchain = connect_toolchain(where)
-    if publish and toolchain is None and not rehearsed():
+    if publish and toolchain is None:
         raise RefusedError("--publish: the topic of approvals is in the toolchain's account: sign in to that one")
-    name, images, _ = released(target, root)
-    found = survey(
-        target,
-        toolchain,
-        candidate=name,
-        templates=templates_of(assembly or synthesize(root), target.prefix),
-        digests=lambda: {service: image.digest for service, image in images.items()},
-        root=root,
-    )
+    candidate = read_candidate(target, root, lambda: assembly or synthesize(root))
+    found = survey(target, toolchain, candidate, root=root)
     document = report.document(found)
     if publish and toolchain is not None:
         toolchain.publish(subject=report.subject(found), message=report.message(render(document, "text")))

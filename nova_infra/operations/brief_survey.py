@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from nova_infra.errors import NovaError
 from nova_infra.operations.brief import Brief, StackChanges, image_tags
+from nova_infra.operations.candidate import Candidate
 from nova_infra.operations.commits import commits_between
 from nova_infra.operations.differences import differences
 from nova_infra.operations.environment import DeployedEnvironment
@@ -29,10 +30,8 @@ _THREADS = 16
 def survey(
     environment: DeployedEnvironment,
     toolchain: Toolchain | None,
+    candidate: Candidate,
     *,
-    candidate: str,
-    templates: Mapping[str, Template],
-    digests: Callable[[], Mapping[str, str]],
     root: Path,
 ) -> Brief:
     """Look at everything that a brief tells, side by side.
@@ -40,15 +39,14 @@ def survey(
     Args:
         environment: Where the candidate is to go.
         toolchain: The pipeline; None where it cannot be reached.
-        candidate: The commit that is to be released.
-        templates: Stack name to its template in the candidate.
-        digests: Finds service to the digest of its image in the candidate.
+        candidate: What is to be released.
         root: A clone of the sources, if it is one.
 
     Raises:
         NovaError: The environment cannot be looked at, for another reason than that it does not exist yet.
     """
     look = Look()
+    release, templates = candidate.release, candidate.templates
     there = _exists(environment)
     names = list(templates) if there else []
     with ThreadPoolExecutor(max_workers=_THREADS) as threads:
@@ -64,24 +62,24 @@ def survey(
         services = ask("the services", environment.services, ())
         stacks = ask("the stacks", lambda: environment.stacks(names), ())
         holds = ask("the holds", lambda: read_holds(environment), ())
-        built: Future[Mapping[str, str]] = threads.submit(look.at, "the images", digests, {})
-        delivery = threads.submit(look.at, "the pipeline", lambda: _delivery(toolchain, candidate), None)
+        built: Future[Mapping[str, str]] = threads.submit(look.at, "the images", candidate.digests, {})
+        delivery = threads.submit(look.at, "the pipeline", lambda: _delivery(toolchain, release), None)
         entries = ledger.result().entries
         tests, newer = delivery.result() or (None, None)
         before = deployed.result() if there else {}
         return Brief(
             environment=environment.prefix,
             name=environment.name,
-            candidate=candidate,
+            candidate=release,
             running=entries[0] if entries else None,
             last_good=next((entry for entry in entries if entry.good), None),
-            commits=commits_between(root, entries[0].release if entries else None, candidate),
+            commits=commits_between(root, entries[0].release if entries else None, release),
             images=_images(before or {}, templates, prefix=environment.prefix),
             stacks=_changes(before, templates) if before is not None else (),
             tests=tests,
             alarms=alarms.result(),
             warnings=(
-                *refusals(holds.result(), candidate, built.result()),
+                *refusals(holds.result(), release, built.result()),
                 *under_way(services.result(), stacks.result()),
                 *([_newer(newer)] if newer else []),
                 *(

@@ -74,11 +74,6 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment
     return AwsEnvironment(name, platform=platform, aws=aws)
 
 
-def rehearsed() -> bool:
-    """Whether this is a step that a rehearsal plays."""
-    return REHEARSAL_VARIABLE in os.environ
-
-
 def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[str, ...]:
     """The environments that are asked for: the chosen ones, or all that ``nova.toml`` names, in promotion order.
 
@@ -100,9 +95,16 @@ def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[s
 
 
 def connect_toolchain(where: Whereabouts) -> Toolchain | None:
-    """The account that delivers, by ``nova.toml``; None where there is no such file, or no access to the account."""
+    """The account that delivers, by ``nova.toml``; None where there is no such file, or no access to the account.
+
+    In a rehearsal's steps, it is the rehearsal's pipeline.
+    """
+    if rehearsal := os.environ.get(REHEARSAL_VARIABLE):
+        from nova_infra.operations.rehearsed import RehearsedToolchain
+
+        return RehearsedToolchain(rehearsal)
     path = where.root / "nova.toml"
-    if rehearsed() or where.region is not None or where.platform is not None or not path.is_file():
+    if where.region is not None or where.platform is not None or not path.is_file():
         return None
     _, platform = _environments(path)
     toolchain = tomllib.loads(path.read_text(encoding="utf-8")).get("toolchain", {})

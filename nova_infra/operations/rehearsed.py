@@ -29,6 +29,7 @@ from nova_infra.operations.model import (
     TaskDefinition,
     Template,
 )
+from nova_infra.operations.toolchain import Action, Execution
 
 
 def rehearsed_digest(image: Image) -> str:
@@ -60,6 +61,11 @@ class RehearsedEnvironment:
         """The release that is being played: its name, and service to image."""
         answer = self._ask(f"{self._url}/{self.prefix}/release")
         return str(answer["release"]), {name: Image.parse(image) for name, image in answer["images"].items()}
+
+    def played_templates(self) -> dict[str, Template]:
+        """Stack name to template, in the release that is being played."""
+        templates: dict[str, Template] = self._ask(f"{self._url}/{self.prefix}/release")["templates"]
+        return templates
 
     def services(self) -> tuple[Service, ...]:
         """Every service with its tasks and deployments, by name."""
@@ -122,7 +128,10 @@ class RehearsedEnvironment:
 
     def alarms(self) -> tuple[Alarm, ...]:
         """The environment's alarms, by name."""
-        return tuple(Alarm(**alarm) for alarm in sorted(self._state()["alarms"], key=lambda a: str(a["name"])))
+        alarms = self._state()["alarms"]
+        if alarms is None:
+            raise NotDeployedError(f"the rehearsal starts {self.name} with its stage, and has no alarms of it before")
+        return tuple(Alarm(**alarm) for alarm in sorted(alarms, key=lambda a: str(a["name"])))
 
     def images(self, wanted: Sequence[Image]) -> tuple[Image | None, ...]:
         """Every image is there: services run from their sources."""
@@ -183,18 +192,73 @@ class RehearsedEnvironment:
         return self._ask(f"{self._url}/{self.prefix}")
 
     def _ask(self, url: str, body: object = None) -> dict[str, Any]:
-        data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(url, data=data, method="PUT" if data else "GET")  # noqa: S310  loopback
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
-                answer: dict[str, Any] = json.load(response)
-        except urllib.error.HTTPError as error:
-            if error.code == 404:
-                raise NotDeployedError(f"environment: {self.name!r} does not run in the rehearsal yet") from None
-            raise
-        except OSError as error:
-            raise RefusedError(f"rehearsal: does not answer at {url} ({error}): is it still running?") from None
+        answer = ask(url, body)
+        if answer is None:
+            raise NotDeployedError(f"environment: {self.name!r} does not run in the rehearsal yet")
         return answer
+
+
+class RehearsedToolchain:
+    """The pipeline of a rehearsal. See :class:`nova_infra.operations.toolchain.Toolchain`."""
+
+    def __init__(self, url: str) -> None:
+        """Name it.
+
+        Args:
+            url: Where the rehearsal answers, and for which release: ``…/candidate`` or ``…/baseline``.
+        """
+        self._url = f"{url.rpartition('/')[0]}/pipeline"
+        self._release = url.rpartition("/")[2]
+
+    def executions(self) -> tuple[Execution, ...]:
+        """The one that is being played."""
+        name = str(self._ask()["releases"][self._release])
+        return (Execution("rehearsal", "InProgress", name, "", None),)
+
+    def actions(self, execution: str) -> tuple[Action, ...]:  # noqa: ARG002
+        """What its actions came to so far."""
+        statuses = {"succeeded": "Succeeded", "failed": "Failed", "running": "InProgress"}
+        return tuple(
+            Action(
+                action["stage"],
+                action["name"],
+                statuses[action["status"]],
+                build="rehearsal" if action["kind"] == "build" else "",
+            )
+            for action in self._ask()["actions"]
+            if action["status"] in statuses
+        )
+
+    def failed_tests(self, build: str) -> tuple[str, ...]:  # noqa: ARG002
+        """A rehearsal's own report names them."""
+        return ()
+
+    def publish(self, *, subject: str, message: str) -> None:
+        """Have the rehearsal tell whoever is asked for approvals."""
+        ask(self._url, {"subject": subject, "message": message})
+
+    def _ask(self) -> dict[str, Any]:
+        return ask(self._url) or {}
+
+
+def ask(url: str, body: object = None) -> dict[str, Any] | None:
+    """What a rehearsal answers; None where it knows nothing of the kind.
+
+    Raises:
+        RefusedError: It does not answer.
+    """
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data=data, method="PUT" if data else "GET")  # noqa: S310  loopback
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+            answer: dict[str, Any] = json.load(response)
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return None
+        raise
+    except OSError as error:
+        raise RefusedError(f"rehearsal: does not answer at {url} ({error}): is it still running?") from None
+    return answer
 
 
 def _not_rehearsed() -> NoReturn:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from nova_infra.operations.aws_session import Aws
+if TYPE_CHECKING:
+    from nova_infra.operations.aws_session import Aws
 
 # Pytest's last word on each test that failed.
 _FAILED_TEST = re.compile(r"^(?:FAILED|ERROR) (\S+::\S.*|\S+\.py.*)$")

@@ -103,7 +103,8 @@ class Player:
         self.logs.mkdir(parents=True, exist_ok=True)
         self._began = asyncio.get_running_loop().time()
         try:
-            async with ReleaseTools(self.candidate, self.baseline) as self._release_tools:
+            tools = ReleaseTools(self.candidate, self.baseline, record=self.record, announce=self._announce)
+            async with tools as self._release_tools:
                 await self._play_stages()
         finally:
             end_leftovers()
@@ -136,6 +137,10 @@ class Player:
         for topic in self.pipeline.told.get(event, ()):
             self.record.notifications.append(Notification(self.pipeline.name, 0, topic, message))
             self.tell(f"{topic}: {message}")
+
+    def _announce(self, message: str) -> None:
+        """Tell those who are asked for approvals."""
+        self._notify("manual-approval-needed", message)
 
     async def _play_stage(self, stage: Stage, record: StageRecord) -> bool:
         records = {action.name: action for action in record.actions}

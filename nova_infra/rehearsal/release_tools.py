@@ -6,7 +6,7 @@ The pipeline's steps call ``nova preflight`` and ``nova verify`` as they do in A
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from nova_infra.operations.rollback_template import image_of
 from nova_infra.rehearsal.assembly import Template, resources_of_type
 from nova_infra.rehearsal.environment import Environment
 from nova_infra.rehearsal.pipeline import DeployAction
+from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.release import Release
 from nova_infra.rehearsal.service import RunningTask
 from nova_infra.rehearsal.service import Service as RunningService
@@ -36,15 +37,21 @@ class ReleaseTools:
         url: Where it answers.
     """
 
-    def __init__(self, candidate: Release, baseline: Release) -> None:
+    def __init__(
+        self, candidate: Release, baseline: Release, *, record: Record, announce: Callable[[str], None]
+    ) -> None:
         """Prepare to answer about two releases.
 
         Args:
             candidate: What is released.
             baseline: What runs before.
+            record: What has happened so far.
+            announce: Tells whoever is asked for approvals.
         """
         self.url = ""
         self._releases = {"candidate": candidate, "baseline": baseline}
+        self._record = record
+        self._announce = announce
         self._environments: dict[str, Environment] = {}
         self._parameters: dict[tuple[str, str], dict[str, list[str]]] = {}
         self._runner: web.AppRunner | None = None
@@ -52,6 +59,8 @@ class ReleaseTools:
     async def __aenter__(self) -> ReleaseTools:
         """Begin to answer."""
         app = web.Application()
+        app.router.add_get("/pipeline", self._pipeline)
+        app.router.add_put("/pipeline", self._publish)
         app.router.add_get("/{release}/{prefix}", self._state)
         app.router.add_get("/{release}/{prefix}/release", self._release)
         app.router.add_get("/parameters/{platform}/{environment}", self._read_parameters)
@@ -116,13 +125,27 @@ class ReleaseTools:
             "services": [asdict(service) for service in services],
             "stacks": [asdict(Stack(name, "UPDATE_COMPLETE")) for name in templates],
             "templates": templates,
-            "alarms": [],
+            "alarms": None,
         }
+
+    async def _pipeline(self, _: web.Request) -> web.Response:
+        actions = [
+            {"stage": stage.name, "name": action.name, "kind": action.kind, "status": action.status}
+            for stage in self._record.stages
+            for action in stage.actions
+        ]
+        releases = {key: _name(release) for key, release in self._releases.items()}
+        return web.json_response({"actions": actions, "releases": releases})
+
+    async def _publish(self, request: web.Request) -> web.Response:
+        self._announce(str((await request.json())["subject"]))
+        return web.json_response({})
 
     async def _release(self, request: web.Request) -> web.Response:
         release = self._releases[request.match_info["release"]]
-        images = {name: str(image) for name, image in _images(release, request.match_info["prefix"]).items()}
-        return web.json_response({"release": _name(release), "images": images})
+        templates = _templates(release, request.match_info["prefix"])
+        images = {name: str(image) for name, image in _images_in(templates, request.match_info["prefix"]).items()}
+        return web.json_response({"release": _name(release), "images": images, "templates": templates})
 
     async def _read_parameters(self, request: web.Request) -> web.Response:
         return web.json_response(self._parameters_of(request))

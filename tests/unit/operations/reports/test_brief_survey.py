@@ -9,6 +9,7 @@ import pytest
 from nova_infra.errors import NovaError
 from nova_infra.operations.brief import document
 from nova_infra.operations.brief_survey import survey
+from nova_infra.operations.candidate import Candidate
 from nova_infra.operations.document import render
 from nova_infra.operations.errors import AwsError, NotDeployedError, RefusedError
 from nova_infra.operations.model import Stack
@@ -58,9 +59,7 @@ def brief(make: Any, tmp_path: Path) -> Any:
         found = survey(
             Prod(**{**held, **values}),
             pipeline,
-            candidate=make.bad,
-            templates={"nova-prod-audio": template("new")},
-            digests=lambda: digests or {},
+            Candidate(make.bad, {"nova-prod-audio": template("new")}, lambda: digests or {}),
             root=tmp_path,
         )
         return " ".join(render(document(found), "text", width=10_000).split())
