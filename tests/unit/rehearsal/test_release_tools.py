@@ -11,16 +11,19 @@ from typing import Any
 
 import pytest
 
+from nova_infra.operations.brief import Brief
+from nova_infra.operations.brief_survey import survey as survey_brief
+from nova_infra.operations.candidate import read_candidate
 from nova_infra.operations.errors import NotDeployedError, RefusedError
 from nova_infra.operations.ledger import read_ledger
 from nova_infra.operations.preflight import obstacles, survey
-from nova_infra.operations.rehearsed import RehearsedEnvironment, rehearsed_digest
+from nova_infra.operations.rehearsed import RehearsedEnvironment, RehearsedToolchain, rehearsed_digest
 from nova_infra.operations.verify import verify
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.deployment import DeploymentFailedError
 from nova_infra.rehearsal.environment import Environment
 from nova_infra.rehearsal.pipeline import DeployAction, Pipeline, Stage
-from nova_infra.rehearsal.record import Record
+from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
 from nova_infra.rehearsal.release_tools import ReleaseTools
 
 STACKS = ["nova-prod-platform", "nova-prod-tiny"]
@@ -65,21 +68,28 @@ class Tools:
         return await asyncio.to_thread(look)
 
 
-def rehearse(template: Callable[..., Any], sources: Path, story: Callable[..., Any]) -> None:
-    """Run a story in an environment that runs release one, with release two as the candidate."""
+def rehearse(template: Callable[..., Any], sources: Path, story: Callable[..., Any]) -> list[str]:
+    """Run a story in an environment that runs release one, with release two as the candidate.
+
+    Returns:
+        What those who approve were told.
+    """
+    told: list[str] = []
 
     async def play() -> None:
-        record = Record("pipe", "candidate", "baseline", [])
+        tests = ActionRecord("Tests", "build", 2, status="succeeded")
+        record = Record("pipe", "candidate", "baseline", [StageRecord("Staging", [tests])])
         environment = Environment(
             "Prod", record=record, tell=lambda _: None, starts=asyncio.Semaphore(2), clock=Clock(seconds_per_minute=0.1)
         )
         releases = (release("working tree", template("two")), release("0123456789, the same", template("one")))
-        async with environment, ReleaseTools(*releases) as tools:
+        async with environment, ReleaseTools(*releases, record=record, announce=told.append) as tools:
             await environment.deploy(STACKS[1], template("one"), sources=sources, baseline=True)
             await environment.deploy(STACKS[0], PLATFORM, sources=sources, baseline=True)
             await story(environment, tools)
 
     asyncio.run(asyncio.wait_for(play(), 60))
+    return told
 
 
 def test_verify_passes_once_the_release_runs(template, sources: Path) -> None:
@@ -144,3 +154,25 @@ def test_before_its_stage_is_reached_what_is_deployed_there_is_known_and_every_l
         await asyncio.to_thread(look)
 
     rehearse(template, sources, story)
+
+
+def test_a_brief_tells_what_is_being_played_and_those_who_approve_are_told(template, sources: Path) -> None:
+    briefs: list[Brief] = []
+
+    async def story(_: Environment, tools: ReleaseTools) -> None:
+        target, pipeline = Tools(tools.url, "candidate").environment, RehearsedToolchain(f"{tools.url}/candidate")
+
+        def look() -> None:
+            candidate = read_candidate(target, sources, lambda: sources)
+            briefs.append(survey_brief(target, pipeline, candidate, root=sources))
+            pipeline.publish(subject="approve?", message="the whole brief")
+
+        await asyncio.to_thread(look)
+
+    assert rehearse(template, sources, story) == ["approve?"]
+    [brief] = briefs
+    assert (brief.candidate, brief.images) == ("working-tree", {"tiny": ("one", "two")})
+    assert [test.full_name for test in brief.tests or ()] == ["Staging.Tests"]
+    assert brief.last_good is not None
+    assert brief.last_good.release == "0123456789"
+    assert brief.unseen == ("the alarms: the rehearsal starts prod with its stage, and has no alarms of it before",)
