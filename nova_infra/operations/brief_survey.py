@@ -25,6 +25,8 @@ from nova_infra.operations.toolchain import Action, Execution, Toolchain
 _Result = TypeVar("_Result")
 _Other = TypeVar("_Other")
 _THREADS = 16
+_UNDER_WAY = "InProgress"
+"""Such as the step that writes the brief."""
 
 
 def survey(
@@ -134,7 +136,9 @@ def _delivery(toolchain: Toolchain | None, candidate: str) -> tuple[tuple[Action
     if mine is None:
         return (), None
     later = [e for e in executions[:mine] if e.commit and e.commit != candidate]
-    actions = [action for action in toolchain.actions(executions[mine].id) if action.build]
+    actions = [
+        action for action in toolchain.actions(executions[mine].id) if action.build and action.status != _UNDER_WAY
+    ]
     return tuple(actions), later[0] if later else None
 
 

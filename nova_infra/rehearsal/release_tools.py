@@ -133,6 +133,7 @@ class ReleaseTools:
             {"stage": stage.name, "name": action.name, "kind": action.kind, "status": action.status}
             for stage in self._record.stages
             for action in stage.actions
+            if action.played == "real"
         ]
         releases = {key: _name(release) for key, release in self._releases.items()}
         return web.json_response({"actions": actions, "releases": releases})
