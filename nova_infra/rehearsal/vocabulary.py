@@ -8,10 +8,9 @@ silently would make the rehearsal promise more than it has seen.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from nova_infra.rehearsal.intrinsics import UnresolvableError
+from nova_infra.rehearsal.shapes import ANY, FLAG, TEXT, Attributes, Each, Number, Only, check_shape, unknown
 
 NOT_REHEARSED = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": "autoscaling under load",
@@ -31,43 +30,6 @@ NOT_REHEARSED = {
     "AWS::WAFv2::": "the firewall",
 }
 """Type, or the service that a type begins with, to what is not rehearsed of it."""
-
-
-@dataclass(frozen=True)
-class Only:
-    """One of these values, compared as text."""
-
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Number:
-    """A number, or a text that is one, between two bounds."""
-
-    low: float = 0
-    high: float = float("inf")
-
-
-@dataclass(frozen=True)
-class Each:
-    """A list, all of whose entries have one shape."""
-
-    shape: Any
-
-
-@dataclass(frozen=True)
-class Attributes:
-    """A list of entries with ``Key`` and ``Value``; the shape of a value by its key."""
-
-    shapes: Mapping[str, Any]
-
-
-ANY = object()
-"""Any value: it is played as it is, or makes no difference to what is rehearsed."""
-TEXT = "text"
-_NEEDED = "!"
-"""Ends the name of a property that has to be there, below."""
-FLAG = Only(("true", "false"))
 
 _TARGETS = {"TargetGroupArn!": TEXT, "Weight": Number(0, 999)}
 _ACTION = {
@@ -384,7 +346,7 @@ PLAYED: dict[str, dict[str, Any]] = {
     },
     "AWS::SNS::Topic": {"TopicName": TEXT, "KmsMasterKeyId": ANY, "DisplayName": ANY, "Tags": ANY},
 }
-"""Played types, and what their properties may say."""
+"""Played types, and what their properties may say. A name that ends in ``!`` has to be there."""
 
 ATTRIBUTES: dict[str, Collection[str]] = {
     "AWS::CloudWatch::Alarm": ("Arn",),
@@ -437,14 +399,14 @@ def check_template(template: Mapping[str, Any], stack: str) -> None:
     """
     for section in template:
         if section not in (*_SECTIONS, *_CHECKED_BY_CLOUDFORMATION):
-            raise _unknown(f"{stack}.{section}", "is a section that the rehearsal does not know")
+            raise unknown(f"{stack}.{section}", "is a section that the rehearsal does not know")
     for logical_id, resource in template.get("Resources", {}).items():
         resource_type = str(resource.get("Type"))
         if resource_type not in PLAYED and area_not_rehearsed(resource_type) is None:
-            raise _unknown(f"{stack}.{logical_id}", f"has type {resource_type}, which the rehearsal does not know")
+            raise unknown(f"{stack}.{logical_id}", f"has type {resource_type}, which the rehearsal does not know")
         for key in resource:
             if key not in _RESOURCE_KEYS:
-                raise _unknown(f"{stack}.{logical_id}.{key}", "is nothing that the rehearsal knows")
+                raise unknown(f"{stack}.{logical_id}.{key}", "is nothing that the rehearsal knows")
 
 
 def check_properties(resource_type: str, properties: Mapping[str, Any], where: str) -> None:
@@ -459,63 +421,4 @@ def check_properties(resource_type: str, properties: Mapping[str, Any], where: s
         UnresolvableError: It has one.
     """
     if resource_type in PLAYED:
-        _check(properties, PLAYED[resource_type], where)
-
-
-def _check(value: Any, shape: Any, where: str) -> None:
-    if shape is ANY:
-        return
-    match shape:
-        case dict():
-            if not isinstance(value, dict):
-                raise _unknown(where, f"is {value!r}, and the rehearsal expects an object")
-            known = {key.removesuffix(_NEEDED): inner for key, inner in shape.items()}
-            for key, inner in value.items():
-                if key not in known:
-                    raise _unknown(f"{where}.{key}", "is a property that the rehearsal does not know")
-                _check(inner, known[key], f"{where}.{key}")
-            for key in shape:
-                if key.endswith(_NEEDED) and key.removesuffix(_NEEDED) not in value:
-                    name = f"{where}.{key.removesuffix(_NEEDED)}"
-                    raise UnresolvableError(f"{name}: is missing, and the rehearsal needs it")
-        case Each(inner):
-            if not isinstance(value, list):
-                raise _unknown(where, f"is {value!r}, and the rehearsal expects a list")
-            for index, entry in enumerate(value):
-                _check(entry, inner, f"{where}[{index}]")
-        case Attributes(shapes):
-            _check(value, Each({"Key!": Only(tuple(shapes)), "Value!": ANY}), where)
-            for entry in value:
-                _check(entry["Value"], shapes[entry["Key"]], f"{where}.{entry['Key']}")
-        case Only(values):
-            if _text(value) not in values:
-                raise _unknown(where, f"is {value!r}, and the rehearsal knows {_choice(values)}")
-        case Number(low, high):
-            if not _is_number(value, low, high):
-                raise _unknown(where, f"is {value!r}, and the rehearsal expects a number from {low:g} to {high:g}")
-        case _:
-            if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-                raise _unknown(where, f"is {value!r}, and the rehearsal expects a text")
-            if "{{resolve:" in str(value):
-                raise _unknown(where, f"is {value!r}, which only CloudFormation can look up")
-
-
-def _is_number(value: Any, low: float, high: float) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return False
-    try:
-        return low <= float(value) <= high
-    except ValueError:
-        return False
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _choice(values: tuple[str, ...]) -> str:
-    return ", ".join(values) if len(values) < 8 else f"{values[0]}, {values[1]}, … {values[-1]}"
-
-
-def _unknown(where: str, fault: str) -> UnresolvableError:
-    return UnresolvableError(f"{where}: {fault}: leave it out, or teach nova_infra/rehearsal/vocabulary.py to play it")
+        check_shape(properties, PLAYED[resource_type], where)
