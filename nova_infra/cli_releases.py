@@ -15,7 +15,7 @@ from nova_infra.errors import NovaError
 if TYPE_CHECKING:
     from nova_infra.operations.connect import Role
     from nova_infra.operations.environment import DeployedEnvironment
-    from nova_infra.operations.ledger import Entry, ReleasedImage
+    from nova_infra.operations.ledger import Entry, Outcome, ReleasedImage
 
 
 class InterruptedOperationError(NovaError):
@@ -72,9 +72,9 @@ def verify(release: str | None, checkout: bool, patience: float, **where: Any) -
     found = look(target, images, patience=patience, tell=click.echo)
     if checkout:
         now = datetime.now(UTC).replace(microsecond=0)
-        outcome = "failed" if found else "verified"
+        outcome: Outcome = "failed" if found else "verified"
         reason = found[0].text if found else ""
-        append(target, Entry(name, images, now, outcome, target.caller(), reason, committed_at))  # type: ignore[arg-type]
+        append(target, Entry(name, images, now, outcome, target.caller(), reason, committed_at))
     _report(
         [finding.text for finding in found], f"{target.name} runs {short(name)}: {len(images)} services as released"
     )

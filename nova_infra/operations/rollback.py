@@ -82,7 +82,7 @@ def rollback(environment: DeployedEnvironment, request: Request, *, confirm: Cal
             f"release: {environment.name} runs the images of {short(seen.target.release)} already: name another "
             "release with --to"
         )
-    with _change_sets(environment, plan, request) as changes:
+    with _ChangeSets(environment, plan, request) as changes:
         _show(environment, plan, changes, request, tell)
         _refuse_other_changes(plan, changes, request)
         if request.plan_only:
@@ -164,7 +164,7 @@ def _look_up(environment: DeployedEnvironment, plan: Plan) -> dict[str, tuple[Im
     return {move.service.name: (found[2 * n], found[2 * n + 1]) for n, move in enumerate(plan.moves)}
 
 
-class _change_sets:  # noqa: N801  used as a function
+class _ChangeSets:
     """The change sets of a plan; those that were not executed are deleted in the end."""
 
     def __init__(self, environment: DeployedEnvironment, plan: Plan, request: Request) -> None:
