@@ -21,7 +21,7 @@ from nova_infra.rehearsal.record import (
     StageRecord,
     TrafficStep,
 )
-from nova_infra.rehearsal.task import TaskDefinition
+from nova_infra.rehearsal.task_definition import TaskDefinition
 
 SERVER = """
 import http.server, os, signal, sys, time

@@ -14,7 +14,8 @@ import pytest
 
 from nova_infra.rehearsal import task as module
 from nova_infra.rehearsal.intrinsics import UnresolvableError
-from nova_infra.rehearsal.task import HealthCheck, Task, TaskDefinition, TaskFailedError, read_task_definition
+from nova_infra.rehearsal.task import Task, TaskFailedError
+from nova_infra.rehearsal.task_definition import HealthCheck, TaskDefinition, read_task_definition
 
 Define = Callable[..., TaskDefinition]
 
