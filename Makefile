@@ -60,7 +60,7 @@ types: setup ## Strict type checks
 	@mypy
 
 unit: setup ## Unit tests of the infrastructure and the tools
-	@pytest -q tests/unit
+	@pytest -q --numprocesses=logical --dist=worksteal tests/unit
 
 unit-services: setup ## Unit tests of the services
 	@pytest -q services

@@ -24,6 +24,7 @@ _ELSEWHERE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 _GUARD_SECONDS = 0.25
 _SPARE_STOP_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 1.0  # a child that was left behind may hold the output open for ever
 _SECRET = "stand-in-of-the-rehearsal"  # noqa: S105 - no secret: it stands for one
 
 
@@ -198,6 +199,7 @@ class Task:
             if taken:
                 return False
             if self._process.exit_code is not None:
+                await self._hear_out()
                 raise TaskFailedError(self.stopped_reason())
             self._started_in = self._meter.seconds_with_a_processor()
             if elsewhere > _ELSEWHERE_SECONDS:
@@ -215,11 +217,17 @@ class Task:
             await asyncio.sleep(_POLL_SECONDS)
             elsewhere += _POLL_SECONDS
 
+    async def _hear_out(self) -> None:
+        """Wait for what it said last, which may still be on its way when its end is known."""
+        if self._reader is not None:
+            await asyncio.wait([self._reader], timeout=_LAST_WORDS_SECONDS)
+
     async def _wait_for_health(self) -> None:
         check = self.definition.health_check
         failures = 0
         while (fault := await self.check()) is not None:
             if not self.running:
+                await self._hear_out()
                 raise TaskFailedError(self.stopped_reason())
             failures += 1
             assert check is not None, "without a check there is no failure"

@@ -1,6 +1,7 @@
 """Assemblies that the tests share: each is synthesized once per session, through the same function as the app's."""
 
 import copy
+import hashlib
 import json
 import os
 import sys
@@ -11,12 +12,16 @@ from typing import Any
 
 import hypothesis
 import pytest
+from filelock import FileLock
 
 # How long an example takes says how busy the machine is, and nothing of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 os.environ.setdefault("JSII_NODE", str(Path(sys.executable).with_name("node")))
+
+# moto makes 1,300 machine images for every account, which takes longer than most tests and which none asks for.
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = Path(__file__).with_name("nova.toml")
@@ -148,14 +153,24 @@ def read_assembly():
 
 
 @pytest.fixture(scope="session")
-def synthesize(tmp_path_factory):
-    """Synthesizes a configuration, checks included: synthesize(config, environment=…, image_tag=…) -> Assembly."""
-    from nova_infra.app import build_app
+def synthesize(tmp_path_factory, worker_id):
+    """Synthesizes a configuration, checks included: synthesize(config, environment=…, image_tag=…) -> Assembly.
+
+    Tests run in several processes. What one of them has synthesized, the others read.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
 
     def run(config, **context) -> Assembly:
-        directory = tmp_path_factory.mktemp("cdk.out")
         context.setdefault("image_tag", "abc123")
-        build_app(config, root=ROOT, outdir=directory, **context).synth()
+        key = hashlib.sha256(f"{config.model_dump_json()} {sorted(context.items())}".encode()).hexdigest()[:16]
+        directory, done = shared / f"cdk.out-{key}", shared / f"cdk.out-{key}.done"
+        with FileLock(f"{directory}.lock"):
+            if not done.exists():
+                from nova_infra.app import build_app
+
+                build_app(config, root=ROOT, outdir=directory, **context).synth()
+                done.touch()
         return _read(directory)
 
     return run
