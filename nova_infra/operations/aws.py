@@ -257,10 +257,6 @@ class AwsEnvironment(AwsStacks):
         """Ask the environment's public address over HTTP."""
         return http_get(f"{self._url}{path}")
 
-    def publish(self, topic_arn: str, *, subject: str, message: str) -> None:
-        """Send a message to a topic of this account."""
-        self._aws.call("sns", "publish", TopicArn=topic_arn, Subject=subject[:100], Message=message)
-
 
 def _batches(items: Sequence[Any], size: int) -> list[list[Any]]:
     return [list(items[start : start + size]) for start in range(0, len(items), size)]

@@ -18,7 +18,6 @@ def read_running_task(task: Mapping[str, Any]) -> RunningTask:
     container: Mapping[str, Any] = next(iter(task.get("containers", ())), {})
     health = task.get("healthStatus", "UNKNOWN")
     return RunningTask(
-        arn=task["taskArn"],
         revision=read_revision(task["taskDefinitionArn"]),
         status=task.get("lastStatus", ""),
         healthy={"HEALTHY": True, "UNHEALTHY": False}.get(health),
@@ -56,7 +55,6 @@ def read_service(service: Mapping[str, Any], name: str, tasks: Sequence[RunningT
         revision=read_revision(service["taskDefinition"]),
         desired=service["desiredCount"],
         running=service["runningCount"],
-        pending=service["pendingCount"],
         deployments=tuple(
             Deployment(
                 status=deployment["status"],

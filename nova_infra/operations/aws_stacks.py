@@ -51,7 +51,6 @@ class AwsStacks:
             name=stack["StackName"],
             status=stack["StackStatus"],
             reason=stack.get("StackStatusReason", ""),
-            updated_at=stack.get("LastUpdatedTime") or stack.get("CreationTime"),
             change_set=stack.get("ChangeSetId") or "",
             parameters={p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", ())},
             capabilities=tuple(stack.get("Capabilities", ())),

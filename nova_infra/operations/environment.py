@@ -123,6 +123,3 @@ class DeployedEnvironment(Protocol):
 
     def get(self, path: str) -> Answer:
         """Ask the environment's public address over HTTP."""
-
-    def publish(self, topic_arn: str, *, subject: str, message: str) -> None:
-        """Send a message to a topic of this account."""

@@ -43,7 +43,6 @@ class RunningTask:
     """A task that ECS keeps running.
 
     Attributes:
-        arn: Its ARN.
         revision: ``family:revision`` of its task definition.
         status: ``RUNNING``, or one that comes before or after it.
         healthy: What its container health check says; None before it has said anything.
@@ -52,7 +51,6 @@ class RunningTask:
         cpu: CPU units.
     """
 
-    arn: str
     revision: str
     status: str
     healthy: bool | None
@@ -134,7 +132,6 @@ class Service:
         revision: ``family:revision`` of the task definition that it is meant to run.
         desired: Number of tasks that it is meant to run.
         running: Number of tasks that run.
-        pending: Number of tasks that start.
         deployments: Newest first; more than one while a deployment is under way.
         tasks: Its tasks.
         deployment_alarms: Names of the alarms that roll its deployments back.
@@ -146,7 +143,6 @@ class Service:
     revision: str
     desired: int
     running: int
-    pending: int
     deployments: tuple[Deployment, ...]
     tasks: tuple[RunningTask, ...]
     deployment_alarms: tuple[str, ...] = ()
@@ -176,7 +172,6 @@ class Stack:
         name: Its name.
         status: CloudFormation's word for its state.
         reason: Why it is in that state, if CloudFormation says so.
-        updated_at: When it was last changed, UTC.
         change_set: ARN of the change set that it was last changed by; empty where it was none.
         parameters: Parameter to value.
         capabilities: What it was acknowledged to need.
@@ -188,7 +183,6 @@ class Stack:
     name: str
     status: str
     reason: str = ""
-    updated_at: datetime | None = None
     change_set: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     capabilities: tuple[str, ...] = ()

@@ -178,9 +178,6 @@ class RehearsedEnvironment:
         """Ask the environment's address on this machine."""
         return http_get(f"{self._address}{path}")
 
-    def publish(self, topic_arn: str, *, subject: str, message: str) -> None:
-        """Nobody is told."""
-
     @cached_property
     def _address(self) -> str:
         return str(self._state()["url"])

@@ -119,7 +119,7 @@ class ReleaseTools:
         templates = _templates(self._releases["baseline"], prefix)
         if not templates:
             raise web.HTTPNotFound
-        services = [Service(n, f"{prefix}-{n}", "", 0, 0, 0, (), ()) for n in _images_in(templates, prefix)]
+        services = [Service(n, f"{prefix}-{n}", "", 0, 0, (), ()) for n in _images_in(templates, prefix)]
         return {
             "url": "",
             "services": [asdict(service) for service in services],
@@ -230,7 +230,6 @@ def _service(service: RunningService, prefix: str, templates: dict[str, Template
         revision=revision,
         desired=service.desired,
         running=running,
-        pending=0,
         deployments=(Deployment("PRIMARY", state, "", revision, None, service.desired, running, 0),),
         tasks=tuple(tasks),
         deployment_alarms=tuple(map(str, alarms)),
@@ -241,4 +240,4 @@ def _task(entry: RunningTask) -> Task:
     definition = entry.task.definition
     image = Image.parse(definition.image)
     status = "RUNNING" if entry.task.running else "STOPPED"
-    return Task("", definition.revision, status, entry.target.healthy, str(image), rehearsed_digest(image), 256)
+    return Task(definition.revision, status, entry.target.healthy, str(image), rehearsed_digest(image), 256)

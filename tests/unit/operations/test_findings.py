@@ -10,10 +10,10 @@ from nova_infra.operations.model import Alarm, Answer, Deployment, RunningTask, 
 
 DIGEST, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 IMAGE = "444444444444.dkr.ecr.us-east-1.amazonaws.com/nova/audio:v2"
-TASK = RunningTask("arn", "nova-prod-audio:2", "RUNNING", True, IMAGE, DIGEST, 256)
+TASK = RunningTask("nova-prod-audio:2", "RUNNING", True, IMAGE, DIGEST, 256)
 DEPLOYMENT = Deployment("PRIMARY", "COMPLETED", "", "nova-prod-audio:2", None, 2, 2, 0)
 AUDIO = Service(
-    "audio", "nova-prod-audio", "nova-prod-audio:2", 2, 2, 0, (DEPLOYMENT,), (TASK, TASK), ("nova-prod-audio-errors",)
+    "audio", "nova-prod-audio", "nova-prod-audio:2", 2, 2, (DEPLOYMENT,), (TASK, TASK), ("nova-prod-audio-errors",)
 )
 STACK = Stack("nova-prod-audio", "UPDATE_COMPLETE")
 ERRORS = Alarm("nova-prod-audio-errors", "OK", "fine", None)

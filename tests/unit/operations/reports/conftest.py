@@ -107,14 +107,13 @@ def deployment(state: str = "COMPLETED", **changes: Any) -> Deployment:
 
 
 def service(name: str = "audio", *, tag: str = "tag1", digest: str | None = None, **changes: Any) -> Service:
-    task = RunningTask("arn", "family:1", "RUNNING", True, f"registry/nova/{name}:{tag}", digest, 256)
+    task = RunningTask("family:1", "RUNNING", True, f"registry/nova/{name}:{tag}", digest, 256)
     values = {
         "name": name,
         "stack": f"nova-prod-{name}",
         "revision": "family:1",
         "desired": 2,
         "running": 2,
-        "pending": 0,
         "deployments": (deployment(),),
         "tasks": (task, task),
     }
