@@ -121,7 +121,7 @@ lock: $(TOOLS) ## Write all locks anew from the manifests; versions that still d
 	@npm install --silent --package-lock-only --ignore-scripts
 
 clean: ## Remove everything that the targets above make
-	@rm -rf $(VENV) node_modules cdk.out .nova .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) node_modules cdk.out .nova .hypothesis .schemathesis .mypy_cache .pytest_cache .ruff_cache
 
 $(STAMP): $(TOOLS)
 	@$(VENV)/bin/python -m nova_infra.locks

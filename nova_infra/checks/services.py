@@ -35,12 +35,14 @@ def _task_definitions_stay(template: Template) -> Iterator[Finding]:
 
 
 def _no_desired_count(template: Template) -> Iterator[Finding]:
-    scaled = " ".join(
+    scaled = [
         as_text(target.get("ResourceId"))
         for _, target in template.of_type("AWS::ApplicationAutoScaling::ScalableTarget")
-    )
+    ]
     for logical_id, service in template.of_type(_SERVICE):
-        if "DesiredCount" in service and f"${{{logical_id}}}" in scaled:
+        # By its name, or by a reference to it.
+        ends = (f"/{as_text(service.get('ServiceName'))}", f"${{{logical_id}}}")
+        if "DesiredCount" in service and any(resource_id.endswith(ends) for resource_id in scaled):
             yield Finding(logical_id, "Properties.DesiredCount")
 
 

@@ -44,7 +44,7 @@ class Thresholds(Model):
     latency_ms: Annotated[int, Field(ge=10, le=60_000)] = 2000
     """95th percentile of the response time, for two minutes of four. Default: 2000."""
     memory_percent: Annotated[int, Field(ge=10, le=100)] = 90
-    """Share of a task's memory, for three minutes. Default: 90."""
+    """Share of a task's memory, in one minute of three. Default: 90."""
 
 
 class Service(Model):

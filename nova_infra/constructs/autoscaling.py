@@ -23,6 +23,7 @@ class Autoscaling(Construct):
         construct_id: str,
         *,
         service: ecs.FargateService,
+        cluster_name: str,
         name: str,
         range_: Scaling,
         targets: Targets,
@@ -35,6 +36,7 @@ class Autoscaling(Construct):
             scope: Parent.
             construct_id: Id under the parent.
             service: The service.
+            cluster_name: Name of its cluster.
             name: Its name, the prefix of the policies' names. CDK would take the construct path, which differs between
                 a direct deployment and one through the pipeline, and a changed name replaces the policy.
             range_: The least and the most tasks.
@@ -44,6 +46,11 @@ class Autoscaling(Construct):
         """
         super().__init__(scope, construct_id)
         tasks = service.auto_scale_task_count(min_capacity=range_.min_tasks, max_capacity=range_.max_tasks)
+        target = _scalable_target(service)
+        # A value that is taken from the service makes CloudFormation list the target, and its policies after it, as
+        # resources that may change with every release: a rollback's plan would no longer be an image and nothing else.
+        target.resource_id = f"service/{cluster_name}/{name}"
+        target.add_resource_dependency(_resource(service))
         tasks.scale_on_cpu_utilization("Cpu", policy_name=f"{name}-cpu", target_utilization_percent=targets.cpu_percent)
         # The predefined metric knows one target group only, and each deployment moves the traffic to the other one. A
         # policy for each would never scale in: the idle colour's has no data.
@@ -52,7 +59,7 @@ class Autoscaling(Construct):
             "Requests",
             policy_name=f"{name}-requests",
             policy_type="TargetTrackingScaling",
-            scaling_target_id=tasks_id(service),
+            scaling_target_id=target.ref,
             target_tracking_scaling_policy_configuration=_Policy.TargetTrackingScalingPolicyConfigurationProperty(
                 target_value=targets.requests_per_minute,
                 customized_metric_specification=_Policy.CustomizedMetricSpecificationProperty(
@@ -75,11 +82,17 @@ class Autoscaling(Construct):
         )
 
 
-def tasks_id(service: ecs.FargateService) -> str:
-    """Reference to the service's scalable target, which CDK keeps to itself."""
+def _scalable_target(service: ecs.FargateService) -> scaling.CfnScalableTarget:
+    """The service's scalable target, which CDK keeps to itself."""
     target = service.node.find_child("TaskCount").node.find_child("Target").node.default_child
     assert isinstance(target, scaling.CfnScalableTarget)
-    return target.ref
+    return target
+
+
+def _resource(service: ecs.FargateService) -> ecs.CfnService:
+    resource = service.node.default_child
+    assert isinstance(resource, ecs.CfnService)
+    return resource
 
 
 def _requests_per_target(

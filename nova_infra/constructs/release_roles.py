@@ -97,6 +97,9 @@ class ReleaseRoles(Construct):
         change = [
             iam.PolicyStatement(
                 actions=[
+                    # Both are what a rollback that is refused says to do first.
+                    "cloudformation:CancelUpdateStack",
+                    "cloudformation:ContinueUpdateRollback",
                     "cloudformation:CreateChangeSet",
                     "cloudformation:DeleteChangeSet",
                     "cloudformation:DescribeChangeSet",

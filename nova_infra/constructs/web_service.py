@@ -134,6 +134,9 @@ class WebService(Construct):
         # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.
         for alarm in self.alarms.rollback_alarms:
             service.add_resource_dependency(alarm)
+        # CDK waits for the task role's policy only. Tasks that start before the execution role may pull their image or
+        # read a new secret fail, and the breaker counts them.
+        self.service.node.add_dependency(task_definition.obtain_execution_role())
         self.service.load_balancer_target(
             container_name=CONTAINER,
             container_port=port,
@@ -165,6 +168,7 @@ class WebService(Construct):
             self,
             "Scaling",
             service=self.service,
+            cluster_name=cluster_name,
             name=name,
             range_=scaling,
             targets=targets,

@@ -206,6 +206,11 @@ def sign_in(*, region: str, role: str | None = None, account: str | None = None)
         # Whoever administers the environment's account needs no role there.
         if isinstance(denied, DeniedError) and whoami(session)[0] == account:
             return Aws(session)
+        if isinstance(denied, DeniedError):
+            raise DeniedError(
+                f"{denied}; the role is part of the environment's platform stack: where that was never deployed, "
+                "deploy it first, with the account's own credentials (README.md, Deploying to AWS)"
+            ) from None
         raise denied from None
     inside = Session()
     inside.set_config_variable("region", region)

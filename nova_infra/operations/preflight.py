@@ -109,10 +109,19 @@ def _alarms(services: Iterable[Service], alarms: Iterable[Alarm]) -> list[str]:
 
 def _stacks(stacks: Iterable[Stack]) -> list[str]:
     return [
-        f"{stack.name}: is {stack.status} and cannot be updated: {stack.reason or 'see its events'}"
+        f"{stack.name}: is {stack.status} and cannot be updated: {_way_out(stack)}"
         for stack in stacks
         if not stack.busy and not stack.updatable
     ]
+
+
+def _way_out(stack: Stack) -> str:
+    if stack.status == "ROLLBACK_COMPLETE":
+        return (
+            "its first deployment failed, and nothing of it is left: delete it, with "
+            f"`aws cloudformation delete-stack --stack-name {stack.name}`, and try again"
+        )
+    return stack.reason or "see its events"
 
 
 def _room(services: Sequence[Service], quota: float | None) -> list[str]:

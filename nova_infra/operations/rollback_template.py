@@ -94,8 +94,8 @@ def rollout_of(template: Template) -> str:
 def other_changes(changes: Iterable[Change], template: Template) -> list[str]:
     """The changes beyond a task definition and a service, in words; none where a rollback is all that would happen.
 
-    A resource that changes only because it takes a value from one of the two may be listed, too: CloudFormation cannot
-    tell before it is done that the value stays the same.
+    A resource that changes only because it takes a value from one of the two may be listed, too, and so may one that
+    takes a value from that: CloudFormation cannot tell before it is done that the values stay the same.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ResourceChangeDetail.html
     """
     expected = {
@@ -103,19 +103,27 @@ def other_changes(changes: Iterable[Change], template: Template) -> list[str]:
         for logical_id, resource in template["Resources"].items()
         if resource["Type"] in (TASK_DEFINITION, SERVICE)
     }
+    changes = list(changes)
+    passive = set(expected)
+    caused = [change for change in changes if _in_place(change) and change.causes]
+    while following := {change.logical_id for change in caused if passive.issuperset(change.causes)} - passive:
+        passive |= following
     found = []
     for change in changes:
         kind = expected.get(change.logical_id)
-        in_place = change.action == "Modify" and change.replacement != "True"
         if kind == TASK_DEFINITION and change.action == "Modify":
             continue
-        if kind == SERVICE and in_place:
+        if kind == SERVICE and _in_place(change):
             continue
-        if kind is None and in_place and all(cause in expected for cause in change.causes):
+        if kind is None and change.logical_id in passive:
             continue
         replaced = ", by replacing it" if change.replacement == "True" else ""
         found.append(f"{change.action} {change.type} {change.logical_id}{replaced}")
     return found
+
+
+def _in_place(change: Change) -> bool:
+    return change.action == "Modify" and change.replacement != "True"
 
 
 def _of_type(template: Template, kind: str) -> list[dict[str, Any]]:

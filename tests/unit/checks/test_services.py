@@ -79,6 +79,18 @@ def weighted(template, colour):
 
 _PARAMETER = {"Fn::Join": ["", ["registry/app:", {"Ref": "Tag"}]]}
 
+
+def scaled_by_reference(template):
+    [logical_id] = [key for key, r in template["Resources"].items() if r["Type"] == "AWS::ECS::Service"]
+    parts = ["service/cluster/", {"Fn::GetAtt": [logical_id, "Name"]}]
+    set_(
+        of(template, "AWS::ApplicationAutoScaling::ScalableTarget")["Properties"],
+        "ResourceId",
+        {"Fn::Join": ["", parts]},
+    )
+    set_(service(template), "DesiredCount", 2)
+
+
 CHANGES = [
     ("NOVA-R01", "no circuit breaker", lambda t: deployment(t).pop("DeploymentCircuitBreaker")),
     ("NOVA-R01", "breaker off", lambda t: set_(breaker(t), "Enable", False)),
@@ -111,6 +123,7 @@ CHANGES = [
     ("NOVA-R09", "deleted with its stack", lambda t: of(t, "AWS::ECS::TaskDefinition").pop("DeletionPolicy")),
     ("NOVA-R09", "deregistered when replaced", lambda t: of(t, "AWS::ECS::TaskDefinition").pop("UpdateReplacePolicy")),
     ("NOVA-R10", "fixed desired count", lambda t: set_(service(t), "DesiredCount", 2)),
+    ("NOVA-R10", "fixed desired count, the target by reference", scaled_by_reference),
     ("NOVA-R11", "latest", lambda t: set_(container(t), "Image", "registry/app:latest")),
     ("NOVA-R11", "no tag", lambda t: set_(container(t), "Image", "registry/app")),
     ("NOVA-R11", "a parameter", lambda t: set_(container(t), "Image", _PARAMETER)),

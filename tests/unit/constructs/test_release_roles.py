@@ -2,7 +2,23 @@ import json
 
 import pytest
 
-WRITES = ("Create", "Update", "Delete", "Put", "Execute", "Register", "Deregister", "Pass", "Assume", "Run", "Stop")
+WRITES = tuple(
+    [
+        "Cancel",
+        "Continue",
+        "Create",
+        "Update",
+        "Delete",
+        "Put",
+        "Execute",
+        "Register",
+        "Deregister",
+        "Pass",
+        "Assume",
+        "Run",
+        "Stop",
+    ]
+)
 
 
 def role(assembly, environment, name):
@@ -60,6 +76,8 @@ def test_the_release_role_changes_its_environment_s_services_and_parameters_alon
     names = sorted(service_names)
     stacks = [f"arn:aws:cloudformation:us-east-1:333333333333:stack/nova-prod-{service}/*" for service in names]
     assert {action: sorted(resources) for action, resources in writes.items()} == {
+        "cloudformation:CancelUpdateStack": stacks,
+        "cloudformation:ContinueUpdateRollback": stacks,
         "cloudformation:CreateChangeSet": stacks,
         "cloudformation:DeleteChangeSet": stacks,
         "cloudformation:ExecuteChangeSet": stacks,

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 STACK = "nova-prod-audio-service"
@@ -144,3 +146,31 @@ def test_tasks_scale_on_cpu_and_on_requests_over_both_colours(variant):
     *colours, total = requests["CustomizedMetricSpecification"]["Metrics"]
     assert {each["MetricStat"]["Metric"]["MetricName"] for each in colours} == {"RequestCountPerTarget"}
     assert total["Expression"] == "SUM([blue,green])"
+
+
+def test_nothing_takes_a_value_from_the_service(assembly):
+    """CloudFormation would list it in the plan of every rollback, as something that may change."""
+    [service_id] = assembly.resources(STACK, "AWS::ECS::Service")
+    taking = [
+        logical_id
+        for logical_id, resource in assembly.templates[STACK]["Resources"].items()
+        if f'"{service_id}"' in json.dumps(resource.get("Properties", {}))
+    ]
+    assert taking == []
+    target = assembly.only(STACK, "AWS::ApplicationAutoScaling::ScalableTarget")
+    assert target["ResourceId"] == "service/nova-prod/nova-prod-audio-service"
+    [target] = assembly.resources(STACK, "AWS::ApplicationAutoScaling::ScalableTarget").values()
+    assert service_id in target["DependsOn"]
+
+
+def test_no_task_starts_before_the_execution_role_may_pull_its_image(assembly):
+    [service] = assembly.resources(STACK, "AWS::ECS::Service").values()
+    [definition] = assembly.properties(STACK, "AWS::ECS::TaskDefinition")
+    role = definition["ExecutionRoleArn"]["Fn::GetAtt"][0]
+    policies = [
+        logical_id
+        for logical_id, policy in assembly.resources(STACK, "AWS::IAM::Policy").items()
+        if {"Ref": role} in policy["Properties"]["Roles"]
+    ]
+    assert policies
+    assert {role, *policies} <= set(service["DependsOn"])
