@@ -2,22 +2,9 @@ import json
 
 import pytest
 
-WRITES = tuple(
-    [
-        "Cancel",
-        "Continue",
-        "Create",
-        "Update",
-        "Delete",
-        "Put",
-        "Execute",
-        "Register",
-        "Deregister",
-        "Pass",
-        "Assume",
-        "Run",
-        "Stop",
-    ]
+WRITES = (
+    *("Cancel", "Continue", "Create", "Update", "Delete", "Put", "Execute"),
+    *("Register", "Deregister", "Pass", "Assume", "Run", "Stop"),
 )
 
 
