@@ -86,15 +86,15 @@ class RehearsedEnvironment:
         """The names of the services."""
         return tuple(service.name for service in self.services())
 
-    def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:  # noqa: ARG002
+    def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:
         """A rehearsal's own report tells of them."""
         return ()
 
-    def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:  # noqa: ARG002
+    def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:
         """A rehearsal's own report tells of them."""
         return ()
 
-    def log_lines(self, service: str, stream: str, count: int) -> tuple[str, ...]:  # noqa: ARG002
+    def log_lines(self, service: str, stream: str, count: int) -> tuple[str, ...]:
         """A rehearsal's own report has them."""
         return ()
 
@@ -122,7 +122,7 @@ class RehearsedEnvironment:
             raise RefusedError(f"{stack}: is not a stack of the rehearsal")
         return templates[stack]
 
-    def failures(self, stack: str) -> tuple[StackEvent, ...]:  # noqa: ARG002
+    def failures(self, stack: str) -> tuple[StackEvent, ...]:
         """A rehearsal's own report tells of them."""
         return ()
 
@@ -158,19 +158,19 @@ class RehearsedEnvironment:
         """Write a parameter, and return the number of the new version."""
         return int(self._ask(self._parameters_url, {"name": name, "value": value})["version"])
 
-    def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:  # noqa: ARG002
+    def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:
         """Not rehearsed."""
         return _not_rehearsed()
 
-    def execute_change_set(self, change_set: ChangeSet) -> bool:  # noqa: ARG002
+    def execute_change_set(self, change_set: ChangeSet) -> bool:
         """Not rehearsed."""
         return _not_rehearsed()
 
-    def delete_change_set(self, change_set: ChangeSet) -> None:  # noqa: ARG002
+    def delete_change_set(self, change_set: ChangeSet) -> None:
         """Not rehearsed."""
         _not_rehearsed()
 
-    def wait_for_stack(self, stack: str) -> Stack:  # noqa: ARG002
+    def wait_for_stack(self, stack: str) -> Stack:
         """Not rehearsed."""
         return _not_rehearsed()
 
@@ -212,7 +212,7 @@ class RehearsedToolchain:
         name = str(self._ask()["releases"][self._release])
         return (Execution("rehearsal", "InProgress", name, "", None),)
 
-    def actions(self, execution: str) -> tuple[Action, ...]:  # noqa: ARG002
+    def actions(self, execution: str) -> tuple[Action, ...]:
         """What its actions came to so far."""
         statuses = {"succeeded": "Succeeded", "failed": "Failed", "running": "InProgress"}
         return tuple(
@@ -226,7 +226,7 @@ class RehearsedToolchain:
             if action["status"] in statuses
         )
 
-    def failed_tests(self, build: str) -> tuple[str, ...]:  # noqa: ARG002
+    def failed_tests(self, build: str) -> tuple[str, ...]:
         """A rehearsal's own report names them."""
         return ()
 
