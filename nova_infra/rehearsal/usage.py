@@ -65,7 +65,11 @@ class UsageMeter:
         See https://docs.kernel.org/scheduler/sched-stats.html.
         """
         total = 0
-        for path in Path(f"/proc/{self._pid}/task").glob("*/schedstat"):
+        try:
+            threads = list(Path(f"/proc/{self._pid}/task").glob("*/schedstat"))
+        except OSError:
+            return 0.0  # The process has ended meanwhile, or this is not Linux.
+        for path in threads:
             try:
                 total += int(path.read_text(encoding="ascii").split()[1])
             except (OSError, ValueError, IndexError):
