@@ -102,8 +102,10 @@ class Alarm:
                 breaching.append({"breaching": True, "notBreaching": False}.get(self.missing))
             else:
                 breaching.append(_COMPARISONS[self.comparison](value, self.threshold))
-        if breaching.count(True) >= self.datapoints_to_alarm or self._breached_before_silence(breaching):
+        if breaching.count(True) >= self.datapoints_to_alarm:
             return "ALARM"
+        if self._breached_before_silence(breaching):
+            return current if self.missing == "ignore" else "ALARM"
         if all(breach is None for breach in breaching):
             return current if self.missing == "ignore" else "INSUFFICIENT_DATA"
         return "OK"
@@ -115,7 +117,7 @@ class Alarm:
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html.
         """
         oldest = max((age for age, breach in enumerate(breaching, start=1) if breach), default=0)
-        return self.missing == "missing" and oldest >= self.datapoints_to_alarm and False not in breaching[:oldest]
+        return oldest >= self.datapoints_to_alarm and False not in breaching[:oldest]
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def read_alarm(properties: Mapping[str, Any]) -> Alarm:
     Raises:
         UnresolvableError: It uses something that the rehearsal does not know.
     """
-    name = str(properties.get("AlarmName", "an alarm without AlarmName"))
+    name = str(properties["AlarmName"])
     try:
         alarm = _read_alarm(name, properties)
         alarm.value(MetricStore(), 0)
@@ -187,7 +189,7 @@ def _read_alarm(name: str, properties: Mapping[str, Any]) -> Alarm:
     return Alarm(
         name=name,
         queries=queries,
-        period=max(seconds // 60, 1),
+        period=seconds // 60,
         evaluation_periods=periods,
         datapoints_to_alarm=int(properties.get("DatapointsToAlarm", periods)),
         comparison=comparison,
@@ -226,7 +228,7 @@ def _queries(name: str, properties: Mapping[str, Any]) -> tuple[tuple[Query, ...
     periods = {
         int(part["Period"]) for e in properties["Metrics"] for part in (e, e.get("MetricStat", {})) if "Period" in part
     }
-    if len(periods) > 1:
+    if len(periods) != 1:
         raise UnresolvableError(f"{name}: Metrics has periods of {sorted(periods)} s; the rehearsal knows one for all")
     for entry in properties["Metrics"]:
         if stat := entry.get("MetricStat"):
@@ -238,7 +240,7 @@ def _queries(name: str, properties: Mapping[str, Any]) -> tuple[tuple[Query, ...
         queries.append(
             Query(entry["Id"], metric, stat.get("Stat", ""), entry.get("Expression"), entry.get("ReturnData", True))
         )
-    return tuple(queries), periods.pop() if periods else 60
+    return tuple(queries), periods.pop()
 
 
 def _metric(properties: Mapping[str, Any]) -> Metric:

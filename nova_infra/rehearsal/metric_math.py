@@ -17,7 +17,6 @@ _BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
 }
 _COMPARISON: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
     ast.Gt: operator.gt,
@@ -87,7 +86,7 @@ class _Evaluator(ast.NodeVisitor):
             return None
         try:
             return _BINARY[type(node.op)](left, right)
-        except (ZeroDivisionError, OverflowError):
+        except ZeroDivisionError:
             return None
 
     def visit_Compare(self, node: ast.Compare) -> float | None:

@@ -50,9 +50,9 @@ class CircuitBreaker:
             desired: The service's desired count.
         """
         if self.kind == "COUNT":
-            return max(self.value, 1)
+            return self.value
         share = math.ceil(desired * self.value / 100)
-        return max(share, 1) if self.kind == "UNBOUNDED_PERCENT" else min(max(share, 3), 200)
+        return share if self.kind == "UNBOUNDED_PERCENT" else min(max(share, 3), 200)
 
 
 @dataclass(frozen=True)

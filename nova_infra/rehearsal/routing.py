@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -346,8 +346,7 @@ def _group(groups: dict[str, TargetGroup], arn: str, name: str) -> TargetGroup:
     return groups[arn]
 
 
-def _any_match(value: str, patterns: Iterable[str]) -> bool:
-    patterns = list(patterns)
+def _any_match(value: str, patterns: Sequence[str]) -> bool:
     return not patterns or any(_pattern(pattern).fullmatch(value) for pattern in patterns)
 
 

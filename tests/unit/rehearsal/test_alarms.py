@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_infra.rehearsal.alarms import Alarm, State, read_alarm, read_composite_alarm
+from nova_infra.rehearsal.alarms import Alarm, CompositeAlarm, State, read_alarm, read_composite_alarm
 from nova_infra.rehearsal.intrinsics import UnresolvableError
 from nova_infra.rehearsal.metrics import Metric, MetricStore
 
@@ -51,6 +52,7 @@ def evaluate(alarm: Alarm, points: str, current: State = "OK") -> State:
         ("XX-", 3, "notBreaching", "OK"),
         # "The oldest breach is at least as old as Datapoints to Alarm and all since are breaching or missing."
         ("X--", 3, "missing", "ALARM"),
+        ("XX-", 3, "missing", "ALARM"),
         ("-X-", 3, "missing", "OK"),
         ("X--", 3, "notBreaching", "OK"),
         # Two of three.
@@ -69,9 +71,23 @@ def test_the_state_follows_from_the_data_points_and_what_missing_ones_count_as(
     assert evaluate(alarm, points) == expected
 
 
-def test_an_alarm_that_ignores_missing_data_keeps_its_state() -> None:
-    alarm = read_alarm(properties(TreatMissingData="ignore"))
-    assert evaluate(alarm, "---", current="ALARM") == "ALARM"
+@pytest.mark.parametrize("current", ["OK", "ALARM", "INSUFFICIENT_DATA"])
+@pytest.mark.parametrize(
+    ("points", "needed", "state"),
+    [
+        ("---", 3, None),
+        ("X--", 3, None),
+        ("-X-", 2, None),
+        ("-XX", 2, "ALARM"),
+        ("--0", 2, "OK"),
+    ],
+)
+def test_an_alarm_that_ignores_missing_data_keeps_its_state_unless_what_is_there_decides(
+    points: str, needed: int, state: State | None, current: State
+) -> None:
+    """Rows of both tables in https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html."""
+    alarm = read_alarm(properties(DatapointsToAlarm=needed, TreatMissingData="ignore"))
+    assert evaluate(alarm, points, current) == (state or current)
 
 
 @given(points=st.text("X0", min_size=5, max_size=12), periods=st.integers(1, 5), data=st.data())
@@ -84,8 +100,48 @@ def test_m_of_n_is_a_count_over_the_last_n_periods(points: str, periods: int, da
 
 def test_a_period_of_several_minutes_is_one_data_point() -> None:
     alarm = read_alarm(properties(Period=120, EvaluationPeriods=1, Threshold=50))
-    assert evaluate(alarm, "0X") == "ALARM", "the average of both minutes is 52.5"
+    assert evaluate(alarm, "X0") == "ALARM", "the average of both minutes is 52.5"
     assert evaluate(alarm, "X00") == "OK"
+
+
+def test_several_periods_of_several_minutes_follow_each_other() -> None:
+    alarm = read_alarm(properties(Period=120, EvaluationPeriods=2, Threshold=50))
+    assert evaluate(alarm, "X00X") == "ALARM"
+    assert evaluate(alarm, "00XX") == "OK"
+
+
+def query(key: str, **parts: Any) -> dict[str, Any]:
+    """An entry of ``Metrics``: the metric of ``properties()``, unless it is an expression."""
+    metric = {name: properties()[name] for name in ("Namespace", "MetricName", "Dimensions")}
+    stat = {} if "Expression" in parts else {"MetricStat": {"Metric": metric, "Period": 120, "Stat": "Average"}}
+    return {"Id": key, **stat, **parts}
+
+
+def test_an_alarm_on_metric_math_watches_the_one_series_that_is_returned() -> None:
+    average, most = query("average", ReturnData=False), query("most", ReturnData=False)
+    most["MetricStat"]["Stat"] = "Maximum"
+    entries = [average, most, query("gap", Expression="most-average")]
+    alarm = read_alarm(properties(Metrics=entries, EvaluationPeriods=1, Threshold=42))
+    assert evaluate(alarm, "X0") == "ALARM", "the most is 95, and the average of both minutes 52.5"
+    assert evaluate(alarm, "XX") == evaluate(alarm, "00") == "OK"
+
+
+def test_a_percentile_is_an_extended_statistic() -> None:
+    changes = properties(ExtendedStatistic="p50", EvaluationPeriods=1, Period=180)
+    del changes["Statistic"]
+    alarm = read_alarm(changes)
+    assert evaluate(alarm, "XX0") == "ALARM"
+    assert evaluate(alarm, "X00") == "OK"
+
+
+@pytest.mark.parametrize("read", [read_alarm, read_composite_alarm])
+def test_an_alarm_tells_its_topics_unless_its_actions_are_off(read: Callable[..., Alarm | CompositeAlarm]) -> None:
+    silent = properties(AlarmRule="ALARM(a)")
+    loud = silent | {"AlarmActions": ["red"], "OKActions": ["green"]}
+    alarm = read(loud)
+    assert (alarm.alarm_topics, alarm.ok_topics) == (("red",), ("green",))
+    for each in (silent, loud | {"ActionsEnabled": False}):
+        assert (read(each).alarm_topics, read(each).ok_topics) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -108,15 +164,18 @@ def test_a_value_on_the_threshold_breaches_only_where_the_comparison_includes_it
         ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "ComparisonOperator"),
         ({"Statistic": "TM(1%:2%)"}, "not a statistic"),
         ({"TreatMissingData": "perhaps"}, "TreatMissingData"),
-        ({"Metrics": [{"Id": "e", "Expression": "nobody*2"}]}, "nobody"),
-        ({"Metrics": [{"Id": "e", "Expression": "RATE(m)"}]}, "RATE"),
-        ({"Metrics": [{"Id": "e", "Expression": "1"}, {"Id": "f", "Expression": "2"}]}, "ReturnData"),
-        ({"Metrics": [{"Id": "x"}]}, "neither"),
+        ({"Metrics": [{"Id": "e", "Expression": "nobody*2", "Period": 60}]}, "nobody"),
+        ({"Metrics": [{"Id": "e", "Expression": "RATE(m)", "Period": 60}]}, "RATE"),
+        ({"Metrics": [query("e", Expression="m"), query("m")]}, "ReturnData"),
+        ({"Metrics": [query("m", ReturnData=False)]}, "ReturnData"),
+        ({"Metrics": [{"Id": "x", "Period": 60}]}, "neither"),
+        ({"Metrics": [{"Id": "e", "Expression": "1"}]}, "periods of []"),
+        ({"Dimensions": []}, "AWS/ECS CPUUtilization by no dimension"),
         ({"MetricName": "CpuUtilization"}, "AWS/ECS CpuUtilization by ClusterName and ServiceName"),
         ({"Dimensions": [{"Name": "ServiceName", "Value": "audio"}]}, "AWS/ECS CPUUtilization by ServiceName"),
         (
             {"Metrics": [{"Id": "a", "Expression": "1", "Period": 60}, {"Id": "b", "Expression": "1", "Period": 300}]},
-            "one",
+            "periods of [60, 300]",
         ),
     ],
 )
@@ -128,6 +187,14 @@ def test_an_alarm_that_cannot_be_evaluated_is_refused_by_name_before_anything_ru
     assert said in str(error.value)
 
 
+def test_an_alarm_without_what_it_is_judged_by_is_refused() -> None:
+    for name in ("Threshold", "EvaluationPeriods", "ComparisonOperator", "Period", "Statistic"):
+        rest = properties()
+        del rest[name]
+        with pytest.raises(UnresolvableError, match=r"nova-cpu: '\w+' is missing"):
+            read_alarm(rest)
+
+
 @pytest.mark.parametrize("rule", ['ALARM("a") OR ALARM("b")', "ALARM(a) OR ALARM(b)", "(ALARM('a')) OR (ALARM('b'))"])
 def test_a_composite_alarm_is_red_when_one_of_its_alarms_is(rule: str) -> None:
     alarm = read_composite_alarm({"AlarmName": "any", "AlarmRule": rule})
@@ -135,7 +202,7 @@ def test_a_composite_alarm_is_red_when_one_of_its_alarms_is(rule: str) -> None:
     assert alarm.state({"a": "OK", "b": "INSUFFICIENT_DATA"}) == "OK"
 
 
-@pytest.mark.parametrize("rule", ['ALARM("a") AND ALARM("b")', 'NOT ALARM("a")', "TRUE", ""])
+@pytest.mark.parametrize("rule", ['ALARM("a") AND ALARM("b")', 'NOT ALARM("a")', 'ALARM("a") OR TRUE', "TRUE", ""])
 def test_a_composite_rule_that_is_not_known_is_refused_by_name(rule: str) -> None:
     with pytest.raises(UnresolvableError, match="any: AlarmRule"):
         read_composite_alarm({"AlarmName": "any", "AlarmRule": rule})

@@ -16,12 +16,14 @@ POINTS = {"a": 6.0, "b": 3.0, "zero": 0.0, "gone": None}
     [
         ("a+b*2", 12),
         ("(a+b)*2", 18),
+        ("a-b", 3),
         ("-a/b", -2),
-        ("a>b", 1),
-        ("a<=b", 0),
+        ("-gone", None),
         ("a/zero", None),
         ("a+gone", None),
+        ("gone+a", None),
         ("gone>1", None),
+        ("1>gone", None),
         ("FILL(gone,0)+a", 6),
         ("FILL(a,0)", 6),
         ("IF(a>b,a,b)", 6),
@@ -40,8 +42,45 @@ def test_an_expression_has_the_value_that_cloudwatch_gives_it(expression: str, e
 
 
 @pytest.mark.parametrize(
+    ("operator", "less", "equal", "greater"),
+    [
+        ("<", 1, 0, 0),
+        ("<=", 1, 1, 0),
+        ("==", 0, 1, 0),
+        ("!=", 1, 0, 1),
+        (">=", 0, 1, 1),
+        (">", 0, 0, 1),
+    ],
+)
+def test_a_comparison_is_one_where_it_holds_and_zero_where_it_does_not(
+    operator: str, less: int, equal: int, greater: int
+) -> None:
+    values = [evaluate(f"{left}{operator}{right}", POINTS.__getitem__) for left, right in ("ba", "aa", "ab")]
+    assert values == [less, equal, greater]
+
+
+@pytest.mark.parametrize(
     "expression",
-    ["RATE(a)", "a AND b", "nobody", "a +", "FILL(gone,REPEAT)", "'text'", "IF(a>b,a,nobody)", "a if b else a"],
+    [
+        "RATE(a)",
+        "a AND b",
+        "nobody",
+        "a +",
+        "FILL(gone,REPEAT)",
+        "'text'",
+        "IF(a>b,a,nobody)",
+        # What is Python and not metric math.
+        "a if b else a",
+        "a**b",
+        "a%b",
+        "a is b",
+        "b<a<b",
+        "not a",
+        "+a",
+        "True",
+        "a.b(1)",
+        "a[0]",
+    ],
 )
 def test_what_is_not_known_is_an_error_that_quotes_the_expression(expression: str) -> None:
     with pytest.raises(ValueError, match="rehearsal knows") as error:

@@ -39,6 +39,17 @@ from nova_infra.rehearsal.rollout import CircuitBreaker, read_rollout
 def test_each_strategy_has_its_steps(properties: dict[str, Any], steps: list[tuple[float, int]]) -> None:
     rollout = read_rollout(properties, "stack.Service")
     assert [(step.percent, step.bake_minutes) for step in rollout.steps] == steps
+    assert rollout.shifts_traffic is (rollout.strategy != "ROLLING")
+
+
+@pytest.mark.parametrize("percent", range(3, 101))
+def test_a_linear_rollout_has_as_many_steps_before_the_last_as_cloudformation_counts(percent: int) -> None:
+    """Source: AWS::ECS::Service LinearConfiguration in CloudFormation's template reference."""
+    linear = {"StepPercent": percent, "StepBakeTimeInMinutes": 1}
+    *before, last = read_rollout({"Strategy": "LINEAR", "LinearConfiguration": linear}, "stack.Service").steps
+    assert len(before) == 100 // percent - (100 % percent == 0)
+    assert [step.percent for step in before] == [percent * number for number in range(1, len(before) + 1)]
+    assert last.percent == 100
 
 
 @pytest.mark.parametrize(
@@ -63,6 +74,27 @@ def test_alarms_and_breaker_count_only_where_they_are_enabled() -> None:
     )
     assert (on.alarms, on.alarms_roll_back) == (("a",), False)
     assert on.breaker == CircuitBreaker(rolls_back=False)
+    back = read_rollout({"Alarms": {"AlarmNames": ["a", "b"], "Enable": True, "Rollback": True}}, "s")
+    assert (back.alarms, back.alarms_roll_back) == (("a", "b"), True)
+
+
+@pytest.mark.parametrize("kind", ["COUNT", "BOUNDED_PERCENT", "UNBOUNDED_PERCENT"])
+def test_a_breaker_is_read_with_its_threshold(kind: str) -> None:
+    breaker = {
+        "Enable": True,
+        "Rollback": True,
+        "ResetOnHealthyTask": False,
+        "ThresholdConfiguration": {"Type": kind, "Value": 7},
+    }
+    assert read_rollout({"DeploymentCircuitBreaker": breaker}, "s").breaker == CircuitBreaker(
+        kind=kind, value=7, reset_on_healthy_task=False, rolls_back=True
+    )
+
+
+def test_a_rolling_deployment_keeps_all_tasks_and_may_double_them_unless_it_says_otherwise() -> None:
+    silent, said = (read_rollout(each, "s") for each in ({}, {"MinimumHealthyPercent": 50, "MaximumPercent": 150}))
+    assert (silent.minimum_percent, silent.maximum_percent) == (100, 200)
+    assert (said.minimum_percent, said.maximum_percent) == (50, 150)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +134,10 @@ def test_the_breaker_opens_at_the_documented_number_of_failed_tasks(
         (
             {"Strategy": "LINEAR", "LinearConfiguration": {"StepPercent": 20, "StepBakeTimeInMinutes": 2}},
             "linear: 20 % more every 2 min, then 100 % for 0 min",
+        ),
+        (
+            {"Strategy": "LINEAR", "LinearConfiguration": {"StepPercent": 40, "StepBakeTimeInMinutes": 2}},
+            "linear: 40 % more every 2 min, then 100 % for 0 min",
         ),
     ],
 )

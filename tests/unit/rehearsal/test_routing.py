@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nova_infra.rehearsal.intrinsics import UnresolvableError
 from nova_infra.rehearsal.routing import (
+    Audience,
     FixedResponse,
     Redirect,
     Rule,
@@ -27,7 +28,7 @@ SETTINGS = TargetGroupSettings("/health", 10, 5, 2, 3, "200", 30)
 
 
 def target(healthy: bool | None, *, draining: bool = False) -> Target:
-    return Target(cast(Task, SimpleNamespace()), healthy=healthy, draining=draining)
+    return Target(cast(Task, SimpleNamespace(definition=SimpleNamespace(revision="new"))), healthy, draining)
 
 
 def group(name: str = "blue", *targets: Target) -> TargetGroup:
@@ -52,6 +53,21 @@ def test_a_path_pattern_knows_stars_and_question_marks_and_compares_case_by_case
     pattern: str, path: str, matches: bool
 ) -> None:
     assert Rule("r", 1, paths=(pattern,)).matches("host", path) is matches
+
+
+def test_one_of_several_patterns_is_enough_and_without_any_every_path_matches() -> None:
+    rule = Rule("r", 1, paths=("/a", "/b/*"))
+    assert [rule.matches("host", path) for path in ("/a", "/b/c", "/c")] == [True, True, False]
+    assert Rule("r", 1).matches("host", "/c")
+
+
+def test_a_host_and_a_path_must_both_match() -> None:
+    rule = Rule("r", 1, paths=("/a",), hosts=("x.test",))
+    assert [rule.matches(host, path) for host, path in (("x.test", "/a"), ("x.test", "/b"), ("y.test", "/a"))] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_a_host_pattern_does_not_care_about_case() -> None:
@@ -100,8 +116,8 @@ def test_a_target_that_was_never_checked_gets_nothing_even_when_it_is_alone() ->
 )
 def test_a_matcher_takes_codes_and_ranges(codes: str, good: int, bad: int) -> None:
     settings = read_target_group({"Matcher": {"HttpCode": codes}})
-    assert settings.accepts(good)
-    assert not settings.accepts(bad)
+    assert settings.accepts(good) is True
+    assert settings.accepts(bad) is False
 
 
 def test_a_target_group_without_settings_has_the_defaults_of_the_load_balancer() -> None:
@@ -133,10 +149,24 @@ def test_a_rule_is_read_with_its_conditions_and_weights() -> None:
     assert [(entry.group.name, entry.weight) for entry in rule.forward] == [("blue", 100), ("green", 0)]
 
 
+def test_a_rule_may_name_one_group_without_a_weight() -> None:
+    """As the load balancer takes it: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-action-types.html."""
+    entry = {"Type": "forward", "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": "green"}]}}
+    for rule, name in ((rule_with(), "blue"), (rule_with(Actions=[entry]), "green")):
+        assert [group_of.group.name for group_of in rule.forward] == [name]
+        assert [chosen.name for chosen in (rule.choose(), rule.choose()) if chosen] == [name, name]
+
+
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
         ({"Conditions": [{"Field": "source-ip"}]}, "source-ip"),
+        ({"Conditions": [{"Field": "path-pattern"}]}, "path-pattern without Values: add them"),
+        ({"Conditions": [{"Field": "host-header", "HostHeaderConfig": {}}]}, "host-header without Values: add them"),
+        ({"Actions": [{"Type": "forward"}]}, "forward without TargetGroupArn: add it"),
+        ({"Actions": [{"Type": "fixed-response"}]}, "fixed-response without FixedResponseConfig: add it"),
+        ({"Actions": [{"Type": "redirect"}]}, "redirect without RedirectConfig: add it"),
+        ({"Actions": [{"Type": "forward", "TargetGroupArn": "red"}]}, "'red', which is not a target group"),
         ({"Actions": [{"Type": "authenticate-oidc"}]}, "authenticate-oidc"),
         ({"Actions": [{"Type": "forward"}, {"Type": "forward"}]}, "2 entries"),
     ],
@@ -187,6 +217,26 @@ def test_a_target_is_idle_when_its_last_request_is_answered_and_only_failures_co
     busy.answered(0.5, failed=False)
     busy.answered(0.25, failed=True)
     assert (busy.served, busy.failed, busy.seconds) == (2, 1, 0.75)
+
+
+def test_a_new_target_has_nothing_under_way_and_is_not_known_to_be_healthy() -> None:
+    new = Target(target(None).task)
+    assert new.idle.is_set()
+    assert (new.healthy, new.draining, new.served, new.failed) == (None, False, 0, 0)
+    assert new.revision == "new"
+
+
+def test_an_audience_tells_who_was_reached_by_which_revision_who_was_hit_and_how_often_nothing_served() -> None:
+    audience = Audience()
+    audience.note("ada", "old", failed=False)
+    audience.note("ada", "new", failed=False)
+    audience.note("bob", "new", failed=True)
+    audience.note("cy", None, failed=True)
+    audience.note(None, "new", failed=True)
+    audience.note(None, None, failed=True)
+    assert audience.reached == {"old": {"ada"}, "new": {"ada", "bob"}}
+    assert audience.hit == {"bob", "cy"}
+    assert audience.unserved == 2
 
 
 def test_a_redirect_without_a_query_ends_with_its_path() -> None:
