@@ -63,6 +63,7 @@ def verify(release: str | None, checkout: bool, patience: float, **where: Any) -
     """
     from datetime import UTC, datetime
 
+    from nova_infra.operations.acceptances import accepted, read_acceptances
     from nova_infra.operations.ledger import Entry, append
     from nova_infra.operations.targets import short
     from nova_infra.operations.verify import verify as look
@@ -70,14 +71,17 @@ def verify(release: str | None, checkout: bool, patience: float, **where: Any) -
     target = open_environment("release" if checkout else "observer", where)
     name, images, committed_at = _release(target, release, checkout)
     found = look(target, images, patience=patience, tell=click.echo)
+    now = datetime.now(UTC).replace(microsecond=0)
+    known = accepted(read_acceptances(target), name, now=now) if found else {}
+    in_spite = [f"{each.text}: {known[each.alarm]}" for each in found if each.alarm in known]
+    faults = [each.text for each in found if each.alarm not in known]
     if checkout:
-        now = datetime.now(UTC).replace(microsecond=0)
-        outcome: Outcome = "failed" if found else "verified"
-        reason = found[0].text if found else ""
+        outcome: Outcome = "failed" if faults else "verified"
+        reason = next(iter([*faults, *in_spite]), "")
         append(target, Entry(name, images, now, outcome, target.caller(), reason, committed_at))
-    _report(
-        [finding.text for finding in found], f"{target.name} runs {short(name)}: {len(images)} services as released"
-    )
+    for line in in_spite:
+        click.echo(line)
+    _report(faults, f"{target.name} runs {short(name)}: {len(images)} services as released")
 
 
 @click.command()
@@ -88,7 +92,8 @@ def preflight(checkout: bool, **where: Any) -> None:
     from datetime import UTC, datetime
 
     from nova_infra.operations.errors import NotDeployedError
-    from nova_infra.operations.preflight import obstacles, survey
+    from nova_infra.operations.preflight import judge, survey
+    from nova_infra.operations.targets import short
 
     target = open_environment("observer", where)
     try:
@@ -100,8 +105,14 @@ def preflight(checkout: bool, **where: Any) -> None:
     if checkout:
         name, released, _ = _release(target, None, checkout=True)
         images = {service: image.digest for service, image in released.items()}
-    found = obstacles(conditions, name, images, now=datetime.now(UTC))
-    _report(found, f"{target.name}: a deployment may begin")
+    judged = judge(conditions, name, images, now=datetime.now(UTC))
+    for obstacle, acceptance in judged.accepted:
+        click.echo(f"{obstacle.text}: {acceptance}: {obstacle.lost}")
+    refused = [obstacle.text for obstacle in judged.refused]
+    if name is not None and any(obstacle.subject for obstacle in judged.refused):
+        command = f'nova accept-red {target.name} {short(name)} --why "…"'
+        refused.append(f"for a reason outside the release, which it cannot wait for: `{command}`, and retry")
+    _report(refused, f"{target.name}: a deployment may begin")
 
 
 @click.command()
@@ -126,6 +137,31 @@ def release_hold(release: str, why: str, **where: Any) -> None:
 
     target = open_environment("release", where)
     click.echo(f"{release_hold(target, release, why=why).release}: is no longer on hold in {target.name}")
+
+
+@click.command("accept-red")
+@in_environment
+@click.argument("release")
+@click.option("--why", required=True, metavar="TEXT", help="The reason, for approvers and for the record.")
+def accept_red(release: str, why: str, **where: Any) -> None:
+    """Let RELEASE, a commit, be deployed to ENV for four hours in spite of what is red there now.
+
+    For alarms, certificates and quotas that are red for a reason outside the release. A hold stays a hold.
+    """
+    from datetime import UTC, datetime
+
+    from nova_infra.operations.acceptances import accept
+    from nova_infra.operations.preflight import acceptable, survey
+
+    target = open_environment("release", where)
+    red, others = acceptable(survey(target), release, now=datetime.now(UTC))
+    acceptance = accept(target, release, [obstacle.subject for obstacle in red], why=why)
+    click.echo(f"{target.name}: {release} may be deployed until {acceptance.until:%Y-%m-%d %H:%M} UTC in spite of")
+    for obstacle in red:
+        click.echo(f"  {obstacle.text}\n    {obstacle.lost}")
+    for obstacle in others:
+        click.echo(f"still in its way, and nobody can accept that: {obstacle.text}")
+    click.echo(f"Now retry the stage. To take this back: nova hold {target.name} {release} --why TEXT")
 
 
 @click.command()
@@ -182,7 +218,7 @@ def rollback(
         ) from None
 
 
-COMMANDS = (releases, verify, preflight, hold, release_hold, rollback)
+COMMANDS = (releases, verify, preflight, accept_red, hold, release_hold, rollback)
 
 
 def _release(

@@ -39,7 +39,7 @@ class ReleaseRoles(Construct):
             scope: Parent.
             construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
-            parameters: Path below which the ledger and the holds are, without a slash at the end.
+            parameters: Path below which the ledger, holds and acceptances are, without a slash at the end.
             services: Names of the services: the only stacks that the release role may change.
             repositories: ARNs of the repositories of their images.
             observers: ARNs of the roles that may take the observer.
@@ -107,7 +107,14 @@ class ReleaseRoles(Construct):
                 ],
                 resources=[arn("cloudformation", "stack", f"{prefix}-{service}/*") for service in services],
             ),
-            iam.PolicyStatement(actions=["ssm:PutParameter"], resources=[below]),
+            # The ledger, the claim of a rollback, holds, and acceptances of what is red.
+            iam.PolicyStatement(
+                actions=["ssm:PutParameter"],
+                resources=[
+                    arn("ssm", "parameter", f"{parameters.lstrip('/')}/{name}")
+                    for name in ("release", "rollback", "hold/*", "accepted/*")
+                ],
+            ),
             iam.PolicyStatement(
                 # The templates read the version of CDK's bootstrap from there.
                 actions=["ssm:GetParameters"],
@@ -128,7 +135,7 @@ class ReleaseRoles(Construct):
             role_name=f"{prefix}-{name}",
             description={
                 "observer": f"Looks at {prefix} and changes nothing",
-                "release": f"Rolls {prefix} back, writes its ledger and holds releases",
+                "release": f"Rolls {prefix} back, writes its ledger, holds releases and accepts what is red",
             }[name],
             assumed_by=named_roles(takers),
         )
@@ -141,8 +148,8 @@ class ReleaseRoles(Construct):
         resources = dict.fromkeys(stack.resolve(each) for statement in statements for each in statement.resources)
         acknowledge(
             policy,
-            "Deployments, tasks, change sets and holds get their names later; alarms and task definitions can only be "
-            "described all together; nothing of these changes anything but the services' stacks and the ledger",
+            "Deployments, tasks, change sets, holds and acceptances get names later; alarms and task definitions can "
+            "only be described all together; nothing of these changes anything but the services' stacks and the ledger",
             *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in resources if "*" in each),
         )
 

@@ -21,6 +21,7 @@ from nova_infra.operations.aws_stacks import AwsStacks
 from nova_infra.operations.errors import NotDeployedError, RefusedError
 from nova_infra.operations.http import http_get
 from nova_infra.operations.model import (
+    VCPU_QUOTA,
     Alarm,
     Answer,
     Image,
@@ -34,8 +35,6 @@ from nova_infra.operations.model import (
 
 # The most that these operations list at once; they list ten, or fifty, unless they are told.
 _HUNDRED = {"PaginationConfig": {"PageSize": 100}}
-# Running or waiting, a deployment needs this one: "Fargate On-Demand vCPU resource count".
-_VCPU_QUOTA = {"ServiceCode": "fargate", "QuotaCode": "L-3032A538"}
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.[^/]+/(.+)")
 
 
@@ -216,7 +215,8 @@ class AwsEnvironment(AwsStacks):
     def vcpu_quota(self) -> float | None:
         """How many vCPUs Fargate may run in the account and region; None where that is not known."""
         try:
-            return float(self._aws.call("service-quotas", "get_service_quota", **_VCPU_QUOTA)["Quota"]["Value"])
+            which = {"ServiceCode": "fargate", "QuotaCode": VCPU_QUOTA}
+            return float(self._aws.call("service-quotas", "get_service_quota", **which)["Quota"]["Value"])
         except (ServiceError, RefusedError):
             return None
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from nova_infra.errors import NovaError
+from nova_infra.operations.acceptances import accepted, read_acceptances
 from nova_infra.operations.brief import Brief, StackChanges, image_tags
 from nova_infra.operations.candidate import Candidate
 from nova_infra.operations.commits import commits_between
@@ -64,6 +66,7 @@ def survey(
         services = ask("the services", environment.services, ())
         stacks = ask("the stacks", lambda: environment.stacks(names), ())
         holds = ask("the holds", lambda: read_holds(environment), ())
+        acceptances = ask("what is accepted", lambda: read_acceptances(environment), ())
         built: Future[Mapping[str, str]] = threads.submit(look.at, "the images", candidate.digests, {})
         delivery = threads.submit(look.at, "the pipeline", lambda: _delivery(toolchain, release), None)
         entries = ledger.result().entries
@@ -82,6 +85,10 @@ def survey(
             alarms=alarms.result(),
             warnings=(
                 *refusals(holds.result(), release, built.result()),
+                *(
+                    f"{subject}: red for this release is {acceptance}"
+                    for subject, acceptance in accepted(acceptances.result(), release, now=datetime.now(UTC)).items()
+                ),
                 *under_way(services.result(), stacks.result()),
                 *([_newer(newer)] if newer else []),
                 *(

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from nova_infra.config import Config, Environment
 from nova_infra.errors import NovaError
 from nova_infra.images import repository_name
+from nova_infra.operations.model import VCPU_QUOTA
 
 BOOTSTRAP_STACK = "CDKToolkit"
 BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
@@ -26,9 +27,7 @@ MIN_BOOTSTRAP = 8
 """What the pipeline's manifests ask for: stacks need 6, and looking things up needs 8."""
 NODE_MAJORS = (22, 24)
 """Supported by the CDK CLI: https://docs.aws.amazon.com/cdk/v2/guide/node-versions.html."""
-# "Fargate On-Demand vCPU resource count" and "EC2-VPC Elastic IPs".
-_VCPU_QUOTA = ("fargate", "L-3032A538")
-_ADDRESS_QUOTA = ("ec2", "L-0263D0A3")
+_ADDRESS_QUOTA = ("ec2", "L-0263D0A3")  # EC2-VPC Elastic IPs
 
 
 class Account(Protocol):
@@ -169,9 +168,8 @@ def _environment_checks(config: Config, environment: Environment) -> Callable[[A
             yield _hosted_zone(environment.domain.name, environment.domain.zone_id, access)
         for secret in sorted({name for service in config.services for name in service.secrets.values()}):
             yield _secret(secret, access)
-        yield _quota(
-            access, _VCPU_QUOTA, _vcpus(config, environment), "Fargate vCPUs, with twice the tasks in a deployment"
-        )
+        vcpus = _vcpus(config, environment)
+        yield _quota(access, ("fargate", VCPU_QUOTA), vcpus, "Fargate vCPUs, with twice the tasks in a deployment")
         if environment.network.nat_gateways:
             yield _quota(
                 access, _ADDRESS_QUOTA, environment.network.nat_gateways, "elastic addresses, for NAT gateways"

@@ -17,10 +17,12 @@ class Finding:
     Attributes:
         text: What, in a line that names the service and the remedy where there is one.
         may_pass: Whether it may come right by itself within minutes.
+        alarm: The name of the alarm that it is about, if it is about one.
     """
 
     text: str
     may_pass: bool = False
+    alarm: str = ""
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def _alarm_faults(seen: Seen, release: Mapping[str, ReleasedImage]) -> list[Find
             continue
         for alarm in alarms_of(service, seen.alarms, seen.services):
             if alarm.state == "ALARM":
-                found.append(Finding(f"{alarm.name}: is in ALARM: {alarm.reason}", may_pass=True))
+                found.append(Finding(f"{alarm.name}: is in ALARM: {alarm.reason}", True, alarm.name))
             elif alarm.state == "INSUFFICIENT_DATA" and alarm.name in service.deployment_alarms:
-                found.append(Finding(f"{alarm.name}: has no data yet: {alarm.reason}", may_pass=True))
+                found.append(Finding(f"{alarm.name}: has no data yet: {alarm.reason}", True, alarm.name))
     return found

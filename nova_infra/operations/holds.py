@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from nova_infra.operations.environment import DeployedEnvironment
 from nova_infra.operations.errors import AwsError, RefusedError
 from nova_infra.operations.ledger import parameter_name
+from nova_infra.operations.targets import SHORTEST_COMMIT, names
 
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
-_NAME = re.compile(r"[\w.-]{1,128}")
+_NAME = re.compile(rf"[\w.-]{{{SHORTEST_COMMIT},128}}")
 _MAX_WHY = 1000
 
 
@@ -27,7 +28,7 @@ class Hold:
     """A release that must not be deployed.
 
     Attributes:
-        release: The release.
+        release: The release, or the beginning of its commit.
         why: The reason.
         by: Who set it.
         at: When, UTC.
@@ -73,32 +74,44 @@ def hold(environment: DeployedEnvironment, release: str, *, why: str, images: Ma
     Raises:
         RefusedError: No release can have that name.
     """
-    if not _NAME.fullmatch(release):
-        raise RefusedError(
-            f"release: {release!r} is not the name of a release: give a commit, as `nova releases` shows"
-        )
+    check_name(release)
     made = Hold(release, why[:_MAX_WHY], environment.caller(), datetime.now(UTC).replace(microsecond=0), images or {})
     _write(environment, made)
     return made
 
 
+def check_name(release: str) -> None:
+    """Refuse what can be the name of no release, nor of a parameter.
+
+    Raises:
+        RefusedError: It cannot.
+    """
+    if not _NAME.fullmatch(release):
+        raise RefusedError(
+            f"release: {release!r} is not the name of a release: give a commit, as `nova releases` shows, and at least "
+            f"{SHORTEST_COMMIT} digits of it"
+        )
+
+
 def release_hold(environment: DeployedEnvironment, release: str, *, why: str) -> Hold:
-    """Take a hold away.
+    """Take a hold away: also one that was set twice, by the beginning of the commit and by all of it.
 
     Raises:
         RefusedError: The release is not held.
     """
     holds = {held.release: held for held in read_holds(environment)}
-    matching = [name for name in holds if name == release or (len(release) >= 4 and name.startswith(release))]
-    if len(matching) != 1:
+    matching = sorted(
+        name for name in holds if names(name, release) or (len(release) >= 4 and name.startswith(release))
+    )
+    if not matching or not all(name.startswith(matching[0]) for name in matching):
         raise RefusedError(
             f"release: {release!r} is not on hold in {environment.name}: "
             + (f"on hold are {', '.join(holds)}" if holds else "nothing is on hold there")
         )
-    held = holds[matching[0]]
     now = datetime.now(UTC).replace(microsecond=0).isoformat()
-    _write(environment, held, released={"why": why[:_MAX_WHY], "by": environment.caller(), "at": now})
-    return held
+    for name in matching:
+        _write(environment, holds[name], released={"why": why[:_MAX_WHY], "by": environment.caller(), "at": now})
+    return holds[matching[-1]]
 
 
 def _write(environment: DeployedEnvironment, held: Hold, **more: object) -> None:
@@ -119,7 +132,7 @@ def refusals(holds: tuple[Hold, ...], release: str, images: Mapping[str, str]) -
     found = []
     for held in holds:
         same = sorted(service for service, digest in held.images.items() if images.get(service) == digest)
-        if held.release == release:
+        if names(held.release, release):
             found.append(f"release {release} is on hold since {held.at:%Y-%m-%d %H:%M} UTC, by {held.by}: {held.why}")
         elif same:
             found.append(

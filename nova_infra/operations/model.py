@@ -10,6 +10,9 @@ from typing import Any
 Template = dict[str, Any]
 """A CloudFormation template as parsed JSON."""
 
+VCPU_QUOTA = "L-3032A538"
+"""Code of Fargate's quota "Fargate On-Demand vCPU resource count". A deployment needs room for twice the tasks."""
+
 
 @dataclass(frozen=True)
 class Image:

@@ -4,7 +4,8 @@ The alarms come first: ECS does not watch an alarm that is in ALARM already when
 would go through. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
 
 They are no obstacle to the release that was last seen to run well: a stage that failed is rolled back to it by being
-played again, this check included, while the alarms still tell of what went wrong.
+played again, this check included, while the alarms still tell of what went wrong. Nor is what somebody has accepted for
+the release, as :mod:`nova_infra.operations.acceptances` says.
 """
 
 from __future__ import annotations
@@ -14,14 +15,48 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from nova_infra.operations.acceptances import Acceptance, accepted, read_acceptances
 from nova_infra.operations.environment import DeployedEnvironment
+from nova_infra.operations.errors import RefusedError
 from nova_infra.operations.findings import under_way
 from nova_infra.operations.holds import Hold, read_holds, refusals
 from nova_infra.operations.ledger import read_ledger
-from nova_infra.operations.model import Alarm, Certificate, Service, Stack
+from nova_infra.operations.model import VCPU_QUOTA, Alarm, Certificate, Service, Stack
 
 _CERTIFICATE_MARGIN = timedelta(days=14)
 """ACM renews 60 days before the end: one that is this close to it was not renewed."""
+
+
+_UNWATCHED = "ECS ignores an alarm that is red when a deployment starts: it will not roll this one back"
+_SILENT = "an alarm without data rolls nothing back"
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """What stands against a deployment.
+
+    Attributes:
+        text: What, in a sentence, with the remedy where there is one.
+        subject: The name of what is red; empty where nobody can accept it.
+        lost: What a deployment that begins all the same goes without, or risks.
+    """
+
+    text: str
+    subject: str = ""
+    lost: str = ""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What keeps a deployment from beginning, and what would have.
+
+    Attributes:
+        refused: What stands against it.
+        accepted: What somebody has accepted for this release, each with their acceptance.
+    """
+
+    refused: tuple[Obstacle, ...]
+    accepted: tuple[tuple[Obstacle, Acceptance], ...]
 
 
 @dataclass(frozen=True)
@@ -36,6 +71,7 @@ class Conditions:
         certificates: Its certificates.
         vcpu_quota: How many vCPUs Fargate may run; None where that is not known.
         last_good: The release that was last seen to run as it should, if any.
+        acceptances: What somebody has accepted.
     """
 
     services: tuple[Service, ...]
@@ -45,6 +81,7 @@ class Conditions:
     certificates: tuple[Certificate, ...]
     vcpu_quota: float | None
     last_good: str | None = None
+    acceptances: tuple[Acceptance, ...] = ()
 
 
 def survey(environment: DeployedEnvironment) -> Conditions:
@@ -53,11 +90,12 @@ def survey(environment: DeployedEnvironment) -> Conditions:
         services = threads.submit(environment.services)
         alarms = threads.submit(environment.alarms)
         holds = threads.submit(read_holds, environment)
+        acceptances = threads.submit(read_acceptances, environment)
         certificates = threads.submit(environment.certificates)
         quota = threads.submit(environment.vcpu_quota)
         ledger = threads.submit(read_ledger, environment)
-        names = [environment.stack_name(name) for name in ("platform", *environment.service_names(), "overview")]
-        stacks = threads.submit(environment.stacks, names)
+        stack_names = [environment.stack_name(name) for name in ("platform", *environment.service_names(), "overview")]
+        stacks = threads.submit(environment.stacks, stack_names)
         return Conditions(
             services.result(),
             stacks.result(),
@@ -66,11 +104,31 @@ def survey(environment: DeployedEnvironment) -> Conditions:
             certificates.result(),
             quota.result(),
             next((entry.release for entry in ledger.result().entries if entry.good), None),
+            acceptances.result(),
         )
 
 
-def obstacles(conditions: Conditions, release: str | None, images: Mapping[str, str], *, now: datetime) -> list[str]:
-    """What stands against a deployment, in sentences; nothing where it may begin.
+def judge(conditions: Conditions, release: str | None, images: Mapping[str, str], *, now: datetime) -> Judgement:
+    """Whether a deployment may begin: nothing stands against it, or somebody has accepted for this release what does.
+
+    Args:
+        conditions: What the deployment would begin with.
+        release: The release; None where only the environment is asked about, for which nothing is accepted.
+        images: Service to the digest of its image in the release.
+        now: The time, UTC.
+    """
+    found = obstacles(conditions, release, images, now=now)
+    known = accepted(conditions.acceptances, release, now=now) if release is not None else {}
+    return Judgement(
+        tuple(each for each in found if each.subject not in known),
+        tuple((each, known[each.subject]) for each in found if each.subject in known),
+    )
+
+
+def obstacles(
+    conditions: Conditions, release: str | None, images: Mapping[str, str], *, now: datetime
+) -> list[Obstacle]:
+    """What stands against a deployment, accepted or not; nothing where it may begin.
 
     Args:
         conditions: What the deployment would begin with.
@@ -84,32 +142,61 @@ def obstacles(conditions: Conditions, release: str | None, images: Mapping[str, 
             if release is None or release != conditions.last_good
             else ()
         ),
-        *(refusals(conditions.holds, release, images) if release is not None else ()),
-        *under_way(conditions.services, conditions.stacks),
+        *(Obstacle(text) for text in (refusals(conditions.holds, release, images) if release is not None else ())),
+        *(Obstacle(text) for text in under_way(conditions.services, conditions.stacks)),
         *_stacks(conditions.stacks),
         *_room(conditions.services, conditions.vcpu_quota),
         *_certificates(conditions.certificates, now),
     ]
 
 
-def _alarms(services: Iterable[Service], alarms: Iterable[Alarm]) -> list[str]:
+def acceptable(conditions: Conditions, release: str, *, now: datetime) -> tuple[list[Obstacle], list[Obstacle]]:
+    """What a person may accept for a release, and what stands against it all the same.
+
+    Args:
+        conditions: What a deployment would begin with.
+        release: The release, or the beginning of its commit.
+        now: The time, UTC.
+
+    Raises:
+        RefusedError: The release is on hold, or nothing is red that can be accepted.
+    """
+    for held in conditions.holds:
+        if release.startswith(held.release) or held.release.startswith(release):
+            raise RefusedError(
+                f"release: {release} is on hold, by {held.by}: {held.why}: no red is accepted for it; see "
+                "`nova release-hold`"
+            )
+    found = obstacles(conditions, None, {}, now=now)
+    red = [obstacle for obstacle in found if obstacle.subject]
+    others = [obstacle for obstacle in found if not obstacle.subject]
+    if not red:
+        said = f"; nobody can accept this: {others[0].text}" if others else ""
+        raise RefusedError(f"accept-red: no deployment alarm, certificate or quota is red there now{said}")
+    return red, others
+
+
+def _alarms(services: Iterable[Service], alarms: Iterable[Alarm]) -> list[Obstacle]:
     known = {alarm.name: alarm for alarm in alarms}
     found = []
     for service in services:
         for name in service.deployment_alarms:
             alarm = known.get(name)
             if alarm is None:
-                found.append(f"{name}: does not exist, and {service.name} is to be rolled back by it: deploy it first")
+                text = f"{name}: does not exist, and {service.name} is to be rolled back by it: deploy it first"
+                found.append(Obstacle(text))
             elif alarm.state == "ALARM":
-                found.append(f"{name}: is in ALARM already, so that ECS would not watch it: {alarm.reason}")
+                text = f"{name}: is in ALARM already, so that ECS would not watch it: {alarm.reason}"
+                found.append(Obstacle(text, name, _UNWATCHED))
             elif alarm.state == "INSUFFICIENT_DATA":
-                found.append(f"{name}: has no data, so that it cannot fire: {alarm.reason}")
+                text = f"{name}: has no data, so that it cannot fire: {alarm.reason}"
+                found.append(Obstacle(text, name, _SILENT))
     return found
 
 
-def _stacks(stacks: Iterable[Stack]) -> list[str]:
+def _stacks(stacks: Iterable[Stack]) -> list[Obstacle]:
     return [
-        f"{stack.name}: is {stack.status} and cannot be updated: {_way_out(stack)}"
+        Obstacle(f"{stack.name}: is {stack.status} and cannot be updated: {_way_out(stack)}")
         for stack in stacks
         if not stack.busy and not stack.updatable
     ]
@@ -124,25 +211,29 @@ def _way_out(stack: Stack) -> str:
     return stack.reason or "see its events"
 
 
-def _room(services: Sequence[Service], quota: float | None) -> list[str]:
+def _room(services: Sequence[Service], quota: float | None) -> list[Obstacle]:
     """A deployment runs up to twice the tasks."""
     needed = 2 * sum(task.cpu for service in services for task in service.tasks) / 1024
     if quota is None or needed <= quota:
         return []
-    return [
+    text = (
         f"Fargate: a deployment may need {needed:g} vCPUs at once, and the account may run {quota:g}: have the quota "
-        "L-3032A538 raised"
-    ]
+        f"{VCPU_QUOTA} raised"
+    )
+    return [Obstacle(text, "Fargate", "new tasks may not start, and the circuit breaker then rolls back")]
 
 
-def _certificates(certificates: Iterable[Certificate], now: datetime) -> list[str]:
+def _certificates(certificates: Iterable[Certificate], now: datetime) -> list[Obstacle]:
     found = []
     for certificate in certificates:
+        subject = f"certificate of {certificate.domain}"
+        lost = "nothing that a deployment has: the certificate stays as it is"
         if certificate.status != "ISSUED":
-            found.append(f"certificate of {certificate.domain}: is {certificate.status}")
+            found.append(Obstacle(f"{subject}: is {certificate.status}", subject, lost))
         elif certificate.expires is not None and certificate.expires.astimezone(UTC) - now < _CERTIFICATE_MARGIN:
-            found.append(
-                f"certificate of {certificate.domain}: ends on {certificate.expires:%Y-%m-%d} and was not renewed: "
-                "check its validation record in DNS"
+            text = (
+                f"{subject}: ends on {certificate.expires:%Y-%m-%d} and was not renewed: check its validation record "
+                "in DNS"
             )
+            found.append(Obstacle(text, subject, lost))
     return found

@@ -6,21 +6,20 @@ from collections.abc import Sequence
 
 from nova_infra.operations.holds import Hold
 from nova_infra.operations.ledger import Entry, Ledger
-from nova_infra.operations.targets import short
+from nova_infra.operations.targets import names, short
 
 
 def lines(ledger: Ledger, holds: Sequence[Hold]) -> list[str]:
     """A line for each entry, newest first, with the services whose image changed."""
     if not ledger.entries:
         return ["nothing was released here yet"]
-    held = {hold.release for hold in holds}
     rows = []
     for entry, before in zip(ledger.entries, (*ledger.entries[1:], None), strict=True):
         rows.append(
             (
                 short(entry.release),
                 f"{entry.at:%Y-%m-%d %H:%M} UTC",
-                entry.outcome + (", on hold" if entry.release in held else ""),
+                entry.outcome + (", on hold" if any(names(hold.release, entry.release) for hold in holds) else ""),
                 _changed(entry, before),
                 entry.by + (f": {entry.reason}" if entry.reason else ""),
             )

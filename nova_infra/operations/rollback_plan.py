@@ -11,7 +11,7 @@ from nova_infra.operations.errors import RefusedError
 from nova_infra.operations.holds import Hold
 from nova_infra.operations.ledger import Entry, Ledger, ReleasedImage
 from nova_infra.operations.model import Image, Stack, TaskDefinition, Template
-from nova_infra.operations.targets import current, find, last_good, short
+from nova_infra.operations.targets import current, find, last_good, names, short
 
 CHANGE_SET_PREFIX = "nova-rollback"
 
@@ -81,7 +81,8 @@ def choose_target(ledger: Ledger, holds: Sequence[Hold], deployed: Sequence[Depl
     """
     if release is not None:
         return find(ledger, release)
-    return last_good(ledger, {hold.release for hold in holds}, {d.name: d.image.digest for d in deployed})
+    held = {entry.release for entry in ledger.entries for hold in holds if names(hold.release, entry.release)}
+    return last_good(ledger, held, {d.name: d.image.digest for d in deployed})
 
 
 def make_plan(ledger: Ledger, target: Entry, deployed: Sequence[Deployed], only: Sequence[str]) -> Plan:

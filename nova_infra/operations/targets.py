@@ -10,6 +10,9 @@ from nova_infra.operations.ledger import Entry, Ledger
 
 _SHORTEST_PREFIX = 4
 
+SHORTEST_COMMIT = 7
+"""Digits of a commit that is written down before anything here knows it: as many as git shows."""
+
 
 def matching(ledger: Ledger, release: str) -> list[Entry]:
     """The entries of a release, newest first.
@@ -97,8 +100,18 @@ def current(ledger: Ledger, deployed: Mapping[str, str | None]) -> Entry | None:
 
 def short(release: str) -> str:
     """A commit as people write it; any other name as it is."""
-    is_commit = len(release) == 40 and all(c in "0123456789abcdef" for c in release)
-    return release[:12] if is_commit else release
+    return release[:12] if _is_commit(release) else release
+
+
+def names(written: str, release: str) -> bool:
+    """Whether a release is what a person wrote: its whole name, or the beginning of its commit, as git shortens it."""
+    return written == release or (
+        len(written) >= SHORTEST_COMMIT and _is_commit(release) and release.startswith(written)
+    )
+
+
+def _is_commit(release: str) -> bool:
+    return len(release) == 40 and all(c in "0123456789abcdef" for c in release)
 
 
 def ago(at: datetime, now: datetime) -> str:

@@ -68,7 +68,10 @@ def test_the_release_role_changes_its_environment_s_services_and_parameters_alon
         "cloudformation:CreateChangeSet": stacks,
         "cloudformation:DeleteChangeSet": stacks,
         "cloudformation:ExecuteChangeSet": stacks,
-        "ssm:PutParameter": ["arn:aws:ssm:us-east-1:333333333333:parameter/nova/prod/*"],
+        "ssm:PutParameter": [
+            f"arn:aws:ssm:us-east-1:333333333333:parameter/nova/prod/{name}"
+            for name in ("accepted/*", "hold/*", "release", "rollback")
+        ],
     }
 
 

@@ -54,12 +54,12 @@ def test_nothing_stands_against_a_deployment_to_a_quiet_environment():
 )
 def test_an_obstacle_is_told(conditions, obstacle):
     [found] = obstacles_of(conditions)
-    assert obstacle in found
+    assert obstacle in found.text
 
 
 def test_a_held_image_is_refused_in_a_later_release_too():
     [found] = obstacles_of(replace(FINE, holds=(HOLD,)), images={"audio": DIGEST})
-    assert "audio: the same image as in release bad, which is on hold, by alice: noise" in found
+    assert "audio: the same image as in release bad, which is on hold, by alice: noise" in found.text
     assert obstacles_of(replace(FINE, holds=(HOLD,))) == []
 
 

@@ -128,7 +128,7 @@ def test_the_preflight_waits_for_data_and_sees_a_red_alarm(template, sources: Pa
         environment._monitoring.states["nova-prod-errors"] = "ALARM"
         red = await asyncio.to_thread(survey, target)
         [obstacle] = obstacles(red, "working-tree", {}, now=datetime.now(UTC))
-        assert "nova-prod-errors: is in ALARM already" in obstacle
+        assert "nova-prod-errors: is in ALARM already" in obstacle.text
         assert obstacles(red, "0123456789", {}, now=datetime.now(UTC)) == []
 
     rehearse(template, sources, story)

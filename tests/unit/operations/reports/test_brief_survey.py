@@ -94,6 +94,17 @@ def test_a_hold_on_the_release_or_on_its_image_is_a_warning(brief: Any, make: An
     assert "it loses uploads" in by_image
 
 
+def test_what_is_accepted_for_the_release_is_a_warning_with_who_and_why(brief: Any, make: Any) -> None:
+    given = {"subjects": ["nova-prod-audio-memory"], "why": "it leaks, this mends it", "by": "mei"}
+    times = {"at": "2026-11-24T01:00:00+00:00", "until": "2999-01-01T00:00:00+00:00"}
+    name = "/nova/prod/accepted/"
+    text = brief(values={name + make.bad: json.dumps(given | times)})
+    assert "nova-prod-audio-memory: red for this release is accepted by mei because 'it leaks, this mends it'," in text
+    assert "1 warning" in text
+    assert "accepted" not in brief(values={name + "c" * 40: json.dumps(given | times)})
+    assert "accepted" not in brief(values={name + make.bad: json.dumps(given | times | {"until": times["at"]})})
+
+
 def test_a_deployment_under_way_is_a_warning(brief: Any, make: Any) -> None:
     assert "✗ audio: a deployment is under way" in brief(
         held_services=(make.service(deployments=(make.deployment("IN_PROGRESS"),)),)
@@ -122,6 +133,7 @@ def test_a_first_deployment_creates_everything_and_asks_for_nothing(brief: Any) 
         ("alarms", "the alarms: no"),
         ("history", "the ledger: no"),
         ("parameters", "the holds: no"),
+        ("parameters", "what is accepted: no"),
     ],
 )
 def test_what_cannot_be_looked_at_is_said_and_the_rest_is_told(brief: Any, method: str, says: str) -> None:

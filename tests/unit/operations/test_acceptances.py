@@ -1,0 +1,151 @@
+"""The recorded way past a preflight that is red for a reason outside the release."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from nova_infra.cli import nova
+from nova_infra.operations.acceptances import Acceptance, read_acceptances
+from nova_infra.operations.errors import AwsError, RefusedError
+from nova_infra.operations.holds import Hold, hold
+from nova_infra.operations.model import Alarm, Certificate, Deployment, RunningTask, Service, Stack
+from nova_infra.operations.preflight import Conditions, acceptable, judge
+
+NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+FIX, OTHER = "3f2a91c" + "0" * 33, "b" * 40
+TASK = RunningTask("audio:1", "RUNNING", True, "x/audio:v1", f"sha256:{'a' * 64}", 1024)
+DONE = Deployment("PRIMARY", "COMPLETED", "", "audio:1", None, 2, 2, 0)
+MEMORY, ERRORS = "nova-prod-audio-memory", "nova-prod-audio-errors"
+AUDIO = Service("audio", "nova-prod-audio", "audio:1", 2, 2, (DONE,), (TASK, TASK), (MEMORY, ERRORS))
+RED = Conditions(
+    services=(AUDIO,),
+    stacks=(Stack("nova-prod-audio", "UPDATE_COMPLETE"),),
+    alarms=(Alarm(MEMORY, "ALARM", "95 %", None), Alarm(ERRORS, "OK", "fine", None)),
+    holds=(),
+    certificates=(),
+    vcpu_quota=None,
+    acceptances=(Acceptance(FIX, (MEMORY,), "it leaks", "mei", NOW, NOW + timedelta(hours=4)),),
+)
+
+
+def refused(conditions: Conditions, release: str | None = FIX, *, now: datetime = NOW) -> list[str]:
+    return [obstacle.text for obstacle in judge(conditions, release, {}, now=now).refused]
+
+
+@pytest.mark.parametrize("written", [FIX, FIX[:7], FIX[:12]])
+def test_what_is_accepted_for_a_release_stands_in_its_way_no_more(written: str) -> None:
+    [given] = RED.acceptances
+    judged = judge(replace(RED, acceptances=(replace(given, release=written),)), FIX, {}, now=NOW)
+    assert judged.refused == ()
+    [(obstacle, acceptance)] = judged.accepted
+    assert (obstacle.subject, acceptance.by) == (MEMORY, "mei")
+    assert "ECS ignores an alarm that is red when a deployment starts" in obstacle.lost
+    assert str(acceptance) == "accepted by mei because 'it leaks', until 2026-11-24 06:00 UTC"
+
+
+def test_it_counts_for_that_release_that_alarm_and_those_hours_alone() -> None:
+    both = replace(RED, alarms=tuple(replace(alarm, state="ALARM") for alarm in RED.alarms))
+    assert refused(RED) == []
+    assert MEMORY in refused(RED, OTHER)[0]
+    assert MEMORY in refused(RED, None)[0]
+    assert [text.partition(":")[0] for text in refused(both)] == [ERRORS]
+    assert MEMORY in refused(RED, now=NOW + timedelta(hours=4))[0]
+
+
+def test_the_latest_acceptance_of_a_release_is_the_one_that_counts() -> None:
+    later = Acceptance(FIX[:7], (MEMORY,), "it leaks still", "kim", NOW + timedelta(hours=3), NOW + timedelta(hours=7))
+    conditions = replace(RED, acceptances=(later, *RED.acceptances))
+    [(_, acceptance)] = judge(conditions, FIX, {}, now=NOW + timedelta(hours=3)).accepted
+    assert acceptance.by == "kim"
+
+
+@pytest.mark.parametrize("held", [FIX, FIX[:7]])
+@pytest.mark.parametrize("release", [FIX, FIX[:9]])
+def test_nothing_is_accepted_for_a_release_on_hold(held: str, release: str) -> None:
+    conditions = replace(RED, holds=(Hold(held, "corrupts uploads", "kim", NOW, {}),))
+    assert "is on hold" in refused(conditions)[0]
+    with pytest.raises(RefusedError, match="on hold, by kim: corrupts uploads: no red is accepted"):
+        acceptable(conditions, release, now=NOW)
+
+
+def test_a_person_accepts_alarms_certificates_and_quotas_and_nothing_else() -> None:
+    conditions = replace(
+        RED,
+        certificates=(Certificate("nova.example.com", "EXPIRED", None),),
+        vcpu_quota=1.0,
+        stacks=(Stack("nova-prod-audio", "UPDATE_IN_PROGRESS"),),
+    )
+    red, others = acceptable(conditions, FIX, now=NOW)
+    assert [obstacle.subject for obstacle in red] == [MEMORY, "Fargate", "certificate of nova.example.com"]
+    assert all(obstacle.lost for obstacle in red)
+    assert [obstacle.text for obstacle in others] == ["nova-prod-audio: an update is under way (UPDATE_IN_PROGRESS)"]
+
+
+def test_where_nothing_is_red_there_is_nothing_to_accept() -> None:
+    green = replace(RED, alarms=tuple(replace(alarm, state="OK") for alarm in RED.alarms))
+    with pytest.raises(RefusedError, match="no deployment alarm, certificate or quota is red"):
+        acceptable(green, FIX, now=NOW)
+    with pytest.raises(RefusedError, match="nobody can accept this: nova-prod-audio: is ROLLBACK_COMPLETE"):
+        acceptable(replace(green, stacks=(Stack("nova-prod-audio", "ROLLBACK_COMPLETE"),)), FIX, now=NOW)
+
+
+@pytest.fixture
+def run(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs a command about production, whose checkout is the fix and whose audio service's memory alarm is red."""
+    entry = deployment.release(2, "audio-service")
+    cloudwatch = deployment.client("cloudwatch")
+    for service in deployment.environment.services():
+        for name in service.deployment_alarms:
+            cloudwatch.put_metric_alarm(
+                AlarmName=name, Namespace="N", MetricName="M", Statistic="Sum", Period=60,
+                EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
+            )  # fmt: skip
+            cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="fine")
+    cloudwatch.set_alarm_state(AlarmName="nova-prod-audio-service-memory", StateValue="ALARM", StateReason="95 %")
+    monkeypatch.setattr("nova_infra.cli_releases.open_environment", lambda *_: deployment.environment)
+    monkeypatch.setattr("nova_infra.operations.checkout.released", lambda *_: (FIX, dict(entry.images), None))
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(nova, arguments)
+
+    return run
+
+
+def test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on_record(deployment, run) -> None:
+    before = run("preflight", "prod", "--checkout")
+    assert "nova-prod-audio-service-memory: is in ALARM already" in str(before.exception)
+    assert 'nova accept-red prod 3f2a91c00000 --why "…"' in str(before.exception)
+
+    said = run("accept-red", "prod", "3f2a91c", "--why", "the old revision leaks, this mends it").output
+    assert "ECS ignores an alarm that is red when a deployment starts: it will not roll this one back" in said
+    [given] = read_acceptances(deployment.environment)
+    assert given.subjects == ("nova-prod-audio-service-memory",)
+    assert given.by == deployment.environment.caller()
+    assert given.until - given.at == timedelta(hours=4)
+
+    through = run("preflight", "prod", "--checkout")
+    assert through.exception is None
+    assert "because 'the old revision leaks, this mends it', until " in through.output
+    assert "prod: a deployment may begin" in through.output
+
+    # It may stay red afterwards, and is then what the ledger says of the release.
+    verified = run("verify", "prod", "--checkout")
+    assert verified.exception is None, verified.output
+    latest = deployment.ledger()[0]
+    assert (latest.release, latest.outcome) == (FIX, "verified")
+    assert latest.reason.startswith("nova-prod-audio-service-memory: is in ALARM: 95 %: accepted by ")
+
+    hold(deployment.environment, FIX, why="corrupts uploads")
+    assert "is on hold" in str(run("preflight", "prod", "--checkout").exception)
+    assert "on hold" in str(run("accept-red", "prod", "3f2a91c", "--why", "x").exception)
+
+
+def test_what_is_no_acceptance_is_told_in_one_line(deployment) -> None:
+    deployment.client("ssm").put_parameter(Name=f"/nova/prod/accepted/{FIX}", Value=json.dumps([]), Type="String")
+    with pytest.raises(AwsError, match=r"is not an acceptance .*: see who wrote it, and delete it"):
+        read_acceptances(deployment.environment)
