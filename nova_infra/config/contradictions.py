@@ -16,8 +16,9 @@ MAX_SERVICES = 45
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
 
 MAX_BAKE_MINUTES = 33 * 60
-"""What a deployment may bake in sum while CloudFormation waits for it:
-https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html."""
+"""What a deployment may bake in sum; CloudFormation refuses more, because its own operations end after 36 hours:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-canaryconfiguration.html.
+"""
 
 MAX_JOB_BAKE_MINUTES = 5 * 60
 """What a deployment may bake in sum while a job on one of GitHub's runners waits for it, which ends after six hours:

@@ -132,6 +132,12 @@ def test_the_command_line_tools_have_the_versions_of_package_json():
     assert (versions.cdk, versions.cdk_assets) == (pinned["aws-cdk"], pinned["cdk-assets"])
 
 
+def test_the_cdk_cli_is_one_that_reads_what_the_library_writes():
+    """npm's latest is an accidental 3.0.0, which does not; the library needs 2.1148.0 or newer."""
+    version = tuple(int(part) for part in read_tool_versions(ROOT).cdk.split("."))
+    assert (2, 1148, 0) <= version < (3,)
+
+
 def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_path, service_names):
     (tmp_path / "app.py").write_text((ROOT / "app.py").read_text())
     (tmp_path / "nova.toml").write_text(

@@ -122,7 +122,12 @@ def test_every_bucket_outlives_its_stack_and_forgets_what_is_in_it(assembly, var
                 if _is_own(stack):
                     assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
                     rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
-                    assert [rule["ExpirationInDays"] for rule in rules] != [], (stack, key)
+                    for rule in rules:
+                        assert rule["Status"] == "Enabled", (stack, key)
+                        assert rule["ExpirationInDays"] > 0
+                        assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+                        assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+                    assert rules
 
 
 def test_what_an_approval_guards_and_the_toolchain_are_protected_from_deletion(assembly):

@@ -26,6 +26,24 @@ def test_messages_are_encrypted_with_a_rotated_key_that_the_publisher_may_use(as
     assert statement["Condition"]
 
 
+def test_alarms_of_other_accounts_cannot_use_the_key(assembly):
+    key = assembly.only("nova-prod-platform", "AWS::KMS::Key")
+    [alarms] = [s for s in key["KeyPolicy"]["Statement"] if s.get("Sid") == "Publish"]
+    assert alarms["Condition"] == {"StringEquals": {"aws:SourceAccount": "333333333333"}}
+
+
+def test_a_key_encrypts_the_log_groups_of_its_environment_alone(assembly):
+    key = assembly.only("nova-prod-platform", "AWS::KMS::Key")
+    [logs] = [s for s in key["KeyPolicy"]["Statement"] if s.get("Sid") == "LogGroups"]
+    groups = "arn:aws:logs:us-east-1:333333333333:log-group"
+    assert logs["Principal"] == {"Service": "logs.us-east-1.amazonaws.com"}
+    assert logs["Condition"] == {
+        "ArnLike": {
+            "kms:EncryptionContext:aws:logs:arn": [f"{groups}:/nova/nova-prod-*", f"{groups}:aws-waf-logs-nova-prod"]
+        }
+    }
+
+
 def test_alarms_of_other_accounts_cannot_publish(assembly):
     statements = assembly.only("nova-prod-platform", "AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
     [allowed] = [statement for statement in statements if statement["Effect"] == "Allow"]

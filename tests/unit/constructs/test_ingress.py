@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 ELB = "AWS::ElasticLoadBalancingV2"
@@ -42,6 +44,28 @@ def test_plain_http_is_redirected_where_there_is_tls(assembly):
     assert action["RedirectConfig"] == {"Port": "443", "Protocol": "HTTPS", "StatusCode": "HTTP_301"}
 
 
+def test_port_80_is_left_by_the_listener_of_plain_http_before_the_redirect_takes_it(assembly):
+    """Where a domain is new, the listener moves from 80 to 443: CloudFormation could create the redirect before."""
+    listeners = assembly.resources(PLATFORM, f"{ELB}::Listener")
+    [main] = [key for key, listener in listeners.items() if listener["Properties"]["Port"] == 443]
+    [redirect] = [listener for listener in listeners.values() if listener["Properties"]["Port"] == 80]
+    assert main in redirect["DependsOn"]
+
+
+def test_the_load_balancer_is_reached_from_the_internet_in_public_subnets(assembly):
+    load_balancer = assembly.only(PLATFORM, f"{ELB}::LoadBalancer")
+    assert load_balancer["Scheme"] == "internet-facing"
+    assert all("PublicSubnet" in subnet["Ref"] for subnet in load_balancer["Subnets"])
+
+
+def test_the_load_balancers_own_name_stays_exported_where_a_domain_makes_it_needless(assembly):
+    """Services read it as long as there is no domain, and what is still read cannot be removed."""
+    for stack in ("nova-dev-platform", PLATFORM):
+        [load_balancer] = assembly.resources(stack, f"{ELB}::LoadBalancer")
+        exported = [output["Value"] for output in assembly.templates[stack]["Outputs"].values() if "Export" in output]
+        assert {"Fn::GetAtt": [load_balancer, "DNSName"]} in exported
+
+
 def test_the_domain_leads_to_the_load_balancer(assembly):
     record = assembly.only(PLATFORM, "AWS::Route53::RecordSet")
     assert (record["Name"], record["Type"], record["HostedZoneId"]) == (
@@ -61,7 +85,9 @@ def test_without_a_domain_there_is_plain_http_only(assembly):
 @pytest.mark.parametrize(("stack", "port"), [("nova-dev-platform", 80), (PLATFORM, 443)])
 def test_what_no_service_takes_is_answered_404(assembly, stack, port):
     [action] = listeners(assembly, stack)[port]["DefaultActions"]
-    assert action["FixedResponseConfig"]["StatusCode"] == "404"
+    answer = action["FixedResponseConfig"]
+    assert (answer["StatusCode"], answer["ContentType"]) == ("404", "application/json")
+    assert json.loads(answer["MessageBody"])["status"] == 404
 
 
 def test_the_url_is_that_of_the_domain_and_what_tasks_are_told(assembly):
@@ -75,7 +101,8 @@ def test_the_load_balancer_reaches_the_vpc_only(assembly):
     [group_id] = [group["Fn::GetAtt"][0] for group in load_balancer["SecurityGroups"]]
     group = assembly.templates[PLATFORM]["Resources"][group_id]["Properties"]
     assert {rule["CidrIp"] for rule in group["SecurityGroupEgress"]} == {"10.30.0.0/16"}
-    assert {rule["FromPort"] for rule in group["SecurityGroupIngress"]} == {80, 443}
+    assert {(rule["FromPort"], rule["ToPort"]) for rule in group["SecurityGroupEgress"]} == {(1024, 65535)}
+    assert {(rule["FromPort"], rule["ToPort"]) for rule in group["SecurityGroupIngress"]} == {(80, 80), (443, 443)}
 
 
 def test_the_firewall_has_the_managed_groups_and_lets_uploads_through(assembly):
@@ -90,7 +117,9 @@ def test_the_firewall_has_the_managed_groups_and_lets_uploads_through(assembly):
     }
     assert groups["AWSManagedRulesCommonRuleSet"] == [{"Name": "SizeRestrictions_BODY", "ActionToUse": {"Count": {}}}]
     assert all(rule["OverrideAction"] == {"None": {}} for rule in acl["Rules"]), "what a group blocks is blocked"
-    assert len(assembly.resources(PLATFORM, "AWS::WAFv2::WebACLAssociation")) == 1
+    association = assembly.only(PLATFORM, "AWS::WAFv2::WebACLAssociation")
+    assert association["ResourceArn"] == {"Ref": next(iter(assembly.resources(PLATFORM, f"{ELB}::LoadBalancer")))}
+    assert all(each["VisibilityConfig"]["CloudWatchMetricsEnabled"] for each in (acl, *acl["Rules"]))
     assert len(assembly.resources(PLATFORM, "AWS::WAFv2::LoggingConfiguration")) == 1
 
 

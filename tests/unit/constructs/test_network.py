@@ -19,6 +19,24 @@ def test_nat_gateways_are_as_many_as_configured(assembly, variant):
     assert not variant.resources("acme-live-platform", "AWS::EC2::NatGateway")
 
 
+def test_a_third_zone_finds_its_place_taken_by_nobody(assembly):
+    """Every subnet is an eighth of the network, however many zones there are: one that is added moves no other."""
+    for stack, base, zones in (("nova-dev-platform", "10.10", 2), (PLATFORM, "10.30", 3)):
+        blocks = [subnet["CidrBlock"] for subnet in assembly.properties(stack, "AWS::EC2::Subnet")]
+        eighths = [f"{base}.{32 * number}.0/19" for number in range(6)]
+        assert blocks == [*eighths[:zones], *eighths[3 : 3 + zones]]
+
+
+def test_private_subnets_reach_the_internet_through_nat_alone_and_are_not_reached_from_it(assembly):
+    for stack in ("nova-dev-platform", "nova-staging-platform", PLATFORM):
+        routes = assembly.resources(stack, "AWS::EC2::Route")
+        private = {key: route["Properties"] for key, route in routes.items() if "PrivateSubnet" in key}
+        assert len(private) == len(routes) / 2
+        for route in private.values():
+            assert "GatewayId" not in route
+            assert "NatGatewayId" in route
+
+
 def test_without_nat_only_public_subnets_have_a_way_to_the_internet(variant):
     routes = variant.resources("acme-live-platform", "AWS::EC2::Route")
     assert len(routes) == 3

@@ -75,6 +75,35 @@ def test_the_release_role_changes_its_environment_s_services_and_parameters_alon
     }
 
 
+@pytest.mark.parametrize("name", ["observer", "release"])
+def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_apart(assembly, name):
+    found = allowed(assembly, "prod", name)
+    everywhere = {action for action, resources in found.items() if resources == ["*"]}
+    assert everywhere == {
+        *("cloudwatch:DescribeAlarms", "ecs:DescribeTaskDefinition"),  # knows no narrower resource
+        *("ecs:ListServices", "ecs:ListTasks"),  # by a condition: see below
+    }
+    for statement in statements(assembly, "prod", name):
+        if "ecs:ListTasks" in statement["Action"]:
+            own = "arn:aws:ecs:us-east-1:333333333333:cluster/nova-prod"
+            assert statement["Condition"] == {"ArnEquals": {"ecs:cluster": own}}
+    shared = {
+        "acm:DescribeCertificate": "certificate/*",
+        "servicequotas:GetServiceQuota": "fargate/*",
+        "ssm:GetParameters": "parameter/cdk-bootstrap/*",
+    }
+    for action in found.keys() - everywhere:
+        for resource in found[action]:
+            name_of = resource.split(":", 5)[5]
+            if action in shared:
+                assert name_of == shared[action]
+            elif action == "ecr:BatchGetImage":
+                assert name_of.startswith("repository/nova/")
+                assert "*" not in name_of
+            else:
+                assert "/nova-prod" in name_of or "/nova/prod/" in name_of, (action, resource)
+
+
 def test_neither_role_may_pass_a_role_or_read_a_secret(assembly):
     for environment in ("dev", "staging", "prod"):
         for name in ("observer", "release"):

@@ -94,11 +94,59 @@ def test_latency_is_the_95th_percentile(assembly):
     assert stats == {"p95"}
 
 
-def test_unhealthy_targets_count_on_both_colours(assembly):
+@pytest.mark.parametrize(
+    ("kind", "operator"),
+    [
+        ("errors", "GreaterThanThreshold"),
+        ("latency", "GreaterThanThreshold"),
+        ("cpu", "GreaterThanOrEqualToThreshold"),
+        ("memory", "GreaterThanOrEqualToThreshold"),
+        ("unhealthy", "GreaterThanThreshold"),
+        ("running", "LessThanThreshold"),
+    ],
+)
+def test_an_alarm_fires_beyond_its_threshold_or_from_it_on_as_its_description_says(assembly, kind, operator):
+    assert alarm(assembly, kind)["ComparisonOperator"] == operator
+
+
+def test_answers_and_requests_are_summed_because_every_other_statistic_of_such_a_count_is_one(assembly):
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html."""
+    stats = {
+        (query["MetricStat"]["Metric"]["MetricName"], query["MetricStat"]["Stat"])
+        for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm")
+        for query in each.get("Metrics", [])
+        if "MetricStat" in query
+    }
+    assert {("HTTPCode_Target_5XX_Count", "Sum"), ("RequestCount", "Sum")} <= stats
+    gauges = {"TargetResponseTime", "UnHealthyHostCount"}
+    assert {stat for name, stat in stats if name not in gauges} == {"Sum"}
+
+
+def test_every_alarm_watches_its_own_service_and_its_own_colours(assembly):
+    for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm"):
+        if "Metrics" not in each:
+            dimensions = {dimension["Name"]: dimension["Value"] for dimension in each["Dimensions"]}
+            assert dimensions == {"ClusterName": "nova-prod", "ServiceName": STACK}
+        for query in each.get("Metrics", []):
+            for dimension in query.get("MetricStat", {}).get("Metric", {}).get("Dimensions", []):
+                if dimension["Name"] == "TargetGroup":
+                    group, attribute = dimension["Value"]["Fn::GetAtt"]
+                    assert attribute == "TargetGroupFullName"
+                    assert query["Id"].rpartition("_")[2].capitalize() in group
+                else:
+                    assert dimension["Name"] == "LoadBalancer"
+                    assert "LoadBalancerFullName" in str(dimension["Value"])
+            if "MetricStat" in query:
+                assert "LoadBalancer" in {d["Name"] for d in query["MetricStat"]["Metric"]["Dimensions"]}
+
+
+def test_unhealthy_targets_count_on_both_colours_if_any_zone_saw_one(assembly):
     unhealthy = alarm(assembly, "unhealthy")
     assert value(unhealthy) == 0
     assert value(unhealthy, unhealthy_green=1) == 1
     assert unhealthy["Threshold"] == 0
+    assert unhealthy["TreatMissingData"] == "notBreaching"
+    assert {query["MetricStat"]["Stat"] for query in unhealthy["Metrics"] if "MetricStat" in query} == {"Maximum"}
 
 
 def test_cpu_fires_when_one_task_is_at_90_percent_for_three_minutes(assembly):
@@ -124,7 +172,8 @@ def test_two_minutes_whose_data_has_not_arrived_do_not_keep_an_alarm_from_firing
 def test_too_few_tasks_are_fewer_than_the_minimum_and_silence_counts_as_none(assembly):
     running = alarm(assembly, "running")
     assert (running["MetricName"], running["Threshold"]) == ("RunningTaskCount", 2)
-    assert running["ComparisonOperator"] == "LessThanThreshold"
+    assert (running["Namespace"], running["Statistic"]) == ("ECS/ContainerInsights", "Average")
+    assert (running["EvaluationPeriods"], running["DatapointsToAlarm"]) == (3, 3)
     assert running["TreatMissingData"] == "breaching"
 
 

@@ -61,11 +61,18 @@ def test_size_and_architecture_are_as_configured(assembly, variant):
 def test_a_task_outlives_the_drain_of_its_target_groups(assembly):
     for group in assembly.properties(STACK, "AWS::ElasticLoadBalancingV2::TargetGroup"):
         drain = {each["Key"]: each["Value"] for each in group["TargetGroupAttributes"]}
-        assert int(drain["deregistration_delay.timeout_seconds"]) < container(assembly)["StopTimeout"]
+        # Fargate gives a task 120 seconds at most.
+        assert int(drain["deregistration_delay.timeout_seconds"]) < container(assembly)["StopTimeout"] <= 120
 
 
-def test_the_container_checks_its_own_health(assembly):
-    assert container(assembly)["HealthCheck"]["Command"] == ["CMD", "python", "-m", "nova_kit.healthcheck"]
+def test_the_container_checks_its_own_health_and_is_given_time_to_start_and_three_tries(assembly):
+    assert container(assembly)["HealthCheck"] == {
+        "Command": ["CMD", "python", "-m", "nova_kit.healthcheck"],
+        "Interval": 15,
+        "Timeout": 5,
+        "Retries": 3,
+        "StartPeriod": 30,
+    }
 
 
 def test_the_container_is_told_what_it_is_and_what_the_user_configured(variant):

@@ -145,6 +145,11 @@ def test_tasks_scale_on_cpu_and_on_requests_over_both_colours(variant):
     assert requests["TargetValue"] == 300
     *colours, total = requests["CustomizedMetricSpecification"]["Metrics"]
     assert {each["MetricStat"]["Metric"]["MetricName"] for each in colours} == {"RequestCountPerTarget"}
+    assert {each["MetricStat"]["Stat"] for each in colours} == {"Sum"}, "AWS: the only valid statistic"
+    for each in colours:
+        dimensions = {d["Name"]: str(d["Value"]) for d in each["MetricStat"]["Metric"]["Dimensions"]}
+        assert set(dimensions) == {"LoadBalancer", "TargetGroup"}
+        assert each["Id"].capitalize() in dimensions["TargetGroup"]
     assert total["Expression"] == "SUM([blue,green])"
 
 

@@ -45,7 +45,9 @@ def test_the_environments_stacks_are_deployed_from_the_assembly_as_it_is(
     action, app, stacks, *options = cdk.read_text().splitlines()
     assert (action, app, stacks) == ("deploy", f"--app={assembly}", "Dev/*")
     concurrency = f"--concurrency={len(github_config.services)}"
-    assert options[:3] == ["--require-approval=never", "--progress=events", concurrency]
+    *said, outputs = options
+    assert said == ["--require-approval=never", "--progress=events", concurrency], "and never --revert-drift"
+    assert outputs.startswith("--outputs-file=")
 
 
 def test_the_url_is_handed_to_the_jobs_that_follow(

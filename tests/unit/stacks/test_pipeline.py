@@ -46,6 +46,22 @@ def test_it_is_a_named_v2_pipeline(assembly):
     assert pipeline(assembly)["RestartExecutionOnUpdate"] is True
 
 
+def test_a_stage_can_be_rolled_back_which_no_pipeline_can_that_runs_executions_in_parallel(assembly):
+    """https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html."""
+    assert pipeline(assembly).get("ExecutionMode", "SUPERSEDED") == "SUPERSEDED"
+
+
+def test_the_pipelines_own_role_starts_every_build_and_reads_the_source(assembly):
+    for stage_ in pipeline(assembly)["Stages"]:
+        for action in stage_["Actions"]:
+            assert ("RoleArn" in action) is (action["ActionTypeId"]["Provider"] == "CloudFormation"), action["Name"]
+
+
+def test_builds_run_on_an_image_that_codebuild_maintains(assembly):
+    images = {each["Environment"]["Image"] for each in assembly.properties(STACK, "AWS::CodeBuild::Project")}
+    assert images == {"aws/codebuild/standard:8.0"}
+
+
 def test_pushes_to_the_branch_start_it_unless_they_change_documentation_only(assembly):
     [trigger] = pipeline(assembly)["Triggers"]
     [push] = trigger["GitConfiguration"]["Push"]

@@ -25,7 +25,20 @@ def test_repositories_outlive_their_stack(assembly):
 def test_no_image_that_a_ledger_may_name_is_ever_expired(assembly):
     for repository in repositories(assembly).values():
         [rule] = json.loads(repository["Properties"]["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
-        assert rule["selection"]["tagStatus"] == "untagged"
+        assert rule["selection"] == {
+            "tagStatus": "untagged",
+            "countType": "sinceImagePushed",
+            "countNumber": 7,
+            "countUnit": "days",
+        }
+
+
+def test_images_of_this_installation_are_scanned_again_whenever_a_vulnerability_becomes_known(assembly):
+    scanning = assembly.only("NovaRegistryStack", "AWS::ECR::RegistryScanningConfiguration")
+    assert scanning["ScanType"] == "ENHANCED"
+    [rule] = scanning["Rules"]
+    assert rule["ScanFrequency"] == "CONTINUOUS_SCAN"
+    assert rule["RepositoryFilters"] == [{"Filter": "nova/*", "FilterType": "WILDCARD"}]
 
 
 def test_the_environments_accounts_may_pull_and_nobody_may_push(assembly):
