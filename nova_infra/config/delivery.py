@@ -124,12 +124,30 @@ class Delivery(Model):
     and Nova creates it."""
 
 
+PinnedImage = Annotated[
+    str,
+    *matching(
+        r"[a-z0-9][\w.:/-]*@sha256:[0-9a-f]{64}",
+        "is not an image by its digest",
+        "write <registry>/<name>:<tag>@sha256:<64 digits>",
+    ),
+]
+
+
 class Images(Model):
     """How images are built and judged."""
 
     build_arguments: dict[Variable, str] = Field(default={})
     """Build arguments of every image, such as ``PYTHON_IMAGE``: the base image, best with its digest. They count in an
     image's tag. Default: none, and the Dockerfiles' own defaults hold."""
+    buildkit: PinnedImage = (
+        "moby/buildkit:v0.31.1@sha256:6b59b7df63a8cb9902736f9ddf7fcff8261613d3e7449b8ea8b7537fc399c03a"
+    )
+    """The builder, which sees every image, by its digest. Default: a release of BuildKit, from Docker Hub."""
+    sbom_generator: PinnedImage = (
+        "docker/buildkit-syft-scanner:1.12.0@sha256:ae4f3b554449e7e25548e7d8ccc029d17357348e30c6e3df01b92bc93654d6a9"
+    )
+    """What writes the bill of materials, by its digest. Default: a release of Syft for BuildKit, from Docker Hub."""
     scanning: Literal["enhanced", "basic"] = "enhanced"
     """``enhanced`` (Amazon Inspector) knows the packages of the language and whether a fix exists; it becomes the
     setting of the whole registry in the toolchain's account and region. ``basic`` knows the operating system's packages

@@ -9,20 +9,20 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nova_infra.build_context import write_context
 from nova_infra.images import ImageSource
 from nova_infra.operations.errors import RefusedError
 from nova_infra.operations.registry import Registry, StoredImage
 
-# The builder and the generator of the bill of materials see every image: pinned, like any dependency.
-BUILDKIT = "moby/buildkit:v0.31.1@sha256:6b59b7df63a8cb9902736f9ddf7fcff8261613d3e7449b8ea8b7537fc399c03a"
-SBOM_GENERATOR = (
-    "docker/buildkit-syft-scanner:1.12.0@sha256:ae4f3b554449e7e25548e7d8ccc029d17357348e30c6e3df01b92bc93654d6a9"
-)
+if TYPE_CHECKING:
+    from nova_infra.config import Images
 
 
-def ensure_image(registry: Registry, source: ImageSource, *, revision: str | None) -> tuple[StoredImage, bool]:
+def ensure_image(
+    registry: Registry, source: ImageSource, *, revision: str | None, tools: Images
+) -> tuple[StoredImage, bool]:
     """Build and push a service's image, unless one with its content tag is in the repository already.
 
     Tags are immutable, so an image under the content tag is this image. It is pushed with a bill of materials and its
@@ -32,6 +32,7 @@ def ensure_image(registry: Registry, source: ImageSource, *, revision: str | Non
         registry: The service's repository.
         source: What the image is built from.
         revision: The commit, for the image's label; None where the files are no commit's.
+        tools: The images that build it.
 
     Returns:
         The image, and whether it was built now.
@@ -50,7 +51,7 @@ def ensure_image(registry: Registry, source: ImageSource, *, revision: str | Non
     with (
         tempfile.TemporaryDirectory(prefix="nova-image-") as directory,
         _login(registry, address.partition("/")[0]),
-        _builder() as builder,
+        _builder(tools.buildkit) as builder,
     ):
         write_context(source.files, Path(directory))
         _docker(
@@ -58,7 +59,7 @@ def ensure_image(registry: Registry, source: ImageSource, *, revision: str | Non
             "build",
             f"--builder={builder}",
             f"--platform={source.platform}",
-            f"--sbom=generator={SBOM_GENERATOR}",
+            f"--sbom=generator={tools.sbom_generator}",
             "--provenance=mode=max",
             *_build_arguments(arguments),
             f"--file={directory}/{source.service}/Dockerfile",
@@ -88,11 +89,11 @@ def _login(registry: Registry, host: str) -> Iterator[None]:
 
 
 @contextmanager
-def _builder() -> Iterator[str]:
+def _builder(buildkit: str) -> Iterator[str]:
     """A builder of its own, because the default one cannot attest anything; removed in the end."""
     name = f"nova-{uuid.uuid4().hex[:8]}"
     _docker(
-        "buildx", "create", f"--name={name}", "--driver=docker-container", f"--driver-opt=image={BUILDKIT}", quiet=True
+        "buildx", "create", f"--name={name}", "--driver=docker-container", f"--driver-opt=image={buildkit}", quiet=True
     )
     try:
         yield name

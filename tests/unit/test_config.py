@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nova_infra.config import FARGATE_MEMORY_MIB, Config, aws_regions, load_config, parse_config
+from nova_infra.config import FARGATE_MEMORY_MIB, Config, Images, aws_regions, load_config, parse_config
 from nova_infra.config.__main__ import schema
 from nova_infra.errors import ConfigError
 
@@ -80,6 +80,8 @@ def test_an_unknown_service_is_named_with_the_choices(config):
         ("delivery.existing_oidc_providers", ["1"], "existing_oidc_providers[0]: '1'", "is not an AWS account"),
         ("images", {"scanning": "none"}, "images.scanning: 'none'", "is not one of the choices"),
         ("images", {"build_arguments": {"A-B": "1"}}, "A-B", "is not the name of an environment variable"),
+        ("images", {"buildkit": "moby/buildkit:v0.31.1"}, "images.buildkit:", "is not an image by its digest: write"),
+        ("images", {"sbom_generator": "x@sha256:1"}, "images.sbom_generator:", "is not an image by its digest: write"),
         ("source.ignore_paths", ["a b"], "source.ignore_paths[0]: 'a b'", "is not a pattern of paths"),
         ("environments", [], "environments:", "has too few entries"),
         ("environments", "dev", "environments: 'dev'", "is not a list"),
@@ -341,3 +343,7 @@ def test_a_key_that_does_not_exist_is_refused_wherever_it_is(path, key, value):
     if isinstance(node, dict):
         node[key] = value
         assert [line for line in faults(data) if f"{_key((*path, key))}: " in line and "is not a key" in line]
+
+
+def test_what_builds_images_is_pinned_by_default() -> None:
+    assert Images(**Images().model_dump()) == Images()

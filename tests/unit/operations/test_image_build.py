@@ -11,6 +11,7 @@ import pytest
 from moto import mock_aws
 
 from nova_infra.build_context import ContextFile
+from nova_infra.config import Images
 from nova_infra.errors import NovaError
 from nova_infra.images import ImageSource
 from nova_infra.operations import image_build
@@ -24,6 +25,7 @@ ADDRESS = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{REPOSITORY}"
 RUNNABLE = f"sha256:{'1' * 64}"
 FILES = (ContextFile("audio-service/Dockerfile", "file", b"FROM scratch\n"), ContextFile("run", "executable", b"#!"))
 SOURCE = ImageSource("audio-service", "linux/amd64", {"PYTHON_IMAGE": "mirror/python"}, FILES)
+TOOLS = Images(buildkit=f"mirror/buildkit@sha256:{'b' * 64}", sbom_generator=f"mirror/syft@sha256:{'c' * 64}")
 
 
 def index(mark: str = "0") -> str:
@@ -97,20 +99,20 @@ def put(ecr: Any, tag: str, name: str = REPOSITORY, mark: str = "0") -> None:
 
 
 def test_an_image_that_is_not_there_is_built_with_its_attestations_and_pushed(ecr: Any, docker: Docker) -> None:
-    image, built = ensure_image(registry(), SOURCE, revision="c0ffee")
+    image, built = ensure_image(registry(), SOURCE, revision="c0ffee", tools=TOOLS)
     assert built
     assert image.runnable_digests() == (RUNNABLE,)
     login, create, build, remove, logout = docker.calls
     host = ADDRESS.partition("/")[0]
     assert (login, logout) == (["login", "--username", "AWS", "--password-stdin", host], ["logout", host])
     assert create[:2] == ["buildx", "create"]
-    assert f"--driver-opt=image={image_build.BUILDKIT}" in create
+    assert f"--driver-opt=image={TOOLS.buildkit}" in create
     directory = build[-1]
     builder = create[2].removeprefix("--name=")
     assert build[2:] == [
         f"--builder={builder}",
         "--platform=linux/amd64",
-        f"--sbom=generator={image_build.SBOM_GENERATOR}",
+        f"--sbom=generator={TOOLS.sbom_generator}",
         "--provenance=mode=max",
         "--build-arg=PYTHON_IMAGE=mirror/python",
         f"--build-arg=RELEASE={SOURCE.tag}",
@@ -127,7 +129,7 @@ def test_an_image_that_is_not_there_is_built_with_its_attestations_and_pushed(ec
 
 def test_an_image_that_is_there_is_not_built_again(ecr: Any, docker: Docker) -> None:
     put(ecr, SOURCE.tag)
-    _, built = ensure_image(registry(), SOURCE, revision=None)
+    _, built = ensure_image(registry(), SOURCE, revision=None, tools=Images())
     assert not built
     assert docker.calls == []
 
@@ -136,7 +138,7 @@ def test_an_image_that_is_there_is_not_built_again(ecr: Any, docker: Docker) -> 
 def test_a_failing_docker_step_is_named_and_leaves_no_tag_and_no_builder(ecr: Any, docker: Docker, step: str) -> None:
     docker.fails_at = step
     with pytest.raises(RefusedError, match=f"^docker {step}: exited with 1: .*$"):
-        ensure_image(registry(), SOURCE, revision=None)
+        ensure_image(registry(), SOURCE, revision=None, tools=Images())
     assert tags(ecr) == set()
     created = [call for call in docker.calls if call[:2] == ["buildx", "create"]]
     removed = [call for call in docker.calls if call[:2] == ["buildx", "rm"]]
@@ -146,12 +148,12 @@ def test_a_failing_docker_step_is_named_and_leaves_no_tag_and_no_builder(ecr: An
 def test_without_a_container_engine_the_message_says_what_is_needed(ecr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(NovaError, match="docker: not found"):
-        ensure_image(registry(), SOURCE, revision=None)
+        ensure_image(registry(), SOURCE, revision=None, tools=Images())
 
 
 def test_a_repository_that_does_not_exist_is_refused_in_one_line_and_nothing_is_built(ecr: Any, docker: Docker) -> None:
     with pytest.raises(RefusedError, match=r"^nova/x: there is no such repository .* deploy NovaRegistryStack.*$"):
-        ensure_image(registry("nova/x"), SOURCE, revision=None)
+        ensure_image(registry("nova/x"), SOURCE, revision=None, tools=Images())
     assert docker.calls == []
 
 
@@ -164,7 +166,7 @@ def test_a_registry_that_refuses_is_told_in_one_line(ecr: Any, docker: Docker, m
 
     monkeypatch.setattr(refusing.client, "batch_get_image", refuse)
     with pytest.raises(RefusedError) as refused:
-        ensure_image(refusing, SOURCE, revision=None)
+        ensure_image(refusing, SOURCE, revision=None, tools=Images())
     assert str(refused.value) == (
         f"{REPOSITORY}: the registry refuses: AccessDeniedException: User is not authorized: check the credentials"
     )
