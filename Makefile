@@ -27,7 +27,7 @@ VERIFY_WAIT ?= 300
 .PHONY: bench docs help setup rehearse drills test check lint audit types unit unit-services synth image brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install what the locks say: Python packages, Node, the CDK CLI
 

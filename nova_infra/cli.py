@@ -24,7 +24,9 @@ def nova() -> None:
 
 @nova.command()
 @click.option("--approve", is_flag=True, help="Give every manual approval beforehand. Needed without a terminal.")
-@click.option("--baseline", default="HEAD", show_default=True, help="Git revision that runs before the release.")
+@click.option(
+    "--baseline", default="HEAD", show_default=True, metavar="REV", help="Git revision that runs before the release."
+)
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write what happened to a file."
 )
@@ -60,10 +62,11 @@ def rehearse(
     report_file: Path,
     until: str | None,
 ) -> None:
-    """Play the pipeline on this machine, with the working tree as the release.
+    """Play the pipeline here, to see whether Prod takes the tree.
 
     Exits with 0 when production would take the release and every drill ended as it must, and with 1 otherwise.
     """
+    from nova_infra.rehearsal.drills import choose
     from nova_infra.rehearsal.run import Options, WhatIf, rehearse
     from nova_infra.synthesis import synthesize
 
@@ -71,6 +74,7 @@ def rehearse(
     other = WhatIf.parse(what_if) if what_if else None
     if other is not None and not drills:
         raise NovaError("--what-if: compares drills: name some with --drill, such as --drill errors")
+    choose(drills)  # a name that is not one is refused before anything takes time
     if assembly is None:
         assembly = synthesize(root)
     options = Options(root, assembly.resolve(), baseline, approve, drills, other, json_file, report_file, until)
@@ -82,7 +86,7 @@ nova.add_command(image)
 
 @nova.group()
 def service() -> None:
-    """Container services of this project."""
+    """Add a container service to this project."""
 
 
 @service.command()
@@ -94,7 +98,10 @@ def service() -> None:
     help="What it does, in one sentence.",
 )
 def add(name: str, summary: str) -> None:
-    """Write a service NAME that builds, passes its tests and is delivered like the others; then change what it does."""
+    """Write a service NAME that works, for you to change.
+
+    It builds, passes its tests and is delivered like the others.
+    """
     from nova_infra.service_add import add_service
 
     for path in add_service(Path.cwd(), name, summary):

@@ -32,7 +32,10 @@ def services(as_json: bool) -> None:
 @click.command()
 @click.argument("environment", required=False)
 def github(environment: str | None) -> None:
-    """Print what a job of GitHub Actions has to know to build images, or to deploy ENVIRONMENT: name=value lines."""
+    """Print what a job of GitHub Actions has to know.
+
+    To build images, or to deploy ENVIRONMENT: name=value lines.
+    """
     from nova_infra.config import load_config
     from nova_infra.github import outputs
 
@@ -49,9 +52,10 @@ def github(environment: str | None) -> None:
     help="Append url=…, the environment's base URL, to this file.",
 )
 def deploy(environment: str, assembly: Path, outputs: Path | None) -> None:
-    """Deploy ENVIRONMENT from an assembly as it is, and wait until everything has baked. GitHub Actions' way.
+    """Deploy ENVIRONMENT from an assembly: GitHub Actions' way.
 
-    Exits with 3 when a stack was not deployed.
+    The assembly is deployed as it is, and everything that bakes is waited for. Exits with 3 when a stack was not
+    deployed.
     """
     from nova_infra.config import load_config
     from nova_infra.operations.deploy import deploy as deploy_environment
@@ -69,9 +73,9 @@ def deploy(environment: str, assembly: Path, outputs: Path | None) -> None:
 @click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write it as a comment to this file.")
 @click.option("--accept-wider-access", is_flag=True, help="Somebody has agreed to it: exit with 0 all the same.")
 def diff(before: Path, after: Path, markdown: Path | None, accept_wider_access: bool) -> None:
-    """Show what changes from one assembly to another, stack by stack. Needs no credentials.
+    """Show what changes from one assembly to another.
 
-    Exits with 1 when access or the network becomes wider.
+    Stack by stack, without credentials. Exits with 1 when access or the network becomes wider.
     """
     from nova_infra.operations.errors import CheckFailedError
     from nova_infra.operations.review import WIDER, as_markdown, changes

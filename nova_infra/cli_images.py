@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 @click.group()
 def image() -> None:
-    """Container images by content."""
+    """Build, scan and name container images by content."""
 
 
 @image.command()
 @click.argument("service", required=False)
 def tag(service: str | None) -> None:
-    """Print the tag of SERVICE's image: a hash of what it is built from. Without SERVICE: of every one."""
+    """Print the tag of SERVICE's image, or of every service's.
+
+    It is a hash of what the image is built from.
+    """
     from nova_infra.build_context import unknown_to_git
     from nova_infra.config import load_config
     from nova_infra.images import image_sources
@@ -40,9 +43,9 @@ def tag(service: str | None) -> None:
 @image.command()
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
 def exists(services: Sequence[str]) -> None:
-    """Tell whether the images of the files here are in the registry: of SERVICEs, or of every service.
+    """Tell whether the registry has the images of the files here.
 
-    Exits with 0 if all are, and with 2 if one is not.
+    Of SERVICEs, or of every service. Exits with 0 if all are, and with 2 if one is not.
     """
     from nova_infra.images import image_sources
     from nova_infra.operations.errors import RefusedError
@@ -63,7 +66,7 @@ def exists(services: Sequence[str]) -> None:
 @click.argument("service")
 @click.option("--release", is_flag=True, help="Then tag it with the commit. Needs a work tree without changes.")
 def build(service: str, release: bool) -> None:
-    """Build and push SERVICE's image, unless the same one is in the registry already, and have it scanned.
+    """Build, push and scan SERVICE's image, unless it is there.
 
     Exits with 1 if it has a serious vulnerability that has a fix and that has not been accepted.
     """
@@ -87,9 +90,10 @@ def build(service: str, release: bool) -> None:
 @image.command()
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
 def scan(services: Sequence[str]) -> None:
-    """Judge the images of the files here again, by what ECR's scan has found since: of SERVICEs, or of every service.
+    """Judge images again, by what ECR's scan has found since.
 
-    Exits with 1 if one has a serious vulnerability that has a fix and that has not been accepted.
+    Those of the files here: of SERVICEs, or of every service. Exits with 1 if one has a serious vulnerability that
+    has a fix and that has not been accepted.
     """
     from nova_infra.images import image_sources
     from nova_infra.operations.errors import CheckFailedError, RefusedError
@@ -114,9 +118,10 @@ def scan(services: Sequence[str]) -> None:
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
 @click.option("--from", "origin", metavar="TAG", help="The tag that the images have. Default: that of the files here.")
 def promote(release: str, services: Sequence[str], origin: str | None) -> None:
-    """Give the images of SERVICEs, or of every service, the further tag RELEASE: all of them, or none.
+    """Give images the further tag RELEASE: all of them, or none.
 
-    Afterwards `cdk deploy -c imageTag=RELEASE` deploys them. Nothing is built or copied.
+    Those of SERVICEs, or of every service. Afterwards `cdk deploy -c imageTag=RELEASE` deploys them. Nothing is
+    built or copied.
     """
     from nova_infra.images import checked_tag, image_tags
     from nova_infra.operations.image_release import promote as add_release

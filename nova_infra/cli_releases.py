@@ -39,7 +39,7 @@ def open_environment(role: Role, where: dict[str, Any]) -> DeployedEnvironment:
 @click.command()
 @in_environment
 def releases(**where: Any) -> None:
-    """List the releases of ENV, with the delivery metrics that follow from them."""
+    """List the releases of ENV, with their delivery metrics."""
     from nova_infra.operations.delivery import metric_lines, metrics
     from nova_infra.operations.holds import read_holds
     from nova_infra.operations.ledger import read_ledger
@@ -55,11 +55,19 @@ def releases(**where: Any) -> None:
 @in_environment
 @click.option("--release", metavar="RELEASE", help="A release of the ledger. Default: the latest one.")
 @click.option("--checkout", is_flag=True, help="The release is the one in this directory; write it to the ledger.")
-@click.option("--wait", "patience", type=click.FloatRange(min=0), default=0, metavar="SECONDS", show_default=True)
+@click.option(
+    "--wait",
+    "patience",
+    type=click.FloatRange(min=0),
+    default=0,
+    metavar="SECONDS",
+    show_default=True,
+    help="How long what may still come right gets, such as an alarm that has not gone back yet.",
+)
 def verify(release: str | None, checkout: bool, patience: float, **where: Any) -> None:
-    """Check that ENV runs the release: images by digest, deployments, alarms, and /version over HTTP.
+    """Check that ENV runs the release that it should.
 
-    --wait gives what may still come right some time, such as an alarm that has not gone back yet.
+    Images by digest, deployments, alarms, and each service's /version over HTTP.
     """
     from datetime import UTC, datetime
 
@@ -88,7 +96,10 @@ def verify(release: str | None, checkout: bool, patience: float, **where: Any) -
 @in_environment
 @click.option("--checkout", is_flag=True, help="The release is the one in this directory.")
 def preflight(checkout: bool, **where: Any) -> None:
-    """Check that a deployment to ENV may begin: alarms, holds, other deployments, quotas, certificates."""
+    """Check that a deployment to ENV may begin.
+
+    Alarms, holds, other deployments, stacks, quotas, certificates.
+    """
     from datetime import UTC, datetime
 
     from nova_infra.operations.errors import NotDeployedError
@@ -120,7 +131,7 @@ def preflight(checkout: bool, **where: Any) -> None:
 @click.argument("release")
 @click.option("--why", required=True, metavar="TEXT", help="The reason, for those who meet the hold.")
 def hold(release: str, why: str, **where: Any) -> None:
-    """Keep RELEASE, a commit, from being deployed to ENV by the pipeline."""
+    """Keep RELEASE, a commit, from being deployed to ENV."""
     from nova_infra.operations.holds import hold
 
     target = open_environment("release", where)
@@ -144,9 +155,10 @@ def release_hold(release: str, why: str, **where: Any) -> None:
 @click.argument("release")
 @click.option("--why", required=True, metavar="TEXT", help="The reason, for approvers and for the record.")
 def accept_red(release: str, why: str, **where: Any) -> None:
-    """Let RELEASE, a commit, be deployed to ENV for four hours in spite of what is red there now.
+    """Let RELEASE into ENV in spite of what is red there now.
 
-    For alarms, certificates and quotas that are red for a reason outside the release. A hold stays a hold.
+    RELEASE is a commit. It counts for four hours. For alarms, certificates and quotas that are red for a reason
+    outside the release. A hold stays a hold.
     """
     from datetime import UTC, datetime
 
@@ -195,7 +207,7 @@ def rollback(
     yes: bool,
     **where: Any,
 ) -> None:
-    """Bring ENV back to an earlier release: its images, and nothing else.
+    """Bring ENV back to an earlier release: its images alone.
 
     Shows what CloudFormation will do and asks before it is done. Run again, it finishes what was interrupted.
     """

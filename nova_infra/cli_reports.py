@@ -38,9 +38,10 @@ def _console() -> Any:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @where_options
 def status(environments: tuple[str, ...], as_json: bool, region: str | None, platform: str | None) -> None:
-    """Show what runs where: release, tasks, deployment and alarms of every service.
+    """Show what runs where, and what is red.
 
-    Without ENV, all environments of nova.toml. Exits with 0 when all could be looked at, whatever they look like.
+    Release, tasks, deployment and alarms of every service. Without ENV, all environments of nova.toml. Exits with 0
+    when all could be looked at, whatever they look like.
     """
     from nova_infra.operations import status as report
     from nova_infra.operations.connect import connect, environment_names
@@ -62,7 +63,7 @@ def status(environments: tuple[str, ...], as_json: bool, region: str | None, pla
 @click.argument("environment", metavar="ENV")
 @where_options
 def explain(environment: str, region: str | None, platform: str | None) -> None:
-    """Say why the latest release to ENV failed, and what to do next.
+    """Say why the latest release to ENV failed, and what to do.
 
     Exits with 0 when ENV could be looked at, whatever was found. ECS remembers a task that ended for an hour.
     """
@@ -80,9 +81,10 @@ def explain(environment: str, region: str | None, platform: str | None) -> None:
 
 @click.command()
 def doctor() -> None:
-    """Check what a first deployment needs: tools, credentials, bootstrap, connection, repositories, quotas, zones.
+    """Check what a first deployment needs, here and in AWS.
 
-    Exits with 1 when something has to be mended. Without credentials it checks this machine, and says so.
+    Tools, credentials, bootstrap, connection, repositories, quotas, zones. Exits with 1 when something has to be
+    mended. Without credentials it checks this machine, and says so.
     """
     from nova_infra.config import load_config
     from nova_infra.operations import doctor as report
@@ -111,7 +113,9 @@ def doctor() -> None:
     help="Assembly of the release. Default: synthesize this directory to cdk.out.",
 )
 def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> None:
-    """Say what an approver should know before the release in this directory goes to ENV.
+    """Say what an approver of this release to ENV should know.
+
+    It is about the release in this directory.
 
     Exits with 0 when ENV could be looked at, whatever the brief says: it informs, and `nova preflight` refuses.
     """

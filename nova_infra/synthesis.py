@@ -23,7 +23,7 @@ def synthesize(root: Path) -> Path:
     target, assembly = "synth", root / "cdk.out"
     if load_config(root).delivery.engine != "codepipeline":
         target, assembly = ".nova/rehearsed/manifest.json", root / ".nova" / "rehearsed"
-    code, _ = run_to_end(["sh", "-c", f"exec make --no-print-directory {target} >&2"], directory=root)
+    code, _ = run_to_end(["sh", "-c", f"exec make --silent --no-print-directory {target} >&2"], directory=root)
     if code:
         raise NovaError("the working tree does not synthesize: mend what is printed above")
     return assembly

@@ -27,8 +27,8 @@ body { margin: 0 auto; padding: 1rem; max-width: 56rem; color: var(--text); back
   font: 15px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.4rem; margin: .25rem 0; } h2 { font-size: 1rem; margin: 1.1rem 0 .25rem; }
 p { margin: .25rem 0; font-weight: 600; } ul { margin: 0; padding-left: 1.2rem; }
-li.bad::marker, li.bad > b, .bad { color: var(--bad); } li.warn::marker, .warn { color: var(--warn); }
-li.good::marker, .good { color: var(--good); }
+.bad { color: var(--bad); } .warn { color: var(--warn); } .good { color: var(--good); }
+li.bad::marker { content: "✗  "; } li.warn::marker { content: "!  "; } li.good::marker { content: "✓  "; }
 code { font: .9em ui-monospace, monospace; background: var(--card); padding: .05em .3em; border-radius: .25em;
   white-space: pre-wrap; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .4rem; padding: .5rem .75rem;

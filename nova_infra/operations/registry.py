@@ -12,7 +12,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from nova_infra.operations.errors import AwsError, RefusedError
+from nova_infra.operations.aws_session import translated
+from nova_infra.operations.errors import RefusedError
 
 _INDEXES = {
     "application/vnd.oci.image.index.v1+json",
@@ -151,7 +152,4 @@ class Registry:
                 f"{self.name}: the registry refuses: {code}: {' '.join(message.split())}: check the credentials"
             ) from None
         except BotoCoreError as error:
-            raise AwsError(
-                f"{self.name}: the registry was not reached: {' '.join(str(error).split())}: "
-                "check the credentials and the network"
-            ) from None
+            raise translated(error, f"{self.name}: the registry") from None

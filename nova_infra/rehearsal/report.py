@@ -217,7 +217,8 @@ def _compared(results: Sequence[DrillResult]) -> list[str]:
 
 def _slow(record: Record, drills: Sequence[DrillResult]) -> list[str]:
     slow = record.slow_minutes + sum(result.record.slow_minutes for result in drills)
-    return [f"the machine was busy, so the clock waited: {slow} simulated minutes lasted longer"] if slow else []
+    minutes = "1 simulated minute" if slow == 1 else f"{slow} simulated minutes"
+    return [f"the machine was busy, so the clock waited: {minutes} lasted longer"] if slow else []
 
 
 def _not_played(drills: Sequence[DrillResult]) -> list[str]:

@@ -188,7 +188,8 @@ def _remarks(record: Record, drills: Sequence[DrillResult]) -> Iterator[str]:
     if len(told) > _MOST_MESSAGES:
         yield f"… and {len(told) - _MOST_MESSAGES} more messages: see the report."
     if slow := record.slow_minutes + sum(result.record.slow_minutes for result in drills):
-        yield f"The machine was busy: {slow} simulated minutes lasted longer. The clock waited."
+        minutes = "1 simulated minute" if slow == 1 else f"{slow} simulated minutes"
+        yield f"The machine was busy: {minutes} lasted longer. The clock waited."
     yield f"Not covered: {'; '.join(record.not_rehearsed)}."
 
 

@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from nova_infra import cli
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,6 +43,12 @@ def test_outside_a_project_the_message_says_where_to_run_it(tmp_path: Path) -> N
     assert result.stderr.splitlines() == [
         f"nova.toml: not found in {tmp_path}: run the command in the project's directory"
     ]
+
+
+@pytest.mark.parametrize("group", [(), ("image",), ("service",)])
+def test_the_list_of_commands_says_what_each_does_in_a_whole_sentence(group: tuple[str, ...]) -> None:
+    listed = CliRunner().invoke(cli.nova, [*group, "--help"], terminal_width=80).output.partition("Commands:")[2]
+    assert [line for line in listed.strip().splitlines() if not line.endswith(".") or line.endswith("...")] == []
 
 
 def test_wrong_usage_has_exit_code_2() -> None:
