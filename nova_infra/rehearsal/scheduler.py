@@ -162,8 +162,7 @@ class Scheduler:
             plural = "s" if len(red) > 1 else ""
             reason = f"alarm{plural} {' and '.join(red)} went to ALARM at {share:g} % of the traffic"
             return list(self._go_back(reason, rolls_back=self._rollout.alarms_roll_back))
-        if self.phase is Phase.BAKING:
-            self._minutes_left -= 1
+        self._minutes_left -= 1  # Of a bake, which sets them.
         return list(self._advance())
 
     @property
@@ -233,13 +232,13 @@ class Scheduler:
     def _roll(self) -> Iterator[Command]:
         """Rolling: never more tasks than the maximum, never fewer healthy ones than the minimum."""
         minimum = math.ceil(self._desired * self._rollout.minimum_percent / 100)
-        maximum = max(self._desired * self._rollout.maximum_percent // 100, 1)
+        maximum = self._desired * self._rollout.maximum_percent // 100
         missing = self._desired - self._active("new")
         room = maximum - self._active("old") - self._active("new")
         healthy = self._count("any", TaskPhase.HEALTHY)
         # Old tasks go when new ones stand in for them, and also to make room where the maximum leaves none.
         replaced = self._active("old") + self._count("new", TaskPhase.HEALTHY) - self._desired
-        in_the_way = missing - max(room, 0) if room < missing else 0
+        in_the_way = missing - max(room, 0)
         leave = min(max(replaced, in_the_way), healthy - minimum)
         yield from self._stop(self._of("old")[: max(leave, 0)])
         yield from self._start("new", min(missing, room))
@@ -252,7 +251,7 @@ class Scheduler:
 
     def _next_step(self) -> Iterator[Command]:
         self._step += 1
-        if self._first or not self._rollout.shifts_traffic:
+        if self._first:  # There is nobody to share the traffic with.
             self._step = len(self._rollout.steps) - 1
         step = self._rollout.steps[self._step]
         self.phase, self._minutes_left = Phase.BAKING, step.bake_minutes

@@ -111,6 +111,8 @@ def test_a_good_release_takes_over_after_all_bakes(
     assert world.finish == Finish("completed", "")
     assert (world.traffic, world.minute) == (traffic, minutes)
     assert (world.running("new"), world.running("old")) == (2, 0)
+    assert list(world.sides.values()) == ["old", "old", "new", "new"], "nothing else was started"
+    assert world.scheduler.reason == ""
 
 
 def test_no_traffic_moves_before_every_new_task_is_healthy() -> None:
@@ -194,6 +196,87 @@ def test_a_breaker_that_does_not_reset_counts_all_failures() -> None:
     world = World(rollout(breaker=breaker), start=lambda _: next(outcomes))
     assert world.finish is not None
     assert world.finish.outcome == "rolled back"
+    assert world.finish.reason == "3 tasks failed (the circuit breaker opened): it exited", "not in a row"
+
+
+def test_old_tasks_that_fail_are_not_the_releases_fault() -> None:
+    world = World(rollout())
+    for _ in range(10):
+        world.lose("old")
+    assert (world.finish, world.scheduler.failures) == (None, 0)
+    assert world.minutes(100).finish == Finish("completed", "")
+
+
+def test_a_task_that_ends_after_it_was_told_to_stop_is_no_failure() -> None:
+    scheduler = Scheduler(rolling(), desired=3, running=[1, 2, 3])
+    scheduler.begin()
+    assert scheduler.became_healthy(4) == [StopTask(1)]
+    scheduler.minute_passed(["errors"])
+    assert scheduler.phase is Phase.RESTORING
+    scheduler.failed(1, "it was killed after its stop timeout")
+    assert scheduler.failures == 0
+
+
+def test_a_task_that_nobody_knows_changes_nothing() -> None:
+    scheduler = Scheduler(rollout(), desired=1, running=[1])
+    scheduler.begin()
+    assert scheduler.failed(99, "it exited") == []
+    assert scheduler.failures == 0
+
+
+def test_once_the_last_bake_is_over_no_alarm_brings_the_old_revision_back() -> None:
+    scheduler = Scheduler(rollout(steps=(TrafficStep(10, 0), TrafficStep(100, 1))), desired=1, running=[1])
+    scheduler.begin()
+    assert scheduler.became_healthy(2) == [ShiftTraffic(10), ShiftTraffic(100)]
+    assert scheduler.minute_passed([]) == [StopTask(1)]
+    assert scheduler.minute_passed(["errors"]) == []
+    assert scheduler.stopped(1) == [Finish("completed", "")]
+
+
+def test_the_end_waits_for_the_last_old_task_to_go_and_for_a_new_one_that_is_missing() -> None:
+    steps = (TrafficStep(100, 0),)
+    scheduler = Scheduler(rollout("BLUE_GREEN", steps), desired=1, running=[1])
+    scheduler.begin()
+    assert scheduler.became_healthy(2) == [ShiftTraffic(100), StopTask(1)]
+    assert scheduler.failed(2, "it was killed") == [StartTask(3, "new")]
+    assert scheduler.stopped(1) == []
+    assert scheduler.became_healthy(3) == [Finish("completed", "")]
+    scheduler = Scheduler(rollout("BLUE_GREEN", steps), desired=1, running=[1])
+    scheduler.begin()
+    scheduler.became_healthy(2)
+    scheduler.failed(2, "it was killed")
+    assert scheduler.became_healthy(3) == [], "the old task drains"
+    assert scheduler.stopped(1) == [Finish("completed", "")]
+
+
+def test_on_the_way_back_failures_are_counted_anew() -> None:
+    scheduler = Scheduler(rolling(bake=1), desired=1, running=[1])
+    scheduler.begin()
+    for task in (2, 3):
+        scheduler.failed(task, "it exited")
+    assert scheduler.minute_passed(["errors"]) == [StopTask(4)]
+    for task in (1, 5):
+        assert scheduler.failed(task, "it was killed") == [StartTask(5 if task == 1 else 6, "old")]
+    [finish] = scheduler.failed(6, "it was killed")
+    assert isinstance(finish, Finish)
+    assert (finish.outcome, finish.reason.partition("; then ")[2]) == (
+        "failed",
+        "3 tasks of the old revision failed: it was killed",
+    )
+
+
+def test_the_first_alarm_is_the_reason_whatever_rings_on_the_way_back() -> None:
+    scheduler = Scheduler(rollout(), desired=1, running=[1])
+    scheduler.begin()
+    scheduler.became_healthy(2)
+    assert scheduler.minute_passed(["cpu"]) == [ShiftTraffic(0), StopTask(2)]
+    assert scheduler.minute_passed(["cpu", "errors"]) == []
+    assert scheduler.stopped(2) == [Finish("rolled back", "alarm cpu went to ALARM at 10 % of the traffic")]
+
+
+def test_alarms_that_ring_together_are_all_named() -> None:
+    world = World(rollout()).minutes(1, red=("errors", "cpu"))
+    assert world.scheduler.reason == "alarms cpu and errors went to ALARM at 10 % of the traffic"
 
 
 def test_without_a_breaker_the_reason_says_who_gives_up() -> None:
@@ -215,11 +298,31 @@ def test_a_first_deployment_has_nothing_to_roll_back_to(strategy: str) -> None:
     assert world.finish is not None
     assert world.finish.outcome == "failed"
     assert world.running("new") == world.running("old") == 0
+    assert set(world.sides.values()) == {"new"}
 
 
 def test_a_first_deployment_takes_all_traffic_at_once() -> None:
     world = World(rollout(), old=0).minutes(100)
     assert (world.finish, world.traffic, world.minute) == (Finish("completed", ""), [100], 3)
+    assert set(world.sides.values()) == {"new"}
+
+
+@pytest.mark.parametrize("rolls_back", [True, False])
+def test_a_first_deployment_that_an_alarm_ends_fails_with_nobody_to_give_the_traffic_to(rolls_back: bool) -> None:
+    world = World(rollout(alarms_roll_back=rolls_back), old=0).minutes(1, red=("errors",))
+    assert world.finish == Finish("failed", "alarm errors went to ALARM at 100 % of the traffic")
+    assert (world.traffic, world.running("new")) == ([100], 0)
+    assert set(world.sides.values()) == {"new"}
+
+
+def test_a_first_deployment_has_no_traffic_before_a_task_is_healthy_and_then_all_of_it() -> None:
+    for healthy, share in ((), 0), ((1,), 100):
+        scheduler = Scheduler(rollout(), desired=2, running=[])
+        assert scheduler.begin() == [StartTask(1, "new"), StartTask(2, "new")]
+        for task in healthy:
+            scheduler.became_healthy(task)
+        scheduler.minute_passed(["errors"])
+        assert scheduler.reason == f"alarm errors went to ALARM at {share} % of the traffic"
 
 
 @pytest.mark.parametrize("side", ["old", "new"])
@@ -246,12 +349,23 @@ def test_a_rolling_deployment_keeps_to_its_minimum_and_maximum(desired: int, min
     room = desired * maximum // 100 > desired
     slack = -(-desired * minimum // 100) < desired
     world = World(rolling(minimum_percent=minimum, maximum_percent=maximum), desired=desired)
-    assert world.most_active <= max(desired * maximum // 100, 1)
+    assert world.most_active <= desired * maximum // 100
     assert world.least_healthy >= -(-desired * minimum // 100)
     if room or slack:
         assert world.finish == Finish("completed", "")
     else:
         assert world.finish is None, "ECS cannot move either: nothing may stop and nothing may start"
+
+
+@pytest.mark.parametrize(
+    ("minimum", "maximum", "started", "stopped"), [(100, 150, 100, 0), (75, 100, 0, 50), (100, 200, 200, 0)]
+)
+def test_minimum_and_maximum_are_percentages_of_the_desired_count(
+    minimum: int, maximum: int, started: int, stopped: int
+) -> None:
+    scheduler = Scheduler(rolling(minimum_percent=minimum, maximum_percent=maximum), desired=200, running=range(1, 201))
+    commands = [type(command) for command in scheduler.begin()]
+    assert (commands.count(StartTask), commands.count(StopTask)) == (started, stopped)
 
 
 def test_four_tasks_at_half_and_no_more_stop_two_first() -> None:
@@ -267,6 +381,26 @@ def test_a_rolling_rollback_brings_the_old_number_back_before_the_new_tasks_stop
     assert world.finish.outcome == "rolled back"
     assert (world.running("old"), world.running("new")) == (3, 0)
     assert world.least_healthy == 3
+    assert world.traffic == [100], "its traffic follows its tasks"
+
+
+def test_a_rolling_deployment_bakes_when_all_its_tasks_are_healthy_and_the_old_ones_are_gone() -> None:
+    scheduler = Scheduler(rolling(bake=5), desired=1, running=[1])
+    assert scheduler.begin() == [StartTask(2, "new")]
+    assert scheduler.became_healthy(2) == [StopTask(1)]
+    assert scheduler.phase is Phase.SCALING
+    assert scheduler.stopped(1) == [ShiftTraffic(100)]
+    scheduler = Scheduler(rolling(bake=5, minimum_percent=0, maximum_percent=100), desired=2, running=[1, 2])
+    assert scheduler.begin() == [StopTask(1), StopTask(2)]
+    assert [*scheduler.stopped(1), *scheduler.stopped(2)] == [StartTask(3, "new"), StartTask(4, "new")]
+    assert scheduler.became_healthy(3) == []
+    assert scheduler.became_healthy(4) == [ShiftTraffic(100)]
+
+
+def test_where_there_is_room_for_new_tasks_old_ones_wait_to_be_replaced() -> None:
+    scheduler = Scheduler(rolling(minimum_percent=50, maximum_percent=200), desired=2, running=[1, 2])
+    assert scheduler.begin() == [StartTask(3, "new"), StartTask(4, "new")]
+    assert scheduler.became_healthy(3) == [StopTask(1)]
 
 
 def test_when_the_old_revision_does_not_start_either_the_deployment_fails_with_both_reasons() -> None:
