@@ -22,7 +22,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 ROOT = Path(__file__).parents[1]
 SERVICES = 45
-ALARMS = ("errors", "latency", "cpu", "memory", "unhealthy", "running")
+ALARMS = ("errors", "unanswered", "latency", "cpu", "memory", "unhealthy", "running")
 LATENCY_SECONDS = 0.08
 MAX_SECONDS = 5.0
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_EC2_METADATA_DISABLED": "true"}

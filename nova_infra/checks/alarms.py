@@ -12,10 +12,15 @@ _SERVICE = "AWS::ECS::Service"
 _ALARM = "AWS::CloudWatch::Alarm"
 _DEPLOYMENT = "Properties.DeploymentConfiguration"
 _PER_TASK = ("CPUUtilization", "MemoryUtilization")
-_WATCHED = ("HTTPCode_Target_5XX_Count", "TargetResponseTime", "CPUUtilization")
+_UNANSWERED = "requests without an answer"
+_WATCHED = ("HTTPCode_Target_5XX_Count", _UNANSWERED, "TargetResponseTime", "CPUUtilization")
 
 UNUSABLE_MINUTES = 2
 """Of a bake: the one in which it began, and the one whose data has not arrived when it ends."""
+
+_MINUTES_UNTIL_A_TIMEOUT = 1
+"""A request that hangs is one without an answer once the load balancer gives it up, after its idle timeout of 60 s:
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html."""
 
 
 def _alarms_roll_back(template: Template) -> Iterator[Finding]:
@@ -24,11 +29,7 @@ def _alarms_roll_back(template: Template) -> Iterator[Finding]:
         if alarms.get("Enable") is not True or alarms.get("Rollback") is not True:
             yield Finding(logical_id, f"{_DEPLOYMENT}.Alarms")
             continue
-        watched = {
-            metric["MetricName"]
-            for _, alarm in _deployment_alarms(template, service)
-            for metric in _metrics(alarm).values()
-        }
+        watched = {name for _, alarm in _deployment_alarms(template, service) for name in _judged(alarm)}
         for metric in _WATCHED:
             if metric not in watched:
                 yield Finding(logical_id, f"{_DEPLOYMENT}.Alarms.AlarmNames", f"no alarm watches {metric}")
@@ -87,6 +88,8 @@ def _alarms_fire_in_time(template: Template) -> Iterator[Finding]:
         for _, alarm in _deployment_alarms(template, service):
             datapoints = alarm.get("DatapointsToAlarm", alarm.get("EvaluationPeriods", 1))
             minutes = datapoints * max(metric["Period"] for metric in _metrics(alarm).values()) / 60 + UNUSABLE_MINUTES
+            if _UNANSWERED in _judged(alarm):
+                minutes += _MINUTES_UNTIL_A_TIMEOUT
             for location, bake in bakes.items():
                 if minutes > bake:
                     yield Finding(
@@ -135,6 +138,12 @@ def _deployment_alarms(template: Template, service: Mapping[str, Any]) -> Iterat
             yield alarm_id, alarm
 
 
+def _judged(alarm: Mapping[str, Any]) -> set[str]:
+    """What an alarm is about: its metrics, or what is left of the requests when all answers are taken away."""
+    names = {metric["MetricName"] for metric in _metrics(alarm).values()}
+    return {_UNANSWERED} if {"RequestCount", "HTTPCode_Target_2XX_Count"} <= names else names
+
+
 def _metrics(alarm: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The alarm's metrics by id, each with its name, dimensions, statistic and period in seconds."""
     if "Metrics" not in alarm:
@@ -161,7 +170,7 @@ _METRIC_MATH = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/u
 ALARM_RULES = (
     Rule(
         "NOVA-R03",
-        "Alarms on errors, latency and CPU roll every deployment back",
+        "Alarms on errors, unanswered requests, latency and CPU roll every deployment back",
         "pass all alarm names at once in deployment_alarms, with ROLLBACK_ON_ALARM",
         "aws/aws-cdk#36308: enable_deployment_alarms() keeps only the first list",
         _alarms_roll_back,

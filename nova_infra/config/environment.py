@@ -10,8 +10,8 @@ from nova_infra.config.delivery import Notifications
 from nova_infra.config.fields import Account, Cidr, Model, Name, Region, matching, refusal
 
 MIN_BAKE_MINUTES = 5
-"""What the slowest deployment alarm, CPU, needs to fire: three minutes, the rest of the one in which the bake begins,
-and one until the data is there."""
+"""What the slowest deployment alarms need to fire: three minutes, the rest of the one in which the bake begins, and one
+until the data is there. Three are what CPU takes, and unanswered requests: two, after one in which they wait."""
 
 
 class Rollout(Model):

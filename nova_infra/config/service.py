@@ -39,8 +39,11 @@ class Thresholds(Model):
 
     error_percent: Annotated[float, Field(gt=0, le=50)] = 5
     """Share of 5xx answers in a minute, in percent. Default: 5."""
+    unanswered_percent: Annotated[float, Field(gt=0, le=100)] = 5
+    """Share of requests that get no answer, in two minutes of four, in percent. 100 switches it off, as a service of
+    WebSockets must: the load balancer counts no answer to a request for one. Default: 5."""
     min_requests: Annotated[int, Field(ge=1, le=1_000_000)] = 20
-    """Requests per minute below which neither errors nor latency say anything. Default: 20."""
+    """Requests per minute below which errors, unanswered requests and latency say nothing. Default: 20."""
     latency_ms: Annotated[int, Field(ge=10, le=60_000)] = 2000
     """95th percentile of the response time, for two minutes of four. Default: 2000."""
     memory_percent: Annotated[int, Field(ge=10, le=100)] = 90

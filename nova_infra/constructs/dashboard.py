@@ -14,7 +14,7 @@ from nova_infra.constructs.service_alarms import PERIOD_SECONDS, alarm_name
 _COLUMNS = 4
 _WIDTH = 24 // _COLUMNS
 _HEIGHT = 6
-_ROLL_BACK = ("errors", "latency", "cpu", "memory")
+_ROLL_BACK = (("errors", "unanswered"), ("latency",), ("cpu",), ("memory",))
 _GRAPHS = ("errors", "latency", "cpu")
 _COLOURS = {"blue": "#1f77b4", "green": "#2ca02c"}
 
@@ -57,15 +57,18 @@ class Dashboard(Construct):
                 arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
             )
 
-        # A widget for each kind: one widget holds 100 alarms at most, and there may be 45 services.
+        # One widget holds 100 alarms at most, and there may be 45 services: two kinds in one at most.
         widgets: list[dict[str, Any]] = [
             _widget(
                 column * _WIDTH,
                 0,
-                {"title": f"{prefix}: {kind}, rolls back", "alarms": [alarm(s, kind) for s in target_groups]},
+                {
+                    "title": f"{prefix}: {' and '.join(kinds)}, rolls back",
+                    "alarms": [alarm(service, kind) for service in target_groups for kind in kinds],
+                },
                 kind="alarm",
             )
-            for column, kind in enumerate(_ROLL_BACK)
+            for column, kinds in enumerate(_ROLL_BACK)
         ]
         for row, (service, colours) in enumerate(target_groups.items(), start=1):
             graphs: list[dict[str, Any]] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
@@ -64,6 +65,9 @@ class Ingress(Construct):
                 self, "FixedGroup", self.security_group.security_group_id, mutable=False
             ),
             drop_invalid_header_fields=True,
+            # After which a target that hangs has not answered: bakes leave a minute for it, and services keep idle
+            # connections for longer.
+            idle_timeout=cdk.Duration.seconds(60),
             deletion_protection=deletion_protection,
         )
         if not deletion_protection:

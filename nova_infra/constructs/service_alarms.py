@@ -18,6 +18,11 @@ _LATE = 2
 minute to breach would stay OK for ever, so that many more are looked at:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html."""
 
+ROLLBACK_KINDS = ("errors", "unanswered", "latency", "cpu", "memory")
+"""What a service has a deployment alarm for."""
+
+_ANSWERS = tuple(f"HTTPCode_Target_{digit}XX_Count" for digit in (2, 3, 4, 5))
+
 _FEW_REQUESTS = 3
 """A percentile of fewer requests is that of one or two of them."""
 
@@ -31,17 +36,17 @@ def alarm_name(service_name: str, kind: str) -> str:
 
 
 class ServiceAlarms(Construct):
-    """Errors, latency, CPU and memory, which roll back; unhealthy targets and too few tasks, which only notify.
+    """Those that roll back, and unhealthy targets and too few tasks, which only notify.
 
     CPU and memory are those of the busiest task. ECS reports each task once a minute, old and new ones alike, so an
     average over them would halve a canary that burns its CPU, or hide it among many. The price: one old task that is
     stuck at 90 % also stops a release, and tells its owner outside of one.
 
-    What rolls back is what a new revision does to users within minutes: failing, being slow, burning its CPU, and
-    filling its memory until ECS kills it. Such a task is replaced and the next one starts empty, which is why one of
-    three minutes is enough; a leak that takes hours passes every canary, and the alarm tells its owner. Targets that
-    do not become healthy and tasks that do not stay up are the circuit breaker's to judge: while tasks are replaced,
-    both happen in good deployments.
+    What rolls back is what a new revision does to users within minutes: failing, not answering at all, being slow,
+    burning its CPU, and filling its memory until ECS kills it. Such a task is replaced and the next one starts empty,
+    which is why one of three minutes is enough; a leak that takes hours passes every canary, and the alarm tells its
+    owner. Targets that do not become healthy and tasks that do not stay up are the circuit breaker's to judge: while
+    tasks are replaced, both happen in good deployments.
 
     The alarms have fixed names and are built from names, never from the service's own metrics: the service refers to
     them, so a reference back would be a cycle.
@@ -94,6 +99,16 @@ class ServiceAlarms(Construct):
                 datapoints=1,
             ),
             self._alarm(
+                "Unanswered",
+                f"leaves more than {thresholds.unanswered_percent:g} % of requests unanswered, over both colours "
+                "or on one",
+                threshold=thresholds.unanswered_percent,
+                metrics=self._unanswered_rate(thresholds.min_requests),
+                # One minute may have requests whose answers the next one has, or whose data is not whole yet.
+                periods=2 + _LATE,
+                datapoints=2,
+            ),
+            self._alarm(
                 "Latency",
                 f"takes more than {thresholds.latency_ms} ms for the slowest 5 % of requests",
                 threshold=thresholds.latency_ms,
@@ -121,7 +136,7 @@ class ServiceAlarms(Construct):
                 datapoints=1,
             ),
         ]
-        self.rollback_names = [alarm_name(service_name, kind) for kind in ("errors", "latency", "cpu", "memory")]
+        self.rollback_names = [alarm_name(service_name, kind) for kind in ROLLBACK_KINDS]
         self._alarm(
             "Unhealthy",
             "has had a target that fails its health check for three minutes",
@@ -186,18 +201,51 @@ class ServiceAlarms(Construct):
         ``min_requests`` a share says nothing and counts as 0: a canary with fewer shows in the share over both.
         """
         # A colour without traffic reports nothing at all, and a sum with nothing in it is nothing.
-        errors = {colour: f"FILL(errors_{colour},0)" for colour in self._colours}
-        requests = {colour: f"FILL(requests_{colour},0)" for colour in self._colours}
-        rates = {"both": _rate("+".join(errors.values()), "+".join(requests.values()), min_requests)}
-        rates |= {colour: _rate(errors[colour], requests[colour], min_requests) for colour in self._colours}
         return [
             *self._per_colour("errors", "HTTPCode_Target_5XX_Count", "Sum"),
             *self._per_colour("requests", "RequestCount", "Sum"),
+            *self._worst_rate(
+                {colour: f"FILL(errors_{colour},0)" for colour in self._colours},
+                min_requests,
+                label="5xx answers, % of requests",
+            ),
+        ]
+
+    def _unanswered_rate(self, min_requests: int) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
+        """Percent of requests that got no answer, by the same rules: those of a target that hangs or drops them.
+
+        The load balancer answers such a request itself, with 504 or 502, and counts that answer without saying whose
+        it was; but it counts the request for the target group that it chose. So they are what is left of the requests
+        when all answers are taken away. With two colours these are the ten metrics that an alarm may have:
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-limits.html.
+        """
+        answers = {f"answers_{name[16:19].lower()}": name for name in _ANSWERS}
+        return [
+            *self._per_colour("requests", "RequestCount", "Sum"),
+            *(query for key, name in answers.items() for query in self._per_colour(key, name, "Sum")),
+            *self._worst_rate(
+                {
+                    colour: "-".join(f"FILL({key}_{colour},0)" for key in ("requests", *answers))
+                    for colour in self._colours
+                },
+                min_requests,
+                label="requests without an answer, % of requests",
+            ),
+        ]
+
+    def _worst_rate(
+        self, parts: Mapping[str, str], min_requests: int, *, label: str
+    ) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
+        """A part of each colour's requests in percent: over both, or on one of them where that is worse."""
+        requests = {colour: f"FILL(requests_{colour},0)" for colour in self._colours}
+        rates = {"both": _rate("+".join(parts.values()), "+".join(requests.values()), min_requests)}
+        rates |= {colour: _rate(parts[colour], requests[colour], min_requests) for colour in self._colours}
+        return [
             *(_Query(id=f"rate_{of}", expression=rate, return_data=False) for of, rate in rates.items()),
             _Query(
                 id="rate_one", expression=_greater(*(f"rate_{colour}" for colour in self._colours)), return_data=False
             ),
-            _returned("rate", _greater("rate_one", "rate_both"), label="5xx answers, % of requests"),
+            _returned("rate", _greater("rate_one", "rate_both"), label=label),
         ]
 
     def _latency(self, min_requests: int) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
@@ -251,8 +299,8 @@ def _greater(one: str, other: str) -> str:
     return f"IF({one}>{other},{one},{other})"
 
 
-def _rate(errors: str, requests: str, min_requests: int) -> str:
-    return f"IF({requests}>={min_requests},100*({errors})/({requests}),0)"
+def _rate(part: str, requests: str, min_requests: int) -> str:
+    return f"IF({requests}>={min_requests},100*({part})/({requests}),0)"
 
 
 def _returned(key: str, expression: str, label: str | None = None) -> cloudwatch.CfnAlarm.MetricDataQueryProperty:

@@ -163,6 +163,18 @@ DRILLS = (
         fault="errors:0.8",
     ),
     Drill(
+        "deadlock",
+        "the service answers its health check, and leaves nine of ten requests without an answer",
+        (
+            rolls_back("the alarm on unanswered requests rolls the canary back", because="-unanswered went to ALARM"),
+            IN_CANARY,
+            *_STOPPED,
+            ALARM_TELLS,
+        ),
+        "production",
+        fault="deadlock:0.9",
+    ),
+    Drill(
         "slow",
         "the service takes three seconds for an answer",
         (rolls_back("the latency alarm rolls it back", because="-latency went to ALARM"), *_STOPPED, ALARM_TELLS),

@@ -24,6 +24,7 @@ Application = Callable[[Scope, Callable[..., Awaitable[Any]], Callable[..., Awai
 
 _HEALTH = "/health"
 _WATCHED = (_HEALTH, "/version")
+_FOR_EVER = 86_400.0
 
 
 def command_with_fault(command: list[str], fault: str) -> list[str]:
@@ -54,39 +55,42 @@ def main(arguments: list[str]) -> None:
         case "cpu":
             threading.Thread(target=_burn, daemon=True).start()
         case "memory":
-            _wrap(application, _leak(int(value)), 0)
+            _wrap(application, _leak(int(value)))
         case "unhealthy":
-            _wrap(application, lambda path: 500 if path == _HEALTH else None, 0)
+            _wrap(application, lambda path: 500 if path == _HEALTH else None)
         case "slow":
-            _wrap(application, lambda _: None, float(value))
+            _wrap(application, lambda _: None, delay=lambda: float(value))
+        case "deadlock":
+            asked = itertools.count(1)
+            _wrap(application, lambda _: None, delay=lambda: _FOR_EVER if _hit(float(value), next(asked)) else 0)
         case "errors":
             every = itertools.count(1)
             share = float(value)
-            _wrap(application, lambda path: _share(share, next(every)) if path != _HEALTH else None, 0)
+            _wrap(application, lambda path: 500 if path != _HEALTH and _hit(share, next(every)) else None)
         case "wrong-answers":
-            _wrap(application, lambda path: None if path.endswith(_WATCHED) else 404, 0)
+            _wrap(application, lambda path: None if path.endswith(_WATCHED) else 404)
         case "errors-after":
             answered = itertools.count(1)
             patience = int(value)
-            _wrap(application, lambda path: 500 if path != _HEALTH and next(answered) > patience else None, 0)
+            _wrap(application, lambda path: 500 if path != _HEALTH and next(answered) > patience else None)
         case _:
             sys.exit(f"faults: {name!r} is not a fault")
     sys.argv = [module, application]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def _share(share: float, number: int) -> int | None:
-    """500 for that share of the requests, spread evenly: the outcome of a drill must not depend on chance."""
-    return 500 if int(number * share) > int((number - 1) * share) else None
+def _hit(share: float, number: int) -> bool:
+    """Whether a request is one of that share of them, spread evenly: a drill's outcome must not depend on chance."""
+    return int(number * share) > int((number - 1) * share)
 
 
-def _wrap(application: str, status_for: Callable[[str], int | None], delay: float) -> None:
+def _wrap(application: str, status_for: Callable[[str], int | None], *, delay: Callable[[], float] = lambda: 0) -> None:
     """Replace the application by one that answers some requests itself.
 
     Args:
         application: ``module:attribute``.
         status_for: The status to answer a path with, None to leave it to the service.
-        delay: Seconds before any other answer but those to health checks.
+        delay: Seconds before the next answer that is not one to a health check.
     """
     module_name, _, attribute = application.partition(":")
     module = importlib.import_module(module_name)
@@ -95,8 +99,8 @@ def _wrap(application: str, status_for: Callable[[str], int | None], delay: floa
     async def faulty(scope: Scope, receive: Callable[..., Awaitable[Any]], send: Callable[..., Awaitable[Any]]) -> None:
         if scope["type"] != "http":
             return await service(scope, receive, send)
-        if delay and scope["path"] != _HEALTH:
-            await asyncio.sleep(delay)
+        if scope["path"] != _HEALTH:
+            await asyncio.sleep(delay())
         status = status_for(scope["path"])
         if status is None:
             return await service(scope, receive, send)

@@ -43,7 +43,8 @@ class Load:
 
     async def start(self) -> None:
         """Open the client. Nothing is sent before :meth:`minute`."""
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        # The load balancer gives up long before its users do.
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
 
     async def stop(self) -> None:
         """Close the client."""

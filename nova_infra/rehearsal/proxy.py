@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from nova_infra.rehearsal.clock import HEALTH_CHECK_COMPRESSION
+from nova_infra.rehearsal.clock import HEALTH_CHECK_COMPRESSION, TIMEOUT_COMPRESSION
 from nova_infra.rehearsal.metrics import Metric, MetricStore
 from nova_infra.rehearsal.routing import USER_HEADER, FixedResponse, Redirect, Rule, Target, TargetGroup
 from nova_infra.rehearsal.task import Task
@@ -39,12 +40,32 @@ _NOT_PASSED_ON = frozenset(
 _KEEP_ALIVE_SECONDS = 2.0
 # Which the HTTP client would add where the load balancer's own client sent none.
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-_IDLE_TIMEOUT_SECONDS = 60.0
+_IDLE_TIMEOUT_SECONDS = 60.0 / TIMEOUT_COMPRESSION
 _CLIENT_GONE = 460
 
 
 class _ClientGoneError(Exception):
     """The client closed the connection before it had its answer."""
+
+
+@dataclass
+class _Answer:
+    """What a target answered, as far as it got.
+
+    Attributes:
+        status: Its status code, None until its headers are there.
+        seconds: How long it took until then.
+        whole: Whether all of it came.
+    """
+
+    status: int | None = None
+    seconds: float = 0.0
+    whole: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether the client has no good answer."""
+        return not self.whole or self.status is None or self.status >= 500
 
 
 class LoadBalancer:
@@ -205,39 +226,48 @@ class LoadBalancer:
         return sibling + leads_to.raw_path_qs
 
     async def _forward(self, request: web.BaseRequest, group: TargetGroup, target: Target) -> web.StreamResponse:
+        """Pass a request on, and count it as the load balancer does.
+
+        A target was chosen, so the request counts for its group. An answer counts once its headers are there, whatever
+        becomes of its body; a target that hangs or closes the connection has none, and neither has one whose client
+        went away before.
+        """
         began = asyncio.get_running_loop().time()
-        status: int | None = None
+        answer, blamed = _Answer(), True
         target.enter()
         try:
-            response = await self._exchange(request, target)
-            status = response.status
-            return response
+            return await self._exchange(request, target, answer)
         except _ClientGoneError:
-            status = _CLIENT_GONE  # Not the target's fault, and no answer to count.
+            blamed = False
             return web.Response(status=_CLIENT_GONE)
         except TimeoutError:
             return self._answer_instead(request, 504, "the target did not answer in time")
-        except (aiohttp.ClientError, ConnectionError):
+        except (aiohttp.ClientError, ConnectionError) as error:
+            if isinstance(error, aiohttp.ClientConnectorError):
+                self._count(group, "TargetConnectionErrorCount", 1)
             return self._answer_instead(request, 502, "the target closed the connection")
         finally:
-            seconds = asyncio.get_running_loop().time() - began
             target.leave()
-            if status != _CLIENT_GONE:
-                failed = status is None or status >= 500
-                target.answered(seconds, failed=failed)
-                group.audience.note(request.headers.get(USER_HEADER), target.revision, failed=failed)
+            if blamed:
+                target.answered(asyncio.get_running_loop().time() - began, failed=answer.failed)
+                group.audience.note(request.headers.get(USER_HEADER), target.revision, failed=answer.failed)
             self._count(group, "RequestCount", 1)
-            if status is None:
-                self._count(group, "TargetConnectionErrorCount", 1)
-            elif status != _CLIENT_GONE:
-                self._count(group, f"HTTPCode_Target_{status // 100}XX_Count", 1)
-                self._count(group, "TargetResponseTime", seconds)
+            if answer.status is not None:
+                self._count(group, f"HTTPCode_Target_{answer.status // 100}XX_Count", 1)
+                self._count(group, "TargetResponseTime", answer.seconds)
 
-    async def _exchange(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
-        """Pass a request on and its answer back, a piece at a time: bodies of any size take the same memory."""
+    async def _exchange(self, request: web.BaseRequest, target: Target, answer: _Answer) -> web.StreamResponse:
+        """Pass a request on and its answer back, a piece at a time: bodies of any size take the same memory.
+
+        Args:
+            request: The request.
+            target: Where it goes.
+            answer: Says how far the target got, also where this raises.
+        """
         assert self._session is not None, "requests follow start()"
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        sent = asyncio.get_running_loop().time()
         async with self._session.request(
             request.method,
             # A request may name the whole address instead of the path alone.
@@ -246,6 +276,7 @@ class LoadBalancer:
             data=_body(request) if request.body_exists else None,
             allow_redirects=False,
         ) as upstream:
+            answer.status, answer.seconds = upstream.status, asyncio.get_running_loop().time() - sent
             response = web.StreamResponse(status=upstream.status)
             response.headers.extend(_passed_on(upstream.headers))
             with _client_side():
@@ -253,6 +284,7 @@ class LoadBalancer:
             async for chunk in upstream.content.iter_any():
                 with _client_side():
                     await response.write(chunk)
+            answer.whole = True
             with _client_side():
                 await response.write_eof()
             return response
@@ -271,9 +303,10 @@ class LoadBalancer:
 
     def _answer_instead(self, request: web.BaseRequest, status: int, text: str) -> web.Response:
         """Answer for a target that did not, or not to the end."""
-        self._answered_itself(status)
         if request.transport is not None and request.writer.output_size:
             request.transport.close()  # Half an answer went out: the client has to see that it is not whole.
+        else:
+            self._answered_itself(status)
         return web.Response(status=status, text=text)
 
     def _answered_itself(self, status: int) -> None:

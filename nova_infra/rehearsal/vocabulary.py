@@ -310,6 +310,7 @@ PLAYED: dict[str, dict[str, Any]] = {
         "LoadBalancerAttributes": Attributes(
             {
                 "deletion_protection.enabled": ANY,
+                "idle_timeout.timeout_seconds": Only(("60",)),
                 "routing.http.drop_invalid_header_fields.enabled": ANY,
                 "access_logs.s3.enabled": ANY,
                 "access_logs.s3.bucket": ANY,

@@ -50,12 +50,14 @@ class OverviewStack(cdk.Stack):
         )
         for stack in services.values():
             self.add_stack_dependency(stack)
-        names = [alarm_name(f"{prefix}-{service}", "errors") for service in services]
+        # At most 90 of the 100 alarms that one may be composed of.
+        kinds = ("errors", "unanswered")
+        names = [alarm_name(f"{prefix}-{service}", kind) for service in services for kind in kinds]
         cloudwatch.CfnCompositeAlarm(
             self,
             "CanaryErrors",
             alarm_name=f"{prefix}-canary-errors",
-            alarm_description=f"Some service of {prefix} answers too many requests with a 5xx",
+            alarm_description=f"Some service of {prefix} answers too many requests with a 5xx, or not at all",
             alarm_rule=" OR ".join(f'ALARM("{name}")' for name in names),
             # Each service's own alarm has notified already: this one is for whoever asks about the whole.
             actions_enabled=False,

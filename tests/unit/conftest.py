@@ -74,7 +74,7 @@ port = 9000
 environment = { LANGUAGE = "ja" }
 secrets = { API_TOKEN = "acme/token" }
 targets = { cpu_percent = 40, requests_per_minute = 300 }
-alarms = { error_percent = 2.5, min_requests = 50, latency_ms = 300, memory_percent = 70 }
+alarms = { error_percent = 2.5, unanswered_percent = 100, min_requests = 50, latency_ms = 300, memory_percent = 70 }
 """
 
 

@@ -21,6 +21,10 @@ def test_invalid_headers_are_dropped_and_every_request_is_logged(assembly, stack
     assert attributes(assembly, stack)["access_logs.s3.enabled"] == "true"
 
 
+def test_a_target_that_hangs_is_given_up_after_the_minute_that_bakes_leave_for_it(assembly):
+    assert attributes(assembly, PLATFORM)["idle_timeout.timeout_seconds"] == "60"
+
+
 def test_what_needs_an_approval_is_protected_from_deletion(assembly):
     protected = {
         name: attributes(assembly, f"nova-{name}-platform")["deletion_protection.enabled"]

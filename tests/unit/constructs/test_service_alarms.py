@@ -26,7 +26,8 @@ def value(alarm, **metrics):
 
 def test_a_service_has_these_alarms(assembly):
     names = {each["AlarmName"] for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm")}
-    assert names == {f"{STACK}-{kind}" for kind in ("errors", "latency", "cpu", "memory", "unhealthy", "running")}
+    kinds = ("errors", "unanswered", "latency", "cpu", "memory", "unhealthy", "running")
+    assert names == {f"{STACK}-{kind}" for kind in kinds}
 
 
 def test_every_alarm_tells_the_topic_of_its_environment_about_alarm_and_ok(assembly):
@@ -64,6 +65,54 @@ def test_every_alarm_tells_the_topic_of_its_environment_about_alarm_and_ok(assem
 )
 def test_the_error_rate_is_that_of_both_colours_or_of_the_worse_one(assembly, metrics, percent):
     assert value(alarm(assembly, "errors"), **metrics) == pytest.approx(percent)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "percent"),
+    [
+        ({}, 0),
+        ({"requests_blue": 100, "answers_2xx_blue": 100}, 0),
+        (
+            {
+                "requests_blue": 100,
+                "answers_2xx_blue": 40,
+                "answers_3xx_blue": 30,
+                "answers_4xx_blue": 20,
+                "answers_5xx_blue": 10,
+            },
+            0,
+        ),
+        ({"requests_blue": 100}, 100),
+        ({"requests_green": 100, "answers_2xx_green": 90, "answers_4xx_green": 4}, 6),
+        ({"requests_blue": 90, "answers_2xx_blue": 90, "requests_green": 10}, 10),
+        ({"requests_blue": 970, "answers_2xx_blue": 970, "requests_green": 30}, 100),
+        ({"requests_blue": 30, "requests_green": 970, "answers_2xx_green": 970}, 100),
+        ({"requests_blue": 19}, 0),
+        ({"requests_blue": 40, "answers_2xx_blue": 44}, 0),
+    ],
+    ids=[
+        "no traffic",
+        "all is answered",
+        "whatever the answer",
+        "nothing is answered",
+        "some is not",
+        "a small canary that hangs shows in the whole",
+        "a thin canary that hangs shows by itself",
+        "whichever colour it is",
+        "too few requests",
+        "answers to what was asked the minute before are no error",
+    ],
+)
+def test_what_is_left_when_all_answers_are_taken_away_is_unanswered(assembly, metrics, percent):
+    assert value(alarm(assembly, "unanswered"), **metrics) == pytest.approx(percent)
+
+
+def test_an_alarm_has_no_more_metrics_and_expressions_than_cloudwatch_takes(assembly):
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html
+    for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm"):
+        queries = each.get("Metrics", ())
+        assert sum("MetricStat" in query for query in queries) <= 10
+        assert sum("Expression" in query for query in queries) <= 10
 
 
 @pytest.mark.parametrize(
@@ -163,7 +212,7 @@ def test_one_task_that_fills_its_memory_is_enough_though_ecs_replaces_it_with_an
     assert (memory["EvaluationPeriods"], memory["DatapointsToAlarm"]) == (3, 1)
 
 
-@pytest.mark.parametrize(("kind", "minutes"), [("errors", 1), ("latency", 2), ("unhealthy", 3)])
+@pytest.mark.parametrize(("kind", "minutes"), [("errors", 1), ("unanswered", 2), ("latency", 2), ("unhealthy", 3)])
 def test_two_minutes_whose_data_has_not_arrived_do_not_keep_an_alarm_from_firing(assembly, kind, minutes):
     found = alarm(assembly, kind)
     assert (found["DatapointsToAlarm"], found["EvaluationPeriods"]) == (minutes, minutes + 2)
@@ -178,13 +227,15 @@ def test_too_few_tasks_are_fewer_than_the_minimum_and_silence_counts_as_none(ass
 
 
 def test_what_rolls_back_ignores_missing_data(assembly):
-    for kind in ("errors", "latency", "cpu", "memory"):
+    for kind in ("errors", "unanswered", "latency", "cpu", "memory"):
         assert alarm(assembly, kind)["TreatMissingData"] == "notBreaching"
 
 
 def test_thresholds_are_as_configured(variant):
-    thresholds = {kind: alarm(variant, kind, SEARCH)["Threshold"] for kind in ("errors", "latency", "memory")}
-    assert thresholds == {"errors": 2.5, "latency": 300, "memory": 70}
+    thresholds = {
+        kind: alarm(variant, kind, SEARCH)["Threshold"] for kind in ("errors", "unanswered", "latency", "memory")
+    }
+    assert thresholds == {"errors": 2.5, "unanswered": 100, "latency": 300, "memory": 70}
     assert value(alarm(variant, "errors", SEARCH), requests_blue=49, errors_blue=49) == 0
     assert value(alarm(variant, "errors", SEARCH), requests_blue=50, errors_blue=25) == 50
 

@@ -49,7 +49,7 @@ def test_every_deployment_rolls_back_by_circuit_breaker_and_by_exactly_these_ala
         "ResetOnHealthyTask": False,
     }
     assert configuration["Alarms"] == {
-        "AlarmNames": [f"{name}-errors", f"{name}-latency", f"{name}-cpu", f"{name}-memory"],
+        "AlarmNames": [f"{name}-{kind}" for kind in ("errors", "unanswered", "latency", "cpu", "memory")],
         "Enable": True,
         "Rollback": True,
     }

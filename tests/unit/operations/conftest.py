@@ -72,7 +72,7 @@ class Ecs(AwsEnvironment):
         [found] = self.images([Image.parse(image)])
         digest = self.digests.get(service.name, found.digest if found else None)
         task = RunningTask(service.revision, "RUNNING", True, image, digest, 256)
-        alarms = tuple(f"{service.stack}-{kind}" for kind in ("errors", "latency", "cpu", "memory"))
+        alarms = tuple(f"{service.stack}-{kind}" for kind in ("errors", "unanswered", "latency", "cpu", "memory"))
         return replace(service, desired=2, running=2, tasks=(task, task), deployment_alarms=alarms)
 
 

@@ -61,7 +61,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             end = time.monotonic() + 10
             while True:
                 try:
-                    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as response:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=1) as response:
                         return int(response.status)
                 except urllib.error.HTTPError as error:
                     return error.code
@@ -108,6 +108,13 @@ def test_slowness_delays_requests_but_no_health_check(start: Start) -> None:
     began = time.monotonic()
     assert ask("/x") == 200
     assert time.monotonic() - began >= 0.3
+
+
+def test_a_deadlock_leaves_its_share_of_requests_without_an_answer_and_no_health_check(start: Start) -> None:
+    ask = start("deadlock:0.5")
+    assert ask("/health") == ask("/x") == ask("/health") == 200
+    with pytest.raises(TimeoutError):
+        ask("/x")
 
 
 def test_a_crash_ends_the_process_with_a_message(start: Start) -> None:

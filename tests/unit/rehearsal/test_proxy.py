@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -80,6 +81,8 @@ async def service(request: web.BaseRequest) -> web.StreamResponse:
             await response.prepare(request)
             await response.write(b"half")
             await asyncio.sleep(60)
+        case "/hangs":
+            await asyncio.sleep(60)
         case "/cookies":
             answer = web.Response(
                 text="two", headers={"Connection": "X-Hop", "X-Hop": "mine", "Keep-Alive": "timeout=9"}
@@ -107,6 +110,12 @@ async def service(request: web.BaseRequest) -> web.StreamResponse:
             return web.Response(status=500)
         case "/slow":
             await asyncio.sleep(0.2)
+        case "/ends-slowly":
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b"begun")
+            await asyncio.sleep(0.5)
+            return response
     length = sum([len(chunk) async for chunk in request.content.iter_any()])
     return web.json_response({"path": request.raw_path, "body": length, "headers": dict(request.headers)})
 
@@ -131,6 +140,11 @@ class World:
         dimensions = 2 if of_group else 1
         found = [m for m in self.store._values if m.name == name and len(m.dimensions) == dimensions]
         return sum(sum(self.store.values(metric, range(1))) for metric in found)
+
+    def counts_of_group(self) -> dict[str, float]:
+        """All that was counted for the target group."""
+        found = {m.name for m in self.store._values if len(m.dimensions) == 2} - {"TargetResponseTime"}
+        return {name: self.count(name, of_group=True) for name in found}
 
     async def speak(self, text: str) -> str:
         """Send a request as it stands, and read all that comes until the connection is closed."""
@@ -303,16 +317,56 @@ def test_an_answer_is_passed_on_as_it_is() -> None:
     World().play(story)
 
 
-def test_a_target_that_hangs_half_way_is_cut_off_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_that_hangs_is_asked_and_has_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxy, "_IDLE_TIMEOUT_SECONDS", 0.1)
-    world = World()
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        async with client.get(f"{url}/hangs") as response:
+            assert response.status == 504
+        assert (target.served, target.failed) == (1, 1)
+
+    world = World().play(story)
+    assert world.count("HTTPCode_ELB_504_Count") == 1
+    assert world.counts_of_group() == {"RequestCount": 1}
+
+
+def test_a_target_that_hangs_half_way_is_cut_off_after_an_answer_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "_IDLE_TIMEOUT_SECONDS", 0.1)
 
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
         with pytest.raises(aiohttp.ClientPayloadError):
             async with client.get(f"{url}/hangs-half-way") as response:
                 await response.read()
+        assert (target.served, target.failed) == (1, 1)
 
-    assert world.play(story).count("HTTPCode_ELB_504_Count") == 1
+    world = World().play(story)
+    assert world.counts_of_group() == {"RequestCount": 1, "HTTPCode_Target_2XX_Count": 1}
+    assert world.count("HTTPCode_ELB_5XX_Count") == 0, "its own answer would have come too late"
+
+
+def test_a_target_that_does_not_listen_is_a_connection_that_failed() -> None:
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            target.task = task_on(closed.getsockname()[1])
+            async with client.get(url) as response:
+                assert response.status == 502
+
+    world = World().play(story)
+    assert world.count("HTTPCode_ELB_502_Count") == 1
+    assert world.counts_of_group() == {"RequestCount": 1, "TargetConnectionErrorCount": 1}
+
+
+def test_the_response_time_is_that_until_the_answer_begins() -> None:
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        for path in ("/slow", "/ends-slowly"):
+            async with client.get(f"{url}{path}") as response:
+                await response.read()
+
+    world = World().play(story)
+    [metric] = [m for m in world.store._values if m.name == "TargetResponseTime" and len(m.dimensions) == 2]
+    waited, began_at_once = world.store.values(metric, range(1))
+    assert waited >= 0.2 > began_at_once
 
 
 def test_large_bodies_pass_in_pieces_both_ways_and_a_client_may_ask_first() -> None:
@@ -353,7 +407,7 @@ def test_a_target_that_closes_the_connection_is_an_error_of_the_load_balancer() 
     world = World().play(story)
     assert world.count("HTTPCode_ELB_502_Count") == world.count("HTTPCode_ELB_5XX_Count") == 1
     assert world.count("HTTPCode_ELB_5XX_Count", of_group=True) == 0, "that count has no target group in AWS"
-    assert world.count("RequestCount", of_group=True) == 1
+    assert world.counts_of_group() == {"RequestCount": 1}
 
 
 def test_half_an_answer_does_not_look_like_a_whole_one() -> None:

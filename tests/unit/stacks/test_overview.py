@@ -2,10 +2,11 @@ import json
 import re
 
 
-def test_the_canary_alarm_is_red_when_any_services_errors_alarm_is(assembly, service_names):
+def test_the_canary_alarm_is_red_when_any_service_fails_requests_or_leaves_them_unanswered(assembly, service_names):
     alarm = assembly.only("nova-prod-overview", "AWS::CloudWatch::CompositeAlarm")
     assert alarm["AlarmName"] == "nova-prod-canary-errors"
-    assert alarm["AlarmRule"] == " OR ".join(f'ALARM("nova-prod-{service}-errors")' for service in service_names)
+    names = [f"nova-prod-{service}-{kind}" for service in service_names for kind in ("errors", "unanswered")]
+    assert alarm["AlarmRule"] == " OR ".join(f'ALARM("{name}")' for name in names)
 
 
 def dashboard(assembly):
@@ -31,11 +32,12 @@ def test_the_dashboard_shows_traffic_by_colour_deployments_errors_latency_and_cp
 
 
 def test_the_dashboard_starts_with_all_that_rolls_back(assembly, service_names):
-    # One alarm for each service in a widget, of which 45 are within the 100 that a widget holds.
-    for kind, widget in zip(("errors", "latency", "cpu", "memory"), dashboard(assembly)["widgets"], strict=False):
+    # With 45 services two alarms of each are within the 100 that a widget holds.
+    rows = (("errors", "unanswered"), ("latency",), ("cpu",), ("memory",))
+    for kinds, widget in zip(rows, dashboard(assembly)["widgets"], strict=False):
         assert widget["type"] == "alarm"
         names = [re.sub(r".*:alarm:", "", arn) for arn in widget["properties"]["alarms"]]
-        assert names == [f"nova-prod-{name}-{kind}" for name in service_names]
+        assert names == [f"nova-prod-{name}-{kind}" for name in service_names for kind in kinds]
 
 
 def test_widgets_do_not_overlap(assembly):
