@@ -21,10 +21,12 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Seconds that alarms and tasks get to settle after a deployment.
 VERIFY_WAIT ?= 300
+# How often the soak plays the rehearsal.
+RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: bench docs help setup rehearse drills test check lint audit types unit unit-services synth image brief preflight verify integration browser e2e lock clean
+.PHONY: bench soak docs help setup rehearse drills test check lint audit types unit unit-services synth image brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,6 +105,10 @@ bench: setup ## Time synthesis, image tags, nova status, the rehearsal's load ba
 	@python scripts/bench_status.py
 	@python scripts/bench_proxy.py
 	@python scripts/bench_services.py
+
+# Checked before, so that its Build stage does not do it while the machine is kept busy.
+soak: check ## Play the rehearsal 20 times on a busy machine, and compare what became of it: make soak RUNS=3
+	@python scripts/soak.py $(RUNS)
 
 docs: setup ## Write the pages that are generated from the code
 	@python -m nova_infra.checks.document > docs/checks.md

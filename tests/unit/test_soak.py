@@ -1,0 +1,56 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "soak.py"
+
+
+@pytest.fixture(scope="module")
+def soak():
+    spec = importlib.util.spec_from_file_location("soak", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def record(*, status="succeeded", reason="alarm a went to ALARM (it measured 8, and the limit is 5)", drills=()):
+    return {
+        "stages": [{"name": "Prod", "status": status, "seconds": 3.2}],
+        "deployments": [
+            {
+                "service": "prod-audio",
+                "baseline": False,
+                "takes_back": False,
+                "outcome": "rolled back",
+                "reason": reason,
+                "traffic": [{"minute": 2.1, "percent": 10}, {"minute": 4.0, "percent": 0}],
+            }
+        ],
+        "notifications": [
+            {"topic": "t", "message": "b is in ALARM", "minute": 4},
+            {"topic": "t", "message": "a is in ALARM", "minute": 3},
+        ],
+        "drills": list(drills),
+    }
+
+
+def test_an_outcome_has_no_times_and_no_figures(soak):
+    assert soak.outcome(record()) == {
+        "stage Prod": "succeeded",
+        "release prod-audio": "rolled back 10→0 alarm a went to ALARM",
+        "told": "t: a is in ALARM; t: b is in ALARM",
+    }
+
+
+def test_what_became_of_a_drill_is_part_of_it(soak):
+    drill = {"drill": "errors", "misses": ["it got 3 requests"], "record": record()}
+    found = soak.outcome(record(drills=[drill]))
+    assert found["drill errors"] == "it got 3 requests"
+    assert found["drill errors, stage Prod"] == "succeeded"
+
+
+def test_what_differs_is_named_with_both_outcomes(soak):
+    first, other = soak.outcome(record()), soak.outcome(record(status="failed"))
+    assert soak.differences(first, other) == ["stage Prod: 'succeeded', then 'failed'"]
+    assert soak.differences(first, first) == []
