@@ -155,6 +155,12 @@ def test_an_identity_provider_that_is_there_already_is_used(shared_account):
         assert trust["Principal"]["Federated"] == f"arn:aws:iam::444444444444:oidc-provider/{ISSUER}"
 
 
+def test_the_way_in_from_github_is_protected_from_deletion_and_its_provider_serves_aws_alone(github_assembly):
+    assert "nova-github-actions" in github_assembly.protected
+    provider = github_assembly.only("nova-github-actions", "AWS::IAM::OIDCProvider")
+    assert (provider["Url"], provider["ClientIdList"]) == (f"https://{ISSUER}", ["sts.amazonaws.com"])
+
+
 def test_no_subject_has_a_wildcard(github_assembly):
     assert '"*' not in str(github_assembly.properties("nova-github-actions", "AWS::IAM::Role"))
     assert "StringLike" not in github_assembly.texts["nova-github-actions"]

@@ -95,6 +95,19 @@ def test_roles_are_taken_by_these_services_and_accounts_only(everything):
     }
 
 
+def test_no_role_is_taken_from_an_account_but_by_roles_that_are_named(everything):
+    taken = [
+        (place, key, statement)
+        for place, key, name, statement in statements(everything)
+        if name == "AssumeRolePolicyDocument" and set(statement["Principal"]) != {"Service"}
+    ]
+    assert taken
+    for place, key, statement in taken:
+        assert set(statement["Principal"]) == {"AWS"}, (place, key)
+        assert set(statement["Condition"]) == {"ArnEquals"}, (place, key)
+        assert "*" not in str(statement["Condition"]["ArnEquals"]["aws:PrincipalArn"]), (place, key)
+
+
 def _is_own(stack):
     """Not one that CDK adds to copy artifacts to another region."""
     return "-support-" not in stack
@@ -145,7 +158,7 @@ def test_every_key_is_rotated_and_kept(assembly, variant):
         for stack in each.templates:
             for key in each.resources(stack, "AWS::KMS::Key").values():
                 assert key["Properties"]["EnableKeyRotation"] is True
-                assert key["DeletionPolicy"] == "Retain"
+                assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
 def test_no_service_may_use_a_key_for_anything_but_what_it_is_for(everything):

@@ -8,9 +8,15 @@ def test_subnets_lie_in_the_configured_zones(assembly, variant):
     assert zones == {"us-east-1a", "us-east-1c", "us-east-1d"}
 
 
-def test_no_subnet_gives_out_public_addresses(assembly):
-    for subnet in assembly.properties(PLATFORM, "AWS::EC2::Subnet"):
-        assert subnet["MapPublicIpOnLaunch"] is False
+def test_no_subnet_gives_out_public_addresses(assembly, variant):
+    subnets = [
+        subnet
+        for each in (assembly, variant)
+        for stack in each.templates
+        for subnet in each.properties(stack, "AWS::EC2::Subnet")
+    ]
+    assert len(subnets) == 2 * (2 + 2 + 3) + 2 * (2 + 3)
+    assert {subnet["MapPublicIpOnLaunch"] for subnet in subnets} == {False}
 
 
 def test_nat_gateways_are_as_many_as_configured(assembly, variant):
