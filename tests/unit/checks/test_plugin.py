@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -79,6 +80,12 @@ def test_every_rule_has_an_id_of_its_own_and_says_everything():
 
 def test_the_document_is_up_to_date():
     assert (ROOT / "docs" / "checks.md").read_text() == document(), "run `make docs`"
+
+
+def test_every_rule_that_a_page_names_exists():
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    named = {rule for page in pages for rule in re.findall(r"NOVA-[A-Z]\d+", page.read_text())}
+    assert named == {rule.id for rule in RULES}
 
 
 def _reports(*assemblies):

@@ -45,6 +45,7 @@ def evaluate(alarm: Alarm, points: str, current: State = "OK") -> State:
         ("0XX", 3, "missing", "OK"),
         ("XX0", 3, "missing", "OK"),
         ("---", 3, "missing", "INSUFFICIENT_DATA"),
+        ("---", 1, "missing", "INSUFFICIENT_DATA"),
         ("---", 3, "ignore", "OK"),
         ("---", 3, "breaching", "ALARM"),
         ("---", 3, "notBreaching", "OK"),
@@ -102,6 +103,10 @@ def test_a_period_of_several_minutes_is_one_data_point() -> None:
     alarm = read_alarm(properties(Period=120, EvaluationPeriods=1, Threshold=50))
     assert evaluate(alarm, "X0") == "ALARM", "the average of both minutes is 52.5"
     assert evaluate(alarm, "X00") == "OK"
+
+
+def test_a_period_is_counted_in_minutes() -> None:
+    assert [read_alarm(properties(Period=seconds)).period for seconds in (60, 300, 3600)] == [1, 5, 60]
 
 
 def test_several_periods_of_several_minutes_follow_each_other() -> None:
