@@ -71,11 +71,11 @@ class Rollout:
 
     strategy: str
     steps: tuple[TrafficStep, ...]
-    alarms: tuple[str, ...] = ()
-    alarms_roll_back: bool = True
-    breaker: CircuitBreaker | None = None
-    minimum_percent: int = 100
-    maximum_percent: int = 200
+    alarms: tuple[str, ...]
+    alarms_roll_back: bool
+    breaker: CircuitBreaker | None
+    minimum_percent: int
+    maximum_percent: int
 
     @property
     def shifts_traffic(self) -> bool:

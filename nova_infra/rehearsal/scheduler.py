@@ -23,6 +23,7 @@ Side = Literal["old", "new"]
 Outcome = Literal["completed", "rolled back", "failed"]
 
 DEFAULT_BREAKER = CircuitBreaker()
+"""Where there is none, so that a deployment ends before CloudFormation gives up and takes it back."""
 
 
 @dataclass(frozen=True)
@@ -184,13 +185,12 @@ class Scheduler:
         if self.phase is Phase.RESTORING:
             yield from self._finish("failed", f"{self.reason}; then {count} tasks of the old revision failed: {reason}")
             return
-        breaker = self._rollout.breaker
         in_a_row = " in a row" if self._breaker.reset_on_healthy_task else ""
-        how = (
-            "the circuit breaker opened" if breaker else "there is no circuit breaker: CloudFormation gives up in hours"
-        )
+        how = "the circuit breaker opened"
+        if self._rollout.breaker is None:
+            how = "there is no circuit breaker: CloudFormation gives up in hours"
         yield from self._go_back(
-            f"{count} tasks failed{in_a_row} ({how}): {reason}", rolls_back=breaker is None or breaker.rolls_back
+            f"{count} tasks failed{in_a_row} ({how}): {reason}", rolls_back=self._breaker.rolls_back
         )
 
     def _go_back(self, reason: str, *, rolls_back: bool) -> Iterator[Command]:

@@ -15,7 +15,13 @@ CANARY = (TrafficStep(10, 5), TrafficStep(100, 3))
 
 
 def rollout(strategy: str = "CANARY", steps: tuple[TrafficStep, ...] = CANARY, **changes: object) -> Rollout:
-    settings = {"alarms": ("errors", "cpu"), "breaker": CircuitBreaker()} | changes
+    settings = {
+        "alarms": ("errors", "cpu"),
+        "alarms_roll_back": True,
+        "breaker": CircuitBreaker(),
+        "minimum_percent": 100,
+        "maximum_percent": 200,
+    } | changes
     return Rollout(strategy, steps, **settings)  # type: ignore[arg-type]
 
 
