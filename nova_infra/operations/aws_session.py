@@ -6,7 +6,6 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from botocore.config import Config
@@ -23,11 +22,10 @@ from botocore.session import Session, get_session
 
 from nova_infra.errors import NovaError
 from nova_infra.operations.errors import AwsError, RefusedError
+from nova_infra.operations.side_by_side import THREADS, threads
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-
-THREADS = 16
 
 # Standard retries wait longer from attempt to attempt, at random, and count throttling as worth another one:
 # https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
@@ -59,7 +57,7 @@ class Aws:
         self._session = session
         self._clients: dict[tuple[str, str], Any] = {}
         self._making = threading.Lock()
-        self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="aws")
+        self._threads = threads()
 
     @property
     def region(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -21,12 +21,12 @@ from nova_infra.operations.holds import read_holds, refusals
 from nova_infra.operations.ledger import Ledger, read_ledger
 from nova_infra.operations.look import Look
 from nova_infra.operations.model import Template
+from nova_infra.operations.side_by_side import threads
 from nova_infra.operations.targets import short
 from nova_infra.operations.toolchain import Action, Execution, Toolchain
 
 _Result = TypeVar("_Result")
 _Other = TypeVar("_Other")
-_THREADS = 16
 _UNDER_WAY = "InProgress"
 """Such as the step that writes the brief."""
 
@@ -53,12 +53,12 @@ def survey(
     release, templates = candidate.release, candidate.templates
     there = _exists(environment)
     names = list(templates) if there else []
-    with ThreadPoolExecutor(max_workers=_THREADS) as threads:
+    with threads() as pool:
 
         def ask(what: str, question: Callable[[], _Result], otherwise: _Other) -> Future[_Result | _Other]:
             # What does not exist yet has nothing to be asked about.
             asked: Callable[[], _Result | _Other] = question if there else lambda: otherwise
-            return threads.submit(look.at, what, asked, otherwise)
+            return pool.submit(look.at, what, asked, otherwise)
 
         deployed = ask("the deployed templates", lambda: _deployed(environment, names), None)
         ledger = ask("the ledger", lambda: read_ledger(environment), Ledger((), 0))
@@ -67,8 +67,8 @@ def survey(
         stacks = ask("the stacks", lambda: environment.stacks(names), ())
         holds = ask("the holds", lambda: read_holds(environment), ())
         acceptances = ask("what is accepted", lambda: read_acceptances(environment), ())
-        built: Future[Mapping[str, str]] = threads.submit(look.at, "the images", candidate.digests, {})
-        delivery = threads.submit(look.at, "the pipeline", lambda: _delivery(toolchain, release), None)
+        built: Future[Mapping[str, str]] = pool.submit(look.at, "the images", candidate.digests, {})
+        delivery = pool.submit(look.at, "the pipeline", lambda: _delivery(toolchain, release), None)
         entries = ledger.result().entries
         tests, newer = delivery.result() or (None, None)
         before = deployed.result() if there else {}
@@ -111,8 +111,8 @@ def _exists(environment: DeployedEnvironment) -> bool:
 
 def _deployed(environment: DeployedEnvironment, names: Sequence[str]) -> dict[str, Template]:
     there = [stack.name for stack in environment.stacks(names) if stack.status != "REVIEW_IN_PROGRESS"]
-    with ThreadPoolExecutor(max_workers=_THREADS) as threads:
-        return dict(zip(there, threads.map(environment.template, there), strict=True))
+    with threads() as pool:
+        return dict(zip(there, pool.map(environment.template, there), strict=True))
 
 
 def _changes(before: Mapping[str, Template], after: Mapping[str, Template]) -> tuple[StackChanges, ...]:

@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ from nova_infra.config import Config, Environment
 from nova_infra.errors import NovaError
 from nova_infra.images import repository_name
 from nova_infra.operations.model import VCPU_QUOTA
+from nova_infra.operations.side_by_side import threads
 
 BOOTSTRAP_STACK = "CDKToolkit"
 BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
@@ -114,8 +114,8 @@ def diagnose(
             for environment in config.environments
         ),
     ]
-    with ThreadPoolExecutor(max_workers=len(places)) as threads:
-        return (*parts, Part("Credentials", (who,)), *threads.map(look, places))
+    with threads() as pool:
+        return (*parts, Part("Credentials", (who,)), *pool.map(look, places))
 
 
 def tools(root: Path) -> Iterator[Check]:

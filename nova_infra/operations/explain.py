@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,12 +15,12 @@ from nova_infra.operations.findings import alarms_of
 from nova_infra.operations.ledger import Entry, read_ledger
 from nova_infra.operations.look import Look
 from nova_infra.operations.model import Alarm, PastDeployment, Service, StackEvent, StoppedTask
+from nova_infra.operations.side_by_side import threads
 from nova_infra.operations.targets import short
 from nova_infra.operations.toolchain import Toolchain
 from nova_infra.operations.values import printable, shortened
 
 _LOG_LINES = 8
-_THREADS = 16
 # What ECS calls a deployment that did not end well, or will not.
 _ENDED_BADLY = {"ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_REQUESTED", "STOPPED"}
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -197,9 +196,9 @@ def observe(environment: DeployedEnvironment, toolchain: Toolchain | None) -> Fa
             alarms=tuple(alarms_of(service, red, services)),
         )
 
-    with ThreadPoolExecutor(max_workers=_THREADS) as threads:
+    with threads() as pool:
         # What cannot be asked of the first is not asked of the others.
-        seen = (*map(facts, services[:1]), *threads.map(facts, services[1:]))
+        seen = (*map(facts, services[:1]), *pool.map(facts, services[1:]))
     entries = look.at("the ledger", lambda: read_ledger(environment).entries, ())
     action = look.at("the pipeline", lambda: failed_action(toolchain), None)
     return Facts(environment.name, seen, entries, action, look.unseen)

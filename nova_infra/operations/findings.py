@@ -80,6 +80,23 @@ def under_way(services: Iterable[Service], stacks: Iterable[Stack]) -> list[str]
     ]
 
 
+def way_out(stack: Stack) -> str:
+    """What to do about a stack that cannot be updated.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-continueupdaterollback.html
+    """
+    command = f"`aws cloudformation {{}} --stack-name {stack.name}`"
+    match stack.status:
+        case "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED":
+            delete = command.format("delete-stack")
+            return f"its first deployment failed, and it can only be deleted: {delete}, and deploy again"
+        case "UPDATE_ROLLBACK_FAILED":
+            said = f" ({stack.reason})" if stack.reason else ""
+            return f"finish its rollback first, with {command.format('continue-update-rollback')}{said}"
+        case _:
+            return stack.reason or f"see {command.format('describe-stack-events')}"
+
+
 def alarms_of(service: Service, alarms: Iterable[Alarm], services: Sequence[Service]) -> list[Alarm]:
     """A service's alarms: those under its name, and not under the longer name of another service."""
     longer = [s.stack for s in services if s.stack != service.stack and s.stack.startswith(f"{service.stack}-")]

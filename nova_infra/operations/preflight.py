@@ -11,17 +11,17 @@ the release, as :mod:`nova_infra.operations.acceptances` says.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from nova_infra.operations.acceptances import Acceptance, accepted, read_acceptances
 from nova_infra.operations.environment import DeployedEnvironment
 from nova_infra.operations.errors import RefusedError
-from nova_infra.operations.findings import under_way
+from nova_infra.operations.findings import under_way, way_out
 from nova_infra.operations.holds import Hold, read_holds, refusals
 from nova_infra.operations.ledger import read_ledger
 from nova_infra.operations.model import VCPU_QUOTA, Alarm, Certificate, Service, Stack
+from nova_infra.operations.side_by_side import threads
 
 _CERTIFICATE_MARGIN = timedelta(days=14)
 """ACM renews 60 days before the end: one that is this close to it was not renewed."""
@@ -86,16 +86,16 @@ class Conditions:
 
 def survey(environment: DeployedEnvironment) -> Conditions:
     """Ask for everything that :func:`obstacles` decides from, side by side."""
-    with ThreadPoolExecutor(max_workers=8) as threads:
-        services = threads.submit(environment.services)
-        alarms = threads.submit(environment.alarms)
-        holds = threads.submit(read_holds, environment)
-        acceptances = threads.submit(read_acceptances, environment)
-        certificates = threads.submit(environment.certificates)
-        quota = threads.submit(environment.vcpu_quota)
-        ledger = threads.submit(read_ledger, environment)
+    with threads() as pool:
+        services = pool.submit(environment.services)
+        alarms = pool.submit(environment.alarms)
+        holds = pool.submit(read_holds, environment)
+        acceptances = pool.submit(read_acceptances, environment)
+        certificates = pool.submit(environment.certificates)
+        quota = pool.submit(environment.vcpu_quota)
+        ledger = pool.submit(read_ledger, environment)
         stack_names = [environment.stack_name(name) for name in ("platform", *environment.service_names(), "overview")]
-        stacks = threads.submit(environment.stacks, stack_names)
+        stacks = pool.submit(environment.stacks, stack_names)
         return Conditions(
             services.result(),
             stacks.result(),
@@ -196,19 +196,10 @@ def _alarms(services: Iterable[Service], alarms: Iterable[Alarm]) -> list[Obstac
 
 def _stacks(stacks: Iterable[Stack]) -> list[Obstacle]:
     return [
-        Obstacle(f"{stack.name}: is {stack.status} and cannot be updated: {_way_out(stack)}")
+        Obstacle(f"{stack.name}: is {stack.status} and cannot be updated: {way_out(stack)}")
         for stack in stacks
         if not stack.busy and not stack.updatable
     ]
-
-
-def _way_out(stack: Stack) -> str:
-    if stack.status == "ROLLBACK_COMPLETE":
-        return (
-            "its first deployment failed, and nothing of it is left: delete it, with "
-            f"`aws cloudformation delete-stack --stack-name {stack.name}`, and try again"
-        )
-    return stack.reason or "see its events"
 
 
 def _room(services: Sequence[Service], quota: float | None) -> list[Obstacle]:

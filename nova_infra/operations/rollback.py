@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -27,7 +26,7 @@ from nova_infra.operations.rollback_plan import (
     wait_or_refuse,
 )
 from nova_infra.operations.rollback_template import at_once, image_of, other_changes, rollout_of, with_image
-from nova_infra.operations.side_by_side import side_by_side
+from nova_infra.operations.side_by_side import side_by_side, threads
 from nova_infra.operations.targets import ago, short
 from nova_infra.operations.verify import verify
 
@@ -107,10 +106,10 @@ class _Seen:
 
 def _read(environment: DeployedEnvironment, request: Request, tell: Tell) -> _Seen:
     """Read everything, after an interrupted run's updates have ended."""
-    with ThreadPoolExecutor(max_workers=4) as threads:
-        ledger = threads.submit(read_ledger, environment)
-        holds = threads.submit(read_holds, environment)
-        claim = threads.submit(claims.read_claim, environment)
+    with threads() as pool:
+        ledger = pool.submit(read_ledger, environment)
+        holds = pool.submit(read_holds, environment)
+        claim = pool.submit(claims.read_claim, environment)
         deployed = read_deployed(environment)
         if not deployed:
             raise RefusedError(f"environment: {environment.name!r} has no services: deploy it first")
@@ -127,12 +126,12 @@ def _read(environment: DeployedEnvironment, request: Request, tell: Tell) -> _Se
 def read_deployed(environment: DeployedEnvironment) -> tuple[Deployed, ...]:
     """The services as they are deployed, with all questions asked side by side."""
     names = environment.service_names()
-    with ThreadPoolExecutor(max_workers=16) as threads:
-        described = threads.submit(environment.services)
-        stacks = threads.submit(environment.stacks, [environment.stack_name(name) for name in names])
-        templates = threads.map(lambda name: environment.template(environment.stack_name(name)), names)
+    with threads() as pool:
+        described = pool.submit(environment.services)
+        stacks = pool.submit(environment.stacks, [environment.stack_name(name) for name in names])
+        templates = pool.map(lambda name: environment.template(environment.stack_name(name)), names)
         services = {service.name: service for service in described.result()}
-        definitions = threads.map(lambda name: environment.task_definition(services[name].revision), names)
+        definitions = pool.map(lambda name: environment.task_definition(services[name].revision), names)
         by_name = dict(zip(names, zip(templates, definitions, strict=True), strict=True))
         found = {stack.name: stack for stack in stacks.result()}
     deployed = []
@@ -172,8 +171,8 @@ class _ChangeSets:
         self._made: list[ChangeSet] = []
 
     def __enter__(self) -> dict[str, ChangeSet]:
-        with ThreadPoolExecutor(max_workers=16) as threads:
-            pending = [threads.submit(self._make, move) for move in self._plan.moves]
+        with threads() as pool:
+            pending = [pool.submit(self._make, move) for move in self._plan.moves]
         failure = None
         for future in pending:
             if (error := future.exception()) is None:
@@ -207,8 +206,8 @@ class _ChangeSets:
             with contextlib.suppress(NovaError):
                 self._environment.delete_change_set(change_set)
 
-        with ThreadPoolExecutor(max_workers=16) as threads:
-            list(threads.map(delete, self._made))
+        with threads() as pool:
+            list(pool.map(delete, self._made))
 
 
 def _show(

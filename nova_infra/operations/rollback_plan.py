@@ -8,12 +8,15 @@ from datetime import datetime
 
 from nova_infra.operations.claims import Claim, check
 from nova_infra.operations.errors import RefusedError
+from nova_infra.operations.findings import way_out
 from nova_infra.operations.holds import Hold
 from nova_infra.operations.ledger import Entry, Ledger, ReleasedImage
 from nova_infra.operations.model import Image, Stack, TaskDefinition, Template
 from nova_infra.operations.targets import current, find, last_good, names, short
 
 CHANGE_SET_PREFIX = "nova-rollback"
+_MIXED = "+"
+"""In the name of what runs after some services went back and others did not; in no commit, and in no hold."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def make_plan(ledger: Ledger, target: Entry, deployed: Sequence[Deployed], only:
     bad = _left(ledger, target, moves)
     result = target.release
     if partly:
-        result = f"{short(bad)}+{'+'.join(sorted(only))}@{short(target.release)}"
+        result = f"{short(bad)}{_MIXED}{_MIXED.join(sorted(only))}@{short(target.release)}"
     return Plan(
         target=target,
         bad=bad,
@@ -142,8 +145,8 @@ def make_plan(ledger: Ledger, target: Entry, deployed: Sequence[Deployed], only:
 
 
 def _left(ledger: Ledger, target: Entry, moves: Sequence[Move]) -> str:
-    """Name of the release that is left: the latest one with the images that are left."""
-    for entry in ledger.entries:
+    """Name of the release that is left: the latest one with the images that are left, and no mixture, which is none."""
+    for entry in (entry for entry in ledger.entries if _MIXED not in entry.release):
         own = all(
             entry.images[move.service.name].digest == move.service.image.digest
             for move in moves
@@ -176,9 +179,8 @@ def obstacles(plan: Plan, found: Mapping[str, tuple[Image | None, Image | None]]
             )
         if not move.service.stack.updatable and not move.service.stack.busy:
             reasons.append(
-                f"{move.service.stack.name}: is {move.service.stack.status} and cannot be updated: continue or finish "
-                f"its rollback first, with `aws cloudformation continue-update-rollback --stack-name "
-                f"{move.service.stack.name}`"
+                f"{move.service.stack.name}: is {move.service.stack.status} and cannot be updated: "
+                f"{way_out(move.service.stack)}"
             )
     return reasons
 

@@ -1,14 +1,23 @@
-"""Waiting for several things at once, in a way that Ctrl-C can end."""
+"""Asking for, and waiting for, several things at once."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+
+THREADS = 16
+"""So many questions are asked of AWS at once: no API's rate limit is near, and nothing waits long for its turn."""
+
+
+def threads() -> ThreadPoolExecutor:
+    """Threads for the questions of one command. As a context, it ends when all are answered."""
+    return ThreadPoolExecutor(max_workers=THREADS)
 
 
 def side_by_side(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 
 from nova_infra.operations.environment import DeployedEnvironment
 from nova_infra.operations.findings import Finding, Seen, faults
 from nova_infra.operations.ledger import ReleasedImage
 from nova_infra.operations.model import Answer, Template
+from nova_infra.operations.side_by_side import threads
 
 _SECONDS_BETWEEN_LOOKS = 5.0
 
@@ -49,11 +49,11 @@ def verify(
 
 def look(environment: DeployedEnvironment, names: tuple[str, ...]) -> Seen:
     """See what :func:`faults` decides from, for some services; all questions are asked side by side."""
-    with ThreadPoolExecutor(max_workers=16) as threads:
-        services = threads.submit(environment.services)
-        stacks = threads.submit(environment.stacks, [environment.stack_name(name) for name in names])
-        alarms = threads.submit(environment.alarms)
-        versions = dict(zip(names, threads.map(lambda name: _version(environment, name), names), strict=True))
+    with threads() as pool:
+        services = pool.submit(environment.services)
+        stacks = pool.submit(environment.stacks, [environment.stack_name(name) for name in names])
+        alarms = pool.submit(environment.alarms)
+        versions = dict(zip(names, pool.map(lambda name: _version(environment, name), names), strict=True))
         return Seen(
             services.result(),
             stacks.result(),

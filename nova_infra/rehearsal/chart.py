@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 
 from nova_infra.rehearsal.record import DeploymentRecord, Requests
@@ -22,6 +23,7 @@ _MOST_MARKERS = 40
 _TOPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
 
 Value = Callable[[Requests], float]
+Point = tuple[float, float, int]
 
 
 @dataclass(frozen=True)
@@ -133,13 +135,11 @@ def _bands(deployment: DeploymentRecord, axis: _Axis) -> Iterator[tuple[str, str
         series = {name: _series(deployment, name, axis, value) for name in _revisions(deployment)}
         highest = max((point[1] for points in series.values() for point in points), default=0.0)
         top = next((top for top in _TOPS if top >= highest), highest)
-        yield (
-            title,
-            unit(top) if highest else "none",
-            lambda y, series=series, top=top: "".join(  # type: ignore[misc]
-                _line(points, y, top, old=name != deployment.new) for name, points in series.items()
-            ),
-        )
+        yield title, unit(top) if highest else "none", partial(_lines, deployment.new, series, top)
+
+
+def _lines(new: str, series: Mapping[str, list[Point]], top: float, y: int) -> str:
+    return "".join(_line(points, y, top, old=name != new) for name, points in series.items())
 
 
 def _revisions(deployment: DeploymentRecord) -> list[str]:
@@ -183,7 +183,7 @@ def _shares(deployment: DeploymentRecord) -> list[tuple[float, float]]:
     return shares
 
 
-def _series(deployment: DeploymentRecord, revision: str, axis: _Axis, value: Value) -> list[tuple[float, float, int]]:
+def _series(deployment: DeploymentRecord, revision: str, axis: _Axis, value: Value) -> list[Point]:
     """Place, value and number of each minute in which a revision got requests: no request is not 0 % failed."""
     points, begin = [], deployment.began
     for number, sample in enumerate(deployment.samples):
@@ -194,7 +194,7 @@ def _series(deployment: DeploymentRecord, revision: str, axis: _Axis, value: Val
     return points
 
 
-def _line(points: list[tuple[float, float, int]], y: int, top: float, *, old: bool) -> str:
+def _line(points: list[Point], y: int, top: float, *, old: bool) -> str:
     """A line through the points, broken where minutes are missing."""
     path, marks, before = "", [], None
     for x, value, number in points:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from nova_infra.rehearsal.alarms import State
 from nova_infra.rehearsal.clock import Clock
@@ -147,7 +148,7 @@ class Deployment:
                     del self._running[task]
                     group.create_task(self._retire(task, running, fault, scheduler))
             red = self._red()
-            self._events.put_nowait(lambda red=red: scheduler.minute_passed(red))  # type: ignore[misc]
+            self._events.put_nowait(partial(scheduler.minute_passed, red))
 
     def _red(self) -> list[str]:
         return [name for name, state in self.states.items() if state == "ALARM"]

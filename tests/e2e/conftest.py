@@ -6,17 +6,11 @@ is none, the same checks run over HTTP, and the summary says so.
 
 from __future__ import annotations
 
-import io
 import os
-import struct
 import sys
-import wave
-from collections.abc import Iterator
-from fractions import Fraction
-from math import pi, sin
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import av
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page
@@ -74,31 +68,12 @@ def console(base_url: str, page: Page | None) -> Iterator[Console]:
 
 
 @pytest.fixture(scope="session")
-def sound() -> Upload:
-    """Return a second of a sine, 997 Hz at -20 dBFS, as WAV."""
-    rate = 16_000
-    values = [round(3276.7 * sin(2 * pi * 997 * at / rate)) for at in range(rate)]
-    target = io.BytesIO()
-    with wave.open(target, "wb") as output:
-        output.setnchannels(1)
-        output.setsampwidth(2)
-        output.setframerate(rate)
-        output.writeframes(struct.pack(f"<{rate}h", *values))
-    return Upload("tone.wav", "audio/wav", target.getvalue())
+def sound(make_sound: Callable[..., bytes]) -> Upload:
+    """Return a second of a tone, as WAV."""
+    return Upload("tone.wav", "audio/wav", make_sound(seconds=1, channels=1))
 
 
 @pytest.fixture(scope="session")
-def video() -> Upload:
-    """Return one second of grey pictures, 64 x 48, as WebM."""
-    target = io.BytesIO()
-    with av.open(target, "w", format="webm") as output:
-        stream = output.add_stream("libvpx", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for number in range(25):
-            frame = av.VideoFrame(64, 48, "yuv420p")
-            for plane in frame.planes:
-                plane.update(bytes([128]) * plane.buffer_size)
-            frame.pts, frame.time_base = number, Fraction(1, 25)
-            output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    return Upload("clip.webm", "video/webm", target.getvalue())
+def video(make_video: Callable[..., bytes]) -> Upload:
+    """Return a second of grey pictures, as WebM."""
+    return Upload("clip.webm", "video/webm", make_video(container="webm", codec="libvpx"))

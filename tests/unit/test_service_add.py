@@ -18,6 +18,8 @@ from nova_infra.service_add import add_service, service_files
 
 ROOT = Path(__file__).parents[2]
 SUMMARY = "Counts the characters, words and lines of a text."
+NEW = "unheard"
+"""No user's service: adding one must not break a test."""
 SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/Dockerfile"))
 
 
@@ -62,11 +64,11 @@ def test_a_new_service_passes_its_own_tests_the_common_ones_and_the_linter(proje
 def test_a_new_service_is_delivered_like_the_others_and_changes_none_of_them(project: Path) -> None:
     before = contents(project)
     images = read_contexts(project / "services", SERVICES)
-    written = add_service(project, "glossary", SUMMARY)
-    assert load_config(project).service("glossary").paths == ("/glossary/*",)
+    written = add_service(project, NEW, SUMMARY)
+    assert load_config(project).service(NEW).paths == (f"/{NEW}/*",)
     assert {str(path.relative_to(project)) for path in contents(project).keys() - before.keys()} == set(written[1:])
-    context = {file.path for file in read_contexts(project / "services", ["glossary"])["glossary"]}
-    assert {"glossary/requirements.txt", "glossary/src/glossary/main.py"} <= context
+    context = {file.path for file in read_contexts(project / "services", [NEW])[NEW]}
+    assert {f"{NEW}/requirements.txt", f"{NEW}/src/{NEW}/main.py"} <= context
     assert not any("/tests/" in path for path in context)
     assert read_contexts(project / "services", SERVICES) == images
 
@@ -75,8 +77,8 @@ def test_nova_toml_keeps_its_comments_and_line_ends(project: Path) -> None:
     config = project / "nova.toml"
     text = config.read_bytes().replace(b"\n", b"\r\n").rstrip()
     config.write_bytes(text)
-    add_service(project, "text-service", SUMMARY)
-    assert config.read_bytes() == text + b'\r\n\r\n[[services]]\r\nname = "text-service"\r\n'
+    add_service(project, NEW, SUMMARY)
+    assert config.read_bytes() == text + f'\r\n\r\n[[services]]\r\nname = "{NEW}"\r\n'.encode()
 
 
 @pytest.mark.parametrize(
@@ -108,14 +110,14 @@ def test_a_name_that_cannot_be_used_is_refused_in_one_line_and_nothing_changes(
 @pytest.mark.parametrize("summary", ["", "counts.", "No full stop", 'Says "hello".', "Two\nlines.", "A" * 101 + "."])
 def test_a_summary_that_would_break_a_file_is_refused(project: Path, summary: str) -> None:
     with pytest.raises(NovaError, match="summary"):
-        add_service(project, "text-service", summary)
+        add_service(project, NEW, summary)
 
 
 def test_a_nova_toml_that_is_broken_is_refused(project: Path) -> None:
     (project / "nova.toml").write_text("[platform\n")
     before = contents(project)
     with pytest.raises(NovaError, match=r"nova\.toml: is not valid TOML"):
-        add_service(project, "text-service", SUMMARY)
+        add_service(project, NEW, SUMMARY)
     assert contents(project) == before
 
 
@@ -129,9 +131,9 @@ def test_when_nova_toml_cannot_be_written_the_directory_goes_again(
 
     monkeypatch.setattr(service_add, "_replace", refuse)
     with pytest.raises(NovaError, match=r"nova\.toml: cannot be written: Permission denied"):
-        add_service(project, "text-service", SUMMARY)
+        add_service(project, NEW, SUMMARY)
     assert contents(project) == before
-    assert not (project / "services" / "text-service").exists()
+    assert not (project / "services" / NEW).exists()
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -147,7 +149,7 @@ def test_every_dockerfile_has_all_that_the_template_has(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_lock_holds_what_the_kit_needs(service: str) -> None:
     lock = (ROOT / "services" / service / "requirements.txt").read_text(encoding="utf-8")
-    assert pins(service_files("text-service", SUMMARY)["requirements.txt"]) <= pins(lock)
+    assert pins(service_files(NEW, SUMMARY)["requirements.txt"]) <= pins(lock)
 
 
 def pins(lock: str) -> set[str]:

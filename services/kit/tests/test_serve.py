@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
@@ -62,13 +61,6 @@ def get(port: int, path: str) -> tuple[int, bytes]:
     return response.status, response.read()
 
 
-def wait_until_healthy(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while fault(port):
-        assert time.monotonic() < deadline, "the service did not start"
-        time.sleep(0.02)
-
-
 @contextmanager
 def running(directory: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     (directory / "sample.py").write_text(SAMPLE)
@@ -86,7 +78,8 @@ def running(directory: Path, **environment: str) -> Iterator[tuple[subprocess.Po
         text=True,
     )
     try:
-        wait_until_healthy(port)
+        read_until(process, "serving")
+        assert fault(port) is None
         yield process, port
     finally:
         process.kill()

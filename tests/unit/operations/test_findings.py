@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from nova_infra.operations.findings import Seen, alarms_of, faults, under_way
+from nova_infra.operations.findings import Seen, alarms_of, faults, under_way, way_out
 from nova_infra.operations.ledger import ReleasedImage
 from nova_infra.operations.model import Alarm, Answer, Deployment, RunningTask, Service, Stack
 
@@ -105,6 +105,19 @@ def test_alarms_of_a_service_with_a_longer_name_are_not_its_own():
     theirs = replace(ERRORS, name="nova-prod-audio-two-errors")
     assert alarms_of(AUDIO, [ERRORS, theirs], [AUDIO, longer]) == [ERRORS]
     assert alarms_of(longer, [ERRORS, theirs], [AUDIO, longer]) == [theirs]
+
+
+@pytest.mark.parametrize(
+    ("status", "command"),
+    [
+        ("ROLLBACK_COMPLETE", "delete-stack"),
+        ("CREATE_FAILED", "delete-stack"),
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
+        ("IMPORT_ROLLBACK_FAILED", "describe-stack-events"),
+    ],
+)
+def test_a_stack_that_cannot_be_updated_has_a_way_out_of_its_own(status, command):
+    assert f"`aws cloudformation {command} --stack-name nova-prod-audio`" in way_out(Stack("nova-prod-audio", status))
 
 
 def test_deployments_under_way_are_told():

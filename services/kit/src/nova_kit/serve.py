@@ -61,6 +61,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and end the pause of garbage collection that `run` began."""
         await super().startup(sockets)
+        if self.started:
+            _log.info("serving", extra=logs.fields(port=self.config.port))
         # What was imported stays: looking through it again and again would find nothing.
         gc.freeze()
         gc.enable()
