@@ -272,7 +272,7 @@ def test_a_stack_that_something_else_is_updating_is_refused(deployment, back, mo
 def test_a_stack_that_cannot_be_updated_is_refused(deployment, back) -> None:
     deployment.release(2, "audio-service")
     _set_status(deployment, "audio-service", "UPDATE_ROLLBACK_FAILED")
-    with pytest.raises(RefusedError, match="is UPDATE_ROLLBACK_FAILED and cannot be updated: continue or finish"):
+    with pytest.raises(RefusedError, match="is UPDATE_ROLLBACK_FAILED and cannot be updated: finish its rollback"):
         back()
 
 
