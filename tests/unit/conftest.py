@@ -1,17 +1,23 @@
 """Assemblies that the tests share: each is synthesized once per session, through the same function as the app's."""
 
 import copy
+import functools
 import hashlib
 import json
 import os
+import signal
+import subprocess
 import sys
 import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import hypothesis
 import pytest
+import yaml
 from filelock import FileLock
 
 from nova_infra.operations.connect import REHEARSAL_VARIABLE
@@ -26,6 +32,12 @@ os.environ.pop(REHEARSAL_VARIABLE, None)
 
 # moto makes 1,300 machine images for every account, which takes longer than most tests and which none asks for.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+# moto reads every template as YAML, by the loader of this name: libyaml's is ten times as fast.
+yaml.Loader = yaml.CLoader
+# Every session of botocore would read the descriptions of AWS's services again.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+# Git's samples of hooks are most of the files of a small repository.
+os.environ["GIT_TEMPLATE_DIR"] = ""
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = Path(__file__).with_name("nova.toml")
@@ -76,6 +88,11 @@ secrets = { API_TOKEN = "acme/token" }
 targets = { cpu_percent = 40, requests_per_minute = 300 }
 alarms = { error_percent = 2.5, unanswered_percent = 100, min_requests = 50, latency_ms = 300, memory_percent = 70 }
 """
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that synthesize first, where one worker takes them: in each, the first synthesis takes longest."""
+    items.sort(key=lambda item: "synthesize" not in getattr(item, "fixturenames", ()))
 
 
 @dataclass(frozen=True)
@@ -148,6 +165,39 @@ def _read(directory: Path) -> Assembly:
     return Assembly(
         {name: json.loads(text) for name, text in texts.items()}, texts, report, order, acknowledgements, protected
     )
+
+
+@pytest.fixture
+def nova(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the command in this process: nova("status", "prod", directory=…, variables={…}) -> as subprocess.run does.
+
+    A process of its own takes longer to start than most commands take. That the command works in one, from anywhere,
+    is what the tests of ``test_cli.py`` and of the rollback on a terminal show.
+    """
+    from nova_infra import cli
+
+    def run(
+        *arguments: str, directory: Path = ROOT, variables: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.chdir(directory)
+            patch.setattr(sys, "argv", ["nova", *arguments])
+            for name in tuple(os.environ) if variables is not None else ():
+                patch.delenv(name)
+            for name, value in (variables or {}).items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), said.out, said.err)
+
+    return run
 
 
 @pytest.fixture(scope="session")

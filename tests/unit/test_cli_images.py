@@ -1,8 +1,8 @@
 """``nova image …`` in a project of its own, against a local implementation of ECR: what is printed, and how it ends."""
 
+import contextlib
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from nova_infra import cli
 from nova_infra.config import Config, load_config
 from nova_infra.dockerignore import DockerIgnore
 from nova_infra.images import image_sources, image_tags
@@ -29,18 +28,28 @@ def git(*arguments: str) -> str:
     return subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The example's services and configuration, committed; the current directory."""
-    shutil.copy(Path(__file__).with_name("nova.toml"), tmp_path)
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What images are built from, and the example's configuration, committed."""
+    directory = tmp_path_factory.mktemp("committed")
+    shutil.copy(Path(__file__).with_name("nova.toml"), directory)
     for name in ("kit", *SERVICES):
-        junk = shutil.ignore_patterns("__pycache__", ".*_cache")
-        shutil.copytree(ROOT / "services" / name, tmp_path / "services" / name, ignore=junk)
-    shutil.copy(ROOT / "services" / ".dockerignore", tmp_path / "services")
+        left_out = shutil.ignore_patterns("__pycache__", ".*_cache", "tests")
+        shutil.copytree(ROOT / "services" / name, directory / "services" / name, ignore=left_out)
+    shutil.copy(ROOT / "services" / ".dockerignore", directory / "services")
+    with contextlib.chdir(directory):
+        git("init", "--quiet")
+        git("add", ".")
+        git("commit", "--quiet", "--message", "first")
+        git("gc", "--quiet")
+    return directory
+
+
+@pytest.fixture
+def project(committed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it that a test may change; the current directory."""
+    shutil.copytree(committed, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    git("init", "--quiet")
-    git("add", ".")
-    git("commit", "--quiet", "--message", "first")
     return tmp_path
 
 
@@ -130,17 +139,15 @@ def test_no_push_that_changes_an_image_is_taken_for_documentation(config: Config
     assert {file for file in files if ignored.ignores(file)} == set()
 
 
-def nova(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["nova", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
-
-
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    return lambda *arguments: nova(monkeypatch, capsys, *arguments)
+def run(nova: Any, project: Path) -> Any:
+    """Runs the command in the project: run("image", "tag") -> exit code, output, errors."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        ended = nova(*arguments, directory=project)
+        return ended.returncode, ended.stdout, ended.stderr
+
+    return run
 
 
 def tags(ecr: Any, name: str = AUDIO) -> set[str]:

@@ -3,14 +3,18 @@
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import boto3
+import httpx
 import pytest
-from botocore.session import get_session
 from moto import mock_aws
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from nova_infra.operations.aws import AwsEnvironment
 from nova_infra.operations.aws_session import sign_in
@@ -30,6 +34,63 @@ _NOT_IN_MOTO = {
     "AWS::CloudWatch::Alarm",
     "AWS::EC2::SecurityGroupIngress",
 }
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, *_: object, **__: object) -> None:
+        """Logs nothing."""
+
+
+class LocalAws:
+    """An implementation of AWS that answers over HTTP, chosen operations with errors first.
+
+    Attributes:
+        faults: Operation to the errors that it answers with, one after the other, before it works.
+    """
+
+    def __init__(self) -> None:
+        self._application = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=_Quiet)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.faults: dict[str, list[tuple[int, str]]] = {}
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        if self.faults.get(operation):
+            status, code = self.faults[operation].pop(0)
+            start_response(f"{status} Error", [("Content-Type", "application/x-amz-json-1.1")])
+            return [json.dumps({"__type": code, "message": f"{operation} is refused"}).encode()]
+        answer: Iterable[bytes] = self._application(environ, start_response)
+        return answer
+
+    def reset(self) -> None:
+        """Forget everything: the state is the process's, and that of tests without HTTP, too."""
+        self.faults = {}
+        httpx.post(f"{self.url}/moto-api/reset").raise_for_status()
+
+    def credentials(self, account: str) -> dict[str, str]:
+        """Environment variables of somebody in an account."""
+        sts = boto3.client(
+            "sts", endpoint_url=self.url, region_name=REGION, aws_access_key_id="k", aws_secret_access_key="s"
+        )
+        role = sts.assume_role(RoleArn=f"arn:aws:iam::{account}:role/someone", RoleSessionName="test")["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": role["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": role["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": role["SessionToken"],
+        }
+
+    def client(self, service: str, account: str) -> Any:
+        """A client in an account."""
+        keys = {name.lower(): value for name, value in self.credentials(account).items()}
+        return boto3.client(service, endpoint_url=self.url, region_name=REGION, **keys)
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
 
 
 class Ecs(AwsEnvironment):
@@ -219,9 +280,11 @@ def service_templates(assembly) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def service_models() -> Any:
-    """The descriptions of AWS's services: each is read once, as reading them takes longer than the tests."""
-    return get_session().get_component("data_loader")
+def local_aws() -> Iterator[LocalAws]:
+    """An implementation of AWS that answers over HTTP. Reset it before it is used."""
+    running = LocalAws()
+    yield running
+    running.stop()
 
 
 @pytest.fixture
@@ -235,15 +298,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def deploy(service_templates, service_models: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Deployment]:
+def deploy(service_templates) -> Callable[[], Deployment]:
     """Deploys production with two services at release 1, to whatever answers as AWS."""
-
-    def session() -> Any:
-        made = get_session()
-        made.register_component("data_loader", service_models)
-        return made
-
-    monkeypatch.setattr("nova_infra.operations.aws_session.get_session", session)
 
     def run() -> Deployment:
         made = Deployment(Ecs(), service_templates)

@@ -1,37 +1,22 @@
-"""The commands as an operator runs them: a process of its own, somewhere without a project, AWS over HTTP."""
+"""The commands as an operator runs them, somewhere without a project, AWS over HTTP."""
 
 import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from nova_infra.operations.holds import read_holds
 
-Nova = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An implementation of AWS that answers over HTTP."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    # Its state is the process's, not the server's.
-    httpx.post(f"http://{host}:{port}/moto-api/reset").raise_for_status()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def served(endpoint: str, deploy, monkeypatch: pytest.MonkeyPatch):
+def served(local_aws: Any, deploy, monkeypatch: pytest.MonkeyPatch):
     """Production at release 2, which brought one service a new image, over HTTP."""
+    local_aws.reset()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", local_aws.url)
     for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(key, "testing")
     made = deploy()
@@ -40,37 +25,30 @@ def served(endpoint: str, deploy, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def nova(tmp_path: Path) -> Nova:
-    """Runs the command: nova("rollback", "prod", …)."""
+def run(nova: Any, tmp_path: Path) -> Any:
+    """Runs the command somewhere without a project: run("rollback", "prod", …, VARIABLE=…)."""
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "from nova_infra.cli import main; main()", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "AWS_REGION": "us-east-1", **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        variables = {**os.environ, "AWS_REGION": "us-east-1", **environment}
+        return nova(*arguments, directory=tmp_path, variables=variables)
 
     return run
 
 
-def test_an_operator_rolls_back_from_anywhere(served, nova: Nova) -> None:
-    listed = nova("releases", "prod")
+def test_an_operator_rolls_back_from_anywhere(served, run: Any) -> None:
+    listed = run("releases", "prod")
     assert listed.returncode == 0
     assert listed.stdout.splitlines()[0].startswith("020202020202  ")
     assert "audio-service" in listed.stdout.splitlines()[0]
 
-    planned = nova("rollback", "prod", "--plan")
+    planned = run("rollback", "prod", "--plan")
     assert (planned.returncode, planned.stderr) == (0, "")
     assert "audio-service: v2 (sha256:" in planned.stdout
     assert "Modify AWS::ECS::TaskDefinition" in planned.stdout
     assert served.image_tag("audio-service") == "v2"
 
     # This implementation runs no tasks, which the verification at the end must not overlook.
-    done = nova("rollback", "prod", "--yes", "--why", "users hear noise", "--wait", "0")
+    done = run("rollback", "prod", "--yes", "--why", "users hear noise", "--wait", "0")
     assert done.returncode == 1
     assert "audio-service: is scaled to nothing" in done.stderr
     assert served.image_tag("audio-service") == "v1"
@@ -79,7 +57,7 @@ def test_an_operator_rolls_back_from_anywhere(served, nova: Nova) -> None:
     ]
     assert served.ledger()[0].outcome == "deployed"
 
-    again = nova("rollback", "prod", "--yes", "--to", served.commit(2), "--wait", "0")
+    again = run("rollback", "prod", "--yes", "--to", served.commit(2), "--wait", "0")
     assert again.returncode == 1
     assert served.image_tag("audio-service") == "v2"
 
@@ -96,31 +74,31 @@ REFUSED = {
 }
 
 
-def test_what_is_refused_is_one_line_and_exit_code_2(served, nova: Nova) -> None:
+def test_what_is_refused_is_one_line_and_exit_code_2(served, run: Any) -> None:
     for arguments, fault in REFUSED.items():
-        result = nova(*arguments.split())
+        result = run(*arguments.split())
         assert (result.returncode, len(result.stderr.splitlines())) == (2, 1), arguments
         assert result.stderr.startswith(fault), arguments
     assert served.image_tag("audio-service") == "v2"
 
 
-def test_a_check_that_fails_has_exit_code_1_and_a_line_for_each_fault(served, nova: Nova) -> None:
-    result = nova("verify", "prod")
+def test_a_check_that_fails_has_exit_code_1_and_a_line_for_each_fault(served, run: Any) -> None:
+    result = run("verify", "prod")
     assert result.returncode == 1
     assert "audio-service: is scaled to nothing: no task is meant to run" in result.stderr
     assert "video-service: is scaled to nothing" in result.stderr
 
 
-def test_a_release_is_held_and_let_go(served, nova: Nova) -> None:
-    assert nova("hold", "prod", served.commit(2), "--why", "noise").returncode == 0
-    assert "verified, on hold" in nova("releases", "prod").stdout
-    released = nova("release-hold", "prod", "0202", "--why", "mended")
+def test_a_release_is_held_and_let_go(served, run: Any) -> None:
+    assert run("hold", "prod", served.commit(2), "--why", "noise").returncode == 0
+    assert "verified, on hold" in run("releases", "prod").stdout
+    released = run("release-hold", "prod", "0202", "--why", "mended")
     assert (released.returncode, released.stderr) == (0, "")
     assert read_holds(served.environment) == ()
 
 
 @pytest.mark.parametrize(("answer", "code"), [("prod", 1), ("yes", 2)])
-def test_a_rollback_wants_the_environment_s_name_typed(served, nova: Nova, tmp_path: Path, answer, code) -> None:
+def test_a_rollback_wants_the_environment_s_name_typed(served, tmp_path: Path, answer, code) -> None:
     outside, inside = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", "from nova_infra.cli import main; main()", "rollback", "prod", "--wait", "0"],
@@ -139,8 +117,8 @@ def test_a_rollback_wants_the_environment_s_name_typed(served, nova: Nova, tmp_p
     assert served.image_tag("audio-service") == ("v1" if answer == "prod" else "v2")
 
 
-def test_aws_out_of_reach_is_one_line_and_exit_code_3(nova: Nova) -> None:
-    result = nova(
+def test_aws_out_of_reach_is_one_line_and_exit_code_3(run: Any) -> None:
+    result = run(
         "releases",
         "prod",
         AWS_ENDPOINT_URL="http://127.0.0.1:9",
@@ -153,7 +131,7 @@ def test_aws_out_of_reach_is_one_line_and_exit_code_3(nova: Nova) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_region_has_to_come_from_somewhere(nova: Nova) -> None:
-    result = nova("releases", "prod", AWS_REGION="", AWS_DEFAULT_REGION="")
+def test_a_region_has_to_come_from_somewhere(run: Any) -> None:
+    result = run("releases", "prod", AWS_REGION="", AWS_DEFAULT_REGION="")
     assert result.returncode == 2
     assert result.stderr.startswith("region: none given: pass --region, set AWS_REGION, or run the command where nova")

@@ -1,76 +1,17 @@
-"""The commands as a user runs them: real processes against a local AWS over HTTP, with their output and exit codes."""
+"""The commands as a user runs them, against a local AWS over HTTP: their output and exit codes."""
 
 import json
 import os
-import subprocess
-import sys
-import threading
-from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 ROOT = Path(__file__).parents[4]
 REGION = "us-east-1"
 PROD, TOOLCHAIN = "333333333333", "444444444444"
 GOOD, BAD = "a" * 40, "b" * 40
-
-
-class Quiet(WSGIRequestHandler):
-    def log(self, *_: object, **__: object) -> None:
-        """Logs nothing."""
-
-
-class Aws:
-    """A local AWS that answers chosen operations with errors first.
-
-    Attributes:
-        faults: Operation to the errors that it answers with, one after the other, before it works.
-    """
-
-    def __init__(self) -> None:
-        self._application = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=Quiet)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self.faults: dict[str, list[tuple[int, str]]] = {}
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
-        operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-        if self.faults.get(operation):
-            status, code = self.faults[operation].pop(0)
-            start_response(f"{status} Error", [("Content-Type", "application/x-amz-json-1.1")])
-            return [json.dumps({"__type": code, "message": f"{operation} is refused"}).encode()]
-        answer: Iterable[bytes] = self._application(environ, start_response)
-        return answer
-
-    def credentials(self, account: str) -> dict[str, str]:
-        """Environment variables of somebody in an account."""
-        sts = boto3.client(
-            "sts", endpoint_url=self.url, region_name=REGION, aws_access_key_id="k", aws_secret_access_key="s"
-        )
-        role = sts.assume_role(RoleArn=f"arn:aws:iam::{account}:role/someone", RoleSessionName="test")["Credentials"]
-        return {
-            "AWS_ACCESS_KEY_ID": role["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": role["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": role["SessionToken"],
-        }
-
-    def client(self, service: str, account: str) -> Any:
-        """A client in an account."""
-        keys = {name.lower(): value for name, value in self.credentials(account).items()}
-        return boto3.client(service, endpoint_url=self.url, region_name=REGION, **keys)
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 def task(image: str, cpu: str = "256") -> dict[str, Any]:
@@ -82,9 +23,10 @@ def task(image: str, cpu: str = "256") -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Aws]:
+def aws(local_aws: Any) -> Any:
     """Prod with two services, a red alarm, a ledger and a stack; the toolchain with its topic and a subscriber."""
-    running = Aws()
+    running = local_aws
+    running.reset()
     ecs, cloudwatch, ssm = (running.client(name, PROD) for name in ("ecs", "cloudwatch", "ssm"))
     ecs.create_cluster(clusterName="nova-prod")
     ecs.register_task_definition(family="audio", containerDefinitions=[{"name": "app", "image": "r/a:1", "memory": 1}])
@@ -114,8 +56,7 @@ def aws() -> Iterator[Aws]:
     topic = sns.create_topic(Name="nova-platform-alerts")["TopicArn"]
     sqs.create_queue(QueueName="approvers")
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{TOOLCHAIN}:approvers")
-    yield running
-    running.stop()
+    return running
 
 
 @pytest.fixture
@@ -128,24 +69,26 @@ def assembly(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def nova(aws: Aws | None, *arguments: str, account: str | None = PROD, **environment: str) -> Any:
-    """Run the command with the credentials of somebody in an account."""
-    # A rehearsal, or a build, says to the commands that it runs where they are: these tests run in both.
-    foreign = ("AWS_", "CODEBUILD_", "NOVA_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    variables = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, "COLUMNS": "80"}
-    if aws is not None:
-        variables["AWS_ENDPOINT_URL"] = aws.url
-        if account is not None:
-            variables |= aws.credentials(account)
-    command = [sys.executable, "-c", "from nova_infra.cli import main; main()", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, check=False, capture_output=True, text=True, env={**kept, **variables, **environment}
-    )
+@pytest.fixture
+def run(nova: Any) -> Any:
+    """Runs the command with the credentials of somebody in an account: run(aws, "status", account=…, VARIABLE=…)."""
+
+    def run(aws: Any, *arguments: str, account: str | None = PROD, **environment: str) -> Any:
+        # A rehearsal, or a build, says to the commands that it runs where they are: these tests run in both.
+        foreign = ("AWS_", "CODEBUILD_", "NOVA_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        variables = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, "COLUMNS": "80"}
+        if aws is not None:
+            variables["AWS_ENDPOINT_URL"] = aws.url
+            if account is not None:
+                variables |= aws.credentials(account)
+        return nova(*arguments, variables={**kept, **variables, **environment})
+
+    return run
 
 
-def test_status_shows_each_service_and_its_red_alarm(aws: Aws) -> None:
-    result = nova(aws, "status", "prod")
+def test_status_shows_each_service_and_its_red_alarm(run: Any, aws: Any) -> None:
+    result = run(aws, "status", "prod")
     assert (result.returncode, result.stderr) == (0, "")
     [line] = [line for line in result.stdout.splitlines() if "audio-service" in line]
     assert line.split()[:2] == ["✗", "audio-service"]
@@ -153,8 +96,8 @@ def test_status_shows_each_service_and_its_red_alarm(aws: Aws) -> None:
     assert "bbbbbbbbbbbb" in result.stdout
 
 
-def test_status_without_names_shows_the_environments_that_cannot_be_looked_at_too(aws: Aws) -> None:
-    result = nova(aws, "status", "--json")
+def test_status_without_names_shows_the_environments_that_cannot_be_looked_at_too(run: Any, aws: Any) -> None:
+    result = run(aws, "status", "--json")
     found = {environment["environment"]: environment for environment in json.loads(result.stdout)}
     assert set(found) == {"dev", "staging", "prod"}
     assert found["prod"]["error"] == ""
@@ -163,51 +106,51 @@ def test_status_without_names_shows_the_environments_that_cannot_be_looked_at_to
 
 
 @pytest.mark.parametrize("command", [("status", "nowhere"), ("explain", "nowhere"), ("brief", "nowhere")])
-def test_an_unknown_environment_is_refused_in_a_line(aws: Aws, command: tuple[str, ...]) -> None:
-    result = nova(aws, *command)
+def test_an_unknown_environment_is_refused_in_a_line(run: Any, aws: Any, command: tuple[str, ...]) -> None:
+    result = run(aws, *command)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.splitlines() == ["environment: 'nowhere' is not one of dev, staging, prod: choose one of them"]
 
 
 @pytest.mark.parametrize("command", [("status",), ("explain", "prod"), ("brief", "prod")])
-def test_without_credentials_there_is_one_line(command: tuple[str, ...]) -> None:
-    result = nova(None, *command)
+def test_without_credentials_there_is_one_line(run: Any, command: tuple[str, ...]) -> None:
+    result = run(None, *command)
     assert (result.returncode, result.stdout) == (3, "")
     assert result.stderr.splitlines() == ["credentials: none found: sign in, or set AWS_PROFILE"]
 
 
-def test_expired_credentials_are_one_line(aws: Aws) -> None:
+def test_expired_credentials_are_one_line(run: Any, aws: Any) -> None:
     aws.faults = {"ListServices": [(400, "ExpiredTokenException")]}
-    result = nova(aws, "explain", "prod")
+    result = run(aws, "explain", "prod")
     assert (result.returncode, result.stdout) == (3, "")
     [line] = result.stderr.splitlines()
     assert line.endswith("sign in again")
 
 
-def test_a_missing_permission_is_one_line_that_names_it(aws: Aws) -> None:
+def test_a_missing_permission_is_one_line_that_names_it(run: Any, aws: Any) -> None:
     aws.faults = {"ListServices": [(400, "AccessDeniedException")]}
-    result = nova(aws, "status", "prod")
+    result = run(aws, "status", "prod")
     assert (result.returncode, result.stdout) == (2, "")
     [line] = result.stderr.splitlines()
     assert line.startswith("AWS does not allow ecs:list_services")
 
 
-def test_a_network_that_is_down_is_one_line(aws: Aws) -> None:
-    result = nova(aws, "status", "prod", AWS_ENDPOINT_URL_ECS="http://127.0.0.1:9")
+def test_a_network_that_is_down_is_one_line(run: Any, aws: Any) -> None:
+    result = run(aws, "status", "prod", AWS_ENDPOINT_URL_ECS="http://127.0.0.1:9")
     assert (result.returncode, result.stdout) == (3, "")
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_throttled_calls_are_tried_again(aws: Aws) -> None:
+def test_throttled_calls_are_tried_again(run: Any, aws: Any) -> None:
     aws.faults = {"DescribeServices": [(400, "ThrottlingException")] * 2, "GetParameterHistory": [(400, "Throttling")]}
-    result = nova(aws, "status", "prod")
+    result = run(aws, "status", "prod")
     assert result.returncode == 0
     assert aws.faults == {"DescribeServices": [], "GetParameterHistory": []}
 
 
-def test_explain_tells_what_is_wrong_the_way_back_and_what_it_could_not_see(aws: Aws) -> None:
+def test_explain_tells_what_is_wrong_the_way_back_and_what_it_could_not_see(run: Any, aws: Any) -> None:
     aws.faults = {"ListServiceDeployments": [(400, "UnsupportedFeatureException")]}
-    result = nova(aws, "explain", "prod")
+    result = run(aws, "explain", "prod")
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("prod: audio-service: an alarm of it is red")
     assert "Threshold Crossed: [42.0]" in result.stdout
@@ -217,8 +160,8 @@ def test_explain_tells_what_is_wrong_the_way_back_and_what_it_could_not_see(aws:
     assert "past deployments: AWS: ecs:list_service_deployments: ListServiceDeployments is refused" in told
 
 
-def test_releases_shows_the_ledger_and_says_where_it_is_too_short_for_a_metric(aws: Aws) -> None:
-    result = nova(aws, "releases", "prod")
+def test_releases_shows_the_ledger_and_says_where_it_is_too_short_for_a_metric(run: Any, aws: Any) -> None:
+    result = run(aws, "releases", "prod")
     assert result.returncode == 0, result.stderr
     assert "Change failure rate   not enough releases to tell (2, of at least 5)" in result.stdout
     assert "share of deployments that failed or were rolled back" in result.stdout
@@ -232,16 +175,18 @@ def test_releases_shows_the_ledger_and_says_where_it_is_too_short_for_a_metric(a
         ("html", "nova-prod-audio-service: Uploads (S3::Bucket) <code>is replaced"),
     ],
 )
-def test_a_brief_tells_what_would_be_lost_in_each_format(aws: Aws, assembly: Path, form: str, says: str) -> None:
-    result = nova(aws, "brief", "prod", "--format", form, "--assembly", str(assembly))
+def test_a_brief_tells_what_would_be_lost_in_each_format(
+    run: Any, aws: Any, assembly: Path, form: str, says: str
+) -> None:
+    result = run(aws, "brief", "prod", "--format", form, "--assembly", str(assembly))
     assert result.returncode == 0, result.stderr
     assert says in result.stdout
     assert "nova rollback prod --to aaaaaaaaaaaa" in result.stdout
 
 
-def test_a_brief_is_published_to_those_who_approve(aws: Aws, assembly: Path) -> None:
+def test_a_brief_is_published_to_those_who_approve(run: Any, aws: Any, assembly: Path) -> None:
     aws.faults = {"ListPipelineExecutions": [(400, "PipelineNotFoundException")]}
-    result = nova(aws, "brief", "prod", "--publish", "--assembly", str(assembly), account=TOOLCHAIN)
+    result = run(aws, "brief", "prod", "--publish", "--assembly", str(assembly), account=TOOLCHAIN)
     assert result.returncode == 0, result.stderr
     assert "the pipeline: AWS: codepipeline:list_pipeline_executions" in result.stdout
     sqs = aws.client("sqs", TOOLCHAIN)
@@ -260,16 +205,16 @@ def test_a_brief_is_published_to_those_who_approve(aws: Aws, assembly: Path) -> 
         (("--assembly", "docs"), "docs: holds no stack of nova-prod: run `make synth`"),
     ],
 )
-def test_a_brief_that_cannot_be_written_is_refused(aws: Aws, arguments: tuple[str, ...], says: str) -> None:
-    result = nova(aws, "brief", "prod", *arguments)
+def test_a_brief_that_cannot_be_written_is_refused(run: Any, aws: Any, arguments: tuple[str, ...], says: str) -> None:
+    result = run(aws, "brief", "prod", *arguments)
     assert (result.returncode, result.stdout) == (2, "")
     assert says in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_doctor_finds_what_a_first_deployment_lacks(aws: Aws) -> None:
+def test_doctor_finds_what_a_first_deployment_lacks(run: Any, aws: Any) -> None:
     aws.faults = {"GetConnection": [(400, "ResourceNotFoundException")], "GetServiceQuota": [(400, "NoSuch")] * 9}
-    result = nova(aws, "doctor", account=TOOLCHAIN)
+    result = run(aws, "doctor", account=TOOLCHAIN)
     assert result.returncode == 1, result.stderr
     assert "  ✓ the credentials are of account 444444444444, the toolchain" in result.stdout
     assert "  ✗ not bootstrapped\n      npx cdk bootstrap aws://444444444444/us-east-1\n" in result.stdout
