@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,23 +13,21 @@ from nova_infra import cli
 ROOT = Path(__file__).parents[2]
 
 
-def nova(*arguments: str, directory: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from nova_infra.cli import main; main()", *arguments]
-    return subprocess.run(command, cwd=directory, check=False, capture_output=True, text=True)
-
-
 def test_the_image_tag_of_a_service_is_printed_alone() -> None:
-    result = nova("image", "tag", "audio-service")
+    command = [sys.executable, "-c", "from nova_infra.cli import main; main()", "image", "tag", "audio-service"]
+    result = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert (result.returncode, len(result.stdout.strip())) == (0, 16)
 
 
-def test_without_a_service_every_image_tag_is_printed() -> None:
+def test_without_a_service_every_image_tag_is_printed(nova: Any) -> None:
     tag = nova("image", "tag", "video-service").stdout.strip()
     assert ["video-service", tag] in [line.split() for line in nova("image", "tag").stdout.splitlines()]
 
 
 @pytest.mark.parametrize("arguments", [("image", "tag", "radio-service"), ("image", "build", "radio-service")])
-def test_an_unknown_service_is_refused_in_one_line_that_names_the_known_ones(arguments: tuple[str, ...]) -> None:
+def test_an_unknown_service_is_refused_in_one_line_that_names_the_known_ones(
+    nova: Any, arguments: tuple[str, ...]
+) -> None:
     result = nova(*arguments)
     assert result.returncode == 2
     assert result.stdout == ""
@@ -37,7 +36,7 @@ def test_an_unknown_service_is_refused_in_one_line_that_names_the_known_ones(arg
     assert "audio-service" in line
 
 
-def test_outside_a_project_the_message_says_where_to_run_it(tmp_path: Path) -> None:
+def test_outside_a_project_the_message_says_where_to_run_it(nova: Any, tmp_path: Path) -> None:
     result = nova("image", "tag", "audio-service", directory=tmp_path)
     assert result.returncode == 2
     assert result.stderr.splitlines() == [
@@ -51,7 +50,7 @@ def test_the_list_of_commands_says_what_each_does_in_a_whole_sentence(group: tup
     assert [line for line in listed.strip().splitlines() if not line.endswith(".") or line.endswith("...")] == []
 
 
-def test_wrong_usage_has_exit_code_2() -> None:
+def test_wrong_usage_has_exit_code_2(nova: Any) -> None:
     assert nova("image", "build").returncode == 2
     assert nova("no-such-command").returncode == 2
 
