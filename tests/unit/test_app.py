@@ -1,6 +1,5 @@
 import json
 import os
-import runpy
 import shutil
 import subprocess
 import sys
@@ -152,12 +151,9 @@ def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_
     assert len(missing_services) == len(service_names)
 
 
-def test_the_entry_point_ends_with_code_2_and_one_line(project, monkeypatch, capsys):
-    monkeypatch.chdir(project)
-    monkeypatch.setenv("CDK_CONTEXT_JSON", json.dumps({"environment": "qa"}))
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(project / "app.py"), run_name="__main__")
-    assert ended.value.code == 2
-    [line] = capsys.readouterr().err.splitlines()
+def test_the_entry_point_ends_with_code_2_and_one_line(project):
+    result = run_app(project, {"environment": "qa"})
+    assert result.returncode == 2
+    [line] = result.stderr.splitlines()
     assert line.startswith("environment: 'qa' is not one of ")
     assert line.endswith(": choose one of them, or add it to nova.toml")

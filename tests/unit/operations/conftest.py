@@ -1,8 +1,10 @@
 """A deployed environment in a local implementation of AWS, from the project's own synthesized templates."""
 
 import copy
+import functools
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +19,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from nova_infra.operations.aws import AwsEnvironment
-from nova_infra.operations.aws_session import sign_in
+from nova_infra.operations.aws_session import Aws, sign_in
 from nova_infra.operations.ledger import Entry, ReleasedImage, append, read_ledger
 from nova_infra.operations.model import Answer, Image, RunningTask, Service, Stack
 from nova_infra.operations.rollback_template import image_of, with_image
@@ -93,6 +95,12 @@ class LocalAws:
         self._server.server_close()
 
 
+@functools.cache
+def _aws(_endpoint: str | None) -> Aws:
+    """Whatever answers as AWS there. Its clients hold nothing of an account, and take longer to make than to ask."""
+    return sign_in(region=REGION)
+
+
 class Ecs(AwsEnvironment):
     """The environment with what moto's ECS leaves out: services that follow their task definition, and tasks.
 
@@ -102,7 +110,7 @@ class Ecs(AwsEnvironment):
     """
 
     def __init__(self) -> None:
-        super().__init__(ENVIRONMENT, platform="nova", aws=sign_in(region=REGION))
+        super().__init__(ENVIRONMENT, platform="nova", aws=_aws(os.environ.get("AWS_ENDPOINT_URL")))
         self.answers: dict[str, Answer] = {}
         self.digests: dict[str, str] = {}
 
