@@ -62,7 +62,7 @@ types: setup ## Strict type checks
 	@mypy
 
 unit: setup ## Unit tests of the infrastructure and the tools
-	@pytest -q --numprocesses=logical --dist=worksteal tests/unit
+	@pytest -q --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit # that plugin is the services'
 
 unit-services: setup ## Unit tests of the services
 	@pytest -q services
