@@ -66,11 +66,12 @@ def releases(entries: Sequence[Entry]) -> list[Release]:
     found: list[Release] = []
     running: str | None = None
     for entry in sorted(entries, key=lambda e: e.at):
-        if entry.outcome == "rolled-back":
+        if entry.outcome in ("rolled-back", "deployed"):
             # It brought back something older, which is no release: whatever was released last has failed.
             if found and found[-1].name != entry.release:
                 found[-1].failed_at = found[-1].failed_at or found[-1].deployed_at
-            _restored(found, entry.at)
+            if entry.good:
+                _restored(found, entry.at)
         else:
             if entry.release != running:
                 found.append(Release(entry.release, entry.committed_at, entry.at))

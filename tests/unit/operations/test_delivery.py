@@ -17,12 +17,8 @@ def entry(release: str, outcome: Outcome, minutes: float, committed: float | Non
 
 
 def daily(count: int, *, lead: float = 60) -> list[Entry]:
-    """A good release a day, each with its deployment and its verification five minutes later."""
-    return [
-        entry(f"r{day}", outcome, day * 1440 + wait, committed=day * 1440 + 5 - lead)
-        for day in range(count)
-        for outcome, wait in (("deployed", 0), ("verified", 5))
-    ]
+    """A good release a day, each verified so many minutes after its commit."""
+    return [entry(f"r{day}", "verified", day * 1440, committed=day * 1440 - lead) for day in range(count)]
 
 
 def told(entries: list[Entry]) -> dict[str, str]:
@@ -48,7 +44,6 @@ def test_too_few_releases_are_no_number_but_a_reason(count: int) -> None:
 def test_a_release_that_is_rolled_back_has_failed_and_was_restored_by_the_rollback() -> None:
     story = [
         *daily(5),
-        entry("bad", "deployed", 10_000),
         entry("bad", "failed", 10_004),
         entry("r4", "rolled-back", 10_016),
     ]
@@ -59,11 +54,22 @@ def test_a_release_that_is_rolled_back_has_failed_and_was_restored_by_the_rollba
 def test_without_an_entry_of_its_failure_a_release_counts_as_failed_from_its_deployment() -> None:
     story = [
         *daily(5),
-        entry("bad", "deployed", 10_000),
-        entry("bad", "verified", 10_005),
+        entry("bad", "verified", 10_000),
         entry("r4", "rolled-back", 10_060),
     ]
     assert told(story)["Time to restore"] == "60 min (median of 1)"
+
+
+def test_a_rollback_after_which_it_is_not_well_yet_restores_nothing_and_is_no_release() -> None:
+    story = [
+        *daily(5),
+        entry("bad", "verified", 10_000),
+        entry("r4", "deployed", 10_020),
+        entry("r4", "rolled-back", 10_045),
+    ]
+    assert told(story[:-1])["Time to restore"] == "not restored yet"
+    assert told(story)["Time to restore"] == "45 min (median of 1)"
+    assert told(story)["Change failure rate"] == "17% (1 of 6)"
 
 
 def test_what_a_rollback_brought_back_is_no_release_even_when_it_is_verified_again() -> None:
@@ -72,12 +78,12 @@ def test_what_a_rollback_brought_back_is_no_release_even_when_it_is_verified_aga
 
 
 def test_a_release_again_after_it_was_rolled_back_is_one_more_release() -> None:
-    story = [*daily(2), entry("r0", "rolled-back", 5000), entry("r1", "deployed", 6000), entry("r1", "verified", 6005)]
+    story = [*daily(2), entry("r0", "rolled-back", 5000), entry("r1", "verified", 6000)]
     assert [release.name for release in releases(story)] == ["r0", "r1", "r1"]
 
 
 def test_a_failure_is_restored_by_the_next_good_release_or_by_a_retry() -> None:
-    forward = [entry("a", "failed", 0), entry("b", "deployed", 30), entry("b", "verified", 40)]
+    forward = [entry("a", "failed", 0), entry("b", "verified", 40)]
     retry = [entry("a", "failed", 0), entry("a", "verified", 25)]
     assert told(forward)["Time to restore"] == "40 min (median of 1)"
     assert told(retry)["Time to restore"] == "25 min (median of 1)"
