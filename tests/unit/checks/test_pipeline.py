@@ -47,6 +47,13 @@ def test_first(template, name):
         action["RunOrder"] = 1 if action["ActionTypeId"]["Category"] == "Build" else 9
 
 
+def test_beside(template, name, stack):
+    actions = {action["Name"]: action for action in stage(template, name)["Actions"]}
+    for action in actions.values():
+        if action["Name"].endswith("Tests"):
+            action["RunOrder"] = actions[f"nova-{name.lower()}-{stack}.Deploy"]["RunOrder"]
+
+
 def many_actions(template, count):
     actions = stage(template, "Images")["Actions"]
     actions += [actions[0]] * (count - len(actions))
@@ -58,14 +65,14 @@ def with_build_spec(template, old, new):
             template["Resources"][key] = json.loads(json.dumps(resource).replace(old, new))
 
 
-def may_assume(template, action, resource):
+def may_assume(template, action, resource, *, effect="Allow", does="sts:AssumeRole"):
     project = action["Configuration"]["ProjectName"]["Ref"]
     role = template["Resources"][project]["Properties"]["ServiceRole"]["Fn::GetAtt"][0]
     template["Resources"]["Extra"] = {
         "Type": "AWS::IAM::Policy",
         "Properties": {
             "Roles": [{"Ref": role}],
-            "PolicyDocument": {"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": resource}},
+            "PolicyDocument": {"Statement": {"Effect": effect, "Action": does, "Resource": resource}},
         },
     }
 
@@ -74,8 +81,9 @@ def test_action(template):
     return stage(template, "Staging")["Actions"][-1]
 
 
-test_first.__test__ = test_action.__test__ = False
+test_first.__test__ = test_beside.__test__ = test_action.__test__ = False
 
+_PROD_DEPLOYER = "arn:aws:iam::333333333333:role/cdk-hnb659fds-deploy-role-333333333333-us-east-1"
 _ANY_ACCOUNT = {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":iam::*:role/x"]]}
 
 CHANGES = [
@@ -90,6 +98,8 @@ CHANGES = [
     ("NOVA-P03", "staging untested", lambda t: untested(t, "Staging")),
     ("NOVA-P03", "dev only verified", lambda t: only_verified(t, "Dev")),
     ("NOVA-P03", "tested before it is deployed", lambda t: test_first(t, "Staging")),
+    ("NOVA-P03", "tested while services are deployed", lambda t: test_beside(t, "Staging", "audio-service")),
+    ("NOVA-P03", "tested while the last stack is deployed", lambda t: test_beside(t, "Staging", "overview")),
     ("NOVA-P04", "any aws-cdk", lambda t: with_build_spec(t, "aws-cdk@2.1148.1", "aws-cdk")),
     ("NOVA-P04", "newest major aws-cdk", lambda t: with_build_spec(t, "aws-cdk@2.1148.1", "aws-cdk@2")),
     ("NOVA-P04", "any cdk-assets", lambda t: with_build_spec(t, "make synth", "npm install -g cdk-assets@latest")),
@@ -98,10 +108,19 @@ CHANGES = [
     (
         "NOVA-P06",
         "tests may deploy prod",
-        lambda t: may_assume(
-            t, test_action(t), "arn:aws:iam::333333333333:role/cdk-hnb659fds-deploy-role-333333333333-us-east-1"
-        ),
+        lambda t: may_assume(t, test_action(t), _PROD_DEPLOYER),
     ),
+    (
+        "NOVA-P06",
+        "tests may deploy prod, among other things",
+        lambda t: may_assume(t, test_action(t), _PROD_DEPLOYER, does=["s3:GetObject", "sts:AssumeRole"]),
+    ),
+    (
+        "NOVA-P06",
+        "tests may do anything with sts",
+        lambda t: may_assume(t, test_action(t), _PROD_DEPLOYER, does="sts:*"),
+    ),
+    ("NOVA-P06", "tests may do anything", lambda t: may_assume(t, test_action(t), _PROD_DEPLOYER, does="*")),
     (
         "NOVA-P06",
         "tests may roll prod back",
@@ -128,6 +147,77 @@ def test_the_smallest_change_is_refused_by_its_rule_and_no_other(assembly, rule,
     template = assembly.template("NovaPipelineStack")
     change(template)
     assert {rule_id for rule_id, _ in findings(template)} == {rule}
+
+
+def test_the_project_s_own_pipelines_pass(assembly, variant):
+    for each in (assembly, variant):
+        assert findings(each.template("NovaPipelineStack")) == []
+
+
+@pytest.mark.parametrize("count", [50, 51])
+def test_a_pipeline_has_at_most_fifty_stages(assembly, count):
+    template = assembly.template("NovaPipelineStack")
+    stages = pipeline(template)["Stages"]
+    stages += [stage(template, "ApproveProduction")] * (count - len(stages))
+    assert [rule for rule, _ in findings(template)] == ["NOVA-P05"] * (count - 50)
+
+
+@pytest.mark.parametrize("count", [50, 51])
+def test_a_stage_has_at_most_fifty_actions(assembly, count):
+    template = assembly.template("NovaPipelineStack")
+    many_actions(template, count)
+    assert [rule for rule, _ in findings(template)] == ["NOVA-P05"] * (count - 50)
+
+
+@pytest.mark.parametrize("count", [500, 501])
+def test_a_pipeline_has_at_most_five_hundred_actions(assembly, count):
+    template = assembly.template("NovaPipelineStack")
+    stages, approval = pipeline(template)["Stages"], stage(template, "ApproveProduction")["Actions"][-1]
+    while missing := count - sum(len(each["Actions"]) for each in stages):
+        stages.append({"Name": f"More{len(stages)}", "Actions": [approval] * min(missing, 50)})
+    assert [rule for rule, _ in findings(template)] == ["NOVA-P05"] * (count - 500)
+
+
+def test_one_environment_alone_needs_no_approval_and_is_nobodys_production(assembly):
+    template = assembly.template("NovaPipelineStack")
+    for name in ("Staging", "ApproveProduction", "Prod"):
+        remove_stage(template, name)
+    may_assume(template, stage(template, "Build")["Actions"][0], "arn:aws:iam::111111111111:role/nova-dev-release")
+    assert findings(template) == []
+
+
+def test_of_two_environments_the_second_is_production(assembly):
+    template = assembly.template("NovaPipelineStack")
+    for name in ("Dev", "ApproveProduction"):
+        remove_stage(template, name)
+    may_assume(template, test_action(template), _PROD_DEPLOYER)
+    assert {rule for rule, _ in findings(template)} == {"NOVA-P01", "NOVA-P06"}
+
+
+def test_an_approval_beside_the_tests_of_staging_is_none_after_them(assembly):
+    template = assembly.template("NovaPipelineStack")
+    approval = stage(template, "ApproveProduction")["Actions"][-1]
+    remove_stage(template, "ApproveProduction")
+    stage(template, "Staging")["Actions"].append(approval)
+    assert {rule for rule, _ in findings(template)} == {"NOVA-P01", "NOVA-P02"}
+
+
+def test_what_may_not_assume_a_role_is_no_finding(assembly):
+    template = assembly.template("NovaPipelineStack")
+    may_assume(template, test_action(template), "*", effect="Deny")
+    assert findings(template) == []
+
+
+def test_the_pipeline_itself_which_runs_what_cdk_wrote_may_assume_the_roles_that_it_deploys_by(assembly):
+    template = assembly.template("NovaPipelineStack")
+    may_assume(template, stage(template, "UpdatePipeline")["Actions"][0], _PROD_DEPLOYER)
+    assert findings(template) == []
+
+
+def test_a_project_of_another_stack_is_judged_there(assembly):
+    template = assembly.template("NovaPipelineStack")
+    test_action(template)["Configuration"]["ProjectName"] = "elsewhere"
+    assert findings(template) == []
 
 
 def test_tests_may_assume_the_observer_of_production(assembly):

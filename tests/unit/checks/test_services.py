@@ -4,6 +4,7 @@ import pytest
 
 from nova_infra.checks.alarms import ALARM_RULES
 from nova_infra.checks.plugin import findings
+from nova_infra.checks.rule import Template
 from nova_infra.checks.services import SERVICE_RULES
 
 STACK = "nova-prod-audio-service"
@@ -46,6 +47,16 @@ def unfilled(alarm_, key):
 def with_math(alarm_, expression):
     [returned] = [query for query in alarm_["Metrics"] if query["ReturnData"]]
     returned["Expression"] = expression
+
+
+def statistics(template, kind):
+    return [query["MetricStat"] for query in alarm(template, kind)["Metrics"] if "MetricStat" in query]
+
+
+def drain(template, seconds):
+    for attribute in target_group(template)["TargetGroupAttributes"]:
+        if attribute["Key"] == "deregistration_delay.timeout_seconds":
+            attribute["Value"] = str(seconds)
 
 
 def canary(template):
@@ -97,6 +108,7 @@ CHANGES = [
     ("NOVA-R01", "breaker without rollback", lambda t: set_(breaker(t), "Rollback", False)),
     ("NOVA-R02", "fewer healthy tasks", lambda t: set_(deployment(t), "MinimumHealthyPercent", 99)),
     ("NOVA-R02", "no room for the new tasks", lambda t: set_(deployment(t), "MaximumPercent", 150)),
+    ("NOVA-R02", "room for all new tasks but one percent", lambda t: set_(deployment(t), "MaximumPercent", 199)),
     ("NOVA-R03", "no deployment alarms", lambda t: deployment(t).pop("Alarms")),
     ("NOVA-R03", "alarms off", lambda t: set_(deployment(t)["Alarms"], "Enable", False)),
     ("NOVA-R03", "alarms without rollback", lambda t: set_(deployment(t)["Alarms"], "Rollback", False)),
@@ -117,6 +129,7 @@ CHANGES = [
         lambda t: set_(canary(t), "CanaryBakeTimeInMinutes", 4),
     ),
     ("NOVA-R06", "period too long", lambda t: set_(alarm(t, "cpu"), "Period", 300)),
+    ("NOVA-R06", "one metric's period too long", lambda t: set_(statistics(t, "errors")[0], "Period", 600)),
     ("NOVA-R06", "too many datapoints", lambda t: alarm(t, "cpu").update(DatapointsToAlarm=6, EvaluationPeriods=6)),
     ("NOVA-R06", "too long for a timeout", lambda t: set_(alarm(t, "unanswered"), "DatapointsToAlarm", 3)),
     ("NOVA-R07", "missing data not stated", lambda t: alarm(t, "errors").pop("TreatMissingData")),
@@ -130,9 +143,15 @@ CHANGES = [
     ("NOVA-R11", "no tag", lambda t: set_(container(t), "Image", "registry/app")),
     ("NOVA-R11", "a parameter", lambda t: set_(container(t), "Image", _PARAMETER)),
     ("NOVA-R12", "no rule to shift by", lambda t: advanced(t).pop("ProductionListenerRule")),
+    ("NOVA-R12", "a rule that is not there", lambda t: set_(advanced(t), "ProductionListenerRule", {"Ref": "None"})),
     ("NOVA-R12", "no second colour", lambda t: advanced(t).pop("AlternateTargetGroupArn")),
     ("NOVA-R12", "both colours get traffic", lambda t: set_(weighted(t, 1), "Weight", 50)),
     ("NOVA-R13", "stopped before drained", lambda t: set_(container(t), "StopTimeout", 20)),
+    (
+        "NOVA-R13",
+        "drains as long as a task stops by default",
+        lambda t: (container(t).pop("StopTimeout"), drain(t, 30)),
+    ),
     ("NOVA-R13", "drains for five minutes", lambda t: target_group(t).pop("TargetGroupAttributes")),
     ("NOVA-R14", "errors need the newest minute", lambda t: set_(alarm(t, "errors"), "EvaluationPeriods", 1)),
     ("NOVA-R14", "unhealthy needs all minutes", lambda t: alarm(t, "unhealthy").pop("DatapointsToAlarm")),
@@ -152,6 +171,44 @@ def test_the_smallest_change_is_refused_by_its_rule_and_no_other(assembly, rule,
     template = assembly.template(STACK)
     change(template)
     assert {rule_id for rule_id, _ in findings(template)} == {rule}
+
+
+def test_alarms_that_are_off_are_one_finding_and_not_one_for_each_metric(assembly):
+    template = assembly.template(STACK)
+    deployment(template)["Alarms"]["Enable"] = False
+    assert [rule for rule, _ in findings(template)] == ["NOVA-R03"]
+
+
+def test_a_finding_about_a_colour_says_which_metric_of_which(assembly):
+    template = assembly.template(STACK)
+    without_metric(alarm(template, "errors"), "errors_blue")
+    [blue] = [key for key in assembly.resources(STACK, "AWS::ElasticLoadBalancingV2::TargetGroup") if "Blue" in key]
+    [rule] = [rule for rule in ALARM_RULES if rule.id == "NOVA-R05"]
+    details = [finding.detail for finding in rule.check(Template(template["Resources"]))]
+    assert f"it does not watch HTTPCode_Target_5XX_Count of {blue}" in details
+
+
+def test_a_load_balancer_in_the_same_stack_is_no_colour(assembly):
+    template = assembly.template(STACK)
+    for stat in (*statistics(template, "errors"), *statistics(template, "latency")):
+        dimensions = stat["Metric"]["Dimensions"]
+        [balancer] = [dimension for dimension in dimensions if dimension["Name"] == "LoadBalancer"]
+        balancer["Value"] = {"Fn::GetAtt": ["Balancer", "LoadBalancerFullName"]}
+        dimensions.sort(key=lambda dimension: dimension["Name"], reverse=True)
+    assert findings(template) == []
+
+
+def test_a_rolling_service_needs_no_second_colour(assembly):
+    template = assembly.template("nova-dev-audio-service")
+    del advanced(template)["AlternateTargetGroupArn"], advanced(template)["ProductionListenerRule"]
+    assert findings(template) == []
+
+
+def test_a_task_without_a_load_balancer_may_stop_when_it_likes(assembly):
+    template = assembly.template(STACK)
+    template["Resources"] = {"Task": of(template, "AWS::ECS::TaskDefinition")}
+    container(template)["StopTimeout"] = 2
+    assert findings(template) == []
 
 
 def test_a_linear_rollout_needs_a_step_that_alarms_can_fire_in(variant):
