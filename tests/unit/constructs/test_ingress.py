@@ -124,7 +124,11 @@ def test_the_firewall_has_the_managed_groups_and_lets_uploads_through(assembly):
     association = assembly.only(PLATFORM, "AWS::WAFv2::WebACLAssociation")
     assert association["ResourceArn"] == {"Ref": next(iter(assembly.resources(PLATFORM, f"{ELB}::LoadBalancer")))}
     assert all(each["VisibilityConfig"]["CloudWatchMetricsEnabled"] for each in (acl, *acl["Rules"]))
-    assert len(assembly.resources(PLATFORM, "AWS::WAFv2::LoggingConfiguration")) == 1
+    logging = assembly.only(PLATFORM, "AWS::WAFv2::LoggingConfiguration")
+    [group] = assembly.resources(PLATFORM, "AWS::Logs::LogGroup")
+    assert assembly.only(PLATFORM, "AWS::Logs::LogGroup")["LogGroupName"] == "aws-waf-logs-nova-prod"
+    arn = "arn:aws:logs:us-east-1:333333333333:log-group:"
+    assert logging["LogDestinationConfigs"] == [{"Fn::Join": ["", [arn, {"Ref": group}]]}]
 
 
 def test_an_environment_without_firewall_has_none(assembly):
