@@ -173,7 +173,8 @@ def accept_red(release: str, why: str, **where: Any) -> None:
         click.echo(f"  {obstacle.text}\n    {obstacle.lost}")
     for obstacle in others:
         click.echo(f"still in its way, and nobody can accept that: {obstacle.text}")
-    click.echo(f"Now retry the stage. To take this back: nova hold {target.name} {release} --why TEXT")
+    click.echo("Now retry the stage; where it was taken back already, release the commit anew.")
+    click.echo(f"To take this back: nova hold {target.name} {release} --why TEXT")
 
 
 @click.command()
