@@ -63,6 +63,7 @@ class Deployment:
             self._running = dict(enumerate(self.service.tasks, start=1))
             killed = self.service.killed_at_stop
             self.record.began, self._before = self.clock.now(), self.service.requests()
+            self.record.memory = self.revision.definition.memory
             self.service.audience()  # What came before is not of this deployment.
             scheduler = Scheduler(
                 self.rollout, desired=self.service.desired, running=list(self._running), red_alarms=self._red()
@@ -160,8 +161,9 @@ class Deployment:
             got[NO_TARGET] = Requests(audience.unserved, audience.unserved)
         red = [name for name in self._red() if name in self.rollout.alarms]
         reached = audience.reached.get(self.revision.name, set())
+        memory = max((self._running[task].task.memory for task in self._new & self._running.keys()), default=0.0)
         self.record.samples.append(
-            Sample(self.clock.now(), self._percent, got, red, sorted(reached), sorted(audience.hit))
+            Sample(self.clock.now(), self._percent, got, red, sorted(reached), sorted(audience.hit), memory)
         )
         self._before = now
 

@@ -96,8 +96,17 @@ class Environment:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._load.stop()
-        await together(*(service.stop(list(service.tasks)) for service in self._services.values()))
+        await together(*(self._close(service) for service in self._services.values()))
         await together(*(listener.stop() for listener in self._listeners.values()))
+
+    async def _close(self, service: Service) -> None:
+        """Stop what runs of a service, and note where none of it ends by itself: a deployment stops old tasks only."""
+        tasks, killed = list(service.tasks), service.killed_at_stop
+        await service.stop(tasks)
+        if tasks and service.killed_at_stop - killed == len(tasks) and service.revision is not None:
+            for record in self._record.deployments:
+                if (record.service, record.new) == (service.name, service.revision.name):
+                    record.ignores_sigterm = True
 
     async def deploy(
         self, stack_name: str, template: Template, *, sources: Path, baseline: bool = False, takes_back: bool = False

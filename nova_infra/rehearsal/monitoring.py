@@ -17,7 +17,7 @@ class Monitoring:
     Attributes:
         store: What was measured.
         states: Alarm name to its state now.
-        measured: Alarm name to what it measured when it last went to ALARM, and its limit, in words.
+        measured: Alarm name to what it is about, what it measured when it last went to ALARM, and its limit, in words.
     """
 
     def __init__(self, environment: str, notifications: list[Notification], tell: Callable[[str], None]) -> None:
@@ -36,11 +36,13 @@ class Monitoring:
         self._tell = tell
         self._alarms: dict[str, Alarm] = {}
         self._composites: dict[str, CompositeAlarm] = {}
+        self._means: dict[str, str] = {}
 
     def put_alarm(self, properties: Mapping[str, Any]) -> None:
         """Create or update the alarm that a resource's resolved properties define."""
         alarm = read_alarm(properties)
         self._alarms[alarm.name] = alarm
+        self._means[alarm.name] = str(properties.get("AlarmDescription") or "")
         self.states.setdefault(alarm.name, "INSUFFICIENT_DATA")
 
     def put_composite_alarm(self, properties: Mapping[str, Any]) -> None:
@@ -74,7 +76,8 @@ class Monitoring:
     def _note_measure(self, name: str) -> None:
         alarm = self._alarms.get(name)
         if alarm is not None and (value := alarm.value(self.store, self.store.minute)) is not None:
-            self.measured[name] = f"it measured {value:.4g}, and the limit is {alarm.threshold:g}"
+            measured = f"it measured {value:.4g}, and the limit is {alarm.threshold:g}"
+            self.measured[name] = "; ".join(filter(None, [self._means[name], measured]))
 
     def _alarm(self, name: str) -> Alarm | CompositeAlarm:
         return self._alarms.get(name) or self._composites[name]

@@ -63,6 +63,7 @@ class Sample:
         red: Deployment alarms that were in ALARM at its end.
         reached: Users whose requests the new revision got in this minute.
         hit: Users who got a 5xx or no answer in this minute, from whichever revision.
+        memory: MiB that the new task held that held the most.
     """
 
     minute: float
@@ -71,6 +72,7 @@ class Sample:
     red: list[str]
     reached: list[str] = field(default_factory=list)
     hit: list[str] = field(default_factory=list)
+    memory: float = 0.0
 
 
 @dataclass
@@ -93,8 +95,10 @@ class DeploymentRecord:
         began: When it began, in simulated minutes.
         ended: When it ended, in simulated minutes.
         samples: What was measured, minute by minute.
+        memory: MiB that a new task may hold.
         losses: Why each task was lost that was lost while it served.
         killed_at_stop: Number of tasks that did not end within their stop timeout.
+        ignores_sigterm: Whether every one of its tasks had to be killed when the environment was closed.
         unwatched: Deployment alarms that ECS did not watch, because one was red at the start.
     """
 
@@ -111,8 +115,10 @@ class DeploymentRecord:
     began: float = 0.0
     ended: float = 0.0
     samples: list[Sample] = field(default_factory=list)
+    memory: float = 0.0
     losses: list[str] = field(default_factory=list)
     killed_at_stop: int = 0
+    ignores_sigterm: bool = False
     unwatched: list[str] = field(default_factory=list)
     plan: str = ""
     takes_back: bool = False

@@ -114,6 +114,11 @@ class Task:
         if self._process is not None:
             await self._process.wait()
 
+    @property
+    def memory(self) -> float:
+        """MiB that it holds now; 0 where it does not run."""
+        return self._meter.memory() if self._meter is not None else 0.0
+
     def measure(self) -> Usage:
         """What it used since the last call; of its memory the most that it held meanwhile."""
         if self._meter is None:

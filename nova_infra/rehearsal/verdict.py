@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from nova_infra.rehearsal.drills import DrillResult
-from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
+from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
+
+_FEWEST_STEPS = 3
+_STEADY = 0.8
+_SOON_MINUTES = 240
+"""Memory leaks when it grows in four of five minutes, so fast that a task is full within that time. A cache fills up
+more slowly, or once."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
 
 
 def _what_users_met(record: Record) -> str:
-    """A warning where nothing stopped the release although users met errors or tasks were lost."""
+    """A warning where nothing stopped the release although something is wrong with it: for users, or soon."""
     hit = [
         f"{requests.failed} of {requests.served} requests in {environment} failed"
         for environment, requests in record.load.items()
@@ -97,7 +104,28 @@ def _what_users_met(record: Record) -> str:
         for d in record.deployments
         if d.losses
     ]
+    hit += filter(None, map(_leak, record.deployments))
+    hit += [
+        f"every task of {d.service} had to be killed after its stop timeout: it does not stop when told to"
+        for d in record.deployments
+        if d.ignores_sigterm and not d.baseline
+    ]
     return f" But no alarm and no test stopped it although {', and '.join(hit)}." if hit else ""
+
+
+def _leak(deployment: DeploymentRecord) -> str:
+    """What becomes of tasks that hold more at the end of nearly every minute: no bake is long enough for an alarm."""
+    held = [sample.memory for sample in deployment.samples if sample.memory and sample.percent == 100]
+    steps = [after - before for before, after in pairwise(held)]
+    if deployment.baseline or deployment.outcome != "completed" or len(steps) < _FEWEST_STEPS:
+        return ""
+    growth = (held[-1] - held[0]) / len(steps)
+    if sum(step > 0 for step in steps) < _STEADY * len(steps) or growth * _SOON_MINUTES < deployment.memory - held[-1]:
+        return ""
+    return (
+        f"a task of {deployment.service} took {growth:.2g} MiB more every minute: at this traffic it is killed for its "
+        f"memory in {(deployment.memory - held[-1]) / growth:.0f} minutes"
+    )
 
 
 def _what_serves(record: Record, stage: StageRecord) -> str:

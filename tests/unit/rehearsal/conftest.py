@@ -158,6 +158,7 @@ def environment_template(name: str, *, release: str = "one", fault: str = "", st
             "Type": "AWS::CloudWatch::Alarm",
             "Properties": {
                 "AlarmName": f"{name}-errors",
+                "AlarmDescription": "tiny fails requests",
                 "EvaluationPeriods": 1,
                 "ComparisonOperator": "GreaterThanThreshold",
                 "Threshold": 2,

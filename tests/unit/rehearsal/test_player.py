@@ -92,6 +92,8 @@ def test_a_good_release_goes_through_with_its_canary(write_assembly: Write, tmp_
     prod = rehearsal.deployment("Prod")
     assert (prod.old, prod.new, prod.outcome) == ("prod-tiny:1", "prod-tiny:2", "completed")
     assert [step.percent for step in prod.traffic] == [25, 100]
+    assert 5 < prod.samples[-1].memory < prod.memory == 512
+    assert not prod.ignores_sigterm
     canary = prod.traffic[0].requests
     everything = sum(requests.served for requests in canary.values())
     # The exact split is the router's own test; what counts here is that the canary never gets more than its share.
@@ -158,7 +160,8 @@ def test_a_release_that_fails_requests_is_rolled_back_by_its_alarm_and_somebody_
     new = sum((s.requests.get("prod-tiny:2", Requests()) for s in prod.samples), Requests())
     [deploy] = rehearsal.record.stages[-1].actions
     assert re.fullmatch(
-        r"prod-tiny: alarm prod-errors went to ALARM at 25 % of the traffic \(it measured \d+, and the limit is 2\); "
+        r"prod-tiny: alarm prod-errors went to ALARM at 25 % of the traffic "
+        r"\(tiny fails requests; it measured \d+, and the limit is 2\); "
         rf"its new revision failed {new.failed} of {new.served} requests; prod-tiny:1 serves on",
         deploy.note,
     )
@@ -170,6 +173,15 @@ def test_a_release_that_fails_requests_is_rolled_back_by_its_alarm_and_somebody_
     assert 0 < len(reached) <= new.served
     assert hit == reached, "every request to it failed, and none to the old revision"
     assert ("prod-alerts", "prod-errors is in ALARM") in [(n.topic, n.message) for n in rehearsal.record.notifications]
+
+
+def test_a_release_that_does_not_stop_when_told_to_goes_through_and_is_noted(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, fault="stubborn").play()
+    assert rehearsal.deployment("Prod").outcome == "completed"
+    assert rehearsal.deployment("Prod").ignores_sigterm
+    assert not rehearsal.deployment("Dev").ignores_sigterm
 
 
 def test_a_refused_approval_leaves_production_alone(write_assembly: Write, tmp_path: Path, sources: Path) -> None:

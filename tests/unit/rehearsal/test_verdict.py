@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from nova_infra.rehearsal.drills import DrillResult
-from nova_infra.rehearsal.record import ActionRecord, Record, Requests, StageRecord
+from nova_infra.rehearsal.record import ActionRecord, Record, Requests, Sample, StageRecord
 from nova_infra.rehearsal.verdict import verdict
 
 Make = Callable[..., Record]
@@ -90,9 +90,12 @@ def test_what_users_met_is_not_passed_over_where_nothing_stopped_the_release(reh
     record = rehearsed()
     record.load = {"Dev": Requests(80), "Prod": Requests(100, 7)}
     record.deployments[0].losses = ["it ended: killed"]
+    record.deployments[1].ignores_sigterm = True
     assert verdict(record).why == (
         "All 3 stages succeeded. But no alarm and no test stopped it although 7 of 100 requests in Prod failed, and "
-        f"1 tasks of {record.deployments[0].service} were lost while they served, the last because it ended: killed."
+        f"1 tasks of {record.deployments[0].service} were lost while they served, the last because it ended: killed, "
+        f"and every task of {record.deployments[1].service} had to be killed after its stop timeout: it does not stop "
+        "when told to."
     )
 
 
@@ -101,3 +104,35 @@ def test_a_stage_that_may_not_be_entered_says_why(rehearsed: Make) -> None:
     record.stages[-1].status, record.stages[-1].note = "stopped", "the transition into Prod is disabled: a freeze"
     record.stages[-1].actions[0].status = "not reached"
     assert verdict(record).why == "Prod: the transition into Prod is disabled: a freeze."
+
+
+@pytest.mark.parametrize(
+    ("held", "limit", "minutes"),
+    [
+        ([300, 320, 340, 360, 380], 512, 7),
+        ([300, 320, 319, 340, 360, 380], 512, 8),
+        ([60, 60.1, 60.2, 60.3, 60.4], 512, None),
+        ([60, 160, 160, 160, 160], 512, None),
+        ([60, 40, 61, 41, 62], 512, None),
+        ([300, 320, 340], 512, None),
+    ],
+    ids=[
+        "it grows with every minute",
+        "it rests for one",
+        "it takes a day",
+        "it fills a cache once",
+        "it comes and goes",
+        "too few minutes to tell",
+    ],
+)
+def test_memory_that_will_be_full_after_the_bake_is_not_passed_over(
+    rehearsed: Make, held: list[float], limit: float, minutes: int | None
+) -> None:
+    record = rehearsed()
+    deployment = record.deployments[-1]
+    deployment.memory = limit
+    deployment.samples = [Sample(n, 100, {}, [], memory=memory) for n, memory in enumerate(held)]
+    said = verdict(record)
+    assert said.passed
+    assert (f"it is killed for its memory in {minutes} minutes" in said.why) is (minutes is not None)
+    assert ("although" in said.why) is (minutes is not None)
