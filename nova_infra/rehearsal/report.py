@@ -228,5 +228,5 @@ def _not_played(drills: Sequence[DrillResult]) -> list[str]:
 
 
 def _places(share: float) -> str:
-    """A share in percent, with a digit after the point where it would look like nothing, or like all."""
-    return f"{100 * share:.1f} %" if 0 < share < 0.1 or 0.99 < share < 1 else f"{100 * share:.0f} %"
+    """A share in percent, as the summary in the terminal has it, so that both say the same."""
+    return f"{100 * share:.1f} %" if 0 < share < 1 else f"{100 * share:.0f} %"

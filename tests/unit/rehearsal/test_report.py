@@ -131,6 +131,14 @@ def test_bars_of_the_actions_share_one_axis(rehearsed: Make) -> None:
     ]
 
 
+def test_the_share_of_users_hit_reads_as_it_does_in_the_terminal(rehearsed: Make, drilled: Drilled) -> None:
+    result = drilled("errors")
+    assert result.deployment is not None
+    for sample in result.deployment.samples:
+        sample.hit = [str(user) for user in range(45)]
+    assert "22.5 % (45 of 200)" in shown(report(rehearsed(), [result]))
+
+
 def test_each_drill_has_its_figures_beside_those_of_another_canary(rehearsed: Make, drilled: Drilled) -> None:
     other = drilled("errors", "nobody was told", canary="5 % for 1 min")
     assert other.deployment is not None
