@@ -99,6 +99,18 @@ def test_m_of_n_is_a_count_over_the_last_n_periods(points: str, periods: int, da
     assert evaluate(alarm, points) == expected
 
 
+@given(points=st.text("X0-", min_size=5, max_size=12), periods=st.integers(1, 5), data=st.data())
+def test_where_missing_data_counts_as_good_or_bad_it_is_as_if_it_were_there(
+    points: str, periods: int, data: st.DataObject
+) -> None:
+    needed, missing = data.draw(st.integers(1, periods)), data.draw(st.sampled_from(["breaching", "notBreaching"]))
+    changes = {"EvaluationPeriods": periods, "DatapointsToAlarm": needed}
+    filled = points.replace("-", "X" if missing == "breaching" else "0")
+    assert evaluate(read_alarm(properties(TreatMissingData=missing, **changes)), points) == evaluate(
+        read_alarm(properties(**changes)), filled
+    )
+
+
 def test_a_period_of_several_minutes_is_one_data_point() -> None:
     alarm = read_alarm(properties(Period=120, EvaluationPeriods=1, Threshold=50))
     assert evaluate(alarm, "X0") == "ALARM", "the average of both minutes is 52.5"
