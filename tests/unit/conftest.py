@@ -91,8 +91,12 @@ alarms = { error_percent = 2.5, unanswered_percent = 100, min_requests = 50, lat
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that synthesize first, where one worker takes them: in each, the first synthesis takes longest."""
-    items.sort(key=lambda item: "synthesize" not in getattr(item, "fixturenames", ()))
+    """Put the tests that synthesize first, those of the whole app before those of its parts.
+
+    A process's first synthesis takes longest, so one worker shall do them all: it takes the first half of the tests.
+    The other one takes from its end when it has nothing left, and finds there what is synthesized already.
+    """
+    items.sort(key=lambda item: ("synthesize" not in getattr(item, "fixturenames", ()), len(item.path.parts)))
 
 
 @dataclass(frozen=True)
