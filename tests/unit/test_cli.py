@@ -1,10 +1,12 @@
 """The ``nova`` command as a user meets it: exit codes, one line for each fault, no traceback, a quick start."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -73,3 +75,24 @@ def test_an_interruption_has_exit_code_130_and_one_line() -> None:
     result = subprocess.run([sys.executable, "-c", program, "stop"], check=False, capture_output=True, text=True)
     assert result.returncode == 130
     assert result.stderr.splitlines()[-1] == "interrupted: everything that was started has been stopped"
+
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_every_command_and_option_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    targets = set(re.findall(r"(?m)^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    # Code is between backticks, or begins a line of a block.
+    for words in re.findall(r"(?:`|^    |^\$ )((?:nova|make) [^`\n#]+)", text, re.MULTILINE):
+        tool, *rest = words.split()
+        if tool == "make":
+            assert rest[0] in targets, words
+            continue
+        command: click.Command = cli.nova
+        while isinstance(command, click.Group) and rest and not rest[0].startswith("…"):
+            assert rest[0] in command.commands, words
+            command = command.commands[rest.pop(0)]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word.strip("[].,") for word in rest if word.strip("[").startswith("--")} <= known, words
