@@ -281,7 +281,9 @@ def _about_all(facts: Facts, found: Sequence[Trouble], now: datetime) -> Iterato
         yield "Pipeline", f"{facts.action.name} failed for {short(facts.action.commit) or 'an unknown commit'}{said}"
         for number, test in enumerate(facts.action.tests[:3]):
             yield "Failed test" if number == 0 else "", shortened(printable(test), 300)
-        if not found:
+        if facts.action.name.endswith(".Preflight"):
+            yield "Refused by", f"`nova preflight {facts.environment}` says what stands against a deployment now"
+        elif not found:
             yield "Next", "mend what the test says, or retry the stage if the test was at fault; nothing is broken here"
     latest = facts.entries[0] if facts.entries else None
     good = next((entry for entry in facts.entries if entry.good), None)

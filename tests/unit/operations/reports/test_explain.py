@@ -190,6 +190,14 @@ def test_what_a_service_logs_cannot_steer_the_terminal(make: Any) -> None:
     assert all(line.isprintable() for line in message(stub).splitlines())
 
 
+def test_a_release_that_the_preflight_kept_out_names_the_command_that_says_why(make: Any) -> None:
+    kept_out = Pipeline(Action("Prod", "Preflight", "Failed", "Build terminated with state: FAILED", "build:1"))
+    told = message(make.stub(held_services=(make.service(),)), kept_out)
+    assert "`nova preflight prod` says what stands against a deployment now" in told
+    assert "mend what the test says" not in told
+    assert "nova preflight" not in message(make.stub(held_services=(make.service(),)), RED_TEST)
+
+
 def test_the_message_fits_80_columns_and_breaks_no_address(make: Any) -> None:
     stub = make.stub(
         held_services=(make.service(),), stopped={"audio": (make.stopped(f"{CRASHED} {'word ' * 90}", 1),)}
