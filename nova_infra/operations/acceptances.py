@@ -65,8 +65,8 @@ def read_acceptances(environment: DeployedEnvironment) -> tuple[Acceptance, ...]
                     subjects=tuple(map(str, value["subjects"])),
                     why=str(value["why"]),
                     by=str(value["by"]),
-                    at=datetime.fromisoformat(value["at"]),
-                    until=datetime.fromisoformat(value["until"]),
+                    at=datetime.fromisoformat(value["at"]).astimezone(UTC),
+                    until=datetime.fromisoformat(value["until"]).astimezone(UTC),
                 )
             )
         except (ValueError, KeyError, TypeError) as error:
@@ -108,4 +108,5 @@ def accepted(acceptances: Sequence[Acceptance], release: str, *, now: datetime) 
         for each in reversed(acceptances)
         if names(each.release, release) and now < each.until
         for subject in each.subjects
+        if subject  # what nobody can accept has no name
     }

@@ -26,7 +26,6 @@ from nova_infra.operations.side_by_side import threads
 _CERTIFICATE_MARGIN = timedelta(days=14)
 """ACM renews 60 days before the end: one that is this close to it was not renewed."""
 
-
 _UNWATCHED = "ECS ignores an alarm that is red when a deployment starts: it will not roll this one back"
 _SILENT = "an alarm without data rolls nothing back"
 

@@ -86,6 +86,13 @@ def test_a_person_accepts_alarms_certificates_and_quotas_and_nothing_else() -> N
     assert [obstacle.text for obstacle in others] == ["nova-prod-audio: an update is under way (UPDATE_IN_PROGRESS)"]
 
 
+def test_no_parameter_whoever_wrote_it_accepts_what_nobody_can() -> None:
+    [given] = RED.acceptances
+    held = Hold(FIX, "corrupts uploads", "kim", NOW, {})
+    conditions = replace(RED, holds=(held,), acceptances=(replace(given, subjects=("", MEMORY, "hold")),))
+    assert [text.partition(" is on hold")[0] for text in refused(conditions)] == [f"release {FIX}"]
+
+
 def test_where_nothing_is_red_there_is_nothing_to_accept() -> None:
     green = replace(RED, alarms=tuple(replace(alarm, state="OK") for alarm in RED.alarms))
     with pytest.raises(RefusedError, match="no deployment alarm, certificate or quota is red"):
