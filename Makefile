@@ -19,6 +19,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 # Compiling aws_cdk takes ten seconds: keep the result, whatever the machine prefers.
 unexport PYTHONDONTWRITEBYTECODE
 
+# The value of a variable that the target needs, or a line that says how to give it.
+given = $(or $($(1)),$(error $(1): not given: make $@ $(1)=$(2)))
+
 # Seconds that alarms and tasks get to settle after a deployment.
 VERIFY_WAIT ?= 300
 # How often the soak plays the rehearsal.
@@ -79,16 +82,16 @@ cdk.out/manifest.json: $(SYNTH_INPUTS)
 	@touch $@
 
 image: setup ## Have a release's image in the registry, scanned: make image SERVICE=audio-service
-	@nova image build $(SERVICE) --release
+	@nova image build $(call given,SERVICE,audio-service) --release
 
 brief: setup synth ## What an approver should know, sent to those who are asked: make brief ENVIRONMENT=prod
-	@nova brief $(ENVIRONMENT) --publish --assembly cdk.out
+	@nova brief $(call given,ENVIRONMENT,prod) --publish --assembly cdk.out
 
 preflight: setup ## May this commit be deployed to an environment now? make preflight ENVIRONMENT=prod
-	@nova preflight $(ENVIRONMENT) --checkout
+	@nova preflight $(call given,ENVIRONMENT,prod) --checkout
 
 verify: setup ## Does an environment run this commit? Write it to the ledger: make verify ENVIRONMENT=prod
-	@nova verify $(ENVIRONMENT) --checkout --wait $(VERIFY_WAIT)
+	@nova verify $(call given,ENVIRONMENT,prod) --checkout --wait $(VERIFY_WAIT)
 
 integration: setup ## Test a deployed environment: make integration API_BASE_URL=http://…
 	@pytest -q tests/integration

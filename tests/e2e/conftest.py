@@ -28,7 +28,7 @@ def base_url() -> str:
     """Return the address of the console."""
     address = os.environ.get("BASE_URL")
     if not address:
-        pytest.exit("usage: BASE_URL=https://<load balancer> pytest tests/e2e", returncode=2)
+        pytest.exit("usage: make e2e BASE_URL=https://<load balancer>", returncode=2)
     return address
 
 

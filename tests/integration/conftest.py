@@ -14,7 +14,7 @@ def api() -> Iterator[httpx.Client]:
     """Return a client for the environment's services."""
     base_url = os.environ.get("API_BASE_URL")
     if not base_url:
-        pytest.exit("usage: API_BASE_URL=https://<load balancer> pytest tests/integration", returncode=2)
+        pytest.exit("usage: make integration API_BASE_URL=https://<load balancer>", returncode=2)
     with httpx.Client(base_url=base_url, timeout=30) as client:
         yield client
 
