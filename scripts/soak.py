@@ -95,8 +95,8 @@ def main() -> int:
             first = first or found
             lines = differences(first, found)
             same &= not lines
-            said = f"{len(lines)} outcomes differ from run 1" if lines else "as run 1" if run > 1 else "played"
-            print(f"run {run}: {said}, {len(found)} outcomes, {time.monotonic() - began:.0f} s", flush=True)
+            said = f"differs from run 1 in {len(lines)} of" if lines else "as run 1 in all of" if run > 1 else "has"
+            print(f"run {run}: {said} {len(found)} outcomes, {time.monotonic() - began:.0f} s", flush=True)
             for line in lines:
                 print(f"  {line}", flush=True)
     return 0 if same else 1
