@@ -205,8 +205,19 @@ def test_a_breaker_that_does_not_reset_counts_all_failures() -> None:
     assert world.finish.reason == "3 tasks failed (the circuit breaker opened): it exited", "not in a row"
 
 
+def test_a_bake_begins_when_the_traffic_has_moved_however_long_the_tasks_took_to_start() -> None:
+    scheduler = Scheduler(rollout(), desired=1, running=[1])
+    scheduler.begin()
+    for _ in range(9):
+        assert scheduler.minute_passed([]) == []
+    assert scheduler.became_healthy(2) == [ShiftTraffic(10)]
+    for _ in range(4):
+        assert scheduler.minute_passed([]) == []
+    assert scheduler.minute_passed([]) == [ShiftTraffic(100)]
+
+
 def test_old_tasks_that_fail_are_not_the_releases_fault() -> None:
-    world = World(rollout())
+    world = World(rollout(breaker=CircuitBreaker(reset_on_healthy_task=False)))
     for _ in range(10):
         world.lose("old")
     assert (world.finish, world.scheduler.failures) == (None, 0)
