@@ -42,7 +42,8 @@ def picture(scene: Scene, *, width: int, height: int) -> list[Text]:
     room = height - 1 - len(stages) - _LEAST_STORY
     done = [Text(_cut(line, width), "dim") for line in scene.done][-max(min(room // 2, 6), 0) :] if room > 1 else []
     shown = min(len(running), max(room - len(done) - 1, 0), _MOST_DEPLOYMENTS)
-    deployments = [_deployment(deployment, width) for deployment in running[:shown]]
+    longest = max((len(deployment.service) for deployment in running[:shown]), default=0)
+    deployments = [_deployment(deployment, width, longest) for deployment in running[:shown]]
     if len(running) > shown > 0:
         deployments.append(Text(fit(f"  … and {len(running) - shown} more deployments", width), "dim"))
     lines = [_heading(scene, width), *done, *stages, *deployments]
@@ -88,13 +89,13 @@ def _names(names: list[str], width: int) -> str:
     return fit(names[0], max(width - len(more), 0)) + more if names else ""
 
 
-def _deployment(deployment: DeploymentRecord, width: int) -> Text:
+def _deployment(deployment: DeploymentRecord, width: int, longest: int) -> Text:
     percent = deployment.traffic[-1].percent if deployment.traffic else 0.0
     new = sum((sample.requests.get(deployment.new, Requests()) for sample in deployment.samples), Requests())
     red = deployment.samples[-1].red if deployment.samples else []
     figures = f"  {_bar(percent)} {percent:>4g} %  {new.served:>4} requests, {new.failed:>3} failed"
-    name = fit(deployment.service, max(min(width - len(figures) - 2, 40), 8))
-    line = Text(f"  {name}{figures}")
+    room = max(min(width - len(figures) - 2, 40), 8)
+    line = Text(f"  {fit(deployment.service, room):{min(longest, room)}}{figures}")
     if new.failed:
         line.stylize("yellow")
     if red:

@@ -65,6 +65,13 @@ def test_a_running_deployment_shows_its_traffic_its_failures_and_its_alarm(rehea
     assert good == "  service-2  ██████████  100 %   176 requests,   0 failed"
 
 
+def test_the_figures_of_deployments_stand_below_each_other(rehearsed: Make) -> None:
+    record = playing(rehearsed(2), services=2)
+    record.deployments[-1].service = "a-longer-service"
+    short, long = (line for line in lines(record, width=100) if "requests," in line)
+    assert short.index("█") == long.index("█")
+
+
 def test_what_has_ended_stays_in_sight_and_the_story_fills_the_rest(rehearsed: Make) -> None:
     shown = lines(rehearsed(1), height=12, done=["✓ drill errors, as configured"])
     assert shown[1] == "✓ drill errors, as configured"
