@@ -9,6 +9,7 @@ from itertools import pairwise
 from nova_infra.rehearsal.drills import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
 
+_MEND = "Mend that and play it again: make rehearse"
 _FEWEST_STEPS = 3
 _STEADY = 0.8
 _SOON_MINUTES = 240
@@ -60,19 +61,19 @@ def verdict(record: Record, drills: Sequence[DrillResult] = ()) -> Verdict:
             why=f"All {len(record.stages)} stages played succeeded; those after {record.until} were not played.",
             next_step="Play all of it: make rehearse",
         )
-    why = f"All {len(record.stages)} stages succeeded"
+    why, wrong = f"All {len(record.stages)} stages succeeded", _what_users_met(record)
     if drills:
         return Verdict(
             passed=True,
             headline=f"{_production(record)} would take this release",
-            why=f"{why}, and {_all_drills(len(drills))} ended as it must.{_what_users_met(record)}",
-            next_step="Push it; the report shows what a bad release would have done.",
+            why=f"{why}, and {_all_drills(len(drills))} ended as it must.{wrong}",
+            next_step=_MEND if wrong else "Push it; the report shows what a bad release would have done.",
         )
     return Verdict(
         passed=True,
         headline=f"{_production(record)} would take this release",
-        why=f"{why}.{_what_users_met(record)}",
-        next_step="See what stops a bad release: make drills",
+        why=f"{why}.{wrong}",
+        next_step=_MEND if wrong else "See what stops a bad release: make drills",
     )
 
 
@@ -88,7 +89,7 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
         passed=False,
         headline=f"This release would be stopped in {stage.name}",
         why=f"{name}: {reason}{more}.{_what_serves(record, stage)}",
-        next_step="Answer y to approve, or give --approve" if refused else "Mend that and play it again: make rehearse",
+        next_step="Answer y to approve, or give --approve" if refused else _MEND,
     )
 
 

@@ -91,7 +91,9 @@ def test_what_users_met_is_not_passed_over_where_nothing_stopped_the_release(reh
     record.load = {"Dev": Requests(80), "Prod": Requests(100, 7)}
     record.deployments[0].losses = ["it ended: killed"]
     record.deployments[1].ignores_sigterm = True
-    assert verdict(record).why == (
+    said = verdict(record)
+    assert said.next_step == "Mend that and play it again: make rehearse"
+    assert said.why == (
         "All 3 stages succeeded. But no alarm and no test stopped it although 7 of 100 requests in Prod failed, and "
         f"1 tasks of {record.deployments[0].service} were lost while they served, the last because it ended: killed, "
         f"and every task of {record.deployments[1].service} had to be killed after its stop timeout: it does not stop "
