@@ -197,6 +197,13 @@ def test_an_approval_beside_the_tests_of_staging_is_none_after_them(assembly):
     assert {rule for rule, _ in findings(template)} == {"NOVA-P01", "NOVA-P02"}
 
 
+def test_in_one_account_for_all_each_earlier_environment_may_still_be_released(assembly):
+    text = json.dumps(assembly.template("NovaPipelineStack"))
+    for account in ("111111111111", "222222222222"):
+        text = text.replace(account, "333333333333")
+    assert findings(json.loads(text)) == []
+
+
 def test_what_may_not_assume_a_role_is_no_finding(assembly):
     template = assembly.template("NovaPipelineStack")
     may_assume(template, test_action(template), "*", effect="Deny")
