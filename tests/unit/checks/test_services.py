@@ -174,9 +174,9 @@ def test_the_smallest_change_is_refused_by_its_rule_and_no_other(assembly, rule,
     assert {rule_id for rule_id, _ in findings(template)} == {rule}
 
 
-def test_alarms_that_are_off_are_one_finding_and_not_one_for_each_metric(assembly):
+def test_no_alarms_at_all_are_one_finding_and_not_one_for_each_metric(assembly):
     template = assembly.template(STACK)
-    deployment(template)["Alarms"]["Enable"] = False
+    del deployment(template)["Alarms"]
     assert [rule for rule, _ in findings(template)] == ["NOVA-R03"]
 
 
@@ -202,6 +202,13 @@ def test_a_load_balancer_in_the_same_stack_is_no_colour(assembly):
 def test_a_rolling_service_needs_no_second_colour(assembly):
     template = assembly.template("nova-dev-audio-service")
     del advanced(template)["AlternateTargetGroupArn"], advanced(template)["ProductionListenerRule"]
+    assert findings(template) == []
+
+
+def test_a_task_that_says_nothing_has_thirty_seconds_to_stop(assembly):
+    template = assembly.template(STACK)
+    del container(template)["StopTimeout"]
+    drain(template, 29)
     assert findings(template) == []
 
 
