@@ -29,6 +29,16 @@ def test_a_percentile_has_that_share_of_the_values_at_or_below_it(points: list[f
     assert sum(point < found for point in points) < percent / 100 * len(points)
 
 
+def test_percentiles_of_many_values_are_exact_to_the_value() -> None:
+    assert [statistic(name, range(200, 0, -1)) for name in ("p0", "p50", "p95", "p99.5", "p100")] == [
+        1,
+        100,
+        190,
+        199,
+        200,
+    ]
+
+
 def test_without_values_there_is_no_statistic() -> None:
     assert statistic("Sum", []) is None
     assert statistic("p99", []) is None
@@ -50,3 +60,29 @@ def test_values_belong_to_the_minute_and_the_dimensions_that_they_were_recorded_
     assert store.values(blue, range(2)) == [1, 2]
     assert store.values(blue, range(1, 2)) == [2]
     assert store.values(Metric.of("N", "m", {"Group": "green"}), range(5)) == [3]
+
+
+@pytest.mark.parametrize(
+    ("name", "by", "measured"),
+    [
+        ("RequestCount", ("LoadBalancer", "TargetGroup"), True),
+        ("RequestCount", ("LoadBalancer",), True),
+        ("RequestCount", ("TargetGroup",), False),
+        ("RequestCount", (), False),
+        ("TargetResponseTime", ("LoadBalancer", "TargetGroup"), True),
+        ("TargetResponseTime", ("LoadBalancer",), True),
+        ("HTTPCode_Target_5XX_Count", ("LoadBalancer", "TargetGroup"), True),
+        ("HTTPCode_Target_2XX_Count", ("LoadBalancer",), True),
+        ("TargetConnectionErrorCount", ("LoadBalancer", "TargetGroup"), True),
+        ("HTTPCode_ELB_5XX_Count", ("LoadBalancer",), True),
+        ("HTTPCode_ELB_5XX_Count", ("LoadBalancer", "TargetGroup"), False),
+        ("UnHealthyHostCount", ("LoadBalancer", "TargetGroup"), True),
+        ("UnHealthyHostCount", ("LoadBalancer",), False),
+        ("NewConnectionCount", ("LoadBalancer",), False),
+    ],
+)
+def test_a_metric_has_the_dimensions_that_the_load_balancer_reports_it_with(
+    name: str, by: tuple[str, ...], measured: bool
+) -> None:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html."""
+    assert Metric.of("AWS/ApplicationELB", name, dict.fromkeys(by, "any")).is_measured is measured
