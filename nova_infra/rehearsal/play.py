@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nova_infra.errors import NovaError
 from nova_infra.operations.connect import REHEARSAL_VARIABLE
+from nova_infra.operations.toolchain import failed_tests_in
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.commands import run_command
 from nova_infra.rehearsal.deployment import DeploymentFailedError
@@ -324,6 +325,5 @@ def _kind(action: Action) -> str:
 
 def _failed_tests(log: Path) -> str:
     """The first tests that pytest names as failed, wherever in the output: suites side by side end in any order."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    failed = [line for line in lines if line.startswith(("FAILED ", "ERROR "))]
-    return "".join(f"; {line}" for line in failed[:3]) + ("; …" if len(failed) > 3 else "")
+    failed = failed_tests_in(log.read_text(encoding="utf-8", errors="replace"))
+    return "".join(f"; FAILED {test}" for test in failed[:3]) + ("; …" if len(failed) > 3 else "")

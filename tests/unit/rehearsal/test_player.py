@@ -124,12 +124,13 @@ def test_a_failing_command_stops_the_pipeline_and_what_follows_is_not_reached(
 def test_the_tests_that_failed_are_named_wherever_they_stand_in_the_output(
     write_assembly: Write, tmp_path: Path, sources: Path
 ) -> None:
-    noise = "for n in $(seq 60); do echo line; done"
+    noise = "for n in $(seq 60); do echo 'ERROR    nova.request:requests.py:53 a line of a log'; done"
     rehearsal = Rehearsal(
         write_assembly, tmp_path, sources, test=f"echo FAILED services/tiny/test_x.py::test_y; {noise}; exit 1"
     ).play()
     [tests] = [action for action in rehearsal.record.stages[1].actions if action.name == "Tests"]
     assert "FAILED services/tiny/test_x.py::test_y" in tests.note
+    assert "; ERROR" not in tests.note
 
 
 def test_a_release_that_does_not_start_is_rolled_back_by_the_circuit_breaker(

@@ -213,6 +213,7 @@ def test_failed_tests_are_read_from_pytests_last_words() -> None:
         "FAILED tests/integration/test_a.py::test_x[1] - assert 1 == 2\n"
         "ERROR tests/integration/test_b.py\n"
         "FAILED to do something else\n"
+        "ERROR    nova.request:requests.py:53 unhandled error\n"
     )
     assert failed_tests_in(log) == (
         "tests/integration/test_a.py::test_x[1] - assert 1 == 2",
