@@ -18,7 +18,8 @@ from typing import cast
 
 from nova_infra.rehearsal.metrics import MetricStore
 from nova_infra.rehearsal.proxy import LoadBalancer
-from nova_infra.rehearsal.routing import Rule, Target, TargetGroup, TargetGroupSettings, WeightedGroup
+from nova_infra.rehearsal.routing import Rule, WeightedGroup
+from nova_infra.rehearsal.targets import Target, TargetGroup, TargetGroupSettings
 from nova_infra.rehearsal.task import Task
 
 RATE = 1000

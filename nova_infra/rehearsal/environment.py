@@ -21,9 +21,10 @@ from nova_infra.rehearsal.monitoring import Monitoring
 from nova_infra.rehearsal.proxy import LoadBalancer
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.rollout import Rollout, TrafficStep
-from nova_infra.rehearsal.routing import Rule, TargetGroup, read_default_rule, read_rule, read_target_group
+from nova_infra.rehearsal.routing import Rule, read_default_rule, read_rule
 from nova_infra.rehearsal.service import Revision, Service
 from nova_infra.rehearsal.stack import Stack
+from nova_infra.rehearsal.targets import TargetGroup, read_target_group
 from nova_infra.rehearsal.task_definition import TaskDefinition, read_task_definition
 from nova_infra.rehearsal.together import together
 

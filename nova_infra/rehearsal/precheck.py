@@ -10,8 +10,9 @@ from nova_infra.rehearsal.definition import read_service
 from nova_infra.rehearsal.intrinsics import UnresolvableError
 from nova_infra.rehearsal.pipeline import DeployAction, Stage
 from nova_infra.rehearsal.release import Release
-from nova_infra.rehearsal.routing import TargetGroup, read_default_rule, read_rule, read_target_group
+from nova_infra.rehearsal.routing import read_default_rule, read_rule
 from nova_infra.rehearsal.stack import Stack
+from nova_infra.rehearsal.targets import TargetGroup, read_target_group
 from nova_infra.rehearsal.task_definition import read_task_definition
 from nova_infra.rehearsal.vocabulary import PLAYED, area_not_rehearsed
 

@@ -15,7 +15,8 @@ from yarl import URL
 
 from nova_infra.rehearsal.clock import HEALTH_CHECK_COMPRESSION, TIMEOUT_COMPRESSION
 from nova_infra.rehearsal.metrics import Metric, MetricStore
-from nova_infra.rehearsal.routing import USER_HEADER, FixedResponse, Redirect, Rule, Target, TargetGroup
+from nova_infra.rehearsal.routing import USER_HEADER, FixedResponse, Redirect, Rule
+from nova_infra.rehearsal.targets import Target, TargetGroup
 from nova_infra.rehearsal.task import Task
 
 # Headers that belong to one connection (RFC 9110, 7.6.1), and Expect, which the load balancer answers itself.

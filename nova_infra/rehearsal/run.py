@@ -16,7 +16,8 @@ from rich.console import Console
 
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.assembly import Assembly
-from nova_infra.rehearsal.drills import CONFIGURED, Drill, DrillResult, choose, plan
+from nova_infra.rehearsal.drill_plan import plan
+from nova_infra.rehearsal.drills import CONFIGURED, Drill, DrillResult, choose
 from nova_infra.rehearsal.edits import canary
 from nova_infra.rehearsal.pipeline import DeployAction
 from nova_infra.rehearsal.play import Approve, Player, new_record

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from nova_infra.rehearsal.proxy import LoadBalancer
 from nova_infra.rehearsal.record import Requests
-from nova_infra.rehearsal.routing import Audience, Rule, Target, TargetGroup
+from nova_infra.rehearsal.routing import Rule
+from nova_infra.rehearsal.targets import Audience, Target, TargetGroup
 from nova_infra.rehearsal.task import Task, TaskFailedError
 from nova_infra.rehearsal.task_definition import TaskDefinition
 from nova_infra.rehearsal.together import together

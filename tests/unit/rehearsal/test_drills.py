@@ -8,7 +8,8 @@ import pytest
 
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.assembly import Assembly
-from nova_infra.rehearsal.drills import DRILLS, choose, plan
+from nova_infra.rehearsal.drill_plan import plan
+from nova_infra.rehearsal.drills import DRILLS, choose
 from nova_infra.rehearsal.pipeline import DeployAction
 from nova_infra.rehearsal.play import new_record
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Notification, Record, Requests, Sample, TrafficStep

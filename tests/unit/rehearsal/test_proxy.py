@@ -17,17 +17,8 @@ from aiohttp import web
 from nova_infra.rehearsal import proxy
 from nova_infra.rehearsal.metrics import MetricStore
 from nova_infra.rehearsal.proxy import LoadBalancer
-from nova_infra.rehearsal.routing import (
-    USER_HEADER,
-    Audience,
-    FixedResponse,
-    Redirect,
-    Rule,
-    Target,
-    TargetGroup,
-    TargetGroupSettings,
-    WeightedGroup,
-)
+from nova_infra.rehearsal.routing import USER_HEADER, FixedResponse, Redirect, Rule, WeightedGroup
+from nova_infra.rehearsal.targets import Audience, Target, TargetGroup, TargetGroupSettings
 from nova_infra.rehearsal.task import Task
 
 PIECE = b"x" * 2**18

@@ -9,19 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_infra.rehearsal.intrinsics import UnresolvableError
-from nova_infra.rehearsal.routing import (
-    Audience,
-    FixedResponse,
-    Redirect,
-    Rule,
-    Target,
-    TargetGroup,
-    TargetGroupSettings,
-    WeightedGroup,
-    read_default_rule,
-    read_rule,
-    read_target_group,
-)
+from nova_infra.rehearsal.routing import FixedResponse, Redirect, Rule, WeightedGroup, read_default_rule, read_rule
+from nova_infra.rehearsal.targets import Audience, Target, TargetGroup, TargetGroupSettings, read_target_group
 from nova_infra.rehearsal.task import Task
 
 SETTINGS = TargetGroupSettings("/health", 10, 5, 2, 3, "200", 30)
