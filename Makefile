@@ -84,8 +84,10 @@ cdk.out/manifest.json: $(SYNTH_INPUTS)
 image: setup ## Have a release's image in the registry, scanned: make image SERVICE=audio-service
 	@nova image build $(call given,SERVICE,audio-service) --release
 
-brief: setup synth ## What an approver should know, sent to those who are asked: make brief ENVIRONMENT=prod
-	@nova brief $(call given,ENVIRONMENT,prod) --publish --assembly cdk.out
+brief: setup ## What an approver should know, sent to those who are asked: make brief ENVIRONMENT=prod
+	@: $(call given,ENVIRONMENT,prod)
+	@$(MAKE) --no-print-directory synth
+	@nova brief $(ENVIRONMENT) --publish --assembly cdk.out
 
 preflight: setup ## May this commit be deployed to an environment now? make preflight ENVIRONMENT=prod
 	@nova preflight $(call given,ENVIRONMENT,prod) --checkout

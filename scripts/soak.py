@@ -3,7 +3,7 @@
 A process for each processor does nothing but burn it. Times and shares may differ from run to run; stages, deployments,
 drills and who was told may not. Exits with 1 when two runs differ, or one cannot be played.
 
-Usage: ``python scripts/soak.py RUNS [ARGUMENT...]``, the arguments being those of ``nova rehearse``.
+Usage: ``python scripts/soak.py RUNS``.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 DRILLS = ("--drill", "crash-at-start", "--drill", "errors", "--drill", "integration-red")
+# It ends with whoever started it, however that ends.
+BURN = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
 
 
 @contextmanager
 def burner() -> Iterator[None]:
     """Keep a processor busy for as long as the block lasts."""
-    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    process = subprocess.Popen([sys.executable, "-c", BURN])
     try:
         yield
     finally:
@@ -40,9 +42,8 @@ def outcome(record: dict[str, Any]) -> dict[str, str]:
     for deployment in record["deployments"]:
         kind = "baseline" if deployment["baseline"] else "back" if deployment["takes_back"] else "release"
         shares = "→".join(f"{step['percent']:g}" for step in deployment["traffic"])
-        # What an alarm measured, in brackets, is a figure.
-        reason = deployment["reason"].partition(" (")[0]
-        name, text = f"{kind} {deployment['service']}", f"{deployment['outcome']} {shares} {reason}".rstrip()
+        name = f"{kind} {deployment['service']}"
+        text = f"{deployment['outcome']} {shares} {deployment['reason']}".rstrip()
         found[name] = f"{found[name]}; {text}" if name in found else text
     # Alarms of services that are deployed side by side ring in any order.
     found["told"] = "; ".join(sorted(f"{each['topic']}: {each['message']}" for each in record["notifications"]))
@@ -61,7 +62,7 @@ def differences(first: dict[str, str], other: dict[str, str]) -> list[str]:
     ]
 
 
-def play(arguments: list[str]) -> dict[str, str]:
+def play() -> dict[str, str]:
     """Play the rehearsal once.
 
     Raises:
@@ -70,7 +71,7 @@ def play(arguments: list[str]) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "rehearsal.json"
         command = ["nova", "rehearse", "--approve", "--json", str(file), "--report", f"{directory}/report.html"]
-        ended = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+        ended = subprocess.run([*command, *DRILLS], cwd=ROOT, capture_output=True, text=True, check=False)
         if ended.returncode not in (0, 1):
             raise RuntimeError(f"exit code {ended.returncode}: {(ended.stderr or ended.stdout).strip()[-500:]}")
         return outcome(json.loads(file.read_text(encoding="utf-8")))
@@ -78,8 +79,10 @@ def play(arguments: list[str]) -> dict[str, str]:
 
 def main() -> int:
     """Play, compare, and print a line for each run."""
+    if not sys.argv[1].isdecimal():
+        print(f"RUNS: {sys.argv[1]!r} is not a number of runs, such as 3", file=sys.stderr)
+        return 2
     runs = int(sys.argv[1])
-    arguments = sys.argv[2:] or list(DRILLS)
     first: dict[str, str] | None = None
     same = True
     with ExitStack() as burning:
@@ -88,7 +91,7 @@ def main() -> int:
         for run in range(1, runs + 1):
             began = time.monotonic()
             try:
-                found = play(arguments)
+                found = play()
             except RuntimeError as error:
                 print(f"run {run}: {error}", flush=True)
                 return 1

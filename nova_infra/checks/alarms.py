@@ -86,7 +86,7 @@ def _alarms_fire_in_time(template: Template) -> Iterator[Finding]:
             },
         }
         for _, alarm in _deployment_alarms(template, service):
-            datapoints = alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"])
+            datapoints = alarm.get("DatapointsToAlarm", alarm.get("EvaluationPeriods", 1))
             minutes = datapoints * max(metric["Period"] for metric in _metrics(alarm).values()) / 60 + UNUSABLE_MINUTES
             if _UNANSWERED in _judged(alarm):
                 minutes += _MINUTES_UNTIL_A_TIMEOUT
@@ -112,7 +112,7 @@ def _alarms_notify(template: Template) -> Iterator[Finding]:
 
 def _alarms_wait_for_late_data(template: Template) -> Iterator[Finding]:
     for alarm_id, alarm in template.of_type(_ALARM):
-        periods = alarm["EvaluationPeriods"]
+        periods = alarm.get("EvaluationPeriods", 1)  # An alarm in PromQL has none, and no FILL either.
         if "FILL(" in _math(alarm) and alarm.get("DatapointsToAlarm", periods) >= periods:
             yield Finding(alarm_id, "Properties.EvaluationPeriods")
 

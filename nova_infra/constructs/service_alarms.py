@@ -21,8 +21,6 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math
 ROLLBACK_KINDS = ("errors", "unanswered", "latency", "cpu", "memory")
 """What a service has a deployment alarm for."""
 
-_ANSWERS = tuple(f"HTTPCode_Target_{digit}XX_Count" for digit in (2, 3, 4, 5))
-
 _FEW_REQUESTS = 3
 """A percentile of fewer requests is that of one or two of them."""
 
@@ -219,7 +217,7 @@ class ServiceAlarms(Construct):
         when all answers are taken away. With two colours these are the ten metrics that an alarm may have:
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-limits.html.
         """
-        answers = {f"answers_{name[16:19].lower()}": name for name in _ANSWERS}
+        answers = {f"answers_{digit}xx": f"HTTPCode_Target_{digit}XX_Count" for digit in (2, 3, 4, 5)}
         return [
             *self._per_colour("requests", "RequestCount", "Sum"),
             *(query for key, name in answers.items() for query in self._per_colour(key, name, "Sum")),

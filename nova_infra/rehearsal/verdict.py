@@ -116,11 +116,12 @@ def _what_users_met(record: Record) -> str:
 
 def _leak(deployment: DeploymentRecord) -> str:
     """What becomes of tasks that hold more at the end of nearly every minute: no bake is long enough for an alarm."""
-    held = [sample.memory for sample in deployment.samples if sample.memory and sample.percent == 100]
+    samples = [sample for sample in deployment.samples if sample.memory and sample.percent == 100]
+    held = [sample.memory for sample in samples]
     steps = [after - before for before, after in pairwise(held)]
     if deployment.baseline or deployment.outcome != "completed" or len(steps) < _FEWEST_STEPS:
         return ""
-    growth = (held[-1] - held[0]) / len(steps)
+    growth = (held[-1] - held[0]) / (samples[-1].minute - samples[0].minute)
     if sum(step > 0 for step in steps) < _STEADY * len(steps) or growth * _SOON_MINUTES < deployment.memory - held[-1]:
         return ""
     return (

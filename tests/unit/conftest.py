@@ -32,7 +32,7 @@ os.environ.pop(REHEARSAL_VARIABLE, None)
 
 # moto makes 1,300 machine images for every account, which takes longer than most tests and which none asks for.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
-# moto reads every template as YAML, by the loader of this name: libyaml's is ten times as fast.
+# moto reads every template as YAML, by the loader of this name: libyaml's is ten times as fast (and knows no `!Ref`).
 yaml.Loader = yaml.CLoader
 # Every session of botocore would read the descriptions of AWS's services again.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
@@ -93,8 +93,8 @@ alarms = { error_percent = 2.5, unanswered_percent = 100, min_requests = 50, lat
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests that synthesize first, those of the whole app before those of its parts.
 
-    A process's first synthesis takes longest, so one worker shall do them all: it takes the first half of the tests.
-    The other one takes from its end when it has nothing left, and finds there what is synthesized already.
+    A process's first synthesis takes longest. Of two workers, one takes the first half of the tests, and so nearly all
+    of it; the other takes from its end when it has nothing left, and finds there what is synthesized already.
     """
     items.sort(key=lambda item: ("synthesize" not in getattr(item, "fixturenames", ()), len(item.path.parts)))
 
@@ -194,10 +194,12 @@ def nova(
                 patch.delenv(name)
             for name, value in (variables or {}).items():
                 patch.setenv(name, value)
-            with pytest.raises(SystemExit) as ended:
-                cli.main()
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+            try:
+                with pytest.raises(SystemExit) as ended:
+                    cli.main()
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
         said = capsys.readouterr()
         return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), said.out, said.err)
 

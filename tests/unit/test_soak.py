@@ -14,7 +14,7 @@ def soak():
     return module
 
 
-def record(*, status="succeeded", reason="alarm a went to ALARM (it measured 8, and the limit is 5)", drills=()):
+def record(*, status="succeeded", reason="3 tasks failed (the circuit breaker opened): it exited with 1", drills=()):
     return {
         "stages": [{"name": "Prod", "status": status, "seconds": 3.2}],
         "deployments": [
@@ -35,10 +35,10 @@ def record(*, status="succeeded", reason="alarm a went to ALARM (it measured 8, 
     }
 
 
-def test_an_outcome_has_no_times_and_no_figures(soak):
+def test_an_outcome_has_reasons_and_no_times(soak):
     assert soak.outcome(record()) == {
         "stage Prod": "succeeded",
-        "release prod-audio": "rolled back 10→0 alarm a went to ALARM",
+        "release prod-audio": "rolled back 10→0 3 tasks failed (the circuit breaker opened): it exited with 1",
         "told": "t: a is in ALARM; t: b is in ALARM",
     }
 

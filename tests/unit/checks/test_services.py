@@ -236,6 +236,11 @@ def test_a_service_without_autoscaling_may_fix_its_count(assembly):
     assert findings(template) == []
 
 
+def test_an_alarm_of_a_users_own_in_promql_is_none_of_these_rules_business():
+    promql = {"EvaluationCriteria": {"PromQLCriteria": {"Query": "up == 0"}}, "AlarmActions": ["topic"]}
+    assert findings({"Resources": {"Own": {"Type": "AWS::CloudWatch::Alarm", "Properties": promql}}}) == []
+
+
 def test_an_image_pinned_by_digest_passes(assembly):
     template = assembly.template(STACK)
     container(template)["Image"] = f"registry/app@sha256:{'0' * 64}"

@@ -147,6 +147,7 @@ def test_latency_is_the_95th_percentile(assembly):
     ("kind", "operator"),
     [
         ("errors", "GreaterThanThreshold"),
+        ("unanswered", "GreaterThanThreshold"),
         ("latency", "GreaterThanThreshold"),
         ("cpu", "GreaterThanOrEqualToThreshold"),
         ("memory", "GreaterThanOrEqualToThreshold"),

@@ -113,7 +113,9 @@ def test_without_a_change_the_comment_says_so(before: Path) -> None:
 def test_wider_access_has_exit_code_1_until_somebody_accepts_it(
     found: list[StackChange], before: Path, after: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nova_infra.operations.review.changes", lambda *_: found)
+    monkeypatch.setattr(
+        "nova_infra.operations.review.changes", lambda *given: found if given == (before, after) else []
+    )
     comment = tmp_path / "comment.md"
     arguments = ["diff", str(before), str(after), "--markdown", str(comment)]
     refused = CliRunner().invoke(nova, arguments)
