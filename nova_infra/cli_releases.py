@@ -81,8 +81,8 @@ def verify(release: str | None, checkout: bool, patience: float, **where: Any) -
     found = look(target, images, patience=patience, tell=click.echo)
     now = datetime.now(UTC).replace(microsecond=0)
     known = accepted(read_acceptances(target), name, now=now) if found else {}
-    in_spite = [f"{each.text}: {known[each.alarm]}" for each in found if each.alarm in known]
-    faults = [each.text for each in found if each.alarm not in known]
+    in_spite = [f"{each.text}: {known[each.subject]}" for each in found if each.subject in known]
+    faults = [each.text for each in found if each.subject not in known]
     if checkout:
         outcome: Outcome = "failed" if faults else "verified"
         reason = next(iter([*faults, *in_spite]), "")
@@ -103,6 +103,7 @@ def preflight(checkout: bool, **where: Any) -> None:
     from datetime import UTC, datetime
 
     from nova_infra.operations.errors import NotDeployedError
+    from nova_infra.operations.holds import refusals
     from nova_infra.operations.preflight import judge, survey
     from nova_infra.operations.targets import short
 
@@ -120,9 +121,10 @@ def preflight(checkout: bool, **where: Any) -> None:
     for obstacle, acceptance in judged.accepted:
         click.echo(f"{obstacle.text}: {acceptance}: {obstacle.lost}")
     refused = [obstacle.text for obstacle in judged.refused]
-    if name is not None and any(obstacle.subject for obstacle in judged.refused):
+    held = name is not None and refusals(conditions.holds, name, images)
+    if name is not None and not held and any(obstacle.subject for obstacle in judged.refused):
         command = f'nova accept-red {target.name} {short(name)} --why "…"'
-        refused.append(f"for a reason outside the release, which it cannot wait for: `{command}`, and retry")
+        refused.append(f"if what is red has nothing to do with the release and cannot wait: `{command}`, then retry")
     _report(refused, f"{target.name}: a deployment may begin")
 
 
@@ -135,7 +137,9 @@ def hold(release: str, why: str, **where: Any) -> None:
     from nova_infra.operations.holds import hold
 
     target = open_environment("release", where)
-    click.echo(f"{hold(target, release, why=why).release}: is on hold in {target.name}")
+    made = hold(target, release, why=why)
+    click.echo(f"{made.release}: is on hold in {target.name}")
+    _tell_unknown(target, made.release)
 
 
 @click.command("release-hold")
@@ -153,26 +157,35 @@ def release_hold(release: str, why: str, **where: Any) -> None:
 @click.command("accept-red")
 @in_environment
 @click.argument("release")
-@click.option("--why", required=True, metavar="TEXT", help="The reason, for approvers and for the record.")
+@click.option(
+    "--why", required=True, metavar="TEXT", help="The reason, for the log, verify, the ledger and a later brief."
+)
 def accept_red(release: str, why: str, **where: Any) -> None:
     """Let RELEASE into ENV in spite of what is red there now.
 
-    RELEASE is a commit. It counts for four hours. For alarms, certificates and quotas that are red for a reason
-    outside the release. A hold stays a hold.
+    RELEASE is a commit, twelve digits at least. It counts for four hours. For alarms, certificates and quotas that are
+    red for a reason outside the release. A hold stays a hold.
     """
     from datetime import UTC, datetime
 
-    from nova_infra.operations.acceptances import accept
+    from nova_infra.operations.acceptances import accept, acceptable_name
+    from nova_infra.operations.aws_session import whoami
     from nova_infra.operations.preflight import acceptable, survey
 
+    release = acceptable_name(release)
     target = open_environment("release", where)
     red, others = acceptable(survey(target), release, now=datetime.now(UTC))
-    acceptance = accept(target, release, [obstacle.subject for obstacle in red], why=why)
-    click.echo(f"{target.name}: {release} may be deployed until {acceptance.until:%Y-%m-%d %H:%M} UTC in spite of")
-    for obstacle in red:
-        click.echo(f"  {obstacle.text}\n    {obstacle.lost}")
+    acceptance = accept(target, release, [obstacle.subject for obstacle in red], why=why, by=whoami()[1])
     for obstacle in others:
         click.echo(f"still in its way, and nobody can accept that: {obstacle.text}")
+    until = f"{acceptance.until:%Y-%m-%d %H:%M} UTC"
+    if others:
+        click.echo(f"{target.name}: until {until}, this alone keeps {release} out no more:")
+    else:
+        click.echo(f"{target.name}: {release} may be deployed until {until} in spite of")
+    for obstacle in red:
+        click.echo(f"  {obstacle.text}\n    {obstacle.lost}")
+    _tell_unknown(target, release)
     click.echo("Now retry the stage; where it was taken back already, release the commit anew.")
     click.echo(f"To take this back: nova hold {target.name} {release} --why TEXT")
 
@@ -255,6 +268,15 @@ def _entry(environment: DeployedEnvironment, release: str | None) -> Entry:
     if not ledger.entries:
         raise RefusedError(f"release: the ledger of {environment.name} is empty: nothing was released there yet")
     return ledger.entries[0] if release is None else matching(ledger, release)[0]
+
+
+def _tell_unknown(environment: DeployedEnvironment, release: str) -> None:
+    """Say it where a name that is no commit is no release's either: it may be a slip."""
+    from nova_infra.operations.ledger import read_ledger
+    from nova_infra.operations.targets import is_hexadecimal
+
+    if not is_hexadecimal(release) and all(entry.release != release for entry in read_ledger(environment).entries):
+        click.echo(f"no release of the name {release} is known: it counts when one comes")
 
 
 def _report(faults: list[str], otherwise: str) -> None:

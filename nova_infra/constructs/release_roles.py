@@ -15,7 +15,7 @@ from nova_infra.constructs.task import task_log_group
 
 
 class ReleaseRoles(Construct):
-    """An observer, which may look and change nothing, and a release role, which may roll back, record and hold.
+    """An observer, which may look and change nothing, and a release role: it may roll back, record, hold, stop a task.
 
     Neither may pass a role: CloudFormation keeps the one that a stack was deployed by. Since that one may do whatever
     deployments do, so may, through the services' stacks, whoever has the release role.
@@ -107,6 +107,10 @@ class ReleaseRoles(Construct):
                 ],
                 resources=[arn("cloudformation", "stack", f"{prefix}-{service}/*") for service in services],
             ),
+            # To empty an old task whose memory keeps an alarm red: its service starts another one.
+            iam.PolicyStatement(
+                actions=["ecs:StopTask"], resources=[arn("ecs", "task", f"{prefix}/*")], conditions=in_cluster
+            ),
             # The ledger, the claim of a rollback, holds, and acceptances of what is red.
             iam.PolicyStatement(
                 actions=["ssm:PutParameter"],
@@ -135,7 +139,7 @@ class ReleaseRoles(Construct):
             role_name=f"{prefix}-{name}",
             description={
                 "observer": f"Looks at {prefix} and changes nothing",
-                "release": f"Rolls {prefix} back, writes its ledger, holds releases and accepts what is red",
+                "release": f"Rolls {prefix} back, writes its ledger, holds releases, accepts what is red, stops tasks",
             }[name],
             assumed_by=named_roles(takers),
         )
@@ -149,7 +153,8 @@ class ReleaseRoles(Construct):
         acknowledge(
             policy,
             "Deployments, tasks, change sets, holds and acceptances get names later; alarms and task definitions can "
-            "only be described all together; nothing of these changes anything but the services' stacks and the ledger",
+            "only be described all together; nothing of these changes anything but the services' stacks and tasks, and "
+            "the ledger",
             *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in resources if "*" in each),
         )
 

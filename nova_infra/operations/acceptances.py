@@ -2,7 +2,10 @@
 
 For a preflight that is red for a reason outside the release, such as an old revision whose leak keeps the memory alarm
 red that the release mends. Each is a parameter of its own below ``/<platform>/<environment>/accepted/`` and names what
-was red when it was given: what goes red later is not accepted. It ends by itself, and stays to be read.
+was red when it was given, and how: what goes red later is not accepted. It ends by itself, and stays to be read.
+
+Whoever has the release role can write such a parameter without a command: the role is the boundary, and CloudTrail the
+proof of who did.
 """
 
 from __future__ import annotations
@@ -13,13 +16,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from nova_infra.operations.environment import DeployedEnvironment
-from nova_infra.operations.errors import AwsError
-from nova_infra.operations.holds import check_name
+from nova_infra.operations.errors import AwsError, RefusedError
+from nova_infra.operations.holds import checked_name
 from nova_infra.operations.ledger import parameter_name
-from nova_infra.operations.targets import names
+from nova_infra.operations.targets import is_hexadecimal, names
 
 LASTS = timedelta(hours=4)
-"""Enough to retry a stage, to approve and to bake; too short to be forgotten."""
+"""Enough to retry a stage, to approve and to bake for some minutes; too short to be forgotten.
+
+Where the bakes last longer, it is over when verify looks, which then fails on what is red still: it is accepted anew.
+"""
+
+_DIGITS = 12
+"""Of a commit that red is accepted for: as many as the preflight prints, so that they match no other."""
 
 _MAX_WHY = 400
 
@@ -30,9 +39,9 @@ class Acceptance:
 
     Attributes:
         release: The release, or the beginning of its commit.
-        subjects: Alarms, and whatever else the preflight found red, by their names.
+        subjects: Alarms with their state, and whatever else the preflight found red, by their names.
         why: The reason.
-        by: Who accepted it.
+        by: Who accepted it, as STS says.
         at: When, UTC.
         until: When it ends, UTC.
     """
@@ -59,14 +68,16 @@ def read_acceptances(environment: DeployedEnvironment) -> tuple[Acceptance, ...]
     for name, text in environment.parameters(parameter_name(environment, "accepted")).items():
         try:
             value = json.loads(text)
+            at = datetime.fromisoformat(value["at"]).astimezone(UTC)
             found.append(
                 Acceptance(
                     release=name.rpartition("/")[2],
                     subjects=tuple(map(str, value["subjects"])),
                     why=str(value["why"]),
                     by=str(value["by"]),
-                    at=datetime.fromisoformat(value["at"]).astimezone(UTC),
-                    until=datetime.fromisoformat(value["until"]).astimezone(UTC),
+                    at=at,
+                    # Whoever writes a parameter by hand gets no more time than the command gives.
+                    until=min(datetime.fromisoformat(value["until"]).astimezone(UTC), at + LASTS),
                 )
             )
         except (ValueError, KeyError, TypeError) as error:
@@ -74,15 +85,33 @@ def read_acceptances(environment: DeployedEnvironment) -> tuple[Acceptance, ...]
     return tuple(sorted(found, key=lambda acceptance: acceptance.at, reverse=True))
 
 
-def accept(environment: DeployedEnvironment, release: str, subjects: Sequence[str], *, why: str) -> Acceptance:
-    """Accept what is red now, for one release; a further time, it replaces the first.
+def acceptable_name(release: str) -> str:
+    """The name of a release that red may be accepted for, as the ledger would have it.
 
     Raises:
-        RefusedError: No release can have that name.
+        RefusedError: No release can have that name, or it is too little of a commit.
     """
-    check_name(release)
+    name = checked_name(release)
+    if is_hexadecimal(name) and len(name) < _DIGITS:
+        raise RefusedError(
+            f"release: {release!r} is too little of a commit to accept red for: give at least {_DIGITS} digits, as the "
+            "preflight prints them"
+        )
+    return name
+
+
+def accept(environment: DeployedEnvironment, release: str, subjects: Sequence[str], *, why: str, by: str) -> Acceptance:
+    """Accept what is red now, for one release; a further time, it replaces the first.
+
+    Args:
+        environment: The environment.
+        release: The release, as :func:`acceptable_name` has it.
+        subjects: What is red.
+        why: The reason.
+        by: Who accepts it, as STS says: what started a build is a name that the build can set.
+    """
     now = datetime.now(UTC).replace(microsecond=0)
-    made = Acceptance(release, tuple(subjects), why[:_MAX_WHY], environment.caller(), now, now + LASTS)
+    made = Acceptance(release, tuple(subjects), why[:_MAX_WHY], by, now, now + LASTS)
     value = {
         "subjects": made.subjects,
         "why": made.why,

@@ -173,7 +173,12 @@ def _warnings(brief: Brief) -> list[Line]:
         found.append(Line.of(text, tone="bad"))
     red = [alarm for alarm in brief.alarms if alarm.state == "ALARM"]
     found += [
-        Line.of(Foreign(alarm.name), " is red: ECS ignores an alarm that is red already", tone="bad") for alarm in red
+        Line.of(
+            Foreign(alarm.name),
+            " is red: if it is a deployment alarm, ECS watches none of its service's alarms in this deployment",
+            tone="bad",
+        )
+        for alarm in red
     ]
     failed = [action for action in brief.tests or () if action.status == "Failed"]
     found += [Line.of(Foreign(action.full_name), " failed for this commit", tone="bad") for action in failed]

@@ -86,7 +86,7 @@ def survey(
             warnings=(
                 *refusals(holds.result(), release, built.result()),
                 *(
-                    f"{subject}: red for this release is {acceptance}"
+                    f"{subject}: for this release {acceptance}"
                     for subject, acceptance in accepted(acceptances.result(), release, now=datetime.now(UTC)).items()
                 ),
                 *under_way(services.result(), stacks.result()),

@@ -17,12 +17,12 @@ class Finding:
     Attributes:
         text: What, in a line that names the service and the remedy where there is one.
         may_pass: Whether it may come right by itself within minutes.
-        alarm: The name of the alarm that it is about, if it is about one.
+        subject: The alarm that it is about and its state, as a person accepts them; empty where it is about none.
     """
 
     text: str
     may_pass: bool = False
-    alarm: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _stack_faults(service: Service, stack: Stack | None) -> list[Finding]:
     if stack.busy:
         return [Finding(f"{service.name}: its stack is being updated ({stack.status})", may_pass=True)]
     if not stack.updatable:
-        return [Finding(f"{service.name}: its stack is {stack.status}: {stack.reason or 'see its events'}")]
+        return [Finding(f"{service.name}: its stack is {stack.status}: {way_out(stack)}")]
     return []
 
 
@@ -137,7 +137,9 @@ def _task_faults(service: Service, image: ReleasedImage, stack: Stack | None) ->
     if len(running) < service.desired:
         found.append(Finding(f"{service.name}: {len(running)} of {service.desired} tasks run", may_pass=True))
     if unhealthy := sum(task.healthy is False for task in running):
-        found.append(Finding(f"{service.name}: {unhealthy} of {len(running)} tasks fail their health check", True))
+        found.append(
+            Finding(f"{service.name}: {unhealthy} of {len(running)} tasks fail their health check", may_pass=True)
+        )
     others = [task for task in running if task.digest != image.digest]
     if others:
         what = sorted({_told(task.image, task.digest) for task in others})
@@ -166,10 +168,14 @@ def _version_faults(service: Service, image: ReleasedImage, answer: Answer) -> l
     expected = " or ".join(sorted(tags))
     if answer.status != 200:
         said = f"{answer.status} {answer.body}".strip() if answer.status else answer.body
-        return [Finding(f"{service.name}: /version does not answer through the load balancer: {said[:200]}", True)]
+        return [
+            Finding(f"{service.name}: /version does not answer through the load balancer: {said[:200]}", may_pass=True)
+        ]
     release = answered_release(answer)
     if release not in tags:
-        return [Finding(f"{service.name}: /version answers {release or 'something else'}, not {expected}", True)]
+        return [
+            Finding(f"{service.name}: /version answers {release or 'something else'}, not {expected}", may_pass=True)
+        ]
     return []
 
 
@@ -189,7 +195,10 @@ def _alarm_faults(seen: Seen, release: Mapping[str, ReleasedImage]) -> list[Find
             continue
         for alarm in alarms_of(service, seen.alarms, seen.services):
             if alarm.state == "ALARM":
-                found.append(Finding(f"{alarm.name}: is in ALARM: {alarm.reason}", True, alarm.name))
+                text = f"{alarm.name}: is in ALARM: {alarm.reason}"
             elif alarm.state == "INSUFFICIENT_DATA" and alarm.name in service.deployment_alarms:
-                found.append(Finding(f"{alarm.name}: has no data yet: {alarm.reason}", True, alarm.name))
+                text = f"{alarm.name}: has no data yet: {alarm.reason}"
+            else:
+                continue
+            found.append(Finding(text, may_pass=True, subject=alarm.condition))
     return found

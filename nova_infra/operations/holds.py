@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from nova_infra.operations.environment import DeployedEnvironment
 from nova_infra.operations.errors import AwsError, RefusedError
 from nova_infra.operations.ledger import parameter_name
-from nova_infra.operations.targets import SHORTEST_COMMIT, names
+from nova_infra.operations.targets import SHORTEST_COMMIT, as_commit, begins, names
 
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
 _NAME = re.compile(rf"[\w.-]{{{SHORTEST_COMMIT},128}}")
@@ -74,23 +74,24 @@ def hold(environment: DeployedEnvironment, release: str, *, why: str, images: Ma
     Raises:
         RefusedError: No release can have that name.
     """
-    check_name(release)
+    release = checked_name(release)
     made = Hold(release, why[:_MAX_WHY], environment.caller(), datetime.now(UTC).replace(microsecond=0), images or {})
     _write(environment, made)
     return made
 
 
-def check_name(release: str) -> None:
-    """Refuse what can be the name of no release, nor of a parameter.
+def checked_name(release: str) -> str:
+    """The name of a release, as the ledger would have it.
 
     Raises:
-        RefusedError: It cannot.
+        RefusedError: It can be the name of no release, nor of a parameter.
     """
     if not _NAME.fullmatch(release):
         raise RefusedError(
             f"release: {release!r} is not the name of a release: give a commit, as `nova releases` shows, and at least "
             f"{SHORTEST_COMMIT} digits of it"
         )
+    return as_commit(release)
 
 
 def release_hold(environment: DeployedEnvironment, release: str, *, why: str) -> Hold:
@@ -99,10 +100,9 @@ def release_hold(environment: DeployedEnvironment, release: str, *, why: str) ->
     Raises:
         RefusedError: The release is not held.
     """
+    release = as_commit(release)
     holds = {held.release: held for held in read_holds(environment)}
-    matching = sorted(
-        name for name in holds if names(name, release) or (len(release) >= 4 and name.startswith(release))
-    )
+    matching = sorted(name for name in holds if names(name, release) or begins(release, name))
     if not matching or not all(name.startswith(matching[0]) for name in matching):
         raise RefusedError(
             f"release: {release!r} is not on hold in {environment.name}: "

@@ -241,6 +241,11 @@ class Alarm:
     since: datetime | None
     composite: bool = False
 
+    @property
+    def condition(self) -> str:
+        """What a person accepts of it: one that is accepted without data is not accepted in ALARM."""
+        return f"{self.name} {'without data' if self.state == 'INSUFFICIENT_DATA' else f'in {self.state}'}"
+
 
 @dataclass(frozen=True)
 class Certificate:

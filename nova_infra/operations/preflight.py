@@ -1,7 +1,7 @@
 """May a release be deployed to an environment now?
 
-The alarms come first: ECS does not watch an alarm that is in ALARM already when a deployment starts, so a bad release
-would go through. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
+The alarms come first: where one is in ALARM when a deployment starts, ECS watches none of the service's alarms in it,
+so that a bad release would go through. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
 
 They are no obstacle to the release that was last seen to run well: a stage that failed is rolled back to it by being
 played again, this check included, while the alarms still tell of what went wrong. Nor is what somebody has accepted for
@@ -22,11 +22,14 @@ from nova_infra.operations.holds import Hold, read_holds, refusals
 from nova_infra.operations.ledger import read_ledger
 from nova_infra.operations.model import VCPU_QUOTA, Alarm, Certificate, Service, Stack
 from nova_infra.operations.side_by_side import threads
+from nova_infra.operations.targets import begins
 
 _CERTIFICATE_MARGIN = timedelta(days=14)
 """ACM renews 60 days before the end: one that is this close to it was not renewed."""
 
-_UNWATCHED = "ECS ignores an alarm that is red when a deployment starts: it will not roll this one back"
+_UNWATCHED = (
+    "ECS then watches none of this service's alarms in this deployment: only the circuit breaker and verify are left"
+)
 _SILENT = "an alarm without data rolls nothing back"
 
 
@@ -36,7 +39,7 @@ class Obstacle:
 
     Attributes:
         text: What, in a sentence, with the remedy where there is one.
-        subject: The name of what is red; empty where nobody can accept it.
+        subject: What is red, and in which state; empty where nobody can accept it.
         lost: What a deployment that begins all the same goes without, or risks.
     """
 
@@ -161,7 +164,7 @@ def acceptable(conditions: Conditions, release: str, *, now: datetime) -> tuple[
         RefusedError: The release is on hold, or nothing is red that can be accepted.
     """
     for held in conditions.holds:
-        if release.startswith(held.release) or held.release.startswith(release):
+        if begins(release, held.release) or begins(held.release, release):
             raise RefusedError(
                 f"release: {release} is on hold, by {held.by}: {held.why}: no red is accepted for it; see "
                 "`nova release-hold`"
@@ -185,11 +188,13 @@ def _alarms(services: Iterable[Service], alarms: Iterable[Alarm]) -> list[Obstac
                 text = f"{name}: does not exist, and {service.name} is to be rolled back by it: deploy it first"
                 found.append(Obstacle(text))
             elif alarm.state == "ALARM":
-                text = f"{name}: is in ALARM already, so that ECS would not watch it: {alarm.reason}"
-                found.append(Obstacle(text, name, _UNWATCHED))
+                text = (
+                    f"{name}: is in ALARM already, so that ECS would watch no alarm of {service.name}: {alarm.reason}"
+                )
+                found.append(Obstacle(text, alarm.condition, _UNWATCHED))
             elif alarm.state == "INSUFFICIENT_DATA":
                 text = f"{name}: has no data, so that it cannot fire: {alarm.reason}"
-                found.append(Obstacle(text, name, _SILENT))
+                found.append(Obstacle(text, alarm.condition, _SILENT))
     return found
 
 

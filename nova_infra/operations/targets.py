@@ -24,11 +24,7 @@ def matching(ledger: Ledger, release: str) -> list[Entry]:
     Raises:
         RefusedError: The ledger has none, or several releases begin like that.
     """
-    names = dict.fromkeys(
-        entry.release
-        for entry in ledger.entries
-        if entry.release == release or (len(release) >= _SHORTEST_PREFIX and entry.release.startswith(release))
-    )
+    names = dict.fromkeys(entry.release for entry in ledger.entries if begins(release, entry.release))
     if release in names:
         names = {release: None}
     if len(names) > 1:
@@ -105,13 +101,26 @@ def short(release: str) -> str:
 
 def names(written: str, release: str) -> bool:
     """Whether a release is what a person wrote: its whole name, or the beginning of its commit, as git shortens it."""
-    return written == release or (
-        len(written) >= SHORTEST_COMMIT and _is_commit(release) and release.startswith(written)
-    )
+    return written == release or (len(written) >= SHORTEST_COMMIT and _is_commit(release) and begins(written, release))
+
+
+def begins(written: str, name: str) -> bool:
+    """Whether what a person wrote is a name that is known here: all of it, or enough of its beginning."""
+    return written == name or (len(written) >= _SHORTEST_PREFIX and name.startswith(written))
+
+
+def is_hexadecimal(written: str) -> bool:
+    """Whether it can be a commit, or the beginning of one, in either case."""
+    return 0 < len(written) <= 40 and all(c in "0123456789abcdefABCDEF" for c in written)
+
+
+def as_commit(written: str) -> str:
+    """A commit in lower case, as git and the ledger have it; any other name as it is."""
+    return written.lower() if is_hexadecimal(written) else written
 
 
 def _is_commit(release: str) -> bool:
-    return len(release) == 40 and all(c in "0123456789abcdef" for c in release)
+    return len(release) == 40 and is_hexadecimal(release) and release == as_commit(release)
 
 
 def ago(at: datetime, now: datetime) -> str:

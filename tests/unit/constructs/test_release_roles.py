@@ -54,7 +54,7 @@ def test_the_observer_changes_nothing(assembly, environment):
         assert "*" not in action
 
 
-def test_the_release_role_changes_its_environment_s_services_and_parameters_alone(assembly, service_names):
+def test_the_release_role_changes_its_environment_s_services_tasks_and_parameters_alone(assembly, service_names):
     writes = {
         action: resources
         for action, resources in allowed(assembly, "prod", "release").items()
@@ -68,6 +68,7 @@ def test_the_release_role_changes_its_environment_s_services_and_parameters_alon
         "cloudformation:CreateChangeSet": stacks,
         "cloudformation:DeleteChangeSet": stacks,
         "cloudformation:ExecuteChangeSet": stacks,
+        "ecs:StopTask": ["arn:aws:ecs:us-east-1:333333333333:task/nova-prod/*"],
         "ssm:PutParameter": [
             f"arn:aws:ssm:us-east-1:333333333333:parameter/nova/prod/{name}"
             for name in ("accepted/*", "hold/*", "release", "rollback")
@@ -84,7 +85,7 @@ def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_a
         *("ecs:ListServices", "ecs:ListTasks"),  # by a condition: see below
     }
     for statement in statements(assembly, "prod", name):
-        if "ecs:ListTasks" in statement["Action"]:
+        if "ecs:ListTasks" in statement["Action"] or statement["Action"] == "ecs:StopTask":
             own = "arn:aws:ecs:us-east-1:333333333333:cluster/nova-prod"
             assert statement["Condition"] == {"ArnEquals": {"ecs:cluster": own}}
     shared = {

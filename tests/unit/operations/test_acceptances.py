@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nova_infra.cli import nova
-from nova_infra.operations.acceptances import Acceptance, read_acceptances
+from nova_infra.operations import preflight
+from nova_infra.operations.acceptances import Acceptance, acceptable_name, read_acceptances
+from nova_infra.operations.aws_session import whoami
 from nova_infra.operations.errors import AwsError, RefusedError
 from nova_infra.operations.holds import Hold, hold
 from nova_infra.operations.model import Alarm, Certificate, Deployment, RunningTask, Service, Stack
@@ -29,7 +31,7 @@ RED = Conditions(
     holds=(),
     certificates=(),
     vcpu_quota=None,
-    acceptances=(Acceptance(FIX, (MEMORY,), "it leaks", "mei", NOW, NOW + timedelta(hours=4)),),
+    acceptances=(Acceptance(FIX, (f"{MEMORY} in ALARM",), "it leaks", "mei", NOW, NOW + timedelta(hours=4)),),
 )
 
 
@@ -43,8 +45,8 @@ def test_what_is_accepted_for_a_release_stands_in_its_way_no_more(written: str) 
     judged = judge(replace(RED, acceptances=(replace(given, release=written),)), FIX, {}, now=NOW)
     assert judged.refused == ()
     [(obstacle, acceptance)] = judged.accepted
-    assert (obstacle.subject, acceptance.by) == (MEMORY, "mei")
-    assert "ECS ignores an alarm that is red when a deployment starts" in obstacle.lost
+    assert (obstacle.subject, acceptance.by) == (f"{MEMORY} in ALARM", "mei")
+    assert "ECS then watches none of this service's alarms in this deployment" in obstacle.lost
     assert str(acceptance) == "accepted by mei because 'it leaks', until 2026-11-24 06:00 UTC"
 
 
@@ -57,8 +59,38 @@ def test_it_counts_for_that_release_that_alarm_and_those_hours_alone() -> None:
     assert MEMORY in refused(RED, now=NOW + timedelta(hours=4))[0]
 
 
+def test_an_alarm_that_was_accepted_without_data_is_not_accepted_in_alarm() -> None:
+    [given] = RED.acceptances
+    silent = replace(RED, alarms=(replace(RED.alarms[0], state="INSUFFICIENT_DATA"), RED.alarms[1]))
+    [red], _ = acceptable(silent, FIX, now=NOW)
+    acceptances = (replace(given, subjects=(red.subject,)),)
+    assert refused(replace(silent, acceptances=acceptances)) == []
+    assert [text.partition(":")[0] for text in refused(replace(RED, acceptances=acceptances))] == [MEMORY]
+
+
+def test_a_parameter_that_claims_more_than_the_hours_ends_with_them(deployment) -> None:
+    value = {"subjects": [], "why": "x", "by": "mei", "at": NOW.isoformat(), "until": "2999-01-01T00:00:00+00:00"}
+    deployment.client("ssm").put_parameter(Name=f"/nova/prod/accepted/{FIX}", Value=json.dumps(value), Type="String")
+    [given] = read_acceptances(deployment.environment)
+    assert given.until == NOW + timedelta(hours=4)
+
+
+@pytest.mark.parametrize(("written", "name"), [(FIX.upper(), FIX), (FIX[:12].upper(), FIX[:12])])
+def test_a_commit_is_taken_in_either_case_and_another_name_as_it_is(written: str, name: str) -> None:
+    assert acceptable_name(written) == name
+    assert acceptable_name("Working-Tree") == "Working-Tree"
+
+
+@pytest.mark.parametrize("written", [FIX[:7], FIX[:11]])
+def test_red_is_accepted_for_as_much_of_a_commit_as_the_preflight_prints(written: str) -> None:
+    with pytest.raises(RefusedError, match="too little of a commit to accept red for: give at least 12 digits"):
+        acceptable_name(written)
+
+
 def test_the_latest_acceptance_of_a_release_is_the_one_that_counts() -> None:
-    later = Acceptance(FIX[:7], (MEMORY,), "it leaks still", "kim", NOW + timedelta(hours=3), NOW + timedelta(hours=7))
+    later = Acceptance(
+        FIX[:7], (f"{MEMORY} in ALARM",), "it leaks still", "kim", NOW + timedelta(hours=3), NOW + timedelta(hours=7)
+    )
     conditions = replace(RED, acceptances=(later, *RED.acceptances))
     [(_, acceptance)] = judge(conditions, FIX, {}, now=NOW + timedelta(hours=3)).accepted
     assert acceptance.by == "kim"
@@ -81,7 +113,11 @@ def test_a_person_accepts_alarms_certificates_and_quotas_and_nothing_else() -> N
         stacks=(Stack("nova-prod-audio", "UPDATE_IN_PROGRESS"),),
     )
     red, others = acceptable(conditions, FIX, now=NOW)
-    assert [obstacle.subject for obstacle in red] == [MEMORY, "Fargate", "certificate of nova.example.com"]
+    assert [obstacle.subject for obstacle in red] == [
+        f"{MEMORY} in ALARM",
+        "Fargate",
+        "certificate of nova.example.com",
+    ]
     assert all(obstacle.lost for obstacle in red)
     assert [obstacle.text for obstacle in others] == ["nova-prod-audio: an update is under way (UPDATE_IN_PROGRESS)"]
 
@@ -89,7 +125,7 @@ def test_a_person_accepts_alarms_certificates_and_quotas_and_nothing_else() -> N
 def test_no_parameter_whoever_wrote_it_accepts_what_nobody_can() -> None:
     [given] = RED.acceptances
     held = Hold(FIX, "corrupts uploads", "kim", NOW, {})
-    conditions = replace(RED, holds=(held,), acceptances=(replace(given, subjects=("", MEMORY, "hold")),))
+    conditions = replace(RED, holds=(held,), acceptances=(replace(given, subjects=("", f"{MEMORY} in ALARM", "hold")),))
     assert [text.partition(" is on hold")[0] for text in refused(conditions)] == [f"release {FIX}"]
 
 
@@ -123,16 +159,20 @@ def run(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resul
     return run
 
 
-def test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on_record(deployment, run) -> None:
+def test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on_record(
+    deployment, run, monkeypatch
+) -> None:
+    monkeypatch.setenv("CODEBUILD_INITIATOR", "somebody-else")
+    assert "give at least 12 digits" in str(run("accept-red", "prod", "3f2a91c", "--why", "x").exception)
     before = run("preflight", "prod", "--checkout")
     assert "nova-prod-audio-service-memory: is in ALARM already" in str(before.exception)
     assert 'nova accept-red prod 3f2a91c00000 --why "…"' in str(before.exception)
 
-    said = run("accept-red", "prod", "3f2a91c", "--why", "the old revision leaks, this mends it").output
-    assert "ECS ignores an alarm that is red when a deployment starts: it will not roll this one back" in said
+    said = run("accept-red", "prod", "3F2A91C00000", "--why", "the old revision leaks, this mends it").output
+    assert "ECS then watches none of this service's alarms in this deployment: only the circuit breaker" in said
     [given] = read_acceptances(deployment.environment)
-    assert given.subjects == ("nova-prod-audio-service-memory",)
-    assert given.by == deployment.environment.caller()
+    assert given.subjects == ("nova-prod-audio-service-memory in ALARM",)
+    assert (given.release, given.by) == ("3f2a91c00000", whoami()[1])
     assert given.until - given.at == timedelta(hours=4)
 
     through = run("preflight", "prod", "--checkout")
@@ -149,7 +189,28 @@ def test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on
 
     hold(deployment.environment, FIX, why="corrupts uploads")
     assert "is on hold" in str(run("preflight", "prod", "--checkout").exception)
-    assert "on hold" in str(run("accept-red", "prod", "3f2a91c", "--why", "x").exception)
+    assert "on hold" in str(run("accept-red", "prod", "3f2a91c00000", "--why", "x").exception)
+
+
+def test_for_a_release_on_hold_the_preflight_offers_no_way_past_what_is_red(deployment, run) -> None:
+    hold(deployment.environment, FIX, why="corrupts uploads")
+    said = str(run("preflight", "prod", "--checkout").exception)
+    assert "is on hold" in said
+    assert "is in ALARM already" in said
+    assert "accept-red" not in said
+
+
+def test_what_nobody_can_accept_is_said_before_what_was_accepted(deployment, run, monkeypatch) -> None:
+    monkeypatch.setattr(preflight, "under_way", lambda *_: ["nova-prod-audio-service: an update is under way"])
+    lines = run("accept-red", "prod", FIX, "--why", "it leaks").output.splitlines()
+    assert lines[0] == ("still in its way, and nobody can accept that: nova-prod-audio-service: an update is under way")
+    assert not [line for line in lines if "may be deployed until" in line]
+
+
+def test_a_name_that_no_release_has_is_told_to_wait_for_one(deployment, run) -> None:
+    unknown = "no release of the name 3f2a91x is known: it counts when one comes"
+    assert unknown in run("hold", "prod", "3f2a91x", "--why", "a slip").output
+    assert "is known" not in run("hold", "prod", "3f2a91c", "--why", "a commit").output
 
 
 def test_what_is_no_acceptance_is_told_in_one_line(deployment) -> None:

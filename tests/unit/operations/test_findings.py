@@ -42,7 +42,11 @@ NOW, LATER = False, True
         (replace(WELL, services=()), "audio: is not deployed: the release has it", NOW),
         (replace(WELL, stacks=()), "audio: has no stack nova-prod-audio", NOW),
         (replace(WELL, stacks=(replace(STACK, status="UPDATE_IN_PROGRESS"),)), "its stack is being updated", LATER),
-        (replace(WELL, stacks=(replace(STACK, status="UPDATE_ROLLBACK_FAILED"),)), "is UPDATE_ROLLBACK_FAILED", NOW),
+        (
+            replace(WELL, stacks=(replace(STACK, status="UPDATE_ROLLBACK_FAILED"),)),
+            "is UPDATE_ROLLBACK_FAILED: finish its rollback first",
+            NOW,
+        ),
         (service(deployments=()), "ECS knows no deployment of it", NOW),
         (
             service(deployments=(replace(DEPLOYMENT, rollout_state="FAILED", reason="tasks failed to start"),)),

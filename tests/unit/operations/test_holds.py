@@ -76,6 +76,14 @@ def test_what_names_several_commits_takes_no_hold_away() -> None:
     assert len(read_holds(prod)) == 2
 
 
+def test_a_commit_is_held_and_released_in_either_case() -> None:
+    prod = Parameters()
+    hold(prod, COMMIT[:9].upper(), why="corrupts uploads")
+    assert refusals(read_holds(prod), COMMIT, {})
+    release_hold(prod, COMMIT[:9].upper(), why="mended")
+    assert read_holds(prod) == ()
+
+
 @pytest.mark.parametrize("written", ["3f2a91", "no/commit", ""])
 def test_what_tells_no_commit_is_refused(written: str) -> None:
     with pytest.raises(RefusedError, match="give a commit, as `nova releases` shows, and at least 7 digits of it"):

@@ -33,7 +33,7 @@ def test_nothing_stands_against_a_deployment_to_a_quiet_environment():
     [
         (
             replace(FINE, alarms=(replace(ERRORS, state="ALARM"),)),
-            "is in ALARM already, so that ECS would not",
+            "is in ALARM already, so that ECS would watch no alarm of audio",
         ),
         (replace(FINE, alarms=(replace(ERRORS, state="INSUFFICIENT_DATA"),)), "has no data, so that it cannot fire"),
         (replace(FINE, alarms=()), "nova-prod-audio-errors: does not exist"),

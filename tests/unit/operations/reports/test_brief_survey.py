@@ -1,6 +1,7 @@
 """Gathering what a brief tells, from an environment and a pipeline whose answers a test decides."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,14 @@ def test_a_hold_on_the_release_or_on_its_image_is_a_warning(brief: Any, make: An
 
 
 def test_what_is_accepted_for_the_release_is_a_warning_with_who_and_why(brief: Any, make: Any) -> None:
-    given = {"subjects": ["nova-prod-audio-memory"], "why": "it leaks, this mends it", "by": "mei"}
-    times = {"at": "2026-11-24T01:00:00+00:00", "until": "2999-01-01T00:00:00+00:00"}
+    given = {"subjects": ["nova-prod-audio-memory in ALARM"], "why": "it leaks, this mends it", "by": "mei"}
+    now = datetime.now(UTC)
+    times = {"at": now.isoformat(), "until": (now + timedelta(hours=4)).isoformat()}
     name = "/nova/prod/accepted/"
     text = brief(values={name + make.bad: json.dumps(given | times)})
-    assert "nova-prod-audio-memory: red for this release is accepted by mei because 'it leaks, this mends it'," in text
+    assert (
+        "nova-prod-audio-memory in ALARM: for this release accepted by mei because 'it leaks, this mends it'," in text
+    )
     assert "1 warning" in text
     assert "accepted" not in brief(values={name + "c" * 40: json.dumps(given | times)})
     assert "accepted" not in brief(values={name + make.bad: json.dumps(given | times | {"until": times["at"]})})
