@@ -8,6 +8,7 @@ See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-
 from __future__ import annotations
 
 import ast
+import functools
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -45,11 +46,15 @@ def evaluate(expression: str, value_of: Callable[[str], float | None]) -> float 
     Raises:
         ValueError: The expression uses something else, or an unknown id.
     """
+    return _Evaluator(expression, value_of).visit(_parsed(expression))
+
+
+@functools.cache  # Every minute of a rehearsal asks for the same ones.
+def _parsed(expression: str) -> ast.expr:
     try:
-        tree = ast.parse(expression, mode="eval")
+        return ast.parse(expression, mode="eval").body
     except SyntaxError as error:
         raise ValueError(f"{expression!r} is not metric math that the rehearsal knows: {error.msg}") from None
-    return _Evaluator(expression, value_of).visit(tree.body)
 
 
 class _Evaluator(ast.NodeVisitor):

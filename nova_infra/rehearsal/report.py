@@ -5,12 +5,13 @@ What it says is worked out here; how it looks is in ``report.html.j2`` and ``rep
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from nova_infra.rehearsal.blast import BlastRadius, blast_radius, compared
@@ -101,11 +102,8 @@ def report(record: Record, drills: Sequence[DrillResult]) -> str:
         record: What happened in the pipeline.
         drills: How the drills went.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals.update(sign=_SIGNS.__getitem__, duration=duration, places=_places, compared=_compared)
-    template = environment.from_string(_HERE.joinpath("report.html.j2").read_text(encoding="utf-8"))
     requests = sum(record.load.values(), Requests())
-    return template.render(
+    return _template().render(
         style=Markup(_HERE.joinpath("report.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of this package
         record=record,
         verdict=verdict(record, drills),
@@ -122,6 +120,13 @@ def report(record: Record, drills: Sequence[DrillResult]) -> str:
         not_rehearsed=[*record.not_rehearsed, *_not_played(drills)],
         no_requests=Requests(),
     )
+
+
+@functools.cache
+def _template() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.globals.update(sign=_SIGNS.__getitem__, duration=duration, places=_places, compared=_compared)
+    return environment.from_string(_HERE.joinpath("report.html.j2").read_text(encoding="utf-8"))
 
 
 def duration(seconds: float) -> str:

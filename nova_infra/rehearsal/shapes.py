@@ -63,11 +63,11 @@ def check_shape(value: Any, shape: Any, where: str) -> None:
         case dict():
             if not isinstance(value, dict):
                 raise unknown(where, f"is {value!r}, and the rehearsal expects an object")
-            known = {key.removesuffix(NEEDED): inner for key, inner in shape.items()}
             for key, inner in value.items():
-                if key not in known:
+                expected = shape.get(key, shape.get(f"{key}{NEEDED}"))
+                if expected is None:
                     raise unknown(f"{where}.{key}", "is a property that the rehearsal does not know")
-                check_shape(inner, known[key], f"{where}.{key}")
+                check_shape(inner, expected, f"{where}.{key}")
             for key in shape:
                 if key.endswith(NEEDED) and key.removesuffix(NEEDED) not in value:
                     name = f"{where}.{key.removesuffix(NEEDED)}"

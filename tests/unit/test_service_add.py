@@ -23,12 +23,20 @@ NEW = "unheard"
 SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/Dockerfile"))
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A copy of the project as far as services go, without what git ignores."""
-    (tmp_path / "nova.toml").write_bytes((ROOT / "nova.toml").read_bytes())
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project as far as services go, without what git ignores, for tests that change nothing in it."""
+    directory = tmp_path_factory.mktemp("unchanged")
+    (directory / "nova.toml").write_bytes((ROOT / "nova.toml").read_bytes())
     ignored = shutil.ignore_patterns("__pycache__", ".*cache", ".hypothesis")
-    shutil.copytree(ROOT / "services", tmp_path / "services", ignore=ignored)
+    shutil.copytree(ROOT / "services", directory / "services", ignore=ignored)
+    return directory
+
+
+@pytest.fixture
+def project(unchanged: Path, tmp_path: Path) -> Path:
+    """A copy of that, to be changed."""
+    shutil.copytree(unchanged, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -97,20 +105,22 @@ def test_nova_toml_keeps_its_comments_and_line_ends(project: Path) -> None:
     ],
 )
 def test_a_name_that_cannot_be_used_is_refused_in_one_line_and_nothing_changes(
-    project: Path, name: str, complaint: str
+    unchanged: Path, name: str, complaint: str
 ) -> None:
-    before = contents(project)
+    before = contents(unchanged)
     with pytest.raises(NovaError) as refusal:
-        add_service(project, name, SUMMARY)
+        add_service(unchanged, name, SUMMARY)
     assert complaint in str(refusal.value)
     assert len(str(refusal.value).splitlines()) == 1
-    assert contents(project) == before
+    assert contents(unchanged) == before
 
 
 @pytest.mark.parametrize("summary", ["", "counts.", "No full stop", 'Says "hello".', "Two\nlines.", "A" * 101 + "."])
-def test_a_summary_that_would_break_a_file_is_refused(project: Path, summary: str) -> None:
+def test_a_summary_that_would_break_a_file_is_refused(unchanged: Path, summary: str) -> None:
+    before = contents(unchanged)
     with pytest.raises(NovaError, match="summary"):
-        add_service(project, NEW, summary)
+        add_service(unchanged, NEW, summary)
+    assert contents(unchanged) == before
 
 
 def test_a_nova_toml_that_is_broken_is_refused(project: Path) -> None:

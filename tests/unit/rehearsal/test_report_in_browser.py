@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,31 +65,43 @@ def files(tmp_path_factory: pytest.TempPathFactory, rehearsed: Rehearsed, drille
 
 
 class Reader:
-    """Opens reports, and notes what a report that needs nothing else must not do."""
+    """Opens reports one after the other, and notes what a report that needs nothing else must not do.
+
+    It has one window for a desk and one for a phone: a window of its own costs Chromium more than most tests do.
+    """
 
     def __init__(self, browser: Browser, files: dict[str, Path]) -> None:
         self._browser = browser
         self._files = files
+        self._pages: dict[bool, Page] = {}
         self.requests: list[str] = []
         self.complaints: list[str] = []
 
-    def open(self, name: str, **settings: Any) -> Page:
-        page = self._browser.new_context(**{"viewport": DESK, **settings}).new_page()
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("console", lambda message: self.complaints.append(message.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+    def open(self, name: str, *, viewport: Any = DESK, color_scheme: Any = "light", is_mobile: bool = False) -> Page:
+        if is_mobile not in self._pages:
+            self._pages[is_mobile] = self._window(is_mobile)
+        page = self._pages[is_mobile]
+        page.set_viewport_size(viewport)
+        page.emulate_media(media="screen", color_scheme=color_scheme)
+        self.requests.clear()
+        self.complaints.clear()
         page.goto(self._files[name].as_uri())
         return page
 
+    def _window(self, is_mobile: bool) -> Page:
+        page = self._browser.new_context(is_mobile=is_mobile).new_page()
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        return page
 
-@pytest.fixture
-def reader(browser: Browser | None, files: dict[str, Path]) -> Iterator[Reader]:
+
+@pytest.fixture(scope="module")
+def reader(browser: Browser | None, files: dict[str, Path]) -> Reader:
     """Return somebody who reads reports in Chromium."""
     if browser is None:
         pytest.skip("there is no Chromium here: make browser installs one, or CHROMIUM_PATH names one")
-    yield Reader(browser, files)
-    for context in browser.contexts:
-        context.close()
+    return Reader(browser, files)
 
 
 @pytest.mark.parametrize("name", ["usual", "stopped", "large"])

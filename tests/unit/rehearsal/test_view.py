@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import io
 import os
 import pty
@@ -40,6 +41,7 @@ print("the end")
 """
 
 
+@functools.cache
 def in_terminal(program: str, *, columns: int = 80, **variables: str) -> str:
     """What a program prints on a terminal of 24 lines."""
     ours, theirs = pty.openpty()

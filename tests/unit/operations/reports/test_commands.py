@@ -4,6 +4,7 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -141,11 +142,14 @@ def test_a_network_that_is_down_is_one_line(run: Any, aws: Any) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_throttled_calls_are_tried_again(run: Any, aws: Any) -> None:
+def test_throttled_calls_are_tried_again_after_a_while(run: Any, aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=waits.append))
     aws.faults = {"DescribeServices": [(400, "ThrottlingException")] * 2, "GetParameterHistory": [(400, "Throttling")]}
     result = run(aws, "status", "prod")
     assert result.returncode == 0
     assert aws.faults == {"DescribeServices": [], "GetParameterHistory": []}
+    assert len(waits) == 3
 
 
 def test_explain_tells_what_is_wrong_the_way_back_and_what_it_could_not_see(run: Any, aws: Any) -> None:
@@ -212,7 +216,8 @@ def test_a_brief_that_cannot_be_written_is_refused(run: Any, aws: Any, arguments
     assert "Traceback" not in result.stderr
 
 
-def test_doctor_finds_what_a_first_deployment_lacks(run: Any, aws: Any) -> None:
+def test_doctor_finds_what_a_first_deployment_lacks(run: Any, aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nova_infra.operations.doctor.tools", lambda _: ())  # this machine's: asked in test_doctor.py
     aws.faults = {"GetConnection": [(400, "ResourceNotFoundException")], "GetServiceQuota": [(400, "NoSuch")] * 9}
     result = run(aws, "doctor", account=TOOLCHAIN)
     assert result.returncode == 1, result.stderr
