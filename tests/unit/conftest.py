@@ -102,10 +102,14 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests that synthesize first, those of the whole app before those of its parts.
 
-    A process's first synthesis takes longest. Of two workers, one takes the first half of the tests, and so nearly all
-    of it; the other takes from its end when it has nothing left, and finds there what is synthesized already.
+    A process's first synthesis takes longest. Of two workers, one takes the first half of the tests, and so all of it;
+    the other takes from its end when it has nothing left, and finds there what is synthesized already.
     """
-    items.sort(key=lambda item: ("synthesize" not in getattr(item, "fixturenames", ()), len(item.path.parts)))
+    items.sort(key=lambda item: (not _synthesizes(item), len(item.path.parts)))
+
+
+def _synthesizes(item: pytest.Item) -> bool:
+    return "synthesize" in getattr(item, "fixturenames", ()) or hasattr(getattr(item, "module", None), "build_app")
 
 
 @dataclass(frozen=True)

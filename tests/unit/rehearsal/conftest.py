@@ -31,7 +31,7 @@ if fault == "exit":
 if fault == "deaf":
     time.sleep(60)
 if fault == "late":
-    time.sleep(1)
+    time.sleep(0.3)
 if fault == "elsewhere":
     os.environ["PORT"] = "0"
 if fault == "stubborn":
