@@ -1,9 +1,6 @@
 import logging
 
 import pytest
-from cfnlint.config import ConfigMixIn
-from cfnlint.decode.decode import decode_str
-from cfnlint.runner import Runner
 
 # Part of the finding, and why it is right.
 ACCEPTED = {
@@ -23,23 +20,28 @@ TEMPLATES = [
 
 
 @pytest.fixture(scope="module")
-def linter():
-    """cfn-lint with its rules read: that takes longer than to judge a template by them."""
+def lint():
+    """Lints a template: lint(text) -> findings. The rules are read once, which takes longer than to judge by them."""
+    from cfnlint.config import ConfigMixIn
+    from cfnlint.decode.decode import decode_str
+    from cfnlint.runner import Runner
+
     logging.getLogger("cfnlint").setLevel(logging.CRITICAL)
-    return Runner(ConfigMixIn(regions=["us-east-1"]))
+    runner = Runner(ConfigMixIn(regions=["us-east-1"]))
 
+    def run(text):
+        template, faults = decode_str(text)
+        return [str(match) for match in faults or runner.validate_template(template)]
 
-def findings(linter, text):
-    template, faults = decode_str(text)
-    return [str(match) for match in faults or linter.validate_template(template)]
+    return run
 
 
 @pytest.mark.parametrize(("which", "stack"), TEMPLATES, ids=[stack for _, stack in TEMPLATES])
-def test_cfn_lint_finds_nothing_but_what_is_accepted(linter, request, which, stack):
+def test_cfn_lint_finds_nothing_but_what_is_accepted(lint, request, which, stack):
     text = request.getfixturevalue(which).texts[stack]
-    assert [each for each in findings(linter, text) if not any(part in each for part in ACCEPTED)] == []
+    assert [each for each in lint(text) if not any(part in each for part in ACCEPTED)] == []
 
 
-def test_cfn_lint_would_find_a_fault(linter, variant):
+def test_cfn_lint_would_find_a_fault(lint, variant):
     text = variant.texts["acme-live-search"].replace('"ServiceName"', '"ServiceNames"')
-    assert any("ServiceNames" in each for each in findings(linter, text))
+    assert any("ServiceNames" in each for each in lint(text))

@@ -60,7 +60,10 @@ def test_a_task_that_takes_less_time_to_start_than_it_is_given_runs(definition: 
     assert start(definition("late"), sources, patience=60)[1] == ""
 
 
-def test_a_task_that_listens_on_another_port_is_found_out_at_once(definition: Define, sources: Path) -> None:
+def test_a_task_that_listens_on_another_port_is_found_out_at_once(
+    definition: Define, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ELSEWHERE_SECONDS", 0.2)
     fault = start(definition("elsewhere"), sources, patience=600)[1]
     assert re.fullmatch(r"nothing listens on port 8080, .*: the program listens on \d+ instead", fault)
 
