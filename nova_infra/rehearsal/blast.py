@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nova_infra.rehearsal.load import USERS
-from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Requests, Sample
+from nova_infra.rehearsal.record import NO_TARGET, USERS, DeploymentRecord, Requests, Sample
 
 
 @dataclass(frozen=True)
@@ -18,21 +17,9 @@ class BlastRadius:
     Where it failed none, as a slow one does, they run from its first request. CloudWatch knows nothing finer than a
     minute; so a time may be up to one minute too long, and never too short.
 
-    A user is one of the :data:`~nova_infra.rehearsal.load.USERS` that the synthetic load stands for: each asks once in
-    five simulated minutes, and none sticks to a target. The shares are an estimate for such users: people who ask more
-    often meet a bad canary more often.
-
-    Attributes:
-        timed_from: What the times run from, None where the new revision got no request.
-        to_alarm: Until an alarm of the deployment was red; None where none was, or ECS watched none.
-        to_traffic_back: Until the new revision got no more traffic, None where it kept it.
-        to_old_alone: Until the old revision ran alone again, None where it did not.
-        old: Requests to the old revision during the deployment.
-        new: Requests to the new revision.
-        unserved: Requests that found no target: the load balancer answered 503.
-        users: Number of users of the service.
-        reached: Users of whom the new revision got a request.
-        hit: Users who got a 5xx or no answer, from whichever revision.
+    A user is one of the :data:`~nova_infra.rehearsal.record.USERS` that the synthetic load stands for: each asks once
+    in five simulated minutes, and none sticks to a target. The shares are an estimate for such users: people who ask
+    more often meet a bad canary more often.
     """
 
     timed_from: Literal["first failed answer", "first request"] | None

@@ -8,14 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import aiohttp
 
-from nova_infra.rehearsal.record import Requests
+from nova_infra.rehearsal.record import REQUESTS_PER_MINUTE, USERS, Requests
 from nova_infra.rehearsal.routing import USER_HEADER
-
-REQUESTS_PER_MINUTE = 40
-"""Requests to each service in a simulated minute: above the floor below which an error rate says nothing."""
-
-USERS = 200
-"""Users of each service: every one asks once in five simulated minutes."""
 
 
 class Load:

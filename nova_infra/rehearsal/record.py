@@ -11,6 +11,12 @@ NO_TARGET = "no target"
 
 Status = Literal["not reached", "running", "succeeded", "failed", "stopped"]
 
+REQUESTS_PER_MINUTE = 40
+"""Requests to each service in a simulated minute: above the floor below which an error rate says nothing."""
+
+USERS = 200
+"""Users of each service: every one asks once in five simulated minutes."""
+
 
 @dataclass
 class Requests:

@@ -17,8 +17,16 @@ from markupsafe import Markup
 from nova_infra.rehearsal.blast import BlastRadius, blast_radius, compared
 from nova_infra.rehearsal.chart import Event, deployment_chart, events
 from nova_infra.rehearsal.drills import DRILLS, DrillResult
-from nova_infra.rehearsal.load import REQUESTS_PER_MINUTE, USERS
-from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, Requests, Sample, StageRecord
+from nova_infra.rehearsal.record import (
+    REQUESTS_PER_MINUTE,
+    USERS,
+    ActionRecord,
+    DeploymentRecord,
+    Record,
+    Requests,
+    Sample,
+    StageRecord,
+)
 from nova_infra.rehearsal.verdict import short_name, verdict
 
 _HERE = files("nova_infra.rehearsal")

@@ -12,8 +12,7 @@ from rich.text import Text
 
 from nova_infra.rehearsal.blast import compared
 from nova_infra.rehearsal.drills import DrillResult
-from nova_infra.rehearsal.load import USERS
-from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, Requests, StageRecord
+from nova_infra.rehearsal.record import USERS, ActionRecord, DeploymentRecord, Record, Requests, StageRecord
 from nova_infra.rehearsal.signs import SIGNS, fit
 from nova_infra.rehearsal.verdict import Verdict, short_name
 

@@ -6,8 +6,8 @@ from itertools import islice
 
 from aiohttp import web
 
-from nova_infra.rehearsal.load import REQUESTS_PER_MINUTE, USERS, Load, in_turns
-from nova_infra.rehearsal.record import Requests
+from nova_infra.rehearsal.load import Load, in_turns
+from nova_infra.rehearsal.record import REQUESTS_PER_MINUTE, USERS, Requests
 from nova_infra.rehearsal.routing import USER_HEADER
 
 
