@@ -10,6 +10,11 @@ IMAGE_SESSION_SECONDS = 3600
 _HOUR = 3600
 
 
+def github_accounts(config: Config) -> list[str]:
+    """The accounts that GitHub Actions works in: the toolchain's and every environment's, each once."""
+    return list(dict.fromkeys([config.toolchain.account, *(each.account for each in config.environments)]))
+
+
 def deploy_role_name(platform: str, environment: Environment) -> str:
     """Name of the role that deploys an environment."""
     return f"{platform}-{environment.name}-deploy"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nova_infra.checks.plugin import RULES
+from nova_infra.checks.rules import RULES
 
 _HEADER = """\
 # What every synthesis checks

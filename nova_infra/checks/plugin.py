@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import aws_cdk as cdk
 import jsii
 
-from nova_infra.checks.alarms import ALARM_RULES
-from nova_infra.checks.pipeline import PIPELINE_RULES
-from nova_infra.checks.rule import Rule, Template
-from nova_infra.checks.services import SERVICE_RULES
-
-RULES: tuple[Rule, ...] = (*sorted((*SERVICE_RULES, *ALARM_RULES), key=lambda rule: rule.id), *PIPELINE_RULES)
+from nova_infra.checks.rules import RULES, findings
 
 
 @jsii.implements(cdk.IPolicyValidationPlugin)
@@ -42,36 +37,18 @@ class NovaChecks:
         return cdk.PolicyValidationPluginReport(success=not violations, violations=violations)
 
 
-def findings(template: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Each rule that a template breaks and the resource that breaks it.
-
-    Args:
-        template: A CloudFormation template.
-    """
-    loaded = _template(template)
-    return [(rule.id, finding.logical_id) for rule in RULES for finding in rule.check(loaded)]
-
-
-def _template(content: Mapping[str, object]) -> Template:
-    resources = content.get("Resources", {})
-    assert isinstance(resources, dict)
-    return Template(resources)
-
-
 def _violations(paths: Iterable[str]) -> Iterator[cdk.PolicyViolation]:
     for path in paths:
-        template = _template(json.loads(Path(path).read_text(encoding="utf-8")))
-        for rule in RULES:
-            for finding in rule.check(template):
-                yield cdk.PolicyViolation(
-                    rule_name=rule.id,
-                    description=f"{rule.sentence}{f': {finding.detail}' if finding.detail else ''}",
-                    fix=rule.remedy,
-                    severity=rule.severity,
-                    rule_metadata={"source": rule.source},
-                    violating_resources=[
-                        cdk.PolicyViolatingResource(
-                            resource_logical_id=finding.logical_id, template_path=path, locations=[finding.location]
-                        )
-                    ],
-                )
+        for rule, finding in findings(json.loads(Path(path).read_text(encoding="utf-8"))):
+            yield cdk.PolicyViolation(
+                rule_name=rule.id,
+                description=f"{rule.sentence}{f': {finding.detail}' if finding.detail else ''}",
+                fix=rule.remedy,
+                severity=rule.severity,
+                rule_metadata={"source": rule.source},
+                violating_resources=[
+                    cdk.PolicyViolatingResource(
+                        resource_logical_id=finding.logical_id, template_path=path, locations=[finding.location]
+                    )
+                ],
+            )

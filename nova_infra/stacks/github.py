@@ -120,8 +120,3 @@ class GitHubStack(cdk.Stack):
             "A login to ECR and the lists of Inspector have no narrower resource",
             f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
         )
-
-
-def github_accounts(config: Config) -> list[str]:
-    """The accounts that GitHub Actions works in: the toolchain's and every environment's, each once."""
-    return list(dict.fromkeys([config.toolchain.account, *(each.account for each in config.environments)]))

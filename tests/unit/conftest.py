@@ -94,6 +94,11 @@ alarms = { error_percent = 2.5, unanswered_percent = 100, min_requests = 50, lat
 """
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one worker more than there are processors: now and then each waits for processes that it has started."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_finish() -> None:
     """Leave what has been imported out of every search for garbage."""
     gc.freeze()
@@ -102,14 +107,12 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests that synthesize first, those of the whole app before those of its parts.
 
-    A process's first synthesis takes longest. Of two workers, one takes the first half of the tests, and so all of it;
-    the other takes from its end when it has nothing left, and finds there what is synthesized already.
+    A process's first synthesis takes longest. The first worker begins with the first tests, and so does all of them;
+    the others take from its end when they have nothing left, and find there what is synthesized already.
     """
-    items.sort(key=lambda item: (not _synthesizes(item), len(item.path.parts)))
-
-
-def _synthesizes(item: pytest.Item) -> bool:
-    return "synthesize" in getattr(item, "fixturenames", ()) or hasattr(getattr(item, "module", None), "build_app")
+    items.sort(
+        key=lambda item: ({"app", "synthesize"}.isdisjoint(getattr(item, "fixturenames", ())), len(item.path.parts))
+    )
 
 
 @dataclass(frozen=True)
@@ -223,6 +226,14 @@ def nova(
 def read_assembly():
     """Reads what a synthesis has written: read_assembly(directory) -> Assembly."""
     return _read
+
+
+@pytest.fixture(scope="session")
+def app():
+    """The module that makes the app. CDK takes a second to load and starts Node, so it is loaded for those who ask."""
+    from nova_infra import app
+
+    return app
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.app import build_app, read_tool_versions, with_canary_percentage
 from nova_infra.config import parse_config
 from nova_infra.errors import ConfigError
 from nova_infra.images import image_tags
@@ -96,43 +95,43 @@ def test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_t
     assert f":{image_tags(ROOT, parse_config(raw))['audio-service']}" in old.texts["nova-dev-audio-service"]
 
 
-def test_canary_percentage_sets_the_share_of_canary_environments_only(config):
-    changed = with_canary_percentage(config, "25")
+def test_canary_percentage_sets_the_share_of_canary_environments_only(app, config):
+    changed = app.with_canary_percentage(config, "25")
     assert [environment.rollout.percent for environment in changed.environments] == [10, 25, 25]
 
 
-def test_a_canary_percentage_of_100_moves_everything_at_once_and_still_bakes(config):
-    rollout = with_canary_percentage(config, "100").environment("prod").rollout
+def test_a_canary_percentage_of_100_moves_everything_at_once_and_still_bakes(app, config):
+    rollout = app.with_canary_percentage(config, "100").environment("prod").rollout
     assert (rollout.strategy, rollout.bake_minutes) == ("blue-green", 5)
 
 
 @pytest.mark.parametrize("value", ["", "0", "-1", "100.1", "ten", "nan", "inf"])
-def test_a_canary_percentage_out_of_range_is_refused(config, value):
+def test_a_canary_percentage_out_of_range_is_refused(app, config, value):
     with pytest.raises(ConfigError, match=r"canaryPercentage: .* is not a share of traffic"):
-        build_app(config, root=ROOT, canary_percentage=value)
+        app.build_app(config, root=ROOT, canary_percentage=value)
 
 
 @pytest.mark.parametrize("tag", ["", "a/b", ".a", "a b", "ü", "a" * 129])
-def test_what_cannot_be_a_tag_is_refused(config, tag):
+def test_what_cannot_be_a_tag_is_refused(app, config, tag):
     with pytest.raises(ConfigError, match=r"imageTag: .* is not a tag of an image"):
-        build_app(config, root=ROOT, image_tag=tag)
+        app.build_app(config, root=ROOT, image_tag=tag)
 
 
 @pytest.mark.parametrize("environment", ["", "qa", "Prod"])
-def test_an_unknown_environment_is_refused(config, environment):
+def test_an_unknown_environment_is_refused(app, config, environment):
     with pytest.raises(ConfigError, match="is not one of dev, staging, prod"):
-        build_app(config, root=ROOT, environment=environment)
+        app.build_app(config, root=ROOT, environment=environment)
 
 
-def test_the_command_line_tools_have_the_versions_of_package_json():
+def test_the_command_line_tools_have_the_versions_of_package_json(app):
     pinned = json.loads((ROOT / "package.json").read_text())["devDependencies"]
-    versions = read_tool_versions(ROOT)
+    versions = app.read_tool_versions(ROOT)
     assert (versions.cdk, versions.cdk_assets) == (pinned["aws-cdk"], pinned["cdk-assets"])
 
 
-def test_the_cdk_cli_is_one_that_reads_what_the_library_writes():
+def test_the_cdk_cli_is_one_that_reads_what_the_library_writes(app):
     """npm's latest is an accidental 3.0.0, which does not; the library needs 2.1148.0 or newer."""
-    version = tuple(int(part) for part in read_tool_versions(ROOT).cdk.split("."))
+    version = tuple(int(part) for part in app.read_tool_versions(ROOT).cdk.split("."))
     assert (2, 1148, 0) <= version < (3,)
 
 

@@ -3,14 +3,10 @@
 import json
 from pathlib import Path
 
-import aws_cdk as cdk
 import pytest
-from aws_cdk.assertions import Template
 
-from nova_infra.app import build_app
 from nova_infra.config import GitHubIds, parse_config
-from nova_infra.github import deploy_role_name, image_role_name, outputs
-from nova_infra.stacks.github import GitHubStack, github_accounts
+from nova_infra.github import deploy_role_name, github_accounts, image_role_name, outputs
 
 ROOT = Path(__file__).parents[2]
 ISSUER = "token.actions.githubusercontent.com"
@@ -41,39 +37,49 @@ def test_only_the_chosen_engine_is_synthesized(assembly, github_assembly):
     assert rest(github_assembly) == {"nova-github-actions"}
 
 
-def test_what_is_rehearsed_has_a_pipeline_whichever_engine_delivers(raw, tmp_path, synthesize):
+def test_what_is_rehearsed_has_a_pipeline_whichever_engine_delivers(raw, tmp_path, app, synthesize):
     raw["environments"], raw["services"] = raw["environments"][:1], raw["services"][:1]
     delivered = synthesize(parse_config(raw))
     raw["delivery"]["engine"] = "github-actions"
     del raw["source"]["connection_arn"]
-    app = build_app(parse_config(raw), root=ROOT, outdir=tmp_path, image_tag="abc123", rehearsed=True)
-    pipeline = next(stack for stack in app.node.children if stack.node.id == "NovaPipelineStack")
-    app.synth()
+    rehearsed = app.build_app(parse_config(raw), root=ROOT, outdir=tmp_path, image_tag="abc123", rehearsed=True)
+    pipeline = next(stack for stack in rehearsed.node.children if stack.node.id == "NovaPipelineStack")
+    rehearsed.synth()
     text = (tmp_path / f"{pipeline.artifact_id}.template.json").read_text()
     assert json.loads(text)["Resources"].keys() == delivered.templates["NovaPipelineStack"]["Resources"].keys()
 
 
-def roles(config, account):
-    """Name of each role in the account's stack to its trust and its policy's statements; and the whole template."""
-    app = cdk.App(analytics_reporting=False, context=json.loads((ROOT / "cdk.json").read_text())["context"])
-    stack = GitHubStack(app, "Stack", account=account, config=config)
-    template = Template.from_stack(stack).to_json()
-    resources = template["Resources"]
-    found = {}
-    for logical_id, resource in resources.items():
-        if resource["Type"] == "AWS::IAM::Role":
-            [policy] = [
-                each["Properties"]["PolicyDocument"]["Statement"]
-                for each in resources.values()
-                if each["Type"] == "AWS::IAM::Policy" and each["Properties"]["Roles"] == [{"Ref": logical_id}]
-            ]
-            [trust] = resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-            found[resource["Properties"]["RoleName"]] = (trust, policy, resource["Properties"])
-    return found, template
+@pytest.fixture(scope="module")
+def roles(app):
+    """roles(config, account) -> each role's name in the account's stack to its trust, its policy's statements and its
+    properties; and the whole template."""
+    import aws_cdk as cdk
+    from aws_cdk.assertions import Template
+
+    from nova_infra.stacks.github import GitHubStack
+
+    def run(config, account):
+        parent = cdk.App(analytics_reporting=False, context=json.loads((ROOT / "cdk.json").read_text())["context"])
+        stack = GitHubStack(parent, "Stack", account=account, config=config)
+        template = Template.from_stack(stack).to_json()
+        resources = template["Resources"]
+        found = {}
+        for logical_id, resource in resources.items():
+            if resource["Type"] == "AWS::IAM::Role":
+                [policy] = [
+                    each["Properties"]["PolicyDocument"]["Statement"]
+                    for each in resources.values()
+                    if each["Type"] == "AWS::IAM::Policy" and each["Properties"]["Roles"] == [{"Ref": logical_id}]
+                ]
+                [trust] = resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+                found[resource["Properties"]["RoleName"]] = (trust, policy, resource["Properties"])
+        return found, template
+
+    return run
 
 
 @pytest.mark.parametrize("name", ["dev", "staging", "prod"])
-def test_an_environments_role_is_taken_by_jobs_of_its_own_github_environment_alone(github_config, name):
+def test_an_environments_role_is_taken_by_jobs_of_its_own_github_environment_alone(roles, github_config, name):
     environment = github_config.environment(name)
     found, _ = roles(github_config, environment.account)
     [(role, (trust, statements, _))] = found.items()
@@ -102,7 +108,7 @@ def test_an_environments_role_is_taken_by_jobs_of_its_own_github_environment_alo
     ]
 
 
-def test_images_are_published_from_the_delivered_branches_to_the_projects_repositories_alone(github_config):
+def test_images_are_published_from_the_delivered_branches_to_the_projects_repositories_alone(roles, github_config):
     found, _ = roles(github_config, "444444444444")
     [(role, (trust, statements, _))] = found.items()
     assert role == image_role_name("nova") == "nova-image-builder"
@@ -119,7 +125,7 @@ def test_images_are_published_from_the_delivered_branches_to_the_projects_reposi
     assert not {action for action in ours["Action"] if "Delete" in action or action.endswith("*")}
 
 
-def test_a_repository_with_immutable_subjects_is_known_by_its_numbers_as_well(github_config):
+def test_a_repository_with_immutable_subjects_is_known_by_its_numbers_as_well(roles, github_config):
     delivery = github_config.delivery.model_copy(update={"github_ids": GitHubIds(owner=12, repository=345)})
     config = github_config.model_copy(update={"delivery": delivery})
     [(trust, _, _)] = roles(config, "333333333333")[0].values()
@@ -133,7 +139,7 @@ def shared_account(variant_raw):
     return {**variant_raw, "delivery": {"engine": "github-actions"}}
 
 
-def test_environments_that_share_an_account_share_its_one_identity_provider(shared_account):
+def test_environments_that_share_an_account_share_its_one_identity_provider(roles, shared_account):
     config = parse_config(shared_account)
     assert github_accounts(config) == ["444444444444"]
     found, template = roles(config, "444444444444")
@@ -148,7 +154,7 @@ def test_environments_that_share_an_account_share_its_one_identity_provider(shar
     ]
 
 
-def test_an_identity_provider_that_is_there_already_is_used(shared_account):
+def test_an_identity_provider_that_is_there_already_is_used(roles, shared_account):
     shared_account["delivery"]["existing_oidc_providers"] = ["444444444444"]
     config = parse_config(shared_account)
     found, template = roles(config, "444444444444")
@@ -168,7 +174,7 @@ def test_no_subject_has_a_wildcard(github_assembly):
     assert "StringLike" not in github_assembly.texts["nova-github-actions"]
 
 
-def test_credentials_outlast_the_bakes_and_no_longer_than_the_role_allows(github_config):
+def test_credentials_outlast_the_bakes_and_no_longer_than_the_role_allows(roles, github_config):
     for environment in github_config.environments:
         _, _, properties = next(iter(roles(github_config, environment.account)[0].values()))
         seconds = int(outputs(github_config, environment.name)["session-seconds"])
@@ -176,7 +182,7 @@ def test_credentials_outlast_the_bakes_and_no_longer_than_the_role_allows(github
         assert environment.rollout.minutes() * 60 + 3600 <= seconds <= 12 * 3600
 
 
-def test_a_job_is_told_the_roles_that_the_stacks_create(github_config):
+def test_a_job_is_told_the_roles_that_the_stacks_create(roles, github_config):
     for environment in (None, "dev", "staging", "prod"):
         arn = outputs(github_config, environment)["role"]
         account, _, name = arn.removeprefix("arn:aws:iam::").partition(":role/")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.app import build_app
 from nova_infra.config import parse_config
 
 ROOT = Path(__file__).parents[2]
@@ -204,13 +203,13 @@ def files_with_secrets(directory):
             yield from ((path.name, what) for what, pattern in SECRETS.items() if re.search(pattern, text))
 
 
-def test_no_secret_is_anywhere_in_an_assembly(tmp_path, monkeypatch, raw):
+def test_no_secret_is_anywhere_in_an_assembly(app, tmp_path, monkeypatch, raw):
     """Of the process that synthesizes, nothing is written: neither its credentials nor its other variables."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GITHUB_TOKEN", "API_TOKEN"):
         monkeypatch.setenv(name, "NOVA-CANARY")
     raw["services"] = [raw["services"][0] | {"secrets": {"API_TOKEN": "nova/token"}}]
     raw["environments"] = raw["environments"][:1]
-    build_app(parse_config(raw), root=ROOT, outdir=tmp_path, image_tag="abc123").synth()
+    app.build_app(parse_config(raw), root=ROOT, outdir=tmp_path, image_tag="abc123").synth()
     assert len(list(tmp_path.rglob("*.template.json"))) > 4
     assert list(files_with_secrets(tmp_path)) == []
 

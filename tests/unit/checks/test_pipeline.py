@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nova_infra.checks.pipeline import PIPELINE_RULES
-from nova_infra.checks.plugin import findings
+from nova_infra.checks.rules import findings
 
 
 def pipeline(template):
@@ -146,7 +146,7 @@ CHANGES = [
 def test_the_smallest_change_is_refused_by_its_rule_and_no_other(assembly, rule, what, change):
     template = assembly.template("NovaPipelineStack")
     change(template)
-    assert {rule_id for rule_id, _ in findings(template)} == {rule}
+    assert {broken.id for broken, _ in findings(template)} == {rule}
 
 
 @pytest.mark.parametrize("count", [50, 51])
@@ -154,14 +154,14 @@ def test_a_pipeline_has_at_most_fifty_stages(assembly, count):
     template = assembly.template("NovaPipelineStack")
     stages = pipeline(template)["Stages"]
     stages += [stage(template, "ApproveProduction")] * (count - len(stages))
-    assert [rule for rule, _ in findings(template)] == ["NOVA-P05"] * (count - 50)
+    assert [broken.id for broken, _ in findings(template)] == ["NOVA-P05"] * (count - 50)
 
 
 @pytest.mark.parametrize("count", [50, 51])
 def test_a_stage_has_at_most_fifty_actions(assembly, count):
     template = assembly.template("NovaPipelineStack")
     many_actions(template, count)
-    assert [rule for rule, _ in findings(template)] == ["NOVA-P05"] * (count - 50)
+    assert [broken.id for broken, _ in findings(template)] == ["NOVA-P05"] * (count - 50)
 
 
 @pytest.mark.parametrize("count", [500, 501])
@@ -170,7 +170,7 @@ def test_a_pipeline_has_at_most_five_hundred_actions(assembly, count):
     stages, approval = pipeline(template)["Stages"], stage(template, "ApproveProduction")["Actions"][-1]
     while missing := count - sum(len(each["Actions"]) for each in stages):
         stages.append({"Name": f"More{len(stages)}", "Actions": [approval] * min(missing, 50)})
-    assert [rule for rule, _ in findings(template)] == ["NOVA-P05"] * (count - 500)
+    assert [broken.id for broken, _ in findings(template)] == ["NOVA-P05"] * (count - 500)
 
 
 def test_one_environment_alone_needs_no_approval_and_is_nobodys_production(assembly):
@@ -186,7 +186,7 @@ def test_of_two_environments_the_second_is_production(assembly):
     for name in ("Dev", "ApproveProduction"):
         remove_stage(template, name)
     may_assume(template, test_action(template), _PROD_DEPLOYER)
-    assert {rule for rule, _ in findings(template)} == {"NOVA-P01", "NOVA-P06"}
+    assert {broken.id for broken, _ in findings(template)} == {"NOVA-P01", "NOVA-P06"}
 
 
 def test_an_approval_beside_the_tests_of_staging_is_none_after_them(assembly):
@@ -194,7 +194,7 @@ def test_an_approval_beside_the_tests_of_staging_is_none_after_them(assembly):
     approval = stage(template, "ApproveProduction")["Actions"][-1]
     remove_stage(template, "ApproveProduction")
     stage(template, "Staging")["Actions"].append(approval)
-    assert {rule for rule, _ in findings(template)} == {"NOVA-P01", "NOVA-P02"}
+    assert {broken.id for broken, _ in findings(template)} == {"NOVA-P01", "NOVA-P02"}
 
 
 def test_in_one_account_for_all_each_earlier_environment_may_still_be_released(assembly):

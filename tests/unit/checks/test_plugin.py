@@ -2,20 +2,18 @@ import json
 import re
 from pathlib import Path
 
-import aws_cdk as cdk
 import pytest
-from aws_cdk import aws_cloudwatch as cloudwatch
 
-from nova_infra.app import build_app
-from nova_infra.checks.acknowledge import acknowledge
 from nova_infra.checks.document import document
-from nova_infra.checks.plugin import RULES, NovaChecks
+from nova_infra.checks.rules import RULES
 from nova_infra.config import parse_config
 
 ROOT = Path(__file__).parents[3]
 
 
-def _silent_alarm(scope: cdk.Stack) -> cloudwatch.CfnAlarm:
+def _silent_alarm(scope):
+    from aws_cdk import aws_cloudwatch as cloudwatch
+
     return cloudwatch.CfnAlarm(
         scope,
         "Alarm",
@@ -30,18 +28,17 @@ def _silent_alarm(scope: cdk.Stack) -> cloudwatch.CfnAlarm:
     )
 
 
-def _checked_app(directory, *, acknowledged: bool) -> cdk.App:
-    app = cdk.App(outdir=str(directory))
-    cdk.Validations.of(app).add_plugins(NovaChecks())
-    alarm = _silent_alarm(cdk.Stack(cdk.Stage(app, "Stage"), "Stack"))
-    if acknowledged:
-        acknowledge(alarm, "Somebody watches it", "Nova::NOVA-R08")
-    return app
+@pytest.fixture
+def checked_alarm(app, tmp_path):
+    """An alarm that tells nobody, in a stage of an app that is written to the temporary directory; and the app."""
+    checked = app.cdk.App(outdir=str(tmp_path))
+    app.cdk.Validations.of(checked).add_plugins(app.NovaChecks())
+    return _silent_alarm(app.cdk.Stack(app.cdk.Stage(checked, "Stage"), "Stack")), checked
 
 
-def test_a_finding_inside_a_stage_fails_the_synthesis(tmp_path):
+def test_a_finding_inside_a_stage_fails_the_synthesis(checked_alarm, tmp_path):
     with pytest.raises(RuntimeError, match="ValidationFailed: WARNING Every alarm notifies someone"):
-        _checked_app(tmp_path, acknowledged=False).synth()
+        checked_alarm[1].synth()
     [plugin] = [
         p for p in json.loads((tmp_path / "validation-report.json").read_text())["pluginReports"] if p["violations"]
     ]
@@ -50,18 +47,22 @@ def test_a_finding_inside_a_stage_fails_the_synthesis(tmp_path):
     assert violation["suggestedFix"] == "add an alarm action to the alert topic"
 
 
-def test_an_acknowledged_finding_does_not(tmp_path):
-    _checked_app(tmp_path, acknowledged=True).synth()
+def test_an_acknowledged_finding_does_not(checked_alarm):
+    from nova_infra.checks.acknowledge import acknowledge
+
+    alarm, checked = checked_alarm
+    acknowledge(alarm, "Somebody watches it", "Nova::NOVA-R08")
+    checked.synth()
 
 
-def test_the_rules_run_at_every_synthesis_of_the_app(raw, tmp_path):
+def test_the_rules_run_at_every_synthesis_of_the_app(app, raw, tmp_path):
     raw["services"] = raw["services"][:1]
-    app = build_app(parse_config(raw), root=ROOT, environment="dev", image_tag="a", outdir=tmp_path)
-    overview = app.node.find_child("overview")
+    checked = app.build_app(parse_config(raw), root=ROOT, environment="dev", image_tag="a", outdir=tmp_path)
+    overview = checked.node.find_child("overview")
     _silent_alarm(overview)
-    cdk.CfnResource(overview, "Queue", type="AWS::SQS::Queue", properties={"DelaySeconds": "soon"})
+    app.cdk.CfnResource(overview, "Queue", type="AWS::SQS::Queue", properties={"DelaySeconds": "soon"})
     with pytest.raises(RuntimeError, match="ValidationFailed"):
-        app.synth()
+        checked.synth()
     report = json.loads((tmp_path / "validation-report.json").read_text())
     severities = {
         plugin["pluginName"]: {violation["severity"] for violation in plugin["violations"]}

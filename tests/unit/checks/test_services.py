@@ -3,8 +3,8 @@
 import pytest
 
 from nova_infra.checks.alarms import ALARM_RULES
-from nova_infra.checks.plugin import findings
 from nova_infra.checks.rule import Template
+from nova_infra.checks.rules import findings
 from nova_infra.checks.services import SERVICE_RULES
 
 STACK = "nova-prod-audio-service"
@@ -171,13 +171,13 @@ def test_every_template_passes(assembly, variant):
 def test_the_smallest_change_is_refused_by_its_rule_and_no_other(assembly, rule, what, change):
     template = assembly.template(STACK)
     change(template)
-    assert {rule_id for rule_id, _ in findings(template)} == {rule}
+    assert {broken.id for broken, _ in findings(template)} == {rule}
 
 
 def test_no_alarms_at_all_are_one_finding_and_not_one_for_each_metric(assembly):
     template = assembly.template(STACK)
     del deployment(template)["Alarms"]
-    assert [rule for rule, _ in findings(template)] == ["NOVA-R03"]
+    assert [broken.id for broken, _ in findings(template)] == ["NOVA-R03"]
 
 
 def test_a_finding_about_a_colour_says_which_metric_of_which(assembly):
@@ -222,7 +222,7 @@ def test_a_task_without_a_load_balancer_may_stop_when_it_likes(assembly):
 def test_a_linear_rollout_needs_a_step_that_alarms_can_fire_in(variant):
     template = variant.template("acme-test-eu-search")
     deployment(template)["LinearConfiguration"]["StepBakeTimeInMinutes"] = 4
-    assert {rule_id for rule_id, _ in findings(template)} == {"NOVA-R06"}
+    assert {broken.id for broken, _ in findings(template)} == {"NOVA-R06"}
 
 
 def test_a_service_without_autoscaling_may_fix_its_count(assembly):

@@ -1,0 +1,23 @@
+"""All rules, and what of a template breaks them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nova_infra.checks.alarms import ALARM_RULES
+from nova_infra.checks.pipeline import PIPELINE_RULES
+from nova_infra.checks.rule import Finding, Rule, Template
+from nova_infra.checks.services import SERVICE_RULES
+
+RULES: tuple[Rule, ...] = (*sorted((*SERVICE_RULES, *ALARM_RULES), key=lambda rule: rule.id), *PIPELINE_RULES)
+
+
+def findings(template: Mapping[str, Any]) -> list[tuple[Rule, Finding]]:
+    """Each rule that a template breaks, and where.
+
+    Args:
+        template: A CloudFormation template.
+    """
+    loaded = Template(template.get("Resources", {}))
+    return [(rule, finding) for rule in RULES for finding in rule.check(loaded)]
