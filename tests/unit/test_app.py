@@ -26,16 +26,6 @@ def project(tmp_path_factory, service_names):
     return directory
 
 
-@pytest.fixture(scope="module")
-def direct(project, read_assembly, tmp_path_factory):
-    """Staging alone, as `cdk deploy -c environment=staging` sees it: from a process of its own."""
-    directory = tmp_path_factory.mktemp("direct")
-    elsewhere = {"CDK_OUTDIR": str(directory), "PYTHONHASHSEED": "1", "CDK_VALIDATION": "false"}  # found valid already
-    result = run_app(project, {"environment": "staging", "imageTag": "abc123"}, **elsewhere)
-    assert (result.returncode, result.stderr) == (0, "")
-    return read_assembly(directory)
-
-
 def run_app(project, context, **environment):
     """Run the entry point as the CDK CLI does."""
     return subprocess.run(
@@ -60,11 +50,18 @@ def test_without_an_environment_the_registry_and_the_pipeline_are_synthesized(as
     }
 
 
-def test_another_process_that_deploys_an_environment_alone_writes_the_same_templates_to_the_byte(
-    assembly, direct, service_names
+def test_another_process_that_deploys_an_environment_alone_writes_the_same_templates_and_nothing_of_its_variables(
+    project, read_assembly, tmp_path, assembly, service_names
 ):
+    """As `cdk deploy -c environment=staging` does: to the byte, and none of what its environment holds."""
+    elsewhere = {"CDK_OUTDIR": str(tmp_path), "PYTHONHASHSEED": "1", "CDK_VALIDATION": "false"}  # found valid already
+    secrets = dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "API_TOKEN"), "NOVA-CANARY")
+    result = run_app(project, {"environment": "staging", "imageTag": "abc123"}, **elsewhere, **secrets)
+    assert (result.returncode, result.stderr) == (0, "")
+    direct = read_assembly(tmp_path)
     assert set(direct.texts) == {f"nova-staging-{stack}" for stack in ("platform", "overview", *service_names)}
     assert direct.texts == {stack: assembly.texts[stack] for stack in direct.texts}
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"NOVA-CANARY" in path.read_bytes()]
 
 
 def test_services_deploy_side_by_side_after_the_platform_and_before_the_overview(assembly, service_names):
