@@ -13,6 +13,7 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from nova_infra.rehearsal.client import open_client
 from nova_infra.rehearsal.clock import HEALTH_CHECK_COMPRESSION, TIMEOUT_COMPRESSION
 from nova_infra.rehearsal.metrics import Metric, MetricStore
 from nova_infra.rehearsal.routing import USER_HEADER, FixedResponse, Redirect, Rule
@@ -108,7 +109,7 @@ class LoadBalancer:
 
     async def start(self) -> None:
         """Listen on a free port of the loopback interface."""
-        self._session = aiohttp.ClientSession(
+        self._session = open_client(
             auto_decompress=False,
             skip_auto_headers=_NOT_ADDED,
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS),

@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from nova_infra.rehearsal import proxy
+from nova_infra.rehearsal.client import open_client
 from nova_infra.rehearsal.metrics import MetricStore
 from nova_infra.rehearsal.proxy import LoadBalancer
 from nova_infra.rehearsal.routing import USER_HEADER, FixedResponse, Redirect, Rule, WeightedGroup
@@ -33,6 +34,7 @@ class Sent:
 
     ahead = 0
     most = 0
+    asked = 0
 
     def sent(self, count: int) -> None:
         self.ahead += count
@@ -54,6 +56,11 @@ async def service(request: web.BaseRequest) -> web.StreamResponse:
     match request.path:
         case "/dies":
             request.transport.abort()
+            return web.Response()
+        case "/dies-every-third-time":
+            sent.asked += 1
+            if sent.asked % 3 == 0:
+                request.transport.abort()
             return web.Response()
         case "/dies-half-way":
             response = web.StreamResponse(headers={"Content-Length": "100"})
@@ -154,7 +161,7 @@ class World:
             self.group.targets.append(target)
             await self.balancer.start()
             try:
-                async with aiohttp.ClientSession() as client:
+                async with open_client() as client:
                     await story(client, self.balancer.url, target)
             finally:
                 await self.balancer.stop()
@@ -174,6 +181,21 @@ def test_a_request_reaches_the_target_as_it_was_sent() -> None:
         assert got["headers"]["Host"] == url.removeprefix("http://")
 
     World().play(story)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH"])
+def test_a_request_that_the_target_cuts_off_is_never_sent_again(method: str) -> None:
+    sent.asked = 0
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        answers = []
+        for _ in range(12):
+            async with client.request(method, f"{url}/dies-every-third-time") as response:
+                answers.append(response.status)
+        assert answers == [200, 200, 502] * 4
+
+    assert World().play(story).count("HTTPCode_ELB_502_Count") == 4
+    assert sent.asked == 12
 
 
 def heard(answer: str) -> dict[str, list[str]]:
