@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -206,12 +207,33 @@ def heard(answer: str) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("sent", "rest"),
+    [
+        ("Root=1-67891233-abcdef012345678912345678", ";Root=1-67891233-abcdef012345678912345678"),
+        ("Self=1-1-2;Root=1-67891233-abcdef;CalledFrom=app", ";Root=1-67891233-abcdef;CalledFrom=app"),
+        ("App=mine", ";App=mine"),
+    ],
+)
+def test_a_trace_is_continued_with_the_load_balancers_own_part(sent: str, rest: str) -> None:
+    world = World()
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        answer = await world.speak(f"GET /heard HTTP/1.1\nHost: a\nX-Amzn-Trace-Id: {sent}\nConnection: close\n\n")
+        [trace] = heard(answer)["x-amzn-trace-id"]
+        assert re.fullmatch(r"Self=1-[0-9a-f]{8}-[0-9a-f]{24}" + re.escape(rest), trace)
+
+    world.play(story)
+
+
 def test_the_target_hears_who_asks_and_nothing_that_the_client_did_not_say() -> None:
     world = World()
 
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
         answer = await world.speak("GET /heard HTTP/1.1\nHost: shop.example.com\nConnection: close\n\n")
-        assert heard(answer) == {
+        said = heard(answer)
+        assert re.fullmatch(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24}", said.pop("x-amzn-trace-id")[0])
+        assert said == {
             "host": ["shop.example.com"],
             "x-forwarded-for": ["127.0.0.1"],
             "x-forwarded-proto": ["http"],
@@ -244,6 +266,7 @@ def test_headers_of_a_connection_end_with_it_in_both_directions() -> None:
             "x-forwarded-for",
             "x-forwarded-proto",
             "x-forwarded-port",
+            "x-amzn-trace-id",
         }
         async with client.get(f"{url}/cookies") as response:
             assert response.headers.getall("Set-Cookie") == ["a=1", "b=2"]
