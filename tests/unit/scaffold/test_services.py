@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra import service_add
 from nova_infra.build_context import read_contexts
 from nova_infra.config import load_config
 from nova_infra.errors import NovaError
-from nova_infra.service_add import add_service
+from nova_infra.scaffold import services as service_add
+from nova_infra.scaffold.services import add_service
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SUMMARY = "Counts the characters, words and lines of a text."
 NEW = "unheard"
 """No user's service: adding one must not break a test."""
