@@ -31,7 +31,7 @@ def services(as_json: bool) -> None:
 
 @click.group()
 def github() -> None:
-    """What GitHub Actions delivers by: its workflows, and what their jobs have to know."""
+    """Make the workflows, and print what their jobs need."""
 
 
 @github.command("outputs")
