@@ -53,8 +53,8 @@ def client(built_on_the_kit: str) -> TestClient:
     return TestClient(_app(built_on_the_kit), raise_server_exceptions=False)
 
 
-def test_it_is_alive_and_ready_once_its_true_call_is_answered(service: str) -> None:
-    app = _app(service)
+def test_it_is_alive_and_ready_once_its_true_call_is_answered(built_on_the_kit: str) -> None:
+    app = _app(built_on_the_kit)
     with TestClient(app, raise_server_exceptions=False) as client:
         assert client.portal is not None
         client.portal.call(app.state.warmth.settled)
@@ -62,9 +62,10 @@ def test_it_is_alive_and_ready_once_its_true_call_is_answered(service: str) -> N
         assert client.get("/ready").json() == {"status": "ready"}
 
 
-def test_an_image_that_is_built_makes_its_true_call(service: str) -> None:
+def test_an_image_that_is_built_makes_its_true_call(built_on_the_kit: str) -> None:
+    service = built_on_the_kit
     app = f"{service.replace('-', '_')}.main:app"
-    dockerfile = (Path(__file__).parents[1] / service / "Dockerfile").read_text(encoding="utf-8")
+    dockerfile = (DIRECTORY / service / "Dockerfile").read_text(encoding="utf-8")
     assert f'RUN ["python", "-m", "nova_kit.selftest", "{app}"]' in dockerfile.partition("USER 10001")[2].splitlines()
     assert _app(service).state.warmth.selftest is not None, "the call has to be given to create_app"
 
