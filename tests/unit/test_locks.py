@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.locks import LockDriftError, check
+from nova_infra.locks import LockDriftError, check, read_lock, split_packages, splits
+from nova_infra.pythons import SUPPORTED
 
 ROOT = Path(__file__).parents[2]
 
@@ -112,4 +113,67 @@ def test_what_npm_installs_is_compared_too(project):
     lock["packages"]["node_modules/aws-cdk"]["version"] = "3.0.0"
     (project / "package-lock.json").write_text(json.dumps(lock))
     with pytest.raises(LockDriftError, match=r"package-lock.json: pins aws-cdk 3\.0\.0, and 2\.\d+\.\d+ is asked for"):
+        check(project)
+
+
+def lock_of(*entries):
+    return read_lock("".join(f"{entry} \\\n    --hash=sha256:{'0' * 64}\n" for entry in entries))
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        (
+            ["av==18.1.0 ; python_full_version < '3.12'", "av==19.0.2 ; python_full_version >= '3.12'"],
+            "pins av 18.1.0 (python_full_version < '3.12') and 19.0.2 (python_full_version >= '3.12')",
+        ),
+        (["numpy==2.4.6 ; sys_platform == 'darwin'", "numpy==2.5.5 ; sys_platform != 'darwin'"], "pins numpy 2.4.6 ("),
+        (["numpy==2.4.6 ; sys_platform == 'win32'", "numpy==2.5.5"], "pins numpy 2.4.6 ("),
+        (["tomli==2.3 ; python_version < '3.12'"], "pins tomli only where python_version < '3.12'"),
+        (["async-timeout==5.0.1 ; python_full_version < '3.11.3'"], "pins async-timeout only where"),
+        (["six==1.17 ; sys_platform == 'linux'"], "pins six only where sys_platform == 'linux'"),
+        (["six==1.17 ; platform_system == 'Darwin'"], "pins six only where"),
+        (["greenlet==3.5.6 ; platform_machine == 'x86_64'"], "pins greenlet only where"),
+        (["greenlet==3.5.6 ; platform_machine == 'aarch64' or platform_machine == 'x86_64'"], "pins greenlet only"),
+    ],
+)
+def test_a_lock_that_differs_by_python_or_platform_is_refused_by_the_package_s_name(entries, said):
+    [line] = splits("requirements.txt", lock_of("click==8.5.1", *entries))
+    assert line.startswith(f"requirements.txt: {said}")
+    assert line.endswith(" and commit what it writes")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        ["av==18.1.0"],
+        ["colorama==0.4.6 ; sys_platform == 'win32'"],
+        ["httpx2-jsfetch==1.0 ; python_full_version >= '3.12' and sys_platform == 'emscripten'"],
+        ["cffi==2.1.1 ; platform_python_implementation != 'PyPy'"],
+        ["uvloop==0.23.0 ; sys_platform != 'win32'"],
+        ["tomli==2.3 ; python_version < '3.11'"],
+        # uv writes one version twice where its dependencies differ.
+        ["six==1.17 ; python_version < '3.12'", "six==1.17 ; python_version >= '3.12'"],
+    ],
+)
+def test_what_only_other_platforms_install_or_leave_out_is_no_split(entries):
+    assert not list(splits("requirements.txt", lock_of(*entries)))
+
+
+def test_the_resolver_is_told_to_choose_again_what_is_split(project):
+    lock = "services/audio-service/requirements.txt"
+    assert split_packages(project) == []
+    edit(project, lock, r"(?m)^(numpy)==(.*\n(?:    --hash.*\n)+)", r"\1==2.4.5 ; python_version < '3.12' \\\n\1==\2")
+    assert split_packages(project) == ["numpy"]
+
+
+@pytest.mark.parametrize("lock", ["requirements-dev.txt", "requirements.txt", "services/kit-template"])
+def test_every_lock_is_looked_at_for_splits(project, lock):
+    if lock == "services/kit-template":
+        [path] = (ROOT / "nova_infra").rglob("service_template/requirements.txt")
+        lock = str(path.relative_to(ROOT))
+        (project / lock).parent.mkdir(parents=True)
+        shutil.copy(path, project / lock)
+    edit(project, lock, r"(?m)^click==(\S+)", rf"click==\1 ; python_version < '{SUPPORTED[-1]}'")
+    with pytest.raises(LockDriftError, match=re.escape(f"{lock}: pins click only where python_version < ")):
         check(project)
