@@ -130,7 +130,7 @@ lock: $(TOOLS) ## Write all locks anew from the manifests; versions that still d
 		--no-annotate -c requirements-dev.txt services/kit/pyproject.toml services/$$service/pyproject.toml \
 		-o services/$$service/requirements.txt || exit; done
 	@$(COMPILE) --no-header --no-annotate -c requirements-dev.txt services/kit/pyproject.toml \
-		-o nova_infra/service_template/requirements.txt
+		-o nova_infra/scaffold/service_template/requirements.txt
 	@npm install --silent --package-lock-only --ignore-scripts
 
 clean: ## Remove everything that the targets above make

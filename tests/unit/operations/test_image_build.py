@@ -20,11 +20,11 @@ from nova_infra.operations.image_build import ensure_image
 from nova_infra.operations.image_release import promote
 from nova_infra.operations.registry import Registry
 
-REPOSITORY = "nova/audio-service"
+REPOSITORY = "nova/carts-service"
 ADDRESS = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{REPOSITORY}"
 RUNNABLE = f"sha256:{'1' * 64}"
-FILES = (ContextFile("audio-service/Dockerfile", "file", b"FROM scratch\n"), ContextFile("run", "executable", b"#!"))
-SOURCE = ImageSource("audio-service", "linux/amd64", {"PYTHON_IMAGE": "mirror/python"}, FILES)
+FILES = (ContextFile("carts-service/Dockerfile", "file", b"FROM scratch\n"), ContextFile("run", "executable", b"#!"))
+SOURCE = ImageSource("carts-service", "linux/amd64", {"PYTHON_IMAGE": "mirror/python"}, FILES)
 TOOLS = Images(buildkit=f"mirror/buildkit@sha256:{'b' * 64}", sbom_generator=f"mirror/syft@sha256:{'c' * 64}")
 
 
@@ -48,7 +48,7 @@ def ecr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv(key, "testing")
     with mock_aws():
         client = boto3.client("ecr", region_name="us-east-1")
-        for name in (REPOSITORY, "nova/video-service"):
+        for name in (REPOSITORY, "nova/store-service"):
             client.create_repository(repositoryName=name, imageTagMutability="IMMUTABLE")
         yield client
 
@@ -117,13 +117,13 @@ def test_an_image_that_is_not_there_is_built_with_its_attestations_and_pushed(ec
         "--build-arg=PYTHON_IMAGE=mirror/python",
         f"--build-arg=RELEASE={SOURCE.tag}",
         "--build-arg=REVISION=c0ffee",
-        f"--file={directory}/audio-service/Dockerfile",
+        f"--file={directory}/carts-service/Dockerfile",
         f"--tag={ADDRESS}:{SOURCE.tag}",
         "--push",
         directory,
     ]
     assert remove == ["buildx", "rm", "--force", builder]
-    assert docker.context == {"audio-service/Dockerfile": 0o644, "run": 0o755}
+    assert docker.context == {"carts-service/Dockerfile": 0o644, "run": 0o755}
     assert not Path(directory).exists()
 
 
@@ -184,30 +184,30 @@ def test_without_credentials_it_is_an_error_of_aws(monkeypatch: pytest.MonkeyPat
         registry().find("abc")
 
 
-VIDEO = "nova/video-service"
+STORE = "nova/store-service"
 
 
 def test_a_release_names_every_services_image(ecr: Any) -> None:
     put(ecr, "aaa")
-    put(ecr, "bbb", VIDEO)
-    registries = {"audio-service": registry(), "video-service": registry(VIDEO)}
-    found = {"audio-service": "aaa", "video-service": "bbb"}
+    put(ecr, "bbb", STORE)
+    registries = {"carts-service": registry(), "store-service": registry(STORE)}
+    found = {"carts-service": "aaa", "store-service": "bbb"}
     said = promote(registries, tags=found, release="v1")
-    assert said == [f"{REPOSITORY}:aaa is v1", f"{VIDEO}:bbb is v1"]
+    assert said == [f"{REPOSITORY}:aaa is v1", f"{STORE}:bbb is v1"]
     assert promote(registries, tags=found, release="v1") == [
         f"{REPOSITORY}:aaa was already v1",
-        f"{VIDEO}:bbb was already v1",
+        f"{STORE}:bbb was already v1",
     ]
-    assert (tags(ecr), tags(ecr, VIDEO)) == ({"aaa", "v1"}, {"bbb", "v1"})
+    assert (tags(ecr), tags(ecr, STORE)) == ({"aaa", "v1"}, {"bbb", "v1"})
 
 
 @pytest.mark.parametrize("taken", [False, True], ids=["an image is missing", "another image has the name"])
 def test_a_release_names_every_services_image_or_none(ecr: Any, taken: bool) -> None:
     put(ecr, "aaa")
     if taken:
-        put(ecr, "bbb", VIDEO)
-        put(ecr, "v1", VIDEO, mark="2")
-    registries = {"audio-service": registry(), "video-service": registry(VIDEO)}
-    with pytest.raises(RefusedError, match="is another image already" if taken else f"{VIDEO}:bbb: not in the reg"):
-        promote(registries, tags={"audio-service": "aaa", "video-service": "bbb"}, release="v1")
+        put(ecr, "bbb", STORE)
+        put(ecr, "v1", STORE, mark="2")
+    registries = {"carts-service": registry(), "store-service": registry(STORE)}
+    with pytest.raises(RefusedError, match="is another image already" if taken else f"{STORE}:bbb: not in the reg"):
+        promote(registries, tags={"carts-service": "aaa", "store-service": "bbb"}, release="v1")
     assert tags(ecr) == {"aaa"}
