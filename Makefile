@@ -7,7 +7,9 @@ VENV := .venv
 LOCKS := $(wildcard requirements*.txt requirements-uv.in package*.json pyproject.toml services/*/requirements.txt services/*/pyproject.toml)
 STAMP := $(VENV)/ready-$(shell cat $(LOCKS) | git hash-object --stdin)
 TOOLS := $(VENV)/tools-$(shell cat requirements-uv.txt requirements-dev.txt pyproject.toml | git hash-object --stdin)
-COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE)
+# One version of a package for every Python from the oldest supported one on, also where a lock has had several.
+COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
+	$(UPGRADE) $(shell $(VENV)/bin/python -m nova_infra.locks --unsplit)
 # Names and contents of everything that git would commit.
 FILES := git ls-files -z --cached --others --exclude-standard
 TREE = $(shell { $(FILES); $(FILES) | xargs -0 cat 2>/dev/null; } | git hash-object --stdin)
