@@ -8,6 +8,7 @@ from nova_kit.problems import documented
 from nova_kit.workers import Workers
 from search_service.models import Query, Ranking
 from search_service.ranking import rank
+from search_service.selftest import selftest
 
 _workers = Workers(seconds=10)
 _routes = router()
@@ -24,4 +25,5 @@ app = create_app(
     _routes,
     summary="Ranks posted documents by BM25.",
     limits=Limits(body_bytes=8 * MIB, request_seconds=30),
+    selftest=selftest,
 )
