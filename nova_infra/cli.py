@@ -102,7 +102,7 @@ def add(name: str, summary: str) -> None:
 
     It builds, passes its tests and is delivered like the others.
     """
-    from nova_infra.service_add import add_service
+    from nova_infra.scaffold.services import add_service
 
     for path in add_service(Path.cwd(), name, summary):
         click.echo(path)

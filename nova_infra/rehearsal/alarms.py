@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +23,9 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "LessThanThreshold": operator.lt,
     "LessThanOrEqualToThreshold": operator.le,
 }
+# How many periods more than it evaluates CloudWatch retrieves. The number depends on the period and is not documented;
+# the documentation's tables show five for an alarm over three.
+_EXTRA_PERIODS = 2
 _ALARM_TERM = re.compile(r"\(?\s*ALARM\(\s*[\"']?([^\"')]+?)[\"']?\s*\)\s*\)?")
 
 
@@ -95,29 +98,32 @@ class Alarm:
             last_minute: The last whole minute.
             current: The state before.
         """
-        breaching: list[bool | None] = []
-        for period in range(self.evaluation_periods):
-            value = self.value(store, last_minute - period * self.period)
-            if value is None:
-                breaching.append({"breaching": True, "notBreaching": False}.get(self.missing))
-            else:
-                breaching.append(_COMPARISONS[self.comparison](value, self.threshold))
-        if breaching.count(True) >= self.datapoints_to_alarm:
-            return "ALARM"
-        if self._breached_before_silence(breaching):
-            return current if self.missing == "ignore" else "ALARM"
-        if all(breach is None for breach in breaching):
-            return current if self.missing == "ignore" else "INSUFFICIENT_DATA"
-        return "OK"
+        ends = (last_minute - age * self.period for age in range(self.evaluation_periods + _EXTRA_PERIODS))
+        values = [self.value(store, end) for end in ends]
+        breaches = [None if value is None else _COMPARISONS[self.comparison](value, self.threshold) for value in values]
+        return self._judge(breaches, current)
 
-    def _breached_before_silence(self, breaching: list[bool | None]) -> bool:
-        """Whether the oldest breach is old enough and nothing since was good, newest period first.
+    def _judge(self, breaches: Sequence[bool | None], current: State) -> State:
+        """The state that follows from the evaluation range, newest period first; None is a period without data.
 
-        CloudWatch then does not wait for data that may never come: "Avoiding premature transitions to alarm state" in
+        CloudWatch prefers data points to what stands in for them: it goes back as far as the evaluation range to find
+        as many as it evaluates, and fills in only what is missing then. See "How alarm state is evaluated when data is
+        missing" and "Avoiding premature transitions to alarm state" in
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html.
         """
-        oldest = max((age for age, breach in enumerate(breaching, start=1) if breach), default=0)
-        return oldest >= self.datapoints_to_alarm and False not in breaching[:oldest]
+        real = [breach for breach in breaches if breach is not None][: self.evaluation_periods]
+        filled = (self.evaluation_periods - len(real)) * (self.missing == "breaching")
+        if real.count(True) + filled >= self.datapoints_to_alarm:
+            return "ALARM"
+        if len(real) == self.evaluation_periods or self.missing in ("breaching", "notBreaching") or False in real:
+            return "OK"
+        oldest = max((age for age, breach in enumerate(breaches, start=1) if breach), default=0)
+        if real and oldest < self.datapoints_to_alarm:
+            return "OK"
+        if self.missing == "ignore":
+            return current
+        # It does not wait for data that may never come: all it has seen for that long is a breach.
+        return "ALARM" if real else "INSUFFICIENT_DATA"
 
 
 @dataclass(frozen=True)

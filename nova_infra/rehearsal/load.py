@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import aiohttp
 
+from nova_infra.rehearsal.client import open_client
 from nova_infra.rehearsal.record import REQUESTS_PER_MINUTE, USERS, Requests
 from nova_infra.rehearsal.routing import USER_HEADER
 
@@ -38,7 +39,7 @@ class Load:
     async def start(self) -> None:
         """Open the client. Nothing is sent before :meth:`minute`."""
         # The load balancer gives up long before its users do.
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
+        self._session = open_client(timeout=aiohttp.ClientTimeout(total=60))
 
     async def stop(self) -> None:
         """Close the client."""

@@ -10,31 +10,15 @@ from dataclasses import dataclass
 
 import aiohttp
 from aiohttp import web
-from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from nova_infra.rehearsal.client import open_client
 from nova_infra.rehearsal.clock import HEALTH_CHECK_COMPRESSION, TIMEOUT_COMPRESSION
+from nova_infra.rehearsal.headers import headers_to_target, passed_on
 from nova_infra.rehearsal.metrics import Metric, MetricStore
 from nova_infra.rehearsal.routing import USER_HEADER, FixedResponse, Redirect, Rule
 from nova_infra.rehearsal.targets import Target, TargetGroup
 from nova_infra.rehearsal.task import Task
-
-# Headers that belong to one connection (RFC 9110, 7.6.1), and Expect, which the load balancer answers itself.
-_NOT_PASSED_ON = frozenset(
-    [
-        "connection",
-        "expect",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ]
-)
-
 
 # A connection that a service may be about to close is not used again: servers keep idle ones for 5 s and more, and the
 # load balancer's own 60 s would be an hour of compressed time.
@@ -108,7 +92,7 @@ class LoadBalancer:
 
     async def start(self) -> None:
         """Listen on a free port of the loopback interface."""
-        self._session = aiohttp.ClientSession(
+        self._session = open_client(
             auto_decompress=False,
             skip_auto_headers=_NOT_ADDED,
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS),
@@ -273,13 +257,15 @@ class LoadBalancer:
             request.method,
             # A request may name the whole address instead of the path alone.
             URL(f"http://127.0.0.1:{target.task.port}{_path(request)}", encoded=True),
-            headers=self._headers_to_target(request.headers, request.remote or ""),
+            headers=headers_to_target(
+                request.headers, client=request.remote or "", protocol=self.protocol, port=self._public_port
+            ),
             data=_body(request) if request.body_exists else None,
             allow_redirects=False,
         ) as upstream:
             answer.status, answer.seconds = upstream.status, asyncio.get_running_loop().time() - sent
             response = web.StreamResponse(status=upstream.status)
-            response.headers.extend(_passed_on(upstream.headers))
+            response.headers.extend(passed_on(upstream.headers))
             with _client_side():
                 await response.prepare(request)
             async for chunk in upstream.content.iter_any():
@@ -289,18 +275,6 @@ class LoadBalancer:
             with _client_side():
                 await response.write_eof()
             return response
-
-    def _headers_to_target(self, headers: CIMultiDictProxy[str], client: str) -> CIMultiDict[str]:
-        """What the client sent, and who it is.
-
-        See https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html; the load
-        balancer's default is to append to X-Forwarded-For and to set the other two.
-        """
-        passed = _passed_on(headers)
-        passed["X-Forwarded-For"] = ", ".join([*headers.getall("X-Forwarded-For", ()), client])
-        passed["X-Forwarded-Proto"] = self.protocol.lower()
-        passed["X-Forwarded-Port"] = str(self._public_port)
-        return passed
 
     def _answer_instead(self, request: web.BaseRequest, status: int, text: str) -> web.Response:
         """Answer for a target that did not, or not to the end."""
@@ -333,12 +307,6 @@ def _metric(name: str, load_balancer: str, group: str | None) -> Metric:
 
 def _path(request: web.BaseRequest) -> str:
     return request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
-
-
-def _passed_on(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    """The headers without those of the connection, among them any that Connection names."""
-    named = {name.strip().lower() for value in headers.getall("Connection", ()) for name in value.split(",")}
-    return CIMultiDict((k, v) for k, v in headers.items() if k.lower() not in _NOT_PASSED_ON and k.lower() not in named)
 
 
 async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:

@@ -113,6 +113,7 @@ class Scheduler:
         self._last_task = max(running, default=0)
         self._step = -1
         self._minutes_left = 0
+        self._on_the_minute = False
         # One red alarm at the start and ECS watches none of them for this deployment, so that a fix can be deployed:
         # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
         self.watched = frozenset() if set(red_alarms) & set(rollout.alarms) else frozenset(rollout.alarms)
@@ -164,7 +165,11 @@ class Scheduler:
             reason = f"alarm{plural} {' and '.join(red)} went to ALARM at {share:g} % of the traffic"
             return list(self._go_back(reason, rolls_back=self._rollout.alarms_roll_back))
         self._minutes_left -= 1  # Of a bake, which sets them.
-        return list(self._advance())
+        self._on_the_minute = True
+        try:
+            return list(self._advance())
+        finally:
+            self._on_the_minute = False
 
     @property
     def _breaker(self) -> CircuitBreaker:
@@ -223,11 +228,11 @@ class Scheduler:
         if self._rollout.shifts_traffic:
             yield from self._keep_up()
             if self._count("new", TaskPhase.HEALTHY) >= self._desired:
-                yield from self._next_step()
+                yield from self._first_step()
             return
         yield from self._roll()
         if self._count("new", TaskPhase.HEALTHY) >= self._desired and not self._count("old"):
-            yield from self._next_step()
+            yield from self._first_step()
 
     def _roll(self) -> Iterator[Command]:
         """Rolling: never more tasks than the maximum, never fewer healthy ones than the minimum."""
@@ -248,6 +253,11 @@ class Scheduler:
         if self.phase is not Phase.CLEANING and not self._first and self._rollout.shifts_traffic:
             yield from self._start("old", self._desired - self._active("old"))
         yield from self._start("new", self._desired - self._active("new"))
+
+    def _first_step(self) -> Iterator[Command]:
+        """Begin to bake as a minute begins: a bake lasts whole minutes, and its alarms judge whole minutes."""
+        if self._on_the_minute or not any(step.bake_minutes for step in self._rollout.steps):
+            yield from self._next_step()
 
     def _next_step(self) -> Iterator[Command]:
         self._step += 1

@@ -40,9 +40,20 @@ def client(service: str) -> TestClient:
     return TestClient(_app(service), raise_server_exceptions=False)
 
 
-def test_it_is_alive_and_ready(client: TestClient) -> None:
-    assert client.get("/health").json() == {"status": "ok"}
-    assert client.get("/ready").json() == {"status": "ready"}
+def test_it_is_alive_and_ready_once_its_true_call_is_answered(service: str) -> None:
+    app = _app(service)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.portal is not None
+        client.portal.call(app.state.warmth.settled)
+        assert client.get("/health").json() == {"status": "ok"}
+        assert client.get("/ready").json() == {"status": "ready"}
+
+
+def test_an_image_that_is_built_makes_its_true_call(service: str) -> None:
+    app = f"{service.replace('-', '_')}.main:app"
+    dockerfile = (Path(__file__).parents[1] / service / "Dockerfile").read_text(encoding="utf-8")
+    assert f'RUN ["python", "-m", "nova_kit.selftest", "{app}"]' in dockerfile.partition("USER 10001")[2].splitlines()
+    assert _app(service).state.warmth.selftest is not None, "the call has to be given to create_app"
 
 
 def test_it_tells_what_runs(client: TestClient, service: str) -> None:

@@ -6,6 +6,7 @@ import gc
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -189,9 +190,11 @@ def _read(directory: Path) -> Assembly:
 
 @pytest.fixture
 def nova(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], example: Path
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the command in this process: nova("status", "prod", directory=…, variables={…}) -> as subprocess.run does.
+
+    It runs in the example's project unless told otherwise.
 
     A process of its own takes longer to start than most commands take. That the command works in one, from anywhere,
     is what the tests of ``test_cli.py`` and of the rollback on a terminal show.
@@ -199,7 +202,7 @@ def nova(
     from nova_infra import cli
 
     def run(
-        *arguments: str, directory: Path = ROOT, variables: Mapping[str, str] | None = None
+        *arguments: str, directory: Path = example, variables: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
         capsys.readouterr()
@@ -237,7 +240,7 @@ def app():
 
 
 @pytest.fixture(scope="session")
-def synthesize(tmp_path_factory, worker_id):
+def synthesize(tmp_path_factory, worker_id, example):
     """Synthesizes a configuration, checks included: synthesize(config, environment=…, image_tag=…) -> Assembly.
 
     Tests run in several processes. What one of them has synthesized, the others read.
@@ -253,7 +256,7 @@ def synthesize(tmp_path_factory, worker_id):
             if not done.exists():
                 from nova_infra.app import build_app
 
-                build_app(config, root=ROOT, outdir=directory, **context).synth()
+                build_app(config, root=example, outdir=directory, **context).synth()
                 done.touch()
         return _read(directory)
 
@@ -278,6 +281,26 @@ def raw() -> dict[str, Any]:
 def service_names(config) -> list[str]:
     """The names of the services in the example."""
     return [service.name for service in config.services]
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory, service_names) -> Path:
+    """A project of the example's configuration: its services are what `nova service add` writes. Nobody changes it."""
+    from nova_infra.scaffold.services import service_files
+
+    directory = tmp_path_factory.mktemp("example")
+    for file in (EXAMPLE, ROOT / "app.py", ROOT / "cdk.json", ROOT / "package.json"):
+        shutil.copy(file, directory)
+    left_out = shutil.ignore_patterns("__pycache__", ".*_cache", "tests")
+    shutil.copytree(ROOT / "services" / "kit", directory / "services" / "kit", ignore=left_out)
+    shutil.copy(ROOT / "services" / ".dockerignore", directory / "services")
+    for name in service_names:
+        for path, content in service_files(name, "Does what its tests ask.").items():
+            file = directory / "services" / name / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
+    (directory / "services" / service_names[0] / "src" / "handbook.md").write_text("A text that an image holds.\n")
+    return directory
 
 
 @pytest.fixture(scope="session")

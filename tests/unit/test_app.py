@@ -1,6 +1,5 @@
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,23 +13,11 @@ from nova_infra.images import image_tags
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory, service_names):
-    """A directory with all that the entry point reads, and the example's configuration."""
-    directory = tmp_path_factory.mktemp("project")
-    for file in ("app.py", "cdk.json", "package.json", "tests/unit/nova.toml"):
-        shutil.copy(ROOT / file, directory)
-    (directory / "services").mkdir()
-    for name in ("kit", *service_names):
-        (directory / "services" / name).symlink_to(ROOT / "services" / name)
-    return directory
-
-
-def run_app(project, context, **environment):
+def run_app(example, context, **environment):
     """Run the entry point as the CDK CLI does."""
     return subprocess.run(
         [sys.executable, "app.py"],
-        cwd=project,
+        cwd=example,
         env={**os.environ, "PYTHONPATH": str(ROOT), "CDK_CONTEXT_JSON": json.dumps(context), **environment},
         capture_output=True,
         text=True,
@@ -51,12 +38,12 @@ def test_without_an_environment_the_registry_and_the_pipeline_are_synthesized(as
 
 
 def test_another_process_that_deploys_an_environment_alone_writes_the_same_templates_and_nothing_of_its_variables(
-    project, read_assembly, tmp_path, assembly, service_names
+    example, read_assembly, tmp_path, assembly, service_names
 ):
     """As `cdk deploy -c environment=staging` does: to the byte, and none of what its environment holds."""
     elsewhere = {"CDK_OUTDIR": str(tmp_path), "PYTHONHASHSEED": "1", "CDK_VALIDATION": "false"}  # found valid already
     secrets = dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "API_TOKEN"), "NOVA-CANARY")
-    result = run_app(project, {"environment": "staging", "imageTag": "abc123"}, **elsewhere, **secrets)
+    result = run_app(example, {"environment": "staging", "imageTag": "abc123"}, **elsewhere, **secrets)
     assert (result.returncode, result.stderr) == (0, "")
     direct = read_assembly(tmp_path)
     assert set(direct.texts) == {f"nova-staging-{stack}" for stack in ("platform", "overview", *service_names)}
@@ -79,7 +66,9 @@ def test_every_image_has_the_given_tag(assembly):
                 assert json.dumps(container["Image"]).rstrip('"]}').endswith(":abc123"), stack
 
 
-def test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_that_of_the_content(raw, synthesize):
+def test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_that_of_the_content(
+    raw, synthesize, example
+):
     raw["services"] = raw["services"][:1]
     old, new = (synthesize(parse_config(raw), environment="dev", image_tag=tag) for tag in (None, "new"))
     changed = {
@@ -89,7 +78,7 @@ def test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_t
         if resource != new.templates[stack]["Resources"].get(key)
     }
     assert {old.templates[stack]["Resources"][key]["Type"] for stack, key in changed} == {"AWS::ECS::TaskDefinition"}
-    assert f":{image_tags(ROOT, parse_config(raw))['audio-service']}" in old.texts["nova-dev-audio-service"]
+    assert f":{image_tags(example, parse_config(raw))['carts-service']}" in old.texts["nova-dev-carts-service"]
 
 
 def test_canary_percentage_sets_the_share_of_canary_environments_only(app, config):
@@ -145,8 +134,8 @@ def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_
     assert len(missing_services) == len(service_names)
 
 
-def test_the_entry_point_ends_with_code_2_and_one_line(project):
-    result = run_app(project, {"environment": "qa"})
+def test_the_entry_point_ends_with_code_2_and_one_line(example):
+    result = run_app(example, {"environment": "qa"})
     assert result.returncode == 2
     [line] = result.stderr.splitlines()
     assert line.startswith("environment: 'qa' is not one of ")

@@ -15,15 +15,15 @@ from nova_infra import cli
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_image_tag_of_a_service_is_printed_alone() -> None:
-    command = [sys.executable, "-c", "from nova_infra.cli import main; main()", "image", "tag", "audio-service"]
-    result = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+def test_the_image_tag_of_a_service_is_printed_alone(example: Path) -> None:
+    command = [sys.executable, "-c", "from nova_infra.cli import main; main()", "image", "tag", "carts-service"]
+    result = subprocess.run(command, cwd=example, check=False, capture_output=True, text=True)
     assert (result.returncode, len(result.stdout.strip())) == (0, 16)
 
 
 def test_without_a_service_every_image_tag_is_printed(nova: Any) -> None:
-    tag = nova("image", "tag", "video-service").stdout.strip()
-    assert ["video-service", tag] in [line.split() for line in nova("image", "tag").stdout.splitlines()]
+    tag = nova("image", "tag", "store-service").stdout.strip()
+    assert ["store-service", tag] in [line.split() for line in nova("image", "tag").stdout.splitlines()]
 
 
 @pytest.mark.parametrize("arguments", [("image", "tag", "radio-service"), ("image", "build", "radio-service")])
@@ -35,11 +35,11 @@ def test_an_unknown_service_is_refused_in_one_line_that_names_the_known_ones(
     assert result.stdout == ""
     [line] = result.stderr.splitlines()
     assert "'radio-service'" in line
-    assert "audio-service" in line
+    assert "carts-service" in line
 
 
 def test_outside_a_project_the_message_says_where_to_run_it(nova: Any, tmp_path: Path) -> None:
-    result = nova("image", "tag", "audio-service", directory=tmp_path)
+    result = nova("image", "tag", "carts-service", directory=tmp_path)
     assert result.returncode == 2
     assert result.stderr.splitlines() == [
         f"nova.toml: not found in {tmp_path}: run the command in the project's directory"

@@ -17,10 +17,9 @@ from nova_infra.images import image_sources, image_tags
 from nova_infra.operations import image_build
 from nova_infra.operations.registry import Registry
 
-ROOT = Path(__file__).parents[2]
 MANIFEST = '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": []}'
-AUDIO = "nova/audio-service"
-SERVICES = ("audio-service", "video-service", "agent-service", "search-service")
+CARTS = "nova/carts-service"
+SERVICES = ("carts-service", "store-service", "bills-service", "orders-service")
 
 
 def git(*arguments: str) -> str:
@@ -29,14 +28,10 @@ def git(*arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def committed(tmp_path_factory: pytest.TempPathFactory, example: Path) -> Path:
     """What images are built from, and the example's configuration, committed."""
     directory = tmp_path_factory.mktemp("committed")
-    shutil.copy(Path(__file__).with_name("nova.toml"), directory)
-    for name in ("kit", *SERVICES):
-        left_out = shutil.ignore_patterns("__pycache__", ".*_cache", "tests")
-        shutil.copytree(ROOT / "services" / name, directory / "services" / name, ignore=left_out)
-    shutil.copy(ROOT / "services" / ".dockerignore", directory / "services")
+    shutil.copytree(example, directory, dirs_exist_ok=True)
     with contextlib.chdir(directory):
         git("init", "--quiet")
         git("add", ".")
@@ -67,7 +62,7 @@ def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
         def docker(*arguments: str, **_: object) -> None:
             if arguments[:2] == ("buildx", "build"):
-                [target] = [each.removeprefix("--tag=") for each in arguments if each.startswith("--tag=")]
+                [target] = [each.split("name=")[1].split(",")[0] for each in arguments if each.startswith("--output=")]
                 name, _, tag = target.partition("/")[2].rpartition(":")
                 client.put_image(repositoryName=name, imageManifest=MANIFEST, imageTag=tag)
 
@@ -100,8 +95,8 @@ def stacks_that_run(assembly: Any, service: str) -> set[str]:
 @pytest.mark.parametrize(
     ("file", "touched"),
     [
-        ("services/audio-service/src/audio_service/waveform.py", {"audio-service"}),
-        ("services/audio-service/tests/test_audio.py", set()),
+        ("services/carts-service/src/carts_service/main.py", {"carts-service"}),
+        ("services/carts-service/tests/test_main.py", set()),
         ("docs/operations.md", set()),
         ("README.md", set()),
         ("services/kit/src/nova_kit/app.py", "every service"),
@@ -132,9 +127,9 @@ def test_no_template_but_a_services_own_names_an_image(assembly: Any, config: Co
     assert naming == {stack for service in config.services for stack in stacks_that_run(assembly, service.name)}
 
 
-def test_no_push_that_changes_an_image_is_taken_for_documentation(config: Config) -> None:
+def test_no_push_that_changes_an_image_is_taken_for_documentation(example: Path, config: Config) -> None:
     ignored = DockerIgnore.parse("\n".join(config.source.ignore_paths))  # the two kinds of pattern agree on these
-    files = {f"services/{file.path}" for source in image_sources(ROOT, config) for file in source.files}
+    files = {f"services/{file.path}" for source in image_sources(example, config) for file in source.files}
     assert {file for file in files if file.endswith(".md")}, "there is a text in an image to be tested with"
     assert {file for file in files if ignored.ignores(file)} == set()
 
@@ -150,51 +145,51 @@ def run(nova: Any, project: Path) -> Any:
     return run
 
 
-def tags(ecr: Any, name: str = AUDIO) -> set[str]:
+def tags(ecr: Any, name: str = CARTS) -> set[str]:
     return {image["imageTag"] for image in ecr.list_images(repositoryName=name)["imageIds"]}
 
 
-def content(project: Path, service: str = "audio-service") -> str:
+def content(project: Path, service: str = "carts-service") -> str:
     return image_tags(project, load_config(project))[service]
 
 
 def test_an_image_is_built_once_and_every_release_of_it_only_tagged(project: Path, ecr: Any, run: Any) -> None:
     tag, first = content(project), git("rev-parse", "HEAD")
-    code, out, _ = run("image", "build", "audio-service", "--release")
+    code, out, _ = run("image", "build", "carts-service", "--release")
     assert (code, out.splitlines()) == (
         0,
         [
-            f"built and pushed {AUDIO}:{tag}",
-            f"{AUDIO}: scanned: 0 serious vulnerabilities that have no fix or are accepted",
-            f"{AUDIO}:{tag} is {first}",
+            f"built and pushed {CARTS}:{tag}",
+            f"{CARTS}: scanned: 0 serious vulnerabilities that have no fix or are accepted",
+            f"{CARTS}:{tag} is {first}",
         ],
     )
     (project / "README.md").write_text("documentation alone")
     git("add", ".")
     git("commit", "--quiet", "--message", "second")
-    code, out, _ = run("image", "build", "audio-service", "--release")
-    assert out.startswith(f"{AUDIO}:{tag} is in the registry already: not built again")
+    code, out, _ = run("image", "build", "carts-service", "--release")
+    assert out.startswith(f"{CARTS}:{tag} is in the registry already: not built again")
     assert tags(ecr) == {tag, first, git("rev-parse", "HEAD")}
 
 
 def test_a_tree_with_changes_is_no_release_and_nothing_is_pushed(project: Path, ecr: Any, run: Any) -> None:
-    (project / "services" / "audio-service" / "src" / "audio_service" / "main.py").write_text("")
-    code, out, err = run("image", "build", "audio-service", "--release")
+    (project / "services" / "carts-service" / "src" / "carts_service" / "main.py").write_text("")
+    code, out, err = run("image", "build", "carts-service", "--release")
     assert (code, out) == (2, "")
     assert err.splitlines() == [
         "--release: the files here are not those of a commit: commit or stash what git status lists"
     ]
     assert tags(ecr) == set()
-    assert run("image", "build", "audio-service")[0] == 0
+    assert run("image", "build", "carts-service")[0] == 0
 
 
 def test_an_archive_without_git_is_released_as_the_commit_that_codebuild_names(
     project: Path, ecr: Any, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(project / ".git")
-    assert run("image", "build", "audio-service", "--release")[0] == 2
+    assert run("image", "build", "carts-service", "--release")[0] == 2
     monkeypatch.setenv("CODEBUILD_RESOLVED_SOURCE_VERSION", "c0ffee")
-    assert run("image", "build", "audio-service", "--release")[0] == 0
+    assert run("image", "build", "carts-service", "--release")[0] == 0
     assert tags(ecr) == {content(project), "c0ffee"}
 
 
@@ -208,40 +203,40 @@ def test_a_release_tag_is_on_no_image_that_is_not_whole_and_clean(
         monkeypatch.setattr(Registry, "scan", lambda *_: scan)
     else:
         monkeypatch.setattr(image_build, "_docker", lambda *_, **__: None)
-    code, _, err = run("image", "build", "audio-service", "--release")
+    code, _, err = run("image", "build", "carts-service", "--release")
     assert (code, len(err.splitlines())) == ((1, 1) if fails == "scan" else (2, 1))
     assert git("rev-parse", "HEAD") not in tags(ecr)
 
 
 def test_images_that_are_missing_are_all_named(project: Path, ecr: Any, run: Any) -> None:
-    run("image", "build", "audio-service")
-    code, out, err = run("image", "exists", "audio-service", "video-service", "agent-service")
-    assert (code, out) == (2, f"{AUDIO}:{content(project)} is there\n")
+    run("image", "build", "carts-service")
+    code, out, err = run("image", "exists", "carts-service", "store-service", "bills-service")
+    assert (code, out) == (2, f"{CARTS}:{content(project)} is there\n")
     assert err.splitlines() == [
-        f"nova/video-service:{content(project, 'video-service')}, nova/agent-service:"
-        f"{content(project, 'agent-service')}: not in the registry: build it with nova image build"
+        f"nova/store-service:{content(project, 'store-service')}, nova/bills-service:"
+        f"{content(project, 'bills-service')}: not in the registry: build it with nova image build"
     ]
-    assert run("image", "exists", "audio-service") == (0, f"{AUDIO}:{content(project)} is there\n", "")
+    assert run("image", "exists", "carts-service") == (0, f"{CARTS}:{content(project)} is there\n", "")
 
 
 def test_a_release_gets_a_further_name_from_the_files_or_from_another_name(project: Path, ecr: Any, run: Any) -> None:
-    run("image", "build", "audio-service")
-    assert run("image", "promote", "v1", "audio-service")[:2] == (0, f"{AUDIO}:{content(project)} is v1\n")
-    assert run("image", "promote", "stable", "audio-service", "--from", "v1")[0] == 0
+    run("image", "build", "carts-service")
+    assert run("image", "promote", "v1", "carts-service")[:2] == (0, f"{CARTS}:{content(project)} is v1\n")
+    assert run("image", "promote", "stable", "carts-service", "--from", "v1")[0] == 0
     assert tags(ecr) == {content(project), "v1", "stable"}
 
 
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (("promote", "v1", "audio-service"), "not in the registry"),
-        (("promote", "v1", "audio-service", "--from", "v0"), "not in the registry"),
+        (("promote", "v1", "carts-service"), "not in the registry"),
+        (("promote", "v1", "carts-service", "--from", "v0"), "not in the registry"),
         (("promote", "a/b"), "is not a tag of an image"),
-        (("promote", "v1", "audio-service", "--from", "a b"), "is not a tag of an image"),
+        (("promote", "v1", "carts-service", "--from", "a b"), "is not a tag of an image"),
         (("promote", "v1"), "there is no such repository"),
-        (("scan", "audio-service"), "not in the registry"),
-        (("exists", "search-service"), "there is no such repository"),
-        (("build", "search-service"), "there is no such repository"),
+        (("scan", "carts-service"), "not in the registry"),
+        (("exists", "orders-service"), "there is no such repository"),
+        (("build", "orders-service"), "there is no such repository"),
         (("build", "radio-service"), "is not one of"),
     ],
 )
@@ -258,17 +253,17 @@ def test_what_cannot_be_done_is_refused_in_one_line_and_nothing_is_pushed(
 def test_every_image_is_judged_again_and_every_fault_is_named(
     project: Path, ecr: Any, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for service in ("audio-service", "video-service"):
+    for service in ("carts-service", "store-service"):
         run("image", "build", service)
     finding = {"name": "CVE-1", "severity": "HIGH", "attributes": []}
     scan = {"status": {"status": "COMPLETE"}, "complete": True, "enhanced": [], "basic": [finding]}
     monkeypatch.setattr(Registry, "scan", lambda *_: scan)
-    code, _, err = run("image", "scan", "audio-service", "video-service")
+    code, _, err = run("image", "scan", "carts-service", "store-service")
     assert code == 1
-    assert [line.partition(":")[0] for line in err.splitlines()] == [AUDIO, "nova/video-service"]
+    assert [line.partition(":")[0] for line in err.splitlines()] == [CARTS, "nova/store-service"]
     accepted = "[[accepted]]\nid = 'CVE-1'\nreason = 'never reached here'\nexpires = 9999-12-31\n"
     (project / "accepted-vulnerabilities.toml").write_text(accepted)
-    assert run("image", "scan", "audio-service", "video-service")[0] == 0
+    assert run("image", "scan", "carts-service", "store-service")[0] == 0
 
 
 def test_a_file_that_git_does_not_know_is_named_beside_the_tags(project: Path, run: Any) -> None:

@@ -39,7 +39,7 @@ def test_a_configuration_cannot_be_changed(config):
 
 
 def test_a_service_without_paths_gets_its_name_as_path(config):
-    assert config.service("audio-service").paths == ("/audio-service/*",)
+    assert config.service("carts-service").paths == ("/carts-service/*",)
 
 
 def test_the_priority_of_a_service_does_not_depend_on_its_place(raw):
@@ -54,7 +54,7 @@ def test_an_unknown_environment_is_named_with_the_choices(config):
 
 
 def test_an_unknown_service_is_named_with_the_choices(config):
-    with pytest.raises(ConfigError, match="'mail' is not one of audio-service"):
+    with pytest.raises(ConfigError, match="'mail' is not one of carts-service"):
         config.service("mail")
 
 
@@ -237,13 +237,13 @@ def test_an_unreadable_file_is_one_line(tmp_path, content, fault):
 
 def test_a_service_without_a_directory_and_a_directory_without_a_service_are_named(tmp_path, service_names):
     (tmp_path / "nova.toml").write_text(Path(__file__).with_name("nova.toml").read_text())
-    for name in {*service_names, "mail-service"} - {"audio-service"}:
+    for name in {*service_names, "mail-service"} - {"carts-service"}:
         (tmp_path / "services" / name).mkdir(parents=True)
         (tmp_path / "services" / name / "Dockerfile").touch()
     with pytest.raises(ConfigError) as raised:
         load_config(tmp_path)
     assert str(raised.value).splitlines() == [
-        "nova.toml: services: 'audio-service' has no services/audio-service/Dockerfile: create it, or remove the entry",
+        "nova.toml: services: 'carts-service' has no services/carts-service/Dockerfile: create it, or remove the entry",
         "nova.toml: services: services/mail-service has no entry: "
         'add [[services]] name = "mail-service", or remove the directory',
     ]

@@ -132,24 +132,24 @@ def test_no_nat_and_images_in_another_region(raw, refused):
 
 
 def test_two_services_of_one_name(raw):
-    raw["services"].append({"name": "audio-service", "paths": ["/other"], "priority": 1})
-    with pytest.raises(ConfigError, match=r"services\[4\].name: 'audio-service' is there twice"):
+    raw["services"].append({"name": "carts-service", "paths": ["/other"], "priority": 1})
+    with pytest.raises(ConfigError, match=r"services\[4\].name: 'carts-service' is there twice"):
         parse_config(raw)
 
 
 def test_two_services_on_one_path(raw, refused):
     raw["services"][3]["paths"] = ["/"]
-    assert "services[3].paths: '/' is that of agent-service, too" in refused()
+    assert "services[3].paths: '/' is that of bills-service, too" in refused()
 
 
 def test_one_path_twice_in_one_service(raw, refused):
     raw["services"][3]["paths"] = ["/x", "/x"]
-    assert "services[3].paths: '/x' is that of search-service, too" in refused()
+    assert "services[3].paths: '/x' is that of orders-service, too" in refused()
 
 
 def test_two_services_on_one_priority(raw, refused):
     raw["services"][0]["priority"] = raw["services"][1]["priority"] = 5
-    assert "services[1].priority: 5 is that of audio-service, too" in refused()
+    assert "services[1].priority: 5 is that of carts-service, too" in refused()
 
 
 @pytest.mark.parametrize("name", ["platform", "overview", "kit", "tests"])

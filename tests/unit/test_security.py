@@ -146,7 +146,7 @@ def test_what_an_approval_guards_and_the_toolchain_are_protected_from_deletion(a
     assert assembly.protected == {
         "NovaPipelineStack",
         "NovaRegistryStack",
-        *(f"nova-prod-{stack}-service" for stack in ("audio", "video", "agent", "search")),
+        *(f"nova-prod-{stack}-service" for stack in ("carts", "store", "bills", "orders")),
         "nova-prod-platform",
         "nova-prod-overview",
     }

@@ -98,7 +98,7 @@ CHANGES = [
     ("NOVA-P03", "staging untested", lambda t: untested(t, "Staging")),
     ("NOVA-P03", "dev only verified", lambda t: only_verified(t, "Dev")),
     ("NOVA-P03", "tested before it is deployed", lambda t: test_first(t, "Staging")),
-    ("NOVA-P03", "tested while services are deployed", lambda t: test_beside(t, "Staging", "audio-service")),
+    ("NOVA-P03", "tested while services are deployed", lambda t: test_beside(t, "Staging", "carts-service")),
     ("NOVA-P03", "tested while the last stack is deployed", lambda t: test_beside(t, "Staging", "overview")),
     ("NOVA-P04", "any aws-cdk", lambda t: with_build_spec(t, "aws-cdk@2.1148.1", "aws-cdk")),
     ("NOVA-P04", "newest major aws-cdk", lambda t: with_build_spec(t, "aws-cdk@2.1148.1", "aws-cdk@2")),

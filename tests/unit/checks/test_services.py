@@ -7,7 +7,7 @@ from nova_infra.checks.rule import Template
 from nova_infra.checks.rules import findings
 from nova_infra.checks.services import SERVICE_RULES
 
-STACK = "nova-prod-audio-service"
+STACK = "nova-prod-carts-service"
 
 
 def of(template, resource_type):
@@ -200,7 +200,7 @@ def test_a_load_balancer_in_the_same_stack_is_no_colour(assembly):
 
 
 def test_a_rolling_service_needs_no_second_colour(assembly):
-    template = assembly.template("nova-dev-audio-service")
+    template = assembly.template("nova-dev-carts-service")
     del advanced(template)["AlternateTargetGroupArn"], advanced(template)["ProductionListenerRule"]
     assert findings(template) == []
 

@@ -2,7 +2,7 @@ import pytest
 
 from nova_infra.rehearsal.metric_math import evaluate
 
-STACK = "nova-prod-audio-service"
+STACK = "nova-prod-carts-service"
 SEARCH = "acme-live-search"
 
 

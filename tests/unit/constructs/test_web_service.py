@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-STACK = "nova-prod-audio-service"
+STACK = "nova-prod-carts-service"
 
 
 def service(assembly, stack=STACK):
@@ -14,12 +14,12 @@ def deployment(assembly, stack=STACK):
 
 
 def test_dev_is_rolling(assembly):
-    configuration = deployment(assembly, "nova-dev-audio-service")
+    configuration = deployment(assembly, "nova-dev-carts-service")
     assert configuration["Strategy"] == "ROLLING"
     assert configuration["BakeTimeInMinutes"] == 5
 
 
-@pytest.mark.parametrize("stack", ["nova-staging-audio-service", STACK])
+@pytest.mark.parametrize("stack", ["nova-staging-carts-service", STACK])
 def test_staging_rehearses_the_canary_of_prod(assembly, stack):
     configuration = deployment(assembly, stack)
     assert configuration["Strategy"] == "CANARY"
@@ -41,7 +41,7 @@ def test_a_blue_green_rollout_only_bakes(variant):
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
 def test_every_deployment_rolls_back_by_circuit_breaker_and_by_exactly_these_alarms(assembly, environment):
-    name = f"nova-{environment}-video-service"
+    name = f"nova-{environment}-store-service"
     configuration = deployment(assembly, name)
     assert configuration["DeploymentCircuitBreaker"] == {
         "Enable": True,
@@ -163,7 +163,7 @@ def test_nothing_takes_a_value_from_the_service(assembly):
     ]
     assert taking == []
     target = assembly.only(STACK, "AWS::ApplicationAutoScaling::ScalableTarget")
-    assert target["ResourceId"] == "service/nova-prod/nova-prod-audio-service"
+    assert target["ResourceId"] == "service/nova-prod/nova-prod-carts-service"
     [target] = assembly.resources(STACK, "AWS::ApplicationAutoScaling::ScalableTarget").values()
     assert service_id in target["DependsOn"]
 

@@ -27,7 +27,7 @@ from nova_infra.operations.rollback_template import image_of, with_image
 REGION = "us-east-1"
 ENVIRONMENT = "prod"
 PREFIX = "nova-prod"
-SERVICES = ("audio-service", "video-service")
+SERVICES = ("carts-service", "store-service")
 
 # What moto does not make, or makes without the attributes that are asked of it; none of it is touched by a rollback.
 _NOT_IN_MOTO = {

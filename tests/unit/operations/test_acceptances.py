@@ -140,7 +140,7 @@ def test_where_nothing_is_red_there_is_nothing_to_accept() -> None:
 @pytest.fixture
 def run(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs a command about production, whose checkout is the fix and whose audio service's memory alarm is red."""
-    entry = deployment.release(2, "audio-service")
+    entry = deployment.release(2, "carts-service")
     cloudwatch = deployment.client("cloudwatch")
     for service in deployment.environment.services():
         for name in service.deployment_alarms:
@@ -149,7 +149,7 @@ def run(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resul
                 EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
             )  # fmt: skip
             cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="fine")
-    cloudwatch.set_alarm_state(AlarmName="nova-prod-audio-service-memory", StateValue="ALARM", StateReason="95 %")
+    cloudwatch.set_alarm_state(AlarmName="nova-prod-carts-service-memory", StateValue="ALARM", StateReason="95 %")
     monkeypatch.setattr("nova_infra.cli_releases.open_environment", lambda *_: deployment.environment)
     monkeypatch.setattr("nova_infra.operations.checkout.released", lambda *_: (FIX, dict(entry.images), None))
 
@@ -165,13 +165,13 @@ def test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on
     monkeypatch.setenv("CODEBUILD_INITIATOR", "somebody-else")
     assert "give at least 12 digits" in str(run("accept-red", "prod", "3f2a91c", "--why", "x").exception)
     before = run("preflight", "prod", "--checkout")
-    assert "nova-prod-audio-service-memory: is in ALARM already" in str(before.exception)
+    assert "nova-prod-carts-service-memory: is in ALARM already" in str(before.exception)
     assert 'nova accept-red prod 3f2a91c00000 --why "…"' in str(before.exception)
 
     said = run("accept-red", "prod", "3F2A91C00000", "--why", "the old revision leaks, this mends it").output
     assert "ECS then watches none of this service's alarms in this deployment: only the circuit breaker" in said
     [given] = read_acceptances(deployment.environment)
-    assert given.subjects == ("nova-prod-audio-service-memory in ALARM",)
+    assert given.subjects == ("nova-prod-carts-service-memory in ALARM",)
     assert (given.release, given.by) == ("3f2a91c00000", whoami()[1])
     assert given.until - given.at == timedelta(hours=4)
 
@@ -185,7 +185,7 @@ def test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on
     assert verified.exception is None, verified.output
     latest = deployment.ledger()[0]
     assert (latest.release, latest.outcome) == (FIX, "verified")
-    assert latest.reason.startswith("nova-prod-audio-service-memory: is in ALARM: 95 %: accepted by ")
+    assert latest.reason.startswith("nova-prod-carts-service-memory: is in ALARM: 95 %: accepted by ")
 
     hold(deployment.environment, FIX, why="corrupts uploads")
     assert "is on hold" in str(run("preflight", "prod", "--checkout").exception)
@@ -201,9 +201,9 @@ def test_for_a_release_on_hold_the_preflight_offers_no_way_past_what_is_red(depl
 
 
 def test_what_nobody_can_accept_is_said_before_what_was_accepted(deployment, run, monkeypatch) -> None:
-    monkeypatch.setattr(preflight, "under_way", lambda *_: ["nova-prod-audio-service: an update is under way"])
+    monkeypatch.setattr(preflight, "under_way", lambda *_: ["nova-prod-carts-service: an update is under way"])
     lines = run("accept-red", "prod", FIX, "--why", "it leaks").output.splitlines()
-    assert lines[0] == ("still in its way, and nobody can accept that: nova-prod-audio-service: an update is under way")
+    assert lines[0] == ("still in its way, and nobody can accept that: nova-prod-carts-service: an update is under way")
     assert not [line for line in lines if "may be deployed until" in line]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from nova_infra.operations.causes import cause_of
 
-REGISTRY = "444444444444.dkr.ecr.us-east-1.amazonaws.com/nova/audio-service"
+REGISTRY = "444444444444.dkr.ecr.us-east-1.amazonaws.com/nova/carts-service"
 PULL = "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref"
 SECRETS = (
     "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
@@ -41,11 +41,11 @@ SECRETS = (
         ("Essential container in task exited", 0, "not one that keeps running"),
         ("Essential container in task exited", 127, "not in its image"),
         ("Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:us-east-1:333333333333:targetgroup/blue/1)", 137, "load balancer's health check kept failing"),
-        ("(service nova-prod-audio-service) (task 1) (port 8080) is unhealthy in (target-group arn) due to (reason Health checks failed with these codes: [502])", None, "load balancer's health check"),
+        ("(service nova-prod-carts-service) (task 1) (port 8080) is unhealthy in (target-group arn) due to (reason Health checks failed with these codes: [502])", None, "load balancer's health check"),
         ("Task failed container health checks", None, "own health check"),
         ('CannotStartContainerError: Error response from daemon: OCI runtime create failed: exec: "python3.9": executable file not found in $PATH: unknown', None, "not in its image"),
         ("CannotStartContainerError: Error response from daemon: failed to create shim", None, "could not be started"),
-        ("service nova-prod-audio-service was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone.", None, "no Fargate capacity"),
+        ("service nova-prod-carts-service was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone.", None, "no Fargate capacity"),
         ("service x was unable to place a task. Reason: You've reached the limit on the number of vCPUs you can run concurrently.", None, "quota of Fargate vCPUs"),
         ("service x was unable to place a task. Reason: subnet-1 does not have enough free IP addresses", None, "no free address left"),
         ("Timeout waiting for network interface provisioning to complete.", None, "network interface was not ready"),

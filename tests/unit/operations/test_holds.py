@@ -39,7 +39,7 @@ class Parameters:
         ("4f2a91c", COMMIT, False),
         ("working", "working-tree", False),
         # After a rollback of one service, what runs is parts of two releases.
-        (COMMIT[:12], f"{COMMIT[:12]}+audio-service@{'b' * 12}", False),
+        (COMMIT[:12], f"{COMMIT[:12]}+carts-service@{'b' * 12}", False),
     ],
 )
 def test_a_release_is_named_by_its_name_or_by_the_beginning_of_its_commit(written, release, is_it) -> None:

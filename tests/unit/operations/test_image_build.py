@@ -20,11 +20,11 @@ from nova_infra.operations.image_build import ensure_image
 from nova_infra.operations.image_release import promote
 from nova_infra.operations.registry import Registry
 
-REPOSITORY = "nova/audio-service"
+REPOSITORY = "nova/carts-service"
 ADDRESS = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{REPOSITORY}"
 RUNNABLE = f"sha256:{'1' * 64}"
-FILES = (ContextFile("audio-service/Dockerfile", "file", b"FROM scratch\n"), ContextFile("run", "executable", b"#!"))
-SOURCE = ImageSource("audio-service", "linux/amd64", {"PYTHON_IMAGE": "mirror/python"}, FILES)
+FILES = (ContextFile("carts-service/Dockerfile", "file", b"FROM scratch\n"), ContextFile("run", "executable", b"#!"))
+SOURCE = ImageSource("carts-service", "linux/amd64", {"PYTHON_IMAGE": "mirror/python"}, FILES)
 TOOLS = Images(buildkit=f"mirror/buildkit@sha256:{'b' * 64}", sbom_generator=f"mirror/syft@sha256:{'c' * 64}")
 
 
@@ -48,7 +48,7 @@ def ecr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv(key, "testing")
     with mock_aws():
         client = boto3.client("ecr", region_name="us-east-1")
-        for name in (REPOSITORY, "nova/video-service"):
+        for name in (REPOSITORY, "nova/store-service"):
             client.create_repository(repositoryName=name, imageTagMutability="IMMUTABLE")
         yield client
 
@@ -99,7 +99,7 @@ def put(ecr: Any, tag: str, name: str = REPOSITORY, mark: str = "0") -> None:
 
 
 def test_an_image_that_is_not_there_is_built_with_its_attestations_and_pushed(ecr: Any, docker: Docker) -> None:
-    image, built = ensure_image(registry(), SOURCE, revision="c0ffee", tools=TOOLS)
+    image, built = ensure_image(registry(), SOURCE, tools=TOOLS)
     assert built
     assert image.runnable_digests() == (RUNNABLE,)
     login, create, build, remove, logout = docker.calls
@@ -116,20 +116,19 @@ def test_an_image_that_is_not_there_is_built_with_its_attestations_and_pushed(ec
         "--provenance=mode=max",
         "--build-arg=PYTHON_IMAGE=mirror/python",
         f"--build-arg=RELEASE={SOURCE.tag}",
-        "--build-arg=REVISION=c0ffee",
-        f"--file={directory}/audio-service/Dockerfile",
-        f"--tag={ADDRESS}:{SOURCE.tag}",
-        "--push",
+        "--build-arg=SOURCE_DATE_EPOCH=0",
+        f"--file={directory}/carts-service/Dockerfile",
+        f"--output=type=image,name={ADDRESS}:{SOURCE.tag},push=true,rewrite-timestamp=true",
         directory,
     ]
     assert remove == ["buildx", "rm", "--force", builder]
-    assert docker.context == {"audio-service/Dockerfile": 0o644, "run": 0o755}
+    assert docker.context == {"carts-service/Dockerfile": 0o644, "run": 0o755}
     assert not Path(directory).exists()
 
 
 def test_an_image_that_is_there_is_not_built_again(ecr: Any, docker: Docker) -> None:
     put(ecr, SOURCE.tag)
-    _, built = ensure_image(registry(), SOURCE, revision=None, tools=Images())
+    _, built = ensure_image(registry(), SOURCE, tools=Images())
     assert not built
     assert docker.calls == []
 
@@ -138,7 +137,7 @@ def test_an_image_that_is_there_is_not_built_again(ecr: Any, docker: Docker) -> 
 def test_a_failing_docker_step_is_named_and_leaves_no_tag_and_no_builder(ecr: Any, docker: Docker, step: str) -> None:
     docker.fails_at = step
     with pytest.raises(RefusedError, match=f"^docker {step}: exited with 1: .*$"):
-        ensure_image(registry(), SOURCE, revision=None, tools=Images())
+        ensure_image(registry(), SOURCE, tools=Images())
     assert tags(ecr) == set()
     created = [call for call in docker.calls if call[:2] == ["buildx", "create"]]
     removed = [call for call in docker.calls if call[:2] == ["buildx", "rm"]]
@@ -148,12 +147,12 @@ def test_a_failing_docker_step_is_named_and_leaves_no_tag_and_no_builder(ecr: An
 def test_without_a_container_engine_the_message_says_what_is_needed(ecr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(NovaError, match="docker: not found"):
-        ensure_image(registry(), SOURCE, revision=None, tools=Images())
+        ensure_image(registry(), SOURCE, tools=Images())
 
 
 def test_a_repository_that_does_not_exist_is_refused_in_one_line_and_nothing_is_built(ecr: Any, docker: Docker) -> None:
     with pytest.raises(RefusedError, match=r"^nova/x: there is no such repository .* deploy NovaRegistryStack.*$"):
-        ensure_image(registry("nova/x"), SOURCE, revision=None, tools=Images())
+        ensure_image(registry("nova/x"), SOURCE, tools=Images())
     assert docker.calls == []
 
 
@@ -166,7 +165,7 @@ def test_a_registry_that_refuses_is_told_in_one_line(ecr: Any, docker: Docker, m
 
     monkeypatch.setattr(refusing.client, "batch_get_image", refuse)
     with pytest.raises(RefusedError) as refused:
-        ensure_image(refusing, SOURCE, revision=None, tools=Images())
+        ensure_image(refusing, SOURCE, tools=Images())
     assert str(refused.value) == (
         f"{REPOSITORY}: the registry refuses: AccessDeniedException: User is not authorized: check the credentials"
     )
@@ -184,30 +183,30 @@ def test_without_credentials_it_is_an_error_of_aws(monkeypatch: pytest.MonkeyPat
         registry().find("abc")
 
 
-VIDEO = "nova/video-service"
+STORE = "nova/store-service"
 
 
 def test_a_release_names_every_services_image(ecr: Any) -> None:
     put(ecr, "aaa")
-    put(ecr, "bbb", VIDEO)
-    registries = {"audio-service": registry(), "video-service": registry(VIDEO)}
-    found = {"audio-service": "aaa", "video-service": "bbb"}
+    put(ecr, "bbb", STORE)
+    registries = {"carts-service": registry(), "store-service": registry(STORE)}
+    found = {"carts-service": "aaa", "store-service": "bbb"}
     said = promote(registries, tags=found, release="v1")
-    assert said == [f"{REPOSITORY}:aaa is v1", f"{VIDEO}:bbb is v1"]
+    assert said == [f"{REPOSITORY}:aaa is v1", f"{STORE}:bbb is v1"]
     assert promote(registries, tags=found, release="v1") == [
         f"{REPOSITORY}:aaa was already v1",
-        f"{VIDEO}:bbb was already v1",
+        f"{STORE}:bbb was already v1",
     ]
-    assert (tags(ecr), tags(ecr, VIDEO)) == ({"aaa", "v1"}, {"bbb", "v1"})
+    assert (tags(ecr), tags(ecr, STORE)) == ({"aaa", "v1"}, {"bbb", "v1"})
 
 
 @pytest.mark.parametrize("taken", [False, True], ids=["an image is missing", "another image has the name"])
 def test_a_release_names_every_services_image_or_none(ecr: Any, taken: bool) -> None:
     put(ecr, "aaa")
     if taken:
-        put(ecr, "bbb", VIDEO)
-        put(ecr, "v1", VIDEO, mark="2")
-    registries = {"audio-service": registry(), "video-service": registry(VIDEO)}
-    with pytest.raises(RefusedError, match="is another image already" if taken else f"{VIDEO}:bbb: not in the reg"):
-        promote(registries, tags={"audio-service": "aaa", "video-service": "bbb"}, release="v1")
+        put(ecr, "bbb", STORE)
+        put(ecr, "v1", STORE, mark="2")
+    registries = {"carts-service": registry(), "store-service": registry(STORE)}
+    with pytest.raises(RefusedError, match="is another image already" if taken else f"{STORE}:bbb: not in the reg"):
+        promote(registries, tags={"carts-service": "aaa", "store-service": "bbb"}, release="v1")
     assert tags(ecr) == {"aaa"}

@@ -51,11 +51,11 @@ def check(*answers: dict[str, Any] | None, accepted: tuple[Accepted, ...] = ()) 
             if each is None:
                 stubber.add_client_error("describe_image_scan_findings", "ScanNotFoundException")
             else:
-                wanted = {"repositoryName": "nova/audio-service", "imageId": {"imageDigest": DIGEST}}
+                wanted = {"repositoryName": "nova/carts-service", "imageId": {"imageDigest": DIGEST}}
                 stubber.add_response("describe_image_scan_findings", each, wanted)
-        registry = Registry("nova/audio-service", region="us-east-1", client=client)
+        registry = Registry("nova/carts-service", region="us-east-1", client=client)
         left = check_image(
-            registry, IMAGE, service="audio-service", accepted=accepted, today=TODAY, pause=waited.append
+            registry, IMAGE, service="carts-service", accepted=accepted, today=TODAY, pause=waited.append
         )
         stubber.assert_no_pending_responses()
     return left, sum(waited)
@@ -77,7 +77,7 @@ def test_a_serious_finding_with_a_fix_is_named_with_what_mends_it(severity: str,
         check(answer("ACTIVE", enhanced=[inspector(severity, fix), inspector("LOW", "YES")]))
     package = "openssl 3.0.1 → 3.0.2" if fix == "YES" else "openssl 3.0.1"
     assert str(failed.value) == (
-        f"nova/audio-service: CVE-2026-1 ({severity}) in {package}: update the lock or the base image, "
+        f"nova/carts-service: CVE-2026-1 ({severity}) in {package}: update the lock or the base image, "
         "or have it accepted for a while in accepted-vulnerabilities.toml"
     )
     assert failed.value.exit_code == 1
@@ -92,7 +92,7 @@ def test_a_basic_scan_cannot_tell_fixes_so_every_serious_finding_counts() -> Non
         check(answer("COMPLETE", plain=[basic("HIGH"), basic("MEDIUM")]))
 
 
-@pytest.mark.parametrize("services", [(), ("audio-service",)])
+@pytest.mark.parametrize("services", [(), ("carts-service",)])
 def test_a_finding_is_accepted_until_the_day_that_the_file_names(services: tuple[str, ...]) -> None:
     found = answer("ACTIVE", enhanced=[inspector("HIGH", "YES")])
     assert check(found, accepted=accept(services=services)) == (1, 0)
@@ -101,7 +101,7 @@ def test_a_finding_is_accepted_until_the_day_that_the_file_names(services: tuple
         check(found, accepted=accept(services=services, expires=yesterday))
 
 
-@pytest.mark.parametrize("change", [{"services": ("video-service",)}, {"id": "CVE-2026-9"}])
+@pytest.mark.parametrize("change", [{"services": ("store-service",)}, {"id": "CVE-2026-9"}])
 def test_an_exception_holds_for_its_own_finding_and_services_only(change: dict[str, Any]) -> None:
     with pytest.raises(CheckFailedError, match="CVE-2026-1"):
         check(answer("ACTIVE", enhanced=[inspector("HIGH", "YES")]), accepted=accept(**change))

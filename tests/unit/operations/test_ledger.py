@@ -27,7 +27,7 @@ def entry(services: int = 2, **changes: object) -> Entry:
         {"outcome": "rolled-back", "reason": "5xx in audio: “Überlast”"},
         {"committed_at": datetime(2026, 11, 23, 23, 0, tzinfo=UTC)},
         {"images": {}},
-        {"images": {"audio-service": ReleasedImage(COMMIT, f"sha256:{'ab' * 32}")}},
+        {"images": {"carts-service": ReleasedImage(COMMIT, f"sha256:{'ab' * 32}")}},
     ],
 )
 def test_an_entry_is_read_as_it_was_written(changes: dict[str, object]) -> None:
@@ -39,7 +39,7 @@ def test_an_entry_of_as_many_services_as_an_environment_can_have_fits_into_a_par
 
 
 def test_a_tag_that_repeats_the_release_takes_no_room() -> None:
-    tagged = {"audio-service": ReleasedImage(COMMIT, f"sha256:{'0' * 64}")}
+    tagged = {"carts-service": ReleasedImage(COMMIT, f"sha256:{'0' * 64}")}
     assert encode(entry(images=tagged)).count(COMMIT) == 1
 
 

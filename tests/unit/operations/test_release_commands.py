@@ -20,7 +20,7 @@ def served(local_aws: Any, deploy, monkeypatch: pytest.MonkeyPatch):
     for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(key, "testing")
     made = deploy()
-    made.release(2, "audio-service")
+    made.release(2, "carts-service")
     return made
 
 
@@ -39,19 +39,19 @@ def test_an_operator_rolls_back_from_anywhere(served, run: Any) -> None:
     listed = run("releases", "prod")
     assert listed.returncode == 0
     assert listed.stdout.splitlines()[0].startswith("020202020202  ")
-    assert "audio-service" in listed.stdout.splitlines()[0]
+    assert "carts-service" in listed.stdout.splitlines()[0]
 
     planned = run("rollback", "prod", "--plan")
     assert (planned.returncode, planned.stderr) == (0, "")
-    assert "audio-service: v2 (sha256:" in planned.stdout
+    assert "carts-service: v2 (sha256:" in planned.stdout
     assert "Modify AWS::ECS::TaskDefinition" in planned.stdout
-    assert served.image_tag("audio-service") == "v2"
+    assert served.image_tag("carts-service") == "v2"
 
     # This implementation runs no tasks, which the verification at the end must not overlook.
     done = run("rollback", "prod", "--yes", "--why", "users hear noise", "--wait", "0")
     assert done.returncode == 1
-    assert "audio-service: is scaled to nothing" in done.stderr
-    assert served.image_tag("audio-service") == "v1"
+    assert "carts-service: is scaled to nothing" in done.stderr
+    assert served.image_tag("carts-service") == "v1"
     assert [(held.release, held.why) for held in read_holds(served.environment)] == [
         (served.commit(2), "users hear noise")
     ]
@@ -59,14 +59,14 @@ def test_an_operator_rolls_back_from_anywhere(served, run: Any) -> None:
 
     again = run("rollback", "prod", "--yes", "--to", served.commit(2), "--wait", "0")
     assert again.returncode == 1
-    assert served.image_tag("audio-service") == "v2"
+    assert served.image_tag("carts-service") == "v2"
 
 
 REFUSED = {
     "rollback prod": "rollback: there is no terminal to ask on: look at it with --plan, then give --yes",
     "rollback qa --yes": "environment: 'qa' is not deployed in this account and region",
     "rollback prod --yes --to deadbeef": "release: 'deadbeef' was never released here",
-    "rollback prod --yes --service billing": "service: 'billing' is not one of audio-service",
+    "rollback prod --yes --service billing": "service: 'billing' is not one of carts-service",
     "rollback prod --yes --to 0202": "release: prod runs the images of 020202020202 already",
     "verify prod --release deadbeef": "release: 'deadbeef' was never released here",
     "release-hold prod 0101 --why x": "release: '0101' is not on hold in prod: nothing is on hold",
@@ -79,14 +79,14 @@ def test_what_is_refused_is_one_line_and_exit_code_2(served, run: Any) -> None:
         result = run(*arguments.split())
         assert (result.returncode, len(result.stderr.splitlines())) == (2, 1), arguments
         assert result.stderr.startswith(fault), arguments
-    assert served.image_tag("audio-service") == "v2"
+    assert served.image_tag("carts-service") == "v2"
 
 
 def test_a_check_that_fails_has_exit_code_1_and_a_line_for_each_fault(served, run: Any) -> None:
     result = run("verify", "prod")
     assert result.returncode == 1
-    assert "audio-service: is scaled to nothing: no task is meant to run" in result.stderr
-    assert "video-service: is scaled to nothing" in result.stderr
+    assert "carts-service: is scaled to nothing: no task is meant to run" in result.stderr
+    assert "store-service: is scaled to nothing" in result.stderr
 
 
 def test_a_release_is_held_and_let_go(served, run: Any) -> None:
@@ -114,7 +114,7 @@ def test_a_rollback_wants_the_environment_s_name_typed(served, tmp_path: Path, a
     os.close(outside)
     os.close(inside)
     assert process.returncode == code, output
-    assert served.image_tag("audio-service") == ("v1" if answer == "prod" else "v2")
+    assert served.image_tag("carts-service") == ("v1" if answer == "prod" else "v2")
 
 
 def test_aws_out_of_reach_is_one_line_and_exit_code_3(run: Any) -> None:

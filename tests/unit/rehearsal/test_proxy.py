@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from nova_infra.rehearsal import proxy
+from nova_infra.rehearsal.client import open_client
 from nova_infra.rehearsal.metrics import MetricStore
 from nova_infra.rehearsal.proxy import LoadBalancer
 from nova_infra.rehearsal.routing import USER_HEADER, FixedResponse, Redirect, Rule, WeightedGroup
@@ -33,6 +35,7 @@ class Sent:
 
     ahead = 0
     most = 0
+    asked = 0
 
     def sent(self, count: int) -> None:
         self.ahead += count
@@ -54,6 +57,11 @@ async def service(request: web.BaseRequest) -> web.StreamResponse:
     match request.path:
         case "/dies":
             request.transport.abort()
+            return web.Response()
+        case "/dies-every-third-time":
+            sent.asked += 1
+            if sent.asked % 3 == 0:
+                request.transport.abort()
             return web.Response()
         case "/dies-half-way":
             response = web.StreamResponse(headers={"Content-Length": "100"})
@@ -154,7 +162,7 @@ class World:
             self.group.targets.append(target)
             await self.balancer.start()
             try:
-                async with aiohttp.ClientSession() as client:
+                async with open_client() as client:
                     await story(client, self.balancer.url, target)
             finally:
                 await self.balancer.stop()
@@ -176,6 +184,21 @@ def test_a_request_reaches_the_target_as_it_was_sent() -> None:
     World().play(story)
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH"])
+def test_a_request_that_the_target_cuts_off_is_never_sent_again(method: str) -> None:
+    sent.asked = 0
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        answers = []
+        for _ in range(12):
+            async with client.request(method, f"{url}/dies-every-third-time") as response:
+                answers.append(response.status)
+        assert answers == [200, 200, 502] * 4
+
+    assert World().play(story).count("HTTPCode_ELB_502_Count") == 4
+    assert sent.asked == 12
+
+
 def heard(answer: str) -> dict[str, list[str]]:
     """The headers that the target heard, by name."""
     found: dict[str, list[str]] = {}
@@ -184,12 +207,33 @@ def heard(answer: str) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("sent", "rest"),
+    [
+        ("Root=1-67891233-abcdef012345678912345678", ";Root=1-67891233-abcdef012345678912345678"),
+        ("Self=1-1-2;Root=1-67891233-abcdef;CalledFrom=app", ";Root=1-67891233-abcdef;CalledFrom=app"),
+        ("App=mine", ";App=mine"),
+    ],
+)
+def test_a_trace_is_continued_with_the_load_balancers_own_part(sent: str, rest: str) -> None:
+    world = World()
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        answer = await world.speak(f"GET /heard HTTP/1.1\nHost: a\nX-Amzn-Trace-Id: {sent}\nConnection: close\n\n")
+        [trace] = heard(answer)["x-amzn-trace-id"]
+        assert re.fullmatch(r"Self=1-[0-9a-f]{8}-[0-9a-f]{24}" + re.escape(rest), trace)
+
+    world.play(story)
+
+
 def test_the_target_hears_who_asks_and_nothing_that_the_client_did_not_say() -> None:
     world = World()
 
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
         answer = await world.speak("GET /heard HTTP/1.1\nHost: shop.example.com\nConnection: close\n\n")
-        assert heard(answer) == {
+        said = heard(answer)
+        assert re.fullmatch(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24}", said.pop("x-amzn-trace-id")[0])
+        assert said == {
             "host": ["shop.example.com"],
             "x-forwarded-for": ["127.0.0.1"],
             "x-forwarded-proto": ["http"],
@@ -222,6 +266,7 @@ def test_headers_of_a_connection_end_with_it_in_both_directions() -> None:
             "x-forwarded-for",
             "x-forwarded-proto",
             "x-forwarded-port",
+            "x-amzn-trace-id",
         }
         async with client.get(f"{url}/cookies") as response:
             assert response.headers.getall("Set-Cookie") == ["a=1", "b=2"]

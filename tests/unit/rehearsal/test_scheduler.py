@@ -54,6 +54,8 @@ class World:
         self._start = start
         self._active = set(running)
         self._do(self.scheduler.begin())
+        if self.finish is None:  # The minute in which the tasks started ends: bakes begin with the next one.
+            self._do(self.scheduler.minute_passed(()))
 
     def _do(self, commands: list[Command]) -> None:
         queue = list(commands)
@@ -125,7 +127,8 @@ def test_no_traffic_moves_before_every_new_task_is_healthy() -> None:
     scheduler = Scheduler(rollout(), desired=2, running=[1, 2])
     assert scheduler.begin() == [StartTask(3, "new"), StartTask(4, "new")]
     assert scheduler.became_healthy(3) == []
-    assert scheduler.became_healthy(4) == [ShiftTraffic(10)]
+    assert scheduler.became_healthy(4) == []
+    assert scheduler.minute_passed([]) == [ShiftTraffic(10)], "a bake lasts whole minutes"
 
 
 def test_the_old_revision_stays_complete_until_the_last_bake_is_over() -> None:
@@ -210,7 +213,8 @@ def test_a_bake_begins_when_the_traffic_has_moved_however_long_the_tasks_took_to
     scheduler.begin()
     for _ in range(9):
         assert scheduler.minute_passed([]) == []
-    assert scheduler.became_healthy(2) == [ShiftTraffic(10)]
+    assert scheduler.became_healthy(2) == []
+    assert scheduler.minute_passed([]) == [ShiftTraffic(10)]
     for _ in range(4):
         assert scheduler.minute_passed([]) == []
     assert scheduler.minute_passed([]) == [ShiftTraffic(100)]
@@ -244,7 +248,8 @@ def test_a_task_that_nobody_knows_changes_nothing() -> None:
 def test_once_the_last_bake_is_over_no_alarm_brings_the_old_revision_back() -> None:
     scheduler = Scheduler(rollout(steps=(TrafficStep(10, 0), TrafficStep(100, 1))), desired=1, running=[1])
     scheduler.begin()
-    assert scheduler.became_healthy(2) == [ShiftTraffic(10), ShiftTraffic(100)]
+    assert scheduler.became_healthy(2) == []
+    assert scheduler.minute_passed([]) == [ShiftTraffic(10), ShiftTraffic(100)]
     assert scheduler.minute_passed([]) == [StopTask(1)]
     assert scheduler.minute_passed(["errors"]) == []
     assert scheduler.stopped(1) == [Finish("completed", "")]
@@ -286,6 +291,7 @@ def test_the_first_alarm_is_the_reason_whatever_rings_on_the_way_back() -> None:
     scheduler = Scheduler(rollout(), desired=1, running=[1])
     scheduler.begin()
     scheduler.became_healthy(2)
+    assert scheduler.minute_passed([]) == [ShiftTraffic(10)]
     assert scheduler.minute_passed(["cpu"]) == [ShiftTraffic(0), StopTask(2)]
     assert scheduler.minute_passed(["cpu", "errors"]) == []
     assert scheduler.stopped(2) == [Finish("rolled back", "alarm cpu went to ALARM at 10 % of the traffic")]
@@ -406,12 +412,14 @@ def test_a_rolling_deployment_bakes_when_all_its_tasks_are_healthy_and_the_old_o
     assert scheduler.begin() == [StartTask(2, "new")]
     assert scheduler.became_healthy(2) == [StopTask(1)]
     assert scheduler.phase is Phase.SCALING
-    assert scheduler.stopped(1) == [ShiftTraffic(100)]
+    assert scheduler.stopped(1) == []
+    assert scheduler.minute_passed([]) == [ShiftTraffic(100)]
     scheduler = Scheduler(rolling(bake=5, minimum_percent=0, maximum_percent=100), desired=2, running=[1, 2])
     assert scheduler.begin() == [StopTask(1), StopTask(2)]
     assert [*scheduler.stopped(1), *scheduler.stopped(2)] == [StartTask(3, "new"), StartTask(4, "new")]
     assert scheduler.became_healthy(3) == []
-    assert scheduler.became_healthy(4) == [ShiftTraffic(100)]
+    assert scheduler.became_healthy(4) == []
+    assert scheduler.minute_passed([]) == [ShiftTraffic(100)]
 
 
 def test_where_there_is_room_for_new_tasks_old_ones_wait_to_be_replaced() -> None:

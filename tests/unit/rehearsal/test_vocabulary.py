@@ -98,7 +98,7 @@ PIPELINE = (
     "AWS::CodePipeline::Pipeline",
     "AWS::CodeStarNotifications::NotificationRule",
 )
-STAGES = [("nova", "prod", "audio-service"), ("nova", "dev", "agent-service"), ("acme", "test-eu", "search"),
+STAGES = [("nova", "prod", "carts-service"), ("nova", "dev", "bills-service"), ("acme", "test-eu", "search"),
           ("acme", "live", "search")]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from agent_service.console import console
 from agent_service.models import Event, Run
 from agent_service.requests import understand
 from agent_service.running import carry_out, require_success
+from agent_service.selftest import selftest
 from agent_service.siblings import Siblings
 from nova_kit.app import create_app, router
 from nova_kit.problems import documented
@@ -42,6 +43,7 @@ def build_app(settings: Settings | None = None, siblings: Siblings | None = None
         summary="Decides which services a request needs, calls them and tells every step.",
         settings=settings,
         lifespan=lifespan,
+        selftest=selftest,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import File, UploadFile
 
 from audio_service.analysis import Analysis, analyze
+from audio_service.selftest import selftest
 from nova_kit import media
 from nova_kit.app import create_app, router
 from nova_kit.problems import documented
@@ -24,4 +25,4 @@ async def analyze_upload(file: Annotated[UploadFile, File(description="A WAV, FL
     return await _workers.run(partial(analyze, file.file, found))
 
 
-app = create_app("audio-service", _routes, summary="Measures uploaded sound.")
+app = create_app("audio-service", _routes, summary="Measures uploaded sound.", selftest=selftest)

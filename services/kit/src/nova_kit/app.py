@@ -18,6 +18,7 @@ from nova_kit.problems import Problem, ProblemDocument
 from nova_kit.requests import RequestScope
 from nova_kit.revision import Revision
 from nova_kit.routing import StrictRoute
+from nova_kit.selftest import Selftest, Warmth
 from nova_kit.settings import Settings
 
 
@@ -48,6 +49,7 @@ def create_app(
     limits: Limits | None = None,
     draining: Draining = process_draining.process,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+    selftest: Selftest | None = None,
 ) -> FastAPI:
     """Build a service's app.
 
@@ -59,18 +61,22 @@ def create_app(
         limits: What one request may cost. Default: see `Limits`.
         draining: Whether the process is about to stop. Default: the process's own switch.
         lifespan: What the service holds open while it runs. Default: nothing.
+        selftest: Makes one true call of the service; until it has passed, the process is not ready. Default: none.
 
     Returns:
         An app with `/health`, `/ready`, `/<service>/version` and `/<service>/openapi.json` besides the given routes.
     """
     settings = settings or Settings.from_environment(service)
     revision = Revision(settings.metadata_url)
+    warmth = Warmth(selftest)
 
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:
         revision.look_up()
         async with lifespan(app) if lifespan else nullcontext():
+            warmth.begin(app)
             yield
+            await warmth.end()
 
     app = FastAPI(
         title=service,
@@ -90,21 +96,27 @@ def create_app(
         ],
     )
     app.state.settings = settings
+    app.state.warmth = warmth
     problems.install(app)
-    app.include_router(_operations(service, settings, revision, draining))
+    app.include_router(_operations(service, settings, revision, draining, warmth))
     for own in routers:
         app.include_router(own)
     _describe_problems(app)
     return app
 
 
-def _operations(service: str, settings: Settings, revision: Revision, draining: Draining) -> APIRouter:
+def _operations(service: str, settings: Settings, revision: Revision, draining: Draining, warmth: Warmth) -> APIRouter:
     """Return the routes that load balancers, container agents and release tools ask."""
     operations = router()
 
-    @operations.get("/health", tags=["operations"])
+    @operations.get("/health", tags=["operations"], responses=problems.documented(503))
     async def health() -> Status:
-        """Say that the process is alive. Stays true while it drains, so that ECS does not cut its last requests."""
+        """Say that the process works: its self-test has passed.
+
+        That stays true while it drains, so that ECS does not cut its last requests.
+        """
+        if warmth.fault:
+            raise Problem(503, warmth.fault)
         return Status(status="ok")
 
     @operations.get("/ready", tags=["operations"], responses=problems.documented(503))
@@ -112,6 +124,8 @@ def _operations(service: str, settings: Settings, revision: Revision, draining: 
         """Say whether new requests are welcome."""
         if draining:
             raise Problem(503, "This process is about to stop. Send new requests to another one.")
+        if warmth.fault:
+            raise Problem(503, warmth.fault)
         return Status(status="ready")
 
     @operations.get(f"/{service}/version", tags=["operations"])

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nova_kit import logs, metrics
 from nova_kit.draining import Draining
 from nova_kit.problems import respond
+from nova_kit.selftest import OWN_CALL
 
 _log = logging.getLogger("nova.request")
 
@@ -28,7 +29,7 @@ class RequestScope:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or OWN_CALL in scope:
             await self._app(scope, receive, send)
             return
         identifier = logs.adopt_request_id(Headers(scope=scope).get("x-request-id"))

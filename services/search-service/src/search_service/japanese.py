@@ -51,11 +51,6 @@ class Token:
         return self.start + len(self.surface)
 
 
-def warm() -> None:
-    """Load the dictionary, which takes a tenth of a second, before the first request needs it."""
-    tokens("東京")
-
-
 def tokens(run: str) -> list[Token]:
     """Return the words of a run of Japanese or Chinese characters, the shortest that the dictionary has."""
     return [

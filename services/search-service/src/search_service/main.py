@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-from fastapi import FastAPI
-
 from nova_kit.app import create_app, router
 from nova_kit.limits import MIB, Limits
 from nova_kit.problems import documented
 from nova_kit.workers import Workers
-from search_service import japanese
 from search_service.models import Query, Ranking
 from search_service.ranking import rank
+from search_service.selftest import selftest
 
 _workers = Workers(seconds=10)
 _routes = router()
@@ -25,16 +20,10 @@ async def rank_documents(query: Query) -> Ranking:
     return await _workers.run(lambda deadline: rank(query, deadline))
 
 
-@asynccontextmanager
-async def _warm(_: FastAPI) -> AsyncIterator[None]:
-    japanese.warm()
-    yield
-
-
 app = create_app(
     "search-service",
     _routes,
     summary="Ranks posted documents by BM25.",
     limits=Limits(body_bytes=16 * MIB, request_seconds=30),
-    lifespan=_warm,
+    selftest=selftest,
 )

@@ -12,6 +12,7 @@ from nova_kit.app import create_app, router
 from nova_kit.problems import documented
 from nova_kit.workers import Workers
 from video_service.probe import Probe, probe
+from video_service.selftest import selftest
 from video_service.thumbnail import DEFAULT_WIDTH, MAX_WIDTH, take_thumbnail
 
 _workers = Workers()
@@ -52,4 +53,4 @@ async def thumbnail_of_upload(
     return PngResponse(await _workers.run(partial(take_thumbnail, file.file, found, at, width)))
 
 
-app = create_app("video-service", _routes, summary="Probes uploaded video and takes thumbnails.")
+app = create_app("video-service", _routes, summary="Probes uploaded video and takes thumbnails.", selftest=selftest)

@@ -17,7 +17,7 @@ GOOD, BAD = "a" * 40, "b" * 40
 
 def task(image: str, cpu: str = "256") -> dict[str, Any]:
     """The template of a service, as far as a brief reads it."""
-    container = {"Name": "app", "Image": f"{TOOLCHAIN}.dkr.ecr.us-east-1.amazonaws.com/nova/audio-service:{image}"}
+    container = {"Name": "app", "Image": f"{TOOLCHAIN}.dkr.ecr.us-east-1.amazonaws.com/nova/carts-service:{image}"}
     properties = {"Family": "audio", "Cpu": cpu, "Memory": "512", "ContainerDefinitions": [container]}
     bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": f"uploads-of-{image}"}}
     return {"Resources": {"Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": properties}, "Uploads": bucket}}
@@ -31,10 +31,10 @@ def aws(local_aws: Any) -> Any:
     ecs, cloudwatch, ssm = (running.client(name, PROD) for name in ("ecs", "cloudwatch", "ssm"))
     ecs.create_cluster(clusterName="nova-prod")
     ecs.register_task_definition(family="audio", containerDefinitions=[{"name": "app", "image": "r/a:1", "memory": 1}])
-    for name in ("audio-service", "video-service"):
+    for name in ("carts-service", "store-service"):
         ecs.create_service(cluster="nova-prod", serviceName=f"nova-prod-{name}", taskDefinition="audio", desiredCount=0)
     cloudwatch.put_metric_alarm(
-        AlarmName="nova-prod-audio-service-errors",
+        AlarmName="nova-prod-carts-service-errors",
         Namespace="n",
         MetricName="m",
         Statistic="Sum",
@@ -44,14 +44,14 @@ def aws(local_aws: Any) -> Any:
         ComparisonOperator="GreaterThanThreshold",
     )
     cloudwatch.set_alarm_state(
-        AlarmName="nova-prod-audio-service-errors", StateValue="ALARM", StateReason="Threshold Crossed: [42.0]"
+        AlarmName="nova-prod-carts-service-errors", StateValue="ALARM", StateReason="Threshold Crossed: [42.0]"
     )
     for release, outcome, hours in ((GOOD, "verified", 30), (BAD, "failed", 1)):
         at = (datetime.now(UTC) - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
         entry = {"release": release, "at": at, "outcome": outcome, "by": "pipeline", "images": {}}
         ssm.put_parameter(Name="/nova/prod/release", Value=json.dumps(entry), Type="String", Overwrite=True)
     running.client("cloudformation", PROD).create_stack(
-        StackName="nova-prod-audio-service", TemplateBody=json.dumps(task("old"))
+        StackName="nova-prod-carts-service", TemplateBody=json.dumps(task("old"))
     )
     sns, sqs = running.client("sns", TOOLCHAIN), running.client("sqs", TOOLCHAIN)
     topic = sns.create_topic(Name="nova-platform-alerts")["TopicArn"]
@@ -63,7 +63,7 @@ def aws(local_aws: Any) -> Any:
 @pytest.fixture
 def assembly(tmp_path: Path) -> Path:
     """An assembly with the release's template of one service."""
-    properties = {"stackName": "nova-prod-audio-service", "templateFile": "audio.template.json"}
+    properties = {"stackName": "nova-prod-carts-service", "templateFile": "audio.template.json"}
     artifacts = {"Audio": {"type": "aws:cloudformation:stack", "properties": properties}}
     (tmp_path / "manifest.json").write_text(json.dumps({"version": "55.0.0", "artifacts": artifacts}))
     (tmp_path / "audio.template.json").write_text(json.dumps(task("new")))
@@ -91,8 +91,8 @@ def run(nova: Any) -> Any:
 def test_status_shows_each_service_and_its_red_alarm(run: Any, aws: Any) -> None:
     result = run(aws, "status", "prod")
     assert (result.returncode, result.stderr) == (0, "")
-    [line] = [line for line in result.stdout.splitlines() if "audio-service" in line]
-    assert line.split()[:2] == ["✗", "audio-service"]
+    [line] = [line for line in result.stdout.splitlines() if "carts-service" in line]
+    assert line.split()[:2] == ["✗", "carts-service"]
     assert line.rstrip().endswith("errors")
     assert "bbbbbbbbbbbb" in result.stdout
 
@@ -156,7 +156,7 @@ def test_explain_tells_what_is_wrong_the_way_back_and_what_it_could_not_see(run:
     aws.faults = {"ListServiceDeployments": [(400, "UnsupportedFeatureException")]}
     result = run(aws, "explain", "prod")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("prod: audio-service: an alarm of it is red")
+    assert result.stdout.startswith("prod: carts-service: an alarm of it is red")
     assert "Threshold Crossed: [42.0]" in result.stdout
     assert "nova rollback prod --to aaaaaaaaaaaa --plan" in result.stdout
     told = " ".join(result.stdout.split())
@@ -174,9 +174,9 @@ def test_releases_shows_the_ledger_and_says_where_it_is_too_short_for_a_metric(r
 @pytest.mark.parametrize(
     ("form", "says"),
     [
-        ("text", "  ✗ nova-prod-audio-service: Uploads (S3::Bucket) is replaced"),
-        ("markdown", "- ✗ nova-prod-audio-service: Uploads (S3::Bucket) `is replaced"),
-        ("html", "nova-prod-audio-service: Uploads (S3::Bucket) <code>is replaced"),
+        ("text", "  ✗ nova-prod-carts-service: Uploads (S3::Bucket) is replaced"),
+        ("markdown", "- ✗ nova-prod-carts-service: Uploads (S3::Bucket) `is replaced"),
+        ("html", "nova-prod-carts-service: Uploads (S3::Bucket) <code>is replaced"),
     ],
 )
 def test_a_brief_tells_what_would_be_lost_in_each_format(
@@ -223,5 +223,5 @@ def test_doctor_finds_what_a_first_deployment_lacks(run: Any, aws: Any, monkeypa
     assert result.returncode == 1, result.stderr
     assert "  ✓ the credentials are of account 444444444444, the toolchain" in result.stdout
     assert "  ✗ not bootstrapped\n      npx cdk bootstrap aws://444444444444/us-east-1\n" in result.stdout
-    assert "  ✗ no repository nova/agent-service" in result.stdout
+    assert "  ✗ no repository nova/bills-service" in result.stdout
     assert "  ✗ no hosted zone Z00000000000000PROD" in result.stdout

@@ -117,7 +117,7 @@ def test_an_installation_that_is_ready_has_nothing_to_mend(checks: Any) -> None:
         (
             {"list_images": missing("RepositoryNotFoundException")},
             "Toolchain",
-            "no repository nova/agent-service, nova/audio-service",
+            "no repository nova/bills-service, nova/carts-service",
             "npx cdk deploy NovaRegistryStack",
         ),
         (

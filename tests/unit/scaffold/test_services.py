@@ -5,38 +5,26 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from nova_infra import service_add
 from nova_infra.build_context import read_contexts
 from nova_infra.config import load_config
 from nova_infra.errors import NovaError
-from nova_infra.service_add import add_service, service_files
+from nova_infra.scaffold import services as service_add
+from nova_infra.scaffold.services import add_service
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SUMMARY = "Counts the characters, words and lines of a text."
 NEW = "unheard"
 """No user's service: adding one must not break a test."""
-SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/Dockerfile"))
-
-
-@pytest.fixture(scope="module")
-def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project as far as services go, without what git ignores, for tests that change nothing in it."""
-    directory = tmp_path_factory.mktemp("unchanged")
-    (directory / "nova.toml").write_bytes((ROOT / "nova.toml").read_bytes())
-    ignored = shutil.ignore_patterns("__pycache__", ".*cache", ".hypothesis")
-    shutil.copytree(ROOT / "services", directory / "services", ignore=ignored)
-    return directory
 
 
 @pytest.fixture
-def project(unchanged: Path, tmp_path: Path) -> Path:
-    """A copy of that, to be changed."""
-    shutil.copytree(unchanged, tmp_path, dirs_exist_ok=True)
+def project(example: Path, tmp_path: Path) -> Path:
+    """A copy of the example's project, to be changed."""
+    shutil.copytree(example, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -54,6 +42,8 @@ def test_a_new_service_passes_its_own_tests_the_common_ones_and_the_linter(proje
     name = "a-name-of-forty-characters-in-all-x-y-zz"
     add_service(project, name, SUMMARY)
     shutil.copy(ROOT / "pyproject.toml", project)
+    shutil.copy(ROOT / "services" / "conftest.py", project / "services")
+    shutil.copytree(ROOT / "services" / "tests", project / "services" / "tests")
     run(
         project,
         "pytest",
@@ -69,16 +59,18 @@ def test_a_new_service_passes_its_own_tests_the_common_ones_and_the_linter(proje
     run(project, "ruff", "format", "--no-cache", "--check", "services")
 
 
-def test_a_new_service_is_delivered_like_the_others_and_changes_none_of_them(project: Path) -> None:
+def test_a_new_service_is_delivered_like_the_others_and_changes_none_of_them(
+    project: Path, service_names: list[str]
+) -> None:
     before = contents(project)
-    images = read_contexts(project / "services", SERVICES)
+    images = read_contexts(project / "services", service_names)
     written = add_service(project, NEW, SUMMARY)
     assert load_config(project).service(NEW).paths == (f"/{NEW}/*",)
     assert {str(path.relative_to(project)) for path in contents(project).keys() - before.keys()} == set(written[1:])
     context = {file.path for file in read_contexts(project / "services", [NEW])[NEW]}
     assert {f"{NEW}/requirements.txt", f"{NEW}/src/{NEW}/main.py"} <= context
     assert not any("/tests/" in path for path in context)
-    assert read_contexts(project / "services", SERVICES) == images
+    assert read_contexts(project / "services", service_names) == images
 
 
 def test_nova_toml_keeps_its_comments_and_line_ends(project: Path) -> None:
@@ -98,29 +90,29 @@ def test_nova_toml_keeps_its_comments_and_line_ends(project: Path) -> None:
         ("a" * 41, "is too long"),
         ("kit", "is taken by the platform"),
         ("nova-kit", "is taken by the platform"),
-        ("audio-service", "services/audio-service: exists already"),
+        ("carts-service", "services/carts-service: exists already"),
         ("json", "is a Python module or word, too"),
         ("numpy", "is a Python module or word, too"),
         ("lambda", "is a Python module or word, too"),
     ],
 )
 def test_a_name_that_cannot_be_used_is_refused_in_one_line_and_nothing_changes(
-    unchanged: Path, name: str, complaint: str
+    example: Path, name: str, complaint: str
 ) -> None:
-    before = contents(unchanged)
+    before = contents(example)
     with pytest.raises(NovaError) as refusal:
-        add_service(unchanged, name, SUMMARY)
+        add_service(example, name, SUMMARY)
     assert complaint in str(refusal.value)
     assert len(str(refusal.value).splitlines()) == 1
-    assert contents(unchanged) == before
+    assert contents(example) == before
 
 
 @pytest.mark.parametrize("summary", ["", "counts.", "No full stop", 'Says "hello".', "Two\nlines.", "A" * 101 + "."])
-def test_a_summary_that_would_break_a_file_is_refused(unchanged: Path, summary: str) -> None:
-    before = contents(unchanged)
+def test_a_summary_that_would_break_a_file_is_refused(example: Path, summary: str) -> None:
+    before = contents(example)
     with pytest.raises(NovaError, match="summary"):
-        add_service(unchanged, NEW, summary)
-    assert contents(unchanged) == before
+        add_service(example, NEW, summary)
+    assert contents(example) == before
 
 
 def test_a_nova_toml_that_is_broken_is_refused(project: Path) -> None:
@@ -144,23 +136,3 @@ def test_when_nova_toml_cannot_be_written_the_directory_goes_again(
         add_service(project, NEW, SUMMARY)
     assert contents(project) == before
     assert not (project / "services" / NEW).exists()
-
-
-@pytest.mark.parametrize("service", SERVICES)
-def test_every_dockerfile_has_all_that_the_template_has(service: str) -> None:
-    """A service may need further lines; what it shares with the others does not drift apart."""
-    directory = ROOT / "services" / service
-    description = tomllib.loads((directory / "pyproject.toml").read_text(encoding="utf-8"))["project"]["description"]
-    lines = iter((directory / "Dockerfile").read_text(encoding="utf-8").splitlines())
-    for line in service_files(service, description)["Dockerfile"].splitlines():
-        assert line in lines, f"services/{service}/Dockerfile lacks, or has in another place: {line}"
-
-
-@pytest.mark.parametrize("service", SERVICES)
-def test_every_lock_holds_what_the_kit_needs(service: str) -> None:
-    lock = (ROOT / "services" / service / "requirements.txt").read_text(encoding="utf-8")
-    assert pins(service_files(NEW, SUMMARY)["requirements.txt"]) <= pins(lock)
-
-
-def pins(lock: str) -> set[str]:
-    return {line.split(" ")[0] for line in lock.splitlines() if "==" in line}

@@ -1,0 +1,60 @@
+"""The headers that a load balancer passes on, and those that it adds."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+# Headers that belong to one connection (RFC 9110, 7.6.1), and Expect, which the load balancer answers itself.
+_NOT_PASSED_ON = frozenset(
+    [
+        "connection",
+        "expect",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
+
+
+def headers_to_target(headers: CIMultiDictProxy[str], *, client: str, protocol: str, port: int) -> CIMultiDict[str]:
+    """What the client sent, who it is, and the trace that the request belongs to.
+
+    See https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html; the load
+    balancer's default is to append to X-Forwarded-For and to set the other two.
+
+    Args:
+        headers: The headers of the request.
+        client: Address of the client.
+        protocol: ``HTTP`` or ``HTTPS``, as the listener speaks in AWS.
+        port: The listener's port in AWS.
+    """
+    passed = passed_on(headers)
+    passed["X-Forwarded-For"] = ", ".join([*headers.getall("X-Forwarded-For", ()), client])
+    passed["X-Forwarded-Proto"] = protocol.lower()
+    passed["X-Forwarded-Port"] = str(port)
+    passed["X-Amzn-Trace-Id"] = _trace(headers.get("X-Amzn-Trace-Id", ""))
+    return passed
+
+
+def passed_on(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+    """The headers without those of the connection, among them any that Connection names."""
+    named = {name.strip().lower() for value in headers.getall("Connection", ()) for name in value.split(",")}
+    return CIMultiDict((k, v) for k, v in headers.items() if k.lower() not in _NOT_PASSED_ON and k.lower() not in named)
+
+
+def _trace(sent: str) -> str:
+    """The trace that a target hears: the client's with the load balancer's own part, or a new one.
+
+    See https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html.
+    """
+    own = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    fields = [field for field in sent.split(";") if field and not field.startswith("Self=")]
+    return ";".join([f"Self={own}", *fields]) if fields else f"Root={own}"
