@@ -47,7 +47,8 @@ def releases(**where: Any) -> None:
 
     target = open_environment("observer", where)
     ledger = read_ledger(target)
-    for line in (*lines(ledger, read_holds(target)), "", *metric_lines(metrics(ledger.entries))):
+    listed = lines(ledger, read_holds(target))
+    for line in (*listed, "", *metric_lines(metrics(ledger.entries)), *ledger.unreadable):
         click.echo(line)
 
 
@@ -209,6 +210,7 @@ def accept_red(release: str, why: str, **where: Any) -> None:
     show_default=True,
     help="How long alarms and tasks may take to settle afterwards.",
 )
+@click.option("--cancel", is_flag=True, help="First stop the updates that are under way, and wait for them.")
 @click.option("--yes", is_flag=True, help="Do not ask. Needed without a terminal.")
 def rollback(
     to: str | None,
@@ -218,6 +220,7 @@ def rollback(
     allow_other_changes: bool,
     why: str,
     patience: float,
+    cancel: bool,
     yes: bool,
     **where: Any,
 ) -> None:
@@ -231,7 +234,7 @@ def rollback(
     if not (yes or plan_only or sys.stdin.isatty()):
         raise RefusedError("rollback: there is no terminal to ask on: look at it with --plan, then give --yes")
     target = open_environment("release", where)
-    request = Request(to, services, plan_only, canary, allow_other_changes, why, patience)
+    request = Request(to, services, plan_only, canary, allow_other_changes, why, patience, cancel)
 
     def confirm() -> bool:
         return yes or click.prompt(f"Type {target.name} to roll it back", default="", show_default=False) == target.name

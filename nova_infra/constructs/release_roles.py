@@ -75,6 +75,11 @@ class ReleaseRoles(Construct):
                 ],
                 resources=[stacks],
             ),
+            # All stacks in one call: asked for one by one, many are throttled. There is no narrower form of it.
+            # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
+            iam.PolicyStatement(
+                actions=["cloudformation:DescribeStacks", "cloudformation:ListStacks"], resources=["*"]
+            ),
             iam.PolicyStatement(actions=["ssm:GetParameterHistory", "ssm:GetParametersByPath"], resources=[below]),
             iam.PolicyStatement(
                 actions=["logs:GetLogEvents"],
