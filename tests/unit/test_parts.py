@@ -74,7 +74,7 @@ def test_a_part_that_failed_shows_all_that_it_said_and_nothing_else_is_started(m
 
 
 def test_an_interruption_stops_what_runs(make, tmp_path):
-    process = make.start(unit="echo $$ > pid; sleep 60")
+    process = make.start(unit="echo $$ > pid; exec sleep 60")
     while not (pid := tmp_path / "pid").exists() or not pid.read_text():
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
