@@ -29,10 +29,15 @@ def services(as_json: bool) -> None:
         click.echo("\n".join(each.name for each in found))
 
 
-@click.command()
+@click.group()
+def github() -> None:
+    """Make the workflows, and print what their jobs need."""
+
+
+@github.command("outputs")
 @click.argument("environment", required=False)
-def github(environment: str | None) -> None:
-    """Print what a job of GitHub Actions has to know.
+def github_outputs(environment: str | None) -> None:
+    """Print what a job has to know.
 
     To build images, or to deploy ENVIRONMENT: name=value lines.
     """
@@ -41,6 +46,27 @@ def github(environment: str | None) -> None:
 
     known = outputs(load_config(Path.cwd()), environment)
     click.echo("\n".join(f"{name}={value}" for name, value in known.items()))
+
+
+@github.command("workflow")
+@click.option("--write", is_flag=True, help="Write them. Without it, fail unless they are what nova.toml asks for.")
+def github_workflow(write: bool) -> None:
+    """Make the workflows from nova.toml.
+
+    Each environment gets a job, in promotion order, and one for its tests. Exits with 1 when a workflow differs from
+    what nova.toml asks for.
+    """
+    from nova_infra.config import load_config
+    from nova_infra.operations.errors import CheckFailedError
+    from nova_infra.scaffold.workflows import drift, write_workflows
+
+    root = Path.cwd()
+    config = load_config(root)
+    if write:
+        for path in write_workflows(root, config):
+            click.echo(path)
+    elif lines := drift(root, config):
+        raise CheckFailedError("\n".join(lines))
 
 
 @click.command()

