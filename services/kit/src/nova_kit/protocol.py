@@ -69,8 +69,8 @@ class Protocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._service: ASGIApp = self.app  # type: ignore[assignment]
-        self.app = self._serve  # type: ignore[assignment]
+        self._service: ASGIApp = self.app
+        self.app = self._serve
         self._current: RequestResponseCycle | None = None
         self._task: asyncio.Task[Any] | None = None
         self._head_bytes = 0
@@ -97,7 +97,7 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
         self.pipeline.clear()
         if self._task and self._current and not self._current.response_complete:
-            self._current.scope[CALLER_LEFT] = True  # type: ignore[typeddict-unknown-key]
+            self._current.scope[CALLER_LEFT] = True  # type: ignore[literal-required]
             self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
