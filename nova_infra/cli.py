@@ -6,13 +6,14 @@ Exit codes: 0 done, 1 a check or the rehearsed release failed, 2 wrong usage or 
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
 
 import click
 
-from nova_infra import cli_delivery, cli_releases, cli_reports
+from nova_infra import cli_delivery, cli_releases, cli_reports, tools
 from nova_infra.cli_images import image
 from nova_infra.errors import NovaError
 
@@ -115,6 +116,7 @@ for command in (*cli_reports.COMMANDS, *cli_releases.COMMANDS, *cli_delivery.COM
 
 def main() -> None:
     """Run the command; print what went wrong in a line for each fault."""
+    tools.put_first(os.environ)
     # A hang-up or a plain kill ends everything as cleanly as Ctrl-C does, from the first moment on.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
