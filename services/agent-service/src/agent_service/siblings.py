@@ -117,6 +117,9 @@ class Siblings:
         Raises:
             CallError: There is no usable answer.
         """
+        if call.service is None:
+            # Deliberate, and known since the deployment: no failure of the agent's, which would page somebody.
+            raise CallerError(422, "Not configured: no service here does this.")
         patience = self._patience
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(PassingError),
@@ -129,17 +132,17 @@ class Siblings:
                 async for attempt in retrying:
                     with attempt:
                         on_attempt()
-                        return await self._guarded(call, upload)
+                        return await self._guarded(call, call.service, upload)
         except TimeoutError:
             raise CallError(
                 504, f"{call.service} took longer than {patience.call_seconds:g} s. Try again, or send less."
             ) from None
         raise AssertionError("the last attempt either returns or raises")
 
-    async def _guarded(self, call: Call, upload: BinaryIO | None) -> dict[str, Any]:
+    async def _guarded(self, call: Call, service: str, upload: BinaryIO | None) -> dict[str, Any]:
         """Make one attempt, unless the sibling has failed too often just now."""
         try:
-            with self._breaker(call.service).calling():
+            with self._breaker(service).calling():
                 return await self._attempt(call, upload)
         except CircuitBreakerError:
             rest = f"{self._patience.rest_seconds:g} s"
