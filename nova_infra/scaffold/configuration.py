@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from nova_infra.config import CONFIG_FILE, Config, parse_config
+from nova_infra.config import CONFIG_FILE, parse_config
 from nova_infra.errors import NovaError
 
 _HEADER = re.compile(r"\s*\[\[?\s*([\w.\"'-]+(?:\s*\.\s*[\w\"'-]+)*)\s*\]\]?")
@@ -45,23 +45,29 @@ def without_entry(text: str, name: str) -> str:
 
 
 def with_renamed_entry(text: str, old: str, new: str) -> str:
-    """``nova.toml`` with another name for a service, in its paths as well.
+    """``nova.toml`` with another name for a service: in its paths, and wherever a service names it, as in a variable.
 
     Raises:
         NovaError: Its entry cannot be told from the rest, or the new name contradicts another entry.
     """
     lines = text.splitlines(keepends=True)
-    start, stop = _place(text, old)
-    entry = "".join(lines[start:stop])
-    entry = re.sub(rf"""(?m)^(\s*name\s*=\s*)(["']){re.escape(old)}\2""", rf"\g<1>\g<2>{new}\g<2>", entry)
-    entry = re.sub(rf"""(["'])/{re.escape(old)}(?=[/"'])""", rf"\g<1>/{new}", entry)
     data = tomllib.loads(text)
-    for service in data["services"]:
-        if service["name"] == old:
-            service["name"] = new
-            if "paths" in service:
-                service["paths"] = [re.sub(rf"^/{re.escape(old)}(?=/|$)", f"/{new}", path) for path in service["paths"]]
-    return _checked("".join(lines[:start]) + entry + "".join(lines[stop:]), data)
+    places = [_place(text, service["name"]) for service in data["services"]]
+    start, stop = min(places)[0], max(stop for _, stop in places)
+    entries = re.sub(rf"""(["']){re.escape(old)}\1""", rf"\g<1>{new}\g<1>", "".join(lines[start:stop]))
+    entries = re.sub(rf"""(["'])/{re.escape(old)}(?=[/"'])""", rf"\g<1>/{new}", entries)
+    expected = {**data, "services": _renamed(data["services"], old, new)}
+    return _checked("".join(lines[:start]) + entries + "".join(lines[stop:]), expected)
+
+
+def _renamed(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, list):
+        return [_renamed(each, old, new) for each in value]
+    if isinstance(value, dict):
+        return {key: _renamed(each, old, new) for key, each in value.items()}
+    if isinstance(value, str):
+        return new if value == old else re.sub(rf"^/{re.escape(old)}(?=/|$)", f"/{new}", value)
+    return value
 
 
 def _with(text: str, name: str) -> dict[str, Any]:
@@ -103,11 +109,6 @@ def _checked(text: str, expected: Mapping[str, Any]) -> str:
         raise _unreadable()
     parse_config(data)
     return text
-
-
-def parse(text: str) -> Config:
-    """The configuration that a text is."""
-    return parse_config(tomllib.loads(text))
 
 
 def _unreadable() -> NovaError:

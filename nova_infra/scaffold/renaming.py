@@ -17,16 +17,18 @@ class Renaming:
     """One service's name, and the one that takes its place.
 
     A name with a hyphen means the service wherever it stands, and so does its module's. A plain word, such as
-    ``search``, means it as a path (``/search/…``), as a whole string (``"search"``), as a package that is imported, and
-    nowhere else.
+    ``search``, means it as a path (``/search/…``), as a whole string (``"search"``), as a package that is imported or
+    whose modules are named, and nowhere else.
 
     Attributes:
         old: The name.
         new: What replaces it.
+        modules: Names of the modules in its package.
     """
 
     old: str
     new: str
+    modules: frozenset[str] = frozenset()
 
     def of_path(self, path: str) -> str:
         """A file's path in the service's directory, where its module gives a file or a directory its name."""
@@ -51,6 +53,7 @@ class Renaming:
     def _patterns(self) -> list[tuple[re.Pattern[str], str]]:
         old, new = re.escape(self.old), self.new
         module, new_module = module_name(self.old), module_name(new)
+        modules = "|".join(map(re.escape, sorted(self.modules))) or "main"
         if module != self.old:
             return [
                 (re.compile(rf"(?<![\w-]){old}(?![\w-])"), new),
@@ -59,7 +62,7 @@ class Renaming:
         return [
             (re.compile(rf"(?<=src/){old}(?![\w-])"), new_module),
             (re.compile(rf"(?m)^(\s*(?:from|import)\s+){old}(?=[.\s])"), rf"\g<1>{new_module}"),
-            (re.compile(rf"(?<![\w./-]){old}(?=\.\w+(?::\w|[\"'\s)]))"), new_module),
+            (re.compile(rf"(?<![\w./-]){old}(?=\.(?:{modules})\b)"), new_module),
             (re.compile(rf"([\"']){old}\1"), rf"\g<1>{new}\g<1>"),
             (re.compile(rf"(?<!src)(?<!\w)/{old}(?=[/\"'`\s*?]|$)"), f"/{new}"),
             (re.compile(rf"(?<![\w./-]){old}/(?=src|requirements|Dockerfile|pyproject)"), f"{new}/"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -99,18 +100,20 @@ def rename_service(root: Path, old: str, new: str) -> list[str]:
     """
     load_config(root).service(old)
     require_name(root, new)
-    renaming = Renaming(old, new)
+    directory = root / "services" / old
+    modules = (path.stem for path in directory.glob(f"src/{module_name(old)}/*"))
+    renaming = Renaming(old, new, frozenset({"main", *modules}))
     files = {CONFIG_FILE: with_renamed_entry(_read(root, CONFIG_FILE), old, new)}
     files |= _if_there(root, LOCK, lambda text: locks.with_renamed_service(text, old, new))
     files |= _if_there(root, owners.CODEOWNERS, lambda text: owners.with_renamed_service(text, old, new))
     copied: dict[str, Path] = {}
-    directory = root / "services" / old
     for path in service_tree(directory):
         target = f"services/{new}/{renaming.of_path(path.relative_to(directory).as_posix())}"
         copied[target] = path
         if not path.is_symlink() and (text := text_of(path)) is not None:
             files |= {target: renamed} if (renamed := renaming.of_text(text)) != text else {}
     Changes(root, written=files, copied=copied, removed={f"services/{old}"}).apply()
+    _tidy(root / "services" / new)
     return sorted({*files, *copied})
 
 
@@ -163,6 +166,12 @@ def _if_there(root: Path, path: str, change: Callable[[str], str]) -> dict[str, 
     before = _read(root, path)
     after = change(before)
     return {} if after == before else {path: after}
+
+
+def _tidy(directory: Path) -> None:
+    """Sort imports and wrap lines as ``make lint`` wants them: another name has another place and another length."""
+    for command in (["check", "--fix-only", "--select", "I"], ["format"]):
+        subprocess.run([sys.executable, "-m", "ruff", *command, "--quiet", str(directory)], cwd=directory, check=False)
 
 
 def _require_committed(root: Path, name: str) -> None:
