@@ -7,7 +7,9 @@ VENV := .venv
 LOCKS := $(wildcard requirements*.txt requirements-uv.in package*.json pyproject.toml services/*/requirements.txt services/*/pyproject.toml)
 STAMP := $(VENV)/ready-$(shell cat $(LOCKS) | git hash-object --stdin)
 TOOLS := $(VENV)/tools-$(shell cat requirements-uv.txt requirements-dev.txt pyproject.toml | git hash-object --stdin)
-COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE)
+# One version of a package for every Python from the oldest supported one on, also where a lock has had several.
+COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
+	$(UPGRADE) $(shell $(VENV)/bin/python -m nova_infra.locks --unsplit)
 # Names and contents of everything that git would commit.
 FILES := git ls-files -z --cached --others --exclude-standard
 TREE = $(shell { $(FILES); $(FILES) | xargs -0 cat 2>/dev/null; } | git hash-object --stdin)
@@ -97,13 +99,13 @@ verify: setup ## Does an environment run this commit? Write it to the ledger: ma
 	@nova verify $(call given,ENVIRONMENT,prod) --checkout --wait $(VERIFY_WAIT)
 
 integration: setup ## Test a deployed environment: make integration API_BASE_URL=http://…
-	@pytest -q tests/integration
+	@BASE_URL="$$API_BASE_URL" pytest -q tests/deployed $(wildcard services/*/tests/integration)
 
 browser: setup ## Install the browser that the end-to-end tests drive
 	@playwright install --with-deps chromium
 
 e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
-	@pytest -q tests/e2e
+	@pytest -q tests/deployed $(wildcard services/*/tests/e2e)
 
 bench: setup ## Time synthesis, image tags, nova status, the rehearsal's load balancer and the services, against their limits
 	@python scripts/bench.py

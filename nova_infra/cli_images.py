@@ -78,7 +78,7 @@ def build(service: str, release: bool) -> None:
     commit = _commit(root, required=release)
     [source] = image_sources(root, config, [service])
     registry = _registry(config, service)
-    found, built = ensure_image(registry, source, revision=commit, tools=config.images)
+    found, built = ensure_image(registry, source, tools=config.images)
     name = f"{registry.name}:{source.tag}"
     click.echo(f"built and pushed {name}" if built else f"{name} is in the registry already: not built again")
     _scan(root, registry, found, service)

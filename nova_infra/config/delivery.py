@@ -138,8 +138,8 @@ class Images(Model):
     """How images are built and judged."""
 
     build_arguments: dict[Variable, str] = Field(default={})
-    """Build arguments of every image, such as ``PYTHON_IMAGE``: the base image, best with its digest. They count in an
-    image's tag. Default: none, and the Dockerfiles' own defaults hold."""
+    """Build arguments of every image. They count in an image's tag. Default: none, and the Dockerfiles' own defaults
+    hold."""
     buildkit: PinnedImage = (
         "moby/buildkit:v0.31.1@sha256:6b59b7df63a8cb9902736f9ddf7fcff8261613d3e7449b8ea8b7537fc399c03a"
     )

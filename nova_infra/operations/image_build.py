@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from nova_infra.config import Images
 
 
-def ensure_image(
-    registry: Registry, source: ImageSource, *, revision: str | None, tools: Images
-) -> tuple[StoredImage, bool]:
+def ensure_image(registry: Registry, source: ImageSource, *, tools: Images) -> tuple[StoredImage, bool]:
     """Build and push a service's image, unless one with its content tag is in the repository already.
 
     Tags are immutable, so an image under the content tag is this image. It is pushed with a bill of materials and its
@@ -31,7 +29,6 @@ def ensure_image(
     Args:
         registry: The service's repository.
         source: What the image is built from.
-        revision: The commit, for the image's label; None where the files are no commit's.
         tools: The images that build it.
 
     Returns:
@@ -47,7 +44,7 @@ def ensure_image(
     if shutil.which("docker") is None:
         raise RefusedError("docker: not found: building an image needs a container engine with docker buildx")
     address = registry.address()
-    arguments = {**source.arguments, "RELEASE": source.tag, "REVISION": revision or "unknown"}
+    arguments = {**source.arguments, "RELEASE": source.tag, "SOURCE_DATE_EPOCH": "0"}
     with (
         tempfile.TemporaryDirectory(prefix="nova-image-") as directory,
         _login(registry, address.partition("/")[0]),
@@ -63,8 +60,8 @@ def ensure_image(
             "--provenance=mode=max",
             *_build_arguments(arguments),
             f"--file={directory}/{source.service}/Dockerfile",
-            f"--tag={address}:{source.tag}",
-            "--push",
+            # No file carries the day on which it was built: the same files give the same digest.
+            f"--output=type=image,name={address}:{source.tag},push=true,rewrite-timestamp=true",
             directory,
         )
     image = registry.find(source.tag)

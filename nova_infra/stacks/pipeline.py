@@ -33,6 +33,7 @@ from nova_infra.constructs.steps import (
     ReleaseStep,
 )
 from nova_infra.images import repository_name
+from nova_infra.pythons import DELIVERED
 from nova_infra.stages import EnvironmentStage
 
 _CACHED = ["/root/.cache/uv/**/*", "/root/.npm/**/*"]
@@ -172,7 +173,13 @@ class NovaPipelineStack(cdk.Stack):
                 timeout=cdk.Duration.hours(1),
                 # On the build host: a cache in a bucket would be a place where a test may write what a build reads.
                 cache=codebuild.Cache.local(codebuild.LocalCacheMode.CUSTOM),
-                partial_build_spec=codebuild.BuildSpec.from_object({"cache": {"paths": _CACHED}}),
+                partial_build_spec=codebuild.BuildSpec.from_object(
+                    {
+                        "cache": {"paths": _CACHED},
+                        # Otherwise the build image decides, whose default moves on.
+                        "phases": {"install": {"runtime-versions": {"python": DELIVERED}}},
+                    }
+                ),
                 logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),
             ),
         )

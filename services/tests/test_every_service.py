@@ -8,6 +8,7 @@ import json
 import logging
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import schemathesis
@@ -17,16 +18,28 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
+from nova_infra.scaffold.services import service_files
 from nova_kit import logs
 from nova_kit.settings import Settings
 
-SERVICES = sorted(path.parent.name for path in Path(__file__).parents[1].glob("*/Dockerfile"))
+DIRECTORY = Path(__file__).parents[1]
+SERVICES = sorted(path.parent.name for path in DIRECTORY.glob("*/Dockerfile"))
 
 # A schema cannot say what makes bytes a video, or a string a question: such input is refused although it fits.
 # And a service that cannot reach its siblings, as here, rightly answers 502.
 _NOT_CHECKED = [positive_data_acceptance, not_a_server_error]
 
-pytestmark = pytest.mark.parametrize("service", SERVICES)
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    metafunc.parametrize("service", SERVICES)
+
+
+@pytest.fixture
+def built_on_the_kit(service: str) -> str:
+    """Return the service, if it is one of Nova's Python services."""
+    if not (DIRECTORY / service / "pyproject.toml").exists():
+        pytest.skip(f"{service} has no pyproject.toml: it is not built on services/kit, and answers as it likes")
+    return service
 
 
 def _app(service: str) -> FastAPI:
@@ -36,12 +49,12 @@ def _app(service: str) -> FastAPI:
 
 
 @pytest.fixture
-def client(service: str) -> TestClient:
-    return TestClient(_app(service), raise_server_exceptions=False)
+def client(built_on_the_kit: str) -> TestClient:
+    return TestClient(_app(built_on_the_kit), raise_server_exceptions=False)
 
 
-def test_it_is_alive_and_ready_once_its_true_call_is_answered(service: str) -> None:
-    app = _app(service)
+def test_it_is_alive_and_ready_once_its_true_call_is_answered(built_on_the_kit: str) -> None:
+    app = _app(built_on_the_kit)
     with TestClient(app, raise_server_exceptions=False) as client:
         assert client.portal is not None
         client.portal.call(app.state.warmth.settled)
@@ -49,9 +62,10 @@ def test_it_is_alive_and_ready_once_its_true_call_is_answered(service: str) -> N
         assert client.get("/ready").json() == {"status": "ready"}
 
 
-def test_an_image_that_is_built_makes_its_true_call(service: str) -> None:
+def test_an_image_that_is_built_makes_its_true_call(built_on_the_kit: str) -> None:
+    service = built_on_the_kit
     app = f"{service.replace('-', '_')}.main:app"
-    dockerfile = (Path(__file__).parents[1] / service / "Dockerfile").read_text(encoding="utf-8")
+    dockerfile = (DIRECTORY / service / "Dockerfile").read_text(encoding="utf-8")
     assert f'RUN ["python", "-m", "nova_kit.selftest", "{app}"]' in dockerfile.partition("USER 10001")[2].splitlines()
     assert _app(service).state.warmth.selftest is not None, "the call has to be given to create_app"
 
@@ -75,16 +89,16 @@ def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: TestClient
     assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_every_route_beside_the_operations_is_under_the_services_own_name(service: str) -> None:
-    paths = set(_app(service).openapi()["paths"]) - {"/health", "/ready", "/"}
-    assert all(path.startswith(f"/{service}/") for path in paths)
+def test_every_route_beside_the_operations_is_under_the_services_own_name(built_on_the_kit: str) -> None:
+    paths = set(_app(built_on_the_kit).openapi()["paths"]) - {"/health", "/ready", "/"}
+    assert all(path.startswith(f"/{built_on_the_kit}/") for path in paths)
 
 
 def test_nothing_that_a_caller_sends_breaks_its_openapi_contract(
-    service: str, caplog: pytest.LogCaptureFixture
+    built_on_the_kit: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Schemathesis makes up requests, right ones and wrong ones, and checks every answer against the document."""
-    schema = schemathesis.openapi.from_asgi(f"/{service}/openapi.json", _app(service))
+    schema = schemathesis.openapi.from_asgi(f"/{built_on_the_kit}/openapi.json", _app(built_on_the_kit))
     for result in schema.get_all_operations():
         operation = result.ok()
         takes_input = bool(operation.body or operation.query)
@@ -108,20 +122,40 @@ def test_nothing_that_a_caller_sends_breaks_its_openapi_contract(
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-def test_its_container_follows_the_platforms_rules(service: str) -> None:
-    directory = Path(__file__).parents[1] / service
-    dockerfile = (directory / "Dockerfile").read_text(encoding="utf-8")
-    assert "ARG PYTHON_IMAGE=" in dockerfile
-    assert "--require-hashes" in dockerfile
-    assert "USER 10001" in dockerfile
-    assert "nova_kit.healthcheck" in dockerfile
-    copied = [line.split()[-2] for line in dockerfile.splitlines() if line.startswith("COPY") and "--from" not in line]
+def test_its_container_follows_the_rules_of_every_image(service: str) -> None:
+    """Its root is read-only: /tmp is a volume, which is only then writable for others than root; see the template."""
+    lines = (DIRECTORY / service / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    assert 'VOLUME ["/tmp"]' in lines
+    *_, user = [line.split()[1] for line in lines if line.startswith("USER ")]
+    assert user.partition(":")[0] not in ("root", "0")
+    copied = [line.split()[-2] for line in lines if line.startswith("COPY") and "--from" not in line]
     assert all(source.startswith(("kit/", f"{service}/")) for source in copied)
 
 
-def test_its_package_is_named_after_its_directory(service: str) -> None:
-    directory = Path(__file__).parents[1] / service
-    assert tomllib.loads((directory / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"] == service
+def test_its_dockerfile_has_all_that_the_template_has(built_on_the_kit: str) -> None:
+    """A service may need further lines; what it shares with the others does not drift apart."""
+    service = built_on_the_kit
+    lines = iter((DIRECTORY / service / "Dockerfile").read_text(encoding="utf-8").splitlines())
+    for line in service_files(service, _project(service)["description"])["Dockerfile"].splitlines():
+        assert line in lines, f"services/{service}/Dockerfile lacks, or has in another place: {line}"
+
+
+def test_its_lock_holds_what_the_kit_needs(built_on_the_kit: str) -> None:
+    lock = (DIRECTORY / built_on_the_kit / "requirements.txt").read_text(encoding="utf-8")
+    assert _pins(service_files("any", "Any.")["requirements.txt"]) <= _pins(lock)
+
+
+def test_its_package_is_named_after_its_directory(built_on_the_kit: str) -> None:
+    assert _project(built_on_the_kit)["name"] == built_on_the_kit
+
+
+def _project(service: str) -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((DIRECTORY / service / "pyproject.toml").read_text(encoding="utf-8"))
+    return project["project"]
+
+
+def _pins(lock: str) -> set[str]:
+    return {line.split(" ")[0] for line in lock.splitlines() if "==" in line}
 
 
 def test_its_request_lines_are_metrics_too(service: str, client: TestClient) -> None:

@@ -62,7 +62,7 @@ def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
         def docker(*arguments: str, **_: object) -> None:
             if arguments[:2] == ("buildx", "build"):
-                [target] = [each.removeprefix("--tag=") for each in arguments if each.startswith("--tag=")]
+                [target] = [each.split("name=")[1].split(",")[0] for each in arguments if each.startswith("--output=")]
                 name, _, tag = target.partition("/")[2].rpartition(":")
                 client.put_image(repositoryName=name, imageManifest=MANIFEST, imageTag=tag)
 

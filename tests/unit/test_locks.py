@@ -3,7 +3,8 @@ import re
 
 import pytest
 
-from nova_infra.locks import LockDriftError, check
+from nova_infra.locks import LockDriftError, check, read_lock, split_packages, splits
+from nova_infra.pythons import SUPPORTED
 
 # A project that asks for little, with the locks that uv and npm write for it: what anybody's own asks for is not here.
 FILES = {
@@ -63,6 +64,7 @@ def project(tmp_path):
         "requirements-uv.txt": lock("-r requirements-uv.in", ["uv"]),
         "services/carts-service/requirements.txt": lock("", ["av", "fastapi"], reasons=False),
         "services/bills-service/requirements.txt": lock("", ["fastapi"], reasons=False),
+        "nova_infra/scaffold/service_template/requirements.txt": lock("", ["fastapi"], reasons=False),
     }
     for name, content in (FILES | locks).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -158,4 +160,70 @@ def test_what_npm_installs_is_compared_too(project):
     lock["packages"]["node_modules/aws-cdk"]["version"] = "3.0.0"
     (project / "package-lock.json").write_text(json.dumps(lock))
     with pytest.raises(LockDriftError, match=r"package-lock.json: pins aws-cdk 3\.0\.0, and 2\.\d+\.\d+ is asked for"):
+        check(project)
+
+
+def lock_of(*entries):
+    return read_lock("".join(f"{entry} \\\n    --hash=sha256:{'0' * 64}\n" for entry in entries))
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        (
+            ["av==18.1.0 ; python_full_version < '3.12'", "av==19.0.2 ; python_full_version >= '3.12'"],
+            "pins av 18.1.0 (python_full_version < '3.12') and 19.0.2 (python_full_version >= '3.12')",
+        ),
+        (["numpy==2.4.6 ; sys_platform == 'darwin'", "numpy==2.5.5 ; sys_platform != 'darwin'"], "pins numpy 2.4.6 ("),
+        (["numpy==2.4.6 ; sys_platform == 'win32'", "numpy==2.5.5"], "pins numpy 2.4.6 ("),
+        (["tomli==2.3 ; python_version < '3.12'"], "pins tomli only where python_version < '3.12'"),
+        (["async-timeout==5.0.1 ; python_full_version < '3.11.3'"], "pins async-timeout only where"),
+        (["six==1.17 ; sys_platform == 'linux'"], "pins six only where sys_platform == 'linux'"),
+        (["six==1.17 ; platform_system == 'Darwin'"], "pins six only where"),
+        (["greenlet==3.5.6 ; platform_machine == 'x86_64'"], "pins greenlet only where"),
+        (["greenlet==3.5.6 ; platform_machine == 'aarch64' or platform_machine == 'x86_64'"], "pins greenlet only"),
+    ],
+)
+def test_a_lock_that_differs_by_python_or_platform_is_refused_by_the_package_s_name(entries, said):
+    [line] = splits("requirements.txt", lock_of("click==8.5.1", *entries))
+    assert line.startswith(f"requirements.txt: {said}")
+    assert line.endswith(" and commit what it writes")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        ["av==18.1.0"],
+        ["colorama==0.4.6 ; sys_platform == 'win32'"],
+        ["httpx2-jsfetch==1.0 ; python_full_version >= '3.12' and sys_platform == 'emscripten'"],
+        ["cffi==2.1.1 ; platform_python_implementation != 'PyPy'"],
+        ["uvloop==0.23.0 ; sys_platform != 'win32'"],
+        ["tomli==2.3 ; python_version < '3.11'"],
+        # uv writes one version twice where its dependencies differ.
+        ["six==1.17 ; python_version < '3.12'", "six==1.17 ; python_version >= '3.12'"],
+    ],
+)
+def test_what_only_other_platforms_install_or_leave_out_is_no_split(entries):
+    assert not list(splits("requirements.txt", lock_of(*entries)))
+
+
+def test_the_resolver_is_told_to_choose_again_what_is_split(project):
+    assert split_packages(project) == []
+    other = r"av==17.0.9 ; python_version < '3.12' \\\n"
+    edit(project, "services/carts-service/requirements.txt", "(?m)^av==", other + "av==")
+    assert split_packages(project) == ["av"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "requirements-dev.txt",
+        "requirements.txt",
+        "services/bills-service/requirements.txt",
+        "nova_infra/scaffold/service_template/requirements.txt",
+    ],
+)
+def test_every_lock_is_looked_at_for_splits(project, name):
+    edit(project, name, r"(?m)^(click|fastapi)==(\S+)", rf"\1==\2 ; python_version < '{SUPPORTED[-1]}'")
+    with pytest.raises(LockDriftError, match=rf"{re.escape(name)}: pins \w+ only where python_version < "):
         check(project)

@@ -159,8 +159,8 @@ def test_a_label_that_contradicts_the_content_is_refused(make_sound: MakeSound) 
     assert "is FLAC" in response.json()["detail"]
 
 
-def test_another_format_is_refused_by_its_name(make_video: Callable[..., bytes]) -> None:
-    response = analyze(make_video(seconds=0.2))
+def test_another_format_is_refused_by_its_name() -> None:
+    response = analyze(b"\0\0\0\x18ftypisom" + bytes(1000))
     assert response.status_code == 415
     assert response.json()["detail"] == "The file is MP4. This service takes WAV, FLAC or OGG."
 

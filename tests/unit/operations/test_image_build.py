@@ -99,7 +99,7 @@ def put(ecr: Any, tag: str, name: str = REPOSITORY, mark: str = "0") -> None:
 
 
 def test_an_image_that_is_not_there_is_built_with_its_attestations_and_pushed(ecr: Any, docker: Docker) -> None:
-    image, built = ensure_image(registry(), SOURCE, revision="c0ffee", tools=TOOLS)
+    image, built = ensure_image(registry(), SOURCE, tools=TOOLS)
     assert built
     assert image.runnable_digests() == (RUNNABLE,)
     login, create, build, remove, logout = docker.calls
@@ -116,10 +116,9 @@ def test_an_image_that_is_not_there_is_built_with_its_attestations_and_pushed(ec
         "--provenance=mode=max",
         "--build-arg=PYTHON_IMAGE=mirror/python",
         f"--build-arg=RELEASE={SOURCE.tag}",
-        "--build-arg=REVISION=c0ffee",
+        "--build-arg=SOURCE_DATE_EPOCH=0",
         f"--file={directory}/carts-service/Dockerfile",
-        f"--tag={ADDRESS}:{SOURCE.tag}",
-        "--push",
+        f"--output=type=image,name={ADDRESS}:{SOURCE.tag},push=true,rewrite-timestamp=true",
         directory,
     ]
     assert remove == ["buildx", "rm", "--force", builder]
@@ -129,7 +128,7 @@ def test_an_image_that_is_not_there_is_built_with_its_attestations_and_pushed(ec
 
 def test_an_image_that_is_there_is_not_built_again(ecr: Any, docker: Docker) -> None:
     put(ecr, SOURCE.tag)
-    _, built = ensure_image(registry(), SOURCE, revision=None, tools=Images())
+    _, built = ensure_image(registry(), SOURCE, tools=Images())
     assert not built
     assert docker.calls == []
 
@@ -138,7 +137,7 @@ def test_an_image_that_is_there_is_not_built_again(ecr: Any, docker: Docker) -> 
 def test_a_failing_docker_step_is_named_and_leaves_no_tag_and_no_builder(ecr: Any, docker: Docker, step: str) -> None:
     docker.fails_at = step
     with pytest.raises(RefusedError, match=f"^docker {step}: exited with 1: .*$"):
-        ensure_image(registry(), SOURCE, revision=None, tools=Images())
+        ensure_image(registry(), SOURCE, tools=Images())
     assert tags(ecr) == set()
     created = [call for call in docker.calls if call[:2] == ["buildx", "create"]]
     removed = [call for call in docker.calls if call[:2] == ["buildx", "rm"]]
@@ -148,12 +147,12 @@ def test_a_failing_docker_step_is_named_and_leaves_no_tag_and_no_builder(ecr: An
 def test_without_a_container_engine_the_message_says_what_is_needed(ecr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(NovaError, match="docker: not found"):
-        ensure_image(registry(), SOURCE, revision=None, tools=Images())
+        ensure_image(registry(), SOURCE, tools=Images())
 
 
 def test_a_repository_that_does_not_exist_is_refused_in_one_line_and_nothing_is_built(ecr: Any, docker: Docker) -> None:
     with pytest.raises(RefusedError, match=r"^nova/x: there is no such repository .* deploy NovaRegistryStack.*$"):
-        ensure_image(registry("nova/x"), SOURCE, revision=None, tools=Images())
+        ensure_image(registry("nova/x"), SOURCE, tools=Images())
     assert docker.calls == []
 
 
@@ -166,7 +165,7 @@ def test_a_registry_that_refuses_is_told_in_one_line(ecr: Any, docker: Docker, m
 
     monkeypatch.setattr(refusing.client, "batch_get_image", refuse)
     with pytest.raises(RefusedError) as refused:
-        ensure_image(refusing, SOURCE, revision=None, tools=Images())
+        ensure_image(refusing, SOURCE, tools=Images())
     assert str(refused.value) == (
         f"{REPOSITORY}: the registry refuses: AccessDeniedException: User is not authorized: check the credentials"
     )

@@ -55,8 +55,8 @@ def test_a_new_service_passes_its_own_tests_the_common_ones_and_the_linter(proje
         f"services/{name}",
         "services/tests",
     )
-    run(project, "ruff", "check", "--no-cache", "services")
-    run(project, "ruff", "format", "--no-cache", "--check", "services")
+    run(project, "ruff", "check", "--no-cache", f"services/{name}")
+    run(project, "ruff", "format", "--no-cache", "--check", f"services/{name}")
 
 
 def test_a_new_service_is_delivered_like_the_others_and_changes_none_of_them(

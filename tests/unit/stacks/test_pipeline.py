@@ -5,6 +5,7 @@ import pytest
 
 from nova_infra.checks.pipeline import MAX_ACTIONS_PER_STAGE
 from nova_infra.config import MAX_SERVICES
+from nova_infra.pythons import DELIVERED
 
 ROOT = Path(__file__).parents[3]
 STACK = "NovaPipelineStack"
@@ -60,6 +61,12 @@ def test_the_pipelines_own_role_starts_every_build_and_reads_the_source(assembly
 def test_builds_run_on_an_image_that_codebuild_maintains(assembly):
     images = {each["Environment"]["Image"] for each in assembly.properties(STACK, "AWS::CodeBuild::Project")}
     assert images == {"aws/codebuild/standard:8.0"}
+
+
+def test_every_build_runs_the_delivered_python_and_not_the_build_images_default(assembly):
+    for each in assembly.properties(STACK, "AWS::CodeBuild::Project"):
+        install = json.loads(each["Source"]["BuildSpec"])["phases"]["install"]
+        assert install["runtime-versions"] == {"python": DELIVERED}
 
 
 def test_pushes_to_the_branch_start_it_unless_they_change_documentation_only(assembly):

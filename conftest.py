@@ -1,0 +1,99 @@
+"""What the suites share: the project's tools, a deployed environment to ask, and a browser to drive."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    import httpx
+    from playwright.sync_api import Browser, Page, Playwright
+
+# As in the Makefile, so that pytest by itself finds the same Node, CDK CLI and linters.
+_TOOLS = (Path(sys.executable).parent, Path(__file__).parent / "node_modules" / ".bin")
+os.environ["PATH"] = os.pathsep.join([*map(str, _TOOLS), os.environ["PATH"]])
+
+# How long a page may take on an environment that has just been deployed.
+_PATIENCE_MS = 20_000
+
+_summary = pytest.StashKey[str]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what the browser tests ran in."""
+    if _summary in config.stash:
+        terminalreporter.write_line(f"browser: {config.stash[_summary]}")
+
+
+@pytest.fixture(scope="session")
+def base_url() -> str:
+    """Return the address of the deployed environment: what `make integration` and `make e2e` are given."""
+    address = os.environ.get("BASE_URL")
+    if not address:
+        pytest.exit(
+            "usage: make integration API_BASE_URL=https://<load balancer>, or make e2e BASE_URL=…", returncode=2
+        )
+    return address
+
+
+@pytest.fixture(scope="session")
+def api(base_url: str) -> Iterator[httpx.Client]:
+    """Return a client for the environment's services."""
+    import httpx
+
+    with httpx.Client(base_url=base_url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def page(request: pytest.FixtureRequest, browser: Browser | None) -> Iterator[Page | None]:
+    """Return a page in a profile that is thrown away afterwards, or None where there is no browser.
+
+    One page serves all tests of a module, which is faster: each opens its address anew.
+    """
+    stash = request.config.stash
+    if browser is None:
+        stash[_summary] = "none found, the same checks ran over HTTP"
+        yield None
+        return
+    stash[_summary] = f"Chromium {browser.version}"
+    with browser.new_context() as context:
+        context.set_default_timeout(_PATIENCE_MS)
+        yield context.new_page()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser | None]:
+    """Return Chromium, or None where there is none.
+
+    It is the one that `CHROMIUM_PATH` names, else the machine's own, else Playwright's download. It is closed with the
+    module's last test: while it is open, no other event loop can run in this thread.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        path = _chromium(playwright)
+        if path is None:
+            yield None
+            return
+        arguments = ["--disable-background-networking", "--no-first-run"]
+        if os.geteuid() == 0:
+            arguments.append("--no-sandbox")  # Chromium's sandbox refuses to work for root, as in containers.
+        with playwright.chromium.launch(executable_path=path, args=arguments) as browser:
+            yield browser
+
+
+def _chromium(playwright: Playwright) -> str | None:
+    if named := os.environ.get("CHROMIUM_PATH"):
+        return named
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    downloaded = playwright.chromium.executable_path
+    return downloaded if Path(downloaded).exists() else None

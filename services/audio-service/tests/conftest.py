@@ -1,0 +1,49 @@
+"""Makes the sounds that this service's tests send."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import cache
+
+import av
+import numpy as np
+import pytest
+
+_CODECS = {"wav": "pcm_s16le", "flac": "flac", "ogg": "libopus"}
+
+
+@pytest.fixture(scope="session")
+def make_sound() -> Callable[..., bytes]:
+    """Return a function that encodes a sine wave; its defaults make a second of mono at -20 dBFS."""
+
+    @cache
+    def make(
+        container: str = "wav",
+        *,
+        seconds: float = 1.0,
+        dbfs: float | None = -20.0,
+        rate: int = 48_000,
+        channels: int = 1,
+        hertz: float = 997.0,
+        codec: str | None = None,
+    ) -> bytes:
+        time = np.arange(int(rate * seconds)) / rate
+        level = 0.0 if dbfs is None else 10 ** (dbfs / 20)
+        wave = level * np.sin(2 * np.pi * hertz * time)
+        samples = np.tile(wave, (channels, 1)).astype(np.float32)
+        target = io.BytesIO()
+        with av.open(target, "w", format=container) as output:
+            layout = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
+            stream = output.add_stream(codec or _CODECS[container], rate=rate, layout=layout)
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+            frame.rate = rate
+            resampler = av.AudioResampler(
+                stream.codec_context.format, layout, rate, frame_size=stream.codec_context.frame_size or None
+            )
+            for part in [*resampler.resample(frame), *resampler.resample(None)]:
+                output.mux(stream.encode(part))
+            output.mux(stream.encode(None))
+        return target.getvalue()
+
+    return make
