@@ -20,7 +20,7 @@ def with_renamed_service(text: str, old: str, new: str) -> str:
         if found is None:
             return line
         pattern = f"{found[1]}{new}{found[2]}"
-        return f"{pattern}{' ' * max(1, len(found[0]) + len(found[3]) - len(pattern))}{line[found.end(3) :]}"
+        return f"{pattern}{' ' * max(1, len(found[0]) - len(pattern))}{line[found.end(3) :]}"
 
     return "".join(map(renamed, text.splitlines(keepends=True)))
 

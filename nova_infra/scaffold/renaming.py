@@ -61,7 +61,7 @@ class Renaming:
             ]
         return [
             (re.compile(rf"(?<=src/){old}(?![\w-])"), new_module),
-            (re.compile(rf"(?m)^(\s*(?:from|import)\s+){old}(?=[.\s])"), rf"\g<1>{new_module}"),
+            (re.compile(rf"(?m)^(\s*(?:from|import)\s+){old}(?=[.\s]|$)"), rf"\g<1>{new_module}"),
             (re.compile(rf"(?<![\w./-]){old}(?=\.(?:{modules})\b)"), new_module),
             (re.compile(rf"([\"']){old}\1"), rf"\g<1>{new}\g<1>"),
             (re.compile(rf"(?<!src)(?<!\w)/{old}(?=[/\"'`\s*?]|$)"), f"/{new}"),

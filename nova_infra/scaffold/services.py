@@ -121,7 +121,7 @@ def mentions(root: Path, name: str) -> Iterator[str]:
     """Where else a project still names a service, as ``path:line``: what only a person can change."""
     renaming = Renaming(name, name)
     places = [root / CONFIG_FILE, root / "accepted-vulnerabilities.toml", root / "README.md"]
-    for directory in (root / "services", root / "tests" / "integration", root / "tests" / "e2e"):
+    for directory in (root / "services", root / "tests" / "deployed"):
         places += service_tree(directory)
     for path in places:
         if path.is_file() and (text := text_of(path)) is not None:
