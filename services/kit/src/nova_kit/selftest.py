@@ -181,7 +181,7 @@ class Warmth:
 
     async def end(self) -> None:
         """Stop the self-test, if it is still under way."""
-        if self._run:
+        if self._run and not self._run.done():  # A task that is done may belong to a loop that is closed.
             self._run.cancel()
             await asyncio.wait([self._run])
 
