@@ -171,7 +171,11 @@ def _if_there(root: Path, path: str, change: Callable[[str], str]) -> dict[str, 
 def _tidy(directory: Path) -> None:
     """Sort imports and wrap lines as ``make lint`` wants them: another name has another place and another length."""
     for command in (["check", "--fix-only", "--select", "I"], ["format"]):
-        subprocess.run([sys.executable, "-m", "ruff", *command, "--quiet", str(directory)], cwd=directory, check=False)
+        subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--quiet", "--no-cache", str(directory)],
+            cwd=directory,
+            check=False,
+        )
 
 
 def _require_committed(root: Path, name: str) -> None:
