@@ -73,11 +73,14 @@ def build_app(
     if selected is not None:
         EnvironmentStacks(app, config=config, environment=selected, image_tags=tags)
         return app
-    RegistryStack(app, "NovaRegistryStack", config=config)
+    registry = RegistryStack(app, "NovaRegistryStack", config=config)
     if config.delivery.engine == "codepipeline":
-        NovaPipelineStack(
+        pipeline = NovaPipelineStack(
             app, "NovaPipelineStack", config=config, image_tags=tags, tool_versions=read_tool_versions(root)
         )
+        # The pipeline updates itself by deploying its stack, and what that depends on: without this a new service has
+        # no repository when its first image is built.
+        pipeline.add_stack_dependency(registry)
         return app
     for account in github_accounts(config):
         GitHubStack(app, f"NovaGitHubStack-{account}", account=account, config=config)

@@ -11,12 +11,13 @@ proof of who did.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from nova_infra.operations.environment import DeployedEnvironment
-from nova_infra.operations.errors import AwsError, RefusedError
+from nova_infra.operations.errors import RefusedError
 from nova_infra.operations.holds import checked_name
 from nova_infra.operations.ledger import parameter_name
 from nova_infra.operations.targets import is_hexadecimal, names
@@ -31,6 +32,9 @@ _DIGITS = 12
 """Of a commit that red is accepted for: as many as the preflight prints, so that they match no other."""
 
 _MAX_WHY = 400
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,10 @@ class Acceptance:
 def read_acceptances(environment: DeployedEnvironment) -> tuple[Acceptance, ...]:
     """All acceptances of an environment, newest first, those that have ended included.
 
+    One that cannot be read accepts nothing.
+
     Raises:
-        AwsError: One cannot be read.
+        AwsError: They cannot be read.
     """
     found = []
     for name, text in environment.parameters(parameter_name(environment, "accepted")).items():
@@ -81,7 +87,8 @@ def read_acceptances(environment: DeployedEnvironment) -> tuple[Acceptance, ...]
                 )
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise AwsError(f"{name}: is not an acceptance ({error!r}): see who wrote it, and delete it") from None
+            why = f"{name} is not an acceptance that Nova wrote ({error!r}): see who wrote it, and delete it"
+            found.append(Acceptance(name.rpartition("/")[2], (), why, "somebody", _NEVER, _NEVER))
     return tuple(sorted(found, key=lambda acceptance: acceptance.at, reverse=True))
 
 
@@ -118,6 +125,7 @@ def accept(environment: DeployedEnvironment, release: str, subjects: Sequence[st
         "by": made.by,
         "at": made.at.isoformat(),
         "until": made.until.isoformat(),
+        "nonce": secrets.token_hex(8),  # so that a write whose answer is lost is recognized
     }
     name = parameter_name(environment, "accepted", release)
     environment.put_parameter(name, json.dumps(value, separators=(",", ":"), ensure_ascii=False))

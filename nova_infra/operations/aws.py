@@ -16,9 +16,10 @@ from nova_infra.operations.aws_answers import (
     read_service,
     read_stopped_task,
 )
-from nova_infra.operations.aws_session import Aws, ServiceError, whoami
+from nova_infra.operations.aws_errors import ServiceError
+from nova_infra.operations.aws_session import Aws, whoami
 from nova_infra.operations.aws_stacks import AwsStacks
-from nova_infra.operations.errors import NotDeployedError, RefusedError
+from nova_infra.operations.errors import NotDeployedError, RefusedError, StrangerError
 from nova_infra.operations.http import http_get
 from nova_infra.operations.model import (
     VCPU_QUOTA,
@@ -185,7 +186,7 @@ class AwsEnvironment(AwsStacks):
         repository, wanted = question
         match = _ECR.fullmatch(repository)
         if match is None:
-            raise RefusedError(f"{repository}: is not a repository in ECR: Nova keeps its images there")
+            raise StrangerError(f"{repository}: is not a repository in ECR: Nova keeps its images there")
         account, region, name = match.groups()
         ids = [{"imageDigest": i.digest} if i.digest else {"imageTag": i.tag} for i in dict.fromkeys(wanted)]
         digests: dict[str, str] = {}
@@ -229,7 +230,7 @@ class AwsEnvironment(AwsStacks):
                 return ()
             raise
         return tuple(
-            ParameterVersion(version["Version"], version["Value"])
+            ParameterVersion(version["Version"], version["Value"], version.get("LastModifiedDate"))
             for version in sorted(versions, key=lambda v: int(v["Version"]))
         )
 
@@ -239,11 +240,26 @@ class AwsEnvironment(AwsStacks):
         return {parameter["Name"]: parameter["Value"] for parameter in found}
 
     def put_parameter(self, name: str, value: str) -> int:
-        """Write a parameter, of at most 8 KB, and return the number of the new version, counted from 1."""
-        answer = self._aws.call(
-            "ssm", "put_parameter", Name=name, Value=value, Type="String", Overwrite=True, Tier="Intelligent-Tiering"
+        """Write a value that no other version has, of at most 8 KB; return the new version's number, from 1."""
+
+        def versions() -> list[int]:
+            return [version.version for version in self.history(name) if version.value == value]
+
+        answer = self._aws.write(
+            "ssm",
+            "put_parameter",
+            done=lambda: bool(versions()),
+            Name=name,
+            Value=value,
+            Type="String",
+            Overwrite=True,
+            Tier="Intelligent-Tiering",
         )
-        return int(answer["Version"])
+        return int(answer["Version"]) if answer is not None else versions()[0]
+
+    def now(self) -> datetime:
+        """The time by AWS's clock, UTC."""
+        return self._aws.now()
 
     @cached_property
     def _url(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nova_infra.operations.model import Alarm, Change, Deployment, RunningTask, Service, StoppedTask, Template
+from nova_infra.operations.model import Alarm, Change, Deployment, RunningTask, Service, Stack, StoppedTask, Template
 
 
 def read_revision(arn: str) -> str:
@@ -71,6 +71,21 @@ def read_service(service: Mapping[str, Any], name: str, tasks: Sequence[RunningT
         tasks=tuple(tasks),
         deployment_alarms=tuple(service.get("deploymentConfiguration", {}).get("alarms", {}).get("alarmNames", ())),
         events=tuple(event["message"] for event in service.get("events", ())),
+    )
+
+
+def read_stack(stack: Mapping[str, Any]) -> Stack:
+    """A stack in DescribeStacks."""
+    return Stack(
+        name=stack["StackName"],
+        status=stack["StackStatus"],
+        reason=stack.get("StackStatusReason", ""),
+        change_set=stack.get("ChangeSetId") or "",
+        parameters={p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", ())},
+        capabilities=tuple(stack.get("Capabilities", ())),
+        tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", ())},
+        notifications=tuple(stack.get("NotificationARNs", ())),
+        outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())},
     )
 
 

@@ -2,51 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, RefreshableCredentials
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    WaiterError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.session import Session, get_session
 
 from nova_infra.errors import NovaError
-from nova_infra.operations.errors import AwsError, RefusedError
+from nova_infra.operations.aws_errors import DeniedError, throttled, translated, unanswered
 from nova_infra.operations.side_by_side import THREADS, threads
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-# Standard retries wait longer from attempt to attempt, at random, and count throttling as worth another one:
-# https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+# Adaptive retries wait longer from attempt to attempt, at random, and slow all calls of a client down to the rate that
+# AWS takes: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 _CONFIG = Config(
-    retries={"mode": "standard", "total_max_attempts": 5},
+    retries={"mode": "adaptive", "total_max_attempts": 10},
     connect_timeout=5,
     read_timeout=30,
     max_pool_connections=2 * THREADS,
+    tcp_keepalive=True,
     user_agent_extra="nova",
 )
+_ONCE = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
-_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
-_EXPIRED = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "RequestExpired",
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "InvalidSignatureException",
-    "SignatureDoesNotMatch",
-}
+WRITES = 8
+"""How often a call that changes something is tried, while it is throttled or its answer is lost without effect."""
+
+_PRECISION = timedelta(seconds=3)
+"""A Date header has whole seconds, and the answer takes a while."""
 
 
 class Aws:
@@ -55,7 +50,8 @@ class Aws:
     def __init__(self, session: Any) -> None:
         """Wrap a session, whose clients are made when they are needed first."""
         self._session = session
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str, bool], Any] = {}
+        self._skew = timedelta()
         self._making = threading.Lock()
         self._threads = threads()
 
@@ -64,18 +60,29 @@ class Aws:
         """The region of all calls that name no other."""
         return str(self._session.get_config_variable("region"))
 
+    def now(self) -> datetime:
+        """The time by AWS's clock, UTC, as far as an answer has told it: this machine's clock may be wrong."""
+        return datetime.now(UTC) + self._skew
+
+    def _see_clock(self, http_response: Any, **_: Any) -> None:
+        if date := http_response.headers.get("Date"):
+            with contextlib.suppress(ValueError):
+                skew = parsedate_to_datetime(date) - datetime.now(UTC)
+                self._skew = skew if abs(skew) > _PRECISION else timedelta()
+
     @property
     def partition(self) -> str:
         """``aws``, or that of China or GovCloud."""
         return str(self._session.get_partition_for_region(self.region))
 
-    def client(self, service: str, region: str | None = None) -> Any:
+    def client(self, service: str, region: str | None = None, config: Any = _CONFIG) -> Any:
         """The client of a service, made once."""
-        key = (service, region or self.region)
+        key = (service, region or self.region, config is _ONCE)
         with self._making:  # sessions are not made for threads, clients are
             if key not in self._clients:
                 try:
-                    self._clients[key] = self._session.create_client(service, region_name=key[1], config=_CONFIG)
+                    self._clients[key] = self._session.create_client(service, region_name=key[1], config=config)
+                    self._clients[key].meta.events.register("after-call", self._see_clock)
                 except (BotoCoreError, ValueError) as error:
                     raise translated(error, service) from None
             return self._clients[key]
@@ -107,68 +114,61 @@ class Aws:
         except (ClientError, BotoCoreError) as error:
             raise translated(error, f"{service}:{operation}") from None
 
-    def wait(self, service: str, waiter: str, config: Mapping[str, int], /, **arguments: Any) -> bool:
-        """Wait for what one of the SDK's waiters waits for.
+    def write(
+        self, service: str, operation: str, /, *, done: Callable[[], bool], **arguments: Any
+    ) -> dict[str, Any] | None:
+        """Call an operation that changes something: once, however often its answer is lost.
+
+        The SDK repeats a call whose answer is lost, and the second one then meets what the first one did. So nothing is
+        repeated here before it is known that the first call changed nothing.
+
+        Args:
+            service: Such as ``ssm``.
+            operation: Its name in boto3, such as ``put_parameter``.
+            done: Looks whether the call has had its effect.
+            arguments: Its arguments.
 
         Returns:
-            False where it ended otherwise; the resource's state says how.
+            The answer; None where it was lost, and the call has had its effect.
 
         Raises:
-            AwsError: AWS could not be asked, or it took too long.
+            ServiceError: AWS answered with an error; its ``code`` says which.
+            AwsError: AWS could not be reached.
         """
-        try:
-            self.client(service).get_waiter(waiter).wait(**arguments, WaiterConfig=config)
-        except WaiterError as error:
-            if failure := error.last_response.get("Error"):
-                raise translated(ClientError({"Error": failure}, waiter), f"{service}:{waiter}") from None
-            if "Max attempts exceeded" in str(error):
-                raise AwsError(f"AWS: {waiter}: has taken too long: look at its events in the console") from None
-            return False
-        except BotoCoreError as error:
-            raise translated(error, f"{service}:{waiter}") from None
-        return True
+        lost = False
+        for attempt in range(1, WRITES + 1):
+            try:
+                answer: dict[str, Any] = getattr(self._once(service), operation)(**arguments)
+                return answer
+            except (ClientError, BotoCoreError) as error:
+                lost = lost or unanswered(error)
+                if lost and _seen(done):
+                    return None
+                if attempt == WRITES or not (throttled(error) or unanswered(error)):
+                    raise translated(error, f"{service}:{operation}") from None
+            pause(random.uniform(0.5, 1) * min(0.3 * 2**attempt, 8))  # noqa: S311  spreads calls, hides nothing
+        raise AssertionError("the last attempt returns or raises")
+
+    def _once(self, service: str) -> Any:
+        """The client of a service that repeats nothing by itself."""
+        return self.client(service, config=_ONCE)
 
     def each(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
         """The results of a function for each item, side by side. The function must not use this itself."""
         return list(self._threads.map(function, items))
 
 
-class ServiceError(AwsError):
-    """AWS answered with an error.
-
-    Attributes:
-        code: AWS's name for it.
-    """
-
-    def __init__(self, message: str, code: str) -> None:
-        """Keep the code beside the message."""
-        super().__init__(message)
-        self.code = code
+def pause(seconds: float) -> None:
+    """Wait."""
+    time.sleep(seconds)
 
 
-class DeniedError(RefusedError):
-    """The credentials do not allow a call."""
-
-
-def translated(error: Exception, operation: str) -> NovaError:
-    """An error of the SDK in one line: a refusal for a missing permission, an error of AWS for anything else."""
-    if isinstance(error, ClientError):
-        code = error.response.get("Error", {}).get("Code", "")
-        said = " ".join(error.response.get("Error", {}).get("Message", "").split()) or "no message"
-        if code in _DENIED:
-            return DeniedError(
-                f"AWS does not allow {operation}: {said}: use credentials that may, or add the permission"
-            )
-        if code in _EXPIRED:
-            return AwsError(f"credentials: AWS does not take them for {operation}: {said}: sign in again")
-        return ServiceError(f"AWS: {operation}: {said} ({code})", code)
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return AwsError("credentials: none found: sign in, or set AWS_PROFILE")
-    if isinstance(error, NoRegionError):
-        return RefusedError("region: none given: pass --region, or set AWS_REGION")
-    return AwsError(
-        f"AWS: {operation}: {error}: check the network and the credentials, then run the same command again"
-    )
+def _seen(done: Callable[[], bool]) -> bool:
+    """Whether a call has had its effect; False where that cannot be told either."""
+    try:
+        return done()
+    except NovaError:
+        return False
 
 
 def sign_in(*, region: str, role: str | None = None, account: str | None = None) -> Aws:

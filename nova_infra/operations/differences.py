@@ -103,11 +103,10 @@ def _added(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Differenc
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
-    common = [key for key, resource in new.items() if key in old and old[key]["Type"] == resource["Type"]]
-    changes = {key: list(_leaves(properties(old[key]), properties(new[key]), ())) for key in common}
-    for logical_id, replacement in _replacements(new, changes).items():
+    changes = changed_leaves(old, new)
+    for logical_id, replacement in replacements(new, changes).items():
         yield _replaced(logical_id, new[logical_id], replacement)
-    for logical_id in common:
+    for logical_id in changes:
         kind = new[logical_id]["Type"]
         for path, was, becomes in changes[logical_id]:
             if path[0] in _RULES:
@@ -121,25 +120,38 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Differe
 
 
 @dataclass(frozen=True)
-class _Replacement:
+class Replacement:
+    """Why a resource is replaced.
+
+    Attributes:
+        certain: Whether it is replaced for sure.
+        because: Why, in a clause.
+        follows: Logical id of the resource whose replacement is the reason, if one is.
+    """
+
     certain: bool
     because: str
+    follows: str | None = None
 
 
-def _replacements(
-    new: Mapping[str, Any], changes: Mapping[str, list[tuple[Path, Any, Any]]]
-) -> dict[str, _Replacement]:
+def changed_leaves(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Leaf]]:
+    """Every resource that is in both, by logical id and type, to its properties that differ in meaning."""
+    common = [key for key, resource in new.items() if key in old and old[key]["Type"] == resource["Type"]]
+    return {key: list(_leaves(properties(old[key]), properties(new[key]), ())) for key in common}
+
+
+def replacements(new: Mapping[str, Any], changes: Mapping[str, list[Leaf]]) -> dict[str, Replacement]:
     """Logical id to why it is replaced, with what refers to it by a property that cannot be changed."""
-    found: dict[str, _Replacement] = {}
+    found: dict[str, Replacement] = {}
     for logical_id, leaves in changes.items():
         kind = resource_type(new[logical_id]["Type"])
         for path, _, _ in leaves:
             name = "/".join(path)
             if any(_touches(path, fixed) for fixed in kind.replaced_by):
-                found[logical_id] = _Replacement(True, f"{name} cannot be changed in place")
+                found[logical_id] = Replacement(True, f"{name} cannot be changed in place")
                 break
             if not kind.known or any(_touches(path, fixed) for fixed in kind.perhaps_replaced_by):
-                found.setdefault(logical_id, _Replacement(False, f"a change of {name} may replace it"))
+                found.setdefault(logical_id, Replacement(False, f"a change of {name} may replace it"))
     following = list(found)
     while following:
         replaced = following.pop()
@@ -148,12 +160,13 @@ def _replacements(
                 continue
             values, fixed = properties(new[logical_id]), resource_type(new[logical_id]["Type"]).replaced_by
             if any(replaced in references(value_at(values, path)) for path in fixed):
-                found[logical_id] = _Replacement(found[replaced].certain, f"it refers to {replaced}, which is replaced")
+                because = f"it refers to {replaced}, which is replaced"
+                found[logical_id] = Replacement(found[replaced].certain, because, follows=replaced)
                 following.append(logical_id)
     return found
 
 
-def _replaced(logical_id: str, resource: Mapping[str, Any], replacement: _Replacement) -> Difference:
+def _replaced(logical_id: str, resource: Mapping[str, Any], replacement: Replacement) -> Difference:
     verb = "is replaced" if replacement.certain else "may be replaced"
     what, kind = f"{verb}: {replacement.because}", Kind.OTHER
     if resource_type(resource["Type"]).stateful:

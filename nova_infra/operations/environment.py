@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from nova_infra.operations.model import (
@@ -67,8 +68,8 @@ class DeployedEnvironment(Protocol):
     def stack_name(self, name: str) -> str:
         """The name of a service's stack, or of ``platform`` or ``overview``."""
 
-    def stacks(self, names: Sequence[str]) -> tuple[Stack, ...]:
-        """Stacks by their names; those that do not exist are left out."""
+    def stacks(self, names: Sequence[str] | None = None) -> tuple[Stack, ...]:
+        """Stacks by their names, or all of the environment's; those that do not exist are left out."""
 
     def template(self, stack: str) -> Template:
         """The template that a stack was last deployed with, as it was handed in."""
@@ -99,7 +100,10 @@ class DeployedEnvironment(Protocol):
         """Name to value of all parameters below a path."""
 
     def put_parameter(self, name: str, value: str) -> int:
-        """Write a parameter, of at most 8 KB, and return the number of the new version, counted from 1."""
+        """Write a value that no other version has, of at most 8 KB; return the new version's number, from 1.
+
+        One whose answer is lost is recognized by its value, and is not written again.
+        """
 
     def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:
         """Create a change set from another template, with all else of the stack as it is, and wait for it.
@@ -116,10 +120,16 @@ class DeployedEnvironment(Protocol):
         """
 
     def delete_change_set(self, change_set: ChangeSet) -> None:
-        """Delete a change set that was not executed."""
+        """Delete a change set that was not executed, by its ARN or its name."""
 
-    def wait_for_stack(self, stack: str) -> Stack:
-        """Wait until no operation on a stack is under way."""
+    def cancel_update(self, stack: str) -> None:
+        """Have CloudFormation bring back what a stack was before the update that is under way."""
+
+    def wait_for_stacks(self, names: Sequence[str]) -> Iterator[Stack]:
+        """Each stack when no operation on it is under way any more, the first one first."""
+
+    def now(self) -> datetime:
+        """The time by the environment's clock, UTC: this machine's may be wrong."""
 
     def get(self, path: str) -> Answer:
         """Ask the environment's public address over HTTP."""

@@ -25,3 +25,7 @@ class RefusedError(NovaError):
 
 class NotDeployedError(RefusedError):
     """The environment does not exist, in this account and region."""
+
+
+class StrangerError(RefusedError):
+    """Something was not deployed by Nova, so that Nova leaves it alone."""

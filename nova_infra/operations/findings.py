@@ -86,13 +86,33 @@ def way_out(stack: Stack) -> str:
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-continueupdaterollback.html
     """
     command = f"`aws cloudformation {{}} --stack-name {stack.name}`"
+    said = f" ({stack.reason})" if stack.reason else ""
     match stack.status:
+        case "UPDATE_IN_PROGRESS":
+            cancel = command.format("cancel-update-stack")
+            return f"wait for it, or stop it, which brings back what ran before, with {cancel}"
+        case "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS" | "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS":
+            return "wait for it: it only removes what is no longer used, and nothing can stop it"
+        case "UPDATE_ROLLBACK_IN_PROGRESS":
+            return "wait for it: it is on its way back to what ran before, and nothing can stop it"
+        case "CREATE_IN_PROGRESS" | "ROLLBACK_IN_PROGRESS":
+            return "wait for it: this is its first deployment; if that fails, it can only be deleted"
+        case "DELETE_IN_PROGRESS":
+            return "wait for it: it is being deleted; then deploy again"
+        case status if stack.busy:
+            return f"wait until {status} has ended"
         case "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED":
             delete = command.format("delete-stack")
-            return f"its first deployment failed, and it can only be deleted: {delete}, and deploy again"
+            return f"its first deployment failed, and it can only be deleted: {delete}, and deploy again{said}"
+        case "DELETE_FAILED":
+            delete = command.format("delete-stack")
+            return f"delete what keeps it{said}, then {delete} once more, and deploy again"
+        case "REVIEW_IN_PROGRESS":
+            return f"it was never deployed: {command.format('delete-stack')}, and deploy"
         case "UPDATE_ROLLBACK_FAILED":
-            said = f" ({stack.reason})" if stack.reason else ""
             return f"finish its rollback first, with {command.format('continue-update-rollback')}{said}"
+        case "UPDATE_FAILED":
+            return f"roll it back first, with {command.format('rollback-stack')}{said}"
         case _:
             return stack.reason or f"see {command.format('describe-stack-events')}"
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from nova_infra.operations.environment import DeployedEnvironment
-from nova_infra.operations.errors import AwsError, RefusedError
+from nova_infra.operations.errors import RefusedError
 from nova_infra.operations.ledger import parameter_name
 from nova_infra.operations.targets import SHORTEST_COMMIT, as_commit, begins, names
 
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
 _NAME = re.compile(rf"[\w.-]{{{SHORTEST_COMMIT},128}}")
 _MAX_WHY = 1000
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,10 @@ class Hold:
 def read_holds(environment: DeployedEnvironment) -> tuple[Hold, ...]:
     """All holds of an environment, newest first.
 
+    One that cannot be read holds the release that its name says, for reasons that nobody knows.
+
     Raises:
-        AwsError: One cannot be read.
+        AwsError: They cannot be read.
     """
     holds = []
     for name, text in environment.parameters(parameter_name(environment, "hold")).items():
@@ -63,8 +67,9 @@ def read_holds(environment: DeployedEnvironment) -> tuple[Hold, ...]:
                     images=dict(value["images"]),
                 )
             )
-        except (ValueError, KeyError, TypeError) as error:
-            raise AwsError(f"{name}: is not a hold ({error!r}): see who wrote it, and delete it") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            why = f"{name} is not a hold that Nova wrote ({error!r}): see who wrote it, and delete it"
+            holds.append(Hold(name.rpartition("/")[2], why, "somebody", _NEVER, {}))
     return tuple(sorted(holds, key=lambda hold: hold.at, reverse=True))
 
 
@@ -116,6 +121,7 @@ def release_hold(environment: DeployedEnvironment, release: str, *, why: str) ->
 
 def _write(environment: DeployedEnvironment, held: Hold, **more: object) -> None:
     value = {"why": held.why, "by": held.by, "at": held.at.isoformat(), "images": dict(held.images), **more}
+    value["nonce"] = secrets.token_hex(8)  # so that a write whose answer is lost is recognized
     environment.put_parameter(
         parameter_name(environment, "hold", held.release), json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     )

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from nova_infra.operations.environment import DeployedEnvironment
-from nova_infra.operations.errors import AwsError
 
 Outcome = Literal["deployed", "verified", "failed", "rolled-back"]
+
+SCHEMA = 2
+"""Of what is written here. Readers skip, and name, what a later schema wrote."""
 
 _MAX_REASON = 400
 
@@ -51,6 +54,7 @@ class Entry:
         by: Who or what did it.
         reason: Why; empty for a delivery by the pipeline.
         committed_at: When the commit was made, UTC, if that is known.
+        nonce: What this entry is known by, so that one that was written twice counts once.
     """
 
     release: str
@@ -60,6 +64,7 @@ class Entry:
     by: str
     reason: str = ""
     committed_at: datetime | None = None
+    nonce: str = field(default="", compare=False)
 
     @property
     def good(self) -> bool:
@@ -74,10 +79,12 @@ class Ledger:
     Attributes:
         entries: Newest first.
         version: Number of the latest version; 0 where there is none.
+        unreadable: What was skipped because it is no entry, a line for each.
     """
 
     entries: tuple[Entry, ...]
     version: int
+    unreadable: tuple[str, ...] = ()
 
 
 def parameter_name(environment: DeployedEnvironment, *parts: str) -> str:
@@ -90,18 +97,28 @@ def read_ledger(environment: DeployedEnvironment) -> Ledger:
     """Read the ledger; an environment that nothing was released to has an empty one.
 
     Raises:
-        AwsError: It cannot be read, or holds something that is no entry.
+        AwsError: It cannot be read.
     """
     name = parameter_name(environment, "release")
     versions = environment.history(name)
-    try:
-        entries = tuple(decode(version.value) for version in reversed(versions))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AwsError(
-            f"{name}: holds a version that is no entry of a ledger ({error!r}): see who wrote it, with "
-            f"`aws ssm get-parameter-history --name {name}`"
-        ) from None
-    return Ledger(entries, versions[-1].version if versions else 0)
+    entries: list[Entry] = []
+    unreadable = []
+    for version in reversed(versions):
+        try:
+            entry = decode(version.value)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            unreadable.append(
+                f"{name}: version {version.version} is skipped, it is no entry of a ledger ({_why(error)}): see who "
+                f"wrote it, with `aws ssm get-parameter-history --name {name}`"
+            )
+            continue
+        if not entry.nonce or all(entry.nonce != other.nonce for other in entries):
+            entries.append(entry)
+    return Ledger(tuple(entries), versions[-1].version if versions else 0, tuple(unreadable))
+
+
+def _why(error: Exception) -> str:
+    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error) or repr(error)
 
 
 def append(environment: DeployedEnvironment, entry: Entry) -> int:
@@ -121,6 +138,8 @@ def encode(entry: Entry) -> str:
         for service, image in entry.images.items()
     }
     value = {
+        "v": SCHEMA,
+        "nonce": entry.nonce or secrets.token_hex(4),
         "release": entry.release,
         "at": _timestamp(entry.at),
         "outcome": entry.outcome,
@@ -138,7 +157,9 @@ def decode(text: str) -> Entry:
     Raises:
         ValueError: It is something else; as may be KeyError, TypeError and AttributeError.
     """
-    value = json.loads(text)
+    value: dict[str, Any] = json.loads(text)
+    if value.get("v", 1) > SCHEMA:
+        raise ValueError(f"its schema {value['v']} is newer than this Nova, which knows {SCHEMA}")
     if value["outcome"] not in get_args(Outcome):
         raise ValueError(f"outcome {value['outcome']!r}")
     images = {}
@@ -154,6 +175,7 @@ def decode(text: str) -> Entry:
         by=value["by"],
         reason=value.get("reason", ""),
         committed_at=datetime.fromisoformat(committed) if committed else None,
+        nonce=str(value.get("nonce", "")),
     )
 
 

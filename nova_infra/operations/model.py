@@ -196,7 +196,7 @@ class Stack:
     @property
     def busy(self) -> bool:
         """Whether an operation on it is under way."""
-        return self.status.endswith("_IN_PROGRESS")
+        return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
 
     @property
     def updatable(self) -> bool:
@@ -269,10 +269,12 @@ class ParameterVersion:
     Attributes:
         version: Its number, counted from 1.
         value: Its value.
+        at: When it was written, by the clock of the store, UTC; None where that keeps no time.
     """
 
     version: int
     value: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)

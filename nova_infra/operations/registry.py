@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from nova_infra.operations.aws_session import translated
+from nova_infra.operations.aws_errors import translated
 from nova_infra.operations.errors import RefusedError
 
 _INDEXES = {

@@ -6,7 +6,8 @@ import hashlib
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -110,10 +111,10 @@ class RehearsedEnvironment:
         """The name of a service's stack, or of ``platform`` or ``overview``."""
         return f"{self.prefix}-{name}"
 
-    def stacks(self, names: Sequence[str]) -> tuple[Stack, ...]:
-        """Stacks by their names; those that do not exist are left out."""
+    def stacks(self, names: Sequence[str] | None = None) -> tuple[Stack, ...]:
+        """Stacks by their names, or all of the environment's; those that do not exist are left out."""
         found = (Stack(**stack) for stack in self._state()["stacks"])
-        return tuple(stack for stack in found if stack.name in names)
+        return tuple(stack for stack in found if names is None or stack.name in names)
 
     def template(self, stack: str) -> Template:
         """The template that a stack was last deployed with."""
@@ -170,9 +171,17 @@ class RehearsedEnvironment:
         """Not rehearsed."""
         _not_rehearsed()
 
-    def wait_for_stack(self, stack: str) -> Stack:
+    def cancel_update(self, stack: str) -> None:
+        """Not rehearsed."""
+        _not_rehearsed()
+
+    def wait_for_stacks(self, names: Sequence[str]) -> Iterator[Stack]:
         """Not rehearsed."""
         return _not_rehearsed()
+
+    def now(self) -> datetime:
+        """The time of this machine."""
+        return datetime.now(UTC)
 
     def get(self, path: str) -> Answer:
         """Ask the environment's address on this machine."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from nova_infra.operations.errors import RefusedError
+from nova_infra.operations.errors import StrangerError
 from nova_infra.operations.model import Change, Image, Template
 
 TASK_DEFINITION = "AWS::ECS::TaskDefinition"
@@ -21,14 +21,14 @@ def image_of(template: Template, *, stack: str) -> Image:
     """The image that a service's template names.
 
     Raises:
-        RefusedError: The template holds no container of Nova's.
+        StrangerError: The template holds no container of Nova's.
     """
     image = _container(template, stack)["Image"]
     if isinstance(image, dict) and list(image) == ["Fn::Join"]:
         # What is left to be resolved is the end of the registry's domain, the same for a whole partition.
         image = "".join(part if isinstance(part, str) else "amazonaws.com" for part in image["Fn::Join"][1])
     if not isinstance(image, str):
-        raise RefusedError(f"{stack}: the image in its template is not written as Nova writes it: deploy it first")
+        raise StrangerError(f"{stack}: the image in its template is not written as Nova writes it: deploy it first")
     return Image.parse(image)
 
 
@@ -41,7 +41,7 @@ def with_image(template: Template, tag: str, *, stack: str) -> Template:
         stack: Name of the stack, for errors.
 
     Raises:
-        RefusedError: The template holds no container of Nova's.
+        StrangerError: The template holds no container of Nova's.
     """
     changed = copy.deepcopy(template)
     container = _container(changed, stack)
@@ -49,6 +49,23 @@ def with_image(template: Template, tag: str, *, stack: str) -> Template:
     for variable in container["Environment"]:
         if variable["Name"] == _RELEASE:
             variable["Value"] = tag
+    return changed
+
+
+def renewed(template: Template, name: str, *, stack: str) -> Template:
+    """The template with a label on its container, so that CloudFormation makes a revision of the same image.
+
+    It brings a service back to its template that somebody has pointed at another task definition: CloudFormation does
+    not look at what it did not change itself.
+
+    Args:
+        template: A service's template.
+        name: What the label says, another one each time.
+        stack: Name of the stack, for errors.
+    """
+    changed = copy.deepcopy(template)
+    labels = _container(changed, stack).setdefault("DockerLabels", {})
+    labels["nova.repaired-by"] = name
     return changed
 
 
@@ -139,7 +156,7 @@ def _container(template: Template, stack: str) -> dict[str, Any]:
         if any(variable["Name"] == _RELEASE for variable in container.get("Environment", ()))
     ]
     if len(containers) != 1:
-        raise RefusedError(
+        raise StrangerError(
             f"{stack}: its template has {len(containers)} containers that are told their release, not one: "
             "it was not deployed by Nova"
         )
@@ -154,6 +171,6 @@ def _retagged(image: Any, tag: str, stack: str) -> Any:
         separator, parts = image["Fn::Join"]
         if separator == "" and parts and isinstance(parts[-1], str):
             return {"Fn::Join": [separator, [*parts[:-1], _retagged(parts[-1], tag, stack)]]}
-    raise RefusedError(
+    raise StrangerError(
         f"{stack}: the image in its template is not written as Nova writes it: deploy it with Nova first"
     )

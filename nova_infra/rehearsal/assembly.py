@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nova_infra.errors import NovaError
@@ -18,6 +19,27 @@ SCHEMA_MAJOR_VERSIONS = range(50, 60)
 
 class AssemblyError(NovaError):
     """The assembly is not one that can be rehearsed."""
+
+
+@dataclass(frozen=True)
+class AssembledStack:
+    """A stack as an assembly's manifest describes it.
+
+    Attributes:
+        artifact_id: Its id in the manifest that lists it.
+        name: Its name in CloudFormation.
+        account: Where it goes.
+        region: Where it goes.
+        template_path: Its template, relative to the assembly.
+        dependencies: Artifact ids of what has to be deployed before.
+    """
+
+    artifact_id: str
+    name: str
+    account: str
+    region: str
+    template_path: str
+    dependencies: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -47,6 +69,14 @@ class Assembly:
             raise AssemblyError(f"{self.directory / path}: is not a CloudFormation template: run `make synth`")
         return template
 
+    def stacks(self) -> list[AssembledStack]:
+        """All stacks, those of nested assemblies included.
+
+        Raises:
+            AssemblyError: A manifest is missing or is not what ``cdk synth`` writes.
+        """
+        return list(_stacks(self.directory, PurePosixPath()))
+
     def pipeline_template(self) -> Template:
         """The template of the one stack that holds a pipeline.
 
@@ -70,6 +100,30 @@ class Assembly:
         raise AssemblyError(
             f"{self.directory}: no stack in it holds a pipeline: run `make synth`, which synthesizes all environments"
         )
+
+
+def _stacks(directory: Path, nested: PurePosixPath) -> Iterator[AssembledStack]:
+    path = directory / nested / "manifest.json"
+    try:
+        artifacts = _read_json(path)["artifacts"]
+        for artifact_id, artifact in artifacts.items():
+            properties = artifact.get("properties", {})
+            if artifact["type"] == "cdk:cloud-assembly":
+                yield from _stacks(directory, nested / properties["directoryName"])
+            elif artifact["type"] == "aws:cloudformation:stack":
+                account, _, region = artifact["environment"].removeprefix("aws://").partition("/")
+                yield AssembledStack(
+                    artifact_id,
+                    properties.get("stackName", artifact_id),
+                    account,
+                    region,
+                    str(nested / properties["templateFile"]),
+                    tuple(artifact.get("dependencies", ())),
+                )
+    except FileNotFoundError:
+        raise AssemblyError(f"{path}: is missing: run `make synth`") from None
+    except (AttributeError, KeyError, TypeError):
+        raise AssemblyError(f"{path}: is not what `cdk synth` writes: run `make synth`") from None
 
 
 def _template_files(manifest: dict[str, Any], directory: Path) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import bm25s
 import pytest
 
 from nova_kit.selftest import SelftestError
@@ -17,15 +16,17 @@ def test_it_passes_as_the_service_is() -> None:
     asyncio.run(selftest(app))
 
 
-def test_an_index_that_takes_other_arguments_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def without_progress(self: Any, corpus: list[list[str]]) -> None: ...
+def test_a_dictionary_that_takes_other_arguments_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_mode(self: Any, text: str, *, mode: str) -> None: ...
 
-    monkeypatch.setattr(bm25s.BM25, "index", without_progress)
-    with pytest.raises(TypeError, match="show_progress"):
+    monkeypatch.setattr(
+        "search_service.japanese._tokenizer", lambda: type("Tokenizer", (), {"tokenize": without_mode})()
+    )
+    with pytest.raises(TypeError, match="mode"):
         asyncio.run(selftest(app))
 
 
 def test_a_ranking_that_finds_the_wrong_document_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search_service.ranking._wanted", lambda _: ["boat"])
+    monkeypatch.setattr("search_service.ranking._scores", lambda *_: {0: 1.0})
     with pytest.raises(SelftestError, match="lake"):
         asyncio.run(selftest(app))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -117,10 +117,10 @@ class Ecs(AwsEnvironment):
     def services(self) -> tuple[Service, ...]:
         return tuple(self._with_tasks(service) for service in super().services())
 
-    def wait_for_stack(self, stack: str) -> Stack:
-        ended = super().wait_for_stack(stack)
-        self.follow(stack)
-        return ended
+    def wait_for_stacks(self, names: Sequence[str]) -> Iterator[Stack]:
+        for ended in super().wait_for_stacks(names):
+            self.follow(ended.name)
+            yield ended
 
     def follow(self, stack: str) -> None:
         latest = self._aws.call("ecs", "describe_task_definition", taskDefinition=stack)["taskDefinition"]
@@ -293,6 +293,13 @@ def local_aws() -> Iterator[LocalAws]:
     running = LocalAws()
     yield running
     running.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is waited for between two looks at AWS, or two attempts."""
+    monkeypatch.setattr("nova_infra.operations.aws_stacks.pause", lambda _: None)
+    monkeypatch.setattr("nova_infra.operations.aws_session.pause", lambda _: None)
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 
 from nova_infra.cli import nova
 from nova_infra.operations import preflight
-from nova_infra.operations.acceptances import Acceptance, acceptable_name, read_acceptances
+from nova_infra.operations.acceptances import Acceptance, acceptable_name, accepted, read_acceptances
 from nova_infra.operations.aws_session import whoami
-from nova_infra.operations.errors import AwsError, RefusedError
+from nova_infra.operations.errors import RefusedError
 from nova_infra.operations.holds import Hold, hold
 from nova_infra.operations.model import Alarm, Certificate, Deployment, RunningTask, Service, Stack
 from nova_infra.operations.preflight import Conditions, acceptable, judge
@@ -213,7 +213,8 @@ def test_a_name_that_no_release_has_is_told_to_wait_for_one(deployment, run) -> 
     assert "is known" not in run("hold", "prod", "3f2a91c", "--why", "a commit").output
 
 
-def test_what_is_no_acceptance_is_told_in_one_line(deployment) -> None:
+def test_what_is_no_acceptance_accepts_nothing_and_stops_nothing(deployment) -> None:
     deployment.client("ssm").put_parameter(Name=f"/nova/prod/accepted/{FIX}", Value=json.dumps([]), Type="String")
-    with pytest.raises(AwsError, match=r"is not an acceptance .*: see who wrote it, and delete it"):
-        read_acceptances(deployment.environment)
+    [found] = read_acceptances(deployment.environment)
+    assert "is not an acceptance that Nova wrote" in found.why
+    assert accepted([found], FIX, now=datetime.now(UTC)) == {}

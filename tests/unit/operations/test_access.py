@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from nova_infra.operations import aws_session
-from nova_infra.operations.aws_session import DeniedError, sign_in
+from nova_infra.operations.aws_errors import DeniedError
+from nova_infra.operations.aws_session import sign_in
 from nova_infra.operations.connect import Whereabouts, connect
 from nova_infra.operations.errors import RefusedError
 

@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
-from nova_infra.operations.aws_session import ServiceError, translated
+from nova_infra.operations.aws_errors import ServiceError, translated
 from nova_infra.operations.errors import AwsError, RefusedError
 
 

@@ -1,15 +1,18 @@
 """Rolling back what is deployed, against a local implementation of AWS."""
 
+import json
 import threading
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from nova_infra.errors import NovaError
 from nova_infra.operations import claims
+from nova_infra.operations.claims import Claim
 from nova_infra.operations.errors import AwsError, CheckFailedError, RefusedError
 from nova_infra.operations.holds import read_holds
-from nova_infra.operations.model import Answer, ChangeSet
+from nova_infra.operations.model import Answer, ChangeSet, Stack
 from nova_infra.operations.rollback import Request, rollback
 
 CANARY = {"CanaryBakeTimeInMinutes": 5, "CanaryPercent": 10}
@@ -263,9 +266,11 @@ def test_a_change_set_that_turns_out_empty_is_no_failure(deployment, back, monke
 @pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"])
 def test_a_stack_that_something_else_is_updating_is_refused(deployment, back, monkeypatch, status: str) -> None:
     deployment.release(2, "carts-service")
-    monkeypatch.setattr(deployment.environment, "wait_for_stack", lambda _: pytest.fail("it waits for somebody else's"))
+    monkeypatch.setattr(
+        deployment.environment, "wait_for_stacks", lambda _: pytest.fail("it waits for somebody else's")
+    )
     _set_status(deployment, "carts-service", status)
-    with pytest.raises(RefusedError, match=rf"an update is under way \({status}\): wait for it, or stop it"):
+    with pytest.raises(RefusedError, match=rf"an operation is under way \({status}\): wait for it"):
         back()
 
 
@@ -310,12 +315,12 @@ def test_one_that_is_killed_at_its_end_is_finished_by_running_it_again(deploymen
     deployment.release(2, "carts-service")
     with monkeypatch.context() as killed:
         killed.setattr("nova_infra.operations.rollback.verify", _killed)
-        killed.setattr(claims, "give_back", lambda *_: None)
+        killed.setattr(claims.Lock, "_give_back", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             back()
-    with pytest.raises(RefusedError, match=r"another one, to 0101.*, is under way since"):
+    with pytest.raises(RefusedError, match=r"another one, to 0101.*, is under way, by"):
         back()
-    monkeypatch.setattr(claims, "_SURELY_BEGUN", claims._SURELY_BEGUN * 0)
+    monkeypatch.setattr(claims, "SILENCE", claims.SILENCE * 0)
     back()
     latest = deployment.ledger()[0]
     assert (latest.release, latest.outcome) == (deployment.commit(1), "rolled-back")
@@ -327,17 +332,36 @@ def _killed(*_: object, **__: object) -> list[object]:
 
 def test_an_interrupted_one_that_cloudformation_still_carries_out_is_waited_for(deployment, back, monkeypatch) -> None:
     deployment.release(2, "carts-service")
-    _set_status(deployment, "carts-service", "UPDATE_IN_PROGRESS", "arn:x:changeSet/nova-rollback-010101010101-ab/1")
+    _journal(deployment, Claim("ab", "interrupted", deployment.commit(1), deployment.commit(2), "nova-rollback-01-ab"))
+    change_set = "arn:x:changeSet/nova-rollback-01-ab-carts-service/1"
+    _set_status(deployment, "carts-service", "UPDATE_IN_PROGRESS", change_set)
     waited = []
 
-    def wait(stack: str) -> None:
-        waited.append(stack)
+    def wait(stacks: list[str]) -> list[Stack]:
+        waited.extend(stacks)
         deployment.deploy("carts-service", "v1")
+        return []
 
-    monkeypatch.setattr(deployment.environment, "wait_for_stack", wait)
+    monkeypatch.setattr(deployment.environment, "wait_for_stacks", wait)
     back()
     assert waited == ["nova-prod-carts-service"]
     assert deployment.ledger()[0].outcome == "rolled-back"
+
+
+def _journal(deployment, claim: Claim) -> None:
+    value = {**asdict(claim), "v": 2, "ledger": 2}
+    del value["seen"]
+    deployment.environment.put_parameter("/nova/prod/rollback", json.dumps(value))
+
+
+def test_an_update_that_only_looks_like_a_rollback_is_somebody_elses(deployment, back) -> None:
+    deployment.release(2, "carts-service")
+    _journal(deployment, Claim("ab", "interrupted", deployment.commit(1), change_set="nova-rollback-01-ab", by="me"))
+    _set_status(
+        deployment, "carts-service", "UPDATE_IN_PROGRESS", "arn:x:changeSet/nova-rollback-01-cd-carts-service/1"
+    )
+    with pytest.raises(RefusedError, match="an operation is under way"):
+        back()
 
 
 def test_of_two_at_once_one_wins_and_the_other_says_so(deployment) -> None:
@@ -362,7 +386,7 @@ def test_of_two_at_once_one_wins_and_the_other_says_so(deployment) -> None:
         thread.join()
     results.sort(key=lambda result: result != "won")
     assert results[0] == "won"
-    assert "somebody else began one at the same moment and was first: nothing was changed by this one" in results[1]
+    assert "began one at the same moment and was first: nothing was changed by this one" in results[1]
     assert deployment.image_tag("carts-service") == "v1"
 
 

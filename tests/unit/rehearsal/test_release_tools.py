@@ -149,7 +149,7 @@ def test_before_its_stage_is_reached_what_is_deployed_there_is_known_and_every_l
             with pytest.raises(NotDeployedError):
                 RehearsedEnvironment("qa", platform="nova", url=f"{tools.url}/candidate").services()
             with pytest.raises(RefusedError, match="is not rehearsed"):
-                target.wait_for_stack("nova-prod-tiny")
+                target.wait_for_stacks(["nova-prod-tiny"])
 
         await asyncio.to_thread(look)
 

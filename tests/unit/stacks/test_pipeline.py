@@ -42,6 +42,12 @@ def test_the_stages_are_those_of_the_design(assembly):
     ]
 
 
+def test_updating_itself_deploys_the_registry_first_so_that_a_new_service_has_a_repository(assembly):
+    [update] = stage(assembly, "UpdatePipeline")["Actions"]
+    assert f"cdk -a . deploy {STACK} --require-approval=never --verbose" in commands(assembly, update)
+    assert assembly.order[STACK] == {"NovaRegistryStack"}
+
+
 def test_it_is_a_named_v2_pipeline(assembly):
     assert (pipeline(assembly)["Name"], pipeline(assembly)["PipelineType"]) == ("nova-platform", "V2")
     assert pipeline(assembly)["RestartExecutionOnUpdate"] is True

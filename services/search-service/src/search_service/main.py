@@ -24,6 +24,6 @@ app = create_app(
     "search-service",
     _routes,
     summary="Ranks posted documents by BM25.",
-    limits=Limits(body_bytes=8 * MIB, request_seconds=30),
+    limits=Limits(body_bytes=16 * MIB, request_seconds=30),
     selftest=selftest,
 )

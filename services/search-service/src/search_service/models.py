@@ -21,7 +21,7 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     query: str = Field(min_length=1, max_length=1000)
-    documents: list[Document] = Field(min_length=1, max_length=2000)
+    documents: list[Document] = Field(min_length=1, max_length=10_000)
     limit: int = Field(default=10, ge=1, le=100, description="The most hits to return.")
 
 

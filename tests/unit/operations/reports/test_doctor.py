@@ -9,7 +9,7 @@ import pytest
 
 from nova_infra.config import Config, parse_config
 from nova_infra.errors import NovaError
-from nova_infra.operations.aws_session import DeniedError, ServiceError
+from nova_infra.operations.aws_errors import DeniedError, ServiceError
 from nova_infra.operations.doctor import Check, Part, diagnose, lines, must_be_mended, tools
 
 ROOT = Path(__file__).parents[4]

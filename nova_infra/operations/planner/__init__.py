@@ -1,0 +1,17 @@
+"""What CloudFormation would do with a release, and what it would refuse, before anything is deployed.
+
+Pure: it reads the templates that are deployed and those that would be, in the order in which they would be deployed.
+"""
+
+from nova_infra.operations.planner.model import (
+    Action,
+    Finding,
+    PlannedStack,
+    Refusal,
+    ResourceAction,
+    Stack,
+    StackKey,
+)
+from nova_infra.operations.planner.plan import Plan, plan
+
+__all__ = ["Action", "Finding", "Plan", "PlannedStack", "Refusal", "ResourceAction", "Stack", "StackKey", "plan"]

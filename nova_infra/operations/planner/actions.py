@@ -1,0 +1,45 @@
+"""What happens to each resource of a stack: created, updated, replaced, deleted, kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nova_infra.operations.differences import changed_leaves, replacements
+from nova_infra.operations.planner.model import Action, ResourceAction, Stack
+from nova_infra.operations.values import same
+
+_KEPT = ("Retain", "RetainExceptOnCreate")
+_ATTRIBUTES = ("Metadata", "UpdatePolicy", "UpdateReplacePolicy", "DeletionPolicy", "CreationPolicy")
+
+
+def resource_actions(before: Stack | None, after: Stack) -> tuple[ResourceAction, ...]:
+    """What CloudFormation does with the resources of a stack.
+
+    Args:
+        before: The stack as it is deployed; None where it is new.
+        after: The stack as it would be.
+    """
+    if before is not None and before.template == after.template:
+        return ()
+    return tuple(_actions(before, after))
+
+
+def _actions(before: Stack | None, after: Stack) -> Iterator[ResourceAction]:
+    old, new = (before.resources if before is not None else {}), after.resources
+    leaves = changed_leaves(old, new)
+    replaced = replacements(new, leaves)
+    for logical_id, resource in new.items():
+        kind, known = resource["Type"], old.get(logical_id)
+        if known is None:
+            yield ResourceAction(logical_id, kind, Action.CREATE)
+        elif known["Type"] != kind:
+            yield ResourceAction(logical_id, kind, Action.REPLACE, f"its type changes from {known['Type']}")
+        elif (replacement := replaced.get(logical_id)) is not None:
+            action = Action.REPLACE if replacement.certain else Action.MAY_REPLACE
+            yield ResourceAction(logical_id, kind, action, replacement.because, replacement.follows)
+        elif leaves.get(logical_id) or not all(same(known.get(key), resource.get(key)) for key in _ATTRIBUTES):
+            yield ResourceAction(logical_id, kind, Action.UPDATE)
+    for logical_id, resource in old.items():
+        if logical_id not in new:
+            action = Action.KEEP if resource.get("DeletionPolicy") in _KEPT else Action.DELETE
+            yield ResourceAction(logical_id, resource["Type"], action)

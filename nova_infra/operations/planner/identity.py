@@ -1,0 +1,95 @@
+"""By what AWS tells resources of a type apart, where a template may say it: two of them cannot be the same.
+
+From the types' pages in the CloudFormation template reference, "Return values" and the properties that name them, and
+for load balancers from https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html
+(DuplicateListener) and API_CreateRule.html (PriorityInUse).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nova_infra.operations.planner.model import StackKey
+
+Scope = Literal["region", "account", "world"]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes a resource of a type one of its kind.
+
+    Attributes:
+        properties: The properties that it consists of; where the first is not set, AWS makes a name.
+        scope: Where it has to be unique.
+        kind: Types with the same kind share their names; the type itself where it is empty.
+        named: Whether it is a name somebody chose, so that a replacement would need another one.
+    """
+
+    properties: tuple[str, ...]
+    scope: Scope = "region"
+    kind: str = ""
+    named: bool = True
+
+
+_ELB = "AWS::ElasticLoadBalancingV2"
+
+IDENTITIES: dict[str, Identity] = {
+    "AWS::ApplicationAutoScaling::ScalableTarget": Identity(
+        ("ResourceId", "ScalableDimension", "ServiceNamespace"), named=False
+    ),
+    "AWS::Chatbot::SlackChannelConfiguration": Identity(("ConfigurationName",), "account"),
+    "AWS::CloudWatch::Alarm": Identity(("AlarmName",), kind="alarm"),
+    "AWS::CloudWatch::CompositeAlarm": Identity(("AlarmName",), kind="alarm"),
+    "AWS::CloudWatch::Dashboard": Identity(("DashboardName",), "account"),
+    "AWS::CodeBuild::Project": Identity(("Name",)),
+    "AWS::CodePipeline::Pipeline": Identity(("Name",)),
+    "AWS::CodeStarNotifications::NotificationRule": Identity(("Name",)),
+    "AWS::DynamoDB::Table": Identity(("TableName",)),
+    "AWS::EC2::SecurityGroup": Identity(("GroupName", "VpcId")),
+    "AWS::ECR::Repository": Identity(("RepositoryName",)),
+    "AWS::ECS::Cluster": Identity(("ClusterName",)),
+    "AWS::ECS::Service": Identity(("ServiceName", "Cluster")),
+    f"{_ELB}::Listener": Identity(("Port", "LoadBalancerArn"), named=False),
+    f"{_ELB}::ListenerRule": Identity(("Priority", "ListenerArn"), named=False),
+    f"{_ELB}::LoadBalancer": Identity(("Name",)),
+    f"{_ELB}::TargetGroup": Identity(("Name",)),
+    "AWS::Events::Rule": Identity(("Name", "EventBusName")),
+    "AWS::IAM::Group": Identity(("GroupName",), "account"),
+    "AWS::IAM::InstanceProfile": Identity(("InstanceProfileName",), "account"),
+    "AWS::IAM::ManagedPolicy": Identity(("ManagedPolicyName",), "account"),
+    "AWS::IAM::OIDCProvider": Identity(("Url",), "account", named=False),
+    "AWS::IAM::Role": Identity(("RoleName",), "account"),
+    "AWS::IAM::User": Identity(("UserName",), "account"),
+    "AWS::KMS::Alias": Identity(("AliasName",)),
+    "AWS::Lambda::Function": Identity(("FunctionName",)),
+    "AWS::Logs::LogGroup": Identity(("LogGroupName",)),
+    "AWS::Route53::RecordSet": Identity(("Name", "Type", "HostedZoneId", "SetIdentifier"), "account", named=False),
+    "AWS::S3::Bucket": Identity(("BucketName",), "world"),
+    "AWS::SNS::Topic": Identity(("TopicName",)),
+    "AWS::SQS::Queue": Identity(("QueueName",)),
+    "AWS::SSM::Parameter": Identity(("Name",)),
+    "AWS::Scheduler::Schedule": Identity(("Name", "GroupName")),
+    "AWS::SecretsManager::Secret": Identity(("Name",)),
+    "AWS::StepFunctions::StateMachine": Identity(("StateMachineName",)),
+    "AWS::WAFv2::WebACL": Identity(("Name", "Scope")),
+}
+"""Type to its identity. A type that is missing here has no name of its own, or is not one that this project makes."""
+
+
+def identity(resource: Mapping[str, Any], key: StackKey, meaning: Callable[[Any], str]) -> str | None:
+    """What only one resource can be; None where nothing of that is said in the template.
+
+    Args:
+        resource: The resource.
+        key: Its stack.
+        meaning: Gives the same text for the same value in whichever stack.
+    """
+    known = IDENTITIES.get(resource["Type"])
+    properties = resource.get("Properties", {})
+    if known is None or not isinstance(properties, Mapping) or known.properties[0] not in properties:
+        return None
+    place = {"region": key[:2], "account": key[:1], "world": ()}[known.scope]
+    values = [meaning(properties.get(name, "")).rstrip(".") for name in known.properties]
+    return " ".join([known.kind or resource["Type"], *place, *values])

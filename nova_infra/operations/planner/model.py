@@ -1,0 +1,179 @@
+"""The values of a plan: stacks, what happens to their resources, and what stands in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from nova_infra.operations.values import shown
+
+Template = Mapping[str, Any]
+
+
+class StackKey(NamedTuple):
+    """What tells stacks apart: two environments may use the same name in different accounts."""
+
+    account: str
+    region: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack with its template, deployed or to be deployed.
+
+    Attributes:
+        key: Account, region and name.
+        template: The template.
+        status: CloudFormation's status where it is deployed, such as ``UPDATE_COMPLETE``.
+    """
+
+    key: StackKey
+    template: Template = field(repr=False)
+    status: str = "UPDATE_COMPLETE"
+
+    @cached_property
+    def resources(self) -> dict[str, Mapping[str, Any]]:
+        """Logical id to resource, without CDK's metadata."""
+        return {
+            logical_id: resource
+            for logical_id, resource in self.template.get("Resources", {}).items()
+            if isinstance(resource, Mapping) and resource.get("Type") not in (None, "AWS::CDK::Metadata")
+        }
+
+    def of_type(self, resource_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Logical id and properties of the resources of one type."""
+        for logical_id, resource in self.resources.items():
+            if resource["Type"] == resource_type:
+                yield logical_id, resource.get("Properties", {})
+
+    @cached_property
+    def exports(self) -> dict[str, Any]:
+        """Name of each export to the value that the template gives it."""
+        return {
+            shown(output["Export"]["Name"]): output.get("Value")
+            for output in self.template.get("Outputs", {}).values()
+            if isinstance(output, Mapping) and "Export" in output
+        }
+
+    @cached_property
+    def imports(self) -> frozenset[str]:
+        """Names of the exports that the template uses."""
+        return frozenset(_imports({key: self.template.get(key) for key in ("Resources", "Outputs", "Conditions")}))
+
+
+class Action(StrEnum):
+    """What happens to a resource."""
+
+    CREATE = "is created"
+    UPDATE = "is updated"
+    REPLACE = "is replaced"
+    MAY_REPLACE = "may be replaced"
+    DELETE = "is deleted"
+    KEEP = "leaves the stack and is kept"
+
+
+@dataclass(frozen=True)
+class ResourceAction:
+    """What happens to one resource.
+
+    Attributes:
+        logical_id: Its logical id.
+        type: Its type, such as ``AWS::S3::Bucket``.
+        action: What happens.
+        because: Why it is replaced; empty otherwise.
+        follows: The resource whose replacement is the reason, if one is.
+    """
+
+    logical_id: str
+    type: str
+    action: Action
+    because: str = ""
+    follows: str | None = None
+
+    @property
+    def makes_new(self) -> bool:
+        """Whether a new physical resource is made, beside an old one where there is one."""
+        return self.action in (Action.CREATE, Action.REPLACE)
+
+    @property
+    def changes(self) -> bool:
+        """Whether the resource's own API is called with new values."""
+        return self.action in (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.MAY_REPLACE)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Something that AWS would refuse.
+
+    Attributes:
+        stack: Name of the stack whose deployment would fail.
+        where: Resource, and its property where one is meant, such as ``Vpc.CidrBlock``; empty for the whole stack.
+        fault: What is wrong, in a clause.
+        remedy: What to do.
+    """
+
+    stack: str
+    where: str
+    fault: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """One line: stack and resource, the fault, the remedy."""
+        place = ".".join(filter(None, [self.stack, self.where]))
+        return f"{place}: {self.fault}: {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that AWS would do and that somebody should know before.
+
+    Attributes:
+        stack: Name of the stack.
+        where: Resource; empty for the whole stack.
+        what: A clause.
+    """
+
+    stack: str
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        """One line."""
+        return f"{'.'.join(filter(None, [self.stack, self.where]))}: {self.what}"
+
+
+@dataclass(frozen=True)
+class PlannedStack:
+    """What becomes of one stack.
+
+    Attributes:
+        stack: The stack as it would be.
+        wave: Stacks of the same wave are deployed side by side, lower waves first.
+        is_new: Whether the stack does not exist yet.
+        actions: What happens to its resources; empty where the template is the same.
+        refusals: What AWS would refuse.
+        findings: What else to know.
+    """
+
+    stack: Stack
+    wave: int
+    is_new: bool
+    actions: tuple[ResourceAction, ...]
+    refusals: tuple[Refusal, ...]
+    findings: tuple[Finding, ...]
+
+
+def _imports(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key == "Fn::ImportValue":
+                yield shown(inner)
+            else:
+                yield from _imports(inner)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _imports(item)

@@ -1,0 +1,92 @@
+"""The plan of a release: its stacks in their order, each judged by what is deployed at that moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from nova_infra.operations.planner.actions import resource_actions
+from nova_infra.operations.planner.exports import locked_exports, missing_exports
+from nova_infra.operations.planner.images import missing_repositories
+from nova_infra.operations.planner.model import Finding, PlannedStack, Refusal, Stack
+from nova_infra.operations.planner.names import taken_names
+from nova_infra.operations.planner.networks import overlapping_subnets
+from nova_infra.operations.planner.quotas import account_quotas, listener_limits, template_limits
+from nova_infra.operations.planner.rules import reset_weights
+from nova_infra.operations.planner.states import left_behind, moved_stack, stuck_stack
+from nova_infra.operations.planner.step import Step
+from nova_infra.operations.planner.world import Owner, World
+
+_JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
+    stuck_stack,
+    moved_stack,
+    template_limits,
+    missing_exports,
+    locked_exports,
+    taken_names,
+    overlapping_subnets,
+    listener_limits,
+    missing_repositories,
+)
+_OBSERVERS: Sequence[Callable[[Step], Iterator[Finding]]] = (reset_weights,)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a release would do.
+
+    Attributes:
+        stacks: Its stacks, in the order of their deployment; those that do not change are left out.
+        findings: What else to know of the release as a whole.
+    """
+
+    stacks: tuple[PlannedStack, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        """All that AWS would refuse, in the order in which it would."""
+        return [refusal for stack in self.stacks for refusal in stack.refusals]
+
+
+def plan(deployed: Iterable[Stack], waves: Sequence[Sequence[Stack]], never_deployed: Sequence[Stack] = ()) -> Plan:
+    """Plan a release.
+
+    A stack that would be refused counts as deployed for those after it, so that all refusals are found at once.
+
+    Args:
+        deployed: What is deployed now.
+        waves: The stacks of the release. Those of one wave are deployed side by side, after the wave before.
+        never_deployed: Stacks that the release describes and its pipeline does not deploy.
+    """
+    had = list(deployed)
+    world = World(had)
+    planned = []
+    for number, wave in enumerate(waves):
+        changing = [stack for stack in wave if not _same(world, stack)]
+        claims = _claims(world, wave)
+        for stack in changing:
+            before = world.stacks.get(stack.key)
+            step = Step(world, before, stack, resource_actions(before, stack), claims, never_deployed)
+            refusals = tuple(dict.fromkeys(refusal for judge in _JUDGES for refusal in judge(step)))
+            findings = tuple(finding for observe in _OBSERVERS for finding in observe(step))
+            planned.append(PlannedStack(stack, number, before is None, tuple(step.actions), refusals, findings))
+        for stack in changing:
+            world.put(stack)
+    wanted = {stack.key for wave in waves for stack in wave}
+    findings = (*left_behind(had, wanted, never_deployed), *account_quotas(had, world))
+    return Plan(tuple(planned), findings)
+
+
+def _same(world: World, stack: Stack) -> bool:
+    """Whether nothing would happen, not even a look at the stack's state."""
+    before = world.stacks.get(stack.key)
+    return before is not None and before.template == stack.template
+
+
+def _claims(world: World, wave: Iterable[Stack]) -> dict[str, list[Owner]]:
+    claims: dict[str, list[Owner]] = {}
+    for stack in wave:
+        for name, logical_id in world.identities(stack):
+            claims.setdefault(name, []).append((stack.key, logical_id))
+    return claims

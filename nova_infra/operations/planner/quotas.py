@@ -1,0 +1,107 @@
+"""Limits of AWS on what a template, an account and a load balancer may hold.
+
+Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html,
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html,
+https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from nova_infra.operations.planner.model import Finding, Refusal, Stack
+from nova_infra.operations.planner.step import Step
+from nova_infra.operations.planner.world import World
+from nova_infra.operations.values import shown
+
+_RESOURCES, _OUTPUTS, _PARAMETERS, _BYTES = 500, 200, 200, 1_000_000
+_ELB = "AWS::ElasticLoadBalancingV2"
+_RULES, _GROUPS = 100, 100
+
+# Type to what an account has of it by default in a region, and what it is called. The quota can be raised.
+_BY_REGION = {
+    "AWS::EC2::VPC": (5, "VPCs"),
+    "AWS::EC2::EIP": (5, "Elastic IP addresses"),
+    f"{_ELB}::LoadBalancer": (50, "load balancers"),
+}
+
+
+def template_limits(step: Step) -> Iterator[Refusal]:
+    """Refuse a template that is larger than CloudFormation takes."""
+    template = step.after.template
+    for section, limit in (("Resources", _RESOURCES), ("Outputs", _OUTPUTS), ("Parameters", _PARAMETERS)):
+        if (count := len(template.get(section, {}))) > limit:
+            yield Refusal(
+                step.after.key.name,
+                "",
+                f"has {count} {section.lower()}, and CloudFormation takes {limit}",
+                "divide the stack",
+            )
+    size = len(json.dumps(template, separators=(",", ":")))
+    if size > _BYTES:
+        yield Refusal(
+            step.after.key.name,
+            "",
+            f"its template has {size:,} bytes, and CloudFormation takes {_BYTES:,}",
+            "divide it",
+        )
+
+
+def listener_limits(step: Step) -> Iterator[Refusal]:
+    """Refuse more rules on a listener than its load balancer takes."""
+    for listener, count in _rules_by_listener(step).items():
+        if count > _RULES:
+            yield Refusal(
+                step.after.key.name,
+                "",
+                f"{listener.rpartition('/')[2]} would have {count} rules, and a load balancer takes {_RULES}",
+                "remove rules, raise the quota, or use a second load balancer",
+            )
+
+
+def _rules_by_listener(step: Step) -> Mapping[str, int]:
+    """Rules of the listeners that this stack adds rules to, all stacks counted."""
+    mine = {
+        step.world.meaning(step.after, properties.get("ListenerArn"))
+        for _, properties in step.after.of_type(f"{_ELB}::ListenerRule")
+    }
+    if not mine or not any(action.type == f"{_ELB}::ListenerRule" and action.makes_new for action in step.actions):
+        return {}
+    stacks = {**step.world.stacks, step.after.key: step.after}.values()
+    place = step.after.key[:2]
+    return Counter(
+        listener
+        for stack in stacks
+        if stack.key[:2] == place
+        for _, properties in stack.of_type(f"{_ELB}::ListenerRule")
+        if (listener := step.world.meaning(stack, properties.get("ListenerArn"))) in mine
+    )
+
+
+def account_quotas(before: Iterable[Stack], world: World) -> Iterator[Finding]:
+    """Say where a release needs more of something than a new account has.
+
+    Args:
+        before: What was deployed before the release.
+        world: What would be afterwards.
+    """
+    had = _counts(before)
+    for (account, region, kind), count in sorted(_counts(world.stacks.values()).items()):
+        quota, name = _BY_REGION[kind]
+        if count > quota and count > had[account, region, kind]:
+            yield Finding(
+                f"{account} {region}",
+                "",
+                f"would hold {count} {name}, and the default quota is {quota}: raise it before",
+            )
+
+
+def _counts(stacks: Iterable[Stack]) -> Counter[tuple[str, str, str]]:
+    return Counter(
+        (stack.key.account, stack.key.region, str(resource["Type"]))
+        for stack in stacks
+        for resource in stack.resources.values()
+        if shown(resource["Type"]) in _BY_REGION
+    )

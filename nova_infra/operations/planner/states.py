@@ -1,0 +1,67 @@
+"""Stacks that cannot be updated as they are, and stacks that have moved or been left behind.
+
+See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html, stack status codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from nova_infra.operations.planner.model import Finding, Refusal, Stack, StackKey
+from nova_infra.operations.planner.step import Step
+
+_STUCK = {
+    "ROLLBACK_COMPLETE": (
+        "its first deployment failed, so it can only be deleted",
+        "delete the stack and deploy again",
+    ),
+    "ROLLBACK_FAILED": ("its first deployment failed and could not be undone", "delete the stack and deploy again"),
+    "CREATE_FAILED": ("its first deployment failed", "delete the stack and deploy again"),
+    "DELETE_FAILED": ("it could be deleted only in part", "delete the stack, and what it keeps by hand"),
+    "UPDATE_ROLLBACK_FAILED": (
+        "its last rollback failed, and CloudFormation takes no update until a person has repaired that",
+        "repair what the stack's events name, then `aws cloudformation continue-update-rollback`",
+    ),
+    "UPDATE_FAILED": ("its last update failed and was not undone", "roll it back, or update it with what it has"),
+}
+
+
+def stuck_stack(step: Step) -> Iterator[Refusal]:
+    """Refuse the update of a stack in a state in which CloudFormation takes none."""
+    status = step.before.status if step.before is not None else ""
+    if status in _STUCK:
+        fault, remedy = _STUCK[status]
+        yield Refusal(step.after.key.name, "", f"is in {status}: {fault}", remedy)
+    elif status.endswith("_IN_PROGRESS") and status not in ("REVIEW_IN_PROGRESS",) and "CLEANUP" not in status:
+        yield Refusal(step.after.key.name, "", f"is in {status}", "wait until that has ended")
+
+
+def moved_stack(step: Step) -> Iterator[Refusal]:
+    """Refuse a stack that exists under the same name in another account or region, and not where it is to go."""
+    if step.before is not None:
+        return
+    key = step.after.key
+    elsewhere = [other for other in step.world.stacks if other.name == key.name]
+    if elsewhere:
+        yield Refusal(
+            key.name,
+            "",
+            f"is deployed in {elsewhere[0].account} {elsewhere[0].region} and would be made anew in {key.account} "
+            f"{key.region}: nothing moves, what is there runs on, and what people and steps need first is not there",
+            "make it an environment of its own under another name, move the traffic, then remove the old one",
+        )
+
+
+def left_behind(
+    deployed: Collection[Stack], wanted: Collection[StackKey], never_deployed: Collection[Stack]
+) -> Iterator[Finding]:
+    """Name the stacks that the release no longer has: nothing updates or deletes them."""
+    known = {*wanted, *(stack.key for stack in never_deployed)}
+    for stack in deployed:
+        if stack.key in known:
+            continue
+        runs = any(True for _ in stack.of_type("AWS::ECS::Service"))
+        rules = [p.get("Priority") for _, p in stack.of_type("AWS::ElasticLoadBalancingV2::ListenerRule")]
+        holds = [*(["its tasks run on"] if runs else []), *([f"its rule keeps priority {rules[0]}"] if rules else [])]
+        what = f" ({', '.join(holds)})" if holds else ""
+        yield Finding(stack.key.name, "", f"is no longer part of the release and stays as it is{what}: delete it")

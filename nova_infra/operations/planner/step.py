@@ -1,0 +1,44 @@
+"""One stack of a plan at the moment of its deployment: what the judges look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nova_infra.operations.planner.model import ResourceAction, Stack
+from nova_infra.operations.planner.world import Owner, World
+
+
+@dataclass(frozen=True)
+class Step:
+    """The deployment of one stack.
+
+    Attributes:
+        world: What is deployed by then; what is deployed beside it is not yet.
+        before: The stack as it is deployed; None where it is new.
+        after: The stack as it would be.
+        actions: What happens to its resources.
+        claims: Identities of all resources that are deployed at the same time, this stack's included.
+        never_deployed: Stacks of the release that its pipeline does not deploy.
+    """
+
+    world: World
+    before: Stack | None
+    after: Stack
+    actions: Sequence[ResourceAction]
+    claims: Mapping[str, Sequence[Owner]] = field(default_factory=dict)
+    never_deployed: Sequence[Stack] = ()
+
+    def identity_before(self, logical_id: str) -> str | None:
+        """The identity that a resource had."""
+        resource = self.before.resources.get(logical_id) if self.before is not None else None
+        return self.world.identity_of(self.before, resource) if self.before and resource else None
+
+    def others_with(self, identity: str, logical_id: str) -> Iterator[str]:
+        """Other resources that have an identity by then or take it at the same time, as ``stack.resource``."""
+        me = (self.after.key, logical_id)
+        owners = [owner for owner in self.world.owners(identity) if owner != me]
+        # Of two that want it at the same time, the second is refused.
+        owners += [owner for owner in self.claims.get(identity, ()) if owner < me and owner not in owners]
+        for key, owner in owners:
+            yield owner if key == self.after.key else f"{key.name}.{owner}"

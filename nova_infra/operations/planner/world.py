@@ -1,0 +1,90 @@
+"""All deployed stacks while a release goes through: what exists, who owns which name, who exports what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from nova_infra.operations.planner.identity import identity
+from nova_infra.operations.planner.model import Stack, StackKey
+from nova_infra.operations.values import shown
+
+Owner = tuple[StackKey, str]
+"""A resource: its stack and its logical id."""
+
+
+class World:
+    """The stacks that are deployed now.
+
+    Attributes:
+        stacks: The stacks by their keys.
+    """
+
+    def __init__(self, deployed: Iterable[Stack]) -> None:
+        """Begin with what is deployed."""
+        self.stacks: dict[StackKey, Stack] = {}
+        self._exporters: dict[tuple[str, str, str], Stack] = {}
+        self._owners: dict[str, list[Owner]] = {}
+        for stack in deployed:
+            self._export(stack)
+            self.stacks[stack.key] = stack
+        for stack in self.stacks.values():
+            self._own(stack)
+
+    def put(self, stack: Stack) -> None:
+        """A stack has been deployed."""
+        before = self.stacks.get(stack.key)
+        if before is not None:
+            for name in before.exports:
+                self._exporters.pop((stack.key.account, stack.key.region, name), None)
+            for name, logical_id in self.identities(before):
+                self._owners[name].remove((stack.key, logical_id))
+        self.stacks[stack.key] = stack
+        self._export(stack)
+        self._own(stack)
+
+    def exporter(self, stack: Stack, name: str) -> Stack | None:
+        """The stack that exports a name where another stack is."""
+        return self._exporters.get((stack.key.account, stack.key.region, name))
+
+    def importers(self, stack: Stack, name: str) -> list[Stack]:
+        """The stacks that use an export of a stack, itself left out."""
+        place = stack.key[:2]
+        return [
+            other
+            for key, other in self.stacks.items()
+            if key[:2] == place and key != stack.key and name in other.imports
+        ]
+
+    def owners(self, name: str) -> list[Owner]:
+        """The resources that have an identity, see :func:`identity_of`."""
+        return self._owners.get(name, [])
+
+    def identity_of(self, stack: Stack, resource: Mapping[str, Any]) -> str | None:
+        """What only one resource can be, such as the role of a name in an account; None where AWS makes a name."""
+        return identity(resource, stack.key, lambda value: self.meaning(stack, value))
+
+    def meaning(self, stack: Stack, value: Any) -> str:
+        """A value of a template, the same text for the same thing in whichever stack it is meant."""
+        if isinstance(value, Mapping) and len(value) == 1:
+            if "Fn::ImportValue" in value:
+                name = shown(value["Fn::ImportValue"])
+                exporter = self.exporter(stack, name)
+                return self.meaning(exporter, exporter.exports[name]) if exporter is not None else f"export {name}"
+            if "Ref" in value or "Fn::GetAtt" in value:
+                return f"{stack.key.account}/{stack.key.region}/{stack.key.name}/{shown(value)}"
+        return shown(value)
+
+    def _export(self, stack: Stack) -> None:
+        for name in stack.exports:
+            self._exporters[stack.key.account, stack.key.region, name] = stack
+
+    def _own(self, stack: Stack) -> None:
+        for name, logical_id in self.identities(stack):
+            self._owners.setdefault(name, []).append((stack.key, logical_id))
+
+    def identities(self, stack: Stack) -> Iterator[tuple[str, str]]:
+        """Identity and logical id of each resource of a stack that has one."""
+        for logical_id, resource in stack.resources.items():
+            if (name := self.identity_of(stack, resource)) is not None:
+                yield name, logical_id
