@@ -2,19 +2,12 @@
 # Every target does its own set-up first; that costs nothing when the locks have not changed.
 
 SHELL := /bin/sh
-PYTHON ?= python3
 VENV := .venv
-LOCKS := $(wildcard requirements*.txt requirements-uv.in package*.json pyproject.toml services/*/requirements.txt services/*/pyproject.toml)
-STAMP := $(VENV)/ready-$(shell cat $(LOCKS) | git hash-object --stdin)
-TOOLS := $(VENV)/tools-$(shell cat requirements-uv.txt requirements-dev.txt pyproject.toml | git hash-object --stdin)
 # One version of a package for every Python from the oldest supported one on, also where a lock has had several.
 COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
 	$(UPGRADE) $(shell $(VENV)/bin/python -m nova_infra.locks --unsplit)
-# Names and contents of everything that git would commit.
-FILES := git ls-files -z --cached --others --exclude-standard
-TREE = $(shell { $(FILES); $(FILES) | xargs -0 cat 2>/dev/null; } | git hash-object --stdin)
 PASSED := .nova/passed
-SYNTH_INPUTS := app.py cdk.json nova.toml $(LOCKS) $(shell git ls-files --cached --others --exclude-standard nova_infra services)
+SYNTH_INPUTS := app.py cdk.json cdk.context.json nova.toml pyproject.toml requirements.txt package.json nova_infra services
 
 # The project's own Python, Node and CDK CLI, before anything else that the machine may have.
 export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
@@ -24,6 +17,14 @@ unexport PYTHONDONTWRITEBYTECODE
 # The value of a variable that the target needs, or a line that says how to give it.
 given = $(or $($(1)),$(error $(1): not given: make $@ $(1)=$(2)))
 
+# Synthesizes into a directory, unless what is in it was made of what is here: $(call synthesize,DIRECTORY,OPTIONS)
+define synthesize
+made="$$(scripts/tree.sh hash $(SYNTH_INPUTS))"; stamp=.nova/$(notdir $(1)).made-from; mkdir -p .nova; \
+if [ "$$made $$(git hash-object $(1)/manifest.json 2>/dev/null)" != "$$(cat $$stamp 2>/dev/null)" ]; then \
+	cdk synth --quiet $(2) --output $(1) && echo "$$made $$(git hash-object $(1)/manifest.json)" > $$stamp; \
+fi
+endef
+
 # Seconds that alarms and tasks get to settle after a deployment.
 VERIFY_WAIT ?= 300
 # How often the soak plays the rehearsal.
@@ -31,12 +32,13 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: bench soak docs help setup rehearse drills test check lint audit types unit unit-services synth image brief preflight verify integration browser e2e lock clean
+.PHONY: packages .nova/rehearsed/manifest.json coverage bench soak docs help setup rehearse drills test check lint audit types unit unit-services synth image brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## Install what the locks say: Python packages, Node, the CDK CLI
+setup: ## Install what the locks say: Python packages, Node, the CDK CLI
+	@scripts/setup.sh
 
 rehearse: setup ## Play the whole pipeline on this machine, and three bad releases, without AWS
 	@nova rehearse --approve --drill crash-at-start --drill errors --drill integration-red
@@ -45,11 +47,11 @@ drills: setup ## Play the pipeline, and then every fault drill
 	@nova rehearse --approve --drill all
 
 test: setup ## Everything that needs no deployment: lint, types, unit tests, the services' tests
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint types unit unit-services
-	@mkdir -p $(PASSED) && touch $(PASSED)/$(TREE)
+	@python scripts/parts.py lint types unit unit-services
+	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
 
 check: setup ## The same, unless it has passed already for this very tree: what the pipeline's Build stage runs
-	@if [ -e $(PASSED)/$(TREE) ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test; fi
+	@if [ -e "$(PASSED)/$$(scripts/tree.sh hash)" ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test; fi
 
 lint: setup ## Style, common faults, insecure calls; Dockerfiles; workflows
 	@ruff check --quiet .
@@ -68,21 +70,25 @@ types: setup ## Strict type checks
 	@mypy
 
 unit: setup ## Unit tests of the infrastructure and the tools
-	@pytest -q --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit # that plugin is the services'
+	@pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit # that plugin is the services'
 
 unit-services: setup ## Unit tests of the services
-	@pytest -q services
+	@pytest -q -rs services
 
-synth: setup cdk.out/manifest.json ## Write the cloud assembly to cdk.out
+# Coverage by itself, without `make test`: measuring takes half as long again.
+coverage: setup ## Measure which lines and branches the tests run: coverage.xml, and a page in .nova/coverage
+	@mkdir -p .nova/coverage && coverage erase
+	@coverage run -m pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit
+	@coverage run -m pytest -q -rs services
+	@coverage combine --quiet && coverage xml --quiet && coverage html --quiet
+	@echo "coverage: $$(coverage report --format=total) % of lines and branches, see .nova/coverage/html/index.html"
 
-cdk.out/manifest.json: $(SYNTH_INPUTS)
-	@cdk synth --quiet
-	@touch $@
+synth: setup ## Write the cloud assembly to cdk.out
+	@$(call synthesize,cdk.out)
 
 # Where GitHub Actions delivers there is no pipeline in cdk.out: the rehearsal plays one that has the same steps.
-.nova/rehearsed/manifest.json: $(SYNTH_INPUTS) | setup
-	@cdk synth --quiet --context rehearsed=true --output $(@D)
-	@touch $@
+.nova/rehearsed/manifest.json: setup
+	@$(call synthesize,.nova/rehearsed,--context rehearsed=true)
 
 image: setup ## Have a release's image in the registry, scanned: make image SERVICE=audio-service
 	@nova image build $(call given,SERVICE,audio-service) --release
@@ -123,7 +129,10 @@ docs: setup ## Write the pages that are generated from the code
 	@python -m nova_infra.config > docs/nova.schema.json
 	@python -m nova_infra.operations.resource_types > nova_infra/operations/resource_types.json
 
-lock: $(TOOLS) ## Write all locks anew from the manifests; versions that still do are kept, but with UPGRADE=--upgrade
+packages:
+	@scripts/setup.sh packages
+
+lock: packages ## Write all locks anew from the manifests; versions that still do are kept, but with UPGRADE=--upgrade
 	@$(COMPILE) requirements-uv.in -o requirements-uv.txt
 	@$(COMPILE) pyproject.toml services/*/pyproject.toml --group dev -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt pyproject.toml -o requirements.txt
@@ -136,19 +145,3 @@ lock: $(TOOLS) ## Write all locks anew from the manifests; versions that still d
 
 clean: ## Remove everything that the targets above make
 	@rm -rf $(VENV) node_modules cdk.out .nova .hypothesis .schemathesis .mypy_cache .pytest_cache .ruff_cache
-
-$(STAMP): $(TOOLS)
-	@$(VENV)/bin/python -m nova_infra.locks
-	@echo "setting up: the CDK CLI"
-	@npm ci --silent --ignore-scripts
-	@rm -f $(VENV)/ready-*
-	@touch $@
-
-$(TOOLS):
-	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@echo "setting up: Python packages"
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
-	@uv pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements-uv.txt requirements-dev.txt
-	@uv pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable .
-	@rm -f $(VENV)/tools-*
-	@touch $@

@@ -6,13 +6,14 @@ Exit codes: 0 done, 1 a check or the rehearsed release failed, 2 wrong usage or 
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
 
 import click
 
-from nova_infra import cli_delivery, cli_releases, cli_reports
+from nova_infra import cli_delivery, cli_releases, cli_reports, cli_scaffold, tools
 from nova_infra.cli_images import image
 from nova_infra.errors import NovaError
 
@@ -84,37 +85,18 @@ def rehearse(
 nova.add_command(image)
 
 
-@nova.group()
-def service() -> None:
-    """Add a container service to this project."""
-
-
-@service.command()
-@click.argument("name")
-@click.option(
-    "--summary",
-    default="Counts the characters, words and lines of a text.",
-    show_default=True,
-    help="What it does, in one sentence.",
-)
-def add(name: str, summary: str) -> None:
-    """Write a service NAME that works, for you to change.
-
-    It builds, passes its tests and is delivered like the others.
-    """
-    from nova_infra.scaffold.services import add_service
-
-    for path in add_service(Path.cwd(), name, summary):
-        click.echo(path)
-    click.echo(f"next: git add services/{name}, and make test")
-
-
-for command in (*cli_reports.COMMANDS, *cli_releases.COMMANDS, *cli_delivery.COMMANDS):
+for command in (
+    *cli_reports.COMMANDS,
+    *cli_releases.COMMANDS,
+    *cli_delivery.COMMANDS,
+    *cli_scaffold.COMMANDS,
+):
     nova.add_command(command)
 
 
 def main() -> None:
     """Run the command; print what went wrong in a line for each fault."""
+    tools.put_first(os.environ)
     # A hang-up or a plain kill ends everything as cleanly as Ctrl-C does, from the first moment on.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)

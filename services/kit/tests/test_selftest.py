@@ -178,3 +178,15 @@ def test_the_command_passes_or_fails_a_build(tmp_path: Path) -> None:
     )
     assert outcome()[0] == 2
     assert sorted(tmp_path.rglob("*")) == before, "a root file system that is read-only has to do"
+
+
+def test_an_app_that_is_started_again_elsewhere_is_still_warm() -> None:
+    async def check(app: ASGIApp) -> None:
+        (await get(app, "/sample/version")).require_ok()
+
+    app = create_app("sample", routes, summary="A sample.", selftest=check)
+    for _ in range(3):  # Each in an event loop of its own.
+        with TestClient(app) as client:
+            assert client.portal is not None
+            client.portal.call(app.state.warmth.settled)
+            assert client.get("/ready").status_code == 200

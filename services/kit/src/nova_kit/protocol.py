@@ -1,23 +1,252 @@
-"""What is answered to bytes that are not HTTP: a problem document as for any other mistake."""
+"""HTTP/1.1 on one connection: what a request's head may cost, what is no request, and callers who leave.
+
+The server parses what arrives and never asks how much of it there is or how long it takes: a header without end would
+fill the memory, and heads that are half sent would hold their connections for good.
+"""
 
 from __future__ import annotations
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import asyncio
+import logging
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
 
+import httptools
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from nova_kit import logs
 from nova_kit.problems import respond
 
-_DETAIL = (
-    "This is not a request in HTTP/1.1 that the service can read: its first line or a header is malformed, or the "
-    "address is longer than 64 KiB. Check what the client sends."
+_log = logging.getLogger("nova.connection")
+
+#: Bytes of a head: request line and headers. A load balancer's own limit is 64 KB for the headers, 16 KB for one.
+MOST_HEAD_BYTES = 32 * 1024
+MOST_URL_BYTES = 16 * 1024
+MOST_HEADERS = 100
+
+#: Seconds from the first byte of a head to its last.
+HEAD_SECONDS = 10.0
+
+#: Seconds that the rest of a body is read and thrown away after the answer: a caller who still sends would otherwise
+#: meet a connection that was reset, and not the answer.
+DISCARD_SECONDS = 5.0
+
+#: Seconds in which a caller has to take a good part of what waits to be sent.
+SEND_SECONDS = 30.0
+
+#: Open connections. A load balancer keeps a few dozen; a container may open a thousand files.
+MOST_CONNECTIONS = 800
+
+#: In a request's scope once its caller has gone.
+CALLER_LEFT = "nova.caller_left"
+
+# In pieces, because the parser does not tell where in a piece a head ends.
+_PIECE_BYTES = 16 * 1024
+
+# RFC 9112, 3.2, and RFC 3986, 3.2.2: a name, an address, or nothing; then perhaps a port.
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
+
+_NOT_HTTP = (
+    "This is not a request in HTTP/1.1 that the service can read: its first line or a header is malformed. "
+    "Check what the client sends."
 )
 
 
-class Protocol(HttpToolsProtocol):
-    """HTTP/1.1, with a problem document for what cannot be parsed."""
+class _RefusedError(Exception):
+    """A request that is not passed on to the app."""
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's phrase helps nobody
-        """Answer 400 and close: where the next request would begin is unknown."""
-        response = respond("", 400, _DETAIL, headers={"Connection": "close"})
-        lines = [b"HTTP/1.1 400 Bad Request", *(name + b": " + value for name, value in response.raw_headers)]
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 with limits on heads, and with problem documents for what is refused."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._service: ASGIApp = self.app
+        self.app = self._serve
+        self._current: RequestResponseCycle | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._head_bytes = 0
+        self._heads = 0
+        self._within_head = False
+        self._refused = False
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    # What the transport tells.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for a request, for as long as between two of them."""
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            self._refuse(_RefusedError(503, "Too many connections are open. Try again in a moment."))
+            return
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the work for a caller who has gone."""
+        for name in list(self._timers):
+            self._stop_timer(name)
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+        self.pipeline.clear()
+        if self._task and self._current and not self._current.response_complete:
+            self._current.scope[CALLER_LEFT] = True  # type: ignore[literal-required]
+            self._task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived."""
+        self._unset_keepalive_if_required()
+        for piece in _pieces(data):
+            # Whatever follows what was refused cannot be told apart from it.
+            if self._refused or self.transport.is_closing():
+                return
+            try:
+                self._feed(piece)
+            except httptools.HttpParserUpgrade:
+                return  # It is answered as if no upgrade had been asked for.
+            except httptools.HttpParserError as error:
+                cause = error.__context__
+                self._refuse(cause if isinstance(cause, _RefusedError) else _RefusedError(400, _NOT_HTTP))
+
+    def _feed(self, piece: bytes | memoryview) -> None:
+        heads = self._heads
+        body = heads > 0 and not self._within_head and self.cycle is not None and self.cycle.more_body
+        self.parser.feed_data(piece)
+        if self._heads == heads and not body:
+            self._head_bytes += len(piece)
+            if self._head_bytes > MOST_HEAD_BYTES:
+                self._refuse(
+                    _RefusedError(431, f"The headers are larger than {MOST_HEAD_BYTES // 1024} KiB. Send less.")
+                )
+                return
+        elif not self._within_head:
+            self._stop_timer("head")
+            return
+        if "head" not in self._timers:
+            self._start_timer("head", HEAD_SECONDS, self._head_is_late)
+
+    def pause_writing(self) -> None:
+        """Give a caller who does not take the answer some time."""
+        super().pause_writing()
+        self._start_timer("send", SEND_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on: the caller has taken what waited."""
+        super().resume_writing()
+        self._stop_timer("send")
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, also if its caller never took the last answer."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        super().timeout_keep_alive_handler()
+
+    # What the parser tells.
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self._within_head = True
+        self._head_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Take in a piece of the address."""
+        super().on_url(url)
+        if len(self.url) > MOST_URL_BYTES:
+            raise _RefusedError(414, f"The address is longer than {MOST_URL_BYTES // 1024} KiB. Send a shorter one.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header."""
+        if len(self.headers) == MOST_HEADERS:
+            raise _RefusedError(431, f"The request has more than {MOST_HEADERS} headers. Send fewer.")
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Pass the request on, unless its host is in doubt: whoever stands in front may have read another one."""
+        self._within_head = False
+        self._heads += 1
+        self._head_bytes = 0
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if len(hosts) != 1 and (hosts or self.parser.get_http_version() != "1.0"):
+            raise _RefusedError(400, f"The request has {len(hosts) or 'no'} Host headers. Send exactly one.")
+        if hosts and not _HOST.fullmatch(hosts[0]):
+            raise _RefusedError(400, "The Host header is not a host name with an optional port. Send one that is.")
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request's body."""
+        self._stop_timer("discard")
+        if self.cycle.response_complete:
+            self.cycle.more_body = False
+        super().on_message_complete()
+
+    # What the app does.
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or for the rest of this one."""
+        super().on_response_complete()
+        if self._current and self._current.more_body and not self.transport.is_closing():
+            self._start_timer("discard", DISCARD_SECONDS, self.transport.close)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._current = cycle
+        super()._start_asgi_task(cycle, app)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._task = asyncio.current_task()
+        try:
+            await self._service(scope, receive, send)
+        except asyncio.CancelledError:
+            # There is nobody left to answer. The server would call it a defect.
+            if CALLER_LEFT not in scope:
+                raise
+        finally:
+            self._task = None
+
+    # What is refused.
+
+    def _head_is_late(self) -> None:
+        self._timers.pop("head", None)
+        self._refuse(
+            _RefusedError(408, f"The headers did not arrive within {HEAD_SECONDS:g} s. Send the request again.")
+        )
+
+    def _refuse(self, refusal: _RefusedError) -> None:
+        """Answer and close: where the next request would begin is unknown."""
+        self._refused = True
+        self._stop_timer("head")
+        _log.info("request refused", extra=logs.fields(status=refusal.status, detail=refusal.detail))
+        if self.cycle is not None and not self.cycle.response_complete:
+            # Requests that came before are answered first, in their order; this one never.
+            self.cycle.keep_alive = False
+            return
+        retry = {"Retry-After": "1"} if refusal.status == 503 else {}
+        response = respond("", refusal.status, refusal.detail, headers={"Connection": "close", **retry})
+        status = f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}".encode()
+        lines = [status, *(name + b": " + value for name, value in response.raw_headers)]
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + response.body)
         self.transport.close()
+
+    def _start_timer(self, name: str, seconds: float, act: Any) -> None:
+        self._stop_timer(name)
+        self._timers[name] = self.loop.call_later(seconds, act)
+
+    def _stop_timer(self, name: str) -> None:
+        if timer := self._timers.pop(name, None):
+            timer.cancel()
+
+
+def _pieces(data: bytes) -> Iterator[bytes | memoryview]:
+    if len(data) <= _PIECE_BYTES:
+        yield data
+        return
+    view = memoryview(data)
+    for start in range(0, len(data), _PIECE_BYTES):
+        yield view[start : start + _PIECE_BYTES]

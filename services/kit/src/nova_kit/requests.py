@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 
@@ -11,12 +12,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nova_kit import logs, metrics
 from nova_kit.draining import Draining
 from nova_kit.problems import respond
+from nova_kit.protocol import CALLER_LEFT
 from nova_kit.selftest import OWN_CALL
 
 _log = logging.getLogger("nova.request")
 
 #: Asked for every few seconds by load balancer and container agent: not worth a line or a data point each.
 QUIET_PATHS = frozenset({"/health", "/ready"})
+
+# nginx's name for a request whose caller did not wait for the end of the answer.
+_CALLER_LEFT = 499
 
 
 class RequestScope:
@@ -50,6 +55,10 @@ class RequestScope:
 
         try:
             await self._app(scope, receive, decorate)
+        except asyncio.CancelledError:
+            if CALLER_LEFT in scope:
+                status = _CALLER_LEFT
+            raise
         except Exception:
             _log.exception("unhandled error", extra=logs.fields(method=scope["method"], path=scope["path"]))
             if status:
@@ -62,8 +71,7 @@ class RequestScope:
             logs.request_id.reset(token)
 
     def _record(self, scope: Scope, status: int, milliseconds: float) -> None:
-        # A request without a status was cut off by its caller; nginx's 499 is the usual name for that.
-        status = status or 499
+        status = status or _CALLER_LEFT
         values = {
             "Requests": (1, "Count"),
             "Errors": (int(status >= 500), "Count"),

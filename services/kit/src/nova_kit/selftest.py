@@ -181,9 +181,11 @@ class Warmth:
 
     async def end(self) -> None:
         """Stop the self-test, if it is still under way."""
-        if self._run and not self._run.done():  # A task that is done may belong to a loop that is closed.
-            self._run.cancel()
-            await asyncio.wait([self._run])
+        if self._run:
+            # An app may be started again, in another event loop.
+            run, self._run = self._run, None
+            run.cancel()
+            await asyncio.wait([run])
 
     async def settled(self) -> None:
         """Wait until the self-test has passed or failed."""

@@ -110,7 +110,7 @@ def run(application: str) -> int:
     Returns:
         The process's exit code: 0 after a stop that was asked for, 1 when the service could not start.
     """
-    module = application.partition(".")[0]
+    module = application.partition(":")[0].partition(".")[0]
     settings = Settings.from_environment(module.replace("_", "-"))
     logs.configure(settings)
     _require_temporary_directory()

@@ -1,0 +1,110 @@
+"""Runs targets of the Makefile two at a time, and says of each when it starts and how it ends: ``make test``.
+
+What a target prints is shown when it fails; of tests that were skipped, the reasons are shown in any case. After a
+failure no other target is started.
+
+Usage: ``python scripts/parts.py TARGET...``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LANES = 2
+_SUMMARY = re.compile(r"^=*\s*((?:\d+ \w+,? ?)+) in [\d.]+s\b.*$", re.MULTILINE)
+_SKIPPED = re.compile(r"^SKIPPED \[(\d+)\] (.*)$", re.MULTILINE)
+
+
+def digest(output: str) -> list[str]:
+    """What is worth a line of a target that passed: how many tests there were, and why some were skipped."""
+    summaries = [match[1].strip() for match in _SUMMARY.finditer(output)]
+    return [*summaries[-1:], *(f"skipped {match[1]}: {match[2]}" for match in _SKIPPED.finditer(output))]
+
+
+@dataclass
+class Parts:
+    """The targets that are running, and whether one has failed.
+
+    Attributes:
+        width: Columns for the longest name.
+    """
+
+    width: int
+    failed: bool = False
+    _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, target: str) -> None:
+        """Run one target to its end."""
+        with self._lock:
+            if self.failed:
+                self._say(target, "not run")
+                return
+            self._say(target, "started")
+            began = time.monotonic()
+            output = tempfile.TemporaryFile()  # noqa: SIM115 it is closed below, outside of the lock
+            # A process group of its own, so that nothing of it outlives an interruption.
+            process = subprocess.Popen(
+                [os.environ.get("MAKE", "make"), "--no-print-directory", target],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._running.add(process)
+        with output:
+            code = process.wait()
+            output.seek(0)
+            text = output.read().decode(errors="replace")
+        with self._lock:
+            self._running.discard(process)
+            seconds = f"{time.monotonic() - began:6.1f} s"
+            if code:
+                self.failed = True
+                print(text.rstrip(), flush=True)
+                self._say(target, "FAILED ", seconds)
+            else:
+                first, *rest = [*digest(text), ""]
+                self._say(target, "passed ", seconds, first)
+                for line in filter(None, rest):
+                    self._say("", line)
+
+    def stop(self) -> None:
+        """Stop what is running, and start nothing more."""
+        with self._lock:
+            self.failed = True
+            for process in self._running:
+                os.killpg(process.pid, signal.SIGTERM)
+
+    def _say(self, target: str, *words: str) -> None:
+        print(f"{target:<{self.width}}  {'  '.join(words)}".rstrip(), flush=True)
+
+
+def main(targets: list[str]) -> int:
+    """Run them; the exit code is 1 when one fails."""
+    parts = Parts(max(map(len, targets)))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with ThreadPoolExecutor(LANES) as lanes:
+        try:
+            for done in [lanes.submit(parts.run, target) for target in targets]:
+                done.result()
+        except KeyboardInterrupt:
+            parts.stop()
+            return 130
+    return 1 if parts.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,130 @@
+#!/bin/sh
+# Makes .venv and node_modules what the locks say, and does nothing where they are already.
+#
+# PYTHON names the Python to use. Without it .venv keeps its own, and python3 makes a new one. A .venv that is of no
+# use is made again: one by an unsupported Python, by one that is gone, or in another directory.
+#
+# Usage: setup.sh [packages]: with it only the Python packages, so that `make lock` can fix locks that are refused.
+set -eu
+
+needed="Nova needs Python 3.11, 3.12 or 3.13"
+
+stop() {
+  printf '%s\n' "$1" >&2
+  exit 2
+}
+
+# Such as 3.12.1; nothing where it does not run.
+version_of() {
+  "$1" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || :
+}
+
+is_supported() {
+  case $1 in 3.11.* | 3.12.* | 3.13.*) ;; *) return 1 ;; esac
+}
+
+# A program of that name that runs. A shim of pyenv fails where that version is not its present one.
+find_python() {
+  for candidate in "$1" "${PYENV_ROOT:-${HOME:-/}/.pyenv}"/versions/*/bin/"$1"; do
+    if [ -n "$(version_of "$candidate")" ]; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+}
+
+# What to do about a Python that is of no use: which of this machine's others would be.
+remedy() {
+  for name in python3.13 python3.12 python3.11; do
+    if [ -n "$(find_python "$name")" ]; then
+      printf 'run `make setup PYTHON=%s`' "$name"
+      return
+    fi
+  done
+  printf 'install one, then run `make setup PYTHON=python3.13`'
+}
+
+hash_of() {
+  cat "$@" 2>/dev/null | git hash-object --stdin
+}
+
+locks="requirements*.txt requirements-uv.in package.json package-lock.json pyproject.toml"
+# shellcheck disable=SC2086 # patterns
+state() {
+  printf '%s %s %s\n' "$here" "$(readlink -f .venv/bin/python || :)" \
+    "$(hash_of $locks services/*/requirements.txt services/*/pyproject.toml)"
+}
+
+python_state() {
+  hash_of requirements-uv.txt requirements-dev.txt pyproject.toml
+}
+
+cd "$(dirname "$0")/.."
+here=$(pwd -P)
+# A Python to make .venv with is looked for outside of it, also where make or an activation has put it first.
+PATH=$(printf '%s\n' "$PATH" | tr ':' '\n' | grep -Fxv "$here/.venv/bin" | paste -sd: -)
+command -v git >/dev/null || stop "git: not found: install it"
+
+wanted=
+if [ -n "${PYTHON:-}" ]; then
+  python=$(find_python "$PYTHON")
+  [ -n "$python" ] || stop "PYTHON=$PYTHON: not found, or does not run: $needed: $(remedy)"
+  wanted=$(version_of "$python")
+  is_supported "$wanted" || stop "PYTHON=$PYTHON is Python $wanted: $needed: $(remedy)"
+fi
+
+# The version that made .venv, and the directory that it was made in.
+{ read -r made_by && read -r made_in; } 2>/dev/null <.venv/made || made_by='' made_in=''
+if [ -z "$wanted" ] || [ "${made_by%.*}" = "${wanted%.*}" ]; then
+  if [ "$(cat .venv/ready 2>/dev/null)" = "$(state)" ]; then
+    exit 0
+  fi
+fi
+
+fault=
+if [ -e .venv ] || [ -L .venv ]; then
+  runs=$(version_of .venv/bin/python)
+  if [ -z "$runs" ]; then
+    fault="its Python is gone"
+  elif ! is_supported "$runs"; then
+    fault="Python $runs made it, and $needed"
+  elif [ "${runs%.*}" != "${made_by%.*}" ]; then
+    fault="set-up did not make it, or not to the end"
+  elif [ "$made_in" != "$here" ]; then
+    fault="it was made in another directory, $made_in"
+  elif [ -n "$wanted" ] && [ "${runs%.*}" != "${wanted%.*}" ]; then
+    fault="it has Python $runs, and PYTHON=$PYTHON is asked for"
+  fi
+fi
+
+if [ -n "$fault" ] || [ ! -e .venv ]; then
+  if [ -z "$wanted" ]; then
+    python=$(find_python python3)
+    [ -n "$python" ] || stop "python3: not found: $needed: $(remedy)"
+    wanted=$(version_of "$python")
+    is_supported "$wanted" || stop "python3 is Python $wanted: $needed: $(remedy)"
+  fi
+  "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+    stop "$python cannot make a virtual environment: install its venv module (python${wanted%.*}-venv on Debian and Ubuntu)"
+  [ -z "$fault" ] || echo "setting up: .venv is made again: $fault"
+  rm -rf .venv || stop ".venv: cannot be removed: remove it, and repeat"
+  "$python" -m venv .venv || stop ".venv: $python could not make it: see above"
+  printf '%s\n%s\n' "$wanted" "$here" >.venv/made
+fi
+
+PATH=$here/.venv/bin:$here/node_modules/.bin:$PATH
+rm -f .venv/ready
+if [ "$(cat .venv/packages 2>/dev/null)" != "$(python_state)" ]; then
+  rm -f .venv/packages
+  echo "setting up: Python packages"
+  python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+  uv pip sync --quiet --python .venv/bin/python --require-hashes requirements-uv.txt requirements-dev.txt
+  uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+  python_state >.venv/packages
+fi
+[ "${1:-}" != packages ] || exit 0
+
+python -m nova_infra.locks
+echo "setting up: the CDK CLI"
+npm ci --silent --ignore-scripts
+state >.venv/ready

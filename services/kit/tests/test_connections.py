@@ -1,0 +1,208 @@
+"""What a connection may send, how long it may take, and what becomes of the work when its caller leaves."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from typing import Any
+
+import psutil
+import pytest
+
+SAMPLE = """
+import asyncio, time
+from nova_kit import protocol
+from nova_kit.app import create_app, router
+from nova_kit.workers import Workers
+
+protocol.HEAD_SECONDS = protocol.DISCARD_SECONDS = protocol.SEND_SECONDS = 0.5
+
+routes = router()
+workers = Workers()
+
+@routes.get("/sample/wait")
+async def wait() -> None:
+    print("waiting", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        print("given up", flush=True)
+
+@routes.get("/sample/work")
+async def work() -> None:
+    def job(deadline) -> None:
+        print("working", flush=True)
+        try:
+            while True:
+                deadline.check()
+                time.sleep(0.01)
+        finally:
+            print("stopped working", flush=True)
+    await workers.run(job)
+
+@routes.get("/sample/large")
+async def large() -> str:
+    return "x" * 50_000_000
+
+@routes.post("/sample/sum")
+async def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+app = create_app("sample", routes, summary="A sample.")
+"""
+
+Serve = Callable[..., Any]
+
+HEALTH = b"GET /health HTTP/1.1\r\nHost: sample\r\nConnection: close\r\n\r\n"
+ENDLESS = b"GET /health HTTP/1.1\r\nHost: sample\r\nX-Endless: "
+
+
+def sent_until_cut_off(connection: socket.socket, piece: bytes, *, pause: float = 0) -> int:
+    """Send a piece again and again until the other side does not take it; return how many bytes it took."""
+    for count in range(10_000):
+        try:
+            connection.sendall(piece)
+        except OSError:
+            return count * len(piece)
+        time.sleep(pause)
+    raise AssertionError("nobody stopped it")
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "word"),
+    [
+        (b"GET /health HTTP/1.1\r\n\r\n", 400, "no Host headers"),
+        (b"GET /health HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", 400, "2 Host headers"),
+        (b"GET /health HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", 400, "2 Host headers"),
+        (b"GET /health HTTP/1.1\r\nHost: a, b\r\n\r\n", 400, "not a host name"),
+        (b"GET /health HTTP/1.1\r\nHost: user@a\r\n\r\n", 400, "not a host name"),
+        (b"GET /health HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 100 + b"\r\n", 431, "more than 100 headers"),
+        (ENDLESS + b"y" * 60_000 + b"\r\n\r\n", 431, "larger than 32 KiB"),
+        (b"GET /health HTTP/1.1\r\nHost: a\r\n" + b"X" * 60_000 + b": y\r\n\r\n", 431, "larger than 32 KiB"),
+        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "longer than 16 KiB"),
+        (b"GET /health HTTP/1.1\r\nHost: a\r\nX-Half: ", 408, "within 0.5 s"),
+        (b"GET /hea", 408, "within 0.5 s"),
+        (b"\r\n\r\n\r\n", 408, "within 0.5 s"),
+        (b"\x16\x03\x01 this is no HTTP\r\n\r\n", 400, "malformed"),
+    ],
+)
+def test_a_head_that_is_refused_gets_a_problem_and_the_end(serve: Serve, head: bytes, status: int, word: str) -> None:
+    found, headers, body = serve(SAMPLE).answer(head)
+    assert (found, headers["connection"], headers["content-type"]) == (status, "close", "application/problem+json")
+    assert word in json.loads(body)["detail"]
+    assert json.loads(body)["status"] == status
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEALTH,
+        b"GET /health HTTP/1.0\r\n\r\n",
+        HEALTH.replace(b"sample", b"[::1]:8080"),
+        HEALTH.replace(b"sample", b""),
+        HEALTH.replace(b"\r\n\r\n", b"\r\n" + b"X: y\r\n" * 98 + b"\r\n"),
+        ENDLESS + b"y" * 30_000 + b"\r\nConnection: close\r\n\r\n",
+    ],
+)
+def test_a_head_within_the_limits_is_served(serve: Serve, head: bytes) -> None:
+    assert serve(SAMPLE).answer(head)[0] == 200
+
+
+def test_a_head_may_arrive_in_many_pieces_and_requests_in_one(serve: Serve) -> None:
+    running = serve(SAMPLE)
+    assert running.answer(*(HEALTH[at : at + 1] for at in range(len(HEALTH))))[0] == 200
+    kept = HEALTH.replace(b"Connection: close\r\n", b"")
+    with running.send(kept * 2000 + HEALTH) as connection, connection.makefile("rb") as answers:
+        assert answers.read().count(b"HTTP/1.1 200 ") == 2001
+
+
+def test_what_came_before_a_refused_request_is_answered_and_nothing_after_it(serve: Serve) -> None:
+    running = serve(SAMPLE)
+    kept = HEALTH.replace(b"Connection: close\r\n", b"")
+    with running.send(kept + b"GET /health HTTP/1.1\r\n\r\n" + HEALTH) as connection:
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 200 ") == 1
+    assert answers.count(b"HTTP/1.1 ") <= 2
+    assert b'{"status":"ok"}' in answers
+
+
+def test_a_header_without_end_costs_little_memory(serve: Serve) -> None:
+    running = serve(SAMPLE)
+    before = psutil.Process(running.process.pid).memory_info().rss
+    with running.send(ENDLESS) as connection:
+        assert sent_until_cut_off(connection, b"y" * 65536) < 100_000_000
+    assert running.answer(HEALTH)[0] == 200
+    assert psutil.Process(running.process.pid).memory_info().rss - before < 30_000_000
+
+
+def test_heads_that_are_half_sent_do_not_hold_their_connections(serve: Serve) -> None:
+    running = serve(SAMPLE)
+    with ExitStack() as stack:
+        opened = [stack.enter_context(running.send(b"GET /health HTTP/1.1\r\nX: ")) for _ in range(300)]
+        assert running.answer(HEALTH)[0] == 200
+        assert all(connection.recv(12) == b"HTTP/1.1 408" for connection in opened)
+
+
+def test_a_body_that_goes_on_after_its_answer_is_cut_off(serve: Serve) -> None:
+    running = serve(SAMPLE)
+    head = b"POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with running.send(head) as connection:
+        assert connection.recv(12) == b"HTTP/1.1 404"
+        assert sent_until_cut_off(connection, b"1\r\nx\r\n", pause=0.01) > 0
+
+
+def test_a_body_that_ends_after_its_answer_leaves_the_connection_usable(serve: Serve) -> None:
+    running = serve(SAMPLE)
+    head = b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
+    with running.send(head) as connection, connection.makefile("rb") as answers:
+        assert answers.readline().startswith(b"HTTP/1.1 404 ")
+        connection.sendall(b"xxxxx")
+        time.sleep(0.7)  # Longer than what is thrown away may take.
+        connection.sendall(HEALTH)
+        assert b"HTTP/1.1 200 " in answers.read()
+
+
+def test_a_caller_who_never_takes_the_answer_is_cut_off(serve: Serve) -> None:
+    running = serve(SAMPLE)
+    with running.send(b"GET /sample/large HTTP/1.1\r\nHost: a\r\n\r\n") as connection:
+        running.logged(message="request")
+        time.sleep(1)
+        received = 0
+        with suppress(ConnectionResetError):
+            while piece := connection.recv(1_000_000):
+                received += len(piece)
+    assert received < 50_000_000
+
+
+@pytest.mark.parametrize(("path", "begun", "ended"), [("wait", "waiting", "given up"), ("work", "working", "stopped")])
+def test_a_caller_who_leaves_ends_the_work_and_is_logged_as_499(
+    serve: Serve, path: str, begun: str, ended: str
+) -> None:
+    running = serve(SAMPLE)
+    with running.send(f"GET /sample/{path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()):
+        running.printed(begun)
+    # In any order: the log line does not wait for a thread to stop.
+    running.printed(ended, '"status": 499')
+
+
+def test_a_caller_who_leaves_in_the_middle_of_a_body_is_logged_as_499(serve: Serve) -> None:
+    running = serve(SAMPLE)
+    head = b"POST /sample/sum HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n[1,"
+    with running.send(head):
+        time.sleep(0.2)
+    running.printed('"status": 499')
+
+
+def test_connections_beyond_the_limit_are_told_to_come_back(serve: Serve) -> None:
+    running = serve(SAMPLE.replace("routes =", "protocol.MOST_CONNECTIONS = 3\nroutes =", 1))
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(running.send())
+        status, headers, _ = running.answer()
+        assert (status, headers["retry-after"]) == (503, "1")
+    deadline = time.monotonic() + 10
+    while running.answer(HEALTH)[0] != 200:
+        assert time.monotonic() < deadline

@@ -1,0 +1,97 @@
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "parts.py"
+
+
+@pytest.fixture(scope="module")
+def parts():
+    spec = importlib.util.spec_from_file_location("parts", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["parts"] = module  # its data classes look themselves up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Stands in for make: make(TARGET="shell commands", …) -> what parts.py says of these targets."""
+
+    def start(**targets):
+        stand_in = tmp_path / "make"
+        cases = "".join(f"{name}) {commands} ;;\n" for name, commands in targets.items())
+        stand_in.write_text(f'#!/bin/sh\ncd {tmp_path}\ncase "$2" in\n{cases}esac\n')
+        stand_in.chmod(0o755)
+        return subprocess.Popen(
+            [sys.executable, SCRIPT, *targets],
+            env=os.environ | {"MAKE": str(stand_in)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(**targets):
+        process = start(**targets)
+        said, _ = process.communicate()
+        return process.returncode, said.splitlines()
+
+    run.start = start
+    return run
+
+
+def test_each_part_says_that_it_starts_and_how_it_ended(make):
+    code, lines = make(lint="echo tidy", unit="true")
+    assert code == 0
+    assert sorted(line.split()[:2] for line in lines) == [
+        ["lint", "passed"], ["lint", "started"], ["unit", "passed"], ["unit", "started"]
+    ]  # fmt: skip
+    assert all(line.endswith(" s") for line in lines if "passed" in line)
+
+
+def test_a_part_that_passed_shows_how_many_tests_there_were_and_why_some_were_skipped(make):
+    skipped = "SKIPPED [2] tests/test_report.py:12: needs Chromium"
+    code, lines = make(unit=f"echo '..s [100%]'; echo '{skipped}'; echo '3 passed, 2 skipped in 1.02s'")
+    assert code == 0
+    assert lines[1].endswith("3 passed, 2 skipped")
+    assert lines[2].strip() == "skipped 2: tests/test_report.py:12: needs Chromium"
+
+
+def test_a_part_that_failed_shows_all_that_it_said_and_nothing_else_is_started(make):
+    code, lines = make(lint="echo 'a.py:1: E501'; exit 1", types="sleep 0.5", unit="touch ran", services="touch ran")
+    assert code == 1
+    assert lines.index("a.py:1: E501") < next(n for n, line in enumerate(lines) if line.startswith("lint      FAILED"))
+    assert [line.split() for line in lines if line.startswith(("unit", "services"))] == [
+        ["unit", "not", "run"],
+        ["services", "not", "run"],
+    ]
+
+
+def test_an_interruption_stops_what_runs(make, tmp_path):
+    process = make.start(unit="echo $$ > pid; exec sleep 60")
+    while not (pid := tmp_path / "pid").exists() or not pid.read_text():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    with pytest.raises(ProcessLookupError):
+        os.killpg(int(pid.read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("output", "lines"),
+    [
+        ("....  [100%]\n236 passed in 17.64s\n", ["236 passed"]),
+        ("== 1 passed, 2 warnings in 82.80s (0:01:22) ==\n", ["1 passed, 2 warnings"]),
+        ("Success: no issues found in 209 source files\n", []),
+    ],
+)
+def test_the_last_line_of_tests_is_found(parts, output, lines):
+    assert parts.digest(output) == lines

@@ -1,0 +1,164 @@
+"""Set-up by stand-ins: Pythons that only say their version and make a .venv of stand-ins."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nova_infra.pythons import SUPPORTED
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+PYTHON = """#!/bin/sh
+case "$*" in
+  *version_info*) echo {version} ;;
+  "-m venv .venv")
+    mkdir -p .venv/bin
+    cp "$0" .venv/bin/python
+    printf '#!/bin/sh\\necho "$@" >> called\\n' > .venv/bin/uv
+    cp .venv/bin/uv .venv/bin/npm
+    chmod +x .venv/bin/* ;;
+  *pip*) echo pip >> called ;;
+esac
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A directory, with a space and letters beyond ASCII, that set-up runs in; beside it one of Pythons."""
+    root = tmp_path / "配送 platform"
+    (root / "scripts").mkdir(parents=True)
+    shutil.copy(SCRIPTS / "setup.sh", root / "scripts")
+    for name in ("requirements-uv.txt", "requirements-dev.txt", "pyproject.toml", "package.json"):
+        (root / name).touch()
+    (tmp_path / "bin").mkdir()
+    for name, version in {"python3": "3.12.1", "python3.9": "3.9.18", "python3.13": "3.13.0"}.items():
+        add_python(tmp_path, name, version)
+    return root
+
+
+def add_python(directory, name, version):
+    path = directory / "bin" / name
+    path.unlink(missing_ok=True)
+    path.write_text(PYTHON.format(version=version))
+    path.chmod(0o755)
+
+
+def setup(root, **variables):
+    """Run it; the calls that it makes for packages are in `called`."""
+    (root / "called").unlink(missing_ok=True)
+    path = f"{root / '.venv' / 'bin'}:{root.parent / 'bin'}:{os.environ['PATH']}"  # as make and an activation have it
+    environment = {"PATH": path, "HOME": str(root.parent)} | variables
+    return subprocess.run(
+        [root / "scripts" / "setup.sh"], env=environment, cwd=root.parent, check=False, capture_output=True, text=True
+    )
+
+
+def python_of(root):
+    return (root / ".venv" / "made").read_text().split()[0]
+
+
+def test_it_sets_up_once(project):
+    first = setup(project)
+    assert (first.returncode, first.stdout) == (0, "setting up: Python packages\nsetting up: the CDK CLI\n")
+    assert python_of(project) == "3.12.1"
+    again = setup(project)
+    assert (again.returncode, again.stdout, (project / "called").exists()) == (0, "", False)
+
+
+def test_a_changed_lock_is_installed(project):
+    setup(project)
+    (project / "requirements-dev.txt").write_text("six==1.17\n")
+    assert "Python packages" in setup(project).stdout
+
+
+@pytest.mark.parametrize("version", ["2.7.18", "3.9.18", "3.10.13", "3.14.0"])
+@pytest.mark.parametrize("variables", [{}, {"PYTHON": "python3"}])
+def test_an_unsupported_python_is_refused_in_a_line_and_nothing_is_written(project, version, variables):
+    add_python(project.parent, "python3", version)
+    before = sorted(project.rglob("*"))
+    refused = setup(project, **variables)
+    assert refused.returncode == 2
+    [line] = refused.stderr.splitlines()
+    assert f"python3 is Python {version}: Nova needs Python " in line
+    assert line.endswith(": run `make setup PYTHON=python3.13`")
+    assert (refused.stdout, sorted(project.rglob("*"))) == ("", before)
+
+
+def test_a_python_that_is_not_there_is_refused(project):
+    refused = setup(project, PYTHON="python3.99")
+    assert (refused.returncode, refused.stderr[:18]) == (2, "PYTHON=python3.99:")
+    assert not (project / ".venv").exists()
+
+
+def test_after_a_refusal_the_next_run_sets_up(project):
+    setup(project, PYTHON="python3.9")
+    assert setup(project).returncode == 0
+    assert python_of(project) == "3.12.1"
+
+
+def test_what_says_which_pythons_are_supported_agrees():
+    script = (SCRIPTS / "setup.sh").read_text()
+    assert tuple(re.findall(r"\b(3\.\d+)\.\*", script)) == SUPPORTED
+    [needed] = re.findall(r'^needed="Nova needs Python (.*)"$', script, re.MULTILINE)
+    assert tuple(re.split(r", | or ", needed)) == SUPPORTED
+
+
+def made_by_an_old_python(project):
+    add_python(project.parent, "python3", "3.10.13")
+    subprocess.run([project.parent / "bin" / "python3", "-m", "venv", ".venv"], cwd=project, check=True)
+    add_python(project.parent, "python3", "3.12.1")
+    return project, "Python 3.10.13 made it"
+
+
+def made_by_a_python_that_is_gone(project):
+    setup(project)
+    (project / ".venv" / "bin" / "python").unlink()
+    (project / ".venv" / "bin" / "python").symlink_to("/nowhere/python3.12")
+    return project, "its Python is gone"
+
+
+def made_elsewhere(project):
+    setup(project)
+    return project.rename(project.with_name("moved")), f"it was made in another directory, {project}"
+
+
+def not_made_to_the_end(project):
+    setup(project)
+    (project / ".venv" / "made").unlink()
+    (project / ".venv" / "ready").unlink()
+    return project, "set-up did not make it"
+
+
+@pytest.mark.parametrize(
+    "fault", [made_by_an_old_python, made_by_a_python_that_is_gone, made_elsewhere, not_made_to_the_end]
+)
+def test_a_venv_that_is_of_no_use_is_made_again_and_says_why(project, fault):
+    root, why = fault(project)
+    healed = setup(root)
+    assert healed.returncode == 0, healed.stderr
+    assert healed.stdout.startswith(f"setting up: .venv is made again: {why}")
+    assert python_of(root) == "3.12.1"
+    assert setup(root).stdout == ""
+
+
+def test_another_python_that_is_asked_for_takes_the_place_of_the_first_and_stays(project):
+    setup(project)
+    other = setup(project, PYTHON="python3.13")
+    assert "it has Python 3.12.1, and PYTHON=python3.13 is asked for" in other.stdout
+    assert python_of(project) == "3.13.0"
+    assert setup(project, PYTHON="python3.13").stdout == ""
+    assert setup(project).stdout == ""
+    assert python_of(project) == "3.13.0"
+
+
+def test_pyenv_s_own_python_stands_in_for_a_shim_that_does_not_run(project):
+    (project.parent / "bin" / "python3.13").write_text("#!/bin/sh\nexit 127\n")
+    versions = project.parent / ".pyenv" / "versions" / "3.13.0"
+    versions.mkdir(parents=True)
+    shutil.copytree(project.parent / "bin", versions / "bin")
+    (versions / "bin" / "python3.13").write_text(PYTHON.format(version="3.13.0"))
+    assert setup(project, PYTHON="python3.13").returncode == 0
+    assert python_of(project) == "3.13.0"
