@@ -69,7 +69,6 @@ class ReleaseRoles(Construct):
             iam.PolicyStatement(
                 actions=[
                     "cloudformation:DescribeStackEvents",
-                    "cloudformation:DescribeStacks",
                     "cloudformation:GetTemplate",
                     "cloudformation:ListStackResources",
                 ],

@@ -83,6 +83,7 @@ def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_a
     assert everywhere == {
         *("cloudwatch:DescribeAlarms", "ecs:DescribeTaskDefinition"),  # knows no narrower resource
         *("ecs:ListServices", "ecs:ListTasks"),  # by a condition: see below
+        *("cloudformation:DescribeStacks", "cloudformation:ListStacks"),  # all stacks in one call, or none
     }
     for statement in statements(assembly, "prod", name):
         if "ecs:ListTasks" in statement["Action"] or statement["Action"] == "ecs:StopTask":
