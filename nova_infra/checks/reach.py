@@ -101,7 +101,7 @@ class Graph:
 
     def _ways(self, start: str) -> dict[str, tuple[str, ...]]:
         """Every role that can be taken from one, to the roles on the way there; the nearest first."""
-        ways = {start: (start,)}
+        ways: dict[str, tuple[str, ...]] = {start: (start,)}
         for role in (queue := [start]):
             for taken in self._taken_by(role):
                 if taken not in ways:

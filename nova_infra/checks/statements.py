@@ -68,7 +68,7 @@ def statements_of(template: Template, role_id: str) -> list[Statement]:
     role = template.resources[role_id].get("Properties", {})
     for managed in as_list(role.get("ManagedPolicyArns")):
         policy_id = referenced(managed)
-        if policy_id in template.resources:
+        if policy_id is not None and policy_id in template.resources:
             found += _read(policy_id, template.resources[policy_id]["Properties"].get("PolicyDocument", {}))
         elif not _HARMLESS_MANAGED.fullmatch(pattern_of(managed)):
             found.append(Statement(role_id, True, ("*",), False, ("*",), False, conditional=False))
