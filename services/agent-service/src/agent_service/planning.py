@@ -8,7 +8,7 @@ from types import UnionType
 from typing import Any
 
 from agent_service.handbook import Passage
-from nova_kit.media import MediaFormat
+from nova_kit.media import TAKEN, MediaFormat
 from nova_kit.problems import Problem
 
 MAX_QUERY_CHARACTERS = 1000
@@ -78,7 +78,7 @@ def _media_calls(found: MediaFormat, at: float) -> list[Call]:
                     expects=expects,
                 )
             ]
-        case "video":
+        case "video" | "unknown":
             expects = {"duration_seconds": _Number, "width": int, "height": int, "video_codec": str}
             return [
                 Call(
@@ -97,7 +97,7 @@ def _media_calls(found: MediaFormat, at: float) -> list[Call]:
                 ),
             ]
         case _:
-            raise Problem(415, f"No service takes {found} files. Send WAV, FLAC, OGG, MP4, WebM or text.")
+            raise Problem(415, f"No service takes {found} files. Send {TAKEN['audio']}, {TAKEN['video']} or text.")
 
 
 def _ranking(query: str, passages: list[Passage]) -> Call:
