@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from nova_infra import cli_delivery, cli_releases, cli_reports
+from nova_infra import cli_delivery, cli_releases, cli_reports, cli_scaffold
 from nova_infra.cli_images import image
 from nova_infra.errors import NovaError
 
@@ -84,32 +84,12 @@ def rehearse(
 nova.add_command(image)
 
 
-@nova.group()
-def service() -> None:
-    """Add a container service to this project."""
-
-
-@service.command()
-@click.argument("name")
-@click.option(
-    "--summary",
-    default="Counts the characters, words and lines of a text.",
-    show_default=True,
-    help="What it does, in one sentence.",
-)
-def add(name: str, summary: str) -> None:
-    """Write a service NAME that works, for you to change.
-
-    It builds, passes its tests and is delivered like the others.
-    """
-    from nova_infra.scaffold.services import add_service
-
-    for path in add_service(Path.cwd(), name, summary):
-        click.echo(path)
-    click.echo(f"next: git add services/{name}, and make test")
-
-
-for command in (*cli_reports.COMMANDS, *cli_releases.COMMANDS, *cli_delivery.COMMANDS):
+for command in (
+    *cli_reports.COMMANDS,
+    *cli_releases.COMMANDS,
+    *cli_delivery.COMMANDS,
+    *cli_scaffold.COMMANDS,
+):
     nova.add_command(command)
 
 

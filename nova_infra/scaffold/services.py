@@ -1,25 +1,23 @@
-"""Writes a new service: its directory from ``service_template/`` and its entry in ``nova.toml``, both or neither."""
+"""Adds a service to a project, removes one or gives it another name: the whole of it, or nothing."""
 
 from __future__ import annotations
 
-import importlib.util
-import keyword
 import re
-import shutil
+import subprocess
 import sys
-import tempfile
-import tomllib
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from nova_infra.config import CONFIG_FILE, Service, load_config, parse_config
-from nova_infra.config.wording import in_one_line
+from nova_infra.config import CONFIG_FILE, load_config
 from nova_infra.errors import NovaError
+from nova_infra.scaffold import locks, owners
+from nova_infra.scaffold.changes import Changes
+from nova_infra.scaffold.configuration import with_entry, with_renamed_entry, without_entry
+from nova_infra.scaffold.names import module_name, require_name
+from nova_infra.scaffold.renaming import Renaming, service_tree, text_of
 
-#: Directories in ``services/`` that are no services, the project's own modules, and paths that every service answers.
-_RESERVED = frozenset({"kit", "tests", "app", "conftest", "nova-kit", "nova-infra", "health", "ready"})
+LOCK = "requirements-dev.txt"
 
 _MAX_SUMMARY = 100
 
@@ -49,27 +47,85 @@ def add_service(root: Path, name: str, summary: str) -> list[str]:
         NovaError: The name or the summary cannot be used, or a file cannot be written. Nothing has changed then.
     """
     load_config(root)
-    _require_name(root, name)
-    _require_summary(summary)
-    config = root / CONFIG_FILE
-    target = root / "services" / name
-    text = _with_entry(config.read_bytes().decode(), name)
-    files = service_files(name, summary)
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as directory:
-            made = Path(directory, name)
-            for path, content in files.items():
-                (made / path).parent.mkdir(parents=True, exist_ok=True)
-                (made / path).write_text(content, encoding="utf-8")
-            made.rename(target)
-            try:
-                _replace(config, text)
-            except BaseException:
-                target.rename(made)
-                raise
-    except OSError as error:
-        raise NovaError(f"{error.filename}: cannot be written: {error.strerror}: mend its permissions") from None
-    return [CONFIG_FILE, *sorted(f"services/{name}/{path}" for path in files)]
+    require_name(root, name)
+    require_summary(summary)
+    files = {f"services/{name}/{path}": text for path, text in service_files(name, summary).items()}
+    files[CONFIG_FILE] = with_entry(_read(root, CONFIG_FILE), name)
+    files |= _if_there(root, LOCK, lambda text: locks.with_service(text, name))
+    Changes(root, written=files).apply()
+    return sorted(files)
+
+
+def remove_service(root: Path, name: str, *, force: bool = False) -> list[str]:
+    """Remove a service from a project: its directory, and what ``nova.toml``, the lock and CODEOWNERS say of it.
+
+    Args:
+        root: The project's directory.
+        name: Its name.
+        force: Whether work that git does not have may be lost.
+
+    Returns:
+        What was changed, as paths relative to ``root``.
+
+    Raises:
+        NovaError: There is no such service, it is the last one, something refers to it, or git does not have all of its
+            files. Nothing has changed then.
+    """
+    config = load_config(root)
+    config.service(name)
+    if len(config.services) == 1:
+        raise NovaError(f"service: {name!r} is the last one, and a platform needs one: add another one first")
+    if not force:
+        _require_committed(root, name)
+    files = {CONFIG_FILE: without_entry(_read(root, CONFIG_FILE), name)}
+    files |= _if_there(root, LOCK, lambda text: locks.without_service(text, name))
+    files |= _if_there(root, owners.CODEOWNERS, lambda text: owners.without_service(text, name))
+    Changes(root, written=files, removed={f"services/{name}"}).apply()
+    return sorted([*files, f"services/{name}"])
+
+
+def rename_service(root: Path, old: str, new: str) -> list[str]:
+    """Give a service another name: its directory, package, routes and entry, the lock and CODEOWNERS.
+
+    Args:
+        root: The project's directory.
+        old: Its name.
+        new: Its new name.
+
+    Returns:
+        What was changed, as paths relative to ``root``.
+
+    Raises:
+        NovaError: There is no such service, or the new name cannot be used. Nothing has changed then.
+    """
+    load_config(root).service(old)
+    require_name(root, new)
+    directory = root / "services" / old
+    modules = (path.stem for path in directory.glob(f"src/{module_name(old)}/*"))
+    renaming = Renaming(old, new, frozenset({"main", *modules}))
+    files = {CONFIG_FILE: with_renamed_entry(_read(root, CONFIG_FILE), old, new)}
+    files |= _if_there(root, LOCK, lambda text: locks.with_renamed_service(text, old, new))
+    files |= _if_there(root, owners.CODEOWNERS, lambda text: owners.with_renamed_service(text, old, new))
+    copied: dict[str, Path] = {}
+    for path in service_tree(directory):
+        target = f"services/{new}/{renaming.of_path(path.relative_to(directory).as_posix())}"
+        copied[target] = path
+        if not path.is_symlink() and (text := text_of(path)) is not None:
+            files |= {target: renamed} if (renamed := renaming.of_text(text)) != text else {}
+    Changes(root, written=files, copied=copied, removed={f"services/{old}"}).apply()
+    _tidy(root / "services" / new)
+    return sorted({*files, *copied})
+
+
+def mentions(root: Path, name: str) -> Iterator[str]:
+    """Where else a project still names a service, as ``path:line``: what only a person can change."""
+    renaming = Renaming(name, name)
+    places = [root / CONFIG_FILE, root / "accepted-vulnerabilities.toml", root / "README.md"]
+    for directory in (root / "services", root / "tests" / "deployed"):
+        places += service_tree(directory)
+    for path in places:
+        if path.is_file() and (text := text_of(path)) is not None:
+            yield from (f"{path.relative_to(root)}:{line}" for line in renaming.lines(text))
 
 
 def service_files(name: str, summary: str) -> dict[str, str]:
@@ -81,32 +137,12 @@ def service_files(name: str, summary: str) -> dict[str, str]:
     } | {_filled("src/@module@/py.typed", name, summary): ""}
 
 
-def _filled(text: str, name: str, summary: str) -> str:
-    values = {"@name@": name, "@module@": _module(name), "@summary@": summary}
-    return re.sub("|".join(values), lambda match: values[match.group()], text)
+def require_summary(summary: str) -> None:
+    """Make sure that a summary can stand in a Dockerfile, a manifest and a docstring.
 
-
-def _module(name: str) -> str:
-    return name.replace("-", "_")
-
-
-def _require_name(root: Path, name: str) -> None:
-    try:
-        Service.model_validate({"name": name})
-    except ValidationError as error:
-        [fault, *_] = error.errors(include_url=False)
-        raise NovaError(in_one_line(fault).removeprefix(f"{CONFIG_FILE}: ")) from None
-    if name in _RESERVED:
-        raise NovaError(f"name: {name!r} is taken by the platform itself: choose another one, such as {name}-service")
-    if (root / "services" / name).exists():
-        raise NovaError(f"services/{name}: exists already: choose another name, or remove it")
-    # Python would import the other one in its place, here or there.
-    module = _module(name)
-    if module in sys.stdlib_module_names or keyword.iskeyword(module) or importlib.util.find_spec(module):
-        raise NovaError(f"name: {name!r} is a Python module or word, too: choose another one, such as {name}-service")
-
-
-def _require_summary(summary: str) -> None:
+    Raises:
+        NovaError: It cannot.
+    """
     if not re.fullmatch(r"[A-Z][A-Za-z0-9 ,;:()'/+-]+\.", summary) or len(summary) > _MAX_SUMMARY:
         raise NovaError(
             f"summary: {summary!r} is not one plain sentence: start with a capital, use up to {_MAX_SUMMARY} letters, "
@@ -114,23 +150,48 @@ def _require_summary(summary: str) -> None:
         )
 
 
-def _with_entry(text: str, name: str) -> str:
-    """Return ``nova.toml`` with the service at its end; everything else, comments included, stays as it is."""
-    end = "\r\n" if "\r\n" in text else "\n"
-    text += ("" if text.endswith("\n") else end) + end.join(["", "[[services]]", f'name = "{name}"', ""])
-    try:
-        parse_config(tomllib.loads(text))
-    except tomllib.TOMLDecodeError:
-        raise NovaError(f"{CONFIG_FILE}: services: is not a list of [[services]] tables: write it as such") from None
-    return text
+def _filled(text: str, name: str, summary: str) -> str:
+    values = {"@name@": name, "@module@": module_name(name), "@summary@": summary}
+    return re.sub("|".join(values), lambda match: values[match.group()], text)
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file in one step: whoever reads it meanwhile sees the old one or the new one."""
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        beside.write_bytes(text.encode())
-        shutil.copymode(path, beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+def _read(root: Path, path: str) -> str:
+    return (root / path).read_bytes().decode()
+
+
+def _if_there(root: Path, path: str, change: Callable[[str], str]) -> dict[str, str]:
+    """The file's new content by its path, where there is such a file and the change makes a difference."""
+    if not (root / path).exists():
+        return {}
+    before = _read(root, path)
+    after = change(before)
+    return {} if after == before else {path: after}
+
+
+def _tidy(directory: Path) -> None:
+    """Sort imports and wrap lines as ``make lint`` wants them: another name has another place and another length."""
+    for command in (["check", "--fix-only", "--select", "I"], ["format"]):
+        subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--quiet", "--no-cache", str(directory)],
+            cwd=directory,
+            check=False,
+        )
+
+
+def _require_committed(root: Path, name: str) -> None:
+    """Make sure that git could bring a service's directory back.
+
+    Raises:
+        NovaError: It could not.
+    """
+    directory = f"services/{name}"
+    command = ["git", "status", "--porcelain", "-z", "--untracked-files=all", "--", directory]
+    result = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
+    if result.returncode:
+        raise NovaError(f"{directory}: is in no git repository, which could bring it back: copy it, then use --force")
+    changed = [line[3:].removeprefix(f"{directory}/") for line in result.stdout.split("\0") if line]
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise NovaError(
+            f"{directory}: has work that is not committed ({changed[0]}{more}): commit it, or lose it with --force"
+        )

@@ -83,7 +83,8 @@ def make_sound() -> Callable[..., bytes]:
             )
             for part in [*resampler.resample(frame), *resampler.resample(None)]:
                 output.mux(stream.encode(part))
-            output.mux(stream.encode(None))
+            # An empty last packet carries the final header, with a FLAC's checksum; other containers cannot take it.
+            output.mux([packet for packet in stream.encode(None) if packet.size or container == "flac"])
         return target.getvalue()
 
     return make

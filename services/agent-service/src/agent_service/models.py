@@ -12,13 +12,14 @@ class StepProblem(BaseModel):
 
     status: int = Field(description="What the HTTP status would be if this step were the whole request.")
     detail: str
+    retry_after_seconds: int | None = Field(default=None, description="For 503: when to try again.")
 
 
 class Step(BaseModel):
     """One call of one service."""
 
     name: str = Field(description="What it is for, in words.", examples=["Measure the sound"])
-    service: str
+    service: str | None = Field(description="Which service; null where none is configured for it.")
     operation: str
     status: Literal["planned", "running", "succeeded", "failed"] = "planned"
     attempts: int = 0

@@ -1,0 +1,117 @@
+"""Changes the services in the text of ``nova.toml``; everything else, comments included, stays as it is.
+
+The entries are found by their lines, because a comment above an entry goes with it, which no TOML library knows. What
+comes out is read again and held against what was asked for: a file that is written in another way is refused, never
+spoilt.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+from nova_infra.config import CONFIG_FILE, parse_config
+from nova_infra.errors import NovaError
+
+_HEADER = re.compile(r"\s*\[\[?\s*([\w.\"'-]+(?:\s*\.\s*[\w\"'-]+)*)\s*\]\]?")
+
+
+def with_entry(text: str, name: str) -> str:
+    """``nova.toml`` with a service at its end.
+
+    Raises:
+        NovaError: The services are not written as ``[[services]]`` tables, or the entry would contradict another one.
+    """
+    end = _line_end(text)
+    before = text if text.endswith("\n") else text + end
+    return _checked(before + end.join(["", "[[services]]", f'name = "{name}"', ""]), _with(text, name))
+
+
+def without_entry(text: str, name: str) -> str:
+    """``nova.toml`` without a service and the comment above it.
+
+    Raises:
+        NovaError: The service is the last one, something else refers to it, or its entry cannot be told from the rest.
+    """
+    lines = text.splitlines(keepends=True)
+    start, stop = _place(text, name)
+    while start and stop == len(lines) and not lines[start - 1].strip():
+        start -= 1  # the empty lines above the last entry
+    data = tomllib.loads(text)
+    data["services"] = [service for service in data["services"] if service["name"] != name]
+    return _checked("".join(lines[:start] + lines[stop:]), data)
+
+
+def with_renamed_entry(text: str, old: str, new: str) -> str:
+    """``nova.toml`` with another name for a service: in its paths, and wherever a service names it, as in a variable.
+
+    Raises:
+        NovaError: Its entry cannot be told from the rest, or the new name contradicts another entry.
+    """
+    lines = text.splitlines(keepends=True)
+    data = tomllib.loads(text)
+    places = [_place(text, service["name"]) for service in data["services"]]
+    start, stop = min(places)[0], max(stop for _, stop in places)
+    entries = re.sub(rf"""(["']){re.escape(old)}\1""", rf"\g<1>{new}\g<1>", "".join(lines[start:stop]))
+    entries = re.sub(rf"""(["'])/{re.escape(old)}(?=[/"'])""", rf"\g<1>/{new}", entries)
+    expected = {**data, "services": _renamed(data["services"], old, new)}
+    return _checked("".join(lines[:start]) + entries + "".join(lines[stop:]), expected)
+
+
+def _renamed(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, list):
+        return [_renamed(each, old, new) for each in value]
+    if isinstance(value, dict):
+        return {key: _renamed(each, old, new) for key, each in value.items()}
+    if isinstance(value, str):
+        return new if value == old else re.sub(rf"^/{re.escape(old)}(?=/|$)", f"/{new}", value)
+    return value
+
+
+def _with(text: str, name: str) -> dict[str, Any]:
+    data = tomllib.loads(text)
+    return {**data, "services": [*data["services"], {"name": name}]}
+
+
+def _line_end(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def _place(text: str, name: str) -> tuple[int, int]:
+    """The lines of a service's entry: from the comment above it to the comment above what follows."""
+    services = tomllib.loads(text)["services"]
+    number = [service["name"] for service in services].index(name)
+    lines = text.splitlines()
+    headers = {index: found[1] for index, line in enumerate(lines) if (found := _HEADER.match(line))}
+    entries = [index for index, key in headers.items() if key == "services"]
+    if len(entries) != len(services):
+        raise _unreadable()
+    first = entries[number]
+    others = [index for index, key in headers.items() if index > first and not key.startswith("services.")]
+    stop = _comment_above(lines, others[0]) if others else len(lines)
+    return _comment_above(lines, first), stop
+
+
+def _comment_above(lines: list[str], index: int) -> int:
+    while index and lines[index - 1].lstrip().startswith("#"):
+        index -= 1
+    return index
+
+
+def _checked(text: str, expected: Mapping[str, Any]) -> str:
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise _unreadable() from None
+    if data != expected:
+        raise _unreadable()
+    parse_config(data)
+    return text
+
+
+def _unreadable() -> NovaError:
+    return NovaError(
+        f"{CONFIG_FILE}: services: is not a list of [[services]] tables, each with its name in a line: write it as such"
+    )

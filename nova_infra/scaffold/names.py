@@ -1,0 +1,58 @@
+"""Which names a new service may have."""
+
+from __future__ import annotations
+
+import importlib.util
+import keyword
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from nova_infra.config import CONFIG_FILE, Service
+from nova_infra.config.wording import in_one_line
+from nova_infra.errors import NovaError
+
+# Directories in `services/` that are no services, the project's own modules, and paths that every service answers.
+_RESERVED = frozenset(
+    {"kit", "tests", "app", "conftest", "nova-kit", "nova-infra", "health", "ready", "platform", "overview"}
+)
+
+
+def module_name(name: str) -> str:
+    """The Python package of a service."""
+    return name.replace("-", "_")
+
+
+def require_name(root: Path, name: str) -> None:
+    """Make sure that a service of that name can be added to a project.
+
+    Args:
+        root: The project's directory.
+        name: The name.
+
+    Raises:
+        NovaError: It cannot, in one line with the remedy.
+    """
+    require_usable(name)
+    if (root / "services" / name).exists():
+        raise NovaError(f"services/{name}: exists already: choose another name, or remove it")
+
+
+def require_usable(name: str) -> None:
+    """Make sure that a service may have that name in any project.
+
+    Raises:
+        NovaError: It may not, in one line with the remedy.
+    """
+    try:
+        Service.model_validate({"name": name})
+    except ValidationError as error:
+        [fault, *_] = error.errors(include_url=False)
+        raise NovaError(in_one_line(fault).removeprefix(f"{CONFIG_FILE}: ")) from None
+    if name in _RESERVED:
+        raise NovaError(f"name: {name!r} is taken by the platform itself: choose another one, such as {name}-service")
+    # Python would import the other one in its place, here or there.
+    module = module_name(name)
+    if module in sys.stdlib_module_names or keyword.iskeyword(module) or importlib.util.find_spec(module):
+        raise NovaError(f"name: {name!r} is a Python module or word, too: choose another one, such as {name}-service")
