@@ -64,7 +64,7 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
         "--engine": not engine,
         "--service": not services,
     }
-    if ask and any(missing.values()) and not sys.stdin.isatty():
+    if ask and any(missing.values()) and not _has_terminal():
         options = ", ".join(option for option, is_missing in missing.items() if is_missing)
         raise NovaError(f"{options}: not given, and there is no terminal to ask on: give them, or use --yes")
     question = _ask if ask else _default
@@ -82,6 +82,10 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
         regions.setdefault(place, REGION)
     services = services or question("Services to start with", SERVICE, answers.checked_services)
     return Answers(name, repository, engine, accounts, regions, services)
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _ask(text: str, default: str, check: Callable[[str], _T]) -> _T:
