@@ -155,6 +155,36 @@ def test_a_sibling_that_fails_for_good_is_not_asked_again() -> None:
     assert "audio-service failed" in response.json()["detail"]
 
 
+def overloaded(seconds: str) -> Answer:
+    return lambda _: httpx.Response(503, text="busy", headers={"Retry-After": seconds})
+
+
+def test_a_sibling_with_too_much_to_do_is_asked_again_when_it_says() -> None:
+    answers = iter([httpx.Response(503, headers={"Retry-After": "1"}), httpx.Response(200, json=SOUND)])
+    neighbours = Neighbours(analyze=lambda _: next(answers))
+    run_ = run(agent(neighbours), WAV).json()
+    assert (run_["outcome"], run_["steps"][0]["attempts"]) == ("complete", 2)
+    assert run_["steps"][0]["duration_ms"] >= 1000
+
+
+def test_overload_that_lasts_is_told_to_the_caller_with_the_time_to_come_back() -> None:
+    neighbours = Neighbours(analyze=overloaded("30"))
+    client = agent(neighbours, failures=2)
+    for _ in range(4):
+        response = run(client, WAV)
+        assert (response.status_code, response.headers["retry-after"]) == (503, "30")
+        assert "audio-service has too much to do" in response.json()["detail"]
+    # Asking again before then would make it worse; and a sibling that answers so is not one that has failed.
+    assert len(neighbours.requests) == 4
+
+
+def test_siblings_are_told_how_long_the_caller_waits() -> None:
+    neighbours = Neighbours()
+    headers = {"X-Envoy-Expected-Rq-Timeout-Ms": "5000"}
+    agent(neighbours).post("/agent-service/run", files={"file": ("upload", WAV)}, headers=headers)
+    assert 3000 < int(neighbours.requests[0].headers["x-envoy-expected-rq-timeout-ms"]) < 5000
+
+
 def _refuse(_: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("refused")
 

@@ -12,6 +12,7 @@ class StepProblem(BaseModel):
 
     status: int = Field(description="What the HTTP status would be if this step were the whole request.")
     detail: str
+    retry_after_seconds: int | None = Field(default=None, description="For 503: when to try again.")
 
 
 class Step(BaseModel):

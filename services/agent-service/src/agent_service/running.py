@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from typing import BinaryIO
 
 from agent_service.models import Event, Run, Step, StepProblem
 from agent_service.planning import Call
-from agent_service.siblings import CallError, Siblings
+from agent_service.siblings import CallError, OverloadError, Siblings
 from nova_kit.problems import Problem
 
 
@@ -35,7 +36,8 @@ async def carry_out(calls: list[Call], upload: BinaryIO | None, siblings: Siblin
             step.result = await siblings.call(call, upload, count)
             step.status = "succeeded"
         except CallError as failure:
-            step.problem = StepProblem(status=failure.status, detail=failure.detail)
+            asked = math.ceil(failure.retry_after) if isinstance(failure, OverloadError) else None
+            step.problem = StepProblem(status=failure.status, detail=failure.detail, retry_after_seconds=asked)
             step.status = "failed"
         step.duration_ms = round(_since(begun) - step.started_ms, 1)
         changes.put_nowait(Event(event="finished", index=index, step=step.model_copy()))
@@ -53,13 +55,15 @@ def require_success(run: Run) -> Run:
     """Return a run that has at least a part of the answer.
 
     Raises:
-        Problem: Every step failed. The status is the caller's mistake if there is one, else 504 or 502.
+        Problem: Every step failed. The status is the caller's mistake if there is one, else 504, 503 or 502.
     """
     if run.outcome != "failed":
         return run
     statuses = [step.problem.status for step in run.steps if step.problem]
     status = next((status for status in statuses if status < 500), max(statuses))
-    raise Problem(status, run.summary, steps=[step.model_dump() for step in run.steps])
+    asked = max((step.problem.retry_after_seconds or 0 for step in run.steps if step.problem), default=0)
+    headers = {"Retry-After": str(asked)} if asked else None
+    raise Problem(status, run.summary, headers=headers, steps=[step.model_dump() for step in run.steps])
 
 
 def _since(begun: float) -> float:

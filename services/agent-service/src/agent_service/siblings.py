@@ -12,11 +12,11 @@ from typing import Any, BinaryIO, NoReturn
 
 import httpx
 from pybreaker import CircuitBreaker, CircuitBreakerError
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from agent_service.planning import Call
 from agent_service.uploads import UploadReader
-from nova_kit import logs
+from nova_kit import deadlines, outgoing
 
 # The caller's own mistakes, as a sibling finds them; any other refusal means that the agent called it wrongly.
 _CALLERS_MISTAKES = frozenset({400, 413, 415, 422})
@@ -39,6 +39,7 @@ class Patience:
         call_seconds: For a step, all attempts together. Default: 45.
         attempts: Default: 3.
         pause_seconds: Upper bound of the first random pause between attempts; it doubles. Default: 0.2.
+        longest_pause: The most that a sibling with too much to do may ask for between attempts. Default: 2.
         failures: In a row, until the breaker opens. Default: 5.
         rest_seconds: How long it stays open. Default: 10.
     """
@@ -48,6 +49,7 @@ class Patience:
     call_seconds: float = 45.0
     attempts: int = 3
     pause_seconds: float = 0.2
+    longest_pause: float = 2.0
     failures: int = 5
     rest_seconds: float = 10.0
 
@@ -68,6 +70,19 @@ class CallError(Exception):
 
 class PassingError(CallError):
     """A failure that another attempt may not meet."""
+
+
+class OverloadError(PassingError):
+    """The sibling is well, and has too much to do.
+
+    Args:
+        detail: A sentence for the caller.
+        retry_after: Seconds that it asks for before another attempt.
+    """
+
+    def __init__(self, detail: str, retry_after: float) -> None:
+        super().__init__(503, detail)
+        self.retry_after = retry_after
 
 
 class CallerError(CallError):
@@ -118,23 +133,34 @@ class Siblings:
             CallError: There is no usable answer.
         """
         patience = self._patience
+        left = deadlines.seconds_left()
+        seconds = patience.call_seconds if left is None else min(left, patience.call_seconds)
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(PassingError),
+            retry=retry_if_exception(self._may_pass),
             stop=stop_after_attempt(patience.attempts),
-            wait=wait_random_exponential(multiplier=patience.pause_seconds, max=2),
+            wait=self._pause,
             reraise=True,
         )
         try:
-            async with asyncio.timeout(patience.call_seconds):
+            async with asyncio.timeout(seconds):
                 async for attempt in retrying:
                     with attempt:
                         on_attempt()
                         return await self._guarded(call, upload)
         except TimeoutError:
-            raise CallError(
-                504, f"{call.service} took longer than {patience.call_seconds:g} s. Try again, or send less."
-            ) from None
+            raise CallError(504, f"{call.service} took longer than {seconds:.3g} s. Try again, or send less.") from None
         raise AssertionError("the last attempt either returns or raises")
+
+    def _pause(self, state: RetryCallState) -> float:
+        """Seconds until the next attempt: a random time, but no less than what an overloaded sibling asks for."""
+        error = state.outcome.exception() if state.outcome else None
+        pause = wait_random_exponential(multiplier=self._patience.pause_seconds, max=2)(state)
+        return max(pause, error.retry_after if isinstance(error, OverloadError) else 0)
+
+    def _may_pass(self, error: BaseException) -> bool:
+        """Whether to try again: a sibling that asks for longer than that is left to the caller to try again."""
+        asked = error.retry_after if isinstance(error, OverloadError) else 0
+        return isinstance(error, PassingError) and asked <= self._patience.longest_pause
 
     async def _guarded(self, call: Call, upload: BinaryIO | None) -> dict[str, Any]:
         """Make one attempt, unless the sibling has failed too often just now."""
@@ -152,7 +178,7 @@ class Siblings:
             self._breakers[service] = CircuitBreaker(
                 fail_max=self._patience.failures,
                 reset_timeout=self._patience.rest_seconds,
-                exclude=[CallerError, asyncio.CancelledError, GeneratorExit],
+                exclude=[CallerError, OverloadError, asyncio.CancelledError, GeneratorExit],
                 throw_new_error_on_trip=False,
             )
         return self._breakers[service]
@@ -165,7 +191,7 @@ class Siblings:
             f"{self._api_url}/{call.service}/{call.operation}",
             params=dict(call.parameters),
             # Siblings are near: packing costs more than it saves, and unpacking lets a small answer grow without limit.
-            headers={"X-Request-Id": logs.request_id.get() or "", "Accept": "*/*", "Accept-Encoding": "identity"},
+            headers={"Accept": "*/*", "Accept-Encoding": "identity", **outgoing.headers()},
             json=call.document,
             # The type is left open: the agent has looked at the file, and the sibling looks for itself.
             files={"file": ("upload", UploadReader(upload), "application/octet-stream")}  # type: ignore[dict-item]
@@ -201,6 +227,8 @@ def _understood(call: Call, response: httpx.Response, content: bytes) -> dict[st
     document = _document(content)
     if response.status_code in _CALLERS_MISTAKES and document and isinstance(document.get("detail"), str):
         raise CallerError(response.status_code, document["detail"])
+    if response.status_code == 503 and (asked := response.headers.get("Retry-After", "")).isdecimal():
+        raise OverloadError(f"{call.service} has too much to do. Try again in {asked} s.", float(asked))
     if response.status_code in _PASSING_STATUSES:
         raise PassingError(502, f"{call.service} is not available (it answered {response.status_code}). Try again.")
     if response.status_code != 200:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import cached_property
 from typing import BinaryIO, TypeVar
 
-from anyio import CapacityLimiter, to_thread
-
-from nova_kit.problems import Problem
+from nova_kit import deadlines
+from nova_kit.deadlines import overloaded
 
 T = TypeVar("T")
 
@@ -22,6 +25,10 @@ class Deadline:
         self._end = time.monotonic() + seconds
         self._given_up = threading.Event()
 
+    def begin(self, seconds: float) -> None:
+        """Allow so many seconds from now on, but never more than at first."""
+        self._end = min(self._end, time.monotonic() + seconds)
+
     def give_up(self) -> None:
         """Tell the job that nobody waits for its result any more."""
         self._given_up.set()
@@ -30,10 +37,11 @@ class Deadline:
         """Go on, or not.
 
         Raises:
-            Problem: 422, the time is over: what the caller sent takes more work than it may cost.
+            Problem: 503, the time is over. It is never the caller's mistake: a release that is ten times slower, or a
+                busy machine, looks the same from here. What is too much whenever it is sent is refused by its size.
         """
         if self._given_up.is_set() or time.monotonic() > self._end:
-            raise Problem(422, "The file takes too long to decode. Send a shorter or simpler one.")
+            raise overloaded("The service could not finish this in time.")
 
 
 class TimedFile:
@@ -57,25 +65,59 @@ class TimedFile:
 
 
 class Workers:
-    """A few worker threads; further jobs wait for a free one.
+    """A few worker threads, and a short queue in front of them.
+
+    A job keeps its thread until it has really ended, also when its caller has left: callers who come and go do not make
+    more threads than there are processors.
 
     Args:
         threads: How many jobs run at once. Default: 2, as many as the processors a task usually has.
         seconds: How long one job may take. Default: 30.
+        waiting: How many further jobs may wait. Default: 16; each of them holds an upload.
     """
 
-    def __init__(self, *, threads: int = 2, seconds: float = 30.0) -> None:
+    def __init__(self, *, threads: int = 2, seconds: float = 30.0, waiting: int = 16) -> None:
         self._threads = threads
         self._seconds = seconds
-        self._limiter: CapacityLimiter | None = None
+        self._most = threads + waiting
+        self._lock = threading.Lock()
+        self._jobs = 0
+        self._usual_seconds = 0.0
 
     async def run(self, job: Callable[[Deadline], T]) -> T:
-        """Run a job in a thread and return its result; when the caller is cancelled, the job ends at its next step."""
-        # A limiter belongs to the event loop that runs when it is made, so it cannot be made on import.
-        self._limiter = self._limiter or CapacityLimiter(self._threads)
-        async with self._limiter:
-            deadline = Deadline(self._seconds)
-            try:
-                return await to_thread.run_sync(partial(job, deadline), abandon_on_cancel=True)
-            finally:
-                deadline.give_up()
+        """Run a job in a thread and return its result; when the caller is cancelled, the job ends at its next step.
+
+        Raises:
+            Problem: 503, the queue is full, or so long that the request would be over before its turn comes.
+        """
+        left = deadlines.seconds_left()
+        with self._lock:
+            wait = max(self._jobs - self._threads + 1, 0) * self._usual_seconds / self._threads
+            if self._jobs >= self._most or (left is not None and wait > left):
+                raise overloaded("The service is busy: too many requests are waiting.", wait)
+            self._jobs += 1
+        # From now on for the request, from its start on for the job.
+        deadline = Deadline(math.inf if left is None else left)
+        future = self._executor.submit(copy_context().run, self._timed, job, deadline)
+        future.add_done_callback(self._leave)
+        try:
+            return await asyncio.wrap_future(future)
+        finally:
+            deadline.give_up()
+
+    @cached_property
+    def _executor(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads, thread_name_prefix="worker")
+
+    def _timed(self, job: Callable[[Deadline], T], deadline: Deadline) -> T:
+        begun = time.monotonic()
+        deadline.begin(self._seconds)
+        try:
+            return job(deadline)
+        finally:
+            with self._lock:
+                self._usual_seconds += 0.2 * (time.monotonic() - begun - self._usual_seconds)
+
+    def _leave(self, _: object) -> None:
+        with self._lock:
+            self._jobs -= 1

@@ -1,0 +1,17 @@
+"""What a call of another service carries along: which request it belongs to, and how long somebody waits for it."""
+
+from __future__ import annotations
+
+import math
+
+from nova_kit import deadlines, logs
+
+
+def headers() -> dict[str, str]:
+    """Return the headers for a call that is made for the running request."""
+    carried = {}
+    if identifier := logs.request_id.get():
+        carried["x-request-id"] = identifier
+    if (left := deadlines.seconds_left()) is not None:
+        carried[deadlines.HEADER] = str(math.floor(left * 1000))
+    return carried
