@@ -1,5 +1,6 @@
 """Assemblies that the tests share: each is synthesized once per session, through the same function as the app's."""
 
+import contextlib
 import copy
 import functools
 import gc
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,53 @@ secrets = { API_TOKEN = "acme/token" }
 targets = { cpu_percent = 40, requests_per_minute = 300 }
 alarms = { error_percent = 2.5, unanswered_percent = 100, min_requests = 50, latency_ms = 300, memory_percent = 70 }
 """
+
+
+_OWN = os.path.join(ROOT, "nova.toml"), os.path.join(ROOT, "services")  # noqa: PTH118 - compared with what is opened
+_PLATFORMS = tuple(os.path.join(_OWN[1], name) for name in ("kit", "tests", "conftest.py", ".dockerignore"))  # noqa: PTH118
+_guard = {"on": False}
+
+
+def _refuse_what_is_the_users(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse to read the project's own nova.toml and services: a test that does fails when somebody edits them."""
+    if not _guard["on"] or event not in ("open", "os.listdir", "os.scandir"):
+        return
+    path = arguments[0]
+    if isinstance(path, (str, bytes, os.PathLike)):
+        path = os.fsdecode(path)
+        if event == "open" and arguments[1] is None and not os.path.isabs(path):  # noqa: PTH117
+            return  # `os.open`, relative to a directory that the event does not name
+        path = os.path.abspath(path)  # noqa: PTH100 - not resolved: a link to it is another file
+        if path.startswith(_OWN) and not path.startswith(_PLATFORMS):
+            raise RuntimeError(f"{path}: is the user's: a test of the platform reads tests/unit/nova.toml, `example`")
+
+
+sys.addaudithook(_refuse_what_is_the_users)
+
+
+@contextlib.contextmanager
+def _guarded() -> Iterator[None]:
+    _guard["on"] = True
+    try:
+        yield
+    finally:
+        _guard["on"] = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """Load the tests of the platform without what is the user's."""
+    with _guarded():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Run them without it, but for those that are about nothing else."""
+    if item.get_closest_marker("own_project"):
+        return (yield)
+    with _guarded():
+        return (yield)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -15,9 +15,10 @@ from starlette.testclient import TestClient
 
 from agent_service.handbook import handbook, passages_of
 from agent_service.main import build_app
+from agent_service.names import SiblingNames
 from agent_service.siblings import Patience, Siblings
 from nova_kit.problems import Problem
-from nova_kit.settings import Settings
+from nova_kit.settings import Settings, SettingsError
 
 SOUND = {"duration_seconds": 1.0, "peak_dbfs": -20.0, "loudness_lufs": -23.0, "waveform": [0.1]}
 VIDEO = {"duration_seconds": 2.0, "width": 64, "height": 48, "video_codec": "h264"}
@@ -28,6 +29,8 @@ NOT_JSON = json.dumps({**SOUND, "peak_dbfs": math.nan})
 
 WAV = b"RIFF\x24\0\0\0WAVEfmt "
 MP4 = b"\0\0\0\x18ftypisom"
+
+NAMES = SiblingNames(sound="ears", video="eyes", search="finder")
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -57,9 +60,9 @@ class Neighbours(httpx.AsyncBaseTransport):
         return [request.url.path for request in self.requests]
 
 
-def agent(neighbours: Neighbours, **patience: float) -> TestClient:
+def agent(neighbours: Neighbours, names: SiblingNames = NAMES, **patience: float) -> TestClient:
     siblings = Siblings("http://balancer", Patience(pause_seconds=0.001, **patience), neighbours)  # type: ignore[arg-type]
-    return TestClient(build_app(Settings(service="agent-service"), siblings), raise_server_exceptions=False)
+    return TestClient(build_app(Settings(service="agent-service"), siblings, names), raise_server_exceptions=False)
 
 
 def run(client: TestClient, content: bytes | None = None, media_type: str = "", **fields: str) -> Any:
@@ -74,12 +77,12 @@ def failing(status: int) -> Answer:
 @pytest.mark.parametrize(
     ("content", "media_type", "fields", "paths"),
     [
-        (WAV, "audio/wav", {}, ["/audio-service/analyze"]),
-        (WAV, "", {}, ["/audio-service/analyze"]),
-        (MP4, "video/mp4", {}, ["/video-service/probe", "/video-service/thumbnail"]),
-        (None, "", {"text": "how loud?"}, ["/search-service/rank"]),
-        (b"A lake.\n\nA boat.", "text/plain", {"text": "boat"}, ["/search-service/rank"]),
-        (WAV, "audio/wav", {"text": "how loud?"}, ["/audio-service/analyze", "/search-service/rank"]),
+        (WAV, "audio/wav", {}, ["/ears/analyze"]),
+        (WAV, "", {}, ["/ears/analyze"]),
+        (MP4, "video/mp4", {}, ["/eyes/probe", "/eyes/thumbnail"]),
+        (None, "", {"text": "how loud?"}, ["/finder/rank"]),
+        (b"A lake.\n\nA boat.", "text/plain", {"text": "boat"}, ["/finder/rank"]),
+        (WAV, "audio/wav", {"text": "how loud?"}, ["/ears/analyze", "/finder/rank"]),
     ],
 )
 def test_the_content_and_the_question_decide_which_siblings_are_called(
@@ -152,7 +155,7 @@ def test_a_sibling_that_fails_for_good_is_not_asked_again() -> None:
     response = run(agent(neighbours), WAV)
     assert response.status_code == 502
     assert len(neighbours.requests) == 1
-    assert "audio-service failed" in response.json()["detail"]
+    assert "ears failed" in response.json()["detail"]
 
 
 def overloaded(seconds: str) -> Answer:
@@ -173,7 +176,7 @@ def test_overload_that_lasts_is_told_to_the_caller_with_the_time_to_come_back() 
     for _ in range(4):
         response = run(client, WAV)
         assert (response.status_code, response.headers["retry-after"]) == (503, "30")
-        assert "audio-service has too much to do" in response.json()["detail"]
+        assert "ears has too much to do" in response.json()["detail"]
     # Asking again before then would make it worse; and a sibling that answers so is not one that has failed.
     assert len(neighbours.requests) == 4
 
@@ -223,7 +226,7 @@ def test_a_sibling_that_lets_the_agent_down_is_named(answer: Answer, status: int
     response = run(agent(neighbours, failures=99), WAV)
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
-    assert "audio-service" in response.json()["detail"]
+    assert "ears" in response.json()["detail"]
     assert response.json()["steps"][0]["attempts"] == len(neighbours.requests) == attempts
 
 
@@ -249,7 +252,7 @@ def test_an_answer_is_partial_when_a_part_failed_and_says_which() -> None:
     document = response.json()
     assert document["outcome"] == "partial"
     assert [step["status"] for step in document["steps"]] == ["succeeded", "failed"]
-    assert document["summary"].startswith("1 of 2 steps succeeded. Take a thumbnail: video-service failed")
+    assert document["summary"].startswith("1 of 2 steps succeeded. Take a thumbnail: eyes failed")
 
 
 def test_a_sibling_that_keeps_failing_is_left_alone_and_tried_again_after_a_rest() -> None:
@@ -303,10 +306,29 @@ def test_what_cannot_be_worked_with_is_refused_before_any_call(
 
 
 def test_without_an_address_the_siblings_count_as_down() -> None:
-    app = build_app(Settings(service="agent-service"), Siblings(None))
+    app = build_app(Settings(service="agent-service"), Siblings(None), NAMES)
     response = run(TestClient(app), text="how loud?")
     assert response.status_code == 502
     assert "NOVA_API_URL" in response.json()["detail"]
+
+
+def test_a_sibling_that_is_not_configured_is_said_and_never_called() -> None:
+    neighbours = Neighbours()
+    client = agent(neighbours, SiblingNames(search="finder"))
+    document = run(client, WAV, "audio/wav", text="how loud?").json()
+    assert document["outcome"] == "partial"
+    sound, search = document["steps"]
+    assert (sound["service"], sound["status"], sound["attempts"]) == (None, "failed", 0)
+    assert sound["problem"]["detail"].startswith("Not configured")
+    assert search["status"] == "succeeded"
+    assert neighbours.paths == ["/finder/rank"]
+    assert run(client, WAV).status_code == 422, "whoever asks for what is not offered is told so; nobody is paged"
+
+
+def test_the_siblings_are_named_by_variables() -> None:
+    assert SiblingNames.from_environment({"SOUND_SERVICE": "ears", "VIDEO_SERVICE": ""}) == SiblingNames(sound="ears")
+    with pytest.raises(SettingsError, match=r"SEARCH_SERVICE='\.\./x' is not the name of a service"):
+        SiblingNames.from_environment({"SEARCH_SERVICE": "../x"})
 
 
 def test_a_text_with_too_many_passages_is_refused() -> None:

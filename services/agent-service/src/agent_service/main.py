@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 
 from agent_service.console import console
 from agent_service.models import Event, Run
+from agent_service.names import SiblingNames
 from agent_service.requests import understand
 from agent_service.running import carry_out, require_success
 from agent_service.selftest import selftest
@@ -22,15 +23,19 @@ from nova_kit.settings import Settings
 _STREAM = "application/x-ndjson"
 
 
-def build_app(settings: Settings | None = None, siblings: Siblings | None = None) -> FastAPI:
+def build_app(
+    settings: Settings | None = None, siblings: Siblings | None = None, names: SiblingNames | None = None
+) -> FastAPI:
     """Build the app.
 
     Args:
         settings: How the process runs. Default: read from the environment.
-        siblings: The services to call. Default: those behind `NOVA_API_URL`.
+        siblings: How the services beside it are called. Default: behind `NOVA_API_URL`.
+        names: Which services they are. Default: read from the environment.
     """
     settings = settings or Settings.from_environment("agent-service")
     siblings = siblings or Siblings(settings.api_url)
+    names = names or SiblingNames.from_environment()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -39,7 +44,7 @@ def build_app(settings: Settings | None = None, siblings: Siblings | None = None
 
     return create_app(
         "agent-service",
-        _routes(siblings),
+        _routes(siblings, names),
         summary="Decides which services a request needs, calls them and tells every step.",
         settings=settings,
         lifespan=lifespan,
@@ -47,7 +52,7 @@ def build_app(settings: Settings | None = None, siblings: Siblings | None = None
     )
 
 
-def _routes(siblings: Siblings) -> APIRouter:
+def _routes(siblings: Siblings, names: SiblingNames) -> APIRouter:
     routes = router()
 
     @routes.get("/", tags=["console"], response_class=HTMLResponse)
@@ -79,7 +84,7 @@ def _routes(siblings: Siblings) -> APIRouter:
 
         The answer is partial when some steps failed; only when all of them did is it an error.
         """
-        calls, upload = await understand(file, text, at)
+        calls, upload = await understand(file, text, at, names)
         events = carry_out(calls, upload, siblings)
         if _STREAM in request.headers.get("accept", ""):
             return StreamingResponse(_lines(events), media_type=_STREAM, headers={"Cache-Control": "no-store"})

@@ -19,7 +19,7 @@ class Step(BaseModel):
     """One call of one service."""
 
     name: str = Field(description="What it is for, in words.", examples=["Measure the sound"])
-    service: str
+    service: str | None = Field(description="Which service; null where none is configured for it.")
     operation: str
     status: Literal["planned", "running", "succeeded", "failed"] = "planned"
     attempts: int = 0

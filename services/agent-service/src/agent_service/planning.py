@@ -8,6 +8,7 @@ from types import UnionType
 from typing import Any
 
 from agent_service.handbook import Passage
+from agent_service.names import SiblingNames
 from nova_kit.media import MediaFormat
 from nova_kit.problems import Problem
 
@@ -23,7 +24,7 @@ class Call:
 
     Attributes:
         name: What it is for, in words.
-        service: The sibling.
+        service: The sibling; None where none is configured for it.
         operation: The last part of its path.
         sends_file: Whether the request's upload goes along, as multipart.
         document: The JSON body otherwise.
@@ -32,7 +33,7 @@ class Call:
     """
 
     name: str
-    service: str
+    service: str | None
     operation: str
     sends_file: bool = False
     document: Mapping[str, Any] | None = None
@@ -40,7 +41,9 @@ class Call:
     expects: Mapping[str, type | UnionType] = field(default_factory=dict)
 
 
-def plan(found: MediaFormat | None, query: str | None, passages: list[Passage], at: float) -> list[Call]:
+def plan(
+    found: MediaFormat | None, query: str | None, passages: list[Passage], at: float, names: SiblingNames
+) -> list[Call]:
     """Decide what to call.
 
     Args:
@@ -48,19 +51,20 @@ def plan(found: MediaFormat | None, query: str | None, passages: list[Passage], 
         query: What to look for, if anything.
         passages: Where to look.
         at: Second of a video that is shown.
+        names: The siblings.
 
     Raises:
         Problem: 415 for an upload that no sibling takes, 422 for a query that is too long.
     """
     calls = []
     if found is not None:
-        calls += _media_calls(found, at)
+        calls += _media_calls(found, at, names)
     if query:
-        calls.append(_ranking(query, passages))
+        calls.append(_ranking(query, passages, names.search))
     return calls
 
 
-def _media_calls(found: MediaFormat, at: float) -> list[Call]:
+def _media_calls(found: MediaFormat, at: float, names: SiblingNames) -> list[Call]:
     match found.kind:
         case "audio":
             expects = {
@@ -72,7 +76,7 @@ def _media_calls(found: MediaFormat, at: float) -> list[Call]:
             return [
                 Call(
                     name="Measure the sound",
-                    service="audio-service",
+                    service=names.sound,
                     operation="analyze",
                     sends_file=True,
                     expects=expects,
@@ -83,14 +87,14 @@ def _media_calls(found: MediaFormat, at: float) -> list[Call]:
             return [
                 Call(
                     name="Probe the video",
-                    service="video-service",
+                    service=names.video,
                     operation="probe",
                     sends_file=True,
                     expects=expects,
                 ),
                 Call(
                     name="Take a thumbnail",
-                    service="video-service",
+                    service=names.video,
                     operation="thumbnail",
                     sends_file=True,
                     parameters={"at": f"{at:g}"},
@@ -100,7 +104,7 @@ def _media_calls(found: MediaFormat, at: float) -> list[Call]:
             raise Problem(415, f"No service takes {found} files. Send WAV, FLAC, OGG, MP4, WebM or text.")
 
 
-def _ranking(query: str, passages: list[Passage]) -> Call:
+def _ranking(query: str, passages: list[Passage], service: str | None) -> Call:
     if len(query) > MAX_QUERY_CHARACTERS:
         raise Problem(
             422,
@@ -110,7 +114,7 @@ def _ranking(query: str, passages: list[Passage]) -> Call:
     documents = [{"id": passage.id, "title": passage.title, "text": passage.text} for passage in passages]
     return Call(
         name="Rank what was found",
-        service="search-service",
+        service=service,
         operation="rank",
         document={"query": query, "documents": documents, "limit": _HITS},
         expects={"hits": list, "searched": int},

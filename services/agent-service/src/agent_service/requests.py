@@ -7,6 +7,7 @@ from typing import BinaryIO
 from fastapi import UploadFile
 
 from agent_service.handbook import handbook, passages_of
+from agent_service.names import SiblingNames
 from agent_service.planning import Call, plan
 from nova_kit.media import identify
 from nova_kit.problems import Problem
@@ -15,13 +16,16 @@ from nova_kit.problems import Problem
 _MAX_TEXT_BYTES = 4 * 1024 * 1024
 
 
-async def understand(file: UploadFile | None, text: str | None, at: float) -> tuple[list[Call], BinaryIO | None]:
+async def understand(
+    file: UploadFile | None, text: str | None, at: float, names: SiblingNames
+) -> tuple[list[Call], BinaryIO | None]:
     """Decide what to call for a request.
 
     Args:
         file: The upload, if there is one.
         text: The question, if there is one.
         at: Second of a video that is shown.
+        names: The siblings.
 
     Returns:
         The calls, and the file that goes along with those that take one.
@@ -33,14 +37,14 @@ async def understand(file: UploadFile | None, text: str | None, at: float) -> tu
     if file is None:
         if query is None:
             raise Problem(422, "There is nothing to do. Send a file, a text, or both.")
-        return plan(None, query, handbook(), at), None
+        return plan(None, query, handbook(), at, names), None
     found = identify(file.file, file.content_type)
     if found is not None:
-        return plan(found, query, handbook(), at), file.file
+        return plan(found, query, handbook(), at, names), file.file
     if (file.size or 0) > _MAX_TEXT_BYTES:
         limit = _MAX_TEXT_BYTES // 1024 // 1024
         raise Problem(413, f"The file is in no known media format, and as text it is larger than {limit} MiB.")
     passages = passages_of(await file.read())
     if query is None:
         raise Problem(422, "A text file needs a question. Send one as `text`.")
-    return plan(None, query, passages, at), None
+    return plan(None, query, passages, at, names), None

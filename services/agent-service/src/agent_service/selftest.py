@@ -13,6 +13,7 @@ import httpx
 from fastapi import UploadFile
 from starlette.types import ASGIApp
 
+from agent_service.names import SiblingNames
 from agent_service.requests import understand
 from agent_service.running import carry_out
 from agent_service.siblings import Siblings
@@ -32,7 +33,8 @@ async def selftest(app: ASGIApp) -> None:
         raise SelftestError(f"{page.call} did not answer the console")
     siblings = Siblings("http://siblings", transport=httpx.MockTransport(_search))
     try:
-        calls, upload = await understand(UploadFile(io.BytesIO(_TEXT), size=len(_TEXT)), "Where is the tower?", 0.0)
+        file, names = UploadFile(io.BytesIO(_TEXT), size=len(_TEXT)), SiblingNames(search="search")
+        calls, upload = await understand(file, "Where is the tower?", 0.0, names)
         events = [event async for event in carry_out(calls, upload, siblings)]
     finally:
         await siblings.close()

@@ -132,6 +132,9 @@ class Siblings:
         Raises:
             CallError: There is no usable answer.
         """
+        if call.service is None:
+            # Deliberate, and known since the deployment: no failure of the agent's, which would page somebody.
+            raise CallerError(422, "Not configured: no service here does this.")
         patience = self._patience
         left = deadlines.seconds_left()
         seconds = patience.call_seconds if left is None else min(left, patience.call_seconds)
@@ -146,7 +149,7 @@ class Siblings:
                 async for attempt in retrying:
                     with attempt:
                         on_attempt()
-                        return await self._guarded(call, upload)
+                        return await self._guarded(call, call.service, upload)
         except TimeoutError:
             raise CallError(504, f"{call.service} took longer than {seconds:.3g} s. Try again, or send less.") from None
         raise AssertionError("the last attempt either returns or raises")
@@ -162,10 +165,10 @@ class Siblings:
         asked = error.retry_after if isinstance(error, OverloadError) else 0
         return isinstance(error, PassingError) and asked <= self._patience.longest_pause
 
-    async def _guarded(self, call: Call, upload: BinaryIO | None) -> dict[str, Any]:
+    async def _guarded(self, call: Call, service: str, upload: BinaryIO | None) -> dict[str, Any]:
         """Make one attempt, unless the sibling has failed too often just now."""
         try:
-            with self._breaker(call.service).calling():
+            with self._breaker(service).calling():
                 return await self._attempt(call, upload)
         except CircuitBreakerError:
             rest = f"{self._patience.rest_seconds:g} s"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+import pytest
 from consoles import Console, Upload
 
 
+@pytest.mark.siblings("sound")
 def test_a_sound_shows_its_levels_and_its_waveform(console: Console, sound: Upload) -> None:
     shown = console.run(sound)
     assert shown.status.startswith("Complete in")
@@ -17,6 +19,7 @@ def test_a_sound_shows_its_levels_and_its_waveform(console: Console, sound: Uplo
     assert console.complaints() == []
 
 
+@pytest.mark.siblings("video")
 def test_a_video_shows_its_facts_and_a_thumbnail(console: Console, video: Upload) -> None:
     shown = console.run(video, second="0.5")
     assert shown.status.startswith("Complete in")
@@ -27,6 +30,7 @@ def test_a_video_shows_its_facts_and_a_thumbnail(console: Console, video: Upload
     assert console.complaints() == []
 
 
+@pytest.mark.siblings("search")
 def test_a_question_shows_the_ranked_hits_with_the_words_that_match(console: Console) -> None:
     shown = console.run(question="frame rate")
     assert shown.steps == ["Rank what was found: done"]
@@ -35,17 +39,20 @@ def test_a_question_shows_the_ranked_hits_with_the_words_that_match(console: Con
     assert {word.casefold() for word in marked} == {"frame", "rate"}
 
 
+@pytest.mark.siblings("search")
 def test_a_question_about_a_text_file_is_answered_from_that_file(console: Console) -> None:
     text = "The lake is calm.\n\n" + "Boats cross it every hour. " * 20
     shown = console.run(Upload("notes.txt", "text/plain", text.encode()), question="boat")
     assert [title for title, _ in shown.hits] == ["Passage 2"]
 
 
+@pytest.mark.siblings("search")
 def test_a_file_may_be_dropped_anywhere_on_the_page(console: Console) -> None:
     shown = console.drop("notes.txt", "The lake is calm.\n\n" + "Boats cross it every hour. " * 20, "boat")
     assert [title for title, _ in shown.hits] == ["Passage 2"]
 
 
+@pytest.mark.siblings("sound")
 def test_a_file_that_cannot_be_used_is_explained(console: Console, sound: Upload) -> None:
     shown = console.run(Upload("cut.wav", "audio/wav", sound.content[:-5000]))
     assert "cut off" in shown.status
@@ -61,6 +68,7 @@ def test_an_empty_form_asks_for_something(console: Console) -> None:
     assert console.run().status == "Choose a file or type a question first."
 
 
+@pytest.mark.siblings("search")
 def test_the_keyboard_is_enough(console: Console) -> None:
     shown = console.ask_by_keyboard("what is a canary?")
     assert shown.hits[0][0] == "Releases and versions"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import httpx
+import pytest
 
 
+@pytest.mark.siblings("sound")
 def test_a_sound_is_measured(api: httpx.Client, tone: bytes) -> None:
     response = api.post("/agent-service/run", files={"file": ("tone.wav", tone, "audio/wav")})
     assert response.status_code == 200, response.text
@@ -15,6 +17,7 @@ def test_a_sound_is_measured(api: httpx.Client, tone: bytes) -> None:
     assert step["result"]["channels"] == 1
 
 
+@pytest.mark.siblings("video", "search")
 def test_a_video_is_looked_at_and_a_question_answered(api: httpx.Client, clip: bytes) -> None:
     response = api.post(
         "/agent-service/run",
@@ -29,6 +32,7 @@ def test_a_video_is_looked_at_and_a_question_answered(api: httpx.Client, clip: b
     assert ranking["result"]["hits"][0]["title"] == "Frame rate"
 
 
+@pytest.mark.siblings("sound")
 def test_steps_are_told_as_they_happen(api: httpx.Client, tone: bytes) -> None:
     request = {"files": {"file": ("tone.wav", tone, "audio/wav")}, "headers": {"Accept": "application/x-ndjson"}}
     with api.stream("POST", "/agent-service/run", **request) as response:
@@ -43,6 +47,7 @@ def test_a_file_that_no_service_takes_is_refused_with_a_sentence(api: httpx.Clie
     assert response.json()["detail"].endswith(".")
 
 
+@pytest.mark.siblings("sound")
 def test_the_siblings_own_refusal_is_passed_on(api: httpx.Client, tone: bytes) -> None:
     response = api.post("/agent-service/run", files={"file": ("tone.wav", tone[:-1000], "audio/wav")})
     assert response.status_code == 422

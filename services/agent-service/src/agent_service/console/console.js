@@ -68,7 +68,7 @@ function stepItem(step) {
   const time = step.duration_ms === undefined ? word : `${word}, ${Math.round(step.duration_ms)} ms`;
   const tries = step.attempts > 1 ? `, ${step.attempts} attempts` : "";
   item.append(symbol, element("span", step.name), element("span", time + tries, "time"),
-    element("span", `${step.service} / ${step.operation}`, "where"));
+    element("span", step.service ? `${step.service} / ${step.operation}` : "not configured", "where"));
   if (step.problem) item.append(element("span", step.problem.detail, "why"));
   const bar = element("span", undefined, "bar");
   bar.setAttribute("aria-hidden", "true");
