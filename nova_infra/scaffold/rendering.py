@@ -34,7 +34,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 # YAML, quoted by the filter, and TOML, of validated values
+        autoescape=False,  # noqa: S701 # nosec B701 # not HTML: the filter quotes YAML, and values have been validated
     )
     made.filters["yaml"] = _yaml
     return made
