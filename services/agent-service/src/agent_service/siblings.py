@@ -169,7 +169,7 @@ class Siblings:
         """Make one attempt, unless the sibling has failed too often just now."""
         try:
             with self._breaker(service).calling():
-                return await self._attempt(call, upload)
+                return await self._attempt(call, service, upload)
         except CircuitBreakerError:
             rest = f"{self._patience.rest_seconds:g} s"
             raise CallError(
@@ -186,11 +186,11 @@ class Siblings:
             )
         return self._breakers[service]
 
-    async def _attempt(self, call: Call, upload: BinaryIO | None) -> dict[str, Any]:
+    async def _attempt(self, call: Call, service: str, upload: BinaryIO | None) -> dict[str, Any]:
         if self._api_url is None:
             raise CallError(502, f"The address of {call.service} is not known: NOVA_API_URL is not set.")
         url = f"{self._api_url}/{call.service}/{call.operation}"
-        with telemetry.call_span(call.service, "POST", url) as answered:
+        with telemetry.call_span(service, "POST", url) as answered:
             response, content = await self._send(call, upload, url)
             answered(response.status_code)
             return _understood(call, response, content)
