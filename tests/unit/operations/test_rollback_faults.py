@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from nova_infra.errors import NovaError
-from nova_infra.operations import claims
-from nova_infra.operations.claims import read_claim
-from nova_infra.operations.holds import hold, read_holds
-from nova_infra.operations.ledger import read_ledger
-from nova_infra.operations.rollback import Request, rollback
+from nova_infra.operations.records.holds import hold, read_holds
+from nova_infra.operations.records.ledger import read_ledger
+from nova_infra.operations.rollback import lock as claims
+from nova_infra.operations.rollback.lock import read_claim
+from nova_infra.operations.rollback.run import Request, rollback
 
 PASSING = {
     "throttled": (400, "ThrottlingException"),

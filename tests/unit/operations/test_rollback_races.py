@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from nova_infra.errors import NovaError
-from nova_infra.operations import claims
-from nova_infra.operations.cancel import cancel_updates
-from nova_infra.operations.claims import Claim, Lock, holder, read_claim
-from nova_infra.operations.errors import CheckFailedError, RefusedError
-from nova_infra.operations.holds import hold, read_holds
-from nova_infra.operations.model import ParameterVersion, Stack
-from nova_infra.operations.rollback import Request, rollback
+from nova_infra.deployed.model import ParameterVersion, Stack
+from nova_infra.errors import CheckFailedError, NovaError, RefusedError
+from nova_infra.operations.records.holds import hold, read_holds
+from nova_infra.operations.rollback import lock as claims
+from nova_infra.operations.rollback.cancel import cancel_updates
+from nova_infra.operations.rollback.lock import Claim, Lock, holder, read_claim
+from nova_infra.operations.rollback.run import Request, rollback
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -83,7 +82,7 @@ def test_a_rollback_that_verifies_for_long_keeps_its_claim(deployment, back, mon
             second.append(str(error))
         return []
 
-    monkeypatch.setattr("nova_infra.operations.rollback.verify", verify)
+    monkeypatch.setattr("nova_infra.operations.rollback.run.verify", verify)
     back()
     assert len(second) == 1
     assert "another one, to " in second[0]
@@ -102,7 +101,7 @@ def test_one_that_lost_its_claim_neither_writes_the_ledger_nor_ends_the_claim_of
         deployment.environment.put_parameter("/nova/prod/rollback", json.dumps(value))
         return []
 
-    monkeypatch.setattr("nova_infra.operations.rollback.verify", overtaken)
+    monkeypatch.setattr("nova_infra.operations.rollback.run.verify", overtaken)
     with pytest.raises(CheckFailedError, match="user/ann has taken this rollback's claim"):
         back()
     assert len(deployment.ledger()) == entries
@@ -140,7 +139,7 @@ def test_a_release_that_lands_while_a_rollback_verifies_is_not_covered_up_in_the
         deployment.release(3, "carts-service")
         return []
 
-    monkeypatch.setattr("nova_infra.operations.rollback.verify", landed)
+    monkeypatch.setattr("nova_infra.operations.rollback.run.verify", landed)
     with pytest.raises(CheckFailedError, match="carts-service: got another image during the rollback: release 0303"):
         back()
     assert deployment.ledger()[0].release == deployment.commit(3)
@@ -148,9 +147,9 @@ def test_a_release_that_lands_while_a_rollback_verifies_is_not_covered_up_in_the
 
 def test_a_target_that_is_held_meanwhile_stops_the_stacks_that_have_not_begun(deployment, back, monkeypatch) -> None:
     deployment.release(2)
-    monkeypatch.setattr("nova_infra.operations.rollback._FRESH_SECONDS", -1)
+    monkeypatch.setattr("nova_infra.operations.rollback.run._FRESH_SECONDS", -1)
     monkeypatch.setattr(
-        "nova_infra.operations.rollback._hold",
+        "nova_infra.operations.rollback.run._hold",
         lambda *_: hold(deployment.environment, deployment.commit(1), why="worse"),
     )
     with pytest.raises(CheckFailedError, match=r"release 010101010101 was put on hold meanwhile, by .*: worse"):
