@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nova_infra.cli.output import tell
 from nova_infra.cli.reports import where_options, whereabouts
 from nova_infra.errors import NovaError
 
@@ -42,13 +43,13 @@ def releases(**where: Any) -> None:
     """List the releases of ENV, with their delivery metrics."""
     from nova_infra.operations.records.holds import read_holds
     from nova_infra.operations.records.ledger import read_ledger
-    from nova_infra.operations.records.listing import lines
+    from nova_infra.operations.records.listing import lines, scaling_lines
     from nova_infra.operations.records.metrics import metric_lines, metrics
 
     target = open_environment("observer", where)
     ledger = read_ledger(target)
     listed = lines(ledger, read_holds(target))
-    for line in (*listed, "", *metric_lines(metrics(ledger.entries)), *ledger.unreadable):
+    for line in (*listed, "", *metric_lines(metrics(ledger.entries)), *scaling_lines(ledger), *ledger.unreadable):
         click.echo(line)
 
 
@@ -240,7 +241,7 @@ def rollback(
         return yes or click.prompt(f"Type {target.name} to roll it back", default="", show_default=False) == target.name
 
     try:
-        rollback(target, request, confirm=confirm, tell=click.echo)
+        rollback(target, request, confirm=confirm, tell=tell)
     except KeyboardInterrupt:
         raise InterruptedOperationError(
             "interrupted: what CloudFormation has begun goes on; run the same command again to finish"

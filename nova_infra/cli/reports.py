@@ -70,10 +70,14 @@ def explain(environment: str, region: str | None, platform: str | None) -> None:
     from datetime import UTC, datetime
 
     from nova_infra.deployed.connect import connect, connect_toolchain
+    from nova_infra.errors import RefusedError
     from nova_infra.operations.reports import explain as report
 
     where = whereabouts(region, platform)
-    target = connect(environment, role="observer", where=where)
+    try:
+        target = connect(environment, role="operator", where=where)  # who may read logs
+    except RefusedError:
+        target = connect(environment, role="observer", where=where)
     facts = report.observe(target, connect_toolchain(where))
     width = min(_console().width, 100)
     click.echo(report.explain(facts, report.last_log(target, facts), now=datetime.now(UTC), width=width))

@@ -13,12 +13,13 @@ from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.errors import RefusedError
 
 if TYPE_CHECKING:
+    from nova_infra.deployed.aws.environment import AwsEnvironment
     from nova_infra.deployed.aws.toolchain import Toolchain
 
 REHEARSAL_VARIABLE = "NOVA_REHEARSED_BY"
 """Set by a rehearsal for the steps that it plays: where it answers for its environments."""
 
-Role = Literal["observer", "release"]
+Role = Literal["observer", "release", "operator"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment
 
     Args:
         name: The environment's name.
-        role: ``observer`` to look, ``release`` to change.
+        role: ``observer`` to look, ``release`` to change, ``operator`` for logs, tasks and capacity.
         where: What the command line says.
 
     Raises:
@@ -72,6 +73,20 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment
             )
         aws = sign_in(region=region)
     return AwsEnvironment(name, platform=platform, aws=aws)
+
+
+def connect_operated(name: str, *, where: Whereabouts) -> AwsEnvironment:
+    """The environment of a name in AWS, for its operator.
+
+    Raises:
+        NovaError: There is no such environment, or no access to it.
+    """
+    from nova_infra.deployed.aws.environment import AwsEnvironment
+
+    environment = connect(name, role="operator", where=where)
+    if not isinstance(environment, AwsEnvironment):
+        raise RefusedError(f"environment: {name!r} is a rehearsal's: its report has the logs and tasks")
+    return environment
 
 
 def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[str, ...]:

@@ -187,8 +187,9 @@ def sign_in(*, region: str, role: str | None = None, account: str | None = None)
     session.set_config_variable("region", region)
     if role is None:
         return Aws(session)
-    arn = f"arn:{session.get_partition_for_region(region)}:iam::{account}:role/{role}"
+    arn = f"role {role}"
     try:
+        arn = f"arn:{session.get_partition_for_region(region)}:iam::{account}:role/{role}"
         source = session.get_credentials()
         if source is None:
             raise NoCredentialsError
