@@ -126,7 +126,7 @@ def _templates() -> Templates:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 # YAML, quoted by the filter
+        autoescape=False,  # noqa: S701 # nosec B701 # YAML, quoted by the filter
     )
     templates.filters["yaml"] = _yaml
     return templates
