@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nova_infra.errors import NovaError
+from nova_infra.git import why_unreadable
 from nova_infra.rehearsal.assembly import Assembly, Template
 from nova_infra.rehearsal.edits import Edit, previous_images
 from nova_infra.rehearsal.pipeline import DeployAction, Pipeline, read_pipeline
@@ -71,11 +72,10 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
         NovaError: There is no such revision, or it does not synthesize.
     """
     root = candidate.sources
-    commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-    if not commit:
-        raise NovaError(
-            f"baseline: {revision!r} is not a revision of this repository: commit first, or name one that exists"
-        )
+    if fault := why_unreadable(root, revision):
+        raise NovaError(f"baseline: {fault}")
+    commit = _git(root, "rev-parse", "--verify", f"{revision}^{{commit}}")
+    assert commit, "it can be read"
     if _same_tree(root, commit):
         yield Release(f"{commit[:10]}, the same as the candidate", candidate.assembly, root, (previous_images,))
         return
