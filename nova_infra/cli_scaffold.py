@@ -87,4 +87,46 @@ def _say_mentions(name: str, places: Sequence[str]) -> None:
         click.echo("next: make test")
 
 
-COMMANDS = (service,)
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path), default=Path())
+@click.option("--name", help="Prefix of everything in AWS, such as acme.")
+@click.option("--repository", metavar="OWNER/NAME", help="The project's repository on GitHub.")
+@click.option("--engine", help="What delivers: codepipeline or github-actions.")
+@click.option(
+    "--account",
+    "accounts",
+    multiple=True,
+    metavar="[WHERE=]ACCOUNT",
+    help="AWS account, of everything or of WHERE: toolchain, dev, staging, prod. Repeatable.",
+)
+@click.option("--region", "regions", multiple=True, metavar="[WHERE=]REGION", help="AWS region, likewise. Repeatable.")
+@click.option("--service", "services", multiple=True, metavar="NAME", help="A service to start with. Repeatable.")
+@click.option("--yes", is_flag=True, help="Ask nothing: take the default of everything that is not given.")
+def init(
+    directory: Path,
+    name: str | None,
+    repository: str | None,
+    engine: str | None,
+    accounts: tuple[str, ...],
+    regions: tuple[str, ...],
+    services: tuple[str, ...],
+    yes: bool,
+) -> None:
+    """Start a project of your own in DIRECTORY, from this one.
+
+    It gets its own nova.toml, workflows and CODEOWNERS, and services to change instead of the examples. DIRECTORY is
+    empty, or this project itself as it was cloned. What is not given is asked for; each question has a default.
+    """
+    from nova_infra.scaffold.interview import Given, interview
+    from nova_infra.scaffold.project import create_project, require_place, source
+    from nova_infra.scaffold.welcome import welcome
+
+    root, target = source(), directory.resolve()
+    require_place(root, target)
+    answers = interview(Given(name, repository, engine, accounts, regions, services), target, ask=not yes)
+    config = create_project(root, target, answers)
+    for line in welcome(config, target, in_place=target == root):
+        click.echo(line)
+
+
+COMMANDS = (init, service)
