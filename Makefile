@@ -32,7 +32,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: packages .nova/rehearsed/manifest.json bench soak docs help setup rehearse drills test check lint audit types unit unit-services synth image brief preflight verify integration browser e2e lock clean
+.PHONY: packages .nova/rehearsed/manifest.json coverage bench soak docs help setup rehearse drills test check lint audit types unit unit-services synth image brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,14 @@ unit: setup ## Unit tests of the infrastructure and the tools
 
 unit-services: setup ## Unit tests of the services
 	@pytest -q -rs services
+
+# Coverage by itself, without `make test`: measuring takes half as long again.
+coverage: setup ## Measure which lines and branches the tests run: coverage.xml, and a page in .nova/coverage
+	@mkdir -p .nova/coverage && coverage erase
+	@coverage run -m pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit
+	@coverage run -m pytest -q -rs services
+	@coverage combine --quiet && coverage xml --quiet && coverage html --quiet
+	@echo "coverage: $$(coverage report --format=total) % of lines and branches, see .nova/coverage/html/index.html"
 
 synth: setup ## Write the cloud assembly to cdk.out
 	@$(call synthesize,cdk.out)
@@ -119,7 +127,7 @@ soak: check ## Play the rehearsal 20 times on a busy machine, and compare what b
 docs: setup ## Write the pages that are generated from the code
 	@python -m nova_infra.checks.document > docs/checks.md
 	@python -m nova_infra.config > docs/nova.schema.json
-	@python -m nova_infra.operations.resource_types > nova_infra/operations/resource_types.json
+	@python -m nova_infra.operations.changes.resource_types > nova_infra/operations/changes/resource_types.json
 
 packages:
 	@scripts/setup.sh packages

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from nova_infra import tools
+
 if TYPE_CHECKING:
     import httpx
     from playwright.sync_api import Browser, Page, Playwright
 
 # As in the Makefile, so that pytest by itself finds the same Node, CDK CLI and linters.
-_TOOLS = (Path(sys.executable).parent, Path(__file__).parent / "node_modules" / ".bin")
-os.environ["PATH"] = os.pathsep.join([*map(str, _TOOLS), os.environ["PATH"]])
+tools.put_first(os.environ)
 
 # How long a page may take on an environment that has just been deployed.
 _PATIENCE_MS = 20_000

@@ -18,6 +18,7 @@ from nova_infra.scaffold.names import module_name, require_name
 from nova_infra.scaffold.renaming import Renaming, service_tree, text_of
 
 LOCK = "requirements-dev.txt"
+DEFAULT_SUMMARY = "Counts the characters, words and lines of a text."
 
 _MAX_SUMMARY = 100
 

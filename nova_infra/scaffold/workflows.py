@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-
-from jinja2 import Environment as Templates
-from jinja2 import PackageLoader, StrictUndefined
 
 from nova_infra.config import Config, Environment
 from nova_infra.github import deploy_session_seconds
 from nova_infra.scaffold.changes import Changes
+from nova_infra.scaffold.rendering import render
 
 DIRECTORY = ".github/workflows"
 NAMES = ("deploy.yml", "pull-request.yml", "rollback.yml")
@@ -27,9 +23,6 @@ _MAX_MINUTES = 360
 
 # An action by the commit of its release. Dependabot writes them into the workflows, so that is where they are kept.
 _PIN = re.compile(r"uses: ([\w.-]+/[\w./-]+)@([0-9a-f]{40} # v[\w.]+)$", re.MULTILINE)
-
-
-_YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
 
 @dataclass(frozen=True)
@@ -107,29 +100,7 @@ def workflows(config: Config, present: Mapping[str, str]) -> dict[str, str]:
         "environments": config.environments,
         "deployments": list(deployments(config)),
     }
-    return {
-        name: _with_pins(_templates().get_template(f"{name}.j2").render(values), present.get(name, ""))
-        for name in NAMES
-    }
-
-
-@cache
-def _templates() -> Templates:
-    """The templates, in delimiters that neither YAML nor GitHub's expressions use."""
-    templates = Templates(
-        loader=PackageLoader(__package__, "workflow_templates"),
-        undefined=StrictUndefined,
-        variable_start_string="<<",
-        variable_end_string=">>",
-        block_start_string="<%",
-        block_end_string="%>",
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 # YAML, quoted by the filter
-    )
-    templates.filters["yaml"] = _yaml
-    return templates
+    return {name: _with_pins(render(f"workflow_templates/{name}.j2", values), present.get(name, "")) for name in NAMES}
 
 
 def read_workflows(root: Path) -> dict[str, str]:
@@ -168,12 +139,3 @@ def write_workflows(root: Path, config: Config) -> list[str]:
 def _with_pins(text: str, present: str) -> str:
     kept = dict(_PIN.findall(present))
     return _PIN.sub(lambda match: f"uses: {match[1]}@{kept.get(match[1], match[2])}", text)
-
-
-def _yaml(value: object) -> str:
-    """A value as YAML in one line, quoted where YAML would take it for something else, such as ``on`` or ``1.0``."""
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_yaml, value))}]"
-    text = str(value)
-    plain = re.fullmatch(r"[a-z][a-z0-9/-]*", text) and text not in _YAML_WORDS
-    return text if plain else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,182 @@
+"""What the policies of a template let a role do, as IAM would read them, and in doubt more than that.
+
+A condition of an Allow is taken as met, a permissions boundary as none, a policy of AWS's own that is not known to read
+only as everything, and a value that only CloudFormation knows as any value. See
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from nova_infra.checks.rule import Template, as_list, referenced
+
+# Of AWS's own policies, those that change nothing but logs.
+_HARMLESS_MANAGED = re.compile(r".*(ReadOnlyAccess|ReadOnly|ViewOnlyAccess|AWSLambda\w*ExecutionRole)")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of a policy.
+
+    Attributes:
+        policy: Logical id of the resource that it stands in.
+        allows: Whether it allows; it denies otherwise.
+        actions: Patterns of its actions, in lower case.
+        not_actions: Whether all actions but those are meant.
+        resources: Patterns of its resources.
+        not_resources: Whether all resources but those are meant.
+        conditional: Whether it holds under conditions only.
+    """
+
+    policy: str
+    allows: bool
+    actions: tuple[str, ...]
+    not_actions: bool
+    resources: tuple[str, ...]
+    not_resources: bool
+    conditional: bool
+
+    def covers(self, action: str, resource: str) -> bool:
+        """Whether it may speak of an action on a resource, which may be patterns themselves."""
+        if self.not_actions:
+            acts = not any(contains(pattern, action.lower()) for pattern in self.actions)
+        else:
+            acts = any(overlap(pattern, action.lower()) for pattern in self.actions)
+        if not acts:
+            return False
+        if self.not_resources:
+            return not any(contains(pattern, resource) for pattern in self.resources)
+        return any(overlap(pattern, resource) for pattern in self.resources)
+
+    def forbids(self, action: str, resource: str) -> bool:
+        """Whether it denies an action on all that a pattern of resources means."""
+        if self.allows or self.conditional:
+            return False
+        named = any(contains(pattern, action.lower()) for pattern in self.actions)
+        meant = any(contains(pattern, resource) for pattern in self.resources)
+        return named is not self.not_actions and meant is not self.not_resources
+
+
+def statements_of(template: Template, role_id: str) -> list[Statement]:
+    """All statements that hold for a role of a template, wherever they stand."""
+    found = list(_statements(template, role_id))
+    role = template.resources[role_id].get("Properties", {})
+    for managed in as_list(role.get("ManagedPolicyArns")):
+        policy_id = referenced(managed)
+        if policy_id is not None and policy_id in template.resources:
+            found += _read(policy_id, template.resources[policy_id]["Properties"].get("PolicyDocument", {}))
+        elif not _HARMLESS_MANAGED.fullmatch(pattern_of(managed)):
+            found.append(Statement(role_id, True, ("*",), False, ("*",), False, conditional=False))
+    return found
+
+
+def _statements(template: Template, role_id: str) -> Iterator[Statement]:
+    role = template.resources[role_id].get("Properties", {})
+    for policy in as_list(role.get("Policies")):
+        yield from _read(role_id, policy.get("PolicyDocument", {}))
+    for policy_id, resource in template.resources.items():
+        properties = resource.get("Properties", {})
+        match resource["Type"]:
+            case "AWS::IAM::Policy" | "AWS::IAM::ManagedPolicy":
+                holders = as_list(properties.get("Roles"))
+            case "AWS::IAM::RolePolicy":
+                holders = [properties.get("RoleName")]
+            case _:
+                continue
+        if any(referenced(each) == role_id or (each and each == role.get("RoleName")) for each in holders):
+            yield from _read(policy_id, properties.get("PolicyDocument", {}))
+
+
+def _read(policy: str, document: Mapping[str, Any]) -> Iterator[Statement]:
+    for statement in as_list(document.get("Statement")):
+        yield Statement(
+            policy,
+            allows=statement.get("Effect") == "Allow",
+            actions=tuple(
+                pattern_of(each).lower() for each in as_list(statement.get("Action", statement.get("NotAction")))
+            ),
+            not_actions="NotAction" in statement,
+            resources=tuple(
+                pattern_of(each) for each in as_list(statement.get("Resource", statement.get("NotResource")))
+            ),
+            not_resources="NotResource" in statement,
+            conditional=bool(statement.get("Condition")),
+        )
+
+
+def allowing(statements: Sequence[Statement], action: str, resource: str) -> list[tuple[str, str]]:
+    """Policy and resource pattern of each permission for an action on a resource.
+
+    Args:
+        statements: All statements of a role.
+        action: The action.
+        resource: The resource, which may be a pattern.
+    """
+    return [
+        (statement.policy, pattern)
+        for statement in statements
+        if statement.allows and statement.covers(action, resource)
+        for pattern in (("*",) if statement.not_resources else statement.resources)
+        if overlap(pattern, resource) and not any(each.forbids(action, pattern) for each in statements)
+    ]
+
+
+def pattern_of(value: object) -> str:
+    """A value as a pattern: resources of the template become ``${LogicalId}``, and what is not known ``*``."""
+    match value:
+        case str():
+            return re.sub(r"\$\{(?!AWS::|\*)[^}]*\}", "*", _pseudo(value)) if "${" in value else value
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            return separator.join(map(pattern_of, parts))
+        case {"Fn::Sub": str(text)}:
+            return re.sub(r"\$\{(?!AWS::)([^}.]*)[^}]*\}", r"${\1}", _pseudo(text))
+        case {"Ref": str(name)} if name.startswith("AWS::"):
+            return _pseudo(f"${{{name}}}")
+    logical_id = referenced(value)
+    return f"${{{logical_id}}}" if logical_id else "*"
+
+
+def _pseudo(text: str) -> str:
+    return re.sub(r"\$\{AWS::(\w+)\}", lambda match: "aws" if match[1] == "Partition" else "*", text)
+
+
+@cache
+def overlap(one: str, other: str) -> bool:
+    """Whether some text matches both patterns, with ``*`` for any characters and ``?`` for one."""
+    row = {0}
+    for symbol in (*one, ""):
+        row = _closed(row, other)
+        if not symbol:
+            break
+        if symbol == "*":
+            row = set(range(min(row), len(other) + 1)) if row else set()
+            continue
+        stay = {at for at in row if at < len(other) and other[at] == "*"}
+        row = stay | {at + 1 for at in row if at < len(other) and (other[at] in (symbol, "?") or symbol == "?")}
+    return len(other) in _closed(row, other)
+
+
+def _closed(row: set[int], other: str) -> set[int]:
+    """Positions with those that follow by letting a star of the other pattern stand for nothing."""
+    found = set(row)
+    for at in sorted(row):
+        while at < len(other) and other[at] == "*":
+            at += 1
+            found.add(at)
+    return found
+
+
+@cache
+def contains(pattern: str, other: str) -> bool:
+    """Whether everything that another pattern means is meant by a pattern."""
+    return bool(_regex(pattern).fullmatch(other))
+
+
+@cache
+def _regex(pattern: str) -> re.Pattern[str]:
+    return re.compile("".join({"*": ".*", "?": "[^*]"}.get(symbol, re.escape(symbol)) for symbol in pattern), re.DOTALL)
