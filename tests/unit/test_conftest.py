@@ -1,6 +1,5 @@
 """What the other tests rely on: they cannot read what is the user's."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ ROOT = Path(__file__).parents[2]
     [
         lambda: (ROOT / "nova.toml").read_text(),
         lambda: list(ROOT.glob("services/*/Dockerfile")),
-        lambda: os.listdir(ROOT / "services"),
+        lambda: list((ROOT / "services").iterdir()),
         lambda: (ROOT / "services" / "some-service" / "Dockerfile").read_bytes(),
     ],
     ids=["nova.toml", "a search for services", "their directory", "a file of one"],

@@ -2,8 +2,8 @@
 
 Only these parts of `make test` read nova.toml: whether it is valid and names the services that are there, whether the
 workflows follow from it, and whether they are valid. `conftest.py` refuses it to every other unit test. `make synth`
-reads it after that. The first parts run for each edit alone. A synthesis takes seconds, so edits of different keys share
-one.
+reads it after that. The first parts run for each edit alone. A synthesis takes seconds, so edits of different keys
+share one.
 """
 
 import copy
