@@ -160,9 +160,15 @@ def test_a_label_that_contradicts_the_content_is_refused(make_sound: MakeSound) 
 
 
 def test_another_format_is_refused_by_its_name() -> None:
-    response = analyze(b"\0\0\0\x18ftypisom" + bytes(1000))
+    def box(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(content), name) + content
+
+    track = box(b"trak", box(b"mdia", box(b"hdlr", bytes(8) + b"vide" + bytes(12))))
+    response = analyze(box(b"ftyp", b"isom" + bytes(4)) + box(b"moov", track))
     assert response.status_code == 415
-    assert response.json()["detail"] == "The file is MP4. This service takes WAV, FLAC or OGG."
+    assert response.json()["detail"] == (
+        "The file is MP4, which has pictures. This service takes sound (WAV, MP3, M4A, FLAC, OGG, AIFF …)."
+    )
 
 
 @pytest.mark.parametrize(

@@ -33,11 +33,24 @@ def picture(png: bytes) -> tuple[int, int, tuple[int, ...]]:
     return width, height, tuple(int(value) for value in pixels[height // 2, width // 2])
 
 
-@pytest.mark.parametrize(("container", "codec"), [("mp4", "h264"), ("webm", "vp8")])
-def test_a_video_is_described(make_video: MakeVideo, container: str, codec: str) -> None:
-    content = make_video(container)
+@pytest.mark.parametrize(
+    ("container", "codec", "name", "shown"),
+    [
+        ("mp4", "libx264", "MP4", "h264"),
+        ("mp4", "libx265", "MP4", "hevc"),
+        ("webm", "libvpx", "WebM", "vp8"),
+        ("webm", "libvpx-vp9", "WebM", "vp9"),
+        ("mov", "libx264", "QuickTime", "h264"),
+        ("mov", "libx265", "QuickTime", "hevc"),
+        ("mov", "mpeg4", "QuickTime", "mpeg4"),
+        ("matroska", "libx264", "Matroska", "h264"),
+    ],
+)
+def test_a_video_is_described(make_video: MakeVideo, container: str, codec: str, name: str, shown: str) -> None:
+    content = make_video(container, codec=codec)
     found = send("probe", content).json()
-    assert found["format"].lower() == container
+    assert found["format"] == name
+    codec = shown
     assert found["duration_seconds"] == pytest.approx(2, abs=0.05)
     assert found["frame_rate"] == pytest.approx(25, abs=0.1)
     assert (found["width"], found["height"]) == (64, 48)
@@ -131,8 +144,8 @@ def test_a_video_without_pictures_is_refused() -> None:
         output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     response = send("probe", target.getvalue())
-    assert response.status_code == 422
-    assert "no video stream" in response.json()["detail"]
+    assert response.status_code == 415
+    assert response.json()["detail"].startswith("The file is M4A, which has sound and no pictures.")
 
 
 def test_pictures_too_large_to_hold_are_refused(make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def _routes(siblings: Siblings, names: SiblingNames) -> APIRouter:
     )
     async def run(
         request: Request,
-        file: Annotated[UploadFile | None, File(description="WAV, FLAC, OGG, MP4, WebM, or text in UTF-8.")] = None,
+        file: Annotated[UploadFile | None, File(description="Sound, video, or text.")] = None,
         text: Annotated[str | None, Form(description="What to look for: in a text file, or in the handbook.")] = None,
         at: Annotated[
             float, Form(ge=0, allow_inf_nan=False, description="The second of a video to take a thumbnail at.")

@@ -9,7 +9,7 @@ from typing import Any
 
 from agent_service.handbook import Passage
 from agent_service.names import SiblingNames
-from nova_kit.media import MediaFormat
+from nova_kit.media import TAKEN, MediaFormat
 from nova_kit.problems import Problem
 
 MAX_QUERY_CHARACTERS = 1000
@@ -82,7 +82,7 @@ def _media_calls(found: MediaFormat, at: float, names: SiblingNames) -> list[Cal
                     expects=expects,
                 )
             ]
-        case "video":
+        case "video" | "unknown":
             expects = {"duration_seconds": _Number, "width": int, "height": int, "video_codec": str}
             return [
                 Call(
@@ -101,7 +101,7 @@ def _media_calls(found: MediaFormat, at: float, names: SiblingNames) -> list[Cal
                 ),
             ]
         case _:
-            raise Problem(415, f"No service takes {found} files. Send WAV, FLAC, OGG, MP4, WebM or text.")
+            raise Problem(415, f"No service takes {found} files. Send {TAKEN['audio']}, {TAKEN['video']} or text.")
 
 
 def _ranking(query: str, passages: list[Passage], service: str | None) -> Call:

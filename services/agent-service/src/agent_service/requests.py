@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+from anyio import to_thread
 from fastapi import UploadFile
 
-from agent_service.handbook import handbook, passages_of
+from agent_service.handbook import handbook, language_of, passages_of
 from agent_service.names import SiblingNames
 from agent_service.planning import Call, plan
 from nova_kit.media import identify
@@ -34,17 +35,18 @@ async def understand(
         Problem: 413, 415 or 422, nothing can be done with what was sent.
     """
     query = (text or "").strip() or None
+    articles = handbook(language_of(query or ""))
     if file is None:
         if query is None:
             raise Problem(422, "There is nothing to do. Send a file, a text, or both.")
-        return plan(None, query, handbook(), at, names), None
-    found = identify(file.file, file.content_type)
+        return plan(None, query, articles, at, names), None
+    found = await to_thread.run_sync(identify, file.file, file.content_type)
     if found is not None:
-        return plan(found, query, handbook(), at, names), file.file
+        return plan(found, query, articles, at, names), file.file
     if (file.size or 0) > _MAX_TEXT_BYTES:
         limit = _MAX_TEXT_BYTES // 1024 // 1024
         raise Problem(413, f"The file is in no known media format, and as text it is larger than {limit} MiB.")
-    passages = passages_of(await file.read())
+    passages = await to_thread.run_sync(passages_of, await file.read())
     if query is None:
         raise Problem(422, "A text file needs a question. Send one as `text`.")
     return plan(None, query, passages, at, names), None

@@ -61,7 +61,10 @@ def test_a_file_that_cannot_be_used_is_explained(console: Console, sound: Upload
 
 def test_an_unknown_file_is_refused_in_a_sentence(console: Console) -> None:
     shown = console.run(Upload("paper.pdf", "application/pdf", b"%PDF-1.7"))
-    assert shown.status == "No service takes PDF files. Send WAV, FLAC, OGG, MP4, WebM or text."
+    assert shown.status == (
+        "No service takes PDF files. Send sound (WAV, MP3, M4A, FLAC, OGG, AIFF …), "
+        "video (MP4, QuickTime, WebM, Matroska) or text."
+    )
 
 
 def test_an_empty_form_asks_for_something(console: Console) -> None:

@@ -11,23 +11,56 @@ import numpy as np
 from av.filter import Graph
 from pydantic import BaseModel, Field
 
-from audio_service.integrity import require_complete, require_duration
+from audio_service.checksum import FlacChecksum
+from audio_service.integrity import require_complete, require_duration, stated_seconds
 from audio_service.waveform import MAX_POINTS, Waveform
-from nova_kit.media import FLAC, OGG, WAV, MediaFormat
+from nova_kit.media import FLAC, MediaFormat
 from nova_kit.problems import Problem
 from nova_kit.workers import Deadline, TimedFile
 
 # The demuxer is named, never guessed: among FFmpeg's formats are play lists that make it open other files, or URLs.
-_DEMUXERS = {WAV: "wav", FLAC: "flac", OGG: "ogg"}
+_DEMUXERS = {
+    "wav": "wav",
+    "flac": "flac",
+    "ogg": "ogg",
+    "mpeg audio": "mp3",
+    "adts": "aac",
+    "aiff": "aiff",
+    "caf": "caf",
+    "amr": "amr",
+    "mp4": "mp4",
+    "matroska": "matroska",
+}
 
 # The same for decoders: WAV can hold any codec that Windows knew, and some make an hour of noise of a few bytes.
-_CODECS = {WAV: ("pcm_", "adpcm_"), FLAC: ("flac",), OGG: ("vorbis", "opus", "flac", "speex")}
+_CODECS = {
+    "wav": ("pcm_", "adpcm_"),
+    "flac": ("flac",),
+    "ogg": ("vorbis", "opus", "flac", "speex"),
+    "mpeg audio": ("mp3", "mp2", "mp1"),
+    "adts": ("aac",),
+    "aiff": ("pcm_", "adpcm_ima_qt"),
+    "caf": ("pcm_", "alac", "aac", "opus", "adpcm_ima_qt"),
+    "amr": ("amr_",),
+    "mp4": ("aac", "alac", "mp3", "opus", "flac", "pcm_", "ac3", "eac3", "amr_", "adpcm_ima_qt"),
+    "matroska": ("opus", "vorbis", "aac", "flac", "mp3", "pcm_", "ac3", "eac3", "alac"),
+}
+
+# Where a wrong checksum means that the file was damaged. MPEG's frames lean on earlier ones, which a cut may take away.
+_CHECKED = frozenset({"flac", "ogg"})
+
+_STREAMS = frozenset({"mpeg audio", "adts"})
+# Of all packets.
+_MOST_DAMAGED = 0.02
 
 MAX_SECONDS = 4 * 3600
 MAX_CHANNELS = 16
 # Below, the loudness filter is unstable: it is made for twice the 1682 Hz of its shelf, and more.
 MIN_RATE = 4_000
 MAX_RATE = 384_000
+# A thousand times full scale. Above, a file of floating point holds something else than sound.
+MAX_PEAK_DBFS = 60
+_MAX_PEAK = 10 ** (MAX_PEAK_DBFS / 20)
 
 # The ebur128 filter puts out frames of this length, whatever comes in.
 _FRAME_SECONDS = 0.1
@@ -39,7 +72,7 @@ _GATED = -70.0
 class Analysis(BaseModel):
     """What was measured. A level is null where the sound has none: digital silence has no decibels."""
 
-    format: str = Field(description="WAV, FLAC or OGG.")
+    format: str = Field(description="As WAV, MP3 or M4A.")
     codec: str
     duration_seconds: float
     sample_rate: int = Field(description="Hz.")
@@ -58,7 +91,7 @@ def analyze(file: BinaryIO, found: MediaFormat, deadline: Deadline) -> Analysis:
 
     Args:
         file: The upload.
-        found: Its format: WAV, FLAC or OGG.
+        found: Its format.
         deadline: Asked before every read, and after every stretch of sound.
 
     Raises:
@@ -66,31 +99,41 @@ def analyze(file: BinaryIO, found: MediaFormat, deadline: Deadline) -> Analysis:
     """
     timed = TimedFile(file, deadline)
     require_complete(timed, found)
+    stated = stated_seconds(timed, found)
+    checksum = FlacChecksum.of(timed) if found is FLAC else None
     try:
         # Titles in old encodings are common, and of no interest here.
         with (
-            av.open(timed, format=_DEMUXERS[found], mode="r", metadata_errors="replace") as container,
+            av.open(timed, format=_DEMUXERS[found.family], mode="r", metadata_errors="replace") as container,
             # Samples whose squares are too large for a number are found and refused.
             np.errstate(over="ignore"),
         ):
-            return _measure(container, found, deadline)
+            analysis, stream_seconds = _measure(container, found, checksum, deadline)
     except av.FFmpegError as error:
         raise Problem(422, f"The {found} file cannot be decoded. It is damaged, or not what it seems.") from error
+    require_duration(analysis.duration_seconds, stream_seconds if found is FLAC else stated, found)
+    if checksum:
+        checksum.require_match()
+    return analysis
 
 
-def _measure(container: av.container.InputContainer, found: MediaFormat, deadline: Deadline) -> Analysis:
+def _measure(
+    container: av.container.InputContainer, found: MediaFormat, checksum: FlacChecksum | None, deadline: Deadline
+) -> tuple[Analysis, float | None]:
+    """Return what was measured, and how many seconds the file promised."""
     if not container.streams.audio:
         raise Problem(422, f"The {found} file holds no sound. Send one that does.")
     stream = container.streams.audio[0]
     _require_reasonable(stream, found)
-    # FLAC's frames carry checksums; without this, a decoder repairs what it can and keeps silent about it.
-    stream.codec_context.options = {"err_detect": "crccheck+explode"}
+    if found.family in _CHECKED:
+        # Frames carry checksums; without this, a decoder repairs what it can and keeps silent about it.
+        stream.codec_context.options = {"err_detect": "crccheck+explode"}
     promised = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
     waveform = Waveform()
     pieces = _pieces_per_frame(promised)
     samples, energy, peak = 0, 0.0, 0.0
     metadata: dict[str, str] = {}
-    for frame in _measured_frames(container, stream):
+    for frame in _measured_frames(container, stream, checksum, tolerant=found.family in _STREAMS):
         deadline.check()
         # The last frame, when it is shorter than the others, carries no metadata.
         metadata = frame.metadata or metadata
@@ -102,19 +145,21 @@ def _measure(container: av.container.InputContainer, found: MediaFormat, deadlin
         for piece in np.array_split(np.abs(values), min(pieces, frame.samples)):
             piece_peak = float(piece.max())
             peak = max(peak, piece_peak)
+            if peak > _MAX_PEAK:
+                raise Problem(
+                    422, f"The peak is above {MAX_PEAK_DBFS} dBFS, which no sound has. Export the file again."
+                )
             waveform.add(round(piece_peak, 4))
         if samples > MAX_SECONDS * stream.rate:
             raise Problem(422, f"The sound is longer than {MAX_SECONDS // 3600} hours. Send a part of it.")
     if not samples:
         raise Problem(422, f"The {found} file holds no sound. Send one that does.")
     duration = samples / stream.rate
-    if found is FLAC:
-        require_duration(duration, promised, found)
     loudness = float(metadata.get("lavfi.r128.I", _GATED))
     audible = loudness > _GATED
-    return Analysis(
+    analysis = Analysis(
         format=found.name,
-        codec=stream.codec_context.codec.name,
+        codec=stream.codec_context.codec.canonical_name,
         duration_seconds=round(duration, 3),
         sample_rate=stream.rate,
         channels=stream.channels,
@@ -124,13 +169,14 @@ def _measure(container: av.container.InputContainer, found: MediaFormat, deadlin
         loudness_range_lu=round(float(metadata["lavfi.r128.LRA"]), 2) if audible else None,
         waveform=waveform.points(),
     )
+    return analysis, promised
 
 
 def _require_reasonable(stream: av.AudioStream, found: MediaFormat) -> None:
     if stream.codec_context is None:
         raise Problem(422, f"The {found} file's sound is in a codec that is not known. Export it in a common one.")
-    if not (codec := stream.codec_context.codec.canonical_name).startswith(_CODECS[found]):
-        usual = " or ".join(name.rstrip("_").upper() for name in _CODECS[found])
+    if not (codec := stream.codec_context.codec.canonical_name).startswith(_CODECS[found.family]):
+        usual = " or ".join(name.rstrip("_").upper() for name in _CODECS[found.family][:3])
         raise Problem(422, f"The {found} file's sound is in {codec}. Export it as {usual}.")
     if not 0 < stream.channels <= MAX_CHANNELS:
         raise Problem(422, f"The file has {stream.channels} channels. This service takes 1 to {MAX_CHANNELS}.")
@@ -144,7 +190,9 @@ def _pieces_per_frame(seconds: float | None) -> int:
     return min(max(round(MAX_POINTS * _FRAME_SECONDS / seconds), 1), 50) if seconds else 1
 
 
-def _measured_frames(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
+def _measured_frames(
+    container: av.container.InputContainer, stream: av.AudioStream, checksum: FlacChecksum | None, *, tolerant: bool
+) -> Iterator[av.AudioFrame]:
     """Decode in frames of double-precision samples, each with the loudness so far as its metadata."""
     graph = Graph()
     source = graph.add_abuffer(template=stream)
@@ -155,11 +203,33 @@ def _measured_frames(container: av.container.InputContainer, stream: av.AudioStr
         graph.add("abuffersink"),
     ]
     graph.link_nodes(source, *filters).configure()
-    for frame in container.decode(stream):
+    for frame in _decoded(container, stream, tolerant=tolerant):
+        if checksum:
+            checksum.add(frame)
         source.push(frame)
         yield from _pull(filters[-1])
     source.push(None)
     yield from _pull(filters[-1])
+
+
+def _decoded(
+    container: av.container.InputContainer, stream: av.AudioStream, *, tolerant: bool
+) -> Iterator[av.AudioFrame]:
+    """Decode a stream; if tolerant, without the few packets that are none.
+
+    A stream of MPEG frames may be cut anywhere and have anything before, between and after them, so players go on.
+    """
+    damaged = good = 0
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError:
+            damaged += 1
+            if not tolerant or damaged > 2 + good * _MOST_DAMAGED:
+                raise
+            continue
+        good += 1
+        yield from frames
 
 
 def _pull(sink: av.filter.context.FilterContext) -> Iterator[av.AudioFrame]:

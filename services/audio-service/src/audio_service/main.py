@@ -17,11 +17,16 @@ from nova_kit.workers import Workers
 _workers = Workers()
 _routes = router()
 
+_Upload = Annotated[
+    UploadFile,
+    File(description="WAV, MP3, M4A, AAC, FLAC, OGG, AIFF, CAF, AMR, or sound in QuickTime, WebM or Matroska."),
+]
+
 
 @_routes.post("/audio-service/analyze", tags=["audio"], responses=documented(400, 408, 413, 415, 422, 503))
-async def analyze_upload(file: Annotated[UploadFile, File(description="A WAV, FLAC or OGG file.")]) -> Analysis:
+async def analyze_upload(file: _Upload) -> Analysis:
     """Measure a sound file: duration, level, loudness after EBU R 128, and a waveform to draw."""
-    found = media.require(file.file, file.content_type, media.WAV, media.FLAC, media.OGG)
+    found = media.require(file.file, file.content_type, "audio")
     return await _workers.run(partial(analyze, file.file, found))
 
 

@@ -19,13 +19,13 @@ _workers = Workers()
 _routes = router()
 _problems = documented(400, 408, 413, 415, 422, 503)
 
-_Upload = Annotated[UploadFile, File(description="An MP4 or WebM file.")]
+_Upload = Annotated[UploadFile, File(description="An MP4, QuickTime, WebM or Matroska file.")]
 
 
 @_routes.post("/video-service/probe", tags=["video"], responses=_problems)
 async def probe_upload(file: _Upload) -> Probe:
     """Describe a video file: duration, frame rate, size and codecs."""
-    found = media.require(file.file, file.content_type, media.MP4, media.WEBM)
+    found = media.require(file.file, file.content_type, "video")
     return await _workers.run(partial(probe, file.file, found))
 
 
@@ -49,7 +49,7 @@ async def thumbnail_of_upload(
     ),
 ) -> Response:
     """Take the picture that a video shows at a given second, as PNG."""
-    found = media.require(file.file, file.content_type, media.MP4, media.WEBM)
+    found = media.require(file.file, file.content_type, "video")
     return PngResponse(await _workers.run(partial(take_thumbnail, file.file, found, at, width)))
 
 

@@ -8,13 +8,13 @@ from typing import BinaryIO
 
 import av
 
-from nova_kit.media import MP4, WEBM, MediaFormat
+from nova_kit.media import MediaFormat
 from nova_kit.problems import Problem
 from nova_kit.workers import Deadline, TimedFile
 from video_service.integrity import require_complete
 
 # The demuxer is named, never guessed: among FFmpeg's formats are play lists that make it open other files, or URLs.
-_DEMUXERS = {MP4: "mp4", WEBM: "webm"}
+_DEMUXERS = {"mp4": "mp4", "matroska": "matroska"}
 
 # A few bytes can announce a picture that fills the memory, and a decoder may keep 16 of them: of this size, in both
 # workers at once, they take two thirds of the gigabyte that a task has.
@@ -29,7 +29,7 @@ def opened(
 
     Args:
         file: The upload.
-        found: Its format: MP4 or WebM.
+        found: Its format.
         deadline: Asked before every read.
 
     Raises:
@@ -39,7 +39,7 @@ def opened(
     require_complete(timed, found)
     try:
         # Titles in old encodings are common, and of no interest here.
-        with av.open(timed, format=_DEMUXERS[found], mode="r", metadata_errors="replace") as container:
+        with av.open(timed, format=_DEMUXERS[found.family], mode="r", metadata_errors="replace") as container:
             if not container.streams.video:
                 raise Problem(422, f"The {found} file holds no video stream. Send one with pictures.")
             stream = container.streams.video[0]

@@ -17,7 +17,7 @@ from video_service.orientation import shown_size
 class Probe(BaseModel):
     """What a video file holds."""
 
-    format: str = Field(description="MP4 or WebM.")
+    format: str = Field(description="MP4, QuickTime, WebM or Matroska.")
     duration_seconds: float
     frame_rate: float | None = Field(description="Pictures per second; null where it varies without an average.")
     width: int = Field(description="Pixels, as shown: a recorded rotation counts.")
