@@ -68,13 +68,15 @@ class AwsTasks(AwsStacks):
             try:
                 arns = list(self._aws.pages("ecs", "list_tasks", "taskArns", desiredStatus=status, **which))
             except ServiceError as error:
-                if error.code in ("ServiceNotFoundException", "ClusterNotFoundException"):
-                    raise RefusedError(f"service: {service!r} is not one of {self.name}: see `nova status`") from None
-                raise
+                if error.code not in ("ServiceNotFoundException", "ClusterNotFoundException"):
+                    raise
+                arns = []
             for start in range(0, len(arns), 100):
                 batch = arns[start : start + 100]
                 described = self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=batch)["tasks"]
                 found += [_detail(task) for task in described]
+        if not found:
+            self._service(service)  # or there is no such service
         return tuple(sorted(found, key=lambda task: task.started or datetime.max.replace(tzinfo=UTC)))
 
     def start_task(self, service: str, command: Sequence[str]) -> OneOff:
