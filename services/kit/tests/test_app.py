@@ -280,24 +280,46 @@ def test_only_what_matters_is_logged_whatever_level_a_library_sets() -> None:
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["an event"]
 
 
-def test_settings_come_from_the_environment_and_empty_means_default() -> None:
+def test_settings_come_from_the_environment_and_empty_means_default(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {
         "PORT": "9000",
         "NOVA_RELEASE": "",
         "NOVA_API_URL": "http://balancer/",
         "STOP_TIMEOUT": "2.5",
         "ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4/abc",
+        # Others' variables, of which some are called as a setting is here.
+        "SERVICE": "other",
+        "RELEASE": "other",
+        "port": "1",
+        "API_URL": "http://other",
     }
-    assert Settings.from_environment("sample", environment) == Settings(
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Settings.from_environment("sample") == Settings(
         service="sample",
+        release="dev",
         port=9000,
         api_url="http://balancer",
         stop_timeout=2.5,
         metadata_url="http://169.254.170.2/v4/abc",
     )
+    monkeypatch.setenv("NOVA_SERVICE", "renamed")
+    assert Settings.from_environment("sample").service == "renamed"
 
 
-@pytest.mark.parametrize("value", ["none", "-1", "0", "70000", "nan"])
-def test_a_port_that_is_none_is_named(value: str) -> None:
-    with pytest.raises(SettingsError, match=f"PORT='{value}'"):
-        Settings.from_environment("sample", {"PORT": value})
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "none"),
+        ("PORT", "-1"),
+        ("PORT", "0"),
+        ("PORT", "70000"),
+        ("STOP_TIMEOUT", "nan"),
+        ("STOP_TIMEOUT", "0"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"{name}='{value}'"):
+        Settings.from_environment("sample")

@@ -193,4 +193,7 @@ def test_a_setting_that_cannot_be_used_is_one_line_and_exit_code_2(tmp_path: Pat
     command = [sys.executable, "-m", "nova_kit.serve", "sample:app"]
     outcome = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert outcome.returncode == 2
-    assert outcome.stderr == "nova_kit.serve: PORT='http' is not a number above 0 and up to 65535\n"
+    assert (
+        outcome.stderr
+        == "nova_kit.serve: PORT='http': input should be a valid integer, unable to parse string as an integer\n"
+    )

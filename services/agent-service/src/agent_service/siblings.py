@@ -16,7 +16,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from agent_service.planning import Call
 from agent_service.uploads import UploadReader
-from nova_kit import deadlines, outgoing
+from nova_kit import deadlines, outgoing, telemetry
 
 # The caller's own mistakes, as a sibling finds them; any other refusal means that the agent called it wrongly.
 _CALLERS_MISTAKES = frozenset({400, 413, 415, 422})
@@ -169,7 +169,7 @@ class Siblings:
         """Make one attempt, unless the sibling has failed too often just now."""
         try:
             with self._breaker(service).calling():
-                return await self._attempt(call, upload)
+                return await self._attempt(call, service, upload)
         except CircuitBreakerError:
             rest = f"{self._patience.rest_seconds:g} s"
             raise CallError(
@@ -186,12 +186,19 @@ class Siblings:
             )
         return self._breakers[service]
 
-    async def _attempt(self, call: Call, upload: BinaryIO | None) -> dict[str, Any]:
+    async def _attempt(self, call: Call, service: str, upload: BinaryIO | None) -> dict[str, Any]:
         if self._api_url is None:
             raise CallError(502, f"The address of {call.service} is not known: NOVA_API_URL is not set.")
+        url = f"{self._api_url}/{call.service}/{call.operation}"
+        with telemetry.call_span(service, "POST", url) as answered:
+            response, content = await self._send(call, upload, url)
+            answered(response.status_code)
+            return _understood(call, response, content)
+
+    async def _send(self, call: Call, upload: BinaryIO | None, url: str) -> tuple[httpx.Response, bytes]:
         request = self._client.build_request(
             "POST",
-            f"{self._api_url}/{call.service}/{call.operation}",
+            url,
             params=dict(call.parameters),
             # Siblings are near: packing costs more than it saves, and unpacking lets a small answer grow without limit.
             headers={"Accept": "*/*", "Accept-Encoding": "identity", **outgoing.headers()},
@@ -204,7 +211,7 @@ class Siblings:
         try:
             response = await self._client.send(request, stream=True)
             try:
-                content = await _read(response)
+                return response, await _read(response)
             finally:
                 await response.aclose()
         except httpx.ConnectTimeout as error:
@@ -213,7 +220,6 @@ class Siblings:
             raise CallError(504, f"{call.service} stopped answering. Try again.") from error
         except httpx.TransportError as error:
             raise PassingError(502, f"{call.service} could not be reached. Try again.") from error
-        return _understood(call, response, content)
 
 
 async def _read(response: httpx.Response) -> bytes:

@@ -10,12 +10,13 @@ from pydantic import BaseModel, Field
 from starlette.middleware import Middleware
 
 from nova_kit import draining as process_draining
-from nova_kit import problems
+from nova_kit import problems, telemetry
 from nova_kit.draining import Draining
 from nova_kit.head import HeadAsGet
 from nova_kit.limits import Limits, RequestLimits
+from nova_kit.metrics import RequestMetrics
 from nova_kit.problems import Problem, ProblemDocument
-from nova_kit.requests import RequestScope
+from nova_kit.requests import RequestScope, is_quiet
 from nova_kit.revision import Revision
 from nova_kit.routing import StrictRoute
 from nova_kit.selftest import Selftest, Warmth
@@ -69,14 +70,19 @@ def create_app(
     settings = settings or Settings.from_environment(service)
     revision = Revision(settings.metadata_url)
     warmth = Warmth(selftest)
+    metrics = None if settings.collector_url else RequestMetrics(settings.service)
 
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:
+        telemetry.start(settings)
         revision.look_up()
         async with lifespan(app) if lifespan else nullcontext():
             warmth.begin(app)
             yield
             await warmth.end()
+        if metrics:
+            metrics.flush()
+        await telemetry.stop()
 
     app = FastAPI(
         title=service,
@@ -89,8 +95,9 @@ def create_app(
         redirect_slashes=False,
         lifespan=run,
         form_limits={"max_files": 1, "max_fields": 8},
+        telemetry=telemetry.config(settings, is_quiet),
         middleware=[
-            Middleware(RequestScope, service=settings.service, draining=draining),
+            Middleware(RequestScope, metrics=metrics, draining=draining),
             Middleware(HeadAsGet),
             Middleware(RequestLimits, limits=limits or Limits()),
         ],

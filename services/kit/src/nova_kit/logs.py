@@ -17,6 +17,11 @@ from nova_kit.settings import Settings
 #: The id of the request that the running task serves. Outgoing calls pass it on.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
+#: The id of the trace that it belongs to, 32 hexadecimal digits.
+trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)
+
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
 # What a caller sends ends up in every log line: nothing that could break a line, or flood it, is taken over.
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:/=+-]{1,128}")
 
@@ -51,10 +56,12 @@ class JsonFormatter(logging.Formatter):
         }
         if (identifier := request_id.get()) is not None:
             document["request_id"] = identifier
+        if (trace := trace_id.get()) is not None:
+            document["trace_id"] = trace
         document.update(getattr(record, "fields", {}))
         if record.exc_info:
             document["exception"] = self.formatException(record.exc_info)
-        return json.dumps(document, ensure_ascii=False, default=str)
+        return _encode(document)
 
 
 def configure(settings: Settings, *, stream: TextIO = sys.stdout) -> None:
@@ -67,6 +74,6 @@ def configure(settings: Settings, *, stream: TextIO = sys.stdout) -> None:
     # They say again, or in more words, what the request line and the response say.
     for noisy in ("uvicorn", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # What they warn of is a caller's mistake.
-    for noisy in ("uvicorn.error", "python_multipart"):
+    # What they warn of is a caller's mistake, or passes.
+    for noisy in ("uvicorn.error", "python_multipart", "opentelemetry"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

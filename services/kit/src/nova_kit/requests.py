@@ -1,16 +1,19 @@
-"""What happens around every request: its id, its log line, its metrics, and the answer when the code under it fails."""
+"""What happens around every request: its ids, its log line, and the answer when the code under it fails."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from collections.abc import MutableMapping
+from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nova_kit import logs, metrics
+from nova_kit import logs, telemetry
 from nova_kit.draining import Draining
+from nova_kit.metrics import RequestMetrics
 from nova_kit.problems import respond
 from nova_kit.protocol import CALLER_LEFT
 from nova_kit.selftest import OWN_CALL
@@ -24,12 +27,23 @@ QUIET_PATHS = frozenset({"/health", "/ready"})
 _CALLER_LEFT = 499
 
 
-class RequestScope:
-    """ASGI middleware that gives each request an id, one log line with its metrics, and an answer even on a defect."""
+def is_quiet(scope: MutableMapping[str, Any]) -> bool:
+    """Tell whether a request is neither logged nor measured."""
+    return OWN_CALL in scope or scope.get("path") in QUIET_PATHS
 
-    def __init__(self, app: ASGIApp, service: str, draining: Draining) -> None:
+
+class RequestScope:
+    """ASGI middleware that gives each request its ids, one log line, and an answer even on a defect.
+
+    Args:
+        app: What serves the request.
+        metrics: Takes each request into account; None where something else does.
+        draining: Whether the process is about to stop.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics | None, draining: Draining) -> None:
         self._app = app
-        self._service = service
+        self._metrics = metrics
         self._draining = draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,8 +51,10 @@ class RequestScope:
         if scope["type"] != "http" or OWN_CALL in scope:
             await self._app(scope, receive, send)
             return
-        identifier = logs.adopt_request_id(Headers(scope=scope).get("x-request-id"))
+        headers = Headers(scope=scope)
+        identifier = logs.adopt_request_id(headers.get("x-request-id"))
         token = logs.request_id.set(identifier)
+        trace_token = logs.trace_id.set(telemetry.adopt(headers))
         begun = time.perf_counter()
         status = 0
 
@@ -46,11 +62,11 @@ class RequestScope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = identifier
+                message["headers"].append((b"x-request-id", identifier.encode()))
                 if self._draining:
                     # Moves the load balancer's kept-alive connections to other tasks before this one is gone.
-                    headers["Connection"] = "close"
+                    others = [(name, value) for name, value in message["headers"] if name != b"connection"]
+                    message["headers"] = [*others, (b"connection", b"close")]
             await send(message)
 
         try:
@@ -67,22 +83,14 @@ class RequestScope:
             await respond(scope["path"], 500, detail)(scope, receive, decorate)
         finally:
             if scope["path"] not in QUIET_PATHS:
-                self._record(scope, status, (time.perf_counter() - begun) * 1000)
+                self._record(scope, status or _CALLER_LEFT, round((time.perf_counter() - begun) * 1000, 2))
+            logs.trace_id.reset(trace_token)
             logs.request_id.reset(token)
 
     def _record(self, scope: Scope, status: int, milliseconds: float) -> None:
-        status = status or _CALLER_LEFT
-        values = {
-            "Requests": (1, "Count"),
-            "Errors": (int(status >= 500), "Count"),
-            "Latency": (round(milliseconds, 2), "Milliseconds"),
-        }
+        if self._metrics:
+            self._metrics.record(status, milliseconds)
         _log.info(
             "request",
-            extra=logs.fields(
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                **metrics.embed(self._service, values),
-            ),
+            extra=logs.fields(method=scope["method"], path=scope["path"], status=status, duration_ms=milliseconds),
         )

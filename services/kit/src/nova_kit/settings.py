@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class SettingsError(ValueError):
     """An environment variable has a value that cannot be used."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How one process of a service runs.
+_Address = Annotated[str, BeforeValidator(lambda value: value.rstrip("/") if isinstance(value, str) else value)]
+
+
+class Settings(BaseSettings):
+    """How one process of a service runs. A variable that is unset or empty keeps its default.
 
     Attributes:
         service: Name in logs, metrics and the version document. Default: the name the service gives itself.
@@ -23,46 +27,42 @@ class Settings:
         api_url: Base URL under which the environment's services reach each other. Default: none.
         stop_timeout: Seconds between SIGTERM and the end of the process at the latest. Default: 30, as in ECS.
         metadata_url: Base URL of the ECS task metadata endpoint, version 4. Default: none, as outside ECS.
+        collector_url: Where traces and metrics go, by OTLP over HTTP. Default: none; metrics go into the log.
     """
 
-    service: str
-    release: str = "dev"
-    host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside itself
-    port: int = 8080
-    api_url: str | None = None
-    stop_timeout: float = 30.0
-    metadata_url: str | None = None
+    model_config = SettingsConfigDict(
+        frozen=True,
+        populate_by_name=True,
+        env_ignore_empty=True,
+        extra="ignore",
+        # A field's own name would count as a variable, too, and RELEASE is one that others use.
+        case_sensitive=True,
+        env_prefix="NOVA_SETTING_",
+    )
+
+    service: str = Field(validation_alias="NOVA_SERVICE")
+    release: str = Field(default="dev", validation_alias="NOVA_RELEASE")
+    host: str = Field(default="0.0.0.0", validation_alias="HOST")  # noqa: S104 - reached from outside
+    port: int = Field(default=8080, gt=0, le=65535, validation_alias="PORT")
+    api_url: _Address | None = Field(default=None, validation_alias="NOVA_API_URL")
+    stop_timeout: float = Field(default=30.0, gt=0, le=3600, allow_inf_nan=False, validation_alias="STOP_TIMEOUT")
+    metadata_url: str | None = Field(default=None, validation_alias="ECS_CONTAINER_METADATA_URI_V4")
+    collector_url: str | None = Field(
+        default=None, pattern=r"^https?://\S+$", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
 
     @classmethod
-    def from_environment(cls, service: str, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read the settings; a variable that is unset or empty keeps its default.
+    def from_environment(cls, service: str) -> Self:
+        """Read the settings.
 
         Args:
             service: The name the service gives itself.
-            environment: Where to read from.
 
         Raises:
-            SettingsError: A variable is not the number it has to be.
+            SettingsError: A variable has a value that cannot be used.
         """
-        return cls(
-            service=environment.get("NOVA_SERVICE") or service,
-            release=environment.get("NOVA_RELEASE") or cls.release,
-            host=environment.get("HOST") or cls.host,
-            port=int(_number(environment, "PORT", cls.port, highest=65535)),
-            api_url=(environment.get("NOVA_API_URL") or "").rstrip("/") or None,
-            stop_timeout=_number(environment, "STOP_TIMEOUT", cls.stop_timeout, highest=3600),
-            metadata_url=environment.get("ECS_CONTAINER_METADATA_URI_V4") or None,
-        )
-
-
-def _number(environment: Mapping[str, str], name: str, default: float, *, highest: float) -> float:
-    text = environment.get(name)
-    if not text:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not 0 < value <= highest:
-        raise SettingsError(f"{name}={text!r} is not a number above 0 and up to {highest:g}")
-    return value
+        try:
+            return cls(service=os.environ.get("NOVA_SERVICE") or service)
+        except ValidationError as error:
+            [fault, *_] = error.errors(include_url=False)
+            raise SettingsError(f"{fault['loc'][0]}={fault['input']!r}: {fault['msg'].lower()}") from None
