@@ -1,0 +1,1 @@
+"""ECS tasks as they run on this machine."""
