@@ -17,7 +17,7 @@ from nova_infra.processes import end_leftovers
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.environment.environment import Environment
-from nova_infra.rehearsal.pipeline.commands import run_command
+from nova_infra.rehearsal.pipeline.commands import not_covered_in, run_command
 from nova_infra.rehearsal.pipeline.definition import (
     Action,
     ApprovalAction,
@@ -287,7 +287,7 @@ class Player:
 
     async def _build(self, stage: Stage, action: BuildAction, record: ActionRecord) -> None:
         if action.install:
-            record.note = f"installed already: {'; '.join(action.install)}"
+            record.note = f"not run here, whose tools serve instead: {'; '.join(action.install)}"
         environment = {key: self._with_outputs(value) for key, value in action.environment.items()}
         if self._release_tools is not None:
             release = "baseline" if self.taking_back else "candidate"
@@ -305,6 +305,10 @@ class Player:
                 raise _ActionFailedError(
                     f"`{command}` exited with {code}{_failed_tests(log)}; all of its output: {log}"
                 )
+        for gap in not_covered_in(_read(log)):
+            record.note = "; ".join(filter(None, (f"not covered: {gap}", record.note)))
+            if gap not in self.record.not_rehearsed:
+                self.record.not_rehearsed.append(gap)
 
     def _with_outputs(self, value: str) -> str:
         """Replace ``#{namespace.Output}`` by what the stack in that namespace gave."""
@@ -323,7 +327,11 @@ def _kind(action: Action) -> str:
     return type(action).__name__.removesuffix("Action").lower()
 
 
+def _read(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
+
 def _failed_tests(log: Path) -> str:
     """The first tests that pytest names as failed, wherever in the output: suites side by side end in any order."""
-    failed = failed_tests_in(log.read_text(encoding="utf-8", errors="replace"))
+    failed = failed_tests_in(_read(log))
     return "".join(f"; FAILED {test}" for test in failed[:3]) + ("; …" if len(failed) > 3 else "")
