@@ -81,7 +81,9 @@ coverage: setup ## Measure which lines and branches the tests run: coverage.xml,
 	@coverage run -m pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit
 	@coverage run -m pytest -q -rs services
 	@coverage combine --quiet && coverage xml --quiet && coverage html --quiet
-	@echo "coverage: $$(coverage report --format=total) % of lines and branches, see .nova/coverage/html/index.html"
+	@{ echo "## Coverage: $$(coverage report --format=total) % of lines and branches"; echo; \
+		coverage report --format=markdown; } > .nova/coverage/summary.md
+	@sed -n 's/^## //p' .nova/coverage/summary.md; echo "see .nova/coverage/html/index.html"
 
 synth: setup ## Write the cloud assembly to cdk.out
 	@$(call synthesize,cdk.out)
