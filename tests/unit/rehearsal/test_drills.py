@@ -10,6 +10,7 @@ from nova_infra.errors import NovaError
 from nova_infra.rehearsal.assembly import Assembly
 from nova_infra.rehearsal.drill_plan import plan
 from nova_infra.rehearsal.drills import DRILLS, choose
+from nova_infra.rehearsal.faults import LABEL
 from nova_infra.rehearsal.pipeline import DeployAction
 from nova_infra.rehearsal.play import new_record
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Notification, Record, Requests, Sample, TrafficStep
@@ -35,7 +36,7 @@ def test_drills_are_chosen_by_name_and_all_means_all() -> None:
 
 
 def test_an_unknown_drill_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(NovaError, match=r"--drill nonsense: .* crash-at-start, never-healthy"):
+    with pytest.raises(NovaError, match=r"--drill nonsense: .* crash-at-start, checkout-file"):
         choose(["errors", "nonsense"])
 
 
@@ -60,8 +61,9 @@ def test_nothing_but_the_fault_differs_between_the_releases_of_a_drill(candidate
     assert isinstance(action, DeployAction)
     bad, good = (release.template(action)["Resources"] for release in (planned.candidate, planned.baseline))
     assert {key for key in bad if bad[key] != good[key]} == {"Task"}
-    commands = [r["Task"]["Properties"]["ContainerDefinitions"][0]["Command"] for r in (bad, good)]
-    assert commands == [["python", "-m", "nova_infra.rehearsal.faults", "errors:0.8", "serve", "tiny:app"], COMMAND]
+    containers = [r["Task"]["Properties"]["ContainerDefinitions"][0] for r in (bad, good)]
+    assert containers[0].pop("DockerLabels") == {LABEL: "errors:0.8"}
+    assert containers[0]["Command"] == containers[1]["Command"] == COMMAND
     assert planned.service == "tiny"
 
 

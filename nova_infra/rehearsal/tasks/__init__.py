@@ -1,0 +1,1 @@
+"""ECS tasks on this machine: containers of their images, or processes of their sources."""
