@@ -15,11 +15,11 @@ from nova_infra.checks.plugin import NovaChecks
 from nova_infra.config import Config, Environment, Rollout, shortened
 from nova_infra.errors import ConfigError
 from nova_infra.github import github_accounts
-from nova_infra.images import checked_tag, image_tags
+from nova_infra.images.tags import checked_tag, image_tags
+from nova_infra.stacks.environment import EnvironmentStacks, EnvironmentStage
 from nova_infra.stacks.github import GitHubStack
 from nova_infra.stacks.pipeline import NovaPipelineStack, ToolVersions
 from nova_infra.stacks.registry import RegistryStack
-from nova_infra.stages import EnvironmentStacks, EnvironmentStage
 
 
 def build_app(

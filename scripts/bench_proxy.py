@@ -16,11 +16,11 @@ from multiprocessing.connection import Connection
 from types import SimpleNamespace
 from typing import cast
 
-from nova_infra.rehearsal.metrics import MetricStore
-from nova_infra.rehearsal.proxy import LoadBalancer
-from nova_infra.rehearsal.routing import Rule, WeightedGroup
-from nova_infra.rehearsal.targets import Target, TargetGroup, TargetGroupSettings
-from nova_infra.rehearsal.task import Task
+from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
+from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
+from nova_infra.rehearsal.load_balancer.routing import Rule, WeightedGroup
+from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup, TargetGroupSettings
+from nova_infra.rehearsal.tasks.task import Task
 
 RATE = 1000
 SECONDS = 2

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import psutil
 
-from nova_infra.build_context import ContextFile, write_context
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, ImageError, explain, last_lines
+from nova_infra.images.build_context import ContextFile, write_context
 
 _SECRETS = {
     "pip": ("PIP_CONFIG_FILE", "~/.config/pip/pip.conf", "~/.pip/pip.conf", "/etc/pip.conf"),

@@ -9,10 +9,10 @@ import sys
 import tomllib
 from pathlib import Path
 
-from nova_infra.build_context import read_contexts
 from nova_infra.containers.build import ENGINES, Recipe, build
 from nova_infra.containers.engine import detect
 from nova_infra.errors import NovaError
+from nova_infra.images.build_context import read_contexts
 
 
 def build_command(name: str, service: str, architecture: str) -> list[str]:

@@ -14,20 +14,20 @@ from pathlib import Path
 
 from rich.console import Console
 
+from nova_infra.assembly import Assembly
 from nova_infra.errors import NovaError
-from nova_infra.rehearsal.assembly import Assembly
-from nova_infra.rehearsal.drill_plan import plan
-from nova_infra.rehearsal.drills import CONFIGURED, Drill, DrillResult, choose
-from nova_infra.rehearsal.edits import canary
-from nova_infra.rehearsal.pipeline import DeployAction
-from nova_infra.rehearsal.play import Approve, Player, new_record
-from nova_infra.rehearsal.precheck import precheck
-from nova_infra.rehearsal.release import Release, baseline_of
-from nova_infra.rehearsal.report import report
-from nova_infra.rehearsal.summary import show_summary, show_verdict
+from nova_infra.rehearsal.drills.catalogue import CONFIGURED, Drill, DrillResult, choose
+from nova_infra.rehearsal.drills.plan import plan
+from nova_infra.rehearsal.pipeline.definition import DeployAction
+from nova_infra.rehearsal.pipeline.edits import canary
+from nova_infra.rehearsal.pipeline.player import Approve, Player, new_record
+from nova_infra.rehearsal.pipeline.precheck import precheck
+from nova_infra.rehearsal.pipeline.release import Release, baseline_of
+from nova_infra.rehearsal.report.live import View, open_console
+from nova_infra.rehearsal.report.page import report
+from nova_infra.rehearsal.report.summary import show_summary, show_verdict
+from nova_infra.rehearsal.report.verdict import verdict
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime, Kind, Runtime, choose_runtime
-from nova_infra.rehearsal.verdict import verdict
-from nova_infra.rehearsal.view import View, open_console
 
 WORK_DIRECTORY = ".nova"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nova_infra.config import Config
-from nova_infra.images import repository_name
+from nova_infra.images.tags import repository_name
 
 
 def after_removal(config: Config, name: str) -> Iterator[str]:

@@ -10,10 +10,10 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Config, Environment
-from nova_infra.constructs.github_role import ISSUER, GitHubRole, subject_prefix
-from nova_infra.constructs.image_publishing import image_publishing
+from nova_infra.constructs.delivery.github_role import ISSUER, GitHubRole, subject_prefix
+from nova_infra.constructs.delivery.image_publishing import image_publishing
 from nova_infra.github import IMAGE_SESSION_SECONDS, deploy_role_name, deploy_session_seconds, image_role_name
-from nova_infra.images import repository_name
+from nova_infra.images.tags import repository_name
 
 # What the CDK CLI deploys stacks by: templates go to the bucket, CloudFormation takes them from there, and what is
 # deployed is compared with what would be.

@@ -9,8 +9,8 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from nova_infra.config import Environment
-from nova_infra.constructs.dashboard import Dashboard
-from nova_infra.constructs.service_alarms import alarm_name
+from nova_infra.constructs.service.alarms import alarm_name
+from nova_infra.constructs.service.dashboard import Dashboard
 from nova_infra.stacks.platform import PlatformStack
 from nova_infra.stacks.service import ServiceStack
 

@@ -17,14 +17,11 @@ from aws_cdk import pipelines
 from constructs import Construct
 
 from nova_infra.config import Config, Environment, Source
-from nova_infra.constructs.alert_topic import AlertTopic
-from nova_infra.constructs.artifact_store import ArtifactStore
-from nova_infra.constructs.connection_grants import grant_connection
-from nova_infra.constructs.encryption_key import EncryptionKey
-from nova_infra.constructs.pipeline_grants import acknowledge_grants
-from nova_infra.constructs.publisher import Publisher
-from nova_infra.constructs.stage_conditions import add_stage_conditions
-from nova_infra.constructs.steps import (
+from nova_infra.constructs.delivery.artifact_store import ArtifactStore
+from nova_infra.constructs.delivery.conditions import add_stage_conditions
+from nova_infra.constructs.delivery.connection import grant_connection
+from nova_infra.constructs.delivery.grants import acknowledge_grants
+from nova_infra.constructs.delivery.steps import (
     BUILD_IMAGE,
     BuildStep,
     EndToEndTestStep,
@@ -32,9 +29,12 @@ from nova_infra.constructs.steps import (
     IntegrationTestStep,
     ReleaseStep,
 )
-from nova_infra.images import repository_name
+from nova_infra.constructs.environment.alert_topic import AlertTopic
+from nova_infra.constructs.environment.encryption_key import EncryptionKey
+from nova_infra.constructs.environment.publisher import Publisher
+from nova_infra.images.tags import repository_name
 from nova_infra.pythons import DELIVERED
-from nova_infra.stages import EnvironmentStage
+from nova_infra.stacks.environment import EnvironmentStage
 
 _CACHED = ["/root/.cache/uv/**/*", "/root/.npm/**/*"]
 

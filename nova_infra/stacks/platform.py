@@ -9,18 +9,18 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
 from nova_infra.config import Config, Environment
-from nova_infra.constructs.alert_topic import AlertTopic
-from nova_infra.constructs.encryption_key import EncryptionKey
-from nova_infra.constructs.firewall import Firewall, firewall_log_group
-from nova_infra.constructs.ingress import Ingress
-from nova_infra.constructs.log_bucket import LogBucket
-from nova_infra.constructs.network import Network
-from nova_infra.constructs.publisher import Publisher
-from nova_infra.constructs.release_roles import ReleaseRoles, step_role_arn
-from nova_infra.constructs.retention import retention
-from nova_infra.constructs.task import task_log_group
+from nova_infra.constructs.delivery.release_roles import ReleaseRoles, step_role_arn
+from nova_infra.constructs.environment.alert_topic import AlertTopic
+from nova_infra.constructs.environment.encryption_key import EncryptionKey
+from nova_infra.constructs.environment.firewall import Firewall, firewall_log_group
+from nova_infra.constructs.environment.ingress import Ingress
+from nova_infra.constructs.environment.log_bucket import LogBucket
+from nova_infra.constructs.environment.network import Network
+from nova_infra.constructs.environment.publisher import Publisher
+from nova_infra.constructs.environment.retention import retention
+from nova_infra.constructs.service.task import task_log_group
 from nova_infra.github import deploy_role_name
-from nova_infra.images import repository_name
+from nova_infra.images.tags import repository_name
 
 
 class PlatformStack(cdk.Stack):

@@ -7,8 +7,8 @@ from aws_cdk import aws_ecr as ecr
 from constructs import Construct
 
 from nova_infra.config import Config
-from nova_infra.constructs.image_registry import ImageRegistry
-from nova_infra.images import repository_name
+from nova_infra.constructs.delivery.registry import ImageRegistry
+from nova_infra.images.tags import repository_name
 
 
 class RegistryStack(cdk.Stack):

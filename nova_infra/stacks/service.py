@@ -8,10 +8,10 @@ from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
-from nova_infra.constructs.retention import retention
-from nova_infra.constructs.task import STOP_TIMEOUT, Task
-from nova_infra.constructs.web_service import WebService
-from nova_infra.images import repository_name
+from nova_infra.constructs.environment.retention import retention
+from nova_infra.constructs.service.task import STOP_TIMEOUT, Task
+from nova_infra.constructs.service.web_service import WebService
+from nova_infra.images.tags import repository_name
 from nova_infra.stacks.platform import PlatformStack
 
 

@@ -23,7 +23,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from nova_infra.operations.connect import REHEARSAL_VARIABLE
+from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 
 # How long an example takes says how busy the machine is, and nothing of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -247,7 +247,7 @@ def nova(
     A process of its own takes longer to start than most commands take. That the command works in one, from anywhere,
     is what the tests of ``test_cli.py`` and of the rollback on a terminal show.
     """
-    from nova_infra import cli
+    from nova_infra.cli import main as cli
 
     def run(
         *arguments: str, directory: Path = example, variables: Mapping[str, str] | None = None

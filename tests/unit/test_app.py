@@ -8,7 +8,7 @@ import pytest
 
 from nova_infra.config import parse_config
 from nova_infra.errors import ConfigError
-from nova_infra.images import image_tags
+from nova_infra.images.tags import image_tags
 
 ROOT = Path(__file__).parents[2]
 

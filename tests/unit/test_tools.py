@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra import cli, tools
+from nova_infra import tools
+from nova_infra.cli import main as cli
 
 OWN = [str(Path(sys.executable).parent), str(Path(__file__).parents[2] / "node_modules" / ".bin")]
 

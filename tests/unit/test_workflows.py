@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_infra.cli import nova
+from nova_infra.cli.main import nova
 from nova_infra.config import parse_config
 from nova_infra.errors import NovaError
 from nova_infra.github import deploy_session_seconds, outputs

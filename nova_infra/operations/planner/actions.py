@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nova_infra.operations.differences import changed_leaves, replacements
+from nova_infra.operations.changes.differences import changed_leaves, replacements
+from nova_infra.operations.changes.template_values import same
 from nova_infra.operations.planner.model import Action, ResourceAction, Stack
-from nova_infra.operations.values import same
 
 _KEPT = ("Retain", "RetainExceptOnCreate")
 _ATTRIBUTES = ("Metadata", "UpdatePolicy", "UpdateReplacePolicy", "DeletionPolicy", "CreationPolicy")

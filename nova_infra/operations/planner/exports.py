@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from nova_infra.operations.changes.template_values import listed, references, same
 from nova_infra.operations.planner.model import Action, Refusal, ResourceAction
 from nova_infra.operations.planner.step import Step
-from nova_infra.operations.values import listed, references, same
 
 
 def locked_exports(step: Step) -> Iterator[Refusal]:

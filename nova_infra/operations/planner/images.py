@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.planner.identity import identity
 from nova_infra.operations.planner.model import Refusal, StackKey
 from nova_infra.operations.planner.step import Step
-from nova_infra.operations.values import shown
 
 _ECR_IMAGE = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[^/]+/(?P<repository>[^:@]+)[:@].+")
 

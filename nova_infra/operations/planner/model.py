@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from nova_infra.operations.values import shown
+from nova_infra.operations.changes.template_values import shown
 
 Template = Mapping[str, Any]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.identity import IDENTITIES
 from nova_infra.operations.planner.model import Action, Refusal, ResourceAction
 from nova_infra.operations.planner.step import Step
-from nova_infra.operations.values import references, shown
 
 
 def taken_names(step: Step) -> Iterator[Refusal]:

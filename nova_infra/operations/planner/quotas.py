@@ -11,10 +11,10 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
+from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.planner.model import Finding, Refusal, Stack
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import World
-from nova_infra.operations.values import shown
 
 _RESOURCES, _OUTPUTS, _PARAMETERS, _BYTES = 500, 200, 200, 1_000_000
 _ELB = "AWS::ElasticLoadBalancingV2"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nova_infra.operations.changes.template_values import references
 from nova_infra.operations.planner.model import Action, Finding, Stack
 from nova_infra.operations.planner.step import Step
-from nova_infra.operations.values import references
 
 
 def rules_with_weights_that_change(step: Step) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.planner.identity import identity
 from nova_infra.operations.planner.model import Stack, StackKey
-from nova_infra.operations.values import shown
 
 Owner = tuple[StackKey, str]
 """A resource: its stack and its logical id."""

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from nova_infra.rehearsal.usage import Usage
+from nova_infra.rehearsal.tasks.usage import Usage
 
 _ROOT = Path("/sys/fs/cgroup")
 _UNITS_PER_PROCESSOR = 1024

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nova_infra.rehearsal.faults import value_of
-from nova_infra.rehearsal.processes import Process, start_process
-from nova_infra.rehearsal.task_definition import TaskDefinition
+from nova_infra.processes import Process, start_process
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.faults import value_of
 
 _KINDS = ("cpu", "memory", "children", "killed-by-kernel")
 _MIB = 2**20

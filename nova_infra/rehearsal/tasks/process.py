@@ -12,10 +12,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nova_infra.rehearsal.processes import Process, start_process
-from nova_infra.rehearsal.task import SECRET, Task, TaskFailedError, free_port, in_a_line, tail
+from nova_infra.processes import Process, start_process
 from nova_infra.rehearsal.tasks.pressure import Pressure
-from nova_infra.rehearsal.usage import Usage, UsageMeter
+from nova_infra.rehearsal.tasks.task import SECRET, Task, TaskFailedError, free_port, in_a_line, tail
+from nova_infra.rehearsal.tasks.usage import Usage, UsageMeter
 
 _LOG_LINES = 200
 _ELSEWHERE_SECONDS = 1.0

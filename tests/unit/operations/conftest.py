@@ -18,11 +18,11 @@ from moto import mock_aws
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from nova_infra.operations.aws import AwsEnvironment
-from nova_infra.operations.aws_session import Aws, sign_in
-from nova_infra.operations.ledger import Entry, ReleasedImage, append, read_ledger
-from nova_infra.operations.model import Answer, Image, RunningTask, Service, Stack
-from nova_infra.operations.rollback_template import image_of, with_image
+from nova_infra.deployed.aws.environment import AwsEnvironment
+from nova_infra.deployed.aws.session import Aws, sign_in
+from nova_infra.deployed.model import Answer, Image, RunningTask, Service, Stack
+from nova_infra.operations.records.ledger import Entry, ReleasedImage, append, read_ledger
+from nova_infra.operations.rollback.template import image_of, with_image
 
 REGION = "us-east-1"
 ENVIRONMENT = "prod"
@@ -298,8 +298,8 @@ def local_aws() -> Iterator[LocalAws]:
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is waited for between two looks at AWS, or two attempts."""
-    monkeypatch.setattr("nova_infra.operations.aws_stacks.pause", lambda _: None)
-    monkeypatch.setattr("nova_infra.operations.aws_session.pause", lambda _: None)
+    monkeypatch.setattr("nova_infra.deployed.aws.stacks.pause", lambda _: None)
+    monkeypatch.setattr("nova_infra.deployed.aws.session.pause", lambda _: None)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.operations.holds import read_holds
+from nova_infra.operations.records.holds import read_holds
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_a_release_is_held_and_let_go(served, run: Any) -> None:
 def test_a_rollback_wants_the_environment_s_name_typed(served, tmp_path: Path, answer, code) -> None:
     outside, inside = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", "from nova_infra.cli import main; main()", "rollback", "prod", "--wait", "0"],
+        [sys.executable, "-c", "from nova_infra.cli.main import main; main()", "rollback", "prod", "--wait", "0"],
         cwd=tmp_path,
         env={**os.environ, "AWS_REGION": "us-east-1"},
         stdin=inside,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.rehearsal.drills import CONFIGURED, DrillResult
+from nova_infra.rehearsal.drills.catalogue import CONFIGURED, DrillResult
 from nova_infra.rehearsal.record import (
     ActionRecord,
     DeploymentRecord,
@@ -21,7 +21,7 @@ from nova_infra.rehearsal.record import (
     StageRecord,
     TrafficStep,
 )
-from nova_infra.rehearsal.task_definition import TaskDefinition
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
 
 SERVER = """
 import http.server, os, signal, sys, time

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.rehearsal.assembly import Assembly, AssemblyError
+from nova_infra.assembly import Assembly, AssemblyError
 
 PIPELINE = {"Resources": {"P": {"Type": "AWS::CodePipeline::Pipeline", "Properties": {}}}}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from nova_infra.cli import nova as command
+from nova_infra.cli.main import nova as command
 from nova_infra.config import load_config
 from nova_infra.errors import NovaError
 from nova_infra.locks import check

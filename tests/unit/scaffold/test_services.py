@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.build_context import read_contexts
 from nova_infra.config import load_config
 from nova_infra.errors import NovaError
+from nova_infra.images.build_context import read_contexts
 from nova_infra.scaffold.services import add_service, remove_service, rename_service
 
 ROOT = Path(__file__).parents[3]

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.errors import NovaError
-from nova_infra.operations.ledger import Entry, Outcome, ReleasedImage, encode
-from nova_infra.operations.model import (
+from nova_infra.deployed.model import (
     Alarm,
     Deployment,
     ParameterVersion,
@@ -19,6 +17,8 @@ from nova_infra.operations.model import (
     StackEvent,
     StoppedTask,
 )
+from nova_infra.errors import NovaError
+from nova_infra.operations.records.ledger import Entry, Outcome, ReleasedImage, encode
 
 GOOD, BAD = "a" * 40, "b" * 40
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from nova_infra.operations.brief import Brief, StackChanges, apart_from_images, document, image_tags, subject
-from nova_infra.operations.commits import Commit, Commits
-from nova_infra.operations.differences import Difference, Kind, differences
-from nova_infra.operations.document import render
-from nova_infra.operations.toolchain import Action
+from nova_infra.deployed.aws.toolchain import Action
+from nova_infra.operations.changes.differences import Difference, Kind, differences
+from nova_infra.operations.reports.brief import Brief, StackChanges, apart_from_images, document, image_tags, subject
+from nova_infra.operations.reports.commits import Commit, Commits
+from nova_infra.operations.reports.document import render
 
 TESTS = (
     Action("Build", "Synth", "Succeeded", build="1"),

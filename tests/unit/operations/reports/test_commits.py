@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.operations.commits import Commits, commits_between
+from nova_infra.operations.reports.commits import Commits, commits_between
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from nova_infra.config import Config, parse_config
+from nova_infra.deployed.aws.errors import DeniedError, ServiceError
 from nova_infra.errors import NovaError
-from nova_infra.operations.aws_errors import DeniedError, ServiceError
-from nova_infra.operations.doctor import Check, Part, diagnose, lines, must_be_mended, tools
+from nova_infra.operations.reports.doctor import Check, Part, diagnose, lines, must_be_mended, tools
 
 ROOT = Path(__file__).parents[4]
 TOOLCHAIN, DEV = "444444444444", "111111111111"
@@ -65,7 +65,7 @@ def config() -> Config:
 @pytest.fixture
 def checks(config: Config, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, list[Check]]]:
     """Diagnoses accounts that answer as they should, but for what is given; part to its checks."""
-    monkeypatch.setattr("nova_infra.operations.doctor.tools", lambda _: ())
+    monkeypatch.setattr("nova_infra.operations.reports.doctor.tools", lambda _: ())
 
     def run(*, caller: str = TOOLCHAIN, refuse: Any = None, config: Config = config, **changes: Any) -> Any:
         def open_account(account: str, region: str, own: bool) -> Account:

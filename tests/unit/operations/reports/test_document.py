@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_infra.operations.document import FORMATS, Document, Foreign, Line, Section, render
+from nova_infra.operations.reports.document import FORMATS, Document, Foreign, Line, Section, render
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from nova_infra.deployed.aws.toolchain import Action, Execution, failed_tests_in
+from nova_infra.deployed.model import StackEvent
 from nova_infra.errors import NovaError
-from nova_infra.operations.explain import explain, last_log, observe, troubles
-from nova_infra.operations.model import StackEvent
-from nova_infra.operations.toolchain import Action, Execution, failed_tests_in
+from nova_infra.operations.reports.explain import explain, last_log, observe, troubles
 
 BREAKER = "ECS deployment circuit breaker: tasks failed to start."
 CRASHED = "Essential container in task exited"

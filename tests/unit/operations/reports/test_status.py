@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from nova_infra.operations.errors import AwsError
-from nova_infra.operations.model import Service
-from nova_infra.operations.status import as_json, deployment_in_words, release_of, service_status, show, status
+from nova_infra.deployed.model import Service
+from nova_infra.errors import AwsError
+from nova_infra.operations.reports.status import as_json, deployment_in_words, release_of, service_status, show, status
 
 
 def shown(found: Any, width: int = 80) -> str:

@@ -1,0 +1,124 @@
+"""The commands that deliver: what a job of GitHub Actions runs, and what it has to know."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+_ASSEMBLY = click.option(
+    "--assembly",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("cdk.out"),
+    show_default=True,
+    help="What make synth wrote.",
+)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs: a list with each one's name and architecture.")
+def services(as_json: bool) -> None:
+    """List the services of nova.toml."""
+    from nova_infra.config import load_config
+
+    found = load_config(Path.cwd()).services
+    if as_json:
+        click.echo(json.dumps([{"name": each.name, "architecture": each.architecture} for each in found]))
+    else:
+        click.echo("\n".join(each.name for each in found))
+
+
+@click.group()
+def github() -> None:
+    """Make the workflows, and print what their jobs need."""
+
+
+@github.command("outputs")
+@click.argument("environment", required=False)
+def github_outputs(environment: str | None) -> None:
+    """Print what a job has to know.
+
+    To build images, or to deploy ENVIRONMENT: name=value lines.
+    """
+    from nova_infra.config import load_config
+    from nova_infra.github import outputs
+
+    known = outputs(load_config(Path.cwd()), environment)
+    click.echo("\n".join(f"{name}={value}" for name, value in known.items()))
+
+
+@github.command("workflow")
+@click.option("--write", is_flag=True, help="Write them. Without it, fail unless they are what nova.toml asks for.")
+def github_workflow(write: bool) -> None:
+    """Make the workflows from nova.toml.
+
+    Each environment gets a job, in promotion order, and one for its tests. Exits with 1 when a workflow differs from
+    what nova.toml asks for.
+    """
+    from nova_infra.config import load_config
+    from nova_infra.errors import CheckFailedError
+    from nova_infra.scaffold.workflows import drift, write_workflows
+
+    root = Path.cwd()
+    config = load_config(root)
+    if write:
+        for path in write_workflows(root, config):
+            click.echo(path)
+    elif lines := drift(root, config):
+        raise CheckFailedError("\n".join(lines))
+
+
+@click.command()
+@click.argument("environment")
+@_ASSEMBLY
+@click.option(
+    "--outputs",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Append url=…, the environment's base URL, to this file.",
+)
+def deploy(environment: str, assembly: Path, outputs: Path | None) -> None:
+    """Deploy ENVIRONMENT from an assembly: GitHub Actions' way.
+
+    The assembly is deployed as it is, and everything that bakes is waited for. Exits with 3 when a stack was not
+    deployed.
+    """
+    from nova_infra.config import load_config
+    from nova_infra.operations.release.deploy import deploy as deploy_environment
+
+    url = deploy_environment(load_config(Path.cwd()), environment, assembly=assembly)
+    click.echo(f"{environment} is deployed: {url}")
+    if outputs is not None:
+        with outputs.open("a", encoding="utf-8") as file:
+            file.write(f"url={url}\n")
+
+
+@click.command()
+@click.argument("before", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("after", type=click.Path(path_type=Path, file_okay=False), default=Path("cdk.out"))
+@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write it as a comment to this file.")
+@click.option("--accept-wider-access", is_flag=True, help="Somebody has agreed to it: exit with 0 all the same.")
+def diff(before: Path, after: Path, markdown: Path | None, accept_wider_access: bool) -> None:
+    """Show what changes from one assembly to another.
+
+    Stack by stack, without credentials. Exits with 1 when access or the network becomes wider.
+    """
+    from nova_infra.errors import CheckFailedError
+    from nova_infra.operations.changes.review import WIDER, as_markdown, changes
+
+    found = changes(before, after)
+    if markdown is not None:
+        markdown.write_text(as_markdown(found), encoding="utf-8")
+    for change in found:
+        click.echo(f"{change.name}\n{change.text}\n")
+    wider = [(change, each) for change in found for each in change.differences if each.kind in WIDER]
+    if wider and not accept_wider_access:
+        raise CheckFailedError(
+            "\n".join(
+                f"{change.name}: {each.resource}: {each.kind}: {each.what}: have somebody agree to it"
+                for change, each in wider
+            )
+        )
+
+
+COMMANDS = (services, github, deploy, diff)

@@ -1,0 +1,287 @@
+"""The ``nova`` commands about releases: what runs, whether it should, and the way back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nova_infra.cli.reports import where_options, whereabouts
+from nova_infra.errors import NovaError
+
+if TYPE_CHECKING:
+    from nova_infra.deployed.connect import Role
+    from nova_infra.deployed.protocol import DeployedEnvironment
+    from nova_infra.operations.records.ledger import Entry, Outcome, ReleasedImage
+
+
+class InterruptedOperationError(NovaError):
+    """The command was interrupted while AWS was at work."""
+
+    exit_code = 130
+
+
+def in_environment(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command its ENV argument, and the options that say where to look for it."""
+    return click.argument("environment", metavar="ENV")(where_options(command))
+
+
+def open_environment(role: Role, where: dict[str, Any]) -> DeployedEnvironment:
+    """The environment that the options of :func:`in_environment` name."""
+    from nova_infra.deployed.connect import connect
+
+    return connect(where["environment"], role=role, where=whereabouts(where["region"], where["platform"]))
+
+
+@click.command()
+@in_environment
+def releases(**where: Any) -> None:
+    """List the releases of ENV, with their delivery metrics."""
+    from nova_infra.operations.records.holds import read_holds
+    from nova_infra.operations.records.ledger import read_ledger
+    from nova_infra.operations.records.listing import lines
+    from nova_infra.operations.records.metrics import metric_lines, metrics
+
+    target = open_environment("observer", where)
+    ledger = read_ledger(target)
+    for line in (*lines(ledger, read_holds(target)), "", *metric_lines(metrics(ledger.entries))):
+        click.echo(line)
+
+
+@click.command()
+@in_environment
+@click.option("--release", metavar="RELEASE", help="A release of the ledger. Default: the latest one.")
+@click.option("--checkout", is_flag=True, help="The release is the one in this directory; write it to the ledger.")
+@click.option(
+    "--wait",
+    "patience",
+    type=click.FloatRange(min=0),
+    default=0,
+    metavar="SECONDS",
+    show_default=True,
+    help="How long what may still come right gets, such as an alarm that has not gone back yet.",
+)
+def verify(release: str | None, checkout: bool, patience: float, **where: Any) -> None:
+    """Check that ENV runs the release that it should.
+
+    Images by digest, deployments, alarms, and each service's /version over HTTP.
+    """
+    from datetime import UTC, datetime
+
+    from nova_infra.operations.gates.verify import verify as look
+    from nova_infra.operations.records.ledger import Entry, append
+    from nova_infra.operations.records.lookup import short
+    from nova_infra.operations.records.waivers import accepted, read_acceptances
+
+    target = open_environment("release" if checkout else "observer", where)
+    name, images, committed_at = _release(target, release, checkout)
+    found = look(target, images, patience=patience, tell=click.echo)
+    now = datetime.now(UTC).replace(microsecond=0)
+    known = accepted(read_acceptances(target), name, now=now) if found else {}
+    in_spite = [f"{each.text}: {known[each.subject]}" for each in found if each.subject in known]
+    faults = [each.text for each in found if each.subject not in known]
+    if checkout:
+        outcome: Outcome = "failed" if faults else "verified"
+        reason = next(iter([*faults, *in_spite]), "")
+        append(target, Entry(name, images, now, outcome, target.caller(), reason, committed_at))
+    for line in in_spite:
+        click.echo(line)
+    _report(faults, f"{target.name} runs {short(name)}: {len(images)} services as released")
+
+
+@click.command()
+@in_environment
+@click.option("--checkout", is_flag=True, help="The release is the one in this directory.")
+def preflight(checkout: bool, **where: Any) -> None:
+    """Check that a deployment to ENV may begin.
+
+    Alarms, holds, other deployments, stacks, quotas, certificates.
+    """
+    from datetime import UTC, datetime
+
+    from nova_infra.errors import NotDeployedError
+    from nova_infra.operations.gates.preflight import judge, survey
+    from nova_infra.operations.records.holds import refusals
+    from nova_infra.operations.records.lookup import short
+
+    target = open_environment("observer", where)
+    try:
+        conditions = survey(target)
+    except NotDeployedError:
+        click.echo(f"{target.name}: nothing is deployed there yet: a first deployment may begin")
+        return
+    name, images = None, {}
+    if checkout:
+        name, released, _ = _release(target, None, checkout=True)
+        images = {service: image.digest for service, image in released.items()}
+    judged = judge(conditions, name, images, now=datetime.now(UTC))
+    for obstacle, acceptance in judged.accepted:
+        click.echo(f"{obstacle.text}: {acceptance}: {obstacle.lost}")
+    refused = [obstacle.text for obstacle in judged.refused]
+    held = name is not None and refusals(conditions.holds, name, images)
+    if name is not None and not held and any(obstacle.subject for obstacle in judged.refused):
+        command = f'nova accept-red {target.name} {short(name)} --why "…"'
+        refused.append(f"if what is red has nothing to do with the release and cannot wait: `{command}`, then retry")
+    _report(refused, f"{target.name}: a deployment may begin")
+
+
+@click.command()
+@in_environment
+@click.argument("release")
+@click.option("--why", required=True, metavar="TEXT", help="The reason, for those who meet the hold.")
+def hold(release: str, why: str, **where: Any) -> None:
+    """Keep RELEASE, a commit, from being deployed to ENV."""
+    from nova_infra.operations.records.holds import hold
+
+    target = open_environment("release", where)
+    made = hold(target, release, why=why)
+    click.echo(f"{made.release}: is on hold in {target.name}")
+    _tell_unknown(target, made.release)
+
+
+@click.command("release-hold")
+@in_environment
+@click.argument("release")
+@click.option("--why", required=True, metavar="TEXT", help="The reason, for the record.")
+def release_hold(release: str, why: str, **where: Any) -> None:
+    """Let RELEASE be deployed to ENV again."""
+    from nova_infra.operations.records.holds import release_hold
+
+    target = open_environment("release", where)
+    click.echo(f"{release_hold(target, release, why=why).release}: is no longer on hold in {target.name}")
+
+
+@click.command("accept-red")
+@in_environment
+@click.argument("release")
+@click.option(
+    "--why", required=True, metavar="TEXT", help="The reason, for the log, verify, the ledger and a later brief."
+)
+def accept_red(release: str, why: str, **where: Any) -> None:
+    """Let RELEASE into ENV in spite of what is red there now.
+
+    RELEASE is a commit, twelve digits at least. It counts for four hours. For alarms, certificates and quotas that are
+    red for a reason outside the release. A hold stays a hold.
+    """
+    from datetime import UTC, datetime
+
+    from nova_infra.deployed.aws.session import whoami
+    from nova_infra.operations.gates.preflight import acceptable, survey
+    from nova_infra.operations.records.waivers import accept, acceptable_name
+
+    release = acceptable_name(release)
+    target = open_environment("release", where)
+    red, others = acceptable(survey(target), release, now=datetime.now(UTC))
+    acceptance = accept(target, release, [obstacle.subject for obstacle in red], why=why, by=whoami()[1])
+    for obstacle in others:
+        click.echo(f"still in its way, and nobody can accept that: {obstacle.text}")
+    until = f"{acceptance.until:%Y-%m-%d %H:%M} UTC"
+    if others:
+        click.echo(f"{target.name}: until {until}, this alone keeps {release} out no more:")
+    else:
+        click.echo(f"{target.name}: {release} may be deployed until {until} in spite of")
+    for obstacle in red:
+        click.echo(f"  {obstacle.text}\n    {obstacle.lost}")
+    _tell_unknown(target, release)
+    click.echo("Now retry the stage; where it was taken back already, release the commit anew.")
+    click.echo(f"To take this back: nova hold {target.name} {release} --why TEXT")
+
+
+@click.command()
+@in_environment
+@click.option("--to", metavar="RELEASE", help="A release of the ledger. Default: the last good one before this.")
+@click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service. Repeatable.")
+@click.option("--plan", "plan_only", is_flag=True, help="Show what would be done, and do nothing.")
+@click.option("--canary", is_flag=True, help="Go through the usual rollout with its alarms, instead of at once.")
+@click.option(
+    "--allow-other-changes", is_flag=True, help="Also if more than task definitions and services would change."
+)
+@click.option("--why", default="", metavar="TEXT", help="The reason, for the ledger and the hold.")
+@click.option(
+    "--wait",
+    "patience",
+    type=click.FloatRange(min=0),
+    default=600,
+    metavar="SECONDS",
+    show_default=True,
+    help="How long alarms and tasks may take to settle afterwards.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask. Needed without a terminal.")
+def rollback(
+    to: str | None,
+    services: tuple[str, ...],
+    plan_only: bool,
+    canary: bool,
+    allow_other_changes: bool,
+    why: str,
+    patience: float,
+    yes: bool,
+    **where: Any,
+) -> None:
+    """Bring ENV back to an earlier release: its images alone.
+
+    Shows what CloudFormation will do and asks before it is done. Run again, it finishes what was interrupted.
+    """
+    from nova_infra.errors import RefusedError
+    from nova_infra.operations.rollback.run import Request, rollback
+
+    if not (yes or plan_only or sys.stdin.isatty()):
+        raise RefusedError("rollback: there is no terminal to ask on: look at it with --plan, then give --yes")
+    target = open_environment("release", where)
+    request = Request(to, services, plan_only, canary, allow_other_changes, why, patience)
+
+    def confirm() -> bool:
+        return yes or click.prompt(f"Type {target.name} to roll it back", default="", show_default=False) == target.name
+
+    try:
+        rollback(target, request, confirm=confirm, tell=click.echo)
+    except KeyboardInterrupt:
+        raise InterruptedOperationError(
+            "interrupted: what CloudFormation has begun goes on; run the same command again to finish"
+        ) from None
+
+
+COMMANDS = (releases, verify, preflight, accept_red, hold, release_hold, rollback)
+
+
+def _release(
+    environment: DeployedEnvironment, release: str | None, checkout: bool
+) -> tuple[str, dict[str, ReleasedImage], Any]:
+    """Name, images and commit time of the release that a command is about."""
+    if checkout:
+        from nova_infra.operations.release.checkout import released
+
+        return released(environment, Path.cwd())
+    entry = _entry(environment, release)
+    return entry.release, dict(entry.images), entry.committed_at
+
+
+def _entry(environment: DeployedEnvironment, release: str | None) -> Entry:
+    from nova_infra.errors import RefusedError
+    from nova_infra.operations.records.ledger import read_ledger
+    from nova_infra.operations.records.lookup import matching
+
+    ledger = read_ledger(environment)
+    if not ledger.entries:
+        raise RefusedError(f"release: the ledger of {environment.name} is empty: nothing was released there yet")
+    return ledger.entries[0] if release is None else matching(ledger, release)[0]
+
+
+def _tell_unknown(environment: DeployedEnvironment, release: str) -> None:
+    """Say it where a name that is no commit is no release's either: it may be a slip."""
+    from nova_infra.operations.records.ledger import read_ledger
+    from nova_infra.operations.records.lookup import is_hexadecimal
+
+    if not is_hexadecimal(release) and all(entry.release != release for entry in read_ledger(environment).entries):
+        click.echo(f"no release of the name {release} is known: it counts when one comes")
+
+
+def _report(faults: list[str], otherwise: str) -> None:
+    from nova_infra.errors import CheckFailedError
+
+    if faults:
+        raise CheckFailedError("\n".join(faults))
+    click.echo(otherwise)

@@ -1,0 +1,144 @@
+"""The commands that look at deployed environments and change nothing: status, explain, brief, doctor."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def where_options(command: _Command) -> _Command:
+    """The options that say where an environment is, for use without a ``nova.toml``."""
+    command = click.option("--platform", metavar="NAME", help="Name of the installation, if not nova.")(command)
+    return click.option("--region", help="Region of the environment, outside of a project's directory.")(command)
+
+
+def whereabouts(region: str | None, platform: str | None) -> Any:
+    """What those options say."""
+    from nova_infra.deployed.connect import Whereabouts
+
+    return Whereabouts(Path.cwd(), region, platform)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    # A pipe has no width: nothing is to be folded there.
+    return console if console.is_terminal else Console(highlight=False, width=10_000)
+
+
+@click.command()
+@click.argument("environments", nargs=-1, metavar="[ENV]...")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@where_options
+def status(environments: tuple[str, ...], as_json: bool, region: str | None, platform: str | None) -> None:
+    """Show what runs where, and what is red.
+
+    Release, tasks, deployment and alarms of every service. Without ENV, all environments of nova.toml. Exits with 0
+    when all could be looked at, whatever they look like.
+    """
+    from nova_infra.deployed.connect import connect, environment_names
+    from nova_infra.operations.reports import status as report
+
+    where = whereabouts(region, platform)
+    names = environment_names(where, environments)
+    found = report.status(names, lambda name: connect(name, role="observer", where=where))
+    if len(errors := {environment.error for environment in found}) == 1 and (error := errors.pop()):
+        click.echo(error, err=True)
+        sys.exit(found[0].exit_code)
+    if as_json:
+        click.echo(report.as_json(found))
+    else:
+        report.show(found, _console())
+    sys.exit(max(environment.exit_code for environment in found))
+
+
+@click.command()
+@click.argument("environment", metavar="ENV")
+@where_options
+def explain(environment: str, region: str | None, platform: str | None) -> None:
+    """Say why the latest release to ENV failed, and what to do.
+
+    Exits with 0 when ENV could be looked at, whatever was found. ECS remembers a task that ended for an hour.
+    """
+    from datetime import UTC, datetime
+
+    from nova_infra.deployed.connect import connect, connect_toolchain
+    from nova_infra.operations.reports import explain as report
+
+    where = whereabouts(region, platform)
+    target = connect(environment, role="observer", where=where)
+    facts = report.observe(target, connect_toolchain(where))
+    width = min(_console().width, 100)
+    click.echo(report.explain(facts, report.last_log(target, facts), now=datetime.now(UTC), width=width))
+
+
+@click.command()
+def doctor() -> None:
+    """Check what a first deployment needs, here and in AWS.
+
+    Tools, credentials, bootstrap, connection, repositories, quotas, zones. Exits with 1 when something has to be
+    mended. Without credentials it checks this machine, and says so.
+    """
+    from nova_infra.config import load_config
+    from nova_infra.deployed.aws.session import Aws, sign_in, whoami
+    from nova_infra.operations.reports import doctor as report
+
+    root = Path.cwd()
+    config = load_config(root)
+
+    def open_account(account: str, region: str, own: bool) -> Aws:
+        lookup = f"cdk-hnb659fds-lookup-role-{account}-{region}"
+        return sign_in(region=region) if own else sign_in(region=region, role=lookup, account=account)
+
+    parts = report.diagnose(config, root, account_of_caller=lambda: whoami()[0], open_account=open_account)
+    for line in report.lines(parts):
+        click.echo(line)
+    sys.exit(1 if report.must_be_mended(parts) else 0)
+
+
+@click.command()
+@click.argument("environment", metavar="ENV")
+@click.option("--format", "form", type=click.Choice(["text", "markdown", "html"]), default="text", show_default=True)
+@click.option("--publish", is_flag=True, help="Also send it to those who are asked for approvals.")
+@click.option(
+    "--assembly",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Assembly of the release. Default: synthesize this directory to cdk.out.",
+)
+def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> None:
+    """Say what an approver of this release to ENV should know.
+
+    It is about the release in this directory.
+
+    Exits with 0 when ENV could be looked at, whatever the brief says: it informs, and `nova preflight` refuses.
+    """
+    from nova_infra.deployed.connect import connect, connect_toolchain
+    from nova_infra.errors import RefusedError
+    from nova_infra.operations.release.candidate import read_candidate
+    from nova_infra.operations.reports import brief as report
+    from nova_infra.operations.reports.document import render
+    from nova_infra.operations.reports.survey import survey
+    from nova_infra.synthesis import synthesize
+
+    root = Path.cwd()
+    where = whereabouts(None, None)
+    target = connect(environment, role="observer", where=where)
+    toolchain = connect_toolchain(where)
+    if publish and toolchain is None:
+        raise RefusedError("--publish: the topic of approvals is in the toolchain's account: sign in to that one")
+    candidate = read_candidate(target, root, lambda: assembly or synthesize(root))
+    found = survey(target, toolchain, candidate, root=root)
+    document = report.document(found)
+    if publish and toolchain is not None:
+        toolchain.publish(subject=report.subject(found), message=report.message(render(document, "text")))
+    click.echo(render(document, form, width=min(_console().width, 100)), nl=False)
+
+
+COMMANDS = (status, explain, brief, doctor)

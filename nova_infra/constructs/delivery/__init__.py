@@ -1,0 +1,1 @@
+"""What delivers: the pipeline's steps, its permissions, registries and roles."""

@@ -1,0 +1,188 @@
+"""The two roles that the release tools work by in an environment's account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.config import Toolchain
+from nova_infra.constructs.service.task import task_log_group
+
+
+class ReleaseRoles(Construct):
+    """An observer, which may look and change nothing, and a release role: it may roll back, record, hold, stop a task.
+
+    Neither may pass a role: CloudFormation keeps the one that a stack was deployed by. Since that one may do whatever
+    deployments do, so may, through the services' stacks, whoever has the release role.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        prefix: str,
+        parameters: str,
+        services: Sequence[str],
+        repositories: Sequence[str],
+        observers: Sequence[str],
+        releasers: Sequence[str],
+    ) -> None:
+        """Create the roles.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            prefix: ``<platform>-<environment>``, the prefix of the environment's names.
+            parameters: Path below which the ledger, holds and acceptances are, without a slash at the end.
+            services: Names of the services: the only stacks that the release role may change.
+            repositories: ARNs of the repositories of their images.
+            observers: ARNs of the roles that may take the observer.
+            releasers: ARNs of the roles that may take both.
+        """
+        super().__init__(scope, construct_id)
+        stack = cdk.Stack.of(self)
+
+        def arn(service: str, resource: str, name: str) -> str:
+            return stack.format_arn(service=service, resource=resource, resource_name=name)
+
+        in_cluster = {"ArnEquals": {"ecs:cluster": arn("ecs", "cluster", prefix)}}
+        stacks = arn("cloudformation", "stack", f"{prefix}-*/*")
+        below = arn("ssm", "parameter", f"{parameters.lstrip('/')}/*")
+        look = [
+            iam.PolicyStatement(actions=["ecs:ListServices", "ecs:ListTasks"], resources=["*"], conditions=in_cluster),
+            iam.PolicyStatement(
+                actions=[
+                    "ecs:DescribeServiceDeployments",
+                    "ecs:DescribeServices",
+                    "ecs:DescribeTasks",
+                    "ecs:ListServiceDeployments",
+                ],
+                resources=[arn("ecs", kind, f"{prefix}/*") for kind in ("service", "service-deployment", "task")],
+            ),
+            iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms", "ecs:DescribeTaskDefinition"], resources=["*"]),
+            iam.PolicyStatement(
+                actions=[
+                    "cloudformation:DescribeStackEvents",
+                    "cloudformation:DescribeStacks",
+                    "cloudformation:GetTemplate",
+                    "cloudformation:ListStackResources",
+                ],
+                resources=[stacks],
+            ),
+            iam.PolicyStatement(actions=["ssm:GetParameterHistory", "ssm:GetParametersByPath"], resources=[below]),
+            iam.PolicyStatement(
+                actions=["logs:GetLogEvents"],
+                resources=[
+                    stack.format_arn(
+                        service="logs",
+                        resource="log-group",
+                        resource_name=f"{task_log_group(prefix)}-*",
+                        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                    )
+                ],
+            ),
+            iam.PolicyStatement(actions=["ecr:BatchGetImage"], resources=list(repositories)),
+            iam.PolicyStatement(actions=["acm:DescribeCertificate"], resources=[arn("acm", "certificate", "*")]),
+            iam.PolicyStatement(
+                actions=["servicequotas:GetServiceQuota"],
+                resources=[arn("servicequotas", "fargate", "*")],
+            ),
+        ]
+        change = [
+            iam.PolicyStatement(
+                actions=[
+                    # Both are what a rollback that is refused says to do first.
+                    "cloudformation:CancelUpdateStack",
+                    "cloudformation:ContinueUpdateRollback",
+                    "cloudformation:CreateChangeSet",
+                    "cloudformation:DeleteChangeSet",
+                    "cloudformation:DescribeChangeSet",
+                    "cloudformation:ExecuteChangeSet",
+                ],
+                resources=[arn("cloudformation", "stack", f"{prefix}-{service}/*") for service in services],
+            ),
+            # To empty an old task whose memory keeps an alarm red: its service starts another one.
+            iam.PolicyStatement(
+                actions=["ecs:StopTask"], resources=[arn("ecs", "task", f"{prefix}/*")], conditions=in_cluster
+            ),
+            # The ledger, the claim of a rollback, holds, and acceptances of what is red.
+            iam.PolicyStatement(
+                actions=["ssm:PutParameter"],
+                resources=[
+                    arn("ssm", "parameter", f"{parameters.lstrip('/')}/{name}")
+                    for name in ("release", "rollback", "hold/*", "accepted/*")
+                ],
+            ),
+            iam.PolicyStatement(
+                # The templates read the version of CDK's bootstrap from there.
+                actions=["ssm:GetParameters"],
+                resources=[arn("ssm", "parameter", "cdk-bootstrap/*")],
+            ),
+        ]
+        for name, statements, takers in (
+            ("observer", look, [*observers, *releasers]),
+            ("release", [*look, *change], releasers),
+        ):
+            self._role(name, prefix, statements, takers)
+
+    def _role(self, name: str, prefix: str, statements: Sequence[iam.PolicyStatement], takers: Iterable[str]) -> None:
+        stack = cdk.Stack.of(self)
+        role = iam.Role(
+            self,
+            name.capitalize(),
+            role_name=f"{prefix}-{name}",
+            description={
+                "observer": f"Looks at {prefix} and changes nothing",
+                "release": f"Rolls {prefix} back, writes its ledger, holds releases, accepts what is red, stops tasks",
+            }[name],
+            assumed_by=named_roles(takers),
+        )
+        policy = iam.Policy(self, f"{name.capitalize()}Policy", statements=list(statements), roles=[role])
+        acknowledge(
+            policy,
+            "A policy of one role, which nothing else may have",
+            f"{NIST}-IAMNoInlinePolicy",
+        )
+        resources = dict.fromkeys(stack.resolve(each) for statement in statements for each in statement.resources)
+        acknowledge(
+            policy,
+            "Deployments, tasks, change sets, holds and acceptances get names later; alarms and task definitions can "
+            "only be described all together; nothing of these changes anything but the services' stacks and tasks, and "
+            "the ledger",
+            *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in resources if "*" in each),
+        )
+
+
+def named_roles(arns: Iterable[str]) -> iam.IPrincipal:
+    """Exactly these roles, of whichever account, whether they exist yet or not.
+
+    A role that is named as the principal must exist when the policy is written, and becomes another one when it is made
+    anew. The account is named as the principal therefore, and the role in a condition.
+    """
+    principals = []
+    for account, roles in groupby(sorted(set(arns), key=_account), key=_account):
+        principals.append(
+            iam.AccountPrincipal(account).with_conditions({"ArnEquals": {"aws:PrincipalArn": sorted(roles)}})
+        )
+    assert principals, "somebody takes the role"
+    return iam.CompositePrincipal(*principals)
+
+
+def step_role_name(prefix: str, step: str) -> str:
+    """Name of the role of a pipeline's step about an environment, in the toolchain's account."""
+    return f"{prefix}-{step}-step"
+
+
+def step_role_arn(partition: str, toolchain: Toolchain, prefix: str, step: str) -> str:
+    """ARN of the role of a pipeline's step."""
+    return f"arn:{partition}:iam::{toolchain.account}:role/{step_role_name(prefix, step)}"
+
+
+def _account(arn: str) -> str:
+    return arn.split(":")[4]

@@ -1,0 +1,158 @@
+"""The steps of the pipeline. What each does is a make target, which finds the locked tools by itself.
+
+A mended step then needs no deployment of the pipeline, which mutates only after its Build stage has succeeded
+(aws/aws-cdk#36120).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import CfnOutput, Stack, pipelines
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from nova_infra.config import Environment
+from nova_infra.constructs.delivery.image_publishing import image_publishing
+from nova_infra.constructs.delivery.release_roles import step_role_name
+
+SETUP = "make setup"
+
+BUILD_IMAGE = codebuild.LinuxBuildImage.STANDARD_8_0
+_IMAGES = {
+    "x86-64": BUILD_IMAGE,
+    "arm64": codebuild.LinuxArmBuildImage.AMAZON_LINUX_2023_STANDARD_4_0,
+}
+
+
+class BuildStep(pipelines.CodeBuildStep):
+    """Checks the commit and synthesizes it."""
+
+    def __init__(self, *, source: pipelines.IFileSetProducer) -> None:
+        """Create the step.
+
+        Args:
+            source: The commit.
+        """
+        super().__init__(
+            "Synth",
+            input=source,
+            install_commands=[SETUP],
+            commands=["make check", "make synth"],
+            primary_output_directory="cdk.out",
+        )
+
+
+class ImageStep(pipelines.CodeBuildStep):
+    """Builds one service's image, or finds that its repository has it already."""
+
+    def __init__(
+        self, service: str, *, source: pipelines.IFileSetProducer, repository_arn: str, architecture: str
+    ) -> None:
+        """Create the step.
+
+        Args:
+            service: Name of the service.
+            source: The commit.
+            repository_arn: The only repository that the step may write to.
+            architecture: ``x86-64`` or ``arm64``: an image is built where it can run.
+        """
+        super().__init__(
+            service,
+            input=source,
+            install_commands=[SETUP],
+            commands=[f"make image SERVICE={service}"],
+            # Docker needs the privilege; no other project has it.
+            build_environment=codebuild.BuildEnvironment(build_image=_IMAGES[architecture], privileged=True),
+            cache=codebuild.Cache.local(codebuild.LocalCacheMode.DOCKER_LAYER, codebuild.LocalCacheMode.CUSTOM),
+            role_policy_statements=image_publishing([repository_arn]),
+        )
+
+
+class ReleaseStep(pipelines.CodeBuildStep):
+    """Runs one of the release tools about an environment, by a role in the environment's account.
+
+    The step's own role has a fixed name, which the role in the environment's account names as the one that may take it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        step: str,
+        *,
+        source: pipelines.IFileSetProducer,
+        prefix: str,
+        environment: Environment,
+        role: str,
+        more: Sequence[iam.PolicyStatement] = (),
+    ) -> None:
+        """Create the step.
+
+        Args:
+            scope: Parent of its role.
+            step: ``preflight``, ``verify`` or ``brief``: the make target.
+            source: The commit.
+            prefix: ``<platform>-<environment>``, the prefix of the environment's names.
+            environment: The environment.
+            role: ``observer`` or ``release``: what it may do there.
+            more: What it may do here besides.
+        """
+        stack = Stack.of(scope)
+        super().__init__(
+            step.capitalize(),
+            input=source,
+            install_commands=[SETUP],
+            commands=[f"make {step} ENVIRONMENT={environment.name}"],
+            role=iam.Role(
+                scope,
+                f"{environment.stage}{step.capitalize()}Role",
+                role_name=step_role_name(prefix, step),
+                assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"),
+            ),
+            role_policy_statements=[
+                iam.PolicyStatement(
+                    actions=["sts:AssumeRole"],
+                    resources=[f"arn:{stack.partition}:iam::{environment.account}:role/{prefix}-{role}"],
+                ),
+                *more,
+            ],
+        )
+
+
+class IntegrationTestStep(pipelines.CodeBuildStep):
+    """Calls a deployed environment's services over HTTP."""
+
+    def __init__(self, *, source: pipelines.IFileSetProducer, url: CfnOutput) -> None:
+        """Create the step.
+
+        Args:
+            source: The commit.
+            url: The environment's base URL.
+        """
+        super().__init__(
+            "IntegrationTests",
+            input=source,
+            install_commands=[SETUP],
+            commands=["make integration"],
+            env_from_cfn_outputs={"API_BASE_URL": url},
+        )
+
+
+class EndToEndTestStep(pipelines.CodeBuildStep):
+    """Drives a deployed environment in a browser."""
+
+    def __init__(self, *, source: pipelines.IFileSetProducer, url: CfnOutput) -> None:
+        """Create the step.
+
+        Args:
+            source: The commit.
+            url: The environment's base URL.
+        """
+        super().__init__(
+            "E2ETests",
+            input=source,
+            install_commands=[SETUP, "make browser"],
+            commands=["make e2e"],
+            env_from_cfn_outputs={"BASE_URL": url},
+        )

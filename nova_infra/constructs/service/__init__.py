@@ -1,0 +1,1 @@
+"""A web service: its task, rollout, alarms, scaling and dashboard."""

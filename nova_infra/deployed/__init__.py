@@ -1,0 +1,1 @@
+"""An environment as it runs: its values, its protocol, and the way to it."""

@@ -1,0 +1,1 @@
+"""Environments in AWS, through boto3."""

@@ -1,0 +1,278 @@
+"""An environment in AWS."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import Any
+
+from nova_infra.deployed.aws.answers import (
+    read_alarm,
+    read_running_task,
+    read_service,
+    read_stopped_task,
+)
+from nova_infra.deployed.aws.errors import ServiceError
+from nova_infra.deployed.aws.session import Aws, whoami
+from nova_infra.deployed.aws.stacks import AwsStacks
+from nova_infra.deployed.http import http_get
+from nova_infra.deployed.model import (
+    VCPU_QUOTA,
+    Alarm,
+    Answer,
+    Image,
+    ParameterVersion,
+    PastDeployment,
+    RunningTask,
+    Service,
+    StoppedTask,
+    TaskDefinition,
+)
+from nova_infra.errors import NotDeployedError, RefusedError, StrangerError
+
+# The most that these operations list at once; they list ten, or fifty, unless they are told.
+_HUNDRED = {"PaginationConfig": {"PageSize": 100}}
+_ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.[^/]+/(.+)")
+
+
+class AwsEnvironment(AwsStacks):
+    """One environment, through the AWS API. See :class:`nova_infra.deployed.protocol.DeployedEnvironment`."""
+
+    def __init__(self, name: str, *, platform: str, aws: Aws) -> None:
+        """Name it.
+
+        Args:
+            name: Name of the environment.
+            platform: Name of the installation.
+            aws: Its account and region.
+        """
+        super().__init__(f"{platform}-{name}", aws=aws)
+        self.name = name
+
+    def caller(self) -> str:
+        """Who asks, for the record: the last part of an ARN, or what started the build."""
+        return self._caller
+
+    @cached_property
+    def _caller(self) -> str:
+        return os.environ.get("CODEBUILD_INITIATOR") or whoami()[1]
+
+    def service_names(self) -> tuple[str, ...]:
+        """The names of the services, as ``nova.toml`` has them."""
+        return tuple(name.removeprefix(f"{self.prefix}-") for name in self._ecs_names())
+
+    def services(self) -> tuple[Service, ...]:
+        """Every service with its tasks and deployments, by name."""
+        names = self._ecs_names()
+        # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html: ten at a time
+        questions: list[Callable[[], list[dict[str, Any]]]] = [
+            lambda: self._tasks(desiredStatus="RUNNING"),
+            *(partial(self._described, batch) for batch in _batches(names, 10)),
+        ]
+        tasks, *batches = self._aws.each(lambda ask: ask(), questions)
+        described = [service for batch in batches for service in batch]
+        running: dict[str, list[RunningTask]] = defaultdict(list)
+        for task in tasks:
+            running[task["group"].removeprefix("service:")].append(read_running_task(task))
+        return tuple(
+            read_service(
+                service, service["serviceName"].removeprefix(f"{self.prefix}-"), running[service["serviceName"]]
+            )
+            for service in sorted(described, key=lambda s: str(s["serviceName"]))
+        )
+
+    def _ecs_names(self) -> list[str]:
+        try:
+            arns = list(self._aws.pages("ecs", "list_services", "serviceArns", cluster=self.prefix, **_HUNDRED))
+        except ServiceError as error:
+            if error.code != "ClusterNotFoundException":
+                raise
+            raise NotDeployedError(
+                f"environment: {self.name!r} is not deployed in this account and region "
+                f"({self._aws.region}: no cluster {self.prefix}): check its name, the region and the credentials"
+            ) from None
+        return sorted(arn.rpartition("/")[2] for arn in arns)
+
+    def _described(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        found = self._aws.call("ecs", "describe_services", cluster=self.prefix, services=names)["services"]
+        return [service for service in found if service["status"] != "INACTIVE"]
+
+    def _tasks(self, **which: str) -> list[dict[str, Any]]:
+        arns = list(self._aws.pages("ecs", "list_tasks", "taskArns", cluster=self.prefix, **which))
+        return [
+            task
+            for batch in _batches(arns, 100)
+            for task in self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=batch)["tasks"]
+        ]
+
+    def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:
+        """The tasks of a service that ended within the hour, newest first."""
+        tasks = self._tasks(serviceName=self.stack_name(service), desiredStatus="STOPPED")
+        earliest = datetime.min.replace(tzinfo=UTC)
+        return tuple(sorted(map(read_stopped_task, tasks), key=lambda task: task.at or earliest, reverse=True))
+
+    def log_lines(self, service: str, stream: str, count: int) -> tuple[str, ...]:
+        """The last lines of a log stream of a service; none where there is no such stream."""
+        try:
+            found = self._aws.call(
+                "logs",
+                "get_log_events",
+                logGroupName=f"/nova/{self.stack_name(service)}",
+                logStreamName=stream,
+                limit=count,
+                startFromHead=False,
+            )
+        except ServiceError as error:
+            if error.code == "ResourceNotFoundException":
+                return ()
+            raise
+        return tuple(event["message"] for event in found["events"])
+
+    def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:
+        """The latest deployments of a service, newest first."""
+        listed = self._aws.call(
+            "ecs", "list_service_deployments", cluster=self.prefix, service=self.stack_name(service), maxResults=20
+        )["serviceDeployments"]
+        arns = [deployment["serviceDeploymentArn"] for deployment in listed]
+        if not arns:
+            return ()
+        described = self._aws.call("ecs", "describe_service_deployments", serviceDeploymentArns=arns)
+        found = [
+            PastDeployment(
+                status=deployment["status"],
+                reason=deployment.get("statusReason", ""),
+                alarms=tuple(deployment.get("alarms", {}).get("triggeredAlarmNames", ())),
+                started_at=deployment.get("startedAt") or deployment.get("createdAt"),
+            )
+            for deployment in described["serviceDeployments"]
+        ]
+        earliest = datetime.min.replace(tzinfo=UTC)
+        return tuple(sorted(found, key=lambda deployment: deployment.started_at or earliest, reverse=True))
+
+    def task_definition(self, revision: str) -> TaskDefinition:
+        """A revision of a task definition, ``family:revision``."""
+        found = self._aws.call("ecs", "describe_task_definition", taskDefinition=revision)["taskDefinition"]
+        image = next((str(c["image"]) for c in found.get("containerDefinitions", ()) if "image" in c), "")
+        return TaskDefinition(revision, found.get("status", "ACTIVE") == "ACTIVE", image)
+
+    def alarms(self) -> tuple[Alarm, ...]:
+        """The environment's alarms, composite ones included, by name."""
+        which = {"AlarmNamePrefix": f"{self.prefix}-", **_HUNDRED}
+        metric = self._aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmTypes=["MetricAlarm"], **which)
+        composite = self._aws.pages(
+            "cloudwatch", "describe_alarms", "CompositeAlarms", AlarmTypes=["CompositeAlarm"], **which
+        )
+        alarms = [
+            *(read_alarm(a, composite=False) for a in metric),
+            *(read_alarm(a, composite=True) for a in composite),
+        ]
+        return tuple(sorted(alarms, key=lambda alarm: alarm.name))
+
+    def images(self, wanted: Sequence[Image]) -> tuple[Image | None, ...]:
+        """Find images by their digest, or by their tag where they have none."""
+        by_repository: dict[str, list[Image]] = defaultdict(list)
+        for image in wanted:
+            by_repository[image.repository].append(image)
+        found: dict[Image, Image] = {}
+        for part in self._aws.each(self._images_of, by_repository.items()):
+            found |= part
+        return tuple(found.get(image) for image in wanted)
+
+    def _images_of(self, question: tuple[str, list[Image]]) -> dict[Image, Image]:
+        repository, wanted = question
+        match = _ECR.fullmatch(repository)
+        if match is None:
+            raise StrangerError(f"{repository}: is not a repository in ECR: Nova keeps its images there")
+        account, region, name = match.groups()
+        ids = [{"imageDigest": i.digest} if i.digest else {"imageTag": i.tag} for i in dict.fromkeys(wanted)]
+        digests: dict[str, str] = {}
+        try:
+            for batch in _batches(ids, 100):
+                answer = self._aws.call(
+                    "ecr",
+                    "batch_get_image",
+                    region=region,
+                    registryId=account,
+                    repositoryName=name,
+                    imageIds=batch,
+                )
+                for image in answer.get("images", ()):
+                    digest = image["imageId"]["imageDigest"]
+                    digests[digest] = digest
+                    digests[image["imageId"].get("imageTag", digest)] = digest
+        except ServiceError as error:
+            if error.code != "RepositoryNotFoundException":
+                raise
+        return {
+            image: Image(repository, image.tag, digests[image.digest or image.tag])
+            for image in wanted
+            if (image.digest or image.tag) in digests
+        }
+
+    def vcpu_quota(self) -> float | None:
+        """How many vCPUs Fargate may run in the account and region; None where that is not known."""
+        try:
+            which = {"ServiceCode": "fargate", "QuotaCode": VCPU_QUOTA}
+            return float(self._aws.call("service-quotas", "get_service_quota", **which)["Quota"]["Value"])
+        except (ServiceError, RefusedError):
+            return None
+
+    def history(self, parameter: str) -> tuple[ParameterVersion, ...]:
+        """The versions of a parameter that are kept, oldest first; none where it does not exist."""
+        try:
+            versions = list(self._aws.pages("ssm", "get_parameter_history", "Parameters", Name=parameter))
+        except ServiceError as error:
+            if error.code == "ParameterNotFound":
+                return ()
+            raise
+        return tuple(
+            ParameterVersion(version["Version"], version["Value"], version.get("LastModifiedDate"))
+            for version in sorted(versions, key=lambda v: int(v["Version"]))
+        )
+
+    def parameters(self, path: str) -> Mapping[str, str]:
+        """Name to value of all parameters below a path."""
+        found = self._aws.pages("ssm", "get_parameters_by_path", "Parameters", Path=path, Recursive=True)
+        return {parameter["Name"]: parameter["Value"] for parameter in found}
+
+    def put_parameter(self, name: str, value: str) -> int:
+        """Write a value that no other version has, of at most 8 KB; return the new version's number, from 1."""
+
+        def versions() -> list[int]:
+            return [version.version for version in self.history(name) if version.value == value]
+
+        answer = self._aws.write(
+            "ssm",
+            "put_parameter",
+            done=lambda: bool(versions()),
+            Name=name,
+            Value=value,
+            Type="String",
+            Overwrite=True,
+            Tier="Intelligent-Tiering",
+        )
+        return int(answer["Version"]) if answer is not None else versions()[0]
+
+    def now(self) -> datetime:
+        """The time by AWS's clock, UTC."""
+        return self._aws.now()
+
+    @cached_property
+    def _url(self) -> str:
+        name = self.stack_name("platform")
+        stack = self._stack(name)
+        if stack is None or not (url := stack.outputs.get("Url")):
+            raise RefusedError(f"environment: {self.name!r} has no address: {name} has no output Url: deploy it first")
+        return url
+
+    def get(self, path: str) -> Answer:
+        """Ask the environment's public address over HTTP."""
+        return http_get(f"{self._url}{path}")
+
+
+def _batches(items: Sequence[Any], size: int) -> list[list[Any]]:
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]

@@ -1,0 +1,296 @@
+"""An environment's stacks in AWS CloudFormation."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from nova_infra.deployed.aws.answers import names_its_own_source, read_change, read_stack
+from nova_infra.deployed.aws.errors import DeniedError, ServiceError, UnreachableError
+from nova_infra.deployed.aws.session import Aws, pause
+from nova_infra.deployed.model import Certificate, ChangeSet, Stack, StackEvent, Template
+from nova_infra.errors import AwsError, RefusedError, StrangerError
+
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+_MAX_TEMPLATE_BYTES = 51_200
+_CHANGE_SET_SECONDS = 300
+_SECONDS_BETWEEN_LOOKS = 2.0
+_PATIENCE_SECONDS = 600
+_NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
+
+
+class AwsStacks:
+    """The part of :class:`nova_infra.deployed.aws.environment.AwsEnvironment` that CloudFormation answers for."""
+
+    def __init__(self, prefix: str, *, aws: Aws) -> None:
+        """Name them.
+
+        Args:
+            prefix: ``<platform>-<environment>``, the prefix of all physical names.
+            aws: Their account and region.
+        """
+        self.prefix = prefix
+        self._aws = aws
+        self._lists_stacks = True
+
+    def stack_name(self, name: str) -> str:
+        """The name of a service's stack, or of ``platform`` or ``overview``."""
+        return f"{self.prefix}-{name}"
+
+    def stacks(self, names: Sequence[str] | None = None) -> tuple[Stack, ...]:
+        """Stacks by their names, or all of the environment's; those that do not exist are left out.
+
+        All are read in one paginated call: DescribeStacks is throttled at a few calls a second.
+        """
+        if self._lists_stacks:
+            try:
+                found = [read_stack(s) for s in self._aws.pages("cloudformation", "describe_stacks", "Stacks")]
+            except DeniedError:
+                # The roles of an environment are those of its last deployment, and may be older than this.
+                self._lists_stacks = False
+        if not self._lists_stacks:
+            if names is None:
+                summaries = self._aws.pages("cloudformation", "list_stacks", "StackSummaries")
+                names = [s["StackName"] for s in summaries if s["StackStatus"] != "DELETE_COMPLETE"]
+            found = [stack for stack in self._aws.each(self._stack, sorted(set(names))) if stack is not None]
+        if names is None:
+            return tuple(sorted(_within(self.prefix, found), key=lambda stack: stack.name))
+        by_name = {stack.name: stack for stack in found}
+        return tuple(by_name[name] for name in names if name in by_name)
+
+    def _stack(self, name: str) -> Stack | None:
+        try:
+            [stack] = self._aws.call("cloudformation", "describe_stacks", StackName=name)["Stacks"]
+        except ServiceError as error:
+            if error.code == "ValidationError" and "does not exist" in str(error):
+                return None
+            raise
+        return read_stack(stack)
+
+    def template(self, stack: str) -> Template:
+        """The template that a stack was last deployed with, as it was handed in."""
+        answer = self._aws.call("cloudformation", "get_template", StackName=stack, TemplateStage="Original")
+        body = answer["TemplateBody"]
+        if isinstance(body, str):  # botocore parses JSON by itself where the answer allows it
+            try:
+                body = json.loads(body)
+            except ValueError:
+                body = None
+        if not isinstance(body, dict):
+            raise StrangerError(f"{stack}: its template is not JSON, as CDK writes it: deploy it with Nova first")
+        return dict(body)
+
+    def failures(self, stack: str) -> tuple[StackEvent, ...]:
+        """What failed in a stack's latest operation, the first failure first."""
+        failed = []
+        for event in self._aws.pages("cloudformation", "describe_stack_events", "StackEvents", StackName=stack):
+            status = event.get("ResourceStatus", "")
+            if status.endswith("_FAILED"):
+                failed.append(
+                    StackEvent(
+                        logical_id=event.get("LogicalResourceId", ""),
+                        type=event.get("ResourceType", ""),
+                        status=status,
+                        reason=event.get("ResourceStatusReason", ""),
+                        at=event.get("Timestamp"),
+                    )
+                )
+            begins = event.get("PhysicalResourceId") == event["StackId"] and status in (
+                "CREATE_IN_PROGRESS",
+                "UPDATE_IN_PROGRESS",
+                "DELETE_IN_PROGRESS",
+            )
+            if begins:
+                break
+        return tuple(reversed(failed))
+
+    def certificates(self) -> tuple[Certificate, ...]:
+        """The certificates in the platform's stack."""
+        resources = self._aws.pages(
+            "cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=self.stack_name("platform")
+        )
+        found = []
+        for resource in resources:
+            if resource["ResourceType"] == "AWS::CertificateManager::Certificate":
+                arn = resource["PhysicalResourceId"]
+                certificate = self._aws.call("acm", "describe_certificate", CertificateArn=arn)["Certificate"]
+                found.append(Certificate(certificate["DomainName"], certificate["Status"], certificate.get("NotAfter")))
+        return tuple(found)
+
+    def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:
+        """Create a change set from another template, with all else of the stack as it is, and wait for it."""
+        body = json.dumps(template, separators=(",", ":"))
+        if len(body.encode()) > _MAX_TEMPLATE_BYTES:
+            raise RefusedError(
+                f"{stack.name}: its template has {len(body.encode()):,} bytes, and CloudFormation takes "
+                f"{_MAX_TEMPLATE_BYTES:,} without a bucket: deploy the earlier commit through the pipeline instead"
+            )
+        more: dict[str, Any] = {"NotificationARNs": list(stack.notifications)} if stack.notifications else {}
+        # The role that CloudFormation acts by stays the stack's own, as long as none is named; nor need it be passed.
+        self._aws.write(
+            "cloudformation",
+            "create_change_set",
+            done=lambda: bool(self._state(stack.name, name)),
+            StackName=stack.name,
+            ChangeSetName=name,
+            ChangeSetType="UPDATE",
+            ClientToken=name,
+            Description=description,
+            TemplateBody=body,
+            Parameters=[
+                {"ParameterKey": key, "UsePreviousValue": True}
+                for key in stack.parameters
+                if not names_its_own_source(template, key)
+            ],
+            Capabilities=list(stack.capabilities) or ["CAPABILITY_NAMED_IAM"],
+            Tags=[{"Key": key, "Value": value} for key, value in stack.tags.items()],
+            **more,
+        )
+        return self._ready(stack, name)
+
+    def _ready(self, stack: Stack, name: str) -> ChangeSet:
+        """A change set, once CloudFormation has made it: within seconds, for a few resources."""
+        until = time.monotonic() + _CHANGE_SET_SECONDS
+        wait = 0.25
+        while (state := self._state(stack.name, name)).get("Status") in (None, "CREATE_PENDING", "CREATE_IN_PROGRESS"):
+            if time.monotonic() > until:
+                raise AwsError(f"{stack.name}: CloudFormation takes too long for a change set: run this again")
+            pause(wait)
+            wait = min(2 * wait, 4)
+        arn = state["ChangeSetId"]
+        if state["Status"] != "CREATE_COMPLETE":
+            return self._unready(stack, state)
+        changes = list(state.get("Changes", ()))
+        if "NextToken" in state:
+            which = {"StackName": stack.name, "ChangeSetName": arn}
+            changes = list(self._aws.pages("cloudformation", "describe_change_set", "Changes", **which))
+        return ChangeSet(
+            stack.name, arn, tuple(read_change(c["ResourceChange"]) for c in changes if "ResourceChange" in c)
+        )
+
+    def _state(self, stack: str, change_set: str) -> dict[str, Any]:
+        """A change set as CloudFormation describes it; nothing where there is none."""
+        try:
+            return self._aws.call("cloudformation", "describe_change_set", StackName=stack, ChangeSetName=change_set)
+        except ServiceError as error:
+            if error.code == "ChangeSetNotFound" or "does not exist" in str(error):
+                return {}
+            raise
+
+    def _unready(self, stack: Stack, state: Mapping[str, Any]) -> ChangeSet:
+        """An empty change set where CloudFormation found no change.
+
+        Raises:
+            AwsError: It was something else.
+        """
+        reason = state.get("StatusReason", "no reason given")
+        unready = ChangeSet(stack.name, state["ChangeSetId"], ())
+        self.delete_change_set(unready)
+        if state["Status"] == "FAILED" and any(text in reason for text in _NO_CHANGES):
+            return unready
+        raise AwsError(f"{stack.name}: CloudFormation made no change set ({state['Status']}): {reason}")
+
+    def execute_change_set(self, change_set: ChangeSet) -> bool:
+        """Start a change set's execution; False where it cannot be executed any more."""
+        stack, name = change_set.stack, change_set.name
+        try:
+            self._aws.write(
+                "cloudformation",
+                "execute_change_set",
+                done=lambda: self._begun(change_set),
+                StackName=stack,
+                ChangeSetName=name,
+                ClientRequestToken=token(name),
+            )
+        except ServiceError as error:
+            if error.code in ("InvalidChangeSetStatus", "ChangeSetNotFound", "ValidationError"):
+                return self._begun(change_set)
+            raise
+        return True
+
+    def _begun(self, change_set: ChangeSet) -> bool:
+        """Whether a change set is being executed, or has been: CloudFormation says so itself, or its stack does."""
+        state = self._state(change_set.stack, change_set.name)
+        if str(state.get("ExecutionStatus", "")).startswith("EXECUTE_"):
+            return True
+        stack = self._stack(change_set.stack) if state.get("ExecutionStatus") != "AVAILABLE" else None
+        return stack is not None and bool(stack.change_set) and stack.change_set == change_set.name
+
+    def delete_change_set(self, change_set: ChangeSet) -> None:
+        """Delete a change set that was not executed, by its ARN or its name."""
+        try:
+            self._aws.write(
+                "cloudformation",
+                "delete_change_set",
+                done=lambda: not self._state(change_set.stack, change_set.name),
+                StackName=change_set.stack,
+                ChangeSetName=change_set.name,
+            )
+        except ServiceError as error:
+            if error.code not in ("ChangeSetNotFound", "InvalidChangeSetStatus"):
+                raise
+
+    def cancel_update(self, stack: str) -> None:
+        """Have CloudFormation bring back what a stack was before the update that is under way; no news if it has ended.
+
+        https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CancelUpdateStack.html
+        """
+
+        def done() -> bool:
+            found = self._stack(stack)
+            return found is None or found.status != "UPDATE_IN_PROGRESS"
+
+        try:
+            self._aws.write(
+                "cloudformation",
+                "cancel_update_stack",
+                done=done,
+                StackName=stack,
+                ClientRequestToken=token(f"cancel-{secrets.token_hex(8)}"),
+            )
+        except ServiceError as error:
+            if error.code != "ValidationError" or not done():
+                raise
+
+    def wait_for_stacks(self, names: Sequence[str]) -> Iterator[Stack]:
+        """Each stack when no operation on it is under way any more, the first one first.
+
+        One call asks for all of them. Calls that are throttled or unanswered are repeated, for ten minutes.
+
+        Raises:
+            AwsError: AWS does not answer, or a stack was deleted meanwhile.
+        """
+        waiting, unanswered_since = set(names), None
+        while waiting:
+            pause(_SECONDS_BETWEEN_LOOKS)
+            try:
+                found = self.stacks(sorted(waiting))
+            except (ServiceError, UnreachableError) as error:
+                passing = isinstance(error, UnreachableError) or error.throttled or error.code.startswith("Internal")
+                unanswered_since = unanswered_since or time.monotonic()
+                if not passing or time.monotonic() - unanswered_since > _PATIENCE_SECONDS:
+                    raise
+                continue
+            unanswered_since = None
+            if gone := waiting - {stack.name for stack in found}:
+                raise AwsError(f"{', '.join(sorted(gone))}: was deleted meanwhile: find out by whom")
+            for stack in found:
+                if not stack.busy:
+                    waiting.discard(stack.name)
+                    yield stack
+
+
+def token(name: str) -> str:
+    """A token by which CloudFormation knows a repeated request: at most 128 letters, digits and hyphens."""
+    return re.sub(r"[^A-Za-z0-9-]", "-", name)[-128:].lstrip("-")
+
+
+def _within(prefix: str, stacks: Iterable[Stack]) -> list[Stack]:
+    """The stacks of an environment, and none of another one whose longer name begins with its name."""
+    own = [stack for stack in stacks if stack.name.startswith(f"{prefix}-")]
+    others = [s.name.removesuffix("platform") for s in own if s.name.removeprefix(f"{prefix}-").endswith("-platform")]
+    return [stack for stack in own if not any(stack.name.startswith(other) for other in others)]

@@ -1,0 +1,155 @@
+"""Finding an environment and the way into its account."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.errors import RefusedError
+
+if TYPE_CHECKING:
+    from nova_infra.deployed.aws.toolchain import Toolchain
+
+REHEARSAL_VARIABLE = "NOVA_REHEARSED_BY"
+"""Set by a rehearsal for the steps that it plays: where it answers for its environments."""
+
+Role = Literal["observer", "release"]
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """What the command line says about where to look, besides the environment's name.
+
+    Attributes:
+        root: The current directory: where it holds a ``nova.toml``, that says the rest.
+        region: The environment's region; with it or ``platform``, ``nova.toml`` is not read.
+        platform: Name of the installation.
+    """
+
+    root: Path
+    region: str | None = None
+    platform: str | None = None
+
+
+def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment:
+    """The environment of a name.
+
+    In a rehearsal's steps, it is the rehearsal's. With a ``nova.toml`` in the directory, it is the one that the file
+    names: its account and region, through the role that the platform's stack made for the purpose. Anywhere else it is
+    in the account of the current credentials.
+
+    Args:
+        name: The environment's name.
+        role: ``observer`` to look, ``release`` to change.
+        where: What the command line says.
+
+    Raises:
+        NovaError: There is no such environment, or no access to it.
+    """
+    entry, platform = _entry(name, where)
+    if rehearsal := os.environ.get(REHEARSAL_VARIABLE):
+        from nova_infra.deployed.rehearsed import RehearsedEnvironment
+
+        return RehearsedEnvironment(name, platform=platform, url=rehearsal)
+    # Imported here: the AWS SDK takes half a second.
+    from nova_infra.deployed.aws.environment import AwsEnvironment
+    from nova_infra.deployed.aws.session import configured_region, sign_in
+
+    if entry is not None:
+        aws = sign_in(
+            region=str(entry["region"]), role=role_name(f"{platform}-{name}", role), account=str(entry["account"])
+        )
+    else:
+        region = where.region or os.environ.get("AWS_REGION") or configured_region()
+        if not region:
+            raise RefusedError(
+                "region: none given: pass --region, set AWS_REGION, or run the command where nova.toml is"
+            )
+        aws = sign_in(region=region)
+    return AwsEnvironment(name, platform=platform, aws=aws)
+
+
+def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[str, ...]:
+    """The environments that are asked for: the chosen ones, or all that ``nova.toml`` names, in promotion order.
+
+    Raises:
+        NovaError: One of them is not in the file; or there is none here, and none was chosen.
+    """
+    path = where.root / "nova.toml"
+    if where.region is not None or where.platform is not None or not path.is_file():
+        if not chosen:
+            raise RefusedError(
+                "environments: none given, no nova.toml here: name them, as in `nova status prod --region eu-west-1`"
+            )
+        return tuple(chosen)
+    environments, _ = _environments(path)
+    for name in chosen:
+        if name not in environments:
+            raise RefusedError(f"environment: {name!r} is not one of {', '.join(environments)}: choose one of them")
+    return tuple(chosen) or tuple(environments)
+
+
+def connect_toolchain(where: Whereabouts) -> Toolchain | None:
+    """The account that delivers, by ``nova.toml``; None where there is no such file, or no access to the account.
+
+    In a rehearsal's steps, it is the rehearsal's pipeline.
+    """
+    if rehearsal := os.environ.get(REHEARSAL_VARIABLE):
+        from nova_infra.deployed.rehearsed import RehearsedToolchain
+
+        return RehearsedToolchain(rehearsal)
+    path = where.root / "nova.toml"
+    if where.region is not None or where.platform is not None or not path.is_file():
+        return None
+    _, platform = _environments(path)
+    toolchain = tomllib.loads(path.read_text(encoding="utf-8")).get("toolchain", {})
+    if not isinstance(toolchain, dict) or not {"account", "region"} <= toolchain.keys():
+        raise RefusedError("nova.toml: toolchain: has no account or region: add them")
+    from nova_infra.deployed.aws.session import sign_in, whoami
+    from nova_infra.deployed.aws.toolchain import AwsToolchain
+
+    account, region = str(toolchain["account"]), str(toolchain["region"])
+    if whoami()[0] != account:
+        return None
+    aws = sign_in(region=region)
+    topic = f"arn:{aws.partition}:sns:{region}:{account}:{platform}-platform-alerts"
+    return AwsToolchain(aws, pipeline=f"{platform}-platform", topic_arn=topic)
+
+
+def role_name(prefix: str, role: Role) -> str:
+    """Name of one of the two roles of an environment, the same wherever it is referred to."""
+    return f"{prefix}-{role}"
+
+
+def _entry(name: str, where: Whereabouts) -> tuple[Mapping[str, Any] | None, str]:
+    """The environment's entry in ``nova.toml``, if that is to be used, and the name of the installation.
+
+    Only what is needed is read of the file: a fault elsewhere in it must not stop a rollback.
+    """
+    path = where.root / "nova.toml"
+    if where.region is not None or where.platform is not None or not path.is_file():
+        return None, where.platform or "nova"
+    environments, platform = _environments(path)
+    entry = environments.get(name)
+    if entry is None:
+        raise RefusedError(f"environment: {name!r} is not one of {', '.join(environments)}: choose one of them")
+    if not {"account", "region"} <= entry.keys():
+        raise RefusedError(f"nova.toml: environments: {name!r} has no account or region: add them, or pass --region")
+    return entry, platform
+
+
+def _environments(path: Path) -> tuple[dict[str, Mapping[str, Any]], str]:
+    """Name to entry of the environments in ``nova.toml``, and the name of the installation."""
+    try:
+        config = tomllib.loads(path.read_text(encoding="utf-8"))
+        environments: dict[str, Mapping[str, Any]] = {str(e["name"]): {**e} for e in config["environments"]}
+        return environments, str(config.get("platform", {}).get("name", "nova"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise RefusedError(
+            f"nova.toml: is not usable ({error!r}): mend it, or run the command elsewhere with --region"
+        ) from None

@@ -1,0 +1,135 @@
+"""All that the commands need of an environment. AWS is one implementation of it, a running rehearsal is another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from nova_infra.deployed.model import (
+    Alarm,
+    Answer,
+    Certificate,
+    ChangeSet,
+    Image,
+    ParameterVersion,
+    PastDeployment,
+    Service,
+    Stack,
+    StackEvent,
+    StoppedTask,
+    TaskDefinition,
+    Template,
+)
+
+
+class DeployedEnvironment(Protocol):
+    """One environment: its stacks, services, alarms and parameters.
+
+    Every method may raise :class:`nova_infra.errors.AwsError`. Methods may be called from several threads.
+
+    Attributes:
+        name: Its name, such as ``prod``.
+        prefix: ``<platform>-<name>``, the prefix of all its physical names.
+    """
+
+    name: str
+    prefix: str
+
+    def caller(self) -> str:
+        """Who asks, for the record: the last part of an ARN, or what starts the builds."""
+
+    def services(self) -> tuple[Service, ...]:
+        """Every service with its tasks and deployments, by name.
+
+        Raises:
+            NovaError: The environment does not exist.
+        """
+
+    def service_names(self) -> tuple[str, ...]:
+        """The names of the services, as ``nova.toml`` has them: one quick call.
+
+        Raises:
+            NovaError: The environment does not exist.
+        """
+
+    def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:
+        """The tasks of a service that ended within the hour, newest first."""
+
+    def log_lines(self, service: str, stream: str, count: int) -> tuple[str, ...]:
+        """The last lines of a log stream of a service; none where there is no such stream."""
+
+    def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:
+        """The latest deployments of a service, newest first."""
+
+    def task_definition(self, revision: str) -> TaskDefinition:
+        """A revision of a task definition, ``family:revision``."""
+
+    def stack_name(self, name: str) -> str:
+        """The name of a service's stack, or of ``platform`` or ``overview``."""
+
+    def stacks(self, names: Sequence[str] | None = None) -> tuple[Stack, ...]:
+        """Stacks by their names, or all of the environment's; those that do not exist are left out."""
+
+    def template(self, stack: str) -> Template:
+        """The template that a stack was last deployed with, as it was handed in."""
+
+    def failures(self, stack: str) -> tuple[StackEvent, ...]:
+        """What failed in a stack's latest operation, the first failure first."""
+
+    def alarms(self) -> tuple[Alarm, ...]:
+        """The environment's alarms, composite ones included, by name."""
+
+    def images(self, wanted: Sequence[Image]) -> tuple[Image | None, ...]:
+        """Find images by their digest, or by their tag where they have none.
+
+        Returns:
+            Each image with its digest, in the order of the question; None where it is gone.
+        """
+
+    def certificates(self) -> tuple[Certificate, ...]:
+        """The certificates in the platform's stack."""
+
+    def vcpu_quota(self) -> float | None:
+        """How many vCPUs Fargate may run in the account and region; None where that is not known."""
+
+    def history(self, parameter: str) -> tuple[ParameterVersion, ...]:
+        """The versions of a parameter that are kept, oldest first; none where it does not exist."""
+
+    def parameters(self, path: str) -> Mapping[str, str]:
+        """Name to value of all parameters below a path."""
+
+    def put_parameter(self, name: str, value: str) -> int:
+        """Write a value that no other version has, of at most 8 KB; return the new version's number, from 1.
+
+        One whose answer is lost is recognized by its value, and is not written again.
+        """
+
+    def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:
+        """Create a change set from another template, with all else of the stack as it is, and wait for it.
+
+        Raises:
+            NovaError: CloudFormation refuses it.
+        """
+
+    def execute_change_set(self, change_set: ChangeSet) -> bool:
+        """Start a change set's execution.
+
+        Returns:
+            False where it cannot be executed any more, because the stack is being changed or has been since.
+        """
+
+    def delete_change_set(self, change_set: ChangeSet) -> None:
+        """Delete a change set that was not executed, by its ARN or its name."""
+
+    def cancel_update(self, stack: str) -> None:
+        """Have CloudFormation bring back what a stack was before the update that is under way."""
+
+    def wait_for_stacks(self, names: Sequence[str]) -> Iterator[Stack]:
+        """Each stack when no operation on it is under way any more, the first one first."""
+
+    def now(self) -> datetime:
+        """The time by the environment's clock, UTC: this machine's may be wrong."""
+
+    def get(self, path: str) -> Answer:
+        """Ask the environment's public address over HTTP."""

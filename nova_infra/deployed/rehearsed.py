@@ -1,0 +1,271 @@
+"""An environment of a rehearsal that runs on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, NoReturn
+
+from nova_infra.deployed.aws.toolchain import Action, Execution
+from nova_infra.deployed.http import http_get
+from nova_infra.deployed.model import (
+    Alarm,
+    Answer,
+    Certificate,
+    ChangeSet,
+    Deployment,
+    Image,
+    ParameterVersion,
+    PastDeployment,
+    RunningTask,
+    Service,
+    Stack,
+    StackEvent,
+    StoppedTask,
+    TaskDefinition,
+    Template,
+)
+from nova_infra.errors import NotDeployedError, RefusedError
+
+
+def rehearsed_digest(image: Image) -> str:
+    """A digest for an image that no registry holds: another one for another tag."""
+    return "sha256:" + hashlib.sha256(f"{image.repository}:{image.tag}".encode()).hexdigest()
+
+
+class RehearsedEnvironment:
+    """One environment of a rehearsal. See :class:`nova_infra.deployed.protocol.DeployedEnvironment`."""
+
+    def __init__(self, name: str, *, platform: str, url: str) -> None:
+        """Name it.
+
+        Args:
+            name: Name of the environment.
+            platform: Name of the installation.
+            url: Where the rehearsal answers, and for which release: ``…/candidate`` or ``…/baseline``.
+        """
+        self.name = name
+        self.prefix = f"{platform}-{name}"
+        self._url = url
+        self._parameters_url = f"{url.rpartition('/')[0]}/parameters/{platform}/{name}"
+
+    def caller(self) -> str:
+        """Who asks, for the record."""
+        return "the rehearsal"
+
+    def played(self) -> tuple[str, dict[str, Image]]:
+        """The release that is being played: its name, and service to image."""
+        answer = self._ask(f"{self._url}/{self.prefix}/release")
+        return str(answer["release"]), {name: Image.parse(image) for name, image in answer["images"].items()}
+
+    def played_templates(self) -> dict[str, Template]:
+        """Stack name to template, in the release that is being played."""
+        templates: dict[str, Template] = self._ask(f"{self._url}/{self.prefix}/release")["templates"]
+        return templates
+
+    def services(self) -> tuple[Service, ...]:
+        """Every service with its tasks and deployments, by name."""
+        return tuple(
+            Service(
+                **{
+                    **service,
+                    "deployments": tuple(Deployment(**deployment) for deployment in service["deployments"]),
+                    "tasks": tuple(RunningTask(**task) for task in service["tasks"]),
+                    "deployment_alarms": tuple(service["deployment_alarms"]),
+                    "events": tuple(service["events"]),
+                }
+            )
+            for service in sorted(self._state()["services"], key=lambda s: str(s["name"]))
+        )
+
+    def service_names(self) -> tuple[str, ...]:
+        """The names of the services."""
+        return tuple(service.name for service in self.services())
+
+    def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:
+        """A rehearsal's own report tells of them."""
+        return ()
+
+    def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:
+        """A rehearsal's own report tells of them."""
+        return ()
+
+    def log_lines(self, service: str, stream: str, count: int) -> tuple[str, ...]:
+        """A rehearsal's own report has them."""
+        return ()
+
+    def task_definition(self, revision: str) -> TaskDefinition:
+        """A revision that runs."""
+        for service in self.services():
+            for task in service.tasks:
+                if task.revision == revision:
+                    return TaskDefinition(revision, True, task.image)
+        raise RefusedError(f"{revision}: does not run in the rehearsal")
+
+    def stack_name(self, name: str) -> str:
+        """The name of a service's stack, or of ``platform`` or ``overview``."""
+        return f"{self.prefix}-{name}"
+
+    def stacks(self, names: Sequence[str] | None = None) -> tuple[Stack, ...]:
+        """Stacks by their names, or all of the environment's; those that do not exist are left out."""
+        found = (Stack(**stack) for stack in self._state()["stacks"])
+        return tuple(stack for stack in found if names is None or stack.name in names)
+
+    def template(self, stack: str) -> Template:
+        """The template that a stack was last deployed with."""
+        templates: dict[str, Template] = self._state()["templates"]
+        if stack not in templates:
+            raise RefusedError(f"{stack}: is not a stack of the rehearsal")
+        return templates[stack]
+
+    def failures(self, stack: str) -> tuple[StackEvent, ...]:
+        """A rehearsal's own report tells of them."""
+        return ()
+
+    def alarms(self) -> tuple[Alarm, ...]:
+        """The environment's alarms, by name."""
+        alarms = self._state()["alarms"]
+        if alarms is None:
+            raise NotDeployedError(f"the rehearsal starts {self.name} with its stage, and has no alarms of it before")
+        return tuple(Alarm(**alarm) for alarm in sorted(alarms, key=lambda a: str(a["name"])))
+
+    def images(self, wanted: Sequence[Image]) -> tuple[Image | None, ...]:
+        """Every image is there: services run from their sources."""
+        return tuple(Image(image.repository, image.tag, image.digest or rehearsed_digest(image)) for image in wanted)
+
+    def certificates(self) -> tuple[Certificate, ...]:
+        """TLS is not rehearsed."""
+        return ()
+
+    def vcpu_quota(self) -> float | None:
+        """This machine's limits are others."""
+        return None
+
+    def history(self, parameter: str) -> tuple[ParameterVersion, ...]:
+        """The versions of a parameter, oldest first; none where it does not exist."""
+        versions = self._parameters().get(parameter, [])
+        return tuple(ParameterVersion(number, value) for number, value in enumerate(versions, 1))
+
+    def parameters(self, path: str) -> Mapping[str, str]:
+        """Name to value of all parameters below a path."""
+        return {name: versions[-1] for name, versions in self._parameters().items() if name.startswith(f"{path}/")}
+
+    def put_parameter(self, name: str, value: str) -> int:
+        """Write a parameter, and return the number of the new version."""
+        return int(self._ask(self._parameters_url, {"name": name, "value": value})["version"])
+
+    def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:
+        """Not rehearsed."""
+        return _not_rehearsed()
+
+    def execute_change_set(self, change_set: ChangeSet) -> bool:
+        """Not rehearsed."""
+        return _not_rehearsed()
+
+    def delete_change_set(self, change_set: ChangeSet) -> None:
+        """Not rehearsed."""
+        _not_rehearsed()
+
+    def cancel_update(self, stack: str) -> None:
+        """Not rehearsed."""
+        _not_rehearsed()
+
+    def wait_for_stacks(self, names: Sequence[str]) -> Iterator[Stack]:
+        """Not rehearsed."""
+        return _not_rehearsed()
+
+    def now(self) -> datetime:
+        """The time of this machine."""
+        return datetime.now(UTC)
+
+    def get(self, path: str) -> Answer:
+        """Ask the environment's address on this machine."""
+        return http_get(f"{self._address}{path}")
+
+    @cached_property
+    def _address(self) -> str:
+        return str(self._state()["url"])
+
+    def _parameters(self) -> dict[str, list[str]]:
+        return self._ask(self._parameters_url)
+
+    def _state(self) -> dict[str, Any]:
+        return self._ask(f"{self._url}/{self.prefix}")
+
+    def _ask(self, url: str, body: object = None) -> dict[str, Any]:
+        answer = ask(url, body)
+        if answer is None:
+            raise NotDeployedError(f"environment: {self.name!r} does not run in the rehearsal yet")
+        return answer
+
+
+class RehearsedToolchain:
+    """The pipeline of a rehearsal. See :class:`nova_infra.deployed.aws.toolchain.Toolchain`."""
+
+    def __init__(self, url: str) -> None:
+        """Name it.
+
+        Args:
+            url: Where the rehearsal answers, and for which release: ``…/candidate`` or ``…/baseline``.
+        """
+        self._url = f"{url.rpartition('/')[0]}/pipeline"
+        self._release = url.rpartition("/")[2]
+
+    def executions(self) -> tuple[Execution, ...]:
+        """The one that is being played."""
+        name = str(self._ask()["releases"][self._release])
+        return (Execution("rehearsal", "InProgress", name, "", None),)
+
+    def actions(self, execution: str) -> tuple[Action, ...]:
+        """What its actions came to so far."""
+        statuses = {"succeeded": "Succeeded", "failed": "Failed", "running": "InProgress"}
+        return tuple(
+            Action(
+                action["stage"],
+                action["name"],
+                statuses[action["status"]],
+                build="rehearsal" if action["kind"] == "build" else "",
+            )
+            for action in self._ask()["actions"]
+            if action["status"] in statuses
+        )
+
+    def failed_tests(self, build: str) -> tuple[str, ...]:
+        """A rehearsal's own report names them."""
+        return ()
+
+    def publish(self, *, subject: str, message: str) -> None:
+        """Have the rehearsal tell whoever is asked for approvals."""
+        ask(self._url, {"subject": subject, "message": message})
+
+    def _ask(self) -> dict[str, Any]:
+        return ask(self._url) or {}
+
+
+def ask(url: str, body: object = None) -> dict[str, Any] | None:
+    """What a rehearsal answers; None where it knows nothing of the kind.
+
+    Raises:
+        RefusedError: It does not answer.
+    """
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data=data, method="PUT" if data else "GET")  # noqa: S310  loopback
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+            answer: dict[str, Any] = json.load(response)
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return None
+        raise
+    except OSError as error:
+        raise RefusedError(f"rehearsal: does not answer at {url} ({error}): is it still running?") from None
+    return answer
+
+
+def _not_rehearsed() -> NoReturn:
+    raise RefusedError("rollback: is not rehearsed: the rehearsal's drills show how a release is stopped")

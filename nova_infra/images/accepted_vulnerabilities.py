@@ -1,0 +1,57 @@
+"""Vulnerabilities that have been accepted for a while, in a file that is reviewed like code."""
+
+from __future__ import annotations
+
+import datetime
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nova_infra.errors import RefusedError
+
+EXCEPTIONS_FILE = "accepted-vulnerabilities.toml"
+
+
+class Accepted(BaseModel):
+    """A vulnerability that somebody has accepted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Annotated[str, Field(min_length=1)]
+    """Such as ``CVE-2026-12345``."""
+    reason: Annotated[str, Field(min_length=10)]
+    """Why it does no harm, and what will end it."""
+    expires: datetime.date
+    """The last day on which it is accepted."""
+    services: tuple[str, ...] = ()
+    """Whose images. Default: every service's."""
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    accepted: tuple[Accepted, ...] = ()
+
+
+def read_accepted(root: Path) -> tuple[Accepted, ...]:
+    """What has been accepted; nothing where there is no file.
+
+    Raises:
+        RefusedError: The file is not usable: one line for each fault.
+    """
+    try:
+        return _File.model_validate(tomllib.loads((root / EXCEPTIONS_FILE).read_text(encoding="utf-8"))).accepted
+    except FileNotFoundError:
+        return ()
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RefusedError(f"{EXCEPTIONS_FILE}: is not valid TOML: {error}: mend that line") from None
+    except ValidationError as error:
+        raise RefusedError(
+            "\n".join(
+                f"{EXCEPTIONS_FILE}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}: "
+                "every entry needs an id, a reason and a date in expires, and may name services"
+                for fault in error.errors()
+            )
+        ) from None

@@ -1,0 +1,107 @@
+"""Building and publishing a service's image."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nova_infra.errors import RefusedError
+from nova_infra.images.build_context import write_context
+from nova_infra.images.registry import Registry, StoredImage
+from nova_infra.images.tags import ImageSource
+
+if TYPE_CHECKING:
+    from nova_infra.config import Images
+
+
+def ensure_image(registry: Registry, source: ImageSource, *, tools: Images) -> tuple[StoredImage, bool]:
+    """Build and push a service's image, unless one with its content tag is in the repository already.
+
+    Tags are immutable, so an image under the content tag is this image. It is pushed with a bill of materials and its
+    provenance; both belong to the index that the tag names, so an image with the tag has them.
+
+    Args:
+        registry: The service's repository.
+        source: What the image is built from.
+        tools: The images that build it.
+
+    Returns:
+        The image, and whether it was built now.
+
+    Raises:
+        RefusedError: There is no container engine, the image does not build, or the registry refuses it.
+        AwsError: The registry was not reached.
+    """
+    image = registry.find(source.tag)
+    if image is not None:
+        return image, False
+    if shutil.which("docker") is None:
+        raise RefusedError("docker: not found: building an image needs a container engine with docker buildx")
+    address = registry.address()
+    arguments = {**source.arguments, "RELEASE": source.tag, "SOURCE_DATE_EPOCH": "0"}
+    with (
+        tempfile.TemporaryDirectory(prefix="nova-image-") as directory,
+        _login(registry, address.partition("/")[0]),
+        _builder(tools.buildkit) as builder,
+    ):
+        write_context(source.files, Path(directory))
+        _docker(
+            "buildx",
+            "build",
+            f"--builder={builder}",
+            f"--platform={source.platform}",
+            f"--sbom=generator={tools.sbom_generator}",
+            "--provenance=mode=max",
+            *_build_arguments(arguments),
+            f"--file={directory}/{source.service}/Dockerfile",
+            # No file carries the day on which it was built: the same files give the same digest.
+            f"--output=type=image,name={address}:{source.tag},push=true,rewrite-timestamp=true",
+            directory,
+        )
+    image = registry.find(source.tag)
+    if image is None:
+        raise RefusedError(f"{registry.name}:{source.tag}: was pushed, but is not there: push it again")
+    return image, True
+
+
+def _build_arguments(arguments: Mapping[str, str]) -> list[str]:
+    return [f"--build-arg={name}={value}" for name, value in sorted(arguments.items())]
+
+
+@contextmanager
+def _login(registry: Registry, host: str) -> Iterator[None]:
+    """A login for the time of the build: its password would otherwise stay in a file."""
+    user, password = registry.login()
+    _docker("login", "--username", user, "--password-stdin", host, stdin=password, quiet=True)
+    try:
+        yield
+    finally:
+        _docker("logout", host, quiet=True)
+
+
+@contextmanager
+def _builder(buildkit: str) -> Iterator[str]:
+    """A builder of its own, because the default one cannot attest anything; removed in the end."""
+    name = f"nova-{uuid.uuid4().hex[:8]}"
+    _docker(
+        "buildx", "create", f"--name={name}", "--driver=docker-container", f"--driver-opt=image={buildkit}", quiet=True
+    )
+    try:
+        yield name
+    finally:
+        _docker("buildx", "rm", "--force", name, quiet=True)
+
+
+def _docker(*arguments: str, stdin: str = "", quiet: bool = False) -> None:
+    output = subprocess.PIPE if quiet else None
+    result = subprocess.run(["docker", *arguments], input=stdin, text=True, check=False, stdout=output, stderr=output)
+    if result.returncode:
+        step = " ".join(arguments[: 2 if arguments[0] == "buildx" else 1])
+        said = result.stderr.strip().splitlines()[-1:] if quiet else ["mend what it printed above"]
+        raise RefusedError(f"docker {step}: exited with {result.returncode}: {''.join(said)}")

@@ -1,0 +1,174 @@
+"""Which files an image is built from, the same on every machine.
+
+Git's index says which files there are and which are executable, because it is the same in every clone: what git has
+not been told of neither counts nor is built, and a file system that knows no executable bit makes no difference. A
+directory that git knows nothing of is read as it lies there. A text's CRLF counts, and is built, as LF.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from nova_infra.errors import NovaError
+from nova_infra.images.dockerignore import DockerIgnore
+
+Kind = Literal["executable", "file", "link"]
+
+_KINDS: dict[str, Kind] = {"100755": "executable", "100644": "file", "120000": "link"}
+
+
+@dataclass(frozen=True)
+class ContextFile:
+    """One file of a build context.
+
+    Attributes:
+        path: Relative to the context, with slashes.
+        kind: What it is; a link's content is its target.
+        content: What it holds.
+    """
+
+    path: str
+    kind: Kind
+    content: bytes = field(repr=False)
+
+    @property
+    def encoded_path(self) -> bytes:
+        """The path as git and the file system write it, whatever the locale."""
+        return self.path.encode("utf-8", "surrogateescape")
+
+
+def read_contexts(services: Path, names: Iterable[str]) -> dict[str, tuple[ContextFile, ...]]:
+    """The build context of each service: its own directory, its Dockerfile, and what no other service owns.
+
+    Args:
+        services: The ``services/`` directory; its ``.dockerignore`` says what images may contain.
+        names: Names of services, directories in it.
+
+    Raises:
+        NovaError: A service has no directory, git fails, or a file cannot be read.
+    """
+    names = list(names)
+    for name in names:
+        if not (services / name).is_dir():
+            raise NovaError(f"services/{name}: not found in {services.parent}: create it, or mend its name")
+    kinds = _listed_kinds(services, names)
+    ignore = _docker_ignore(services)
+    dockerfiles = {path.parent.name: f"{path.parent.name}/Dockerfile" for path in services.glob("*/Dockerfile")}
+    seen = {path: kind for path, kind in kinds.items() if not ignore.ignores(path)}
+    seen |= {path: kinds[path] for path in dockerfiles.values() if path in kinds}  # Docker sends it in any case
+    owners = {path: path.partition("/")[0] for path in seen}
+    shared = [path for path, owner in owners.items() if owner not in dockerfiles and owner not in names]
+    read = {path: _read(services, path, seen[path]) for path in shared}
+    contexts = {}
+    for name in names:
+        own = [_read(services, path, seen[path]) for path, owner in owners.items() if owner == name]
+        files = [file for file in (*own, *read.values()) if file is not None]
+        contexts[name] = tuple(sorted(files, key=lambda file: file.encoded_path))
+    return contexts
+
+
+def write_context(files: Iterable[ContextFile], directory: Path) -> None:
+    """Lay a build context out in an empty directory, with the modes that git gives: nothing else can be built.
+
+    Args:
+        files: The context.
+        directory: Where it goes.
+    """
+    for file in files:
+        path = directory / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if file.kind == "link":
+            path.symlink_to(os.fsdecode(file.content))
+            continue
+        path.write_bytes(file.content)
+        path.chmod(0o755 if file.kind == "executable" else 0o644)
+    for folder in (directory, *(path for path in directory.rglob("*") if path.is_dir() and not path.is_symlink())):
+        folder.chmod(0o755)
+
+
+def unknown_to_git(services: Path) -> list[str]:
+    """Files that images could contain and that git has not been told of, so that they are not built."""
+    ignore, tracked = _docker_ignore(services), _git_index(services) or {}
+    owners = {path.partition("/")[0] for path in tracked}
+    command = ["git", "ls-files", "-z", "--others", "--exclude-standard"]
+    result = subprocess.run(command, cwd=services, check=False, capture_output=True)
+    paths = (_text(entry) for entry in result.stdout.split(b"\0") if entry)
+    return sorted(path for path in paths if path.partition("/")[0] in owners and not ignore.ignores(path))
+
+
+def _docker_ignore(services: Path) -> DockerIgnore:
+    path = services / ".dockerignore"
+    return DockerIgnore.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+
+
+def _listed_kinds(services: Path, names: Iterable[str]) -> dict[str, Kind]:
+    """Path of every file to its kind: from git's index, or as they lie there where git knows nothing of them."""
+    kinds = _git_index(services) or {}
+    known = {path.partition("/")[0] for path in kinds}
+    unknown = [services / name for name in names if name not in known] if kinds else [services]
+    for directory in unknown:
+        kinds |= _walk(services, directory)
+    return kinds
+
+
+def _git_index(services: Path) -> dict[str, Kind] | None:
+    """Path to kind of all that git tracks there; None without git or outside of a repository."""
+    try:
+        # Not its status, which would look at every file: the index alone takes milliseconds.
+        command = ["git", "ls-files", "-z", "--stage"]
+        result = subprocess.run(command, cwd=services, check=False, capture_output=True)
+    except FileNotFoundError:
+        return None
+    message = _text(result.stderr).strip()
+    if result.returncode:
+        if "not a git repository" in message:
+            return None
+        raise NovaError(f"git ls-files: {message.splitlines()[0] if message else 'failed'}: mend the repository")
+    kinds: dict[str, Kind] = {}
+    for entry in result.stdout.split(b"\0"):
+        if entry:
+            properties, _, path = entry.partition(b"\t")
+            mode = _text(properties).split()[0]
+            if mode not in _KINDS:
+                raise NovaError(
+                    f"services/{_text(path)}: is a submodule: images are built from this repository's files"
+                )
+            kinds[_text(path)] = _KINDS[mode]
+    return kinds
+
+
+def _walk(services: Path, path: Path) -> Iterator[tuple[str, Kind]]:
+    """Path and kind of all that lies there."""
+    if path.is_dir() and not path.is_symlink():
+        for each in path.iterdir():
+            yield from _walk(services, each)
+        return
+    executable = not path.is_symlink() and path.stat().st_mode & 0o100
+    kind: Kind = "link" if path.is_symlink() else "executable" if executable else "file"
+    # macOS takes accents apart in names; git puts them together again, and so do its clones.
+    yield unicodedata.normalize("NFC", path.relative_to(services).as_posix()), kind
+
+
+def _read(services: Path, path: str, kind: Kind) -> ContextFile | None:
+    """The file as it is now; None where it has been deleted."""
+    file = services / path
+    try:
+        if file.is_symlink():
+            return ContextFile(path, "link", os.fsencode(file.readlink()))
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NovaError(f"services/{path}: cannot be read: {error.strerror}: mend its permissions") from None
+    # As git tells text from binary: by a NUL among the first 8000 bytes.
+    return ContextFile(path, kind, content if b"\0" in content[:8000] else content.replace(b"\r\n", b"\n"))
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")

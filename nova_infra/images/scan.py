@@ -1,0 +1,141 @@
+"""Whether an image may be deployed: no serious vulnerability that has a fix and that nobody has accepted.
+
+Both delivery engines judge by what ECR's own scan found, so that they cannot differ, and so that what is judged is what
+is in the registry.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nova_infra.errors import AwsError, CheckFailedError, RefusedError
+from nova_infra.images.accepted_vulnerabilities import EXCEPTIONS_FILE, Accepted
+from nova_infra.images.registry import Registry, StoredImage
+
+SERIOUS = ("CRITICAL", "HIGH")
+
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageScanStatus.html
+_UNDER_WAY = {"PENDING", "IN_PROGRESS", "ACTIVE"}
+_POLL_SECONDS = 10.0
+_PATIENCE_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One vulnerability of an image.
+
+    Attributes:
+        id: Such as ``CVE-2026-12345``.
+        severity: Such as ``HIGH``.
+        packages: Each affected package with its version and, where there is one, the version that mends it.
+        fixable: Whether a fix exists. A scan that cannot tell counts as yes.
+    """
+
+    id: str
+    severity: str
+    packages: tuple[str, ...]
+    fixable: bool
+
+
+def check_image(
+    registry: Registry,
+    image: StoredImage,
+    *,
+    service: str,
+    accepted: Sequence[Accepted],
+    today: datetime.date,
+    pause: Callable[[float], None] = time.sleep,
+) -> int:
+    """Wait until an image has been scanned, and judge it.
+
+    Args:
+        registry: Its repository.
+        image: The image.
+        service: Name of its service.
+        accepted: The vulnerabilities that have been accepted.
+        today: The day on which they must not have expired.
+        pause: Waits for a number of seconds; ECR tells nobody of the build when a scan has ended.
+
+    Returns:
+        The number of serious vulnerabilities that are accepted or have no fix.
+
+    Raises:
+        CheckFailedError: The image has serious vulnerabilities: one line for each.
+        RefusedError: It cannot be scanned, or the registry refuses.
+        AwsError: The scan did not end in time, or the registry was not reached.
+    """
+    findings = [
+        finding
+        for digest in image.runnable_digests()
+        for finding in _findings(registry, digest, pause=pause)
+        if finding.severity in SERIOUS
+    ]
+    refused = [
+        finding for finding in findings if finding.fixable and not _is_accepted(finding, service, accepted, today)
+    ]
+    if refused:
+        expired = {each.id for each in accepted if each.expires < today}
+        raise CheckFailedError("\n".join(_line(registry, finding, finding.id in expired) for finding in refused))
+    return len(findings)
+
+
+def _findings(registry: Registry, digest: str, *, pause: Callable[[float], None]) -> Iterable[Finding]:
+    waited = 0.0
+    while True:
+        scan = registry.scan(digest)
+        if scan is not None and (scan["complete"] or scan["status"].get("status") == "COMPLETE"):
+            return [_from_inspector(each) for each in scan["enhanced"]] + [_from_basic(each) for each in scan["basic"]]
+        status = scan["status"].get("status") if scan is not None else "PENDING"
+        if status not in _UNDER_WAY:
+            assert scan is not None
+            said = scan["status"].get("description") or "no reason given"
+            raise RefusedError(
+                f"{registry.name}@{digest}: was not scanned: {status}: {said}: it cannot be deployed until it is"
+            )
+        if waited >= _PATIENCE_SECONDS:
+            raise AwsError(
+                f"{registry.name}@{digest}: is not scanned after {waited / 60:.0f} minutes: "
+                "check that the registry scans on push, and run the command again"
+            )
+        pause(_POLL_SECONDS)
+        waited += _POLL_SECONDS
+
+
+def _from_inspector(finding: dict[str, Any]) -> Finding:
+    """https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_EnhancedImageScanFinding.html."""
+    details = finding.get("packageVulnerabilityDetails", {})
+    packages = tuple(
+        f"{each.get('name')} {each.get('version')}"
+        + (f" → {fix}" if (fix := each.get("fixedInVersion")) not in (None, "NotAvailable") else "")
+        for each in details.get("vulnerablePackages", ())
+    )
+    # "PARTIAL": for some of the packages. Not said: taken for a yes, because a finding must not pass by accident.
+    fixable = finding.get("fixAvailable", "YES") != "NO"
+    return Finding(details.get("vulnerabilityId", "unknown"), finding.get("severity", "HIGH"), packages, fixable)
+
+
+def _from_basic(finding: dict[str, Any]) -> Finding:
+    """https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageScanFinding.html: says nothing of fixes."""
+    attributes = {each["key"]: each.get("value", "") for each in finding.get("attributes", ())}
+    package = f"{attributes.get('package_name', 'a package')} {attributes.get('package_version', '')}".strip()
+    return Finding(finding.get("name", "unknown"), finding.get("severity", "HIGH"), (package,), fixable=True)
+
+
+def _is_accepted(finding: Finding, service: str, accepted: Iterable[Accepted], today: datetime.date) -> bool:
+    return any(
+        each.id == finding.id and today <= each.expires and (not each.services or service in each.services)
+        for each in accepted
+    )
+
+
+def _line(registry: Registry, finding: Finding, expired: bool) -> str:
+    remedy = (
+        f"its entry in {EXCEPTIONS_FILE} has expired: mend it, or have it reviewed again"
+        if expired
+        else "update the lock or the base image, or have it accepted for a while in " + EXCEPTIONS_FILE
+    )
+    return f"{registry.name}: {finding.id} ({finding.severity}) in {', '.join(finding.packages)}: {remedy}"

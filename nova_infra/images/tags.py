@@ -1,0 +1,118 @@
+"""Images by content: an image's tag is a hash of what it is built from.
+
+The same files give the same tag on every machine, so a commit that touches one service builds one image and changes one
+service's templates. What counts is each file's path, git's executable bit and its content, and the build's arguments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nova_infra.errors import ConfigError
+from nova_infra.images.build_context import ContextFile, read_contexts
+
+if TYPE_CHECKING:
+    from nova_infra.config import Config
+
+_TAG_LENGTH = 16
+_PLATFORMS = {"x86-64": "linux/amd64", "arm64": "linux/arm64"}
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """What one service's image is built from.
+
+    Attributes:
+        service: Name of the service.
+        platform: As container engines name it: ``linux/amd64`` or ``linux/arm64``.
+        arguments: Build arguments.
+        files: The build context, sorted by path.
+    """
+
+    service: str
+    platform: str
+    arguments: Mapping[str, str]
+    files: tuple[ContextFile, ...]
+
+    @property
+    def tag(self) -> str:
+        """The content tag: 16 hexadecimal digits."""
+        digest = hashlib.sha256(self.platform.encode())
+        for name, value in sorted(self.arguments.items()):
+            digest.update(f"\0{name}={value}".encode())
+        for file in self.files:
+            digest.update(b"\0%b\0%b%d\0" % (file.encoded_path, file.kind.encode(), len(file.content)))
+            digest.update(file.content)
+        return digest.hexdigest()[:_TAG_LENGTH]
+
+
+def image_sources(root: Path, config: Config, services: Iterable[str] | None = None) -> list[ImageSource]:
+    """What the services' images are built from.
+
+    Args:
+        root: The project's directory: its ``services/`` is the build context.
+        config: The configuration.
+        services: Names of services. Default: all.
+
+    Raises:
+        ConfigError: A service is not one of the configuration's.
+        NovaError: The files could not be listed or read.
+    """
+    chosen = config.services if services is None else [config.service(name) for name in services]
+    contexts = read_contexts(root / "services", [service.name for service in chosen])
+    return [
+        ImageSource(
+            service.name,
+            _PLATFORMS[service.architecture],
+            config.images.build_arguments,
+            contexts[service.name],
+        )
+        for service in chosen
+    ]
+
+
+def image_tags(root: Path, config: Config) -> dict[str, str]:
+    """Name of every service to its image's content tag."""
+    return {source.service: source.tag for source in image_sources(root, config)}
+
+
+def checked_tag(where: str, tag: object) -> str:
+    """The tag, if a registry can take it.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html
+
+    Args:
+        where: Where it was given, such as ``imageTag``.
+        tag: What was given.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    if not re.fullmatch(r"\w[\w.-]{0,127}", str(tag), re.ASCII):
+        text = repr(tag)
+        raise ConfigError(
+            f"{where}: {text if len(text) <= 80 else f'{text[:77]}…'} is not a tag of an image: "
+            "give letters, digits, dots, dashes and underscores, at most 128"
+        )
+    return str(tag)
+
+
+def repository_name(platform: str, service: str) -> str:
+    """Name of the service's repository, the same wherever it is referred to."""
+    return f"{platform}/{service}"
+
+
+def current_commit(root: Path) -> str | None:
+    """The commit that a clean work tree is at; None where there is no git, or the tree differs from its commit."""
+
+    def git(*arguments: str) -> str | None:
+        result = subprocess.run(["git", *arguments], cwd=root, check=False, capture_output=True, text=True)
+        return result.stdout.strip() if result.returncode == 0 else None
+
+    return git("rev-parse", "HEAD") if git("status", "--porcelain") == "" else None

@@ -1,0 +1,1 @@
+"""What a release would change: templates, policies and the network, compared."""

@@ -1,0 +1,143 @@
+"""What a change of the code would change in the stacks, for whoever reviews it: two assemblies beside each other."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nova_infra.errors import RefusedError
+from nova_infra.operations.changes.differences import Difference, Kind, differences
+
+WIDER = (Kind.WIDENS_ACCESS, Kind.OPENS_NETWORK)
+"""What a label has to agree to."""
+
+_THREADS = 2
+# A comment on GitHub has at most 65,536 characters.
+_COMMENT_CHARACTERS = 60_000
+_STACK_CHARACTERS = 8_000
+
+
+@dataclass(frozen=True)
+class StackChange:
+    """One stack whose template is not the same in both assemblies.
+
+    Attributes:
+        name: Name of the stack, with its account where several have it.
+        differences: What changes, most important first.
+        text: The same in the words of ``cdk diff``.
+    """
+
+    name: str
+    differences: tuple[Difference, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class _Stack:
+    name: str
+    selector: str
+    template: Path
+
+
+def changes(before: Path, after: Path) -> list[StackChange]:
+    """The stacks that differ, sorted by name.
+
+    Args:
+        before: The assembly of the code as it is, such as the main branch's.
+        after: The assembly of the code as it would be.
+
+    Raises:
+        RefusedError: A directory is not an assembly, or ``cdk diff`` fails.
+    """
+    old, new = _stacks(before), _stacks(after)
+    differing = [name for name in sorted(old.keys() | new.keys()) if _text(old.get(name)) != _text(new.get(name))]
+    with ThreadPoolExecutor(_THREADS) as threads:
+        texts = list(threads.map(lambda name: _cdk_diff(after, old.get(name), new.get(name)), differing))
+    return [
+        StackChange(name, tuple(differences(_template(old.get(name)), _template(new.get(name)) or {})), text)
+        for name, text in zip(differing, texts, strict=True)
+    ]
+
+
+def as_markdown(found: list[StackChange]) -> str:
+    """The changes as a comment: what must not be missed first, then every stack in full, as far as there is room."""
+    if not found:
+        return (
+            "### What this changes in AWS\n\nNothing: every template stays the same, and nothing would be deployed.\n"
+        )
+    lines = ["### What this changes in AWS", "", "| Stack | Replaces data | Widens access | Opens network | Other |"]
+    lines.append("|---|---|---|---|---|")
+    for change in found:
+        counts = (str(sum(d.kind == kind for d in change.differences) or "") for kind in Kind)
+        lines.append(f"| {change.name} | {' | '.join(counts)} |")
+    important = [(change, d) for change in found for d in change.differences if d.kind != Kind.OTHER]
+    if important:
+        lines += ["", "#### Must not be missed", ""]
+        lines += [f"- **{d.kind}**: `{change.name}` {d.resource}: {d.what}" for change, d in important]
+    comment = "\n".join(lines) + "\n"
+    for change in found:
+        text = change.text if len(change.text) <= _STACK_CHARACTERS else change.text[:_STACK_CHARACTERS] + "\n…"
+        # A fence longer than any run of backquotes in it cannot be ended from inside.
+        details = (
+            f"\n<details><summary><code>{change.name}</code></summary>\n\n``````text\n{text}\n``````\n</details>\n"
+        )
+        if len(comment) + len(details) > _COMMENT_CHARACTERS:
+            return comment + "\nThere is more than a comment can hold: run `nova diff` to see all of it.\n"
+        comment += details
+    return comment
+
+
+def _stacks(assembly: Path) -> dict[str, _Stack]:
+    """Name and account of every stack, those of nested assemblies included."""
+    try:
+        artifacts: Mapping[str, Any] = json.loads((assembly / "manifest.json").read_text(encoding="utf-8"))["artifacts"]
+    except (OSError, ValueError, KeyError):
+        raise RefusedError(f"{assembly}: is not an assembly: run make synth") from None
+    found: dict[str, _Stack] = {}
+    for key, artifact in artifacts.items():
+        properties = artifact.get("properties", {})
+        match artifact["type"]:
+            case "cdk:cloud-assembly":
+                found |= _stacks(assembly / properties["directoryName"])
+            case "aws:cloudformation:stack":
+                name = properties.get("stackName", key)
+                account = artifact["environment"].removeprefix("aws://").partition("/")[0]
+                template = assembly / properties["templateFile"]
+                found[f"{name} ({account})"] = _Stack(name, artifact.get("displayName", key), template)
+    return found
+
+
+def _text(stack: _Stack | None) -> str | None:
+    return stack.template.read_text(encoding="utf-8") if stack is not None else None
+
+
+def _template(stack: _Stack | None) -> Any:
+    return json.loads(text) if (text := _text(stack)) is not None else None
+
+
+def _cdk_diff(after: Path, old: _Stack | None, new: _Stack | None) -> str:
+    if new is None:
+        assert old is not None, "a name comes from one of the two"
+        return "No longer synthesized: what is deployed stays until somebody deletes the stack."
+    if old is None:
+        return "A new stack."
+    command = ["cdk", "diff", f"--app={after}", "--exclusively", new.selector, f"--template={old.template}"]
+    command += ["--no-change-set", "--no-color", "--no-fail"]
+    try:
+        result = subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    except FileNotFoundError:
+        raise RefusedError("cdk: not found: run make setup, and put node_modules/.bin on the path") from None
+    if result.returncode:
+        raise RefusedError(f"{new.name}: cdk diff exited with {result.returncode}: {result.stdout.strip()[-300:]}")
+    return "\n".join(_lines(result.stdout))
+
+
+def _lines(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        if line.strip() and not line.startswith(("✨", "(NOTE:")):
+            yield line.replace("``````", "`````")

@@ -1,0 +1,1 @@
+"""May a release start, and does an environment run what it should: preflight and verify."""

@@ -1,0 +1,224 @@
+"""What is wrong with a running environment, decided from what was seen of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nova_infra.deployed.model import Alarm, Answer, Image, Service, Stack
+from nova_infra.operations.records.ledger import ReleasedImage
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be.
+
+    Attributes:
+        text: What, in a line that names the service and the remedy where there is one.
+        may_pass: Whether it may come right by itself within minutes.
+        subject: The alarm that it is about and its state, as a person accepts them; empty where it is about none.
+    """
+
+    text: str
+    may_pass: bool = False
+    subject: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An environment, as it was seen at one moment.
+
+    Attributes:
+        services: Its services.
+        stacks: The stacks of its services.
+        alarms: Its alarms.
+        versions: Service to what its ``/version`` answered through the load balancer; services that no rule leads to
+            under that path are left out.
+    """
+
+    services: tuple[Service, ...]
+    stacks: tuple[Stack, ...]
+    alarms: tuple[Alarm, ...]
+    versions: Mapping[str, Answer]
+
+
+def faults(release: Mapping[str, ReleasedImage], seen: Seen) -> list[Finding]:
+    """What keeps an environment from running a release as it should; nothing where it does.
+
+    Args:
+        release: Service to the image that it should run.
+        seen: What was seen.
+    """
+    services = {service.name: service for service in seen.services}
+    stacks = {stack.name: stack for stack in seen.stacks}
+    found = []
+    for name, image in sorted(release.items()):
+        service = services.get(name)
+        if service is None:
+            found.append(Finding(f"{name}: is not deployed: the release has it"))
+            continue
+        found += _stack_faults(service, stacks.get(service.stack))
+        found += _deployment_faults(service)
+        found += _task_faults(service, image, stacks.get(service.stack))
+        if name in seen.versions:
+            found += _version_faults(service, image, seen.versions[name])
+    found += _alarm_faults(seen, release)
+    return found
+
+
+def under_way(services: Iterable[Service], stacks: Iterable[Stack]) -> list[str]:
+    """The deployments that are under way, in sentences."""
+    return [
+        *(f"{stack.name}: an update is under way ({stack.status})" for stack in stacks if stack.busy),
+        *(
+            f"{service.name}: a deployment is under way ({latest.rollout_state or 'not complete'})"
+            for service in services
+            for latest in service.deployments[:1]
+            if len(service.deployments) > 1 or latest.rollout_state == "IN_PROGRESS"
+        ),
+    ]
+
+
+def way_out(stack: Stack) -> str:
+    """What to do about a stack that cannot be updated.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-continueupdaterollback.html
+    """
+    command = f"`aws cloudformation {{}} --stack-name {stack.name}`"
+    said = f" ({stack.reason})" if stack.reason else ""
+    match stack.status:
+        case "UPDATE_IN_PROGRESS":
+            cancel = command.format("cancel-update-stack")
+            return f"wait for it, or stop it, which brings back what ran before, with {cancel}"
+        case "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS" | "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS":
+            return "wait for it: it only removes what is no longer used, and nothing can stop it"
+        case "UPDATE_ROLLBACK_IN_PROGRESS":
+            return "wait for it: it is on its way back to what ran before, and nothing can stop it"
+        case "CREATE_IN_PROGRESS" | "ROLLBACK_IN_PROGRESS":
+            return "wait for it: this is its first deployment; if that fails, it can only be deleted"
+        case "DELETE_IN_PROGRESS":
+            return "wait for it: it is being deleted; then deploy again"
+        case status if stack.busy:
+            return f"wait until {status} has ended"
+        case "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED":
+            delete = command.format("delete-stack")
+            return f"its first deployment failed, and it can only be deleted: {delete}, and deploy again{said}"
+        case "DELETE_FAILED":
+            delete = command.format("delete-stack")
+            return f"delete what keeps it{said}, then {delete} once more, and deploy again"
+        case "REVIEW_IN_PROGRESS":
+            return f"it was never deployed: {command.format('delete-stack')}, and deploy"
+        case "UPDATE_ROLLBACK_FAILED":
+            return f"finish its rollback first, with {command.format('continue-update-rollback')}{said}"
+        case "UPDATE_FAILED":
+            return f"roll it back first, with {command.format('rollback-stack')}{said}"
+        case _:
+            return stack.reason or f"see {command.format('describe-stack-events')}"
+
+
+def alarms_of(service: Service, alarms: Iterable[Alarm], services: Sequence[Service]) -> list[Alarm]:
+    """A service's alarms: those under its name, and not under the longer name of another service."""
+    longer = [s.stack for s in services if s.stack != service.stack and s.stack.startswith(f"{service.stack}-")]
+    return [
+        alarm
+        for alarm in alarms
+        if alarm.name.startswith(f"{service.stack}-")
+        and not any(alarm.name.startswith(f"{other}-") for other in longer)
+    ]
+
+
+def _stack_faults(service: Service, stack: Stack | None) -> list[Finding]:
+    if stack is None:
+        return [Finding(f"{service.name}: has no stack {service.stack}: it was not deployed by Nova")]
+    if stack.busy:
+        return [Finding(f"{service.name}: its stack is being updated ({stack.status})", may_pass=True)]
+    if not stack.updatable:
+        return [Finding(f"{service.name}: its stack is {stack.status}: {way_out(stack)}")]
+    return []
+
+
+def _deployment_faults(service: Service) -> list[Finding]:
+    if not service.deployments:
+        return [Finding(f"{service.name}: ECS knows no deployment of it")]
+    latest = service.deployments[0]
+    if latest.rollout_state == "FAILED":
+        return [Finding(f"{service.name}: its deployment failed: {latest.reason or 'ECS gives no reason'}")]
+    if len(service.deployments) > 1 or latest.rollout_state == "IN_PROGRESS":
+        return [Finding(f"{service.name}: its deployment is not complete", may_pass=True)]
+    return []
+
+
+def _task_faults(service: Service, image: ReleasedImage, stack: Stack | None) -> list[Finding]:
+    if service.desired == 0:
+        return [Finding(f"{service.name}: is scaled to nothing: no task is meant to run")]
+    running = [task for task in service.tasks if task.status == "RUNNING"]
+    found = []
+    if len(running) < service.desired:
+        found.append(Finding(f"{service.name}: {len(running)} of {service.desired} tasks run", may_pass=True))
+    if unhealthy := sum(task.healthy is False for task in running):
+        found.append(
+            Finding(f"{service.name}: {unhealthy} of {len(running)} tasks fail their health check", may_pass=True)
+        )
+    others = [task for task in running if task.digest != image.digest]
+    if others:
+        what = sorted({_told(task.image, task.digest) for task in others})
+        hint = ""
+        if stack is not None and "ROLLBACK" in stack.status:
+            hint = f": its last update was rolled back{f' ({stack.reason})' if stack.reason else ''}"
+        found.append(
+            Finding(
+                f"{service.name}: {len(others)} of {len(running)} tasks run {', '.join(what)} instead of "
+                f"{_told(image.tag, image.digest)}{hint}",
+                # While a deployment is under way, tasks of two revisions run.
+                may_pass=len(service.deployments) > 1 or all(task.digest is None for task in others),
+            )
+        )
+    return found
+
+
+def _told(reference: str, digest: str | None) -> str:
+    tag = Image.parse(reference).tag or reference
+    return f"{tag} ({digest[:19] if digest else 'not pulled yet'})"
+
+
+def _version_faults(service: Service, image: ReleasedImage, answer: Answer) -> list[Finding]:
+    # A release can be deployed under another tag than its content's, such as the commit: what counts is the digest.
+    tags = {Image.parse(task.image).tag for task in service.tasks if task.digest == image.digest} or {image.tag}
+    expected = " or ".join(sorted(tags))
+    if answer.status != 200:
+        said = f"{answer.status} {answer.body}".strip() if answer.status else answer.body
+        return [
+            Finding(f"{service.name}: /version does not answer through the load balancer: {said[:200]}", may_pass=True)
+        ]
+    release = answered_release(answer)
+    if release not in tags:
+        return [
+            Finding(f"{service.name}: /version answers {release or 'something else'}, not {expected}", may_pass=True)
+        ]
+    return []
+
+
+def answered_release(answer: Answer) -> str | None:
+    """What a service's ``/version`` says runs; None where it says nothing of the kind."""
+    try:
+        release = json.loads(answer.body)["release"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return str(release)
+
+
+def _alarm_faults(seen: Seen, release: Mapping[str, ReleasedImage]) -> list[Finding]:
+    found = []
+    for service in seen.services:
+        if service.name not in release:
+            continue
+        for alarm in alarms_of(service, seen.alarms, seen.services):
+            if alarm.state == "ALARM":
+                text = f"{alarm.name}: is in ALARM: {alarm.reason}"
+            elif alarm.state == "INSUFFICIENT_DATA" and alarm.name in service.deployment_alarms:
+                text = f"{alarm.name}: has no data yet: {alarm.reason}"
+            else:
+                continue
+            found.append(Finding(text, may_pass=True, subject=alarm.condition))
+    return found

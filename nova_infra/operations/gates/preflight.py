@@ -1,0 +1,234 @@
+"""May a release be deployed to an environment now?
+
+The alarms come first: where one is in ALARM when a deployment starts, ECS watches none of the service's alarms in it,
+so that a bad release would go through. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
+
+They are no obstacle to the release that was last seen to run well: a stage that failed is rolled back to it by being
+played again, this check included, while the alarms still tell of what went wrong. Nor is what somebody has accepted for
+the release, as :mod:`nova_infra.operations.records.waivers` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from nova_infra.deployed.model import VCPU_QUOTA, Alarm, Certificate, Service, Stack
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.errors import RefusedError
+from nova_infra.operations.gates.findings import under_way, way_out
+from nova_infra.operations.records.holds import Hold, read_holds, refusals
+from nova_infra.operations.records.ledger import read_ledger
+from nova_infra.operations.records.lookup import begins
+from nova_infra.operations.records.waivers import Acceptance, accepted, read_acceptances
+from nova_infra.parallel import threads
+
+_CERTIFICATE_MARGIN = timedelta(days=14)
+"""ACM renews 60 days before the end: one that is this close to it was not renewed."""
+
+_UNWATCHED = (
+    "ECS then watches none of this service's alarms in this deployment: only the circuit breaker and verify are left"
+)
+_SILENT = "an alarm without data rolls nothing back"
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """What stands against a deployment.
+
+    Attributes:
+        text: What, in a sentence, with the remedy where there is one.
+        subject: What is red, and in which state; empty where nobody can accept it.
+        lost: What a deployment that begins all the same goes without, or risks.
+    """
+
+    text: str
+    subject: str = ""
+    lost: str = ""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What keeps a deployment from beginning, and what would have.
+
+    Attributes:
+        refused: What stands against it.
+        accepted: What somebody has accepted for this release, each with their acceptance.
+    """
+
+    refused: tuple[Obstacle, ...]
+    accepted: tuple[tuple[Obstacle, Acceptance], ...]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a deployment would begin with.
+
+    Attributes:
+        services: The environment's services.
+        stacks: Its stacks.
+        alarms: Its alarms.
+        holds: Its holds.
+        certificates: Its certificates.
+        vcpu_quota: How many vCPUs Fargate may run; None where that is not known.
+        last_good: The release that was last seen to run as it should, if any.
+        acceptances: What somebody has accepted.
+    """
+
+    services: tuple[Service, ...]
+    stacks: tuple[Stack, ...]
+    alarms: tuple[Alarm, ...]
+    holds: tuple[Hold, ...]
+    certificates: tuple[Certificate, ...]
+    vcpu_quota: float | None
+    last_good: str | None = None
+    acceptances: tuple[Acceptance, ...] = ()
+
+
+def survey(environment: DeployedEnvironment) -> Conditions:
+    """Ask for everything that :func:`obstacles` decides from, side by side."""
+    with threads() as pool:
+        services = pool.submit(environment.services)
+        alarms = pool.submit(environment.alarms)
+        holds = pool.submit(read_holds, environment)
+        acceptances = pool.submit(read_acceptances, environment)
+        certificates = pool.submit(environment.certificates)
+        quota = pool.submit(environment.vcpu_quota)
+        ledger = pool.submit(read_ledger, environment)
+        stack_names = [environment.stack_name(name) for name in ("platform", *environment.service_names(), "overview")]
+        stacks = pool.submit(environment.stacks, stack_names)
+        return Conditions(
+            services.result(),
+            stacks.result(),
+            alarms.result(),
+            holds.result(),
+            certificates.result(),
+            quota.result(),
+            next((entry.release for entry in ledger.result().entries if entry.good), None),
+            acceptances.result(),
+        )
+
+
+def judge(conditions: Conditions, release: str | None, images: Mapping[str, str], *, now: datetime) -> Judgement:
+    """Whether a deployment may begin: nothing stands against it, or somebody has accepted for this release what does.
+
+    Args:
+        conditions: What the deployment would begin with.
+        release: The release; None where only the environment is asked about, for which nothing is accepted.
+        images: Service to the digest of its image in the release.
+        now: The time, UTC.
+    """
+    found = obstacles(conditions, release, images, now=now)
+    known = accepted(conditions.acceptances, release, now=now) if release is not None else {}
+    return Judgement(
+        tuple(each for each in found if each.subject not in known),
+        tuple((each, known[each.subject]) for each in found if each.subject in known),
+    )
+
+
+def obstacles(
+    conditions: Conditions, release: str | None, images: Mapping[str, str], *, now: datetime
+) -> list[Obstacle]:
+    """What stands against a deployment, accepted or not; nothing where it may begin.
+
+    Args:
+        conditions: What the deployment would begin with.
+        release: The release; None where only the environment is asked about.
+        images: Service to the digest of its image in the release.
+        now: The time, UTC.
+    """
+    return [
+        *(
+            _alarms(conditions.services, conditions.alarms)
+            if release is None or release != conditions.last_good
+            else ()
+        ),
+        *(Obstacle(text) for text in (refusals(conditions.holds, release, images) if release is not None else ())),
+        *(Obstacle(text) for text in under_way(conditions.services, conditions.stacks)),
+        *_stacks(conditions.stacks),
+        *_room(conditions.services, conditions.vcpu_quota),
+        *_certificates(conditions.certificates, now),
+    ]
+
+
+def acceptable(conditions: Conditions, release: str, *, now: datetime) -> tuple[list[Obstacle], list[Obstacle]]:
+    """What a person may accept for a release, and what stands against it all the same.
+
+    Args:
+        conditions: What a deployment would begin with.
+        release: The release, or the beginning of its commit.
+        now: The time, UTC.
+
+    Raises:
+        RefusedError: The release is on hold, or nothing is red that can be accepted.
+    """
+    for held in conditions.holds:
+        if begins(release, held.release) or begins(held.release, release):
+            raise RefusedError(
+                f"release: {release} is on hold, by {held.by}: {held.why}: no red is accepted for it; see "
+                "`nova release-hold`"
+            )
+    found = obstacles(conditions, None, {}, now=now)
+    red = [obstacle for obstacle in found if obstacle.subject]
+    others = [obstacle for obstacle in found if not obstacle.subject]
+    if not red:
+        said = f"; nobody can accept this: {others[0].text}" if others else ""
+        raise RefusedError(f"accept-red: no deployment alarm, certificate or quota is red there now{said}")
+    return red, others
+
+
+def _alarms(services: Iterable[Service], alarms: Iterable[Alarm]) -> list[Obstacle]:
+    known = {alarm.name: alarm for alarm in alarms}
+    found = []
+    for service in services:
+        for name in service.deployment_alarms:
+            alarm = known.get(name)
+            if alarm is None:
+                text = f"{name}: does not exist, and {service.name} is to be rolled back by it: deploy it first"
+                found.append(Obstacle(text))
+            elif alarm.state == "ALARM":
+                text = (
+                    f"{name}: is in ALARM already, so that ECS would watch no alarm of {service.name}: {alarm.reason}"
+                )
+                found.append(Obstacle(text, alarm.condition, _UNWATCHED))
+            elif alarm.state == "INSUFFICIENT_DATA":
+                text = f"{name}: has no data, so that it cannot fire: {alarm.reason}"
+                found.append(Obstacle(text, alarm.condition, _SILENT))
+    return found
+
+
+def _stacks(stacks: Iterable[Stack]) -> list[Obstacle]:
+    return [
+        Obstacle(f"{stack.name}: is {stack.status} and cannot be updated: {way_out(stack)}")
+        for stack in stacks
+        if not stack.busy and not stack.updatable
+    ]
+
+
+def _room(services: Sequence[Service], quota: float | None) -> list[Obstacle]:
+    """A deployment runs up to twice the tasks."""
+    needed = 2 * sum(task.cpu for service in services for task in service.tasks) / 1024
+    if quota is None or needed <= quota:
+        return []
+    text = (
+        f"Fargate: a deployment may need {needed:g} vCPUs at once, and the account may run {quota:g}: have the quota "
+        f"{VCPU_QUOTA} raised"
+    )
+    return [Obstacle(text, "Fargate", "new tasks may not start, and the circuit breaker then rolls back")]
+
+
+def _certificates(certificates: Iterable[Certificate], now: datetime) -> list[Obstacle]:
+    found = []
+    for certificate in certificates:
+        subject = f"certificate of {certificate.domain}"
+        lost = "nothing that a deployment has: the certificate stays as it is"
+        if certificate.status != "ISSUED":
+            found.append(Obstacle(f"{subject}: is {certificate.status}", subject, lost))
+        elif certificate.expires is not None and certificate.expires.astimezone(UTC) - now < _CERTIFICATE_MARGIN:
+            text = (
+                f"{subject}: ends on {certificate.expires:%Y-%m-%d} and was not renewed: check its validation record "
+                "in DNS"
+            )
+            found.append(Obstacle(text, subject, lost))
+    return found

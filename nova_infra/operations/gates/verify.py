@@ -1,0 +1,83 @@
+"""Does an environment run what it should?"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+
+from nova_infra.deployed.model import Answer, Template
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.operations.gates.findings import Finding, Seen, faults
+from nova_infra.operations.records.ledger import ReleasedImage
+from nova_infra.parallel import threads
+
+_SECONDS_BETWEEN_LOOKS = 5.0
+
+
+def verify(
+    environment: DeployedEnvironment,
+    release: Mapping[str, ReleasedImage],
+    *,
+    patience: float,
+    tell: Callable[[str], None],
+) -> list[Finding]:
+    """Look at an environment until it runs a release as it should, or does not.
+
+    Args:
+        environment: The environment.
+        release: Service to the image that it should run.
+        patience: Seconds to wait for what may still come right, such as an alarm that has not gone back yet.
+        tell: Told what is waited for.
+
+    Returns:
+        What is wrong; nothing where all is well.
+    """
+    until = time.monotonic() + patience
+    waited_for = ""
+    while True:
+        found = faults(release, look(environment, tuple(release)))
+        left = until - time.monotonic()
+        if not found or not all(finding.may_pass for finding in found) or left <= 0:
+            return found
+        if found[0].text != waited_for:
+            waited_for = found[0].text
+            tell(f"waiting: {waited_for}" + (f" (and {len(found) - 1} more)" if len(found) > 1 else ""))
+        threading.Event().wait(min(_SECONDS_BETWEEN_LOOKS, left))
+
+
+def look(environment: DeployedEnvironment, names: tuple[str, ...]) -> Seen:
+    """See what :func:`faults` decides from, for some services; all questions are asked side by side."""
+    with threads() as pool:
+        services = pool.submit(environment.services)
+        stacks = pool.submit(environment.stacks, [environment.stack_name(name) for name in names])
+        alarms = pool.submit(environment.alarms)
+        versions = dict(zip(names, pool.map(lambda name: _version(environment, name), names), strict=True))
+        return Seen(
+            services.result(),
+            stacks.result(),
+            alarms.result(),
+            {name: answer for name, answer in versions.items() if answer is not None},
+        )
+
+
+def _version(environment: DeployedEnvironment, service: str) -> Answer | None:
+    """What the service's ``/version`` answers; None where its rule does not lead there."""
+    path = f"/{service}/version"
+    answer = environment.get(path)
+    if answer.status == 404 and not leads_to(environment.template(environment.stack_name(service)), path):
+        return None
+    return answer
+
+
+def leads_to(template: Template, path: str) -> bool:
+    """Whether a rule in a service's template matches a path."""
+    patterns = [
+        str(pattern)
+        for resource in template.get("Resources", {}).values()
+        if resource["Type"] == "AWS::ElasticLoadBalancingV2::ListenerRule"
+        for condition in resource["Properties"]["Conditions"]
+        for pattern in condition.get("PathPatternConfig", condition).get("Values", ())
+    ]
+    return any(fnmatchcase(path, pattern) for pattern in patterns)

@@ -1,0 +1,1 @@
+"""What is written down of an environment's releases: ledger, holds, waivers."""

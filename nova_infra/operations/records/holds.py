@@ -1,0 +1,148 @@
+"""Holds: releases that must not be deployed to an environment until somebody takes the hold away.
+
+Each is a parameter of its own below ``/<platform>/<environment>/hold/``, so that two people who write at once do not
+undo each other's; one that is taken away stays, and says by whom and why. A hold that a rollback sets names the images
+that it replaced, too: a later commit that did not mend them would bring them back.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.errors import RefusedError
+from nova_infra.operations.records.ledger import parameter_name
+from nova_infra.operations.records.lookup import SHORTEST_COMMIT, as_commit, begins, names
+
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
+_NAME = re.compile(rf"[\w.-]{{{SHORTEST_COMMIT},128}}")
+_MAX_WHY = 1000
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A release that must not be deployed.
+
+    Attributes:
+        release: The release, or the beginning of its commit.
+        why: The reason.
+        by: Who set it.
+        at: When, UTC.
+        images: Service to the digest of an image that must not be deployed either, whatever the release.
+    """
+
+    release: str
+    why: str
+    by: str
+    at: datetime
+    images: Mapping[str, str]
+
+
+def read_holds(environment: DeployedEnvironment) -> tuple[Hold, ...]:
+    """All holds of an environment, newest first.
+
+    One that cannot be read holds the release that its name says, for reasons that nobody knows.
+
+    Raises:
+        AwsError: They cannot be read.
+    """
+    holds = []
+    for name, text in environment.parameters(parameter_name(environment, "hold")).items():
+        try:
+            value = json.loads(text)
+            if "released" in value:
+                continue
+            holds.append(
+                Hold(
+                    release=name.rpartition("/")[2],
+                    why=str(value["why"]),
+                    by=str(value["by"]),
+                    at=datetime.fromisoformat(value["at"]),
+                    images=dict(value["images"]),
+                )
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            why = f"{name} is not a hold that Nova wrote ({error!r}): see who wrote it, and delete it"
+            holds.append(Hold(name.rpartition("/")[2], why, "somebody", _NEVER, {}))
+    return tuple(sorted(holds, key=lambda hold: hold.at, reverse=True))
+
+
+def hold(environment: DeployedEnvironment, release: str, *, why: str, images: Mapping[str, str] | None = None) -> Hold:
+    """Hold a release; one that is held already gets the new reason.
+
+    Raises:
+        RefusedError: No release can have that name.
+    """
+    release = checked_name(release)
+    made = Hold(release, why[:_MAX_WHY], environment.caller(), datetime.now(UTC).replace(microsecond=0), images or {})
+    _write(environment, made)
+    return made
+
+
+def checked_name(release: str) -> str:
+    """The name of a release, as the ledger would have it.
+
+    Raises:
+        RefusedError: It can be the name of no release, nor of a parameter.
+    """
+    if not _NAME.fullmatch(release):
+        raise RefusedError(
+            f"release: {release!r} is not the name of a release: give a commit, as `nova releases` shows, and at least "
+            f"{SHORTEST_COMMIT} digits of it"
+        )
+    return as_commit(release)
+
+
+def release_hold(environment: DeployedEnvironment, release: str, *, why: str) -> Hold:
+    """Take a hold away: also one that was set twice, by the beginning of the commit and by all of it.
+
+    Raises:
+        RefusedError: The release is not held.
+    """
+    release = as_commit(release)
+    holds = {held.release: held for held in read_holds(environment)}
+    matching = sorted(name for name in holds if names(name, release) or begins(release, name))
+    if not matching or not all(name.startswith(matching[0]) for name in matching):
+        raise RefusedError(
+            f"release: {release!r} is not on hold in {environment.name}: "
+            + (f"on hold are {', '.join(holds)}" if holds else "nothing is on hold there")
+        )
+    now = datetime.now(UTC).replace(microsecond=0).isoformat()
+    for name in matching:
+        _write(environment, holds[name], released={"why": why[:_MAX_WHY], "by": environment.caller(), "at": now})
+    return holds[matching[-1]]
+
+
+def _write(environment: DeployedEnvironment, held: Hold, **more: object) -> None:
+    value = {"why": held.why, "by": held.by, "at": held.at.isoformat(), "images": dict(held.images), **more}
+    value["nonce"] = secrets.token_hex(8)  # so that a write whose answer is lost is recognized
+    environment.put_parameter(
+        parameter_name(environment, "hold", held.release), json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    )
+
+
+def refusals(holds: tuple[Hold, ...], release: str, images: Mapping[str, str]) -> list[str]:
+    """Why a release may not be deployed, in sentences; none where it may.
+
+    Args:
+        holds: The environment's holds.
+        release: The release.
+        images: Service to the digest of its image in the release.
+    """
+    found = []
+    for held in holds:
+        same = sorted(service for service, digest in held.images.items() if images.get(service) == digest)
+        if names(held.release, release):
+            found.append(f"release {release} is on hold since {held.at:%Y-%m-%d %H:%M} UTC, by {held.by}: {held.why}")
+        elif same:
+            found.append(
+                f"{', '.join(same)}: the same image as in release {held.release}, which is on hold, by {held.by}: "
+                f"{held.why}"
+            )
+    return found

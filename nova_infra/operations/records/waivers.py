@@ -1,0 +1,149 @@
+"""Acceptances: what is red in an environment, and may stay red while one release is deployed there, for some hours.
+
+For a preflight that is red for a reason outside the release, such as an old revision whose leak keeps the memory alarm
+red that the release mends. Each is a parameter of its own below ``/<platform>/<environment>/accepted/`` and names what
+was red when it was given, and how: what goes red later is not accepted. It ends by itself, and stays to be read.
+
+Whoever has the release role can write such a parameter without a command: the role is the boundary, and CloudTrail the
+proof of who did.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.errors import RefusedError
+from nova_infra.operations.records.holds import checked_name
+from nova_infra.operations.records.ledger import parameter_name
+from nova_infra.operations.records.lookup import is_hexadecimal, names
+
+LASTS = timedelta(hours=4)
+"""Enough to retry a stage, to approve and to bake for some minutes; too short to be forgotten.
+
+Where the bakes last longer, it is over when verify looks, which then fails on what is red still: it is accepted anew.
+"""
+
+_DIGITS = 12
+"""Of a commit that red is accepted for: as many as the preflight prints, so that they match no other."""
+
+_MAX_WHY = 400
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What is accepted for one release.
+
+    Attributes:
+        release: The release, or the beginning of its commit.
+        subjects: Alarms with their state, and whatever else the preflight found red, by their names.
+        why: The reason.
+        by: Who accepted it, as STS says.
+        at: When, UTC.
+        until: When it ends, UTC.
+    """
+
+    release: str
+    subjects: tuple[str, ...]
+    why: str
+    by: str
+    at: datetime
+    until: datetime
+
+    def __str__(self) -> str:
+        """Who, why and until when."""
+        return f"accepted by {self.by} because {self.why!r}, until {self.until:%Y-%m-%d %H:%M} UTC"
+
+
+def read_acceptances(environment: DeployedEnvironment) -> tuple[Acceptance, ...]:
+    """All acceptances of an environment, newest first, those that have ended included.
+
+    One that cannot be read accepts nothing.
+
+    Raises:
+        AwsError: They cannot be read.
+    """
+    found = []
+    for name, text in environment.parameters(parameter_name(environment, "accepted")).items():
+        try:
+            value = json.loads(text)
+            at = datetime.fromisoformat(value["at"]).astimezone(UTC)
+            found.append(
+                Acceptance(
+                    release=name.rpartition("/")[2],
+                    subjects=tuple(map(str, value["subjects"])),
+                    why=str(value["why"]),
+                    by=str(value["by"]),
+                    at=at,
+                    # Whoever writes a parameter by hand gets no more time than the command gives.
+                    until=min(datetime.fromisoformat(value["until"]).astimezone(UTC), at + LASTS),
+                )
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            why = f"{name} is not an acceptance that Nova wrote ({error!r}): see who wrote it, and delete it"
+            found.append(Acceptance(name.rpartition("/")[2], (), why, "somebody", _NEVER, _NEVER))
+    return tuple(sorted(found, key=lambda acceptance: acceptance.at, reverse=True))
+
+
+def acceptable_name(release: str) -> str:
+    """The name of a release that red may be accepted for, as the ledger would have it.
+
+    Raises:
+        RefusedError: No release can have that name, or it is too little of a commit.
+    """
+    name = checked_name(release)
+    if is_hexadecimal(name) and len(name) < _DIGITS:
+        raise RefusedError(
+            f"release: {release!r} is too little of a commit to accept red for: give at least {_DIGITS} digits, as the "
+            "preflight prints them"
+        )
+    return name
+
+
+def accept(environment: DeployedEnvironment, release: str, subjects: Sequence[str], *, why: str, by: str) -> Acceptance:
+    """Accept what is red now, for one release; a further time, it replaces the first.
+
+    Args:
+        environment: The environment.
+        release: The release, as :func:`acceptable_name` has it.
+        subjects: What is red.
+        why: The reason.
+        by: Who accepts it, as STS says: what started a build is a name that the build can set.
+    """
+    now = datetime.now(UTC).replace(microsecond=0)
+    made = Acceptance(release, tuple(subjects), why[:_MAX_WHY], by, now, now + LASTS)
+    value = {
+        "subjects": made.subjects,
+        "why": made.why,
+        "by": made.by,
+        "at": made.at.isoformat(),
+        "until": made.until.isoformat(),
+        "nonce": secrets.token_hex(8),  # so that a write whose answer is lost is recognized
+    }
+    name = parameter_name(environment, "accepted", release)
+    environment.put_parameter(name, json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+    return made
+
+
+def accepted(acceptances: Sequence[Acceptance], release: str, *, now: datetime) -> dict[str, Acceptance]:
+    """What is accepted for a release now: subject to the latest acceptance of it.
+
+    Args:
+        acceptances: The environment's acceptances, newest first.
+        release: The release.
+        now: The time, UTC.
+    """
+    return {
+        subject: each
+        for each in reversed(acceptances)
+        if names(each.release, release) and now < each.until
+        for subject in each.subjects
+        if subject  # what nobody can accept has no name
+    }

@@ -1,0 +1,1 @@
+"""The release that is being delivered."""

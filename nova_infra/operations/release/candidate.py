@@ -1,0 +1,51 @@
+"""What is about to be released: its name, its templates and its images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nova_infra.deployed.model import Template
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.rehearsed import RehearsedEnvironment, rehearsed_digest
+from nova_infra.operations.release.checkout import read_checkout, with_digests
+from nova_infra.operations.release.synthesized import templates_of
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A release that is to go to an environment.
+
+    Attributes:
+        release: The commit; for a tree that differs from its commit, a name made of its content.
+        templates: Stack name to template of the environment's stacks.
+        digests: Finds service to the digest of its image; it may raise NovaError.
+    """
+
+    release: str
+    templates: Mapping[str, Template]
+    digests: Callable[[], Mapping[str, str]]
+
+
+def read_candidate(environment: DeployedEnvironment, root: Path, assembly: Callable[[], Path]) -> Candidate:
+    """The release in a directory; in a rehearsal the one that is being played.
+
+    Args:
+        environment: Where it is to go.
+        root: The directory.
+        assembly: Finds, or synthesizes, its assembly.
+
+    Raises:
+        NovaError: The directory holds no release.
+    """
+    if isinstance(environment, RehearsedEnvironment):
+        name, images = environment.played()
+        digests = {service: rehearsed_digest(image) for service, image in images.items()}
+        return Candidate(name, environment.played_templates(), lambda: digests)
+    checkout = read_checkout(root)
+
+    def registry() -> dict[str, str]:
+        return {service: image.digest for service, image in with_digests(environment, checkout).items()}
+
+    return Candidate(checkout.release, templates_of(assembly(), environment.prefix), registry)

@@ -1,0 +1,94 @@
+"""The release that a checkout of the repository stands for: what the steps of a delivery speak of."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from nova_infra.config import load_config
+from nova_infra.deployed.model import Image
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.rehearsed import RehearsedEnvironment, rehearsed_digest
+from nova_infra.errors import RefusedError
+from nova_infra.images.tags import current_commit, image_tags, repository_name
+from nova_infra.operations.records.ledger import ReleasedImage
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A release as the sources tell it.
+
+    Attributes:
+        release: The commit; for a tree that differs from its commit, a name made of its content.
+        images: Service to its image by tag, without digest.
+        committed_at: When the commit was made, UTC, if git knows.
+    """
+
+    release: str
+    images: Mapping[str, Image]
+    committed_at: datetime | None
+
+
+def read_checkout(root: Path) -> Checkout:
+    """The release of a directory.
+
+    Raises:
+        ConfigError: It holds no usable ``nova.toml``.
+    """
+    config = load_config(root)
+    registry = f"{config.toolchain.account}.dkr.ecr.{config.toolchain.region}.amazonaws.com"
+    images = {
+        service: Image(f"{registry}/{repository_name(config.platform.name, service)}", tag)
+        for service, tag in image_tags(root, config).items()
+    }
+    # CodeBuild says which commit it was started for, also where the source is an archive without git.
+    commit = os.environ.get("CODEBUILD_RESOLVED_SOURCE_VERSION") or current_commit(root)
+    if commit is None:
+        content = hashlib.sha256("".join(image.tag for image in images.values()).encode()).hexdigest()
+        return Checkout(f"uncommitted-{content[:12]}", images, None)
+    return Checkout(commit, images, _committed_at(root, commit))
+
+
+def released(environment: DeployedEnvironment, root: Path) -> tuple[str, dict[str, ReleasedImage], datetime | None]:
+    """Name, images and commit time of the release that a step of a delivery is about.
+
+    It is the one in the step's directory; in a rehearsal the one that is being played, which may be the earlier one.
+
+    Raises:
+        NovaError: The directory holds no release, or an image of it was not built.
+    """
+    if isinstance(environment, RehearsedEnvironment):
+        name, images = environment.played()
+        return name, {each: ReleasedImage(image.tag, rehearsed_digest(image)) for each, image in images.items()}, None
+    checkout = read_checkout(root)
+    return checkout.release, with_digests(environment, checkout), checkout.committed_at
+
+
+def with_digests(environment: DeployedEnvironment, checkout: Checkout) -> dict[str, ReleasedImage]:
+    """Service to its image in the registry.
+
+    Raises:
+        RefusedError: An image was not built, or is gone.
+    """
+    found = environment.images(list(checkout.images.values()))
+    released = {}
+    for (service, wanted), image in zip(checkout.images.items(), found, strict=True):
+        if image is None or image.digest is None:
+            raise RefusedError(f"{service}: its image {wanted} is not in the registry: `nova image build {service}`")
+        released[service] = ReleasedImage(wanted.tag, image.digest)
+    return released
+
+
+def _committed_at(root: Path, commit: str) -> datetime | None:
+    result = subprocess.run(
+        ["git", "show", "--no-patch", "--format=%cI", commit], cwd=root, check=False, capture_output=True, text=True
+    )
+    try:
+        return datetime.fromisoformat(result.stdout.strip()) if result.returncode == 0 else None
+    except ValueError:
+        return None

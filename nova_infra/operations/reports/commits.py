@@ -1,0 +1,77 @@
+"""The commits between two releases, from a clone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from nova_infra.operations.records.lookup import short
+
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit.
+
+    Attributes:
+        id: The beginning of its hash.
+        author: Who made it.
+        subject: The first line of its message.
+    """
+
+    id: str
+    author: str
+    subject: str
+
+
+@dataclass(frozen=True)
+class Commits:
+    """What a release brings.
+
+    Attributes:
+        new: Commits that it brings, newest first.
+        lost: Commits that run now and are not in it, newest first: it was made from another line of history.
+        unknown: Why they are not known; empty where they are.
+    """
+
+    new: tuple[Commit, ...] = ()
+    lost: tuple[Commit, ...] = ()
+    unknown: str = ""
+
+
+def commits_between(root: Path, running: str | None, candidate: str) -> Commits:
+    """The commits by which a candidate differs from what runs.
+
+    Args:
+        root: The clone.
+        running: The commit that runs; None where none is known.
+        candidate: The commit that is to be released.
+    """
+    if running is None:
+        return Commits(unknown="nothing was released there yet, by the ledger")
+    for release in (running, candidate):
+        # Nothing that git could take for an option or a range is handed to it.
+        if not _COMMIT.fullmatch(release):
+            return Commits(unknown=f"{release} is not a commit")
+        if _git(root, "cat-file", "-e", f"{release}^{{commit}}") is None:
+            return Commits(unknown=f"this directory is not a clone that has {short(release)}: fetch its whole history")
+    return Commits(_log(root, f"{running}..{candidate}"), _log(root, f"{candidate}..{running}"))
+
+
+def _log(root: Path, commits: str) -> tuple[Commit, ...]:
+    form = _SEPARATOR.join(("%h", "%an", "%s"))
+    text = _git(root, "log", "-z", f"--format={form}", "--abbrev=12", commits, "--") or ""
+    return tuple(Commit(*record.split(_SEPARATOR, 2)) for record in text.split("\0") if record.count(_SEPARATOR) >= 2)
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git prints; None where it fails, or is not there."""
+    try:
+        result = subprocess.run(["git", *arguments], cwd=root, check=False, capture_output=True)
+    except FileNotFoundError:
+        return None
+    return result.stdout.decode(errors="replace") if result.returncode == 0 else None

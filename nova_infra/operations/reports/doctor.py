@@ -1,0 +1,333 @@
+"""What has to be in place before the first deployment, and what to do about what is not.
+
+Each check is a line: right, to be mended, or not known. In an environment's account it looks through the lookup role of
+CDK's bootstrap, as ``cdk`` itself does: that it may be assumed from the toolchain's account is what trust means.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from nova_infra.config import Config, Environment
+from nova_infra.deployed.model import VCPU_QUOTA
+from nova_infra.errors import NovaError
+from nova_infra.images.tags import repository_name
+from nova_infra.parallel import threads
+
+BOOTSTRAP_STACK = "CDKToolkit"
+BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
+MIN_BOOTSTRAP = 8
+"""What the pipeline's manifests ask for: stacks need 6, and looking things up needs 8."""
+NODE_MAJORS = (22, 24)
+"""Supported by the CDK CLI: https://docs.aws.amazon.com/cdk/v2/guide/node-versions.html."""
+_ADDRESS_QUOTA = ("ec2", "L-0263D0A3")  # EC2-VPC Elastic IPs
+
+
+class Account(Protocol):
+    """Calls AWS in one account and region: see :class:`nova_infra.deployed.aws.session.Aws`."""
+
+    def call(self, service: str, operation: str, /, *, region: str | None = None, **arguments: Any) -> dict[str, Any]:
+        """Call an operation.
+
+        Raises:
+            NovaError: AWS refused it, or could not be reached.
+        """
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line.
+
+    Attributes:
+        right: Whether it is as it should be; None where that is not known.
+        what: What was found.
+        remedy: What to do; empty where nothing has to be done.
+    """
+
+    right: bool | None
+    what: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The checks of one place."""
+
+    title: str
+    checks: tuple[Check, ...]
+
+
+def diagnose(
+    config: Config,
+    root: Path,
+    *,
+    account_of_caller: Callable[[], str],
+    open_account: Callable[[str, str, bool], Account],
+) -> tuple[Part, ...]:
+    """Check everything, the accounts side by side.
+
+    Args:
+        config: The configuration.
+        root: The project's directory.
+        account_of_caller: Finds the account of the current credentials, or raises NovaError.
+        open_account: Gives access to an account and region; the flag says whether it is the caller's own.
+    """
+    parts = [Part("This machine", tuple(tools(root)))]
+    try:
+        caller = account_of_caller()
+    except NovaError as error:
+        return (*parts, Part("AWS", (Check(None, f"not checked: {error}"),)))
+    toolchain = config.toolchain
+    own = caller == toolchain.account
+    remedy = "" if own else f"sign in to {toolchain.account}, from which the others are reached"
+    who = Check(own or None, f"the credentials are of account {caller}{', the toolchain' if own else ''}", remedy)
+
+    def look(place: tuple[str, str, str, Callable[[Account], Iterator[Check]]]) -> Part:
+        title, account, region, checks = place
+        try:
+            access = open_account(account, region, account == caller)
+        except NovaError as error:
+            return Part(title, (_unreachable(config, account, region, own=own, error=error),))
+        return Part(title, tuple(checks(access)))
+
+    places = [
+        (
+            f"Toolchain ({toolchain.account}, {toolchain.region})",
+            toolchain.account,
+            toolchain.region,
+            lambda access: toolchain_checks(config, access),
+        ),
+        *(
+            (
+                f"{environment.name} ({environment.account}, {environment.region})",
+                environment.account,
+                environment.region,
+                _environment_checks(config, environment),
+            )
+            for environment in config.environments
+        ),
+    ]
+    with threads() as pool:
+        return (*parts, Part("Credentials", (who,)), *pool.map(look, places))
+
+
+def tools(root: Path) -> Iterator[Check]:
+    """Python, Node, the CDK CLI and git on this machine."""
+    python = sys.version_info
+    yield Check(
+        python >= (3, 11), f"Python {python[0]}.{python[1]}", "" if python >= (3, 11) else "install 3.11 or later"
+    )
+    node = _version("node", "--version")
+    right = node is not None and node[0] in NODE_MAJORS
+    yield Check(right, f"Node {_dotted(node)}", "" if right else "run `make setup`, then `. .venv/bin/activate`")
+    wanted = json.loads((root / "package.json").read_text(encoding="utf-8"))["devDependencies"]["aws-cdk"]
+    installed = root / "node_modules" / ".bin" / "cdk"  # what npx runs
+    cdk = _version(str(installed) if installed.exists() else "cdk", "--version")
+    right = _dotted(cdk) == wanted
+    yield Check(
+        right,
+        f"CDK CLI {_dotted(cdk)}{'' if right else f', where package.json has {wanted}'}",
+        "" if right else "run `make setup`",
+    )
+    git = _version("git", "--version")
+    yield Check(git is not None, f"git {_dotted(git)}", "" if git else "install git: images are tagged by commit")
+
+
+def _version(*command: str) -> tuple[int, ...] | None:
+    try:
+        result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", result.stdout)
+    return tuple(int(part) for part in found.groups() if part is not None) if found else None
+
+
+def _dotted(version: Sequence[int] | None) -> str:
+    return ".".join(map(str, version)) if version else "not found"
+
+
+def toolchain_checks(config: Config, access: Account) -> Iterator[Check]:
+    """The account of the pipeline: bootstrap, source, repositories."""
+    toolchain = config.toolchain
+    yield from bootstrap_checks(access, toolchain.account, toolchain.region, toolchain.account)
+    yield _source(config, access)
+    yield _repositories(config, access)
+
+
+def _environment_checks(config: Config, environment: Environment) -> Callable[[Account], Iterator[Check]]:
+    def checks(access: Account) -> Iterator[Check]:
+        yield from bootstrap_checks(access, environment.account, environment.region, config.toolchain.account)
+        if environment.domain is not None:
+            yield _hosted_zone(environment.domain.name, environment.domain.zone_id, access)
+        for secret in sorted({name for service in config.services for name in service.secrets.values()}):
+            yield _secret(secret, access)
+        vcpus = _vcpus(config, environment)
+        yield _quota(access, ("fargate", VCPU_QUOTA), vcpus, "Fargate vCPUs, with twice the tasks in a deployment")
+        if environment.network.nat_gateways:
+            yield _quota(
+                access, _ADDRESS_QUOTA, environment.network.nat_gateways, "elastic addresses, for NAT gateways"
+            )
+
+    return checks
+
+
+def bootstrap_checks(access: Account, account: str, region: str, toolchain: str) -> Iterator[Check]:
+    """CDK's bootstrap of an account and region: there, new enough, and trusting the toolchain."""
+    command = bootstrap_command(account, region, toolchain)
+    try:
+        version = int(access.call("ssm", "get_parameter", Name=BOOTSTRAP_VERSION)["Parameter"]["Value"])
+    except NovaError as error:
+        if getattr(error, "code", "") == "ParameterNotFound":
+            yield Check(False, "not bootstrapped", command)
+        else:
+            yield _not_known("the bootstrap", error)
+        return
+    yield Check(version >= MIN_BOOTSTRAP, f"bootstrap version {version}", "" if version >= MIN_BOOTSTRAP else command)
+    if account == toolchain:
+        return
+    try:
+        [stack] = access.call("cloudformation", "describe_stacks", StackName=BOOTSTRAP_STACK)["Stacks"]
+    except NovaError as error:
+        yield _not_known("whom the bootstrap trusts", error)
+        return
+    parameters = {p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", ())}
+    trusted = [name.strip() for name in parameters.get("TrustedAccounts", "").split(",")]
+    right = toolchain in trusted
+    yield Check(right, f"{'trusts' if right else 'does not trust'} the toolchain {toolchain}", "" if right else command)
+
+
+def bootstrap_command(account: str, region: str, toolchain: str) -> str:
+    """The command that bootstraps an account for the toolchain."""
+    trust = f" --trust {toolchain}" if account != toolchain else ""
+    policies = " --cloudformation-execution-policies arn:aws:iam::aws:policy/AdministratorAccess" if trust else ""
+    return f"npx cdk bootstrap aws://{account}/{region}{trust}{policies}"
+
+
+def _unreachable(config: Config, account: str, region: str, *, own: bool, error: NovaError) -> Check:
+    if own and error.exit_code == 2:
+        # From the toolchain's account, being refused means that nothing there trusts it.
+        return Check(
+            False,
+            "not bootstrapped, or it does not trust the toolchain",
+            bootstrap_command(account, region, config.toolchain.account),
+        )
+    return _not_known("this account", error)
+
+
+def _source(config: Config, access: Account) -> Check:
+    source = config.source
+    if source.token_secret is not None:
+        return _secret(source.token_secret, access)
+    arn = source.connection_arn or ""
+    service = "codeconnections" if ":codeconnections:" in arn else "codestar-connections"
+    try:
+        connection = access.call(service, "get_connection", region=arn.split(":")[3], ConnectionArn=arn)["Connection"]
+    except NovaError as error:
+        if getattr(error, "code", "") == "ResourceNotFoundException":
+            return Check(False, f"no connection {arn}", "create one in the console, and put its ARN into nova.toml")
+        return _not_known("the connection to the repository", error)
+    state = connection["ConnectionStatus"]
+    right = state == "AVAILABLE"
+    remedy = (
+        "" if right else "open it in the console (Developer Tools, Connections) and choose Update pending connection"
+    )
+    return Check(right, f"the connection to {source.repository} is {state}", remedy)
+
+
+def _repositories(config: Config, access: Account) -> Check:
+    wanted = {repository_name(config.platform.name, service.name) for service in config.services}
+    missing, empty = [], []
+    for name in sorted(wanted):
+        try:
+            if not access.call("ecr", "list_images", repositoryName=name, maxResults=1)["imageIds"]:
+                empty.append(name)
+        except NovaError as error:
+            if getattr(error, "code", "") != "RepositoryNotFoundException":
+                return _not_known("the image repositories", error)
+            missing.append(name)
+    if missing:
+        return Check(False, f"no repository {', '.join(missing)}", "npx cdk deploy NovaRegistryStack")
+    if empty:
+        return Check(
+            None, f"no image yet in {', '.join(empty)}", "the pipeline builds them; or `nova image build <service>`"
+        )
+    return Check(True, f"{len(wanted)} image repositories, none of them empty")
+
+
+def _hosted_zone(domain: str, zone_id: str, access: Account) -> Check:
+    try:
+        zone = access.call("route53", "get_hosted_zone", Id=zone_id)["HostedZone"]
+    except NovaError as error:
+        if getattr(error, "code", "") == "NoSuchHostedZone":
+            return Check(False, f"no hosted zone {zone_id}", f"create the zone of {domain} in this account")
+        return _not_known(f"the hosted zone of {domain}", error)
+    name = str(zone["Name"]).rstrip(".")
+    if domain != name and not domain.endswith(f".{name}"):
+        return Check(False, f"hosted zone {zone_id} is of {name}", f"name the zone that {domain} is in, in nova.toml")
+    if zone.get("Config", {}).get("PrivateZone"):
+        return Check(
+            False, f"hosted zone {zone_id} is private", "name a public zone: its records prove the certificate"
+        )
+    return Check(True, f"hosted zone of {name}")
+
+
+def _secret(name: str, access: Account) -> Check:
+    try:
+        access.call("secretsmanager", "describe_secret", SecretId=name)
+    except NovaError as error:
+        if getattr(error, "code", "") == "ResourceNotFoundException":
+            return Check(False, f"no secret {name}", "create it in this account and region, in Secrets Manager")
+        return _not_known(f"the secret {name}", error)
+    return Check(True, f"secret {name}")
+
+
+def _quota(access: Account, quota: tuple[str, str], needed: float, what: str) -> Check:
+    service, code = quota
+    try:
+        value = float(
+            access.call("service-quotas", "get_service_quota", ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
+        )
+    except NovaError as error:
+        return _not_known(f"the quota of {what}", error)
+    right = value >= needed
+    return Check(
+        right,
+        f"{needed:g} of {value:g} {what}",
+        "" if right else f"ask for {needed:g} in Service Quotas ({service} {code}), or lower max_tasks in nova.toml",
+    )
+
+
+def _vcpus(config: Config, environment: Environment) -> float:
+    """What all services need at once, each with all of its tasks, twice while a deployment replaces them."""
+    return 2 * environment.scaling.max_tasks * sum(service.cpu for service in config.services) / 1024
+
+
+def _not_known(what: str, error: NovaError) -> Check:
+    return Check(None, f"{what}: not known: {error}")
+
+
+def lines(parts: Sequence[Part]) -> Iterator[str]:
+    """The checks as text, with what to do below each that needs something."""
+    marks: Mapping[bool | None, str] = {True: "✓", False: "✗", None: "?"}
+    for part in parts:
+        yield part.title
+        for check in part.checks:
+            yield f"  {marks[check.right]} {check.what}"
+            if check.remedy:
+                yield f"      {check.remedy}"
+    wrong, unknown = (sum(c.right is state for part in parts for c in part.checks) for state in (False, None))
+    yield ""
+    told = f"{wrong or 'nothing'} to mend"
+    yield f"{told}, {unknown} could not be told" if unknown else told
+
+
+def must_be_mended(parts: Sequence[Part]) -> bool:
+    """Whether something is not as it should be."""
+    return any(check.right is False for part in parts for check in part.checks)

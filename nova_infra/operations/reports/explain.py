@@ -1,0 +1,310 @@
+"""Why a release failed: the first thing that went wrong, what it means, and what to do next, in one message."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from nova_infra.deployed.aws.toolchain import Toolchain
+from nova_infra.deployed.model import Alarm, PastDeployment, Service, StackEvent, StoppedTask
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.errors import NovaError
+from nova_infra.operations.changes.template_values import printable, shortened
+from nova_infra.operations.gates.findings import alarms_of
+from nova_infra.operations.look import Look
+from nova_infra.operations.records.ledger import Entry, read_ledger
+from nova_infra.operations.records.lookup import short
+from nova_infra.operations.records.metrics import duration
+from nova_infra.operations.reports.causes import Cause, cause_of
+from nova_infra.parallel import threads
+
+_LOG_LINES = 8
+# What ECS calls a deployment that did not end well, or will not.
+_ENDED_BADLY = {"ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_REQUESTED", "STOPPED"}
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class ServiceFacts:
+    """What was seen of one service.
+
+    Attributes:
+        service: The service.
+        stopped: Its tasks that ended within the hour.
+        past: Its latest deployments, newest first.
+        failures: What failed in its stack's latest operation, the first failure first.
+        alarms: Its alarms that are in ALARM.
+    """
+
+    service: Service
+    stopped: tuple[StoppedTask, ...] = ()
+    past: tuple[PastDeployment, ...] = ()
+    failures: tuple[StackEvent, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+
+
+@dataclass(frozen=True)
+class FailedAction:
+    """What stopped the pipeline.
+
+    Attributes:
+        name: Stage and action.
+        summary: What CodePipeline says about it.
+        tests: The tests that failed in it.
+        commit: What was being delivered.
+    """
+
+    name: str
+    summary: str
+    tests: tuple[str, ...]
+    commit: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was seen of an environment.
+
+    Attributes:
+        environment: Its name.
+        services: Its services.
+        entries: Its ledger, newest first.
+        action: What stopped the pipeline, if something did.
+        unseen: What could not be looked at, and why.
+    """
+
+    environment: str
+    services: tuple[ServiceFacts, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    action: FailedAction | None = None
+    unseen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What went wrong with one service.
+
+    Attributes:
+        service: Its name.
+        what: What happened to it.
+        cause: Why.
+        words: AWS's own words.
+        task: The first task that failed, if one did.
+        alarms: Its alarms that are in ALARM.
+        since: When it began, if that is known.
+    """
+
+    service: str
+    what: str
+    cause: Cause
+    words: str
+    task: StoppedTask | None
+    alarms: tuple[Alarm, ...]
+    since: datetime | None
+
+
+def troubles(facts: Facts) -> list[Trouble]:
+    """What went wrong, the earliest first."""
+    found = [trouble for seen in facts.services if (trouble := _trouble(seen)) is not None]
+    return sorted(found, key=lambda trouble: trouble.since or datetime.now(UTC))
+
+
+def _trouble(seen: ServiceFacts) -> Trouble | None:
+    latest = seen.past[0] if seen.past else None
+    what, since = _what(seen, latest)
+    task = _first_failed_task(seen.stopped, latest.started_at if latest else None)
+    if not what and not task and not seen.alarms:
+        return None
+    if not what and task is not None:
+        what, since = "tasks of it keep ending" if len(seen.stopped) > 1 else "a task of it ended", task.at
+    if not what:
+        what, since = "an alarm of it is red", seen.alarms[0].since
+    words = _words(seen, latest, task)
+    cause = cause_of(words, task.exit_code if task else None)
+    if task is None and (seen.alarms or (latest and latest.alarms)) and not seen.failures:
+        cause = cause_of("alarm")
+        if what == "an alarm of it is red":
+            cause = Cause(
+                "No deployment failed: something else made the alarm go red.",
+                "look at what it measures on the dashboard; roll back if it began with the latest release",
+                cause.source,
+            )
+    return Trouble(seen.service.name, what, cause, words, task, seen.alarms, since)
+
+
+def _what(seen: ServiceFacts, latest: PastDeployment | None) -> tuple[str, datetime | None]:
+    if seen.failures:
+        return "its stack could not be deployed", seen.failures[0].at
+    if latest is not None and latest.status in _ENDED_BADLY:
+        words = {"STOPPED": "stopped", "ROLLBACK_FAILED": "to be rolled back, and that failed, too"}
+        ended = words.get(latest.status, "rolled back")
+        return f"its latest deployment was {ended}", latest.started_at
+    for deployment in seen.service.deployments:
+        if deployment.rollout_state == "FAILED":
+            return "its latest deployment failed", deployment.created_at
+        if deployment.rollout_state == "IN_PROGRESS" and deployment.failed:
+            return f"{deployment.failed} tasks of its deployment under way failed", deployment.created_at
+    if seen.service.running < seen.service.desired:
+        return f"only {seen.service.running} of its {seen.service.desired} tasks run", None
+    return "", None
+
+
+def _first_failed_task(stopped: Sequence[StoppedTask], since: datetime | None) -> StoppedTask | None:
+    """The first task that ended for another reason than that it was no longer wanted."""
+    bad = [task for task in stopped if not cause_of(_task_words(task), task.exit_code).harmless]
+    recent = [task for task in bad if since is None or task.at is None or task.at >= since]
+    return min(recent, key=lambda task: task.at or _EARLIEST, default=None)
+
+
+def _words(seen: ServiceFacts, latest: PastDeployment | None, task: StoppedTask | None) -> str:
+    """AWS's own words that say most: about a task, else why none was started, else about the deployment."""
+    if task is not None:
+        return _task_words(task)
+    if latest is not None and latest.alarms:
+        return latest.reason
+    refused = [event for event in seen.service.events if "unable to place" in event or "unhealthy in" in event]
+    if refused:
+        return refused[0]
+    if seen.failures:
+        return f"{seen.failures[0].logical_id}: {seen.failures[0].reason}"
+    reasons = [latest.reason if latest else "", *(deployment.reason for deployment in seen.service.deployments)]
+    return next((reason for reason in reasons if reason), "")
+
+
+def _task_words(task: StoppedTask) -> str:
+    return "; ".join(part for part in (task.reason, task.container_reason) if part)
+
+
+def observe(environment: DeployedEnvironment, toolchain: Toolchain | None) -> Facts:
+    """Look at an environment, and at the pipeline where that is possible.
+
+    Raises:
+        NovaError: The environment cannot be looked at.
+    """
+    services = environment.services()
+    look = Look()
+    red = [a for a in look.at("the alarms", environment.alarms, ()) if a.state == "ALARM" and not a.composite]
+
+    def facts(service: Service) -> ServiceFacts:
+        name, stack = service.name, service.stack
+        return ServiceFacts(
+            service=service,
+            stopped=look.at("stopped tasks", lambda: environment.stopped_tasks(name), ()),
+            past=look.at("past deployments", lambda: environment.past_deployments(name), ()),
+            failures=look.at("CloudFormation's events", lambda: environment.failures(stack), ()),
+            alarms=tuple(alarms_of(service, red, services)),
+        )
+
+    with threads() as pool:
+        # What cannot be asked of the first is not asked of the others.
+        seen = (*map(facts, services[:1]), *pool.map(facts, services[1:]))
+    entries = look.at("the ledger", lambda: read_ledger(environment).entries, ())
+    action = look.at("the pipeline", lambda: failed_action(toolchain), None)
+    return Facts(environment.name, seen, entries, action, look.unseen)
+
+
+def failed_action(toolchain: Toolchain | None) -> FailedAction | None:
+    """What stopped the latest execution of the pipeline that ended, if something did."""
+    if toolchain is None:
+        raise NovaError("it is in another account than these credentials")
+    ended = next((e for e in toolchain.executions() if e.status in ("Succeeded", "Failed", "Stopped")), None)
+    if ended is None or ended.status != "Failed":
+        return None
+    failed = next((action for action in toolchain.actions(ended.id) if action.status == "Failed"), None)
+    if failed is None:
+        return None
+    tests = toolchain.failed_tests(failed.build) if failed.build else ()
+    return FailedAction(failed.full_name, failed.summary, tests, ended.commit)
+
+
+def last_log(environment: DeployedEnvironment, facts: Facts) -> tuple[str, ...]:
+    """The last log lines of the first task that failed; a line about why not, where they may not be read."""
+    found = troubles(facts)
+    if not found or found[0].task is None or not found[0].task.log_stream:
+        return ()
+    try:
+        return environment.log_lines(found[0].service, found[0].task.log_stream, _LOG_LINES)
+    except NovaError as error:
+        return (f"not readable: {error}",)
+
+
+def explain(facts: Facts, logs: Sequence[str] = (), *, now: datetime, width: int = 80) -> str:
+    """The message.
+
+    Args:
+        facts: What was seen.
+        logs: The last log lines of the first failed task.
+        now: The time.
+        width: Columns to fold it to.
+    """
+    found = troubles(facts)
+    lines = _about(facts, found[0], logs, now) if found else _about_nothing(facts)
+    rows = [*lines, *_about_all(facts, found, now)]
+    return "\n".join(_folded(rows, _headline(facts, found, now), width))
+
+
+def _headline(facts: Facts, found: Sequence[Trouble], now: datetime) -> str:
+    if found:
+        first = found[0]
+        ago = f", {duration(now - first.since)} ago" if first.since else ""
+        return f"{facts.environment}: {first.service}: {first.what}{ago}."
+    if facts.action is not None:
+        return f"{facts.environment}: its services run as they should; the pipeline was stopped by {facts.action.name}."
+    return f"{facts.environment}: nothing failed that can be seen."
+
+
+def _about(facts: Facts, trouble: Trouble, logs: Sequence[str], now: datetime) -> Iterator[tuple[str, str]]:
+    yield "Why", trouble.cause.sentence
+    if trouble.words:
+        yield "AWS says", shortened(printable(trouble.words), 400)
+    if trouble.task is not None and trouble.task.exit_code is not None:
+        yield "Exit code", str(trouble.task.exit_code)
+    for number, line in enumerate(logs):
+        yield "Last log" if number == 0 else "", shortened(printable(line), 300)
+    for alarm in trouble.alarms:
+        since = f" for {duration(now - alarm.since)}" if alarm.since else ""
+        yield "Alarm", f"{alarm.name} is red{since}: {shortened(printable(alarm.reason), 300)}"
+    yield "Next", trouble.cause.next_step.format(service=trouble.service, environment=facts.environment)
+
+
+def _about_nothing(facts: Facts) -> Iterator[tuple[str, str]]:
+    if facts.action is None:
+        yield "Next", f"`nova status {facts.environment}`, and `nova verify {facts.environment}`"
+
+
+def _about_all(facts: Facts, found: Sequence[Trouble], now: datetime) -> Iterator[tuple[str, str]]:
+    for other in found[1:]:
+        yield "Also", f"{other.service}: {other.what}. {other.cause.sentence}"
+    if facts.action is not None:
+        said = f": {shortened(printable(facts.action.summary), 200)}" if facts.action.summary else ""
+        yield "Pipeline", f"{facts.action.name} failed for {short(facts.action.commit) or 'an unknown commit'}{said}"
+        for number, test in enumerate(facts.action.tests[:3]):
+            yield "Failed test" if number == 0 else "", shortened(printable(test), 300)
+        if facts.action.name.endswith(".Preflight"):
+            yield "Refused by", f"`nova preflight {facts.environment}` says what stands against a deployment now"
+        elif not found:
+            yield "Next", "mend what the test says, or retry the stage if the test was at fault; nothing is broken here"
+    latest = facts.entries[0] if facts.entries else None
+    good = next((entry for entry in facts.entries if entry.good), None)
+    if latest is not None:
+        ago = f"{duration(now - latest.at)} ago"
+        yield "Released last", f"{short(latest.release)}: {latest.outcome} {ago} by {printable(latest.by)}"
+    if good is not None and good is not latest:
+        yield "Last good", f"{short(good.release)}: {good.outcome} {duration(now - good.at)} ago"
+        if good.release != (latest.release if latest else ""):
+            yield "Way back", f"nova rollback {facts.environment} --to {short(good.release)} --plan"
+    if found:
+        yield "Read", found[0].cause.source
+    for line in facts.unseen:
+        yield "Not seen", printable(line)
+
+
+def _folded(rows: Sequence[tuple[str, str]], headline: str, width: int) -> Iterator[str]:
+    yield from textwrap.wrap(headline, width)
+    label_width = max((len(label) for label, _ in rows), default=0) + 2
+    for label, text in rows:
+        # Names, commands and addresses are there to be copied: they are never broken.
+        folded = textwrap.wrap(text, max(width - label_width - 2, 20), break_long_words=False, break_on_hyphens=False)
+        for number, line in enumerate(folded or [""]):
+            yield f"  {(label if number == 0 else '').ljust(label_width)}{line}".rstrip()

@@ -1,0 +1,153 @@
+"""Gathering what a brief tells. What cannot be looked at is said in the brief, and keeps nothing else from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from nova_infra.deployed.aws.toolchain import Action, Execution, Toolchain
+from nova_infra.deployed.model import Template
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.errors import NotDeployedError, NovaError
+from nova_infra.operations.changes.differences import differences
+from nova_infra.operations.gates.findings import under_way
+from nova_infra.operations.look import Look
+from nova_infra.operations.records.holds import read_holds, refusals
+from nova_infra.operations.records.ledger import Ledger, read_ledger
+from nova_infra.operations.records.lookup import short
+from nova_infra.operations.records.waivers import accepted, read_acceptances
+from nova_infra.operations.release.candidate import Candidate
+from nova_infra.operations.reports.brief import Brief, StackChanges, image_tags
+from nova_infra.operations.reports.commits import commits_between
+from nova_infra.parallel import threads
+
+_Result = TypeVar("_Result")
+_Other = TypeVar("_Other")
+_UNDER_WAY = "InProgress"
+"""Such as the step that writes the brief."""
+
+
+def survey(
+    environment: DeployedEnvironment,
+    toolchain: Toolchain | None,
+    candidate: Candidate,
+    *,
+    root: Path,
+) -> Brief:
+    """Look at everything that a brief tells, side by side.
+
+    Args:
+        environment: Where the candidate is to go.
+        toolchain: The pipeline; None where it cannot be reached.
+        candidate: What is to be released.
+        root: A clone of the sources, if it is one.
+
+    Raises:
+        NovaError: The environment cannot be looked at, for another reason than that it does not exist yet.
+    """
+    look = Look()
+    release, templates = candidate.release, candidate.templates
+    there = _exists(environment)
+    names = list(templates) if there else []
+    with threads() as pool:
+
+        def ask(what: str, question: Callable[[], _Result], otherwise: _Other) -> Future[_Result | _Other]:
+            # What does not exist yet has nothing to be asked about.
+            asked: Callable[[], _Result | _Other] = question if there else lambda: otherwise
+            return pool.submit(look.at, what, asked, otherwise)
+
+        deployed = ask("the deployed templates", lambda: _deployed(environment, names), None)
+        ledger = ask("the ledger", lambda: read_ledger(environment), Ledger((), 0))
+        alarms = ask("the alarms", environment.alarms, ())
+        services = ask("the services", environment.services, ())
+        stacks = ask("the stacks", lambda: environment.stacks(names), ())
+        holds = ask("the holds", lambda: read_holds(environment), ())
+        acceptances = ask("what is accepted", lambda: read_acceptances(environment), ())
+        built: Future[Mapping[str, str]] = pool.submit(look.at, "the images", candidate.digests, {})
+        delivery = pool.submit(look.at, "the pipeline", lambda: _delivery(toolchain, release), None)
+        entries = ledger.result().entries
+        tests, newer = delivery.result() or (None, None)
+        before = deployed.result() if there else {}
+        return Brief(
+            environment=environment.prefix,
+            name=environment.name,
+            candidate=release,
+            running=entries[0] if entries else None,
+            last_good=next((entry for entry in entries if entry.good), None),
+            commits=commits_between(root, entries[0].release if entries else None, release),
+            images=_images(before or {}, templates, prefix=environment.prefix),
+            stacks=_changes(before, templates) if before is not None else (),
+            tests=tests,
+            alarms=alarms.result(),
+            warnings=(
+                *refusals(holds.result(), release, built.result()),
+                *(
+                    f"{subject}: for this release {acceptance}"
+                    for subject, acceptance in accepted(acceptances.result(), release, now=datetime.now(UTC)).items()
+                ),
+                *under_way(services.result(), stacks.result()),
+                *([_newer(newer)] if newer else []),
+                *(
+                    f"{service.name} runs there and is not in this release: nothing removes it"
+                    for service in services.result()
+                    if service.stack not in templates
+                ),
+            ),
+            unseen=look.unseen,
+        )
+
+
+def _exists(environment: DeployedEnvironment) -> bool:
+    try:
+        environment.service_names()
+    except NotDeployedError:
+        return False
+    return True
+
+
+def _deployed(environment: DeployedEnvironment, names: Sequence[str]) -> dict[str, Template]:
+    there = [stack.name for stack in environment.stacks(names) if stack.status != "REVIEW_IN_PROGRESS"]
+    with threads() as pool:
+        return dict(zip(there, pool.map(environment.template, there), strict=True))
+
+
+def _changes(before: Mapping[str, Template], after: Mapping[str, Template]) -> tuple[StackChanges, ...]:
+    found = (
+        StackChanges(stack, tuple(differences(before.get(stack), template)), stack not in before)
+        for stack, template in after.items()
+    )
+    return tuple(changes for changes in found if changes.differences)
+
+
+def _images(
+    before: Mapping[str, Template], after: Mapping[str, Template], *, prefix: str
+) -> dict[str, tuple[str | None, str]]:
+    found: dict[str, tuple[str | None, str]] = {}
+    for stack, template in after.items():
+        old = image_tags(before.get(stack))
+        for container, tag in image_tags(template).items():
+            found[stack.removeprefix(f"{prefix}-")] = (old.get(container), tag)
+    return found
+
+
+def _delivery(toolchain: Toolchain | None, candidate: str) -> tuple[tuple[Action, ...], Execution | None]:
+    """The builds and tests of the candidate's execution, and a later execution of another commit."""
+    if toolchain is None:
+        raise NovaError("it is in another account than these credentials")
+    executions = toolchain.executions()
+    mine = next((index for index, execution in enumerate(executions) if execution.commit == candidate), None)
+    if mine is None:
+        return (), None
+    later = [e for e in executions[:mine] if e.commit and e.commit != candidate]
+    actions = [
+        action for action in toolchain.actions(executions[mine].id) if action.build and action.status != _UNDER_WAY
+    ]
+    return tuple(actions), later[0] if later else None
+
+
+def _newer(execution: Execution) -> str:
+    subject = execution.message.splitlines()[0] if execution.message else ""
+    return f"a newer commit is on its way: {short(execution.commit)} {subject}".rstrip()

@@ -1,0 +1,1 @@
+"""The way back to a verified release."""

@@ -1,0 +1,122 @@
+"""The change sets of a rollback: made side by side, executed side by side, and none left behind."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, wait
+
+from nova_infra.deployed.model import ChangeSet, Stack
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.errors import NovaError
+from nova_infra.operations.rollback.plan import Move, Plan, change_set_prefix
+from nova_infra.operations.rollback.template import at_once, renewed, with_image
+from nova_infra.parallel import side_by_side, threads
+
+_MAX_NAME = 128
+"""https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html"""
+
+_BACK = ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+
+
+@contextlib.contextmanager
+def change_sets(
+    environment: DeployedEnvironment, plan: Plan, nonce: str, *, canary: bool
+) -> Iterator[dict[str, ChangeSet]]:
+    """The change sets of a plan, by stack. Those that were not executed are deleted in the end.
+
+    They are deleted by their names, which are known before they are made: an interruption in the middle leaves none.
+
+    Args:
+        environment: The environment.
+        plan: The plan.
+        nonce: What the rollback is known by.
+        canary: Whether traffic goes through the rollout in the template, instead of moving at once.
+
+    Raises:
+        NovaError: One could not be made.
+    """
+    prefix = change_set_prefix(plan.target, nonce)
+    begun: list[ChangeSet] = []
+    made: dict[str, ChangeSet] = {}
+
+    def make(move: Move) -> None:
+        stack = move.service.stack
+        template = with_image(move.service.template, move.image.tag, stack=stack.name)
+        if move.repair:
+            template = renewed(template, prefix, stack=stack.name)
+        if not canary:
+            template = at_once(template)
+        name = f"{prefix}-{move.service.name}"[:_MAX_NAME]
+        begun.append(ChangeSet(stack.name, name, ()))
+        description = f"Back to release {plan.target.release}"
+        made[stack.name] = environment.create_change_set(stack, template, name=name, description=description)
+
+    def delete(change_set: ChangeSet) -> None:
+        # One that stays behind changes nothing, and is no reason to fail.
+        with contextlib.suppress(NovaError):
+            environment.delete_change_set(made.get(change_set.stack, change_set))
+
+    pool = threads()
+    try:
+        pending = [pool.submit(make, move) for move in plan.moves]
+        wait(pending, return_when=FIRST_EXCEPTION)
+        for future in pending:
+            if future.done() and (error := future.exception()) is not None:
+                raise error
+        yield made
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        with threads() as last:
+            list(last.map(delete, begun))
+
+
+def execute(
+    environment: DeployedEnvironment,
+    changes: Sequence[ChangeSet],
+    *,
+    may_begin: Callable[[], None],
+    tell: Callable[[str], None],
+) -> list[str]:
+    """Execute change sets side by side and wait for all: as long as the slowest takes. What failed, in sentences.
+
+    Args:
+        environment: The environment.
+        changes: The change sets; those that change nothing are left out.
+        may_begin: Asked before each stack; raises NovaError where it must not be changed any more.
+        tell: Told a line about each step.
+
+    Raises:
+        AwsError: What became of the stacks cannot be told.
+    """
+    failures: list[str] = []
+    begun: list[str] = []
+
+    def begin(change_set: ChangeSet) -> bool:
+        may_begin()
+        return environment.execute_change_set(change_set)
+
+    for change_set, result in side_by_side(begin, [each for each in changes if each.changes]):
+        if result is True:
+            begun.append(change_set.stack)
+            tell(f"{change_set.stack}: going back")
+        elif isinstance(result, NovaError):
+            failures.append(f"{change_set.stack}: {result}")
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            failures.append(f"{change_set.stack}: was changed by somebody else since the plan was made")
+    for stack in environment.wait_for_stacks(begun):
+        if stack.status in _BACK:
+            tell(f"{stack.name}: done")
+        else:
+            failures.append(f"{stack.name}: did not go back ({stack.status}): {_why(environment, stack)}")
+    return failures
+
+
+def _why(environment: DeployedEnvironment, stack: Stack) -> str:
+    try:
+        first = next(iter(environment.failures(stack.name)), None)
+    except NovaError:
+        first = None
+    return f"{first.logical_id}: {first.reason}" if first else stack.reason or "see its events"

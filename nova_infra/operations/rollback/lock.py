@@ -1,0 +1,216 @@
+"""One rollback at a time, and what it is doing: its claim on the environment and its journal, in one parameter.
+
+Each version of ``/<platform>/<environment>/rollback`` is a sign of life of one rollback, known by its nonce. Whoever
+reads the versions in order comes to the same result: a claim holds until its owner ends it, or is silent for two
+minutes; what another one writes meanwhile counts for nothing. Times are those of Parameter Store, not of anybody's
+machine. Parameter Store keeps 100 versions: fifty minutes of signs of life, of which two minutes count.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Literal, get_args
+
+from nova_infra.deployed.model import ParameterVersion
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.errors import CheckFailedError, NovaError, RefusedError
+from nova_infra.operations.records.ledger import parameter_name
+
+SILENCE = timedelta(minutes=2)
+"""A rollback that gave no sign of life for so long was killed."""
+
+_SECONDS_BETWEEN_SIGNS = 30.0
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+State = Literal["running", "interrupted", "done"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A rollback, as its claim and journal tell.
+
+    Attributes:
+        nonce: What it is known by; empty where there never was a rollback.
+        state: Whether it works, ended with its work undone, or is done.
+        release: What it goes back to.
+        left: The release that it leaves.
+        change_set: What the names of its change sets begin with.
+        services: The services that it changes.
+        ledger: Version of the ledger that it began with.
+        by: Who runs it.
+        seen: Its last sign of life, UTC.
+    """
+
+    nonce: str = ""
+    state: State = "done"
+    release: str = ""
+    left: str = ""
+    change_set: str = ""
+    services: tuple[str, ...] = ()
+    ledger: int = 0
+    by: str = ""
+    seen: datetime = _NEVER
+
+    def alive(self, now: datetime) -> bool:
+        """Whether it is under way."""
+        return self.state == "running" and now - self.seen < SILENCE
+
+    def unfinished(self, ledger: int) -> bool:
+        """Whether it ended with its work undone, and nothing was released since."""
+        return bool(self.nonce) and self.state != "done" and self.ledger == ledger
+
+    def owns(self, change_set: str) -> bool:
+        """Whether a change set, by its ARN, is one of its own."""
+        return bool(self.change_set) and f"/{self.change_set}-" in change_set
+
+
+def read_claim(environment: DeployedEnvironment) -> Claim:
+    """The rollback that has the environment, or had it last."""
+    return holder(environment.history(parameter_name(environment, "rollback")))
+
+
+def holder(versions: Iterable[ParameterVersion]) -> Claim:
+    """Whose claim counts, by all signs of life, the oldest first."""
+    held = Claim()
+    for version in versions:
+        sign = _decode(version)
+        if sign is None:
+            continue  # no rollback wrote it
+        if sign.nonce != held.nonce and held.nonce and (held.alive(sign.seen) or sign.state != "running"):
+            continue  # it came second, or ends what it had lost
+        held = sign
+    return held
+
+
+def check(claim: Claim, *, now: datetime) -> None:
+    """Refuse where another rollback is under way.
+
+    Raises:
+        RefusedError: Another one is under way.
+    """
+    if claim.alive(now):
+        raise RefusedError(
+            f"rollback: another one, to {claim.release}, is under way, by {claim.by}, last seen at "
+            f"{claim.seen:%H:%M:%S} UTC: wait for it; if it was killed, run this again two minutes after that"
+        )
+
+
+class Lock:
+    """A rollback's hold on the environment, renewed while it works. Use it as a context manager."""
+
+    def __init__(self, environment: DeployedEnvironment, claim: Claim, tell: Callable[[str], None]) -> None:
+        """Prepare to take it.
+
+        Args:
+            environment: The environment.
+            claim: What is to be done, with a nonce of its own.
+            tell: Told where the claim could not be given back.
+        """
+        self._environment, self._tell = environment, tell
+        self._claim = replace(claim, state="running", by=environment.caller())
+        self._ended = threading.Event()
+        self._signs = threading.Thread(target=self._give_signs, daemon=True)
+        self._writing = threading.Lock()
+        self.done = False
+
+    def __enter__(self) -> Lock:
+        """Take it.
+
+        Raises:
+            RefusedError: Somebody else was first.
+        """
+        try:
+            self._write()
+            other = read_claim(self._environment)
+        except NovaError:
+            self._give_back()  # it may have been taken, although the answer is lost
+            raise
+        if other.nonce != self._claim.nonce:
+            raise RefusedError(
+                f"rollback: somebody else ({other.by}) began one at the same moment and was first: nothing was changed "
+                "by this one; wait for it, and see `nova releases`"
+            )
+        self._signs.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
+        """Give it back. A failure to do so is told, and hides nothing that went wrong before."""
+        self._ended.set()
+        self._give_back()
+
+    def _give_back(self) -> None:
+        try:
+            with self._writing:
+                if read_claim(self._environment).nonce == self._claim.nonce:
+                    self._claim = replace(self._claim, state="done" if self.done else "interrupted")
+                    self._write()
+        except NovaError as error:
+            self._tell(f"warning: the claim of this rollback was not given back, and ends by itself in 2 min: {error}")
+
+    def check(self) -> None:
+        """Look whether it is still there.
+
+        Raises:
+            CheckFailedError: Somebody else has it.
+        """
+        other = read_claim(self._environment)
+        if other.nonce != self._claim.nonce:
+            raise CheckFailedError(
+                f"rollback: {other.by or 'somebody'} has taken this rollback's claim, which was silent for too long: "
+                "this one stops; see `nova status`"
+            )
+
+    def _give_signs(self) -> None:
+        while not self._ended.wait(_SECONDS_BETWEEN_SIGNS):
+            with self._writing:
+                if self._ended.is_set():
+                    return
+                try:
+                    self._write()
+                except NovaError:
+                    continue  # the next sign may get through; if none does, the claim is lost, and is looked at
+
+    def _write(self) -> None:
+        claim = self._claim
+        value = {
+            "v": 2,
+            "nonce": claim.nonce,
+            "state": claim.state,
+            "release": claim.release,
+            "left": claim.left,
+            "change_set": claim.change_set,
+            "services": claim.services,
+            "ledger": claim.ledger,
+            "by": claim.by,
+            "at": self._environment.now().isoformat(),  # no two signs are alike
+        }
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        self._environment.put_parameter(parameter_name(self._environment, "rollback"), text)
+
+
+def _decode(version: ParameterVersion) -> Claim | None:
+    """A sign of life; None where it is something else."""
+    try:
+        value = json.loads(version.value)
+        if "under_way" in value:  # before rollbacks had a journal
+            value = {"nonce": "unnamed", "state": "running" if value["under_way"] else "done", **value}
+        if value["state"] not in get_args(State):
+            return None
+        return Claim(
+            nonce=str(value["nonce"]),
+            state=value["state"],
+            release=str(value["release"]),
+            left=str(value.get("left", "")),
+            change_set=str(value.get("change_set", "")),
+            services=tuple(map(str, value.get("services", ()))),
+            ledger=int(value.get("ledger", -1)),
+            by=str(value["by"]),
+            seen=(version.at or datetime.fromisoformat(value["at"])).astimezone(UTC),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None

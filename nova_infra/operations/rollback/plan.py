@@ -1,0 +1,275 @@
+"""What a rollback would do, decided from what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nova_infra.deployed.model import Image, Stack, TaskDefinition, Template
+from nova_infra.errors import RefusedError
+from nova_infra.operations.gates.findings import way_out
+from nova_infra.operations.records.holds import Hold
+from nova_infra.operations.records.ledger import Entry, Ledger, ReleasedImage
+from nova_infra.operations.records.lookup import current, find, last_good, names, short
+from nova_infra.operations.rollback.lock import Claim
+
+CHANGE_SET_PREFIX = "nova-rollback"
+NO_CLAIM = Claim()
+NONE: Mapping[str, str] = {}
+_MIXED = "+"
+"""In the name of what runs after some services went back and others did not; in no commit, and in no hold."""
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A service, as it is deployed.
+
+    Attributes:
+        name: Its name.
+        stack: Its stack.
+        template: The template that the stack was deployed with.
+        definition: The task definition that it is meant to run.
+        image: The image that the template names, with its digest if that can be told.
+
+    A service whose task definition in ECS has another image than its template was changed past CloudFormation.
+    """
+
+    name: str
+    stack: Stack
+    template: Template
+    definition: TaskDefinition
+    image: Image
+
+    @property
+    def drifted(self) -> bool:
+        """Whether ECS is told to run another image than the template names."""
+        there = Image.parse(self.definition.image)
+        same = there.tag == self.image.tag and not (there.digest and self.image.digest != there.digest)
+        return bool(self.definition.image) and not self.stack.busy and not same
+
+
+@dataclass(frozen=True)
+class Move:
+    """A service that goes back.
+
+    Attributes:
+        service: The service, as it is deployed.
+        image: The image that it goes back to.
+        repair: Whether its template has that image already, and ECS runs another one.
+    """
+
+    service: Deployed
+    image: ReleasedImage
+    repair: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a rollback would do.
+
+    Attributes:
+        target: The release that it goes back to.
+        bad: Name of the release that it leaves; empty where only services are repaired.
+        moves: The services that change.
+        settled: The services that run their image of the target already.
+        ignored: Notes about services that are left alone.
+        images: Service to the image that the environment runs afterwards.
+        result: Name of what the environment runs afterwards: the target's, or a mixture's.
+        recorded: Whether there is nothing to do: the ledger names what runs, and says how it ended.
+        deployed: The services as they were when the plan was made.
+        ledger: Version of the ledger then.
+    """
+
+    target: Entry
+    bad: str
+    moves: tuple[Move, ...]
+    settled: tuple[str, ...]
+    ignored: tuple[str, ...]
+    images: Mapping[str, ReleasedImage]
+    result: str
+    recorded: bool
+    deployed: tuple[Deployed, ...] = ()
+    ledger: int = 0
+
+
+def choose_target(
+    ledger: Ledger, holds: Sequence[Hold], deployed: Sequence[Deployed], release: str | None, claim: Claim
+) -> Entry:
+    """The release to go back to: the one that was named, that of an unfinished rollback, or the last good one.
+
+    Raises:
+        RefusedError: There is none, or it was never verified.
+    """
+    if release is not None:
+        return find(ledger, release)
+    if claim.unfinished(ledger.version):
+        for entry in ledger.entries:
+            if entry.good and entry.release == claim.release:
+                return entry
+    held = {entry.release for entry in ledger.entries for hold in holds if names(hold.release, entry.release)}
+    return last_good(ledger, held, {d.name: d.image.digest for d in deployed})
+
+
+def make_plan(
+    ledger: Ledger,
+    target: Entry,
+    deployed: Sequence[Deployed],
+    only: Sequence[str],
+    *,
+    strangers: Mapping[str, str] = NONE,
+    claim: Claim = NO_CLAIM,
+) -> Plan:
+    """Decide which services go back.
+
+    Args:
+        ledger: The ledger.
+        target: The release to go back to.
+        deployed: The services that are deployed.
+        only: Names of the services to touch; none for all.
+        strangers: Services that Nova did not deploy, and how that is known.
+        claim: The rollback that was the last to begin.
+
+    Raises:
+        RefusedError: A named service is not deployed, or is not in the release.
+    """
+    by_name = {service.name: service for service in deployed}
+    for name in only:
+        if name in strangers:
+            raise RefusedError(f"service: {strangers[name]}")
+        if name not in by_name:
+            raise RefusedError(f"service: {name!r} is not one of {', '.join(sorted(by_name))}: choose one of them")
+        if name not in target.images:
+            raise RefusedError(f"service: {name!r} was not part of release {short(target.release)}: it came later")
+    ignored = [
+        *(f"{name}: came after that release, and stays as it is" for name in sorted(by_name.keys() - target.images)),
+        *(
+            f"{name}: was part of that release, and is not deployed any more"
+            for name in sorted(target.images.keys() - by_name - strangers.keys())
+        ),
+        *(f"{name}: is left alone: {why}" for name, why in sorted(strangers.items())),
+    ]
+    touched = [by_name[name] for name in sorted(only or by_name.keys() & target.images)]
+    moves = tuple(
+        Move(service, target.images[service.name], repair=same)
+        for service in touched
+        if not (same := service.image.digest == target.images[service.name].digest) or service.drifted
+    )
+    moving = {move.service.name for move in moves}
+    images = {
+        name: target.images[name]
+        if name in {service.name for service in touched}
+        else ReleasedImage(service.image.tag, service.image.digest or "")
+        for name, service in by_name.items()
+    }
+    latest = current(ledger, {service.name: service.image.digest for service in deployed})
+    partly = any(images[name].digest != target.images[name].digest for name in by_name.keys() & target.images.keys())
+    bad = _left(ledger, target, [move for move in moves if not move.repair])
+    if claim.unfinished(ledger.version) and claim.release == target.release:
+        bad = claim.left  # the services that went back already tell no more what they left
+    elif moves and all(move.repair for move in moves):
+        bad = ""
+    result = target.release
+    if partly:
+        result = f"{short(bad)}{_MIXED}{_MIXED.join(sorted(only))}@{short(target.release)}"
+    return Plan(
+        target=target,
+        bad=bad,
+        moves=moves,
+        settled=tuple(service.name for service in touched if service.name not in moving),
+        ignored=tuple(ignored),
+        images=images,
+        result=result,
+        recorded=latest is not None and latest.outcome != "deployed" and not moves,
+        deployed=tuple(deployed),
+        ledger=ledger.version,
+    )
+
+
+def _left(ledger: Ledger, target: Entry, moves: Sequence[Move]) -> str:
+    """Name of the release that is left: the latest one with the images that are left, and no mixture, which is none."""
+    for entry in (entry for entry in ledger.entries if _MIXED not in entry.release):
+        own = all(
+            entry.images[move.service.name].digest == move.service.image.digest
+            for move in moves
+            if move.service.name in entry.images
+        )
+        if own and entry.release != target.release:
+            return entry.release
+    return f"unrecorded-{moves[0].service.image.tag}" if moves else "unrecorded"
+
+
+def obstacles(plan: Plan, found: Mapping[str, tuple[Image | None, Image | None]]) -> list[str]:
+    """Why a plan cannot be carried out, in sentences; none where it can.
+
+    Args:
+        plan: The plan.
+        found: Service to what the registry has under its image's digest, and under its tag.
+    """
+    reasons = []
+    for move in plan.moves:
+        name, (by_digest, by_tag) = move.service.name, found[move.service.name]
+        if by_digest is None:
+            reasons.append(
+                f"{name}: its image {move.image.tag} ({move.image.digest[:19]}) is no longer in the registry: choose "
+                "another release with --to, or leave the service out with --service"
+            )
+        elif by_tag is None or by_tag.digest != move.image.digest:
+            reasons.append(
+                f"{name}: the tag {move.image.tag} does not name the image of that release any more "
+                f"({move.image.digest[:19]}): put it back on that image, or choose another release with --to"
+            )
+        if not move.service.stack.updatable and not move.service.stack.busy:
+            reasons.append(
+                f"{move.service.stack.name}: is {move.service.stack.status} and cannot be updated: "
+                f"{way_out(move.service.stack)}"
+            )
+    return reasons
+
+
+def change_set_prefix(target: Entry, nonce: str) -> str:
+    """What the names of a rollback's change sets begin with; the name of the service follows."""
+    safe = "".join(c if c.isalnum() else "-" for c in short(target.release))
+    return f"{CHANGE_SET_PREFIX}-{safe}-{nonce}"
+
+
+def busy_stacks(deployed: Sequence[Deployed], claim: Claim) -> list[Stack]:
+    """The stacks to wait for: those that an interrupted rollback, by its journal, is still updating.
+
+    Raises:
+        RefusedError: Something else is updating stacks; each is named.
+    """
+    busy = [service.stack for service in deployed if service.stack.busy]
+    foreign = [stack for stack in busy if not claim.owns(stack.change_set)]
+    if foreign:
+        lines = [f"{stack.name}: an operation is under way ({stack.status}): {way_out(stack)}" for stack in foreign]
+        if any(stack.status == "UPDATE_IN_PROGRESS" for stack in foreign):
+            lines.append("rollback: nothing was changed: `nova rollback --cancel` stops the updates first, and waits")
+        raise RefusedError("\n".join(lines))
+    return busy
+
+
+def changed_since(before: Plan, now: Plan) -> list[str]:
+    """What is not as it was when a plan was shown, in sentences; none where the same would be done to the same.
+
+    Args:
+        before: The plan that was confirmed.
+        now: The plan that was made anew after that.
+    """
+    reasons = []
+    if now.ledger != before.ledger:
+        reasons.append("the ledger: got another entry since the plan was shown: see `nova releases`")
+    was = {service.name: service for service in before.deployed}
+    for service in now.deployed:
+        old = was.pop(service.name, None)
+        if old is None:
+            reasons.append(f"{service.name}: was deployed since the plan was shown")
+        elif old.image != service.image:
+            reasons.append(
+                f"{service.name}: its image was {old.image.tag} when the plan was shown, and is {service.image.tag} now"
+            )
+        elif (old.stack, old.template, old.definition) != (service.stack, service.template, service.definition):
+            reasons.append(f"{service.name}: was changed since the plan was shown (it is {service.stack.status})")
+    reasons += [f"{name}: is no longer deployed" for name in was]
+    if not reasons and (now.target, now.bad, now.moves) != (before.target, before.bad, before.moves):
+        reasons.append("plan: would be another one now: holds or images have changed")
+    return reasons

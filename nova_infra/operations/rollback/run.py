@@ -1,0 +1,245 @@
+"""Rolling an environment back: read, plan, ask, read again, change, verify, record."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nova_infra.deployed.model import ChangeSet
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.errors import AwsError, CheckFailedError, RefusedError
+from nova_infra.operations.gates.verify import verify
+from nova_infra.operations.records.holds import Hold, hold, read_holds
+from nova_infra.operations.records.ledger import Entry, append, read_ledger
+from nova_infra.operations.records.lookup import names, short
+from nova_infra.operations.rollback import lock as claims
+from nova_infra.operations.rollback.change_sets import change_sets, execute
+from nova_infra.operations.rollback.lock import Claim, Lock
+from nova_infra.operations.rollback.plan import (
+    Plan,
+    busy_stacks,
+    change_set_prefix,
+    changed_since,
+    choose_target,
+    make_plan,
+    obstacles,
+)
+from nova_infra.operations.rollback.survey import Survey, images_of, survey
+from nova_infra.operations.rollback.text import plan_lines, refused_changes
+
+Tell = Callable[[str], None]
+
+_FRESH_SECONDS = 1.0
+"""So long an answer about the claim and the holds counts: forty-five stacks begin within seconds."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the operator asked for.
+
+    Attributes:
+        to: The release to go back to; None for the last good one.
+        services: Names of the services to touch; none for all.
+        plan_only: Whether to show the plan and change nothing.
+        canary: Whether to go through the rollout in the template, instead of at once.
+        allow_other_changes: Whether a plan that changes more than task definitions and services may be carried out.
+        reason: Why, for the ledger and the hold.
+        patience: Seconds that alarms get to go back before the rollback counts as failed.
+    """
+
+    to: str | None = None
+    services: tuple[str, ...] = ()
+    plan_only: bool = False
+    canary: bool = False
+    allow_other_changes: bool = False
+    reason: str = ""
+    patience: float = 600
+
+
+def rollback(environment: DeployedEnvironment, request: Request, *, confirm: Callable[[], bool], tell: Tell) -> None:
+    """Bring an environment back to an earlier release.
+
+    Running it again finishes one that was interrupted or failed half-way.
+
+    Args:
+        environment: The environment.
+        request: What the operator asked for.
+        confirm: Asked when the plan has been shown; what is planned is only done if it says yes.
+        tell: Told a line about each step.
+
+    Raises:
+        RefusedError: It is not possible or not wise; nothing was changed.
+        CheckFailedError: A service did not go back, or the environment does not run as it should afterwards.
+        AwsError: AWS refused a call or could not be reached.
+    """
+    seen = _settled(environment, request, tell)
+    plan = _plan(environment, seen, request)
+    for note in seen.ledger.unreadable:
+        tell(note)
+    nonce = secrets.token_hex(8)
+    with change_sets(environment, plan, nonce, canary=request.canary) as changes:
+        for line in plan_lines(environment.name, plan, changes, canary=request.canary, now=environment.now()):
+            tell(line)
+        if not request.allow_other_changes:
+            refused_changes(plan, changes)
+        if request.plan_only:
+            tell("This is a plan: nothing was changed.")
+            return
+        if not confirm():
+            raise RefusedError("rollback: not confirmed: nothing was changed")
+        with Lock(environment, _claim(plan, nonce, seen), tell) as lock:
+            holds = _refuse_changes(environment, plan, request)
+            _carry_out(environment, plan, changes, holds, request, lock, tell)
+            lock.done = True
+
+
+def _settled(environment: DeployedEnvironment, request: Request, tell: Tell) -> Survey:
+    """Read everything, after an interrupted rollback's updates have ended."""
+    seen = survey(environment)
+    claims.check(seen.claim, now=environment.now())
+    touched = [d for d in seen.deployed if not request.services or d.name in request.services]
+    if busy := [stack.name for stack in busy_stacks(touched, seen.claim)]:
+        for stack in busy:
+            tell(f"{stack}: an interrupted rollback is still being carried out: waiting for it")
+        for _ in environment.wait_for_stacks(busy):
+            pass
+        seen = survey(environment)
+    return seen
+
+
+def _plan(environment: DeployedEnvironment, seen: Survey, request: Request) -> Plan:
+    """The plan for what was seen.
+
+    Raises:
+        RefusedError: There is none.
+    """
+    if not seen.deployed:
+        why = "; ".join(seen.strangers.values()) or "deploy it first"
+        raise RefusedError(f"environment: {environment.name!r} has no services of Nova's: {why}")
+    target = choose_target(seen.ledger, seen.holds, seen.deployed, request.to, seen.claim)
+    plan = make_plan(seen.ledger, target, seen.deployed, request.services, strangers=seen.strangers, claim=seen.claim)
+    if reasons := obstacles(plan, images_of(environment, plan)):
+        raise RefusedError("\n".join(reasons))
+    if plan.recorded:
+        raise RefusedError(
+            f"release: {environment.name} runs the images of {short(target.release)} already: name another release "
+            "with --to"
+        )
+    return plan
+
+
+def _claim(plan: Plan, nonce: str, seen: Survey) -> Claim:
+    return Claim(
+        nonce=nonce,
+        release=plan.target.release,
+        left=plan.bad,
+        change_set=change_set_prefix(plan.target, nonce),
+        services=tuple(move.service.name for move in plan.moves),
+        ledger=seen.ledger.version,
+    )
+
+
+def _refuse_changes(environment: DeployedEnvironment, plan: Plan, request: Request) -> tuple[Hold, ...]:
+    """Read everything again: what was confirmed is what is done.
+
+    Returns:
+        The holds.
+
+    Raises:
+        RefusedError: Something is not as it was when the plan was shown.
+    """
+    seen = survey(environment)
+    busy_stacks(seen.deployed, Claim())
+    target = choose_target(seen.ledger, seen.holds, seen.deployed, request.to or plan.target.release, Claim())
+    now = make_plan(seen.ledger, target, seen.deployed, request.services, strangers=seen.strangers, claim=seen.claim)
+    if reasons := changed_since(plan, now):
+        raise RefusedError("\n".join([*reasons, "rollback: nothing was changed: look at it again, with --plan"]))
+    return seen.holds
+
+
+def _carry_out(
+    environment: DeployedEnvironment,
+    plan: Plan,
+    changes: dict[str, ChangeSet],
+    holds: tuple[Hold, ...],
+    request: Request,
+    lock: Lock,
+    tell: Tell,
+) -> None:
+    reason = request.reason or f"rolled back to {short(plan.target.release)}"
+    guard = _Guard(environment, lock, plan.target.release, holds)
+    _hold(environment, plan, holds, reason)
+    try:
+        moving = [changes[move.service.stack.name] for move in plan.moves]
+        if failures := execute(environment, moving, may_begin=guard, tell=tell):
+            # The ledger still names what was to be left: the environment runs parts of both.
+            raise CheckFailedError("\n".join([*failures, "rollback: not complete: run the same command again"]))
+        found = verify(environment, plan.images, patience=request.patience, tell=tell)
+        _look_again(environment, plan, lock)
+        append(
+            environment,
+            Entry(
+                release=plan.result,
+                images=plan.images,
+                at=environment.now().replace(microsecond=0),
+                outcome="deployed" if found else "rolled-back",
+                by=environment.caller(),
+                reason=f"{reason}; {found[0].text}" if found else reason,
+                committed_at=plan.target.committed_at if plan.result == plan.target.release else None,
+            ),
+        )
+    except RefusedError as error:
+        # From here on something was changed, so that this is no refusal any more.
+        raise AwsError(f"{error}; the rollback is not complete: run the same command again") from None
+    if found:
+        faults = [finding.text for finding in found]
+        raise CheckFailedError("\n".join([*faults, f"rollback: {environment.name} went back, and is not well yet"]))
+    left = f"; release {short(plan.bad)} is on hold" if plan.bad else ""
+    tell(f"{environment.name} runs {short(plan.result)}{left}.")
+
+
+def _hold(environment: DeployedEnvironment, plan: Plan, holds: tuple[Hold, ...], reason: str) -> None:
+    """Hold what is left, with the images that are replaced; what an interrupted run held already stays held."""
+    if plan.bad:
+        before = {held.release: held.images for held in holds}
+        images = {move.service.name: move.service.image.digest or "" for move in plan.moves if not move.repair}
+        hold(environment, plan.bad, why=reason, images={**before.get(plan.bad, {}), **images})
+
+
+class _Guard:
+    """Asks before each stack whether the claim is still there, and whether somebody has held the target meanwhile."""
+
+    def __init__(self, environment: DeployedEnvironment, lock: Lock, target: str, holds: tuple[Hold, ...]) -> None:
+        self._environment, self._lock, self._target = environment, lock, target
+        self._held = {held.release for held in holds}
+        self._asked = time.monotonic()  # both were read just now
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._asked < _FRESH_SECONDS:
+            return
+        self._lock.check()
+        for held in read_holds(self._environment):
+            if held.release not in self._held and names(held.release, self._target):
+                raise CheckFailedError(f"release {short(self._target)} was held meanwhile, by {held.by}: {held.why}")
+        self._asked = time.monotonic()
+
+
+def _look_again(environment: DeployedEnvironment, plan: Plan, lock: Lock) -> None:
+    """Before the ledger is written: is the claim still there, and does the environment still run what was brought back?
+
+    Raises:
+        CheckFailedError: It does not.
+    """
+    lock.check()
+    ledger = read_ledger(environment)
+    if ledger.version == plan.ledger:
+        return
+    runs = {service.name: service.image.digest for service in survey(environment).deployed}
+    if others := sorted(name for name, image in plan.images.items() if runs.get(name) != image.digest):
+        latest = short(ledger.entries[0].release) if ledger.entries else "another one"
+        raise CheckFailedError(
+            f"{', '.join(others)}: got another image during the rollback: release {latest} landed\n"
+            "rollback: nothing was written to the ledger: see `nova status`, and run it again"
+        )

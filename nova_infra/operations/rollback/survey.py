@@ -1,0 +1,92 @@
+"""What a rollback reads before it decides, and again after it was confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from nova_infra.deployed.model import Image, Service, Stack
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.errors import StrangerError
+from nova_infra.operations.records.holds import Hold, read_holds
+from nova_infra.operations.records.ledger import Ledger, read_ledger
+from nova_infra.operations.rollback.lock import Claim, read_claim
+from nova_infra.operations.rollback.plan import Deployed, Plan
+from nova_infra.operations.rollback.template import image_of
+from nova_infra.parallel import threads
+
+
+@dataclass(frozen=True)
+class Survey:
+    """An environment, as a rollback sees it.
+
+    Attributes:
+        ledger: Its ledger.
+        holds: Its holds.
+        claim: The rollback that has it, or had it last.
+        deployed: Its services.
+        strangers: Services that Nova did not deploy, and how that is known.
+    """
+
+    ledger: Ledger
+    holds: tuple[Hold, ...]
+    claim: Claim
+    deployed: tuple[Deployed, ...]
+    strangers: Mapping[str, str]
+
+
+def survey(environment: DeployedEnvironment) -> Survey:
+    """Read everything, with all questions asked side by side.
+
+    Raises:
+        NovaError: The environment does not exist, or cannot be read.
+    """
+    with threads() as pool:
+        ledger = pool.submit(read_ledger, environment)
+        holds = pool.submit(read_holds, environment)
+        claim = pool.submit(read_claim, environment)
+        found = pool.submit(environment.stacks)
+        described = pool.submit(environment.services)
+        stacks = {stack.name: stack for stack in found.result()}
+        services = described.result()
+
+        def deployed(service: Service) -> Deployed | str:
+            try:
+                return _deployed(environment, service, stacks.get(environment.stack_name(service.name)))
+            except StrangerError as error:
+                return str(error)
+
+        names = [service.name for service in services]
+        answers = dict(zip(names, pool.map(deployed, services), strict=True))
+        return Survey(
+            ledger.result(),
+            holds.result(),
+            claim.result(),
+            tuple(answer for answer in answers.values() if isinstance(answer, Deployed)),
+            {name: answer for name, answer in answers.items() if isinstance(answer, str)},
+        )
+
+
+def _deployed(environment: DeployedEnvironment, service: Service, stack: Stack | None) -> Deployed:
+    if stack is None:
+        raise StrangerError(
+            f"{environment.stack_name(service.name)}: is not a stack: Nova did not deploy the service {service.name}"
+        )
+    template = environment.template(stack.name)
+    image = image_of(template, stack=stack.name)
+    definition = environment.task_definition(service.revision)
+    [found] = environment.images([image])
+    # Where the registry has the image no more, its digest is the one that the tasks were started with.
+    pulled = (task.digest for task in service.tasks if task.revision == definition.revision and task.digest)
+    digest = found.digest if found else next(pulled, None)
+    return Deployed(service.name, stack, template, definition, replace(image, digest=digest))
+
+
+def images_of(environment: DeployedEnvironment, plan: Plan) -> dict[str, tuple[Image | None, Image | None]]:
+    """For each service that goes back, what the registry has under its digest and under its tag."""
+    wanted = []
+    for move in plan.moves:
+        repository = move.service.image.repository
+        wanted += [Image(repository, move.image.tag, move.image.digest), Image(repository, move.image.tag)]
+    found = environment.images(wanted)
+    return {move.service.name: (found[2 * n], found[2 * n + 1]) for n, move in enumerate(plan.moves)}

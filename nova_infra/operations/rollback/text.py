@@ -1,0 +1,78 @@
+"""A rollback's plan in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from nova_infra.deployed.model import ChangeSet
+from nova_infra.errors import RefusedError
+from nova_infra.operations.records.lookup import ago, short
+from nova_infra.operations.rollback.plan import Move, Plan
+from nova_infra.operations.rollback.template import other_changes, rollout_of
+
+
+def plan_lines(
+    environment: str, plan: Plan, changes: Mapping[str, ChangeSet], *, canary: bool, now: datetime
+) -> Iterator[str]:
+    """What a plan would do, line by line.
+
+    Args:
+        environment: Name of the environment.
+        plan: The plan.
+        changes: Its change sets, by stack.
+        canary: Whether traffic goes through the rollout in the template.
+        now: The time, UTC.
+    """
+    target = plan.target
+    yield (
+        f"Roll {environment} back to {short(target.release)}, {target.outcome} {ago(target.at, now)} "
+        f"({target.at:%Y-%m-%d %H:%M} UTC, by {target.by})"
+    )
+    for move in plan.moves:
+        yield from _move_lines(move, changes[move.service.stack.name], canary=canary)
+    for name in plan.settled:
+        yield f"  {name}: runs its image of that release already"
+    for note in plan.ignored:
+        yield f"  {note}"
+    yield f"Then release {short(plan.bad)} is put on hold." if plan.bad else "No release is put on hold."
+
+
+def _move_lines(move: Move, change_set: ChangeSet, *, canary: bool) -> Iterator[str]:
+    service = move.service
+    if move.repair:
+        yield (
+            f"  {service.name}: repair: was pointed at {service.definition.revision} past CloudFormation, and gets "
+            f"its own image {move.image.tag} ({move.image.digest[:19]}) again"
+        )
+    else:
+        digest = service.image.digest or "unknown"
+        yield f"  {service.name}: {service.image.tag} ({digest[:19]}) -> {move.image.tag} ({move.image.digest[:19]})"
+    yield f"    rollout: {rollout_of(service.template) if canary else 'all at once, no bake, no alarms'}"
+    if not service.definition.active:
+        yield (
+            f"    if this fails, CloudFormation cannot go back: {service.definition.revision}, which runs now, is "
+            "inactive"
+        )
+    for change in change_set.changes:
+        replaced = {"True": ", replaced", "Conditional": ", may be replaced"}.get(change.replacement, "")
+        yield f"    {change.action} {change.type} {change.logical_id}{replaced}"
+    if not change_set.changes:
+        yield "    CloudFormation finds nothing to change"
+
+
+def refused_changes(plan: Plan, changes: Mapping[str, ChangeSet]) -> None:
+    """Refuse a plan that changes more than task definitions and services.
+
+    Raises:
+        RefusedError: It does.
+    """
+    others = [
+        f"plan: {move.service.stack.name}: {other}: more than a task definition and a service would change"
+        for move in plan.moves
+        for other in other_changes(changes[move.service.stack.name].changes, move.service.template)
+    ]
+    if others:
+        raise RefusedError(
+            "\n".join([*others, "plan: nothing was changed: find out why, or add --allow-other-changes"])
+        )

@@ -1,0 +1,1 @@
+"""CloudFormation: templates, their functions, and which properties are played."""

@@ -1,0 +1,118 @@
+"""What a property of a resource may say: shapes of values, and whether a value is of a shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+
+
+@dataclass(frozen=True)
+class Only:
+    """One of these values, compared as text."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number, or a text that is one, between two bounds."""
+
+    low: float = 0
+    high: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Each:
+    """A list, all of whose entries have one shape."""
+
+    shape: Any
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """A list of entries with ``Key`` and ``Value``; the shape of a value by its key."""
+
+    shapes: Mapping[str, Any]
+
+
+ANY = object()
+"""Any value: it is played as it is, or makes no difference to what is rehearsed."""
+TEXT = "text"
+NEEDED = "!"
+"""Ends the name of a property that has to be there."""
+FLAG = Only(("true", "false"))
+
+
+def check_shape(value: Any, shape: Any, where: str) -> None:
+    """Refuse a value that is not of a shape.
+
+    Args:
+        value: The value, resolved.
+        shape: One of the above, or a dictionary with the shape of each property.
+        where: The value's name, for messages.
+
+    Raises:
+        UnresolvableError: It is not.
+    """
+    if shape is ANY:
+        return
+    match shape:
+        case dict():
+            if not isinstance(value, dict):
+                raise unknown(where, f"is {value!r}, and the rehearsal expects an object")
+            for key, inner in value.items():
+                expected = shape.get(key, shape.get(f"{key}{NEEDED}"))
+                if expected is None:
+                    raise unknown(f"{where}.{key}", "is a property that the rehearsal does not know")
+                check_shape(inner, expected, f"{where}.{key}")
+            for key in shape:
+                if key.endswith(NEEDED) and key.removesuffix(NEEDED) not in value:
+                    name = f"{where}.{key.removesuffix(NEEDED)}"
+                    raise UnresolvableError(f"{name}: is missing, and the rehearsal needs it")
+        case Each(inner):
+            if not isinstance(value, list):
+                raise unknown(where, f"is {value!r}, and the rehearsal expects a list")
+            for index, entry in enumerate(value):
+                check_shape(entry, inner, f"{where}[{index}]")
+        case Attributes(shapes):
+            check_shape(value, Each({"Key!": Only(tuple(shapes)), "Value!": ANY}), where)
+            for entry in value:
+                check_shape(entry["Value"], shapes[entry["Key"]], f"{where}.{entry['Key']}")
+        case Only(values):
+            if _text(value) not in values:
+                raise unknown(where, f"is {value!r}, and the rehearsal knows {_choice(values)}")
+        case Number(low, high):
+            if not _is_number(value, low, high):
+                raise unknown(where, f"is {value!r}, and the rehearsal expects a number from {low:g} to {high:g}")
+        case _:
+            if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+                raise unknown(where, f"is {value!r}, and the rehearsal expects a text")
+            if "{{resolve:" in str(value):
+                raise unknown(where, f"is {value!r}, which only CloudFormation can look up")
+
+
+def _is_number(value: Any, low: float, high: float) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return False
+    try:
+        return low <= float(value) <= high
+    except ValueError:
+        return False
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _choice(values: tuple[str, ...]) -> str:
+    return ", ".join(values) if len(values) < 8 else f"{values[0]}, {values[1]}, … {values[-1]}"
+
+
+def unknown(where: str, fault: str) -> UnresolvableError:
+    """The error of what the rehearsal does not know: its name, and what is wrong with it."""
+    return UnresolvableError(
+        f"{where}: {fault}: leave it out, or teach nova_infra/rehearsal/cloudformation/vocabulary.py to play it"
+    )

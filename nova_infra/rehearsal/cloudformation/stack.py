@@ -1,0 +1,160 @@
+"""A CloudFormation stack: a template with every reference replaced by a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nova_infra.assembly import Template
+from nova_infra.rehearsal.cloudformation.intrinsics import Resolver, UnresolvableError
+from nova_infra.rehearsal.cloudformation.vocabulary import ATTRIBUTES, check_properties, check_template
+
+_PSEUDO_PARAMETERS = {
+    "AWS::AccountId": "000000000000",
+    "AWS::Partition": "aws",
+    "AWS::Region": "local",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+
+# Where a resource's Ref is the name that the template gives it. Any other Ref is "<stack>/<logical id>".
+_NAMED_BY = {
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::CloudWatch::CompositeAlarm": "AlarmName",
+    "AWS::ECS::Cluster": "ClusterName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::SNS::Topic": "TopicName",
+}
+
+# Where an attribute is a property. Any other attribute is "<Ref>.<attribute>".
+_ATTRIBUTE_PROPERTIES = {
+    ("AWS::ECS::Service", "Name"): "ServiceName",
+    ("AWS::SNS::Topic", "TopicName"): "TopicName",
+    ("AWS::CloudWatch::Alarm", "Arn"): "AlarmName",
+}
+
+
+class Stack:
+    """A template, resolved.
+
+    Attributes:
+        name: Name of the stack.
+        template: Its template, as written.
+        revisions: Logical id of a task definition to its ``family:number``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        template: Template,
+        *,
+        exports: Mapping[str, Any],
+        revisions: Mapping[str, str],
+    ) -> None:
+        """Prepare to resolve a template.
+
+        Args:
+            name: Name of the stack.
+            template: The template.
+            exports: What other stacks of the environment export.
+            revisions: Logical id of each task definition to its ``family:number``.
+
+        Raises:
+            UnresolvableError: The template holds a section or a type of resource that is not known.
+        """
+        check_template(template, name)
+        self.name = name
+        self.revisions = revisions
+        self.template = template
+        self._properties: dict[str, Any] = {}
+        self._resolver = Resolver(
+            ref=self._ref,
+            get_att=self._get_att,
+            import_value=exports.__getitem__,
+            conditions=template.get("Conditions", {}),
+            mappings=template.get("Mappings", {}),
+        )
+
+    def resources(self, resource_type: str) -> list[str]:
+        """Logical ids of the resources of a type, in the template's order."""
+        return [
+            logical_id
+            for logical_id, resource in self.template["Resources"].items()
+            if resource["Type"] == resource_type and self._exists(logical_id, resource)
+        ]
+
+    def properties(self, logical_id: str) -> dict[str, Any]:
+        """A resource's properties, resolved.
+
+        Raises:
+            UnresolvableError: A value in it is not known.
+        """
+        if logical_id not in self._properties:
+            resource, where = self.template["Resources"][logical_id], f"{self.name}.{logical_id}"
+            resolved = self._resolver.resolve(resource.get("Properties", {}), where=where)
+            check_properties(resource["Type"], resolved, where)
+            self._properties[logical_id] = resolved
+        properties: dict[str, Any] = self._properties[logical_id]
+        return properties
+
+    def required(self, logical_id: str, *names: str) -> dict[str, Any]:
+        """A resource's properties, resolved, after a look whether those that the rehearsal needs are there.
+
+        Raises:
+            UnresolvableError: One is missing, or a value is not known.
+        """
+        properties = self.properties(logical_id)
+        for name in names:
+            if name not in properties:
+                raise UnresolvableError(f"{self.name}.{logical_id}.{name}: is missing, and the rehearsal needs it")
+        return properties
+
+    def outputs(self) -> dict[str, Any]:
+        """Name to value of every output."""
+        return {
+            name: self._resolver.resolve(output["Value"], where=f"{self.name}.Outputs.{name}")
+            for name, output in self.template.get("Outputs", {}).items()
+        }
+
+    def exports(self) -> dict[str, Any]:
+        """Export name to value of every output that is exported."""
+        values = self.outputs()
+        return {
+            self._resolver.resolve(output["Export"]["Name"], where=f"{self.name}.Outputs.{name}"): values[name]
+            for name, output in self.template.get("Outputs", {}).items()
+            if "Export" in output
+        }
+
+    def ref(self, logical_id: str) -> str:
+        """What ``Ref`` gives for a resource."""
+        return str(self._ref(logical_id))
+
+    def _exists(self, logical_id: str, resource: Mapping[str, Any]) -> bool:
+        if "Condition" not in resource:
+            return True
+        return bool(self._resolver.resolve({"Condition": resource["Condition"]}, where=f"{self.name}.{logical_id}"))
+
+    def _ref(self, name: str) -> Any:
+        if name in _PSEUDO_PARAMETERS:
+            return _PSEUDO_PARAMETERS[name]
+        if name in ("AWS::StackName", "AWS::StackId"):
+            return self.name
+        if (parameter := self.template.get("Parameters", {}).get(name)) is not None:
+            if str(parameter.get("Type")).startswith("AWS::SSM::"):
+                raise ValueError("its value is in Systems Manager")
+            return parameter["Default"]
+        resource_type = self.template["Resources"][name]["Type"]
+        if resource_type == "AWS::ECS::TaskDefinition":
+            return self.revisions[name]
+        if (key := _NAMED_BY.get(resource_type)) and key in self.properties(name):
+            return self.properties(name)[key]
+        return f"{self.name}/{name}"
+
+    def _get_att(self, logical_id: str, attribute: str) -> Any:
+        resource_type = self.template["Resources"][logical_id]["Type"]
+        if attribute not in ATTRIBUTES.get(resource_type, (attribute,)):
+            raise ValueError(f"{resource_type} has no attribute {attribute}")
+        if key := _ATTRIBUTE_PROPERTIES.get((resource_type, attribute)):
+            return self.properties(logical_id)[key]
+        if attribute == "DNSName":
+            return f"{logical_id}.{self.name}.elb.test".lower()
+        return f"{self._ref(logical_id)}.{attribute}"

@@ -1,0 +1,261 @@
+"""CloudWatch alarms: their definition in a template, and their state from what was measured.
+
+See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudwatch.metric_math import evaluate
+from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore, statistic
+
+State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
+
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "GreaterThanThreshold": operator.gt,
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "LessThanThreshold": operator.lt,
+    "LessThanOrEqualToThreshold": operator.le,
+}
+# How many periods more than it evaluates CloudWatch retrieves. The number depends on the period and is not documented;
+# the documentation's tables show five for an alarm over three.
+_EXTRA_PERIODS = 2
+_ALARM_TERM = re.compile(r"\(?\s*ALARM\(\s*[\"']?([^\"')]+?)[\"']?\s*\)\s*\)?")
+
+
+@dataclass(frozen=True)
+class Query:
+    """A metric with its statistic, or an expression over other queries.
+
+    Attributes:
+        id: The name that expressions use.
+        metric: The metric, or None for an expression.
+        statistic: Name of the metric's statistic.
+        expression: Metric math, or None for a metric.
+        returned: Whether the alarm watches this one.
+    """
+
+    id: str
+    metric: Metric | None
+    statistic: str
+    expression: str | None
+    returned: bool
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A metric alarm.
+
+    Attributes:
+        name: Its name.
+        queries: What it computes.
+        period: Minutes in a period.
+        evaluation_periods: Number of periods that it looks back.
+        datapoints_to_alarm: How many of them must breach.
+        comparison: How a data point is compared with the threshold.
+        threshold: The threshold.
+        missing: How a period without data counts.
+        alarm_topics: Told when it goes to ALARM.
+        ok_topics: Told when it goes to OK.
+    """
+
+    name: str
+    queries: tuple[Query, ...]
+    period: int
+    evaluation_periods: int
+    datapoints_to_alarm: int
+    comparison: str
+    threshold: float
+    missing: str
+    alarm_topics: tuple[str, ...]
+    ok_topics: tuple[str, ...]
+
+    def value(self, store: MetricStore, last_minute: int) -> float | None:
+        """The data point of the period that ends with a minute, included."""
+        minutes = range(last_minute - self.period + 1, last_minute + 1)
+        queries = {query.id: query for query in self.queries}
+
+        def value_of(query_id: str) -> float | None:
+            query = queries[query_id]
+            if query.expression is not None:
+                return evaluate(query.expression, value_of)
+            assert query.metric is not None, "a query is one or the other"
+            return statistic(query.statistic, store.values(query.metric, minutes))
+
+        return value_of(next(query.id for query in self.queries if query.returned))
+
+    def state(self, store: MetricStore, last_minute: int, current: State) -> State:
+        """The state after the period that ends with a minute.
+
+        Args:
+            store: What was measured.
+            last_minute: The last whole minute.
+            current: The state before.
+        """
+        ends = (last_minute - age * self.period for age in range(self.evaluation_periods + _EXTRA_PERIODS))
+        values = [self.value(store, end) for end in ends]
+        breaches = [None if value is None else _COMPARISONS[self.comparison](value, self.threshold) for value in values]
+        return self._judge(breaches, current)
+
+    def _judge(self, breaches: Sequence[bool | None], current: State) -> State:
+        """The state that follows from the evaluation range, newest period first; None is a period without data.
+
+        CloudWatch prefers data points to what stands in for them: it goes back as far as the evaluation range to find
+        as many as it evaluates, and fills in only what is missing then. See "How alarm state is evaluated when data is
+        missing" and "Avoiding premature transitions to alarm state" in
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html.
+        """
+        real = [breach for breach in breaches if breach is not None][: self.evaluation_periods]
+        filled = (self.evaluation_periods - len(real)) * (self.missing == "breaching")
+        if real.count(True) + filled >= self.datapoints_to_alarm:
+            return "ALARM"
+        if len(real) == self.evaluation_periods or self.missing in ("breaching", "notBreaching") or False in real:
+            return "OK"
+        oldest = max((age for age, breach in enumerate(breaches, start=1) if breach), default=0)
+        if real and oldest < self.datapoints_to_alarm:
+            return "OK"
+        if self.missing == "ignore":
+            return current
+        # It does not wait for data that may never come: all it has seen for that long is a breach.
+        return "ALARM" if real else "INSUFFICIENT_DATA"
+
+
+@dataclass(frozen=True)
+class CompositeAlarm:
+    """An alarm over the states of others.
+
+    Attributes:
+        name: Its name.
+        rule: Its rule, such as ``ALARM("a") OR ALARM("b")``.
+        alarm_topics: Told when it goes to ALARM.
+        ok_topics: Told when it goes to OK.
+    """
+
+    name: str
+    rule: str
+    alarm_topics: tuple[str, ...]
+    ok_topics: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that is more than ``ALARM("name")`` joined by ``OR``.
+
+        Raises:
+            UnresolvableError: It is.
+        """
+        terms = re.split(r"\s+OR\s+", self.rule.strip())
+        if not all(_ALARM_TERM.fullmatch(term) for term in terms):
+            raise UnresolvableError(
+                f"{self.name}: AlarmRule {self.rule!r} is more than the rehearsal knows: ALARM(…) OR …"
+            )
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """The alarms that it is over."""
+        return tuple(match.group(1) for match in _ALARM_TERM.finditer(self.rule))
+
+    def state(self, states: Mapping[str, State]) -> State:
+        """The state that follows from the others', given by name or ARN."""
+        return "ALARM" if any(states.get(name) == "ALARM" for name in self.alarms) else "OK"
+
+
+def read_alarm(properties: Mapping[str, Any]) -> Alarm:
+    """The alarm that a resource's resolved properties define.
+
+    Raises:
+        UnresolvableError: It uses something that the rehearsal does not know.
+    """
+    name = str(properties["AlarmName"])
+    try:
+        alarm = _read_alarm(name, properties)
+        alarm.value(MetricStore(), 0)
+    except KeyError as error:
+        raise UnresolvableError(f"{name}: {error} is missing, so the rehearsal cannot evaluate the alarm") from None
+    except ValueError as error:
+        raise UnresolvableError(f"{name}: {error}") from None
+    return alarm
+
+
+def _read_alarm(name: str, properties: Mapping[str, Any]) -> Alarm:
+    periods = int(properties["EvaluationPeriods"])
+    comparison = properties["ComparisonOperator"]
+    if comparison not in _COMPARISONS:
+        raise UnresolvableError(f"{name}: ComparisonOperator {comparison!r} is not one that the rehearsal knows")
+    missing = properties.get("TreatMissingData", "missing")
+    if missing not in ("missing", "ignore", "breaching", "notBreaching"):
+        raise UnresolvableError(f"{name}: TreatMissingData {missing!r} is not one that CloudWatch knows")
+    queries, seconds = _queries(name, properties)
+    if [query.returned for query in queries].count(True) != 1:
+        raise UnresolvableError(f"{name}: Metrics must have exactly one entry with ReturnData true")
+    return Alarm(
+        name=name,
+        queries=queries,
+        period=seconds // 60,
+        evaluation_periods=periods,
+        datapoints_to_alarm=int(properties.get("DatapointsToAlarm", periods)),
+        comparison=comparison,
+        threshold=float(properties["Threshold"]),
+        missing=missing,
+        alarm_topics=_topics(properties, "AlarmActions"),
+        ok_topics=_topics(properties, "OKActions"),
+    )
+
+
+def read_composite_alarm(properties: Mapping[str, Any]) -> CompositeAlarm:
+    """The composite alarm that a resource's resolved properties define."""
+    return CompositeAlarm(
+        name=str(properties["AlarmName"]),
+        rule=str(properties["AlarmRule"]),
+        alarm_topics=_topics(properties, "AlarmActions"),
+        ok_topics=_topics(properties, "OKActions"),
+    )
+
+
+def _topics(properties: Mapping[str, Any], actions: str) -> tuple[str, ...]:
+    return tuple(properties.get(actions, ())) if properties.get("ActionsEnabled", True) else ()
+
+
+def _queries(name: str, properties: Mapping[str, Any]) -> tuple[tuple[Query, ...], int]:
+    if "Metrics" not in properties:
+        query = Query(
+            "m",
+            _metric(properties),
+            str(properties.get("Statistic") or properties["ExtendedStatistic"]),
+            expression=None,
+            returned=True,
+        )
+        return (query,), int(properties["Period"])
+    queries = []
+    periods = {
+        int(part["Period"]) for e in properties["Metrics"] for part in (e, e.get("MetricStat", {})) if "Period" in part
+    }
+    if len(periods) != 1:
+        raise UnresolvableError(f"{name}: Metrics has periods of {sorted(periods)} s; the rehearsal knows one for all")
+    for entry in properties["Metrics"]:
+        if stat := entry.get("MetricStat"):
+            metric: Metric | None = _metric(stat["Metric"])
+        elif "Expression" in entry:
+            stat, metric = {}, None
+        else:
+            raise UnresolvableError(f"{name}: Metrics {entry!r} is neither a MetricStat nor an Expression")
+        queries.append(
+            Query(entry["Id"], metric, stat.get("Stat", ""), entry.get("Expression"), entry.get("ReturnData", True))
+        )
+    return tuple(queries), periods.pop()
+
+
+def _metric(properties: Mapping[str, Any]) -> Metric:
+    metric = Metric.of(
+        properties["Namespace"],
+        properties["MetricName"],
+        {dimension["Name"]: str(dimension["Value"]) for dimension in properties.get("Dimensions", ())},
+    )
+    if not metric.is_measured:
+        by = " and ".join(sorted(name for name, _ in metric.dimensions)) or "no dimension"
+        raise ValueError(f"{metric.namespace} {metric.name} by {by} is not a metric that the rehearsal measures")
+    return metric

@@ -1,0 +1,1 @@
+"""Fault drills: what is played, and what must follow."""

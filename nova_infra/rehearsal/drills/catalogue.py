@@ -1,0 +1,342 @@
+"""Fault drills: a release with something wrong with it, and what must come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from nova_infra.errors import NovaError
+from nova_infra.rehearsal.drills.blast import BlastRadius, blast_radius
+from nova_infra.rehearsal.drills.expectations import (
+    ALARM_RINGS,
+    ALARM_TELLS,
+    BACK_OR_HARMLESS,
+    GOES_THROUGH,
+    IN_CANARY,
+    KILLED_AT_STOP,
+    KILLED_FOR_MEMORY,
+    NO_LOST_REQUEST,
+    NO_TRAFFIC,
+    NOT_DEPLOYED,
+    OLD_SERVES,
+    OTHERS_GO_THROUGH,
+    PIPELINE_TELLS,
+    SEEN_SLOWER,
+    STAGE_STOPS,
+    STOPPED_OR_HARMLESS,
+    UNWATCHED,
+    Expectation,
+    deployment_of,
+    in_words,
+    missing,
+    rolls_back,
+    stops_at,
+    told,
+)
+from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.tasks.faults import place_of
+
+Reach = Literal["first tests", "last tests", "approval", "production", "all of production"]
+
+CONFIGURED = "as configured"
+"""What the canary of the templates is called, beside others that a drill is repeated with."""
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One fault and what must follow.
+
+    Attributes:
+        name: What to call it on the command line.
+        title: What is wrong with the release.
+        must_follow: What must follow.
+        reach: The part of the pipeline that is played; by default the one service in production.
+        fault: The fault in the candidate.
+        baseline_fault: A fault in what ran before.
+        approves: Whether the approval is given.
+        minutes_before: Simulated minutes for which what ran before serves alone.
+        everywhere: Whether every service has the fault.
+        needs_images: Whether it says nothing of services that run from their sources.
+    """
+
+    name: str
+    title: str
+    must_follow: tuple[Expectation, ...]
+    reach: Reach = "production"
+    fault: str = ""
+    baseline_fault: str = ""
+    approves: bool = True
+    minutes_before: int = 0
+    everywhere: bool = False
+    needs_images: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where its fault sits; empty where it has none."""
+        fault = self.fault or self.baseline_fault
+        return place_of(fault) if fault else ""
+
+    @property
+    def expected(self) -> str:
+        """What must follow, in a sentence."""
+        return in_words(self.must_follow)
+
+    def check(self, record: Record, service: str) -> list[str]:
+        """What did not follow, in clauses, from what happened and the faulty service's name."""
+        return missing(self.must_follow, record, service)
+
+
+@dataclass
+class DrillResult:
+    """How a drill went.
+
+    Attributes:
+        drill: Its name.
+        title: What was wrong with the release.
+        expected: What had to follow.
+        service: The service that had the fault.
+        canary: Which canary it was played with.
+        misses: What did not follow; empty when it passed.
+        seconds: How long it took.
+        record: What happened.
+        place: Where the fault sat.
+    """
+
+    drill: str
+    title: str
+    expected: str
+    service: str
+    canary: str
+    misses: list[str]
+    seconds: float
+    record: Record = field(repr=False)
+    place: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything that had to follow did."""
+        return not self.misses
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says something of the release; with another canary it answers a question."""
+        return self.canary == CONFIGURED
+
+    @property
+    def deployment(self) -> DeploymentRecord | None:
+        """The faulty service's deployment, None where it did not come to one."""
+        return deployment_of(self.record, self.service)
+
+    @property
+    def blast(self) -> BlastRadius | None:
+        """How far the fault got, None where it was not deployed."""
+        return blast_radius(self.deployment) if self.deployment else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as JSON-ready data."""
+        blast = self.blast.as_json() if self.blast else None
+        return {**asdict(self), "passed": self.passed, "blast_radius": blast}
+
+
+_BREAKER = rolls_back("the circuit breaker rolls it back", because="circuit breaker")
+_STOPPED = (OLD_SERVES, STAGE_STOPS, PIPELINE_TELLS)
+_NEVER_STARTS = (_BREAKER, NO_TRAFFIC, *_STOPPED)
+
+DRILLS = (
+    Drill("crash-at-start", "its command is a program that is not there", _NEVER_STARTS, fault="no-program"),
+    Drill(
+        "checkout-file",
+        "its command is a file that the checkout has and the image has not",
+        _NEVER_STARTS,
+        fault="checkout-file",
+    ),
+    Drill(
+        "developers-program",
+        "its command is a program that developers have and the image has not",
+        _NEVER_STARTS,
+        fault="developers-program",
+        needs_images=True,
+    ),
+    Drill("wrong-port", "its definition names a port that nothing listens on", _NEVER_STARTS, fault="wrong-port"),
+    Drill("missing-secret", "its definition names a secret that is not there", _NEVER_STARTS, fault="missing-secret"),
+    Drill(
+        "missing-variable",
+        "the variables that its stack fills in are missing",
+        (STOPPED_OR_HARMLESS,),
+        "first tests",
+        fault="missing-variable",
+        everywhere=True,
+    ),
+    Drill(
+        "read-only-root",
+        "nothing is mounted at /tmp, and its root cannot be written",
+        (BACK_OR_HARMLESS,),
+        fault="no-tmp",
+        needs_images=True,
+    ),
+    Drill("full-tmp", "what is mounted at its /tmp is full", (BACK_OR_HARMLESS,), fault="full-tmp", needs_images=True),
+    Drill("never-healthy", "its health check is answered with 500", _NEVER_STARTS, fault="unhealthy"),
+    Drill(
+        "errors",
+        "four of five requests are answered with 500",
+        (
+            rolls_back("the errors alarm rolls the canary back", because="-errors went to ALARM"),
+            IN_CANARY,
+            *_STOPPED,
+            ALARM_TELLS,
+        ),
+        fault="errors:0.8",
+    ),
+    Drill(
+        "dropped",
+        "nine of ten connections are closed without an answer",
+        (
+            rolls_back("the alarm on unanswered requests rolls the canary back", because="-unanswered went to ALARM"),
+            IN_CANARY,
+            *_STOPPED,
+            ALARM_TELLS,
+        ),
+        fault="dropped:0.9",
+    ),
+    Drill(
+        "deadlock",
+        "its health check is answered, and nine of ten requests are left without an answer",
+        (
+            rolls_back("the alarm on unanswered requests rolls the canary back", because="-unanswered went to ALARM"),
+            IN_CANARY,
+            *_STOPPED,
+            ALARM_TELLS,
+        ),
+        fault="unanswered:0.9",
+    ),
+    Drill(
+        "slow",
+        "every answer takes three seconds more",
+        (rolls_back("the latency alarm rolls it back", because="-latency went to ALARM"), *_STOPPED, ALARM_TELLS),
+        fault="delay:3",
+    ),
+    Drill(
+        "ten-times-slower",
+        "every answer takes ten times as long, and stays below the limit of the latency alarm",
+        (SEEN_SLOWER, GOES_THROUGH, NO_LOST_REQUEST),
+        fault="slower:10",
+    ),
+    Drill(
+        "cpu-burn",
+        "a program in its container keeps its CPU units busy all the time",
+        (
+            rolls_back("the CPU alarm rolls it back", because="-cpu went to ALARM"),
+            STAGE_STOPS,
+            PIPELINE_TELLS,
+            ALARM_TELLS,
+        ),
+        fault="cpu",
+    ),
+    Drill(
+        "memory-growth",
+        "its container's memory fills up",
+        (rolls_back("the memory alarm rolls it back", because="-memory went to ALARM"), STAGE_STOPS, PIPELINE_TELLS),
+        fault="memory:60",
+    ),
+    Drill(
+        "children",
+        "it starts children that fill its container's memory",
+        (rolls_back("the memory alarm rolls it back", because="-memory went to ALARM"), STAGE_STOPS, PIPELINE_TELLS),
+        fault="children:60",
+    ),
+    Drill(
+        "killed-by-kernel",
+        "the kernel kills it because its container's memory is used up",
+        (KILLED_FOR_MEMORY, rolls_back("it is rolled back"), STAGE_STOPS, PIPELINE_TELLS),
+        fault="killed-by-kernel:120",
+    ),
+    Drill(
+        "killed",
+        "it is killed as soon as it serves",
+        (rolls_back("it is rolled back"), STAGE_STOPS, PIPELINE_TELLS),
+        fault="killed",
+    ),
+    Drill(
+        "frozen",
+        "it stops doing anything as soon as it serves",
+        (rolls_back("it is rolled back"), STAGE_STOPS, PIPELINE_TELLS),
+        fault="paused",
+    ),
+    Drill(
+        "hang-on-sigterm",
+        "what runs now does not stop when it is told to",
+        (KILLED_AT_STOP, GOES_THROUGH, NO_LOST_REQUEST),
+        baseline_fault="ignored-signal",
+    ),
+    Drill(
+        "alarm-already-red",
+        "what runs now fails requests, so does the release, and nobody asks the preflight",
+        (ALARM_RINGS, UNWATCHED, GOES_THROUGH),
+        fault="errors:0.8",
+        baseline_fault="errors:0.8",
+        minutes_before=2,
+    ),
+    Drill(
+        "preflight",
+        "an alarm of what runs now rings",
+        (ALARM_RINGS, stops_at("the preflight stops the pipeline", "build"), NOT_DEPLOYED, PIPELINE_TELLS),
+        "all of production",
+        baseline_fault="errors:0.8",
+        minutes_before=2,
+    ),
+    Drill(
+        "full-traffic",
+        "it begins to fail after thirty requests, which the canary's share does not reach",
+        (
+            rolls_back("the errors alarm rolls it back from all of the traffic", because="went to ALARM at 100 %"),
+            *_STOPPED,
+            ALARM_TELLS,
+        ),
+        fault="errors-after:30",
+    ),
+    Drill(
+        "one-of-four",
+        "one service's command is a program that is not there, the others are good",
+        (_BREAKER, NO_TRAFFIC, OTHERS_GO_THROUGH, *_STOPPED),
+        "all of production",
+        fault="no-program",
+    ),
+    Drill(
+        "integration-red",
+        "the service looks healthy and finds nothing that it is asked for",
+        (stops_at("the integration tests stop the pipeline in the first environment", "build"), PIPELINE_TELLS),
+        "first tests",
+        fault="not-found",
+    ),
+    Drill(
+        "browser-red",
+        "the service looks healthy and does not find its own page",
+        (stops_at("the browser tests stop the pipeline before production", "build"), PIPELINE_TELLS),
+        "last tests",
+        fault="not-found",
+    ),
+    Drill(
+        "approval-rejected",
+        "nobody approves the release",
+        (
+            told("the pipeline's topic is asked for the approval", "waits for an approval"),
+            stops_at("the pipeline stops there, and production is not reached", "approval"),
+            PIPELINE_TELLS,
+        ),
+        "approval",
+        approves=False,
+    ),
+)
+
+
+def choose(names: Sequence[str]) -> list[Drill]:
+    """The drills of these names; ``all`` stands for every one.
+
+    Raises:
+        NovaError: There is no such drill.
+    """
+    known = {drill.name: drill for drill in DRILLS}
+    if unknown := [name for name in names if name not in known and name != "all"]:
+        raise NovaError(f"--drill {unknown[0]}: there is no such drill: choose among {', '.join(known)} and all")
+    return [drill for drill in DRILLS if "all" in names or drill.name in names]

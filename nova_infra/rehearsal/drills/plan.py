@@ -1,0 +1,103 @@
+"""What is played in a drill: the part of the pipeline that its fault can reach, as the happy path has shown the rest.
+
+The candidate is released with the fault over the candidate itself, so that nothing but the fault differs, and in
+production over the one service that has the fault, unless the drill is about its neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from nova_infra.assembly import Assembly
+from nova_infra.errors import NovaError
+from nova_infra.rehearsal.drills.catalogue import Drill, Reach
+from nova_infra.rehearsal.pipeline.definition import Action, ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
+from nova_infra.rehearsal.pipeline.edits import Edit, fault_in, previous_images, repositories
+from nova_infra.rehearsal.pipeline.release import Release
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is played in a drill.
+
+    Attributes:
+        pipeline: The part of the pipeline.
+        candidate: The release with the fault.
+        baseline: What runs before.
+        service: The service that has the fault.
+    """
+
+    pipeline: Pipeline
+    candidate: Release
+    baseline: Release
+    service: str
+
+
+def plan(drill: Drill, candidate: Release) -> Plan:
+    """What to play for a drill.
+
+    Args:
+        drill: The drill.
+        candidate: The release that the drill takes as good.
+
+    Raises:
+        NovaError: The pipeline has no such part.
+    """
+    pipeline = candidate.pipeline()
+    service = _first_service(pipeline, candidate.assembly)
+    stages = _stages(pipeline, drill.reach)
+    if drill.reach == "production":
+        stages = [_only(stages[0], service, candidate.assembly)]
+    edits: tuple[Edit, ...] = candidate.edits
+    whose = None if drill.everywhere else service
+    faulty = (*edits, fault_in(whose, drill.fault)) if drill.fault else edits
+    before = (*edits, fault_in(whose, drill.baseline_fault)) if drill.baseline_fault else edits
+    return Plan(
+        replace(pipeline, stages=tuple(stages)),
+        replace(candidate, name=f"a release in which {drill.title}", edits=faulty),
+        replace(candidate, name="the same release without the fault", edits=(*before, previous_images)),
+        service,
+    )
+
+
+def _stages(pipeline: Pipeline, reach: Reach) -> list[Stage]:
+    stages = pipeline.stages
+    deployed = [number for number, stage in enumerate(stages) if _has(stage, DeployAction)]
+    tested = [number for number in deployed if _is_tested(stages[number])]
+    approvals = [number for number, stage in enumerate(stages) if _has(stage, ApprovalAction)]
+    places = {
+        "first tests": tested[:1],
+        "last tests": tested[-1:],
+        "approval": approvals[:1],
+        "production": deployed[-1:],
+        "all of production": deployed[-1:],
+    }[reach]
+    if not places:
+        raise NovaError(f"--drill: the pipeline has no stage for a drill about its {reach}: leave that drill out")
+    return list(stages[places[0] :])
+
+
+def _is_tested(stage: Stage) -> bool:
+    """Whether something in a stage is told the address of what was deployed: a test, not one of the release tools."""
+    return any(isinstance(action, BuildAction) and action.environment for action in stage.actions)
+
+
+def _has(stage: Stage, kind: type[Action]) -> bool:
+    return any(isinstance(action, kind) for action in stage.actions)
+
+
+def _only(stage: Stage, service: str, assembly: Assembly) -> Stage:
+    """The stage without the services other than one, and without what runs after the services."""
+    names = {a: repositories(assembly.template(a.template_path)) for a in stage.actions if isinstance(a, DeployAction)}
+    order = max(action.run_order for action, services in names.items() if service in services)
+    kept = [a for a, services in names.items() if a.run_order <= order and (not services or service in services)]
+    return replace(stage, actions=tuple(kept))
+
+
+def _first_service(pipeline: Pipeline, assembly: Assembly) -> str:
+    for stage in reversed(pipeline.stages):
+        for action in stage.actions:
+            if isinstance(action, DeployAction):
+                for repository in repositories(assembly.template(action.template_path)):
+                    return repository
+    raise NovaError("--drill: the pipeline deploys no service: there is nothing to put a fault into")

@@ -1,0 +1,1 @@
+"""ECS services: how they are deployed, and what the scheduler decides."""

@@ -1,0 +1,219 @@
+"""Carries out what the ECS service scheduler decides: starts and stops tasks, moves traffic, keeps the record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.cloudwatch.alarms import State
+from nova_infra.rehearsal.ecs.rollout import Rollout
+from nova_infra.rehearsal.ecs.scheduler import Command, Finish, Scheduler, ShiftTraffic, Side, StartTask, StopTask
+from nova_infra.rehearsal.ecs.service import Revision, RunningTask, Service
+from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Requests, Sample, TrafficStep
+from nova_infra.rehearsal.tasks.task import TaskFailedError
+
+Event = Callable[[], list[Command]]
+
+
+class DeploymentFailedError(Exception):
+    """A deployment was rolled back, or could not be. The message says why."""
+
+
+@dataclass
+class Deployment:
+    """One deployment of a service.
+
+    Attributes:
+        service: The service.
+        revision: What is deployed.
+        rollout: How it takes over.
+        record: What happens is written here.
+        clock: Simulated time.
+        states: Alarm name to its state now.
+        measured: Alarm name to what it measured when it went to ALARM, in words.
+        tell: Told a line about each turn of the story.
+    """
+
+    service: Service
+    revision: Revision
+    rollout: Rollout
+    record: DeploymentRecord
+    clock: Clock
+    states: Mapping[str, State]
+    measured: Mapping[str, str]
+    tell: Callable[[str], None]
+    _running: dict[int, RunningTask] = field(default_factory=dict)
+    _starting: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    _new: set[int] = field(default_factory=set)
+    _events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
+    _finish: Finish | None = None
+    _percent: float = 0.0
+    _before: dict[str, Requests] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Deploy, or go back to what ran before.
+
+        Raises:
+            DeploymentFailedError: The new revision does not run.
+        """
+        async with self.service.deploying:
+            self._running = dict(enumerate(self.service.tasks, start=1))
+            killed = self.service.killed_at_stop
+            self.record.began, self._before = self.clock.now(), self.service.requests()
+            self.record.memory = self.revision.definition.memory
+            self.service.audience()  # What came before is not of this deployment.
+            scheduler = Scheduler(
+                self.rollout, desired=self.service.desired, running=list(self._running), red_alarms=self._red()
+            )
+            self.record.unwatched = sorted(set(self.rollout.alarms) - scheduler.watched)
+            if self.record.unwatched:
+                self.tell(f"{self.service.name}: an alarm is red already, so ECS watches none in this deployment")
+            try:
+                await self._follow(scheduler)
+            except BaseExceptionGroup as errors:
+                raise errors.exceptions[0] from None
+            finally:
+                self._close_step()
+                self._sample()
+                self.record.ended = self.clock.now()
+                self.record.killed_at_stop = self.service.killed_at_stop - killed
+            self._conclude()
+
+    async def _follow(self, scheduler: Scheduler) -> None:
+        async with asyncio.TaskGroup() as group:
+            ticking = group.create_task(self._tick(scheduler, group))
+            self._obey(scheduler.begin(), scheduler, group)
+            while self._finish is None:
+                event = await self._events.get()
+                self._obey(event(), scheduler, group)
+            ticking.cancel()
+            for starting in self._starting.values():
+                starting.cancel()
+
+    def _obey(self, commands: list[Command], scheduler: Scheduler, group: asyncio.TaskGroup) -> None:
+        for command in commands:
+            match command:
+                case StartTask(task, side):
+                    self._starting[task] = group.create_task(self._start(task, side, scheduler))
+                case StopTask(task):
+                    group.create_task(self._stop(task, scheduler))
+                case ShiftTraffic(percent):
+                    self._shift(percent)
+                case Finish():
+                    self._finish = command
+
+    async def _start(self, task: int, side: Side, scheduler: Scheduler) -> None:
+        production, *alternates = self.service.groups
+        shifts = self.rollout.shifts_traffic and self.service.revision is not None and bool(alternates)
+        revision, group = self.revision, alternates[0] if shifts else production
+        if side == "old":
+            assert self.service.revision is not None, "only a service that ran before has old tasks"
+            revision, group = self.service.revision, production
+        try:
+            running = await self.service.start(revision, group)
+        except TaskFailedError as error:
+            reason = str(error)
+            self.tell(f"{self.service.name}: a task of {revision.name} failed: {reason}")
+            self._events.put_nowait(lambda: scheduler.failed(task, reason))
+            return
+        finally:
+            self._starting.pop(task, None)
+        self._running[task] = running
+        if side == "new":
+            self._new.add(task)
+        self._events.put_nowait(lambda: scheduler.became_healthy(task))
+
+    async def _stop(self, task: int, scheduler: Scheduler) -> None:
+        if (starting := self._starting.get(task)) is not None:
+            starting.cancel()
+            await asyncio.wait([starting])
+        if (running := self._running.pop(task, None)) is not None:
+            await self.service.stop([running])
+        self._events.put_nowait(lambda: scheduler.stopped(task))
+
+    async def _retire(self, task: int, running: RunningTask, reason: str, scheduler: Scheduler) -> None:
+        self.record.losses.append(reason)
+        self.tell(f"{self.service.name}: a task of {running.task.definition.revision} is replaced: {reason}")
+        await self.service.stop([running])
+        self._events.put_nowait(lambda: scheduler.failed(task, reason))
+
+    async def _tick(self, scheduler: Scheduler, group: asyncio.TaskGroup) -> None:
+        while True:
+            await self.clock.next_minute()
+            self._sample()
+            for task, running in list(self._running.items()):
+                if (fault := running.fault()) is not None:
+                    del self._running[task]
+                    group.create_task(self._retire(task, running, fault, scheduler))
+            red = self._red()
+            self._events.put_nowait(partial(scheduler.minute_passed, red))
+
+    def _red(self) -> list[str]:
+        return [name for name, state in self.states.items() if state == "ALARM"]
+
+    def _sample(self) -> None:
+        now, audience = self.service.requests(), self.service.audience()
+        got = {revision: total - self._before.get(revision, Requests()) for revision, total in now.items()}
+        if audience.unserved:
+            got[NO_TARGET] = Requests(audience.unserved, audience.unserved)
+        red = [name for name in self._red() if name in self.rollout.alarms]
+        reached = audience.reached.get(self.revision.name, set())
+        memory = max((self._running[task].task.memory for task in self._new & self._running.keys()), default=0.0)
+        self.record.samples.append(
+            Sample(self.clock.now(), self._percent, got, red, sorted(reached), sorted(audience.hit), memory)
+        )
+        self._before = now
+
+    def _shift(self, percent: float) -> None:
+        self._close_step()
+        service = self.service
+        if len(service.rule.forward) > 1 and self.rollout.shifts_traffic and service.revision is not None:
+            production, alternate = service.groups
+            service.rule.set_weights({production.name: 100 - percent, alternate.name: percent})
+            share, whose = (percent, self.revision.name) if percent else (100, service.revision.name)
+            self.tell(f"{service.name}: {share:g} % of the traffic {'to' if percent else 'back to'} {whose}")
+        self._percent = percent
+        step = TrafficStep(percent=percent, began=self.clock.now(), requests=service.requests())
+        self.record.traffic.append(step)
+
+    def _close_step(self) -> None:
+        """Turn the totals at the beginning of the last step into what came during it."""
+        if not self.record.traffic or self.record.traffic[-1].ended is not None:
+            return
+        step = self.record.traffic[-1]
+        step.ended = self.clock.now()
+        now = self.service.requests()
+        step.requests = {name: total - step.requests.get(name, Requests()) for name, total in now.items()}
+
+    def _conclude(self) -> None:
+        assert self._finish is not None, "followed to the end"
+        service, record = self.service, self.record
+        record.outcome, record.reason = self._finish.outcome, self._finish.reason
+        record.running = sum(task in self._running for task in self._new)
+        if record.outcome == "completed":
+            if self.rollout.shifts_traffic and service.revision is not None:
+                service.groups.reverse()
+            service.revision = self.revision
+            self.tell(f"{service.name}: {self.revision.name} runs")
+            return
+        if record.outcome == "rolled back":
+            self.tell(f"{service.name}: rolled back to {record.old}: {record.reason}")
+        raise DeploymentFailedError(self._story())
+
+    def _story(self) -> str:
+        """Why it failed, with the evidence and what serves now: all that a person has to know."""
+        record = self.record
+        red = [name for name in self.rollout.alarms if name in record.reason and name in self.measured]
+        parts = [record.reason + "".join(f" ({self.measured[name]})" for name in red)]
+        new = sum((sample.requests.get(record.new, Requests()) for sample in record.samples), Requests())
+        if new.failed:
+            parts.append(f"its new revision failed {new.failed} of {new.served} requests")
+        if record.losses:
+            last = "" if record.losses[-1] in record.reason else f": {record.losses[-1]}"
+            parts.append(f"it lost {len(record.losses)} tasks while they served{last}")
+        if record.outcome == "rolled back":
+            parts.append(f"{record.old} serves on")
+        return "; ".join(parts)

@@ -1,0 +1,156 @@
+"""How a service's deployments go, as its ``DeploymentConfiguration`` states it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+
+
+@dataclass(frozen=True)
+class TrafficStep:
+    """A share of the traffic and how long it stays so.
+
+    Attributes:
+        percent: Share that the new revision gets.
+        bake_minutes: Minutes until the next step.
+    """
+
+    percent: float
+    bake_minutes: int
+
+
+@dataclass(frozen=True)
+class CircuitBreaker:
+    """When failing tasks end a deployment.
+
+    Attributes:
+        kind: How ``value`` counts: ``COUNT``, ``BOUNDED_PERCENT`` or ``UNBOUNDED_PERCENT``.
+        value: A number of tasks, or a percentage of the desired count.
+        reset_on_healthy_task: Whether a task that becomes healthy sets the count of failures back to 0.
+        rolls_back: Whether the service goes back to its last completed deployment.
+    """
+
+    kind: str = "BOUNDED_PERCENT"
+    value: int = 50
+    reset_on_healthy_task: bool = True
+    rolls_back: bool = True
+
+    def threshold(self, desired: int) -> int:
+        """Number of failed tasks that opens it.
+
+        See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ThresholdConfiguration.html; the bounds, 3 and
+        200, are those of
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html.
+
+        Args:
+            desired: The service's desired count.
+        """
+        if self.kind == "COUNT":
+            return self.value
+        share = math.ceil(desired * self.value / 100)
+        return share if self.kind == "UNBOUNDED_PERCENT" else min(max(share, 3), 200)
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A service's deployment configuration.
+
+    Attributes:
+        strategy: ``ROLLING``, ``CANARY``, ``LINEAR`` or ``BLUE_GREEN``.
+        steps: The shares of traffic, in order. A rolling deployment has only the last: its traffic follows its tasks.
+        alarms: Names of the alarms that end it.
+        alarms_roll_back: Whether the service then goes back to its last completed deployment.
+        breaker: The circuit breaker, None where it is off.
+        minimum_percent: Tasks that stay healthy during a rolling deployment, in percent of the desired count.
+        maximum_percent: Tasks that may run during a rolling deployment, in percent of the desired count.
+    """
+
+    strategy: str
+    steps: tuple[TrafficStep, ...]
+    alarms: tuple[str, ...]
+    alarms_roll_back: bool
+    breaker: CircuitBreaker | None
+    minimum_percent: int
+    maximum_percent: int
+
+    @property
+    def shifts_traffic(self) -> bool:
+        """Whether it starts all new tasks first and then moves the traffic."""
+        return self.strategy != "ROLLING"
+
+    @property
+    def in_words(self) -> str:
+        """Its shares of traffic and bakes, such as ``canary: 10 % for 5 min, then 100 % for 5 min``."""
+        name = self.strategy.lower().replace("_", "/")
+        *before, last = self.steps
+        if not before:
+            return f"{name}: all at once, then {last.bake_minutes} min of bake"
+        first = before[0]
+        if len(before) > 1:
+            shares = f"{first.percent:g} % more every {first.bake_minutes} min"
+        else:
+            shares = f"{first.percent:g} % for {first.bake_minutes} min"
+        return f"{name}: {shares}, then 100 % for {last.bake_minutes} min"
+
+
+def read_rollout(properties: Mapping[str, Any], where: str) -> Rollout:
+    """The rollout that a service's resolved ``DeploymentConfiguration`` defines.
+
+    See https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html.
+
+    Args:
+        properties: The resolved properties.
+        where: The resource's name, for messages.
+
+    Raises:
+        UnresolvableError: It holds something that the rehearsal does not know.
+    """
+    strategy = properties.get("Strategy", "ROLLING")
+    last = TrafficStep(100.0, int(properties.get("BakeTimeInMinutes", 0)))
+    try:
+        steps = (*_steps_before_last(strategy, properties), last)
+    except KeyError as error:
+        raise UnresolvableError(f"{where}: DeploymentConfiguration has strategy {strategy} but no {error}") from None
+    alarms = properties.get("Alarms", {})
+    return Rollout(
+        strategy=strategy,
+        steps=steps,
+        alarms=tuple(alarms.get("AlarmNames", ())) if alarms.get("Enable") else (),
+        alarms_roll_back=bool(alarms.get("Rollback")),
+        breaker=_breaker(properties.get("DeploymentCircuitBreaker", {}), where),
+        minimum_percent=int(properties.get("MinimumHealthyPercent", 100)),
+        maximum_percent=int(properties.get("MaximumPercent", 200)),
+    )
+
+
+def _steps_before_last(strategy: str, properties: Mapping[str, Any]) -> list[TrafficStep]:
+    match strategy:
+        case "ROLLING" | "BLUE_GREEN":
+            return []
+        case "CANARY":
+            canary = properties["CanaryConfiguration"]
+            return [TrafficStep(float(canary["CanaryPercent"]), int(canary["CanaryBakeTimeInMinutes"]))]
+        case "LINEAR":
+            linear = properties["LinearConfiguration"]
+            size, bake = float(linear["StepPercent"]), int(linear["StepBakeTimeInMinutes"])
+            return [TrafficStep(size * number, bake) for number in range(1, math.ceil(100 / size))]
+    raise KeyError(f"strategy {strategy!r} that the rehearsal knows")
+
+
+def _breaker(properties: Mapping[str, Any], where: str) -> CircuitBreaker | None:
+    if not properties.get("Enable"):
+        return None
+    threshold = properties.get("ThresholdConfiguration", {})
+    kind = threshold.get("Type", "BOUNDED_PERCENT")
+    if kind not in ("COUNT", "BOUNDED_PERCENT", "UNBOUNDED_PERCENT"):
+        raise UnresolvableError(f"{where}: ThresholdConfiguration.Type {kind!r} is not one that the rehearsal knows")
+    return CircuitBreaker(
+        kind=kind,
+        value=int(threshold.get("Value", 50)),
+        reset_on_healthy_task=bool(properties.get("ResetOnHealthyTask", True)),
+        rolls_back=bool(properties.get("Rollback")),
+    )

@@ -1,0 +1,318 @@
+"""What the ECS service scheduler decides during a deployment.
+
+A pure state machine: it is told what happened to tasks and that minutes have passed, and answers with commands. It
+knows no process, no clock and no load balancer, so every rule of it can be tested with simulated time.
+
+Sources: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html,
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/canary-deployment.html,
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html,
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+from nova_infra.rehearsal.ecs.rollout import CircuitBreaker, Rollout
+
+Side = Literal["old", "new"]
+Outcome = Literal["completed", "rolled back", "failed"]
+
+DEFAULT_BREAKER = CircuitBreaker()
+"""Where there is none, so that a deployment ends before CloudFormation gives up and takes it back."""
+
+
+@dataclass(frozen=True)
+class StartTask:
+    """Start a task of a revision; tell the scheduler when it is healthy, or why it is not."""
+
+    task: int
+    side: Side
+
+
+@dataclass(frozen=True)
+class StopTask:
+    """Take a task out of service, stop it, and tell the scheduler when it is gone."""
+
+    task: int
+
+
+@dataclass(frozen=True)
+class ShiftTraffic:
+    """Give the new revision this share of the traffic, in percent."""
+
+    percent: float
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The deployment is over."""
+
+    outcome: Outcome
+    reason: str
+
+
+Command = StartTask | StopTask | ShiftTraffic | Finish
+
+
+class Phase(Enum):
+    """Where a deployment is."""
+
+    SCALING = "starting the new revision"
+    BAKING = "waiting while the alarms watch"
+    CLEANING = "stopping the old revision"
+    RESTORING = "going back to the old revision"
+    OVER = "over"
+
+
+class TaskPhase(Enum):
+    """Where a task is in its life."""
+
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    STOPPING = "stopping"
+
+
+@dataclass
+class _Task:
+    side: Side
+    phase: TaskPhase
+
+
+class Scheduler:
+    """One deployment of one service.
+
+    Attributes:
+        phase: Where the deployment is.
+        failures: Failed tasks that the circuit breaker counts now.
+        reason: Why it went back, in a sentence; empty while it has not.
+    """
+
+    def __init__(
+        self, rollout: Rollout, *, desired: int, running: Collection[int], red_alarms: Collection[str] = ()
+    ) -> None:
+        """Plan a deployment.
+
+        Args:
+            rollout: How it goes.
+            desired: Number of tasks that the service is to have.
+            running: Healthy tasks of the last completed deployment; empty for a first one.
+            red_alarms: Alarms that are in ALARM at the start.
+        """
+        self.phase = Phase.SCALING
+        self.failures = 0
+        self.reason = ""
+        self._rollout = rollout
+        self._desired = desired
+        self._tasks = {task: _Task("old", TaskPhase.HEALTHY) for task in running}
+        self._first = not running
+        self._last_task = max(running, default=0)
+        self._step = -1
+        self._minutes_left = 0
+        self._on_the_minute = False
+        # One red alarm at the start and ECS watches none of them for this deployment, so that a fix can be deployed:
+        # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
+        self.watched = frozenset() if set(red_alarms) & set(rollout.alarms) else frozenset(rollout.alarms)
+
+    def begin(self) -> list[Command]:
+        """The first commands."""
+        return list(self._advance())
+
+    def became_healthy(self, task: int) -> list[Command]:
+        """A task that was starting passes its health checks."""
+        state = self._tasks.get(task)
+        if state is None or state.phase is not TaskPhase.STARTING:
+            return []  # It was told to stop in the meantime.
+        state.phase = TaskPhase.HEALTHY
+        if self._breaker.reset_on_healthy_task:
+            self.failures = 0
+        return list(self._advance())
+
+    def failed(self, task: int, reason: str) -> list[Command]:
+        """A task did not start, ended by itself, or no longer passes its health checks.
+
+        Args:
+            task: The task. It needs no StopTask: whoever reports it has seen to that.
+            reason: Why, in a clause.
+        """
+        state = self._tasks.pop(task, None)
+        if state is None or state.phase is TaskPhase.STOPPING or self.phase is Phase.OVER:
+            return list(self._advance())
+        if state.side == self._counted_side:
+            self.failures += 1
+            if self.failures >= self._breaker.threshold(self._desired):
+                return list(self._break(reason))
+        return list(self._advance())
+
+    def stopped(self, task: int) -> list[Command]:
+        """A task that was told to stop is gone."""
+        self._tasks.pop(task, None)
+        return list(self._advance())
+
+    def minute_passed(self, red_alarms: Collection[str]) -> list[Command]:
+        """A minute has passed.
+
+        Args:
+            red_alarms: All alarms that are in ALARM now.
+        """
+        if self.phase in (Phase.SCALING, Phase.BAKING) and (red := sorted(self.watched & set(red_alarms))):
+            share = self._share_of_new()
+            plural = "s" if len(red) > 1 else ""
+            reason = f"alarm{plural} {' and '.join(red)} went to ALARM at {share:g} % of the traffic"
+            return list(self._go_back(reason, rolls_back=self._rollout.alarms_roll_back))
+        self._minutes_left -= 1  # Of a bake, which sets them.
+        self._on_the_minute = True
+        try:
+            return list(self._advance())
+        finally:
+            self._on_the_minute = False
+
+    @property
+    def _breaker(self) -> CircuitBreaker:
+        return self._rollout.breaker or DEFAULT_BREAKER
+
+    @property
+    def _counted_side(self) -> Side:
+        return "old" if self.phase is Phase.RESTORING else "new"
+
+    def _share_of_new(self) -> float:
+        if self._rollout.shifts_traffic and not self._first:
+            return self._rollout.steps[self._step].percent if self._step >= 0 else 0.0
+        new, healthy = self._count("new", TaskPhase.HEALTHY), self._count("any", TaskPhase.HEALTHY)
+        return round(100 * new / healthy) if healthy else 0.0
+
+    def _break(self, reason: str) -> Iterator[Command]:
+        count = self.failures
+        if self.phase is Phase.RESTORING:
+            yield from self._finish("failed", f"{self.reason}; then {count} tasks of the old revision failed: {reason}")
+            return
+        in_a_row = " in a row" if self._breaker.reset_on_healthy_task else ""
+        how = "the circuit breaker opened"
+        if self._rollout.breaker is None:
+            how = "there is no circuit breaker: CloudFormation gives up in hours"
+        yield from self._go_back(
+            f"{count} tasks failed{in_a_row} ({how}): {reason}", rolls_back=self._breaker.rolls_back
+        )
+
+    def _go_back(self, reason: str, *, rolls_back: bool) -> Iterator[Command]:
+        self.reason = reason
+        if not rolls_back and not self._first:
+            yield from self._finish("failed", f"{reason}; the service is configured not to roll back")
+            return
+        self.phase, self.failures = Phase.RESTORING, 0
+        if self._rollout.shifts_traffic and self._step >= 0 and not self._first:
+            yield ShiftTraffic(0)
+        yield from self._advance()
+
+    def _advance(self) -> Iterator[Command]:
+        """Whatever follows from the present state."""
+        match self.phase:
+            case Phase.SCALING:
+                yield from self._scale()
+            case Phase.BAKING:
+                yield from self._keep_up()
+                yield from self._bake()
+            case Phase.CLEANING:
+                yield from self._keep_up()
+                yield from self._stop(self._of("old"))
+                if not self._count("old") and self._count("new", TaskPhase.HEALTHY) >= self._desired:
+                    yield from self._finish("completed", "")
+            case Phase.RESTORING:
+                yield from self._restore()
+
+    def _scale(self) -> Iterator[Command]:
+        if self._rollout.shifts_traffic:
+            yield from self._keep_up()
+            if self._count("new", TaskPhase.HEALTHY) >= self._desired:
+                yield from self._first_step()
+            return
+        yield from self._roll()
+        if self._count("new", TaskPhase.HEALTHY) >= self._desired and not self._count("old"):
+            yield from self._first_step()
+
+    def _roll(self) -> Iterator[Command]:
+        """Rolling: never more tasks than the maximum, never fewer healthy ones than the minimum."""
+        minimum = math.ceil(self._desired * self._rollout.minimum_percent / 100)
+        maximum = self._desired * self._rollout.maximum_percent // 100
+        missing = self._desired - self._active("new")
+        room = maximum - self._active("old") - self._active("new")
+        healthy = self._count("any", TaskPhase.HEALTHY)
+        # Old tasks go when new ones stand in for them, and also to make room where the maximum leaves none.
+        replaced = self._active("old") + self._count("new", TaskPhase.HEALTHY) - self._desired
+        in_the_way = missing - max(room, 0)
+        leave = min(max(replaced, in_the_way), healthy - minimum)
+        yield from self._stop(self._of("old")[: max(leave, 0)])
+        yield from self._start("new", min(missing, room))
+
+    def _keep_up(self) -> Iterator[Command]:
+        """Start what the revisions in use lack."""
+        if self.phase is not Phase.CLEANING and not self._first and self._rollout.shifts_traffic:
+            yield from self._start("old", self._desired - self._active("old"))
+        yield from self._start("new", self._desired - self._active("new"))
+
+    def _first_step(self) -> Iterator[Command]:
+        """Begin to bake as a minute begins: a bake lasts whole minutes, and its alarms judge whole minutes."""
+        if self._on_the_minute or not any(step.bake_minutes for step in self._rollout.steps):
+            yield from self._next_step()
+
+    def _next_step(self) -> Iterator[Command]:
+        self._step += 1
+        if self._first:  # There is nobody to share the traffic with.
+            self._step = len(self._rollout.steps) - 1
+        step = self._rollout.steps[self._step]
+        self.phase, self._minutes_left = Phase.BAKING, step.bake_minutes
+        yield ShiftTraffic(step.percent)
+        yield from self._bake()
+
+    def _bake(self) -> Iterator[Command]:
+        if self._minutes_left > 0:
+            return
+        if self._step + 1 < len(self._rollout.steps):
+            yield from self._next_step()
+            return
+        self.phase = Phase.CLEANING
+        yield from self._advance()
+
+    def _restore(self) -> Iterator[Command]:
+        """Bring the old revision back to its full number, then stop the new one."""
+        yield from self._stop([task for task in self._of("new") if self._tasks[task].phase is TaskPhase.STARTING])
+        if not self._first:
+            yield from self._start("old", self._desired - self._active("old"))
+        if self._first or self._count("old", TaskPhase.HEALTHY) >= self._desired:
+            yield from self._stop(self._of("new"))
+            if not self._count("new"):
+                outcome: Outcome = "failed" if self._first else "rolled back"
+                yield from self._finish(outcome, self.reason)
+
+    def _finish(self, outcome: Outcome, reason: str) -> Iterator[Command]:
+        self.phase = Phase.OVER
+        yield Finish(outcome, reason)
+
+    def _start(self, side: Side, count: int) -> Iterator[Command]:
+        for _ in range(count):
+            self._last_task += 1
+            self._tasks[self._last_task] = _Task(side, TaskPhase.STARTING)
+            yield StartTask(self._last_task, side)
+
+    def _stop(self, tasks: list[int]) -> Iterator[Command]:
+        for task in tasks:
+            self._tasks[task].phase = TaskPhase.STOPPING
+            yield StopTask(task)
+
+    def _of(self, side: Side) -> list[int]:
+        """The tasks of a side that have not been told to stop."""
+        return [
+            task for task, state in self._tasks.items() if state.side == side and state.phase is not TaskPhase.STOPPING
+        ]
+
+    def _active(self, side: Side) -> int:
+        return len(self._of(side))
+
+    def _count(self, side: Side | Literal["any"], phase: TaskPhase | None = None) -> int:
+        return sum(
+            side in ("any", state.side) and (phase is None or state.phase is phase) for state in self._tasks.values()
+        )

@@ -1,0 +1,192 @@
+"""An ECS service and the tasks that run of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
+from nova_infra.rehearsal.load_balancer.routing import Rule
+from nova_infra.rehearsal.load_balancer.targets import Audience, Target, TargetGroup
+from nova_infra.rehearsal.record import Requests
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.runtime import Runtime
+from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
+from nova_infra.rehearsal.together import together
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A task definition together with the code that its image would contain.
+
+    Attributes:
+        definition: The task definition.
+        sources: Checkout that holds the code.
+    """
+
+    definition: TaskDefinition
+    sources: Path
+
+    @property
+    def name(self) -> str:
+        """``family:number``."""
+        return self.definition.revision
+
+
+@dataclass(eq=False)
+class RunningTask:
+    """A task of a service, with its place behind the load balancer."""
+
+    task: Task
+    target: Target
+    group: TargetGroup
+    checks: asyncio.Task[None]
+
+    def fault(self) -> str | None:
+        """Why it has to be replaced; None while it serves."""
+        if not self.task.running:
+            return f"it ended while it was serving: {self.task.stopped_reason()}"
+        if self.target.healthy is False:
+            return f"it failed the load balancer's health checks: {self.target.last_fault}"
+        return None
+
+
+@dataclass(eq=False)
+class Service:
+    """An ECS service and what runs of it.
+
+    Attributes:
+        name: Its name.
+        cluster: Name of its cluster.
+        load_balancer: The load balancer in front.
+        rule: The listener rule that leads to it.
+        groups: Its target groups; the first is the one that production uses now.
+        runtime: What runs its tasks.
+        desired: Number of tasks.
+        grace: Seconds after a task's start in which ECS ignores failing health checks.
+        revision: The revision of the last completed deployment, None before the first.
+        tasks: The tasks that serve.
+        deploying: Held while a deployment, or the replacement of a task, is under way.
+        killed_at_stop: Number of tasks that did not end within their stop timeout.
+    """
+
+    name: str
+    cluster: str
+    load_balancer: LoadBalancer
+    rule: Rule
+    groups: list[TargetGroup]
+    runtime: Runtime
+    desired: int = 1
+    grace: float = 0.0
+    revision: Revision | None = None
+    tasks: list[RunningTask] = field(default_factory=list)
+    deploying: asyncio.Lock = field(default_factory=asyncio.Lock)
+    killed_at_stop: int = 0
+    _ended: dict[str, Requests] = field(default_factory=dict)
+
+    def requests(self) -> dict[str, Requests]:
+        """Revision to the requests it got so far, those of tasks that have ended included."""
+        totals = {revision: requests + Requests() for revision, requests in self._ended.items()}
+        for running in self.tasks:
+            name = running.task.definition.revision
+            totals[name] = totals.get(name, Requests()) + _requests(running.target)
+        return totals
+
+    def audience(self) -> Audience:
+        """Who asked since the last call, and what they met."""
+        seen = Audience()
+        for group in self.groups:
+            for revision, users in group.audience.reached.items():
+                seen.reached.setdefault(revision, set()).update(users)
+            seen.hit |= group.audience.hit
+            seen.unserved += group.audience.unserved
+            group.audience = Audience()
+        return seen
+
+    async def start(self, revision: Revision, group: TargetGroup) -> RunningTask:
+        """Start a task and wait until the load balancer finds it healthy.
+
+        Raises:
+            TaskFailedError: It did not become healthy; nothing of it is left.
+        """
+        patience = _patience(revision.definition, group, self.grace)
+        task, target = self.runtime.task(revision.definition, revision.sources, patience), None
+        try:
+            await task.start()
+            target = self.load_balancer.register(group, task)
+            if not await self.load_balancer.wait_healthy(group, target):
+                raise TaskFailedError(f"failed the load balancer's health check: {target.last_fault}")
+            await task.suffer()
+        except BaseException:
+            if target is not None:
+                group.targets.remove(target)
+            await task.stop()
+            raise
+        checks = asyncio.create_task(self._watch(task, group, target))
+        running = RunningTask(task, target, group, checks)
+        self.tasks.append(running)
+        return running
+
+    async def stop(self, tasks: list[RunningTask]) -> None:
+        """Drain and stop some tasks, side by side."""
+        await together(*(self._stop(running) for running in tasks))
+
+    async def replace_lost(self) -> list[str]:
+        """Replace the tasks that ended or became unhealthy since the last deployment, as the scheduler does.
+
+        Returns:
+            What was replaced and why, in sentences.
+        """
+        if self.deploying.locked() or self.revision is None:
+            return []
+        async with self.deploying:
+            story = []
+            for running in list(self.tasks):
+                if (fault := running.fault()) is not None:
+                    await self.stop([running])
+                    story.append(f"{self.name}: a task of {self.revision.name} is replaced: {fault}")
+            for _ in range(self.desired - len(self.tasks)):
+                with contextlib.suppress(TaskFailedError):  # It is tried again in the next minute.
+                    await self.start(self.revision, self.groups[0])
+            return story
+
+    async def _watch(self, task: Task, group: TargetGroup, target: Target) -> None:
+        """Check a target's health; ECS takes a task that has ended out of its target group by itself."""
+        checking = asyncio.create_task(self.load_balancer.keep_checking(group, target))
+        try:
+            await task.ended()
+            target.draining = True
+        finally:
+            checking.cancel()
+
+    async def _stop(self, running: RunningTask) -> None:
+        running.checks.cancel()
+        try:
+            await self.load_balancer.deregister(running.group, running.target)
+        finally:
+            try:
+                await running.task.stop()
+            finally:
+                self.killed_at_stop += running.task.killed_at_stop
+                self.tasks.remove(running)
+                name = running.task.definition.revision
+                self._ended[name] = self._ended.get(name, Requests()) + _requests(running.target)
+
+
+def _patience(definition: TaskDefinition, group: TargetGroup, grace: float) -> float:
+    """Seconds after its start at which ECS stops a task that never becomes healthy.
+
+    The first health check to fail for good decides, but none before the grace period is over. See
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html, healthCheckGracePeriodSeconds.
+    """
+    settings = group.settings
+    unhealthy_after = settings.unhealthy_threshold * settings.interval
+    if definition.health_check is not None:
+        unhealthy_after = min(unhealthy_after, definition.health_check.seconds_to_unhealthy)
+    return max(grace, unhealthy_after)
+
+
+def _requests(target: Target) -> Requests:
+    return Requests(target.served, target.failed, target.seconds)

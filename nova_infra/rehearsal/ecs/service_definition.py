@@ -1,0 +1,81 @@
+"""What a template says about an ECS service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.ecs.rollout import Rollout, read_rollout
+
+
+@dataclass(frozen=True)
+class ServiceDefinition:
+    """An ECS service as its template defines it.
+
+    Attributes:
+        name: Its name.
+        cluster: Its cluster.
+        task_definition: What its tasks run, as ``Ref`` gives it.
+        groups: ARNs of its target groups, the one for production first.
+        rule: ARN of the listener rule that leads to it, None where only its target group says so.
+        rollout: How a deployment goes.
+        desired: Number of tasks: the autoscaler's minimum where there is one.
+        grace: Seconds after a task's start in which failing health checks are ignored.
+        properties: All of it: a service whose properties have not changed is left alone.
+    """
+
+    name: str
+    cluster: str
+    task_definition: str
+    groups: tuple[str, ...]
+    rule: str | None
+    rollout: Rollout
+    desired: int
+    grace: float
+    properties: Mapping[str, Any]
+
+
+def read_service(stack: Stack, logical_id: str) -> ServiceDefinition:
+    """The service that a resource of a stack defines.
+
+    Raises:
+        UnresolvableError: It says something that the rehearsal does not know.
+    """
+    where = f"{stack.name}.{logical_id}"
+    properties = stack.required(logical_id, "ServiceName", "Cluster", "TaskDefinition", "LoadBalancers")
+    balancers = properties["LoadBalancers"]
+    if len(balancers) != 1 or "TargetGroupArn" not in balancers[0]:
+        raise UnresolvableError(f"{where}.LoadBalancers: must be one entry with a TargetGroupArn to be rehearsed")
+    [balancer] = balancers
+    advanced = balancer.get("AdvancedConfiguration", {})
+    alternate = advanced.get("AlternateTargetGroupArn")
+    rollout = read_rollout(properties.get("DeploymentConfiguration", {}), where)
+    if rollout.shifts_traffic and alternate is None:
+        raise UnresolvableError(
+            f"{where}.LoadBalancers[0].AdvancedConfiguration.AlternateTargetGroupArn: is missing, and "
+            f"{rollout.strategy} moves traffic between two target groups"
+        )
+    name = str(properties["ServiceName"])
+    return ServiceDefinition(
+        name=name,
+        cluster=str(properties["Cluster"]),
+        task_definition=str(properties["TaskDefinition"]),
+        groups=(str(balancer["TargetGroupArn"]), *([str(alternate)] if alternate else [])),
+        rule=advanced.get("ProductionListenerRule"),
+        rollout=rollout,
+        desired=_desired_count(stack, name, properties),
+        grace=float(properties.get("HealthCheckGracePeriodSeconds", 0)),
+        properties=properties,
+    )
+
+
+def _desired_count(stack: Stack, service: str, properties: Mapping[str, Any]) -> int:
+    """The autoscaler's minimum where there is one, else the service's desired count, else one."""
+    for logical_id in stack.resources("AWS::ApplicationAutoScaling::ScalableTarget"):
+        target = stack.required(logical_id, "ResourceId", "MinCapacity")
+        if str(target["ResourceId"]).endswith(f"/{service}"):
+            return int(target["MinCapacity"])
+    return int(properties.get("DesiredCount", 1))

@@ -1,0 +1,1 @@
+"""An environment on this machine, with its load and its monitoring."""

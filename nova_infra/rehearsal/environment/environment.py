@@ -1,0 +1,358 @@
+"""One environment on this machine: its stacks, services, load balancers, alarms and load."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nova_infra.assembly import Template, resources_of_type
+from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.cloudwatch.alarms import State
+from nova_infra.rehearsal.ecs.deployment import Deployment, DeploymentFailedError
+from nova_infra.rehearsal.ecs.rollout import Rollout, TrafficStep
+from nova_infra.rehearsal.ecs.service import Revision, Service
+from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition, read_service
+from nova_infra.rehearsal.environment.load import Load
+from nova_infra.rehearsal.environment.monitoring import Monitoring
+from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
+from nova_infra.rehearsal.load_balancer.routing import Rule, read_default_rule, read_rule
+from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
+from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.tasks.definition import TaskDefinition, read_task_definition
+from nova_infra.rehearsal.tasks.runtime import Runtime
+from nova_infra.rehearsal.together import together
+
+_ELB = "AWS::ElasticLoadBalancingV2"
+
+# The load of a minute is sent in this part of it, so that the answers are there before the minute ends.
+_LOAD_SHARE = 0.9
+
+
+class Environment:
+    """An environment that stacks are deployed to, as CloudFormation would.
+
+    Use it as an asynchronous context manager: leaving it stops everything that it started.
+    """
+
+    def __init__(
+        self, name: str, *, record: Record, tell: Callable[[str], None], runtime: Runtime, clock: Clock
+    ) -> None:
+        """Create it empty.
+
+        Args:
+            name: Its name, for the record.
+            record: What happens is written here.
+            tell: Told a line about each turn of the story.
+            runtime: What runs the tasks.
+            clock: Simulated time.
+        """
+        self.name = name
+        self._record = record
+        self._tell = tell
+        self._runtime = runtime
+        self._clock = clock
+        self._monitoring = Monitoring(name, record.notifications, tell)
+        self._load = Load(record.load, name, seconds=_LOAD_SHARE * clock.seconds_per_minute)
+        self._stacks: dict[str, Stack] = {}
+        self._rolled_back: dict[str, str] = {}
+        self._exports: dict[str, Any] = {}
+        self._definitions: dict[str, TaskDefinition] = {}
+        self._revisions: dict[str, tuple[int, str]] = {}
+        self._listeners: dict[str, LoadBalancer] = {}
+        self._siblings: dict[str, dict[str, str]] = {}
+        self._groups: dict[str, TargetGroup] = {}
+        self._services: dict[str, Service] = {}
+        self._applied: dict[str, Any] = {}
+        self._urls: dict[str, str] = {}
+        self._background: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Environment:
+        """Get ready. Time stands still until :meth:`let_time_pass`."""
+        await self._load.start()
+        return self
+
+    def let_time_pass(self) -> None:
+        """Start the clock, the load, the alarms and the replacement of lost tasks."""
+        self._background = [
+            asyncio.create_task(
+                self._clock.run(self._load.minute, lambda: self._monitoring.end_minute(self._services.values()))
+            ),
+            asyncio.create_task(self._keep_services()),
+        ]
+
+    async def next_minute(self) -> None:
+        """Wait until the current simulated minute has ended."""
+        await self._clock.next_minute()
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop the load, every task and every load balancer."""
+        self._record.slow_minutes += self._clock.slow_minutes
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._load.stop()
+        await together(*(self._close(service) for service in self._services.values()))
+        await together(*(listener.stop() for listener in self._listeners.values()))
+
+    async def _close(self, service: Service) -> None:
+        """Stop what runs of a service, and note where none of it ends by itself: a deployment stops old tasks only."""
+        tasks, killed = list(service.tasks), service.killed_at_stop
+        await service.stop(tasks)
+        if tasks and service.killed_at_stop - killed == len(tasks) and service.revision is not None:
+            for record in self._record.deployments:
+                if (record.service, record.new) == (service.name, service.revision.name):
+                    record.ignores_sigterm = True
+
+    async def deploy(
+        self, stack_name: str, template: Template, *, sources: Path, baseline: bool = False, takes_back: bool = False
+    ) -> dict[str, Any]:
+        """Create or update a stack.
+
+        Args:
+            stack_name: Name of the stack.
+            template: Its template.
+            sources: Checkout that holds what the template's images contain.
+            baseline: Whether this is part of the state that the rehearsal starts from.
+            takes_back: Whether this takes a release back that was deployed before.
+
+        Returns:
+            The stack's outputs, with addresses of this machine.
+
+        Raises:
+            DeploymentFailedError: A service did not take the new revision; the stack is as it was before.
+            UnresolvableError: The template holds something that the rehearsal does not know.
+        """
+        previous = self._stacks.get(stack_name)
+        if previous is not None and previous.template == template:
+            return self._outputs(previous)  # CloudFormation: no updates are to be performed.
+        stack = self._resolve(stack_name, template)
+        await self._apply(stack)
+        results = await asyncio.gather(
+            *(
+                self._deploy_service(stack, service, sources, baseline, takes_back)
+                for service in stack.resources("AWS::ECS::Service")
+            ),
+            return_exceptions=True,
+        )
+        for error in results:
+            if isinstance(error, BaseException):
+                if previous is not None:
+                    await self._apply(previous)
+                self._rolled_back[stack_name] = str(error)
+                raise error
+        self._stacks[stack_name] = stack
+        self._rolled_back.pop(stack_name, None)
+        self._exports |= stack.exports()
+        return self._outputs(stack)
+
+    def localize(self, text: str) -> str:
+        """The text with the environment's public addresses replaced by those on this machine."""
+        for url in sorted(self._urls, key=len, reverse=True):
+            text = text.replace(url, self._urls[url])
+        return text
+
+    def templates(self) -> dict[str, Template]:
+        """Stack to the template that it was last deployed with."""
+        return {name: stack.template for name, stack in self._stacks.items()}
+
+    def outputs(self, stack_name: str) -> dict[str, Any]:
+        """A stack's outputs, with addresses of this machine; none where it was never deployed."""
+        stack = self._stacks.get(stack_name)
+        return self._outputs(stack) if stack else {}
+
+    def stack_reasons(self) -> dict[str, str]:
+        """Stack to why its last deployment was rolled back; empty where it was not."""
+        return {name: self._rolled_back.get(name, "") for name in self._stacks}
+
+    def services(self) -> list[Service]:
+        """The services that run."""
+        return [service for service in self._services.values() if service.revision is not None]
+
+    def alarm_states(self) -> dict[str, State]:
+        """Alarm to its state now."""
+        return dict(self._monitoring.states)
+
+    def _outputs(self, stack: Stack) -> dict[str, Any]:
+        return {name: self.localize(str(value)) for name, value in stack.outputs().items()}
+
+    def _resolve(self, stack_name: str, template: Template) -> Stack:
+        """The stack, with a revision number for each task definition that goes up only when it has changed."""
+        revisions = {}
+        for logical_id in resources_of_type(template, "AWS::ECS::TaskDefinition"):
+            key = f"{stack_name}/{logical_id}"
+            content = hashlib.sha256(json.dumps(template["Resources"][logical_id], sort_keys=True).encode()).hexdigest()
+            number, known = self._revisions.get(key, (0, ""))
+            if content != known:
+                number += 1
+                self._revisions[key] = (number, content)
+            revisions[logical_id] = f"{key}:{number}"
+        stack = Stack(stack_name, template, exports=self._exports, revisions=revisions)
+        for logical_id in revisions:
+            properties = stack.properties(logical_id)
+            family = properties.get("Family", logical_id)
+            revision = f"{family}:{self._revisions[f'{stack_name}/{logical_id}'][0]}"
+            self._definitions[revisions[logical_id]] = read_task_definition(properties, revision)
+        return stack
+
+    async def _apply(self, stack: Stack) -> None:
+        """Bring everything but services to what the stack says, and leave alone what has not changed."""
+        for logical_id in stack.resources(f"{_ELB}::TargetGroup"):
+            await self._target_group(stack, logical_id)
+        for logical_id in stack.resources(f"{_ELB}::Listener"):
+            await self._listener(stack, logical_id)
+        for logical_id in stack.resources(f"{_ELB}::ListenerRule"):
+            self._rule(stack, logical_id)
+        for logical_id in stack.resources("AWS::Route53::RecordSet"):
+            self._record_set(stack.properties(logical_id))
+        for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
+            self._monitoring.put_alarm(stack.properties(logical_id))
+        for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
+            self._monitoring.put_composite_alarm(stack.properties(logical_id))
+
+    async def _keep_services(self) -> None:
+        """Replace tasks that are lost between deployments."""
+        while True:
+            await self._clock.next_minute()
+            for story in await together(*(service.replace_lost() for service in self._services.values())):
+                for line in story:
+                    self._tell(line)
+
+    def _changed(self, key: str, properties: Any) -> bool:
+        if self._applied.get(key) == properties:
+            return False
+        self._applied[key] = properties
+        return True
+
+    async def _target_group(self, stack: Stack, logical_id: str) -> None:
+        arn, properties = stack.ref(logical_id), stack.properties(logical_id)
+        if not self._changed(arn, properties):
+            return
+        settings = read_target_group(properties)
+        if arn in self._groups:
+            self._groups[arn].settings = settings
+        else:
+            self._groups[arn] = TargetGroup(f"{arn}.TargetGroupFullName", settings)
+
+    async def _listener(self, stack: Stack, logical_id: str) -> None:
+        arn, properties = stack.ref(logical_id), stack.properties(logical_id)
+        if not self._changed(arn, properties):
+            return
+        if arn not in self._listeners:
+            load_balancer, protocol = str(properties["LoadBalancerArn"]), str(properties["Protocol"])
+            listener = LoadBalancer(
+                full_name=f"{load_balancer}.LoadBalancerFullName",
+                protocol=protocol,
+                public_port=int(properties["Port"]),
+                siblings=self._siblings.setdefault(load_balancer, {}),
+                store=self._monitoring.store,
+            )
+            self._listeners[arn] = listener
+            await listener.start(self._runtime.gateway)
+            stack_name, _, load_balancer_id = load_balancer.partition("/")
+            self._urls[f"{protocol}://{load_balancer_id}.{stack_name}.elb.test".lower()] = listener.url
+        listener = self._listeners[arn]
+        listener.rules = [rule for rule in listener.rules if rule.priority != float("inf")]
+        listener.rules.append(read_default_rule(properties["DefaultActions"], arn, self._groups))
+
+    def _rule(self, stack: Stack, logical_id: str) -> None:
+        """Add or replace a rule. A rule that has changed loses the weights that ECS gave it (aws/aws-cdk#36649)."""
+        arn, properties = stack.ref(logical_id), stack.properties(logical_id)
+        if not self._changed(arn, properties):
+            return
+        rule = read_rule(properties, arn, self._groups)
+        listener = self._listeners[properties["ListenerArn"]]
+        listener.rules = [known for known in listener.rules if known.name != arn] + [rule]
+        for service in self._services.values():
+            if service.rule.name == arn:
+                service.rule = rule
+
+    def _record_set(self, properties: dict[str, Any]) -> None:
+        """A domain name that leads to a load balancer is another public address of its listeners."""
+        alias = properties.get("AliasTarget", {}).get("DNSName", "").removeprefix("dualstack.")
+        for url, local in list(self._urls.items()):
+            scheme, _, host = url.partition("://")
+            if host == alias:
+                self._urls[f"{scheme}://{properties['Name'].rstrip('.')}"] = local
+
+    async def _deploy_service(
+        self, stack: Stack, logical_id: str, sources: Path, baseline: bool, takes_back: bool
+    ) -> None:
+        wanted = read_service(stack, logical_id)
+        name, rollout = wanted.name, wanted.rollout
+        if self._applied.get(f"service {name}") == wanted.properties:
+            return
+        definition = self._with_local_addresses(self._definitions[wanted.task_definition])
+        service = self._services.get(name)
+        if service is None:
+            service = self._services[name] = self._new_service(wanted)
+        if baseline:
+            await self._runtime.build(definition, sources)
+        await self._runtime.prepare(definition, wanted.desired)
+        service.desired, service.grace = wanted.desired, wanted.grace
+        record = DeploymentRecord(
+            environment=self.name,
+            service=name,
+            strategy=rollout.strategy,
+            old=service.revision.name if service.revision else None,
+            new=definition.revision,
+            baseline=baseline,
+            takes_back=takes_back,
+            plan=rollout.in_words,
+        )
+        self._record.deployments.append(record)
+        deployment = Deployment(
+            service=service,
+            revision=Revision(definition, sources),
+            rollout=_long_over(rollout) if baseline else rollout,
+            record=record,
+            clock=self._clock,
+            states=self._monitoring.states,
+            measured=self._monitoring.measured,
+            tell=_say_nothing if baseline else self._tell,
+        )
+        try:
+            await deployment.run()
+        except DeploymentFailedError as error:
+            raise DeploymentFailedError(f"{name}: {error}") from None
+        self._applied[f"service {name}"] = wanted.properties
+        self._load.add_paths(service.load_balancer.url, service.rule.paths)
+
+    def _new_service(self, wanted: ServiceDefinition) -> Service:
+        groups = [self._groups[arn] for arn in wanted.groups]
+        listener, rule = self._place_of(wanted, groups)
+        return Service(wanted.name, wanted.cluster, listener, rule, groups, self._runtime)
+
+    def _place_of(self, wanted: ServiceDefinition, groups: list[TargetGroup]) -> tuple[LoadBalancer, Rule]:
+        """The listener and the rule that lead to a service: the one it names, or the one that forwards to its group."""
+        for listener in self._listeners.values():
+            for rule in listener.rules:
+                if rule.name == wanted.rule or (
+                    wanted.rule is None and any(entry.group is groups[0] for entry in rule.forward)
+                ):
+                    return listener, rule
+        raise UnresolvableError(
+            f"{wanted.name}: no listener rule of this environment leads to it, so it would get no traffic: add one"
+        )
+
+    def _with_local_addresses(self, definition: TaskDefinition) -> TaskDefinition:
+        environment = {
+            key: value if (local := self.localize(value)) == value else self._runtime.on_this_machine(local)
+            for key, value in definition.environment.items()
+        }
+        return TaskDefinition(**{**vars(definition), "environment": environment})
+
+
+def _long_over(rollout: Rollout) -> Rollout:
+    """The rollout without its bakes and alarms: the baseline was deployed long ago."""
+    return replace(rollout, steps=(TrafficStep(100.0, 0),), alarms=())
+
+
+def _say_nothing(_: str) -> None:
+    """The baseline's own start is no part of the story."""

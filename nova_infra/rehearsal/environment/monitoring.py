@@ -1,0 +1,111 @@
+"""What CloudWatch does in one environment: measure, evaluate alarms, notify."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from nova_infra.rehearsal.cloudwatch.alarms import Alarm, CompositeAlarm, State, read_alarm, read_composite_alarm
+from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
+from nova_infra.rehearsal.ecs.service import Service
+from nova_infra.rehearsal.record import Notification
+
+
+class Monitoring:
+    """The environment's metrics and alarms.
+
+    Attributes:
+        store: What was measured.
+        states: Alarm name to its state now.
+        measured: Alarm name to what it is about, what it measured when it last went to ALARM, and its limit, in words.
+    """
+
+    def __init__(self, environment: str, notifications: list[Notification], tell: Callable[[str], None]) -> None:
+        """Start without alarms.
+
+        Args:
+            environment: Name of the environment.
+            notifications: Messages are added here.
+            tell: Told a line about each message.
+        """
+        self.store = MetricStore()
+        self.states: dict[str, State] = {}
+        self.measured: dict[str, str] = {}
+        self._environment = environment
+        self._notifications = notifications
+        self._tell = tell
+        self._alarms: dict[str, Alarm] = {}
+        self._composites: dict[str, CompositeAlarm] = {}
+        self._means: dict[str, str] = {}
+
+    def put_alarm(self, properties: Mapping[str, Any]) -> None:
+        """Create or update the alarm that a resource's resolved properties define."""
+        alarm = read_alarm(properties)
+        self._alarms[alarm.name] = alarm
+        self._means[alarm.name] = str(properties.get("AlarmDescription") or "")
+        self.states.setdefault(alarm.name, "INSUFFICIENT_DATA")
+
+    def put_composite_alarm(self, properties: Mapping[str, Any]) -> None:
+        """Create or update the composite alarm that a resource's resolved properties define."""
+        composite = read_composite_alarm(properties)
+        self._composites[composite.name] = composite
+        self.states.setdefault(composite.name, "INSUFFICIENT_DATA")
+
+    def end_minute(self, services: Iterable[Service]) -> None:
+        """Measure the services, evaluate the alarms, and tell those who subscribed.
+
+        Args:
+            services: What runs.
+        """
+        for service in services:
+            self._measure(service)
+        states: dict[str, State] = {
+            name: alarm.state(self.store, self.store.minute, self.states[name]) for name, alarm in self._alarms.items()
+        }
+        states |= {name: composite.state(states) for name, composite in self._composites.items()}
+        before = dict(self.states)
+        self.states.update(states)
+        for name, state in states.items():
+            if state == "ALARM" and before[name] != "ALARM":
+                self._note_measure(name)
+                self._notify(self._alarm(name).alarm_topics, f"{name} is in ALARM")
+            elif state == "OK" and before[name] == "ALARM":
+                self._notify(self._alarm(name).ok_topics, f"{name} is OK again")
+        self.store.minute += 1
+
+    def _note_measure(self, name: str) -> None:
+        alarm = self._alarms.get(name)
+        if alarm is not None and (value := alarm.value(self.store, self.store.minute)) is not None:
+            measured = f"it measured {value:.4g}, and the limit is {alarm.threshold:g}"
+            self.measured[name] = "; ".join(filter(None, [self._means[name], measured]))
+
+    def _alarm(self, name: str) -> Alarm | CompositeAlarm:
+        return self._alarms.get(name) or self._composites[name]
+
+    def _notify(self, topics: Iterable[str], message: str) -> None:
+        for topic in topics:
+            self._notifications.append(Notification(self._environment, self.store.minute, topic, message))
+            self._tell(f"{topic}: {message}")
+
+    def _measure(self, service: Service) -> None:
+        dimensions = {"ClusterName": service.cluster, "ServiceName": service.name}
+        running = [entry.task for entry in service.tasks if entry.task.running]
+        for entry in service.tasks:
+            # Also of a task that was killed in this minute: what it held is what it was killed for.
+            usage = entry.task.measure()
+            if entry.task.running:
+                self._record("AWS/ECS", "CPUUtilization", dimensions, usage.cpu)
+            if usage.memory:
+                share = 100 * usage.memory / entry.task.definition.memory
+                self._record("AWS/ECS", "MemoryUtilization", dimensions, min(share, 100.0))
+        self._record("ECS/ContainerInsights", "RunningTaskCount", dimensions, len(running))
+        self._record("ECS/ContainerInsights", "DesiredTaskCount", dimensions, service.desired)
+        for group in service.groups:
+            healthy = sum(target.healthy is True for target in group.targets)
+            unhealthy = sum(target.healthy is False for target in group.targets)
+            place = {"LoadBalancer": service.load_balancer.full_name, "TargetGroup": group.name}
+            self._record("AWS/ApplicationELB", "HealthyHostCount", place, healthy)
+            self._record("AWS/ApplicationELB", "UnHealthyHostCount", place, unhealthy)
+
+    def _record(self, namespace: str, name: str, dimensions: Mapping[str, str], value: float) -> None:
+        self.store.record(Metric.of(namespace, name, dimensions), value)

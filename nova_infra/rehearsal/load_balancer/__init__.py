@@ -1,0 +1,1 @@
+"""The load balancer: rules, target groups, and the proxy that obeys them."""

@@ -1,0 +1,355 @@
+"""The load balancer: a reverse proxy that obeys the listener's rules, checks its targets and drains them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from nova_infra.rehearsal.clock import HEALTH_CHECK_COMPRESSION, TIMEOUT_COMPRESSION
+from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
+from nova_infra.rehearsal.load_balancer.client import open_client
+from nova_infra.rehearsal.load_balancer.headers import headers_to_target, passed_on
+from nova_infra.rehearsal.load_balancer.interference import Interference
+from nova_infra.rehearsal.load_balancer.routing import USER_HEADER, FixedResponse, Redirect, Rule
+from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup
+from nova_infra.rehearsal.tasks.task import Task
+
+# A connection that a service may be about to close is not used again: servers keep idle ones for 5 s and more, and the
+# load balancer's own 60 s would be an hour of compressed time.
+_KEEP_ALIVE_SECONDS = 2.0
+# Which the HTTP client would add where the load balancer's own client sent none.
+_NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_IDLE_TIMEOUT_SECONDS = 60.0 / TIMEOUT_COMPRESSION
+_CLIENT_GONE = 460
+_IP_FREEBIND = 15  # https://man7.org/linux/man-pages/man7/ip.7.html
+
+
+class _ClientGoneError(Exception):
+    """The client closed the connection before it had its answer."""
+
+
+@dataclass
+class _Answer:
+    """What a target answered, as far as it got.
+
+    Attributes:
+        status: Its status code, None until its headers are there.
+        seconds: How long it took until then.
+        whole: Whether all of it came.
+    """
+
+    status: int | None = None
+    seconds: float = 0.0
+    whole: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether the client has no good answer."""
+        return not self.whole or self.status is None or self.status >= 500
+
+
+class LoadBalancer:
+    """One listener of a load balancer, on a port of this machine.
+
+    Attributes:
+        full_name: The ``LoadBalancer`` dimension of its metrics.
+        protocol: ``HTTP`` or ``HTTPS``. Without a certificate both are spoken in plain text here.
+        rules: Its rules, the default one included.
+        port: The port it listens on, once started.
+    """
+
+    def __init__(
+        self, *, full_name: str, protocol: str, public_port: int, siblings: dict[str, str], store: MetricStore
+    ) -> None:
+        """Create it without rules.
+
+        Args:
+            full_name: The ``LoadBalancer`` dimension of its metrics.
+            protocol: ``HTTP`` or ``HTTPS``.
+            public_port: The port it has in AWS.
+            siblings: ``<protocol>:<public port>`` to base URL on this machine, of all listeners of the load balancer.
+            store: Where its metrics go.
+        """
+        self.rules: list[Rule] = []
+        self.port = 0
+        self.full_name = full_name
+        self.protocol = protocol
+        self._public_port = public_port
+        self._siblings = siblings
+        self._store = store
+        self._runner: web.ServerRunner | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def url(self) -> str:
+        """Its base URL on this machine."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self, gateway: str | None = None) -> None:
+        """Listen on a free port of the loopback interface.
+
+        Args:
+            gateway: A further address of this machine to listen on: where containers find it.
+        """
+        self._session = open_client(
+            auto_decompress=False,
+            skip_auto_headers=_NOT_ADDED,
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_IDLE_TIMEOUT_SECONDS),
+        )
+        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024)
+        starting = asyncio.ensure_future(site.start())
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await starting  # Half started, nobody could close the port.
+            raise
+        self.port = self._runner.addresses[0][1]
+        if gateway is not None:
+            await web.SockSite(self._runner, _bound(gateway, self.port), backlog=1024).start()
+        self._siblings[f"{self.protocol.lower()}:{self._public_port}"] = self.url
+
+    async def stop(self) -> None:
+        """Close the port and every connection."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._session is not None:
+            await self._session.close()
+
+    def register(self, group: TargetGroup, task: Task) -> Target:
+        """Add a task to a target group; it gets requests once it has passed a health check."""
+        target = Target(task, interference=Interference(task.definition.fault, group.settings.health_path))
+        group.targets.append(target)
+        return target
+
+    async def deregister(self, group: TargetGroup, target: Target) -> None:
+        """Stop sending requests to a target, wait for those under way, and remove it."""
+        target.draining = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(target.idle.wait(), group.settings.drain / HEALTH_CHECK_COMPRESSION)
+        group.targets.remove(target)
+
+    async def wait_healthy(self, group: TargetGroup, target: Target) -> bool:
+        """Check a new target until it is healthy, or has failed as often as makes it unhealthy and ECS gives it up."""
+        failures = 0
+        while not await self._probe(group, target):
+            failures += 1
+            if failures >= group.settings.unhealthy_threshold and target.task.patience_left() <= 0:
+                return False
+            await asyncio.sleep(group.settings.interval / HEALTH_CHECK_COMPRESSION)
+        # After registration one good check is enough:
+        # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+        target.healthy = True
+        return True
+
+    async def keep_checking(self, group: TargetGroup, target: Target) -> None:
+        """Watch a target's health until it drains."""
+        streak = 0
+        while not target.draining:
+            await asyncio.sleep(group.settings.interval / HEALTH_CHECK_COMPRESSION)
+            good = await self._probe(group, target)
+            streak = 0 if good is target.healthy else streak + 1
+            if streak >= (group.settings.healthy_threshold if good else group.settings.unhealthy_threshold):
+                target.healthy, streak = good, 0
+
+    async def _probe(self, group: TargetGroup, target: Target) -> bool:
+        assert self._session is not None, "probes follow start()"
+        if (fault := target.interference.health()) is not None:
+            target.last_fault = fault
+            return False
+        try:
+            async with self._session.get(
+                f"http://127.0.0.1:{target.task.port}{group.settings.health_path}",
+                timeout=aiohttp.ClientTimeout(total=group.settings.timeout),
+                allow_redirects=False,
+                headers={"User-Agent": "ELB-HealthChecker/2.0"},
+            ) as response:
+                if group.settings.accepts(response.status):
+                    return True
+                target.last_fault = f"GET {group.settings.health_path} answered {response.status}"
+        except TimeoutError:
+            target.last_fault = f"GET {group.settings.health_path} did not answer within {group.settings.timeout:g} s"
+        except (aiohttp.ClientError, ConnectionError) as error:
+            target.last_fault = f"GET {group.settings.health_path} got no answer ({error.__class__.__name__})"
+        return False
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        host = request.host.partition(":")[0]
+        for rule in sorted(self.rules, key=lambda rule: rule.priority):
+            if rule.matches(host, request.path):
+                break
+        else:
+            return web.Response(status=404)
+        match rule.answer:
+            case FixedResponse() as answer:
+                return web.Response(status=answer.status, content_type=answer.content_type, text=answer.body)
+            case Redirect() as redirect:
+                return web.Response(status=redirect.status, headers={"Location": self._location(redirect, request)})
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return web.Response(status=501, text="the rehearsal's load balancer does not carry WebSockets")
+        group = rule.choose()
+        target = group.next_target() if group else None
+        if group is None or target is None:
+            self._answered_itself(503)
+            if group is not None:
+                group.audience.note(request.headers.get(USER_HEADER), None, failed=True)
+            return web.Response(status=503, text="no target is healthy")
+        return await self._forward(request, group, target)
+
+    def _location(self, redirect: Redirect, request: web.BaseRequest) -> str:
+        """Where a redirect leads: to the listener on this machine where it is one of the same load balancer."""
+        url = request.url
+        location = redirect.location(
+            protocol=self.protocol,
+            host=url.host or "",
+            port=str(self._public_port),
+            path=request.path,
+            query=request.query_string,
+        )
+        leads_to = URL(location)
+        sibling = self._siblings.get(f"{leads_to.scheme}:{leads_to.port}")
+        if sibling is None or leads_to.host != url.host:
+            return location
+        return sibling.replace("127.0.0.1", url.host or "127.0.0.1") + leads_to.raw_path_qs
+
+    async def _forward(self, request: web.BaseRequest, group: TargetGroup, target: Target) -> web.StreamResponse:
+        """Pass a request on, and count it as the load balancer does.
+
+        A target was chosen, so the request counts for its group. An answer counts once its headers are there, whatever
+        becomes of its body; a target that hangs or closes the connection has none, and neither has one whose client
+        went away before.
+        """
+        began = asyncio.get_running_loop().time()
+        answer, blamed = _Answer(), True
+        target.enter()
+        try:
+            return await self._exchange(request, target, answer)
+        except _ClientGoneError:
+            blamed = False
+            return web.Response(status=_CLIENT_GONE)
+        except TimeoutError:
+            return self._answer_instead(request, 504, "the target did not answer in time")
+        except (aiohttp.ClientError, ConnectionError) as error:
+            if isinstance(error, aiohttp.ClientConnectorError):
+                self._count(group, "TargetConnectionErrorCount", 1)
+            return self._answer_instead(request, 502, "the target closed the connection")
+        finally:
+            target.leave()
+            if blamed:
+                target.answered(asyncio.get_running_loop().time() - began, failed=answer.failed)
+                group.audience.note(request.headers.get(USER_HEADER), target.revision, failed=answer.failed)
+            self._count(group, "RequestCount", 1)
+            if answer.status is not None:
+                self._count(group, f"HTTPCode_Target_{answer.status // 100}XX_Count", 1)
+                self._count(group, "TargetResponseTime", answer.seconds)
+
+    async def _exchange(self, request: web.BaseRequest, target: Target, answer: _Answer) -> web.StreamResponse:
+        """Pass a request on and its answer back, a piece at a time: bodies of any size take the same memory.
+
+        Args:
+            request: The request.
+            target: Where it goes.
+            answer: Says how far the target got, also where this raises.
+        """
+        assert self._session is not None, "requests follow start()"
+        if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        sent = asyncio.get_running_loop().time()
+        instead = await asyncio.wait_for(target.interference.before(request.path), _IDLE_TIMEOUT_SECONDS)
+        if instead is not None:
+            answer.status, answer.whole = instead, True
+            return web.Response(status=instead)
+        async with self._session.request(
+            request.method,
+            # A request may name the whole address instead of the path alone.
+            URL(f"http://127.0.0.1:{target.task.port}{_path(request)}", encoded=True),
+            headers=headers_to_target(
+                request.headers, client=request.remote or "", protocol=self.protocol, port=self._public_port
+            ),
+            data=_body(request) if request.body_exists else None,
+            allow_redirects=False,
+        ) as upstream:
+            await target.interference.after(asyncio.get_running_loop().time() - sent)
+            answer.status, answer.seconds = upstream.status, asyncio.get_running_loop().time() - sent
+            response = web.StreamResponse(status=upstream.status)
+            response.headers.extend(passed_on(upstream.headers))
+            with _client_side():
+                await response.prepare(request)
+            async for chunk in upstream.content.iter_any():
+                with _client_side():
+                    await response.write(chunk)
+            answer.whole = True
+            with _client_side():
+                await response.write_eof()
+            return response
+
+    def _answer_instead(self, request: web.BaseRequest, status: int, text: str) -> web.Response:
+        """Answer for a target that did not, or not to the end."""
+        if request.transport is not None and request.writer.output_size:
+            request.transport.close()  # Half an answer went out: the client has to see that it is not whole.
+        else:
+            self._answered_itself(status)
+        return web.Response(status=status, text=text)
+
+    def _answered_itself(self, status: int) -> None:
+        """Count an error of the load balancer's own. Such counts have no target group.
+
+        See https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html.
+        """
+        self._count(None, "HTTPCode_ELB_5XX_Count", 1)
+        self._count(None, f"HTTPCode_ELB_{status}_Count", 1)
+
+    def _count(self, group: TargetGroup | None, name: str, value: float) -> None:
+        self._store.record(_metric(name, self.full_name, None), value)
+        if group is not None:
+            self._store.record(_metric(name, self.full_name, group.name), value)
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    """A socket at an address that this machine has as soon as the first container is there."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sys.platform == "linux":
+        bound.setsockopt(socket.SOL_IP, _IP_FREEBIND, 1)
+    bound.bind((address, port))
+    return bound
+
+
+@functools.cache
+def _metric(name: str, load_balancer: str, group: str | None) -> Metric:
+    """A metric of the load balancer, or of one of its target groups. Made once: it is asked for with every request."""
+    dimensions = {"LoadBalancer": load_balancer} | ({"TargetGroup": group} if group is not None else {})
+    return Metric.of("AWS/ApplicationELB", name, dimensions)
+
+
+def _path(request: web.BaseRequest) -> str:
+    return request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
+
+
+async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    while True:
+        with _client_side():
+            chunk = await request.content.readany()
+        if not chunk:
+            return
+        yield chunk
+
+
+@contextlib.contextmanager
+def _client_side() -> Iterator[None]:
+    """Tell the client's faults from the target's: both are the same kind of error."""
+    try:
+        yield
+    except (aiohttp.ClientError, ConnectionError, web.RequestPayloadError) as error:
+        raise _ClientGoneError from error

@@ -1,0 +1,191 @@
+"""Where a request goes: listener rules and weighted target groups."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.load_balancer.targets import TargetGroup
+
+USER_HEADER = "X-Rehearsal-User"
+"""Header in which the synthetic load says which of its users asks."""
+
+
+@dataclass
+class WeightedGroup:
+    """A target group and its share of a rule's traffic."""
+
+    group: TargetGroup
+    weight: float
+    _credit: float = 0.0
+
+
+@dataclass(frozen=True)
+class FixedResponse:
+    """An answer that the load balancer gives itself."""
+
+    status: int
+    content_type: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """Sends the client elsewhere. Its parts may hold those of the address asked for, such as ``#{host}``.
+
+    See https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-action-types.html.
+    """
+
+    status: int
+    protocol: str
+    host: str
+    port: str
+    path: str
+    query: str
+
+    def location(self, *, protocol: str, host: str, port: str, path: str, query: str) -> str:
+        """The address to go to, from the parts of the one that was asked for."""
+        parts = {"protocol": protocol, "host": host, "port": port, "path": path.lstrip("/"), "query": query}
+
+        def filled(template: str) -> str:
+            return re.sub(r"#\{(\w+)\}", lambda match: parts[match.group(1)], template)
+
+        asked = filled(self.query)
+        where = f"{filled(self.protocol).lower()}://{filled(self.host)}:{filled(self.port)}{filled(self.path)}"
+        return f"{where}?{asked}" if asked else where
+
+
+@dataclass
+class Rule:
+    """A listener rule.
+
+    Attributes:
+        name: Where it comes from, for messages.
+        priority: Lower ones are tried first.
+        paths: Path patterns; one must match. Empty: every path.
+        hosts: Host patterns; one must match. Empty: every host.
+        forward: Where matching requests go.
+        answer: What to answer instead.
+    """
+
+    name: str
+    priority: float
+    paths: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    forward: list[WeightedGroup] = field(default_factory=list)
+    answer: FixedResponse | Redirect | None = None
+
+    def matches(self, host: str, path: str) -> bool:
+        """Whether a request is for this rule. Paths compare case by case, hosts do not, as in the load balancer."""
+        return _any_match(path, self.paths) and _any_match(host.lower(), [host.lower() for host in self.hosts])
+
+    def choose(self) -> TargetGroup | None:
+        """The target group of the next request, in exact proportion to the weights."""
+        total = sum(entry.weight for entry in self.forward)
+        if not total:
+            return None
+        for entry in self.forward:
+            entry._credit += entry.weight
+        chosen = max(self.forward, key=lambda entry: entry._credit)
+        chosen._credit -= total
+        return chosen.group
+
+    def set_weights(self, weights: dict[str, float]) -> None:
+        """Give each target group, by name, a new share."""
+        for entry in self.forward:
+            entry.weight = weights[entry.group.name]
+            entry._credit = 0.0
+
+
+def read_rule(properties: dict[str, Any], name: str, groups: dict[str, TargetGroup]) -> Rule:
+    """The rule that a listener rule's resolved properties define.
+
+    Args:
+        properties: The resolved properties.
+        name: For messages.
+        groups: Target group ARN to target group.
+
+    Raises:
+        UnresolvableError: It has a condition or action that the rehearsal does not know.
+    """
+    rule = Rule(name, priority=float(properties["Priority"]))
+    for condition in properties.get("Conditions", ()):
+        match condition["Field"]:
+            case "path-pattern":
+                rule.paths += _values(condition, "PathPatternConfig", name)
+            case "host-header":
+                rule.hosts += _values(condition, "HostHeaderConfig", name)
+            case unknown:
+                raise UnresolvableError(f"{name}: Conditions holds {unknown!r}, which the rehearsal does not know")
+    rule.forward, rule.answer = _read_actions(properties["Actions"], name, groups)
+    return rule
+
+
+def _values(condition: dict[str, Any], config: str, name: str) -> tuple[str, ...]:
+    values = tuple(condition.get(config, condition).get("Values", ()))
+    if not values:
+        raise UnresolvableError(f"{name}: Conditions holds a {condition['Field']} without Values: add them")
+    return values
+
+
+def read_default_rule(actions: list[dict[str, Any]], name: str, groups: dict[str, TargetGroup]) -> Rule:
+    """The rule that a listener's default actions define: it matches what nothing else does."""
+    rule = Rule(name, priority=float("inf"))
+    rule.forward, rule.answer = _read_actions(actions, name, groups)
+    return rule
+
+
+def _read_actions(
+    actions: list[dict[str, Any]], name: str, groups: dict[str, TargetGroup]
+) -> tuple[list[WeightedGroup], FixedResponse | Redirect | None]:
+    if len(actions) != 1:
+        raise UnresolvableError(f"{name}: Actions holds {len(actions)} entries; the rehearsal knows rules with one")
+    [action] = actions
+    needed = {"forward": "TargetGroupArn", "fixed-response": "FixedResponseConfig", "redirect": "RedirectConfig"}
+    if (key := needed.get(action["Type"])) and key not in action and "ForwardConfig" not in action:
+        raise UnresolvableError(f"{name}: Actions holds a {action['Type']} without {key}: add it")
+    match action["Type"]:
+        case "forward" if "ForwardConfig" in action:
+            entries = action["ForwardConfig"]["TargetGroups"]
+            return [
+                WeightedGroup(_group(groups, entry["TargetGroupArn"], name), float(entry.get("Weight", 1)))
+                for entry in entries
+            ], None
+        case "forward":
+            return [WeightedGroup(_group(groups, action["TargetGroupArn"], name), 1)], None
+        case "fixed-response":
+            config = action["FixedResponseConfig"]
+            return [], FixedResponse(
+                int(config["StatusCode"]), config.get("ContentType", "text/plain"), config.get("MessageBody", "")
+            )
+        case "redirect":
+            config = action["RedirectConfig"]
+            return [], Redirect(
+                status=int(config["StatusCode"].removeprefix("HTTP_")),
+                protocol=config.get("Protocol", "#{protocol}"),
+                host=config.get("Host", "#{host}"),
+                port=str(config.get("Port", "#{port}")),
+                path=config.get("Path", "/#{path}"),
+                query=config.get("Query", "#{query}"),
+            )
+    raise UnresolvableError(f"{name}: Actions holds {action['Type']!r}, which the rehearsal does not know")
+
+
+def _group(groups: dict[str, TargetGroup], arn: str, name: str) -> TargetGroup:
+    if arn not in groups:
+        raise UnresolvableError(f"{name}: forwards to {arn!r}, which is not a target group of this environment")
+    return groups[arn]
+
+
+def _any_match(value: str, patterns: Sequence[str]) -> bool:
+    return not patterns or any(_pattern(pattern).fullmatch(value) for pattern in patterns)
+
+
+@functools.cache
+def _pattern(pattern: str) -> re.Pattern[str]:
+    """``*`` stands for any characters and ``?`` for one; everything else for itself."""
+    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)

@@ -1,0 +1,176 @@
+"""What a load balancer sends requests to: targets, their health, and the groups that they are in."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from nova_infra.rehearsal.load_balancer.interference import Interference
+from nova_infra.rehearsal.tasks.task import Task
+
+
+@dataclass
+class Audience:
+    """Who asked, and what they met, since somebody last looked.
+
+    Attributes:
+        reached: Revision to the users whose requests it got.
+        hit: Users who got a 5xx or no answer.
+        unserved: Requests that found no target.
+    """
+
+    reached: dict[str, set[str]] = field(default_factory=dict)
+    hit: set[str] = field(default_factory=set)
+    unserved: int = 0
+
+    def note(self, user: str | None, revision: str | None, *, failed: bool) -> None:
+        """Note a request.
+
+        Args:
+            user: Who asked, None where that is not known.
+            revision: Which revision got it, None where it found no target.
+            failed: Whether the answer was a 5xx, or none.
+        """
+        self.unserved += revision is None
+        if user is None:
+            return
+        if revision is not None:
+            self.reached.setdefault(revision, set()).add(user)
+        if failed:
+            self.hit.add(user)
+
+
+@dataclass
+class Target:
+    """A task registered with a target group.
+
+    Attributes:
+        task: The task.
+        healthy: Whether it passes its health checks; None until it has been checked for the first time.
+        draining: Whether it only finishes what it has.
+        idle: Set while no request is under way.
+        served: Number of requests it answered.
+        failed: Number of those that it answered with a 5xx, or not at all.
+        seconds: How long the answers took, together.
+        last_fault: What the last failed health check saw.
+        interference: A drill's fault on the way to it.
+    """
+
+    task: Task
+    healthy: bool | None = None
+    draining: bool = False
+    served: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    last_fault: str = "no health check has answered yet"
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    interference: Interference = field(default_factory=lambda: Interference("", "/"))
+    _in_flight: int = 0
+
+    def __post_init__(self) -> None:
+        self.idle.set()
+
+    @property
+    def revision(self) -> str:
+        """Name of the revision that the task is of."""
+        return self.task.definition.revision
+
+    def enter(self) -> None:
+        """A request is on its way to the target."""
+        self._in_flight += 1
+        self.idle.clear()
+
+    def answered(self, seconds: float, *, failed: bool) -> None:
+        """Count a request that it answered, or should have.
+
+        Args:
+            seconds: How long it took.
+            failed: Whether the answer was a 5xx, or none.
+        """
+        self.served += 1
+        self.failed += failed
+        self.seconds += seconds
+
+    def leave(self) -> None:
+        """A request has been answered, or given up."""
+        self._in_flight -= 1
+        if not self._in_flight:
+            self.idle.set()
+
+
+@dataclass(frozen=True)
+class TargetGroupSettings:
+    """How a target group checks and drains its targets.
+
+    Attributes:
+        health_path: Path of the health check.
+        interval: Seconds between two health checks.
+        timeout: Seconds until a health check has failed.
+        unhealthy_threshold: Failed checks in a row until a healthy target is unhealthy.
+        healthy_threshold: Good checks in a row until an unhealthy target is healthy.
+        codes: Status codes that are good, such as ``200`` or ``200-299``.
+        drain: Seconds that a target may take to finish its requests.
+    """
+
+    health_path: str
+    interval: float
+    timeout: float
+    unhealthy_threshold: int
+    healthy_threshold: int
+    codes: str
+    drain: float
+
+    def accepts(self, status: int) -> bool:
+        """Whether a status code counts as healthy."""
+        for part in self.codes.split(","):
+            low, _, high = part.partition("-")
+            if int(low) <= status <= int(high or low):
+                return True
+        return False
+
+
+@dataclass
+class TargetGroup:
+    """A target group.
+
+    Attributes:
+        name: Its full name, the ``TargetGroup`` dimension of its metrics.
+        settings: How it checks and drains its targets.
+        targets: What is registered.
+        audience: Who asked, and what they met.
+    """
+
+    name: str
+    settings: TargetGroupSettings
+    targets: list[Target] = field(default_factory=list)
+    audience: Audience = field(default_factory=Audience)
+    _turn: int = 0
+
+    def next_target(self) -> Target | None:
+        """The target that the next request goes to, in turns; None where there is none.
+
+        Where none is healthy, all that have been checked are used: the load balancer fails open. A target that has
+        just been registered gets nothing before its first good check. See
+        https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html.
+        """
+        checked = [target for target in self.targets if not target.draining and target.healthy is not None]
+        candidates = [target for target in checked if target.healthy] or checked
+        if not candidates:
+            return None
+        self._turn += 1
+        return candidates[self._turn % len(candidates)]
+
+
+def read_target_group(properties: dict[str, Any]) -> TargetGroupSettings:
+    """The settings of the target group that a resource's resolved properties define."""
+    attributes = {entry["Key"]: entry["Value"] for entry in properties.get("TargetGroupAttributes", ())}
+    return TargetGroupSettings(
+        health_path=properties.get("HealthCheckPath", "/"),
+        interval=float(properties.get("HealthCheckIntervalSeconds", 30)),
+        timeout=float(properties.get("HealthCheckTimeoutSeconds", 5)),
+        unhealthy_threshold=int(properties.get("UnhealthyThresholdCount", 2)),
+        healthy_threshold=int(properties.get("HealthyThresholdCount", 5)),
+        codes=properties.get("Matcher", {}).get("HttpCode", "200"),
+        drain=float(attributes.get("deregistration_delay.timeout_seconds", 300)),
+    )

@@ -1,0 +1,1 @@
+"""The pipeline: what its template states, and how it is played."""

@@ -1,0 +1,90 @@
+"""Changes to a template that stand for another release, a fault, or another canary. Each returns a new template."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from nova_infra.assembly import Template, resources_of_type
+from nova_infra.rehearsal.tasks.faults import put_into
+
+Edit = Callable[[Template], Template]
+
+_SHIFTING = ("CANARY", "LINEAR", "BLUE_GREEN")
+
+
+def previous_images(template: Template) -> Template:
+    """Rename every task definition's image and release, as if another release had been before."""
+    copy = _copy(template)
+    for container in _containers(copy):
+        tag = _image(container).rpartition(":")[2]
+        text = json.dumps(container).replace(tag, f"{tag}-previous")
+        container.clear()
+        container.update(json.loads(text))
+    return copy
+
+
+def fault_in(repository: str | None, fault: str) -> Edit:
+    """Put a fault into the service whose image comes from a repository.
+
+    Args:
+        repository: Last part of the image's name, without the tag; None for every service.
+        fault: As in ``nova_infra.rehearsal.tasks.faults``.
+    """
+
+    def edit(template: Template) -> Template:
+        copy = _copy(template)
+        for container in _containers(copy):
+            if repository in (None, repository_of(container)):
+                put_into(container, fault)
+        return copy
+
+    return edit
+
+
+def canary(percent: float, bake_minutes: int) -> Edit:
+    """Make every deployment that shifts traffic a canary with this share and this bake; a rolling one stays as it is.
+
+    Args:
+        percent: Share of the traffic that the new revision gets while it bakes.
+        bake_minutes: How long it bakes.
+    """
+
+    def edit(template: Template) -> Template:
+        copy = _copy(template)
+        for service in resources_of_type(copy, "AWS::ECS::Service").values():
+            rollout = service["Properties"].get("DeploymentConfiguration", {})
+            if rollout.get("Strategy") in _SHIFTING:
+                rollout.pop("LinearConfiguration", None)
+                rollout["Strategy"] = "CANARY"
+                rollout["CanaryConfiguration"] = {"CanaryPercent": percent, "CanaryBakeTimeInMinutes": bake_minutes}
+        return copy
+
+    return edit
+
+
+def repositories(template: Template) -> list[str]:
+    """The repositories of the images that a template runs."""
+    return [repository_of(container) for container in _containers(template)]
+
+
+def repository_of(container: dict[str, Any]) -> str:
+    """Last part of a container's image, without the tag."""
+    return _image(container).rpartition("/")[2].partition(":")[0]
+
+
+def _containers(template: Template) -> list[dict[str, Any]]:
+    definitions = resources_of_type(template, "AWS::ECS::TaskDefinition").values()
+    return [c for definition in definitions for c in definition["Properties"]["ContainerDefinitions"]]
+
+
+def _image(container: dict[str, Any]) -> str:
+    """The image's name, or the end of it where it is a join of strings."""
+    image = container["Image"]
+    return str(image if isinstance(image, str) else image["Fn::Join"][1][-1])
+
+
+def _copy(template: Template) -> Template:
+    copy: Template = json.loads(json.dumps(template))
+    return copy

@@ -1,0 +1,73 @@
+"""What CloudFormation would do with the candidate, over what the baseline left: the plan of a rehearsal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nova_infra.assembly import AssembledStack, Assembly, resources_of_type
+from nova_infra.operations.planner import Plan, Stack, StackKey, plan
+from nova_infra.rehearsal.pipeline.definition import BuildAction, DeployAction
+from nova_infra.rehearsal.pipeline.release import Release
+
+
+def forecast(candidate: Release, baseline: Release) -> Plan:
+    """Plan the candidate's stacks over those of the baseline.
+
+    All stacks of the baseline count as deployed: its pipeline deploys those of the environments, and a person has
+    deployed the others once.
+    """
+    return plan(deployed_stacks(baseline), *_release(candidate))
+
+
+def deployed_stacks(release: Release) -> list[Stack]:
+    """All stacks of a release, as they are when it has been deployed."""
+    waves, _ = _release(release)
+    stacks = {stack.key: stack for stack in _all(release.assembly)}
+    return list((stacks | {stack.key: stack for wave in waves for stack in wave}).values())
+
+
+def _release(release: Release) -> tuple[list[list[Stack]], list[Stack]]:
+    """The stacks that a release deploys, wave by wave, and those that it does not."""
+    assembled = release.assembly.stacks()
+    by_path = {stack.template_path: stack for stack in assembled}
+    waves: list[list[Stack]] = []
+    for stage in release.pipeline().stages:
+        for actions in stage.waves():
+            if any(isinstance(action, BuildAction) and action.updates_pipeline for action in actions):
+                waves += _self_update(release.assembly, assembled)
+            wave = [
+                Stack(_key(by_path[action.template_path], action.stack_name), release.template(action))
+                for action in actions
+                if isinstance(action, DeployAction) and action.template_path in by_path
+            ]
+            if wave:
+                waves.append(wave)
+    deployed = {stack.key for wave in waves for stack in wave}
+    return waves, [stack for stack in _all(release.assembly) if stack.key not in deployed]
+
+
+def _self_update(assembly: Assembly, assembled: Iterable[AssembledStack]) -> list[list[Stack]]:
+    """The stack with the pipeline after those that it depends on: what `cdk deploy` of it deploys."""
+    by_id = {stack.artifact_id: stack for stack in assembled}
+    waves: list[list[Stack]] = []
+    done: set[str] = set()
+
+    def add(stack: AssembledStack) -> None:
+        for dependency in stack.dependencies:
+            if dependency in by_id and dependency not in done:
+                add(by_id[dependency])
+        done.add(stack.artifact_id)
+        waves.append([Stack(_key(stack, stack.name), assembly.template(stack.template_path))])
+
+    for stack in by_id.values():
+        if resources_of_type(assembly.template(stack.template_path), "AWS::CodePipeline::Pipeline"):
+            add(stack)
+    return waves
+
+
+def _all(assembly: Assembly) -> list[Stack]:
+    return [Stack(_key(each, each.name), assembly.template(each.template_path)) for each in assembly.stacks()]
+
+
+def _key(stack: AssembledStack, name: str) -> StackKey:
+    return StackKey(stack.account, stack.region, name)

@@ -1,0 +1,336 @@
+"""Plays a pipeline: its stages, actions and run order."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from nova_infra.containers.build import ENGINES
+from nova_infra.deployed.aws.toolchain import failed_tests_in
+from nova_infra.deployed.connect import REHEARSAL_VARIABLE
+from nova_infra.errors import NovaError
+from nova_infra.processes import end_leftovers
+from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
+from nova_infra.rehearsal.environment.environment import Environment
+from nova_infra.rehearsal.pipeline.commands import run_command
+from nova_infra.rehearsal.pipeline.definition import (
+    Action,
+    ApprovalAction,
+    BuildAction,
+    DeployAction,
+    Pipeline,
+    SourceAction,
+    Stage,
+)
+from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
+from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
+from nova_infra.rehearsal.tasks.runtime import UNPROVEN, Runtime, SourceRuntime
+from nova_infra.rehearsal.together import together
+
+_VERIFY_MINUTES = 5
+
+Approve = Callable[[str], Awaitable[bool]]
+Tell = Callable[[str], None]
+
+_PIPELINE_UPDATE = "the pipeline's own update: the pipeline played is the one synthesized"
+_PUSH = "pushing and scanning images: they are built, and stay on this machine"
+
+
+class _ActionFailedError(Exception):
+    """An action failed. The message says why."""
+
+
+def new_record(pipeline: Pipeline, *, candidate: Release, baseline: Release, runtime: Runtime | None = None) -> Record:
+    """A record in which nothing has been reached yet."""
+    runtime = runtime or SourceRuntime()
+    return Record(
+        pipeline=pipeline.name,
+        candidate=candidate.name,
+        baseline=baseline.name,
+        not_rehearsed=[_PUSH if runtime.kind == "images" else UNPROVEN, _PIPELINE_UPDATE],
+        tasks=runtime.words,
+        stages=[
+            StageRecord(stage.name, [ActionRecord(a.name, _kind(a), a.run_order) for a in stage.actions])
+            for stage in pipeline.stages
+        ],
+    )
+
+
+@dataclass
+class Player:
+    """Plays one release over another.
+
+    Attributes:
+        pipeline: The candidate's pipeline.
+        candidate: What is released.
+        baseline: What runs before.
+        record: What happens is written here.
+        approve: Asked for each manual approval.
+        tell: Told a line about each turn of the story.
+        logs: Directory for the output of commands.
+        seconds_per_minute: Real seconds in a simulated minute.
+        minutes_before: Simulated minutes for which what ran before serves alone in each environment.
+        taking_back: Whether it plays a stage again with an earlier release, because a later one failed.
+        tools: Where build commands run; by default in the candidate's sources.
+        runtime: What runs the tasks.
+    """
+
+    pipeline: Pipeline
+    candidate: Release
+    baseline: Release
+    record: Record
+    approve: Approve
+    tell: Tell
+    logs: Path
+    seconds_per_minute: float = 1.0
+    minutes_before: int = 0
+    taking_back: bool = False
+    tools: Path | None = None
+    runtime: Runtime = field(default_factory=SourceRuntime)
+    _began: float = 0.0
+    _release_tools: ReleaseTools | None = None
+    _outputs: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    async def play(self) -> None:
+        """Play stage after stage until one fails.
+
+        Raises:
+            NovaError: The baseline does not run, or a template holds something that the rehearsal does not know.
+        """
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self._began = asyncio.get_running_loop().time()
+        try:
+            tools = ReleaseTools(self.candidate, self.baseline, record=self.record, announce=self._announce)
+            async with tools as self._release_tools:
+                await self._play_stages()
+        finally:
+            end_leftovers()
+
+    async def _play_stages(self) -> None:
+        for stage, record in zip(self.pipeline.stages, self.record.stages, strict=True):
+            if stage.closed_because is not None:
+                record.status = "stopped"
+                record.note = f"the transition into {stage.name} is disabled: {stage.closed_because}"
+                self.tell(record.note)
+                return
+            record.status = "running"
+            self.tell(f"stage {stage.name}")
+            began = asyncio.get_running_loop().time()
+            record.began = began - self._began
+            try:
+                record.status = "succeeded" if await self._play_stage(stage, record) else "failed"
+            finally:
+                record.seconds = asyncio.get_running_loop().time() - began
+                if record.status == "running":
+                    record.status = "stopped"
+            self.tell(f"stage {stage.name} {record.status} in {record.seconds:.1f} s")
+            if record.status != "succeeded":
+                self._notify("pipeline-execution-failed", f"{self.pipeline.name} failed in {stage.name}")
+                return
+        self._notify("pipeline-execution-succeeded", f"{self.pipeline.name} succeeded")
+
+    def _notify(self, event: str, message: str) -> None:
+        """Tell those whom the pipeline's notification rules name for an event."""
+        for topic in self.pipeline.told.get(event, ()):
+            self.record.notifications.append(Notification(self.pipeline.name, 0, topic, message))
+            self.tell(f"{topic}: {message}")
+
+    def _announce(self, message: str) -> None:
+        """Tell those who are asked for approvals."""
+        self._notify("manual-approval-needed", message)
+
+    async def _play_stage(self, stage: Stage, record: StageRecord) -> bool:
+        records = {action.name: action for action in record.actions}
+        async with AsyncExitStack() as resources:
+            environment = None
+            if any(isinstance(action, DeployAction) for action in stage.actions):
+                environment = await resources.enter_async_context(
+                    Environment(
+                        stage.name,
+                        record=self.record,
+                        tell=self.tell,
+                        runtime=self.runtime,
+                        clock=Clock(seconds_per_minute=self.seconds_per_minute),
+                    )
+                )
+                await self._deploy_baseline(stage, environment)
+                if self._release_tools is not None:
+                    stacks = [action.stack_name for action in stage.actions if isinstance(action, DeployAction)]
+                    self._release_tools.open(environment, stacks)
+                environment.let_time_pass()
+                for _ in range(self.minutes_before):
+                    await environment.next_minute()
+            if await self._play_actions(stage, records, environment):
+                return True
+            if stage.on_failure == "RETRY":
+                return await self._play_again(stage, record, environment)
+            if stage.on_failure == "ROLLBACK":
+                await self._take_back(stage, record, environment)
+        return False
+
+    async def _play_actions(
+        self, stage: Stage, records: dict[str, ActionRecord], environment: Environment | None
+    ) -> bool:
+        """Play those actions of a stage that have not succeeded, wave after wave until one fails."""
+        for wave in stage.waves():
+            actions = [action for action in wave if records[action.name].status != "succeeded"]
+            results = await together(
+                *(self._play_action(stage, action, records[action.name], environment) for action in actions)
+            )
+            if not all(results):
+                return False
+        return True
+
+    async def _play_again(self, stage: Stage, record: StageRecord, environment: Environment | None) -> bool:
+        """Play a failed stage a second time, as its OnFailure says.
+
+        CodePipeline retries once: https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-retry.html.
+        """
+        failed = ", ".join(action.name for action in record.actions if action.status == "failed")
+        record.note = f"played again after {failed} had failed, as its OnFailure says"
+        self.tell(f"{stage.name}: {record.note}")
+        for action in record.actions:
+            if stage.retries_all or action.status != "succeeded":
+                action.status, action.note = "not reached", ""
+        return await self._play_actions(stage, {action.name: action for action in record.actions}, environment)
+
+    async def _take_back(self, stage: Stage, record: StageRecord, environment: Environment | None) -> None:
+        """Play a failed stage with the release that was in it before, as its OnFailure says.
+
+        CodePipeline can only where the pipeline's structure is that of the earlier execution:
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html.
+        """
+        if self.baseline.pipeline() != self.candidate.pipeline():
+            record.note = "not taken back as its OnFailure says: the pipeline's structure has changed with this release"
+            self.tell(f"{stage.name}: {record.note}")
+            return
+        self.tell(f"{stage.name}: taken back to {self.baseline.name}, as its OnFailure says")
+        # Commands need installed tools, and a baseline's checkout has none.
+        player = replace(self, candidate=self.baseline, taking_back=True, tools=self.candidate.sources)
+        actions = {action.name: ActionRecord(action.name, _kind(action), action.run_order) for action in stage.actions}
+        if await player._play_actions(stage, actions, environment):
+            record.note = f"taken back to {self.baseline.name}, as its OnFailure says"
+        else:
+            failed = "; ".join(f"{a.name}: {a.note}" for a in actions.values() if a.status == "failed")
+            record.note = f"its OnFailure says to take it back to {self.baseline.name}, but that failed: {failed}"
+
+    async def _deploy_baseline(self, stage: Stage, environment: Environment) -> None:
+        self.tell(f"{stage.name}: starting what runs there now, {self.baseline.name}")
+        for wave in stage.waves():
+            deployments = []
+            for action in wave:
+                if isinstance(action, DeployAction):
+                    template = self.baseline.template_of_stack(action.stack_name)
+                    if template is not None:
+                        deployments.append(
+                            environment.deploy(
+                                action.stack_name, template, sources=self.baseline.sources, baseline=True
+                            )
+                        )
+            try:
+                await together(*deployments)
+            except DeploymentFailedError as error:
+                raise NovaError(
+                    f"baseline: {self.baseline.name} does not run: {error}: name a revision that does with --baseline"
+                ) from None
+
+    async def _play_action(
+        self, stage: Stage, action: Action, record: ActionRecord, environment: Environment | None
+    ) -> bool:
+        record.status = "running"
+        self.tell(f"{stage.name}.{action.name}")
+        began = asyncio.get_running_loop().time()
+        record.began = began - self._began
+        try:
+            await self._do(stage, action, record, environment)
+            record.status = "succeeded"
+        except (_ActionFailedError, DeploymentFailedError) as error:
+            record.status, record.note = "failed", str(error)
+        finally:
+            record.seconds = asyncio.get_running_loop().time() - began
+            if record.status == "running":
+                record.status = "stopped"
+        self.tell(f"{stage.name}.{action.name} {record.status}" + (f": {record.note}" if record.note else ""))
+        return record.status == "succeeded"
+
+    async def _do(self, stage: Stage, action: Action, record: ActionRecord, environment: Environment | None) -> None:
+        match action:
+            case SourceAction():
+                record.played = "simulated"
+                record.note = f"the working tree stands for {action.repository} {action.branch}"
+            case BuildAction(updates_pipeline=True):
+                record.played = "simulated"
+                record.note = "the pipeline played is the one synthesized: nothing to update"
+            case BuildAction(privileged=True) if self.runtime.kind == "sources":
+                record.played = "simulated"
+                record.note = "needs a container engine and a registry: the service runs from its sources"
+            case BuildAction():
+                await self._build(stage, action, record)
+            case DeployAction():
+                assert environment is not None, "a stage with deployments has an environment"
+                outputs = await environment.deploy(
+                    action.stack_name,
+                    self.candidate.template(action),
+                    sources=self.candidate.sources,
+                    takes_back=self.taking_back,
+                )
+                if action.namespace:
+                    self._outputs[action.namespace] = outputs
+            case ApprovalAction():
+                self._notify("manual-approval-needed", f"{action.name} waits for an approval")
+                if not await self.approve(action.name):
+                    raise _ActionFailedError("the approval was refused")
+
+    async def _build(self, stage: Stage, action: BuildAction, record: ActionRecord) -> None:
+        if action.install:
+            record.note = f"installed already: {'; '.join(action.install)}"
+        environment = {key: self._with_outputs(value) for key, value in action.environment.items()}
+        if self._release_tools is not None:
+            release = "baseline" if self.taking_back else "candidate"
+            environment[REHEARSAL_VARIABLE] = f"{self._release_tools.url}/{release}"
+            # Alarms go back within simulated minutes.
+            environment["VERIFY_WAIT"] = str(_VERIFY_MINUTES * self.seconds_per_minute)
+        log = self.logs / f"{stage.name}.{action.name}.log"
+        log.unlink(missing_ok=True)
+        for command in action.commands:
+            self.tell(f"{stage.name}.{action.name}: {command}")
+            code, record.output = await run_command(
+                command,
+                directory=self.tools or self.candidate.sources,
+                environment=environment,
+                log=log,
+                spare=ENGINES if action.privileged else (),
+                without_aws=action.privileged,
+            )
+            if code:
+                raise _ActionFailedError(
+                    f"`{command}` exited with {code}{_failed_tests(log)}; all of its output: {log}"
+                )
+
+    def _with_outputs(self, value: str) -> str:
+        """Replace ``#{namespace.Output}`` by what the stack in that namespace gave."""
+
+        def output(match: re.Match[str]) -> str:
+            namespace, _, name = match.group(1).partition(".")
+            try:
+                return self._outputs[namespace][name]
+            except KeyError:
+                raise _ActionFailedError(f"no action before this one gave the output {match.group(1)}") from None
+
+        return re.sub(r"#\{([^}]+)\}", output, value)
+
+
+def _kind(action: Action) -> str:
+    return type(action).__name__.removesuffix("Action").lower()
+
+
+def _failed_tests(log: Path) -> str:
+    """The first tests that pytest names as failed, wherever in the output: suites side by side end in any order."""
+    failed = failed_tests_in(log.read_text(encoding="utf-8", errors="replace"))
+    return "".join(f"; FAILED {test}" for test in failed[:3]) + ("; …" if len(failed) > 3 else "")

@@ -1,0 +1,121 @@
+"""Reads all that a release's pipeline would deploy before anything starts: what is not known is said at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nova_infra.assembly import Template, resources_of_type
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed
+from nova_infra.rehearsal.cloudwatch.alarms import read_alarm, read_composite_alarm
+from nova_infra.rehearsal.ecs.service_definition import read_service
+from nova_infra.rehearsal.load_balancer.routing import read_default_rule, read_rule
+from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
+from nova_infra.rehearsal.pipeline.definition import DeployAction, Stage
+from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.tasks.definition import read_task_definition
+
+_ELB = "AWS::ElasticLoadBalancingV2"
+
+
+def precheck(release: Release) -> list[str]:
+    """Read everything that the release's pipeline deploys.
+
+    Returns:
+        What of it is not rehearsed, in sentences.
+
+    Raises:
+        UnresolvableError: A template holds something that the rehearsal does not know.
+    """
+    areas: set[str] = set()
+    secrets: set[str] = set()
+    pipeline = release.pipeline()
+    for stage in pipeline.stages:
+        reading = StageReading()
+        for wave in stage.waves():
+            for action in wave:
+                if isinstance(action, DeployAction):
+                    template = release.template(action)
+                    reading.read(action.stack_name, template)
+                    areas |= _areas(template)
+        secrets |= reading.secrets
+    notes = [", ".join(sorted(areas))] if areas else []
+    if secrets:
+        notes.append(f"secrets: {', '.join(sorted(secrets))} has a stand-in value")
+    return notes + [_window(stage) for stage in pipeline.stages if stage.window]
+
+
+class StageReading:
+    """Reads the stacks of one stage in their order, each with what those before it export.
+
+    Attributes:
+        secrets: Names of the variables whose values are secrets.
+    """
+
+    def __init__(self) -> None:
+        """Begin with an empty environment."""
+        self.secrets: set[str] = set()
+        self._exports: dict[str, Any] = {}
+        self._groups: dict[str, TargetGroup] = {}
+        self._rules: set[str] = set()
+        self._alarms: set[str] = set()
+
+    def read(self, stack_name: str, template: Template) -> None:
+        """Read one stack.
+
+        Raises:
+            UnresolvableError: It holds something that the rehearsal does not know.
+        """
+        definitions = resources_of_type(template, "AWS::ECS::TaskDefinition")
+        revisions = {logical_id: f"{stack_name}/{logical_id}:1" for logical_id in definitions}
+        stack = Stack(stack_name, template, exports=self._exports, revisions=revisions)
+        for resource_type in PLAYED:
+            for logical_id in stack.resources(resource_type):
+                stack.properties(logical_id)
+        for logical_id in stack.resources("AWS::ECS::TaskDefinition"):
+            properties = stack.required(logical_id, "ContainerDefinitions", "Memory")
+            self.secrets |= set(read_task_definition(properties, f"{stack_name}.{logical_id}").secrets)
+        self._read_load_balancers(stack)
+        for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
+            alarm = read_alarm(stack.required(logical_id, "AlarmName"))
+            self._alarms.add(alarm.name)
+        for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
+            composite = read_composite_alarm(stack.required(logical_id, "AlarmName", "AlarmRule"))
+            self._alarms_exist(composite.alarms, f"{stack_name}.{logical_id}.AlarmRule")
+            self._alarms.add(composite.name)
+        for logical_id in stack.resources("AWS::ECS::Service"):
+            service, where = read_service(stack, logical_id), f"{stack_name}.{logical_id}"
+            self._alarms_exist(service.rollout.alarms, f"{where}.DeploymentConfiguration.Alarms.AlarmNames")
+            if service.rule is not None and service.rule not in self._rules:
+                raise UnresolvableError(
+                    f"{where}.LoadBalancers[0].AdvancedConfiguration.ProductionListenerRule: {service.rule!r} is not a "
+                    "rule of this environment, so the rehearsal cannot tell where its traffic comes from"
+                )
+        self._exports |= stack.exports()
+
+    def _read_load_balancers(self, stack: Stack) -> None:
+        for logical_id in stack.resources(f"{_ELB}::TargetGroup"):
+            arn = stack.ref(logical_id)
+            self._groups[arn] = TargetGroup(arn, read_target_group(stack.properties(logical_id)))
+        for logical_id in stack.resources(f"{_ELB}::Listener"):
+            properties = stack.required(logical_id, "LoadBalancerArn", "Protocol", "Port", "DefaultActions")
+            read_default_rule(properties["DefaultActions"], f"{stack.name}.{logical_id}", self._groups)
+        for logical_id in stack.resources(f"{_ELB}::ListenerRule"):
+            properties = stack.required(logical_id, "ListenerArn", "Priority", "Actions")
+            read_rule(properties, f"{stack.name}.{logical_id}", self._groups)
+            self._rules.add(stack.ref(logical_id))
+
+    def _alarms_exist(self, names: tuple[str, ...], where: str) -> None:
+        for name in names:
+            if name not in self._alarms:
+                raise UnresolvableError(f"{where}: {name!r} is not an alarm of this environment: correct the name")
+
+
+def _areas(template: Template) -> set[str]:
+    types = {str(resource["Type"]) for resource in template.get("Resources", {}).values()}
+    return {area for area in map(area_not_rehearsed, types) if area is not None}
+
+
+def _window(stage: Stage) -> str:
+    return f"the deployment window of {stage.name} ({stage.window}): it is not waited for"

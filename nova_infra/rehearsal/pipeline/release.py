@@ -1,0 +1,127 @@
+"""What is released, and what it is released over: an assembly and the sources that belong to it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nova_infra.assembly import Assembly, Template
+from nova_infra.errors import NovaError
+from nova_infra.processes import run_to_end
+from nova_infra.rehearsal.pipeline.definition import DeployAction, Pipeline, read_pipeline
+from nova_infra.rehearsal.pipeline.edits import Edit, previous_images
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release.
+
+    Attributes:
+        name: What to call it.
+        assembly: Its templates.
+        sources: The checkout whose ``services/`` its images would be built from.
+        edits: Changes to its templates, in order.
+    """
+
+    name: str
+    assembly: Assembly
+    sources: Path
+    edits: tuple[Edit, ...] = ()
+
+    def pipeline(self) -> Pipeline:
+        """Its pipeline."""
+        return read_pipeline(self.assembly.pipeline_template())
+
+    def template(self, action: DeployAction) -> Template:
+        """The template that an action of its pipeline deploys."""
+        template = self.assembly.template(action.template_path)
+        for edit in self.edits:
+            template = edit(template)
+        return template
+
+    def template_of_stack(self, stack_name: str) -> Template | None:
+        """The template of a stack, wherever its pipeline deploys it; None where it does not."""
+        for stage in self.pipeline().stages:
+            for action in stage.actions:
+                if isinstance(action, DeployAction) and action.stack_name == stack_name:
+                    return self.template(action)
+        return None
+
+
+@contextmanager
+def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
+    """The release of a git revision, to rehearse a candidate against; its checkout is removed afterwards.
+
+    A candidate that is the very same tree would change nothing. It is then released over itself, under a new name, so
+    that there is a rollout to see.
+
+    Args:
+        candidate: The candidate; its ``sources`` are the git work tree.
+        revision: The baseline, such as ``HEAD``.
+
+    Raises:
+        NovaError: There is no such revision, or it does not synthesize.
+    """
+    root = candidate.sources
+    commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if not commit:
+        raise NovaError(
+            f"baseline: {revision!r} is not a revision of this repository: commit first, or name one that exists"
+        )
+    if _same_tree(root, commit):
+        yield Release(f"{commit[:10]}, the same as the candidate", candidate.assembly, root, (previous_images,))
+        return
+    with tempfile.TemporaryDirectory(prefix="nova-baseline-") as directory:
+        checkout = Path(directory)
+        _check_out(root, commit, checkout)
+        _synthesize(checkout, tools=root / "node_modules" / ".bin")
+        yield Release(commit[:10], Assembly(checkout / "cdk.out"), checkout)
+
+
+def _same_tree(root: Path, commit: str) -> bool:
+    changed = _git(root, "status", "--porcelain")
+    return changed == "" and _git(root, "rev-parse", "HEAD") == commit
+
+
+def _check_out(root: Path, commit: str, directory: Path) -> None:
+    archive = directory / "tree.tar"
+    try:
+        code, said = run_to_end(["git", "archive", "--output", str(archive), commit], directory=root, quiet=True)
+        if code:
+            raise OSError(said.strip().splitlines()[-1] if said.strip() else f"git archive exited with {code}")
+        with tarfile.open(archive) as tar:
+            tar.extractall(directory, filter="data")
+        archive.unlink()
+    except OSError as error:
+        raise NovaError(f"baseline: {directory} cannot hold its checkout ({error}): make room there") from None
+
+
+def _synthesize(checkout: Path, *, tools: Path) -> None:
+    """Synthesize a checkout with this installation's Python, Node and CDK CLI."""
+    path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    cdk = shutil.which("cdk", path=path)
+    if cdk is None:
+        raise NovaError("cdk: not found: run `make setup`, and start the rehearsal with `make rehearse`")
+    code, said = run_to_end(
+        [cdk, "synth", "--quiet", "--context", "rehearsed=true", "--app", f"{sys.executable} app.py"],
+        directory=checkout,
+        environment={**os.environ, "PATH": path, "PYTHONPATH": str(checkout)},
+        quiet=True,
+    )
+    if code:
+        last = next((line for line in reversed(said.splitlines()) if line.strip()), "no message")
+        raise NovaError(f"baseline: it does not synthesize ({last.strip()}): name another with --baseline")
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git prints; None where it fails."""
+    result = subprocess.run(["git", *arguments], cwd=root, check=False, capture_output=True, text=True)
+    return result.stdout.strip() if result.returncode == 0 else None

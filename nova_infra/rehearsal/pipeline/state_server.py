@@ -1,0 +1,243 @@
+"""What the release tools see of a rehearsal: its environments, over HTTP on loopback.
+
+The pipeline's steps call ``nova preflight`` and ``nova verify`` as they do in AWS. Their other implementation of
+:class:`nova_infra.deployed.protocol.DeployedEnvironment` asks here instead of AWS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from nova_infra.assembly import Template, resources_of_type
+from nova_infra.deployed.model import Alarm, Deployment, Image, Service, Stack
+from nova_infra.deployed.model import RunningTask as Task
+from nova_infra.deployed.rehearsed import rehearsed_digest
+from nova_infra.operations.records.ledger import Entry, ReleasedImage, encode
+from nova_infra.operations.rollback.template import image_of
+from nova_infra.rehearsal.ecs.service import RunningTask
+from nova_infra.rehearsal.ecs.service import Service as RunningService
+from nova_infra.rehearsal.environment.environment import Environment
+from nova_infra.rehearsal.pipeline.definition import DeployAction
+from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.record import Record
+
+_MINUTES_UNTIL_DATA = 3
+"""What runs before has run for long: an alarm of it has data, once enough minutes were rehearsed."""
+
+
+class ReleaseTools:
+    """The endpoint. Use it as an asynchronous context manager.
+
+    Attributes:
+        url: Where it answers.
+    """
+
+    def __init__(
+        self, candidate: Release, baseline: Release, *, record: Record, announce: Callable[[str], None]
+    ) -> None:
+        """Prepare to answer about two releases.
+
+        Args:
+            candidate: What is released.
+            baseline: What runs before.
+            record: What has happened so far.
+            announce: Tells whoever is asked for approvals.
+        """
+        self.url = ""
+        self._releases = {"candidate": candidate, "baseline": baseline}
+        self._record = record
+        self._announce = announce
+        self._environments: dict[str, Environment] = {}
+        self._parameters: dict[tuple[str, str], dict[str, list[str]]] = {}
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> ReleaseTools:
+        """Begin to answer."""
+        app = web.Application()
+        app.router.add_get("/pipeline", self._pipeline)
+        app.router.add_put("/pipeline", self._publish)
+        app.router.add_get("/{release}/{prefix}", self._state)
+        app.router.add_get("/{release}/{prefix}/release", self._release)
+        app.router.add_get("/parameters/{platform}/{environment}", self._read_parameters)
+        app.router.add_put("/parameters/{platform}/{environment}", self._write_parameter)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop answering."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def open(self, environment: Environment, stacks: list[str]) -> None:
+        """Answer about an environment from now on.
+
+        Args:
+            environment: The environment.
+            stacks: Names of its stacks.
+        """
+        for name in stacks:
+            if name.endswith("-platform"):
+                self._environments[name.removesuffix("-platform")] = environment
+
+    async def _state(self, request: web.Request) -> web.Response:
+        prefix = request.match_info["prefix"]
+        environment = self._environments.get(prefix)
+        if environment is None:
+            return web.json_response(self._state_before(prefix))
+        await _until_data(environment)
+        templates = environment.templates()
+        states = environment.alarm_states()
+        return web.json_response(
+            {
+                "url": environment.localize(str(environment.outputs(f"{prefix}-platform").get("Url", ""))),
+                "services": [asdict(_service(service, prefix, templates)) for service in environment.services()],
+                "stacks": [
+                    asdict(Stack(name, "UPDATE_ROLLBACK_COMPLETE" if reason else "UPDATE_COMPLETE", reason))
+                    for name, reason in environment.stack_reasons().items()
+                ],
+                "templates": templates,
+                "alarms": [asdict(Alarm(name, state, "in the rehearsal", None)) for name, state in states.items()],
+            }
+        )
+
+    def _state_before(self, prefix: str) -> dict[str, Any]:
+        """An environment whose stage was not reached yet: nothing runs here, but what is deployed there is known.
+
+        Raises:
+            web.HTTPNotFound: No stage deploys it.
+        """
+        templates = _templates(self._releases["baseline"], prefix)
+        if not templates:
+            raise web.HTTPNotFound
+        services = [Service(n, f"{prefix}-{n}", "", 0, 0, (), ()) for n in _images_in(templates, prefix)]
+        return {
+            "url": "",
+            "services": [asdict(service) for service in services],
+            "stacks": [asdict(Stack(name, "UPDATE_COMPLETE")) for name in templates],
+            "templates": templates,
+            "alarms": None,
+        }
+
+    async def _pipeline(self, _: web.Request) -> web.Response:
+        actions = [
+            {"stage": stage.name, "name": action.name, "kind": action.kind, "status": action.status}
+            for stage in self._record.stages
+            for action in stage.actions
+            if action.played == "real"
+        ]
+        releases = {key: _name(release) for key, release in self._releases.items()}
+        return web.json_response({"actions": actions, "releases": releases})
+
+    async def _publish(self, request: web.Request) -> web.Response:
+        self._announce(str((await request.json())["subject"]))
+        return web.json_response({})
+
+    async def _release(self, request: web.Request) -> web.Response:
+        release = self._releases[request.match_info["release"]]
+        templates = _templates(release, request.match_info["prefix"])
+        images = {name: str(image) for name, image in _images_in(templates, request.match_info["prefix"]).items()}
+        return web.json_response({"release": _name(release), "images": images, "templates": templates})
+
+    async def _read_parameters(self, request: web.Request) -> web.Response:
+        return web.json_response(self._parameters_of(request))
+
+    async def _write_parameter(self, request: web.Request) -> web.Response:
+        written = await request.json()
+        versions = self._parameters_of(request).setdefault(str(written["name"]), [])
+        versions.append(str(written["value"]))
+        return web.json_response({"version": len(versions)})
+
+    def _parameters_of(self, request: web.Request) -> dict[str, list[str]]:
+        """Name to versions of an environment's parameters; its ledger begins with what runs before."""
+        platform, environment = request.match_info["platform"], request.match_info["environment"]
+        if (platform, environment) not in self._parameters:
+            long_ago = encode(_long_ago(self._releases["baseline"], f"{platform}-{environment}"))
+            self._parameters[platform, environment] = {f"/{platform}/{environment}/release": [long_ago]}
+        return self._parameters[platform, environment]
+
+
+async def _until_data(environment: Environment) -> None:
+    for _ in range(_MINUTES_UNTIL_DATA):
+        if "INSUFFICIENT_DATA" not in environment.alarm_states().values():
+            return
+        await environment.next_minute()
+
+
+def _long_ago(release: Release, prefix: str) -> Entry:
+    images = {
+        name: ReleasedImage(image.tag, rehearsed_digest(image)) for name, image in _images(release, prefix).items()
+    }
+    return Entry(_name(release), images, datetime.now(UTC) - timedelta(days=1), "verified", "the rehearsal")
+
+
+def _name(release: Release) -> str:
+    """A release's name as a commit would be: without spaces."""
+    return "-".join(release.name.partition(",")[0].split())
+
+
+def _images(release: Release, prefix: str) -> dict[str, Image]:
+    """Service to its image, in the stacks that a release's pipeline deploys to an environment."""
+    return _images_in(_templates(release, prefix), prefix)
+
+
+def _templates(release: Release, prefix: str) -> dict[str, Template]:
+    """Stack to its template, of those that a release's pipeline deploys to an environment."""
+    names = [
+        action.stack_name
+        for stage in release.pipeline().stages
+        if any(isinstance(a, DeployAction) and a.stack_name == f"{prefix}-platform" for a in stage.actions)
+        for action in stage.actions
+        if isinstance(action, DeployAction)
+    ]
+    found = {name: release.template_of_stack(name) for name in names}
+    return {name: template for name, template in found.items() if template is not None}
+
+
+def _images_in(templates: Mapping[str, Template], prefix: str) -> dict[str, Image]:
+    return {
+        name.removeprefix(f"{prefix}-"): image_of(template, stack=name)
+        for name, template in templates.items()
+        if resources_of_type(template, "AWS::ECS::Service")
+    }
+
+
+def _service(service: RunningService, prefix: str, templates: dict[str, Template]) -> Service:
+    assert service.revision is not None, "a service is told about once it runs"
+    revision = service.revision.name
+    template = templates.get(service.name, {})
+    configurations = [
+        resource["Properties"].get("DeploymentConfiguration", {})
+        for resource in template.get("Resources", {}).values()
+        if resource["Type"] == "AWS::ECS::Service"
+    ]
+    alarms: list[Any] = [name for c in configurations for name in c.get("Alarms", {}).get("AlarmNames", ())]
+    tasks = [_task(entry) for entry in service.tasks]
+    running = sum(task.status == "RUNNING" for task in tasks)
+    state = "IN_PROGRESS" if service.deploying.locked() else "COMPLETED"
+    return Service(
+        name=service.name.removeprefix(f"{prefix}-"),
+        stack=service.name,
+        revision=revision,
+        desired=service.desired,
+        running=running,
+        deployments=(Deployment("PRIMARY", state, "", revision, None, service.desired, running, 0),),
+        tasks=tuple(tasks),
+        deployment_alarms=tuple(map(str, alarms)),
+    )
+
+
+def _task(entry: RunningTask) -> Task:
+    definition = entry.task.definition
+    image = Image.parse(definition.image)
+    status = "RUNNING" if entry.task.running else "STOPPED"
+    return Task(definition.revision, status, entry.target.healthy, str(image), rehearsed_digest(image), 256)

@@ -1,0 +1,1 @@
+"""What is shown of a rehearsal: live, at its end, and as a page."""

@@ -1,0 +1,116 @@
+"""Showing a rehearsal while it happens: a live picture in a terminal, line by line in a pipe."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+
+from nova_infra.rehearsal.record import Record
+from nova_infra.rehearsal.report.picture import Scene, picture
+
+_PIPE_WIDTH = 150
+_STORY_LINES = 50
+"""How many lines of the story are kept: more than any terminal shows."""
+
+
+class _Output(Console):
+    """The standard output, whose reader may go away."""
+
+    def on_broken_pipe(self) -> None:
+        """Stop as cleanly as when told to: nobody is listening any more."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        signal.raise_signal(signal.SIGTERM)
+
+
+def open_console() -> Console:
+    """The standard output; wide where it is no terminal, so that names stay whole in a log file."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # A sign that the output cannot show is no reason to stop.
+    console = _Output()
+    return console if console.is_terminal else _Output(width=_PIPE_WIDTH)
+
+
+class View:
+    """Shows what happens while it happens.
+
+    Where the console is not a terminal, or one that cannot move its cursor, it prints the same story line by line.
+    """
+
+    def __init__(self, console: Console, record: Record) -> None:
+        """Follow a record.
+
+        Args:
+            console: Where to show it.
+            record: What happens.
+        """
+        self._console = console
+        self._record = record
+        self._title = f"{record.pipeline}: {record.candidate} over {record.baseline}"
+        self._story: list[str] = []
+        self._done: list[str] = []
+        self._began = time.monotonic()
+        self._live: Live | None = None
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Show the record until the block ends."""
+        console = self._console
+        # A colour that was asked for is no terminal: in a file, a picture would be nothing but control codes.
+        if not console.is_terminal or console.is_dumb_terminal or not console.file.isatty():
+            yield
+            return
+        # The picture is drawn in another thread. It only looks at lists that grow at their ends.
+        with Live(get_renderable=self._picture, console=console, refresh_per_second=8, transient=True) as live:
+            self._live = live
+            try:
+                yield
+            finally:
+                self._live = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal to a question."""
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+        try:
+            yield
+        finally:
+            if live is not None:
+                live.start()
+                self._live = live
+
+    def announce(self, title: str) -> None:
+        """Say what begins now."""
+        self._title = title
+        self.tell(title)
+
+    def follow(self, record: Record) -> None:
+        """Follow another record from now on."""
+        self._record = record
+
+    def ended(self, line: str) -> None:
+        """Say that something is over and what came of it; it stays in sight."""
+        self.tell(line)
+        self._done.append(line)
+
+    def tell(self, line: str) -> None:
+        """Add a line to the story."""
+        stamped = f"{time.monotonic() - self._began:6.1f} s  {line}"
+        self._story = [*self._story, stamped][-_STORY_LINES:]
+        if self._live is None:
+            self._console.print(stamped, highlight=False, markup=False, soft_wrap=True)
+
+    def _picture(self) -> RenderableType:
+        scene = Scene(self._record, self._title, time.monotonic() - self._began, self._story, self._done)
+        width, height = self._console.size
+        return Group(*picture(scene, width=width, height=max(height - 1, 1)))

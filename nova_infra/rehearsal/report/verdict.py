@@ -1,0 +1,162 @@
+"""What a rehearsal comes to, in words: the terminal and the report say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from nova_infra.rehearsal.drills.catalogue import DrillResult
+from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
+
+_MEND = "Mend that and play it again: make rehearse"
+_FEWEST_STEPS = 3
+_STEADY = 0.8
+_SOON_MINUTES = 240
+"""Memory leaks when it grows in four of five minutes, so fast that a task is full within that time. A cache fills up
+more slowly, or once."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a rehearsal comes to.
+
+    Attributes:
+        passed: Whether the release would go through and every drill ended as it must.
+        headline: The verdict, a few words.
+        why: The reason, a sentence.
+        next_step: What to do now, a sentence.
+    """
+
+    passed: bool
+    headline: str
+    why: str
+    next_step: str
+
+
+def verdict(record: Record, drills: Sequence[DrillResult] = ()) -> Verdict:
+    """The verdict on a rehearsal that was played to its end.
+
+    Args:
+        record: What happened in the pipeline.
+        drills: How the drills went.
+    """
+    if (failed := _first_failed(record)) is not None:
+        return _stopped(record, *failed)
+    drills = [result for result in drills if result.counts]
+    if bad := [result for result in drills if not result.passed]:
+        name = bad[0].drill
+        return Verdict(
+            passed=False,
+            headline=f"{_production(record)} would take this release, but a bad one would not be stopped as it must",
+            why=f"{len(bad)} of {_drills(len(drills))} failed: "
+            + "; ".join(f"{result.drill}: {', '.join(result.misses)}" for result in bad)
+            + ".",
+            next_step=f"Look at {name} in the report; play it alone with: nova rehearse --drill {name}",
+        )
+    if record.until is not None:
+        return Verdict(
+            passed=True,
+            headline=f"Nothing stops this release up to {record.until}",
+            why=f"All {len(record.stages)} stages played succeeded; those after {record.until} were not played.",
+            next_step="Play all of it: make rehearse",
+        )
+    why, wrong = f"All {len(record.stages)} stages succeeded", _what_users_met(record)
+    if drills:
+        return Verdict(
+            passed=True,
+            headline=f"{_production(record)} would take this release",
+            why=f"{why}, and {_all_drills(len(drills))} ended as it must.{wrong}",
+            next_step=_MEND if wrong else "Push it; the report shows what a bad release would have done.",
+        )
+    return Verdict(
+        passed=True,
+        headline=f"{_production(record)} would take this release",
+        why=f"{why}.{wrong}",
+        next_step=_MEND if wrong else "See what stops a bad release: make drills",
+    )
+
+
+def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) -> Verdict:
+    reason = action.note.rstrip(".") if action is not None and action.note else stage.note or f"it {stage.status}"
+    others = sum(a.status == "failed" for a in stage.actions) - 1
+    more = f" ({others} more {'action' if others == 1 else 'actions'} failed)" if others > 0 else ""
+    name = stage.name if action is None else short_name(action.name)
+    # A deployment's note begins with the name of its service, which its stack mostly has too.
+    reason = reason.removeprefix(f"{name}: ")
+    refused = action is not None and action.kind == "approval"
+    return Verdict(
+        passed=False,
+        headline=f"This release would be stopped in {stage.name}",
+        why=f"{name}: {reason}{more}.{_what_serves(record, stage)}",
+        next_step="Answer y to approve, or give --approve" if refused else _MEND,
+    )
+
+
+def _what_users_met(record: Record) -> str:
+    """A warning where nothing stopped the release although something is wrong with it: for users, or soon."""
+    hit = [
+        f"{requests.failed} of {requests.served} requests in {environment} failed"
+        for environment, requests in record.load.items()
+        if requests.failed
+    ]
+    hit += [
+        f"{len(d.losses)} tasks of {d.service} were lost while they served, the last because {d.losses[-1]}"
+        for d in record.deployments
+        if d.losses
+    ]
+    hit += filter(None, map(_leak, record.deployments))
+    hit += [
+        f"every task of {d.service} had to be killed after its stop timeout: it does not stop when told to"
+        for d in record.deployments
+        if d.ignores_sigterm and not d.baseline
+    ]
+    return f" But no alarm and no test stopped it although {', and '.join(hit)}." if hit else ""
+
+
+def _leak(deployment: DeploymentRecord) -> str:
+    """What becomes of tasks that hold more at the end of nearly every minute: no bake is long enough for an alarm."""
+    samples = [sample for sample in deployment.samples if sample.memory and sample.percent == 100]
+    held = [sample.memory for sample in samples]
+    steps = [after - before for before, after in pairwise(held)]
+    if deployment.baseline or deployment.outcome != "completed" or len(steps) < _FEWEST_STEPS:
+        return ""
+    growth = (held[-1] - held[0]) / (samples[-1].minute - samples[0].minute)
+    if sum(step > 0 for step in steps) < _STEADY * len(steps) or growth * _SOON_MINUTES < deployment.memory - held[-1]:
+        return ""
+    return (
+        f"a task of {deployment.service} took {growth:.2g} MiB more every minute: at this traffic it is killed for its "
+        f"memory in {(deployment.memory - held[-1]) / growth:.0f} minutes"
+    )
+
+
+def _what_serves(record: Record, stage: StageRecord) -> str:
+    """A warning where a deployment failed and did not go back; one that went back says so in its reason."""
+    failed = [d for d in record.deployments if d.environment == stage.name and d.outcome == "failed"]
+    return " It did not go back: look at its tasks." if failed else ""
+
+
+def _first_failed(record: Record) -> tuple[StageRecord, ActionRecord | None] | None:
+    for stage in record.stages:
+        if stage.status != "succeeded":
+            return stage, next((action for action in stage.actions if action.status == "failed"), None)
+    return None
+
+
+def _production(record: Record) -> str:
+    """The last stage that deploys."""
+    deploying = [stage.name for stage in record.stages if any(action.kind == "deploy" for action in stage.actions)]
+    return deploying[-1] if deploying else record.pipeline
+
+
+def _drills(count: int) -> str:
+    return f"{count} drills" if count != 1 else "1 drill"
+
+
+def _all_drills(count: int) -> str:
+    return f"each of {count} drills" if count != 1 else "the drill"
+
+
+def short_name(action: str) -> str:
+    """An action's name as people say it: CDK Pipelines calls a stack's deployment ``<stack>.Deploy``."""
+    return action.removesuffix(".Deploy")

@@ -1,0 +1,136 @@
+"""Task definitions: what one revision of a task runs, as its template says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.tasks.faults import LABEL
+
+_ARCHITECTURES = {"X86_64": "amd64", "ARM64": "arm64"}
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """A container health check. Times are in seconds, as in the task definition."""
+
+    command: tuple[str, ...]
+    interval: float
+    timeout: float
+    retries: int
+    start_period: float = 0.0
+
+    @property
+    def seconds_to_unhealthy(self) -> float:
+        """Seconds after its start until a container that never passes is unhealthy."""
+        return self.start_period + self.retries * self.interval
+
+
+@dataclass(frozen=True)
+class TaskDefinition:
+    """What one revision of a task runs.
+
+    Attributes:
+        revision: ``family:number``.
+        image: The container image, with its tag.
+        command: The container's command; empty for the image's own.
+        environment: Its environment variables.
+        port: The port it listens on.
+        health_check: Its health check, if it has one.
+        stop_timeout: Seconds from SIGTERM to SIGKILL.
+        memory: MiB of the task.
+        secrets: Names of the environment variables whose values are secrets; here they get a stand-in.
+        cpu: CPU units of the task; 1024 are one processor.
+        entry_point: The container's entry point; empty for the image's own.
+        user: Whom it runs as; empty for the image's own.
+        working_directory: Where it runs; empty for the image's own.
+        read_only_root: Whether nothing but the mounts can be written.
+        mounts: Paths in the container that volumes are mounted at, and can be written.
+        architecture: ``amd64`` or ``arm64``.
+        fault: A drill's fault, empty in every other release.
+    """
+
+    revision: str
+    image: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    port: int
+    health_check: HealthCheck | None
+    stop_timeout: float
+    memory: int
+    secrets: tuple[str, ...] = ()
+    cpu: int = 1024
+    entry_point: tuple[str, ...] = ()
+    user: str = ""
+    working_directory: str = ""
+    read_only_root: bool = False
+    mounts: tuple[str, ...] = ()
+    architecture: str = "amd64"
+    fault: str = ""
+
+    @property
+    def repository(self) -> str:
+        """Last part of the image's name, without the tag."""
+        return self.image.rpartition("/")[2].partition(":")[0]
+
+    @property
+    def release(self) -> str:
+        """The image's tag."""
+        return self.image.rpartition(":")[2]
+
+
+def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDefinition:
+    """The task definition that a resource's resolved properties define.
+
+    Raises:
+        UnresolvableError: It has several containers, or one without a command or port.
+    """
+    containers = properties["ContainerDefinitions"]
+    if len(containers) != 1:
+        raise UnresolvableError(
+            f"{revision}: ContainerDefinitions has {len(containers)} entries; the rehearsal runs one"
+        )
+    [container] = containers
+    if not container.get("PortMappings"):
+        raise UnresolvableError(
+            f"{revision}: ContainerDefinitions[0].PortMappings is missing: add the container's port"
+        )
+    if "Image" not in container:
+        raise UnresolvableError(f"{revision}: ContainerDefinitions[0].Image is missing: it names the service's sources")
+    check = container.get("HealthCheck")
+    if check is not None and check["Command"][:1] not in (["CMD"], ["CMD-SHELL"]):
+        raise UnresolvableError(
+            f"{revision}: ContainerDefinitions[0].HealthCheck.Command must begin with CMD or CMD-SHELL"
+        )
+    return TaskDefinition(
+        revision=revision,
+        image=container["Image"],
+        command=tuple(map(str, container.get("Command", ()))),
+        environment={variable["Name"]: str(variable["Value"]) for variable in container.get("Environment", ())},
+        port=int(container["PortMappings"][0]["ContainerPort"]),
+        health_check=check
+        and HealthCheck(
+            command=tuple(check["Command"]),
+            interval=float(check.get("Interval", 30)),
+            timeout=float(check.get("Timeout", 5)),
+            retries=int(check.get("Retries", 3)),
+            start_period=float(check.get("StartPeriod", 0)),
+        ),
+        stop_timeout=float(container.get("StopTimeout", 30)),
+        memory=min(int(properties["Memory"]), int(container.get("Memory", properties["Memory"]))),
+        secrets=tuple(str(secret["Name"]) for secret in container.get("Secrets", ())),
+        cpu=int(properties.get("Cpu") or container.get("Cpu") or 1024),
+        entry_point=tuple(map(str, container.get("EntryPoint", ()))),
+        user=str(container.get("User", "")),
+        working_directory=str(container.get("WorkingDirectory", "")),
+        read_only_root=container.get("ReadonlyRootFilesystem", False) in (True, "true"),
+        mounts=tuple(
+            str(mount["ContainerPath"])
+            for mount in container.get("MountPoints", ())
+            if mount.get("ReadOnly", False) not in (True, "true")
+        ),
+        architecture=_ARCHITECTURES.get(properties.get("RuntimePlatform", {}).get("CpuArchitecture"), "amd64"),
+        fault=str(container.get("DockerLabels", {}).get(LABEL, "")),
+    )

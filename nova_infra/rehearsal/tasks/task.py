@@ -1,0 +1,176 @@
+"""An ECS task, whatever runs it on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from nova_infra.rehearsal.clock import HEALTH_CHECK_COMPRESSION
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.faults import IGNORED_SIGNAL
+from nova_infra.rehearsal.tasks.usage import Usage
+
+SPARE_STOP_SECONDS = 1.0
+_LINE_LENGTH = 160
+SECRET = "stand-in-of-the-rehearsal"  # noqa: S105 - no secret: it stands for one
+
+
+class TaskFailedError(Exception):
+    """A task did not become healthy, or ended by itself. The message is the stopped-task reason."""
+
+
+@dataclass
+class Task(ABC):
+    """One task.
+
+    Attributes:
+        definition: What it runs.
+        starts: Limits how many tasks start side by side: they slow each other down, and nobody waits for less.
+        patience: Seconds after which ECS gives up a task that is not healthy. They pass in real time until it listens
+            on its port, as programs start in real time, and then as fast as all health checks.
+        port: The port of this machine that stands for the container's port.
+        stopped_because: Why it was ended from outside before its time, if it was.
+        killed_at_stop: Whether it had to be killed because it did not end within its stop timeout.
+    """
+
+    definition: TaskDefinition
+    starts: asyncio.Semaphore
+    patience: float
+    port: int = field(default_factory=lambda: free_port(), kw_only=True)
+    stopped_because: str = field(default="", kw_only=True)
+    killed_at_stop: bool = field(default=False, kw_only=True)
+    _listening_since: float = field(default=0.0, kw_only=True)
+    _started_in: float = field(default=0.0, kw_only=True)
+    _peak: float = field(default=0.0, kw_only=True)
+
+    @property
+    @abstractmethod
+    def running(self) -> bool:
+        """Whether its program is there, and has not been killed for what it holds."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Start it and wait until its container health check passes.
+
+        Raises:
+            TaskFailedError: It exited, never listened on its port, or its health check kept failing.
+        """
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Send it its stop signal, and SIGKILL to whatever is left after the stop timeout. Safe to call twice."""
+
+    @abstractmethod
+    async def ended(self) -> None:
+        """Wait until its program is gone."""
+
+    @property
+    @abstractmethod
+    def memory(self) -> float:
+        """MiB that it holds now; 0 where it does not run."""
+
+    @abstractmethod
+    def read_usage(self) -> Usage:
+        """What it used since the last call."""
+
+    @abstractmethod
+    async def check(self) -> str | None:
+        """Run the container health check once.
+
+        Returns:
+            None when it passes, else what it said.
+        """
+
+    @abstractmethod
+    def stopped_reason(self) -> str:
+        """Why it is not running."""
+
+    @abstractmethod
+    async def suffer(self) -> None:
+        """Begin with the fault in its container, if its definition names one: it serves now."""
+
+    @abstractmethod
+    async def hear_out(self) -> None:
+        """Wait for what it said last, which may still be on its way when its end is known."""
+
+    def measure(self) -> Usage:
+        """What it used since the last call; of its memory the most that it held meanwhile."""
+        usage = self.read_usage()
+        held, self._peak = max(self._peak, usage.memory), 0.0
+        return replace(usage, memory=held)
+
+    def note_memory(self, held: float) -> None:
+        """Note what it holds between two measurements: peaks count."""
+        self._peak = max(self._peak, held)
+
+    def patience_left(self) -> float:
+        """Seconds of this machine until ECS gives the task up, once it listens on its port."""
+        listening = time.monotonic() - self._listening_since
+        return (self.patience - self._started_in) / HEALTH_CHECK_COMPRESSION - listening
+
+    async def wait_for_health(self) -> None:
+        """Check it until its container health check passes.
+
+        Raises:
+            TaskFailedError: It ended, or the check kept failing until ECS would have given it up.
+        """
+        check = self.definition.health_check
+        failures = 0
+        while (fault := await self.check()) is not None:
+            if not self.running:
+                await self.hear_out()
+                raise TaskFailedError(self.stopped_reason())
+            failures += 1
+            assert check is not None, "without a check there is no failure"
+            if failures >= check.retries and self.patience_left() <= 0:
+                raise TaskFailedError(f"its container health check failed {failures} times: {fault}")
+            await asyncio.sleep(check.interval / HEALTH_CHECK_COMPRESSION)
+
+    def grace(self) -> float:
+        """Seconds of this machine from the stop signal to SIGKILL."""
+        return self.definition.stop_timeout / HEALTH_CHECK_COMPRESSION + SPARE_STOP_SECONDS
+
+    def check_secrets(self) -> None:
+        """ECS starts nothing whose secrets it cannot read.
+
+        Raises:
+            TaskFailedError: One is not there.
+        """
+        if self.definition.fault == "missing-secret":
+            raise TaskFailedError(
+                "ResourceInitializationError: unable to pull secrets or registry auth: a secret that the task "
+                "definition names does not exist"
+            )
+
+    @property
+    def ignores_its_signal(self) -> bool:
+        """Whether its definition names the fault that it does not hear its stop signal."""
+        return self.definition.fault == IGNORED_SIGNAL
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def in_a_line(said: str) -> str:
+    """What a program said, short enough for a sentence; of a log line in JSON its level and message alone."""
+    try:
+        entry = json.loads(said)
+        said = f"{entry['level']}: {entry['message']}"
+    except (ValueError, KeyError, TypeError):
+        pass
+    return said if len(said) <= _LINE_LENGTH else f"{said[:_LINE_LENGTH]}…"
+
+
+def tail(lines: Iterable[str], count: int) -> list[str]:
+    """The last lines that say something."""
+    return [line for line in lines if line.strip()][-count:]

@@ -1,0 +1,274 @@
+"""``nova image …`` in a project of its own, against a local implementation of ECR: what is printed, and how it ends."""
+
+import contextlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from nova_infra.config import Config, load_config
+from nova_infra.images import build as image_build
+from nova_infra.images.dockerignore import DockerIgnore
+from nova_infra.images.registry import Registry
+from nova_infra.images.tags import image_sources, image_tags
+
+MANIFEST = '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": []}'
+CARTS = "nova/carts-service"
+SERVICES = ("carts-service", "store-service", "bills-service", "orders-service")
+
+
+def git(*arguments: str) -> str:
+    identity = ["-c", "user.name=n", "-c", "user.email=n@example.com"]
+    return subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory, example: Path) -> Path:
+    """What images are built from, and the example's configuration, committed."""
+    directory = tmp_path_factory.mktemp("committed")
+    shutil.copytree(example, directory, dirs_exist_ok=True)
+    with contextlib.chdir(directory):
+        git("init", "--quiet")
+        git("add", ".")
+        git("commit", "--quiet", "--message", "first")
+        git("gc", "--quiet")
+    return directory
+
+
+@pytest.fixture
+def project(committed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it that a test may change; the current directory."""
+    shutil.copytree(committed, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Repositories for all services but the last; a docker that pushes; scans that find nothing."""
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(key, "testing")
+    clean = {"status": {"status": "ACTIVE"}, "complete": True, "enhanced": [], "basic": []}
+    monkeypatch.setattr(Registry, "scan", lambda *_: clean)
+    with mock_aws():
+        client = boto3.client("ecr", region_name="us-east-1")
+        for name in SERVICES[:-1]:
+            client.create_repository(repositoryName=f"nova/{name}", imageTagMutability="IMMUTABLE")
+
+        def docker(*arguments: str, **_: object) -> None:
+            if arguments[:2] == ("buildx", "build"):
+                [target] = [each.split("name=")[1].split(",")[0] for each in arguments if each.startswith("--output=")]
+                name, _, tag = target.partition("/")[2].rpartition(":")
+                client.put_image(repositoryName=name, imageManifest=MANIFEST, imageTag=tag)
+
+        monkeypatch.setattr(image_build, "_docker", docker)
+        monkeypatch.setattr(image_build.shutil, "which", lambda name: f"/bin/{name}")
+        yield client
+
+
+def commit(path: Path, content: str) -> None:
+    path.write_text(content)
+    git("add", "--all")
+    git("commit", "--quiet", "--message", path.name)
+
+
+def deliver(ecr: Any, run: Any, config: Config) -> list[str]:
+    """Build every service's image as the Images stage does; the services whose images were built anew."""
+    built = []
+    for service in config.services:
+        code, out, _ = run("image", "build", service.name, "--release")
+        assert code == 0
+        built += [service.name] if out.startswith("built and pushed") else []
+    return built
+
+
+def stacks_that_run(assembly: Any, service: str) -> set[str]:
+    """The stacks whose templates name a service's image: no other template can change with it."""
+    return {name for name, text in assembly.texts.items() if f"/nova/{service}:abc123" in text}
+
+
+@pytest.mark.parametrize(
+    ("file", "touched"),
+    [
+        ("services/carts-service/src/carts_service/main.py", {"carts-service"}),
+        ("services/carts-service/tests/test_main.py", set()),
+        ("docs/operations.md", set()),
+        ("README.md", set()),
+        ("services/kit/src/nova_kit/app.py", "every service"),
+    ],
+)
+def test_a_commit_builds_and_deploys_what_it_touches_and_nothing_else(
+    project: Path, ecr: Any, run: Any, config: Config, assembly: Any, file: str, touched: set[str] | str
+) -> None:
+    every = [service.name for service in config.services]
+    built = [name for name in every if touched == "every service" or name in touched]
+    for name in every[3:]:
+        ecr.create_repository(repositoryName=f"nova/{name}", imageTagMutability="IMMUTABLE")
+    assert deliver(ecr, run, config) == every
+    before = image_tags(project, config)
+    (project / file).parent.mkdir(parents=True, exist_ok=True)
+    commit(project / file, "changed = True\n")
+    assert deliver(ecr, run, config) == built
+    after = image_tags(project, config)
+    assert [name for name in before if before[name] != after[name]] == built
+    changed = {stack for service in built for stack in stacks_that_run(assembly, service)}
+    assert changed == {
+        f"nova-{environment}-{service}" for environment in ("dev", "staging", "prod") for service in built
+    }
+
+
+def test_no_template_but_a_services_own_names_an_image(assembly: Any, config: Config) -> None:
+    naming = {name for name, text in assembly.texts.items() if "abc123" in text}
+    assert naming == {stack for service in config.services for stack in stacks_that_run(assembly, service.name)}
+
+
+def test_no_push_that_changes_an_image_is_taken_for_documentation(example: Path, config: Config) -> None:
+    ignored = DockerIgnore.parse("\n".join(config.source.ignore_paths))  # the two kinds of pattern agree on these
+    files = {f"services/{file.path}" for source in image_sources(example, config) for file in source.files}
+    assert {file for file in files if file.endswith(".md")}, "there is a text in an image to be tested with"
+    assert {file for file in files if ignored.ignores(file)} == set()
+
+
+@pytest.fixture
+def run(nova: Any, project: Path) -> Any:
+    """Runs the command in the project: run("image", "tag") -> exit code, output, errors."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        ended = nova(*arguments, directory=project)
+        return ended.returncode, ended.stdout, ended.stderr
+
+    return run
+
+
+def tags(ecr: Any, name: str = CARTS) -> set[str]:
+    return {image["imageTag"] for image in ecr.list_images(repositoryName=name)["imageIds"]}
+
+
+def content(project: Path, service: str = "carts-service") -> str:
+    return image_tags(project, load_config(project))[service]
+
+
+def test_an_image_is_built_once_and_every_release_of_it_only_tagged(project: Path, ecr: Any, run: Any) -> None:
+    tag, first = content(project), git("rev-parse", "HEAD")
+    code, out, _ = run("image", "build", "carts-service", "--release")
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            f"built and pushed {CARTS}:{tag}",
+            f"{CARTS}: scanned: 0 serious vulnerabilities that have no fix or are accepted",
+            f"{CARTS}:{tag} is {first}",
+        ],
+    )
+    (project / "README.md").write_text("documentation alone")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "second")
+    code, out, _ = run("image", "build", "carts-service", "--release")
+    assert out.startswith(f"{CARTS}:{tag} is in the registry already: not built again")
+    assert tags(ecr) == {tag, first, git("rev-parse", "HEAD")}
+
+
+def test_a_tree_with_changes_is_no_release_and_nothing_is_pushed(project: Path, ecr: Any, run: Any) -> None:
+    (project / "services" / "carts-service" / "src" / "carts_service" / "main.py").write_text("")
+    code, out, err = run("image", "build", "carts-service", "--release")
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        "--release: the files here are not those of a commit: commit or stash what git status lists"
+    ]
+    assert tags(ecr) == set()
+    assert run("image", "build", "carts-service")[0] == 0
+
+
+def test_an_archive_without_git_is_released_as_the_commit_that_codebuild_names(
+    project: Path, ecr: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(project / ".git")
+    assert run("image", "build", "carts-service", "--release")[0] == 2
+    monkeypatch.setenv("CODEBUILD_RESOLVED_SOURCE_VERSION", "c0ffee")
+    assert run("image", "build", "carts-service", "--release")[0] == 0
+    assert tags(ecr) == {content(project), "c0ffee"}
+
+
+@pytest.mark.parametrize("fails", ["scan", "push"])
+def test_a_release_tag_is_on_no_image_that_is_not_whole_and_clean(
+    project: Path, ecr: Any, run: Any, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    if fails == "scan":
+        finding = {"name": "CVE-1", "severity": "HIGH", "attributes": []}
+        scan = {"status": {"status": "COMPLETE"}, "complete": True, "enhanced": [], "basic": [finding]}
+        monkeypatch.setattr(Registry, "scan", lambda *_: scan)
+    else:
+        monkeypatch.setattr(image_build, "_docker", lambda *_, **__: None)
+    code, _, err = run("image", "build", "carts-service", "--release")
+    assert (code, len(err.splitlines())) == ((1, 1) if fails == "scan" else (2, 1))
+    assert git("rev-parse", "HEAD") not in tags(ecr)
+
+
+def test_images_that_are_missing_are_all_named(project: Path, ecr: Any, run: Any) -> None:
+    run("image", "build", "carts-service")
+    code, out, err = run("image", "exists", "carts-service", "store-service", "bills-service")
+    assert (code, out) == (2, f"{CARTS}:{content(project)} is there\n")
+    assert err.splitlines() == [
+        f"nova/store-service:{content(project, 'store-service')}, nova/bills-service:"
+        f"{content(project, 'bills-service')}: not in the registry: build it with nova image build"
+    ]
+    assert run("image", "exists", "carts-service") == (0, f"{CARTS}:{content(project)} is there\n", "")
+
+
+def test_a_release_gets_a_further_name_from_the_files_or_from_another_name(project: Path, ecr: Any, run: Any) -> None:
+    run("image", "build", "carts-service")
+    assert run("image", "promote", "v1", "carts-service")[:2] == (0, f"{CARTS}:{content(project)} is v1\n")
+    assert run("image", "promote", "stable", "carts-service", "--from", "v1")[0] == 0
+    assert tags(ecr) == {content(project), "v1", "stable"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (("promote", "v1", "carts-service"), "not in the registry"),
+        (("promote", "v1", "carts-service", "--from", "v0"), "not in the registry"),
+        (("promote", "a/b"), "is not a tag of an image"),
+        (("promote", "v1", "carts-service", "--from", "a b"), "is not a tag of an image"),
+        (("promote", "v1"), "there is no such repository"),
+        (("scan", "carts-service"), "not in the registry"),
+        (("exists", "orders-service"), "there is no such repository"),
+        (("build", "orders-service"), "there is no such repository"),
+        (("build", "radio-service"), "is not one of"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_line_and_nothing_is_pushed(
+    project: Path, ecr: Any, run: Any, arguments: tuple[str, ...], fault: str
+) -> None:
+    code, out, err = run("image", *arguments)
+    assert (code, out) == (2, "")
+    [line] = err.splitlines()
+    assert fault in line
+    assert tags(ecr) == set()
+
+
+def test_every_image_is_judged_again_and_every_fault_is_named(
+    project: Path, ecr: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for service in ("carts-service", "store-service"):
+        run("image", "build", service)
+    finding = {"name": "CVE-1", "severity": "HIGH", "attributes": []}
+    scan = {"status": {"status": "COMPLETE"}, "complete": True, "enhanced": [], "basic": [finding]}
+    monkeypatch.setattr(Registry, "scan", lambda *_: scan)
+    code, _, err = run("image", "scan", "carts-service", "store-service")
+    assert code == 1
+    assert [line.partition(":")[0] for line in err.splitlines()] == [CARTS, "nova/store-service"]
+    accepted = "[[accepted]]\nid = 'CVE-1'\nreason = 'never reached here'\nexpires = 9999-12-31\n"
+    (project / "accepted-vulnerabilities.toml").write_text(accepted)
+    assert run("image", "scan", "carts-service", "store-service")[0] == 0
+
+
+def test_a_file_that_git_does_not_know_is_named_beside_the_tags(project: Path, run: Any) -> None:
+    before = run("image", "tag")[1]
+    (project / "services" / "kit" / "src" / "nova_kit" / "new.py").write_text("")
+    code, out, err = run("image", "tag")
+    assert (code, out) == (0, before)
+    assert err.startswith("services/kit/src/nova_kit/new.py: neither counts nor is built")

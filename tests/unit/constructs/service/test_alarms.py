@@ -1,0 +1,247 @@
+import pytest
+
+from nova_infra.rehearsal.cloudwatch.metric_math import evaluate
+
+STACK = "nova-prod-carts-service"
+SEARCH = "acme-live-search"
+
+
+def alarm(assembly, kind, stack=STACK):
+    [found] = [a for a in assembly.properties(stack, "AWS::CloudWatch::Alarm") if a["AlarmName"] == f"{stack}-{kind}"]
+    return found
+
+
+def value(alarm, **metrics):
+    """What an alarm's expression makes of its metrics; a metric that is not given has no data."""
+    expressions = {query["Id"]: query["Expression"] for query in alarm["Metrics"] if "Expression" in query}
+    known = {query["Id"] for query in alarm["Metrics"]}
+    assert set(metrics) <= known
+
+    def value_of(key):
+        return evaluate(expressions[key], value_of) if key in expressions else metrics.get(key)
+
+    [returned] = [query["Id"] for query in alarm["Metrics"] if query["ReturnData"]]
+    return value_of(returned)
+
+
+def test_a_service_has_these_alarms(assembly):
+    names = {each["AlarmName"] for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm")}
+    kinds = ("errors", "unanswered", "latency", "cpu", "memory", "unhealthy", "running")
+    assert names == {f"{STACK}-{kind}" for kind in kinds}
+
+
+def test_every_alarm_tells_the_topic_of_its_environment_about_alarm_and_ok(assembly):
+    for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm"):
+        assert each["AlarmActions"] == each["OKActions"]
+        assert "nova-prod-platform" in str(each["AlarmActions"])
+
+
+@pytest.mark.parametrize(
+    ("metrics", "percent"),
+    [
+        ({}, 0),
+        ({"requests_blue": 100}, 0),
+        ({"requests_blue": 100, "errors_blue": 6}, 6),
+        ({"requests_green": 100, "errors_green": 6}, 6),
+        ({"requests_blue": 3, "errors_blue": 1}, 0),
+        ({"requests_blue": 19, "errors_blue": 19}, 0),
+        ({"requests_blue": 90, "requests_green": 10, "errors_green": 10}, 10),
+        ({"requests_blue": 970, "requests_green": 30, "errors_green": 30}, 100),
+        ({"requests_blue": 30, "errors_blue": 30, "requests_green": 970}, 100),
+        ({"requests_blue": 15, "errors_blue": 3, "requests_green": 15}, 10),
+    ],
+    ids=[
+        "no traffic",
+        "no errors",
+        "errors on blue",
+        "errors on green",
+        "one failure in three requests",
+        "too few requests",
+        "a small canary that fails shows in the whole",
+        "a thin canary that fails shows by itself",
+        "whichever colour it is",
+        "two colours with few requests each have enough together",
+    ],
+)
+def test_the_error_rate_is_that_of_both_colours_or_of_the_worse_one(assembly, metrics, percent):
+    assert value(alarm(assembly, "errors"), **metrics) == pytest.approx(percent)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "percent"),
+    [
+        ({}, 0),
+        ({"requests_blue": 100, "answers_2xx_blue": 100}, 0),
+        (
+            {
+                "requests_blue": 100,
+                "answers_2xx_blue": 40,
+                "answers_3xx_blue": 30,
+                "answers_4xx_blue": 20,
+                "answers_5xx_blue": 10,
+            },
+            0,
+        ),
+        ({"requests_blue": 100}, 100),
+        ({"requests_green": 100, "answers_2xx_green": 90, "answers_4xx_green": 4}, 6),
+        ({"requests_blue": 90, "answers_2xx_blue": 90, "requests_green": 10}, 10),
+        ({"requests_blue": 970, "answers_2xx_blue": 970, "requests_green": 30}, 100),
+        ({"requests_blue": 30, "requests_green": 970, "answers_2xx_green": 970}, 100),
+        ({"requests_blue": 19}, 0),
+        ({"requests_blue": 40, "answers_2xx_blue": 44}, 0),
+    ],
+    ids=[
+        "no traffic",
+        "all is answered",
+        "whatever the answer",
+        "nothing is answered",
+        "some is not",
+        "a small canary that hangs shows in the whole",
+        "a thin canary that hangs shows by itself",
+        "whichever colour it is",
+        "too few requests",
+        "answers to what was asked the minute before are no error",
+    ],
+)
+def test_what_is_left_when_all_answers_are_taken_away_is_unanswered(assembly, metrics, percent):
+    assert value(alarm(assembly, "unanswered"), **metrics) == pytest.approx(percent)
+
+
+def test_an_alarm_has_no_more_metrics_and_expressions_than_cloudwatch_takes(assembly):
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html
+    for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm"):
+        queries = each.get("Metrics", ())
+        assert sum("MetricStat" in query for query in queries) <= 10
+        assert sum("Expression" in query for query in queries) <= 10
+
+
+@pytest.mark.parametrize(
+    ("metrics", "milliseconds"),
+    [
+        ({}, 0),
+        ({"requests_blue": 30, "seconds_blue": 0.2}, 200),
+        ({"requests_blue": 30, "seconds_blue": 0.2, "requests_green": 3, "seconds_green": 3}, 3000),
+        ({"requests_blue": 3, "seconds_blue": 3, "requests_green": 30, "seconds_green": 0.2}, 3000),
+        ({"requests_blue": 30, "seconds_blue": 0.2, "requests_green": 2, "seconds_green": 3}, 200),
+        ({"requests_blue": 19, "seconds_blue": 9}, 0),
+    ],
+    ids=[
+        "no traffic",
+        "one colour",
+        "a slow canary",
+        "whichever colour",
+        "two requests tell nothing",
+        "too few in all",
+    ],
+)
+def test_latency_is_that_of_the_slower_colour(assembly, metrics, milliseconds):
+    assert value(alarm(assembly, "latency"), **metrics) == pytest.approx(milliseconds)
+
+
+def test_latency_is_the_95th_percentile(assembly):
+    stats = {q["MetricStat"]["Stat"] for q in alarm(assembly, "latency")["Metrics"] if q["Id"].startswith("seconds")}
+    assert stats == {"p95"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "operator"),
+    [
+        ("errors", "GreaterThanThreshold"),
+        ("unanswered", "GreaterThanThreshold"),
+        ("latency", "GreaterThanThreshold"),
+        ("cpu", "GreaterThanOrEqualToThreshold"),
+        ("memory", "GreaterThanOrEqualToThreshold"),
+        ("unhealthy", "GreaterThanThreshold"),
+        ("running", "LessThanThreshold"),
+    ],
+)
+def test_an_alarm_fires_beyond_its_threshold_or_from_it_on_as_its_description_says(assembly, kind, operator):
+    assert alarm(assembly, kind)["ComparisonOperator"] == operator
+
+
+def test_answers_and_requests_are_summed_because_every_other_statistic_of_such_a_count_is_one(assembly):
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html."""
+    stats = {
+        (query["MetricStat"]["Metric"]["MetricName"], query["MetricStat"]["Stat"])
+        for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm")
+        for query in each.get("Metrics", [])
+        if "MetricStat" in query
+    }
+    assert {("HTTPCode_Target_5XX_Count", "Sum"), ("RequestCount", "Sum")} <= stats
+    gauges = {"TargetResponseTime", "UnHealthyHostCount"}
+    assert {stat for name, stat in stats if name not in gauges} == {"Sum"}
+
+
+def test_every_alarm_watches_its_own_service_and_its_own_colours(assembly):
+    for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm"):
+        if "Metrics" not in each:
+            dimensions = {dimension["Name"]: dimension["Value"] for dimension in each["Dimensions"]}
+            assert dimensions == {"ClusterName": "nova-prod", "ServiceName": STACK}
+        for query in each.get("Metrics", []):
+            for dimension in query.get("MetricStat", {}).get("Metric", {}).get("Dimensions", []):
+                if dimension["Name"] == "TargetGroup":
+                    group, attribute = dimension["Value"]["Fn::GetAtt"]
+                    assert attribute == "TargetGroupFullName"
+                    assert query["Id"].rpartition("_")[2].capitalize() in group
+                else:
+                    assert dimension["Name"] == "LoadBalancer"
+                    assert "LoadBalancerFullName" in str(dimension["Value"])
+            if "MetricStat" in query:
+                assert "LoadBalancer" in {d["Name"] for d in query["MetricStat"]["Metric"]["Dimensions"]}
+
+
+def test_unhealthy_targets_count_on_both_colours_if_any_zone_saw_one(assembly):
+    unhealthy = alarm(assembly, "unhealthy")
+    assert value(unhealthy) == 0
+    assert value(unhealthy, unhealthy_green=1) == 1
+    assert unhealthy["Threshold"] == 0
+    assert unhealthy["TreatMissingData"] == "notBreaching"
+    assert {query["MetricStat"]["Stat"] for query in unhealthy["Metrics"] if "MetricStat" in query} == {"Maximum"}
+
+
+def test_cpu_fires_when_one_task_is_at_90_percent_for_three_minutes(assembly):
+    cpu = alarm(assembly, "cpu")
+    assert cpu["Statistic"] == "Maximum"
+    assert (cpu["MetricName"], cpu["Threshold"], cpu["Period"]) == ("CPUUtilization", 90, 60)
+    assert (cpu["EvaluationPeriods"], cpu["DatapointsToAlarm"]) == (3, 3)
+    assert cpu["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+
+
+def test_one_task_that_fills_its_memory_is_enough_though_ecs_replaces_it_with_an_empty_one(assembly):
+    memory = alarm(assembly, "memory")
+    assert (memory["MetricName"], memory["Statistic"]) == ("MemoryUtilization", "Maximum")
+    assert (memory["EvaluationPeriods"], memory["DatapointsToAlarm"]) == (3, 1)
+
+
+@pytest.mark.parametrize(("kind", "minutes"), [("errors", 1), ("unanswered", 2), ("latency", 2), ("unhealthy", 3)])
+def test_two_minutes_whose_data_has_not_arrived_do_not_keep_an_alarm_from_firing(assembly, kind, minutes):
+    found = alarm(assembly, kind)
+    assert (found["DatapointsToAlarm"], found["EvaluationPeriods"]) == (minutes, minutes + 2)
+
+
+def test_too_few_tasks_are_fewer_than_the_minimum_and_silence_counts_as_none(assembly):
+    running = alarm(assembly, "running")
+    assert (running["MetricName"], running["Threshold"]) == ("RunningTaskCount", 2)
+    assert (running["Namespace"], running["Statistic"]) == ("ECS/ContainerInsights", "Average")
+    assert (running["EvaluationPeriods"], running["DatapointsToAlarm"]) == (3, 3)
+    assert running["TreatMissingData"] == "breaching"
+
+
+def test_what_rolls_back_ignores_missing_data(assembly):
+    for kind in ("errors", "unanswered", "latency", "cpu", "memory"):
+        assert alarm(assembly, kind)["TreatMissingData"] == "notBreaching"
+
+
+def test_thresholds_are_as_configured(variant):
+    thresholds = {
+        kind: alarm(variant, kind, SEARCH)["Threshold"] for kind in ("errors", "unanswered", "latency", "memory")
+    }
+    assert thresholds == {"errors": 2.5, "unanswered": 100, "latency": 300, "memory": 70}
+    assert value(alarm(variant, "errors", SEARCH), requests_blue=49, errors_blue=49) == 0
+    assert value(alarm(variant, "errors", SEARCH), requests_blue=50, errors_blue=25) == 50
+
+
+def test_alarms_do_not_refer_to_the_service(assembly):
+    services = set(assembly.resources(STACK, "AWS::ECS::Service"))
+    for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm"):
+        assert not any(f"'{key}'" in str(each) for key in services)

@@ -1,0 +1,211 @@
+"""Building, naming and publishing images, against a local implementation of ECR and a recording docker command."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from nova_infra.config import Images
+from nova_infra.errors import AwsError, NovaError, RefusedError
+from nova_infra.images import build as image_build
+from nova_infra.images.build import ensure_image
+from nova_infra.images.build_context import ContextFile
+from nova_infra.images.promote import promote
+from nova_infra.images.registry import Registry
+from nova_infra.images.tags import ImageSource
+
+REPOSITORY = "nova/carts-service"
+ADDRESS = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{REPOSITORY}"
+RUNNABLE = f"sha256:{'1' * 64}"
+FILES = (ContextFile("carts-service/Dockerfile", "file", b"FROM scratch\n"), ContextFile("run", "executable", b"#!"))
+SOURCE = ImageSource("carts-service", "linux/amd64", {"PYTHON_IMAGE": "mirror/python"}, FILES)
+TOOLS = Images(buildkit=f"mirror/buildkit@sha256:{'b' * 64}", sbom_generator=f"mirror/syft@sha256:{'c' * 64}")
+
+
+def index(mark: str = "0") -> str:
+    """What docker buildx pushes: an image, and what is attested of it."""
+    return json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": [
+                {"digest": RUNNABLE, "platform": {"architecture": "amd64", "os": "linux"}},
+                {"digest": f"sha256:{mark * 64}", "platform": {"architecture": "unknown", "os": "unknown"}},
+            ],
+        }
+    )
+
+
+@pytest.fixture
+def ecr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(key, "testing")
+    with mock_aws():
+        client = boto3.client("ecr", region_name="us-east-1")
+        for name in (REPOSITORY, "nova/store-service"):
+            client.create_repository(repositoryName=name, imageTagMutability="IMMUTABLE")
+        yield client
+
+
+class Docker:
+    """Writes down how it is called, what is in the build context, and puts the image where --push would."""
+
+    def __init__(self, ecr: Any) -> None:
+        self.calls: list[list[str]] = []
+        self.context: dict[str, int] = {}
+        self.fails_at = ""
+        self._ecr = ecr
+
+    def run(self, command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        arguments = command[1:]
+        self.calls.append(arguments)
+        if " ".join(arguments).startswith(self.fails_at or "never"):
+            return subprocess.CompletedProcess(command, 1, "", "no space\n")
+        if arguments[:2] == ["buildx", "build"]:
+            context = Path(arguments[-1])
+            self.context = {
+                path.relative_to(context).as_posix(): path.stat().st_mode & 0o777
+                for path in context.rglob("*")
+                if path.is_file()
+            }
+            self._ecr.put_image(repositoryName=REPOSITORY, imageManifest=index(), imageTag=SOURCE.tag)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+
+@pytest.fixture
+def docker(ecr: Any, monkeypatch: pytest.MonkeyPatch) -> Docker:
+    docker = Docker(ecr)
+    monkeypatch.setattr(image_build.subprocess, "run", docker.run)
+    monkeypatch.setattr(image_build.shutil, "which", lambda name: f"/bin/{name}")
+    return docker
+
+
+def registry(name: str = REPOSITORY) -> Registry:
+    return Registry(name, region="us-east-1")
+
+
+def tags(ecr: Any, name: str = REPOSITORY) -> set[str]:
+    return {image["imageTag"] for image in ecr.list_images(repositoryName=name)["imageIds"]}
+
+
+def put(ecr: Any, tag: str, name: str = REPOSITORY, mark: str = "0") -> None:
+    ecr.put_image(repositoryName=name, imageManifest=index(mark), imageTag=tag)
+
+
+def test_an_image_that_is_not_there_is_built_with_its_attestations_and_pushed(ecr: Any, docker: Docker) -> None:
+    image, built = ensure_image(registry(), SOURCE, tools=TOOLS)
+    assert built
+    assert image.runnable_digests() == (RUNNABLE,)
+    login, create, build, remove, logout = docker.calls
+    host = ADDRESS.partition("/")[0]
+    assert (login, logout) == (["login", "--username", "AWS", "--password-stdin", host], ["logout", host])
+    assert create[:2] == ["buildx", "create"]
+    assert f"--driver-opt=image={TOOLS.buildkit}" in create
+    directory = build[-1]
+    builder = create[2].removeprefix("--name=")
+    assert build[2:] == [
+        f"--builder={builder}",
+        "--platform=linux/amd64",
+        f"--sbom=generator={TOOLS.sbom_generator}",
+        "--provenance=mode=max",
+        "--build-arg=PYTHON_IMAGE=mirror/python",
+        f"--build-arg=RELEASE={SOURCE.tag}",
+        "--build-arg=SOURCE_DATE_EPOCH=0",
+        f"--file={directory}/carts-service/Dockerfile",
+        f"--output=type=image,name={ADDRESS}:{SOURCE.tag},push=true,rewrite-timestamp=true",
+        directory,
+    ]
+    assert remove == ["buildx", "rm", "--force", builder]
+    assert docker.context == {"carts-service/Dockerfile": 0o644, "run": 0o755}
+    assert not Path(directory).exists()
+
+
+def test_an_image_that_is_there_is_not_built_again(ecr: Any, docker: Docker) -> None:
+    put(ecr, SOURCE.tag)
+    _, built = ensure_image(registry(), SOURCE, tools=Images())
+    assert not built
+    assert docker.calls == []
+
+
+@pytest.mark.parametrize("step", ["login", "buildx create", "buildx build"])
+def test_a_failing_docker_step_is_named_and_leaves_no_tag_and_no_builder(ecr: Any, docker: Docker, step: str) -> None:
+    docker.fails_at = step
+    with pytest.raises(RefusedError, match=f"^docker {step}: exited with 1: .*$"):
+        ensure_image(registry(), SOURCE, tools=Images())
+    assert tags(ecr) == set()
+    created = [call for call in docker.calls if call[:2] == ["buildx", "create"]]
+    removed = [call for call in docker.calls if call[:2] == ["buildx", "rm"]]
+    assert len(removed) == (len(created) if step == "buildx build" else 0)
+
+
+def test_without_a_container_engine_the_message_says_what_is_needed(ecr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(NovaError, match="docker: not found"):
+        ensure_image(registry(), SOURCE, tools=Images())
+
+
+def test_a_repository_that_does_not_exist_is_refused_in_one_line_and_nothing_is_built(ecr: Any, docker: Docker) -> None:
+    with pytest.raises(RefusedError, match=r"^nova/x: there is no such repository .* deploy NovaRegistryStack.*$"):
+        ensure_image(registry("nova/x"), SOURCE, tools=Images())
+    assert docker.calls == []
+
+
+def test_a_registry_that_refuses_is_told_in_one_line(ecr: Any, docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing = registry()
+    error = {"Error": {"Code": "AccessDeniedException", "Message": "User is\nnot authorized"}}
+
+    def refuse(**_: object) -> None:
+        raise refusing.client.exceptions.ClientError(error, "BatchGetImage")
+
+    monkeypatch.setattr(refusing.client, "batch_get_image", refuse)
+    with pytest.raises(RefusedError) as refused:
+        ensure_image(refusing, SOURCE, tools=Images())
+    assert str(refused.value) == (
+        f"{REPOSITORY}: the registry refuses: AccessDeniedException: User is not authorized: check the credentials"
+    )
+    assert refused.value.exit_code == 2
+    assert docker.calls == []
+
+
+def test_without_credentials_it_is_an_error_of_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(key, raising=False)
+    for key in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(key, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(AwsError, match=r"^credentials: none found: sign in, or set AWS_PROFILE$"):
+        registry().find("abc")
+
+
+STORE = "nova/store-service"
+
+
+def test_a_release_names_every_services_image(ecr: Any) -> None:
+    put(ecr, "aaa")
+    put(ecr, "bbb", STORE)
+    registries = {"carts-service": registry(), "store-service": registry(STORE)}
+    found = {"carts-service": "aaa", "store-service": "bbb"}
+    said = promote(registries, tags=found, release="v1")
+    assert said == [f"{REPOSITORY}:aaa is v1", f"{STORE}:bbb is v1"]
+    assert promote(registries, tags=found, release="v1") == [
+        f"{REPOSITORY}:aaa was already v1",
+        f"{STORE}:bbb was already v1",
+    ]
+    assert (tags(ecr), tags(ecr, STORE)) == ({"aaa", "v1"}, {"bbb", "v1"})
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["an image is missing", "another image has the name"])
+def test_a_release_names_every_services_image_or_none(ecr: Any, taken: bool) -> None:
+    put(ecr, "aaa")
+    if taken:
+        put(ecr, "bbb", STORE)
+        put(ecr, "v1", STORE, mark="2")
+    registries = {"carts-service": registry(), "store-service": registry(STORE)}
+    with pytest.raises(RefusedError, match="is another image already" if taken else f"{STORE}:bbb: not in the reg"):
+        promote(registries, tags={"carts-service": "aaa", "store-service": "bbb"}, release="v1")
+    assert tags(ecr) == {"aaa"}

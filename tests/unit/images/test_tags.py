@@ -1,0 +1,218 @@
+"""Content tags: the same files give the same tag on every machine, any difference in what is built gives another."""
+
+import dataclasses
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nova_infra.errors import NovaError
+from nova_infra.images.build_context import read_contexts, unknown_to_git, write_context
+from nova_infra.images.tags import ImageSource, current_commit
+
+IGNORE = "**\n!*/src\n**/__pycache__\n**/*.pyc\n**/.DS_Store\n"
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Path:
+    root = tmp_path / "project" / "services"
+    for name in ("kit", "audio", "video"):
+        (root / name / "src").mkdir(parents=True)
+        (root / name / "src" / "main.py").write_text(f"name = {name!r}\n")
+    for name in ("audio", "video"):
+        (root / name / "Dockerfile").write_text("FROM scratch\n")
+    (root / "audio" / "src" / "start").write_text("#!/bin/sh\n")
+    (root / "audio" / "src" / "start").chmod(0o755)
+    (root / ".dockerignore").write_text(IGNORE)
+    return root
+
+
+def git(directory: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=n", "-c", "user.email=n@example.com"]
+    command = ["git", *identity, *arguments]
+    return subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def repository(services: Path) -> Path:
+    """The same in git; its root."""
+    root = services.parent
+    git(root, "init", "--quiet")
+    git(root, "add", ".")
+    git(root, "commit", "--quiet", "--message", "first")
+    return root
+
+
+def source(services: Path, name: str = "audio") -> ImageSource:
+    return ImageSource(name, "linux/amd64", {}, read_contexts(services, [name])[name])
+
+
+def tag(services: Path, name: str = "audio") -> str:
+    return source(services, name).tag
+
+
+def test_the_tag_is_one_that_a_registry_accepts(services: Path) -> None:
+    assert set(tag(services)) <= set("0123456789abcdef")
+    assert len(tag(services)) == 16
+
+
+def test_a_copy_outside_of_git_has_the_same_tag(repository: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(repository / "services", tmp_path / "elsewhere")
+    assert tag(copy) == tag(repository / "services")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("core.autocrlf", "true"), ("core.fileMode", "false"), ("core.symlinks", "false"), ("core.quotePath", "true")],
+)
+def test_a_clone_has_the_same_tag_however_git_is_set_up(repository: Path, tmp_path: Path, key: str, value: str) -> None:
+    (repository / "services" / "audio" / "src" / "größe.txt").write_text("zwei\nZeilen\n")
+    (repository / "services" / "audio" / "src" / "link").symlink_to("main.py")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message", "second")
+    git(tmp_path, "clone", "--quiet", "--config", f"{key}={value}", "project", "clone")
+    clone = tmp_path / "clone" / "services"
+    if key == "core.autocrlf":
+        assert b"\r\n" in (clone / "audio" / "src" / "main.py").read_bytes()
+    if key == "core.fileMode":
+        (clone / "audio" / "src" / "start").chmod(0o644)
+    assert tag(clone) == tag(repository / "services")
+
+
+def test_neither_umask_nor_locale_nor_the_order_of_files_counts(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.umask(0o077)
+    try:
+        git(tmp_path, "clone", "--quiet", "project", "clone")
+    finally:
+        os.umask(before)
+    monkeypatch.setenv("LC_ALL", "C")
+    clone = tmp_path / "clone" / "services"
+    content = (clone / "audio" / "src" / "main.py").read_bytes()
+    (clone / "audio" / "src" / "main.py").unlink()
+    (clone / "audio" / "src" / "main.py").write_bytes(content)  # now the last in its directory
+    assert tag(clone) == tag(repository / "services")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda audio: (audio / "src" / "main.py").write_text("name = 'other'\n"),
+        lambda audio: (audio / "src" / "main.py").rename(audio / "src" / "app.py"),
+        lambda audio: (audio / "src" / "main.py").chmod(0o755),
+        lambda audio: (audio / "src" / "main.py").unlink(),
+        lambda audio: (audio / "src" / "extra.py").write_text(""),
+        lambda audio: (audio / "src" / "link").symlink_to("main.py"),
+        lambda audio: (audio / "Dockerfile").write_text("FROM other\n"),
+        lambda audio: (audio.parent / "kit" / "src" / "main.py").write_text(""),
+    ],
+    ids=["content", "path", "executable bit", "deletion", "an empty file", "a link", "the Dockerfile", "the kit"],
+)
+@pytest.mark.parametrize("where", ["services", "repository"])
+def test_any_difference_in_what_is_built_gives_another_tag(
+    request: pytest.FixtureRequest, where: str, services: Path, change: Callable[[Path], object]
+) -> None:
+    request.getfixturevalue(where)
+    before = tag(services)
+    change(services / "audio")
+    if where == "repository":
+        git(services.parent, "add", "--all")
+    assert tag(services) != before
+
+
+@pytest.mark.parametrize("change", [{"platform": "linux/arm64"}, {"arguments": {"PYTHON_IMAGE": "python:3.13"}}])
+def test_the_architecture_and_the_build_arguments_count(services: Path, change: dict[str, object]) -> None:
+    assert dataclasses.replace(source(services), **change).tag != tag(services)
+
+
+@pytest.mark.parametrize("file", ["audio/tests/test_main.py", "audio/src/__pycache__/main.pyc", "kit/src/.DS_Store"])
+@pytest.mark.parametrize("where", ["services", "repository"])
+def test_what_the_dockerfile_cannot_see_does_not_count(
+    request: pytest.FixtureRequest, where: str, services: Path, file: str
+) -> None:
+    request.getfixturevalue(where)
+    before = tag(services)
+    path = services / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("anything")
+    assert tag(services) == before
+
+
+def test_what_git_does_not_know_does_not_count_and_is_named(repository: Path) -> None:
+    services = repository / "services"
+    before = tag(services)
+    (services / "audio" / "src" / "notes.txt").write_text("mine")
+    (services / "audio" / "src" / "notes.pyc").write_text("never in an image")
+    assert tag(services) == before
+    assert unknown_to_git(services) == ["audio/src/notes.txt"]
+
+
+def test_a_service_that_git_knows_nothing_of_yet_is_read_as_it_lies_there(repository: Path) -> None:
+    services = repository / "services"
+    shutil.copytree(services / "audio", services / "radio")
+    first = tag(services, "radio")
+    (services / "radio" / "src" / "main.py").write_text("other")
+    assert tag(services, "radio") != first
+    assert unknown_to_git(services) == []
+
+
+def test_a_change_to_one_service_leaves_the_others_tags_alone(services: Path) -> None:
+    before = tag(services, "video")
+    (services / "audio" / "src" / "main.py").write_text("name = 'other'\n")
+    assert tag(services, "video") == before
+
+
+def test_content_cannot_be_shifted_from_one_file_to_the_next(services: Path) -> None:
+    directory = services / "audio" / "src"
+    (directory / "a").write_text("xy")
+    (directory / "b").write_text("z")
+    before = tag(services)
+    (directory / "a").write_text("x")
+    (directory / "b").write_text("yz")
+    assert tag(services) != before
+
+
+def test_binary_files_keep_their_bytes(services: Path) -> None:
+    path = services / "audio" / "src" / "data.bin"
+    path.write_bytes(b"\0\r\n")
+    before = tag(services)
+    path.write_bytes(b"\0\n")
+    assert tag(services) != before
+
+
+def test_exactly_what_counts_is_laid_out_for_the_build(repository: Path, tmp_path: Path) -> None:
+    services = repository / "services"
+    (services / "audio" / "src" / "notes.txt").write_text("git does not know it")
+    (services / "audio" / "src" / "main.py").write_bytes(b"a\r\n")
+    context = tmp_path / "context"
+    context.mkdir()
+    write_context(source(services).files, context)
+    laid_out = {path.relative_to(context).as_posix(): path for path in context.rglob("*") if path.is_file()}
+    assert set(laid_out) == {"audio/Dockerfile", "audio/src/main.py", "audio/src/start", "kit/src/main.py"}
+    assert laid_out["audio/src/main.py"].read_bytes() == b"a\n"
+    modes = {name: path.stat().st_mode & 0o777 for name, path in laid_out.items()}
+    assert modes == dict.fromkeys(laid_out, 0o644) | {"audio/src/start": 0o755}
+
+
+def test_a_service_without_a_directory_is_named(services: Path) -> None:
+    with pytest.raises(NovaError, match="services/radio: not found"):
+        read_contexts(services, ["radio"])
+
+
+def test_a_repository_that_git_cannot_read_is_not_taken_for_none(repository: Path) -> None:
+    (repository / ".git" / "index").write_bytes(b"broken")
+    with pytest.raises(NovaError, match=r"git ls-files: .*: mend the repository"):
+        read_contexts(repository / "services", ["audio"])
+
+
+def test_a_release_has_a_commit_only_when_the_tree_is_clean(tmp_path: Path) -> None:
+    assert current_commit(tmp_path) is None
+    git(tmp_path, "init")
+    git(tmp_path, "commit", "--allow-empty", "--message", "first")
+    assert len(current_commit(tmp_path) or "") == 40
+    (tmp_path / "uncommitted").write_text("")
+    assert current_commit(tmp_path) is None

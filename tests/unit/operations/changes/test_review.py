@@ -1,0 +1,131 @@
+"""Two assemblies beside each other, with the CDK CLI itself."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from nova_infra.cli.main import nova
+from nova_infra.errors import NovaError
+from nova_infra.operations.changes.differences import Difference, Kind
+from nova_infra.operations.changes.review import StackChange, as_markdown, changes
+
+TOPIC = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "alerts"}}
+
+
+def role(*actions: str) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}
+    policy = {"PolicyName": "p", "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+            "Policies": [policy],
+        },
+    }
+
+
+def assembly(directory: Path, **stacks: dict[str, Any]) -> Path:
+    """An assembly whose stacks are in a stage, as environments are."""
+    nested = directory / "assembly-Dev"
+    nested.mkdir(parents=True)
+    artifacts = {}
+    for name, resources in stacks.items():
+        (nested / f"{name}.template.json").write_text(json.dumps({"Resources": resources}))
+        artifacts[f"Dev{name}"] = {
+            "type": "aws:cloudformation:stack",
+            "environment": "aws://111111111111/us-east-1",
+            "properties": {"templateFile": f"{name}.template.json", "stackName": f"nova-dev-{name}"},
+            "displayName": f"Dev/{name}",
+        }
+    (nested / "manifest.json").write_text(json.dumps({"version": "50.0.0", "artifacts": artifacts}))
+    stage = {"type": "cdk:cloud-assembly", "properties": {"directoryName": "assembly-Dev"}}
+    (directory / "manifest.json").write_text(json.dumps({"version": "50.0.0", "artifacts": {"assembly-Dev": stage}}))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return assembly(
+        tmp_path_factory.mktemp("before"),
+        platform={"Topic": TOPIC},
+        audio={"Role": role("s3:GetObject")},
+        video={"Topic": TOPIC},
+    )
+
+
+@pytest.fixture(scope="module")
+def after(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return assembly(
+        tmp_path_factory.mktemp("after"),
+        platform={"Topic": TOPIC},
+        audio={"Role": role("s3:GetObject", "s3:DeleteObject")},
+        search={"Topic": TOPIC},
+    )
+
+
+@pytest.fixture(scope="module")
+def found(before: Path, after: Path) -> list[StackChange]:
+    return changes(before, after)
+
+
+def test_only_stacks_that_differ_are_shown(found: list[StackChange]) -> None:
+    assert [change.name for change in found] == [
+        f"nova-dev-{name} (111111111111)" for name in ("audio", "search", "video")
+    ]
+
+
+def test_what_changes_is_told_in_the_words_of_cdk_diff(found: list[StackChange]) -> None:
+    audio, search, video = found
+    assert "s3:DeleteObject" in audio.text
+    assert search.text == "A new stack."
+    assert video.text.startswith("No longer synthesized")
+
+
+def test_wider_access_is_found(found: list[StackChange]) -> None:
+    [difference] = [each for each in found[0].differences if each.kind == Kind.WIDENS_ACCESS]
+    assert "s3:DeleteObject" in difference.what
+
+
+def test_the_comment_names_what_must_not_be_missed_before_the_details(found: list[StackChange]) -> None:
+    comment = as_markdown(found)
+    first = comment.index("- **widens access**: `nova-dev-audio (111111111111)` Role:")
+    assert comment.index("| nova-dev-audio (111111111111) |") < first < comment.index("<details>")
+
+
+def test_a_comment_fits_into_what_github_takes_and_cannot_leave_its_fence() -> None:
+    many = [StackChange(f"stack-{number}", (), "``````\n" + "x" * 20_000) for number in range(20)]
+    comment = as_markdown(many)
+    assert len(comment) < 65_536
+    assert "run `nova diff` to see all of it" in comment
+    difference = Difference("Role", "AWS::IAM::Role", Kind.WIDENS_ACCESS, "may do everything")
+    assert "may do everything" in as_markdown([StackChange("stack", (difference,), "")])
+
+
+def test_without_a_change_the_comment_says_so(before: Path) -> None:
+    assert changes(before, before) == []
+    assert "Nothing: every template stays the same" in as_markdown([])
+
+
+def test_wider_access_has_exit_code_1_until_somebody_accepts_it(
+    found: list[StackChange], before: Path, after: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "nova_infra.operations.changes.review.changes", lambda *given: found if given == (before, after) else []
+    )
+    comment = tmp_path / "comment.md"
+    arguments = ["diff", str(before), str(after), "--markdown", str(comment)]
+    refused = CliRunner().invoke(nova, arguments)
+    assert isinstance(refused.exception, NovaError)
+    assert refused.exception.exit_code == 1
+    assert str(refused.exception).startswith("nova-dev-audio (111111111111): Role: widens access: ")
+    assert comment.exists()
+    assert CliRunner().invoke(nova, [*arguments, "--accept-wider-access"]).exit_code == 0
+
+
+def test_a_directory_that_is_no_assembly_is_refused_in_one_line(tmp_path: Path, after: Path) -> None:
+    with pytest.raises(NovaError, match="is not an assembly: run make synth"):
+        changes(tmp_path, after)

@@ -1,0 +1,131 @@
+"""What is wrong with a running environment: each fault alone, from an environment in which all is well."""
+
+from dataclasses import replace
+
+import pytest
+
+from nova_infra.deployed.model import Alarm, Answer, Deployment, RunningTask, Service, Stack
+from nova_infra.operations.gates.findings import Seen, alarms_of, faults, under_way, way_out
+from nova_infra.operations.records.ledger import ReleasedImage
+
+DIGEST, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+IMAGE = "444444444444.dkr.ecr.us-east-1.amazonaws.com/nova/audio:v2"
+TASK = RunningTask("nova-prod-audio:2", "RUNNING", True, IMAGE, DIGEST, 256)
+DEPLOYMENT = Deployment("PRIMARY", "COMPLETED", "", "nova-prod-audio:2", None, 2, 2, 0)
+AUDIO = Service(
+    "audio", "nova-prod-audio", "nova-prod-audio:2", 2, 2, (DEPLOYMENT,), (TASK, TASK), ("nova-prod-audio-errors",)
+)
+STACK = Stack("nova-prod-audio", "UPDATE_COMPLETE")
+ERRORS = Alarm("nova-prod-audio-errors", "OK", "fine", None)
+WELL = Seen((AUDIO,), (STACK,), (ERRORS,), {"audio": Answer(200, '{"service": "audio", "release": "v2"}')})
+RELEASE = {"audio": ReleasedImage("v2", DIGEST)}
+
+
+def service(**changes):
+    return replace(WELL, services=(replace(AUDIO, **changes),))
+
+
+def tasks(**changes):
+    return service(tasks=(replace(TASK, **changes), TASK))
+
+
+def test_an_environment_in_which_all_is_well_has_no_fault():
+    assert faults(RELEASE, WELL) == []
+
+
+NOW, LATER = False, True
+
+
+@pytest.mark.parametrize(
+    ("seen", "fault", "may_pass"),
+    [
+        (replace(WELL, services=()), "audio: is not deployed: the release has it", NOW),
+        (replace(WELL, stacks=()), "audio: has no stack nova-prod-audio", NOW),
+        (replace(WELL, stacks=(replace(STACK, status="UPDATE_IN_PROGRESS"),)), "its stack is being updated", LATER),
+        (
+            replace(WELL, stacks=(replace(STACK, status="UPDATE_ROLLBACK_FAILED"),)),
+            "is UPDATE_ROLLBACK_FAILED: finish its rollback first",
+            NOW,
+        ),
+        (service(deployments=()), "ECS knows no deployment of it", NOW),
+        (
+            service(deployments=(replace(DEPLOYMENT, rollout_state="FAILED", reason="tasks failed to start"),)),
+            "its deployment failed: tasks failed to start",
+            NOW,
+        ),
+        (
+            service(deployments=(replace(DEPLOYMENT, rollout_state="IN_PROGRESS"),)),
+            "its deployment is not complete",
+            LATER,
+        ),
+        (service(desired=0, running=0, tasks=()), "is scaled to nothing", NOW),
+        (service(desired=3), "2 of 3 tasks run", LATER),
+        (tasks(status="PENDING"), "1 of 2 tasks run", LATER),
+        (tasks(healthy=False), "1 of 2 tasks fail their health check", LATER),
+        (
+            tasks(digest=OTHER, image=IMAGE.replace("v2", "v1")),
+            "1 of 2 tasks run v1 (sha256:bbbbbbbbbbbb) instead of v2",
+            NOW,
+        ),
+        (tasks(digest=None), "1 of 2 tasks run v2 (not pulled yet) instead of", LATER),
+        (replace(WELL, alarms=(replace(ERRORS, state="ALARM", reason="9 > 5"),)), "is in ALARM: 9 > 5", LATER),
+        (replace(WELL, alarms=(replace(ERRORS, state="INSUFFICIENT_DATA"),)), "has no data yet", LATER),
+        (replace(WELL, versions={"audio": Answer(502, "Bad Gateway")}), "does not answer through the load", LATER),
+        (replace(WELL, versions={"audio": Answer(0, "timed out")}), "balancer: timed out", LATER),
+        (replace(WELL, versions={"audio": Answer(200, '{"release": "v1"}')}), "answers v1, not v2", LATER),
+        (replace(WELL, versions={"audio": Answer(200, "<html>")}), "answers something else, not v2", LATER),
+    ],
+)
+def test_a_fault_is_found_and_waited_for_only_if_it_may_pass(seen, fault, may_pass):
+    [found] = faults(RELEASE, seen)
+    assert fault in found.text
+    assert found.may_pass is may_pass
+
+
+def test_a_rolled_back_update_is_named_where_the_wrong_image_runs():
+    stack = replace(STACK, status="UPDATE_ROLLBACK_COMPLETE", reason="alarm errors")
+    [found] = faults(RELEASE, replace(tasks(digest=OTHER), stacks=(stack,)))
+    assert found.text.endswith(": its last update was rolled back (alarm errors)")
+    assert faults(RELEASE, replace(WELL, stacks=(stack,))) == []
+
+
+def test_a_release_that_was_deployed_under_another_tag_is_the_same_release():
+    tagged = replace(TASK, image=IMAGE.replace("v2", "c0ffee"))
+    seen = replace(
+        WELL,
+        services=(replace(AUDIO, tasks=(tagged, tagged)),),
+        versions={"audio": Answer(200, '{"release": "c0ffee"}')},
+    )
+    assert faults(RELEASE, seen) == []
+
+
+def test_a_service_that_is_not_in_the_release_is_not_judged():
+    other = replace(AUDIO, name="video", stack="nova-prod-video", desired=0)
+    assert faults(RELEASE, replace(WELL, services=(AUDIO, other))) == []
+
+
+def test_alarms_of_a_service_with_a_longer_name_are_not_its_own():
+    longer = replace(AUDIO, name="audio-two", stack="nova-prod-audio-two")
+    theirs = replace(ERRORS, name="nova-prod-audio-two-errors")
+    assert alarms_of(AUDIO, [ERRORS, theirs], [AUDIO, longer]) == [ERRORS]
+    assert alarms_of(longer, [ERRORS, theirs], [AUDIO, longer]) == [theirs]
+
+
+@pytest.mark.parametrize(
+    ("status", "command"),
+    [
+        ("ROLLBACK_COMPLETE", "delete-stack"),
+        ("CREATE_FAILED", "delete-stack"),
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
+        ("IMPORT_ROLLBACK_FAILED", "describe-stack-events"),
+    ],
+)
+def test_a_stack_that_cannot_be_updated_has_a_way_out_of_its_own(status, command):
+    assert f"`aws cloudformation {command} --stack-name nova-prod-audio`" in way_out(Stack("nova-prod-audio", status))
+
+
+def test_deployments_under_way_are_told():
+    busy = replace(STACK, status="UPDATE_IN_PROGRESS")
+    rolling = replace(AUDIO, deployments=(DEPLOYMENT, DEPLOYMENT))
+    assert under_way([AUDIO], [STACK]) == []
+    assert len(under_way([rolling], [busy])) == 2

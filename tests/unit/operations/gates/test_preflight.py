@@ -1,0 +1,74 @@
+"""What stands against a deployment: each obstacle alone."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from nova_infra.deployed.model import Alarm, Certificate, Deployment, RunningTask, Service, Stack
+from nova_infra.operations.gates.preflight import Conditions, obstacles
+from nova_infra.operations.records.holds import Hold
+
+NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+DIGEST = f"sha256:{'a' * 64}"
+TASK = RunningTask("audio:1", "RUNNING", True, "x/audio:v1", DIGEST, 1024)
+DONE = Deployment("PRIMARY", "COMPLETED", "", "audio:1", None, 2, 2, 0)
+AUDIO = Service("audio", "nova-prod-audio", "audio:1", 2, 2, (DONE,), (TASK, TASK), ("nova-prod-audio-errors",))
+ERRORS = Alarm("nova-prod-audio-errors", "OK", "fine", None)
+CERTIFICATE = Certificate("nova.example.com", "ISSUED", NOW + timedelta(days=90))
+FINE = Conditions((AUDIO,), (Stack("nova-prod-audio", "UPDATE_COMPLETE"),), (ERRORS,), (), (CERTIFICATE,), 4.0)
+HOLD = Hold("bad", "noise", "alice", NOW, {"audio": DIGEST})
+
+
+def obstacles_of(conditions, release="good", images=None):
+    return obstacles(conditions, release, images or {"audio": f"sha256:{'b' * 64}"}, now=NOW)
+
+
+def test_nothing_stands_against_a_deployment_to_a_quiet_environment():
+    assert obstacles_of(FINE) == []
+
+
+@pytest.mark.parametrize(
+    ("conditions", "obstacle"),
+    [
+        (
+            replace(FINE, alarms=(replace(ERRORS, state="ALARM"),)),
+            "is in ALARM already, so that ECS would watch no alarm of audio",
+        ),
+        (replace(FINE, alarms=(replace(ERRORS, state="INSUFFICIENT_DATA"),)), "has no data, so that it cannot fire"),
+        (replace(FINE, alarms=()), "nova-prod-audio-errors: does not exist"),
+        (replace(FINE, holds=(replace(HOLD, release="good"),)), "good is on hold since 2026-11-24 02:00 UTC, by alice"),
+        (
+            replace(FINE, services=(replace(AUDIO, deployments=(replace(DONE, rollout_state="IN_PROGRESS"),)),)),
+            "a deployment is under way",
+        ),
+        (replace(FINE, stacks=(Stack("nova-prod-audio", "UPDATE_IN_PROGRESS"),)), "an update is under way"),
+        (replace(FINE, stacks=(Stack("nova-prod-audio", "ROLLBACK_COMPLETE"),)), "is ROLLBACK_COMPLETE and cannot be"),
+        (replace(FINE, vcpu_quota=3.9), "may need 4 vCPUs at once, and the account may run 3.9"),
+        (replace(FINE, certificates=(replace(CERTIFICATE, status="EXPIRED"),)), "nova.example.com: is EXPIRED"),
+        (
+            replace(FINE, certificates=(replace(CERTIFICATE, expires=NOW + timedelta(days=13)),)),
+            "ends on 2026-12-07 and was not renewed",
+        ),
+    ],
+)
+def test_an_obstacle_is_told(conditions, obstacle):
+    [found] = obstacles_of(conditions)
+    assert obstacle in found.text
+
+
+def test_a_held_image_is_refused_in_a_later_release_too():
+    [found] = obstacles_of(replace(FINE, holds=(HOLD,)), images={"audio": DIGEST})
+    assert "audio: the same image as in release bad, which is on hold, by alice: noise" in found.text
+    assert obstacles_of(replace(FINE, holds=(HOLD,))) == []
+
+
+def test_a_quota_that_is_not_known_is_no_obstacle():
+    assert obstacles_of(replace(FINE, vcpu_quota=None)) == []
+
+
+def test_red_alarms_do_not_stand_against_the_way_back():
+    red = replace(FINE, alarms=(replace(ERRORS, state="ALARM"),), last_good="good")
+    assert obstacles_of(red) == []
+    assert obstacles_of(red, release="next") != []
+    assert obstacles(red, None, {}, now=NOW) != []

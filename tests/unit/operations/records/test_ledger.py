@@ -1,0 +1,57 @@
+"""What is written in the ledger is what is read from it, and it fits into a parameter."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from nova_infra.operations.records.ledger import Entry, ReleasedImage, decode, encode
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+AT = datetime(2026, 11, 24, 2, 10, 11, tzinfo=UTC)
+ADVANCED_TIER_BYTES = 8192
+
+
+def entry(services: int = 2, **changes: object) -> Entry:
+    images = {
+        f"service-{number:02}-{'x' * 29}": ReleasedImage(f"{number:016x}", f"sha256:{number:064x}")
+        for number in range(services)
+    }
+    values = {"release": COMMIT, "images": images, "at": AT, "outcome": "verified", "by": "alice", **changes}
+    return Entry(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"outcome": "rolled-back", "reason": "5xx in audio: “Überlast”"},
+        {"committed_at": datetime(2026, 11, 23, 23, 0, tzinfo=UTC)},
+        {"images": {}},
+        {"images": {"carts-service": ReleasedImage(COMMIT, f"sha256:{'ab' * 32}")}},
+    ],
+)
+def test_an_entry_is_read_as_it_was_written(changes: dict[str, object]) -> None:
+    assert decode(encode(entry(**changes))) == entry(**changes)
+
+
+def test_an_entry_of_as_many_services_as_an_environment_can_have_fits_into_a_parameter() -> None:
+    assert len(encode(entry(45, reason="w" * 5000)).encode()) <= ADVANCED_TIER_BYTES
+
+
+def test_a_tag_that_repeats_the_release_takes_no_room() -> None:
+    tagged = {"carts-service": ReleasedImage(COMMIT, f"sha256:{'0' * 64}")}
+    assert encode(entry(images=tagged)).count(COMMIT) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "v1.4", "[]", "{}", encode(entry()).replace("verified", "splendid"), encode(entry()).replace("@", "@é")],
+)
+def test_what_is_no_entry_is_not_taken_for_one(text: str) -> None:
+    with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
+        decode(text)
+
+
+def test_only_what_was_seen_to_run_is_good_to_go_back_to() -> None:
+    good = {outcome: entry(outcome=outcome).good for outcome in ("deployed", "verified", "failed", "rolled-back")}
+    assert good == {"deployed": False, "verified": True, "failed": False, "rolled-back": True}

@@ -1,0 +1,82 @@
+"""Which release a rollback goes back to, as a table."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from nova_infra.errors import RefusedError
+from nova_infra.operations.records.ledger import Entry, Ledger, ReleasedImage
+from nova_infra.operations.records.lookup import current, find, last_good
+
+AT = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def entry(text: str) -> Entry:
+    """``A1 verified``: release A with image 1 of the only service."""
+    (release, image), outcome = text.split()[0], text.split()[1]
+    images = {"audio": ReleasedImage(image, f"sha256:{image * 64}")}
+    return Entry(release * 40, images, AT, outcome, "nova")  # type: ignore[arg-type]
+
+
+def ledger(*oldest_first: str) -> Ledger:
+    return Ledger(tuple(entry(text) for text in reversed(oldest_first)), len(oldest_first))
+
+
+def deployed(image: str) -> dict[str, str | None]:
+    return {"audio": f"sha256:{image * 64}"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "held", "runs", "target"),
+    [
+        (["a1 verified", "b2 verified"], "", "2", "a"),
+        (["a1 verified", "b2 failed"], "", "2", "a"),
+        (["a1 verified", "b2 verified", "c3 verified"], "", "3", "b"),
+        (["a1 verified", "b2 verified", "c3 verified"], "b", "3", "a"),
+        (["a1 verified", "b2 failed", "c3 verified"], "", "3", "a"),
+        # Only infrastructure changed between b and c: going back to b would change nothing.
+        (["a1 verified", "b2 verified", "c2 verified"], "", "2", "a"),
+        # What runs is in no ledger: parts of two releases, or a change by hand.
+        (["a1 verified", "b2 verified"], "", "9", "b"),
+        # A rollback that was interrupted before it was recorded is finished.
+        (["a1 verified", "b2 verified"], "b", "1", "a"),
+        # One that is in force is not followed by another.
+        (["a1 verified", "b2 verified", "c3 verified", "b2 rolled-back"], "c", "2", "b"),
+        # One after which the environment was not well yet is finished, not followed by another.
+        (["a1 verified", "b2 verified", "c3 verified", "b2 deployed"], "c", "2", "b"),
+    ],
+)
+def test_the_release_to_go_back_to(entries, held, runs, target):
+    assert last_good(ledger(*entries), {h * 40 for h in held}, deployed(runs)).release == target * 40
+
+
+@pytest.mark.parametrize(
+    ("entries", "held"),
+    [([], ""), (["a1 verified"], ""), (["a1 failed", "b2 verified"], ""), (["a1 verified", "b2 verified"], "a")],
+)
+def test_where_there_is_none_it_is_refused(entries, held):
+    with pytest.raises(RefusedError, match="none to go back to"):
+        last_good(ledger(*entries), {h * 40 for h in held}, deployed("2" if len(entries) == 2 else "1"))
+
+
+def test_a_release_is_found_by_its_beginning():
+    known = ledger("a1 verified", "b2 failed", "b2 verified", "b3 failed")
+    assert find(known, "aaaa").release == "a" * 40
+    assert find(known, "b" * 40).images["audio"].tag == "2"
+    for text, fault in (("aaa", "was never released here"), ("cccc", "choose one such as b"), ("", "was never")):
+        with pytest.raises(RefusedError, match=fault):
+            find(known, text)
+
+
+def test_a_beginning_of_two_releases_is_refused():
+    two = Ledger(tuple(Entry(f"abcd{n}", {}, AT, "verified", "nova") for n in (1, 2)), 2)
+    with pytest.raises(RefusedError, match="is the beginning of"):
+        find(two, "abcd")
+
+
+def test_what_runs_is_the_latest_entry_or_nothing_known():
+    known = ledger("a1 verified", "b2 verified")
+    assert current(known, deployed("2")) == known.entries[0]
+    assert current(known, deployed("1")) is None
+    assert current(known, {"audio": None}) is None
+    assert current(Ledger((), 0), deployed("1")) is None

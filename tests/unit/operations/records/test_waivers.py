@@ -1,0 +1,220 @@
+"""The recorded way past a preflight that is red for a reason outside the release."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from nova_infra.cli.main import nova
+from nova_infra.deployed.aws.session import whoami
+from nova_infra.deployed.model import Alarm, Certificate, Deployment, RunningTask, Service, Stack
+from nova_infra.errors import RefusedError
+from nova_infra.operations.gates import preflight
+from nova_infra.operations.gates.preflight import Conditions, acceptable, judge
+from nova_infra.operations.records.holds import Hold, hold
+from nova_infra.operations.records.waivers import Acceptance, acceptable_name, accepted, read_acceptances
+
+NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+FIX, OTHER = "3f2a91c" + "0" * 33, "b" * 40
+TASK = RunningTask("audio:1", "RUNNING", True, "x/audio:v1", f"sha256:{'a' * 64}", 1024)
+DONE = Deployment("PRIMARY", "COMPLETED", "", "audio:1", None, 2, 2, 0)
+MEMORY, ERRORS = "nova-prod-audio-memory", "nova-prod-audio-errors"
+AUDIO = Service("audio", "nova-prod-audio", "audio:1", 2, 2, (DONE,), (TASK, TASK), (MEMORY, ERRORS))
+RED = Conditions(
+    services=(AUDIO,),
+    stacks=(Stack("nova-prod-audio", "UPDATE_COMPLETE"),),
+    alarms=(Alarm(MEMORY, "ALARM", "95 %", None), Alarm(ERRORS, "OK", "fine", None)),
+    holds=(),
+    certificates=(),
+    vcpu_quota=None,
+    acceptances=(Acceptance(FIX, (f"{MEMORY} in ALARM",), "it leaks", "mei", NOW, NOW + timedelta(hours=4)),),
+)
+
+
+def refused(conditions: Conditions, release: str | None = FIX, *, now: datetime = NOW) -> list[str]:
+    return [obstacle.text for obstacle in judge(conditions, release, {}, now=now).refused]
+
+
+@pytest.mark.parametrize("written", [FIX, FIX[:7], FIX[:12]])
+def test_what_is_accepted_for_a_release_stands_in_its_way_no_more(written: str) -> None:
+    [given] = RED.acceptances
+    judged = judge(replace(RED, acceptances=(replace(given, release=written),)), FIX, {}, now=NOW)
+    assert judged.refused == ()
+    [(obstacle, acceptance)] = judged.accepted
+    assert (obstacle.subject, acceptance.by) == (f"{MEMORY} in ALARM", "mei")
+    assert "ECS then watches none of this service's alarms in this deployment" in obstacle.lost
+    assert str(acceptance) == "accepted by mei because 'it leaks', until 2026-11-24 06:00 UTC"
+
+
+def test_it_counts_for_that_release_that_alarm_and_those_hours_alone() -> None:
+    both = replace(RED, alarms=tuple(replace(alarm, state="ALARM") for alarm in RED.alarms))
+    assert refused(RED) == []
+    assert MEMORY in refused(RED, OTHER)[0]
+    assert MEMORY in refused(RED, None)[0]
+    assert [text.partition(":")[0] for text in refused(both)] == [ERRORS]
+    assert MEMORY in refused(RED, now=NOW + timedelta(hours=4))[0]
+
+
+def test_an_alarm_that_was_accepted_without_data_is_not_accepted_in_alarm() -> None:
+    [given] = RED.acceptances
+    silent = replace(RED, alarms=(replace(RED.alarms[0], state="INSUFFICIENT_DATA"), RED.alarms[1]))
+    [red], _ = acceptable(silent, FIX, now=NOW)
+    acceptances = (replace(given, subjects=(red.subject,)),)
+    assert refused(replace(silent, acceptances=acceptances)) == []
+    assert [text.partition(":")[0] for text in refused(replace(RED, acceptances=acceptances))] == [MEMORY]
+
+
+def test_a_parameter_that_claims_more_than_the_hours_ends_with_them(deployment) -> None:
+    value = {"subjects": [], "why": "x", "by": "mei", "at": NOW.isoformat(), "until": "2999-01-01T00:00:00+00:00"}
+    deployment.client("ssm").put_parameter(Name=f"/nova/prod/accepted/{FIX}", Value=json.dumps(value), Type="String")
+    [given] = read_acceptances(deployment.environment)
+    assert given.until == NOW + timedelta(hours=4)
+
+
+@pytest.mark.parametrize(("written", "name"), [(FIX.upper(), FIX), (FIX[:12].upper(), FIX[:12])])
+def test_a_commit_is_taken_in_either_case_and_another_name_as_it_is(written: str, name: str) -> None:
+    assert acceptable_name(written) == name
+    assert acceptable_name("Working-Tree") == "Working-Tree"
+
+
+@pytest.mark.parametrize("written", [FIX[:7], FIX[:11]])
+def test_red_is_accepted_for_as_much_of_a_commit_as_the_preflight_prints(written: str) -> None:
+    with pytest.raises(RefusedError, match="too little of a commit to accept red for: give at least 12 digits"):
+        acceptable_name(written)
+
+
+def test_the_latest_acceptance_of_a_release_is_the_one_that_counts() -> None:
+    later = Acceptance(
+        FIX[:7], (f"{MEMORY} in ALARM",), "it leaks still", "kim", NOW + timedelta(hours=3), NOW + timedelta(hours=7)
+    )
+    conditions = replace(RED, acceptances=(later, *RED.acceptances))
+    [(_, acceptance)] = judge(conditions, FIX, {}, now=NOW + timedelta(hours=3)).accepted
+    assert acceptance.by == "kim"
+
+
+@pytest.mark.parametrize("held", [FIX, FIX[:7]])
+@pytest.mark.parametrize("release", [FIX, FIX[:9]])
+def test_nothing_is_accepted_for_a_release_on_hold(held: str, release: str) -> None:
+    conditions = replace(RED, holds=(Hold(held, "corrupts uploads", "kim", NOW, {}),))
+    assert "is on hold" in refused(conditions)[0]
+    with pytest.raises(RefusedError, match="on hold, by kim: corrupts uploads: no red is accepted"):
+        acceptable(conditions, release, now=NOW)
+
+
+def test_a_person_accepts_alarms_certificates_and_quotas_and_nothing_else() -> None:
+    conditions = replace(
+        RED,
+        certificates=(Certificate("nova.example.com", "EXPIRED", None),),
+        vcpu_quota=1.0,
+        stacks=(Stack("nova-prod-audio", "UPDATE_IN_PROGRESS"),),
+    )
+    red, others = acceptable(conditions, FIX, now=NOW)
+    assert [obstacle.subject for obstacle in red] == [
+        f"{MEMORY} in ALARM",
+        "Fargate",
+        "certificate of nova.example.com",
+    ]
+    assert all(obstacle.lost for obstacle in red)
+    assert [obstacle.text for obstacle in others] == ["nova-prod-audio: an update is under way (UPDATE_IN_PROGRESS)"]
+
+
+def test_no_parameter_whoever_wrote_it_accepts_what_nobody_can() -> None:
+    [given] = RED.acceptances
+    held = Hold(FIX, "corrupts uploads", "kim", NOW, {})
+    conditions = replace(RED, holds=(held,), acceptances=(replace(given, subjects=("", f"{MEMORY} in ALARM", "hold")),))
+    assert [text.partition(" is on hold")[0] for text in refused(conditions)] == [f"release {FIX}"]
+
+
+def test_where_nothing_is_red_there_is_nothing_to_accept() -> None:
+    green = replace(RED, alarms=tuple(replace(alarm, state="OK") for alarm in RED.alarms))
+    with pytest.raises(RefusedError, match="no deployment alarm, certificate or quota is red"):
+        acceptable(green, FIX, now=NOW)
+    with pytest.raises(RefusedError, match="nobody can accept this: nova-prod-audio: is ROLLBACK_COMPLETE"):
+        acceptable(replace(green, stacks=(Stack("nova-prod-audio", "ROLLBACK_COMPLETE"),)), FIX, now=NOW)
+
+
+@pytest.fixture
+def run(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs a command about production, whose checkout is the fix and whose audio service's memory alarm is red."""
+    entry = deployment.release(2, "carts-service")
+    cloudwatch = deployment.client("cloudwatch")
+    for service in deployment.environment.services():
+        for name in service.deployment_alarms:
+            cloudwatch.put_metric_alarm(
+                AlarmName=name, Namespace="N", MetricName="M", Statistic="Sum", Period=60,
+                EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
+            )  # fmt: skip
+            cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="fine")
+    cloudwatch.set_alarm_state(AlarmName="nova-prod-carts-service-memory", StateValue="ALARM", StateReason="95 %")
+    monkeypatch.setattr("nova_infra.cli.releases.open_environment", lambda *_: deployment.environment)
+    monkeypatch.setattr("nova_infra.operations.release.checkout.released", lambda *_: (FIX, dict(entry.images), None))
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(nova, arguments)
+
+    return run
+
+
+def test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on_record(
+    deployment, run, monkeypatch
+) -> None:
+    monkeypatch.setenv("CODEBUILD_INITIATOR", "somebody-else")
+    assert "give at least 12 digits" in str(run("accept-red", "prod", "3f2a91c", "--why", "x").exception)
+    before = run("preflight", "prod", "--checkout")
+    assert "nova-prod-carts-service-memory: is in ALARM already" in str(before.exception)
+    assert 'nova accept-red prod 3f2a91c00000 --why "…"' in str(before.exception)
+
+    said = run("accept-red", "prod", "3F2A91C00000", "--why", "the old revision leaks, this mends it").output
+    assert "ECS then watches none of this service's alarms in this deployment: only the circuit breaker" in said
+    [given] = read_acceptances(deployment.environment)
+    assert given.subjects == ("nova-prod-carts-service-memory in ALARM",)
+    assert (given.release, given.by) == ("3f2a91c00000", whoami()[1])
+    assert given.until - given.at == timedelta(hours=4)
+
+    through = run("preflight", "prod", "--checkout")
+    assert through.exception is None
+    assert "because 'the old revision leaks, this mends it', until " in through.output
+    assert "prod: a deployment may begin" in through.output
+
+    # It may stay red afterwards, and is then what the ledger says of the release.
+    verified = run("verify", "prod", "--checkout")
+    assert verified.exception is None, verified.output
+    latest = deployment.ledger()[0]
+    assert (latest.release, latest.outcome) == (FIX, "verified")
+    assert latest.reason.startswith("nova-prod-carts-service-memory: is in ALARM: 95 %: accepted by ")
+
+    hold(deployment.environment, FIX, why="corrupts uploads")
+    assert "is on hold" in str(run("preflight", "prod", "--checkout").exception)
+    assert "on hold" in str(run("accept-red", "prod", "3f2a91c00000", "--why", "x").exception)
+
+
+def test_for_a_release_on_hold_the_preflight_offers_no_way_past_what_is_red(deployment, run) -> None:
+    hold(deployment.environment, FIX, why="corrupts uploads")
+    said = str(run("preflight", "prod", "--checkout").exception)
+    assert "is on hold" in said
+    assert "is in ALARM already" in said
+    assert "accept-red" not in said
+
+
+def test_what_nobody_can_accept_is_said_before_what_was_accepted(deployment, run, monkeypatch) -> None:
+    monkeypatch.setattr(preflight, "under_way", lambda *_: ["nova-prod-carts-service: an update is under way"])
+    lines = run("accept-red", "prod", FIX, "--why", "it leaks").output.splitlines()
+    assert lines[0] == ("still in its way, and nobody can accept that: nova-prod-carts-service: an update is under way")
+    assert not [line for line in lines if "may be deployed until" in line]
+
+
+def test_a_name_that_no_release_has_is_told_to_wait_for_one(deployment, run) -> None:
+    unknown = "no release of the name 3f2a91x is known: it counts when one comes"
+    assert unknown in run("hold", "prod", "3f2a91x", "--why", "a slip").output
+    assert "is known" not in run("hold", "prod", "3f2a91c", "--why", "a commit").output
+
+
+def test_what_is_no_acceptance_accepts_nothing_and_stops_nothing(deployment) -> None:
+    deployment.client("ssm").put_parameter(Name=f"/nova/prod/accepted/{FIX}", Value=json.dumps([]), Type="String")
+    [found] = read_acceptances(deployment.environment)
+    assert "is not an acceptance that Nova wrote" in found.why
+    assert accepted([found], FIX, now=datetime.now(UTC)) == {}

@@ -1,0 +1,85 @@
+"""Deploying an environment of an assembly, with a recording CDK CLI."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from nova_infra.cli.main import nova
+from nova_infra.config import Config
+from nova_infra.errors import NovaError
+from nova_infra.operations.release.deploy import deploy
+
+PLATFORM = {"nova-dev-platform": {"Url": "http://dev.example.com"}}
+
+
+@pytest.fixture
+def assembly(tmp_path: Path) -> Path:
+    (tmp_path / "cdk.out" / "assembly-Dev").mkdir(parents=True)
+    (tmp_path / "cdk.out" / "assembly-Dev" / "manifest.json").write_text("{}")
+    return tmp_path / "cdk.out"
+
+
+@pytest.fixture
+def cdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cdk that writes down its arguments and the outputs; CDK_EXIT is how it ends."""
+    command = tmp_path / "bin" / "cdk"
+    command.parent.mkdir()
+    command.write_text(
+        f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path}/arguments\n"
+        f'for each; do case $each in --outputs-file=*) cat {tmp_path}/outputs > "${{each#*=}}";; esac; done\n'
+        "exit ${CDK_EXIT:-0}\n"
+    )
+    command.chmod(0o755)
+    (tmp_path / "outputs").write_text(json.dumps(PLATFORM))
+    monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
+    return tmp_path / "arguments"
+
+
+def test_the_environments_stacks_are_deployed_from_the_assembly_as_it_is(
+    github_config: Config, assembly: Path, cdk: Path
+) -> None:
+    assert deploy(github_config, "dev", assembly=assembly) == "http://dev.example.com"
+    action, app, stacks, *options = cdk.read_text().splitlines()
+    assert (action, app, stacks) == ("deploy", f"--app={assembly}", "Dev/*")
+    concurrency = f"--concurrency={len(github_config.services)}"
+    *said, outputs = options
+    assert said == ["--require-approval=never", "--progress=events", concurrency], "and never --revert-drift"
+    assert outputs.startswith("--outputs-file=")
+
+
+def test_the_url_is_handed_to_the_jobs_that_follow(
+    github_config: Config, assembly: Path, cdk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nova_infra.config.load_config", lambda _: github_config)
+    outputs = tmp_path / "github-output"
+    outputs.write_text("before=1\n")
+    arguments = ["deploy", "dev", "--assembly", str(assembly), "--outputs", str(outputs)]
+    assert CliRunner().invoke(nova, arguments, catch_exceptions=False).exit_code == 0
+    assert outputs.read_text() == "before=1\nurl=http://dev.example.com\n"
+
+
+def test_a_stack_that_was_not_deployed_is_an_error_of_aws(
+    github_config: Config, assembly: Path, cdk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDK_EXIT", "1")
+    with pytest.raises(NovaError, match="dev: cdk deploy exited with 1") as failed:
+        deploy(github_config, "dev", assembly=assembly)
+    assert failed.value.exit_code == 3
+
+
+def test_nothing_is_deployed_where_the_pipeline_delivers(config: Config, assembly: Path, cdk: Path) -> None:
+    with pytest.raises(NovaError, match="dev: is delivered by CodePipeline, and two engines would overtake"):
+        deploy(config, "dev", assembly=assembly)
+    assert not cdk.exists()
+
+
+@pytest.mark.parametrize("environment", ["staging", "qa"])
+def test_an_environment_that_is_not_there_is_refused(
+    github_config: Config, assembly: Path, cdk: Path, environment: str
+) -> None:
+    with pytest.raises(NovaError, match=r"holds no stage Staging: run make synth|is not one of dev, staging, prod"):
+        deploy(github_config, environment, assembly=assembly)
+    assert not cdk.exists()

@@ -1,0 +1,50 @@
+"""What a rollback leaves, and what keeps it from beginning."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from nova_infra.deployed.model import Image, Stack, TaskDefinition
+from nova_infra.operations.records.ledger import Entry, Ledger, ReleasedImage
+from nova_infra.operations.rollback.plan import Deployed, make_plan, obstacles
+
+AT = datetime(2026, 11, 24, tzinfo=UTC)
+GOOD, BAD = "a" * 40, "b" * 40
+
+
+def digest(tag: str) -> str:
+    return f"sha256:{tag.encode().hex():0>64}"
+
+
+def entry(release: str, outcome: str = "verified", **tags: str) -> Entry:
+    images = {name: ReleasedImage(tag, digest(tag)) for name, tag in tags.items()}
+    return Entry(release, images, AT, outcome, "pipeline")  # type: ignore[arg-type]
+
+
+def deployed(name: str, tag: str, status: str = "UPDATE_COMPLETE") -> Deployed:
+    image = Image(f"registry/nova/{name}", tag, digest(tag))
+    return Deployed(name, Stack(f"nova-prod-{name}", status), {}, TaskDefinition(f"{name}:1", True, str(image)), image)
+
+
+def test_after_one_service_went_back_the_rest_goes_back_from_the_release_that_brought_it() -> None:
+    first = entry(GOOD, audio="v1", video="v1")
+    before = Ledger((entry(BAD, audio="v2", video="v2"), first), 2)
+    plan = make_plan(before, first, [deployed("audio", "v2"), deployed("video", "v2")], ["audio"])
+    mixed = entry(plan.result, "rolled-back", audio="v1", video="v2")
+    after = Ledger((mixed, *before.entries), 3)
+    rest = make_plan(after, first, [deployed("audio", "v1"), deployed("video", "v2")], [])
+    assert (plan.bad, rest.bad) == (BAD, BAD)  # what is put on hold: a mixture is nobody's release
+    assert rest.result == GOOD
+
+
+@pytest.mark.parametrize(
+    ("status", "command"),
+    [("ROLLBACK_COMPLETE", "delete-stack"), ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback")],
+)
+def test_a_stack_that_cannot_be_changed_is_told_with_its_own_way_out(status: str, command: str) -> None:
+    first = entry(GOOD, audio="v1")
+    plan = make_plan(Ledger((entry(BAD, audio="v2"), first), 2), first, [deployed("audio", "v2", status)], [])
+    there = Image("registry/nova/audio", "v1", digest("v1"))
+    [why] = obstacles(plan, {"audio": (there, there)})
+    assert f"nova-prod-audio: is {status} and cannot be updated: " in why
+    assert f"`aws cloudformation {command} --stack-name nova-prod-audio`" in why

@@ -1,0 +1,427 @@
+"""Rolling back what is deployed, against a local implementation of AWS."""
+
+import json
+import threading
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from nova_infra.deployed.model import Answer, ChangeSet, Stack
+from nova_infra.errors import AwsError, CheckFailedError, NovaError, RefusedError
+from nova_infra.operations.records.holds import read_holds
+from nova_infra.operations.rollback import lock as claims
+from nova_infra.operations.rollback.lock import Claim
+from nova_infra.operations.rollback.run import Request, rollback
+
+CANARY = {"CanaryBakeTimeInMinutes": 5, "CanaryPercent": 10}
+
+
+@pytest.fixture
+def back(deployment):
+    """Rolls back: back(to=…) -> the lines that were told."""
+
+    def run(*, confirm: bool = True, **request: Any) -> list[str]:
+        told: list[str] = []
+        rollback(
+            deployment.environment, Request(**{"patience": 0, **request}), confirm=lambda: confirm, tell=told.append
+        )
+        return told
+
+    return run
+
+
+def rollout(deployment, service: str) -> dict[str, Any]:
+    [properties] = [
+        r["Properties"] for r in deployment.template(service)["Resources"].values() if r["Type"] == "AWS::ECS::Service"
+    ]
+    return properties["DeploymentConfiguration"]
+
+
+def change_sets(deployment) -> list[str]:
+    cloudformation = deployment.client("cloudformation")
+    return [
+        summary["Status"]
+        for stack in cloudformation.describe_stacks()["Stacks"]
+        for summary in cloudformation.list_change_sets(StackName=stack["StackName"])["Summaries"]
+        if summary["ExecutionStatus"] != "EXECUTE_COMPLETE"
+    ]
+
+
+def test_the_last_good_release_comes_back(deployment, back) -> None:
+    deployment.release(2, "carts-service", "store-service")
+    told = back()
+    assert deployment.image_tag("carts-service") == deployment.image_tag("store-service") == "v1"
+    latest = deployment.ledger()[0]
+    assert (latest.release, latest.outcome) == (deployment.commit(1), "rolled-back")
+    assert "prod runs 010101010101; release 020202020202 is on hold." in told
+
+
+def test_only_what_the_release_changed_is_touched(deployment, back) -> None:
+    deployment.release(2, "carts-service")
+    before = deployment.stack("store-service")
+    told = back()
+    assert deployment.stack("store-service") == before
+    assert "  store-service: runs its image of that release already" in told
+
+
+def test_nothing_but_the_image_and_the_way_there_differs_afterwards(deployment, back) -> None:
+    deployment.release(2, "carts-service")
+    before, stack = deployment.template("carts-service"), deployment.stack("carts-service")
+    back(canary=True)
+    assert deployment.template("carts-service") == _replaced(before, "v2", "v1")
+    after = deployment.stack("carts-service")
+    assert {key: after.get(key) for key in ("Tags", "Parameters")} == {k: stack[k] for k in ("Tags", "Parameters")}
+
+
+def _replaced(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _replaced(each, old, new) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_replaced(each, old, new) for each in value]
+    return (
+        value.replace(f":{old}", f":{new}")
+        if isinstance(value, str) and value != old
+        else new
+        if value == old
+        else value
+    )
+
+
+def test_traffic_moves_at_once_and_no_alarm_brings_the_bad_release_back(deployment, back) -> None:
+    deployment.release(2, "carts-service")
+    before = rollout(deployment, "carts-service")
+    back()
+    after = rollout(deployment, "carts-service")
+    assert (after["Strategy"], after["BakeTimeInMinutes"]) == ("BLUE_GREEN", 0)
+    assert "CanaryConfiguration" not in after
+    assert after["Alarms"]["Enable"] is after["Alarms"]["Rollback"] is False
+    assert after["DeploymentCircuitBreaker"] == before["DeploymentCircuitBreaker"]
+    assert after["DeploymentCircuitBreaker"]["Rollback"] is True
+
+
+def test_a_rollback_can_go_through_the_canary(deployment, back) -> None:
+    deployment.release(2, "carts-service")
+    before = rollout(deployment, "carts-service")
+    told = back(canary=True)
+    assert rollout(deployment, "carts-service") == before
+    assert before["CanaryConfiguration"] == CANARY
+    assert any("rollout: canary of 10 % for 5 min, bakes 5 min" in line for line in told)
+
+
+def test_the_next_regular_deployment_restores_the_canary(deployment, back) -> None:
+    deployment.release(2, "carts-service")
+    back()
+    deployment.release(3, "carts-service")
+    assert rollout(deployment, "carts-service")["CanaryConfiguration"] == CANARY
+
+
+def test_a_named_release_comes_back(deployment, back) -> None:
+    deployment.release(2, "carts-service")
+    deployment.release(3, "carts-service")
+    back(to=deployment.commit(1)[:8])
+    assert deployment.image_tag("carts-service") == "v1"
+
+
+def test_one_service_goes_back_alone(deployment, back) -> None:
+    deployment.release(2)
+    back(services=("carts-service",))
+    tags = {name: deployment.image_tag(name) for name in ("carts-service", "store-service")}
+    assert tags == {"carts-service": "v1", "store-service": "v2"}
+    latest = deployment.ledger()[0]
+    assert latest.release == "020202020202+carts-service@010101010101"
+    assert {name: image.tag for name, image in latest.images.items()} == tags
+
+
+def test_the_bad_release_and_its_images_are_held(deployment, back) -> None:
+    bad = deployment.release(2, "carts-service")
+    back(reason="users hear noise")
+    [held] = read_holds(deployment.environment)
+    assert (held.release, held.why) == (bad.release, "users hear noise")
+    assert held.images == {"carts-service": bad.images["carts-service"].digest}
+
+
+def test_a_plan_changes_nothing(deployment, back) -> None:
+    deployment.release(2, "carts-service")
+    stack, ledger = deployment.stack("carts-service"), deployment.ledger()
+    told = back(plan_only=True)
+    assert any("v2 (sha256:" in line and "-> v1 (sha256:" in line for line in told)
+    assert any("Modify AWS::ECS::TaskDefinition" in line for line in told)
+    assert (deployment.stack("carts-service"), deployment.ledger()) == (stack, ledger)
+    assert change_sets(deployment) == []
+    assert read_holds(deployment.environment) == ()
+
+
+def test_a_plan_that_is_not_confirmed_changes_nothing(deployment, back) -> None:
+    deployment.release(2, "carts-service")
+    with pytest.raises(RefusedError, match="not confirmed: nothing was changed"):
+        back(confirm=False)
+    assert deployment.image_tag("carts-service") == "v2"
+    assert change_sets(deployment) == []
+
+
+def test_a_second_rollback_does_not_go_further_back_by_itself(deployment, back) -> None:
+    deployment.release(2, "carts-service")
+    deployment.release(3, "carts-service")
+    back()
+    with pytest.raises(RefusedError, match="runs the images of 020202020202 already"):
+        back()
+    assert deployment.image_tag("carts-service") == "v2"
+
+
+def test_a_release_that_runs_already_is_refused(deployment, back) -> None:
+    deployment.release(2, "carts-service")
+    with pytest.raises(RefusedError, match="runs the images of 020202020202 already"):
+        back(to=deployment.commit(2))
+
+
+@pytest.mark.parametrize(
+    ("request_", "fault"),
+    [
+        ({"to": "feedfeed"}, "'feedfeed' was never released here: choose one such as 020202020202, 010101010101"),
+        ({"to": "01"}, "was never released here"),
+        ({"services": ("billing",)}, "service: 'billing' is not one of carts-service, store-service"),
+    ],
+)
+def test_what_does_not_exist_is_refused(deployment, back, request_: dict[str, Any], fault: str) -> None:
+    deployment.release(2, "carts-service")
+    with pytest.raises(RefusedError, match=fault):
+        back(**request_)
+    assert deployment.image_tag("carts-service") == "v2"
+
+
+def test_a_release_that_was_never_verified_is_refused(deployment, back) -> None:
+    deployment.release(2, "carts-service", outcome="failed")
+    deployment.release(3, "carts-service")
+    with pytest.raises(RefusedError, match=r"020202020202 was never verified here \(it is failed\)"):
+        back(to=deployment.commit(2))
+
+
+def test_without_an_earlier_release_there_is_nothing_to_go_back_to(back) -> None:
+    with pytest.raises(RefusedError, match="none to go back to"):
+        back()
+
+
+def test_an_image_that_is_gone_is_refused(deployment, back) -> None:
+    good = deployment.ledger()[0].images["carts-service"]
+    deployment.release(2, "carts-service")
+    deployment.client("ecr").batch_delete_image(
+        repositoryName="nova/carts-service", imageIds=[{"imageDigest": good.digest}]
+    )
+    with pytest.raises(RefusedError, match=r"carts-service: its image v1 \(sha256:.*\) is no longer in the registry"):
+        back()
+    assert deployment.image_tag("carts-service") == "v2"
+
+
+def test_a_tag_that_names_another_image_now_is_refused(deployment, back) -> None:
+    good = deployment.ledger()[0].images["carts-service"]
+    deployment.release(2, "carts-service")
+    ecr = deployment.client("ecr")
+    [image] = ecr.batch_get_image(repositoryName="nova/carts-service", imageIds=[{"imageDigest": good.digest}])[
+        "images"
+    ]
+    ecr.put_image(repositoryName="nova/carts-service", imageManifest=image["imageManifest"], imageTag="kept")
+    ecr.batch_delete_image(repositoryName="nova/carts-service", imageIds=[{"imageTag": "v1"}])
+    with pytest.raises(RefusedError, match="the tag v1 does not name the image of that release any more"):
+        back()
+
+
+def test_a_current_revision_that_is_inactive_is_told(deployment, back) -> None:
+    deployment.release(2, "carts-service")
+    [service] = [s for s in deployment.environment.services() if s.name == "carts-service"]
+    deployment.client("ecs").deregister_task_definition(taskDefinition=service.revision)
+    assert any(f"{service.revision}, which runs now, is inactive" in line for line in back(plan_only=True))
+
+
+def test_other_changes_in_the_plan_are_refused_unless_they_are_allowed(deployment, back, monkeypatch) -> None:
+    deployment.release(2, "carts-service")
+    template = deployment.environment.template
+
+    def drifted(stack: str) -> dict[str, Any]:
+        read = template(stack)
+        [rule] = [key for key, r in read["Resources"].items() if r["Type"].endswith("::ListenerRule")]
+        read["Resources"][rule]["Properties"]["Priority"] = 7
+        return read
+
+    monkeypatch.setattr(deployment.environment, "template", drifted)
+    with pytest.raises(RefusedError, match=r"Modify AWS::ElasticLoadBalancingV2::ListenerRule .*more than a task"):
+        back()
+    assert deployment.image_tag("carts-service") == "v2"
+    assert change_sets(deployment) == []
+    back(allow_other_changes=True)
+    assert deployment.image_tag("carts-service") == "v1"
+
+
+def test_a_change_set_that_turns_out_empty_is_no_failure(deployment, back, monkeypatch) -> None:
+    deployment.release(2, "carts-service")
+    monkeypatch.setattr(
+        deployment.environment, "create_change_set", lambda stack, *_, **__: ChangeSet(stack.name, "none", ())
+    )
+    monkeypatch.setattr(deployment.environment, "delete_change_set", lambda _: None)
+    with pytest.raises(CheckFailedError, match="carts-service: 2 of 2 tasks run v2"):
+        back()
+
+
+@pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"])
+def test_a_stack_that_something_else_is_updating_is_refused(deployment, back, monkeypatch, status: str) -> None:
+    deployment.release(2, "carts-service")
+    monkeypatch.setattr(
+        deployment.environment, "wait_for_stacks", lambda _: pytest.fail("it waits for somebody else's")
+    )
+    _set_status(deployment, "carts-service", status)
+    with pytest.raises(RefusedError, match=rf"an operation is under way \({status}\): wait for it"):
+        back()
+
+
+def test_a_stack_that_cannot_be_updated_is_refused(deployment, back) -> None:
+    deployment.release(2, "carts-service")
+    _set_status(deployment, "carts-service", "UPDATE_ROLLBACK_FAILED")
+    with pytest.raises(RefusedError, match="is UPDATE_ROLLBACK_FAILED and cannot be updated: finish its rollback"):
+        back()
+
+
+def _set_status(deployment, service: str, status: str, change_set: str | None = None) -> None:
+    from moto.cloudformation.models import cloudformation_backends
+
+    stack = cloudformation_backends["123456789012"]["us-east-1"].get_stack(deployment.stack(service)["StackName"])
+    stack.status = status
+    if change_set is not None:
+        stack.change_set_id = change_set
+
+
+def test_one_that_fails_half_way_is_finished_by_running_it_again(deployment, back, monkeypatch) -> None:
+    deployment.release(2, "carts-service", "store-service")
+    execute = deployment.environment.execute_change_set
+
+    def break_store(change_set: ChangeSet) -> bool:
+        if "store" in change_set.stack:
+            raise AwsError("AWS: cloudformation:execute_change_set: Could not connect")
+        return execute(change_set)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(deployment.environment, "execute_change_set", break_store)
+        with pytest.raises(CheckFailedError, match=r"store-service: AWS: .*Could not connect\nrollback: not complete"):
+            back()
+    assert (deployment.image_tag("carts-service"), deployment.image_tag("store-service")) == ("v1", "v2")
+    back()
+    assert deployment.image_tag("store-service") == "v1"
+    assert [entry.outcome for entry in deployment.ledger()] == ["rolled-back", "verified", "verified"]
+    [held] = read_holds(deployment.environment)
+    assert set(held.images) == {"carts-service", "store-service"}
+
+
+def test_one_that_is_killed_at_its_end_is_finished_by_running_it_again(deployment, back, monkeypatch) -> None:
+    deployment.release(2, "carts-service")
+    with monkeypatch.context() as killed:
+        killed.setattr("nova_infra.operations.rollback.run.verify", _killed)
+        killed.setattr(claims.Lock, "_give_back", lambda *_: None)
+        with pytest.raises(KeyboardInterrupt):
+            back()
+    with pytest.raises(RefusedError, match=r"another one, to 0101.*, is under way, by"):
+        back()
+    monkeypatch.setattr(claims, "SILENCE", claims.SILENCE * 0)
+    back()
+    latest = deployment.ledger()[0]
+    assert (latest.release, latest.outcome) == (deployment.commit(1), "rolled-back")
+
+
+def _killed(*_: object, **__: object) -> list[object]:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_one_that_cloudformation_still_carries_out_is_waited_for(deployment, back, monkeypatch) -> None:
+    deployment.release(2, "carts-service")
+    _journal(deployment, Claim("ab", "interrupted", deployment.commit(1), deployment.commit(2), "nova-rollback-01-ab"))
+    change_set = "arn:x:changeSet/nova-rollback-01-ab-carts-service/1"
+    _set_status(deployment, "carts-service", "UPDATE_IN_PROGRESS", change_set)
+    waited = []
+
+    def wait(stacks: list[str]) -> list[Stack]:
+        waited.extend(stacks)
+        deployment.deploy("carts-service", "v1")
+        return []
+
+    monkeypatch.setattr(deployment.environment, "wait_for_stacks", wait)
+    back()
+    assert waited == ["nova-prod-carts-service"]
+    assert deployment.ledger()[0].outcome == "rolled-back"
+
+
+def _journal(deployment, claim: Claim) -> None:
+    value = {**asdict(claim), "v": 2, "ledger": 2}
+    del value["seen"]
+    deployment.environment.put_parameter("/nova/prod/rollback", json.dumps(value))
+
+
+def test_an_update_that_only_looks_like_a_rollback_is_somebody_elses(deployment, back) -> None:
+    deployment.release(2, "carts-service")
+    _journal(deployment, Claim("ab", "interrupted", deployment.commit(1), change_set="nova-rollback-01-ab", by="me"))
+    _set_status(
+        deployment, "carts-service", "UPDATE_IN_PROGRESS", "arn:x:changeSet/nova-rollback-01-cd-carts-service/1"
+    )
+    with pytest.raises(RefusedError, match="an operation is under way"):
+        back()
+
+
+def test_of_two_at_once_one_wins_and_the_other_says_so(deployment) -> None:
+    deployment.release(2, "carts-service")
+    both, results = threading.Barrier(2), []
+
+    def confirm() -> bool:
+        both.wait()
+        return True
+
+    def run() -> None:
+        try:
+            rollback(deployment.environment, Request(patience=0), confirm=confirm, tell=lambda _: None)
+            results.append("won")
+        except NovaError as error:
+            results.append(str(error))
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    results.sort(key=lambda result: result != "won")
+    assert results[0] == "won"
+    assert "began one at the same moment and was first: nothing was changed by this one" in results[1]
+    assert deployment.image_tag("carts-service") == "v1"
+
+
+def test_a_stack_that_was_changed_since_the_plan_fails_the_rollback(deployment, back, monkeypatch) -> None:
+    deployment.release(2, "carts-service")
+    monkeypatch.setattr(deployment.environment, "execute_change_set", lambda _: False)
+    with pytest.raises(CheckFailedError, match="was changed by somebody else since the plan was made"):
+        back()
+
+
+def test_an_environment_that_does_not_recover_fails_the_rollback_until_it_does(deployment, back) -> None:
+    deployment.release(2, "carts-service")
+    deployment.environment.answers["carts-service"] = Answer(503, "Service Unavailable")
+    with pytest.raises(CheckFailedError, match="/version does not answer through the load balancer: 503"):
+        back()
+    assert deployment.ledger()[0].outcome == "deployed"
+    deployment.environment.answers.clear()
+    back()
+    assert deployment.ledger()[0].outcome == "rolled-back"
+    assert [held.release for held in read_holds(deployment.environment)] == [deployment.commit(2)]
+
+
+def test_a_deployment_that_the_ledger_does_not_know_is_rolled_back_too(deployment, back) -> None:
+    deployment.push("carts-service", "hotfix")
+    deployment.deploy("carts-service", "hotfix")
+    back()
+    assert deployment.image_tag("carts-service") == "v1"
+    assert [held.release for held in read_holds(deployment.environment)] == ["unrecorded-hotfix"]
+
+
+def test_a_missing_permission_after_something_was_changed_is_no_refusal(deployment, back, monkeypatch) -> None:
+    deployment.release(2, "carts-service")
+
+    def denied(*_: object) -> int:
+        raise RefusedError("AWS does not allow ssm:put_parameter")
+
+    monkeypatch.setattr("nova_infra.operations.rollback.run.append", denied)
+    with pytest.raises(AwsError, match="the rollback is not complete: run the same command again"):
+        back()

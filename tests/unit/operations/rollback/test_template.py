@@ -1,0 +1,60 @@
+"""Which changes of a change set belong to a rollback."""
+
+import pytest
+
+from nova_infra.deployed.model import Change
+from nova_infra.operations.rollback.template import other_changes
+
+TEMPLATE = {
+    "Resources": {
+        "Definition": {"Type": "AWS::ECS::TaskDefinition"},
+        "Service": {"Type": "AWS::ECS::Service"},
+        "Target": {"Type": "AWS::ApplicationAutoScaling::ScalableTarget"},
+        "Policy": {"Type": "AWS::ApplicationAutoScaling::ScalingPolicy"},
+        "Alarm": {"Type": "AWS::CloudWatch::Alarm"},
+    }
+}
+
+
+def change(logical_id: str, *causes: str, action: str = "Modify", replacement: str = "Conditional") -> Change:
+    kind = TEMPLATE["Resources"].get(logical_id, {"Type": "AWS::SNS::Topic"})["Type"]
+    return Change(action=action, logical_id=logical_id, type=kind, replacement=replacement, causes=causes)
+
+
+ROLLBACK = (
+    change("Definition", replacement="True"),
+    change("Service", "Definition", replacement="False"),
+)
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        (),
+        (change("Target", "Service"),),
+        # CloudFormation lists what takes a value from what may change, in any order.
+        (change("Policy", "Target"), change("Target", "Service")),
+    ],
+)
+def test_what_takes_its_values_from_the_service_follows_it(following) -> None:
+    assert other_changes((*following, *ROLLBACK), TEMPLATE) == []
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (change("Alarm", "direct", replacement="False"), "Modify AWS::CloudWatch::Alarm Alarm"),
+        (change("Alarm", replacement="False"), "Modify AWS::CloudWatch::Alarm Alarm"),
+        (change("Policy", "Alarm"), "Modify AWS::ApplicationAutoScaling::ScalingPolicy Policy"),
+        (change("Policy", "Service", "Alarm"), "Modify AWS::ApplicationAutoScaling::ScalingPolicy Policy"),
+        (
+            change("Target", "Service", replacement="True"),
+            "Modify AWS::ApplicationAutoScaling::ScalableTarget Target, by replacing it",
+        ),
+        (change("Service", "Definition", replacement="True"), "Modify AWS::ECS::Service Service, by replacing it"),
+        (change("Definition", action="Remove", replacement=""), "Remove AWS::ECS::TaskDefinition Definition"),
+        (change("Topic", action="Add", replacement=""), "Add AWS::SNS::Topic Topic"),
+    ],
+)
+def test_anything_else_is_another_change(other, said) -> None:
+    assert other_changes((*ROLLBACK, other), TEMPLATE) == [said]

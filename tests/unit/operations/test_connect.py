@@ -1,0 +1,69 @@
+"""The way into an environment's account: by nova.toml and its role, or by the credentials at hand."""
+
+from pathlib import Path
+
+import pytest
+
+from nova_infra.deployed.aws import session as aws_session
+from nova_infra.deployed.aws.errors import DeniedError
+from nova_infra.deployed.aws.session import sign_in
+from nova_infra.deployed.connect import Whereabouts, connect
+from nova_infra.errors import RefusedError
+
+CONFIG = """
+[platform]
+name = "acme"
+[[environments]]
+name = "live"
+account = "333333333333"
+region = "eu-west-1"
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Whereabouts:
+    (tmp_path / "nova.toml").write_text(CONFIG)
+    return Whereabouts(tmp_path)
+
+
+def identity(environment) -> str:
+    return environment._aws.call("sts", "get_caller_identity")["Arn"]
+
+
+def test_with_a_configuration_the_environment_s_role_is_taken(aws, project) -> None:
+    for role in ("observer", "release"):
+        environment = connect("live", role=role, where=project)
+        assert environment.prefix == "acme-live"
+        assert environment._aws.region == "eu-west-1"
+        assert f":assumed-role/acme-live-{role}/nova-" in identity(environment)
+
+
+def test_a_region_on_the_command_line_turns_the_configuration_off(aws, project) -> None:
+    environment = connect("prod", role="release", where=Whereabouts(project.root, region="us-west-2"))
+    assert (environment.prefix, environment._aws.region) == ("nova-prod", "us-west-2")
+    assert "assumed-role" not in identity(environment)
+
+
+def test_an_environment_that_the_configuration_does_not_name_is_refused(project) -> None:
+    with pytest.raises(RefusedError, match="environment: 'qa' is not one of live: choose one of them"):
+        connect("qa", role="observer", where=project)
+
+
+def test_a_broken_configuration_names_the_way_around_it(tmp_path: Path) -> None:
+    (tmp_path / "nova.toml").write_text("[[environments")
+    with pytest.raises(RefusedError, match="mend it, or run the command elsewhere with --region"):
+        connect("live", role="release", where=Whereabouts(tmp_path))
+
+
+@pytest.mark.parametrize(("own", "enters"), [("333333333333", True), ("999999999999", False)])
+def test_who_may_not_take_the_role_enters_its_own_account_only(aws, monkeypatch, own: str, enters: bool) -> None:
+    def denied(_: object) -> None:
+        raise aws_session.ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole")
+
+    monkeypatch.setattr(aws_session.AssumeRoleCredentialFetcher, "fetch_credentials", denied)
+    monkeypatch.setattr(aws_session, "whoami", lambda _: (own, "user/alice"))
+    if enters:
+        assert sign_in(region="eu-west-1", role="nova-prod-release", account="333333333333").region == "eu-west-1"
+    else:
+        with pytest.raises(DeniedError, match="sts:AssumeRole of arn:aws:iam::333333333333:role/nova-prod-release"):
+            sign_in(region="eu-west-1", role="nova-prod-release", account="333333333333")

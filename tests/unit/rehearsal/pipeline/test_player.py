@@ -1,0 +1,284 @@
+"""The whole of it on a miniature assembly: one service, four stages, time compressed a thousandfold."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from nova_infra.assembly import Assembly
+from nova_infra.rehearsal.pipeline.player import Player, new_record
+from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.record import DeploymentRecord, Record, Requests
+
+Write = Callable[..., Path]
+
+
+class Rehearsal:
+    """Plays a candidate over a good baseline."""
+
+    def __init__(
+        self,
+        write_assembly: Write,
+        tmp_path: Path,
+        sources: Path,
+        *,
+        approve: bool = True,
+        fault: str = "",
+        test: str = "true",
+        old_test: str | None = None,
+        **pipeline_parts: Any,
+    ) -> None:
+        before = write_assembly(tmp_path / "old", test=test if old_test is None else old_test, **pipeline_parts)
+        baseline = Release("baseline", Assembly(before), sources)
+        changed = write_assembly(tmp_path / "new", release="two", fault=fault, test=test, **pipeline_parts)
+        candidate = Release("candidate", Assembly(changed), sources)
+        self.story: list[str] = []
+
+        async def answer(_: str) -> bool:
+            return approve
+
+        pipeline = candidate.pipeline()
+        self.record: Record = new_record(pipeline, candidate=candidate, baseline=baseline)
+        self.player = Player(
+            pipeline,
+            candidate,
+            baseline,
+            self.record,
+            approve=answer,
+            tell=self.story.append,
+            logs=tmp_path / "logs",
+            seconds_per_minute=0.1,
+        )
+
+    def play(self) -> Rehearsal:
+        asyncio.run(asyncio.wait_for(self.player.play(), 60))
+        return self
+
+    @property
+    def stages(self) -> dict[str, str]:
+        return {stage.name: stage.status for stage in self.record.stages}
+
+    def deployment(self, environment: str) -> DeploymentRecord:
+        [deployment] = [d for d in self.record.deployments if d.environment == environment and not d.baseline]
+        return deployment
+
+
+@pytest.fixture(autouse=True)
+def _leaves_no_process() -> Iterator[None]:
+    before = children()
+    yield
+    assert children() <= before
+
+
+def listening() -> set[object]:
+    return {c.laddr for c in psutil.Process().net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+
+
+def children() -> set[psutil.Process]:
+    return {child for child in psutil.Process().children(recursive=True) if child.status() != "zombie"}
+
+
+def test_a_good_release_goes_through_with_its_canary(write_assembly: Write, tmp_path: Path, sources: Path) -> None:
+    check = 'assert u.urlopen(os.environ["URL"] + "/tiny/x").read() == b"two"'
+    test = f"python3 -c 'import os, urllib.request as u; {check}'"
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, test=test).play()
+    assert rehearsal.record.succeeded, rehearsal.story
+    prod = rehearsal.deployment("Prod")
+    assert (prod.old, prod.new, prod.outcome) == ("prod-tiny:1", "prod-tiny:2", "completed")
+    assert [step.percent for step in prod.traffic] == [25, 100]
+    assert 5 < prod.samples[-1].memory < prod.memory == 512
+    assert not prod.ignores_sigterm
+    canary = prod.traffic[0].requests
+    everything = sum(requests.served for requests in canary.values())
+    # The exact split is the router's own test; what counts here is that the canary never gets more than its share.
+    assert 0 < canary["prod-tiny:2"].served <= everything / 4 + 2
+    assert rehearsal.record.load["Prod"].failed == 0
+    assert rehearsal.deployment("Dev").strategy == "ROLLING"
+    assert [(n.topic, n.message) for n in rehearsal.record.notifications] == [
+        ("mini-alerts", "Approve waits for an approval")
+    ]
+
+
+def test_a_failing_command_stops_the_pipeline_and_what_follows_is_not_reached(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, test="echo this is wrong; exit 4").play()
+    assert rehearsal.stages == {
+        "Build": "succeeded",
+        "Dev": "failed",
+        "ApproveProduction": "not reached",
+        "Prod": "not reached",
+    }
+    [tests] = [action for action in rehearsal.record.stages[1].actions if action.name == "Tests"]
+    assert "exited with 4" in tests.note
+    assert tests.output == ["this is wrong"]
+    assert [(n.topic, n.message) for n in rehearsal.record.notifications] == [("mini-alerts", "mini failed in Dev")]
+
+
+def test_the_tests_that_failed_are_named_wherever_they_stand_in_the_output(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    noise = "for n in $(seq 60); do echo 'ERROR    nova.request:requests.py:53 a line of a log'; done"
+    rehearsal = Rehearsal(
+        write_assembly, tmp_path, sources, test=f"echo FAILED services/tiny/test_x.py::test_y; {noise}; exit 1"
+    ).play()
+    [tests] = [action for action in rehearsal.record.stages[1].actions if action.name == "Tests"]
+    assert "FAILED services/tiny/test_x.py::test_y" in tests.note
+    assert "; ERROR" not in tests.note
+
+
+def test_a_release_that_does_not_start_is_rolled_back_by_the_circuit_breaker(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, fault="exit").play()
+    prod = rehearsal.deployment("Prod")
+    assert (rehearsal.stages["Prod"], prod.outcome, prod.traffic) == ("failed", "rolled back", [])
+    assert "3 tasks failed" in prod.reason
+    assert "cannot import the service" in prod.reason
+    assert rehearsal.record.load["Prod"].failed == 0
+
+
+def test_a_release_that_is_never_healthy_gets_no_traffic(write_assembly: Write, tmp_path: Path, sources: Path) -> None:
+    prod = Rehearsal(write_assembly, tmp_path, sources, fault="unhealthy").play().deployment("Prod")
+    assert (prod.outcome, prod.traffic) == ("rolled back", [])
+    assert "GET /health answered 500" in prod.reason
+
+
+def test_a_release_that_fails_requests_is_rolled_back_by_its_alarm_and_somebody_is_told(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, fault="errors").play()
+    prod = rehearsal.deployment("Prod")
+    assert prod.outcome == "rolled back"
+    assert prod.reason == "alarm prod-errors went to ALARM at 25 % of the traffic"
+    assert [step.percent for step in prod.traffic] == [25, 0]
+    new = sum((s.requests.get("prod-tiny:2", Requests()) for s in prod.samples), Requests())
+    [deploy] = rehearsal.record.stages[-1].actions
+    assert re.fullmatch(
+        r"prod-tiny: alarm prod-errors went to ALARM at 25 % of the traffic "
+        r"\(tiny fails requests; it measured \d+, and the limit is 2\); "
+        rf"its new revision failed {new.failed} of {new.served} requests; prod-tiny:1 serves on",
+        deploy.note,
+    )
+    assert prod.traffic[0].requests["prod-tiny:1"].failed == 0, "the old revision served all the time"
+    assert prod.plan == "canary: 25 % for 2 min, then 100 % for 2 min"
+    new = sum((s.requests.get("prod-tiny:2", Requests()) for s in prod.samples), Requests())
+    assert new == sum((step.requests.get("prod-tiny:2", Requests()) for step in prod.traffic), Requests())
+    reached, hit = ({user for s in prod.samples for user in getattr(s, name)} for name in ("reached", "hit"))
+    assert 0 < len(reached) <= new.served
+    assert hit == reached, "every request to it failed, and none to the old revision"
+    assert ("prod-alerts", "prod-errors is in ALARM") in [(n.topic, n.message) for n in rehearsal.record.notifications]
+
+
+def test_a_release_that_does_not_stop_when_told_to_goes_through_and_is_noted(
+    write_assembly: Write, tmp_path: Path, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nova_infra.rehearsal.tasks.task.SPARE_STOP_SECONDS", 0.2)
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, fault="stubborn").play()
+    assert rehearsal.deployment("Prod").outcome == "completed"
+    assert rehearsal.deployment("Prod").ignores_sigterm
+    assert not rehearsal.deployment("Dev").ignores_sigterm
+
+
+def test_a_refused_approval_leaves_production_alone(write_assembly: Write, tmp_path: Path, sources: Path) -> None:
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, approve=False).play()
+    assert rehearsal.stages["ApproveProduction"] == "failed"
+    assert rehearsal.stages["Prod"] == "not reached"
+
+
+@pytest.mark.parametrize("moment", ["Dev: starting what runs there now", "Dev.Tests", "25 % of the traffic"])
+def test_an_interruption_at_any_moment_leaves_no_process_and_no_port(
+    write_assembly: Write, tmp_path: Path, sources: Path, moment: str
+) -> None:
+    rehearsal = Rehearsal(
+        write_assembly, tmp_path, sources, test="sleep 60 & wait" if moment == "Dev.Tests" else "true"
+    )
+    ports = listening()
+
+    async def interrupt() -> None:
+        before = asyncio.all_tasks()
+        playing = asyncio.create_task(rehearsal.player.play())
+        while not any(moment in line for line in rehearsal.story):
+            await asyncio.sleep(0.005)
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+        assert playing.cancelled()
+        assert asyncio.all_tasks() == before, "nothing goes on in the background"
+
+    asyncio.run(asyncio.wait_for(interrupt(), 60))
+    assert listening() <= ports
+    assert "stopped" in rehearsal.stages.values()
+
+
+@pytest.mark.parametrize(("mode", "runs"), [("FAILED_ACTIONS", 1), ("ALL_ACTIONS", 2)])
+def test_a_stage_that_retries_plays_what_failed_once_more(
+    write_assembly: Write, tmp_path: Path, sources: Path, mode: str, runs: int
+) -> None:
+    count = f"echo >> {tmp_path}/builds"
+    retry = {"OnFailure": {"Result": "RETRY", "RetryConfiguration": {"RetryMode": mode}}}
+    flaky = f"test -e {tmp_path}/seen || {{ touch {tmp_path}/seen; false; }}"
+    rehearsal = Rehearsal(
+        write_assembly, tmp_path, sources, test=flaky, builds=(count,), stage_parts={"Dev": retry}
+    ).play()
+    assert rehearsal.record.succeeded, rehearsal.story
+    assert rehearsal.record.stages[1].note == "played again after Tests had failed, as its OnFailure says"
+    assert len((tmp_path / "builds").read_text()) == runs
+
+
+def test_a_stage_retries_only_once(write_assembly: Write, tmp_path: Path, sources: Path) -> None:
+    tests = f"echo >> {tmp_path}/tests; false"
+    retry = {"Dev": {"OnFailure": {"Result": "RETRY"}}}
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, test=tests, stage_parts=retry).play()
+    assert rehearsal.stages["Dev"] == "failed"
+    assert len((tmp_path / "tests").read_text()) == 2
+
+
+ROLLBACK = {"Dev": {"OnFailure": {"Result": "ROLLBACK"}}}
+
+
+def test_a_stage_that_is_taken_back_ends_on_the_release_before(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    serves_one = "import os, urllib.request as u; assert u.urlopen(os.environ['URL'] + '/tiny/x').read() == b'one'"
+    rehearsal = Rehearsal(
+        write_assembly, tmp_path, sources, test=f'python3 -c "{serves_one}"', stage_parts=ROLLBACK
+    ).play()
+    there, back = [d for d in rehearsal.record.deployments if d.environment == "Dev" and not d.baseline]
+    assert (there.new, there.takes_back, there.outcome) == ("dev-tiny:2", False, "completed")
+    assert (back.old, back.new, back.takes_back, back.outcome) == ("dev-tiny:2", "dev-tiny:3", True, "completed")
+    dev = rehearsal.record.stages[1]
+    assert (dev.status, dev.note) == ("failed", "taken back to baseline, as its OnFailure says")
+
+
+def test_a_stage_that_ecs_has_rolled_back_already_has_nothing_to_take_back(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    prod = {"Prod": {"OnFailure": {"Result": "ROLLBACK"}}}
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, fault="exit", stage_parts=prod).play()
+    assert rehearsal.deployment("Prod").outcome == "rolled back"
+    assert rehearsal.record.stages[-1].note == "taken back to baseline, as its OnFailure says"
+
+
+def test_a_pipeline_whose_structure_has_changed_takes_nothing_back(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, test="false", old_test="true", stage_parts=ROLLBACK).play()
+    assert "structure has changed" in rehearsal.record.stages[1].note
+    assert rehearsal.deployment("Dev").new == "dev-tiny:2"
+
+
+def test_a_disabled_transition_holds_the_release_before_the_stage(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    closed = [{"StageName": "Prod", "Reason": "freeze until Monday"}]
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, closed=closed).play()
+    assert rehearsal.stages == {"Build": "succeeded", "Dev": "succeeded", "ApproveProduction": "succeeded",
+                                "Prod": "stopped"}  # fmt: skip
+    assert rehearsal.record.stages[-1].note == "the transition into Prod is disabled: freeze until Monday"
+    assert not rehearsal.record.succeeded

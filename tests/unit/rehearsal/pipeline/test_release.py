@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nova_infra.assembly import Assembly
+from nova_infra.errors import NovaError
+from nova_infra.rehearsal.pipeline import release as module
+from nova_infra.rehearsal.pipeline.definition import DeployAction
+from nova_infra.rehearsal.pipeline.release import Release, baseline_of
+
+
+def git(root: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+    return subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def candidate(tmp_path: Path, sources: Path, write_assembly: Callable[..., Path]) -> Release:
+    git(sources, "init", "-q")
+    git(sources, "add", "-A")
+    git(sources, "commit", "-qm", "first")
+    return Release("candidate", Assembly(write_assembly(tmp_path / "assembly")), sources)
+
+
+def deploy_action(release: Release) -> DeployAction:
+    [action] = [a for stage in release.pipeline().stages for a in stage.actions if a.name == "Deploy"][-1:]
+    assert isinstance(action, DeployAction)
+    return action
+
+
+def test_a_clean_tree_is_released_over_itself_under_another_name(candidate: Release) -> None:
+    with baseline_of(candidate, "HEAD") as baseline:
+        action = deploy_action(candidate)
+        old, new = (release.template(action)["Resources"] for release in (baseline, candidate))
+    [container] = old["Task"]["Properties"]["ContainerDefinitions"]
+    assert container["Image"] == "registry/tiny:one-previous"
+    assert {"Name": "RELEASE", "Value": "one-previous"} in container["Environment"]
+    assert {key for key in new if new[key] != old[key]} == {"Task"}, "nothing but the release differs"
+    assert "same as the candidate" in baseline.name
+
+
+def test_a_changed_tree_is_released_over_a_checkout_that_is_gone_afterwards(
+    candidate: Release, monkeypatch: pytest.MonkeyPatch, write_assembly: Callable[..., Path]
+) -> None:
+    monkeypatch.setattr(module, "_synthesize", lambda checkout, **_: write_assembly(checkout / "cdk.out"))
+    server = candidate.sources / "services" / "tiny" / "serve.py"
+    committed = server.read_text()
+    server.write_text("changed")
+    with baseline_of(candidate, "HEAD") as baseline:
+        assert (baseline.sources / "services" / "tiny" / "serve.py").read_text() == committed
+        assert baseline.template_of_stack("prod") == candidate.template(deploy_action(candidate))
+        assert baseline.template_of_stack("nobody") is None
+    assert not baseline.sources.exists()
+
+
+@pytest.mark.parametrize("revision", ["no-such-branch", "", "--help"])
+def test_an_unknown_baseline_is_refused_in_one_line(candidate: Release, revision: str) -> None:
+    with pytest.raises(NovaError, match="is not a revision") as error, baseline_of(candidate, revision):
+        pass
+    assert "\n" not in str(error.value)
+
+
+def test_a_baseline_that_does_not_synthesize_is_refused_with_what_it_said(
+    candidate: Release,
+) -> None:
+    cdk = candidate.sources / "node_modules" / ".bin" / "cdk"
+    cdk.parent.mkdir(parents=True)
+    cdk.write_text("#!/bin/sh\necho 'nova.toml: broken' >&2; exit 1\n")
+    cdk.chmod(0o755)
+    (candidate.sources / "new-file").write_text(json.dumps({}))
+    with pytest.raises(NovaError, match=r"does not synthesize \(nova.toml: broken\)"), baseline_of(candidate, "HEAD"):
+        pass

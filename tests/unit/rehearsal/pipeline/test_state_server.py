@@ -1,0 +1,179 @@
+"""The release tools in a rehearsal see what really runs in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from nova_infra.deployed.rehearsed import RehearsedEnvironment, RehearsedToolchain, rehearsed_digest
+from nova_infra.errors import NotDeployedError, RefusedError
+from nova_infra.operations.gates.preflight import obstacles, survey
+from nova_infra.operations.gates.verify import verify
+from nova_infra.operations.records.ledger import read_ledger
+from nova_infra.operations.release.candidate import read_candidate
+from nova_infra.operations.reports.brief import Brief
+from nova_infra.operations.reports.survey import survey as survey_brief
+from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
+from nova_infra.rehearsal.environment.environment import Environment
+from nova_infra.rehearsal.pipeline.definition import DeployAction, Pipeline, Stage
+from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
+from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
+from nova_infra.rehearsal.tasks.runtime import SourceRuntime
+
+STACKS = ["nova-prod-platform", "nova-prod-tiny"]
+PLATFORM = {"Resources": {}, "Outputs": {"Url": {"Value": "http://balancer.nova-prod-tiny.elb.test"}}}
+
+
+@pytest.fixture
+def template(environment_template: Callable[..., Any]) -> Callable[..., Any]:
+    """The service's template, whose container is told its release and tells it as Nova's services do."""
+
+    def make(release: str, fault: str = "") -> Any:
+        made = environment_template("nova-prod", release=release, fault=fault, strategy="ROLLING")
+        [container] = made["Resources"]["Task"]["Properties"]["ContainerDefinitions"]
+        container["Environment"][1]["Value"] = f'{{"release": "{release}"}}'
+        container["Environment"].append({"Name": "NOVA_RELEASE", "Value": release})
+        return made
+
+    return make
+
+
+def release(name: str, template: Any) -> Any:
+    actions = tuple(DeployAction(f"{stack}.Deploy", 1, stack, "", None) for stack in STACKS)
+    templates = dict(zip(STACKS, (PLATFORM, template), strict=True))
+    return SimpleNamespace(
+        name=name, pipeline=lambda: Pipeline("pipe", (Stage("Prod", actions),)), template_of_stack=templates.get
+    )
+
+
+class Tools:
+    """The commands' view of the rehearsal, asked as the commands ask: from a process of their own."""
+
+    def __init__(self, url: str, which: str) -> None:
+        self.environment = RehearsedEnvironment("prod", platform="nova", url=f"{url}/{which}")
+
+    async def faults(self) -> list[str]:
+        def look() -> list[str]:
+            _, images = self.environment.played()
+            released = {n: SimpleNamespace(tag=i.tag, digest=rehearsed_digest(i)) for n, i in images.items()}
+            found = verify(self.environment, released, patience=2, tell=lambda _: None)  # type: ignore[arg-type]
+            return [finding.text for finding in found]
+
+        return await asyncio.to_thread(look)
+
+
+def rehearse(template: Callable[..., Any], sources: Path, story: Callable[..., Any]) -> list[str]:
+    """Run a story in an environment that runs release one, with release two as the candidate.
+
+    Returns:
+        What those who approve were told.
+    """
+    told: list[str] = []
+
+    async def play() -> None:
+        tests = ActionRecord("Tests", "build", 2, status="succeeded")
+        record = Record("pipe", "candidate", "baseline", [StageRecord("Staging", [tests])])
+        environment = Environment(
+            "Prod", record=record, tell=lambda _: None, runtime=SourceRuntime(), clock=Clock(seconds_per_minute=0.1)
+        )
+        releases = (release("working tree", template("two")), release("0123456789, the same", template("one")))
+        async with environment, ReleaseTools(*releases, record=record, announce=told.append) as tools:
+            await environment.deploy(STACKS[1], template("one"), sources=sources, baseline=True)
+            await environment.deploy(STACKS[0], PLATFORM, sources=sources, baseline=True)
+            await story(environment, tools)
+
+    asyncio.run(asyncio.wait_for(play(), 60))
+    return told
+
+
+def test_verify_passes_once_the_release_runs(template, sources: Path) -> None:
+    async def story(environment: Environment, tools: ReleaseTools) -> None:
+        tools.open(environment, STACKS)
+        environment.let_time_pass()
+        assert await Tools(tools.url, "baseline").faults() == []
+        fault, *_ = await Tools(tools.url, "candidate").faults()
+        assert fault.startswith("tiny: 1 of 1 tasks run one (sha256:")
+        await environment.deploy(STACKS[1], template("two"), sources=sources)
+        assert await Tools(tools.url, "candidate").faults() == []
+
+    rehearse(template, sources, story)
+
+
+def test_verify_fails_after_a_deployment_that_was_rolled_back(template, sources: Path) -> None:
+    async def story(environment: Environment, tools: ReleaseTools) -> None:
+        tools.open(environment, STACKS)
+        environment.let_time_pass()
+        with pytest.raises(DeploymentFailedError):
+            await environment.deploy(STACKS[1], template("two", "exit"), sources=sources)
+        fault, *_ = await Tools(tools.url, "candidate").faults()
+        assert "its last update was rolled back" in fault
+        assert await Tools(tools.url, "baseline").faults() == []
+
+    rehearse(template, sources, story)
+
+
+def test_the_preflight_waits_for_data_and_sees_a_red_alarm(template, sources: Path) -> None:
+    async def story(environment: Environment, tools: ReleaseTools) -> None:
+        tools.open(environment, STACKS)
+        environment.let_time_pass()
+        target = Tools(tools.url, "candidate").environment
+        conditions = await asyncio.to_thread(survey, target)
+        assert obstacles(conditions, "working-tree", {}, now=datetime.now(UTC)) == []
+        environment._monitoring.states["nova-prod-errors"] = "ALARM"
+        red = await asyncio.to_thread(survey, target)
+        [obstacle] = obstacles(red, "working-tree", {}, now=datetime.now(UTC))
+        assert "nova-prod-errors: is in ALARM already" in obstacle.text
+        assert obstacles(red, "0123456789", {}, now=datetime.now(UTC)) == []
+
+    rehearse(template, sources, story)
+
+
+def test_before_its_stage_is_reached_what_is_deployed_there_is_known_and_every_ledger_begins_with_it(
+    template, sources: Path
+) -> None:
+    async def story(environment: Environment, tools: ReleaseTools) -> None:
+        target = Tools(tools.url, "candidate").environment
+
+        def look() -> None:
+            assert target.service_names() == ("tiny",)
+            assert target.template("nova-prod-tiny") == template("one")
+            [entry] = read_ledger(target).entries
+            assert (entry.release, entry.outcome, entry.images["tiny"].tag) == ("0123456789", "verified", "one")
+            assert target.put_parameter("/nova/prod/release", "x") == 2
+            with pytest.raises(NotDeployedError):
+                RehearsedEnvironment("qa", platform="nova", url=f"{tools.url}/candidate").services()
+            with pytest.raises(RefusedError, match="is not rehearsed"):
+                target.wait_for_stacks(["nova-prod-tiny"])
+
+        await asyncio.to_thread(look)
+
+    rehearse(template, sources, story)
+
+
+def test_a_brief_tells_what_is_being_played_and_those_who_approve_are_told(template, sources: Path) -> None:
+    briefs: list[Brief] = []
+
+    async def story(_: Environment, tools: ReleaseTools) -> None:
+        target, pipeline = Tools(tools.url, "candidate").environment, RehearsedToolchain(f"{tools.url}/candidate")
+
+        def look() -> None:
+            candidate = read_candidate(target, sources, lambda: sources)
+            briefs.append(survey_brief(target, pipeline, candidate, root=sources))
+            pipeline.publish(subject="approve?", message="the whole brief")
+
+        await asyncio.to_thread(look)
+
+    assert rehearse(template, sources, story) == ["approve?"]
+    [brief] = briefs
+    assert (brief.candidate, brief.images) == ("working-tree", {"tiny": ("one", "two")})
+    assert [test.full_name for test in brief.tests or ()] == ["Staging.Tests"]
+    assert brief.last_good is not None
+    assert brief.last_good.release == "0123456789"
+    assert brief.unseen == ("the alarms: the rehearsal starts prod with its stage, and has no alarms of it before",)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from nova_infra.rehearsal.drills.catalogue import DrillResult
+from nova_infra.rehearsal.record import ActionRecord, Record, Requests, Sample, StageRecord
+from nova_infra.rehearsal.report.verdict import verdict
+
+Make = Callable[..., Record]
+Drilled = Callable[..., DrillResult]
+
+
+def test_a_release_that_went_through_is_taken_by_the_last_environment(rehearsed: Make) -> None:
+    said = verdict(rehearsed())
+    assert (said.passed, said.headline, said.why) == (
+        True,
+        "Prod would take this release",
+        "All 3 stages succeeded.",
+    )
+    assert said.next_step == "See what stops a bad release: make drills"
+
+
+def test_drills_that_ended_as_they_must_are_counted(rehearsed: Make, drilled: Drilled) -> None:
+    said = verdict(rehearsed(), [drilled("errors"), drilled("slow")])
+    assert said.passed
+    assert said.why == "All 3 stages succeeded, and each of 2 drills ended as it must."
+    assert "each of" not in verdict(rehearsed(), [drilled("errors")]).why
+
+
+def test_a_drill_that_did_not_end_as_it_must_is_named_with_what_it_missed(rehearsed: Make, drilled: Drilled) -> None:
+    said = verdict(rehearsed(), [drilled("errors", "nobody was told", "it went through"), drilled("slow")])
+    assert not said.passed
+    assert said.headline == "Prod would take this release, but a bad one would not be stopped as it must"
+    assert said.why == "1 of 2 drills failed: errors: nobody was told, it went through."
+    assert said.next_step.endswith("nova rehearse --drill errors")
+
+
+def test_another_canary_answers_a_question_and_fails_nothing(rehearsed: Make, drilled: Drilled) -> None:
+    said = verdict(rehearsed(), [drilled("errors"), drilled("errors", "it went through", canary="1 % for 1 min")])
+    assert said.passed
+    assert said.why == "All 3 stages succeeded, and the drill ended as it must."
+
+
+def test_a_part_of_the_pipeline_says_nothing_of_production(rehearsed: Make) -> None:
+    record = rehearsed()
+    record.until = "Dev"
+    said = verdict(record)
+    assert (said.passed, said.headline) == (True, "Nothing stops this release up to Dev")
+    assert said.why == "All 3 stages played succeeded; those after Dev were not played."
+
+
+def test_a_release_that_is_stopped_says_where_why_and_what_users_have(rehearsed: Make) -> None:
+    said = verdict(rehearsed(2, bad=1))
+    assert (said.passed, said.headline) == (False, "This release would be stopped in Prod")
+    assert said.why == ("service-1: alarm service-1-errors went to ALARM at 10 % of the traffic.")
+    assert said.next_step == "Mend that and play it again: make rehearse"
+    assert "(2 more actions failed)" in verdict(rehearsed(4, bad=3)).why
+
+
+def test_a_deployment_that_did_not_go_back_is_not_said_to_have(rehearsed: Make) -> None:
+    record = rehearsed(1, bad=1)
+    record.deployments[-1].outcome = "failed"
+    assert verdict(record).why.endswith("It did not go back: look at its tasks.")
+
+
+@pytest.mark.parametrize(
+    ("action", "why", "next_step"),
+    [
+        (
+            ActionRecord("Tests", "build", 1, "failed", note="`make test` exited with 1"),
+            "Tests: `make test` exited with 1.",
+            "Mend that and play it again: make rehearse",
+        ),
+        (
+            ActionRecord("ApproveProduction", "approval", 1, "failed", note="the approval was refused"),
+            "ApproveProduction: the approval was refused.",
+            "Answer y to approve, or give --approve",
+        ),
+        (ActionRecord("Later", "build", 1), "Gate: it failed.", "Mend that and play it again: make rehearse"),
+    ],
+)
+def test_the_next_step_fits_what_stopped_it(action: ActionRecord, why: str, next_step: str) -> None:
+    said = verdict(Record("pipe", "working tree", "HEAD", [StageRecord("Gate", [action], "failed")]))
+    assert (said.passed, said.why, said.next_step) == (False, why, next_step)
+
+
+def test_what_users_met_is_not_passed_over_where_nothing_stopped_the_release(rehearsed: Make) -> None:
+    record = rehearsed()
+    record.load = {"Dev": Requests(80), "Prod": Requests(100, 7)}
+    record.deployments[0].losses = ["it ended: killed"]
+    record.deployments[1].ignores_sigterm = True
+    said = verdict(record)
+    assert said.next_step == "Mend that and play it again: make rehearse"
+    assert said.why == (
+        "All 3 stages succeeded. But no alarm and no test stopped it although 7 of 100 requests in Prod failed, and "
+        f"1 tasks of {record.deployments[0].service} were lost while they served, the last because it ended: killed, "
+        f"and every task of {record.deployments[1].service} had to be killed after its stop timeout: it does not stop "
+        "when told to."
+    )
+
+
+def test_a_stage_that_may_not_be_entered_says_why(rehearsed: Make) -> None:
+    record = rehearsed()
+    record.stages[-1].status, record.stages[-1].note = "stopped", "the transition into Prod is disabled: a freeze"
+    record.stages[-1].actions[0].status = "not reached"
+    assert verdict(record).why == "Prod: the transition into Prod is disabled: a freeze."
+
+
+@pytest.mark.parametrize(
+    ("held", "limit", "minutes"),
+    [
+        ([300, 320, 340, 360, 380], 512, 7),
+        ([300, 320, 319, 340, 360, 380], 512, 8),
+        ([60, 60.1, 60.2, 60.3, 60.4], 512, None),
+        ([60, 160, 160, 160, 160], 512, None),
+        ([60, 40, 61, 41, 62], 512, None),
+        ([300, 320, 340], 512, None),
+    ],
+    ids=[
+        "it grows with every minute",
+        "it rests for one",
+        "it takes a day",
+        "it fills a cache once",
+        "it comes and goes",
+        "too few minutes to tell",
+    ],
+)
+def test_memory_that_will_be_full_after_the_bake_is_not_passed_over(
+    rehearsed: Make, held: list[float], limit: float, minutes: int | None
+) -> None:
+    record = rehearsed()
+    deployment = record.deployments[-1]
+    deployment.memory = limit
+    deployment.samples = [Sample(n, 100, {}, [], memory=memory) for n, memory in enumerate(held)]
+    said = verdict(record)
+    assert said.passed
+    assert (f"it is killed for its memory in {minutes} minutes" in said.why) is (minutes is not None)
+    assert ("although" in said.why) is (minutes is not None)

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.tasks import process as module
+from nova_infra.rehearsal.tasks import task as base
+from nova_infra.rehearsal.tasks.definition import HealthCheck, TaskDefinition, read_task_definition
+from nova_infra.rehearsal.tasks.process import ProcessTask
+from nova_infra.rehearsal.tasks.task import TaskFailedError
+
+Define = Callable[..., TaskDefinition]
+
+
+def start(definition: TaskDefinition, sources: Path, *, patience: float = 20) -> tuple[ProcessTask, str]:
+    """Start a task, stop it, and say how it failed, if it did."""
+
+    async def play() -> tuple[ProcessTask, str]:
+        task, fault = ProcessTask(definition, asyncio.Semaphore(2), patience, sources=sources), ""
+        try:
+            await task.start()
+        except TaskFailedError as error:
+            fault = str(error)
+        finally:
+            await task.stop()
+            await task.stop()
+        assert not task.running
+        return task, fault
+
+    return asyncio.run(play())
+
+
+def test_a_task_runs_until_it_is_stopped(definition: Define, sources: Path) -> None:
+    task, fault = start(definition(), sources)
+    assert (fault, task.killed_at_stop) == ("", False)
+
+
+def test_a_task_that_exits_says_how_and_what_it_printed_last(definition: Define, sources: Path) -> None:
+    assert start(definition("exit"), sources)[1] == (
+        "essential container exited with code 1: cannot import the service"
+    )
+
+
+def test_a_task_that_never_listens_is_given_up_when_ecs_would(definition: Define, sources: Path) -> None:
+    assert start(definition("deaf"), sources, patience=0.5)[1] == (
+        "nothing listens on port 8080 after 0.5 s, all the time that its health checks give it to start: "
+        "it printed nothing"
+    )
+
+
+def test_a_task_that_takes_less_time_to_start_than_it_is_given_runs(definition: Define, sources: Path) -> None:
+    assert start(definition("late"), sources, patience=60)[1] == ""
+
+
+def test_a_task_that_listens_on_another_port_is_found_out_at_once(
+    definition: Define, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ELSEWHERE_SECONDS", 0.2)
+    fault = start(definition("elsewhere"), sources, patience=600)[1]
+    assert re.fullmatch(r"nothing listens on port 8080, .*: the program listens on \d+ instead", fault)
+
+
+def test_a_health_check_may_fail_while_the_container_has_time_to_start(
+    definition: Define, sources: Path, tmp_path: Path
+) -> None:
+    passes_the_third_time = f"echo >> {tmp_path}/checks; test $(wc -l < {tmp_path}/checks) -ge 3"
+    check = HealthCheck(("CMD-SHELL", passes_the_third_time), interval=0.1, timeout=5, retries=1)
+    assert start(replace(definition(), health_check=check), sources, patience=600)[1] == ""
+
+
+def test_a_port_that_another_program_has_taken_is_left_to_it(
+    definition: Define, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken, free = other.getsockname()[1], base.free_port()
+        ports = iter([taken, free])
+        for place in (base, module):
+            monkeypatch.setattr(place, "free_port", lambda: next(ports))
+        task, fault = start(definition(), sources)
+    assert (fault, task.port) == ("", free)
+
+
+def test_a_task_that_is_killed_from_outside_says_so(definition: Define, sources: Path) -> None:
+    async def play() -> str:
+        task = ProcessTask(definition(), asyncio.Semaphore(2), 20, sources=sources)
+        await task.start()
+        try:
+            assert task._process is not None
+            psutil.Process(task._process.pid).kill()
+            await task.ended()
+            return task.stopped_reason()
+        finally:
+            await task.stop()
+
+    assert asyncio.run(asyncio.wait_for(play(), 20)) == "it was ended by SIGKILL from outside: it printed nothing"
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("ModuleNotFoundError: no x", "ModuleNotFoundError: no x"),
+        ('{"level": "error", "message": "no database", "service": "audio"}', "error: no database"),
+        ("[1, 2]", "[1, 2]"),
+        ("x" * 161, "x" * 160 + "…"),
+    ],
+)
+def test_what_a_program_said_last_fits_in_a_sentence(said: str, line: str) -> None:
+    assert base.in_a_line(said) == line
+
+
+def test_a_secret_has_a_stand_in(definition: Define, sources: Path) -> None:
+    script = "import os; raise SystemExit(os.environ['API_TOKEN'])"
+    command = (sys.executable, "-S", "-c", script)
+    fault = start(replace(definition(), command=command, secrets=("API_TOKEN",)), sources)[1]
+    assert fault.endswith(": stand-in-of-the-rehearsal")
+
+
+def test_a_program_that_is_not_there_is_a_failed_task(definition: Define, sources: Path) -> None:
+    missing = replace(definition(), command=("no-such-program",))
+    assert start(missing, sources)[1].startswith("CannotStartContainerError: no-such-program")
+
+
+def test_a_container_health_check_that_stays_red_says_what_it_said(definition: Define, sources: Path) -> None:
+    check = HealthCheck(("CMD-SHELL", "echo still cold; exit 1"), interval=0.1, timeout=5, retries=2)
+    fault = start(replace(definition(), health_check=check), sources, patience=4)[1]
+    assert re.fullmatch(r"its container health check failed \d+ times: still cold", fault)
+
+
+def test_a_container_health_check_that_hangs_counts_as_failed(definition: Define, sources: Path) -> None:
+    check = HealthCheck(("CMD", "sleep", "60"), interval=0.1, timeout=0.1, retries=1)
+    hanging = replace(definition(), health_check=check)
+    assert "did not end within 0.1 s" in start(hanging, sources, patience=4)[1]
+
+
+def test_a_task_that_ignores_sigterm_is_killed_after_its_stop_timeout(
+    definition: Define, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nova_infra.rehearsal.tasks.task.SPARE_STOP_SECONDS", 0.1)
+    assert start(definition("stubborn"), sources)[0].killed_at_stop
+
+
+def test_a_task_that_holds_more_memory_than_granted_is_killed(definition: Define, sources: Path) -> None:
+    async def play() -> str:
+        task = ProcessTask(definition(memory=1), asyncio.Semaphore(2), 20, sources=sources)
+        try:
+            await task.start()
+            await task.ended()
+            return task.stopped_reason()
+        except TaskFailedError as error:
+            return str(error)
+        finally:
+            await task.stop()
+
+    said = asyncio.run(asyncio.wait_for(play(), 20))
+    assert re.fullmatch(r"OutOfMemoryError: it held \d+ MiB and was granted 1 MiB", said)
+
+
+def test_a_start_that_is_cancelled_leaves_no_process(definition: Define, sources: Path) -> None:
+    async def play() -> None:
+        task = ProcessTask(definition("deaf"), asyncio.Semaphore(2), 20, sources=sources)
+        starting = asyncio.create_task(task.start())
+        while not task.running:
+            await asyncio.sleep(0.01)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await task.stop()
+        assert not task.running
+
+    asyncio.run(asyncio.wait_for(play(), 10))
+
+
+CONTAINER = {"Image": "host/repo/audio:abc", "Command": ["run"], "PortMappings": [{"ContainerPort": 80}]}
+
+
+def test_a_definition_is_read_with_the_defaults_of_ecs() -> None:
+    read = read_task_definition({"Memory": "512", "ContainerDefinitions": [CONTAINER]}, "audio:3")
+    assert (read.repository, read.release, read.stop_timeout, read.memory) == ("audio", "abc", 30, 512)
+
+
+@pytest.mark.parametrize(
+    ("containers", "said"),
+    [
+        ([CONTAINER, CONTAINER], "2 entries"),
+        ([CONTAINER | {"PortMappings": []}], "PortMappings is missing"),
+        ([{key: value for key, value in CONTAINER.items() if key != "Image"}], "Image is missing"),
+        ([CONTAINER | {"HealthCheck": {"Command": ["python", "check"]}}], "must begin with CMD"),
+    ],
+)
+def test_a_definition_that_cannot_be_run_is_refused_by_name(containers: list[Any], said: str) -> None:
+    with pytest.raises(UnresolvableError, match="audio:3: ContainerDefinitions") as error:
+        read_task_definition({"Memory": "512", "ContainerDefinitions": containers}, "audio:3")
+    assert said in str(error.value)
