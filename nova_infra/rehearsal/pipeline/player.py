@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nova_infra.commands import run_command
 from nova_infra.containers.build import ENGINES
 from nova_infra.deployed.aws.toolchain import failed_tests_in
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
@@ -17,7 +18,6 @@ from nova_infra.processes import end_leftovers
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.environment.environment import Environment
-from nova_infra.rehearsal.pipeline.commands import run_command
 from nova_infra.rehearsal.pipeline.definition import (
     Action,
     ApprovalAction,

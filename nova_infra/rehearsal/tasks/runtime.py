@@ -19,11 +19,11 @@ from typing import Literal
 
 import psutil
 
+from nova_infra.commands import run_command
 from nova_infra.containers.build import ENGINES, local_name
 from nova_infra.containers.checkout import build_command
 from nova_infra.containers.engine import Engine, detect
 from nova_infra.containers.errors import EngineError, ImageError
-from nova_infra.rehearsal.pipeline.commands import run_command
 from nova_infra.rehearsal.tasks.container import ContainerTask, Image, Network
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.process import ProcessTask

@@ -141,7 +141,7 @@ def test_traffic_to_a_service_that_never_started_fails_its_drill(candidate: Rele
 
 
 def test_tasks_that_grow_must_be_killed_and_roll_back(candidate: Release) -> None:
-    went = Went(candidate, "memory-growth", reason="alarm prod-tiny-memory went to ALARM at 100 % of the traffic")
+    went = Went(candidate, "killed-by-kernel", reason="alarm prod-tiny-memory went to ALARM at 100 % of the traffic")
     assert went.misses == ["no task was killed for its memory"]
     went.deployment.losses = ["it ended: OutOfMemoryError: it held 600 MiB"]
     assert went.misses == []
