@@ -144,7 +144,10 @@ def promote(release: str, services: Sequence[str], origin: str | None) -> None:
 @image.command()
 @click.option("--dry-run", is_flag=True, help="Show what would be removed.")
 def prune(dry_run: bool) -> None:
-    """Remove images from this machine that no branch uses, and what builds keep to be quick."""
+    """Remove images from this machine that no branch uses.
+
+    With them goes what builds keep to be quick: the next one begins anew.
+    """
     from nova_infra.containers.engine import detect
     from nova_infra.containers.prune import prune as remove
 
