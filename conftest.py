@@ -22,13 +22,15 @@ tools.put_first(os.environ)
 # How long a page may take on an environment that has just been deployed.
 _PATIENCE_MS = 20_000
 
+_NO_BROWSER = "there is no Chromium here (`make browser` installs one, CHROMIUM_PATH names one)"
+
 _summary = pytest.StashKey[str]()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what the browser tests ran in."""
+    """Say what the browser tests ran in. A rehearsal passes on what they did not cover."""
     if _summary in config.stash:
-        terminalreporter.write_line(f"browser: {config.stash[_summary]}")
+        terminalreporter.write_line(config.stash[_summary])
 
 
 @pytest.fixture(scope="session")
@@ -59,10 +61,10 @@ def page(request: pytest.FixtureRequest, browser: Browser | None) -> Iterator[Pa
     """
     stash = request.config.stash
     if browser is None:
-        stash[_summary] = "none found, the same checks ran over HTTP"
+        stash[_summary] = f"not covered: browser tests: {_NO_BROWSER}, so the same checks ran over HTTP"
         yield None
         return
-    stash[_summary] = f"Chromium {browser.version}"
+    stash[_summary] = f"browser: Chromium {browser.version}"
     with browser.new_context() as context:
         context.set_default_timeout(_PATIENCE_MS)
         yield context.new_page()

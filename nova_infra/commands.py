@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,12 @@ from nova_infra.processes import start_process
 OUTPUT_LINES = 40
 _GRACE_SECONDS = 3.0
 _SPARED_SECONDS = 40.0
+_NOT_COVERED = re.compile(r"^not covered: (.+)$", re.MULTILINE)
+
+
+def not_covered_in(output: str) -> list[str]:
+    """What a build's commands say that they could not look at: their lines that begin with ``not covered:``."""
+    return list(dict.fromkeys(line.strip() for line in _NOT_COVERED.findall(output)))
 
 
 async def run_command(

@@ -195,11 +195,15 @@ def _scan(root: Path, registry: Registry, found: StoredImage, service: str) -> N
 
 def _commit(root: Path, *, required: bool) -> str | None:
     from nova_infra.errors import RefusedError
+    from nova_infra.git import why_unreadable
     from nova_infra.images.tags import current_commit
 
     # A pipeline whose source is a token gets an archive without git, of exactly the commit that CodeBuild names.
     archive = not (root / ".git").exists()
     commit = os.environ.get("CODEBUILD_RESOLVED_SOURCE_VERSION") if archive else current_commit(root)
     if commit is None and required:
-        raise RefusedError("--release: the files here are not those of a commit: commit or stash what git status lists")
+        fault = (
+            why_unreadable(root) or "the files here are not those of a commit: commit or stash what git status lists"
+        )
+        raise RefusedError(f"--release: {fault}")
     return commit

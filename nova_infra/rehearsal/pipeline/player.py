@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nova_infra.commands import run_command
+from nova_infra.commands import not_covered_in, run_command
 from nova_infra.containers.build import ENGINES
 from nova_infra.deployed.aws.toolchain import failed_tests_in
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
@@ -289,7 +289,7 @@ class Player:
 
     async def _build(self, stage: Stage, action: BuildAction, record: ActionRecord) -> None:
         if action.install:
-            record.note = f"installed already: {'; '.join(action.install)}"
+            record.note = f"not run here, whose tools serve instead: {'; '.join(action.install)}"
         environment = {key: self._with_outputs(value) for key, value in action.environment.items()}
         if self._release_tools is not None:
             release = "baseline" if self.taking_back else "candidate"
@@ -312,6 +312,10 @@ class Player:
                 raise _ActionFailedError(
                     f"`{command}` exited with {code}{_failed_tests(log)}; all of its output: {log}"
                 )
+        for gap in not_covered_in(_read(log)):
+            record.note = "; ".join(filter(None, (f"not covered: {gap}", record.note)))
+            if gap not in self.record.not_rehearsed:
+                self.record.not_rehearsed.append(gap)
 
     def _with_outputs(self, value: str) -> str:
         """Replace ``#{namespace.Output}`` by what the stack in that namespace gave."""
@@ -330,7 +334,11 @@ def _kind(action: Action) -> str:
     return type(action).__name__.removesuffix("Action").lower()
 
 
+def _read(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
+
 def _failed_tests(log: Path) -> str:
     """The first tests that pytest names as failed, wherever in the output: suites side by side end in any order."""
-    failed = failed_tests_in(log.read_text(encoding="utf-8", errors="replace"))
+    failed = failed_tests_in(_read(log))
     return "".join(f"; FAILED {test}" for test in failed[:3]) + ("; …" if len(failed) > 3 else "")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from nova_infra.assembly import Assembly, Template
 from nova_infra.errors import NovaError
+from nova_infra.git import why_unreadable
 from nova_infra.processes import run_to_end
 from nova_infra.rehearsal.pipeline.definition import DeployAction, Pipeline, read_pipeline
 from nova_infra.rehearsal.pipeline.edits import Edit, previous_images
@@ -71,11 +72,10 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
         NovaError: There is no such revision, or it does not synthesize.
     """
     root = candidate.sources
-    commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-    if not commit:
-        raise NovaError(
-            f"baseline: {revision!r} is not a revision of this repository: commit first, or name one that exists"
-        )
+    if fault := why_unreadable(root, revision):
+        raise NovaError(f"baseline: {fault}")
+    commit = _git(root, "rev-parse", "--verify", f"{revision}^{{commit}}")
+    assert commit, "it can be read"
     if _same_tree(root, commit):
         yield Release(f"{commit[:10]}, the same as the candidate", candidate.assembly, root, (previous_images,))
         return

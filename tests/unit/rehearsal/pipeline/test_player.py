@@ -133,6 +133,19 @@ def test_the_tests_that_failed_are_named_wherever_they_stand_in_the_output(
     assert "; ERROR" not in tests.note
 
 
+def test_what_a_step_says_that_it_did_not_cover_is_said_of_the_step_and_of_the_whole_rehearsal(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    said = "echo 'not covered: browser tests: no Chromium'; echo '1 passed, not covered: by chance'"
+    record = Rehearsal(write_assembly, tmp_path, sources, test=said).play().record
+    [tests] = [action for action in record.stages[1].actions if action.name == "Tests"]
+    assert tests.status == "succeeded"
+    assert "not covered: browser tests: no Chromium" in tests.note
+    assert "installed already" not in tests.note
+    assert record.not_rehearsed.count("browser tests: no Chromium") == 1
+    assert not [each for each in record.not_rehearsed if "by chance" in each]
+
+
 def test_a_release_that_does_not_start_is_rolled_back_by_the_circuit_breaker(
     write_assembly: Write, tmp_path: Path, sources: Path
 ) -> None:

