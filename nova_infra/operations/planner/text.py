@@ -34,10 +34,13 @@ def _stack(planned: PlannedStack) -> Iterator[str]:
     said = ", ".join(f"{counts[action]} {word}" for action, word in _WORDS.items() if counts[action])
     sign = "✗" if planned.refusals else "+" if planned.is_new else "~"
     yield f"{sign} {planned.stack.key.name}: {said or 'nothing but its outputs'}"
-    for action in planned.actions:
-        if action.action in _NAMED and action.type != "AWS::ECS::TaskDefinition":
+    named = [a for a in planned.actions if a.action in _NAMED and a.type != "AWS::ECS::TaskDefinition"]
+    for action in named:
+        if action.follows is None:
             because = f" ({action.because})" if action.because else ""
             yield f"    {action.logical_id} {action.action}{because}"
+    if following := sum(action.follows is not None for action in named):
+        yield f"    and {following} more with those that they refer to"
     for refusal in planned.refusals:
         yield f"  ✗ {refusal}"
     for finding in planned.findings:
