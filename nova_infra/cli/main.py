@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -57,6 +58,11 @@ def nova() -> None:
     show_default=True,
     help="Where to write the report.",
 )
+@click.option(
+    "--tasks",
+    type=click.Choice(["images", "sources"]),
+    help="What services run as. Default: images where Docker or Podman answers, else sources.",
+)
 @click.option("--until", metavar="STAGE", help="Play the pipeline up to this stage, and no further.")
 def rehearse(
     approve: bool,
@@ -67,6 +73,7 @@ def rehearse(
     what_if: str | None,
     report_file: Path,
     until: str | None,
+    tasks: Literal["images", "sources"] | None,
 ) -> None:
     """Play the pipeline here, to see whether Prod takes the tree.
 
@@ -83,7 +90,7 @@ def rehearse(
     choose(drills)  # a name that is not one is refused before anything takes time
     if assembly is None:
         assembly = synthesize(root)
-    options = Options(root, assembly.resolve(), baseline, approve, drills, other, json_file, report_file, until)
+    options = Options(root, assembly.resolve(), baseline, approve, drills, other, json_file, report_file, until, tasks)
     sys.exit(0 if rehearse(options) else 1)
 
 

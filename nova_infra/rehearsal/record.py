@@ -213,6 +213,7 @@ class Record:
         until: Last stage that was to be played, None where all were.
         started: When it began, as a date and time of day in UTC.
         seconds: How long it took, drills included.
+        tasks: What tasks ran as, in a clause.
     """
 
     pipeline: str
@@ -228,6 +229,7 @@ class Record:
     until: str | None = None
     started: str = ""
     seconds: float = 0.0
+    tasks: str = ""
 
     @property
     def succeeded(self) -> bool:
