@@ -179,7 +179,7 @@ def _project() -> tuple[Path, Config]:
 
 def _registry(config: Config, service: str) -> Registry:
     from nova_infra.images.registry import Registry
-    from nova_infra.images.tags import repository_name
+    from nova_infra.names import repository_name
 
     return Registry(repository_name(config.platform.name, service), region=config.toolchain.region)
 
