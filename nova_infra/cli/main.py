@@ -16,6 +16,7 @@ import click
 
 from nova_infra import tools
 from nova_infra.cli import delivery as cli_delivery
+from nova_infra.cli import rehearsal as cli_rehearsal
 from nova_infra.cli import releases as cli_releases
 from nova_infra.cli import reports as cli_reports
 from nova_infra.cli import scaffold as cli_scaffold
@@ -100,6 +101,7 @@ for command in (
     *cli_reports.COMMANDS,
     *cli_releases.COMMANDS,
     *cli_delivery.COMMANDS,
+    *cli_rehearsal.COMMANDS,
     *cli_scaffold.COMMANDS,
 ):
     nova.add_command(command)

@@ -20,6 +20,7 @@ from nova_infra.rehearsal.drills.catalogue import CONFIGURED, Drill, DrillResult
 from nova_infra.rehearsal.drills.plan import plan
 from nova_infra.rehearsal.pipeline.definition import DeployAction
 from nova_infra.rehearsal.pipeline.edits import canary
+from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
 from nova_infra.rehearsal.pipeline.player import Approve, Player, new_record
 from nova_infra.rehearsal.pipeline.precheck import precheck
 from nova_infra.rehearsal.pipeline.release import Release, baseline_of
@@ -129,6 +130,7 @@ def rehearse(options: Options) -> bool:
         record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
         record.not_rehearsed += not_rehearsed
         record.until = options.until if pipeline != candidate.pipeline() else None
+        refused = note_refusals(forecast(candidate, baseline), pipeline, record)
         record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         began = time.monotonic()
         view = View(console, record)
@@ -160,11 +162,12 @@ def rehearse(options: Options) -> bool:
                     view.announce(f"drill {number} of {len(runs)}, {drill.name}, {canary_name}: {drill.title}")
                     results.append(await _play_drill(drill, release, canary_name, view, logs, runtime))
 
-        with view.following():
-            try:
-                asyncio.run(_until_stopped(play()))
-            except OSError as error:
-                raise NovaError(f"{error.filename or logs}: {error.strerror}: make room there") from None
+        if not refused:
+            with view.following():
+                try:
+                    asyncio.run(_until_stopped(play()))
+                except OSError as error:
+                    raise NovaError(f"{error.filename or logs}: {error.strerror}: make room there") from None
         record.seconds = time.monotonic() - began
     show_summary(console, record, results)
     if options.json_file is not None:
