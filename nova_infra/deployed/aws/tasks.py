@@ -13,6 +13,7 @@ from nova_infra.deployed.aws.session import pause
 from nova_infra.deployed.aws.stacks import AwsStacks
 from nova_infra.deployed.model import Capacity, LogEvent, OneOff, TaskDetail
 from nova_infra.errors import AwsError, PassingError, RefusedError
+from nova_infra.names import task_log_group
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 _COUNT = "ecs:service:DesiredCount"
@@ -46,7 +47,7 @@ class AwsTasks(AwsStacks):
             which["filterPattern"] = pattern
         if streams:
             which["logStreamNames"] = list(streams)
-        group = f"/nova/{self.stack_name(service)}"
+        group = task_log_group(self.stack_name(service))
         try:
             for event in self._aws.pages("logs", "filter_log_events", "events", logGroupName=group, **which):
                 yield LogEvent(
