@@ -146,4 +146,37 @@ def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> 
     click.echo(render(document, form, width=min(_console().width, 100)), nl=False)
 
 
-COMMANDS = (status, explain, brief, doctor)
+@click.command()
+@click.argument("environment", metavar="[ENV]", required=False)
+@click.option(
+    "--assembly",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="What make synth wrote. Default: synthesize this directory to cdk.out.",
+)
+def cost(environment: str | None, assembly: Path | None) -> None:
+    """Say what the templates of ENV cost a month at list prices; without ENV, those of all, delivery included."""
+    from nova_infra.config import load_config
+    from nova_infra.names import environment_prefix
+    from nova_infra.operations.release.synthesized import by_owner
+    from nova_infra.operations.reports import cost as report
+    from nova_infra.synthesis import synthesize
+
+    root = Path.cwd()
+    config = load_config(root)
+    prefixes = {each.name: environment_prefix(config.platform.name, each.name) for each in config.environments}
+    if environment is not None:
+        config.environment(environment)  # refuses a name that is none
+    groups = by_owner(assembly or synthesize(root), prefixes)
+    if environment is not None:
+        groups = {environment: groups.get(environment, [])}
+    for name, templates in groups.items():
+        for line in report.lines(name, templates):
+            click.echo(line)
+    if len(groups) > 1:
+        everything = [template for templates in groups.values() for template in templates]
+        click.echo(f"together: {report.total(report.cost(everything)):,.0f} USD a month")
+    for line in report.notes():
+        click.echo(line)
+
+
+COMMANDS = (cost, status, explain, brief, doctor)

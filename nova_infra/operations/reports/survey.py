@@ -22,6 +22,7 @@ from nova_infra.operations.records.waivers import accepted, read_acceptances
 from nova_infra.operations.release.candidate import Candidate
 from nova_infra.operations.reports.brief import Brief, StackChanges, image_tags
 from nova_infra.operations.reports.commits import commits_between
+from nova_infra.operations.reports.cost import difference
 from nova_infra.parallel import threads
 
 _Result = TypeVar("_Result")
@@ -97,6 +98,7 @@ def survey(
                 ),
             ),
             unseen=look.unseen,
+            cost=difference(before.values(), templates.values()) if before is not None else "",
         )
 
 

@@ -110,6 +110,7 @@ def test_programs_get_everything_as_json(make: Any) -> None:
         "alarms": [],
         "unknown_alarms": [],
         "well": True,
+        "faults": [],
     }
 
 
