@@ -32,7 +32,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: packages .nova/rehearsed/manifest.json coverage bench soak docs help setup rehearse drills test check lint audit types unit unit-services synth image brief preflight verify integration browser e2e lock clean
+.PHONY: packages .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services synth image brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ drills: setup ## Play the pipeline, and then every fault drill
 test: setup ## Everything that needs no deployment: lint, types, unit tests, the services' tests
 	@python scripts/parts.py lint types unit unit-services
 	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
+
+test-python: setup ## Of the tests, those that another Python can fail: make test-python PYTHON=python3.13
+	@python scripts/parts.py unit-services types unit-commands
 
 check: setup ## The same, unless it has passed already for this very tree: what the pipeline's Build stage runs
 	@if [ -e "$(PASSED)/$$(scripts/tree.sh hash)" ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test; fi
@@ -72,6 +75,10 @@ types: setup ## Strict type checks
 unit: setup ## Unit tests of the infrastructure and the tools
 	@pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit # that plugin is the services'
 
+# What starts processes, reads sources or depends on the standard library.
+unit-commands: setup
+	@pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit/cli tests/unit/config
+
 unit-services: setup ## Unit tests of the services
 	@pytest -q -rs services
 
@@ -81,7 +88,9 @@ coverage: setup ## Measure which lines and branches the tests run: coverage.xml,
 	@coverage run -m pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit
 	@coverage run -m pytest -q -rs services
 	@coverage combine --quiet && coverage xml --quiet && coverage html --quiet
-	@echo "coverage: $$(coverage report --format=total) % of lines and branches, see .nova/coverage/html/index.html"
+	@{ echo "## Coverage: $$(coverage report --format=total) % of lines and branches"; echo; \
+		coverage report --format=markdown; } > .nova/coverage/summary.md
+	@sed -n 's/^## //p' .nova/coverage/summary.md; echo "see .nova/coverage/html/index.html"
 
 synth: setup ## Write the cloud assembly to cdk.out
 	@$(call synthesize,cdk.out)
@@ -119,6 +128,9 @@ bench: setup ## Time synthesis, image tags, nova status, the rehearsal's load ba
 	@python scripts/bench_status.py
 	@python scripts/bench_proxy.py
 	@python scripts/bench_services.py
+
+fuzz: setup ## Send damaged files and requests to the services for a minute: make fuzz SECONDS=600 SEED=7
+	@python scripts/fuzz.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 # Checked before, so that its Build stage does not do it while the machine is kept busy.
 soak: check ## Play the rehearsal 20 times on a busy machine, and compare what became of it: make soak RUNS=3

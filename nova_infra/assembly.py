@@ -111,7 +111,7 @@ def _stacks(directory: Path, nested: PurePosixPath) -> Iterator[AssembledStack]:
             if artifact["type"] == "cdk:cloud-assembly":
                 yield from _stacks(directory, nested / properties["directoryName"])
             elif artifact["type"] == "aws:cloudformation:stack":
-                account, _, region = artifact["environment"].removeprefix("aws://").partition("/")
+                account, _, region = artifact.get("environment", "").removeprefix("aws://").partition("/")
                 yield AssembledStack(
                     artifact_id,
                     properties.get("stackName", artifact_id),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from nova_infra.config import Config, Environment
+from nova_infra.names import deploy_role_name, environment_prefix, image_role_name
 
 IMAGE_SESSION_SECONDS = 3600
 _HOUR = 3600
@@ -13,16 +14,6 @@ _HOUR = 3600
 def github_accounts(config: Config) -> list[str]:
     """The accounts that GitHub Actions works in: the toolchain's and every environment's, each once."""
     return list(dict.fromkeys([config.toolchain.account, *(each.account for each in config.environments)]))
-
-
-def deploy_role_name(platform: str, environment: Environment) -> str:
-    """Name of the role that deploys an environment."""
-    return f"{platform}-{environment.name}-deploy"
-
-
-def image_role_name(platform: str) -> str:
-    """Name of the role that publishes images, in the toolchain's account."""
-    return f"{platform}-image-builder"
 
 
 def deploy_session_seconds(environment: Environment) -> int:
@@ -52,7 +43,7 @@ def outputs(config: Config, environment: str | None = None) -> dict[str, str]:
             "session-seconds": str(IMAGE_SESSION_SECONDS),
         }
     chosen = config.environment(environment)
-    role = deploy_role_name(config.platform.name, chosen)
+    role = deploy_role_name(environment_prefix(config.platform.name, chosen.name))
     return {
         "engine": config.delivery.engine,
         "role": f"arn:aws:iam::{chosen.account}:role/{role}",

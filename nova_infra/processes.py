@@ -125,18 +125,20 @@ class Process:
         """Wait for its end; returns the exit code."""
         return await self._process.wait()
 
-    async def stop(self, grace: float) -> bool:
+    async def stop(self, grace: float, number: signal.Signals = signal.SIGTERM, *, spare: tuple[str, ...] = ()) -> bool:
         """Ask it and its descendants to end, and end them when the time is over. Safe to call twice.
 
         Args:
-            grace: Seconds from SIGTERM to SIGKILL.
+            grace: Seconds from the signal to SIGKILL.
+            number: The signal.
+            spare: Descendants with these names, and theirs, get no signal before the time is over.
 
         Returns:
             Whether it ended by itself.
         """
         family = _descendants(self.pid) if self.exit_code is None else []
-        self._signal_group(signal.SIGTERM)
-        _send(signal.SIGTERM, family)
+        self._signal_group(number)
+        _send(number, [process for process in family if not _is_spared(process, spare)])
         try:
             await asyncio.wait_for(self.wait(), grace)
             return True
@@ -157,6 +159,14 @@ class Process:
                     if connection.status == psutil.CONN_LISTEN:
                         ports.add(connection.laddr.port)
         return sorted(ports)
+
+    def pause(self) -> None:
+        """Keep it and its descendants from running, until :meth:`resume`."""
+        self._signal_group(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it run again."""
+        self._signal_group(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it and its descendants at once."""
@@ -193,6 +203,13 @@ def _descendants(pid: int) -> list[psutil.Process]:
         return psutil.Process(pid).children(recursive=True)
     except psutil.Error:
         return []
+
+
+def _is_spared(process: psutil.Process, names: tuple[str, ...]) -> bool:
+    try:
+        return bool(names) and any(each.name() in names for each in (process, *process.parents()))
+    except psutil.Error:
+        return False
 
 
 def _send(number: signal.Signals, processes: Iterable[psutil.Process]) -> None:

@@ -65,11 +65,19 @@ def exists(services: Sequence[str]) -> None:
 @image.command()
 @click.argument("service")
 @click.option("--release", is_flag=True, help="Then tag it with the commit. Needs a work tree without changes.")
-def build(service: str, release: bool) -> None:
+@click.option("--local", is_flag=True, help="Build it on this machine alone, with Docker, Podman or Buildah.")
+def build(service: str, release: bool, local: bool) -> None:
     """Build, push and scan SERVICE's image, unless it is there.
 
-    Exits with 1 if it has a serious vulnerability that has a fix and that has not been accepted.
+    Exits with 1 if it does not build, or has a serious vulnerability that has a fix and that has not been accepted;
+    with 2 if this machine cannot build it.
     """
+    from nova_infra.deployed.connect import REHEARSAL_VARIABLE
+
+    # A rehearsal plays this very command: it builds for real, and publishes nothing.
+    if local or os.environ.get(REHEARSAL_VARIABLE):
+        _build_here(service)
+        return
     from nova_infra.images.build import ensure_image
     from nova_infra.images.promote import promote
     from nova_infra.images.tags import image_sources
@@ -133,6 +141,36 @@ def promote(release: str, services: Sequence[str], origin: str | None) -> None:
     click.echo("\n".join(add_release(registries, tags=tags, release=checked_tag("RELEASE", release))))
 
 
+@image.command()
+@click.option("--dry-run", is_flag=True, help="Show what would be removed.")
+def prune(dry_run: bool) -> None:
+    """Remove images from this machine that no branch uses.
+
+    With them goes what builds keep to be quick: the next one begins anew.
+    """
+    from nova_infra.containers.engine import detect
+    from nova_infra.containers.prune import prune as remove
+
+    root, config = _project()
+    for name in remove(detect(), root, config, dry_run=dry_run):
+        click.echo(f"{'would remove' if dry_run else 'removed'} {name}")
+
+
+def _build_here(service: str) -> None:
+    from nova_infra.containers.build import ENGINES, Recipe, build, local_name
+    from nova_infra.containers.engine import detect
+    from nova_infra.images.tags import image_sources
+    from nova_infra.names import repository_name
+
+    root, config = _project()
+    [source] = image_sources(root, config, [service])
+    name = local_name(f"{repository_name(config.platform.name, service)}:{source.tag}")
+    recipe = Recipe(name, f"{service}/Dockerfile", source.platform, source.arguments, source.files)
+    engine = detect(ENGINES)
+    built = build(engine, recipe, tell=click.echo)
+    click.echo(f"built {name} with {engine.program}" if built else f"{name} is unchanged: not built again")
+
+
 def _project() -> tuple[Path, Config]:
     from nova_infra.config import load_config
 
@@ -142,7 +180,7 @@ def _project() -> tuple[Path, Config]:
 
 def _registry(config: Config, service: str) -> Registry:
     from nova_infra.images.registry import Registry
-    from nova_infra.images.tags import repository_name
+    from nova_infra.names import repository_name
 
     return Registry(repository_name(config.platform.name, service), region=config.toolchain.region)
 

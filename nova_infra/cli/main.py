@@ -10,11 +10,13 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from nova_infra import tools
 from nova_infra.cli import delivery as cli_delivery
+from nova_infra.cli import rehearsal as cli_rehearsal
 from nova_infra.cli import releases as cli_releases
 from nova_infra.cli import reports as cli_reports
 from nova_infra.cli import scaffold as cli_scaffold
@@ -56,6 +58,11 @@ def nova() -> None:
     show_default=True,
     help="Where to write the report.",
 )
+@click.option(
+    "--tasks",
+    type=click.Choice(["images", "sources"]),
+    help="What services run as. Default: images where Docker or Podman answers, else sources.",
+)
 @click.option("--until", metavar="STAGE", help="Play the pipeline up to this stage, and no further.")
 def rehearse(
     approve: bool,
@@ -66,6 +73,7 @@ def rehearse(
     what_if: str | None,
     report_file: Path,
     until: str | None,
+    tasks: Literal["images", "sources"] | None,
 ) -> None:
     """Play the pipeline here, to see whether Prod takes the tree.
 
@@ -82,7 +90,7 @@ def rehearse(
     choose(drills)  # a name that is not one is refused before anything takes time
     if assembly is None:
         assembly = synthesize(root)
-    options = Options(root, assembly.resolve(), baseline, approve, drills, other, json_file, report_file, until)
+    options = Options(root, assembly.resolve(), baseline, approve, drills, other, json_file, report_file, until, tasks)
     sys.exit(0 if rehearse(options) else 1)
 
 
@@ -93,6 +101,7 @@ for command in (
     *cli_reports.COMMANDS,
     *cli_releases.COMMANDS,
     *cli_delivery.COMMANDS,
+    *cli_rehearsal.COMMANDS,
     *cli_scaffold.COMMANDS,
 ):
     nova.add_command(command)

@@ -13,8 +13,8 @@ from nova_infra.cli.reports import where_options, whereabouts
 from nova_infra.errors import NovaError
 
 if TYPE_CHECKING:
-    from nova_infra.deployed.connect import Role
     from nova_infra.deployed.protocol import DeployedEnvironment
+    from nova_infra.names import Role
     from nova_infra.operations.records.ledger import Entry, Outcome, ReleasedImage
 
 

@@ -88,13 +88,14 @@ def doctor() -> None:
     """
     from nova_infra.config import load_config
     from nova_infra.deployed.aws.session import Aws, sign_in, whoami
+    from nova_infra.names import bootstrap_role_name
     from nova_infra.operations.reports import doctor as report
 
     root = Path.cwd()
     config = load_config(root)
 
     def open_account(account: str, region: str, own: bool) -> Aws:
-        lookup = f"cdk-hnb659fds-lookup-role-{account}-{region}"
+        lookup = bootstrap_role_name("lookup-role", account, region)
         return sign_in(region=region) if own else sign_in(region=region, role=lookup, account=account)
 
     parts = report.diagnose(config, root, account_of_caller=lambda: whoami()[0], open_account=open_account)

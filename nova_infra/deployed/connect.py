@@ -7,18 +7,17 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.errors import RefusedError
+from nova_infra.names import Role, alert_topic_name, environment_prefix, pipeline_name, role_name
 
 if TYPE_CHECKING:
     from nova_infra.deployed.aws.toolchain import Toolchain
 
 REHEARSAL_VARIABLE = "NOVA_REHEARSED_BY"
 """Set by a rehearsal for the steps that it plays: where it answers for its environments."""
-
-Role = Literal["observer", "release"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,9 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment
 
     if entry is not None:
         aws = sign_in(
-            region=str(entry["region"]), role=role_name(f"{platform}-{name}", role), account=str(entry["account"])
+            region=str(entry["region"]),
+            role=role_name(environment_prefix(platform, name), role),
+            account=str(entry["account"]),
         )
     else:
         region = where.region or os.environ.get("AWS_REGION") or configured_region()
@@ -117,13 +118,9 @@ def connect_toolchain(where: Whereabouts) -> Toolchain | None:
     if whoami()[0] != account:
         return None
     aws = sign_in(region=region)
-    topic = f"arn:{aws.partition}:sns:{region}:{account}:{platform}-platform-alerts"
-    return AwsToolchain(aws, pipeline=f"{platform}-platform", topic_arn=topic)
-
-
-def role_name(prefix: str, role: Role) -> str:
-    """Name of one of the two roles of an environment, the same wherever it is referred to."""
-    return f"{prefix}-{role}"
+    pipeline = pipeline_name(platform)
+    topic = f"arn:{aws.partition}:sns:{region}:{account}:{alert_topic_name(pipeline)}"
+    return AwsToolchain(aws, pipeline=pipeline, topic_arn=topic)
 
 
 def _entry(name: str, where: Whereabouts) -> tuple[Mapping[str, Any] | None, str]:

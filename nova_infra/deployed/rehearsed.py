@@ -31,6 +31,7 @@ from nova_infra.deployed.model import (
     Template,
 )
 from nova_infra.errors import NotDeployedError, RefusedError
+from nova_infra.names import environment_prefix, parameter_path, stack_name
 
 
 def rehearsed_digest(image: Image) -> str:
@@ -50,9 +51,9 @@ class RehearsedEnvironment:
             url: Where the rehearsal answers, and for which release: ``…/candidate`` or ``…/baseline``.
         """
         self.name = name
-        self.prefix = f"{platform}-{name}"
+        self.prefix = environment_prefix(platform, name)
         self._url = url
-        self._parameters_url = f"{url.rpartition('/')[0]}/parameters/{platform}/{name}"
+        self._parameters_url = f"{url.rpartition('/')[0]}/parameters{parameter_path(platform, name)}"
 
     def caller(self) -> str:
         """Who asks, for the record."""
@@ -109,7 +110,7 @@ class RehearsedEnvironment:
 
     def stack_name(self, name: str) -> str:
         """The name of a service's stack, or of ``platform`` or ``overview``."""
-        return f"{self.prefix}-{name}"
+        return stack_name(self.prefix, name)
 
     def stacks(self, names: Sequence[str] | None = None) -> tuple[Stack, ...]:
         """Stacks by their names, or all of the environment's; those that do not exist are left out."""

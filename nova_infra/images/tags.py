@@ -103,11 +103,6 @@ def checked_tag(where: str, tag: object) -> str:
     return str(tag)
 
 
-def repository_name(platform: str, service: str) -> str:
-    """Name of the service's repository, the same wherever it is referred to."""
-    return f"{platform}/{service}"
-
-
 def current_commit(root: Path) -> str | None:
     """The commit that a clean work tree is at; None where there is no git, or the tree differs from its commit."""
 

@@ -208,10 +208,12 @@ class Record:
         notifications: All messages.
         load: Environment to the synthetic requests sent to it.
         slow_minutes: Simulated minutes that lasted more than twice as long as they should: the machine was busy.
+        foreseen: What CloudFormation would do or refuse that nothing played shows, a line each.
         not_rehearsed: What the rehearsal cannot show, in sentences.
         until: Last stage that was to be played, None where all were.
         started: When it began, as a date and time of day in UTC.
         seconds: How long it took, drills included.
+        tasks: What tasks ran as, in a clause.
     """
 
     pipeline: str
@@ -222,10 +224,12 @@ class Record:
     notifications: list[Notification] = field(default_factory=list)
     load: dict[str, Requests] = field(default_factory=dict)
     slow_minutes: int = 0
+    foreseen: list[str] = field(default_factory=list)
     not_rehearsed: list[str] = field(default_factory=list)
     until: str | None = None
     started: str = ""
     seconds: float = 0.0
+    tasks: str = ""
 
     @property
     def succeeded(self) -> bool:

@@ -20,6 +20,7 @@ from nova_infra.rehearsal.drills.catalogue import CONFIGURED, Drill, DrillResult
 from nova_infra.rehearsal.drills.plan import plan
 from nova_infra.rehearsal.pipeline.definition import DeployAction
 from nova_infra.rehearsal.pipeline.edits import canary
+from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
 from nova_infra.rehearsal.pipeline.player import Approve, Player, new_record
 from nova_infra.rehearsal.pipeline.precheck import precheck
 from nova_infra.rehearsal.pipeline.release import Release, baseline_of
@@ -27,6 +28,7 @@ from nova_infra.rehearsal.report.live import View, open_console
 from nova_infra.rehearsal.report.page import report
 from nova_infra.rehearsal.report.summary import show_summary, show_verdict
 from nova_infra.rehearsal.report.verdict import verdict
+from nova_infra.rehearsal.tasks.runtime import ImageRuntime, Kind, Runtime, choose_runtime
 
 WORK_DIRECTORY = ".nova"
 
@@ -82,6 +84,7 @@ class Options:
         json_file: Where to write the record, if anywhere.
         report_file: Where to write the report.
         until: Name of the last stage to play; without it, all are played.
+        tasks: ``images`` or ``sources``; None for images where an engine answers.
     """
 
     root: Path
@@ -93,6 +96,7 @@ class Options:
     json_file: Path | None
     report_file: Path
     until: str | None = None
+    tasks: Kind | None = None
 
 
 def rehearse(options: Options) -> bool:
@@ -115,6 +119,7 @@ def rehearse(options: Options) -> bool:
     for file in (options.json_file, options.report_file):
         if file is not None:
             _check_writable(file)
+    runtime = choose_runtime(options.tasks, tell=lambda line: console.print(line, highlight=False, markup=False))
     candidate = Release("working tree", Assembly(options.assembly), options.root)
     pipeline = candidate.pipeline().until(options.until)
     not_rehearsed = precheck(candidate)
@@ -122,31 +127,47 @@ def rehearse(options: Options) -> bool:
         _check_what_if(options.what_if, candidate)
     with baseline_of(candidate, options.baseline) as baseline:
         precheck(baseline)
-        record = new_record(pipeline, candidate=candidate, baseline=baseline)
+        record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
         record.not_rehearsed += not_rehearsed
         record.until = options.until if pipeline != candidate.pipeline() else None
+        refused = note_refusals(forecast(candidate, baseline), pipeline, record)
         record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         began = time.monotonic()
         view = View(console, record)
         logs = options.root / WORK_DIRECTORY / "logs"
         player = Player(
-            pipeline, candidate, baseline, record, approve=_approval(options, console, view), tell=view.tell, logs=logs
+            pipeline,
+            candidate,
+            baseline,
+            record,
+            approve=_approval(options, console, view),
+            tell=view.tell,
+            logs=logs,
+            runtime=runtime,
         )
+        if isinstance(runtime, ImageRuntime):
+            logs.mkdir(parents=True, exist_ok=True)
+            runtime.log = logs / "baseline-images.log"
         results: list[DrillResult] = []
 
         async def play() -> None:
+            async with runtime:
+                await play_all()
+
+        async def play_all() -> None:
             await player.play()
             if record.succeeded:
                 runs = _drill_runs(drills, candidate, options.what_if)
                 for number, (drill, release, canary_name) in enumerate(runs, start=1):
                     view.announce(f"drill {number} of {len(runs)}, {drill.name}, {canary_name}: {drill.title}")
-                    results.append(await _play_drill(drill, release, canary_name, view, logs))
+                    results.append(await _play_drill(drill, release, canary_name, view, logs, runtime))
 
-        with view.following():
-            try:
-                asyncio.run(_until_stopped(play()))
-            except OSError as error:
-                raise NovaError(f"{error.filename or logs}: {error.strerror}: make room there") from None
+        if not refused:
+            with view.following():
+                try:
+                    asyncio.run(_until_stopped(play()))
+                except OSError as error:
+                    raise NovaError(f"{error.filename or logs}: {error.strerror}: make room there") from None
         record.seconds = time.monotonic() - began
     show_summary(console, record, results)
     if options.json_file is not None:
@@ -181,9 +202,11 @@ def _drill_runs(drills: list[Drill], candidate: Release, what_if: WhatIf | None)
     return runs
 
 
-async def _play_drill(drill: Drill, release: Release, canary_name: str, view: View, logs: Path) -> DrillResult:
+async def _play_drill(
+    drill: Drill, release: Release, canary_name: str, view: View, logs: Path, runtime: Runtime
+) -> DrillResult:
     planned = plan(drill, release)
-    record = new_record(planned.pipeline, candidate=planned.candidate, baseline=planned.baseline)
+    record = new_record(planned.pipeline, candidate=planned.candidate, baseline=planned.baseline, runtime=runtime)
 
     async def approve(_: str) -> bool:
         return drill.approves
@@ -199,6 +222,7 @@ async def _play_drill(drill: Drill, release: Release, canary_name: str, view: Vi
         tell=lambda line: view.tell(f"  {line}"),
         logs=logs / drill.name,
         minutes_before=drill.minutes_before,
+        runtime=runtime,
     )
     await player.play()
     result = DrillResult(
@@ -210,6 +234,7 @@ async def _play_drill(drill: Drill, release: Release, canary_name: str, view: Vi
         drill.check(record, planned.service),
         asyncio.get_running_loop().time() - began,
         record,
+        drill.place,
     )
     came = "; ".join(result.misses) or "all that must follow did"
     view.ended(f"{'✓' if result.passed else '✗'} drill {drill.name}, {canary_name}: {came}")

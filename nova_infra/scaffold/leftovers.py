@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nova_infra.config import Config
-from nova_infra.images.tags import repository_name
+from nova_infra.names import environment_prefix, repository_name, stack_name
 
 
 def after_removal(config: Config, name: str) -> Iterator[str]:
@@ -53,7 +53,7 @@ def after_renaming(config: Config, old: str, new: str) -> Iterator[str]:
 
 def _deletions(config: Config, name: str) -> Iterator[str]:
     for environment in config.environments:
-        stack = f"{config.platform.name}-{environment.name}-{name}"
+        stack = stack_name(environment_prefix(config.platform.name, environment.name), name)
         there = f"--stack-name {stack} --region {environment.region}"
         yield f"  {environment.name}, with credentials of {environment.account}; its logs go with the stack:"
         if environment.approval:

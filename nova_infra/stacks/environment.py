@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from nova_infra.config import Config, Environment
+from nova_infra.names import environment_prefix
 from nova_infra.stacks.overview import OverviewStack
 from nova_infra.stacks.platform import PlatformStack
 from nova_infra.stacks.service import ServiceStack
@@ -35,7 +36,7 @@ class EnvironmentStacks:
             environment: The environment.
             image_tags: Service name to image tag, for every service.
         """
-        prefix = f"{config.platform.name}-{environment.name}"
+        prefix = environment_prefix(config.platform.name, environment.name)
         self.platform = PlatformStack(scope, "platform", prefix=prefix, config=config, environment=environment)
         self.services = {
             service.name: ServiceStack(

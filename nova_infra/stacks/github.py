@@ -12,8 +12,15 @@ from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Config, Environment
 from nova_infra.constructs.delivery.github_role import ISSUER, GitHubRole, subject_prefix
 from nova_infra.constructs.delivery.image_publishing import image_publishing
-from nova_infra.github import IMAGE_SESSION_SECONDS, deploy_role_name, deploy_session_seconds, image_role_name
-from nova_infra.images.tags import repository_name
+from nova_infra.github import IMAGE_SESSION_SECONDS, deploy_session_seconds
+from nova_infra.names import (
+    bootstrap_role_name,
+    deploy_role_name,
+    environment_prefix,
+    image_role_name,
+    repository_name,
+    role_name,
+)
 
 # What the CDK CLI deploys stacks by: templates go to the bucket, CloudFormation takes them from there, and what is
 # deployed is compared with what would be.
@@ -72,7 +79,7 @@ class GitHubStack(cdk.Stack):
         GitHubRole(
             self,
             f"Deploy{environment.stage}",
-            name=deploy_role_name(platform, environment),
+            name=deploy_role_name(environment_prefix(platform, environment.name)),
             description=f"Deploys {environment.name} from GitHub Actions, by the roles of CDK and of the release tools",
             provider_arn=self._provider_arn,
             subjects=[f"{self._subject}:environment:{environment.name}"],
@@ -89,9 +96,9 @@ class GitHubStack(cdk.Stack):
         )
 
     def _roles_to_take(self, environment: Environment, platform: str) -> Sequence[str]:
-        qualifier = self.synthesizer.bootstrap_qualifier
-        bootstrap = [f"cdk-{qualifier}-{role}-{environment.account}-{environment.region}" for role in _BOOTSTRAP_ROLES]
-        return [*bootstrap, *(f"{platform}-{environment.name}-{role}" for role in ("observer", "release"))]
+        prefix = environment_prefix(platform, environment.name)
+        bootstrap = [bootstrap_role_name(role, environment.account, environment.region) for role in _BOOTSTRAP_ROLES]
+        return [*bootstrap, role_name(prefix, "observer"), role_name(prefix, "release")]
 
     def _add_image_role(self, config: Config) -> None:
         branches = [config.source.branch, *([config.delivery.early_branch] if config.delivery.early_branch else [])]

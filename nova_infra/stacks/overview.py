@@ -9,8 +9,8 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from nova_infra.config import Environment
-from nova_infra.constructs.service.alarms import alarm_name
 from nova_infra.constructs.service.dashboard import Dashboard
+from nova_infra.names import alarm_name, canary_alarm_name, stack_name
 from nova_infra.stacks.platform import PlatformStack
 from nova_infra.stacks.service import ServiceStack
 
@@ -44,7 +44,7 @@ class OverviewStack(cdk.Stack):
         super().__init__(
             scope,
             construct_id,
-            stack_name=f"{prefix}-overview",
+            stack_name=stack_name(prefix, "overview"),
             env=cdk.Environment(account=environment.account, region=environment.region),
             termination_protection=environment.approval,
         )
@@ -52,11 +52,11 @@ class OverviewStack(cdk.Stack):
             self.add_stack_dependency(stack)
         # At most 90 of the 100 alarms that one may be composed of.
         kinds = ("errors", "unanswered")
-        names = [alarm_name(f"{prefix}-{service}", kind) for service in services for kind in kinds]
+        names = [alarm_name(stack_name(prefix, service), kind) for service in services for kind in kinds]
         cloudwatch.CfnCompositeAlarm(
             self,
             "CanaryErrors",
-            alarm_name=f"{prefix}-canary-errors",
+            alarm_name=canary_alarm_name(prefix),
             alarm_description=f"Some service of {prefix} answers too many requests with a 5xx, or not at all",
             alarm_rule=" OR ".join(f'ALARM("{name}")' for name in names),
             # Each service's own alarm has notified already: this one is for whoever asks about the whole.

@@ -32,7 +32,7 @@ from nova_infra.constructs.delivery.steps import (
 from nova_infra.constructs.environment.alert_topic import AlertTopic
 from nova_infra.constructs.environment.encryption_key import EncryptionKey
 from nova_infra.constructs.environment.publisher import Publisher
-from nova_infra.images.tags import repository_name
+from nova_infra.names import alert_topic_name, environment_prefix, pipeline_log_group, pipeline_name, repository_name
 from nova_infra.pythons import DELIVERED
 from nova_infra.stacks.environment import EnvironmentStage
 
@@ -79,8 +79,8 @@ class NovaPipelineStack(cdk.Stack):
             env=cdk.Environment(account=config.toolchain.account, region=config.toolchain.region),
             termination_protection=True,
         )
-        name = f"{config.platform.name}-platform"
-        log_group_name = f"/nova/{name}-pipeline"
+        name = pipeline_name(config.platform.name)
+        log_group_name = pipeline_log_group(config.platform.name)
         publisher = Publisher.pipeline_events(self)
         key = EncryptionKey(
             self,
@@ -93,7 +93,7 @@ class NovaPipelineStack(cdk.Stack):
         self.topic = AlertTopic(
             self,
             "Alerts",
-            name=f"{name}-alerts",
+            name=alert_topic_name(name),
             publisher=publisher,
             key=key,
             notifications=config.toolchain.notifications,
@@ -192,7 +192,7 @@ class NovaPipelineStack(cdk.Stack):
         image_tags: Mapping[str, str],
         source: pipelines.IFileSetProducer,
     ) -> None:
-        prefix = f"{config.platform.name}-{environment.name}"
+        prefix = environment_prefix(config.platform.name, environment.name)
         about = partial(ReleaseStep, self.pipeline, source=source, prefix=prefix, environment=environment)
         if environment.approval:
             # A stage of its own: one inside the environment's stage would ask again when that stage is rolled back.
@@ -217,7 +217,7 @@ class NovaPipelineStack(cdk.Stack):
 
     def _may_brief(self, config: Config) -> list[iam.PolicyStatement]:
         """Read which tests have passed, and send it to those who are asked for approvals."""
-        pipeline = self.format_arn(service="codepipeline", resource=f"{config.platform.name}-platform")
+        pipeline = self.format_arn(service="codepipeline", resource=pipeline_name(config.platform.name))
         return [
             iam.PolicyStatement(
                 actions=["codepipeline:ListActionExecutions", "codepipeline:ListPipelineExecutions"],

@@ -12,15 +12,22 @@ from nova_infra.config import Config, Environment
 from nova_infra.constructs.delivery.release_roles import ReleaseRoles, step_role_arn
 from nova_infra.constructs.environment.alert_topic import AlertTopic
 from nova_infra.constructs.environment.encryption_key import EncryptionKey
-from nova_infra.constructs.environment.firewall import Firewall, firewall_log_group
+from nova_infra.constructs.environment.firewall import Firewall
 from nova_infra.constructs.environment.ingress import Ingress
 from nova_infra.constructs.environment.log_bucket import LogBucket
 from nova_infra.constructs.environment.network import Network
 from nova_infra.constructs.environment.publisher import Publisher
 from nova_infra.constructs.environment.retention import retention
-from nova_infra.constructs.service.task import task_log_group
-from nova_infra.github import deploy_role_name
-from nova_infra.images.tags import repository_name
+from nova_infra.names import (
+    alert_topic_name,
+    deploy_role_name,
+    firewall_log_group,
+    parameter_path,
+    platform_stack_name,
+    repository_name,
+    stack_name,
+    task_log_group,
+)
 
 
 class PlatformStack(cdk.Stack):
@@ -50,7 +57,7 @@ class PlatformStack(cdk.Stack):
         super().__init__(
             scope,
             construct_id,
-            stack_name=f"{prefix}-platform",
+            stack_name=platform_stack_name(prefix),
             env=cdk.Environment(account=environment.account, region=environment.region),
             termination_protection=environment.approval,
         )
@@ -61,7 +68,7 @@ class PlatformStack(cdk.Stack):
             "Encryption",
             name=f"{prefix}: log groups and the alert topic",
             publisher=alarms,
-            log_groups=[task_log_group(f"{prefix}-*"), firewall_log_group(prefix)],
+            log_groups=[task_log_group(stack_name(prefix, "*")), firewall_log_group(prefix)],
         ).key
         log_bucket = LogBucket(self, "Logs", retention_days=environment.log_retention_days).bucket
         network = Network(
@@ -112,7 +119,7 @@ class PlatformStack(cdk.Stack):
         self.topic = AlertTopic(
             self,
             "Alerts",
-            name=f"{prefix}-alerts",
+            name=alert_topic_name(prefix),
             publisher=alarms,
             key=self.key,
             notifications=environment.notifications,
@@ -123,12 +130,12 @@ class PlatformStack(cdk.Stack):
     def _release_roles(self, prefix: str, config: Config, environment: Environment) -> None:
         platform, toolchain = config.platform.name, config.toolchain
         registry = f"arn:{self.partition}:ecr:{toolchain.region}:{toolchain.account}:repository"
-        deployer = deploy_role_name(platform, environment)
+        deployer = deploy_role_name(prefix)
         ReleaseRoles(
             self,
             "Release",
             prefix=prefix,
-            parameters=f"/{platform}/{environment.name}",
+            parameters=parameter_path(platform, environment.name),
             services=[service.name for service in config.services],
             repositories=[f"{registry}/{repository_name(platform, service.name)}" for service in config.services],
             observers=[step_role_arn(self.partition, toolchain, prefix, step) for step in ("brief", "preflight")],

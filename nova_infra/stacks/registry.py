@@ -8,7 +8,7 @@ from constructs import Construct
 
 from nova_infra.config import Config
 from nova_infra.constructs.delivery.registry import ImageRegistry
-from nova_infra.images.tags import repository_name
+from nova_infra.names import repository_name
 
 
 class RegistryStack(cdk.Stack):

@@ -11,7 +11,7 @@ from nova_infra.config import Environment, Service, Toolchain
 from nova_infra.constructs.environment.retention import retention
 from nova_infra.constructs.service.task import STOP_TIMEOUT, Task
 from nova_infra.constructs.service.web_service import WebService
-from nova_infra.images.tags import repository_name
+from nova_infra.names import repository_name, stack_name
 from nova_infra.stacks.platform import PlatformStack
 
 
@@ -48,7 +48,7 @@ class ServiceStack(cdk.Stack):
             service: The service.
             image_tag: Tag of the image to run.
         """
-        name = f"{prefix}-{service.name}"
+        name = stack_name(prefix, service.name)
         super().__init__(
             scope,
             construct_id,

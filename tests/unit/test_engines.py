@@ -83,7 +83,7 @@ def test_an_environments_role_is_taken_by_jobs_of_its_own_github_environment_alo
     environment = github_config.environment(name)
     found, _ = roles(github_config, environment.account)
     [(role, (trust, statements, _))] = found.items()
-    assert role == deploy_role_name("nova", environment) == f"nova-{name}-deploy"
+    assert role == deploy_role_name(f"nova-{name}") == f"nova-{name}-deploy"
     assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
     assert trust["Condition"] == {
         "StringEquals": {

@@ -30,6 +30,7 @@ AUDIT = GITHUB / "workflows" / "audit.yml"
 # What the deployment design draws: job to the jobs that it waits for.
 NEEDS = {
     "test": [],
+    "coverage": [],
     "build": ["test"],
     "cdk-synth": ["test"],
     "deploy-dev": ["build", "cdk-synth"],
@@ -44,6 +45,7 @@ PINNED = {
     "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
     "actions/download-artifact": ("3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c", "v8.0.1"),
     "actions/upload-artifact": ("bbbca2ddaa5d8feaa63e36b76fdaad77386f024f", "v7.0.0"),
+    "codecov/codecov-action": ("671740ac38dd9b0130fbe1cec585b89eea48d3de", "v5.5.2"),
 }
 
 
@@ -167,7 +169,7 @@ def test_every_environment_waits_for_the_tests_of_the_one_before(delivered, depl
         after = [name for name, job in deploy.items() if needs(job) == [f"deploy-{each.name}"] and "-test" in name]
         assert len(after) == (each.tests is not None)
         before = after
-    assert len(deploy) == 3 + len(delivered.environments) + sum(
+    assert len(deploy) == 4 + len(delivered.environments) + sum(
         each.tests is not None for each in delivered.environments
     )
 
@@ -212,7 +214,8 @@ def test_both_engines_run_the_same_commands(assembly):
     phases = [phase["commands"] for spec in specs for phase in spec.values() if "commands" in phase]
     piped = {command for lines in phases for command in lines if command.startswith(("make ", "nova "))}
     piped = {re.sub(r"SERVICE=\S+", 'SERVICE="$SERVICE"', each) for each in piped}
-    flowing = {step["run"] for job in DEPLOY.values() for step in job["steps"] if "run" in step}
+    delivering = [job for name, job in DEPLOY.items() if name != "coverage"]
+    flowing = {step["run"] for job in delivering for step in job["steps"] if "run" in step}
     assert piped - flowing == {"make setup", "make brief ENVIRONMENT=prod"}
     assert {each for each in flowing - piped if "\n" not in each} == {
         "make audit",
@@ -367,9 +370,22 @@ def test_nothing_that_a_person_writes_is_part_of_a_command():
         assert "${{" not in line, (place, line)
 
 
-def test_no_secret_is_used_but_the_token_of_the_run():
+def test_no_secret_is_used_but_the_token_of_the_run_and_one_for_codecov_where_it_is_set():
     for file, text in {**TEXTS, **ACTION_TEXTS}.items():
-        assert not re.search(r"secrets\.|AWS_ACCESS_KEY|AWS_SECRET", text), file
+        known = re.sub(r"\$\{\{ secrets\.CODECOV_TOKEN( != '')? \}\}", "", text)
+        assert not re.search(r"secrets\.|AWS_ACCESS_KEY|AWS_SECRET", known), file
+
+
+def test_coverage_is_kept_and_shown_and_goes_to_codecov_where_there_is_a_token(deploy):
+    steps_ = {step["name"]: step for step in deploy["coverage"]["steps"] if "name" in step}
+    assert steps_["Coverage"]["run"] == "make coverage"
+    assert steps_["Show the figure"]["run"].endswith('>> "$GITHUB_STEP_SUMMARY"')
+    kept = steps_["Keep the report"]["with"]["path"].split()
+    assert kept == ["coverage.xml", ".nova/coverage/html"]
+    upload = steps_["Upload Coverage"]
+    assert upload["if"] == "env.CODECOV == 'true'"
+    assert deploy["coverage"]["env"] == {"CODECOV": "${{ secrets.CODECOV_TOKEN != '' }}"}
+    assert upload["with"] == {"files": "coverage.xml", "token": "${{ secrets.CODECOV_TOKEN }}"}
 
 
 def test_every_job_has_what_it_needs_and_a_limit():

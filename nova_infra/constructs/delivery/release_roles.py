@@ -11,7 +11,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Toolchain
-from nova_infra.constructs.service.task import task_log_group
+from nova_infra.names import Role, role_name, stack_name, step_role_name, task_log_group
 
 
 class ReleaseRoles(Construct):
@@ -105,7 +105,7 @@ class ReleaseRoles(Construct):
                     "cloudformation:DescribeChangeSet",
                     "cloudformation:ExecuteChangeSet",
                 ],
-                resources=[arn("cloudformation", "stack", f"{prefix}-{service}/*") for service in services],
+                resources=[arn("cloudformation", "stack", f"{stack_name(prefix, service)}/*") for service in services],
             ),
             # To empty an old task whose memory keeps an alarm red: its service starts another one.
             iam.PolicyStatement(
@@ -125,18 +125,15 @@ class ReleaseRoles(Construct):
                 resources=[arn("ssm", "parameter", "cdk-bootstrap/*")],
             ),
         ]
-        for name, statements, takers in (
-            ("observer", look, [*observers, *releasers]),
-            ("release", [*look, *change], releasers),
-        ):
-            self._role(name, prefix, statements, takers)
+        self._role("observer", prefix, look, [*observers, *releasers])
+        self._role("release", prefix, [*look, *change], releasers)
 
-    def _role(self, name: str, prefix: str, statements: Sequence[iam.PolicyStatement], takers: Iterable[str]) -> None:
+    def _role(self, name: Role, prefix: str, statements: Sequence[iam.PolicyStatement], takers: Iterable[str]) -> None:
         stack = cdk.Stack.of(self)
         role = iam.Role(
             self,
             name.capitalize(),
-            role_name=f"{prefix}-{name}",
+            role_name=role_name(prefix, name),
             description={
                 "observer": f"Looks at {prefix} and changes nothing",
                 "release": f"Rolls {prefix} back, writes its ledger, holds releases, accepts what is red, stops tasks",
@@ -172,11 +169,6 @@ def named_roles(arns: Iterable[str]) -> iam.IPrincipal:
         )
     assert principals, "somebody takes the role"
     return iam.CompositePrincipal(*principals)
-
-
-def step_role_name(prefix: str, step: str) -> str:
-    """Name of the role of a pipeline's step about an environment, in the toolchain's account."""
-    return f"{prefix}-{step}-step"
 
 
 def step_role_arn(partition: str, toolchain: Toolchain, prefix: str, step: str) -> str:

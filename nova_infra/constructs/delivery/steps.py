@@ -15,7 +15,7 @@ from constructs import Construct
 
 from nova_infra.config import Environment
 from nova_infra.constructs.delivery.image_publishing import image_publishing
-from nova_infra.constructs.delivery.release_roles import step_role_name
+from nova_infra.names import Role, role_name, step_role_name
 
 SETUP = "make setup"
 
@@ -84,7 +84,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
         source: pipelines.IFileSetProducer,
         prefix: str,
         environment: Environment,
-        role: str,
+        role: Role,
         more: Sequence[iam.PolicyStatement] = (),
     ) -> None:
         """Create the step.
@@ -113,7 +113,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
             role_policy_statements=[
                 iam.PolicyStatement(
                     actions=["sts:AssumeRole"],
-                    resources=[f"arn:{stack.partition}:iam::{environment.account}:role/{prefix}-{role}"],
+                    resources=[f"arn:{stack.partition}:iam::{environment.account}:role/{role_name(prefix, role)}"],
                 ),
                 *more,
             ],

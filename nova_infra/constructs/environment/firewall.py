@@ -8,6 +8,8 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
+from nova_infra.names import firewall_log_group
+
 # AWS's managed groups, and the rules in them that only count. A body above 8 KiB is what an upload is.
 _GROUPS: dict[str, tuple[str, ...]] = {
     "AWSManagedRulesAmazonIpReputationList": (),
@@ -95,11 +97,6 @@ class Firewall(Construct):
                 )
             ],
         )
-
-
-def firewall_log_group(name: str) -> str:
-    """Name of the firewall's log group. AWS WAF requires the prefix."""
-    return f"aws-waf-logs-{name}"
 
 
 def _visibility(name: str) -> wafv2.CfnWebACL.VisibilityConfigProperty:

@@ -10,6 +10,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from nova_infra.config import Thresholds
+from nova_infra.names import ROLLBACK_ALARMS, alarm_name
 
 PERIOD_SECONDS = 60
 
@@ -18,19 +19,11 @@ _LATE = 2
 minute to breach would stay OK for ever, so that many more are looked at:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html."""
 
-ROLLBACK_KINDS = ("errors", "unanswered", "latency", "cpu", "memory")
-"""What a service has a deployment alarm for."""
-
 _FEW_REQUESTS = 3
 """A percentile of fewer requests is that of one or two of them."""
 
 _Query = cloudwatch.CfnAlarm.MetricDataQueryProperty
 _Metric = cloudwatch.CfnAlarm.MetricProperty
-
-
-def alarm_name(service_name: str, kind: str) -> str:
-    """Name of a service's alarm, the same wherever it is referred to."""
-    return f"{service_name}-{kind}"
 
 
 class ServiceAlarms(Construct):
@@ -134,7 +127,7 @@ class ServiceAlarms(Construct):
                 datapoints=1,
             ),
         ]
-        self.rollback_names = [alarm_name(service_name, kind) for kind in ROLLBACK_KINDS]
+        self.rollback_names = [alarm_name(service_name, kind) for kind in ROLLBACK_ALARMS]
         self._alarm(
             "Unhealthy",
             "has had a target that fails its health check for three minutes",

@@ -9,7 +9,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from nova_infra.constructs.service.alarms import PERIOD_SECONDS, alarm_name
+from nova_infra.constructs.service.alarms import PERIOD_SECONDS
+from nova_infra.names import alarm_name, stack_name
 
 _COLUMNS = 4
 _WIDTH = 24 // _COLUMNS
@@ -53,7 +54,7 @@ class Dashboard(Construct):
             return stack.format_arn(
                 service="cloudwatch",
                 resource="alarm",
-                resource_name=alarm_name(f"{prefix}-{service}", kind),
+                resource_name=alarm_name(stack_name(prefix, service), kind),
                 arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
             )
 

@@ -12,6 +12,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.names import task_log_group
 
 CONTAINER = "app"
 STOP_TIMEOUT = cdk.Duration.seconds(30)
@@ -129,8 +130,3 @@ class Task(Construct):
             f"{NIST}-IAMNoInlinePolicy",
         )
         container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
-
-
-def task_log_group(name: str) -> str:
-    """Name of a task's log group, the same wherever it is referred to."""
-    return f"/nova/{name}"

@@ -33,6 +33,7 @@ from nova_infra.deployed.model import (
     TaskDefinition,
 )
 from nova_infra.errors import NotDeployedError, RefusedError, StrangerError
+from nova_infra.names import environment_prefix, task_log_group
 
 # The most that these operations list at once; they list ten, or fifty, unless they are told.
 _HUNDRED = {"PaginationConfig": {"PageSize": 100}}
@@ -50,7 +51,7 @@ class AwsEnvironment(AwsStacks):
             platform: Name of the installation.
             aws: Its account and region.
         """
-        super().__init__(f"{platform}-{name}", aws=aws)
+        super().__init__(environment_prefix(platform, name), aws=aws)
         self.name = name
 
     def caller(self) -> str:
@@ -121,7 +122,7 @@ class AwsEnvironment(AwsStacks):
             found = self._aws.call(
                 "logs",
                 "get_log_events",
-                logGroupName=f"/nova/{self.stack_name(service)}",
+                logGroupName=task_log_group(self.stack_name(service)),
                 logStreamName=stream,
                 limit=count,
                 startFromHead=False,

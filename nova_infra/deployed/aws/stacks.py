@@ -14,6 +14,7 @@ from nova_infra.deployed.aws.errors import DeniedError, ServiceError, Unreachabl
 from nova_infra.deployed.aws.session import Aws, pause
 from nova_infra.deployed.model import Certificate, ChangeSet, Stack, StackEvent, Template
 from nova_infra.errors import AwsError, RefusedError, StrangerError
+from nova_infra.names import stack_name
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 _MAX_TEMPLATE_BYTES = 51_200
@@ -39,7 +40,7 @@ class AwsStacks:
 
     def stack_name(self, name: str) -> str:
         """The name of a service's stack, or of ``platform`` or ``overview``."""
-        return f"{self.prefix}-{name}"
+        return stack_name(self.prefix, name)
 
     def stacks(self, names: Sequence[str] | None = None) -> tuple[Stack, ...]:
         """Stacks by their names, or all of the environment's; those that do not exist are left out.

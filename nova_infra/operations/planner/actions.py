@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from nova_infra.operations.changes.differences import changed_leaves, replacements
-from nova_infra.operations.changes.template_values import same
+from nova_infra.operations.changes.differences import Replacement, changed_leaves, replacements
+from nova_infra.operations.changes.template_values import references, same
 from nova_infra.operations.planner.model import Action, ResourceAction, Stack
 
 _KEPT = ("Retain", "RetainExceptOnCreate")
@@ -39,7 +40,15 @@ def _actions(before: Stack | None, after: Stack) -> Iterator[ResourceAction]:
             yield ResourceAction(logical_id, kind, action, replacement.because, replacement.follows)
         elif leaves.get(logical_id) or not all(same(known.get(key), resource.get(key)) for key in _ATTRIBUTES):
             yield ResourceAction(logical_id, kind, Action.UPDATE)
+        elif (cause := _replaced_reference(resource, replaced)) is not None:
+            yield ResourceAction(logical_id, kind, Action.UPDATE, f"it refers to {cause}, which is replaced", cause)
     for logical_id, resource in old.items():
         if logical_id not in new:
             action = Action.KEEP if resource.get("DeletionPolicy") in _KEPT else Action.DELETE
             yield ResourceAction(logical_id, resource["Type"], action)
+
+
+def _replaced_reference(resource: Mapping[str, Any], replaced: Mapping[str, Replacement]) -> str | None:
+    """A resource that another one takes a value from and that is replaced for sure."""
+    found = (name for name in references(resource.get("Properties")) if name in replaced and replaced[name].certain)
+    return next(found, None)

@@ -84,7 +84,7 @@ class ResourceAction:
         logical_id: Its logical id.
         type: Its type, such as ``AWS::S3::Bucket``.
         action: What happens.
-        because: Why it is replaced; empty otherwise.
+        because: Why it is replaced, or updated although its own properties stay; empty otherwise.
         follows: The resource whose replacement is the reason, if one is.
     """
 

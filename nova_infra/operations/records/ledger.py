@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.names import parameter_path
 
 Outcome = Literal["deployed", "verified", "failed", "rolled-back"]
 
@@ -90,7 +91,7 @@ class Ledger:
 def parameter_name(environment: DeployedEnvironment, *parts: str) -> str:
     """Name of one of the environment's parameters."""
     platform = environment.prefix.removesuffix(f"-{environment.name}")
-    return "/" + "/".join((platform, environment.name, *parts))
+    return "/".join((parameter_path(platform, environment.name), *parts))
 
 
 def read_ledger(environment: DeployedEnvironment) -> Ledger:

@@ -15,7 +15,8 @@ from nova_infra.deployed.model import Image
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.deployed.rehearsed import RehearsedEnvironment, rehearsed_digest
 from nova_infra.errors import RefusedError
-from nova_infra.images.tags import current_commit, image_tags, repository_name
+from nova_infra.images.tags import current_commit, image_tags
+from nova_infra.names import repository_name
 from nova_infra.operations.records.ledger import ReleasedImage
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nova_infra.config import Config
 from nova_infra.errors import AwsError, RefusedError
+from nova_infra.names import environment_prefix, platform_stack_name
 
 
 def deploy(config: Config, environment: str, *, assembly: Path) -> str:
@@ -56,7 +57,9 @@ def deploy(config: Config, environment: str, *, assembly: Path) -> str:
                 "CloudFormation has restored the stacks that failed"
             )
         written = json.loads(outputs.read_text(encoding="utf-8")) if outputs.exists() else {}
-    url: str | None = written.get(f"{config.platform.name}-{environment}-platform", {}).get("Url")
+    url: str | None = written.get(platform_stack_name(environment_prefix(config.platform.name, environment)), {}).get(
+        "Url"
+    )
     if url is None:
         raise AwsError(f"{environment}: the platform's stack has no output Url: it was not deployed whole")
     return url

@@ -18,11 +18,10 @@ from typing import Any, Protocol
 from nova_infra.config import Config, Environment
 from nova_infra.deployed.model import VCPU_QUOTA
 from nova_infra.errors import NovaError
-from nova_infra.images.tags import repository_name
+from nova_infra.names import BOOTSTRAP_VERSION, repository_name
 from nova_infra.parallel import threads
 
 BOOTSTRAP_STACK = "CDKToolkit"
-BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
 MIN_BOOTSTRAP = 8
 """What the pipeline's manifests ask for: stacks need 6, and looking things up needs 8."""
 NODE_MAJORS = (22, 24)

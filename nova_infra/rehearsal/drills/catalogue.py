@@ -11,6 +11,7 @@ from nova_infra.rehearsal.drills.blast import BlastRadius, blast_radius
 from nova_infra.rehearsal.drills.expectations import (
     ALARM_RINGS,
     ALARM_TELLS,
+    BACK_OR_HARMLESS,
     GOES_THROUGH,
     IN_CANARY,
     KILLED_AT_STOP,
@@ -21,7 +22,9 @@ from nova_infra.rehearsal.drills.expectations import (
     OLD_SERVES,
     OTHERS_GO_THROUGH,
     PIPELINE_TELLS,
+    SEEN_SLOWER,
     STAGE_STOPS,
+    STOPPED_OR_HARMLESS,
     UNWATCHED,
     Expectation,
     deployment_of,
@@ -32,6 +35,7 @@ from nova_infra.rehearsal.drills.expectations import (
     told,
 )
 from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.tasks.faults import place_of
 
 Reach = Literal["first tests", "last tests", "approval", "production", "all of production"]
 
@@ -47,21 +51,31 @@ class Drill:
         name: What to call it on the command line.
         title: What is wrong with the release.
         must_follow: What must follow.
-        reach: The part of the pipeline that is played.
+        reach: The part of the pipeline that is played; by default the one service in production.
         fault: The fault in the candidate.
         baseline_fault: A fault in what ran before.
         approves: Whether the approval is given.
         minutes_before: Simulated minutes for which what ran before serves alone.
+        everywhere: Whether every service has the fault.
+        needs_images: Whether it says nothing of services that run from their sources.
     """
 
     name: str
     title: str
     must_follow: tuple[Expectation, ...]
-    reach: Reach
+    reach: Reach = "production"
     fault: str = ""
     baseline_fault: str = ""
     approves: bool = True
     minutes_before: int = 0
+    everywhere: bool = False
+    needs_images: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where its fault sits; empty where it has none."""
+        fault = self.fault or self.baseline_fault
+        return place_of(fault) if fault else ""
 
     @property
     def expected(self) -> str:
@@ -86,6 +100,7 @@ class DrillResult:
         misses: What did not follow; empty when it passed.
         seconds: How long it took.
         record: What happened.
+        place: Where the fault sat.
     """
 
     drill: str
@@ -96,6 +111,7 @@ class DrillResult:
     misses: list[str]
     seconds: float
     record: Record = field(repr=False)
+    place: str = ""
 
     @property
     def passed(self) -> bool:
@@ -125,85 +141,138 @@ class DrillResult:
 
 _BREAKER = rolls_back("the circuit breaker rolls it back", because="circuit breaker")
 _STOPPED = (OLD_SERVES, STAGE_STOPS, PIPELINE_TELLS)
+_NEVER_STARTS = (_BREAKER, NO_TRAFFIC, *_STOPPED)
 
 DRILLS = (
+    Drill("crash-at-start", "its command is a program that is not there", _NEVER_STARTS, fault="no-program"),
     Drill(
-        "crash-at-start",
-        "the service crashes while it starts",
-        (_BREAKER, NO_TRAFFIC, *_STOPPED),
-        "production",
-        fault="crash",
+        "checkout-file",
+        "its command is a file that the checkout has and the image has not",
+        _NEVER_STARTS,
+        fault="checkout-file",
     ),
     Drill(
-        "never-healthy",
-        "the service answers its health check with 500",
-        (_BREAKER, NO_TRAFFIC, *_STOPPED),
-        "production",
-        fault="unhealthy",
+        "developers-program",
+        "its command is a program that developers have and the image has not",
+        _NEVER_STARTS,
+        fault="developers-program",
+        needs_images=True,
     ),
+    Drill("wrong-port", "its definition names a port that nothing listens on", _NEVER_STARTS, fault="wrong-port"),
+    Drill("missing-secret", "its definition names a secret that is not there", _NEVER_STARTS, fault="missing-secret"),
+    Drill(
+        "missing-variable",
+        "the variables that its stack fills in are missing",
+        (STOPPED_OR_HARMLESS,),
+        "first tests",
+        fault="missing-variable",
+        everywhere=True,
+    ),
+    Drill(
+        "read-only-root",
+        "nothing is mounted at /tmp, and its root cannot be written",
+        (BACK_OR_HARMLESS,),
+        fault="no-tmp",
+        needs_images=True,
+    ),
+    Drill("full-tmp", "what is mounted at its /tmp is full", (BACK_OR_HARMLESS,), fault="full-tmp", needs_images=True),
+    Drill("never-healthy", "its health check is answered with 500", _NEVER_STARTS, fault="unhealthy"),
     Drill(
         "errors",
-        "the service answers four of five requests with 500",
+        "four of five requests are answered with 500",
         (
             rolls_back("the errors alarm rolls the canary back", because="-errors went to ALARM"),
             IN_CANARY,
             *_STOPPED,
             ALARM_TELLS,
         ),
-        "production",
         fault="errors:0.8",
     ),
     Drill(
-        "deadlock",
-        "the service answers its health check, and leaves nine of ten requests without an answer",
+        "dropped",
+        "nine of ten connections are closed without an answer",
         (
             rolls_back("the alarm on unanswered requests rolls the canary back", because="-unanswered went to ALARM"),
             IN_CANARY,
             *_STOPPED,
             ALARM_TELLS,
         ),
-        "production",
-        fault="deadlock:0.9",
+        fault="dropped:0.9",
+    ),
+    Drill(
+        "deadlock",
+        "its health check is answered, and nine of ten requests are left without an answer",
+        (
+            rolls_back("the alarm on unanswered requests rolls the canary back", because="-unanswered went to ALARM"),
+            IN_CANARY,
+            *_STOPPED,
+            ALARM_TELLS,
+        ),
+        fault="unanswered:0.9",
     ),
     Drill(
         "slow",
-        "the service takes three seconds for an answer",
+        "every answer takes three seconds more",
         (rolls_back("the latency alarm rolls it back", because="-latency went to ALARM"), *_STOPPED, ALARM_TELLS),
-        "production",
-        fault="slow:3",
+        fault="delay:3",
+    ),
+    Drill(
+        "ten-times-slower",
+        "every answer takes ten times as long, and stays below the limit of the latency alarm",
+        (SEEN_SLOWER, GOES_THROUGH, NO_LOST_REQUEST),
+        fault="slower:10",
     ),
     Drill(
         "cpu-burn",
-        "the service keeps a processor busy all the time",
-        (rolls_back("the CPU alarm rolls it back", because="-cpu went to ALARM"), *_STOPPED, ALARM_TELLS),
-        "production",
-        fault="cpu",
-    ),
-    Drill(
-        "memory-growth",
-        "the service keeps 120 MiB with every request, until it is killed",
+        "a program in its container keeps its CPU units busy all the time",
         (
-            KILLED_FOR_MEMORY,
-            rolls_back("the memory alarm rolls it back", because="-memory went to ALARM"),
+            rolls_back("the CPU alarm rolls it back", because="-cpu went to ALARM"),
             STAGE_STOPS,
             PIPELINE_TELLS,
             ALARM_TELLS,
         ),
-        "production",
-        fault="memory:120",  # In steps past the alarm's 90 %: it rings when a task is killed, not before.
+        fault="cpu",
+    ),
+    Drill(
+        "memory-growth",
+        "its container's memory fills up",
+        (rolls_back("the memory alarm rolls it back", because="-memory went to ALARM"), STAGE_STOPS, PIPELINE_TELLS),
+        fault="memory:60",
+    ),
+    Drill(
+        "children",
+        "it starts children that fill its container's memory",
+        (rolls_back("the memory alarm rolls it back", because="-memory went to ALARM"), STAGE_STOPS, PIPELINE_TELLS),
+        fault="children:60",
+    ),
+    Drill(
+        "killed-by-kernel",
+        "the kernel kills it because its container's memory is used up",
+        (KILLED_FOR_MEMORY, rolls_back("it is rolled back"), STAGE_STOPS, PIPELINE_TELLS),
+        fault="killed-by-kernel:120",
+    ),
+    Drill(
+        "killed",
+        "it is killed as soon as it serves",
+        (rolls_back("it is rolled back"), STAGE_STOPS, PIPELINE_TELLS),
+        fault="killed",
+    ),
+    Drill(
+        "frozen",
+        "it stops doing anything as soon as it serves",
+        (rolls_back("it is rolled back"), STAGE_STOPS, PIPELINE_TELLS),
+        fault="paused",
     ),
     Drill(
         "hang-on-sigterm",
         "what runs now does not stop when it is told to",
         (KILLED_AT_STOP, GOES_THROUGH, NO_LOST_REQUEST),
-        "production",
-        baseline_fault="deaf-to-sigterm",
+        baseline_fault="ignored-signal",
     ),
     Drill(
         "alarm-already-red",
         "what runs now fails requests, so does the release, and nobody asks the preflight",
         (ALARM_RINGS, UNWATCHED, GOES_THROUGH),
-        "production",
         fault="errors:0.8",
         baseline_fault="errors:0.8",
         minutes_before=2,
@@ -218,35 +287,34 @@ DRILLS = (
     ),
     Drill(
         "full-traffic",
-        "the service begins to fail after thirty requests, which the canary's share does not reach",
+        "it begins to fail after thirty requests, which the canary's share does not reach",
         (
             rolls_back("the errors alarm rolls it back from all of the traffic", because="went to ALARM at 100 %"),
             *_STOPPED,
             ALARM_TELLS,
         ),
-        "production",
         fault="errors-after:30",
     ),
     Drill(
         "one-of-four",
-        "one service crashes while it starts, the others are good",
+        "one service's command is a program that is not there, the others are good",
         (_BREAKER, NO_TRAFFIC, OTHERS_GO_THROUGH, *_STOPPED),
         "all of production",
-        fault="crash",
+        fault="no-program",
     ),
     Drill(
         "integration-red",
         "the service looks healthy and finds nothing that it is asked for",
         (stops_at("the integration tests stop the pipeline in the first environment", "build"), PIPELINE_TELLS),
         "first tests",
-        fault="wrong-answers",
+        fault="not-found",
     ),
     Drill(
         "browser-red",
         "the service looks healthy and does not find its own page",
         (stops_at("the browser tests stop the pipeline before production", "build"), PIPELINE_TELLS),
         "last tests",
-        fault="wrong-answers",
+        fault="not-found",
     ),
     Drill(
         "approval-rejected",

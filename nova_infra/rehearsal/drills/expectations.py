@@ -39,7 +39,7 @@ def deployment_of(record: Record, service: str) -> DeploymentRecord | None:
     return next((d for d in record.deployments if not d.baseline and d.service.endswith(service)), None)
 
 
-def rolls_back(words: str, *, because: str) -> Expectation:
+def rolls_back(words: str, *, because: str = "") -> Expectation:
     """The faulty service goes back to what ran before, for a reason that holds a text."""
 
     def look(record: Record, service: str) -> list[str]:
@@ -145,6 +145,41 @@ def _killed_at_stop(record: Record, service: str) -> list[str]:
     return [] if deployment and deployment.killed_at_stop else ["every task ended when it was told to"]
 
 
+def _back_or_harmless(record: Record, service: str) -> list[str]:
+    deployment = deployment_of(record, service)
+    outcome = deployment.outcome if deployment else "not deployed"
+    if outcome == "completed":
+        return _lost_request(record, service)
+    return [] if outcome == "rolled back" else [f"{service} ended {outcome}"]
+
+
+def _stopped_or_harmless(record: Record, service: str) -> list[str]:
+    first, *later = record.stages
+    if first.status == "failed":
+        return [f"{stage.name} was reached" for stage in later if stage.status != "not reached"]
+    return _lost_request(record, service)
+
+
+def _seen_slower(record: Record, service: str) -> list[str]:
+    deployment = deployment_of(record, service)
+    times = times_slower(deployment) if deployment else 0.0
+    return [] if times >= SLOWER_TIMES else [f"it was {times:.1f} times as slow, and should have been ten times"]
+
+
+SLOWER_TIMES = 5
+"""What counts as slower: busy machines make small answers twice as slow by themselves."""
+
+
+def times_slower(deployment: DeploymentRecord) -> float:
+    """How many times as long the new revision took for an answer as the old one; 0 where that is not known."""
+    if deployment.old is None:
+        return 0.0
+    old, new = _requests_to(deployment, deployment.old), _requests_to(deployment, deployment.new)
+    if not old.served or not new.served or not old.seconds:
+        return 0.0
+    return (new.seconds / new.served) / (old.seconds / old.served)
+
+
 NO_TRAFFIC = Expectation("before it gets any traffic", _new_served)
 IN_CANARY = Expectation("before it gets all of the traffic", _had_all_traffic)
 OLD_SERVES = Expectation("the old revision answers all that it is asked meanwhile", _old_failed)
@@ -155,6 +190,14 @@ NO_LOST_REQUEST = Expectation("no request is lost", _lost_request)
 UNWATCHED = Expectation("ECS watches no alarm", _unwatched)
 KILLED_FOR_MEMORY = Expectation("its tasks are killed when they hold more than they may", _killed_for_memory)
 KILLED_AT_STOP = Expectation("its tasks are killed after their stop timeout", _killed_at_stop)
+BACK_OR_HARMLESS = Expectation(
+    "it goes back if the service writes there, and otherwise goes through without a failed request", _back_or_harmless
+)
+STOPPED_OR_HARMLESS = Expectation(
+    "the tests stop it in the first environment if the service needs it, and otherwise no request fails",
+    _stopped_or_harmless,
+)
+SEEN_SLOWER = Expectation("the rehearsal measures that it is slower", _seen_slower)
 STAGE_STOPS = stops_at("the stage fails", "deploy")
 PIPELINE_TELLS = told("the pipeline's topic is told", "failed in")
 ALARM_RINGS = told("an alarm rings before the deployment", "is in ALARM")

@@ -49,8 +49,9 @@ def plan(drill: Drill, candidate: Release) -> Plan:
     if drill.reach == "production":
         stages = [_only(stages[0], service, candidate.assembly)]
     edits: tuple[Edit, ...] = candidate.edits
-    faulty = (*edits, fault_in(service, drill.fault)) if drill.fault else edits
-    before = (*edits, fault_in(service, drill.baseline_fault)) if drill.baseline_fault else edits
+    whose = None if drill.everywhere else service
+    faulty = (*edits, fault_in(whose, drill.fault)) if drill.fault else edits
+    before = (*edits, fault_in(whose, drill.baseline_fault)) if drill.baseline_fault else edits
     return Plan(
         replace(pipeline, stages=tuple(stages)),
         replace(candidate, name=f"a release in which {drill.title}", edits=faulty),

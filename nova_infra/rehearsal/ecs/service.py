@@ -12,6 +12,7 @@ from nova_infra.rehearsal.load_balancer.routing import Rule
 from nova_infra.rehearsal.load_balancer.targets import Audience, Target, TargetGroup
 from nova_infra.rehearsal.record import Requests
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.runtime import Runtime
 from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
 from nova_infra.rehearsal.together import together
 
@@ -62,7 +63,7 @@ class Service:
         load_balancer: The load balancer in front.
         rule: The listener rule that leads to it.
         groups: Its target groups; the first is the one that production uses now.
-        starts: Limits how many processes start side by side.
+        runtime: What runs its tasks.
         desired: Number of tasks.
         grace: Seconds after a task's start in which ECS ignores failing health checks.
         revision: The revision of the last completed deployment, None before the first.
@@ -76,7 +77,7 @@ class Service:
     load_balancer: LoadBalancer
     rule: Rule
     groups: list[TargetGroup]
-    starts: asyncio.Semaphore
+    runtime: Runtime
     desired: int = 1
     grace: float = 0.0
     revision: Revision | None = None
@@ -111,12 +112,13 @@ class Service:
             TaskFailedError: It did not become healthy; nothing of it is left.
         """
         patience = _patience(revision.definition, group, self.grace)
-        task, target = Task(revision.definition, revision.sources, self.starts, patience), None
+        task, target = self.runtime.task(revision.definition, revision.sources, patience), None
         try:
             await task.start()
             target = self.load_balancer.register(group, task)
             if not await self.load_balancer.wait_healthy(group, target):
                 raise TaskFailedError(f"failed the load balancer's health check: {target.last_fault}")
+            await task.suffer()
         except BaseException:
             if target is not None:
                 group.targets.remove(target)

@@ -26,6 +26,7 @@ from nova_infra.rehearsal.load_balancer.routing import Rule, read_default_rule, 
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.tasks.definition import TaskDefinition, read_task_definition
+from nova_infra.rehearsal.tasks.runtime import Runtime
 from nova_infra.rehearsal.together import together
 
 _ELB = "AWS::ElasticLoadBalancingV2"
@@ -41,7 +42,7 @@ class Environment:
     """
 
     def __init__(
-        self, name: str, *, record: Record, tell: Callable[[str], None], starts: asyncio.Semaphore, clock: Clock
+        self, name: str, *, record: Record, tell: Callable[[str], None], runtime: Runtime, clock: Clock
     ) -> None:
         """Create it empty.
 
@@ -49,13 +50,13 @@ class Environment:
             name: Its name, for the record.
             record: What happens is written here.
             tell: Told a line about each turn of the story.
-            starts: Limits how many processes start side by side.
+            runtime: What runs the tasks.
             clock: Simulated time.
         """
         self.name = name
         self._record = record
         self._tell = tell
-        self._starts = starts
+        self._runtime = runtime
         self._clock = clock
         self._monitoring = Monitoring(name, record.notifications, tell)
         self._load = Load(record.load, name, seconds=_LOAD_SHARE * clock.seconds_per_minute)
@@ -253,7 +254,7 @@ class Environment:
                 store=self._monitoring.store,
             )
             self._listeners[arn] = listener
-            await listener.start()
+            await listener.start(self._runtime.gateway)
             stack_name, _, load_balancer_id = load_balancer.partition("/")
             self._urls[f"{protocol}://{load_balancer_id}.{stack_name}.elb.test".lower()] = listener.url
         listener = self._listeners[arn]
@@ -291,6 +292,9 @@ class Environment:
         service = self._services.get(name)
         if service is None:
             service = self._services[name] = self._new_service(wanted)
+        if baseline:
+            await self._runtime.build(definition, sources)
+        await self._runtime.prepare(definition, wanted.desired)
         service.desired, service.grace = wanted.desired, wanted.grace
         record = DeploymentRecord(
             environment=self.name,
@@ -323,7 +327,7 @@ class Environment:
     def _new_service(self, wanted: ServiceDefinition) -> Service:
         groups = [self._groups[arn] for arn in wanted.groups]
         listener, rule = self._place_of(wanted, groups)
-        return Service(wanted.name, wanted.cluster, listener, rule, groups, self._starts)
+        return Service(wanted.name, wanted.cluster, listener, rule, groups, self._runtime)
 
     def _place_of(self, wanted: ServiceDefinition, groups: list[TargetGroup]) -> tuple[LoadBalancer, Rule]:
         """The listener and the rule that lead to a service: the one it names, or the one that forwards to its group."""
@@ -338,7 +342,10 @@ class Environment:
         )
 
     def _with_local_addresses(self, definition: TaskDefinition) -> TaskDefinition:
-        environment = {key: self.localize(value) for key, value in definition.environment.items()}
+        environment = {
+            key: value if (local := self.localize(value)) == value else self._runtime.on_this_machine(local)
+            for key, value in definition.environment.items()
+        }
         return TaskDefinition(**{**vars(definition), "environment": environment})
 
 

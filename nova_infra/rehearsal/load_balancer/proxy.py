@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +18,7 @@ from nova_infra.rehearsal.clock import HEALTH_CHECK_COMPRESSION, TIMEOUT_COMPRES
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.load_balancer.client import open_client
 from nova_infra.rehearsal.load_balancer.headers import headers_to_target, passed_on
+from nova_infra.rehearsal.load_balancer.interference import Interference
 from nova_infra.rehearsal.load_balancer.routing import USER_HEADER, FixedResponse, Redirect, Rule
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup
 from nova_infra.rehearsal.tasks.task import Task
@@ -27,6 +30,7 @@ _KEEP_ALIVE_SECONDS = 2.0
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _IDLE_TIMEOUT_SECONDS = 60.0 / TIMEOUT_COMPRESSION
 _CLIENT_GONE = 460
+_IP_FREEBIND = 15  # https://man7.org/linux/man-pages/man7/ip.7.html
 
 
 class _ClientGoneError(Exception):
@@ -90,8 +94,12 @@ class LoadBalancer:
         """Its base URL on this machine."""
         return f"http://127.0.0.1:{self.port}"
 
-    async def start(self) -> None:
-        """Listen on a free port of the loopback interface."""
+    async def start(self, gateway: str | None = None) -> None:
+        """Listen on a free port of the loopback interface.
+
+        Args:
+            gateway: A further address of this machine to listen on: where containers find it.
+        """
         self._session = open_client(
             auto_decompress=False,
             skip_auto_headers=_NOT_ADDED,
@@ -108,6 +116,8 @@ class LoadBalancer:
             await starting  # Half started, nobody could close the port.
             raise
         self.port = self._runner.addresses[0][1]
+        if gateway is not None:
+            await web.SockSite(self._runner, _bound(gateway, self.port), backlog=1024).start()
         self._siblings[f"{self.protocol.lower()}:{self._public_port}"] = self.url
 
     async def stop(self) -> None:
@@ -119,7 +129,7 @@ class LoadBalancer:
 
     def register(self, group: TargetGroup, task: Task) -> Target:
         """Add a task to a target group; it gets requests once it has passed a health check."""
-        target = Target(task)
+        target = Target(task, interference=Interference(task.definition.fault, group.settings.health_path))
         group.targets.append(target)
         return target
 
@@ -155,6 +165,9 @@ class LoadBalancer:
 
     async def _probe(self, group: TargetGroup, target: Target) -> bool:
         assert self._session is not None, "probes follow start()"
+        if (fault := target.interference.health()) is not None:
+            target.last_fault = fault
+            return False
         try:
             async with self._session.get(
                 f"http://127.0.0.1:{target.task.port}{group.settings.health_path}",
@@ -208,7 +221,7 @@ class LoadBalancer:
         sibling = self._siblings.get(f"{leads_to.scheme}:{leads_to.port}")
         if sibling is None or leads_to.host != url.host:
             return location
-        return sibling + leads_to.raw_path_qs
+        return sibling.replace("127.0.0.1", url.host or "127.0.0.1") + leads_to.raw_path_qs
 
     async def _forward(self, request: web.BaseRequest, group: TargetGroup, target: Target) -> web.StreamResponse:
         """Pass a request on, and count it as the load balancer does.
@@ -253,6 +266,10 @@ class LoadBalancer:
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         sent = asyncio.get_running_loop().time()
+        instead = await asyncio.wait_for(target.interference.before(request.path), _IDLE_TIMEOUT_SECONDS)
+        if instead is not None:
+            answer.status, answer.whole = instead, True
+            return web.Response(status=instead)
         async with self._session.request(
             request.method,
             # A request may name the whole address instead of the path alone.
@@ -263,6 +280,7 @@ class LoadBalancer:
             data=_body(request) if request.body_exists else None,
             allow_redirects=False,
         ) as upstream:
+            await target.interference.after(asyncio.get_running_loop().time() - sent)
             answer.status, answer.seconds = upstream.status, asyncio.get_running_loop().time() - sent
             response = web.StreamResponse(status=upstream.status)
             response.headers.extend(passed_on(upstream.headers))
@@ -296,6 +314,16 @@ class LoadBalancer:
         self._store.record(_metric(name, self.full_name, None), value)
         if group is not None:
             self._store.record(_metric(name, self.full_name, group.name), value)
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    """A socket at an address that this machine has as soon as the first container is there."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sys.platform == "linux":
+        bound.setsockopt(socket.SOL_IP, _IP_FREEBIND, 1)
+    bound.bind((address, port))
+    return bound
 
 
 @functools.cache

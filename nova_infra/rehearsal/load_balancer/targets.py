@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+from nova_infra.rehearsal.load_balancer.interference import Interference
 from nova_infra.rehearsal.tasks.task import Task
 
 
@@ -53,6 +54,7 @@ class Target:
         failed: Number of those that it answered with a 5xx, or not at all.
         seconds: How long the answers took, together.
         last_fault: What the last failed health check saw.
+        interference: A drill's fault on the way to it.
     """
 
     task: Task
@@ -63,6 +65,7 @@ class Target:
     seconds: float = 0.0
     last_fault: str = "no health check has answered yet"
     idle: asyncio.Event = field(default_factory=asyncio.Event)
+    interference: Interference = field(default_factory=lambda: Interference("", "/"))
     _in_flight: int = 0
 
     def __post_init__(self) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
-from nova_infra.errors import NovaError
-from nova_infra.rehearsal.tasks.faults import command_with_fault
+from nova_infra.rehearsal.tasks.faults import put_into
 
 Edit = Callable[[Template], Template]
 
@@ -26,22 +25,19 @@ def previous_images(template: Template) -> Template:
     return copy
 
 
-def fault_in(repository: str, fault: str) -> Edit:
-    """Put a fault around the service whose image comes from a repository.
+def fault_in(repository: str | None, fault: str) -> Edit:
+    """Put a fault into the service whose image comes from a repository.
 
     Args:
-        repository: Last part of the image's name, without the tag.
+        repository: Last part of the image's name, without the tag; None for every service.
         fault: As in ``nova_infra.rehearsal.tasks.faults``.
     """
 
     def edit(template: Template) -> Template:
         copy = _copy(template)
         for container in _containers(copy):
-            if repository_of(container) == repository:
-                try:
-                    container["Command"] = command_with_fault(container["Command"], fault)
-                except ValueError as error:
-                    raise NovaError(f"{repository}: {error}: drills need that form") from None
+            if repository in (None, repository_of(container)):
+                put_into(container, fault)
         return copy
 
     return edit

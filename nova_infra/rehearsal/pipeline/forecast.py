@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nova_infra.assembly import AssembledStack, Assembly, resources_of_type
-from nova_infra.operations.planner import Plan, Stack, StackKey, plan
-from nova_infra.rehearsal.pipeline.definition import BuildAction, DeployAction
+from nova_infra.operations.planner import Plan, Refusal, Stack, StackKey, plan
+from nova_infra.rehearsal.pipeline.definition import Action, BuildAction, DeployAction, Pipeline
 from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.record import Record
 
 
 def forecast(candidate: Release, baseline: Release) -> Plan:
@@ -36,9 +37,9 @@ def _release(release: Release) -> tuple[list[list[Stack]], list[Stack]]:
             if any(isinstance(action, BuildAction) and action.updates_pipeline for action in actions):
                 waves += _self_update(release.assembly, assembled)
             wave = [
-                Stack(_key(by_path[action.template_path], action.stack_name), release.template(action))
+                Stack(_key(by_path.get(action.template_path), action.stack_name), release.template(action))
                 for action in actions
-                if isinstance(action, DeployAction) and action.template_path in by_path
+                if isinstance(action, DeployAction)
             ]
             if wave:
                 waves.append(wave)
@@ -69,5 +70,46 @@ def _all(assembly: Assembly) -> list[Stack]:
     return [Stack(_key(each, each.name), assembly.template(each.template_path)) for each in assembly.stacks()]
 
 
-def _key(stack: AssembledStack, name: str) -> StackKey:
-    return StackKey(stack.account, stack.region, name)
+def _key(stack: AssembledStack | None, name: str) -> StackKey:
+    """The stack's place; one that only the pipeline knows is where the manifest does not say."""
+    return StackKey(stack.account, stack.region, name) if stack is not None else StackKey("", "", name)
+
+
+def note_refusals(planned: Plan, pipeline: Pipeline, record: Record) -> bool:
+    """Write into a record what AWS would refuse and what else is foreseen.
+
+    Args:
+        planned: The plan.
+        pipeline: What is to be played.
+        record: Its record, in which nothing has been reached yet.
+
+    Returns:
+        Whether something is refused in a stage that is to be played: playing it would show what AWS does not do.
+    """
+    refused: dict[str, list[Refusal]] = {}
+    for refusal in planned.refusals:
+        refused.setdefault(refusal.stack, []).append(refusal)
+    stopped = None
+    for stage, stage_record in zip(pipeline.stages, record.stages, strict=True):
+        for action, action_record in zip(stage.actions, stage_record.actions, strict=True):
+            faults = [fault for stack in _stacks_of(action, planned, pipeline) for fault in refused.pop(stack, [])]
+            if faults and stopped in (None, stage.name):
+                stopped, stage_record.status = stage.name, "failed"
+                action_record.status, action_record.played = "failed", "simulated"
+                action_record.note = "CloudFormation would refuse this: " + "; ".join(map(str, faults))
+            else:
+                record.foreseen += map(str, faults)
+    record.foreseen += [str(fault) for faults in refused.values() for fault in faults]
+    record.foreseen += [str(finding) for stack in planned.stacks for finding in stack.findings]
+    record.foreseen += map(str, planned.findings)
+    return stopped is not None
+
+
+def _stacks_of(action: Action, planned: Plan, pipeline: Pipeline) -> list[str]:
+    """Names of the stacks that an action deploys."""
+    if isinstance(action, DeployAction):
+        return [action.stack_name]
+    if isinstance(action, BuildAction) and action.updates_pipeline:
+        others = {a.stack_name for stage in pipeline.stages for a in stage.actions if isinstance(a, DeployAction)}
+        return [each.stack.key.name for each in planned.stacks if each.stack.key.name not in others]
+    return []

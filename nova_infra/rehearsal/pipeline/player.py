@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nova_infra.commands import not_covered_in, run_command
+from nova_infra.containers.build import ENGINES
 from nova_infra.deployed.aws.toolchain import failed_tests_in
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import NovaError
@@ -17,7 +18,6 @@ from nova_infra.processes import end_leftovers
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.environment.environment import Environment
-from nova_infra.rehearsal.pipeline.commands import not_covered_in, run_command
 from nova_infra.rehearsal.pipeline.definition import (
     Action,
     ApprovalAction,
@@ -30,6 +30,7 @@ from nova_infra.rehearsal.pipeline.definition import (
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
+from nova_infra.rehearsal.tasks.runtime import UNPROVEN, Runtime, SourceRuntime
 from nova_infra.rehearsal.together import together
 
 _VERIFY_MINUTES = 5
@@ -37,23 +38,23 @@ _VERIFY_MINUTES = 5
 Approve = Callable[[str], Awaitable[bool]]
 Tell = Callable[[str], None]
 
-NOT_REHEARSED = [
-    "building and pushing images: services run from their sources",
-    "the pipeline's own update: the pipeline played is the one synthesized",
-]
+_PIPELINE_UPDATE = "the pipeline's own update: the pipeline played is the one synthesized"
+_PUSH = "pushing and scanning images: they are built, and stay on this machine"
 
 
 class _ActionFailedError(Exception):
     """An action failed. The message says why."""
 
 
-def new_record(pipeline: Pipeline, *, candidate: Release, baseline: Release) -> Record:
+def new_record(pipeline: Pipeline, *, candidate: Release, baseline: Release, runtime: Runtime | None = None) -> Record:
     """A record in which nothing has been reached yet."""
+    runtime = runtime or SourceRuntime()
     return Record(
         pipeline=pipeline.name,
         candidate=candidate.name,
         baseline=baseline.name,
-        not_rehearsed=list(NOT_REHEARSED),
+        not_rehearsed=[_PUSH if runtime.kind == "images" else UNPROVEN, _PIPELINE_UPDATE],
+        tasks=runtime.words,
         stages=[
             StageRecord(stage.name, [ActionRecord(a.name, _kind(a), a.run_order) for a in stage.actions])
             for stage in pipeline.stages
@@ -77,6 +78,7 @@ class Player:
         minutes_before: Simulated minutes for which what ran before serves alone in each environment.
         taking_back: Whether it plays a stage again with an earlier release, because a later one failed.
         tools: Where build commands run; by default in the candidate's sources.
+        runtime: What runs the tasks.
     """
 
     pipeline: Pipeline
@@ -90,10 +92,10 @@ class Player:
     minutes_before: int = 0
     taking_back: bool = False
     tools: Path | None = None
+    runtime: Runtime = field(default_factory=SourceRuntime)
     _began: float = 0.0
     _release_tools: ReleaseTools | None = None
     _outputs: dict[str, dict[str, str]] = field(default_factory=dict)
-    _starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(max(os.cpu_count() or 1, 2)))
 
     async def play(self) -> None:
         """Play stage after stage until one fails.
@@ -153,7 +155,7 @@ class Player:
                         stage.name,
                         record=self.record,
                         tell=self.tell,
-                        starts=self._starts,
+                        runtime=self.runtime,
                         clock=Clock(seconds_per_minute=self.seconds_per_minute),
                     )
                 )
@@ -265,7 +267,7 @@ class Player:
             case BuildAction(updates_pipeline=True):
                 record.played = "simulated"
                 record.note = "the pipeline played is the one synthesized: nothing to update"
-            case BuildAction(privileged=True):
+            case BuildAction(privileged=True) if self.runtime.kind == "sources":
                 record.played = "simulated"
                 record.note = "needs a container engine and a registry: the service runs from its sources"
             case BuildAction():
@@ -299,7 +301,12 @@ class Player:
         for command in action.commands:
             self.tell(f"{stage.name}.{action.name}: {command}")
             code, record.output = await run_command(
-                command, directory=self.tools or self.candidate.sources, environment=environment, log=log
+                command,
+                directory=self.tools or self.candidate.sources,
+                environment=environment,
+                log=log,
+                spare=ENGINES if action.privileged else (),
+                without_aws=action.privileged,
             )
             if code:
                 raise _ActionFailedError(

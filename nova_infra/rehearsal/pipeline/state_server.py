@@ -17,6 +17,7 @@ from nova_infra.assembly import Template, resources_of_type
 from nova_infra.deployed.model import Alarm, Deployment, Image, Service, Stack
 from nova_infra.deployed.model import RunningTask as Task
 from nova_infra.deployed.rehearsed import rehearsed_digest
+from nova_infra.names import environment_prefix, parameter_path, platform_stack_name, stack_name
 from nova_infra.operations.records.ledger import Entry, ReleasedImage, encode
 from nova_infra.operations.rollback.template import image_of
 from nova_infra.rehearsal.ecs.service import RunningTask
@@ -99,7 +100,7 @@ class ReleaseTools:
         states = environment.alarm_states()
         return web.json_response(
             {
-                "url": environment.localize(str(environment.outputs(f"{prefix}-platform").get("Url", ""))),
+                "url": environment.localize(str(environment.outputs(platform_stack_name(prefix)).get("Url", ""))),
                 "services": [asdict(_service(service, prefix, templates)) for service in environment.services()],
                 "stacks": [
                     asdict(Stack(name, "UPDATE_ROLLBACK_COMPLETE" if reason else "UPDATE_COMPLETE", reason))
@@ -119,7 +120,7 @@ class ReleaseTools:
         templates = _templates(self._releases["baseline"], prefix)
         if not templates:
             raise web.HTTPNotFound
-        services = [Service(n, f"{prefix}-{n}", "", 0, 0, (), ()) for n in _images_in(templates, prefix)]
+        services = [Service(n, stack_name(prefix, n), "", 0, 0, (), ()) for n in _images_in(templates, prefix)]
         return {
             "url": "",
             "services": [asdict(service) for service in services],
@@ -161,8 +162,8 @@ class ReleaseTools:
         """Name to versions of an environment's parameters; its ledger begins with what runs before."""
         platform, environment = request.match_info["platform"], request.match_info["environment"]
         if (platform, environment) not in self._parameters:
-            long_ago = encode(_long_ago(self._releases["baseline"], f"{platform}-{environment}"))
-            self._parameters[platform, environment] = {f"/{platform}/{environment}/release": [long_ago]}
+            long_ago = encode(_long_ago(self._releases["baseline"], environment_prefix(platform, environment)))
+            self._parameters[platform, environment] = {f"{parameter_path(platform, environment)}/release": [long_ago]}
         return self._parameters[platform, environment]
 
 
@@ -195,7 +196,7 @@ def _templates(release: Release, prefix: str) -> dict[str, Template]:
     names = [
         action.stack_name
         for stage in release.pipeline().stages
-        if any(isinstance(a, DeployAction) and a.stack_name == f"{prefix}-platform" for a in stage.actions)
+        if any(isinstance(a, DeployAction) and a.stack_name == platform_stack_name(prefix) for a in stage.actions)
         for action in stage.actions
         if isinstance(action, DeployAction)
     ]

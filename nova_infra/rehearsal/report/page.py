@@ -125,6 +125,7 @@ def report(record: Record, drills: Sequence[DrillResult]) -> str:
         told=_told(record, drills),
         real=_REAL,
         simulated=[*_SIMULATED, *_slow(record, drills)],
+        foreseen=record.foreseen,
         not_rehearsed=[*record.not_rehearsed, *_not_played(drills)],
         no_requests=Requests(),
     )

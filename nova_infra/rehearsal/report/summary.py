@@ -186,6 +186,10 @@ def _remarks(record: Record, drills: Sequence[DrillResult]) -> Iterator[str]:
         yield f"Told {line}"
     if len(told) > _MOST_MESSAGES:
         yield f"… and {len(told) - _MOST_MESSAGES} more messages: see the report."
+    for line in record.foreseen[:_MOST_MESSAGES]:
+        yield f"Foreseen: {line}."
+    if len(record.foreseen) > _MOST_MESSAGES:
+        yield f"… and {len(record.foreseen) - _MOST_MESSAGES} more: see the report."
     if slow := record.slow_minutes + sum(result.record.slow_minutes for result in drills):
         minutes = "1 simulated minute" if slow == 1 else f"{slow} simulated minutes"
         yield f"The machine was busy: {minutes} lasted longer. The clock waited."

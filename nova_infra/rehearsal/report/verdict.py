@@ -137,9 +137,11 @@ def _what_serves(record: Record, stage: StageRecord) -> str:
 
 
 def _first_failed(record: Record) -> tuple[StageRecord, ActionRecord | None] | None:
-    for stage in record.stages:
-        if stage.status != "succeeded":
-            return stage, next((action for action in stage.actions if action.status == "failed"), None)
+    # What AWS would refuse is found before anything is played: the stages before it are not reached then.
+    stopped = [stage for stage in record.stages if stage.status != "succeeded"]
+    stopped.sort(key=lambda stage: stage.status == "not reached")
+    for stage in stopped:
+        return stage, next((action for action in stage.actions if action.status == "failed"), None)
     return None
 
 

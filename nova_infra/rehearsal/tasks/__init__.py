@@ -1,1 +1,1 @@
-"""ECS tasks as they run on this machine."""
+"""ECS tasks on this machine: containers of their images, or processes of their sources."""

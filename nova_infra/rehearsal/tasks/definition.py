@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.tasks.faults import LABEL
+
+_ARCHITECTURES = {"X86_64": "amd64", "ARM64": "arm64"}
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,21 @@ class TaskDefinition:
     Attributes:
         revision: ``family:number``.
         image: The container image, with its tag.
-        command: The container's command.
+        command: The container's command; empty for the image's own.
         environment: Its environment variables.
         port: The port it listens on.
         health_check: Its health check, if it has one.
         stop_timeout: Seconds from SIGTERM to SIGKILL.
         memory: MiB of the task.
         secrets: Names of the environment variables whose values are secrets; here they get a stand-in.
+        cpu: CPU units of the task; 1024 are one processor.
+        entry_point: The container's entry point; empty for the image's own.
+        user: Whom it runs as; empty for the image's own.
+        working_directory: Where it runs; empty for the image's own.
+        read_only_root: Whether nothing but the mounts can be written.
+        mounts: Paths in the container that volumes are mounted at, and can be written.
+        architecture: ``amd64`` or ``arm64``.
+        fault: A drill's fault, empty in every other release.
     """
 
     revision: str
@@ -50,6 +61,14 @@ class TaskDefinition:
     stop_timeout: float
     memory: int
     secrets: tuple[str, ...] = ()
+    cpu: int = 1024
+    entry_point: tuple[str, ...] = ()
+    user: str = ""
+    working_directory: str = ""
+    read_only_root: bool = False
+    mounts: tuple[str, ...] = ()
+    architecture: str = "amd64"
+    fault: str = ""
 
     @property
     def repository(self) -> str:
@@ -74,10 +93,6 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
             f"{revision}: ContainerDefinitions has {len(containers)} entries; the rehearsal runs one"
         )
     [container] = containers
-    if not container.get("Command"):
-        raise UnresolvableError(
-            f"{revision}: ContainerDefinitions[0].Command is missing: without an image, only it says what to run"
-        )
     if not container.get("PortMappings"):
         raise UnresolvableError(
             f"{revision}: ContainerDefinitions[0].PortMappings is missing: add the container's port"
@@ -92,7 +107,7 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
     return TaskDefinition(
         revision=revision,
         image=container["Image"],
-        command=tuple(container["Command"]),
+        command=tuple(map(str, container.get("Command", ()))),
         environment={variable["Name"]: str(variable["Value"]) for variable in container.get("Environment", ())},
         port=int(container["PortMappings"][0]["ContainerPort"]),
         health_check=check
@@ -104,6 +119,18 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
             start_period=float(check.get("StartPeriod", 0)),
         ),
         stop_timeout=float(container.get("StopTimeout", 30)),
-        memory=int(properties["Memory"]),
+        memory=min(int(properties["Memory"]), int(container.get("Memory", properties["Memory"]))),
         secrets=tuple(str(secret["Name"]) for secret in container.get("Secrets", ())),
+        cpu=int(properties.get("Cpu") or container.get("Cpu") or 1024),
+        entry_point=tuple(map(str, container.get("EntryPoint", ()))),
+        user=str(container.get("User", "")),
+        working_directory=str(container.get("WorkingDirectory", "")),
+        read_only_root=container.get("ReadonlyRootFilesystem", False) in (True, "true"),
+        mounts=tuple(
+            str(mount["ContainerPath"])
+            for mount in container.get("MountPoints", ())
+            if mount.get("ReadOnly", False) not in (True, "true")
+        ),
+        architecture=_ARCHITECTURES.get(properties.get("RuntimePlatform", {}).get("CpuArchitecture"), "amd64"),
+        fault=str(container.get("DockerLabels", {}).get(LABEL, "")),
     )

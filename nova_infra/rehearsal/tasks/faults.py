@@ -1,133 +1,123 @@
-"""Runs a service with something wrong with it.
-
-``python -m nova_infra.rehearsal.tasks.faults errors:0.8 nova_kit.serve audio_service.main:app`` runs what
-``python -m nova_kit.serve audio_service.main:app`` does, with a fault around it. The service's code is left alone: its
-application is wrapped, or its process is.
-"""
+"""The faults that a drill puts into a release: outside of the service's code, so that any language will do."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import importlib
-import itertools
-import os
-import runpy
-import signal
-import sys
-import threading
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
-Scope = MutableMapping[str, Any]
-Application = Callable[[Scope, Callable[..., Awaitable[Any]], Callable[..., Awaitable[Any]]], Awaitable[None]]
+from nova_infra.errors import NovaError
 
-_HEALTH = "/health"
-_WATCHED = (_HEALTH, "/version")
-_FOR_EVER = 86_400.0
+Place = Literal["the load balancer", "the container", "the task definition"]
+
+LABEL = "nova.rehearsal.fault"
+"""Label of a container definition that names its fault: the rest of the rehearsal finds it there."""
+
+IGNORED_SIGNAL = "ignored-signal"
+NO_PROGRAM = "/no-such-program"
+_TMP = "/tmp"  # noqa: S108 - a path in a container
 
 
-def command_with_fault(command: list[str], fault: str) -> list[str]:
-    """The container's command with a fault around it.
+@dataclass(frozen=True)
+class Fault:
+    """One kind of fault.
+
+    Attributes:
+        place: Where it sits.
+        edit: What it changes in a container's definition, besides the label; None where nothing.
+    """
+
+    place: Place
+    edit: Callable[[dict[str, Any]], None] | None = None
+
+
+def _command(*words: str) -> Callable[[dict[str, Any]], None]:
+    def edit(container: dict[str, Any]) -> None:
+        container["Command"] = list(words)
+        container.pop("EntryPoint", None)
+
+    return edit
+
+
+def _wrong_port(container: dict[str, Any]) -> None:
+    """The port in the definition is one that the program does not listen on."""
+    mapping = container["PortMappings"][0]
+    mapping["ContainerPort"] = int(mapping["ContainerPort"]) + 1
+
+
+def _without_variables(container: dict[str, Any]) -> None:
+    """What the stack fills in is missing; what is written down plainly stays."""
+    container["Environment"] = [
+        variable for variable in container.get("Environment", ()) if isinstance(variable.get("Value"), str)
+    ]
+
+
+def _without_tmp(container: dict[str, Any]) -> None:
+    container["MountPoints"] = [
+        mount for mount in container.get("MountPoints", ()) if mount.get("ContainerPath") != _TMP
+    ]
+    container["ReadonlyRootFilesystem"] = True
+
+
+FAULTS: dict[str, Fault] = {
+    # Value: a share of the requests, a number of requests, seconds, or a factor.
+    "errors": Fault("the load balancer"),
+    "errors-after": Fault("the load balancer"),
+    "delay": Fault("the load balancer"),
+    "slower": Fault("the load balancer"),
+    "dropped": Fault("the load balancer"),
+    "unanswered": Fault("the load balancer"),
+    "not-found": Fault("the load balancer"),
+    "unhealthy": Fault("the load balancer"),
+    # Value: MiB more every simulated minute, or every second.
+    "cpu": Fault("the container"),
+    "memory": Fault("the container"),
+    "children": Fault("the container"),
+    "killed": Fault("the container"),
+    "killed-by-kernel": Fault("the container"),
+    "paused": Fault("the container"),
+    "full-tmp": Fault("the container"),
+    IGNORED_SIGNAL: Fault("the container"),
+    "no-program": Fault("the task definition", _command(NO_PROGRAM)),
+    # A file of the checkout that no image has, and a program that developers have.
+    "checkout-file": Fault("the task definition", _command("services/run-from-the-checkout")),
+    "developers-program": Fault("the task definition", _command("pytest", "--version")),
+    "wrong-port": Fault("the task definition", _wrong_port),
+    "missing-variable": Fault("the task definition", _without_variables),
+    "missing-secret": Fault("the task definition"),
+    "no-tmp": Fault("the task definition", _without_tmp),
+}
+
+
+def place_of(fault: str) -> Place:
+    """Where a fault sits.
 
     Args:
-        command: ``python -m <module> <package>:<application>``.
-        fault: Name of the fault, with a value after a colon where it takes one.
-
-    Raises:
-        ValueError: The command has another form.
+        fault: Its name, with a value after a colon where it takes one.
     """
-    match command:
-        case [python, "-m", module, application] if ":" in application:
-            return [python, "-m", __name__, fault, module, application]
-    raise ValueError(f"Command {command!r} is not `python -m MODULE PACKAGE:APP`, so no fault can be put around it")
+    return _fault(fault).place
 
 
-def main(arguments: list[str]) -> None:
-    """Put the fault in place and run the module."""
-    fault, module, application = arguments
-    name, _, value = fault.partition(":")
-    match name:
-        case "crash":
-            sys.exit("fault drill: the service crashes while it starts")
-        case "deaf-to-sigterm":
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        case "cpu":
-            threading.Thread(target=_burn, daemon=True).start()
-        case "memory":
-            _wrap(application, _leak(int(value)))
-        case "unhealthy":
-            _wrap(application, lambda path: 500 if path == _HEALTH else None)
-        case "slow":
-            _wrap(application, lambda _: None, delay=lambda: float(value))
-        case "deadlock":
-            asked = itertools.count(1)
-            _wrap(application, lambda _: None, delay=lambda: _FOR_EVER if _hit(float(value), next(asked)) else 0)
-        case "errors":
-            every = itertools.count(1)
-            share = float(value)
-            _wrap(application, lambda path: 500 if path != _HEALTH and _hit(share, next(every)) else None)
-        case "wrong-answers":
-            _wrap(application, lambda path: None if path.endswith(_WATCHED) else 404)
-        case "errors-after":
-            answered = itertools.count(1)
-            patience = int(value)
-            _wrap(application, lambda path: 500 if path != _HEALTH and next(answered) > patience else None)
-        case _:
-            sys.exit(f"faults: {name!r} is not a fault")
-    sys.argv = [module, application]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
-
-
-def _hit(share: float, number: int) -> bool:
-    """Whether a request is one of that share of them, spread evenly: a drill's outcome must not depend on chance."""
-    return int(number * share) > int((number - 1) * share)
-
-
-def _wrap(application: str, status_for: Callable[[str], int | None], *, delay: Callable[[], float] = lambda: 0) -> None:
-    """Replace the application by one that answers some requests itself.
+def put_into(container: dict[str, Any], fault: str) -> None:
+    """Put a fault into a container's definition.
 
     Args:
-        application: ``module:attribute``.
-        status_for: The status to answer a path with, None to leave it to the service.
-        delay: Seconds before the next answer that is not one to a health check.
+        container: The definition, which is changed.
+        fault: Its name, with a value after a colon where it takes one.
     """
-    module_name, _, attribute = application.partition(":")
-    module = importlib.import_module(module_name)
-    service: Application = getattr(module, attribute)
-
-    async def faulty(scope: Scope, receive: Callable[..., Awaitable[Any]], send: Callable[..., Awaitable[Any]]) -> None:
-        if scope["type"] != "http":
-            return await service(scope, receive, send)
-        if scope["path"] != _HEALTH:
-            await asyncio.sleep(delay())
-        status = status_for(scope["path"])
-        if status is None:
-            return await service(scope, receive, send)
-        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
-        return None
-
-    setattr(module, attribute, faulty)
+    known = _fault(fault)
+    if known.edit is not None:
+        known.edit(container)
+    container["DockerLabels"] = {**container.get("DockerLabels", {}), LABEL: fault}
 
 
-def _burn() -> None:
-    """Keep a processor busy without keeping the interpreter's lock; others on this machine go first."""
-    os.nice(10)
-    while True:
-        hashlib.pbkdf2_hmac("sha256", b"fault", b"drill", 200_000)
+def value_of(fault: str) -> float:
+    """The value of a fault; 0 where it takes none."""
+    return float(fault.partition(":")[2] or 0)
 
 
-def _leak(step: int) -> Callable[[str], None]:
-    """Keep some MiB of memory with every request: what it holds then depends on the traffic, not on the machine."""
-    held: list[bytearray] = []
-
-    def take(path: str) -> None:
-        if path != _HEALTH:
-            held.append(bytearray(os.urandom(4096)) * (step * 2**20 // 4096))
-
-    return take
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+def _fault(fault: str) -> Fault:
+    name = fault.partition(":")[0]
+    if name not in FAULTS:
+        raise NovaError(f"{fault!r}: is not a fault: choose one of {', '.join(FAULTS)}")
+    return FAULTS[name]

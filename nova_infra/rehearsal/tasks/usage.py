@@ -1,4 +1,4 @@
-"""What a process uses of its processor and memory, measured so that a busy machine does not change the answer."""
+"""What a process and its children use, measured so that a busy machine does not change the answer."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from pathlib import Path
 
 import psutil
 
+_PROC = Path("/proc")
+
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process used since it was last measured.
+    """What a task used since it was last measured.
 
     Attributes:
-        cpu: Percent of the time in which it had a processor to itself that it kept it busy, from 0 to 100.
+        cpu: Percent of the processor time that it was granted and could have had, from 0 to 100.
         memory: MiB that it holds.
     """
 
@@ -23,41 +25,54 @@ class Usage:
 
 
 class UsageMeter:
-    """Measures one process."""
+    """Measures one process with its children."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, share: float = 1.0) -> None:
         """Begin with the process as it is now.
 
         Args:
             pid: The process.
+            share: Processors that it is granted, such as 0.25.
         """
-        self._pid = pid
+        self._pids = [pid]
+        self._share = share
         self._began = self._at = time.monotonic()
         self._busy, self._waited = self.busy_seconds(), self._waited_seconds()
 
+    def add(self, pid: int) -> None:
+        """Count a further process, with its children."""
+        self._pids.append(pid)
+
     def busy_seconds(self) -> float:
-        """Seconds of processor time that it has used so far; 0 when it is gone."""
-        try:
-            times = psutil.Process(self._pid).cpu_times()
-        except psutil.Error:
-            return 0.0
-        return float(times.user + times.system)
+        """Seconds of processor time used so far; 0 when all are gone."""
+        busy = 0.0
+        for pid in self._family():
+            try:
+                times = psutil.Process(pid).cpu_times()
+            except psutil.Error:
+                continue
+            busy += float(times.user + times.system)
+        return busy
 
     def seconds_with_a_processor(self) -> float:
         """Seconds since the meter was made in which the process worked or slept, but did not wait for a processor."""
         return max(time.monotonic() - self._began - self._waited_seconds(), 0.0)
 
+    def restart(self) -> None:
+        """Forget what was used so far: programs work hard while they start, and minutes are short here."""
+        self._at, self._busy, self._waited = time.monotonic(), self.busy_seconds(), self._waited_seconds()
+
     def read(self) -> Usage:
-        """What it used since the last call.
+        """What was used since the last call.
 
         Time in which it was ready but other processes had all processors is left out: a service that spins shows
         100 % and an idle one next to nothing, however busy the machine is.
         """
         now, busy, waited = time.monotonic(), self.busy_seconds(), self._waited_seconds()
         used = max(busy - self._busy, 0.0)
-        had = max(now - self._at - max(waited - self._waited, 0.0), used, 0.001)
+        had = max(now - self._at - max(waited - self._waited, 0.0), used / max(self._share, 1.0), 0.001)
         self._at, self._busy, self._waited = now, busy, waited
-        return Usage(cpu=min(100 * used / had, 100.0), memory=self.memory())
+        return Usage(cpu=min(100 * used / had / self._share, 100.0), memory=self.memory())
 
     def _waited_seconds(self) -> float:
         """Seconds that its threads waited for a processor, as Linux counts them; elsewhere 0.
@@ -65,20 +80,52 @@ class UsageMeter:
         See https://docs.kernel.org/scheduler/sched-stats.html.
         """
         total = 0
-        try:
-            threads = list(Path(f"/proc/{self._pid}/task").glob("*/schedstat"))
-        except OSError:
-            return 0.0  # The process has ended meanwhile, or this is not Linux.
-        for path in threads:
-            try:
-                total += int(path.read_text(encoding="ascii").split()[1])
-            except (OSError, ValueError, IndexError):
-                continue  # The thread has ended meanwhile.
+        for pid in self._family():
+            for path in _threads(pid):
+                try:
+                    total += int((path / "schedstat").read_text(encoding="ascii").split()[1])
+                except (OSError, ValueError, IndexError):
+                    continue  # The thread has ended meanwhile, or this is not Linux.
         return total / 1e9
 
     def memory(self) -> float:
-        """MiB that it holds now; 0 when it is gone."""
+        """MiB that they hold now; 0 when they are gone."""
+        held = 0.0
+        for pid in self._family():
+            try:
+                held += float(psutil.Process(pid).memory_info().rss) / 2**20
+            except psutil.Error:
+                continue
+        return held
+
+    def _family(self) -> list[int]:
+        """The processes and all of their descendants."""
+        family, ahead = [], list(self._pids)
+        while ahead:
+            pid = ahead.pop()
+            family.append(pid)
+            ahead += _children(pid)
+        return family
+
+
+def _threads(pid: int) -> list[Path]:
+    try:
+        return list((_PROC / str(pid) / "task").iterdir())
+    except OSError:
+        return []
+
+
+def _children(pid: int) -> list[int]:
+    """As Linux lists them for each thread, which is quick; elsewhere as psutil finds them."""
+    if not _PROC.exists():
         try:
-            return float(psutil.Process(self._pid).memory_info().rss) / 2**20
+            return [child.pid for child in psutil.Process(pid).children()]
         except psutil.Error:
-            return 0.0
+            return []
+    children: list[int] = []
+    for thread in _threads(pid):
+        try:
+            children += map(int, (thread / "children").read_text(encoding="ascii").split())
+        except OSError:
+            continue
+    return children

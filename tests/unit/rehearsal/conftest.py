@@ -65,8 +65,8 @@ Server((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
 def sources(tmp_path: Path) -> Path:
     """A checkout with the one service."""
     directory = tmp_path / "sources"
-    (directory / "services" / "tiny").mkdir(parents=True)
-    (directory / "services" / "tiny" / "serve.py").write_text(SERVER)
+    (directory / "services" / "tiny" / "src").mkdir(parents=True)
+    (directory / "services" / "tiny" / "src" / "serve.py").write_text(SERVER)
     return directory
 
 
@@ -75,7 +75,7 @@ def make_definition(fault: str = "", *, stop_timeout: float = 2, memory: int = 5
     return TaskDefinition(
         revision="tiny:1",
         image="registry/tiny:one",
-        command=(sys.executable, "-S", "services/tiny/serve.py"),
+        command=(sys.executable, "-S", "-m", "serve"),
         environment={"FAULT": fault},
         port=8080,
         health_check=None,
@@ -116,7 +116,7 @@ def environment_template(name: str, *, release: str = "one", fault: str = "", st
     ]
     container = {
         "Image": f"registry/tiny:{release}",
-        "Command": [sys.executable, "-S", "services/tiny/serve.py"],
+        "Command": [sys.executable, "-S", "-m", "serve"],
         "PortMappings": [{"ContainerPort": 8080}],
         "StopTimeout": 2,
         "Environment": [{"Name": "FAULT", "Value": fault}, {"Name": "RELEASE", "Value": release}],

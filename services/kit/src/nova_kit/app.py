@@ -6,35 +6,21 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from fastapi import APIRouter, FastAPI
-from pydantic import BaseModel, Field
 from starlette.middleware import Middleware
 
 from nova_kit import draining as process_draining
-from nova_kit import problems, telemetry
+from nova_kit import operations, problems, telemetry
 from nova_kit.draining import Draining
 from nova_kit.head import HeadAsGet
 from nova_kit.limits import Limits, RequestLimits
 from nova_kit.metrics import RequestMetrics
-from nova_kit.problems import Problem, ProblemDocument
+from nova_kit.operations import Operations, OperationsFirst
+from nova_kit.problems import ProblemDocument
 from nova_kit.requests import RequestScope, is_quiet
 from nova_kit.revision import Revision
 from nova_kit.routing import StrictRoute
 from nova_kit.selftest import Selftest, Warmth
 from nova_kit.settings import Settings
-
-
-class Status(BaseModel):
-    """How a process is doing."""
-
-    status: str = Field(examples=["ok"])
-
-
-class Version(BaseModel):
-    """What runs."""
-
-    service: str
-    release: str = Field(description="Tag of the image.")
-    revision: str | None = Field(description="Task definition, as family:revision; null outside ECS.")
 
 
 def router() -> APIRouter:
@@ -70,6 +56,7 @@ def create_app(
     settings = settings or Settings.from_environment(service)
     revision = Revision(settings.metadata_url)
     warmth = Warmth(selftest)
+    answers = Operations(settings, revision, draining, warmth).answers(service)
     metrics = None if settings.collector_url else RequestMetrics(settings.service)
 
     @asynccontextmanager
@@ -99,48 +86,18 @@ def create_app(
         middleware=[
             Middleware(RequestScope, metrics=metrics, draining=draining),
             Middleware(HeadAsGet),
+            Middleware(OperationsFirst, answers=answers),
             Middleware(RequestLimits, limits=limits or Limits()),
         ],
     )
     app.state.settings = settings
     app.state.warmth = warmth
     problems.install(app)
-    app.include_router(_operations(service, settings, revision, draining, warmth))
+    app.include_router(operations.routes(answers))
     for own in routers:
         app.include_router(own)
     _describe_problems(app)
     return app
-
-
-def _operations(service: str, settings: Settings, revision: Revision, draining: Draining, warmth: Warmth) -> APIRouter:
-    """Return the routes that load balancers, container agents and release tools ask."""
-    operations = router()
-
-    @operations.get("/health", tags=["operations"], responses=problems.documented(503))
-    async def health() -> Status:
-        """Say that the process works: its self-test has passed.
-
-        That stays true while it drains, so that ECS does not cut its last requests.
-        """
-        if warmth.fault:
-            raise Problem(503, warmth.fault)
-        return Status(status="ok")
-
-    @operations.get("/ready", tags=["operations"], responses=problems.documented(503))
-    async def ready() -> Status:
-        """Say whether new requests are welcome."""
-        if draining:
-            raise Problem(503, "This process is about to stop. Send new requests to another one.")
-        if warmth.fault:
-            raise Problem(503, warmth.fault)
-        return Status(status="ready")
-
-    @operations.get(f"/{service}/version", tags=["operations"])
-    async def version() -> Version:
-        """Say what runs."""
-        return Version(service=settings.service, release=settings.release, revision=revision.value)
-
-    return operations
 
 
 def _describe_problems(app: FastAPI) -> None:

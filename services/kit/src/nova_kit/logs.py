@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
-import uuid
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ def adopt_request_id(offered: str | None) -> str:
     """Return the caller's request id if it is fit for a log line, else a new one."""
     if offered and _ACCEPTABLE_ID.fullmatch(offered):
         return offered
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def fields(**values: Any) -> dict[str, Mapping[str, Any]]:
@@ -71,6 +71,8 @@ def configure(settings: Settings, *, stream: TextIO = sys.stdout) -> None:
     # Libraries set levels of their own on import; the handler has the last word.
     handler.setLevel(logging.INFO)
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    # No line holds them, and finding them out takes as long as the rest.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # They say again, or in more words, what the request line and the response say.
     for noisy in ("uvicorn", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -8,7 +8,6 @@ import time
 from collections.abc import MutableMapping
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nova_kit import logs, telemetry
@@ -51,8 +50,8 @@ class RequestScope:
         if scope["type"] != "http" or OWN_CALL in scope:
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        identifier = logs.adopt_request_id(headers.get("x-request-id"))
+        headers = dict(scope["headers"])
+        identifier = logs.adopt_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
         token = logs.request_id.set(identifier)
         trace_token = logs.trace_id.set(telemetry.adopt(headers))
         begun = time.perf_counter()

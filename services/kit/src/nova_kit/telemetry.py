@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry import metrics, propagate, trace
-from starlette.datastructures import Headers
 
 from nova_kit.settings import Settings
 
@@ -33,6 +32,9 @@ _carried: ContextVar[dict[str, str] | None] = ContextVar("trace_headers", defaul
 # A load balancer names a trace and no span of it: `Root=1-67891233-abcdef012345678912345678`.
 _ROOT = re.compile(r"(?:^|;)\s*Root=1-([0-9a-f]{8})-([0-9a-f]{24})(?:;|$)", re.ASCII)
 _PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.ASCII)
+
+# W3C Trace Context, 3.3.1.5, asks for 512 characters of tracestate.
+_MOST_BYTES = 512
 
 _shut_down: list[Callable[[], object]] = []
 
@@ -92,7 +94,7 @@ async def stop() -> None:
     _shut_down.clear()
 
 
-def adopt(headers: Headers) -> str | None:
+def adopt(headers: Mapping[bytes, bytes]) -> str | None:
     """Remember which trace the running request belongs to.
 
     Args:
@@ -104,7 +106,13 @@ def adopt(headers: Headers) -> str | None:
     span = trace.get_current_span().get_span_context()
     if span.is_valid:
         return trace.format_trace_id(span.trace_id)
-    carried = {name: value for name in TRACE_HEADERS if (value := headers.get(name)) and len(value) <= 512}
+    carried = {
+        name: value.decode("latin-1")
+        for name in TRACE_HEADERS
+        if (value := headers.get(name.encode())) and len(value) <= _MOST_BYTES
+    }
+    if not carried:
+        return None
     _carried.set(carried)
     if found := _PARENT.fullmatch(carried.get("traceparent", "")):
         return found.group(1)

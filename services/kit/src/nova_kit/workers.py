@@ -73,10 +73,10 @@ class Workers:
     Args:
         threads: How many jobs run at once. Default: 2, as many as the processors a task usually has.
         seconds: How long one job may take. Default: 30.
-        waiting: How many further jobs may wait. Default: 16; each of them holds an upload.
+        waiting: How many further jobs may wait. Default: 32; each of them holds an upload, a large one on disk.
     """
 
-    def __init__(self, *, threads: int = 2, seconds: float = 30.0, waiting: int = 16) -> None:
+    def __init__(self, *, threads: int = 2, seconds: float = 30.0, waiting: int = 32) -> None:
         self._threads = threads
         self._seconds = seconds
         self._most = threads + waiting

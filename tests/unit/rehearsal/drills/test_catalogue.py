@@ -14,6 +14,7 @@ from nova_infra.rehearsal.pipeline.definition import DeployAction
 from nova_infra.rehearsal.pipeline.player import new_record
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Notification, Record, Requests, Sample, TrafficStep
+from nova_infra.rehearsal.tasks.faults import LABEL
 
 COMMAND = ["python", "-m", "serve", "tiny:app"]
 
@@ -35,7 +36,7 @@ def test_drills_are_chosen_by_name_and_all_means_all() -> None:
 
 
 def test_an_unknown_drill_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(NovaError, match=r"--drill nonsense: .* crash-at-start, never-healthy"):
+    with pytest.raises(NovaError, match=r"--drill nonsense: .* crash-at-start, checkout-file"):
         choose(["errors", "nonsense"])
 
 
@@ -60,11 +61,9 @@ def test_nothing_but_the_fault_differs_between_the_releases_of_a_drill(candidate
     assert isinstance(action, DeployAction)
     bad, good = (release.template(action)["Resources"] for release in (planned.candidate, planned.baseline))
     assert {key for key in bad if bad[key] != good[key]} == {"Task"}
-    commands = [r["Task"]["Properties"]["ContainerDefinitions"][0]["Command"] for r in (bad, good)]
-    assert commands == [
-        ["python", "-m", "nova_infra.rehearsal.tasks.faults", "errors:0.8", "serve", "tiny:app"],
-        COMMAND,
-    ]
+    containers = [r["Task"]["Properties"]["ContainerDefinitions"][0] for r in (bad, good)]
+    assert containers[0].pop("DockerLabels") == {LABEL: "errors:0.8"}
+    assert containers[0]["Command"] == containers[1]["Command"] == COMMAND
     assert planned.service == "tiny"
 
 
@@ -142,7 +141,7 @@ def test_traffic_to_a_service_that_never_started_fails_its_drill(candidate: Rele
 
 
 def test_tasks_that_grow_must_be_killed_and_roll_back(candidate: Release) -> None:
-    went = Went(candidate, "memory-growth", reason="alarm prod-tiny-memory went to ALARM at 100 % of the traffic")
+    went = Went(candidate, "killed-by-kernel", reason="alarm prod-tiny-memory went to ALARM at 100 % of the traffic")
     assert went.misses == ["no task was killed for its memory"]
     went.deployment.losses = ["it ended: OutOfMemoryError: it held 600 MiB"]
     assert went.misses == []

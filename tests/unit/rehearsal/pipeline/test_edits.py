@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from nova_infra.errors import NovaError
 from nova_infra.rehearsal.pipeline.edits import canary, fault_in, previous_images, repositories
+from nova_infra.rehearsal.tasks.faults import LABEL
 
 
 @pytest.fixture
@@ -40,19 +40,12 @@ def test_an_image_may_be_a_join_of_strings(template: dict[str, Any]) -> None:
     assert container(previous_images(template))["Image"]["Fn::Join"][1][-1] == "/nova/tiny:one-previous"
 
 
-def test_a_fault_goes_around_the_command_of_its_service_alone(template: dict[str, Any]) -> None:
+def test_a_fault_goes_into_the_definition_of_its_service_alone(template: dict[str, Any]) -> None:
     edited = fault_in("tiny", "errors:0.5")(template)
-    assert container(edited)["Command"] == [
-        "python", "-m", "nova_infra.rehearsal.tasks.faults", "errors:0.5", "nova_kit.serve", "tiny.main:app",
-    ]  # fmt: skip
-    assert differs(template, edited) == {"Task"}
-    assert fault_in("other", "crash")(template) == template
-
-
-def test_a_command_that_no_fault_fits_around_is_refused_by_service(template: dict[str, Any]) -> None:
-    container(template)["Command"] = ["gunicorn", "tiny"]
-    with pytest.raises(NovaError, match="tiny: Command"):
-        fault_in("tiny", "crash")(template)
+    assert container(edited).pop("DockerLabels") == {LABEL: "errors:0.5"}
+    assert container(edited) == container(template)
+    assert fault_in("other", "killed")(template) == template
+    assert container(fault_in(None, "no-program")(template))["Command"] == ["/no-such-program"]
 
 
 def test_another_canary_changes_the_rollout_and_nothing_else(template: dict[str, Any]) -> None:

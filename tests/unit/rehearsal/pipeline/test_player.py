@@ -192,7 +192,7 @@ def test_a_release_that_fails_requests_is_rolled_back_by_its_alarm_and_somebody_
 def test_a_release_that_does_not_stop_when_told_to_goes_through_and_is_noted(
     write_assembly: Write, tmp_path: Path, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nova_infra.rehearsal.tasks.task._SPARE_STOP_SECONDS", 0.2)
+    monkeypatch.setattr("nova_infra.rehearsal.tasks.task.SPARE_STOP_SECONDS", 0.2)
     rehearsal = Rehearsal(write_assembly, tmp_path, sources, fault="stubborn").play()
     assert rehearsal.deployment("Prod").outcome == "completed"
     assert rehearsal.deployment("Prod").ignores_sigterm

@@ -48,11 +48,11 @@ def test_a_changed_tree_is_released_over_a_checkout_that_is_gone_afterwards(
     candidate: Release, monkeypatch: pytest.MonkeyPatch, write_assembly: Callable[..., Path]
 ) -> None:
     monkeypatch.setattr(module, "_synthesize", lambda checkout, **_: write_assembly(checkout / "cdk.out"))
-    server = candidate.sources / "services" / "tiny" / "serve.py"
+    server = candidate.sources / "services" / "tiny" / "src" / "serve.py"
     committed = server.read_text()
     server.write_text("changed")
     with baseline_of(candidate, "HEAD") as baseline:
-        assert (baseline.sources / "services" / "tiny" / "serve.py").read_text() == committed
+        assert (baseline.sources / "services" / "tiny" / "src" / "serve.py").read_text() == committed
         assert baseline.template_of_stack("prod") == candidate.template(deploy_action(candidate))
         assert baseline.template_of_stack("nobody") is None
     assert not baseline.sources.exists()

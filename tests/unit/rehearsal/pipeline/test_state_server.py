@@ -25,6 +25,7 @@ from nova_infra.rehearsal.environment.environment import Environment
 from nova_infra.rehearsal.pipeline.definition import DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
+from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 
 STACKS = ["nova-prod-platform", "nova-prod-tiny"]
 PLATFORM = {"Resources": {}, "Outputs": {"Url": {"Value": "http://balancer.nova-prod-tiny.elb.test"}}}
@@ -80,7 +81,7 @@ def rehearse(template: Callable[..., Any], sources: Path, story: Callable[..., A
         tests = ActionRecord("Tests", "build", 2, status="succeeded")
         record = Record("pipe", "candidate", "baseline", [StageRecord("Staging", [tests])])
         environment = Environment(
-            "Prod", record=record, tell=lambda _: None, starts=asyncio.Semaphore(2), clock=Clock(seconds_per_minute=0.1)
+            "Prod", record=record, tell=lambda _: None, runtime=SourceRuntime(), clock=Clock(seconds_per_minute=0.1)
         )
         releases = (release("working tree", template("two")), release("0123456789, the same", template("one")))
         async with environment, ReleaseTools(*releases, record=record, announce=told.append) as tools:

@@ -12,6 +12,7 @@ from nova_infra.processes import start_process
 
 OUTPUT_LINES = 40
 _GRACE_SECONDS = 3.0
+_SPARED_SECONDS = 40.0
 _NOT_COVERED = re.compile(r"^not covered: (.+)$", re.MULTILINE)
 
 
@@ -21,7 +22,13 @@ def not_covered_in(output: str) -> list[str]:
 
 
 async def run_command(
-    command: str, *, directory: Path, environment: Mapping[str, str], log: Path
+    command: str,
+    *,
+    directory: Path,
+    environment: Mapping[str, str],
+    log: Path,
+    spare: tuple[str, ...] = (),
+    without_aws: bool = False,
 ) -> tuple[int, list[str]]:
     """Run a shell command to its end; on cancellation stop it and everything it started.
 
@@ -30,11 +37,18 @@ async def run_command(
         directory: Where it runs.
         environment: Variables added to this process's own, without those of an enclosing make.
         log: File that its output is appended to.
+        spare: Programs that are left to end by themselves when this is cancelled: who started them sees to it.
+        without_aws: Whether it gets nothing that leads to AWS: it must not be able to publish anything.
 
     Returns:
         The exit code and the last lines of what it printed.
     """
-    inherited = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    left_out = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in left_out and not (without_aws and key.startswith("AWS_"))
+    }
     process = await start_process(
         ["/bin/sh", "-c", command], directory=directory, environment={**inherited, **environment}
     )
@@ -50,4 +64,4 @@ async def run_command(
         lines.append(rest.decode(errors="replace").rstrip())
         return await process.wait(), [line for line in lines if line]
     finally:
-        await process.stop(_GRACE_SECONDS)
+        await process.stop(_SPARED_SECONDS if spare else _GRACE_SECONDS, spare=spare)

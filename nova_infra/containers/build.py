@@ -1,0 +1,253 @@
+"""Building an image on this machine, for a rehearsal or by hand: nothing is pushed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from nova_infra.containers.engine import Engine
+from nova_infra.containers.errors import EngineError, ImageError, explain, last_lines
+from nova_infra.images.build_context import ContextFile, write_context
+
+_SECRETS = {
+    "pip": ("PIP_CONFIG_FILE", "~/.config/pip/pip.conf", "~/.pip/pip.conf", "/etc/pip.conf"),
+    "certificates": ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
+}
+"""What this machine's packages come from and how: the first variable that is set or file that is there."""
+ENGINES = ("docker", "podman", "buildah")
+"""Programs that build: on an interruption they are left to end by themselves."""
+_KEPT_LINES = 60
+_BASE_LABEL = "nova.built-on"
+_INTERRUPT_SECONDS = 30
+# What undoes the network of a build step: ended, it would leave half of it behind.
+_LEFT_ALONE = ("netavark", "iptables", "ip6tables", "nft", "aardvark-dns", "conmon")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an image is built from.
+
+    Attributes:
+        name: Its name with its content tag, such as ``localhost/nova/audio-service:0123456789abcdef``.
+        dockerfile: Path of its Dockerfile in the context.
+        platform: As engines name it, such as ``linux/amd64``.
+        arguments: Build arguments.
+        files: The build context.
+    """
+
+    name: str
+    dockerfile: str
+    platform: str
+    arguments: Mapping[str, str]
+    files: tuple[ContextFile, ...]
+
+    @property
+    def tag(self) -> str:
+        """Its content tag."""
+        return self.name.rpartition(":")[2]
+
+
+def local_name(image: str) -> str:
+    """What an image is called in the engine's store: its name without its registry, under ``localhost``."""
+    registry, slash, path = image.partition("/")
+    in_registry = bool(slash) and ("." in registry or ":" in registry or registry == "localhost")
+    return f"localhost/{path if in_registry else image}"
+
+
+def build(engine: Engine, recipe: Recipe, *, tell: Callable[[str], None]) -> bool:
+    """Have an image in the engine's store: where its content tag is there, on the same base, nothing is built.
+
+    Args:
+        engine: The engine.
+        recipe: What it is built from.
+        tell: Told each line that the engine prints.
+
+    Returns:
+        Whether it was built now.
+
+    Raises:
+        EngineError: This machine cannot build it: its disk is full, say, or the base image cannot be pulled.
+        ImageError: It does not build.
+    """
+    stand_ins = _stand_ins(engine, recipe)
+    base = " ".join(image_id for _, _, image_id in stand_ins)
+    if _is_there(engine, recipe, base):
+        return False
+    # One after the other: they share layers, and the second then finds those of the first.
+    with _alone():
+        if _is_there(engine, recipe, base):
+            return False
+        _build(engine, recipe, stand_ins, base, tell)
+    return True
+
+
+def _is_there(engine: Engine, recipe: Recipe, base: str) -> bool:
+    found = engine.image(recipe.name)
+    return found is not None and _labels(found).get(_BASE_LABEL, "") == base
+
+
+def _build(
+    engine: Engine, recipe: Recipe, stand_ins: list[tuple[str, str, str]], base: str, tell: Callable[[str], None]
+) -> None:
+    for reference, name, _ in stand_ins:
+        tell(f"{name} stands in for {reference}")
+    with tempfile.TemporaryDirectory(prefix="nova-image-") as directory:
+        context, scratch = Path(directory, "context"), Path(directory, "scratch")
+        context.mkdir()
+        scratch.mkdir()
+        write_context(recipe.files, context)
+        arguments = [
+            *(["buildx"] if engine.is_docker else []),
+            "build",
+            f"--platform={recipe.platform}",
+            f"--file={context / recipe.dockerfile}",
+            f"--label={_BASE_LABEL}={base}",
+            *(f"--build-arg={key}={value}" for key, value in sorted(recipe.arguments.items())),
+            f"--build-arg=RELEASE={recipe.tag}",
+            *(f"--secret=id={name},src={path}" for name, path in _secrets()),
+        ]
+        if engine.is_docker:
+            arguments += [f"--build-context={ref}=docker-image://{name}" for ref, name, _ in stand_ins]
+            # No file carries the day on which it was built: the same files give the same digest.
+            arguments += ["--build-arg=SOURCE_DATE_EPOCH=0", "--provenance=false"]
+            arguments += [f"--output=type=docker,name={recipe.name},rewrite-timestamp=true"]
+        else:
+            arguments += [f"--build-context={ref}=container-image://{name}" for ref, name, _ in stand_ins]
+            # The host's network: a second engine on the machine may claim the same addresses as this one's.
+            arguments += ["--timestamp=0", "--layers", "--format=docker", "--network=host", f"--tag={recipe.name}"]
+        _run(engine, [*arguments, str(context)], scratch, recipe, tell)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other build of this user's is under way."""
+    with Path(tempfile.gettempdir(), f"nova-build-{os.getuid()}.lock").open("w", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _stand_ins(engine: Engine, recipe: Recipe) -> list[tuple[str, str, str]]:
+    """Images of other registries that the Dockerfile names and a local image stands in for: reference, name, id."""
+    [dockerfile] = [file.content for file in recipe.files if file.path == recipe.dockerfile] or [b""]
+    found = []
+    for reference in base_images(dockerfile.decode(errors="replace")):
+        name = f"localhost/{reference.partition('@')[0].rpartition('/')[2]}"
+        if reference != name and (image := engine.image(name)) is not None:
+            found.append((reference, name, str(image.get("Id") or image.get("FromImageID"))))
+    return found
+
+
+def base_images(dockerfile: str) -> list[str]:
+    """The images that a Dockerfile begins its stages with, its own stages and ``scratch`` left out."""
+    stages, images = {"scratch"}, []
+    for line in dockerfile.splitlines():
+        match = re.match(r"\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", line, re.IGNORECASE)
+        if match:
+            image, stage = match.groups()
+            if image.lower() not in stages and image not in images and "$" not in image:
+                images.append(image)
+            if stage:
+                stages.add(stage.lower())
+    return images
+
+
+def _labels(image: Mapping[str, object]) -> Mapping[str, str]:
+    config = image.get("Config") or image.get("Docker", {}).get("config") or {}  # type: ignore[attr-defined]
+    labels = image.get("Labels") or (config.get("Labels") if isinstance(config, dict) else {})
+    return labels if isinstance(labels, dict) else {}
+
+
+def _secrets() -> Iterator[tuple[str, str]]:
+    for name, places in _SECRETS.items():
+        for place in places:
+            path = os.environ.get(place, os.devnull) if place.isupper() else place
+            if Path(path).expanduser().is_file():
+                yield name, str(Path(path).expanduser())
+                break
+
+
+def _run(engine: Engine, arguments: list[str], scratch: Path, recipe: Recipe, tell: Callable[[str], None]) -> None:
+    lines: deque[str] = deque(maxlen=_KEPT_LINES)
+    try:
+        process = subprocess.Popen(
+            [engine.program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, "TMPDIR": str(scratch)},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise EngineError(f"{engine.program}: cannot be run: {error.strerror}: install it again") from None
+    assert process.stdout is not None, "opened with a pipe"
+    with _ended(process, engine):
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            tell(lines[-1])
+        code = process.wait()
+    if code:
+        raise _build_error(engine, recipe, list(lines))
+
+
+def _build_error(engine: Engine, recipe: Recipe, lines: list[str]) -> Exception:
+    """Whose fault it is, with the last lines of the log."""
+    said = "\n".join(lines)
+    error = explain(engine.program, ["build"], said)
+    name = recipe.name.rpartition("/")[2]
+    missing = re.search(r"manifest unknown|: not found|requested access to the resource is denied", said)
+    if missing and re.search(r"initializing source|resolve source metadata|reading manifest", said):
+        return ImageError(f"{name}: its base image is not in its registry: {last_lines(said, 1)}: correct its FROM")
+    if isinstance(error, EngineError) and not _in_a_step(said):
+        return EngineError(f"{name}: {error}")
+    return ImageError(
+        f"{name}: its image does not build: {last_lines(said)}: run `nova image build --local {name.partition(':')[0]}`"
+    )
+
+
+def _in_a_step(said: str) -> bool:
+    """Whether a step of the Dockerfile itself failed, although what it said looks like the machine's fault."""
+    failed = re.search(r"while running runtime: exit status \d+|did not complete successfully: exit code", said)
+    return bool(failed) and not re.search(r"exec format error|no space left", said, re.IGNORECASE)
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[str], engine: Engine) -> Iterator[None]:
+    """On an interruption end the build so that the engine itself clears away what it was working on.
+
+    Podman and Buildah that are ended leave their working containers mounted; where a step of theirs fails they do not.
+    """
+    try:
+        yield
+    except BaseException:
+        deadline = time.monotonic() + _INTERRUPT_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            if engine.is_docker:
+                os.killpg(process.pid, signal.SIGINT)
+            else:
+                _end_step(process.pid)
+            time.sleep(0.1)
+        process.kill()
+        process.wait()
+        raise
+
+
+def _end_step(pid: int) -> None:
+    with suppress(psutil.Error):
+        for child in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.Error):
+                if not child.name().startswith(_LEFT_ALONE):
+                    child.kill()

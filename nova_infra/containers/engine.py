@@ -1,0 +1,177 @@
+"""Docker and Podman through their command lines, which are the same for what is needed here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nova_infra.containers.errors import EngineError, explain, last_lines
+
+_ANSWER_SECONDS = 20
+_TRIES = 5
+_PAUSE_SECONDS = 0.5
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "amd64": "amd64", "arm64": "arm64"}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that answers.
+
+    Attributes:
+        program: ``docker`` or ``podman``; where nothing has to run, also ``buildah``.
+        architecture: What it runs without emulation: ``amd64`` or ``arm64``.
+    """
+
+    program: str
+    architecture: str
+
+    @property
+    def is_docker(self) -> bool:
+        """Whether it is Docker, and not one of the Podman family."""
+        return self.program == "docker"
+
+    def run(self, *arguments: str, directory: str | None = None) -> str:
+        """Run one of its commands to the end.
+
+        Args:
+            arguments: The command and what it takes.
+            directory: Where it runs.
+
+        Returns:
+            What it printed, without the last line break.
+
+        Raises:
+            NovaError: It failed; the error says whether the machine is at fault.
+        """
+        command = [self.program, *arguments]
+        result = subprocess.run(
+            command, cwd=directory, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+        if result.returncode:
+            raise explain(self.program, arguments, result.stderr or result.stdout)
+        return result.stdout.strip()
+
+    async def call(self, *arguments: str, directory: str | None = None) -> str:
+        """As :meth:`run`, without blocking. When cancelled, the command still ends: half a container would be left.
+
+        Raises:
+            NovaError: It failed.
+        """
+        code, out, said = await self.attempt(*arguments, directory=directory)
+        if code:
+            raise explain(self.program, arguments, said or out)
+        return out
+
+    async def attempt(self, *arguments: str, directory: str | None = None) -> tuple[int, str, str]:
+        """Run a command that may fail.
+
+        Returns:
+            Its exit code, and what it printed to its output and to its error output.
+        """
+        running = asyncio.ensure_future(self._communicate(arguments, directory))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await running
+            raise
+
+    async def _communicate(self, arguments: Sequence[str], directory: str | None) -> tuple[int, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            self.program,
+            *arguments,
+            cwd=directory,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C ends the rehearsal, which then cleans up by further commands.
+        )
+        out, said = await process.communicate()
+        return process.returncode or 0, out.decode(errors="replace").strip(), said.decode(errors="replace").strip()
+
+    def image(self, name: str) -> dict[str, Any] | None:
+        """What the store knows of an image; None where it has none of that name."""
+        arguments = ["inspect", "--type", "image", name] if self.program == "buildah" else ["image", "inspect", name]
+        for attempt in range(_TRIES):
+            if attempt:
+                time.sleep(_PAUSE_SECONDS)
+            result = subprocess.run([self.program, *arguments], check=False, capture_output=True, text=True)
+            if not result.returncode:
+                found = json.loads(result.stdout)
+                first: dict[str, Any] = found[0] if isinstance(found, list) else found
+                return first
+            said = result.stderr.lower()
+            if "no such" in said or "not known" in said:
+                return None
+            # An image that somebody else is just storing is half there.
+            if "locating item" not in said:
+                break
+        raise explain(self.program, arguments, result.stderr)
+
+    def image_names(self) -> dict[str, str]:
+        """Every name in the store, with its tag, to the image's id."""
+        listed = self.run("images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}")
+        if self.program == "buildah":
+            listed = self.run("images", "--no-trunc", "--format", "{{.Name}}:{{.Tag}} {{.ID}}")
+        names = (line.rsplit(" ", 1) for line in listed.splitlines() if " " in line)
+        return {name: identity for name, identity in names if "<none>" not in name}
+
+
+def detect(programs: Iterable[str] = ("docker", "podman")) -> Engine:
+    """The first engine that answers.
+
+    Args:
+        programs: The programs to try, in order.
+
+    Raises:
+        EngineError: There is none, or none answers.
+    """
+    programs = tuple(programs)
+    silent = []
+    for program in programs:
+        if shutil.which(program) is None:
+            continue
+        try:
+            return Engine(program, _architecture_of(program))
+        except EngineError as error:
+            silent.append(str(error))
+    if silent:
+        raise EngineError("; ".join(silent))
+    raise EngineError(f"{', '.join(programs)}: not found: install Podman or Docker to build and run images")
+
+
+def _architecture_of(program: str) -> str:
+    """Asks the engine what it runs, which shows that it answers.
+
+    Raises:
+        EngineError: It does not.
+    """
+    if program == "buildah":
+        return _ARCHITECTURES.get(platform.machine().lower(), platform.machine())
+    field = "{{.Architecture}}" if program == "docker" else "{{.Host.Arch}}"
+    try:
+        result = subprocess.run(
+            [program, "info", "--format", field],
+            check=False,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_ANSWER_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise EngineError(f"{program}: does not answer within {_ANSWER_SECONDS} s: start it again") from None
+    except OSError as error:
+        raise EngineError(f"{program}: cannot be run: {error.strerror}: install it again") from None
+    answer = result.stdout.strip().splitlines()[-1:] or [""]
+    if result.returncode or not answer[0]:
+        fault = explain(program, ["info"], result.stderr or "no answer")
+        if isinstance(fault, EngineError):
+            raise fault
+        raise EngineError(f"{program}: does not answer: {last_lines(result.stderr, 1)}: start it") from None
+    return _ARCHITECTURES.get(answer[0].lower(), answer[0])

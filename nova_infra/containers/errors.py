@@ -1,0 +1,76 @@
+"""What an engine says when it fails, as one line that names the fault and the remedy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from nova_infra.errors import NovaError
+
+_LINES = 3
+_LINE_LENGTH = 240
+
+
+class EngineError(NovaError):
+    """This machine cannot build or run containers: no verdict on the release."""
+
+    exit_code = 2
+
+
+class ImageError(NovaError):
+    """The release's image does not build or run."""
+
+    exit_code = 1
+
+
+# Said by Docker, Podman and Buildah; the first that matches counts.
+_MACHINE: tuple[tuple[str, str], ...] = (
+    (r"no space left on device|disk quota exceeded", "the disk is full: free some space, with `nova image prune` say"),
+    (
+        r"cannot connect to the docker daemon|is the docker daemon running|connect: (connection refused|no such file)"
+        r"|docker\.sock.*permission denied|permission denied.*docker\.sock|unable to connect to podman",
+        "it does not answer: start it, or give your user access to it",
+    ),
+    (
+        r"exec format error",
+        "the image is for another architecture than this machine: rehearse on such a machine, or with --tasks sources",
+    ),
+    (
+        r"no such host|temporary failure in name resolution|i/o timeout|network is unreachable|connection reset|"
+        r"connection timed out|tls handshake|x509:|pinging container registry|toomanyrequests|"
+        r"(get|head) \"https?://[^\"]+/v2/",
+        "an image cannot be pulled: give the machine a way to its registry, or a local image to stand in for it: "
+        "localhost/NAME:TAG with the last part of its name and its tag",
+    ),
+    (
+        r"cannot clone: operation not permitted|newuidmap|rlimit_|error setting rlimit"
+        r"|operation not permitted.*(mount|clone)"
+        r"|oci runtime error.*cgroup|cgroup.*permission denied",
+        "this machine does not let it run containers: see what it says, and docs/rehearsal.md",
+    ),
+)
+
+
+def explain(program: str, arguments: Iterable[str], said: str) -> NovaError:
+    """The error of a command of an engine that failed.
+
+    Args:
+        program: The engine's program.
+        arguments: What it was called with.
+        said: Its error output.
+
+    Returns:
+        An ``EngineError`` where the machine is at fault, otherwise an ``ImageError``.
+    """
+    step = next(iter(arguments), "")
+    lowered = said.lower()
+    for pattern, remedy in _MACHINE:
+        if re.search(pattern, lowered):
+            return EngineError(f"{program} {step}: {last_lines(said, 1)}: {remedy}")
+    return ImageError(f"{program} {step}: {last_lines(said)}")
+
+
+def last_lines(said: str, count: int = _LINES) -> str:
+    """The last lines that say something, as one line."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return " / ".join(line if len(line) <= _LINE_LENGTH else f"{line[:_LINE_LENGTH]}…" for line in lines[-count:])

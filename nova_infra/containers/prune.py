@@ -1,0 +1,94 @@
+"""Which images of this machine no branch uses any more."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nova_infra.containers.build import local_name
+from nova_infra.containers.engine import Engine
+from nova_infra.errors import NovaError
+from nova_infra.images.tags import image_tags
+from nova_infra.names import repository_name
+
+if TYPE_CHECKING:
+    from nova_infra.config import Config
+
+STAGE_LABEL = "nova.stage"
+"""Label of what a build leaves between its steps."""
+
+
+def prune(engine: Engine, root: Path, config: Config, *, dry_run: bool) -> list[str]:
+    """Remove images that neither the files here nor a branch's are the sources of.
+
+    Args:
+        engine: The engine.
+        root: The project's directory.
+        config: Its configuration, by which the branches' sources are read, too.
+        dry_run: Whether nothing is removed.
+
+    Returns:
+        The names of what was removed, or would be.
+
+    Raises:
+        NovaError: A branch cannot be read, or an image not removed.
+    """
+    used = set(_names(root, config))
+    for branch in _branches(root):
+        used |= set(_names_of(branch, root, config))
+    unused = sorted(
+        unused_images(engine.image_names(), used, prefix=local_name(repository_name(config.platform.name, "")))
+    )
+    if not dry_run:
+        if unused:
+            engine.run("rmi", *unused) if not engine.is_docker else engine.run("rmi", "--no-prune=false", *unused)
+        if engine.program != "buildah":
+            engine.run("image", "prune", "--force", f"--filter=label={STAGE_LABEL}")
+    return unused
+
+
+def unused_images(names: Iterable[str], used: set[str], *, prefix: str) -> list[str]:
+    """Of an engine's images those of this project that are not used: others are nobody's business.
+
+    Args:
+        names: Names with tags.
+        used: Those that are needed.
+        prefix: How the project's names begin.
+    """
+    ours = re.compile(rf"{re.escape(prefix)}[^/:]+:[0-9a-f]{{16}}")
+    return [name for name in names if ours.fullmatch(name) and name not in used]
+
+
+def _names(root: Path, config: Config) -> list[str]:
+    return [
+        local_name(f"{repository_name(config.platform.name, service)}:{tag}")
+        for service, tag in image_tags(root, config).items()
+    ]
+
+
+def _branches(root: Path) -> list[str]:
+    said = _git(root, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes").decode()
+    return [name for name in said.split() if not name.endswith("/HEAD")]
+
+
+def _names_of(branch: str, root: Path, config: Config) -> list[str]:
+    """What a branch's images are called, as far as it has this configuration's services."""
+    with tempfile.TemporaryDirectory(prefix="nova-branch-") as directory:
+        with tarfile.open(fileobj=BytesIO(_git(root, "archive", branch))) as tar:
+            tar.extractall(directory, filter="data")
+        there = Path(directory)
+        kept = [service for service in config.services if (there / "services" / service.name).is_dir()]
+        return _names(there, config.model_copy(update={"services": tuple(kept)})) if kept else []
+
+
+def _git(root: Path, *arguments: str) -> bytes:
+    result = subprocess.run(["git", *arguments], cwd=root, check=False, capture_output=True)
+    if result.returncode:
+        raise NovaError(f"git {arguments[0]}: {result.stderr.decode(errors='replace').strip()}: mend the repository")
+    return result.stdout

@@ -1,0 +1,111 @@
+"""Every physical name that the synthesized stacks give and the tools ask for. Imports neither CDK nor boto3.
+
+An installation has a ``platform`` name; an environment's names begin with its ``prefix``, ``<platform>-<environment>``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Role = Literal["observer", "release"]
+"""The two roles that the release tools work by: one looks, the other changes."""
+
+ROLLBACK_ALARMS = ("errors", "unanswered", "latency", "cpu", "memory")
+"""The alarms of a service that roll its deployment back."""
+
+NOTIFY_ALARMS = ("unhealthy", "running")
+"""The alarms of a service that only notify."""
+
+BOOTSTRAP_QUALIFIER = "hnb659fds"
+"""The default of ``cdk bootstrap``: https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html."""
+
+BOOTSTRAP_VERSION = f"/cdk-bootstrap/{BOOTSTRAP_QUALIFIER}/version"
+"""The parameter that holds the bootstrap stack's version."""
+
+
+def environment_prefix(platform: str, environment: str) -> str:
+    """What all names of an environment begin with. The ECS cluster has this name itself."""
+    return f"{platform}-{environment}"
+
+
+def stack_name(prefix: str, name: str) -> str:
+    """Name of the stack of a service, or of ``platform`` or ``overview``. A service's ECS service has its name too."""
+    return f"{prefix}-{name}"
+
+
+def platform_stack_name(prefix: str) -> str:
+    """Name of the stack of what an environment's services share."""
+    return stack_name(prefix, "platform")
+
+
+def alarm_name(stack: str, kind: str) -> str:
+    """Name of a service's alarm, by the name of the service's stack and one of the kinds above."""
+    return f"{stack}-{kind}"
+
+
+def canary_alarm_name(prefix: str) -> str:
+    """Name of the composite alarm over all services of an environment."""
+    return f"{prefix}-canary-errors"
+
+
+def task_log_group(stack: str) -> str:
+    """Name of the log group of a service's tasks."""
+    return f"/nova/{stack}"
+
+
+def firewall_log_group(prefix: str) -> str:
+    """Name of the firewall's log group. WAF takes only names that begin with ``aws-waf-logs-``.
+
+    https://docs.aws.amazon.com/waf/latest/developerguide/logging-cw-logs.html
+    """
+    return f"aws-waf-logs-{prefix}"
+
+
+def alert_topic_name(owner: str) -> str:
+    """Name of the topic that notifies about an environment, by its prefix, or about a pipeline, by its name."""
+    return f"{owner}-alerts"
+
+
+def role_name(prefix: str, role: Role) -> str:
+    """Name of one of the two roles of an environment."""
+    return f"{prefix}-{role}"
+
+
+def step_role_name(prefix: str, step: str) -> str:
+    """Name of the role of a pipeline's step about an environment, in the toolchain's account."""
+    return f"{prefix}-{step}-step"
+
+
+def deploy_role_name(prefix: str) -> str:
+    """Name of the role by which GitHub Actions deploys an environment."""
+    return f"{prefix}-deploy"
+
+
+def image_role_name(platform: str) -> str:
+    """Name of the role by which GitHub Actions publishes images, in the toolchain's account."""
+    return f"{platform}-image-builder"
+
+
+def bootstrap_role_name(role: str, account: str, region: str) -> str:
+    """Name of a role of CDK's bootstrap stack: ``deploy-role``, ``file-publishing-role`` or ``lookup-role``."""
+    return f"cdk-{BOOTSTRAP_QUALIFIER}-{role}-{account}-{region}"
+
+
+def repository_name(platform: str, service: str) -> str:
+    """Name of a service's image repository."""
+    return f"{platform}/{service}"
+
+
+def parameter_path(platform: str, environment: str) -> str:
+    """The path of an environment's records in the parameter store, without a slash at the end."""
+    return f"/{platform}/{environment}"
+
+
+def pipeline_name(platform: str) -> str:
+    """Name of the pipeline, which its notification rule and its alert topic share."""
+    return f"{platform}-platform"
+
+
+def pipeline_log_group(platform: str) -> str:
+    """Name of the log group of the pipeline's builds."""
+    return f"/nova/{pipeline_name(platform)}-pipeline"

@@ -1,0 +1,69 @@
+"""Faults between the load balancer and its targets: as if the target itself failed, whatever it is written in."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import dataclass, field
+
+from nova_infra.rehearsal.tasks.faults import value_of
+
+_FOR_EVER = 86_400.0
+_WATCHED = "/version"
+
+
+class DroppedError(ConnectionError):
+    """The connection is closed without an answer."""
+
+
+@dataclass
+class Interference:
+    """What becomes of the requests to one task.
+
+    Attributes:
+        fault: Its fault as its definition names it; empty where it has none.
+        health_path: Path of the load balancer's health check, which faults leave alone unless they are about it.
+    """
+
+    fault: str
+    health_path: str
+    _asked: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    async def before(self, path: str) -> int | None:
+        """What happens to a request before the task gets it.
+
+        Returns:
+            The status that stands for the task's answer; None where the task answers.
+
+        Raises:
+            DroppedError: The connection is closed.
+        """
+        name, value = self.fault.partition(":")[0], value_of(self.fault)
+        match name:
+            case "errors" if self._hits(value):
+                return 500
+            case "errors-after" if next(self._asked) > value:
+                return 500
+            case "not-found" if not path.endswith((self.health_path, _WATCHED)):
+                return 404
+            case "delay":
+                await asyncio.sleep(value)
+            case "unanswered" if self._hits(value):
+                await asyncio.sleep(_FOR_EVER)
+            case "dropped" if self._hits(value):
+                raise DroppedError
+        return None
+
+    async def after(self, seconds: float) -> None:
+        """What happens to an answer that took some seconds."""
+        if self.fault.startswith("slower:"):
+            await asyncio.sleep(seconds * (value_of(self.fault) - 1))
+
+    def health(self) -> str | None:
+        """What the health check sees instead of the task's answer; None where that is what it sees."""
+        return f"GET {self.health_path} answered 500" if self.fault == "unhealthy" else None
+
+    def _hits(self, share: float) -> bool:
+        """Whether the next request is one of that share of them, spread evenly: the outcome must not be chance."""
+        number = next(self._asked)
+        return int(number * share) > int((number - 1) * share)

@@ -1,0 +1,404 @@
+"""A task as a container of its image, from its task definition and from nothing else of this machine's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nova_infra.containers.engine import Engine
+from nova_infra.containers.errors import EngineError, explain, last_lines
+from nova_infra.rehearsal.tasks.cgroup import ControlGroup, GroupMeter
+from nova_infra.rehearsal.tasks.listening import listening
+from nova_infra.rehearsal.tasks.pressure import Pressure
+from nova_infra.rehearsal.tasks.task import SECRET, Task, TaskFailedError, free_port, in_a_line, tail
+from nova_infra.rehearsal.tasks.usage import Usage
+
+_POLL_SECONDS = 0.05
+_GUARD_SECONDS = 0.25
+_ELSEWHERE_SECONDS = 1.0
+_LOG_LINES = "20"
+_KILLED = 137
+_FULL = 0.97
+_NO_PROGRAM = ("executable file", "no such file", "not a directory", "permission denied")
+_ADDRESS_IN_USE = "address already in use"
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Image:
+    """What an image in the engine's store says of itself.
+
+    Attributes:
+        name: Its name in the store.
+        architecture: ``amd64`` or ``arm64``.
+        program: Its entry point and command.
+        stop_signal: What asks it to stop.
+        volumes: Paths that it declares as volumes.
+    """
+
+    name: str
+    architecture: str
+    program: tuple[str, ...]
+    stop_signal: str
+    volumes: tuple[str, ...]
+
+    @classmethod
+    def read(cls, name: str, found: Mapping[str, Any]) -> Image:
+        """From what the engine's ``image inspect`` says."""
+        config = found.get("Config") or {}
+        return cls(
+            name,
+            str(found.get("Architecture", "")),
+            (*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
+            str(config.get("StopSignal") or "SIGTERM"),
+            tuple(config.get("Volumes") or ()),
+        )
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network of a rehearsal's containers.
+
+    Attributes:
+        name: Its name.
+        gateway: This machine's address in it, None where the engine has a name for it.
+    """
+
+    name: str
+    gateway: str | None
+
+
+@dataclass
+class ContainerTask(Task):
+    """A container.
+
+    Attributes:
+        engine: What runs it.
+        image: What it is made of.
+        network: Where it is.
+        name: What it is called.
+        label: Label by which everything of the rehearsal is found.
+        directory: Where the engine is called: its monitor may leave files there.
+    """
+
+    engine: Engine
+    image: Image
+    network: Network
+    name: str
+    label: str
+    directory: str
+    _created: bool = False
+    _id: str = ""
+    _pid: int = 0
+    _group: ControlGroup | None = None
+    _meter: GroupMeter | None = None
+    _gone: asyncio.Event = field(default_factory=asyncio.Event)
+    _watching: list[asyncio.Task[None]] = field(default_factory=list)
+    _exit_code: int | None = None
+    _error: str = ""
+    _oom_kills: int = 0
+    _log: list[str] = field(default_factory=list)
+    _pressure: Pressure | None = None
+    _removed: bool = False
+
+    @property
+    def running(self) -> bool:
+        """Whether the container runs."""
+        return bool(self._pid) and not self._gone.is_set()
+
+    async def create(self) -> None:
+        """Create the container, which takes seconds with some storage drivers; it starts when :meth:`start` says so.
+
+        Raises:
+            TaskFailedError: Its definition cannot be carried out.
+            EngineError: This machine cannot.
+        """
+        if self._created:
+            return
+        code, _, said = await self.engine.attempt("create", *self.arguments(), directory=self.directory)
+        if code:
+            raise self._start_error(said)
+        self._created = True
+
+    def arguments(self) -> list[str]:
+        """What the engine is told to create: all that the task definition says, and nothing else."""
+        definition, podman = self.definition, not self.engine.is_docker
+        variables = {**definition.environment, **dict.fromkeys(definition.secrets, SECRET)}
+        size = ",size=4k" if definition.fault == "full-tmp" else ""
+        mounts = []
+        for path in definition.mounts:
+            # ECS gives a volume to root, unless the image declares its path: then to whom the image does.
+            mode = "1777" if path.rstrip("/") in {volume.rstrip("/") for volume in self.image.volumes} else "0755"
+            mounts.append(f"--tmpfs={path}:rw,exec,mode={mode}{size}")
+        entry_point, command = definition.entry_point[:1], (*definition.entry_point[1:], *definition.command)
+        return [
+            f"--name={self.name}",
+            f"--label={self.label}",
+            f"--network={self.network.name}",
+            f"--publish=127.0.0.1:{self.port}:{definition.port}",
+            f"--memory={definition.memory}m",
+            f"--memory-swap={definition.memory}m",
+            "--no-healthcheck",
+            *(["--http-proxy=false"] if podman else []),
+            *([f"--add-host=host.docker.internal:{self.network.gateway}"] if self.network.gateway else []),
+            *(["--read-only"] if definition.read_only_root else []),
+            *(["--read-only-tmpfs=false"] if definition.read_only_root and podman else []),
+            *mounts,
+            *([f"--user={definition.user}"] if definition.user else []),
+            *([f"--workdir={definition.working_directory}"] if definition.working_directory else []),
+            *(f"--env={key}={value}" for key, value in sorted(variables.items())),
+            *(f"--entrypoint={word}" for word in entry_point),
+            self.image.name,
+            *command,
+        ]
+
+    async def start(self) -> None:
+        """Start the container and wait until its container health check passes.
+
+        Raises:
+            TaskFailedError: It exited, never listened on its port, or its health check kept failing.
+            EngineError: This machine cannot run it.
+        """
+        self.check_secrets()
+        self._check_architecture()
+        await self.create()
+        async with self.starts:
+            await self._run()
+            await self._wait_for_port()
+        await self._limit_processor()
+        await self.wait_for_health()
+        if self._meter is not None:
+            self._meter.restart()
+
+    def _check_architecture(self) -> None:
+        wanted, given = self.definition.architecture, self.image.architecture
+        if given and wanted != given:
+            raise TaskFailedError(
+                f"CannotStartContainerError: exec format error: the image is for {given}, and the task definition "
+                f"says {wanted}"
+            )
+
+    async def _run(self) -> None:
+        for attempt in range(1, _TRIES + 1):
+            code, _, said = await self.engine.attempt("start", self.name, directory=self.directory)
+            if not code:
+                break
+            if _ADDRESS_IN_USE not in said.lower() or attempt == _TRIES:
+                raise self._start_error(said)
+            # Another program took the port between its choice and its use. That is no fault of the service.
+            await self._remove()
+            self.port, self._created, self._removed = free_port(), False, False
+            await self.create()
+        state = await self.engine.call("inspect", "--format={{.Id}} {{.State.Pid}}", self.name)
+        self._id, pid = state.split()
+        self._pid = int(pid) or -1
+        self._group = ControlGroup.of(self._pid, self._id) if sys.platform == "linux" else None
+        if self._group is not None:
+            self._meter = GroupMeter(self._group, self.definition.cpu)
+            self._watching.append(asyncio.create_task(self._guard_memory(self._group)))
+        self._watching.append(asyncio.create_task(self._watch()))
+        self._listening_since = time.monotonic()
+
+    def _start_error(self, said: str) -> Exception:
+        """Why it did not start: whose fault it is decides what the error is."""
+        lowered = said.lower()
+        if "exec format error" in lowered and self.image.architecture in ("", self.engine.architecture):
+            return TaskFailedError(f"CannotStartContainerError: exec format error: {self._program()} is no program")
+        if "docker.sock" not in lowered and any(each in lowered for each in _NO_PROGRAM):
+            return TaskFailedError(f"CannotStartContainerError: {self._program()}: {last_lines(said, 1)}")
+        if "unable to find user" in lowered or "no matching entries in passwd" in lowered:
+            return TaskFailedError(f"CannotStartContainerError: {last_lines(said, 1)}")
+        if "no command" in lowered:
+            return TaskFailedError("CannotStartContainerError: neither its task definition nor its image has a command")
+        error = explain(self.engine.program, ["start"], said)
+        return error if isinstance(error, EngineError) else EngineError(f"{error}: see docs/rehearsal.md")
+
+    def _program(self) -> str:
+        words = (*self.definition.entry_point, *self.definition.command) or self.image.program
+        return words[0] if words else "its command"
+
+    async def _watch(self) -> None:
+        """Wait for its end, and note how it ended."""
+        try:
+            await _until_gone(self._pid if self._group is not None else 0, self.engine, self.name)
+            for _ in range(20):
+                code, state, _ = await self.engine.attempt(
+                    "inspect", "--format={{.State.Running}} {{.State.ExitCode}} {{.State.OOMKilled}}", self.name
+                )
+                if code:
+                    return
+                running, exit_code, out_of_memory = state.split()
+                if running == "false":
+                    break
+                await asyncio.sleep(_POLL_SECONDS)
+            self._exit_code = int(exit_code)
+            if out_of_memory == "true":
+                self._oom_kills += 1
+            _, out, said = await self.engine.attempt("logs", "--tail", _LOG_LINES, self.name)
+            self._log = [*out.splitlines(), *said.splitlines()]
+        finally:
+            self._gone.set()
+
+    async def _guard_memory(self, group: ControlGroup) -> None:
+        """Note peaks, and whom the kernel kills: the control group is gone when the container is."""
+        while not self._gone.is_set():
+            self._oom_kills = max(self._oom_kills, group.killed_for_memory())
+            self.note_memory(group.memory() or 0.0)
+            await asyncio.sleep(_GUARD_SECONDS)
+
+    async def _wait_for_port(self) -> None:
+        """Wait until it listens on its port, for as long as ECS would wait for it to become healthy.
+
+        Where this machine does not show what a container listens on, the health checks alone decide.
+        """
+        began = time.monotonic()
+        while True:
+            if not self.running:
+                await self.hear_out()
+                raise TaskFailedError(self.stopped_reason())
+            found = listening(self._pid) if self._group is not None else None
+            self._started_in = self._meter.seconds_on_its_share() if self._meter else time.monotonic() - began
+            if found is None or self.definition.port in found.reachable:
+                self._listening_since = time.monotonic()
+                return
+            if time.monotonic() - began > _ELSEWHERE_SECONDS and (found.reachable or found.inside):
+                raise TaskFailedError(self._elsewhere(found.reachable, found.inside))
+            if self._started_in > self.patience:
+                raise TaskFailedError(
+                    f"nothing listens on port {self.definition.port} after {self.patience:g} s, all the time that its "
+                    f"health checks give it to start: {await self._last_words_now()}"
+                )
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _elsewhere(self, reachable: frozenset[int], inside: frozenset[int]) -> str:
+        port = self.definition.port
+        if port in inside:
+            return f"the program listens on port {port} of 127.0.0.1 alone, where nothing reaches it: bind 0.0.0.0"
+        ports = " and ".join(map(str, sorted(reachable | inside)))
+        return f"nothing listens on port {port}, the one in its task definition: the program listens on {ports} instead"
+
+    async def _limit_processor(self) -> None:
+        """From now on it gets its CPU units. While it starts, its time is counted as if it had them already."""
+        share = min(self.definition.cpu / 1024, float(os.cpu_count() or 1))
+        code, _, said = await self.engine.attempt("update", f"--cpus={share:g}", self.name, directory=self.directory)
+        if code and self.running:
+            raise EngineError(f"{self.engine.program} update: {last_lines(said, 1)}: it cannot limit processor time")
+
+    async def check(self) -> str | None:
+        """Run the container health check once, in the container; None when it passes, else what it said."""
+        check = self.definition.health_check
+        if check is None:
+            return None if self.running else "the container does not run"
+        kind, *words = check.command
+        command = ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words
+        try:
+            code, out, said = await asyncio.wait_for(self.engine.attempt("exec", self.name, *command), check.timeout)
+        except TimeoutError:
+            return f"it did not end within {check.timeout:g} s"
+        if code == 0:
+            return None
+        return (tail([*out.splitlines(), *said.splitlines()], 1) or [f"it exited with {code}"])[0]
+
+    async def suffer(self) -> None:
+        """Begin with the fault that its definition names, if it is one of a running container."""
+        match self.definition.fault.partition(":")[0]:
+            case "killed":
+                await self.engine.attempt("kill", "--signal=KILL", self.name)
+            case "paused":
+                await self.engine.call("pause", self.name)
+            case "cpu" | "memory" | "children" | "killed-by-kernel":
+                if self._group is None:
+                    raise EngineError("this drill needs the control groups of Linux: leave it out on this machine")
+                self._pressure = await Pressure.start(self.definition, parent=self._pid, groups=self._group.places)
+
+    async def stop(self) -> None:
+        """Send the image's stop signal, SIGKILL after the stop timeout, and remove it. Safe to call twice."""
+        try:
+            if self._pressure is not None:
+                await self._pressure.end()
+            if self.running:
+                await self._end()
+        finally:
+            for watching in self._watching:
+                watching.cancel()
+            await self._remove()
+
+    async def _end(self) -> None:
+        if self.definition.fault == "paused":
+            await self.engine.attempt("unpause", self.name)
+        number = "SIGURG" if self.ignores_its_signal else self.image.stop_signal
+        await self.engine.attempt("kill", f"--signal={number}", self.name)
+        try:
+            await asyncio.wait_for(self._gone.wait(), self.grace())
+        except TimeoutError:
+            self.killed_at_stop = True
+            await self.engine.attempt("kill", "--signal=KILL", self.name)
+
+    async def _remove(self) -> None:
+        if self._created and not self._removed:
+            self._removed = True
+            await self.engine.attempt("rm", "--force", "--volumes", self.name, directory=self.directory)
+            self._gone.set()
+
+    async def ended(self) -> None:
+        """Wait until the container is gone."""
+        await self._gone.wait()
+
+    async def hear_out(self) -> None:
+        """Wait for what it said last."""
+        await asyncio.wait(self._watching, timeout=2) if self._watching else None
+
+    @property
+    def memory(self) -> float:
+        """MiB that the whole container holds now; 0 where it does not run or this machine does not say."""
+        return (self._group.memory() or 0.0) if self._group is not None else 0.0
+
+    def read_usage(self) -> Usage:
+        """What the whole container used since the last call; nothing where this machine does not say."""
+        return self._meter.read() if self._meter is not None else Usage(0.0, 0.0)
+
+    def stopped_reason(self) -> str:
+        """Why it is not running."""
+        if not self._pid:
+            return "it was never started"
+        said, memory = self._last_words(), self.definition.memory
+        if self._oom_kills and self._exit_code == _KILLED:
+            return f"OutOfMemoryError: the kernel killed it at the {memory} MiB that it was granted"
+        if self._exit_code == _KILLED:
+            if self._peak >= _FULL * memory:
+                return f"OutOfMemoryError: it held {self._peak:.0f} of the {memory} MiB that it was granted"
+            return f"it was ended by SIGKILL from outside: {said}"
+        return f"essential container exited with code {self._exit_code}: {said}"
+
+    def _last_words(self) -> str:
+        return in_a_line((tail(self._log, 1) or ["it printed nothing"])[0])
+
+    async def _last_words_now(self) -> str:
+        _, out, said = await self.engine.attempt("logs", "--tail", _LOG_LINES, self.name)
+        return in_a_line((tail([*out.splitlines(), *said.splitlines()], 1) or ["it printed nothing"])[0])
+
+
+async def _until_gone(pid: int, engine: Engine, name: str) -> None:
+    """Wait for a process's end without asking for it again and again, which the engine's own ``wait`` does."""
+    if pid > 0 and hasattr(os, "pidfd_open"):
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        except OSError:
+            descriptor = -1
+        if descriptor >= 0:
+            loop, ended = asyncio.get_running_loop(), asyncio.Event()
+            loop.add_reader(descriptor, ended.set)
+            try:
+                await ended.wait()
+            finally:
+                loop.remove_reader(descriptor)
+                os.close(descriptor)
+            return
+    await engine.attempt("wait", name)

@@ -1,0 +1,44 @@
+"""Which ports the programs of a container listen on, seen from outside of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_LISTEN = "0A"
+_LOOPBACK = ("0100007F", "00000000000000000000000001000000")
+
+
+@dataclass(frozen=True)
+class Listening:
+    """The TCP ports that are listened on.
+
+    Attributes:
+        reachable: From outside of the container.
+        inside: From within it alone, because the program listens on 127.0.0.1 or ::1.
+    """
+
+    reachable: frozenset[int]
+    inside: frozenset[int]
+
+
+def listening(pid: int, proc: Path = Path("/proc")) -> Listening | None:
+    """What is listened on in a process's network; None where this machine does not show it.
+
+    See https://docs.kernel.org/networking/proc_net_tcp.html.
+    """
+    reachable: set[int] = set()
+    inside: set[int] = set()
+    seen = False
+    for name in ("tcp", "tcp6"):
+        try:
+            lines = (proc / str(pid) / "net" / name).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        seen = True
+        for line in lines:
+            _, local, _, state, *_ = line.split()
+            address, _, port = local.partition(":")
+            if state == _LISTEN:
+                (inside if address in _LOOPBACK else reachable).add(int(port, 16))
+    return Listening(frozenset(reachable), frozenset(inside - reachable)) if seen else None

@@ -1,0 +1,110 @@
+"""A program of the rehearsal's own that works or holds memory inside of a task: in its control group, or as a child.
+
+It needs nothing of the task's image. ``python -m nova_infra.rehearsal.tasks.pressure`` is that program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nova_infra.processes import Process, start_process
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.faults import value_of
+
+_KINDS = ("cpu", "memory", "children", "killed-by-kernel")
+_MIB = 2**20
+_CHILDREN = 3
+_STEP_SECONDS = 0.5
+_HIGHEST_SCORE = "1000"
+
+
+@dataclass
+class Pressure:
+    """The program while it runs."""
+
+    _process: Process
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    @classmethod
+    async def start(
+        cls, definition: TaskDefinition, *, parent: int, groups: Mapping[str, Path] | None = None
+    ) -> Pressure | None:
+        """Put the pressure on a task that its definition's fault names; None where it names none.
+
+        Args:
+            definition: The task's definition.
+            parent: Its first process.
+            groups: The directories of its control group, which the program joins.
+        """
+        name = definition.fault.partition(":")[0]
+        if name not in _KINDS:
+            return None
+        if name == "killed-by-kernel":
+            # The kernel takes the process that it is worst off without: the service, not the program beside it.
+            for pid in [parent, *_members(groups)]:
+                with contextlib.suppress(OSError):
+                    Path(f"/proc/{pid}/oom_score_adj").write_text(_HIGHEST_SCORE, encoding="ascii")  # noqa: ASYNC240 - in memory
+        words = [sys.executable, "-S", __file__, name, f"{value_of(definition.fault):g}", *_files(groups)]
+        return cls(await start_process(words, directory=Path("/"), environment={"PATH": os.environ["PATH"]}))
+
+    async def end(self) -> None:
+        """End it."""
+        self._process.kill()
+        await self._process.wait()
+
+
+def _files(groups: Mapping[str, Path] | None) -> list[str]:
+    return sorted({str(path / "cgroup.procs") for path in (groups or {}).values()})
+
+
+def _members(groups: Mapping[str, Path] | None) -> list[int]:
+    members: set[int] = set()
+    for file in _files(groups):
+        with contextlib.suppress(OSError):
+            members |= {int(line) for line in Path(file).read_text(encoding="ascii").split()}
+    return sorted(members)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Join a control group and put the pressure on.
+
+    Args:
+        arguments: What kind, how many MiB a step, and the files of the control group to join.
+    """
+    kind, step, *files = arguments
+    for file in files:
+        with contextlib.suppress(OSError):  # Not every controller takes processes; memory and cpu do.
+            Path(file).write_text(str(os.getpid()), encoding="ascii")
+    if kind == "cpu":
+        while True:
+            pass
+    if kind == "children":
+        for _ in range(_CHILDREN):
+            if os.fork() == 0:
+                _hold(float(step) / _CHILDREN)
+        signal.pause()
+    _hold(float(step))
+
+
+def _hold(step: float) -> None:
+    """Hold some MiB more every half second."""
+    held: list[bytearray] = []
+    page = os.urandom(4096)
+    while True:
+        held.append(bytearray(page * int(step * _MIB / len(page))))
+        time.sleep(_STEP_SECONDS)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,257 @@
+"""A task as a process of its sources: where there is no container engine, or none is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import tempfile
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nova_infra.processes import Process, start_process
+from nova_infra.rehearsal.tasks.pressure import Pressure
+from nova_infra.rehearsal.tasks.task import SECRET, Task, TaskFailedError, free_port, in_a_line, tail
+from nova_infra.rehearsal.tasks.usage import Usage, UsageMeter
+
+_LOG_LINES = 200
+_ELSEWHERE_SECONDS = 1.0
+_POLL_SECONDS = 0.05
+_GUARD_SECONDS = 0.25
+_LAST_WORDS_SECONDS = 1.0  # a child that was left behind may hold the output open for ever
+
+
+@dataclass
+class ProcessTask(Task):
+    """A process of the sources, with a home, a working directory and temporary files of its own.
+
+    Attributes:
+        sources: Checkout whose ``services/`` hold what the image would contain.
+        log: The last lines it printed.
+    """
+
+    sources: Path
+    log: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
+    _process: Process | None = None
+    _meter: UsageMeter | None = None
+    _reader: asyncio.Task[None] | None = None
+    _guard: asyncio.Task[None] | None = None
+    _scratch: tempfile.TemporaryDirectory[str] | None = None
+    _pressure: Pressure | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there, and has not been killed for what it holds."""
+        return self._process is not None and self._process.exit_code is None and not self.stopped_because
+
+    async def start(self) -> None:
+        """Start the process and wait until its container health check passes.
+
+        Raises:
+            TaskFailedError: It exited, never listened on its port, or its health check kept failing.
+        """
+        self.check_secrets()
+        async with self.starts:
+            await self._start_process()
+            while not await self._wait_for_port():
+                # Another program took the port between its choice and its use. That is no fault of the service.
+                await self.stop()
+                self.port = free_port()
+                await self._start_process()
+        await self.wait_for_health()
+
+    async def _start_process(self) -> None:
+        if not self.definition.command:
+            raise TaskFailedError("its task definition has no command, and what its image runs is not known here")
+        self._make_scratch()
+        words = (*self.definition.entry_point, *self.definition.command)
+        try:
+            self._process = await start_process(words, directory=self._place("work"), environment=self._environment())
+        except OSError as error:
+            raise TaskFailedError(f"CannotStartContainerError: {words[0]}: {error.strerror}") from None
+        self._reader = asyncio.create_task(self._read_log(self._process))
+        self._meter = UsageMeter(self._process.pid, self.definition.cpu / 1024)
+        self._guard = asyncio.create_task(self._guard_memory(self._process, self._meter))
+
+    def _make_scratch(self) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix="nova-task-", ignore_cleanup_errors=True)
+        for name in ("home", "tmp", "work"):
+            Path(self._scratch.name, name).mkdir()
+
+    def _place(self, name: str) -> Path:
+        assert self._scratch is not None, "made before the process"
+        return Path(self._scratch.name, name)
+
+    async def stop(self) -> None:
+        """Send SIGTERM, and SIGKILL to whatever is left after the stop timeout. Safe to call twice."""
+        if self._pressure is not None:
+            await self._pressure.end()
+        if self._process is not None:
+            self._process.resume()
+            number = signal.SIGURG if self.ignores_its_signal else signal.SIGTERM
+            if not await self._process.stop(self.grace(), number):
+                self.killed_at_stop = True
+        if self._guard is not None:
+            self._guard.cancel()
+        if self._reader is not None:
+            await self._reader
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+    async def ended(self) -> None:
+        """Wait until the process is gone."""
+        if self._process is not None:
+            await self._process.wait()
+
+    @property
+    def memory(self) -> float:
+        """MiB that it and its children hold now; 0 where it does not run."""
+        return self._meter.memory() if self._meter is not None else 0.0
+
+    def read_usage(self) -> Usage:
+        """What it used since the last call."""
+        if self._meter is None:
+            return Usage(0.0, 0.0)
+        usage = self._meter.read()
+        self._limit_memory(usage.memory)
+        return usage
+
+    def _limit_memory(self, held: float) -> None:
+        self.note_memory(held)
+        if held > self.definition.memory and self._process is not None and self.running:
+            self.stopped_because = (
+                f"OutOfMemoryError: it held {held:.0f} MiB and was granted {self.definition.memory} MiB"
+            )
+            self._process.kill()
+
+    async def _guard_memory(self, process: Process, meter: UsageMeter) -> None:
+        """Kill the task when it holds more memory than it may, as ECS does."""
+        while process.exit_code is None:
+            self._limit_memory(meter.memory())
+            await asyncio.sleep(_GUARD_SECONDS)
+
+    async def check(self) -> str | None:
+        """Run the container health check once; None when it passes, else what it said."""
+        check = self.definition.health_check
+        if check is None:
+            return None if self.running else "the container does not run"
+        kind, *words = check.command
+        process = await start_process(
+            ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words,
+            directory=self._place("work"),
+            environment=self._environment(),
+        )
+        try:
+            output = await asyncio.wait_for(process.output.read(), check.timeout)
+            code = await process.wait()
+        except TimeoutError:
+            return f"it did not end within {check.timeout:g} s"
+        finally:
+            process.kill()
+            await process.wait()
+        if code == 0:
+            return None
+        said = tail(output.decode(errors="replace").splitlines(), 1)
+        return said[0] if said else f"it exited with {code}"
+
+    def _environment(self) -> dict[str, str]:
+        """Nothing of this machine's but its programs: no home, no credentials."""
+        definition = self.definition
+        services = self.sources / "services"
+        return {
+            **definition.environment,
+            **dict.fromkeys(definition.secrets, SECRET),
+            "PORT": str(self.port),
+            "HOST": "127.0.0.1",
+            "HOME": str(self._place("home")),
+            "TMPDIR": str(self._place("tmp")),
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(str(services / name / "src") for name in (definition.repository, "kit")),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    async def _wait_for_port(self) -> bool:
+        """Wait until it listens on its port, for as long as ECS would wait for it to become healthy.
+
+        Returns:
+            False where another program has the port.
+
+        Raises:
+            TaskFailedError: It ended, listens elsewhere, or the time is over.
+        """
+        assert self._process is not None, "called by start"
+        assert self._meter is not None, "called by start"
+        port, elsewhere = self.definition.port, 0.0
+        while True:
+            taken = _listens(self.port)
+            if taken and self._process.exit_code is None and self.port in self._process.listening_ports():
+                self._listening_since = time.monotonic()
+                self._started_in = self._meter.seconds_with_a_processor()
+                return True
+            if taken:
+                return False
+            if self._process.exit_code is not None:
+                await self.hear_out()
+                raise TaskFailedError(self.stopped_reason())
+            self._started_in = self._meter.seconds_with_a_processor()
+            if elsewhere > _ELSEWHERE_SECONDS:
+                ports = self._process.listening_ports()
+                if ports and self.port not in ports:  # It may have begun to listen since the look above.
+                    raise TaskFailedError(
+                        f"nothing listens on port {port}, the one in its task definition: the program listens on "
+                        f"{' and '.join(map(str, ports))} instead"
+                    )
+            if self._started_in > self.patience:
+                raise TaskFailedError(
+                    f"nothing listens on port {port} after {self.patience:g} s, all the time that its health checks "
+                    f"give it to start: {self._last_words()}"
+                )
+            await asyncio.sleep(_POLL_SECONDS)
+            elsewhere += _POLL_SECONDS
+
+    async def hear_out(self) -> None:
+        """Wait for what it said last, which may still be on its way when its end is known."""
+        if self._reader is not None:
+            await asyncio.wait([self._reader], timeout=_LAST_WORDS_SECONDS)
+
+    async def suffer(self) -> None:
+        """Begin with the fault that its definition names, if it is one of a running container."""
+        assert self._process is not None, "it serves"
+        if self.definition.fault == "killed":
+            self._process.kill()
+        elif self.definition.fault == "paused":
+            self._process.pause()
+        else:
+            self._pressure = await Pressure.start(self.definition, parent=self._process.pid)
+            if self._pressure is not None and self._meter is not None:
+                self._meter.add(self._pressure.pid)
+
+    def stopped_reason(self) -> str:
+        """Why it is not running."""
+        if self._process is None:
+            return "it was never started"
+        if self.stopped_because:
+            return self.stopped_because
+        code = self._process.exit_code
+        if code is not None and code < 0:
+            return f"it was ended by {signal.Signals(-code).name} from outside: {self._last_words()}"
+        return f"essential container exited with code {code}: {self._last_words()}"
+
+    def _last_words(self) -> str:
+        return in_a_line((tail(self.log, 1) or ["it printed nothing"])[0])
+
+    async def _read_log(self, process: Process) -> None:
+        rest = b""
+        while chunk := await process.output.read(2**16):
+            *lines, rest = (rest + chunk).split(b"\n")
+            self.log.extend(line.decode(errors="replace").rstrip() for line in lines)
+        self.log.append(rest.decode(errors="replace").rstrip())
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

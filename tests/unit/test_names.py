@@ -1,0 +1,163 @@
+"""The names in the synthesized stacks are those that the tools ask for."""
+
+import re
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra import names
+from nova_infra.deployed.aws.environment import AwsEnvironment
+from nova_infra.deployed.connect import Whereabouts, connect, connect_toolchain
+from nova_infra.operations.records.ledger import parameter_name
+from nova_infra.operations.reports.doctor import BOOTSTRAP_VERSION
+
+ENVIRONMENTS = ("dev", "staging", "prod")
+PREFIXES = {environment: f"nova-{environment}" for environment in ENVIRONMENTS}
+
+
+class Asked:
+    """An account that answers nothing, and keeps what it is asked."""
+
+    partition, region = "aws", "us-east-1"
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+
+    def call(self, _service: str, _operation: str, **parameters: Any) -> dict[str, Any]:
+        self.calls.append(parameters)
+        return {"events": [], "serviceDeployments": []}
+
+    def pages(self, _service: str, _operation: str, _key: str, **parameters: Any) -> list[Any]:
+        self.calls.append(parameters)
+        return []
+
+
+def named(assembly, resource_type: str, key: str) -> set[str]:
+    """The names that resources of a type are given in all stacks."""
+    return {
+        properties[key]
+        for stack in assembly.templates
+        for properties in assembly.properties(stack, resource_type)
+        if isinstance(properties.get(key), str)
+    }
+
+
+def environment(name: str) -> tuple[AwsEnvironment, Asked]:
+    asked = Asked()
+    return AwsEnvironment(name, platform="nova", aws=asked), asked  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def project(example: Path) -> Whereabouts:
+    """The example's directory."""
+    return Whereabouts(example)
+
+
+def test_stacks_clusters_and_services_have_the_names_that_the_tools_look_for(assembly, service_names) -> None:
+    asked = [environment(name)[0] for name in ENVIRONMENTS]
+    services = {each.stack_name(service) for each in asked for service in service_names}
+    assert named(assembly, "AWS::ECS::Cluster", "ClusterName") == {each.prefix for each in asked}
+    assert named(assembly, "AWS::ECS::Service", "ServiceName") == services
+    assert named(assembly, "AWS::ECS::TaskDefinition", "Family") == services
+    shared = {each.stack_name(name) for each in asked for name in ("platform", "overview")}
+    assert set(assembly.templates) - {"NovaPipelineStack", "NovaRegistryStack"} == services | shared
+
+
+def test_alarms_are_those_of_the_contract_and_are_found_by_their_prefix(assembly, service_names) -> None:
+    kinds = names.ROLLBACK_ALARMS + names.NOTIFY_ALARMS
+    every = {
+        names.alarm_name(names.stack_name(prefix, service), kind)
+        for prefix, service, kind in product(PREFIXES.values(), service_names, kinds)
+    }
+    assert named(assembly, "AWS::CloudWatch::Alarm", "AlarmName") == every
+    composite = named(assembly, "AWS::CloudWatch::CompositeAlarm", "AlarmName")
+    assert composite == set(map(names.canary_alarm_name, PREFIXES.values()))
+    for name in ENVIRONMENTS:
+        deployed, asked = environment(name)
+        deployed.alarms()
+        [prefix] = {call["AlarmNamePrefix"] for call in asked.calls}
+        found = {alarm for alarm in every | composite if alarm.startswith(prefix)}
+        assert len(found) == len(service_names) * len(kinds) + 1
+
+
+def test_logs_are_read_where_tasks_write_them(assembly, service_names) -> None:
+    read = set()
+    for name, service in product(ENVIRONMENTS, service_names):
+        deployed, asked = environment(name)
+        deployed.log_lines(service, "stream", 1)
+        read.add(asked.calls[0]["logGroupName"])
+    others = {names.firewall_log_group(PREFIXES[name]) for name in ("staging", "prod")}
+    written = named(assembly, "AWS::Logs::LogGroup", "LogGroupName")
+    assert written == read | others | {names.pipeline_log_group("nova")}
+
+
+def test_roles_are_the_ones_that_are_taken(
+    assembly, github_assembly, project: Whereabouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = set()
+    monkeypatch.setattr("nova_infra.deployed.aws.session.sign_in", lambda *, role, **_: taken.add(role))
+    for name, role in product(ENVIRONMENTS, ("observer", "release")):
+        connect(name, role=role, where=project)  # type: ignore[arg-type]
+    steps = {names.step_role_name(PREFIXES[name], "verify") for name in ENVIRONMENTS}
+    steps |= {names.step_role_name(PREFIXES["prod"], step) for step in ("brief", "preflight")}
+    assert named(assembly, "AWS::IAM::Role", "RoleName") == taken | steps
+    # Each account has a stack of this name; the fixture keeps one of them.
+    github = named(github_assembly, "AWS::IAM::Role", "RoleName") - taken
+    assert github
+    assert github <= {*map(names.deploy_role_name, PREFIXES.values()), names.image_role_name("nova")}
+
+
+def test_the_pipeline_and_its_topic_are_the_ones_that_are_asked(
+    assembly, project: Whereabouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Asked()
+    monkeypatch.setattr("nova_infra.deployed.aws.session.sign_in", lambda **_: asked)
+    monkeypatch.setattr("nova_infra.deployed.aws.session.whoami", lambda: ("444444444444", "user/a"))
+    toolchain = connect_toolchain(project)
+    assert toolchain is not None
+    toolchain.actions("1")
+    toolchain.publish(subject="-", message="-")
+    [pipeline] = named(assembly, "AWS::CodePipeline::Pipeline", "Name")
+    topic = assembly.only("NovaPipelineStack", "AWS::SNS::Topic")["TopicName"]
+    assert [call.get("pipelineName", call.get("TopicArn")) for call in asked.calls] == [
+        pipeline,
+        f"arn:aws:sns:us-east-1:444444444444:{topic}",
+    ]
+    topics = {topic, *map(names.alert_topic_name, PREFIXES.values())}
+    assert named(assembly, "AWS::SNS::Topic", "TopicName") == topics
+
+
+def test_repositories_are_those_that_images_are_pushed_to(assembly, service_names) -> None:
+    pushed = {names.repository_name("nova", service) for service in service_names}
+    assert named(assembly, "AWS::ECR::Repository", "RepositoryName") == pushed
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_release_role_may_write_what_is_recorded(assembly, name: str) -> None:
+    deployed, _ = environment(name)
+    [policy] = [
+        policy
+        for policy in assembly.properties(f"nova-{name}-platform", "AWS::IAM::Policy")
+        if "ssm:PutParameter" in str(policy)
+    ]
+    allowed = set(re.findall(r":parameter(/nova/[\w*/-]+)", str(policy)))
+    written = [("release",), ("rollback",), ("hold", "*"), ("accepted", "*")]
+    read = parameter_name(deployed, "*")
+    assert allowed == {read, *(parameter_name(deployed, *parts) for parts in written)}
+
+
+def test_every_stack_reads_the_bootstrap_that_the_doctor_asks_for(assembly, github_assembly) -> None:
+    versions = {
+        template["Parameters"]["BootstrapVersion"]["Default"]
+        for each in (assembly, github_assembly)
+        for template in each.templates.values()
+    }
+    assert versions == {BOOTSTRAP_VERSION}
+    roles = set(re.findall(r":role/(cdk-[\w-]+)", str(github_assembly.templates["nova-github-actions"])))
+    [account] = {role.split("-")[-4] for role in roles}
+    assert roles == {
+        names.bootstrap_role_name(role, account, "us-east-1")
+        for role in ("deploy-role", "file-publishing-role", "lookup-role")
+    }
