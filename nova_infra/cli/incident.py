@@ -35,7 +35,7 @@ def _open(where: dict[str, Any]) -> Any:
 @click.option("--filter", "wanted", default="", metavar="TEXT", help="Only lines with this, such as a request id.")
 @click.option("--release", metavar="RELEASE", help="Only tasks with that release's image, of the last hour.")
 def logs(service: str, since: str, following: bool, wanted: str, release: str | None, **where: Any) -> None:
-    """Show the log of SERVICE in ENV, joined across its tasks.
+    """Show the log of SERVICE in ENV, all tasks joined.
 
     TEXT may be a pattern of CloudWatch's, such as '{ $.level = "ERROR" }'.
     """
@@ -76,7 +76,10 @@ def _tasks_of_release(target: Any, service: str, release: str) -> frozenset[str]
 @click.command()
 @of_service
 def tasks(service: str, **where: Any) -> None:
-    """List the tasks of SERVICE in ENV, those that ended within the hour included."""
+    """List the tasks of SERVICE in ENV.
+
+    Those that ended within the hour are included.
+    """
     from nova_infra.operations.incident.tasks import lines
 
     target = _open(where)
@@ -89,7 +92,10 @@ def tasks(service: str, **where: Any) -> None:
 @click.option("--task", metavar="ID", help="The beginning of a task's id. Default: the one that started last.")
 @click.option("--command", default="/bin/sh", show_default=True, help="What to run in its container.")
 def exec_(service: str, task: str | None, command: str, **where: Any) -> None:
-    """Open a shell in a running task of SERVICE, where ENV allows it (exec = true in nova.toml)."""
+    """Open a shell in a running task of SERVICE.
+
+    Where ENV allows it: exec = true in nova.toml.
+    """
     from nova_infra.operations.incident.tasks import chosen
 
     if shutil.which("session-manager-plugin") is None:
@@ -113,9 +119,9 @@ def exec_(service: str, task: str | None, command: str, **where: Any) -> None:
 @of_service
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(service: str, command: tuple[str, ...], **where: Any) -> None:
-    """Run COMMAND in a task of its own, with SERVICE's image, role and network in ENV.
+    """Run COMMAND in a task of its own.
 
-    nova run SERVICE ENV -- COMMAND. Its output is printed, its exit code is the command's. Ctrl-C stops it.
+    It has SERVICE's image, role and network in ENV: nova run SERVICE ENV -- COMMAND. Its output is printed, its exit code is the command's. Ctrl-C stops it.
     """
     from nova_infra.operations.incident.run import run as run_task
 
@@ -137,7 +143,7 @@ def run(service: str, command: tuple[str, ...], **where: Any) -> None:
 def scale(
     service: str, least: int | None, most: int | None, lasting: str, ending: bool, why: str, **where: Any
 ) -> None:
-    """Let SERVICE in ENV have other numbers of tasks for an incident.
+    """Scale SERVICE in ENV for an incident.
 
     AWS restores the usual ones when the time is over. The ledger keeps who did it, and why.
     """
@@ -164,7 +170,7 @@ def scale(
 @click.argument("environment", metavar="ENV")
 @where_options
 def open_(**where: Any) -> None:
-    """Print where ENV is: its address, and AWS's console and dashboard of it."""
+    """Print the links to ENV: address, console, dashboard."""
     from nova_infra.deployed.connect import connect
     from nova_infra.operations.incident.places import places
 
@@ -180,7 +186,10 @@ def config() -> None:
 
 @config.command()
 def check() -> None:
-    """Check nova.toml, and say what it describes. Exits with 2 where it is not usable."""
+    """Check nova.toml, and say what it describes.
+
+    Exits with 2 where it is not usable.
+    """
     from pathlib import Path
 
     from nova_infra.config import load_config

@@ -154,7 +154,10 @@ def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> 
     help="What make synth wrote. Default: synthesize this directory to cdk.out.",
 )
 def cost(environment: str | None, assembly: Path | None) -> None:
-    """Say what the templates of ENV cost a month at list prices; without ENV, those of all, delivery included."""
+    """Say what ENV costs a month at list prices.
+
+    By its templates. Without ENV: all environments, and their delivery.
+    """
     from nova_infra.config import load_config
     from nova_infra.names import environment_prefix
     from nova_infra.operations.release.synthesized import by_owner
