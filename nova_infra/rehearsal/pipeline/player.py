@@ -211,7 +211,7 @@ class Player:
             record.note = "not taken back as its OnFailure says: the pipeline's structure has changed with this release"
             self.tell(f"{stage.name}: {record.note}")
             return
-        self.tell(f"{stage.name}: taken back to {self.baseline.name}, as its OnFailure says")
+        self.tell(f"{stage.name}: taking it back to {self.baseline.name}, as its OnFailure says")
         # Commands need installed tools, and a baseline's checkout has none.
         player = replace(self, candidate=self.baseline, taking_back=True, tools=self.candidate.sources)
         actions = {action.name: ActionRecord(action.name, _kind(action), action.run_order) for action in stage.actions}
