@@ -159,7 +159,8 @@ def prune(dry_run: bool) -> None:
 def _build_here(service: str) -> None:
     from nova_infra.containers.build import ENGINES, Recipe, build, local_name
     from nova_infra.containers.engine import detect
-    from nova_infra.images.tags import image_sources, repository_name
+    from nova_infra.images.tags import image_sources
+    from nova_infra.names import repository_name
 
     root, config = _project()
     [source] = image_sources(root, config, [service])

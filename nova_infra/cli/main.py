@@ -79,6 +79,7 @@ def rehearse(
 
     Exits with 0 when production would take the release and every drill ended as it must, and with 1 otherwise.
     """
+    from nova_infra.git import why_unreadable
     from nova_infra.rehearsal.drills.catalogue import choose
     from nova_infra.rehearsal.run import Options, WhatIf, rehearse
     from nova_infra.synthesis import synthesize
@@ -87,7 +88,10 @@ def rehearse(
     other = WhatIf.parse(what_if) if what_if else None
     if other is not None and not drills:
         raise NovaError("--what-if: compares drills: name some with --drill, such as --drill errors")
-    choose(drills)  # a name that is not one is refused before anything takes time
+    # A name that is not one, or a baseline that cannot be read, is refused before anything takes time.
+    choose(drills)
+    if (root / "nova.toml").exists() and (fault := why_unreadable(root, baseline)):
+        raise NovaError(f"baseline: {fault}")
     if assembly is None:
         assembly = synthesize(root)
     options = Options(root, assembly.resolve(), baseline, approve, drills, other, json_file, report_file, until, tasks)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from nova_infra.containers.build import local_name
 from nova_infra.containers.engine import Engine
 from nova_infra.errors import NovaError
-from nova_infra.images.tags import image_tags, repository_name
+from nova_infra.images.tags import image_tags
+from nova_infra.names import repository_name
 
 if TYPE_CHECKING:
     from nova_infra.config import Config

@@ -94,6 +94,17 @@ class Service:
             totals[name] = totals.get(name, Requests()) + _requests(running.target)
         return totals
 
+    @property
+    def serves_from_alternate(self) -> bool:
+        """Whether production uses its alternate target group now."""
+        return len(self.groups) > 1 and self.rule.forward[0].group is self.groups[1]
+
+    def serve_from_alternate(self) -> None:
+        """Have production use the alternate target group, as after an odd number of deployments."""
+        if len(self.groups) > 1:
+            self.groups.reverse()
+            self.rule.set_weights({group.name: 100.0 * (group is self.groups[0]) for group in self.groups})
+
     def audience(self) -> Audience:
         """Who asked since the last call, and what they met."""
         seen = Audience()

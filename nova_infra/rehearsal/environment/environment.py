@@ -111,7 +111,14 @@ class Environment:
                     record.ignores_sigterm = True
 
     async def deploy(
-        self, stack_name: str, template: Template, *, sources: Path, baseline: bool = False, takes_back: bool = False
+        self,
+        stack_name: str,
+        template: Template,
+        *,
+        sources: Path,
+        baseline: bool = False,
+        from_alternate: bool = False,
+        takes_back: bool = False,
     ) -> dict[str, Any]:
         """Create or update a stack.
 
@@ -120,6 +127,7 @@ class Environment:
             template: Its template.
             sources: Checkout that holds what the template's images contain.
             baseline: Whether this is part of the state that the rehearsal starts from.
+            from_alternate: Whether services that shift traffic then serve from their alternate target group.
             takes_back: Whether this takes a release back that was deployed before.
 
         Returns:
@@ -136,7 +144,7 @@ class Environment:
         await self._apply(stack)
         results = await asyncio.gather(
             *(
-                self._deploy_service(stack, service, sources, baseline, takes_back)
+                self._deploy_service(stack, service, sources, baseline, takes_back, from_alternate=from_alternate)
                 for service in stack.resources("AWS::ECS::Service")
             ),
             return_exceptions=True,
@@ -282,7 +290,14 @@ class Environment:
                 self._urls[f"{scheme}://{properties['Name'].rstrip('.')}"] = local
 
     async def _deploy_service(
-        self, stack: Stack, logical_id: str, sources: Path, baseline: bool, takes_back: bool
+        self,
+        stack: Stack,
+        logical_id: str,
+        sources: Path,
+        baseline: bool,
+        takes_back: bool,
+        *,
+        from_alternate: bool,
     ) -> None:
         wanted = read_service(stack, logical_id)
         name, rollout = wanted.name, wanted.rollout
@@ -292,6 +307,8 @@ class Environment:
         service = self._services.get(name)
         if service is None:
             service = self._services[name] = self._new_service(wanted)
+            if from_alternate and rollout.shifts_traffic:
+                service.serve_from_alternate()
         if baseline:
             await self._runtime.build(definition, sources)
         await self._runtime.prepare(definition, wanted.desired)
@@ -305,6 +322,7 @@ class Environment:
             baseline=baseline,
             takes_back=takes_back,
             plan=rollout.in_words,
+            from_alternate=service.serves_from_alternate,
         )
         self._record.deployments.append(record)
         deployment = Deployment(

@@ -18,6 +18,7 @@ from nova_infra.processes import end_leftovers
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.environment.environment import Environment
+from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
 from nova_infra.rehearsal.pipeline.definition import (
     Action,
     ApprovalAction,
@@ -210,7 +211,7 @@ class Player:
             record.note = "not taken back as its OnFailure says: the pipeline's structure has changed with this release"
             self.tell(f"{stage.name}: {record.note}")
             return
-        self.tell(f"{stage.name}: taken back to {self.baseline.name}, as its OnFailure says")
+        self.tell(f"{stage.name}: taking it back to {self.baseline.name}, as its OnFailure says")
         # Commands need installed tools, and a baseline's checkout has none.
         player = replace(self, candidate=self.baseline, taking_back=True, tools=self.candidate.sources)
         actions = {action.name: ActionRecord(action.name, _kind(action), action.run_order) for action in stage.actions}
@@ -228,9 +229,20 @@ class Player:
                 if isinstance(action, DeployAction):
                     template = self.baseline.template_of_stack(action.stack_name)
                     if template is not None:
+                        after = self.candidate.template_of_stack(action.stack_name)
                         deployments.append(
                             environment.deploy(
-                                action.stack_name, template, sources=self.baseline.sources, baseline=True
+                                action.stack_name,
+                                template,
+                                sources=self.baseline.sources,
+                                baseline=True,
+                                from_alternate=starts_from_alternate(
+                                    action.stack_name,
+                                    stage.name,
+                                    self.pipeline.stages.index(stage),
+                                    template,
+                                    after,
+                                ),
                             )
                         )
             try:

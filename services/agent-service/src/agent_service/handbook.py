@@ -14,7 +14,7 @@ _MAX_PASSAGES = 2000
 _PASSAGE_CHARACTERS = 1200
 
 _UNSPACED = r"[\u3001-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff00-\uffef]"
-_INSIDE_UNSPACED = re.compile(rf"(?<={_UNSPACED})[ \t]*\r?\n\s*(?={_UNSPACED})")
+_INSIDE_UNSPACED = re.compile(rf"(?<={_UNSPACED})[ \t]*\r?\n\s*(?={_UNSPACED})|(?<=[\u3001\u3002])\s*\n\s*")
 _JAPANESE = re.compile(r"[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff66-\uff9f]")
 
 

@@ -56,9 +56,11 @@ def _routes(siblings: Siblings, names: SiblingNames) -> APIRouter:
     routes = router()
 
     @routes.get("/", tags=["console"], response_class=HTMLResponse)
-    async def page() -> Response:
+    async def page(request: Request) -> Response:
         """Show the console, a page to drive the services by hand."""
-        return console()
+        # Of a chain of proxies, the first saw the browser.
+        scheme = request.headers.get("x-forwarded-proto", request.url.scheme).partition(",")[0].strip()
+        return console(names, secure=scheme == "https")
 
     @routes.post(
         "/agent-service/run",
