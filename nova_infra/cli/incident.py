@@ -121,7 +121,9 @@ def exec_(service: str, task: str | None, command: str, **where: Any) -> None:
 def run(service: str, command: tuple[str, ...], **where: Any) -> None:
     """Run COMMAND in a task of its own.
 
-    It has SERVICE's image, role and network in ENV: nova run SERVICE ENV -- COMMAND. Its output is printed, its exit code is the command's. Ctrl-C stops it.
+    It has SERVICE's image, role and network in ENV: nova run SERVICE ENV -- COMMAND. Its output is printed, and its exit
+    code is the command's. Ctrl-C stops it.
+    exit code is the command's. Ctrl-C stops it.
     """
     from nova_infra.operations.incident.run import run as run_task
 
