@@ -121,9 +121,8 @@ def exec_(service: str, task: str | None, command: str, **where: Any) -> None:
 def run(service: str, command: tuple[str, ...], **where: Any) -> None:
     """Run COMMAND in a task of its own.
 
-    It has SERVICE's image, role and network in ENV: nova run SERVICE ENV -- COMMAND. Its output is printed, and its exit
-    code is the command's. Ctrl-C stops it.
-    exit code is the command's. Ctrl-C stops it.
+    nova run SERVICE ENV -- COMMAND: with SERVICE's image, role and network in ENV. Prints its output, and exits
+    with its exit code. Ctrl-C stops the task.
     """
     from nova_infra.operations.incident.run import run as run_task
 
