@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -96,6 +96,22 @@ class Assembly:
         if not found:
             raise AssemblyError(f"{self.directory}: holds no stack of {prefix}: run `make synth`")
         return found
+
+    def templates_by_owner(self, prefixes: Mapping[str, str]) -> dict[str, list[Template]]:
+        """The templates of each environment, and under ``delivery`` those of no environment.
+
+        Args:
+            prefixes: Environment to the prefix of its stacks' names.
+
+        Raises:
+            AssemblyError: The directory is no assembly.
+        """
+        found: dict[str, list[Template]] = {name: [] for name in (*prefixes, "delivery")}
+        for stack in self.stacks():
+            owners = [name for name, prefix in prefixes.items() if stack.name.startswith(f"{prefix}-")]
+            owner = max(owners, key=lambda name: len(prefixes[name]), default="delivery")
+            found[owner].append(self.template(stack.template_path))
+        return {name: templates for name, templates in found.items() if templates}
 
     def pipeline_template(self) -> Template:
         """The template of the one stack that holds a pipeline.

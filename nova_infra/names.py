@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Role = Literal["observer", "release"]
+Role = Literal["observer", "release", "operator"]
 """The two roles that the release tools work by: one looks, the other changes."""
 
 ROLLBACK_ALARMS = ("errors", "unanswered", "latency", "cpu", "memory")

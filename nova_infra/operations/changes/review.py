@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nova_infra.assembly import AssembledStack, Assembly, Template
 from nova_infra.errors import RefusedError
+from nova_infra.operations.changes.cost import difference
 from nova_infra.operations.changes.differences import Difference, Kind, differences
 from nova_infra.parallel import threads
 
@@ -65,8 +66,27 @@ def changes(before: Path, after: Path) -> list[StackChange]:
     ]
 
 
-def as_markdown(found: list[StackChange]) -> str:
-    """The changes as a comment: what must not be missed first, then every stack in full, as far as there is room."""
+def cost_difference(before: Path, after: Path) -> str:
+    """What the change costs more, or less, a month, in a sentence; empty where that stays the same.
+
+    Args:
+        before: The assembly of the code as it is.
+        after: The assembly of the code as it would be.
+    """
+    old, new = (
+        [assembly.template(stack.template_path) for stack in assembly.stacks()]
+        for assembly in (Assembly(before), Assembly(after))
+    )
+    return difference(old, new)
+
+
+def as_markdown(found: list[StackChange], cost: str = "") -> str:
+    """The changes as a comment: what must not be missed first, then every stack in full, as far as there is room.
+
+    Args:
+        found: The stacks that change.
+        cost: What :func:`cost_difference` says.
+    """
     if not found:
         return (
             "### What this changes in AWS\n\nNothing: every template stays the same, and nothing would be deployed.\n"
@@ -80,6 +100,8 @@ def as_markdown(found: list[StackChange]) -> str:
     if important:
         lines += ["", "#### Must not be missed", ""]
         lines += [f"- **{d.kind}**: `{change.name}` {d.resource}: {d.what}" for change, d in important]
+    if cost:
+        lines += ["", f"**Costs**: {cost}"]
     comment = "\n".join(lines) + "\n"
     for change in found:
         text = change.text if len(change.text) <= _STACK_CHARACTERS else change.text[:_STACK_CHARACTERS] + "\n…"

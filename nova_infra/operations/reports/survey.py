@@ -12,6 +12,7 @@ from nova_infra.deployed.aws.toolchain import Action, Execution, Toolchain
 from nova_infra.deployed.model import Template
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.errors import NotDeployedError, NovaError
+from nova_infra.operations.changes.cost import difference
 from nova_infra.operations.changes.differences import differences
 from nova_infra.operations.gates.findings import under_way
 from nova_infra.operations.records.holds import read_holds, refusals
@@ -96,6 +97,7 @@ def survey(
                 ),
             ),
             unseen=answers.unread,
+            cost=difference(before.values(), templates.values()) if before is not None else "",
         )
 
 

@@ -91,7 +91,7 @@ def run(nova: Any) -> Any:
 def test_status_shows_each_service_and_its_red_alarm(run: Any, aws: Any) -> None:
     result = run(aws, "status", "prod")
     assert (result.returncode, result.stderr) == (0, "")
-    [line] = [line for line in result.stdout.splitlines() if "carts-service" in line]
+    line = next(line for line in result.stdout.splitlines() if "carts-service" in line)
     assert line.split()[:2] == ["✗", "carts-service"]
     assert line.rstrip().endswith("errors")
     assert "bbbbbbbbbbbb" in result.stdout
