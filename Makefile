@@ -70,7 +70,7 @@ audit: setup ## Known vulnerabilities of what the locks say: asks PyPI and npm, 
 		&& npm audit || { echo "audit: a vulnerability, or no advisories to be had: see above" >&2; exit 1; }
 
 types: setup ## Strict type checks
-	@mypy
+	@mypy || { test $$? = 2 && echo "types: again, in one process" && mypy --num-workers=0; } # its workers get 3 s to start
 
 unit: setup ## Unit tests of the infrastructure and the tools
 	@pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit # that plugin is the services'
@@ -114,13 +114,13 @@ verify: setup ## Does an environment run this commit? Write it to the ledger: ma
 	@nova verify $(call given,ENVIRONMENT,prod) --checkout --wait $(VERIFY_WAIT)
 
 integration: setup ## Test a deployed environment: make integration API_BASE_URL=http://…
-	@BASE_URL="$$API_BASE_URL" pytest -q tests/deployed $(wildcard services/*/tests/integration)
+	@BASE_URL="$$API_BASE_URL" pytest -q -rs tests/deployed $(wildcard services/*/tests/integration)
 
 browser: setup ## Install the browser that the end-to-end tests drive
 	@playwright install --with-deps chromium
 
 e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
-	@pytest -q tests/deployed $(wildcard services/*/tests/e2e)
+	@pytest -q -rs tests/deployed $(wildcard services/*/tests/e2e)
 
 bench: setup ## Time synthesis, image tags, nova status, the rehearsal's load balancer and the services, against their limits
 	@python scripts/bench.py
