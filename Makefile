@@ -32,7 +32,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: packages .nova/rehearsed/manifest.json coverage test-python unit-commands bench soak docs help setup rehearse drills test check lint audit types unit unit-services synth image brief preflight verify integration browser e2e lock clean
+.PHONY: fuzz packages .nova/rehearsed/manifest.json coverage test-python unit-commands bench soak docs help setup rehearse drills test check lint audit types unit unit-services synth image brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -128,6 +128,9 @@ bench: setup ## Time synthesis, image tags, nova status, the rehearsal's load ba
 	@python scripts/bench_status.py
 	@python scripts/bench_proxy.py
 	@python scripts/bench_services.py
+
+fuzz: setup ## Send the services damaged files, the same ones for a seed, and watch their health: make fuzz SECONDS=60 SEED=7
+	@python scripts/fuzz.py $(SECONDS) --seed $(or $(SEED),1)
 
 # Checked before, so that its Build stage does not do it while the machine is kept busy.
 soak: check ## Play the rehearsal 20 times on a busy machine, and compare what became of it: make soak RUNS=3
