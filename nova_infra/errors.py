@@ -23,6 +23,10 @@ class AwsError(NovaError):
     exit_code = 3
 
 
+class PassingError(AwsError):
+    """AWS did not answer, or asks for fewer calls: what is looked at again and again is looked at once more."""
+
+
 class CheckFailedError(NovaError):
     """What was checked is not as it should be."""
 

@@ -174,7 +174,8 @@ def check(root: Path) -> None:
         LockDriftError: A lock has drifted, or is split.
     """
     project = _manifest(root / "pyproject.toml")
-    infra = [*map(Requirement, project["project"]["dependencies"])]
+    extras = project["project"].get("optional-dependencies", {}).values()
+    infra = [*map(Requirement, chain(project["project"]["dependencies"], *extras))]
     kit = _asked(root / "services" / "kit")
     services = {
         path.parent.name: _asked(path.parent)

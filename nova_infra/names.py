@@ -1,4 +1,4 @@
-"""Every physical name that the synthesized stacks give and the tools ask for. Imports neither CDK nor boto3.
+"""Every physical name that the synthesized stacks give and the tools ask for. Imports neither CDK nor botocore.
 
 An installation has a ``platform`` name; an environment's names begin with its ``prefix``, ``<platform>-<environment>``.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Role = Literal["observer", "release"]
+Role = Literal["observer", "release", "operator"]
 """The two roles that the release tools work by: one looks, the other changes."""
 
 ROLLBACK_ALARMS = ("errors", "unanswered", "latency", "cpu", "memory")

@@ -95,7 +95,7 @@ def main() -> int:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     with tempfile.TemporaryDirectory() as directory:
-        raw = (ROOT / "nova.toml").read_text(encoding="utf-8")
+        raw = (ROOT / "tests/unit/nova.toml").read_text(encoding="utf-8")
         Path(directory, "nova.toml").write_text(raw, encoding="utf-8")
         environments = tomllib.loads(raw)["environments"]
         for environment in environments:

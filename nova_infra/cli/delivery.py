@@ -104,11 +104,11 @@ def diff(before: Path, after: Path, markdown: Path | None, accept_wider_access: 
     Stack by stack, without credentials. Exits with 1 when access or the network becomes wider.
     """
     from nova_infra.errors import CheckFailedError
-    from nova_infra.operations.changes.review import WIDER, as_markdown, changes
+    from nova_infra.operations.changes.review import WIDER, as_markdown, changes, cost_difference
 
     found = changes(before, after)
     if markdown is not None:
-        markdown.write_text(as_markdown(found), encoding="utf-8")
+        markdown.write_text(as_markdown(found, cost_difference(before, after)), encoding="utf-8")
     for change in found:
         click.echo(f"{change.name}\n{change.text}\n")
     wider = [(change, each) for change in found for each in change.differences if each.kind in WIDER]

@@ -1,7 +1,8 @@
 """The ``nova`` command.
 
 Exit codes: 0 done, 1 a check or the rehearsed release failed, 2 wrong usage or refused input, 3 an error from AWS,
-130 interrupted. Imports that take time are made where they are needed, so that ``nova --help`` is quick.
+130 interrupted, 141 nobody reads the output any more. Imports that take time are made where they are needed, so that
+``nova --help`` is quick.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ import click
 
 from nova_infra import tools
 from nova_infra.cli import delivery as cli_delivery
+from nova_infra.cli import incident as cli_incident
 from nova_infra.cli import rehearsal as cli_rehearsal
 from nova_infra.cli import releases as cli_releases
 from nova_infra.cli import reports as cli_reports
 from nova_infra.cli import scaffold as cli_scaffold
 from nova_infra.cli.images import image
+from nova_infra.cli.output import silence
 from nova_infra.errors import NovaError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nova-infra", message="nova %(version)s")
 def nova() -> None:
     """Deliver container services to AWS, and rehearse it without."""
 
@@ -79,6 +83,7 @@ def rehearse(
 
     Exits with 0 when production would take the release and every drill ended as it must, and with 1 otherwise.
     """
+    from nova_infra.git import why_unreadable
     from nova_infra.rehearsal.drills.catalogue import choose
     from nova_infra.rehearsal.run import Options, WhatIf, rehearse
     from nova_infra.synthesis import synthesize
@@ -87,7 +92,10 @@ def rehearse(
     other = WhatIf.parse(what_if) if what_if else None
     if other is not None and not drills:
         raise NovaError("--what-if: compares drills: name some with --drill, such as --drill errors")
-    choose(drills)  # a name that is not one is refused before anything takes time
+    # A name that is not one, or a baseline that cannot be read, is refused before anything takes time.
+    choose(drills)
+    if (root / "nova.toml").exists() and (fault := why_unreadable(root, baseline)):
+        raise NovaError(f"baseline: {fault}")
     if assembly is None:
         assembly = synthesize(root)
     options = Options(root, assembly.resolve(), baseline, approve, drills, other, json_file, report_file, until, tasks)
@@ -100,6 +108,7 @@ nova.add_command(image)
 for command in (
     *cli_reports.COMMANDS,
     *cli_releases.COMMANDS,
+    *cli_incident.COMMANDS,
     *cli_delivery.COMMANDS,
     *cli_rehearsal.COMMANDS,
     *cli_scaffold.COMMANDS,
@@ -119,6 +128,9 @@ def main() -> None:
     except NovaError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        silence()  # whoever read has read enough, as in `nova logs … | head`
+        sys.exit(141)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

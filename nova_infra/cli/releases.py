@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nova_infra.cli.output import tell
 from nova_infra.cli.reports import where_options, whereabouts
 from nova_infra.errors import NovaError
 
@@ -42,12 +43,13 @@ def releases(**where: Any) -> None:
     """List the releases of ENV, with their delivery metrics."""
     from nova_infra.operations.records.holds import read_holds
     from nova_infra.operations.records.ledger import read_ledger
-    from nova_infra.operations.records.listing import lines
+    from nova_infra.operations.records.listing import lines, scaling_lines
     from nova_infra.operations.records.metrics import metric_lines, metrics
 
     target = open_environment("observer", where)
     ledger = read_ledger(target)
-    for line in (*lines(ledger, read_holds(target)), "", *metric_lines(metrics(ledger.entries))):
+    listed = lines(ledger, read_holds(target))
+    for line in (*listed, "", *metric_lines(metrics(ledger.entries)), *scaling_lines(ledger), *ledger.unreadable):
         click.echo(line)
 
 
@@ -209,6 +211,7 @@ def accept_red(release: str, why: str, **where: Any) -> None:
     show_default=True,
     help="How long alarms and tasks may take to settle afterwards.",
 )
+@click.option("--cancel", is_flag=True, help="First stop the updates that are under way, and wait for them.")
 @click.option("--yes", is_flag=True, help="Do not ask. Needed without a terminal.")
 def rollback(
     to: str | None,
@@ -218,6 +221,7 @@ def rollback(
     allow_other_changes: bool,
     why: str,
     patience: float,
+    cancel: bool,
     yes: bool,
     **where: Any,
 ) -> None:
@@ -231,13 +235,13 @@ def rollback(
     if not (yes or plan_only or sys.stdin.isatty()):
         raise RefusedError("rollback: there is no terminal to ask on: look at it with --plan, then give --yes")
     target = open_environment("release", where)
-    request = Request(to, services, plan_only, canary, allow_other_changes, why, patience)
+    request = Request(to, services, plan_only, canary, allow_other_changes, why, patience, cancel)
 
     def confirm() -> bool:
         return yes or click.prompt(f"Type {target.name} to roll it back", default="", show_default=False) == target.name
 
     try:
-        rollback(target, request, confirm=confirm, tell=click.echo)
+        rollback(target, request, confirm=confirm, tell=tell)
     except KeyboardInterrupt:
         raise InterruptedOperationError(
             "interrupted: what CloudFormation has begun goes on; run the same command again to finish"

@@ -70,10 +70,14 @@ def explain(environment: str, region: str | None, platform: str | None) -> None:
     from datetime import UTC, datetime
 
     from nova_infra.deployed.connect import connect, connect_toolchain
+    from nova_infra.errors import RefusedError
     from nova_infra.operations.reports import explain as report
 
     where = whereabouts(region, platform)
-    target = connect(environment, role="observer", where=where)
+    try:
+        target = connect(environment, role="operator", where=where)  # who may read logs
+    except RefusedError:
+        target = connect(environment, role="observer", where=where)
     facts = report.observe(target, connect_toolchain(where))
     width = min(_console().width, 100)
     click.echo(report.explain(facts, report.last_log(target, facts), now=datetime.now(UTC), width=width))
@@ -142,4 +146,40 @@ def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> 
     click.echo(render(document, form, width=min(_console().width, 100)), nl=False)
 
 
-COMMANDS = (status, explain, brief, doctor)
+@click.command()
+@click.argument("environment", metavar="[ENV]", required=False)
+@click.option(
+    "--assembly",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="What make synth wrote. Default: synthesize this directory to cdk.out.",
+)
+def cost(environment: str | None, assembly: Path | None) -> None:
+    """Say what ENV costs a month at list prices.
+
+    By its templates. Without ENV: all environments, and their delivery.
+    """
+    from nova_infra.assembly import Assembly
+    from nova_infra.config import load_config
+    from nova_infra.names import environment_prefix
+    from nova_infra.operations.changes import cost as report
+    from nova_infra.synthesis import synthesize
+
+    root = Path.cwd()
+    config = load_config(root)
+    prefixes = {each.name: environment_prefix(config.platform.name, each.name) for each in config.environments}
+    if environment is not None:
+        config.environment(environment)  # refuses a name that is none
+    groups = Assembly(assembly or synthesize(root)).templates_by_owner(prefixes)
+    if environment is not None:
+        groups = {environment: groups.get(environment, [])}
+    for name, templates in groups.items():
+        for line in report.lines(name, templates):
+            click.echo(line)
+    if len(groups) > 1:
+        everything = [template for templates in groups.values() for template in templates]
+        click.echo(f"together: {report.total(report.cost(everything)):,.0f} USD a month")
+    for line in report.notes():
+        click.echo(line)
+
+
+COMMANDS = (cost, status, explain, brief, doctor)

@@ -7,7 +7,7 @@ file, the environment or a context key again.
 
 from nova_infra.config.contradictions import MAX_SERVICES
 from nova_infra.config.delivery import Delivery, GitHubIds, Images, Notifications, Platform, Slack, Source, Toolchain
-from nova_infra.config.environment import Domain, Environment, Network, Rollout, Scaling, Window
+from nova_infra.config.environment import Domain, Environment, Network, Rollout, Runtime, Scaling, Window
 from nova_infra.config.fields import aws_regions
 from nova_infra.config.loading import load_config, parse_config
 from nova_infra.config.root import CONFIG_FILE, Config
@@ -28,6 +28,7 @@ __all__ = [
     "Notifications",
     "Platform",
     "Rollout",
+    "Runtime",
     "Scaling",
     "Service",
     "Slack",

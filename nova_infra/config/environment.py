@@ -122,7 +122,18 @@ class Window(Model):
     """Default: UTC."""
 
 
-class Environment(Model):
+class Runtime(Model):
+    """How every service of an environment runs."""
+
+    exec: bool = False
+    """Whether ECS Exec can open a shell in a container, whose root file system is writable then. Default: false."""
+    log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 30
+    """How long logs of the services, the load balancer and the network are kept. Default: 30."""
+    rollout: Rollout = Rollout()
+    scaling: Scaling = Scaling()
+
+
+class Environment(Runtime):
     """One environment; their order in the file is the promotion order."""
 
     name: Annotated[Name, Field(max_length=16)]
@@ -144,12 +155,6 @@ class Environment(Model):
     """Whether the environment may be reached without TLS. Only for one without a domain. Default: false."""
     waf: bool = False
     """Whether AWS's managed firewall rules filter the requests. Default: false."""
-    exec: bool = False
-    """Whether ECS Exec can open a shell in a container, whose root file system is writable then. Default: false."""
-    log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 30
-    """How long logs of the services, the load balancer and the network are kept. Default: 30."""
-    rollout: Rollout = Rollout()
-    scaling: Scaling = Scaling()
     network: Network = Network()
     notifications: Notifications = Notifications()
     """Who is told about alarms."""

@@ -54,9 +54,9 @@ class Service(Model):
     """One container service. Its sources are in ``services/<name>/``."""
 
     name: Annotated[Name, Field(max_length=40)]
-    paths: Annotated[tuple[PathPattern, ...], Field(min_length=1, max_length=5)]
+    paths: Annotated[tuple[PathPattern, ...], Field(min_length=1, max_length=5)] = Field(default_factory=tuple)
     """Path patterns that the load balancer forwards to it. Default: ``/<name>/*``."""
-    priority: Annotated[int, Field(ge=1, le=50_000)]
+    priority: Annotated[int, Field(ge=1, le=50_000)] = Field(default_factory=int)
     """Place of its rule on the load balancer; lower ones are tried first. Default: drawn from the name, because a place
     in the file would change with the order of the services, and a changed rule resets the weights that ECS has set."""
     cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = 256
@@ -79,6 +79,7 @@ class Service(Model):
     targets: Targets = Targets()
     alarms: Thresholds = Thresholds()
 
+    # The two fields above have no other default than these.
     @model_validator(mode="before")
     @classmethod
     def _defaults_from_the_name(cls, data: Any) -> Any:

@@ -14,6 +14,7 @@ from nova_infra.errors import RefusedError
 from nova_infra.names import Role, alert_topic_name, environment_prefix, pipeline_name, role_name
 
 if TYPE_CHECKING:
+    from nova_infra.deployed.aws.environment import AwsEnvironment
     from nova_infra.deployed.aws.toolchain import Toolchain
 
 REHEARSAL_VARIABLE = "NOVA_REHEARSED_BY"
@@ -44,7 +45,7 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment
 
     Args:
         name: The environment's name.
-        role: ``observer`` to look, ``release`` to change.
+        role: ``observer`` to look, ``release`` to change, ``operator`` for logs, tasks and capacity.
         where: What the command line says.
 
     Raises:
@@ -73,6 +74,20 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment
             )
         aws = sign_in(region=region)
     return AwsEnvironment(name, platform=platform, aws=aws)
+
+
+def connect_operated(name: str, *, where: Whereabouts) -> AwsEnvironment:
+    """The environment of a name in AWS, for its operator.
+
+    Raises:
+        NovaError: There is no such environment, or no access to it.
+    """
+    from nova_infra.deployed.aws.environment import AwsEnvironment
+
+    environment = connect(name, role="operator", where=where)
+    if not isinstance(environment, AwsEnvironment):
+        raise RefusedError(f"environment: {name!r} is a rehearsal's: its report has the logs and tasks")
+    return environment
 
 
 def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[str, ...]:

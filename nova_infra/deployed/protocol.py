@@ -71,6 +71,9 @@ class DeployedEnvironment(Protocol):
     def stacks(self, names: Sequence[str] | None = None) -> tuple[Stack, ...]:
         """Stacks by their names, or all of the environment's; those that do not exist are left out."""
 
+    def stack_revisions(self, stacks: Sequence[str]) -> Mapping[str, str]:
+        """Stack to the task definition, ``family:revision``, that it made last; those that cannot tell are left out."""
+
     def template(self, stack: str) -> Template:
         """The template that a stack was last deployed with, as it was handed in."""
 

@@ -117,6 +117,10 @@ class RehearsedEnvironment:
         found = (Stack(**stack) for stack in self._state()["stacks"])
         return tuple(stack for stack in found if names is None or stack.name in names)
 
+    def stack_revisions(self, stacks: Sequence[str]) -> Mapping[str, str]:
+        """Nothing changes a service in a rehearsal but its stack."""
+        return {}
+
     def template(self, stack: str) -> Template:
         """The template that a stack was last deployed with."""
         templates: dict[str, Template] = self._state()["templates"]

@@ -94,6 +94,7 @@ class DeploymentRecord:
         new: The revision deployed.
         baseline: Whether it belongs to the state that the rehearsal starts from.
         takes_back: Whether the pipeline's stage takes the release back with it, after another service has failed.
+        from_alternate: Whether production used the alternate target group before.
         outcome: What became of it.
         reason: Why it was rolled back, in a sentence.
         traffic: The shares of traffic it went through.
@@ -128,6 +129,7 @@ class DeploymentRecord:
     unwatched: list[str] = field(default_factory=list)
     plan: str = ""
     takes_back: bool = False
+    from_alternate: bool = False
 
 
 @dataclass

@@ -144,6 +144,7 @@ class PlatformStack(cdk.Stack):
                 f"arn:{self.partition}:iam::{environment.account}:role/{deployer}",
                 *environment.operators,
             ],
+            operators=environment.operators,
         )
 
     @property

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
-from nova_infra.constructs.environment.retention import retention
+from nova_infra.constructs.environment.network import PRIVATE
+from nova_infra.constructs.service.settings import ServiceSettings
 from nova_infra.constructs.service.task import STOP_TIMEOUT, Task
 from nova_infra.constructs.service.web_service import WebService
 from nova_infra.names import repository_name, stack_name
@@ -63,43 +65,31 @@ class ServiceStack(cdk.Stack):
             image=ecs.ContainerImage.from_ecr_repository(
                 self._images(repository_name(platform_name, service.name), toolchain), image_tag
             ),
+            service=service,
+            runtime=environment,
             command=["python", "-m", "nova_kit.serve", f"{service.name.replace('-', '_')}.main:app"],
-            environment={
-                **service.environment,
+            health_command=["python", "-m", "nova_kit.healthcheck"],
+            variables={
                 "PORT": str(service.port),
                 "STOP_TIMEOUT": str(STOP_TIMEOUT.to_seconds()),
                 "NOVA_SERVICE": service.name,
                 "NOVA_RELEASE": image_tag,
                 "NOVA_API_URL": platform.ingress.url,
             },
-            secrets=service.secrets,
-            cpu=service.cpu,
-            memory=service.memory,
-            architecture=service.architecture,
-            port=service.port,
-            writable_root=environment.exec,
-            log_retention=retention(environment.log_retention_days),
             key=platform.key,
         )
         self.web_service = WebService(
             self,
             "Web",
-            name=name,
-            task_definition=task.definition,
-            port=service.port,
             cluster=platform.cluster,
-            cluster_name=platform.cluster_name,
-            load_balancer=platform.ingress.load_balancer,
-            load_balancer_group_id=platform.ingress.security_group.security_group_id,
             listener=platform.ingress.listener,
-            priority=service.priority,
-            paths=service.paths,
-            rollout=environment.rollout,
-            scaling=environment.scaling,
-            targets=service.targets,
-            thresholds=service.alarms,
-            exec_=environment.exec,
+            image=task.definition,
+            settings=ServiceSettings(
+                service=service, runtime=environment, name=name, cluster_name=platform.cluster_name
+            ),
             topic=platform.topic,
+            load_balancer=platform.ingress.load_balancer,
+            subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
         )
 
     def _images(self, repository: str, toolchain: Toolchain) -> ecr.IRepository:

@@ -88,7 +88,7 @@ def test_canary_percentage_sets_the_share_of_canary_environments_only(app, confi
 
 def test_a_canary_percentage_of_100_moves_everything_at_once_and_still_bakes(app, config):
     rollout = app.with_canary_percentage(config, "100").environment("prod").rollout
-    assert (rollout.strategy, rollout.bake_minutes) == ("blue-green", 5)
+    assert (rollout.strategy, rollout.bake_minutes) == ("blue-green", 9)
 
 
 @pytest.mark.parametrize("value", ["", "0", "-1", "100.1", "ten", "nan", "inf"])

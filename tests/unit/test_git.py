@@ -70,3 +70,11 @@ def test_a_repository_of_another_user_is_not_one_without_commits(repository, mon
 def test_git_itself_may_be_missing(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert why_unreadable(tmp_path) == "git: not found: install it"
+
+
+def test_a_rehearsal_says_so_before_it_synthesizes(nova, example, tmp_path):
+    (tmp_path / "nova.toml").write_text((example / "nova.toml").read_text())
+    result = nova("rehearse", "--approve", directory=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    [line] = result.stderr.splitlines()
+    assert line.startswith("baseline: there is no git repository here, as in an unpacked archive")

@@ -1,8 +1,8 @@
-"""The two roles that the release tools work by in an environment's account."""
+"""The roles that the release tools, and operators, work by in an environment's account."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 import aws_cdk as cdk
@@ -15,10 +15,13 @@ from nova_infra.names import Role, role_name, stack_name, step_role_name, task_l
 
 
 class ReleaseRoles(Construct):
-    """An observer, which may look and change nothing, and a release role: it may roll back, record, hold, stop a task.
+    """An observer, a release role, and an operator.
 
-    Neither may pass a role: CloudFormation keeps the one that a stack was deployed by. Since that one may do whatever
-    deployments do, so may, through the services' stacks, whoever has the release role.
+    The observer may look and change nothing; the release role may roll back, record, hold and stop a task; the operator
+    may read logs, run tasks and scale.
+
+    Only the operator may pass a role, and only to a task: CloudFormation keeps the one that a stack was deployed by.
+    Since that one may do whatever deployments do, so may, through the services' stacks, whoever has the release role.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class ReleaseRoles(Construct):
         repositories: Sequence[str],
         observers: Sequence[str],
         releasers: Sequence[str],
+        operators: Sequence[str],
     ) -> None:
         """Create the roles.
 
@@ -44,6 +48,7 @@ class ReleaseRoles(Construct):
             repositories: ARNs of the repositories of their images.
             observers: ARNs of the roles that may take the observer.
             releasers: ARNs of the roles that may take both.
+            operators: ARNs of the roles that may take the operator, too; none for no such role.
         """
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
@@ -69,24 +74,17 @@ class ReleaseRoles(Construct):
             iam.PolicyStatement(
                 actions=[
                     "cloudformation:DescribeStackEvents",
-                    "cloudformation:DescribeStacks",
                     "cloudformation:GetTemplate",
                     "cloudformation:ListStackResources",
                 ],
                 resources=[stacks],
             ),
-            iam.PolicyStatement(actions=["ssm:GetParameterHistory", "ssm:GetParametersByPath"], resources=[below]),
+            # All stacks in one call: asked for one by one, many are throttled. There is no narrower form of it.
+            # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
             iam.PolicyStatement(
-                actions=["logs:GetLogEvents"],
-                resources=[
-                    stack.format_arn(
-                        service="logs",
-                        resource="log-group",
-                        resource_name=f"{task_log_group(prefix)}-*",
-                        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-                    )
-                ],
+                actions=["cloudformation:DescribeStacks", "cloudformation:ListStacks"], resources=["*"]
             ),
+            iam.PolicyStatement(actions=["ssm:GetParameterHistory", "ssm:GetParametersByPath"], resources=[below]),
             iam.PolicyStatement(actions=["ecr:BatchGetImage"], resources=list(repositories)),
             iam.PolicyStatement(actions=["acm:DescribeCertificate"], resources=[arn("acm", "certificate", "*")]),
             iam.PolicyStatement(
@@ -127,6 +125,63 @@ class ReleaseRoles(Construct):
         ]
         self._role("observer", prefix, look, [*observers, *releasers])
         self._role("release", prefix, [*look, *change], releasers)
+        if operators:
+            self._role("operator", prefix, [*look, *self._operate(prefix, parameters, in_cluster)], operators)
+
+    def _operate(
+        self, prefix: str, parameters: str, in_cluster: Mapping[str, Mapping[str, str]]
+    ) -> list[iam.PolicyStatement]:
+        """What a person may do during an incident, and no step of the pipeline: the observer reads no logs."""
+        stack = cdk.Stack.of(self)
+        tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{prefix}/*")
+        definitions = stack.format_arn(service="ecs", resource="task-definition", resource_name=f"{prefix}-*:*")
+        logs = stack.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=f"{task_log_group(prefix)}-*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        ledger = stack.format_arn(
+            service="ssm", resource="parameter", resource_name=f"{parameters.lstrip('/')}/release"
+        )
+        return [
+            iam.PolicyStatement(actions=["logs:FilterLogEvents", "logs:GetLogEvents"], resources=[logs]),
+            iam.PolicyStatement(
+                actions=["ecs:ExecuteCommand", "ecs:StopTask"], resources=[tasks], conditions=in_cluster
+            ),
+            iam.PolicyStatement(actions=["ecs:RunTask"], resources=[definitions], conditions=in_cluster),
+            iam.PolicyStatement(
+                # A task of its own has the roles of the service's tasks.
+                actions=["iam:PassRole"],
+                resources=[stack.format_arn(service="iam", region="", resource="role", resource_name=f"{prefix}-*")],
+                conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+            ),
+            iam.PolicyStatement(
+                actions=[
+                    "application-autoscaling:DescribeScalableTargets",
+                    "application-autoscaling:DescribeScheduledActions",
+                ],
+                resources=["*"],
+            ),
+            iam.PolicyStatement(
+                # A scalable target's ARN has an id that nobody chooses.
+                actions=[
+                    "application-autoscaling:DeleteScheduledAction",
+                    "application-autoscaling:PutScheduledAction",
+                    "application-autoscaling:RegisterScalableTarget",
+                ],
+                resources=[
+                    stack.format_arn(service="application-autoscaling", resource="scalable-target", resource_name="*")
+                ],
+                conditions={
+                    "StringEquals": {
+                        "application-autoscaling:service-namespace": "ecs",
+                        "application-autoscaling:scalable-dimension": "ecs:service:DesiredCount",
+                    }
+                },
+            ),
+            iam.PolicyStatement(actions=["ssm:PutParameter"], resources=[ledger]),
+        ]
 
     def _role(self, name: Role, prefix: str, statements: Sequence[iam.PolicyStatement], takers: Iterable[str]) -> None:
         stack = cdk.Stack.of(self)
@@ -137,6 +192,7 @@ class ReleaseRoles(Construct):
             description={
                 "observer": f"Looks at {prefix} and changes nothing",
                 "release": f"Rolls {prefix} back, writes its ledger, holds releases, accepts what is red, stops tasks",
+                "operator": f"Reads the logs of {prefix}, runs tasks and shells there, and scales for an incident",
             }[name],
             assumed_by=named_roles(takers),
         )
@@ -149,9 +205,9 @@ class ReleaseRoles(Construct):
         resources = dict.fromkeys(stack.resolve(each) for statement in statements for each in statement.resources)
         acknowledge(
             policy,
-            "Deployments, tasks, change sets, holds and acceptances get names later; alarms and task definitions can "
-            "only be described all together; nothing of these changes anything but the services' stacks and tasks, and "
-            "the ledger",
+            "Deployments, tasks, change sets, holds, acceptances and scalable targets get names later; alarms, stacks "
+            "and task definitions can only be described all together; nothing of these changes anything but services' "
+            "stacks, tasks and capacity, and the ledger",
             *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in resources if "*" in each),
         )
 

@@ -58,7 +58,7 @@ class ServiceAlarms(Construct):
         target_groups: Mapping[str, elbv2.IApplicationTargetGroup],
         min_tasks: int,
         thresholds: Thresholds,
-        topic: sns.ITopic,
+        topic: sns.ITopic | None,
     ) -> None:
         """Create the alarms and make them notify the topic.
 
@@ -71,11 +71,11 @@ class ServiceAlarms(Construct):
             target_groups: Both colours by name: which of them is the new one alternates from deployment to deployment.
             min_tasks: Number of tasks below which too few run.
             thresholds: When the alarms fire.
-            topic: Told about every change to ALARM and back.
+            topic: Notified of every change to ALARM and back; None for nobody.
         """
         super().__init__(scope, construct_id)
         self._service_name = service_name
-        self._topic_arn = topic.topic_arn
+        self._actions = [topic.topic_arn] if topic is not None else None
         self._load_balancer = load_balancer.load_balancer_full_name
         self._colours = {colour: group.target_group_full_name for colour, group in target_groups.items()}
         in_cluster = [_dimension("ClusterName", cluster_name), _dimension("ServiceName", service_name)]
@@ -181,8 +181,8 @@ class ServiceAlarms(Construct):
             statistic=statistic,
             period=PERIOD_SECONDS if metric else None,
             metrics=metrics,
-            alarm_actions=[self._topic_arn],
-            ok_actions=[self._topic_arn],
+            alarm_actions=self._actions,
+            ok_actions=self._actions,
         )
 
     def _error_rate(self, min_requests: int) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:

@@ -12,6 +12,8 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.config import Runtime, Service
+from nova_infra.constructs.environment.retention import retention
 from nova_infra.names import task_log_group
 
 CONTAINER = "app"
@@ -38,16 +40,12 @@ class Task(Construct):
         *,
         name: str,
         image: ecs.ContainerImage,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        secrets: Mapping[str, str],
-        cpu: int,
-        memory: int,
-        architecture: str,
-        port: int,
-        writable_root: bool,
-        log_retention: logs.RetentionDays,
-        key: kms.IKey,
+        service: Service,
+        runtime: Runtime,
+        command: Sequence[str] | None = None,
+        health_command: Sequence[str] | None = None,
+        variables: Mapping[str, str] | None = None,
+        key: kms.IKey | None = None,
     ) -> None:
         """Create the task definition.
 
@@ -56,26 +54,24 @@ class Task(Construct):
             construct_id: Id under the parent.
             name: Its family, and the name of its log group.
             image: The container image.
-            command: What the container runs.
-            environment: The container's environment variables.
-            secrets: Environment variable to the name of the secret in Secrets Manager that it is filled from.
-            cpu: CPU units of the task.
-            memory: MiB of the task.
-            architecture: ``x86-64`` or ``arm64``.
-            port: Port that the container listens on.
-            writable_root: Whether the whole root file system can be written, which ECS Exec needs. ``/tmp`` always can.
-            log_retention: How long logs are kept.
-            key: Key of the log group.
+            service: Size, architecture, port, variables and secrets.
+            runtime: How long logs are kept, and whether ECS Exec may write the root file system. ``/tmp`` can always be
+                written.
+            command: What the container runs. Default: the image's own command.
+            health_command: What tells in the container whether it is healthy. Default: only the load balancer asks.
+            variables: Environment variables besides the service's.
+            key: Key of the log group. Default: CloudWatch's own.
         """
         super().__init__(scope, construct_id)
         self.definition = ecs.FargateTaskDefinition(
             self,
             "Definition",
             family=name,
-            cpu=cpu,
-            memory_limit_mib=memory,
+            cpu=service.cpu,
+            memory_limit_mib=service.memory,
             runtime_platform=ecs.RuntimePlatform(
-                cpu_architecture=_ARCHITECTURES[architecture], operating_system_family=ecs.OperatingSystemFamily.LINUX
+                cpu_architecture=_ARCHITECTURES[service.architecture],
+                operating_system_family=ecs.OperatingSystemFamily.LINUX,
             ),
             volumes=[ecs.Volume(name="tmp")],
         )
@@ -84,31 +80,25 @@ class Task(Construct):
         container = self.definition.add_container(
             CONTAINER,
             image=image,
-            command=list(command),
-            environment=dict(environment),
+            command=list(command) if command else None,
+            environment={**service.environment, **(variables or {})},
             secrets={
                 variable: ecs.Secret.from_secrets_manager(
                     secretsmanager.Secret.from_secret_name_v2(self, f"Secret{variable}", secret)
                 )
-                for variable, secret in secrets.items()
+                for variable, secret in service.secrets.items()
             },
-            port_mappings=[ecs.PortMapping(container_port=port)],
-            readonly_root_filesystem=not writable_root,
+            port_mappings=[ecs.PortMapping(container_port=service.port)],
+            readonly_root_filesystem=not runtime.exec,
             stop_timeout=STOP_TIMEOUT,
-            health_check=ecs.HealthCheck(
-                command=["CMD", "python", "-m", "nova_kit.healthcheck"],
-                interval=cdk.Duration.seconds(15),
-                timeout=cdk.Duration.seconds(5),
-                retries=3,
-                start_period=cdk.Duration.seconds(30),
-            ),
+            health_check=_health_check(health_command) if health_command else None,
             logging=ecs.LogDriver.aws_logs(
                 stream_prefix=name,
                 log_group=logs.LogGroup(
                     self,
                     "Logs",
                     log_group_name=task_log_group(name),
-                    retention=log_retention,
+                    retention=retention(runtime.log_retention_days),
                     encryption_key=key,
                     removal_policy=cdk.RemovalPolicy.DESTROY,
                 ),
@@ -130,3 +120,13 @@ class Task(Construct):
             f"{NIST}-IAMNoInlinePolicy",
         )
         container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
+
+
+def _health_check(command: Sequence[str]) -> ecs.HealthCheck:
+    return ecs.HealthCheck(
+        command=["CMD", *command],
+        interval=cdk.Duration.seconds(15),
+        timeout=cdk.Duration.seconds(5),
+        retries=3,
+        start_period=cdk.Duration.seconds(30),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from typing import TypedDict
 
 import aws_cdk as cdk
@@ -13,11 +13,11 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
-from nova_infra.config import Rollout, Scaling, Targets, Thresholds
-from nova_infra.constructs.environment.network import PRIVATE
+from nova_infra.config import Rollout, Service
 from nova_infra.constructs.service.alarms import ServiceAlarms
 from nova_infra.constructs.service.scaling import Autoscaling
-from nova_infra.constructs.service.task import CONTAINER
+from nova_infra.constructs.service.settings import ServiceSettings
+from nova_infra.constructs.service.task import Task
 
 DRAIN = cdk.Duration.seconds(20)
 
@@ -39,53 +39,59 @@ class WebService(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        name: str,
-        task_definition: ecs.FargateTaskDefinition,
-        port: int,
         cluster: ecs.ICluster,
-        cluster_name: str,
-        load_balancer: elbv2.IApplicationLoadBalancer,
-        load_balancer_group_id: str,
         listener: elbv2.IApplicationListener,
-        priority: int,
-        paths: Sequence[str],
-        rollout: Rollout,
-        scaling: Scaling,
-        targets: Targets,
-        thresholds: Thresholds,
-        exec_: bool,
-        topic: sns.ITopic,
+        image: ecs.ContainerImage | ecs.TaskDefinition,
+        port: int | None = None,
+        settings: ServiceSettings | None = None,
+        topic: sns.ITopic | None = None,
+        load_balancer: elbv2.IApplicationLoadBalancer | None = None,
+        subnets: ec2.SubnetSelection | None = None,
     ) -> None:
         """Create the service, its target groups, rule, security group, scaling and alarms.
 
         Args:
             scope: Parent.
             construct_id: Id under the parent.
-            name: Physical name of the service.
-            task_definition: What each task runs.
-            port: Port that the container listens on.
             cluster: The ECS cluster.
-            cluster_name: The cluster's physical name, for alarms that must not refer to the service.
-            load_balancer: The load balancer in front.
-            load_balancer_group_id: Its security group, the only one that tasks accept connections from.
             listener: The listener that gets the rule.
-            priority: Priority of the rule, unique on the listener.
-            paths: Path patterns that lead here, at most five.
-            rollout: How a new revision takes over.
-            scaling: Number of tasks.
-            targets: What autoscaling holds each task to.
-            thresholds: When the alarms fire.
-            exec_: Whether ECS Exec can open a shell in a container.
-            topic: Told when an alarm changes.
+            image: What each task runs: an image, or a Fargate task definition whose default container takes the
+                requests.
+            port: Port that the container listens on. Default: the container's first port mapping, or the settings'.
+            settings: Paths, size, rollout, scaling and thresholds. Default: a service of the construct's id, at
+                ``/<id>/*``, by a canary of 10 %.
+            topic: Notified when an alarm changes. Default: nobody is.
+            load_balancer: The load balancer of the listener. Needed for a listener that is imported.
+            subnets: Where tasks run. Default: the VPC's private subnets.
+
+        Raises:
+            ValueError: The listener is imported and no load balancer given, or the task definition has no container.
         """
         super().__init__(scope, construct_id)
-        self.target_groups = {colour: self._target_group(colour, vpc=cluster.vpc) for colour in ("blue", "green")}
+        settings = settings or ServiceSettings(service=Service(name=_service_name(construct_id)))
+        service, runtime = settings.service, settings.runtime
+        name = settings.name or f"{cdk.Stack.of(self).stack_name}-{service.name}"
+        cluster_name = settings.cluster_name or cluster.cluster_name
+        load_balancer = load_balancer or _load_balancer(listener)
+        if isinstance(image, ecs.TaskDefinition):
+            task_definition = image
+        else:
+            service = service.model_copy(update={"port": port or service.port})
+            task_definition = Task(self, "Task", name=name, image=image, service=service, runtime=runtime).definition
+        container = task_definition.default_container
+        if container is None:
+            raise ValueError(f"{self.node.path}: the task definition has no container: add one before this construct")
+        port = port or int(container.container_port)
+        self.target_groups = {
+            colour: self._target_group(colour, vpc=cluster.vpc, health_path=settings.health_path)
+            for colour in ("blue", "green")
+        }
         rule = elbv2.ApplicationListenerRule(
             self,
             "Rule",
             listener=listener,
-            priority=priority,
-            conditions=[elbv2.ListenerCondition.path_patterns(list(paths))],
+            priority=service.priority,
+            conditions=[elbv2.ListenerCondition.path_patterns(list(service.paths))],
             action=elbv2.ListenerAction.weighted_forward(
                 [
                     elbv2.WeightedTargetGroup(target_group=self.target_groups["blue"], weight=100),
@@ -100,8 +106,8 @@ class WebService(Construct):
             service_name=name,
             load_balancer=load_balancer,
             target_groups=self.target_groups,
-            min_tasks=scaling.min_tasks,
-            thresholds=thresholds,
+            min_tasks=runtime.scaling.min_tasks,
+            thresholds=service.alarms,
             topic=topic,
         )
         self.service = ecs.FargateService(
@@ -110,10 +116,10 @@ class WebService(Construct):
             service_name=name,
             cluster=cluster,
             task_definition=task_definition,
-            vpc_subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
-            security_groups=[self._security_group(name, cluster.vpc, port, load_balancer_group_id)],
+            vpc_subnets=subnets,
+            security_groups=[self._security_group(name, cluster.vpc, port, load_balancer)],
             assign_public_ip=False,
-            enable_execute_command=exec_,
+            enable_execute_command=runtime.exec,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             min_healthy_percent=100,
             max_healthy_percent=200,
@@ -123,22 +129,22 @@ class WebService(Construct):
             deployment_alarms=ecs.DeploymentAlarmConfig(
                 alarm_names=self.alarms.rollback_names, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
             ),
-            bake_time=cdk.Duration.minutes(rollout.bake_minutes),
-            **_strategy(rollout),
+            bake_time=cdk.Duration.minutes(runtime.rollout.bake_minutes),
+            **_strategy(runtime.rollout),
         )
-        service = self.service.node.default_child
-        assert isinstance(service, ecs.CfnService)
+        resource = self.service.node.default_child
+        assert isinstance(resource, ecs.CfnService)
         # A task that dies under traffic is replaced by one that is healthy for a while: counted anew each time, such
         # tasks would never open the breaker. CDK's own construct has no name for this yet.
-        service.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
+        resource.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
         # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.
         for alarm in self.alarms.rollback_alarms:
-            service.add_resource_dependency(alarm)
+            resource.add_resource_dependency(alarm)
         # CDK waits for the task role's policy only. Tasks that start before the execution role may pull their image or
         # read a new secret fail, and the breaker counts them.
         self.service.node.add_dependency(task_definition.obtain_execution_role())
         self.service.load_balancer_target(
-            container_name=CONTAINER,
+            container_name=container.container_name,
             container_port=port,
             alternate_target=ecs.AlternateTarget(
                 "Green",
@@ -152,7 +158,7 @@ class WebService(Construct):
             f"{AWS_SOLUTIONS}-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/"
             "AmazonECSInfrastructureRolePolicyForLoadBalancers]",
         )
-        if exec_:
+        if runtime.exec:
             acknowledge(
                 task_definition.task_role,
                 "The configuration asks for ECS Exec, whose channels have no ARN before they are opened",
@@ -170,13 +176,15 @@ class WebService(Construct):
             service=self.service,
             cluster_name=cluster_name,
             name=name,
-            range_=scaling,
-            targets=targets,
+            range_=runtime.scaling,
+            targets=service.targets,
             load_balancer=load_balancer,
             target_groups=self.target_groups,
         )
 
-    def _security_group(self, name: str, vpc: ec2.IVpc, port: int, load_balancer_group_id: str) -> ec2.ISecurityGroup:
+    def _security_group(
+        self, name: str, vpc: ec2.IVpc, port: int, load_balancer: elbv2.IApplicationLoadBalancer
+    ) -> ec2.ISecurityGroup:
         group = ec2.SecurityGroup(
             self,
             "Group",
@@ -186,21 +194,22 @@ class WebService(Construct):
         )
         for protocol, out in (("HTTP", 80), ("HTTPS", 443)):
             group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(out), f"{protocol} to AWS and to other services")
-        ec2.CfnSecurityGroupIngress(
-            self,
-            "FromLoadBalancer",
-            group_id=group.security_group_id,
-            source_security_group_id=load_balancer_group_id,
-            ip_protocol="tcp",
-            from_port=port,
-            to_port=port,
-            description="Load balancer to tasks",
-        )
+        for number, source in enumerate(load_balancer.connections.security_groups):
+            ec2.CfnSecurityGroupIngress(
+                self,
+                f"FromLoadBalancer{number or ''}",
+                group_id=group.security_group_id,
+                source_security_group_id=source.security_group_id,
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                description="Load balancer to tasks",
+            )
         # CDK would add the same rule again, under an id that holds the construct path. That differs between a direct
         # deployment and one through the pipeline, so a change of way would remove the rule for a moment.
         return ec2.SecurityGroup.from_security_group_id(self, "FixedGroup", group.security_group_id, mutable=False)
 
-    def _target_group(self, colour: str, *, vpc: ec2.IVpc) -> elbv2.ApplicationTargetGroup:
+    def _target_group(self, colour: str, *, vpc: ec2.IVpc, health_path: str) -> elbv2.ApplicationTargetGroup:
         return elbv2.ApplicationTargetGroup(
             self,
             colour.capitalize(),
@@ -211,13 +220,25 @@ class WebService(Construct):
             target_type=elbv2.TargetType.IP,
             deregistration_delay=DRAIN,
             health_check=elbv2.HealthCheck(
-                path="/health",
+                path=health_path,
                 interval=cdk.Duration.seconds(10),
                 timeout=cdk.Duration.seconds(5),
                 healthy_threshold_count=2,
                 unhealthy_threshold_count=3,
             ),
         )
+
+
+def _load_balancer(listener: elbv2.IApplicationListener) -> elbv2.IApplicationLoadBalancer:
+    if isinstance(listener, elbv2.ApplicationListener):
+        return listener.load_balancer
+    raise ValueError(f"{listener.node.path}: an imported listener does not know its load balancer: pass load_balancer")
+
+
+def _service_name(construct_id: str) -> str:
+    """A service's name from a construct's id: ``WebShop`` is ``web-shop``."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "-", construct_id)
+    return words.strip("-").lower()
 
 
 _STRATEGIES = {

@@ -86,6 +86,7 @@ def read_stack(stack: Mapping[str, Any]) -> Stack:
         tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", ())},
         notifications=tuple(stack.get("NotificationARNs", ())),
         outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())},
+        arn=stack.get("StackId", ""),
     )
 
 

@@ -18,7 +18,7 @@ from nova_infra.deployed.aws.answers import (
 )
 from nova_infra.deployed.aws.errors import ServiceError
 from nova_infra.deployed.aws.session import Aws, whoami
-from nova_infra.deployed.aws.stacks import AwsStacks
+from nova_infra.deployed.aws.tasks import AwsTasks
 from nova_infra.deployed.http import http_get
 from nova_infra.deployed.model import (
     VCPU_QUOTA,
@@ -40,7 +40,7 @@ _HUNDRED = {"PaginationConfig": {"PageSize": 100}}
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.[^/]+/(.+)")
 
 
-class AwsEnvironment(AwsStacks):
+class AwsEnvironment(AwsTasks):
     """One environment, through the AWS API. See :class:`nova_infra.deployed.protocol.DeployedEnvironment`."""
 
     def __init__(self, name: str, *, platform: str, aws: Aws) -> None:

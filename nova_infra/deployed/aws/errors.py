@@ -10,8 +10,9 @@ from botocore.exceptions import (
     NoRegionError,
     PartialCredentialsError,
 )
+from botocore.parsers import ResponseParserError
 
-from nova_infra.errors import AwsError, NovaError, RefusedError
+from nova_infra.errors import AwsError, NovaError, PassingError, RefusedError
 
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
 _EXPIRED = {
@@ -40,6 +41,9 @@ _THROTTLED = {
     "TooManyUpdates",
     "TransactionInProgressException",
 }
+SDK_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
+"""What the SDK raises when it is called."""
+
 _CLOCK = ("Signature expired", "Signature not yet current", "RequestTimeTooSkewed")
 
 
@@ -55,13 +59,12 @@ class ServiceError(AwsError):
         super().__init__(message)
         self.code = code
 
-    @property
-    def throttled(self) -> bool:
-        """Whether AWS asks for fewer calls, and nothing else is wrong."""
-        return self.code in _THROTTLED
+
+class OverloadedError(ServiceError, PassingError):
+    """AWS asks for fewer calls, or has failed itself."""
 
 
-class UnreachableError(AwsError):
+class UnreachableError(PassingError):
     """AWS did not answer."""
 
 
@@ -78,7 +81,7 @@ def unanswered(error: Exception) -> bool:
     """Whether a call may have been carried out all the same: its answer was lost, or AWS failed while it worked."""
     if isinstance(error, ClientError):
         return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500 and not throttled(error)
-    return isinstance(error, HTTPClientError)
+    return isinstance(error, HTTPClientError | ResponseParserError)
 
 
 def translated(error: Exception, operation: str) -> NovaError:
@@ -94,12 +97,17 @@ def translated(error: Exception, operation: str) -> NovaError:
             return AwsError(f"clock: this machine's clock is wrong, and AWS refuses {operation}: {said}: set the clock")
         if code in _EXPIRED:
             return AwsError(f"credentials: AWS does not take them for {operation}: {said}: sign in again")
-        return ServiceError(f"AWS: {operation}: {said} ({code})", code)
+        kind = OverloadedError if throttled(error) or unanswered(error) else ServiceError
+        return kind(f"AWS: {operation}: {said} ({code})", code)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return AwsError("credentials: none found: sign in, or set AWS_PROFILE")
     if isinstance(error, NoRegionError):
         return RefusedError("region: none given: pass --region, or set AWS_REGION")
+    if isinstance(error, ResponseParserError):
+        return UnreachableError(
+            f"AWS: {operation}: what answered is not AWS: check the proxy and AWS_ENDPOINT_URL, then run it again"
+        )
     message = f"AWS: {operation}: {error}: check the network and the credentials, then run the same command again"
-    if isinstance(error, BotoCoreError) and unanswered(error):
+    if unanswered(error):
         return UnreachableError(message)
     return AwsError(message)

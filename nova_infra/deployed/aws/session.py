@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, RefreshableCredentials
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import NoCredentialsError
 from botocore.session import Session, get_session
 
-from nova_infra.deployed.aws.errors import DeniedError, throttled, translated, unanswered
+from nova_infra.deployed.aws.errors import SDK_ERRORS, DeniedError, throttled, translated, unanswered
 from nova_infra.errors import NovaError
 from nova_infra.parallel import THREADS, threads
 
@@ -83,7 +83,7 @@ class Aws:
                 try:
                     self._clients[key] = self._session.create_client(service, region_name=key[1], config=config)
                     self._clients[key].meta.events.register("after-call", self._see_clock)
-                except (BotoCoreError, ValueError) as error:
+                except (*SDK_ERRORS, ValueError) as error:
                     raise translated(error, service) from None
             return self._clients[key]
 
@@ -102,7 +102,7 @@ class Aws:
         """
         try:
             answer: dict[str, Any] = getattr(self.client(service, region), operation)(**arguments)
-        except (ClientError, BotoCoreError) as error:
+        except SDK_ERRORS as error:
             raise translated(error, f"{service}:{operation}") from None
         return answer
 
@@ -111,7 +111,7 @@ class Aws:
         try:
             for page in self.client(service).get_paginator(operation).paginate(**arguments):
                 yield from page.get(key, ())
-        except (ClientError, BotoCoreError) as error:
+        except SDK_ERRORS as error:
             raise translated(error, f"{service}:{operation}") from None
 
     def write(
@@ -140,7 +140,7 @@ class Aws:
             try:
                 answer: dict[str, Any] = getattr(self._once(service), operation)(**arguments)
                 return answer
-            except (ClientError, BotoCoreError) as error:
+            except SDK_ERRORS as error:
                 lost = lost or unanswered(error)
                 if lost and _seen(done):
                     return None
@@ -187,8 +187,9 @@ def sign_in(*, region: str, role: str | None = None, account: str | None = None)
     session.set_config_variable("region", region)
     if role is None:
         return Aws(session)
-    arn = f"arn:{session.get_partition_for_region(region)}:iam::{account}:role/{role}"
+    arn = f"role {role}"
     try:
+        arn = f"arn:{session.get_partition_for_region(region)}:iam::{account}:role/{role}"
         source = session.get_credentials()
         if source is None:
             raise NoCredentialsError
@@ -199,7 +200,7 @@ def sign_in(*, region: str, role: str | None = None, account: str | None = None)
             extra_args={"RoleSessionName": _session_name()},
         )
         assumed = fetcher.fetch_credentials()
-    except (ClientError, BotoCoreError) as error:
+    except SDK_ERRORS as error:
         denied = translated(error, f"sts:AssumeRole of {arn}")
         # Whoever administers the environment's account needs no role there.
         if isinstance(denied, DeniedError) and whoami(session)[0] == account:
@@ -235,7 +236,7 @@ def whoami(session: Any = None) -> tuple[str, str]:
     try:
         region = session.get_config_variable("region") or "us-east-1"
         identity = session.create_client("sts", region_name=region, config=_CONFIG).get_caller_identity()
-    except (ClientError, BotoCoreError) as error:
+    except SDK_ERRORS as error:
         raise translated(error, "sts:GetCallerIdentity") from None
     return str(identity["Account"]), str(identity["Arn"]).rpartition(":")[2]
 

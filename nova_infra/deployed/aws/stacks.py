@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from nova_infra.deployed.aws.answers import names_its_own_source, read_change, read_stack
-from nova_infra.deployed.aws.errors import DeniedError, ServiceError, UnreachableError
+from nova_infra.deployed.aws.answers import names_its_own_source, read_change, read_revision, read_stack
+from nova_infra.deployed.aws.errors import DeniedError, ServiceError
 from nova_infra.deployed.aws.session import Aws, pause
 from nova_infra.deployed.model import Certificate, ChangeSet, Stack, StackEvent, Template
-from nova_infra.errors import AwsError, RefusedError, StrangerError
+from nova_infra.errors import AwsError, PassingError, RefusedError, StrangerError
 from nova_infra.names import stack_name
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
@@ -71,6 +71,16 @@ class AwsStacks:
                 return None
             raise
         return read_stack(stack)
+
+    def stack_revisions(self, stacks: Sequence[str]) -> Mapping[str, str]:
+        """Stack to the task definition, ``family:revision``, that it made last; those that cannot tell are left out."""
+
+        def revision(stack: str) -> str:
+            found = self._aws.pages("cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack)
+            arns = [str(r["PhysicalResourceId"]) for r in found if r["ResourceType"] == "AWS::ECS::TaskDefinition"]
+            return read_revision(arns[0]) if len(arns) == 1 else ""
+
+        return {stack: made for stack, made in zip(stacks, self._aws.each(revision, stacks), strict=True) if made}
 
     def template(self, stack: str) -> Template:
         """The template that a stack was last deployed with, as it was handed in."""
@@ -270,10 +280,9 @@ class AwsStacks:
             pause(_SECONDS_BETWEEN_LOOKS)
             try:
                 found = self.stacks(sorted(waiting))
-            except (ServiceError, UnreachableError) as error:
-                passing = isinstance(error, UnreachableError) or error.throttled or error.code.startswith("Internal")
+            except PassingError:
                 unanswered_since = unanswered_since or time.monotonic()
-                if not passing or time.monotonic() - unanswered_since > _PATIENCE_SECONDS:
+                if time.monotonic() - unanswered_since > _PATIENCE_SECONDS:
                     raise
                 continue
             unanswered_since = None

@@ -22,6 +22,7 @@ from nova_infra.operations.records.holds import Hold, read_holds, refusals
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.records.lookup import begins
 from nova_infra.operations.records.waivers import Acceptance, accepted, read_acceptances
+from nova_infra.operations.rollback.lock import Claim, read_claim
 from nova_infra.parallel import threads
 
 _CERTIFICATE_MARGIN = timedelta(days=14)
@@ -74,6 +75,7 @@ class Conditions:
         vcpu_quota: How many vCPUs Fargate may run; None where that is not known.
         last_good: The release that was last seen to run as it should, if any.
         acceptances: What somebody has accepted.
+        rollback: The rollback that is under way, in a sentence; empty where none is.
     """
 
     services: tuple[Service, ...]
@@ -84,6 +86,7 @@ class Conditions:
     vcpu_quota: float | None
     last_good: str | None = None
     acceptances: tuple[Acceptance, ...] = ()
+    rollback: str = ""
 
 
 def survey(environment: DeployedEnvironment) -> Conditions:
@@ -96,6 +99,7 @@ def survey(environment: DeployedEnvironment) -> Conditions:
         certificates = pool.submit(environment.certificates)
         quota = pool.submit(environment.vcpu_quota)
         ledger = pool.submit(read_ledger, environment)
+        claim = pool.submit(read_claim, environment)
         stack_names = [environment.stack_name(name) for name in ("platform", *environment.service_names(), "overview")]
         stacks = pool.submit(environment.stacks, stack_names)
         return Conditions(
@@ -107,7 +111,13 @@ def survey(environment: DeployedEnvironment) -> Conditions:
             quota.result(),
             next((entry.release for entry in ledger.result().entries if entry.good), None),
             acceptances.result(),
+            _rollback(claim.result(), environment.now()),
         )
+
+
+def _rollback(claim: Claim, now: datetime) -> str:
+    said = f"rollback: one to {claim.release} is under way, by {claim.by}: a release beside it would mix both: wait"
+    return said if claim.alive(now) else ""
 
 
 def judge(conditions: Conditions, release: str | None, images: Mapping[str, str], *, now: datetime) -> Judgement:
@@ -145,6 +155,7 @@ def obstacles(
             else ()
         ),
         *(Obstacle(text) for text in (refusals(conditions.holds, release, images) if release is not None else ())),
+        *([Obstacle(conditions.rollback)] if conditions.rollback else ()),
         *(Obstacle(text) for text in under_way(conditions.services, conditions.stacks)),
         *_stacks(conditions.stacks),
         *_room(conditions.services, conditions.vcpu_quota),

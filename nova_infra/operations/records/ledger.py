@@ -74,6 +74,29 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Scaling:
+    """A service that was scaled for an incident.
+
+    Attributes:
+        service: Its name.
+        least: The least tasks.
+        most: The most tasks.
+        until: When AWS restores what is usual, UTC; when it was ended, that moment.
+        at: When it was done, UTC.
+        by: Who did it.
+        why: The reason.
+    """
+
+    service: str
+    least: int
+    most: int
+    until: datetime
+    at: datetime
+    by: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Ledger:
     """What the ledger holds.
 
@@ -81,11 +104,13 @@ class Ledger:
         entries: Newest first.
         version: Number of the latest version; 0 where there is none.
         unreadable: What was skipped because it is no entry, a line for each.
+        scalings: Services that were scaled for an incident, newest first.
     """
 
     entries: tuple[Entry, ...]
     version: int
     unreadable: tuple[str, ...] = ()
+    scalings: tuple[Scaling, ...] = ()
 
 
 def parameter_name(environment: DeployedEnvironment, *parts: str) -> str:
@@ -103,9 +128,13 @@ def read_ledger(environment: DeployedEnvironment) -> Ledger:
     name = parameter_name(environment, "release")
     versions = environment.history(name)
     entries: list[Entry] = []
+    scalings = []
     unreadable = []
     for version in reversed(versions):
         try:
+            if (scaling := decode_scaling(version.value)) is not None:
+                scalings.append(scaling)
+                continue
             entry = decode(version.value)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             unreadable.append(
@@ -115,7 +144,7 @@ def read_ledger(environment: DeployedEnvironment) -> Ledger:
             continue
         if not entry.nonce or all(entry.nonce != other.nonce for other in entries):
             entries.append(entry)
-    return Ledger(tuple(entries), versions[-1].version if versions else 0, tuple(unreadable))
+    return Ledger(tuple(entries), versions[-1].version if versions else 0, tuple(unreadable), tuple(scalings))
 
 
 def _why(error: Exception) -> str:
@@ -130,6 +159,44 @@ def append(environment: DeployedEnvironment, entry: Entry) -> int:
         entries are kept.
     """
     return environment.put_parameter(parameter_name(environment, "release"), encode(entry))
+
+
+def append_scaling(environment: DeployedEnvironment, scaling: Scaling) -> None:
+    """Write down that a service was scaled."""
+    value = {
+        "v": SCHEMA,
+        "kind": "scaling",
+        "nonce": secrets.token_hex(4),
+        "service": scaling.service,
+        "least": scaling.least,
+        "most": scaling.most,
+        "until": _timestamp(scaling.until),
+        "at": _timestamp(scaling.at),
+        "by": scaling.by,
+        "why": scaling.why[:_MAX_REASON],
+    }
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    environment.put_parameter(parameter_name(environment, "release"), text)
+
+
+def decode_scaling(text: str) -> Scaling | None:
+    """Read what :func:`append_scaling` wrote; None where it is something else.
+
+    Raises:
+        ValueError: It is broken; as may be KeyError and TypeError.
+    """
+    value: Any = json.loads(text)
+    if not isinstance(value, dict) or value.get("kind") != "scaling":
+        return None
+    return Scaling(
+        service=value["service"],
+        least=int(value["least"]),
+        most=int(value["most"]),
+        until=datetime.fromisoformat(value["until"]),
+        at=datetime.fromisoformat(value["at"]),
+        by=value["by"],
+        why=value["why"],
+    )
 
 
 def encode(entry: Entry) -> str:

@@ -28,6 +28,21 @@ def lines(ledger: Ledger, holds: Sequence[Hold]) -> list[str]:
     return ["  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[4]]) for row in rows]
 
 
+def scaling_lines(ledger: Ledger) -> list[str]:
+    """A line for each time that a service was scaled for an incident, newest first."""
+    if not ledger.scalings:
+        return []
+    return [
+        "",
+        "Scaled for incidents:",
+        *(
+            f"  {each.at:%Y-%m-%d %H:%M} UTC  {each.service}: {each.least} to {each.most} tasks until "
+            f"{each.until:%Y-%m-%d %H:%M} UTC, by {each.by}: {each.why}"
+            for each in ledger.scalings
+        ),
+    ]
+
+
 def _changed(entry: Entry, before: Entry | None) -> str:
     """The services whose image is another than in the entry before."""
     if before is None:

@@ -63,6 +63,7 @@ class Brief:
         alarms: The environment's alarms.
         warnings: What speaks against it.
         unseen: What could not be looked at, and why.
+        cost: What it costs more, or less, a month; empty where that stays the same, or cannot be told.
     """
 
     environment: str
@@ -77,6 +78,7 @@ class Brief:
     alarms: Sequence[Alarm]
     warnings: Sequence[str]
     unseen: Sequence[str]
+    cost: str = ""
 
 
 def document(brief: Brief) -> Document:
@@ -199,6 +201,8 @@ def _sections(brief: Brief) -> Iterator[Section]:
         yield Section(f"{_GROUPS[Kind.OTHER][0]} ({len(others)})", _first(others, _MOST_OTHERS))
     elif brief.stacks:
         yield Section("Other changes", (Line.of("none: nothing but images changes"),))
+    if brief.cost:
+        yield Section("Costs", (Line.of(brief.cost),))
     yield Section("Tested", tuple(_tests(brief.tests)))
     yield Section("Alarms now", tuple(_alarms(brief.alarms)))
     yield _way_back(brief)

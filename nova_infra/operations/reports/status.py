@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nova_infra.deployed.model import Alarm, Image, Service
+from nova_infra.deployed.model import Alarm, Image, Service, Stack
 from nova_infra.deployed.protocol import DeployedEnvironment
-from nova_infra.errors import NovaError
-from nova_infra.operations.gates.findings import alarms_of
-from nova_infra.operations.records.ledger import Entry, read_ledger
+from nova_infra.errors import NotDeployedError, NovaError
+from nova_infra.operations.gates.findings import alarms_of, way_out
+from nova_infra.operations.records.ledger import Entry, Ledger, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
+from nova_infra.parallel import threads
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class ServiceStatus:
         alarms: Kinds of its alarms that are in ALARM, such as ``errors``.
         unknown_alarms: Kinds of its alarms that have no data.
         well: Nothing about it needs attention.
+        faults: What the columns do not show, in sentences with the remedy.
     """
 
     service: str
@@ -44,6 +46,7 @@ class ServiceStatus:
     alarms: tuple[str, ...]
     unknown_alarms: tuple[str, ...]
     well: bool
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class EnvironmentStatus:
         released_at: When that was written, UTC; None where nothing was released.
         services: Its services, by name.
         alarms: Alarms in ALARM that belong to no service.
+        faults: What is wrong with stacks that no row is about, in sentences with the remedy.
         error: Why it could not be looked at; empty where it could.
         exit_code: How the command ends because of that.
     """
@@ -67,6 +71,7 @@ class EnvironmentStatus:
     released_at: datetime | None = None
     services: tuple[ServiceStatus, ...] = ()
     alarms: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
     error: str = ""
     exit_code: int = 0
 
@@ -78,40 +83,63 @@ def status(names: Sequence[str], connect: Callable[[str], DeployedEnvironment]) 
         names: The environments.
         connect: Finds an environment; it may raise NovaError.
     """
-    with ThreadPoolExecutor(max_workers=4 * max(1, len(names))) as threads:
-        waiting = [threads.submit(_status, name, connect, threads) for name in names]
+    with threads(4 * max(1, len(names))) as pool:
+        waiting = [pool.submit(_status, name, connect, pool) for name in names]
         return tuple(future.result() for future in waiting)
 
 
-def _status(name: str, connect: Callable[[str], DeployedEnvironment], threads: ThreadPoolExecutor) -> EnvironmentStatus:
+def _status(name: str, connect: Callable[[str], DeployedEnvironment], pool: ThreadPoolExecutor) -> EnvironmentStatus:
     try:
         environment = connect(name)
-        services: Future[tuple[Service, ...]] = threads.submit(environment.services)
-        alarms: Future[tuple[Alarm, ...]] = threads.submit(environment.alarms)
-        entries = read_ledger(environment).entries
+        stacks: Future[tuple[Stack, ...]] = pool.submit(environment.stacks)
+        alarms: Future[tuple[Alarm, ...]] = pool.submit(environment.alarms)
+        ledger: Future[Ledger] = pool.submit(read_ledger, environment)
+        try:
+            services = environment.services()
+        except NotDeployedError as error:
+            faults = _stack_faults(stacks.result())
+            return EnvironmentStatus(environment=name, error=str(error), exit_code=error.exit_code, faults=faults)
+        own = {stack.name: stack for stack in stacks.result()}
+        revisions = environment.stack_revisions([s.stack for s in services if s.stack in own])
+        entries = ledger.result().entries
         latest = entries[0] if entries else None
         single = [alarm for alarm in alarms.result() if not alarm.composite]
-        by_service = {s.stack: alarms_of(s, single, services.result()) for s in services.result()}
+        by_service = {s.stack: alarms_of(s, single, services) for s in services}
         theirs = {alarm.name for found in by_service.values() for alarm in found}
         return EnvironmentStatus(
             environment=name,
             release=latest.release if latest else "",
             outcome=latest.outcome if latest else "",
             released_at=latest.at if latest else None,
-            services=tuple(service_status(s, by_service[s.stack], entries) for s in services.result()),
+            services=tuple(
+                service_status(
+                    s,
+                    by_service[s.stack],
+                    entries,
+                    faults_of(s, own.get(s.stack), revisions.get(s.stack), entries, environment=name),
+                )
+                for s in services
+            ),
             alarms=tuple(alarm.name for alarm in single if alarm.state == "ALARM" and alarm.name not in theirs),
+            faults=(
+                *_stack_faults(stack for stack in own.values() if stack.name not in by_service),
+                *ledger.result().unreadable,
+            ),
         )
     except NovaError as error:
         return EnvironmentStatus(environment=name, error=str(error), exit_code=error.exit_code)
 
 
-def service_status(service: Service, alarms: Sequence[Alarm], entries: Sequence[Entry]) -> ServiceStatus:
+def service_status(
+    service: Service, alarms: Sequence[Alarm], entries: Sequence[Entry], faults: Sequence[str] = ()
+) -> ServiceStatus:
     """What is to be said about a service.
 
     Args:
         service: The service.
         alarms: Its alarms.
         entries: The environment's ledger, newest first.
+        faults: What :func:`faults_of` found.
     """
     kinds = {
         state: tuple(alarm.name.removeprefix(f"{service.stack}-") for alarm in alarms if alarm.state == state)
@@ -126,7 +154,55 @@ def service_status(service: Service, alarms: Sequence[Alarm], entries: Sequence[
         deployment=deployment,
         alarms=kinds["ALARM"],
         unknown_alarms=kinds["INSUFFICIENT_DATA"],
-        well=calm and service.running >= service.desired and not kinds["ALARM"],
+        well=calm and service.running >= service.desired and not kinds["ALARM"] and not faults,
+        faults=tuple(faults),
+    )
+
+
+def faults_of(
+    service: Service, stack: Stack | None, revision: str | None, entries: Sequence[Entry], *, environment: str
+) -> list[str]:
+    """What is wrong with a service that ECS itself calls steady, in sentences with the remedy.
+
+    Args:
+        service: The service.
+        stack: Its stack; None where it has none.
+        revision: The task definition that its stack made last; None where that is not known.
+        entries: The environment's ledger, newest first.
+        environment: Name of the environment.
+    """
+    if stack is None:
+        return [f"{service.name}: has no stack {service.stack}: it was not deployed by Nova, and is left alone"]
+    if stack.busy:
+        return []
+    found = list(_stack_faults([stack]))
+    if revision is not None and revision != service.revision:
+        found.append(
+            f"{service.name}: drifted: ECS is told to run {service.revision}, and its stack made {revision}: "
+            f"{_back(environment, service, entries)}"
+        )
+    elif entries and len(service.deployments) <= 1 and (image := entries[0].images.get(service.name)):
+        runs = {task.digest for task in service.tasks if task.digest}
+        if runs - {image.digest}:
+            found.append(
+                f"{service.name}: runs {release_of(service, entries)}, and release {short(entries[0].release)} was "
+                f"recorded last: {_back(environment, service, entries)}"
+            )
+    return found
+
+
+def _back(environment: str, service: Service, entries: Sequence[Entry]) -> str:
+    good = next((e for e in entries if e.good and service.name in e.images), None)
+    if good is None:
+        return "deploy it again"
+    return f"bring it back with `nova rollback {environment} --service {service.name} --to {short(good.release)}`"
+
+
+def _stack_faults(stacks: Iterable[Stack]) -> tuple[str, ...]:
+    return tuple(
+        f"{stack.name}: is {stack.status}: {way_out(stack)}"
+        for stack in stacks
+        if not stack.updatable and not stack.busy
     )
 
 
@@ -182,15 +258,20 @@ def show(found: Sequence[EnvironmentStatus], console: Console) -> None:
     for environment in found:
         if environment.error:
             console.print(Text(f"{environment.environment}: {environment.error}", style="red"), soft_wrap=True)
+        for fault in (*environment.faults, *(fault for s in environment.services for fault in s.faults)):
+            console.print(Text(fault, style="red"), soft_wrap=True)
         if environment.alarms:
             console.print(Text(f"{environment.environment}: in ALARM: {', '.join(environment.alarms)}", style="red"))
 
 
 def _heading(environment: EnvironmentStatus) -> list[Text]:
+    if environment.error and environment.faults:
+        said = "its first deployment failed, see below"
+        return [Text("✗", "red"), Text(environment.environment, "bold"), Text(said, "red")]
     if environment.error:
         return [Text("?", "yellow"), Text(environment.environment, "bold"), Text("not reached, see below", "yellow")]
     unwell = sum(not service.well for service in environment.services)
-    mark = Text("✗", "red") if unwell or environment.alarms else Text("✓", "green")
+    mark = Text("✗", "red") if unwell or environment.alarms or environment.faults else Text("✓", "green")
     since = f"{duration(datetime.now(UTC) - environment.released_at)} ago" if environment.released_at else ""
     return [
         mark,
@@ -204,6 +285,7 @@ def _heading(environment: EnvironmentStatus) -> list[Text]:
 
 def _row(service: ServiceStatus) -> list[Text]:
     few = service.running < service.desired
+    deployment = "see below" if service.faults and service.deployment == "steady" else service.deployment
     alarms = Text(", ".join(service.alarms), "bold red")
     if service.unknown_alarms:
         alarms.append(f"{'; ' if service.alarms else ''}no data: {', '.join(service.unknown_alarms)}", "yellow")
@@ -212,6 +294,6 @@ def _row(service: ServiceStatus) -> list[Text]:
         Text(f"  {service.service}"),
         Text(service.release),
         Text(f"{service.running}/{service.desired}", "red" if few else ""),
-        Text(service.deployment, "" if service.deployment == "steady" else "yellow"),
+        Text(deployment, "red" if service.faults else "" if deployment == "steady" else "yellow"),
         alarms if alarms.plain else Text("ok", "dim"),
     ]

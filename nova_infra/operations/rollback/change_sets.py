@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, wait
 
 from nova_infra.deployed.model import ChangeSet, Stack
@@ -23,7 +23,7 @@ _BACK = ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
 def change_sets(
     environment: DeployedEnvironment, plan: Plan, nonce: str, *, canary: bool
 ) -> Iterator[dict[str, ChangeSet]]:
-    """The change sets of a plan, by stack. Those that were not executed are deleted in the end.
+    """The change sets of a plan, by stack. Those that :func:`execute` has not taken out are deleted in the end.
 
     They are deleted by their names, which are known before they are made: an interruption in the middle leaves none.
 
@@ -39,6 +39,7 @@ def change_sets(
     prefix = change_set_prefix(plan.target, nonce)
     begun: list[ChangeSet] = []
     made: dict[str, ChangeSet] = {}
+    ready: set[str] = set()
 
     def make(move: Move) -> None:
         stack = move.service.stack
@@ -51,6 +52,7 @@ def change_sets(
         begun.append(ChangeSet(stack.name, name, ()))
         description = f"Back to release {plan.target.release}"
         made[stack.name] = environment.create_change_set(stack, template, name=name, description=description)
+        ready.add(stack.name)
 
     def delete(change_set: ChangeSet) -> None:
         # One that stays behind changes nothing, and is no reason to fail.
@@ -68,12 +70,12 @@ def change_sets(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         with threads() as last:
-            list(last.map(delete, begun))
+            list(last.map(delete, [each for each in begun if each.stack in made or each.stack not in ready]))
 
 
 def execute(
     environment: DeployedEnvironment,
-    changes: Sequence[ChangeSet],
+    changes: dict[str, ChangeSet],
     *,
     may_begin: Callable[[], None],
     tell: Callable[[str], None],
@@ -82,7 +84,7 @@ def execute(
 
     Args:
         environment: The environment.
-        changes: The change sets; those that change nothing are left out.
+        changes: The change sets, by stack; those that begin are taken out, those that change nothing are left alone.
         may_begin: Asked before each stack; raises NovaError where it must not be changed any more.
         tell: Told a line about each step.
 
@@ -96,9 +98,10 @@ def execute(
         may_begin()
         return environment.execute_change_set(change_set)
 
-    for change_set, result in side_by_side(begin, [each for each in changes if each.changes]):
+    for change_set, result in side_by_side(begin, [each for each in changes.values() if each.changes]):
         if result is True:
             begun.append(change_set.stack)
+            del changes[change_set.stack]
             tell(f"{change_set.stack}: going back")
         elif isinstance(result, NovaError):
             failures.append(f"{change_set.stack}: {result}")

@@ -110,6 +110,13 @@ def choose_target(
     return last_good(ledger, held, {d.name: d.image.digest for d in deployed})
 
 
+def restored_release(ledger: Ledger, deployed: Sequence[Deployed]) -> str:
+    """The release that runs again where an update was stopped; empty where it is none that was verified."""
+    latest = current(ledger, {service.name: service.image.digest for service in deployed})
+    well = all(service.stack.updatable and not service.drifted for service in deployed)
+    return latest.release if latest is not None and latest.good and well else ""
+
+
 def make_plan(
     ledger: Ledger,
     target: Entry,
@@ -273,3 +280,13 @@ def changed_since(before: Plan, now: Plan) -> list[str]:
     if not reasons and (now.target, now.bad, now.moves) != (before.target, before.bad, before.moves):
         reasons.append("plan: would be another one now: holds or images have changed")
     return reasons
+
+
+def new_holds(before: Sequence[Hold], now: Sequence[Hold], release: str) -> list[str]:
+    """Who has put a release on hold since, in sentences."""
+    known = {held.release for held in before}
+    return [
+        f"release {short(release)} was put on hold meanwhile, by {held.by}: {held.why}"
+        for held in now
+        if held.release not in known and names(held.release, release)
+    ]

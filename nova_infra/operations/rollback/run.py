@@ -13,8 +13,9 @@ from nova_infra.errors import AwsError, CheckFailedError, RefusedError
 from nova_infra.operations.gates.verify import verify
 from nova_infra.operations.records.holds import Hold, hold, read_holds
 from nova_infra.operations.records.ledger import Entry, append, read_ledger
-from nova_infra.operations.records.lookup import names, short
+from nova_infra.operations.records.lookup import short
 from nova_infra.operations.rollback import lock as claims
+from nova_infra.operations.rollback.cancel import cancel_updates
 from nova_infra.operations.rollback.change_sets import change_sets, execute
 from nova_infra.operations.rollback.lock import Claim, Lock
 from nova_infra.operations.rollback.plan import (
@@ -24,7 +25,9 @@ from nova_infra.operations.rollback.plan import (
     changed_since,
     choose_target,
     make_plan,
+    new_holds,
     obstacles,
+    restored_release,
 )
 from nova_infra.operations.rollback.survey import Survey, images_of, survey
 from nova_infra.operations.rollback.text import plan_lines, refused_changes
@@ -47,6 +50,7 @@ class Request:
         allow_other_changes: Whether a plan that changes more than task definitions and services may be carried out.
         reason: Why, for the ledger and the hold.
         patience: Seconds that alarms get to go back before the rollback counts as failed.
+        cancel: Whether updates that are under way are stopped first.
     """
 
     to: str | None = None
@@ -56,6 +60,7 @@ class Request:
     allow_other_changes: bool = False
     reason: str = ""
     patience: float = 600
+    cancel: bool = False
 
 
 def rollback(environment: DeployedEnvironment, request: Request, *, confirm: Callable[[], bool], tell: Tell) -> None:
@@ -74,7 +79,16 @@ def rollback(environment: DeployedEnvironment, request: Request, *, confirm: Cal
         CheckFailedError: A service did not go back, or the environment does not run as it should afterwards.
         AwsError: AWS refused a call or could not be reached.
     """
+    stopped = "idle"
+    if request.cancel:
+        asked = None if request.plan_only else confirm
+        stopped = cancel_updates(environment, request.services, asked, tell)
+        if stopped == "planned":
+            return
     seen = _settled(environment, request, tell)
+    if stopped == "stopped" and request.to is None and (restored := restored_release(seen.ledger, seen.deployed)):
+        tell(f"{environment.name} runs {short(restored)}, as before the update: there is nothing else to do.")
+        return
     plan = _plan(environment, seen, request)
     for note in seen.ledger.unreadable:
         tell(note)
@@ -90,7 +104,7 @@ def rollback(environment: DeployedEnvironment, request: Request, *, confirm: Cal
         if not confirm():
             raise RefusedError("rollback: not confirmed: nothing was changed")
         with Lock(environment, _claim(plan, nonce, seen), tell) as lock:
-            holds = _refuse_changes(environment, plan, request)
+            holds = _refuse_changes(environment, plan, seen.holds, request)
             _carry_out(environment, plan, changes, holds, request, lock, tell)
             lock.done = True
 
@@ -141,7 +155,9 @@ def _claim(plan: Plan, nonce: str, seen: Survey) -> Claim:
     )
 
 
-def _refuse_changes(environment: DeployedEnvironment, plan: Plan, request: Request) -> tuple[Hold, ...]:
+def _refuse_changes(
+    environment: DeployedEnvironment, plan: Plan, holds: tuple[Hold, ...], request: Request
+) -> tuple[Hold, ...]:
     """Read everything again: what was confirmed is what is done.
 
     Returns:
@@ -154,7 +170,7 @@ def _refuse_changes(environment: DeployedEnvironment, plan: Plan, request: Reque
     busy_stacks(seen.deployed, Claim())
     target = choose_target(seen.ledger, seen.holds, seen.deployed, request.to or plan.target.release, Claim())
     now = make_plan(seen.ledger, target, seen.deployed, request.services, strangers=seen.strangers, claim=seen.claim)
-    if reasons := changed_since(plan, now):
+    if reasons := [*changed_since(plan, now), *new_holds(holds, seen.holds, target.release)]:
         raise RefusedError("\n".join([*reasons, "rollback: nothing was changed: look at it again, with --plan"]))
     return seen.holds
 
@@ -172,8 +188,7 @@ def _carry_out(
     guard = _Guard(environment, lock, plan.target.release, holds)
     _hold(environment, plan, holds, reason)
     try:
-        moving = [changes[move.service.stack.name] for move in plan.moves]
-        if failures := execute(environment, moving, may_begin=guard, tell=tell):
+        if failures := execute(environment, changes, may_begin=guard, tell=tell):
             # The ledger still names what was to be left: the environment runs parts of both.
             raise CheckFailedError("\n".join([*failures, "rollback: not complete: run the same command again"]))
         found = verify(environment, plan.images, patience=request.patience, tell=tell)
@@ -213,16 +228,15 @@ class _Guard:
 
     def __init__(self, environment: DeployedEnvironment, lock: Lock, target: str, holds: tuple[Hold, ...]) -> None:
         self._environment, self._lock, self._target = environment, lock, target
-        self._held = {held.release for held in holds}
+        self._holds = holds
         self._asked = time.monotonic()  # both were read just now
 
     def __call__(self) -> None:
         if time.monotonic() - self._asked < _FRESH_SECONDS:
             return
         self._lock.check()
-        for held in read_holds(self._environment):
-            if held.release not in self._held and names(held.release, self._target):
-                raise CheckFailedError(f"release {short(self._target)} was held meanwhile, by {held.by}: {held.why}")
+        if reasons := new_holds(self._holds, read_holds(self._environment), self._target):
+            raise CheckFailedError("\n".join(reasons))
         self._asked = time.monotonic()
 
 

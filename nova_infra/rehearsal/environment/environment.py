@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
+from nova_infra.parallel import gather
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import Stack
@@ -27,7 +28,6 @@ from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.tasks.definition import TaskDefinition, read_task_definition
 from nova_infra.rehearsal.tasks.runtime import Runtime
-from nova_infra.rehearsal.together import together
 
 _ELB = "AWS::ElasticLoadBalancingV2"
 
@@ -98,8 +98,8 @@ class Environment:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._load.stop()
-        await together(*(self._close(service) for service in self._services.values()))
-        await together(*(listener.stop() for listener in self._listeners.values()))
+        await gather(*(self._close(service) for service in self._services.values()))
+        await gather(*(listener.stop() for listener in self._listeners.values()))
 
     async def _close(self, service: Service) -> None:
         """Stop what runs of a service, and note where none of it ends by itself: a deployment stops old tasks only."""
@@ -111,7 +111,14 @@ class Environment:
                     record.ignores_sigterm = True
 
     async def deploy(
-        self, stack_name: str, template: Template, *, sources: Path, baseline: bool = False, takes_back: bool = False
+        self,
+        stack_name: str,
+        template: Template,
+        *,
+        sources: Path,
+        baseline: bool = False,
+        from_alternate: bool = False,
+        takes_back: bool = False,
     ) -> dict[str, Any]:
         """Create or update a stack.
 
@@ -120,6 +127,7 @@ class Environment:
             template: Its template.
             sources: Checkout that holds what the template's images contain.
             baseline: Whether this is part of the state that the rehearsal starts from.
+            from_alternate: Whether services that shift traffic then serve from their alternate target group.
             takes_back: Whether this takes a release back that was deployed before.
 
         Returns:
@@ -136,7 +144,7 @@ class Environment:
         await self._apply(stack)
         results = await asyncio.gather(
             *(
-                self._deploy_service(stack, service, sources, baseline, takes_back)
+                self._deploy_service(stack, service, sources, baseline, takes_back, from_alternate=from_alternate)
                 for service in stack.resources("AWS::ECS::Service")
             ),
             return_exceptions=True,
@@ -220,7 +228,7 @@ class Environment:
         """Replace tasks that are lost between deployments."""
         while True:
             await self._clock.next_minute()
-            for story in await together(*(service.replace_lost() for service in self._services.values())):
+            for story in await gather(*(service.replace_lost() for service in self._services.values())):
                 for line in story:
                     self._tell(line)
 
@@ -282,7 +290,14 @@ class Environment:
                 self._urls[f"{scheme}://{properties['Name'].rstrip('.')}"] = local
 
     async def _deploy_service(
-        self, stack: Stack, logical_id: str, sources: Path, baseline: bool, takes_back: bool
+        self,
+        stack: Stack,
+        logical_id: str,
+        sources: Path,
+        baseline: bool,
+        takes_back: bool,
+        *,
+        from_alternate: bool,
     ) -> None:
         wanted = read_service(stack, logical_id)
         name, rollout = wanted.name, wanted.rollout
@@ -292,6 +307,8 @@ class Environment:
         service = self._services.get(name)
         if service is None:
             service = self._services[name] = self._new_service(wanted)
+            if from_alternate and rollout.shifts_traffic:
+                service.serve_from_alternate()
         if baseline:
             await self._runtime.build(definition, sources)
         await self._runtime.prepare(definition, wanted.desired)
@@ -305,6 +322,7 @@ class Environment:
             baseline=baseline,
             takes_back=takes_back,
             plan=rollout.in_words,
+            from_alternate=service.serves_from_alternate,
         )
         self._record.deployments.append(record)
         deployment = Deployment(

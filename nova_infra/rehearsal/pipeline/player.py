@@ -14,10 +14,12 @@ from nova_infra.containers.build import ENGINES
 from nova_infra.deployed.aws.toolchain import failed_tests_in
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import NovaError
+from nova_infra.parallel import gather
 from nova_infra.processes import end_leftovers
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.environment.environment import Environment
+from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
 from nova_infra.rehearsal.pipeline.definition import (
     Action,
     ApprovalAction,
@@ -31,7 +33,6 @@ from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
 from nova_infra.rehearsal.tasks.runtime import UNPROVEN, Runtime, SourceRuntime
-from nova_infra.rehearsal.together import together
 
 _VERIFY_MINUTES = 5
 
@@ -180,7 +181,7 @@ class Player:
         """Play those actions of a stage that have not succeeded, wave after wave until one fails."""
         for wave in stage.waves():
             actions = [action for action in wave if records[action.name].status != "succeeded"]
-            results = await together(
+            results = await gather(
                 *(self._play_action(stage, action, records[action.name], environment) for action in actions)
             )
             if not all(results):
@@ -210,7 +211,7 @@ class Player:
             record.note = "not taken back as its OnFailure says: the pipeline's structure has changed with this release"
             self.tell(f"{stage.name}: {record.note}")
             return
-        self.tell(f"{stage.name}: taken back to {self.baseline.name}, as its OnFailure says")
+        self.tell(f"{stage.name}: taking it back to {self.baseline.name}, as its OnFailure says")
         # Commands need installed tools, and a baseline's checkout has none.
         player = replace(self, candidate=self.baseline, taking_back=True, tools=self.candidate.sources)
         actions = {action.name: ActionRecord(action.name, _kind(action), action.run_order) for action in stage.actions}
@@ -228,13 +229,24 @@ class Player:
                 if isinstance(action, DeployAction):
                     template = self.baseline.template_of_stack(action.stack_name)
                     if template is not None:
+                        after = self.candidate.template_of_stack(action.stack_name)
                         deployments.append(
                             environment.deploy(
-                                action.stack_name, template, sources=self.baseline.sources, baseline=True
+                                action.stack_name,
+                                template,
+                                sources=self.baseline.sources,
+                                baseline=True,
+                                from_alternate=starts_from_alternate(
+                                    action.stack_name,
+                                    stage.name,
+                                    self.pipeline.stages.index(stage),
+                                    template,
+                                    after,
+                                ),
                             )
                         )
             try:
-                await together(*deployments)
+                await gather(*deployments)
             except DeploymentFailedError as error:
                 raise NovaError(
                     f"baseline: {self.baseline.name} does not run: {error}: name a revision that does with --baseline"

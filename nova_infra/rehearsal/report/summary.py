@@ -46,8 +46,8 @@ def show_summary(console: Console, record: Record, drills: Sequence[DrillResult]
 def show_verdict(console: Console, said: Verdict, report: Path) -> None:
     """Print the last lines, which are what a tired person needs: the verdict, why, where to look, what to do."""
     console.print()
-    sign, style = SIGNS["succeeded" if said.passed else "failed"]
-    console.print(Text(f"{sign} {said.headline}.", f"bold {style.removeprefix('bold ')}"))
+    style = "yellow" if said.warns else SIGNS["succeeded" if said.passed else "failed"][1].removeprefix("bold ")
+    console.print(Text(f"{said.sign} {said.headline}.", f"bold {style}"))
     for line in (said.why, f"Report: {report}", f"Next: {said.next_step}"):
         _print_whole(console, line, "  ")
 

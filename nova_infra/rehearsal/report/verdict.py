@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from nova_infra.operations.changes.template_values import listed
 from nova_infra.rehearsal.drills.catalogue import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
 
-_MEND = "Mend that and play it again: make rehearse"
+_FIX = "Fix that and play it again: make rehearse"
 _FEWEST_STEPS = 3
 _STEADY = 0.8
 _SOON_MINUTES = 240
@@ -23,6 +24,7 @@ class Verdict:
 
     Attributes:
         passed: Whether the release would go through and every drill ended as it must.
+        warns: Whether something is wrong with a release that would go through all the same.
         headline: The verdict, a few words.
         why: The reason, a sentence.
         next_step: What to do now, a sentence.
@@ -32,6 +34,12 @@ class Verdict:
     headline: str
     why: str
     next_step: str
+    warns: bool = False
+
+    @property
+    def sign(self) -> str:
+        """``✓``, ``✗``, or ``!`` for a release that goes through and should not."""
+        return "!" if self.warns else "✓" if self.passed else "✗"
 
 
 def verdict(record: Record, drills: Sequence[DrillResult] = ()) -> Verdict:
@@ -61,19 +69,24 @@ def verdict(record: Record, drills: Sequence[DrillResult] = ()) -> Verdict:
             why=f"All {len(record.stages)} stages played succeeded; those after {record.until} were not played.",
             next_step="Play all of it: make rehearse",
         )
-    why, wrong = f"All {len(record.stages)} stages succeeded", _what_users_met(record)
+    why, wrong = f"All {len(record.stages)} stages succeeded", _what_users_meet(record)
     if drills:
+        why += f", and {_all_drills(len(drills))} ended as it must"
+    if wrong:
         return Verdict(
             passed=True,
-            headline=f"{_production(record)} would take this release",
-            why=f"{why}, and {_all_drills(len(drills))} ended as it must.{wrong}",
-            next_step=_MEND if wrong else "Push it; the report shows what a bad release would have done.",
+            headline=f"{_production(record)} would take this release, and your users would meet what is wrong with it",
+            why=f"{why}, but no alarm and no test notices that {', and that '.join(wrong)}.",
+            next_step=_FIX,
+            warns=True,
         )
     return Verdict(
         passed=True,
         headline=f"{_production(record)} would take this release",
-        why=f"{why}.{wrong}",
-        next_step=_MEND if wrong else "See what stops a bad release: make drills",
+        why=f"{why}.",
+        next_step="Push it; the report shows what a bad release would have done."
+        if drills
+        else "See what stops a bad release: make drills",
     )
 
 
@@ -82,36 +95,38 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
     others = sum(a.status == "failed" for a in stage.actions) - 1
     more = f" ({others} more {'action' if others == 1 else 'actions'} failed)" if others > 0 else ""
     name = stage.name if action is None else short_name(action.name)
+    taken_back = f" {stage.name}: {stage.note}." if action is not None and action.note and stage.note else ""
     # A deployment's note begins with the name of its service, which its stack mostly has too.
     reason = reason.removeprefix(f"{name}: ")
     refused = action is not None and action.kind == "approval"
     return Verdict(
         passed=False,
         headline=f"This release would be stopped in {stage.name}",
-        why=f"{name}: {reason}{more}.{_what_serves(record, stage)}",
-        next_step="Answer y to approve, or give --approve" if refused else _MEND,
+        why=f"{name}: {reason}{more}.{taken_back}{_what_serves(record, stage)}",
+        next_step="Answer y to approve, or give --approve" if refused else _FIX,
     )
 
 
-def _what_users_met(record: Record) -> str:
-    """A warning where nothing stopped the release although something is wrong with it: for users, or soon."""
-    hit = [
+def _what_users_meet(record: Record) -> list[str]:
+    """What is wrong although nothing stopped the release: for users, or soon. A clause each."""
+    found = [
         f"{requests.failed} of {requests.served} requests in {environment} failed"
         for environment, requests in record.load.items()
         if requests.failed
     ]
-    hit += [
-        f"{len(d.losses)} tasks of {d.service} were lost while they served, the last because {d.losses[-1]}"
-        for d in record.deployments
-        if d.losses
-    ]
-    hit += filter(None, map(_leak, record.deployments))
-    hit += [
-        f"every task of {d.service} had to be killed after its stop timeout: it does not stop when told to"
+    for deployment in record.deployments:
+        if count := len(deployment.losses):
+            tasks = "a task was" if count == 1 else f"{count} tasks were"
+            found.append(
+                f"{tasks} lost of {deployment.service} while serving, the last because {deployment.losses[-1]}"
+            )
+    found += filter(None, map(_leak, record.deployments))
+    found += [
+        f"every task of {d.service} had to be killed after its stop timeout: it does not stop when asked to"
         for d in record.deployments
         if d.ignores_sigterm and not d.baseline
     ]
-    return f" But no alarm and no test stopped it although {', and '.join(hit)}." if hit else ""
+    return found
 
 
 def _leak(deployment: DeploymentRecord) -> str:
@@ -131,9 +146,24 @@ def _leak(deployment: DeploymentRecord) -> str:
 
 
 def _what_serves(record: Record, stage: StageRecord) -> str:
-    """A warning where a deployment failed and did not go back; one that went back says so in its reason."""
-    failed = [d for d in record.deployments if d.environment == stage.name and d.outcome == "failed"]
-    return " It did not go back: look at its tasks." if failed else ""
+    """What serves in a stage that failed, service by service, the release where it failed first of all."""
+    last = {d.service: d for d in record.deployments if d.environment == stage.name and not d.baseline}
+    if not last or stage.status != "failed":
+        return ""
+    stuck = {name: percent for name, d in last.items() if (percent := _share_of_failed(d)) is not None}
+    new = [name for name, d in last.items() if name not in stuck and (d.outcome == "completed") is not d.takes_back]
+    old = [name for name in last if name not in stuck and name not in new]
+    said = [f"{name} gets {percent:g} % of its requests answered by the release" for name, percent in stuck.items()]
+    said += [f"the release serves {listed(new)}"] if new else []
+    said += [f"what ran before serves {listed(old)}"] if old else []
+    return f" In {stage.name} now: {'; '.join(said)}."
+
+
+def _share_of_failed(deployment: DeploymentRecord) -> float | None:
+    """Percent of the traffic that a revision keeps that failed and did not go back; None where that is not so."""
+    if deployment.outcome not in ("failed", "in progress") or deployment.takes_back:
+        return None
+    return deployment.traffic[-1].percent if deployment.traffic else None
 
 
 def _first_failed(record: Record) -> tuple[StageRecord, ActionRecord | None] | None:

@@ -181,11 +181,41 @@ def test_overload_that_lasts_is_told_to_the_caller_with_the_time_to_come_back() 
     assert len(neighbours.requests) == 4
 
 
-def test_siblings_are_told_how_long_the_caller_waits() -> None:
+def test_siblings_are_told_how_long_the_caller_waits_and_which_trace_it_belongs_to() -> None:
     neighbours = Neighbours()
-    headers = {"X-Envoy-Expected-Rq-Timeout-Ms": "5000"}
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    headers = {"X-Envoy-Expected-Rq-Timeout-Ms": "5000", "traceparent": trace}
     agent(neighbours).post("/agent-service/run", files={"file": ("upload", WAV)}, headers=headers)
-    assert 3000 < int(neighbours.requests[0].headers["x-envoy-expected-rq-timeout-ms"]) < 5000
+    (request,) = neighbours.requests
+    assert 3000 < int(request.headers["x-envoy-expected-rq-timeout-ms"]) < 5000
+    assert request.headers["traceparent"] == trace
+
+
+def test_a_caller_who_leaves_ends_the_calls_that_are_made_for_it() -> None:
+    class Waiting(httpx.AsyncBaseTransport):
+        def __init__(self) -> None:
+            self.begun, self.ended = asyncio.Event(), asyncio.Event()
+
+        async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
+            self.begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.ended.set()
+            raise AssertionError
+
+    async def scenario() -> None:
+        waiting = Waiting()
+        siblings = Siblings("http://balancer", transport=waiting)
+        app = build_app(Settings(service="agent-service"), siblings, NAMES)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://agent") as caller:
+            call = asyncio.create_task(caller.post("/agent-service/run", files={"file": ("upload", WAV)}))
+            await waiting.begun.wait()
+            call.cancel()
+            async with asyncio.timeout(10):
+                await waiting.ended.wait()
+
+    asyncio.run(scenario())
 
 
 def _refuse(_: httpx.Request) -> httpx.Response:

@@ -154,6 +154,52 @@ def test_a_body_that_goes_on_after_its_answer_is_cut_off(serve: Serve) -> None:
         assert sent_until_cut_off(connection, b"1\r\nx\r\n", pause=0.01) > 0
 
 
+CHUNKED = (
+    b"POST /sample/sum HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("piece", "status"),
+    [
+        (b"1\r\n[\r\n0\r\nX-Trailer: " + b"y" * 100_000, 431),
+        (b"1\r\n[\r\n0\r\n" + b"X: y\r\n" * 20_000, 431),
+        (b"1;" + b"y" * 100_000, 431),
+        (b"1\r\n[\r\nnonsense\r\n", 400),
+    ],
+)
+def test_what_stands_beside_a_body_has_limits_too(serve: Serve, piece: bytes, status: int) -> None:
+    running = serve(SAMPLE)
+    found, headers, _ = running.answer(CHUNKED, piece)
+    assert (found, headers["connection"]) == (status, "close")
+    running.logged(message="request", status=499)
+
+
+def test_a_trailer_within_the_limits_is_taken(serve: Serve) -> None:
+    body = b"3\r\n[1,\r\n2\r\n2]\r\n0\r\nX-Trailer: y\r\n\r\n"
+    assert serve(SAMPLE).answer(CHUNKED.replace(b"Host: a", b"Host: a\r\nConnection: close"), body)[2] == b"3"
+
+
+def test_what_follows_an_upgrade_is_not_read(serve: Serve) -> None:
+    running = serve(SAMPLE)
+    head = b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+    with running.send(head) as connection:
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        assert sent_until_cut_off(connection, b"x" * 1000, pause=0.01) < 1_000_000
+
+
+def test_a_connection_on_which_nothing_is_asked_is_closed_without_a_word(serve: Serve) -> None:
+    running = serve(SAMPLE)
+    with running.send() as connection:
+        assert connection.recv(100) == b""
+    kept = HEALTH.replace(b"Connection: close\r\n", b"")
+    with running.send(kept) as connection, connection.makefile("rb") as answers:
+        assert answers.readline().startswith(b"HTTP/1.1 200 ")
+        time.sleep(1)  # Twice as long; between two requests a connection may rest.
+        connection.sendall(HEALTH)
+        assert b"HTTP/1.1 200 " in answers.read()
+
+
 def test_a_body_that_ends_after_its_answer_leaves_the_connection_usable(serve: Serve) -> None:
     running = serve(SAMPLE)
     head = b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"

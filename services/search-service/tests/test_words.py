@@ -102,10 +102,8 @@ def test_a_run_longer_than_the_dictionary_takes_is_searched(text: str) -> None:
 
 def test_marks_beyond_what_any_language_needs_are_left_out() -> None:
     """To sort n marks takes n² steps; a request of nothing else must not keep a processor for minutes."""
-    kept = "a" + "\u0323\u0301" * 15 + "b"
-    assert normalize("a" + "\u0323\u0301" * 1000 + "b") == unicodedata.normalize(
-        "NFKC", "a" + "\u0323\u0301" * 15 + "b"
-    )
+    some, many = ("a" + "\u0323\u0301" * times + "b" for times in (15, 1000))
+    assert normalize(many) == unicodedata.normalize("NFKC", some)
 
 
 def test_what_is_too_long_for_a_word_is_left_alone() -> None:

@@ -3,13 +3,16 @@
 import copy
 import functools
 import hashlib
+import io
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import parse_qs
 
 import boto3
 import httpx
@@ -44,32 +47,64 @@ class _Quiet(WSGIRequestHandler):
 
 
 class LocalAws:
-    """An implementation of AWS that answers over HTTP, chosen operations with errors first.
+    """An implementation of AWS that answers over HTTP, chosen operations with faults first.
 
     Attributes:
-        faults: Operation to the errors that it answers with, one after the other, before it works.
+        faults: Operation to what happens to its next calls, one after the other, before it works: a status and a code;
+            ``cut before`` or ``cut after`` for a connection that ends before or after the call is carried out; None for
+            nothing.
+        calls: The operations that were called, in order.
     """
 
     def __init__(self) -> None:
         self._application = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=_Quiet)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self.faults: dict[str, list[tuple[int, str]]] = {}
+        self.faults: dict[str, list[tuple[int, str] | str | None]] = {}
+        self.calls: list[str] = []
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
-        operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-        if self.faults.get(operation):
-            status, code = self.faults[operation].pop(0)
-            start_response(f"{status} Error", [("Content-Type", "application/x-amz-json-1.1")])
-            return [json.dumps({"__type": code, "message": f"{operation} is refused"}).encode()]
-        answer: Iterable[bytes] = self._application(environ, start_response)
+        operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2] or self._action(environ)
+        self.calls.append(operation)
+        fault = self.faults[operation].pop(0) if self.faults.get(operation) else None
+        if isinstance(fault, tuple):
+            return self._refuse(fault, operation, environ, start_response)
+        if fault == "cut before":
+            self._cut(environ)
+        answer: Iterable[bytes] = self._application(environ, (lambda *_: print) if fault else start_response)
+        if fault == "cut after":
+            self._cut(environ)
         return answer
+
+    @staticmethod
+    def _action(environ: Any) -> str:
+        """The operation in the body of a request in AWS's query protocol."""
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        return parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
+
+    @staticmethod
+    def _refuse(fault: tuple[int, str], operation: str, environ: Any, start_response: Any) -> list[bytes]:
+        status, code = fault
+        message = f"{operation} is refused"
+        if "HTTP_X_AMZ_TARGET" in environ:
+            kind, body = "application/x-amz-json-1.1", json.dumps({"__type": code, "message": message})
+        else:
+            error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+            kind, body = "text/xml", f"<ErrorResponse>{error}</ErrorResponse>"
+        start_response(f"{status} Error", [("Content-Type", kind)])
+        return [body.encode()]
+
+    @staticmethod
+    def _cut(environ: Any) -> NoReturn:
+        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        raise ConnectionResetError("cut, as the test asks")
 
     def reset(self) -> None:
         """Forget everything: the state is the process's, and that of tests without HTTP, too."""
-        self.faults = {}
+        self.faults, self.calls = {}, []
         httpx.post(f"{self.url}/moto-api/reset").raise_for_status()
 
     def credentials(self, account: str) -> dict[str, str]:
@@ -115,7 +150,8 @@ class Ecs(AwsEnvironment):
         self.digests: dict[str, str] = {}
 
     def services(self) -> tuple[Service, ...]:
-        return tuple(self._with_tasks(service) for service in super().services())
+        stacks = {stack.name for stack in self.stacks()}
+        return tuple(self._with_tasks(s) if s.stack in stacks else s for s in super().services())
 
     def wait_for_stacks(self, names: Sequence[str]) -> Iterator[Stack]:
         for ended in super().wait_for_stacks(names):

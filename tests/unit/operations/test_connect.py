@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from nova_infra.deployed.aws import session as aws_session
 from nova_infra.deployed.aws.errors import DeniedError
@@ -58,7 +59,7 @@ def test_a_broken_configuration_names_the_way_around_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("own", "enters"), [("333333333333", True), ("999999999999", False)])
 def test_who_may_not_take_the_role_enters_its_own_account_only(aws, monkeypatch, own: str, enters: bool) -> None:
     def denied(_: object) -> None:
-        raise aws_session.ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole")
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole")
 
     monkeypatch.setattr(aws_session.AssumeRoleCredentialFetcher, "fetch_credentials", denied)
     monkeypatch.setattr(aws_session, "whoami", lambda _: (own, "user/alice"))

@@ -100,3 +100,9 @@ def test_a_new_name_that_contradicts_another_entry_is_refused() -> None:
     text = toml(HEAD, ENVIRONMENTS, BILLS, LAST)
     with pytest.raises(NovaError, match="'carts' is there twice"):
         with_renamed_entry(text, "bills", "carts")
+
+
+def test_a_name_that_is_written_in_escapes_is_refused_not_missed() -> None:
+    escaped = toml(HEAD, ENVIRONMENTS, BILLS.replace('"bills"', r'"b\u0069lls"'), LAST)
+    with pytest.raises(NovaError, match=r"is not a list of \[\[services\]\] tables"):
+        with_renamed_entry(escaped, "bills", "invoices")

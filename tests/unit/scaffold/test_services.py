@@ -92,7 +92,7 @@ def test_nova_toml_keeps_its_comments_and_line_ends(project: Path) -> None:
         ("nova-kit", "is taken by the platform"),
         ("carts-service", "services/carts-service: exists already"),
         ("json", "is a Python module or word, too"),
-        ("numpy", "is a Python module or word, too"),
+        ("pydantic", "is a Python module or word, too"),
         ("lambda", "is a Python module or word, too"),
     ],
 )
@@ -248,8 +248,12 @@ def test_a_service_that_gets_its_name_back_is_as_it_was(committed: Path) -> None
 
 
 def test_a_service_with_another_name_passes_its_tests_and_the_linter(project: Path) -> None:
-    rename_service(project, "carts-service", "a-much-longer-name-that-wraps-many-lines")
-    directory = "services/a-much-longer-name-that-wraps-many-lines"
+    source = project / "services/carts-service/src/carts_service/main.py"
+    (source.parent / "words.py").write_text('"""Words."""\n')
+    ours, theirs = "import carts_service.words\n", "from nova_kit.app import create_app, router\n"
+    source.write_text(source.read_text().replace(theirs, ours + theirs, 1) + "\nassert carts_service.words\n")
+    rename_service(project, "carts-service", "zz-a-name-that-wraps-many-lines")
+    directory = "services/zz-a-name-that-wraps-many-lines"
     shutil.copy(ROOT / "services" / "conftest.py", project / "services")
     run(project, "pytest", "-q", "-p", "no:cacheprovider", directory)
     run(project, "ruff", "check", "--no-cache", directory)

@@ -27,7 +27,7 @@ MOST_HEAD_BYTES = 32 * 1024
 MOST_URL_BYTES = 16 * 1024
 MOST_HEADERS = 100
 
-#: Seconds from the first byte of a head to its last.
+#: Seconds from the opening of a connection, or from the first byte of a head, to the head's last byte.
 HEAD_SECONDS = 10.0
 
 #: Seconds that the rest of a body is read and thrown away after the answer: a caller who still sends would otherwise
@@ -76,18 +76,19 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._heads = 0
         self._within_head = False
+        self._content = False
         self._refused = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     # What the transport tells.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for a request, for as long as between two of them."""
+        """Wait for a request: who opens a connection has one."""
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             self._refuse(_RefusedError(503, "Too many connections are open. Try again in a moment."))
             return
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._start_timer("head", HEAD_SECONDS, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the work for a caller who has gone."""
@@ -110,27 +111,32 @@ class Protocol(HttpToolsProtocol):
             try:
                 self._feed(piece)
             except httptools.HttpParserUpgrade:
-                return  # It is answered as if no upgrade had been asked for.
+                # It is answered as if no upgrade had been asked for; whatever follows may be in another protocol.
+                self._end_after_answers()
             except httptools.HttpParserError as error:
                 cause = error.__context__
                 self._refuse(cause if isinstance(cause, _RefusedError) else _RefusedError(400, _NOT_HTTP))
 
     def _feed(self, piece: bytes | memoryview) -> None:
+        """Parse a piece, and count what is part of a head, or stands between the parts of a body."""
         heads = self._heads
         body = heads > 0 and not self._within_head and self.cycle is not None and self.cycle.more_body
+        self._content = False
         self.parser.feed_data(piece)
-        if self._heads == heads and not body:
+        if self._heads == heads and (not body or not self._content):
             self._head_bytes += len(piece)
-            if self._head_bytes > MOST_HEAD_BYTES:
-                self._refuse(
-                    _RefusedError(431, f"The headers are larger than {MOST_HEAD_BYTES // 1024} KiB. Send less.")
-                )
-                return
-        elif not self._within_head:
+        else:
+            self._head_bytes = 0
+        if self._head_bytes > MOST_HEAD_BYTES:
+            size = f"{MOST_HEAD_BYTES // 1024} KiB"
+            self._refuse(
+                _RefusedError(431, f"The headers, or what stands beside a body, are larger than {size}. Send less.")
+            )
+        elif self._within_head or (self._heads == heads and not body):
+            if "head" not in self._timers:
+                self._start_timer("head", HEAD_SECONDS, self._head_is_late)
+        else:
             self._stop_timer("head")
-            return
-        if "head" not in self._timers:
-            self._start_timer("head", HEAD_SECONDS, self._head_is_late)
 
     def pause_writing(self) -> None:
         """Give a caller who does not take the answer some time."""
@@ -180,8 +186,14 @@ class Protocol(HttpToolsProtocol):
             raise _RefusedError(400, "The Host header is not a host name with an optional port. Send one that is.")
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Take in a piece of the body."""
+        self._content = True
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """End a request's body."""
+        self._content = True
         self._stop_timer("discard")
         if self.cycle.response_complete:
             self.cycle.more_body = False
@@ -214,19 +226,34 @@ class Protocol(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         self._timers.pop("head", None)
+        if not self._heads and not self._head_bytes and not self._within_head:
+            self.transport.close()  # Nothing was asked.
+            return
         self._refuse(
             _RefusedError(408, f"The headers did not arrive within {HEAD_SECONDS:g} s. Send the request again.")
         )
 
-    def _refuse(self, refusal: _RefusedError) -> None:
-        """Answer and close: where the next request would begin is unknown."""
+    def _end_after_answers(self) -> None:
+        """Read no further, and close once all that was asked is answered."""
         self._refused = True
         self._stop_timer("head")
-        _log.info("request refused", extra=logs.fields(status=refusal.status, detail=refusal.detail))
-        if self.cycle is not None and not self.cycle.response_complete:
-            # Requests that came before are answered first, in their order; this one never.
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        else:
             self.cycle.keep_alive = False
+
+    def _refuse(self, refusal: _RefusedError) -> None:
+        """Answer and close: where the next request would begin is unknown."""
+        _log.info("request refused", extra=logs.fields(status=refusal.status, detail=refusal.detail))
+        cycle = self.cycle
+        # Somewhere in the body of the request that is served: the app, which waits for the rest, is told by the end.
+        own = cycle is self._current and cycle is not None and cycle.more_body and not cycle.response_started
+        if not own and cycle is not None and not cycle.response_complete:
+            # Requests that came before are answered first, in their order; this one never.
+            self._end_after_answers()
             return
+        self._refused = True
+        self._stop_timer("head")
         retry = {"Retry-After": "1"} if refusal.status == 503 else {}
         response = respond("", refusal.status, refusal.detail, headers={"Connection": "close", **retry})
         status = f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}".encode()

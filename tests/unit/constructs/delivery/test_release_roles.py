@@ -83,6 +83,7 @@ def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_a
     assert everywhere == {
         *("cloudwatch:DescribeAlarms", "ecs:DescribeTaskDefinition"),  # knows no narrower resource
         *("ecs:ListServices", "ecs:ListTasks"),  # by a condition: see below
+        *("cloudformation:DescribeStacks", "cloudformation:ListStacks"),  # all stacks in one call, or none
     }
     for statement in statements(assembly, "prod", name):
         if "ecs:ListTasks" in statement["Action"] or statement["Action"] == "ecs:StopTask":
@@ -137,27 +138,70 @@ def test_every_principal_is_narrowed_to_named_roles(assembly):
                     assert "*" not in arn
 
 
-def test_operators_may_roll_back_where_the_configuration_names_them(raw, synthesize):
+ON_CALL = "arn:aws:iam::999999999999:role/on-call"
+
+
+@pytest.fixture(scope="module")
+def operated(synthesize):
+    """The assembly of an environment that has operators."""
+    import tomllib
+    from pathlib import Path
+
     from nova_infra.config import parse_config
 
-    raw["environments"][0]["operators"] = ["arn:aws:iam::999999999999:role/on-call"]
-    found = takers(synthesize(parse_config(raw), environment="dev"), "dev", "release")
-    assert "arn:aws:iam::999999999999:role/on-call" in [
-        arn for arns in found.values() for arn in ([arns] if isinstance(arns, str) else arns)
-    ]
+    raw = tomllib.loads((Path(__file__).parents[2] / "nova.toml").read_text(encoding="utf-8"))
+    raw["environments"][0]["operators"] = [ON_CALL]
+    return synthesize(parse_config(raw), environment="dev")
 
 
-def test_what_the_release_tools_call_is_allowed_and_nothing_else_is(assembly):
+def test_operators_may_roll_back_where_the_configuration_names_them(operated):
+    found = takers(operated, "dev", "release")
+    assert ON_CALL in [arn for arns in found.values() for arn in ([arns] if isinstance(arns, str) else arns)]
+
+
+def test_logs_shells_tasks_and_capacity_are_for_operators_alone_and_no_step_of_the_pipeline(assembly, operated):
+    assert takers(operated, "dev", "operator") == {'"arn:aws:iam::999999999999:root"': [ON_CALL]}
+    theirs = ("logs:", "ecs:RunTask", "ecs:ExecuteCommand", "application-autoscaling:", "iam:")
+    for environment in ("dev", "staging", "prod"):
+        for name in ("observer", "release"):
+            found = allowed(assembly, environment, name)
+            assert not [action for action in found if action.startswith(theirs)], (environment, name)
+    names = [r.get("RoleName") for r in assembly.properties("nova-prod-platform", "AWS::IAM::Role")]
+    assert "nova-prod-operator" not in names
+
+
+def test_an_operator_passes_roles_to_tasks_alone_and_changes_nothing_of_other_environments(operated):
+    found = allowed(operated, "dev", "operator")
+    assert found["ssm:PutParameter"] == ["arn:aws:ssm:us-east-1:111111111111:parameter/nova/dev/release"]
+    assert found["ecs:RunTask"] == ["arn:aws:ecs:us-east-1:111111111111:task-definition/nova-dev-*:*"]
+    [passing] = [s for s in statements(operated, "dev", "operator") if s["Action"] == "iam:PassRole"]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    assert passing["Resource"].endswith(":iam::111111111111:role/nova-dev-*")
+    for statement in statements(operated, "dev", "operator"):
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        if {"ecs:RunTask", "ecs:ExecuteCommand"} & set(actions):
+            assert statement["Condition"] == {
+                "ArnEquals": {"ecs:cluster": "arn:aws:ecs:us-east-1:111111111111:cluster/nova-dev"}
+            }
+
+
+MODULES = {"environment.py": "operator", "stacks.py": "release", "tasks.py": "operator"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_the_release_tools_call_is_allowed(assembly, operated, module):
     import re
     from pathlib import Path
 
-    source = (Path(__file__).parents[4] / "nova_infra" / "deployed" / "aws" / "environment.py").read_text()
-    called = set(re.findall(r'"(\w[\w-]+)",\s+"([a-z]+_[a-z_]+)"', source))
+    source = (Path(__file__).parents[4] / "nova_infra" / "deployed" / "aws" / module).read_text()
+    called = set(re.findall(r'"([a-z][a-z-]+)",\s+"([a-z]+_[a-z_]+)"', source))
+    called |= {("application-autoscaling", o) for o in re.findall(r'_change\(\s*"([a-z_]+)"', source)}
     names = {f"{s}:{''.join(word.capitalize() for word in o.split('_'))}" for s, o in called}
-    names = {n.replace("service-quotas:", "servicequotas:") for n in names if "Waiter" not in n and "Complete" not in n}
-    names = {
-        n
-        for n in names
-        if n.partition(":")[0] in {"ecs", "ecr", "ssm", "acm", "cloudformation", "logs", "servicequotas"}
-    }
-    assert names - set(allowed(assembly, "prod", "release")) == set()
+    names = {n.replace("service-quotas:", "servicequotas:") for n in names}
+    services = {"ecs", "ecr", "ssm", "acm", "cloudformation", "logs", "servicequotas", "application-autoscaling"}
+    names = {n for n in names if n.partition(":")[0] in services}
+    assert len(names) >= 8
+    role_of = MODULES[module]
+    allowed_ = allowed(operated, "dev", role_of) if role_of == "operator" else allowed(assembly, "prod", role_of)
+    # What the operator does not change, such as a stack, the release role does.
+    assert names - set(allowed_) - set(allowed(assembly, "prod", "release")) == set()

@@ -16,15 +16,17 @@ def deployment(assembly, stack=STACK):
 def test_dev_is_rolling(assembly):
     configuration = deployment(assembly, "nova-dev-carts-service")
     assert configuration["Strategy"] == "ROLLING"
-    assert configuration["BakeTimeInMinutes"] == 5
+    assert configuration["BakeTimeInMinutes"] == 11
 
 
-@pytest.mark.parametrize("stack", ["nova-staging-carts-service", STACK])
-def test_staging_rehearses_the_canary_of_prod(assembly, stack):
+@pytest.mark.parametrize(
+    ("stack", "percent", "canary_bake", "bake"), [("nova-staging-carts-service", 15, 6, 7), (STACK, 10, 5, 9)]
+)
+def test_a_canary_has_the_share_and_the_bakes_of_its_environment(assembly, stack, percent, canary_bake, bake):
     configuration = deployment(assembly, stack)
     assert configuration["Strategy"] == "CANARY"
-    assert configuration["CanaryConfiguration"] == {"CanaryPercent": 10, "CanaryBakeTimeInMinutes": 5}
-    assert configuration["BakeTimeInMinutes"] == 5
+    assert configuration["CanaryConfiguration"] == {"CanaryPercent": percent, "CanaryBakeTimeInMinutes": canary_bake}
+    assert configuration["BakeTimeInMinutes"] == bake
 
 
 def test_a_linear_rollout_takes_the_configured_steps(variant):

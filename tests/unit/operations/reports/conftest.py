@@ -14,6 +14,7 @@ from nova_infra.deployed.model import (
     PastDeployment,
     RunningTask,
     Service,
+    Stack,
     StackEvent,
     StoppedTask,
 )
@@ -37,6 +38,8 @@ class Stub:
     logs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     templates: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
+    held_stacks: tuple[Stack, ...] | None = None
+    revisions: Mapping[str, str] = field(default_factory=dict)
     broken: Mapping[str, NovaError] = field(default_factory=dict)
 
     @property
@@ -53,6 +56,15 @@ class Stub:
 
     def service_names(self) -> tuple[str, ...]:
         return tuple(service.name for service in self.services())
+
+    def stacks(self, _: Sequence[str] | None = None) -> tuple[Stack, ...]:
+        self._check("stacks")
+        if self.held_stacks is not None:
+            return self.held_stacks
+        return tuple(Stack(service.stack, "UPDATE_COMPLETE") for service in self.held_services)
+
+    def stack_revisions(self, _: Sequence[str]) -> Mapping[str, str]:
+        return self.revisions
 
     def alarms(self) -> tuple[Alarm, ...]:
         self._check("alarms")

@@ -2,13 +2,15 @@
 
 import io
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from nova_infra.deployed.model import Service
-from nova_infra.errors import AwsError
+from nova_infra.deployed.model import Service, Stack
+from nova_infra.errors import AwsError, NotDeployedError
+from nova_infra.operations.records.ledger import Entry, ReleasedImage
 from nova_infra.operations.reports.status import as_json, deployment_in_words, release_of, service_status, show, status
 
 
@@ -108,6 +110,7 @@ def test_programs_get_everything_as_json(make: Any) -> None:
         "alarms": [],
         "unknown_alarms": [],
         "well": True,
+        "faults": [],
     }
 
 
@@ -123,3 +126,56 @@ def test_environments_are_looked_at_side_by_side(make: Any) -> None:
 
     found = status(["a", "b", "c"], lambda name: Waiting(name=name))
     assert [e.error for e in found] == ["", "", ""]
+
+
+def release(name: str, tag: str, outcome: str = "verified") -> Entry:
+    return Entry(name, {"audio": ReleasedImage(tag, digest_of(tag))}, datetime.now(UTC), outcome, "ci")  # type: ignore[arg-type]
+
+
+def digest_of(tag: str) -> str:
+    return f"sha256:{tag.encode().hex():0>64}"
+
+
+FAULTS = {
+    "mixed releases": (
+        {"entries": (release("a" * 40, "v1"), release("b" * 40, "v2"))},
+        "audio: runs aaaaaaaaaaaa, and release bbbbbbbbbbbb was recorded last: bring it back with `nova rollback prod "
+        "--service audio --to bbbbbbbbbbbb`",
+    ),
+    "drift": (
+        {"entries": (release("a" * 40, "v1"),), "revisions": {"nova-prod-audio": "family:9"}},
+        "audio: drifted: ECS is told to run family:1, and its stack made family:9: bring it back with `nova rollback",
+    ),
+    "a stack in a bad state": (
+        {"held_stacks": (Stack("nova-prod-audio", "UPDATE_ROLLBACK_FAILED"),)},
+        "nova-prod-audio: is UPDATE_ROLLBACK_FAILED: finish its rollback first",
+    ),
+    "a first deployment that failed": (
+        {"held_stacks": (Stack("nova-prod-audio", "CREATE_COMPLETE"), Stack("nova-prod-new", "ROLLBACK_COMPLETE"))},
+        "nova-prod-new: is ROLLBACK_COMPLETE: its first deployment failed, and it can only be deleted",
+    ),
+    "a stranger": ({"held_stacks": ()}, "audio: has no stack nova-prod-audio: it was not deployed by Nova"),
+}
+
+
+@pytest.mark.parametrize("what", FAULTS)
+def test_what_the_columns_do_not_show_is_a_red_row(make: Any, what: str) -> None:
+    state, said = FAULTS[what]
+    audio = make.service("audio", tag="v1", digest=digest_of("v1"))
+    healthy = make.stub(name="prod", held_services=(audio,), entries=(release("a" * 40, "v1"),))
+    broken = make.stub(**{"name": "prod", "held_services": (audio,), "entries": (release("a" * 40, "v1"),), **state})
+    assert wide(healthy).splitlines()[1].startswith("✓")
+    text = wide(broken)
+    assert text.splitlines()[1].startswith("✗")
+    assert said in text
+
+
+def test_an_environment_whose_first_deployment_failed_is_red_and_says_what_to_do(make: Any) -> None:
+    failed = (Stack("nova-prod-platform", "ROLLBACK_COMPLETE"),)
+    text = wide(make.stub(held_stacks=failed, broken={"services": NotDeployedError("environment: none there")}))
+    assert text.splitlines()[1].startswith("✗")
+    assert "nova-prod-platform: is ROLLBACK_COMPLETE: its first deployment failed" in text
+
+
+def wide(environment: Any) -> str:
+    return shown(status(["prod"], lambda _: environment), width=1000)

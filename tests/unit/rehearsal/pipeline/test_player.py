@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from nova_infra.assembly import Assembly
 from nova_infra.rehearsal.pipeline.player import Player, new_record
 from nova_infra.rehearsal.pipeline.release import Release
-from nova_infra.rehearsal.record import DeploymentRecord, Record, Requests
+from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Record, Requests
 
 Write = Callable[..., Path]
 
@@ -295,3 +296,35 @@ def test_a_disabled_transition_holds_the_release_before_the_stage(
                                 "Prod": "stopped"}  # fmt: skip
     assert rehearsal.record.stages[-1].note == "the transition into Prod is disabled: freeze until Monday"
     assert not rehearsal.record.succeeded
+
+
+def change_rule(assembly: Path, environment: str, path: str) -> None:
+    file = assembly / f"{environment}.json"
+    template = json.loads(file.read_text())
+    [condition] = template["Resources"]["Rule"]["Properties"]["Conditions"]
+    condition["PathPatternConfig"]["Values"].append(path)
+    file.write_text(json.dumps(template))
+
+
+def test_a_rule_that_changes_while_the_alternate_colour_serves_is_an_outage(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources)
+    change_rule(tmp_path / "new", "Prod", "/more/*")
+    rehearsal.play()
+    deployment = rehearsal.deployment("Prod")
+    assert deployment.from_alternate
+    assert sum(sample.requests.get(NO_TARGET, Requests()).failed for sample in deployment.samples) > 0
+
+
+def test_from_either_colour_the_traffic_moves_to_the_other_and_nothing_fails(
+    write_assembly: Write, tmp_path: Path, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, alternate in enumerate((False, True)):
+        monkeypatch.setattr("nova_infra.rehearsal.pipeline.player.starts_from_alternate", lambda *_, a=alternate: a)
+        (tmp_path / str(number)).mkdir()
+        rehearsal = Rehearsal(write_assembly, tmp_path / str(number), sources).play()
+        deployment = rehearsal.deployment("Prod")
+        assert (deployment.outcome, deployment.from_alternate) == ("completed", alternate)
+        assert [step.percent for step in deployment.traffic] == [25, 100]
+        assert rehearsal.record.load["Prod"].failed == 0

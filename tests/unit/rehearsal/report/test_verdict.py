@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from nova_infra.rehearsal.drills.catalogue import DrillResult
-from nova_infra.rehearsal.record import ActionRecord, Record, Requests, Sample, StageRecord
+from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, Requests, Sample, StageRecord
 from nova_infra.rehearsal.report.verdict import verdict
 
 Make = Callable[..., Record]
@@ -54,15 +55,33 @@ def test_a_part_of_the_pipeline_says_nothing_of_production(rehearsed: Make) -> N
 def test_a_release_that_is_stopped_says_where_why_and_what_users_have(rehearsed: Make) -> None:
     said = verdict(rehearsed(2, bad=1))
     assert (said.passed, said.headline) == (False, "This release would be stopped in Prod")
-    assert said.why == ("service-1: alarm service-1-errors went to ALARM at 10 % of the traffic.")
-    assert said.next_step == "Mend that and play it again: make rehearse"
+    assert said.why == (
+        "service-1: alarm service-1-errors went to ALARM at 10 % of the traffic. In Prod now: the release serves "
+        "service-2; what ran before serves service-1."
+    )
+    assert said.next_step == "Fix that and play it again: make rehearse"
     assert "(2 more actions failed)" in verdict(rehearsed(4, bad=3)).why
 
 
-def test_a_deployment_that_did_not_go_back_is_not_said_to_have(rehearsed: Make) -> None:
+def test_a_deployment_that_did_not_go_back_serves_the_failed_release(rehearsed: Make) -> None:
     record = rehearsed(1, bad=1)
-    record.deployments[-1].outcome = "failed"
-    assert verdict(record).why.endswith("It did not go back: look at its tasks.")
+    deployment = record.deployments[-1]
+    deployment.outcome, deployment.traffic[-1].percent = "failed", 40
+    assert verdict(record).why.endswith("In Prod now: service-1 gets 40 % of its requests answered by the release.")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "serves"),
+    [("completed", "what ran before serves"), ("rolled back", "the release serves"), ("failed", "the release serves")],
+)
+def test_a_release_that_could_not_be_taken_back_is_said_to_serve(rehearsed: Make, outcome: Any, serves: str) -> None:
+    record = rehearsed(2, bad=1)
+    for name in ("service-1", "service-2"):
+        record.deployments.append(
+            DeploymentRecord("Prod", name, "CANARY", f"{name}:2", f"{name}:1", baseline=False, takes_back=True)
+        )
+        record.deployments[-1].outcome = outcome
+    assert verdict(record).why.endswith(f"In Prod now: {serves} service-1, service-2.")
 
 
 @pytest.mark.parametrize(
@@ -71,14 +90,14 @@ def test_a_deployment_that_did_not_go_back_is_not_said_to_have(rehearsed: Make) 
         (
             ActionRecord("Tests", "build", 1, "failed", note="`make test` exited with 1"),
             "Tests: `make test` exited with 1.",
-            "Mend that and play it again: make rehearse",
+            "Fix that and play it again: make rehearse",
         ),
         (
             ActionRecord("ApproveProduction", "approval", 1, "failed", note="the approval was refused"),
             "ApproveProduction: the approval was refused.",
             "Answer y to approve, or give --approve",
         ),
-        (ActionRecord("Later", "build", 1), "Gate: it failed.", "Mend that and play it again: make rehearse"),
+        (ActionRecord("Later", "build", 1), "Gate: it failed.", "Fix that and play it again: make rehearse"),
     ],
 )
 def test_the_next_step_fits_what_stopped_it(action: ActionRecord, why: str, next_step: str) -> None:
@@ -92,12 +111,14 @@ def test_what_users_met_is_not_passed_over_where_nothing_stopped_the_release(reh
     record.deployments[0].losses = ["it ended: killed"]
     record.deployments[1].ignores_sigterm = True
     said = verdict(record)
-    assert said.next_step == "Mend that and play it again: make rehearse"
+    assert (said.passed, said.warns, said.sign) == (True, True, "!")
+    assert said.headline == "Prod would take this release, and your users would meet what is wrong with it"
+    assert said.next_step == "Fix that and play it again: make rehearse"
     assert said.why == (
-        "All 3 stages succeeded. But no alarm and no test stopped it although 7 of 100 requests in Prod failed, and "
-        f"1 tasks of {record.deployments[0].service} were lost while they served, the last because it ended: killed, "
-        f"and every task of {record.deployments[1].service} had to be killed after its stop timeout: it does not stop "
-        "when told to."
+        "All 3 stages succeeded, but no alarm and no test notices that 7 of 100 requests in Prod failed, and that a "
+        f"task was lost of {record.deployments[0].service} while serving, the last because it ended: killed, and that "
+        f"every task of {record.deployments[1].service} had to be killed after its stop timeout: it does not stop when "
+        "asked to."
     )
 
 
@@ -137,4 +158,4 @@ def test_memory_that_will_be_full_after_the_bake_is_not_passed_over(
     said = verdict(record)
     assert said.passed
     assert (f"it is killed for its memory in {minutes} minutes" in said.why) is (minutes is not None)
-    assert ("although" in said.why) is (minutes is not None)
+    assert said.warns is (minutes is not None)

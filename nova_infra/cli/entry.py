@@ -1,0 +1,18 @@
+"""Where the ``nova`` command begins: it says which extra to install where a package is missing."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command."""
+    try:
+        from nova_infra.cli.main import main as run
+
+        run()
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "nova_infra":
+            raise
+        print(f"nova: {error.name} is not installed: pip install 'nova-infra[tools,rehearsal]'", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,28 @@
+"""How a web service runs, from the models of the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nova_infra.config import Rollout, Runtime, Service
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings:
+    """How a web service runs. ``Service`` and ``Runtime`` say the default of each of their fields.
+
+    Attributes:
+        service: Its paths, size, port, variables, scaling targets and alarm thresholds.
+        runtime: Rollout, number of tasks, log retention, ECS Exec. Default: a canary of 10 %, the other defaults.
+        name: Physical name of the ECS service, and prefix of its alarms' names. Default: the stack's name and the
+            service's.
+        cluster_name: Physical name of the cluster, where a reference to it would tie two stacks together. Default: the
+            cluster's own.
+        health_path: Where the load balancer asks whether a task is healthy.
+    """
+
+    service: Service
+    runtime: Runtime = field(default_factory=lambda: Runtime(rollout=Rollout(strategy="canary")))
+    name: str | None = None
+    cluster_name: str | None = None
+    health_path: str = "/health"

@@ -1,0 +1,243 @@
+"""The tasks of an environment in AWS, for whoever operates it: logs, one-off tasks, shells, capacity."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from nova_infra.deployed.aws.answers import read_revision
+from nova_infra.deployed.aws.errors import ServiceError
+from nova_infra.deployed.aws.session import pause
+from nova_infra.deployed.aws.stacks import AwsStacks
+from nova_infra.deployed.model import Capacity, LogEvent, OneOff, TaskDetail
+from nova_infra.errors import AwsError, PassingError, RefusedError
+from nova_infra.names import task_log_group
+
+_SECONDS_BETWEEN_LOOKS = 2.0
+_COUNT = "ecs:service:DesiredCount"
+_END = "nova-scale-end"
+"""Name of the scheduled action that ends a scaling for an incident."""
+
+
+class AwsTasks(AwsStacks):
+    """The part of :class:`nova_infra.deployed.aws.environment.AwsEnvironment` that an operator uses."""
+
+    name: str
+
+    def log_events(
+        self, service: str, *, since: datetime, pattern: str = "", streams: Sequence[str] = ()
+    ) -> Iterator[LogEvent]:
+        """The lines of all tasks of a service, as CloudWatch finds them, page after page.
+
+        https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
+
+        Args:
+            service: Its name.
+            since: From when on, UTC.
+            pattern: CloudWatch's filter pattern; empty for all lines.
+            streams: Names of at most 100 streams; none for all.
+
+        Raises:
+            RefusedError: The service has no log group.
+        """
+        which: dict[str, Any] = {"startTime": int(since.timestamp() * 1000)}
+        if pattern:
+            which["filterPattern"] = pattern
+        if streams:
+            which["logStreamNames"] = list(streams)
+        group = task_log_group(self.stack_name(service))
+        try:
+            for event in self._aws.pages("logs", "filter_log_events", "events", logGroupName=group, **which):
+                yield LogEvent(
+                    event["eventId"],
+                    datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
+                    event["logStreamName"].rpartition("/")[2],
+                    event["message"],
+                )
+        except ServiceError as error:
+            if error.code == "ResourceNotFoundException":
+                raise RefusedError(f"service: {service!r} has no log group {group}: see `nova tasks`") from None
+            raise
+
+    def tasks(self, service: str) -> tuple[TaskDetail, ...]:
+        """The tasks of a service, the latest that ended included, the oldest first."""
+        which = {"cluster": self.prefix, "serviceName": self.stack_name(service)}
+        found = []
+        for status in ("RUNNING", "STOPPED"):
+            try:
+                arns = list(self._aws.pages("ecs", "list_tasks", "taskArns", desiredStatus=status, **which))
+            except ServiceError as error:
+                if error.code not in ("ServiceNotFoundException", "ClusterNotFoundException"):
+                    raise
+                arns = []
+            for start in range(0, len(arns), 100):
+                batch = arns[start : start + 100]
+                described = self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=batch)["tasks"]
+                found += [_detail(task) for task in described]
+        if not found:
+            self._service(service)  # or there is no such service
+        return tuple(sorted(found, key=lambda task: task.started or datetime.max.replace(tzinfo=UTC)))
+
+    def start_task(self, service: str, command: Sequence[str]) -> OneOff:
+        """Start one task with a service's task definition and network, and another command.
+
+        Raises:
+            RefusedError: There is no such service.
+            AwsError: ECS did not start it.
+        """
+        described = self._service(service)
+        definition = self._aws.call("ecs", "describe_task_definition", taskDefinition=described["taskDefinition"])
+        container = definition["taskDefinition"]["containerDefinitions"][0]
+        mine = f"nova-run-{secrets.token_hex(8)}"
+        request: dict[str, Any] = {
+            "cluster": self.prefix,
+            "taskDefinition": described["taskDefinition"],
+            "count": 1,
+            "startedBy": mine,
+            "clientToken": mine,
+            "overrides": {"containerOverrides": [{"name": container["name"], "command": list(command)}]},
+            "networkConfiguration": described.get("networkConfiguration", {}),
+        }
+        if strategy := described.get("capacityProviderStrategy"):
+            request["capacityProviderStrategy"] = strategy
+        else:
+            request["launchType"] = described.get("launchType", "FARGATE")
+
+        def started() -> list[str]:
+            which = {"cluster": self.prefix, "startedBy": mine}
+            return list(self._aws.pages("ecs", "list_tasks", "taskArns", **which))
+
+        answer = self._aws.write("ecs", "run_task", done=lambda: bool(started()), **request)
+        if answer is not None and answer.get("failures"):
+            raise AwsError(f"{service}: ECS started no task: {answer['failures'][0].get('reason', 'no reason given')}")
+        arn = answer["tasks"][0]["taskArn"] if answer is not None else started()[0]
+        options = container.get("logConfiguration", {}).get("options", {})
+        task = arn.rpartition("/")[2]
+        stream = f"{options.get('awslogs-stream-prefix', '')}/{container['name']}/{task}"
+        return OneOff(arn, options.get("awslogs-group", ""), stream)
+
+    def wait_for_task(self, arn: str) -> Iterator[TaskDetail]:
+        """A task each time that it is looked at, until it has ended."""
+        while True:
+            try:
+                found = self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[arn])["tasks"]
+            except PassingError:
+                found = []
+            for task in found:
+                yield _detail(task)
+                if task.get("lastStatus") == "STOPPED":
+                    return
+            pause(_SECONDS_BETWEEN_LOOKS)
+
+    def stop_task(self, arn: str, reason: str) -> None:
+        """Stop a task."""
+        self._aws.write("ecs", "stop_task", done=lambda: False, cluster=self.prefix, task=arn, reason=reason)
+
+    def open_shell(self, service: str, task: str, command: str) -> dict[str, Any]:
+        """Open a session in a task's container: what AWS's Session Manager plugin is told.
+
+        Raises:
+            RefusedError: The environment does not allow it.
+        """
+        if not self._service(service).get("enableExecuteCommand"):
+            raise RefusedError(
+                f"exec: is off in {self.name}: set exec = true for the environment in nova.toml and deploy it; its "
+                "containers' root file systems are writable then"
+            )
+        [described] = self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[task])["tasks"]
+        container = described["containers"][0]
+        which = {"cluster": self.prefix, "task": task, "container": container["name"]}
+        opened = self._aws.call("ecs", "execute_command", command=command, interactive=True, **which)
+        target = f"ecs:{self.prefix}_{task.rpartition('/')[2]}_{container.get('runtimeId', '')}"
+        return {"session": opened["session"], "target": target, "region": self._aws.region}
+
+    def capacity(self, service: str) -> Capacity:
+        """How many tasks a service may have, and what ends a scaling for an incident.
+
+        Raises:
+            RefusedError: It does not scale.
+        """
+        which = self._scalable(service)
+        targets = self._aws.call(
+            "application-autoscaling",
+            "describe_scalable_targets",
+            ServiceNamespace="ecs",
+            ResourceIds=[which["ResourceId"]],
+        )["ScalableTargets"]
+        if not targets:
+            raise RefusedError(f"service: {service!r} does not scale in {self.name}: give it a scaling in nova.toml")
+        actions = self._aws.call("application-autoscaling", "describe_scheduled_actions", **which)["ScheduledActions"]
+        ends = next((action for action in actions if action["ScheduledActionName"] == _END), None)
+        usual = ends["ScalableTargetAction"] if ends else targets[0]
+        return Capacity(
+            targets[0]["MinCapacity"],
+            targets[0]["MaxCapacity"],
+            (usual["MinCapacity"], usual["MaxCapacity"]),
+            ends is not None,
+        )
+
+    def scale(self, service: str, least: int, most: int, *, usual: tuple[int, int], until: datetime | None) -> None:
+        """Let a service have other numbers of tasks, until AWS itself restores the usual ones.
+
+        https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScheduledAction.html
+
+        Args:
+            service: Its name.
+            least: The least tasks.
+            most: The most tasks.
+            usual: The least and the most tasks afterwards.
+            until: When that is, UTC; None to take away what was planned.
+        """
+        which = self._scalable(service)
+        # Its end comes first: what has begun always ends.
+        if until is not None:
+            after = {"MinCapacity": usual[0], "MaxCapacity": usual[1]}
+            end = {"Schedule": f"at({until.astimezone(UTC):%Y-%m-%dT%H:%M:%S})", "ScalableTargetAction": after}
+            self._change("put_scheduled_action", **which, ScheduledActionName=_END, **end)
+        self._change("register_scalable_target", **which, MinCapacity=least, MaxCapacity=most)
+        if until is None:
+            try:
+                self._change("delete_scheduled_action", **which, ScheduledActionName=_END)
+            except ServiceError as error:
+                if error.code != "ObjectNotFoundException":
+                    raise
+
+    def _change(self, operation: str, **arguments: Any) -> None:
+        # Each of them may be repeated: it says what is to be, not what is to be added.
+        self._aws.write("application-autoscaling", operation, done=lambda: False, **arguments)
+
+    def _scalable(self, service: str) -> dict[str, str]:
+        resource = f"service/{self.prefix}/{self.stack_name(service)}"
+        return {"ServiceNamespace": "ecs", "ResourceId": resource, "ScalableDimension": _COUNT}
+
+    def _service(self, service: str) -> dict[str, Any]:
+        try:
+            which: dict[str, Any] = {"cluster": self.prefix, "services": [self.stack_name(service)]}
+            found = self._aws.call("ecs", "describe_services", **which)["services"]
+        except ServiceError as error:
+            if error.code != "ClusterNotFoundException":
+                raise
+            found = []
+        active = [each for each in found if each.get("status") != "INACTIVE"]
+        if not active:
+            raise RefusedError(f"service: {service!r} is not one of {self.name}: see `nova status {self.name}`")
+        return dict(active[0])
+
+
+def _detail(task: dict[str, Any]) -> TaskDetail:
+    container: dict[str, Any] = next(iter(task.get("containers", ())), {})
+    return TaskDetail(
+        arn=task["taskArn"],
+        revision=read_revision(task["taskDefinitionArn"]),
+        status=task.get("lastStatus", ""),
+        health=task.get("healthStatus", "UNKNOWN").lower(),
+        zone=task.get("availabilityZone", ""),
+        image=container.get("image", ""),
+        digest=container.get("imageDigest"),
+        started=task.get("startedAt") or task.get("createdAt"),
+        stopped=task.get("stoppedAt"),
+        reason=container.get("reason") or task.get("stoppedReason", ""),
+        exit_code=container.get("exitCode"),
+    )

@@ -1,0 +1,185 @@
+"""What templates cost a month, at list prices: a reckoning for comparisons, no bill."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nova_infra.deployed.model import Template
+
+_PRICES = Path(__file__).with_name("prices.toml")
+_NOT_COUNTED = (
+    "traffic through NAT gateways, endpoints and the load balancer's further units",
+    "requests that the firewall inspects, composite alarms, Container Insights' metrics, stored logs and images",
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that costs.
+
+    Attributes:
+        what: What it is, as people call it.
+        usd: What it costs a month.
+        how: How that was reckoned.
+    """
+
+    what: str
+    usd: float
+    how: str
+
+
+@cache
+def prices() -> Mapping[str, Any]:
+    """The table of prices, with its date and its sources."""
+    return tomllib.loads(_PRICES.read_text(encoding="utf-8"))
+
+
+def cost(templates: Iterable[Template]) -> list[Item]:
+    """What the resources of some stacks cost a month, the dearest first.
+
+    Args:
+        templates: Their templates.
+    """
+    found: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
+    for template in templates:
+        resources = template.get("Resources", {})
+        for resource in resources.values():
+            for what, usd, count, how in _priced(resource, resources):
+                found[what].append((usd, count, how))
+    items = [
+        Item(what, sum(usd for usd, _, _ in each), f"{sum(count for _, count, _ in each)} {each[0][2]}")
+        for what, each in found.items()
+    ]
+    return sorted((item for item in items if item.usd), key=lambda item: (-item.usd, item.what))
+
+
+def total(items: Iterable[Item]) -> float:
+    """Their sum."""
+    return sum(item.usd for item in items)
+
+
+def difference(before: Iterable[Template], after: Iterable[Template]) -> str:
+    """What a change costs a month, in a sentence; empty where it costs nothing and saves nothing."""
+    old, new = cost(before), cost(after)
+    change = total(new) - total(old)
+    if abs(change) < 0.5:
+        return ""
+    was = {item.what: item.usd for item in old}
+    now = {item.what: item.usd for item in new}
+    by = {what: now.get(what, 0) - was.get(what, 0) for what in was.keys() | now.keys()}
+    most = sorted((what for what in by if abs(by[what]) >= 0.5), key=lambda what: -abs(by[what]))[:3]
+    why = ", ".join(f"{what} {by[what]:+,.0f}" for what in most)
+    return f"{change:+,.0f} USD a month at list prices of {prices()['dated']} ({why}): {total(new):,.0f} in all"
+
+
+def lines(name: str, templates: Iterable[Template]) -> list[str]:
+    """What an environment costs, as text."""
+    items = cost(templates)
+    width = max((len(item.what) for item in items), default=0)
+    return [
+        f"{name}: {total(items):,.0f} USD a month",
+        *(f"  {item.what.ljust(width)}  {item.usd:9,.2f}  {item.how}" for item in items),
+    ]
+
+
+def notes() -> list[str]:
+    """What the figures rest on, and what they leave out."""
+    table, assumed = prices(), prices()["assumed"]
+    return [
+        f"List prices of us-east-1, {table['dated']}; sources in {_PRICES.name}. Services have their least tasks.",
+        f"Assumed: {assumed['releases']} releases a month that change every service, {assumed['minutes_per_build']:g} "
+        f"minutes for each build, {assumed['log_gb_per_task']:g} GB of logs for each task.",
+        f"Not counted: {'; '.join(_NOT_COUNTED)}; builds on larger machines than small.",
+    ]
+
+
+def _priced(resource: Mapping[str, Any], resources: Mapping[str, Any]) -> list[tuple[str, float, int, str]]:
+    """What, USD a month, how many, and of what they are."""
+    properties, table = resource.get("Properties", {}), prices()
+    hours, network, security = table["month"]["hours"], table["network"], table["security"]
+    match resource.get("Type"):
+        case "AWS::ECS::Service":
+            return _service(properties, resources)
+        case "AWS::EC2::NatGateway":
+            return [("NAT gateways", network["nat_gateway_hour"] * hours, 1, "gateways")]
+        case "AWS::EC2::VPCEndpoint" if properties.get("VpcEndpointType") == "Interface":
+            zones = max(1, len(properties.get("SubnetIds", ())))
+            return [("endpoints", zones * network["endpoint_zone_hour"] * hours, zones, "endpoints, each in a zone")]
+        case "AWS::ElasticLoadBalancingV2::LoadBalancer":
+            units = table["assumed"]["load_balancer_units"] * network["load_balancer_unit_hour"]
+            return [("load balancer", (network["load_balancer_hour"] + units) * hours, 1, "with a capacity unit")]
+        case "AWS::CloudWatch::Alarm":
+            metrics = max(1, sum("MetricStat" in metric for metric in properties.get("Metrics", ())))
+            return [("alarms", metrics * table["watch"]["alarm_metric_month"], metrics, "metrics that alarms watch")]
+        case "AWS::KMS::Key":
+            return [("keys", security["key_month"], 1, "keys")]
+        case "AWS::WAFv2::WebACL":
+            rules = len(properties.get("Rules", ()))
+            usd = security["firewall_month"] + rules * security["firewall_rule_month"]
+            return [("firewall", usd, rules, "rules")]
+        case "AWS::ECR::Repository":
+            scans = table["assumed"]["releases"]
+            return [("image scans", scans * security["scan"], scans, "scans")]
+        case "AWS::CodeBuild::Project":
+            return _builds(properties)
+    return []
+
+
+def _service(properties: Mapping[str, Any], resources: Mapping[str, Any]) -> list[tuple[str, float, int, str]]:
+    definition = resources.get(_reference(properties.get("TaskDefinition")), {}).get("Properties", {})
+    table = prices()
+    processor = definition.get("RuntimePlatform", {}).get("CpuArchitecture", "X86_64").lower()
+    rate = table["fargate"].get(processor, table["fargate"]["x86_64"])
+    hour = int(definition.get("Cpu", 0)) / 1024 * rate["vcpu_hour"]
+    hour += int(definition.get("Memory", 0)) / 1024 * rate["gb_hour"]
+    least = [
+        int(each["Properties"].get("MinCapacity", 0))
+        for each in resources.values()
+        if each.get("Type") == "AWS::ApplicationAutoScaling::ScalableTarget"
+    ]
+    tasks = least[0] if least else int(properties.get("DesiredCount", 1))
+    minutes = _double_minutes(properties.get("DeploymentConfiguration", {}))
+    releases, logs = table["assumed"]["releases"], table["assumed"]["log_gb_per_task"] * table["watch"]["log_gb"]
+    return [
+        ("tasks", tasks * hour * table["month"]["hours"], tasks, "tasks"),
+        (
+            "second tasks of a rollout",
+            tasks * hour * minutes / 60 * releases,
+            round(minutes),
+            "minutes, each release",
+        ),
+        ("logs", tasks * logs, tasks, "tasks that write"),
+    ]
+
+
+def _double_minutes(configuration: Mapping[str, Any]) -> float:
+    """How long a release runs the old and the new tasks beside each other: its bakes."""
+    bake = float(configuration.get("BakeTimeInMinutes", 0))
+    canary = configuration.get("CanaryConfiguration", {})
+    linear = configuration.get("LinearConfiguration", {})
+    bake += float(canary.get("CanaryBakeTimeInMinutes", 0))
+    if share := float(linear.get("StepPercent", 0)):
+        bake += float(linear.get("StepBakeTimeInMinutes", 0)) * (100 / share - 1)
+    return bake
+
+
+def _builds(properties: Mapping[str, Any]) -> list[tuple[str, float, int, str]]:
+    table = prices()
+    minutes = table["assumed"]["minutes_per_build"] * table["assumed"]["releases"]
+    delivery = table["delivery"]
+    small = properties.get("Environment", {}).get("ComputeType") == "BUILD_GENERAL1_SMALL"
+    build = minutes * delivery["build_minute_small"] if small else 0.0
+    return [
+        ("builds", build, round(minutes) if small else 0, "minutes"),
+        ("pipeline", minutes * delivery["pipeline_minute"], round(minutes), "minutes of actions"),
+    ]
+
+
+def _reference(value: Any) -> str:
+    return str(value.get("Ref", "")) if isinstance(value, dict) else ""

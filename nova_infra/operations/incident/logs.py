@@ -1,0 +1,128 @@
+"""The log of a service, joined across its tasks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from nova_infra.deployed.model import LogEvent
+from nova_infra.errors import PassingError, RefusedError
+from nova_infra.operations.records.ledger import ReleasedImage
+
+_SPAN = re.compile(r"(\d+)(s|m|h|d)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_LATE = timedelta(seconds=20)
+"""CloudWatch shows a line some seconds after it was written, and not in the order of the tasks."""
+
+_REMEMBERED = 10_000
+_FIRST = ("level", "message", "event", "request_id")
+_TIMES = ("time", "timestamp", "ts")
+
+
+class Logged(Protocol):
+    """Where the lines come from: :class:`nova_infra.deployed.aws.tasks.AwsTasks`."""
+
+    def log_events(self, service: str, *, since: datetime, pattern: str = "") -> Iterator[LogEvent]:
+        """The lines of all tasks of a service."""
+
+
+def span(written: str) -> timedelta:
+    """A span of time such as ``90s``, ``15m``, ``2h`` or ``1d``.
+
+    Raises:
+        RefusedError: It is none.
+    """
+    match = _SPAN.fullmatch(written.strip())
+    if match is None or len(match[1]) > 6:
+        raise RefusedError(f"time: {written!r} is no span of time: write one such as 90s, 15m, 2h or 1d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def pattern(written: str) -> str:
+    """CloudWatch's filter pattern for a text; what is a pattern of its syntax already stays as it is.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+    """
+    if not written or written[0] in '{["?%':
+        return written
+    return '"' + written.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def tasks_of(images: Iterable[tuple[str, str | None]], released: ReleasedImage) -> frozenset[str]:
+    """The tasks that run a released image.
+
+    Args:
+        images: Each task's id, and the digest of its image.
+        released: The image.
+    """
+    return frozenset(task for task, digest in images if digest == released.digest)
+
+
+def follow(
+    source: Logged,
+    service: str,
+    *,
+    since: datetime,
+    wanted: str,
+    only: Collection[str] | None,
+    again: Callable[[], bool],
+) -> Iterator[LogEvent]:
+    """Each line once, in the order in which CloudWatch shows them.
+
+    Args:
+        source: Where the lines come from.
+        service: Name of the service.
+        since: From when on, UTC.
+        wanted: CloudWatch's filter pattern; empty for all lines.
+        only: Ids of the tasks to show; None for all.
+        again: Asked after each look, waits as long as it likes, and says whether to look once more.
+
+    Raises:
+        NovaError: The log cannot be read.
+    """
+    seen: OrderedDict[str, None] = OrderedDict()
+    looked = False
+    while True:
+        latest = since
+        try:
+            for event in source.log_events(service, since=since, pattern=wanted):
+                latest = max(latest, event.at)
+                if event.id in seen:
+                    continue
+                seen[event.id] = None
+                if only is None or event.task in only:
+                    yield event
+        except PassingError:
+            if not looked:
+                raise
+        looked = True
+        while len(seen) > _REMEMBERED:
+            seen.popitem(last=False)
+        since = max(since, latest - _LATE)
+        if not again():
+            return
+
+
+def line(event: LogEvent) -> str:
+    """A line as people read it: when, which task, and what; of JSON the level, the message and the request id first."""
+    return f"{event.at.astimezone(UTC):%H:%M:%S.%f}"[:-3] + f" {event.task[:8]} {_readable(event.message)}"
+
+
+def _readable(message: str) -> str:
+    try:
+        value = json.loads(message)
+    except ValueError:
+        return message.rstrip()
+    if not isinstance(value, dict):
+        return message.rstrip()
+    first = [str(value[key]) if key != "request_id" else f"request_id={value[key]}" for key in _FIRST if key in value]
+    rest = [f"{key}={_value(each)}" for key, each in value.items() if key not in (*_FIRST, *_TIMES)]
+    return " ".join([*first, *rest]).replace("\n", "\n    ")
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,31 @@
+"""Where an environment can be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.errors import RefusedError
+
+
+def places(environment: DeployedEnvironment) -> Iterator[str]:
+    """A line for its address, and for AWS's console and dashboard of it.
+
+    Raises:
+        RefusedError: It is not deployed.
+    """
+    name = environment.stack_name("platform")
+    platform = next(iter(environment.stacks([name])), None)
+    if platform is None or "Url" not in platform.outputs:
+        raise RefusedError(f"environment: {environment.name!r} has no address: {name} is not deployed: deploy it first")
+    # arn:<partition>:cloudformation:<region>:<account>:stack/…
+    _, partition, _, region, *_ = platform.arn.split(":")
+    host = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}.get(
+        partition, "console.aws.amazon.com"
+    )
+    console = f"https://{region}.{host}"
+    prefix = environment.prefix
+    yield f"address    {platform.outputs['Url']}"
+    yield f"services   {console}/ecs/v2/clusters/{prefix}/services?region={region}"
+    yield f"stacks     {console}/cloudformation/home?region={region}#/stacks?filteringText={prefix}-"
+    yield f"dashboard  {console}/cloudwatch/home?region={region}#dashboards/dashboard/{prefix}"

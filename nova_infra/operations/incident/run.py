@@ -1,0 +1,98 @@
+"""One task of a service with another command: a migration, a repair, a look."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from nova_infra.deployed.model import LogEvent, OneOff, TaskDetail
+from nova_infra.errors import AwsError, NovaError
+
+_LOG_LOOKS = 5
+"""CloudWatch shows the last lines some seconds after the task has ended."""
+
+
+class Runner(Protocol):
+    """Where tasks run: :class:`nova_infra.deployed.aws.tasks.AwsTasks`."""
+
+    def start_task(self, service: str, command: Sequence[str]) -> OneOff:
+        """Start one task."""
+
+    def wait_for_task(self, arn: str) -> Iterator[TaskDetail]:
+        """A task each time that it is looked at, until it has ended."""
+
+    def stop_task(self, arn: str, reason: str) -> None:
+        """Stop a task."""
+
+    def log_events(self, service: str, *, since: datetime, streams: Sequence[str] = ()) -> Iterator[LogEvent]:
+        """The lines of a task."""
+
+    def now(self) -> datetime:
+        """The time by the environment's clock, UTC."""
+
+
+def run(
+    environment: Runner,
+    service: str,
+    command: Sequence[str],
+    *,
+    tell: Callable[[str], None],
+    write: Callable[[str], None],
+    wait: Callable[[], None],
+) -> int:
+    """Run a command in a task with a service's image, role and network; stop it where this is interrupted.
+
+    Args:
+        environment: Where it runs.
+        service: The service.
+        command: The command and its arguments.
+        tell: Told what happens to the task.
+        write: Given each line of its output.
+        wait: Waits until more of its output may be there.
+
+    Returns:
+        The command's exit code.
+
+    Raises:
+        AwsError: The task did not run.
+    """
+    began = environment.now() - timedelta(minutes=1)
+    task = environment.start_task(service, command)
+    tell(f"{task.arn.rpartition('/')[2]}: starts")
+    seen: set[str] = set()
+    status = ""
+    last = None
+    try:
+        for last in environment.wait_for_task(task.arn):
+            if last.status != status:
+                status = last.status
+                tell(f"{last.id}: {status.lower()}")
+            _show(environment, service, task, began, seen, write)
+        for _ in range(_LOG_LOOKS):
+            if _show(environment, service, task, began, seen, write) == 0 and seen:
+                break
+            wait()
+    except BaseException:
+        if status != "STOPPED":
+            environment.stop_task(task.arn, "nova run was interrupted")
+            tell(f"{task.arn.rpartition('/')[2]}: is stopped")
+        raise
+    if last is None or last.exit_code is None:
+        raise AwsError(f"{service}: the task did not run: {last.reason if last else 'ECS does not know it'}")
+    return last.exit_code
+
+
+def _show(
+    environment: Runner, service: str, task: OneOff, since: datetime, seen: set[str], write: Callable[[str], None]
+) -> int:
+    """Write what is new of a task's output, and say how many lines that was."""
+    before = len(seen)
+    # Before the first line there is no stream, which is no error here: what the log lacks, the exit code tells.
+    with contextlib.suppress(NovaError):
+        for event in environment.log_events(service, since=since, streams=[task.log_stream]):
+            if event.id not in seen:
+                seen.add(event.id)
+                write(event.message.rstrip("\n"))
+    return len(seen) - before

@@ -1,0 +1,53 @@
+"""The tasks of a service, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from nova_infra.deployed.model import Image, TaskDetail
+from nova_infra.errors import RefusedError
+from nova_infra.operations.records.lookup import ago
+
+_HEAD = ("Task", "State", "Health", "Revision", "Image", "Zone", "Started", "Ended")
+
+
+def lines(tasks: Sequence[TaskDetail], *, now: datetime) -> list[str]:
+    """A line for each task, below a heading."""
+    if not tasks:
+        return ["no task runs, and none ended within the hour"]
+    rows = [_HEAD, *(_row(task, now) for task in tasks)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]
+    return ["  ".join([*(t.ljust(w) for t, w in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows]
+
+
+def _row(task: TaskDetail, now: datetime) -> tuple[str, ...]:
+    ended = ""
+    if task.stopped is not None:
+        code = f" with {task.exit_code}" if task.exit_code is not None else ""
+        ended = f"{ago(task.stopped, now)}{code}: {task.reason}".rstrip(": ")
+    return (
+        task.id,
+        task.status.lower(),
+        task.health if task.stopped is None else "",
+        task.revision.rpartition(":")[2],
+        Image.parse(task.image).tag or (task.digest or "")[:19],
+        task.zone,
+        ago(task.started, now) if task.started else "not yet",
+        ended,
+    )
+
+
+def chosen(tasks: Sequence[TaskDetail], written: str | None, service: str) -> TaskDetail:
+    """The task that a person means: by the beginning of its id, or the one that started last.
+
+    Raises:
+        RefusedError: There is none, or there are several.
+    """
+    running = [task for task in tasks if task.status == "RUNNING"]
+    found = [task for task in running if written is None or task.id.startswith(written)]
+    if not found or (written is not None and len(found) > 1):
+        known = ", ".join(task.id[:8] for task in running) or "none"
+        wrong = f"{written!r} is not one of its tasks" if written else "no task of it runs"
+        raise RefusedError(f"{service}: {wrong}: running are {known}")
+    return found[-1]

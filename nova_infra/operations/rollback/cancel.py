@@ -1,0 +1,69 @@
+"""Stopping the updates that are under way, which brings back what ran before them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from nova_infra.deployed.model import Stack
+from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.errors import RefusedError
+from nova_infra.operations.gates.findings import way_out
+from nova_infra.operations.records.ledger import read_ledger
+from nova_infra.operations.rollback import lock as claims
+from nova_infra.operations.rollback.lock import Claim, Lock
+from nova_infra.parallel import threads
+
+Outcome = Literal["idle", "planned", "stopped"]
+
+
+def cancel_updates(
+    environment: DeployedEnvironment,
+    only: Sequence[str],
+    confirm: Callable[[], bool] | None,
+    tell: Callable[[str], None],
+) -> Outcome:
+    """Stop the updates of services that can be stopped, and wait until nothing is under way.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CancelUpdateStack.html
+
+    Args:
+        environment: The environment.
+        only: Names of the services to touch; none for all.
+        confirm: Asked before anything is stopped; None to show what would be, and stop nothing.
+        tell: Told a line about each step.
+
+    Returns:
+        ``idle`` where nothing was under way, ``planned`` where it was only shown, ``stopped`` otherwise.
+
+    Raises:
+        RefusedError: It was not confirmed, or a rollback is under way; nothing was changed.
+    """
+    names = [environment.stack_name(name) for name in only or environment.service_names()]
+    busy = [stack for stack in environment.stacks(names) if stack.busy]
+    if not busy:
+        tell("No update is under way: there is nothing to stop.")
+        return "idle"
+    claim = claims.read_claim(environment)
+    claims.check(claim, now=environment.now())
+    stoppable = [stack.name for stack in busy if stack.status == "UPDATE_IN_PROGRESS"]
+    for stack in busy:
+        tell(f"{stack.name}: {stack.status}: {_what(stack)}")
+    if confirm is None:
+        tell("This is a plan: nothing was changed.")
+        return "planned"
+    if not confirm():
+        raise RefusedError("rollback: not confirmed: nothing was changed")
+    ledger = read_ledger(environment).version
+    with Lock(environment, Claim(secrets.token_hex(8), release="what ran before", ledger=ledger), tell) as lock:
+        with threads() as pool:
+            list(pool.map(environment.cancel_update, stoppable))
+        for stack in environment.wait_for_stacks([stack.name for stack in busy]):
+            tell(f"{stack.name}: {stack.status}" + ("" if stack.updatable else f": {way_out(stack)}"))
+        lock.done = True
+    return "stopped"
+
+
+def _what(stack: Stack) -> str:
+    return "is stopped, and what ran before comes back" if stack.status == "UPDATE_IN_PROGRESS" else way_out(stack)
