@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -19,6 +20,7 @@ from nova_infra.rehearsal.tasks.task import SECRET, Task, TaskFailedError, free_
 from nova_infra.rehearsal.tasks.usage import Usage
 
 _POLL_SECONDS = 0.05
+_GONE_SECONDS = 3.0
 _GUARD_SECONDS = 0.25
 _ELSEWHERE_SECONDS = 1.0
 _LOG_LINES = "20"
@@ -144,6 +146,7 @@ class ContainerTask(Task):
             f"--memory={definition.memory}m",
             f"--memory-swap={definition.memory}m",
             "--no-healthcheck",
+            *(["--image-volume=ignore"] if podman and definition.fault == "no-tmp" else []),
             *(["--http-proxy=false"] if podman else []),
             *([f"--add-host=host.docker.internal:{self.network.gateway}"] if self.network.gateway else []),
             *(["--read-only"] if definition.read_only_root else []),
@@ -286,6 +289,10 @@ class ContainerTask(Task):
         """From now on it gets its CPU units. While it starts, its time is counted as if it had them already."""
         share = min(self.definition.cpu / 1024, float(os.cpu_count() or 1))
         code, _, said = await self.engine.attempt("update", f"--cpus={share:g}", self.name, directory=self.directory)
+        if code:
+            # It may have ended meanwhile, which is told by who waits for its health.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._gone.wait(), _GONE_SECONDS)
         if code and self.running:
             raise EngineError(f"{self.engine.program} update: {last_lines(said, 1)}: it cannot limit processor time")
 
