@@ -126,7 +126,7 @@ class Assembly:
         version = str(manifest.get("version"))
         if not version.split(".")[0].isdigit() or int(version.split(".")[0]) not in SCHEMA_MAJOR_VERSIONS:
             raise AssemblyError(
-                f"{self.directory}: is an assembly of version {version}, and this reads "
+                f"{self.directory}: is an assembly of version {version}, but Nova reads "
                 f"{SCHEMA_MAJOR_VERSIONS.start} to {SCHEMA_MAJOR_VERSIONS.stop - 1}: run `make synth`"
             )
         for path in _template_files(manifest, self.directory):
@@ -160,7 +160,7 @@ def _stacks(directory: Path, nested: PurePosixPath) -> Iterator[AssembledStack]:
     except FileNotFoundError:
         raise AssemblyError(f"{path}: is missing: run `make synth`") from None
     except (AttributeError, KeyError, TypeError):
-        raise AssemblyError(f"{path}: is not what `cdk synth` writes: run `make synth`") from None
+        raise AssemblyError(f"{path}: was not written by `cdk synth`: run `make synth`") from None
 
 
 def _template_files(manifest: dict[str, Any], directory: Path) -> list[str]:
@@ -172,7 +172,7 @@ def _template_files(manifest: dict[str, Any], directory: Path) -> list[str]:
         ]
     except (AttributeError, KeyError, TypeError):
         raise AssemblyError(
-            f"{directory / 'manifest.json'}: is not what `cdk synth` writes: run `make synth`"
+            f"{directory / 'manifest.json'}: was not written by `cdk synth`: run `make synth`"
         ) from None
 
 

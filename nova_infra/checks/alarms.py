@@ -170,21 +170,21 @@ _METRIC_MATH = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/u
 ALARM_RULES = (
     Rule(
         "NOVA-R03",
-        "Alarms on errors, unanswered requests, latency and CPU roll every deployment back",
+        "Alarms on errors, unanswered requests, latency and CPU roll back every deployment",
         "pass all alarm names at once in deployment_alarms, with ROLLBACK_ON_ALARM",
         "aws/aws-cdk#36308: enable_deployment_alarms() keeps only the first list",
         _alarms_roll_back,
     ),
     Rule(
         "NOVA-R04",
-        "Every deployment alarm exists before the deployment that it watches",
+        "Every deployment alarm exists before its first deployment",
         "correct the name, and make the service depend on the alarm",
         _FAILURE_DETECTION,
         _alarms_exist_first,
     ),
     Rule(
         "NOVA-R05",
-        "Every deployment alarm on a target group watches both colours, one of which is always idle",
+        "Every deployment alarm on a target group watches both colours, because one of them is always idle",
         "add the other colour's metric, and FILL(…,0) around each",
         "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html",
         _alarms_watch_both_colours,
@@ -192,7 +192,7 @@ ALARM_RULES = (
     Rule(
         "NOVA-R06",
         "Every deployment alarm can fire within each bake",
-        "lengthen the bake, or let the alarm fire on fewer or shorter periods",
+        "lengthen the bake, or make the alarm fire after fewer or shorter periods",
         _FAILURE_DETECTION,
         _alarms_fire_in_time,
     ),
@@ -207,14 +207,14 @@ ALARM_RULES = (
         "NOVA-R08",
         "Every alarm notifies someone",
         "add an alarm action to the alert topic",
-        "A deployment that rolled back unseen is tried again",
+        "If nobody notices a rollback, the same release is tried again",
         _alarms_notify,
         "warning",
     ),
     Rule(
         "NOVA-R14",
-        "No alarm that fills gaps needs the newest data point, which is filled before its data has arrived",
-        "look at more evaluation periods than datapoints_to_alarm",
+        "No alarm that fills gaps depends on the newest data point, because it is filled before its data arrives",
+        "set evaluation_periods higher than datapoints_to_alarm",
         _METRIC_MATH,
         _alarms_wait_for_late_data,
     ),
@@ -227,9 +227,9 @@ ALARM_RULES = (
     ),
     Rule(
         "NOVA-R16",
-        "Alarms on CPU and memory that roll back watch the busiest task, new or old",
+        "Rollback alarms on CPU and memory watch the busiest task, whether new or old",
         'set statistic="Maximum"',
-        "An average over old and new tasks hides a new one that burns its CPU or fills its memory",
+        "An average over old and new tasks hides a new task that burns CPU or fills its memory",
         _alarms_see_one_hot_task,
     ),
 )

@@ -99,13 +99,13 @@ def _goals(pipeline_id: str, pipeline: Mapping[str, Any]) -> list[Goal]:
             (*harmless, *lookup),
         ),
         Goal(
-            "the approval, and what follows it",
+            "the approval and what follows it",
             _PIPELINE_WRITES,
             (f"${{{pipeline_id}}}", own.format("codepipeline", f"{name}*")),
         ),
         Goal("the permissions of others", _IAM_WRITES, ("arn:aws:iam::*:*",)),
         Goal("the stacks of the pipeline's account", _STACK_WRITES, (own.format("cloudformation", "stack/*"),)),
-        Goal("images that are released", _REPOSITORY_WRITES, (own.format("ecr", "repository/*"),)),
+        Goal("released images", _REPOSITORY_WRITES, (own.format("ecr", "repository/*"),)),
         Goal("the ledger and the holds", _LEDGER_WRITES, (own.format("ssm", "parameter/*"),)),
     ]
 
@@ -120,9 +120,9 @@ def _own_goals(action: Mapping[str, Any], project: Mapping[str, Any], pipeline: 
             if (pattern_id := referenced(store.get("Location"))) is not None
         ]
         patterns = tuple(f"${{{bucket}}}/*" for bucket in buckets)
-        goals.append(Goal("the artifacts that wait for the approval", _ARTIFACT_WRITES, patterns))
+        goals.append(Goal("the artifacts that await the approval", _ARTIFACT_WRITES, patterns))
     if not project.get("Properties", {}).get("Environment", {}).get("PrivilegedMode"):
-        goals.append(Goal("images that are released", _IMAGE_WRITES, ("arn:aws:ecr:*:*:repository/*",)))
+        goals.append(Goal("released images", _IMAGE_WRITES, ("arn:aws:ecr:*:*:repository/*",)))
     return goals
 
 

@@ -82,7 +82,7 @@ def _announced(template: Template) -> Iterator[Finding]:
     for logical_id, _ in template.of_type(PIPELINE):
         for wanted in _NOTIFIED:
             if not any(event.endswith(wanted) for event in events):
-                yield Finding(logical_id, "Properties.Name", f"nobody is told of {wanted}")
+                yield Finding(logical_id, "Properties.Name", f"nobody is notified of {wanted}")
 
 
 _QUOTAS = "https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html"
@@ -90,29 +90,29 @@ _QUOTAS = "https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
 PIPELINE_RULES = (
     Rule(
         "NOVA-P01",
-        "No path leads to production without an approval after everything before it",
+        "Nothing reaches production without an approval that follows all earlier stages",
         "set approval = true on the last environment",
-        "A person sees what the tests before cannot",
+        "A person notices what the earlier tests cannot",
         _approved,
     ),
     Rule(
         "NOVA-P02",
-        "No stage that asks for an approval deploys anything",
-        "add a wave for the approval before the environment's stage",
-        "A stage that is rolled back runs all of its actions again, approval included",
+        "No stage with an approval deploys anything",
+        "put the approval into its own wave before the environment's stage",
+        "Rolling back a stage runs all of its actions again, including the approval",
         _approval_deploys_nothing,
         "warning",
     ),
     Rule(
         "NOVA-P03",
-        "Every environment is tested after it is deployed, before the next one is touched",
+        "Every environment is tested after its deployment and before the next one is touched",
         'set tests = "integration" or tests = "e2e"',
-        "What passed in no deployed environment was not tried",
+        "A release that passed in no deployed environment is untested",
         _tested,
     ),
     Rule(
         "NOVA-P04",
-        "Every tool that the pipeline installs has an exact version",
+        "The pipeline installs every tool at an exact version",
         "pass cli_version and cdk_assets_cli_version, from package.json",
         "npm's latest aws-cdk is an accidental 3.0.0 that cannot read this library's assemblies",
         _pinned_tools,
@@ -120,22 +120,22 @@ PIPELINE_RULES = (
     Rule(
         "NOVA-P05",
         f"The pipeline has at most {MAX_STAGES} stages, {MAX_ACTIONS_PER_STAGE} actions each and {MAX_ACTIONS} in all",
-        "split the services over two installations",
+        "split the services between two installations",
         _QUOTAS,
         _within_quotas,
     ),
     Rule(
         "NOVA-P06",
-        "No path leads from what runs the repository's code before the approval to what the approval protects",
-        "take the permission away, or do it in a step after the approval",
-        "Who can push a branch must not be able to deploy by a test, nor to approve, nor to become somebody who can",
+        "Nothing that runs the repository's code before the approval can reach what the approval protects",
+        "remove the permission, or move the step after the approval",
+        "Anyone who can push a branch could otherwise deploy through a test, approve, or assume a role that can",
         production_out_of_reach,
     ),
     Rule(
         "NOVA-P07",
-        "Failures and waiting approvals are announced",
+        "The pipeline notifies someone about failures and waiting approvals",
         "add a notification rule with both events and a topic",
-        "A pipeline that stopped unseen delivers nothing",
+        "If nobody notices that the pipeline stopped, nothing is delivered",
         _announced,
         "warning",
     ),

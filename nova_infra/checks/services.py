@@ -111,14 +111,14 @@ SERVICE_RULES = (
     ),
     Rule(
         "NOVA-R09",
-        "Every task definition outlives its replacement",
+        "Every task definition is kept when it is replaced",
         "apply_removal_policy(RemovalPolicy.RETAIN)",
-        "aws/aws-cdk#24372: a rollback finds its revision inactive",
+        "aws/aws-cdk#24372: otherwise a rollback finds its revision inactive",
         _task_definitions_stay,
     ),
     Rule(
         "NOVA-R10",
-        "No deployment resets what autoscaling has chosen",
+        "No deployment resets autoscaling's task count",
         "leave desired_count out",
         "aws/aws-cdk#3919",
         _no_desired_count,
@@ -126,8 +126,8 @@ SERVICE_RULES = (
     Rule(
         "NOVA-R11",
         "Every image is pinned in the template",
-        "name a tag or a digest, not latest and not a parameter",
-        "What a moving tag named last week cannot be deployed again",
+        "name a tag or a digest; use neither latest nor a parameter",
+        "With a moving tag, last week's image cannot be deployed again",
         _image_pinned,
     ),
     Rule(
@@ -139,7 +139,7 @@ SERVICE_RULES = (
     ),
     Rule(
         "NOVA-R13",
-        "Every task outlives the last request that the load balancer may send it",
+        "Every task lives longer than the load balancer may send it requests",
         "make the stop timeout longer than the target groups' deregistration delay",
         "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/load-balancer-connection-draining.html",
         _requests_finish,

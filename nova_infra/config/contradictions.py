@@ -62,7 +62,7 @@ def contradictions(
         if IPv4Network(first.network.cidr).overlaps(IPv4Network(second.network.cidr)):
             yield (
                 f"environments[{index}].network.cidr: {second.network.cidr!r} overlaps that of {first.name}: "
-                "give each environment a range of its own, so that networks can ever be joined"
+                "give each environment its own range, so that the networks can be connected later"
             )
     yield from _services(services)
     yield from _stacks(environments, services)
@@ -72,7 +72,7 @@ def _engine(source: Source, delivery: Delivery, environments: Mapping[int, Envir
     if delivery.engine == "codepipeline" and source.connection_arn is None and source.token_secret is None:
         yield (
             "source: needs exactly one way to authenticate: set connection_arn or token_secret, "
-            'or write engine = "github-actions" under [delivery]'
+            'or set engine = "github-actions" under [delivery]'
         )
     if delivery.early_branch == source.branch:
         yield (
@@ -84,12 +84,12 @@ def _engine(source: Source, delivery: Delivery, environments: Mapping[int, Envir
     for index, environment in environments.items():
         if environment.window is not None:
             yield (
-                f"environments[{index}].window: is a condition that only CodePipeline knows, and GitHub Actions would "
+                f"environments[{index}].window: works only with CodePipeline; GitHub Actions would "
                 "deploy at any time: remove it"
             )
         if (minutes := environment.rollout.minutes()) > MAX_JOB_BAKE_MINUTES:
             yield (
-                f"environments[{index}].rollout: bakes {minutes:g} minutes in sum, and a job of GitHub Actions ends "
+                f"environments[{index}].rollout: bakes {minutes:g} minutes in total, but a GitHub Actions job ends "
                 "after six hours: lower bake_minutes or step_bake_minutes, or raise percent, to stay within "
                 f"{MAX_JOB_BAKE_MINUTES} minutes"
             )
@@ -97,27 +97,27 @@ def _engine(source: Source, delivery: Delivery, environments: Mapping[int, Envir
 
 def _promotion(environments: Mapping[int, Environment], *, last: int) -> Iterator[str]:
     for index, name, _ in _repeated({index: environment.name for index, environment in environments.items()}):
-        yield f"environments[{index}].name: {name!r} is there twice: give each its own name"
+        yield f"environments[{index}].name: {name!r} is used twice: give each its own name"
     domains = {index: environment.domain.name for index, environment in environments.items() if environment.domain}
     for index, domain, first in _repeated(domains):
         yield (
-            f"environments[{index}].domain.name: {domain!r} is that of {environments[first].name}, too: "
+            f"environments[{index}].domain.name: {domain!r} is also the domain of {environments[first].name}: "
             "give each environment its own name"
         )
     for index, environment in environments.items():
         key = f"environments[{index}]"
         if environment.name in _RESERVED_ENVIRONMENTS or environment.name.startswith("approve-"):
-            yield f"{key}.name: {environment.name!r} is a stage that the pipeline has already: choose another name"
+            yield f"{key}.name: {environment.name!r} is already the name of a stage: choose another name"
         if index == 0 and environment.approval:
             yield (
-                f"{key}.approval: true is on the first environment, before anything could be tried: "
+                f"{key}.approval: true is set on the first environment, before anything has been tested: "
                 "remove it, or put another environment first"
             )
         if index == last > 0 and not environment.approval:
-            yield (f"{key}.approval: false leaves the last environment open to every push: write approval = true")
+            yield (f"{key}.approval: false lets every push into the last environment: write approval = true")
         if index < last and environment.tests is None:
             yield (
-                f"{key}.tests: is missing, and nothing would prove a release here before it moves on: "
+                f"{key}.tests: is missing, so nothing would test a release here before it moves on: "
                 'write tests = "integration" or tests = "e2e"'
             )
 
@@ -125,13 +125,13 @@ def _promotion(environments: Mapping[int, Environment], *, last: int) -> Iterato
 def _deployment(key: str, environment: Environment) -> Iterator[str]:
     if environment.domain is None and not environment.allow_plain_http:
         yield (
-            f"{key}.domain: is missing, and nothing could be served with TLS: "
+            f"{key}.domain: is missing, so nothing could be served over TLS: "
             'write domain = { name = "…", zone_id = "Z…" }, or allow_plain_http = true'
         )
     minutes = environment.rollout.minutes()
     if minutes > MAX_BAKE_MINUTES:
         yield (
-            f"{key}.rollout: bakes {minutes:g} minutes in sum and outlasts CloudFormation: "
+            f"{key}.rollout: bakes {minutes:g} minutes in total, longer than CloudFormation waits: "
             f"lower bake_minutes or step_bake_minutes, or raise percent, to stay within {MAX_BAKE_MINUTES} minutes"
         )
 
@@ -144,8 +144,8 @@ def _addresses(key: str, environment: Environment, services: int) -> Iterator[st
     needed = 2 * environment.scaling.max_tasks * services + zones * len(network.interface_endpoints)
     if needed > room:
         yield (
-            f"{key}.network.cidr: {network.cidr!r} has room for {room} tasks, and {services} services may run {needed} "
-            "while all of them are deployed at their most: widen it, or lower scaling.max_tasks"
+            f"{key}.network.cidr: {network.cidr!r} has room for {room} tasks, but {services} services may run {needed} "
+            "while all of them are deployed at max_tasks: widen it, or lower scaling.max_tasks"
         )
 
 
@@ -179,19 +179,19 @@ def _services(services: Mapping[int, Service]) -> Iterator[str]:
             f"two of them while it is replaced: keep at most {MAX_SERVICES} services"
         )
     for index, name, _ in _repeated({index: service.name for index, service in services.items()}):
-        yield f"services[{index}].name: {name!r} is there twice: give each its own name"
+        yield f"services[{index}].name: {name!r} is used twice: give each its own name"
     for index, service in services.items():
         if taken := _RESERVED_SERVICES.get(service.name):
-            yield f"services[{index}].name: {service.name!r} is the name of a {taken} already: choose another one"
+            yield f"services[{index}].name: {service.name!r} is already the name of a {taken}: choose another one"
     for index, priority, first in _repeated({index: service.priority for index, service in services.items()}):
         yield (
-            f"services[{index}].priority: {priority} is that of {services[first].name}, too: "
-            "write priority = … with a number of its own"
+            f"services[{index}].priority: {priority} is also the priority of {services[first].name}: "
+            "write priority = … with another number"
         )
     paths = {(index, place): path for index, service in services.items() for place, path in enumerate(service.paths)}
     for (index, _), path, (first_index, _) in _repeated(paths):
         yield (
-            f"services[{index}].paths: {path!r} is that of {services[first_index].name}, too, and the load balancer "
+            f"services[{index}].paths: {path!r} is also a path of {services[first_index].name}, and the load balancer "
             "would only ever reach one of them: give each service its own paths"
         )
 
@@ -205,8 +205,8 @@ def _stacks(environments: Mapping[int, Environment], services: Mapping[int, Serv
     for (index, name), stack, (first, other) in _repeated(names):
         if environments[index].name != environments[first].name:
             yield (
-                f"environments[{index}].name: {environments[index].name!r} gives {name} the stack {stack}, which is "
-                f"that of {other} in {environments[first].name}: choose another name"
+                f"environments[{index}].name: {environments[index].name!r} gives {name} the stack {stack}, which also "
+                f"belongs to {other} in {environments[first].name}: choose another name"
             )
 
 

@@ -21,7 +21,7 @@ class Platform(Model):
         # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-parameter-name-constraints.html
         # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
         if name.startswith(("aws", "ssm")) or name == "internal":
-            raise refusal("is a prefix that AWS keeps for itself", "choose another one")
+            raise refusal("is a prefix that AWS reserves", "choose another one")
         return name
 
 

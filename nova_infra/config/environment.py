@@ -34,7 +34,7 @@ class Rollout(Model):
         if strategy in ("canary", "linear") and percent == 100:
             raise refusal("moves all traffic at once", 'lower it, or write strategy = "blue-green"')
         if strategy == "linear" and percent < 3:
-            raise refusal("is a smaller step than ECS takes", "write 3 or more")
+            raise refusal("is a smaller step than ECS accepts", "write 3 or more")
         return percent
 
     def minutes(self) -> float:
@@ -180,5 +180,5 @@ class Environment(Runtime):
     @classmethod
     def _one_protocol(cls, allowed: bool, info: ValidationInfo) -> bool:
         if allowed and info.data.get("domain") is not None:
-            raise refusal("contradicts the domain, which is served with TLS", "remove allow_plain_http, or the domain")
+            raise refusal("contradicts the domain, which is served over TLS", "remove allow_plain_http, or the domain")
         return allowed

@@ -76,7 +76,7 @@ Name = Annotated[
     str,
     *matching(
         r"[a-z](-?[a-z0-9])*",
-        "is not a name that AWS resources can carry",
+        "is not a name that AWS resources can have",
         "use lower-case letters, digits and single hyphens, starting with a letter",
     ),
 ]

@@ -104,5 +104,5 @@ class Service(Model):
             if _RESERVED_VARIABLES.fullmatch(name):
                 raise refusal(f"sets {name}, which the platform sets", "choose another name")
             if info.field_name == "secrets" and name in info.data.get("environment", ()):
-                raise refusal(f"sets {name}, which environment sets, too", "remove one of the two")
+                raise refusal(f"sets {name}, which environment also sets", "remove one of the two")
         return variables

@@ -18,7 +18,7 @@ _REMEDIES = {
     "string_type": "is not text: put it in quotes",
     "int_type": "is not a whole number: write it without quotes or decimals",
     "float_type": "is not a number: write it without quotes",
-    "finite_number": "is not a number that can be used: write a plain one",
+    "finite_number": "is not a usable number: write a plain one",
     "bool_type": "is neither true nor false: write one of them, without quotes",
     "tuple_type": "is not a list: write it in brackets, or as [[…]] tables",
     "dict_type": "is not a table: write it as { key = value } or as a [table]",

@@ -192,7 +192,7 @@ def _run(engine: Engine, arguments: list[str], scratch: Path, recipe: Recipe, te
             start_new_session=True,
         )
     except OSError as error:
-        raise EngineError(f"{engine.program}: cannot be run: {error.strerror}: install it again") from None
+        raise EngineError(f"{engine.program}: cannot be run: {error.strerror}: reinstall it") from None
     assert process.stdout is not None, "opened with a pipe"
     with _ended(process, engine):
         for line in process.stdout:
@@ -210,7 +210,7 @@ def _build_error(engine: Engine, recipe: Recipe, lines: list[str]) -> Exception:
     name = recipe.name.rpartition("/")[2]
     missing = re.search(r"manifest unknown|: not found|requested access to the resource is denied", said)
     if missing and re.search(r"initializing source|resolve source metadata|reading manifest", said):
-        return ImageError(f"{name}: its base image is not in its registry: {last_lines(said, 1)}: correct its FROM")
+        return ImageError(f"{name}: its base image is not in the registry: {last_lines(said, 1)}: correct its FROM")
     if isinstance(error, EngineError) and not _in_a_step(said):
         return EngineError(f"{name}: {error}")
     return ImageError(

@@ -165,9 +165,9 @@ def _architecture_of(program: str) -> str:
             timeout=_ANSWER_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise EngineError(f"{program}: does not answer within {_ANSWER_SECONDS} s: start it again") from None
+        raise EngineError(f"{program}: did not answer within {_ANSWER_SECONDS} s: restart it") from None
     except OSError as error:
-        raise EngineError(f"{program}: cannot be run: {error.strerror}: install it again") from None
+        raise EngineError(f"{program}: cannot be run: {error.strerror}: reinstall it") from None
     answer = result.stdout.strip().splitlines()[-1:] or [""]
     if result.returncode or not answer[0]:
         fault = explain(program, ["info"], result.stderr or "no answer")

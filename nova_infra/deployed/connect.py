@@ -70,7 +70,7 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment
         region = where.region or os.environ.get("AWS_REGION") or configured_region()
         if not region:
             raise RefusedError(
-                "region: none given: pass --region, set AWS_REGION, or run the command where nova.toml is"
+                "region: not given: pass --region, set AWS_REGION, or run the command where nova.toml is"
             )
         aws = sign_in(region=region)
     return AwsEnvironment(name, platform=platform, aws=aws)
@@ -100,7 +100,8 @@ def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[s
     if where.region is not None or where.platform is not None or not path.is_file():
         if not chosen:
             raise RefusedError(
-                "environments: none given, no nova.toml here: name them, as in `nova status prod --region eu-west-1`"
+                "environments: none given, and there is no nova.toml here: name them, as in "
+                "`nova status prod --region eu-west-1`"
             )
         return tuple(chosen)
     environments, _ = _environments(path)
@@ -163,5 +164,5 @@ def _environments(path: Path) -> tuple[dict[str, Mapping[str, Any]], str]:
         return environments, str(config.get("platform", {}).get("name", "nova"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise RefusedError(
-            f"nova.toml: is not usable ({error!r}): mend it, or run the command elsewhere with --region"
+            f"nova.toml: is not usable ({error!r}): fix it, or run the command elsewhere with --region"
         ) from None

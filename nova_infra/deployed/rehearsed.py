@@ -136,7 +136,7 @@ class RehearsedEnvironment:
         """The environment's alarms, by name."""
         alarms = self._state()["alarms"]
         if alarms is None:
-            raise NotDeployedError(f"the rehearsal starts {self.name} with its stage, and has no alarms of it before")
+            raise NotDeployedError(f"the rehearsal starts {self.name} only in its own stage, so it has no alarms yet")
         return tuple(Alarm(**alarm) for alarm in sorted(alarms, key=lambda a: str(a["name"])))
 
     def images(self, wanted: Sequence[Image]) -> tuple[Image | None, ...]:

@@ -46,12 +46,12 @@ def read_accepted(root: Path) -> tuple[Accepted, ...]:
     except FileNotFoundError:
         return ()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RefusedError(f"{EXCEPTIONS_FILE}: is not valid TOML: {error}: mend that line") from None
+        raise RefusedError(f"{EXCEPTIONS_FILE}: is not valid TOML: {error}: fix that line") from None
     except ValidationError as error:
         raise RefusedError(
             "\n".join(
                 f"{EXCEPTIONS_FILE}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}: "
-                "every entry needs an id, a reason and a date in expires, and may name services"
+                "give every entry an id, a reason and a date in expires; services is optional"
                 for fault in error.errors()
             )
         ) from None

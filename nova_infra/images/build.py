@@ -66,7 +66,9 @@ def ensure_image(registry: Registry, source: ImageSource, *, tools: Images) -> t
         )
     image = registry.find(source.tag)
     if image is None:
-        raise RefusedError(f"{registry.name}:{source.tag}: was pushed, but is not there: push it again")
+        raise RefusedError(
+            f"{registry.name}:{source.tag}: was pushed, but the registry does not have it: push it again"
+        )
     return image, True
 
 

@@ -34,7 +34,7 @@ def promote(registries: Mapping[str, Registry], *, tags: Mapping[str, str], rele
         named = registry.find(release)
         if named is not None and named != images[service]:
             raise RefusedError(
-                f"{registry.name}:{release}: is another image already, and tags never move: choose another tag"
+                f"{registry.name}:{release}: already names another image, and tags never move: choose another tag"
             )
     said = []
     for service, registry in registries.items():

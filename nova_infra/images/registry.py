@@ -105,7 +105,7 @@ class Registry:
                 return False
             if error.code == "ImageTagAlreadyExistsException":
                 raise RefusedError(
-                    f"{self.name}:{tag}: is another image already, and tags never move: choose another tag"
+                    f"{self.name}:{tag}: already names another image, and tags never move: choose another tag"
                 ) from None
             raise
         return True

@@ -94,11 +94,11 @@ def _findings(registry: Registry, digest: str, *, pause: Callable[[float], None]
             assert scan is not None
             said = scan["status"].get("description") or "no reason given"
             raise RefusedError(
-                f"{registry.name}@{digest}: was not scanned: {status}: {said}: it cannot be deployed until it is"
+                f"{registry.name}@{digest}: was not scanned: {status}: {said}: scan it, it cannot be deployed before"
             )
         if waited >= _PATIENCE_SECONDS:
             raise AwsError(
-                f"{registry.name}@{digest}: is not scanned after {waited / 60:.0f} minutes: "
+                f"{registry.name}@{digest}: has no scan result after {waited / 60:.0f} minutes: "
                 "check that the registry scans on push, and run the command again"
             )
         pause(_POLL_SECONDS)

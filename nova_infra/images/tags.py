@@ -97,7 +97,7 @@ def checked_tag(where: str, tag: object) -> str:
     if not re.fullmatch(r"\w[\w.-]{0,127}", str(tag), re.ASCII):
         text = repr(tag)
         raise ConfigError(
-            f"{where}: {text if len(text) <= 80 else f'{text[:77]}…'} is not a tag of an image: "
+            f"{where}: {text if len(text) <= 80 else f'{text[:77]}…'} is not an image tag: "
             "give letters, digits, dots, dashes and underscores, at most 128"
         )
     return str(tag)

@@ -100,7 +100,7 @@ def checked_engine(value: str) -> str:
         NovaError: It is none.
     """
     if value not in ENGINES:
-        raise NovaError(f"engine: {value!r} is not one: choose {' or '.join(ENGINES)}")
+        raise NovaError(f"engine: {value!r} is not a delivery engine: choose {' or '.join(ENGINES)}")
     return value
 
 
@@ -112,11 +112,11 @@ def checked_services(value: str) -> tuple[str, ...]:
     """
     names = value.replace(",", " ").split()
     if not names:
-        raise NovaError("service: none is named, and a platform needs one: name at least one")
+        raise NovaError("service: none is named, but a platform needs one: name at least one")
     for name in names:
         require_usable(name)
         if names.count(name) > 1:
-            raise NovaError(f"service: {name!r} is there twice: give each its own name")
+            raise NovaError(f"service: {name!r} is named twice: give each its own name")
     return tuple(names)
 
 

@@ -66,7 +66,7 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     }
     if ask and any(missing.values()) and not _has_terminal():
         options = ", ".join(option for option, is_missing in missing.items() if is_missing)
-        raise NovaError(f"{options}: not given, and there is no terminal to ask on: give them, or use --yes")
+        raise NovaError(f"{options}: not given, and there is no terminal to ask on: give them as options, or use --yes")
     question = _ask if ask else _default
     name = name or question("Name, the prefix of everything in AWS", answers.default_name(target), answers.checked_name)
     repository = repository or question(

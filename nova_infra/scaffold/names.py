@@ -36,7 +36,7 @@ def require_name(root: Path, name: str) -> None:
     """
     require_usable(name)
     if (root / "services" / name).exists():
-        raise NovaError(f"services/{name}: exists already: choose another name, or remove it")
+        raise NovaError(f"services/{name}: already exists: choose another name, or remove it")
 
 
 def require_usable(name: str) -> None:
@@ -51,8 +51,10 @@ def require_usable(name: str) -> None:
         [fault, *_] = error.errors(include_url=False)
         raise NovaError(in_one_line(fault).removeprefix(f"{CONFIG_FILE}: ")) from None
     if name in _RESERVED:
-        raise NovaError(f"name: {name!r} is taken by the platform itself: choose another one, such as {name}-service")
+        raise NovaError(f"name: {name!r} is reserved by the platform: choose another one, such as {name}-service")
     # Python would import the other one in its place, here or there.
     module = module_name(name)
     if module in sys.stdlib_module_names or keyword.iskeyword(module) or importlib.util.find_spec(module):
-        raise NovaError(f"name: {name!r} is a Python module or word, too: choose another one, such as {name}-service")
+        raise NovaError(
+            f"name: {name!r} is also a Python module or keyword: choose another one, such as {name}-service"
+        )

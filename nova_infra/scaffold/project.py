@@ -35,7 +35,7 @@ def source() -> Path:
     """
     root = Path(__file__).parents[2]
     if not (root / "Makefile").exists() or not (root / "services" / "kit").exists():
-        raise NovaError("nova: is installed without its project: run it from a clone or an archive of Nova")
+        raise NovaError("nova: was installed without its project: run it from a clone or an archive of Nova")
     return root
 
 
@@ -53,7 +53,7 @@ def require_place(root: Path, target: Path) -> None:
         _require_untouched(root)
         return
     if target.is_relative_to(root):
-        raise NovaError(f"{target}: lies inside the project that it is made from: choose a directory outside of {root}")
+        raise NovaError(f"{target}: is inside the project that it is made from: choose a directory outside {root}")
     if target.exists() and not target.is_dir():
         raise NovaError(f"{target}: is a file: choose a directory that is empty or does not exist")
     if target.exists() and [path for path in target.iterdir() if path.name != ".git"]:
@@ -95,7 +95,7 @@ def create_project(root: Path, target: Path, answers: Answers) -> Config:
             if directory.exists():
                 directory.rmdir()
         if isinstance(error, OSError):
-            raise NovaError(f"{target}: cannot be made: {error.strerror}: choose another directory") from None
+            raise NovaError(f"{target}: cannot be created: {error.strerror}: choose another directory") from None
         raise
     _commit(target, config)
     return config
@@ -153,11 +153,11 @@ def _require_untouched(root: Path) -> None:
     repository = data.get("source", {}).get("repository")
     if repository != PLACEHOLDER:
         raise NovaError(
-            f"{root}: is not empty, and its {CONFIG_FILE} delivers {repository} already: "
+            f"{root}: is not empty, and its {CONFIG_FILE} already delivers {repository}: "
             "edit that, or name an empty directory"
         )
     if (root / ".git").exists() and (changed := git.read(root, "status", "--porcelain", "--", CONFIG_FILE, "services")):
-        raise NovaError(f"{root}: has work that is not committed ({changed.split()[-1]}): commit it, then run it again")
+        raise NovaError(f"{root}: has uncommitted work ({changed.split()[-1]}): commit it, then run this again")
 
 
 def _commit(target: Path, config: Config) -> None:

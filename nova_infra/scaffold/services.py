@@ -76,7 +76,7 @@ def remove_service(root: Path, name: str, *, force: bool = False) -> list[str]:
     config = load_config(root)
     config.service(name)
     if len(config.services) == 1:
-        raise NovaError(f"service: {name!r} is the last one, and a platform needs one: add another one first")
+        raise NovaError(f"service: {name!r} is the last one, but a platform needs one: add another one first")
     if not force:
         _require_committed(root, name)
     files = {CONFIG_FILE: without_entry(_read(root, CONFIG_FILE), name)}
@@ -189,12 +189,12 @@ def _require_committed(root: Path, name: str) -> None:
     directory = f"services/{name}"
     answer = git.run(root, "status", "--porcelain", "-z", "--untracked-files=all", "--", directory)
     if answer.code:
-        raise NovaError(f"{directory}: is in no git repository, which could bring it back: copy it, then use --force")
+        raise NovaError(f"{directory}: is in no git repository, so it could not be restored: copy it, then use --force")
     changed = [
         line[3:].removeprefix(f"{directory}/") for line in answer.out.decode(errors="replace").split("\0") if line
     ]
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise NovaError(
-            f"{directory}: has work that is not committed ({changed[0]}{more}): commit it, or lose it with --force"
+            f"{directory}: has uncommitted work ({changed[0]}{more}): commit it, or discard it with --force"
         )

@@ -99,7 +99,7 @@ def test_a_canary_percentage_out_of_range_is_refused(app, config, value):
 
 @pytest.mark.parametrize("tag", ["", "a/b", ".a", "a b", "ü", "a" * 129])
 def test_what_cannot_be_a_tag_is_refused(app, config, tag):
-    with pytest.raises(ConfigError, match=r"imageTag: .* is not a tag of an image"):
+    with pytest.raises(ConfigError, match=r"imageTag: .* is not an image tag"):
         app.build_app(config, root=ROOT, image_tag=tag)
 
 

@@ -187,7 +187,7 @@ class AwsEnvironment(AwsTasks):
         repository, wanted = question
         match = _ECR.fullmatch(repository)
         if match is None:
-            raise StrangerError(f"{repository}: is not a repository in ECR: Nova keeps its images there")
+            raise StrangerError(f"{repository}: is not an ECR repository, where Nova keeps its images")
         account, region, name = match.groups()
         ids = [{"imageDigest": i.digest} if i.digest else {"imageTag": i.tag} for i in dict.fromkeys(wanted)]
         digests: dict[str, str] = {}

@@ -90,22 +90,20 @@ def translated(error: Exception, operation: str) -> NovaError:
         code = error.response.get("Error", {}).get("Code", "")
         said = " ".join(error.response.get("Error", {}).get("Message", "").split()) or "no message"
         if code in _DENIED:
-            return DeniedError(
-                f"AWS does not allow {operation}: {said}: use credentials that may, or add the permission"
-            )
+            return DeniedError(f"AWS does not allow {operation}: {said}: use other credentials, or add the permission")
         if any(sign in (code, said[: len(sign)]) for sign in _CLOCK):
             return AwsError(f"clock: this machine's clock is wrong, and AWS refuses {operation}: {said}: set the clock")
         if code in _EXPIRED:
-            return AwsError(f"credentials: AWS does not take them for {operation}: {said}: sign in again")
+            return AwsError(f"credentials: AWS rejects them for {operation}: {said}: sign in again")
         kind = OverloadedError if throttled(error) or unanswered(error) else ServiceError
         return kind(f"AWS: {operation}: {said} ({code})", code)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return AwsError("credentials: none found: sign in, or set AWS_PROFILE")
     if isinstance(error, NoRegionError):
-        return RefusedError("region: none given: pass --region, or set AWS_REGION")
+        return RefusedError("region: not given: pass --region, or set AWS_REGION")
     if isinstance(error, ResponseParserError):
         return UnreachableError(
-            f"AWS: {operation}: what answered is not AWS: check the proxy and AWS_ENDPOINT_URL, then run it again"
+            f"AWS: {operation}: something other than AWS answered: check the proxy and AWS_ENDPOINT_URL"
         )
     message = f"AWS: {operation}: {error}: check the network and the credentials, then run the same command again"
     if unanswered(error):

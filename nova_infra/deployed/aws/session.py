@@ -207,7 +207,7 @@ def sign_in(*, region: str, role: str | None = None, account: str | None = None)
             return Aws(session)
         if isinstance(denied, DeniedError):
             raise DeniedError(
-                f"{denied}; the role is part of the environment's platform stack: where that was never deployed, "
+                f"{denied}; the role is part of the environment's platform stack: if that was never deployed, "
                 "deploy it first, with the account's own credentials (README.md, Deploying to AWS)"
             ) from None
         raise denied from None

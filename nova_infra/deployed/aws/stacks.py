@@ -92,7 +92,7 @@ class AwsStacks:
             except ValueError:
                 body = None
         if not isinstance(body, dict):
-            raise StrangerError(f"{stack}: its template is not JSON, as CDK writes it: deploy it with Nova first")
+            raise StrangerError(f"{stack}: its template is not JSON: deploy it with Nova first")
         return dict(body)
 
     def failures(self, stack: str) -> tuple[StackEvent, ...]:
@@ -137,7 +137,7 @@ class AwsStacks:
         body = json.dumps(template, separators=(",", ":"))
         if len(body.encode()) > _MAX_TEMPLATE_BYTES:
             raise RefusedError(
-                f"{stack.name}: its template has {len(body.encode()):,} bytes, and CloudFormation takes "
+                f"{stack.name}: its template has {len(body.encode()):,} bytes, but CloudFormation accepts only "
                 f"{_MAX_TEMPLATE_BYTES:,} without a bucket: deploy the earlier commit through the pipeline instead"
             )
         more: dict[str, Any] = {"NotificationARNs": list(stack.notifications)} if stack.notifications else {}
@@ -169,7 +169,7 @@ class AwsStacks:
         wait = 0.25
         while (state := self._state(stack.name, name)).get("Status") in (None, "CREATE_PENDING", "CREATE_IN_PROGRESS"):
             if time.monotonic() > until:
-                raise AwsError(f"{stack.name}: CloudFormation takes too long for a change set: run this again")
+                raise AwsError(f"{stack.name}: CloudFormation took too long to make a change set: run this again")
             pause(wait)
             wait = min(2 * wait, 4)
         arn = state["ChangeSetId"]
@@ -287,7 +287,7 @@ class AwsStacks:
                 continue
             unanswered_since = None
             if gone := waiting - {stack.name for stack in found}:
-                raise AwsError(f"{', '.join(sorted(gone))}: was deleted meanwhile: find out by whom")
+                raise AwsError(f"{', '.join(sorted(gone))}: was deleted meanwhile: find out who did it")
             for stack in found:
                 if not stack.busy:
                     waiting.discard(stack.name)

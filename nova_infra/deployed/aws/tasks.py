@@ -143,8 +143,8 @@ class AwsTasks(AwsStacks):
         """
         if not self._service(service).get("enableExecuteCommand"):
             raise RefusedError(
-                f"exec: is off in {self.name}: set exec = true for the environment in nova.toml and deploy it; its "
-                "containers' root file systems are writable then"
+                f"exec: is off in {self.name}: set exec = true for it in nova.toml and deploy it; this makes "
+                "its containers' root file systems writable"
             )
         [described] = self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[task])["tasks"]
         container = described["containers"][0]
@@ -167,7 +167,7 @@ class AwsTasks(AwsStacks):
             ResourceIds=[which["ResourceId"]],
         )["ScalableTargets"]
         if not targets:
-            raise RefusedError(f"service: {service!r} does not scale in {self.name}: give it a scaling in nova.toml")
+            raise RefusedError(f"service: {service!r} has no scaling in {self.name}: add scaling in nova.toml")
         actions = self._aws.call("application-autoscaling", "describe_scheduled_actions", **which)["ScheduledActions"]
         ends = next((action for action in actions if action["ScheduledActionName"] == _END), None)
         usual = ends["ScalableTargetAction"] if ends else targets[0]
@@ -222,7 +222,7 @@ class AwsTasks(AwsStacks):
             found = []
         active = [each for each in found if each.get("status") != "INACTIVE"]
         if not active:
-            raise RefusedError(f"service: {service!r} is not one of {self.name}: see `nova status {self.name}`")
+            raise RefusedError(f"service: {service!r} does not run in {self.name}: see `nova status {self.name}`")
         return dict(active[0])
 
 

@@ -14,7 +14,7 @@ from nova_infra.deployed.model import Template
 
 _PRICES = Path(__file__).with_name("prices.toml")
 _NOT_COUNTED = (
-    "traffic through NAT gateways, endpoints and the load balancer's further units",
+    "traffic through NAT gateways, endpoints and further load balancer capacity units",
     "requests that the firewall inspects, composite alarms, Container Insights' metrics, stored logs and images",
 )
 
@@ -92,7 +92,7 @@ def notes() -> list[str]:
     """What the figures rest on, and what they leave out."""
     table, assumed = prices(), prices()["assumed"]
     return [
-        f"List prices of us-east-1, {table['dated']}; sources in {_PRICES.name}. Services have their least tasks.",
+        f"List prices of us-east-1, {table['dated']}; sources in {_PRICES.name}. Services run min_tasks.",
         f"Assumed: {assumed['releases']} releases a month that change every service, {assumed['minutes_per_build']:g} "
         f"minutes for each build, {assumed['log_gb_per_task']:g} GB of logs for each task.",
         f"Not counted: {'; '.join(_NOT_COUNTED)}; builds on larger machines than small.",

@@ -89,7 +89,7 @@ def _removed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Differe
         kind, what = Kind.OTHER, "is deleted"
         policy = resource.get("DeletionPolicy")
         if policy in ("Retain", "RetainExceptOnCreate"):
-            what = "leaves the stack and is kept"
+            what = "leaves the stack but is kept"
         elif resource_type(resource["Type"]).stateful:
             kind = Kind.REPLACES_DATA
             what = "is deleted, and its data with it" if policy != "Snapshot" else "is deleted; a snapshot is kept"

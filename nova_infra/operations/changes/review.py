@@ -14,7 +14,7 @@ from nova_infra.operations.changes.differences import Difference, Kind, differen
 from nova_infra.parallel import threads
 
 WIDER = (Kind.WIDENS_ACCESS, Kind.OPENS_NETWORK)
-"""What a label has to agree to."""
+"""What needs a reviewer's label."""
 
 _THREADS = 2
 # A comment on GitHub has at most 65,536 characters.
@@ -98,7 +98,7 @@ def as_markdown(found: list[StackChange], cost: str = "") -> str:
         lines.append(f"| {change.name} | {' | '.join(counts)} |")
     important = [(change, d) for change in found for d in change.differences if d.kind != Kind.OTHER]
     if important:
-        lines += ["", "#### Must not be missed", ""]
+        lines += ["", "#### Do not miss", ""]
         lines += [f"- **{d.kind}**: `{change.name}` {d.resource}: {d.what}" for change, d in important]
     if cost:
         lines += ["", f"**Costs**: {cost}"]
@@ -110,7 +110,7 @@ def as_markdown(found: list[StackChange], cost: str = "") -> str:
             f"\n<details><summary><code>{change.name}</code></summary>\n\n``````text\n{text}\n``````\n</details>\n"
         )
         if len(comment) + len(details) > _COMMENT_CHARACTERS:
-            return comment + "\nThere is more than a comment can hold: run `nova diff` to see all of it.\n"
+            return comment + "\nThis is too long for a comment: run `nova diff` to see all of it.\n"
         comment += details
     return comment
 
@@ -131,7 +131,7 @@ def _template(assembly: Path, stack: AssembledStack | None) -> Template | None:
 def _cdk_diff(before: Path, after: Path, old: AssembledStack | None, new: AssembledStack | None) -> str:
     if new is None:
         assert old is not None, "a name comes from one of the two"
-        return "No longer synthesized: what is deployed stays until somebody deletes the stack."
+        return "No longer synthesized: the deployed stack stays until somebody deletes it."
     if old is None:
         return "A new stack."
     command = ["cdk", "diff", f"--app={after}", "--exclusively", new.display_name]

@@ -56,7 +56,7 @@ def faults(release: Mapping[str, ReleasedImage], seen: Seen) -> list[Finding]:
     for name, image in sorted(release.items()):
         service = services.get(name)
         if service is None:
-            found.append(Finding(f"{name}: is not deployed: the release has it"))
+            found.append(Finding(f"{name}: is part of the release but not deployed"))
             continue
         found += _stack_faults(service, stacks.get(service.stack))
         found += _deployment_faults(service)
@@ -90,11 +90,11 @@ def way_out(stack: Stack) -> str:
     match stack.status:
         case "UPDATE_IN_PROGRESS":
             cancel = command.format("cancel-update-stack")
-            return f"wait for it, or stop it, which brings back what ran before, with {cancel}"
+            return f"wait for it, or cancel it, which restores what ran before, with {cancel}"
         case "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS" | "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS":
-            return "wait for it: it only removes what is no longer used, and nothing can stop it"
+            return "wait for it: it is only removing what is no longer used, and cannot be stopped"
         case "UPDATE_ROLLBACK_IN_PROGRESS":
-            return "wait for it: it is on its way back to what ran before, and nothing can stop it"
+            return "wait for it: it is rolling back to what ran before, and cannot be stopped"
         case "CREATE_IN_PROGRESS" | "ROLLBACK_IN_PROGRESS":
             return "wait for it: this is its first deployment; if that fails, it can only be deleted"
         case "DELETE_IN_PROGRESS":
@@ -103,10 +103,10 @@ def way_out(stack: Stack) -> str:
             return f"wait until {status} has ended"
         case "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED":
             delete = command.format("delete-stack")
-            return f"its first deployment failed, and it can only be deleted: {delete}, and deploy again{said}"
+            return f"its first deployment failed, so it can only be deleted: {delete}, and deploy again{said}"
         case "DELETE_FAILED":
             delete = command.format("delete-stack")
-            return f"delete what keeps it{said}, then {delete} once more, and deploy again"
+            return f"delete what still blocks it{said}, then run {delete} again, and deploy again"
         case "REVIEW_IN_PROGRESS":
             return f"it was never deployed: {command.format('delete-stack')}, and deploy"
         case "UPDATE_ROLLBACK_FAILED":
@@ -140,7 +140,7 @@ def _stack_faults(service: Service, stack: Stack | None) -> list[Finding]:
 
 def _deployment_faults(service: Service) -> list[Finding]:
     if not service.deployments:
-        return [Finding(f"{service.name}: ECS knows no deployment of it")]
+        return [Finding(f"{service.name}: ECS has no deployment of it")]
     latest = service.deployments[0]
     if latest.rollout_state == "FAILED":
         return [Finding(f"{service.name}: its deployment failed: {latest.reason or 'ECS gives no reason'}")]
@@ -151,7 +151,7 @@ def _deployment_faults(service: Service) -> list[Finding]:
 
 def _task_faults(service: Service, image: ReleasedImage, stack: Stack | None) -> list[Finding]:
     if service.desired == 0:
-        return [Finding(f"{service.name}: is scaled to nothing: no task is meant to run")]
+        return [Finding(f"{service.name}: is scaled to zero: no tasks are meant to run")]
     running = [task for task in service.tasks if task.status == "RUNNING"]
     found = []
     if len(running) < service.desired:

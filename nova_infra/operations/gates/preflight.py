@@ -31,7 +31,7 @@ _CERTIFICATE_MARGIN = timedelta(days=14)
 _UNWATCHED = (
     "ECS then watches none of this service's alarms in this deployment: only the circuit breaker and verify are left"
 )
-_SILENT = "an alarm without data rolls nothing back"
+_SILENT = "an alarm without data cannot roll back"
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def survey(environment: DeployedEnvironment) -> Conditions:
 
 
 def _rollback(claim: Claim, now: datetime) -> str:
-    said = f"rollback: one to {claim.release} is under way, by {claim.by}: a release beside it would mix both: wait"
+    said = f"rollback: {claim.by} is rolling back to {claim.release}: a deployment now would mix both: wait"
     return said if claim.alive(now) else ""
 
 
@@ -177,7 +177,7 @@ def acceptable(conditions: Conditions, release: str, *, now: datetime) -> tuple[
     for held in conditions.holds:
         if begins(release, held.release) or begins(held.release, release):
             raise RefusedError(
-                f"release: {release} is on hold, by {held.by}: {held.why}: no red is accepted for it; see "
+                f"release: {release} is on hold, by {held.by}: {held.why}: a release on hold gets no waiver; see "
                 "`nova release-hold`"
             )
     found = obstacles(conditions, None, {}, now=now)
@@ -185,7 +185,9 @@ def acceptable(conditions: Conditions, release: str, *, now: datetime) -> tuple[
     others = [obstacle for obstacle in found if not obstacle.subject]
     if not red:
         said = f"; this cannot be waived: {others[0].text}" if others else ""
-        raise RefusedError(f"accept-red: no deployment alarm, certificate or quota is red there now{said}")
+        raise RefusedError(
+            f"accept-red: nothing to waive: no deployment alarm, certificate or quota is red there now{said}"
+        )
     return red, others
 
 
@@ -196,15 +198,13 @@ def _alarms(services: Iterable[Service], alarms: Iterable[Alarm]) -> list[Obstac
         for name in service.deployment_alarms:
             alarm = known.get(name)
             if alarm is None:
-                text = f"{name}: does not exist, and {service.name} is to be rolled back by it: deploy it first"
+                text = f"{name}: does not exist, but {service.name} needs this alarm to roll back: deploy it first"
                 found.append(Obstacle(text))
             elif alarm.state == "ALARM":
-                text = (
-                    f"{name}: is in ALARM already, so that ECS would watch no alarm of {service.name}: {alarm.reason}"
-                )
+                text = f"{name}: is already in ALARM, so ECS would watch no alarm of {service.name}: {alarm.reason}"
                 found.append(Obstacle(text, alarm.condition, _UNWATCHED))
             elif alarm.state == "INSUFFICIENT_DATA":
-                text = f"{name}: has no data, so that it cannot fire: {alarm.reason}"
+                text = f"{name}: has no data, so it cannot fire: {alarm.reason}"
                 found.append(Obstacle(text, alarm.condition, _SILENT))
     return found
 
@@ -223,8 +223,8 @@ def _room(services: Sequence[Service], quota: float | None) -> list[Obstacle]:
     if quota is None or needed <= quota:
         return []
     text = (
-        f"Fargate: a deployment may need {needed:g} vCPUs at once, and the account may run {quota:g}: have the quota "
-        f"{VCPU_QUOTA} raised"
+        f"Fargate: a deployment may need {needed:g} vCPUs at once, but the account may run {quota:g}: "
+        f"request an increase of the quota {VCPU_QUOTA}"
     )
     return [Obstacle(text, "Fargate", "new tasks may not start, and the circuit breaker then rolls back")]
 
@@ -233,13 +233,13 @@ def _certificates(certificates: Iterable[Certificate], now: datetime) -> list[Ob
     found = []
     for certificate in certificates:
         subject = f"certificate of {certificate.domain}"
-        lost = "nothing that a deployment has: the certificate stays as it is"
+        lost = "no protection of the deployment: the certificate stays as it is"
         if certificate.status != "ISSUED":
             found.append(Obstacle(f"{subject}: is {certificate.status}", subject, lost))
         elif certificate.expires is not None and certificate.expires.astimezone(UTC) - now < _CERTIFICATE_MARGIN:
             text = (
-                f"{subject}: ends on {certificate.expires:%Y-%m-%d} and was not renewed: check its validation record "
-                "in DNS"
+                f"{subject}: expires on {certificate.expires:%Y-%m-%d} and was not renewed: check its validation "
+                "record in DNS"
             )
             found.append(Obstacle(text, subject, lost))
     return found

@@ -41,7 +41,7 @@ def verify(
         try:
             found = faults(release, look(environment, tuple(release)))
         except PassingError as error:
-            found = [Finding(f"{environment.name}: cannot be looked at: {error}", may_pass=True)]
+            found = [Finding(f"{environment.name}: cannot be read: {error}", may_pass=True)]
         left = until - time.monotonic()
         if not found or not all(finding.may_pass for finding in found) or left <= 0:
             return found

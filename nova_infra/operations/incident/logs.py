@@ -38,7 +38,7 @@ def span(written: str) -> timedelta:
     """
     match = _SPAN.fullmatch(written.strip())
     if match is None or len(match[1]) > 6:
-        raise RefusedError(f"time: {written!r} is no span of time: write one such as 90s, 15m, 2h or 1d")
+        raise RefusedError(f"time: {written!r} is not a time span: write one such as 90s, 15m, 2h or 1d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 

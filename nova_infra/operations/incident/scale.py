@@ -40,14 +40,16 @@ def scale(
         RefusedError: The numbers are none, or the service does not scale; nothing was changed.
     """
     if least is None and most is None:
-        raise RefusedError("scale: give --min, --max or both; --end takes a scaling back before its time")
+        raise RefusedError("scale: give --min, --max or both, or --end to restore the usual numbers now")
     if not timedelta() < lasts <= LONGEST:
-        raise RefusedError(f"scale: --for: give at most {LONGEST.days} days: what is to stay belongs into nova.toml")
+        raise RefusedError(f"scale: --for: give at most {LONGEST.days} days: change nova.toml if it should last longer")
     now = environment.capacity(service)
     least = now.least if least is None else least
     most = max(now.most, least) if most is None else most
     if not 0 <= least <= most or not most:
-        raise RefusedError(f"scale: {least} to {most} tasks is no range: --min is at most --max, and --max at least 1")
+        raise RefusedError(
+            f"scale: {least} to {most} tasks is not a range: --min must be at most --max, and --max at least 1"
+        )
     until = (environment.now() + lasts).replace(microsecond=0)
     environment.scale(service, least, most, usual=now.usual, until=until)
     return _record(environment, service, least, most, until, why)
@@ -61,7 +63,9 @@ def end(environment: Scalable, service: str, *, why: str) -> Scaling:
     """
     now = environment.capacity(service)
     if not now.scaled:
-        raise RefusedError(f"scale: {service} has its usual {now.least} to {now.most} tasks: there is nothing to end")
+        raise RefusedError(
+            f"scale: {service} already has its usual {now.least} to {now.most} tasks: there is nothing to end"
+        )
     least, most = now.usual
     environment.scale(service, least, most, usual=now.usual, until=None)
     return _record(environment, service, least, most, environment.now().replace(microsecond=0), why)

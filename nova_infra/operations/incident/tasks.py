@@ -15,7 +15,7 @@ _HEAD = ("Task", "State", "Health", "Revision", "Image", "Zone", "Started", "End
 def lines(tasks: Sequence[TaskDetail], *, now: datetime) -> list[str]:
     """A line for each task, below a heading."""
     if not tasks:
-        return ["no task runs, and none ended within the hour"]
+        return ["no task runs, and none ended within the last hour"]
     rows = [_HEAD, *(_row(task, now) for task in tasks)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]
     return ["  ".join([*(t.ljust(w) for t, w in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows]

@@ -32,15 +32,15 @@ def locked_exports(step: Step) -> Iterator[Refusal]:
             yield Refusal(
                 step.after.key.name,
                 "",
-                f"the export {name} goes while {listed(sorted(importers), 3)} still uses it",
-                "keep it for this release, and take it away in the next one",
+                f"the export {name} is removed while {listed(sorted(importers), 3)} still uses it",
+                "keep it in this release and remove it in the next one",
             )
         else:
             yield Refusal(
                 step.after.key.name,
                 "",
                 f"the export {name} would change while {listed(sorted(importers), 3)} uses it",
-                "keep its value, and export the new one under another name",
+                "keep its value and export the new one under another name",
             )
     for root, importers in roots.items():
         yield Refusal(
@@ -48,7 +48,7 @@ def locked_exports(step: Step) -> Iterator[Refusal]:
             root,
             f"would be replaced ({replaced[root].because}), and what it exports is in use by "
             f"{listed(sorted(importers), 3)}",
-            "undo the change; where it has to be, make an environment beside this one and move the traffic",
+            "undo the change; if it is necessary, create a second environment and move the traffic",
         )
 
 

@@ -73,7 +73,7 @@ class Action(StrEnum):
     REPLACE = "is replaced"
     MAY_REPLACE = "may be replaced"
     DELETE = "is deleted"
-    KEEP = "leaves the stack and is kept"
+    KEEP = "leaves the stack but is kept"
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,9 @@ def taken_names(step: Step) -> Iterator[Refusal]:
             yield Refusal(
                 step.after.key.name,
                 where,
-                f"{what} has a name of its own and {action.because or 'is replaced'}; CloudFormation makes the new one "
+                f"{what} has a fixed name and {action.because or 'is replaced'}; CloudFormation creates the new one "
                 "before it deletes the old one",
-                "give it another name in the same release, or make the change without a replacement",
+                "give it another name in the same release, or change it without replacing it",
             )
         if wanted == had:
             continue
@@ -40,7 +40,7 @@ def taken_names(step: Step) -> Iterator[Refusal]:
                 step.after.key.name,
                 where,
                 f"{what} belongs to {owner} when this is deployed",
-                "choose another one, or free it in a release of its own before",
+                "choose another one, or free it in an earlier release",
             )
             break
 

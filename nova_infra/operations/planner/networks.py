@@ -30,8 +30,8 @@ def overlapping_subnets(step: Step) -> Iterator[Refusal]:
                 yield Refusal(
                     step.after.key.name,
                     f"{logical_id}.CidrBlock",
-                    f"{network} overlaps {other} of {other_id}, which is deleted only after this is made",
-                    "choose ranges that do not overlap those in use, or make a new environment and move to it",
+                    f"{network} overlaps {other} of {other_id}, which is deleted only after this one is created",
+                    "choose ranges that do not overlap those in use, or create a new environment and move to it",
                 )
                 break
 

@@ -37,7 +37,7 @@ def template_limits(step: Step) -> Iterator[Refusal]:
                 step.after.key.name,
                 "",
                 f"has {count} {section.lower()}, and CloudFormation takes {limit}",
-                "divide the stack",
+                "split the stack",
             )
     size = len(json.dumps(template, separators=(",", ":")))
     if size > _BYTES:
@@ -57,7 +57,7 @@ def listener_limits(step: Step) -> Iterator[Refusal]:
                 step.after.key.name,
                 "",
                 f"{listener.rpartition('/')[2]} would have {count} rules, and a load balancer takes {_RULES}",
-                "remove rules, raise the quota, or use a second load balancer",
+                "remove rules, request a higher quota, or use a second load balancer",
             )
 
 
@@ -94,7 +94,7 @@ def account_quotas(before: Iterable[Stack], world: World) -> Iterator[Finding]:
             yield Finding(
                 f"{account} {region}",
                 "",
-                f"would hold {count} {name}, and the default quota is {quota}: raise it before",
+                f"would hold {count} {name}, but the default quota is {quota}: request a higher one first",
             )
 
 

@@ -17,12 +17,15 @@ _STUCK = {
     ),
     "ROLLBACK_FAILED": ("its first deployment failed and could not be undone", "delete the stack and deploy again"),
     "CREATE_FAILED": ("its first deployment failed", "delete the stack and deploy again"),
-    "DELETE_FAILED": ("it could be deleted only in part", "delete the stack, and what it keeps by hand"),
+    "DELETE_FAILED": ("it was only partly deleted", "delete the stack and, by hand, what it kept"),
     "UPDATE_ROLLBACK_FAILED": (
-        "its last rollback failed, and CloudFormation takes no update until a person has repaired that",
+        "its last rollback failed, and CloudFormation accepts no update until somebody repairs it",
         "repair what the stack's events name, then `aws cloudformation continue-update-rollback`",
     ),
-    "UPDATE_FAILED": ("its last update failed and was not undone", "roll it back, or update it with what it has"),
+    "UPDATE_FAILED": (
+        "its last update failed and was not rolled back",
+        "roll it back, or update it with its current template",
+    ),
 }
 
 
@@ -33,7 +36,7 @@ def stuck_stack(step: Step) -> Iterator[Refusal]:
         fault, remedy = _STUCK[status]
         yield Refusal(step.after.key.name, "", f"is in {status}: {fault}", remedy)
     elif status.endswith("_IN_PROGRESS") and status not in ("REVIEW_IN_PROGRESS",) and "CLEANUP" not in status:
-        yield Refusal(step.after.key.name, "", f"is in {status}", "wait until that has ended")
+        yield Refusal(step.after.key.name, "", f"is in {status}", "wait until it has ended")
 
 
 def moved_stack(step: Step) -> Iterator[Refusal]:
@@ -48,7 +51,7 @@ def moved_stack(step: Step) -> Iterator[Refusal]:
             "",
             f"is deployed in {elsewhere[0].account} {elsewhere[0].region} and would be made anew in {key.account} "
             f"{key.region}: nothing moves, what is there runs on, and what people and steps need first is not there",
-            "make it an environment of its own under another name, move the traffic, then remove the old one",
+            "add it as a new environment under another name, move the traffic, then remove the old one",
         )
 
 

@@ -33,14 +33,14 @@ def _stack(planned: PlannedStack) -> Iterator[str]:
     counts = Counter(action.action for action in planned.actions)
     said = ", ".join(f"{counts[action]} {word}" for action, word in _WORDS.items() if counts[action])
     sign = "✗" if planned.refusals else "+" if planned.is_new else "~"
-    yield f"{sign} {planned.stack.key.name}: {said or 'nothing but its outputs'}"
+    yield f"{sign} {planned.stack.key.name}: {said or 'only its outputs'}"
     named = [a for a in planned.actions if a.action in _NAMED and a.type != "AWS::ECS::TaskDefinition"]
     for action in named:
         if action.follows is None:
             because = f" ({action.because})" if action.because else ""
             yield f"    {action.logical_id} {action.action}{because}"
     if following := sum(action.follows is not None for action in named):
-        yield f"    and {following} more with those that they refer to"
+        yield f"    and {following} more because of resources that they refer to"
     for refusal in planned.refusals:
         yield f"  ✗ {refusal}"
     for finding in planned.findings:

@@ -68,7 +68,7 @@ def read_holds(environment: DeployedEnvironment) -> tuple[Hold, ...]:
                 )
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            why = f"{name} is not a hold that Nova wrote ({error!r}): see who wrote it, and delete it"
+            why = f"{name} was not written by `nova hold` ({error!r}): find out who wrote it, and delete it"
             holds.append(Hold(name.rpartition("/")[2], why, "somebody", _NEVER, {}))
     return tuple(sorted(holds, key=lambda hold: hold.at, reverse=True))
 
@@ -139,10 +139,12 @@ def refusals(holds: tuple[Hold, ...], release: str, images: Mapping[str, str]) -
     for held in holds:
         same = sorted(service for service, digest in held.images.items() if images.get(service) == digest)
         if names(held.release, release):
-            found.append(f"release {release} is on hold since {held.at:%Y-%m-%d %H:%M} UTC, by {held.by}: {held.why}")
+            found.append(
+                f"release {release} has been on hold since {held.at:%Y-%m-%d %H:%M} UTC, by {held.by}: {held.why}"
+            )
         elif same:
             found.append(
-                f"{', '.join(same)}: the same image as in release {held.release}, which is on hold, by {held.by}: "
+                f"{', '.join(same)}: has the same image as release {held.release}, which {held.by} put on hold: "
                 f"{held.why}"
             )
     return found

@@ -138,8 +138,8 @@ def read_ledger(environment: DeployedEnvironment) -> Ledger:
             entry = decode(version.value)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             unreadable.append(
-                f"{name}: version {version.version} is skipped, it is no entry of a ledger ({_why(error)}): see who "
-                f"wrote it, with `aws ssm get-parameter-history --name {name}`"
+                f"{name}: version {version.version} is not a ledger entry, so it is skipped ({_why(error)}): find out "
+                f"who wrote it, with `aws ssm get-parameter-history --name {name}`"
             )
             continue
         if not entry.nonce or all(entry.nonce != other.nonce for other in entries):

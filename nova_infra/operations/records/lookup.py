@@ -28,12 +28,12 @@ def matching(ledger: Ledger, release: str) -> list[Entry]:
     if release in names:
         names = {release: None}
     if len(names) > 1:
-        raise RefusedError(f"release: {release!r} is the beginning of {', '.join(names)}: write more of it")
+        raise RefusedError(f"release: {release!r} is ambiguous: it begins {', '.join(names)}: give more digits")
     if not names:
         known = ", ".join(short(name) for name in list(dict.fromkeys(e.release for e in ledger.entries if e.good))[:5])
         raise RefusedError(
             f"release: {release!r} was never released here: "
-            + (f"choose one such as {known}" if known else "nor was any other verified")
+            + (f"choose one such as {known}" if known else "and no other release was verified")
         )
     return [entry for entry in ledger.entries if entry.release in names]
 
@@ -80,7 +80,7 @@ def last_good(ledger: Ledger, held: Container[str], deployed: Mapping[str, str |
         if entry.good and entry.release not in held and (latest is None or dict(entry.images) != dict(latest.images)):
             return entry
     raise RefusedError(
-        "release: none to go back to: the ledger holds no other one that was verified and is not on hold; see "
+        "release: none to roll back to: the ledger has no other release that was verified and is not on hold: see "
         "`nova releases`, and name one with --to"
     )
 

@@ -87,7 +87,7 @@ def read_acceptances(environment: DeployedEnvironment) -> tuple[Acceptance, ...]
                 )
             )
         except (ValueError, KeyError, TypeError) as error:
-            why = f"{name} is not an acceptance that Nova wrote ({error!r}): see who wrote it, and delete it"
+            why = f"{name} was not written by `nova accept-red` ({error!r}): find out who wrote it, and delete it"
             found.append(Acceptance(name.rpartition("/")[2], (), why, "somebody", _NEVER, _NEVER))
     return tuple(sorted(found, key=lambda acceptance: acceptance.at, reverse=True))
 
@@ -101,8 +101,8 @@ def acceptable_name(release: str) -> str:
     name = checked_name(release)
     if is_hexadecimal(name) and len(name) < _DIGITS:
         raise RefusedError(
-            f"release: {release!r} is too little of a commit to accept red for: give at least {_DIGITS} digits, as the "
-            "preflight prints them"
+            f"release: {release!r} is too short: give at least {_DIGITS} hex digits of the commit, as the "
+            "preflight prints it"
         )
     return name
 

@@ -33,8 +33,8 @@ def deploy(config: Config, environment: str, *, assembly: Path) -> str:
     chosen = config.environment(environment)
     if config.delivery.engine != "github-actions":
         raise RefusedError(
-            f"{environment}: is delivered by CodePipeline, and two engines would overtake each other: push, "
-            'or write engine = "github-actions" under [delivery]'
+            f"{environment}: is delivered by CodePipeline, and two engines would overtake each other: push instead, "
+            'or set engine = "github-actions" under [delivery]'
         )
     if not (assembly / f"assembly-{chosen.stage}" / "manifest.json").exists():
         raise RefusedError(f"{assembly}: holds no stage {chosen.stage}: run make synth")
@@ -53,7 +53,7 @@ def deploy(config: Config, environment: str, *, assembly: Path) -> str:
             raise RefusedError("cdk: not found: run make setup, and put node_modules/.bin on the path") from None
         if status:
             raise AwsError(
-                f"{environment}: cdk deploy exited with {status}: what it printed above says why; "
+                f"{environment}: cdk deploy exited with {status}: see its output above; "
                 "CloudFormation has restored the stacks that failed"
             )
         written = json.loads(outputs.read_text(encoding="utf-8")) if outputs.exists() else {}
@@ -61,5 +61,5 @@ def deploy(config: Config, environment: str, *, assembly: Path) -> str:
         "Url"
     )
     if url is None:
-        raise AwsError(f"{environment}: the platform's stack has no output Url: it was not deployed whole")
+        raise AwsError(f"{environment}: the platform stack has no output Url: deploy it again")
     return url

@@ -19,7 +19,7 @@ _MOST_COMMITS = 15
 _MOST_OTHERS = 12
 _MOST_ALARMED = 40
 _MAX_MESSAGE_BYTES = 256 * 1024
-_CUT = "\n\nThe rest did not fit into a message: run `nova brief` to read it.\n"
+_CUT = "\n\nThe rest did not fit into the message: run `nova brief` to read it.\n"
 _TASK_DEFINITION = "AWS::ECS::TaskDefinition"
 # What a new image changes in a task definition by itself.
 _IMAGE_PROPERTIES = ("Image", "Environment/NOVA_RELEASE/Value")
@@ -162,7 +162,7 @@ def _verdict(brief: Brief) -> Line:
         parts = [*grave, *([f"{len(warnings)} warning{'s' if len(warnings) != 1 else ''}"] if warnings else [])]
         return Line.of("Read before you approve: ", ", ".join(parts), tone="bad")
     if brief.unseen:
-        return Line.of("Nothing speaks against it in what could be seen.", tone="warn")
+        return Line.of("Nothing that could be read speaks against it.", tone="warn")
     return Line.of("It replaces no data, widens no access, opens no network.", tone="good")
 
 
@@ -177,7 +177,7 @@ def _warnings(brief: Brief) -> list[Line]:
     found += [
         Line.of(
             Foreign(alarm.name),
-            " is red: if it is a deployment alarm, ECS watches none of its service's alarms in this deployment",
+            " is red: if it is a deployment alarm, ECS watches none of its service's alarms during this deployment",
             tone="bad",
         )
         for alarm in red
@@ -200,7 +200,7 @@ def _sections(brief: Brief) -> Iterator[Section]:
     if others:
         yield Section(f"{_GROUPS[Kind.OTHER][0]} ({len(others)})", _first(others, _MOST_OTHERS))
     elif brief.stacks:
-        yield Section("Other changes", (Line.of("none: nothing but images changes"),))
+        yield Section("Other changes", (Line.of("none: only images change"),))
     if brief.cost:
         yield Section("Costs", (Line.of(brief.cost),))
     yield Section("Tested", tuple(_tests(brief.tests)))
@@ -237,7 +237,7 @@ def _commits(commits: Commits) -> tuple[str, tuple[Line, ...]]:
     if len(lines) > _MOST_COMMITS:
         lines = [*lines[:_MOST_COMMITS], Line.of(f"and {len(commits.new) - _MOST_COMMITS} more")]
     if not lines and not lost:
-        lines = [Line.of("none: this commit runs already")]
+        lines = [Line.of("none: this commit already runs")]
     return f"Commits ({len(commits.new)})", (*lost, *lines)
 
 
@@ -260,7 +260,7 @@ def _images(brief: Brief) -> tuple[str, tuple[Line, ...]]:
 
 def _tests(tests: Sequence[Action] | None) -> Iterator[Line]:
     if tests is None:
-        yield Line.of("not known: the pipeline could not be asked", tone="warn")
+        yield Line.of("not known: the pipeline could not be read", tone="warn")
         return
     tones: dict[str, Tone] = {"Succeeded": "good", "Failed": "bad"}
     for action in tests:
@@ -283,7 +283,9 @@ def _alarms(alarms: Sequence[Alarm]) -> Iterator[Line]:
 
 def _way_back(brief: Brief) -> Section:
     if brief.last_good is None:
-        line = Line.of("there is no release to go back to: a deployment that fails restores itself, and no more")
+        line = Line.of(
+            "there is no release to roll back to: a failed deployment restores what ran before, and that is all"
+        )
         return Section("If it goes wrong", (line,))
     command = f"nova rollback {brief.name} --to {short(brief.last_good.release)}"
     return Section("If it goes wrong", (), (command,))

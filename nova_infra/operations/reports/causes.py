@@ -54,7 +54,7 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
     (
         r"CannotPullContainer.*(\b403\b|forbidden|access denied|accessdenied|not authorized|no basic auth)",
         Cause(
-            "The task may not pull the image.",
+            "The task is not allowed to pull the image.",
             "deploy NovaRegistryStack, whose repositories let the environments' accounts pull",
             _PULL,
         ),
@@ -62,14 +62,14 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
     (
         r"CannotPullContainer.*(timeout|timed out|deadline exceeded|connection refused|no route|dial tcp)",
         Cause(
-            "The task has no way to the image registry.",
+            "The task cannot reach the image registry.",
             "give its subnets a NAT gateway, or the endpoints ecr.api and ecr.dkr in nova.toml, then retry the stage",
             f"{_REPOST}/ecs-fargate-pull-container-error",
         ),
     ),
     (
         r"CannotPullContainer.*(toomanyrequests|\b429\b|rate limit)",
-        Cause("The image registry refuses more pulls for now.", "wait some minutes, then retry the stage", _PULL),
+        Cause("The image registry refuses further pulls for now.", "wait a few minutes, then retry the stage", _PULL),
     ),
     (
         r"CannotPullContainer.*no space left",
@@ -79,20 +79,23 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
             _PULL,
         ),
     ),
-    (r"CannotPullContainer", Cause("The image could not be pulled.", "read ECS's words above and mend it", _PULL)),
+    (
+        r"CannotPullContainer",
+        Cause("The image could not be pulled.", "read ECS's message above and fix the cause", _PULL),
+    ),
     (
         r"ResourceInitialization.*(logger args|log group|log stream)",
         Cause(
             "The task's log group does not exist, or cannot be written to.",
-            "deploy the service's stack anew: the log group is in it",
+            "deploy the service's stack again: it contains the log group",
             _INITIALIZE,
         ),
     ),
     (
         r"ResourceInitialization.*did not contain json key",
         Cause(
-            "A secret exists, but has not the key that the task asks for.",
-            "put the key into the secret in this environment's account, then retry the stage",
+            "A secret exists, but lacks the key that the task asks for.",
+            "add the key to the secret in this environment's account, then retry the stage",
             _INITIALIZE,
         ),
     ),
@@ -108,21 +111,21 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"ResourceInitialization.*(secret|registry auth|ssm).*(AccessDenied|not authorized)",
         Cause(
             "The task's execution role may not read a secret, or the secret's key.",
-            "let the execution role read it: a key or a policy on the secret refuses, or the name is another one",
+            "let the execution role read it: check the secret's policy, its key and its name",
             f"{_REPOST}/ecs-unable-to-pull-secrets",
         ),
     ),
     (
         r"ResourceInitialization.*(timeout|timed out|deadline exceeded|send request failed|network config|killed)",
         Cause(
-            "The task has no way to Secrets Manager or the registry.",
+            "The task cannot reach Secrets Manager or the registry.",
             "give its subnets a NAT gateway, or the endpoints secretsmanager and ecr.api, then retry the stage",
             _INITIALIZE,
         ),
     ),
     (
         r"ResourceInitialization",
-        Cause("What the task needs could not be set up.", "read ECS's words above and mend it", _INITIALIZE),
+        Cause("ECS could not set up what the task needs.", "read ECS's message above and fix the cause", _INITIALIZE),
     ),
     (
         r"OutOfMemory",
@@ -136,23 +139,23 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"failed container health checks",
         Cause(
             "The container's own health check kept failing.",
-            "read the log lines, run `make rehearse`, mend the service and release again",
+            "read the log lines, run `make rehearse`, fix the service and release again",
             f"{_REPOST}/ecs-task-stopped",
         ),
     ),
     (
         r"failed ELB health checks|is unhealthy in \(target-group",
         Cause(
-            "The load balancer's health check kept failing: the service did not answer, or with an error.",
-            "read the log lines, run `make rehearse`, mend the service and release again",
+            "The load balancer's health check kept failing: the service did not answer, or answered with an error.",
+            "read the log lines, run `make rehearse`, fix the service and release again",
             f"{_ECS}/service-unhealthy-event-messages.html",
         ),
     ),
     (
         r"CannotStartContainer.*(executable file not found|no such file)|exit code: 127",
         Cause(
-            "The command of the container is not in its image.",
-            "compare the task definition's command with the Dockerfile; `make rehearse` shows it, too",
+            "The container's command is not in its image.",
+            "compare the task definition's command with the Dockerfile; `make rehearse` also shows it",
             f"{_ECS}/cannot-start-container.html",
         ),
     ),
@@ -168,7 +171,7 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"CannotStartContainer|CannotCreateContainer",
         Cause(
             "The container could not be started.",
-            "read ECS's words above and mend it",
+            "read ECS's message above and fix the cause",
             f"{_ECS}/cannot-start-container.html",
         ),
     ),
@@ -176,7 +179,7 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"Capacity is unavailable",
         Cause(
             "AWS has no Fargate capacity there right now. Nothing is wrong with the release.",
-            "wait some minutes, then retry the stage; more zones in nova.toml make it rarer",
+            "wait a few minutes, then retry the stage; more zones in nova.toml make this rarer",
             f"{_REPOST}/ecs-fargate-runtask-capacity",
         ),
     ),
@@ -184,7 +187,7 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"reached the limit on the number of (tasks|vCPUs)",
         Cause(
             "The account's quota of Fargate vCPUs is used up: a deployment needs twice its tasks for a while.",
-            "ask for more in Service Quotas (Fargate On-Demand vCPU resource count), then retry the stage",
+            "request an increase in Service Quotas (Fargate On-Demand vCPU resource count), then retry the stage",
             _EVENTS,
         ),
     ),
@@ -192,29 +195,31 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"insufficient free addresses|InsufficientFreeAddresses|not have enough free (IP )?addresses",
         Cause(
             "The subnets have no free address left.",
-            "choose a larger `cidr` or fewer tasks; until then stop what is not needed",
+            "choose a larger `cidr` or fewer tasks; until then, stop tasks that nobody needs",
             _EVENTS,
         ),
     ),
     (
         r"network interface provisioning|failed to configure ENI",
         Cause(
-            "The task's network interface was not ready in time. That is AWS's side, or the subnets are full.",
-            "retry the stage; if it comes back, count the subnets' free addresses",
+            "The task's network interface was not ready in time. Either AWS had a problem, or the subnets are full.",
+            "retry the stage; if it happens again, count the subnets' free addresses",
             _EVENTS,
         ),
     ),
     (
         r"unable to assume the role",
         Cause(
-            "ECS may not use one of the task's roles.",
-            "deploy the service's stack anew; nobody but CloudFormation should change its roles",
+            "ECS cannot assume one of the task's roles.",
+            "deploy the service's stack again; only CloudFormation should change its roles",
             _EVENTS,
         ),
     ),
     (
         r"ECS is performing maintenance|Host EC2.*(stopped|terminated)|retire",
-        Cause("AWS replaced the machine beneath. Nothing is wrong with the release.", "nothing", _ECS, harmless=True),
+        Cause(
+            "AWS replaced the underlying machine. Nothing is wrong with the release.", "nothing", _ECS, harmless=True
+        ),
     ),
     (
         r"Scaling activity initiated by",
@@ -228,8 +233,8 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
     (
         r"\(exit code: 137\)",
         Cause(
-            "The container was killed: it used too much memory, or did not stop when it was told to.",
-            "look at its memory alarm; if that is quiet, see why it outlives its stop timeout",
+            "The container was killed: it used too much memory, or did not stop on SIGTERM.",
+            "check its memory alarm; if that is OK, find out why it outlives its stop timeout",
             f"{_REPOST}/ecs-task-stopped",
         ),
     ),
@@ -237,18 +242,20 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"\(exit code: 139\)",
         Cause(
             "The program crashed in native code (segmentation fault).",
-            "read the log lines, mend the service and release again",
+            "read the log lines, fix the service and release again",
             f"{_REPOST}/ecs-task-stopped",
         ),
     ),
     (
         r"\(exit code: 143\)",
-        Cause("The container stopped because it was told to.", "nothing", f"{_REPOST}/ecs-task-stopped", harmless=True),
+        Cause(
+            "The container stopped because ECS asked it to.", "nothing", f"{_REPOST}/ecs-task-stopped", harmless=True
+        ),
     ),
     (
         r"\(exit code: 0\)",
         Cause(
-            "The container ended by itself, without an error: its command is not one that keeps running.",
+            "The container exited by itself without an error: its command does not keep running.",
             "compare the task definition's command with the Dockerfile",
             f"{_REPOST}/ecs-task-stopped",
         ),
@@ -257,46 +264,48 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"Essential container.*exited|\(exit code: \d+\)",
         Cause(
             "The program crashed.",
-            "read the log lines, run `make rehearse`, mend the service and release again",
+            "read the log lines, run `make rehearse`, fix the service and release again",
             f"{_REPOST}/ecs-task-stopped",
         ),
     ),
     (
         r"circuit breaker",
         Cause(
-            "So many tasks failed to start or to become healthy that ECS gave the deployment up.",
-            "run `nova explain {environment}` within the hour: ECS remembers stopped tasks that long",
+            "Too many tasks failed to start or to become healthy, so ECS gave up the deployment.",
+            "run `nova explain {environment}` within the hour: ECS forgets stopped tasks after that",
             f"{_ECS}/deployment-circuit-breaker.html",
         ),
     ),
     (
         r"alarm",
         Cause(
-            "An alarm went red while the new revision took traffic, and ECS brought the old one back.",
-            "look at what the alarm measures on the dashboard, mend the service and release again",
+            "An alarm went red while the new revision took traffic, so ECS rolled back to the old one.",
+            "look at what the alarm measures on the dashboard, fix the service and release again",
             f"{_ECS}/deployment-alarm-failure.html",
         ),
     ),
     (
         r"is not authorized to perform|AccessDenied",
         Cause(
-            "CloudFormation may not do that.",
-            "see what `nova doctor` says of the account's bootstrap, widen its execution policy, then retry the stage",
+            "CloudFormation lacks a permission.",
+            "run `nova doctor`, extend the execution policy of the account's bootstrap, then retry the stage",
             "https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html",
         ),
     ),
     (
         r"already exists",
         Cause(
-            "Something of that name exists outside the stack.",
-            "delete or import what is there, then retry the stage",
+            "A resource with that name exists outside the stack.",
+            "delete or import that resource, then retry the stage",
             "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/troubleshooting.html",
         ),
     ),
 )
 _COMPILED = tuple((re.compile(pattern, re.IGNORECASE | re.DOTALL), cause) for pattern, cause in _CAUSES)
 
-_UNKNOWN = Cause("ECS's words are all that is known.", "read the log lines, and the service's events in ECS", _ECS)
+_UNKNOWN = Cause(
+    "Nothing more is known than ECS's message.", "read the log lines, and the service's events in ECS", _ECS
+)
 
 
 def cause_of(message: str, exit_code: int | None = None) -> Cause:

@@ -85,7 +85,7 @@ def diagnose(
         return (*parts, Part("AWS", (Check(None, f"not checked: {error}"),)))
     toolchain = config.toolchain
     own = caller == toolchain.account
-    remedy = "" if own else f"sign in to {toolchain.account}, from which the others are reached"
+    remedy = "" if own else f"sign in to {toolchain.account}, which can reach the others"
     who = Check(own or None, f"the credentials are of account {caller}{', the toolchain' if own else ''}", remedy)
 
     def look(place: tuple[str, str, str, Callable[[Account], Iterator[Check]]]) -> Part:
@@ -194,7 +194,7 @@ def bootstrap_checks(access: Account, account: str, region: str, toolchain: str)
     try:
         [stack] = access.call("cloudformation", "describe_stacks", StackName=BOOTSTRAP_STACK)["Stacks"]
     except NovaError as error:
-        yield _not_known("whom the bootstrap trusts", error)
+        yield _not_known("which account the bootstrap trusts", error)
         return
     parameters = {p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", ())}
     trusted = [name.strip() for name in parameters.get("TrustedAccounts", "").split(",")]
@@ -230,7 +230,7 @@ def _source(config: Config, access: Account) -> Check:
         connection = access.call(service, "get_connection", region=arn.split(":")[3], ConnectionArn=arn)["Connection"]
     except NovaError as error:
         if getattr(error, "code", "") == "ResourceNotFoundException":
-            return Check(False, f"no connection {arn}", "create one in the console, and put its ARN into nova.toml")
+            return Check(False, f"no connection {arn}", "create one in the console and put its ARN into nova.toml")
         return _not_known("the connection to the repository", error)
     state = connection["ConnectionStatus"]
     right = state == "AVAILABLE"
@@ -299,7 +299,7 @@ def _quota(access: Account, quota: tuple[str, str], needed: float, what: str) ->
     return Check(
         right,
         f"{needed:g} of {value:g} {what}",
-        "" if right else f"ask for {needed:g} in Service Quotas ({service} {code}), or lower max_tasks in nova.toml",
+        "" if right else f"request {needed:g} in Service Quotas ({service} {code}), or lower max_tasks in nova.toml",
     )
 
 
@@ -323,8 +323,8 @@ def lines(parts: Sequence[Part]) -> Iterator[str]:
                 yield f"      {check.remedy}"
     wrong, unknown = (sum(c.right is state for part in parts for c in part.checks) for state in (False, None))
     yield ""
-    told = f"{wrong or 'nothing'} to mend"
-    yield f"{told}, {unknown} could not be told" if unknown else told
+    told = f"{wrong or 'nothing'} to fix"
+    yield f"{told}, {unknown} could not be checked" if unknown else told
 
 
 def must_be_fixed(parts: Sequence[Part]) -> bool:

@@ -116,17 +116,17 @@ def _trouble(seen: ServiceFacts) -> Trouble | None:
     if not what and not task and not seen.alarms:
         return None
     if not what and task is not None:
-        what, since = "tasks of it keep ending" if len(seen.stopped) > 1 else "a task of it ended", task.at
+        what, since = "its tasks keep ending" if len(seen.stopped) > 1 else "one of its tasks ended", task.at
     if not what:
-        what, since = "an alarm of it is red", seen.alarms[0].since
+        what, since = "one of its alarms is red", seen.alarms[0].since
     words = _words(seen, latest, task)
     cause = cause_of(words, task.exit_code if task else None)
     if task is None and (seen.alarms or (latest and latest.alarms)) and not seen.failures:
         cause = cause_of("alarm")
-        if what == "an alarm of it is red":
+        if what == "one of its alarms is red":
             cause = Cause(
-                "No deployment failed: something else made the alarm go red.",
-                "look at what it measures on the dashboard; roll back if it began with the latest release",
+                "No deployment failed: something else turned the alarm red.",
+                "look at its metric on the dashboard; roll back if it started with the latest release",
                 cause.source,
             )
     return Trouble(seen.service.name, what, cause, words, task, seen.alarms, since)
@@ -136,14 +136,14 @@ def _what(seen: ServiceFacts, latest: PastDeployment | None) -> tuple[str, datet
     if seen.failures:
         return "its stack could not be deployed", seen.failures[0].at
     if latest is not None and latest.status in _ENDED_BADLY:
-        words = {"STOPPED": "stopped", "ROLLBACK_FAILED": "to be rolled back, and that failed, too"}
+        words = {"STOPPED": "stopped", "ROLLBACK_FAILED": "rolled back, and the rollback failed too"}
         ended = words.get(latest.status, "rolled back")
         return f"its latest deployment was {ended}", latest.started_at
     for deployment in seen.service.deployments:
         if deployment.rollout_state == "FAILED":
             return "its latest deployment failed", deployment.created_at
         if deployment.rollout_state == "IN_PROGRESS" and deployment.failed:
-            return f"{deployment.failed} tasks of its deployment under way failed", deployment.created_at
+            return f"{deployment.failed} tasks of its current deployment failed", deployment.created_at
     if seen.service.running < seen.service.desired:
         return f"only {seen.service.running} of its {seen.service.desired} tasks run", None
     return "", None
@@ -206,7 +206,7 @@ def observe(environment: DeployedEnvironment, toolchain: Toolchain | None) -> Fa
 def failed_action(toolchain: Toolchain | None) -> FailedAction | None:
     """What stopped the latest execution of the pipeline that ended, if something did."""
     if toolchain is None:
-        raise NovaError("it is in another account than these credentials")
+        raise NovaError("it is in a different account from these credentials")
     ended = next((e for e in toolchain.executions() if e.status in ("Succeeded", "Failed", "Stopped")), None)
     if ended is None or ended.status != "Failed":
         return None
@@ -249,8 +249,8 @@ def _headline(facts: Facts, found: Sequence[Trouble], now: datetime) -> str:
         ago = f", {duration(now - first.since)} ago" if first.since else ""
         return f"{facts.environment}: {first.service}: {first.what}{ago}."
     if facts.action is not None:
-        return f"{facts.environment}: its services run as they should; the pipeline was stopped by {facts.action.name}."
-    return f"{facts.environment}: nothing failed that can be seen."
+        return f"{facts.environment}: its services run as they should; {facts.action.name} stopped the pipeline."
+    return f"{facts.environment}: no failure is visible."
 
 
 def _about(facts: Facts, trouble: Trouble, logs: Sequence[str], now: datetime) -> Iterator[tuple[str, str]]:
@@ -281,9 +281,12 @@ def _about_all(facts: Facts, found: Sequence[Trouble], now: datetime) -> Iterato
         for number, test in enumerate(facts.action.tests[:3]):
             yield "Failed test" if number == 0 else "", shortened(printable(test), 300)
         if facts.action.name.endswith(".Preflight"):
-            yield "Refused by", f"`nova preflight {facts.environment}` says what stands against a deployment now"
+            yield "Refused by", f"`nova preflight {facts.environment}` says what blocks a deployment now"
         elif not found:
-            yield "Next", "mend what the test says, or retry the stage if the test was at fault; nothing is broken here"
+            yield (
+                "Next",
+                "fix what the test reports, or retry the stage if the test was at fault; nothing is broken here",
+            )
     latest = facts.entries[0] if facts.entries else None
     good = next((entry for entry in facts.entries if entry.good), None)
     if latest is not None:

@@ -172,13 +172,13 @@ def faults_of(
         environment: Name of the environment.
     """
     if stack is None:
-        return [f"{service.name}: has no stack {service.stack}: it was not deployed by Nova, and is left alone"]
+        return [f"{service.name}: has no stack {service.stack}: it was not deployed by Nova, so it is left alone"]
     if stack.busy:
         return []
     found = list(_stack_faults([stack]))
     if revision is not None and revision != service.revision:
         found.append(
-            f"{service.name}: drifted: ECS is told to run {service.revision}, and its stack made {revision}: "
+            f"{service.name}: drifted: ECS is set to run {service.revision}, but its stack made {revision}: "
             f"{_back(environment, service, entries)}"
         )
     elif entries and len(service.deployments) <= 1 and (image := entries[0].images.get(service.name)):
@@ -195,7 +195,7 @@ def _back(environment: str, service: Service, entries: Sequence[Entry]) -> str:
     good = next((e for e in entries if e.good and service.name in e.images), None)
     if good is None:
         return "deploy it again"
-    return f"bring it back with `nova rollback {environment} --service {service.name} --to {short(good.release)}`"
+    return f"roll it back with `nova rollback {environment} --service {service.name} --to {short(good.release)}`"
 
 
 def _stack_faults(stacks: Iterable[Stack]) -> tuple[str, ...]:

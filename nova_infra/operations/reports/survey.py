@@ -91,7 +91,7 @@ def survey(
                 *under_way(services.result(), stacks.result()),
                 *([_newer(newer)] if newer else []),
                 *(
-                    f"{service.name} runs there and is not in this release: nothing removes it"
+                    f"{service.name} runs there but is not in this release: nothing removes it"
                     for service in services.result()
                     if service.stack not in templates
                 ),
@@ -137,7 +137,7 @@ def _images(
 def _delivery(toolchain: Toolchain | None, candidate: str) -> tuple[tuple[Action, ...], Execution | None]:
     """The builds and tests of the candidate's execution, and a later execution of another commit."""
     if toolchain is None:
-        raise NovaError("it is in another account than these credentials")
+        raise NovaError("it is in a different account from these credentials")
     executions = toolchain.executions()
     mine = next((index for index, execution in enumerate(executions) if execution.commit == candidate), None)
     if mine is None:

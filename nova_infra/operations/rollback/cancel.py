@@ -43,7 +43,7 @@ def cancel_updates(
     names = [environment.stack_name(name) for name in only or environment.service_names()]
     busy = [stack for stack in environment.stacks(names) if stack.busy]
     if not busy:
-        tell("No update is under way: there is nothing to stop.")
+        tell("No update is under way: there is nothing to cancel.")
         return "idle"
     claim = claims.read_claim(environment)
     claims.check(claim, now=environment.now())
@@ -66,4 +66,4 @@ def cancel_updates(
 
 
 def _what(stack: Stack) -> str:
-    return "is stopped, and what ran before comes back" if stack.status == "UPDATE_IN_PROGRESS" else way_out(stack)
+    return "is cancelled: what ran before is restored" if stack.status == "UPDATE_IN_PROGRESS" else way_out(stack)

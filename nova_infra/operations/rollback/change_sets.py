@@ -102,18 +102,18 @@ def execute(
         if result is True:
             begun.append(change_set.stack)
             del changes[change_set.stack]
-            tell(f"{change_set.stack}: going back")
+            tell(f"{change_set.stack}: rolling back")
         elif isinstance(result, NovaError):
             failures.append(f"{change_set.stack}: {result}")
         elif isinstance(result, BaseException):
             raise result
         else:
-            failures.append(f"{change_set.stack}: was changed by somebody else since the plan was made")
+            failures.append(f"{change_set.stack}: somebody else changed it after the plan was made")
     for stack in environment.wait_for_stacks(begun):
         if stack.status in _BACK:
             tell(f"{stack.name}: done")
         else:
-            failures.append(f"{stack.name}: did not go back ({stack.status}): {_why(environment, stack)}")
+            failures.append(f"{stack.name}: did not roll back ({stack.status}): {_why(environment, stack)}")
     return failures
 
 

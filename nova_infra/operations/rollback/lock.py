@@ -95,7 +95,7 @@ def check(claim: Claim, *, now: datetime) -> None:
     """
     if claim.alive(now):
         raise RefusedError(
-            f"rollback: another one, to {claim.release}, is under way, by {claim.by}, last seen at "
+            f"rollback: another one, to {claim.release}, is under way, started by {claim.by}, last active at "
             f"{claim.seen:%H:%M:%S} UTC: wait for it; if it was killed, run this again two minutes after that"
         )
 
@@ -132,8 +132,8 @@ class Lock:
             raise
         if other.nonce != self._claim.nonce:
             raise RefusedError(
-                f"rollback: somebody else ({other.by}) began one at the same moment and was first: nothing was changed "
-                "by this one; wait for it, and see `nova releases`"
+                f"rollback: {other.by} started one at the same moment and was first: this one changed nothing: "
+                "wait for it, and see `nova releases`"
             )
         self._signs.start()
         return self
@@ -150,7 +150,7 @@ class Lock:
                     self._claim = replace(self._claim, state="done" if self.done else "interrupted")
                     self._write()
         except NovaError as error:
-            self._tell(f"warning: the claim of this rollback was not given back, and ends by itself in 2 min: {error}")
+            self._tell(f"warning: this rollback's lock was not released, and expires in 2 min: {error}")
 
     def check(self) -> None:
         """Look whether it is still there.
@@ -161,8 +161,8 @@ class Lock:
         other = read_claim(self._environment)
         if other.nonce != self._claim.nonce:
             raise CheckFailedError(
-                f"rollback: {other.by or 'somebody'} has taken this rollback's claim, which was silent for too long: "
-                "this one stops; see `nova status`"
+                f"rollback: {other.by or 'somebody'} took over this rollback's lock, because it was silent for too "
+                "long: this one stops: see `nova status`"
             )
 
     def _give_signs(self) -> None:

@@ -146,11 +146,14 @@ def make_plan(
         if name not in by_name:
             raise RefusedError(f"service: {name!r} is not one of {', '.join(sorted(by_name))}: choose one of them")
         if name not in target.images:
-            raise RefusedError(f"service: {name!r} was not part of release {short(target.release)}: it came later")
+            raise RefusedError(f"service: {name!r} was not part of release {short(target.release)}: it was added later")
     ignored = [
-        *(f"{name}: came after that release, and stays as it is" for name in sorted(by_name.keys() - target.images)),
         *(
-            f"{name}: was part of that release, and is not deployed any more"
+            f"{name}: was added after that release, and stays as it is"
+            for name in sorted(by_name.keys() - target.images)
+        ),
+        *(
+            f"{name}: was part of that release, but is no longer deployed"
             for name in sorted(target.images.keys() - by_name - strangers.keys())
         ),
         *(f"{name}: is left alone: {why}" for name, why in sorted(strangers.items())),
@@ -218,12 +221,12 @@ def obstacles(plan: Plan, found: Mapping[str, tuple[Image | None, Image | None]]
         if by_digest is None:
             reasons.append(
                 f"{name}: its image {move.image.tag} ({move.image.digest[:19]}) is no longer in the registry: choose "
-                "another release with --to, or leave the service out with --service"
+                "another release with --to, or roll back only other services with --service"
             )
         elif by_tag is None or by_tag.digest != move.image.digest:
             reasons.append(
-                f"{name}: the tag {move.image.tag} does not name the image of that release any more "
-                f"({move.image.digest[:19]}): put it back on that image, or choose another release with --to"
+                f"{name}: the tag {move.image.tag} no longer names that release's image "
+                f"({move.image.digest[:19]}): move the tag back to that image, or choose another release with --to"
             )
         if not move.service.stack.updatable and not move.service.stack.busy:
             reasons.append(
@@ -250,7 +253,7 @@ def busy_stacks(deployed: Sequence[Deployed], claim: Claim) -> list[Stack]:
     if foreign:
         lines = [f"{stack.name}: an operation is under way ({stack.status}): {way_out(stack)}" for stack in foreign]
         if any(stack.status == "UPDATE_IN_PROGRESS" for stack in foreign):
-            lines.append("rollback: nothing was changed: `nova rollback --cancel` stops the updates first, and waits")
+            lines.append("rollback: nothing was changed: `nova rollback --cancel` cancels the updates first and waits")
         raise RefusedError("\n".join(lines))
     return busy
 
@@ -264,7 +267,7 @@ def changed_since(before: Plan, now: Plan) -> list[str]:
     """
     reasons = []
     if now.ledger != before.ledger:
-        reasons.append("the ledger: got another entry since the plan was shown: see `nova releases`")
+        reasons.append("the ledger has a new entry since the plan was shown: see `nova releases`")
     was = {service.name: service for service in before.deployed}
     for service in now.deployed:
         old = was.pop(service.name, None)
@@ -278,7 +281,7 @@ def changed_since(before: Plan, now: Plan) -> list[str]:
             reasons.append(f"{service.name}: was changed since the plan was shown (it is {service.stack.status})")
     reasons += [f"{name}: is no longer deployed" for name in was]
     if not reasons and (now.target, now.bad, now.moves) != (before.target, before.bad, before.moves):
-        reasons.append("plan: would be another one now: holds or images have changed")
+        reasons.append("the plan is out of date: holds or images have changed")
     return reasons
 
 
@@ -286,7 +289,7 @@ def new_holds(before: Sequence[Hold], now: Sequence[Hold], release: str) -> list
     """Who has put a release on hold since, in sentences."""
     known = {held.release for held in before}
     return [
-        f"release {short(release)} was put on hold meanwhile, by {held.by}: {held.why}"
+        f"release {short(release)} was meanwhile put on hold by {held.by}: {held.why}"
         for held in now
         if held.release not in known and names(held.release, release)
     ]

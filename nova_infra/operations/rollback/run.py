@@ -116,7 +116,7 @@ def _settled(environment: DeployedEnvironment, request: Request, tell: Tell) -> 
     touched = [d for d in seen.deployed if not request.services or d.name in request.services]
     if busy := [stack.name for stack in busy_stacks(touched, seen.claim)]:
         for stack in busy:
-            tell(f"{stack}: an interrupted rollback is still being carried out: waiting for it")
+            tell(f"{stack}: an interrupted rollback is still running: waiting for it")
         for _ in environment.wait_for_stacks(busy):
             pass
         seen = survey(environment)
@@ -131,14 +131,14 @@ def _plan(environment: DeployedEnvironment, seen: Survey, request: Request) -> P
     """
     if not seen.deployed:
         why = "; ".join(seen.strangers.values()) or "deploy it first"
-        raise RefusedError(f"environment: {environment.name!r} has no services of Nova's: {why}")
+        raise RefusedError(f"environment: {environment.name!r} has no services that Nova deployed: {why}")
     target = choose_target(seen.ledger, seen.holds, seen.deployed, request.to, seen.claim)
     plan = make_plan(seen.ledger, target, seen.deployed, request.services, strangers=seen.strangers, claim=seen.claim)
     if reasons := obstacles(plan, images_of(environment, plan)):
         raise RefusedError("\n".join(reasons))
     if plan.recorded:
         raise RefusedError(
-            f"release: {environment.name} runs the images of {short(target.release)} already: name another release "
+            f"release: {environment.name} already runs the images of {short(target.release)}: name another release "
             "with --to"
         )
     return plan
@@ -171,7 +171,7 @@ def _refuse_changes(
     target = choose_target(seen.ledger, seen.holds, seen.deployed, request.to or plan.target.release, Claim())
     now = make_plan(seen.ledger, target, seen.deployed, request.services, strangers=seen.strangers, claim=seen.claim)
     if reasons := [*changed_since(plan, now), *new_holds(holds, seen.holds, target.release)]:
-        raise RefusedError("\n".join([*reasons, "rollback: nothing was changed: look at it again, with --plan"]))
+        raise RefusedError("\n".join([*reasons, "rollback: nothing was changed: check again with --plan"]))
     return seen.holds
 
 
@@ -210,7 +210,9 @@ def _carry_out(
         raise AwsError(f"{error}; the rollback is not complete: run the same command again") from None
     if found:
         faults = [finding.text for finding in found]
-        raise CheckFailedError("\n".join([*faults, f"rollback: {environment.name} went back, and is not well yet"]))
+        raise CheckFailedError(
+            "\n".join([*faults, f"rollback: {environment.name} was rolled back, but is not healthy yet"])
+        )
     left = f"; release {short(plan.bad)} is on hold" if plan.bad else ""
     tell(f"{environment.name} runs {short(plan.result)}{left}.")
 

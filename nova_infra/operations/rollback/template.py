@@ -28,7 +28,7 @@ def image_of(template: Template, *, stack: str) -> Image:
         # What is left to be resolved is the end of the registry's domain, the same for a whole partition.
         image = "".join(part if isinstance(part, str) else "amazonaws.com" for part in image["Fn::Join"][1])
     if not isinstance(image, str):
-        raise StrangerError(f"{stack}: the image in its template is not written as Nova writes it: deploy it first")
+        raise StrangerError(f"{stack}: its template does not name the image as Nova does: deploy it with Nova first")
     return Image.parse(image)
 
 
@@ -157,7 +157,7 @@ def _container(template: Template, stack: str) -> dict[str, Any]:
     ]
     if len(containers) != 1:
         raise StrangerError(
-            f"{stack}: its template has {len(containers)} containers that are told their release, not one: "
+            f"{stack}: its template has {len(containers)} containers with a release variable instead of one: "
             "it was not deployed by Nova"
         )
     return containers[0]
@@ -171,6 +171,4 @@ def _retagged(image: Any, tag: str, stack: str) -> Any:
         separator, parts = image["Fn::Join"]
         if separator == "" and parts and isinstance(parts[-1], str):
             return {"Fn::Join": [separator, [*parts[:-1], _retagged(parts[-1], tag, stack)]]}
-    raise StrangerError(
-        f"{stack}: the image in its template is not written as Nova writes it: deploy it with Nova first"
-    )
+    raise StrangerError(f"{stack}: its template does not name the image as Nova does: deploy it with Nova first")

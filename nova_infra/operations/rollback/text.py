@@ -32,7 +32,7 @@ def plan_lines(
     for move in plan.moves:
         yield from _move_lines(move, changes[move.service.stack.name], canary=canary)
     for name in plan.settled:
-        yield f"  {name}: runs its image of that release already"
+        yield f"  {name}: already runs that release's image"
     for note in plan.ignored:
         yield f"  {note}"
     yield f"Then release {short(plan.bad)} is put on hold." if plan.bad else "No release is put on hold."
@@ -42,7 +42,7 @@ def _move_lines(move: Move, change_set: ChangeSet, *, canary: bool) -> Iterator[
     service = move.service
     if move.repair:
         yield (
-            f"  {service.name}: repair: was pointed at {service.definition.revision} past CloudFormation, and gets "
+            f"  {service.name}: repair: was pointed at {service.definition.revision} outside CloudFormation, and gets "
             f"its own image {move.image.tag} ({move.image.digest[:19]}) again"
         )
     else:
@@ -51,7 +51,7 @@ def _move_lines(move: Move, change_set: ChangeSet, *, canary: bool) -> Iterator[
     yield f"    rollout: {rollout_of(service.template) if canary else 'all at once, no bake, no alarms'}"
     if not service.definition.active:
         yield (
-            f"    if this fails, CloudFormation cannot go back: {service.definition.revision}, which runs now, is "
+            f"    if this fails, CloudFormation cannot roll back: {service.definition.revision}, which runs now, is "
             "inactive"
         )
     for change in change_set.changes:

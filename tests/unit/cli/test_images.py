@@ -231,8 +231,8 @@ def test_a_release_gets_a_further_name_from_the_files_or_from_another_name(proje
     [
         (("promote", "v1", "carts-service"), "not in the registry"),
         (("promote", "v1", "carts-service", "--from", "v0"), "not in the registry"),
-        (("promote", "a/b"), "is not a tag of an image"),
-        (("promote", "v1", "carts-service", "--from", "a b"), "is not a tag of an image"),
+        (("promote", "a/b"), "is not an image tag"),
+        (("promote", "v1", "carts-service", "--from", "a b"), "is not an image tag"),
         (("promote", "v1"), "there is no such repository"),
         (("scan", "carts-service"), "not in the registry"),
         (("exists", "orders-service"), "there is no such repository"),

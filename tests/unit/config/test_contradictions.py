@@ -39,24 +39,26 @@ def test_two_environments_of_one_domain(raw, refused):
 
 def test_an_environment_named_as_a_stage_of_the_pipeline(raw, refused):
     raw["environments"][0]["name"] = "build"
-    assert "environments[0].name: 'build' is a stage that the pipeline has already" in refused()
+    assert "environments[0].name: 'build' is already the name of a stage" in refused()
 
 
 def test_an_environment_named_as_the_approval_of_another(raw, refused):
     raw["environments"][1]["name"] = "approve-prod"
-    assert "environments[1].name: 'approve-prod' is a stage that the pipeline has already" in refused()
+    assert "environments[1].name: 'approve-prod' is already the name of a stage" in refused()
 
 
 def test_a_service_of_one_environment_with_the_stack_name_of_another_environment(raw, refused):
     raw["environments"][1]["name"] = "dev-eu"
     raw["services"] += [{"name": "eu-radio"}, {"name": "radio"}]
-    assert "environments[1].name: 'dev-eu' gives radio the stack dev-eu-radio, which is that of eu-radio" in refused()
+    assert (
+        "environments[1].name: 'dev-eu' gives radio the stack dev-eu-radio, which also belongs to eu-radio" in refused()
+    )
 
 
 def test_a_network_without_addresses_for_all_tasks_at_once(raw, refused):
     raw["environments"][1]["network"]["cidr"] = "10.20.0.0/24"  # two private subnets of 32 - 5 addresses
     raw["environments"][1]["scaling"]["max_tasks"] = 7
-    assert "environments[1].network.cidr: '10.20.0.0/24' has room for 54 tasks, and 4 services may run 56" in refused()
+    assert "environments[1].network.cidr: '10.20.0.0/24' has room for 54 tasks, but 4 services may run 56" in refused()
 
 
 def test_a_network_with_addresses_for_all_tasks_at_once(raw):
@@ -67,12 +69,12 @@ def test_a_network_with_addresses_for_all_tasks_at_once(raw):
 
 def test_an_approval_on_the_first_environment(raw, refused):
     raw["environments"][0]["approval"] = True
-    assert "environments[0].approval: true is on the first environment" in refused()
+    assert "environments[0].approval: true is set on the first environment" in refused()
 
 
 def test_no_approval_on_the_last_environment(raw, refused):
     raw["environments"][2]["approval"] = False
-    assert "environments[2].approval: false leaves the last environment open to every push" in refused()
+    assert "environments[2].approval: false lets every push into the last environment" in refused()
 
 
 def test_one_environment_alone_needs_no_approval(raw):
@@ -82,12 +84,12 @@ def test_one_environment_alone_needs_no_approval(raw):
 
 def test_an_environment_without_tests_before_another(raw, refused):
     del raw["environments"][1]["tests"]
-    assert "environments[1].tests: is missing, and nothing would prove a release here" in refused()
+    assert "environments[1].tests: is missing, so nothing would test a release here" in refused()
 
 
 def test_neither_a_domain_nor_plain_http(raw, refused):
     del raw["environments"][0]["allow_plain_http"]
-    assert "environments[0].domain: is missing, and nothing could be served with TLS" in refused()
+    assert "environments[0].domain: is missing, so nothing could be served over TLS" in refused()
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_one_path_twice_in_one_service(raw, refused):
 
 def test_two_services_on_one_priority(raw, refused):
     raw["services"][0]["priority"] = raw["services"][1]["priority"] = 5
-    assert "services[1].priority: 5 is that of carts-service, too" in refused()
+    assert "services[1].priority: 5 is also the priority of carts-service" in refused()
 
 
 @pytest.mark.parametrize("name", ["platform", "overview", "kit", "tests"])
@@ -186,13 +188,13 @@ def test_github_actions_needs_no_way_to_its_source(raw):
 def test_a_window_that_github_actions_would_not_keep(raw, refused):
     raw["delivery"]["engine"] = "github-actions"
     raw["environments"][2]["window"] = {"cron": "* * 9-17 ? * MON-THU"}
-    assert "environments[2].window: is a condition that only CodePipeline knows" in refused()
+    assert "environments[2].window: works only with CodePipeline" in refused()
 
 
 def test_a_rollout_that_outlasts_a_job(raw, refused):
     raw["delivery"]["engine"] = "github-actions"
     raw["environments"][2]["rollout"] |= {"bake_minutes": 296}
-    assert "environments[2].rollout: bakes 301 minutes in sum, and a job of GitHub Actions ends" in refused()
+    assert "environments[2].rollout: bakes 301 minutes in total, but a GitHub Actions job ends" in refused()
 
 
 def test_an_early_branch_that_goes_to_production(raw, refused):

@@ -61,7 +61,7 @@ def test_an_unknown_service_is_named_with_the_choices(config):
 @pytest.mark.parametrize(
     ("path", "value", "key", "fault"),
     [
-        ("platform.name", "Nova", "platform.name: 'Nova'", "is not a name that AWS resources can carry"),
+        ("platform.name", "Nova", "platform.name: 'Nova'", "is not a name that AWS resources can have"),
         ("platform.name", "a-very-long-name", "platform.name: 'a-very-long-name'", "at most 12"),
         ("toolchain.account", "1234", "toolchain.account: '1234'", "is not an AWS account"),
         ("toolchain.account", 444444444444, "toolchain.account: 444444444444", "is not text: put it in quotes"),
@@ -106,9 +106,9 @@ def test_an_unknown_service_is_named_with_the_choices(config):
         ("environments.0.rollout.strategy", "yolo", "rollout.strategy: 'yolo'", "is not one of the choices"),
         ("environments.1.rollout.percent", 0, "rollout.percent: 0", "out of range"),
         ("environments.1.rollout.percent", 100, "rollout.percent: 100", "moves all traffic at once"),
-        ("environments.1.rollout.percent", float("nan"), "rollout.percent: nan", "is not a number that can be used"),
+        ("environments.1.rollout.percent", float("nan"), "rollout.percent: nan", "is not a usable number"),
         ("environments.1.rollout.percent", "10", "rollout.percent: '10'", "is not a number"),
-        ("environments.1.rollout", {"strategy": "linear", "percent": 2}, "percent: 2", "smaller step than ECS takes"),
+        ("environments.1.rollout", {"strategy": "linear", "percent": 2}, "percent: 2", "smaller step than ECS accepts"),
         ("environments.1.rollout.bake_minutes", 4, "rollout.bake_minutes: 4", "greater than or equal to 5"),
         ("environments.1.rollout.step_bake_minutes", 1441, "step_bake_minutes: 1441", "less than or equal to 1440"),
         ("environments.1.rollout.bake_minutes", 5.5, "rollout.bake_minutes: 5.5", "whole number"),
@@ -162,9 +162,7 @@ def test_a_bad_value_is_one_line_with_the_key_the_value_and_the_remedy(raw, path
 @pytest.mark.parametrize("name", ["internal", "aws", "awsome", "ssm-x"])
 def test_a_prefix_that_aws_keeps_for_itself_is_refused(raw, name):
     raw["platform"]["name"] = name
-    assert faults(raw) == [
-        f"nova.toml: platform.name: '{name}' is a prefix that AWS keeps for itself: choose another one"
-    ]
+    assert faults(raw) == [f"nova.toml: platform.name: '{name}' is a prefix that AWS reserves: choose another one"]
 
 
 def test_a_domain_too_long_for_a_certificate_is_refused(raw):
@@ -181,7 +179,7 @@ def test_a_missing_section_is_named(raw):
 
 def test_a_variable_cannot_be_both_plain_and_secret(raw):
     raw["services"][0] |= {"environment": {"TOKEN": "a"}, "secrets": {"TOKEN": "b"}}
-    assert "sets TOKEN, which environment sets, too" in faults(raw)[0]
+    assert "sets TOKEN, which environment also sets" in faults(raw)[0]
 
 
 def test_paths_are_ignored_only_with_a_connection(raw):

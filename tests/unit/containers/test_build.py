@@ -127,7 +127,7 @@ def test_a_build_has_nothing_of_its_day_and_lends_the_machines_settings(
             EngineError,
             "cannot be pulled",
         ),
-        (["Error: initializing source: reading manifest: manifest unknown"], ImageError, "not in its registry"),
+        (["Error: initializing source: reading manifest: manifest unknown"], ImageError, "not in the registry"),
         (["/bin/sh: exec format error", "while running runtime: exit status 1"], EngineError, "another architecture"),
     ],
 )

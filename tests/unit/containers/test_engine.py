@@ -42,7 +42,7 @@ def test_an_engine_that_does_not_answer_is_named_with_its_remedy(
         detect()
     monkeypatch.setattr(module, "_ANSWER_SECONDS", 0.2)
     program(install / "docker", "exec sleep 20")
-    with pytest.raises(EngineError, match=r"docker: does not answer within 0\.2 s: start it again"):
+    with pytest.raises(EngineError, match=r"docker: did not answer within 0\.2 s: restart it"):
         detect()
 
 

@@ -163,7 +163,7 @@ def test_a_repository_that_does_not_exist_is_refused_in_one_line_and_nothing_is_
         (
             "AccessDeniedException",
             RefusedError,
-            "AWS does not allow ecr:batch_get_image: User is not authorized: use credentials that may, "
+            "AWS does not allow ecr:batch_get_image: User is not authorized: use other credentials, "
             "or add the permission",
         ),
         ("ThrottlingException", AwsError, "AWS: ecr:batch_get_image: User is not authorized (ThrottlingException)"),
@@ -217,6 +217,6 @@ def test_a_release_names_every_services_image_or_none(ecr: Any, taken: bool) -> 
         put(ecr, "bbb", STORE)
         put(ecr, "v1", STORE, mark="2")
     registries = {"carts-service": registry(), "store-service": registry(STORE)}
-    with pytest.raises(RefusedError, match="is another image already" if taken else f"{STORE}:bbb: not in the reg"):
+    with pytest.raises(RefusedError, match="already names another image" if taken else f"{STORE}:bbb: not in the reg"):
         promote(registries, tags={"carts-service": "aaa", "store-service": "bbb"}, release="v1")
     assert tags(ecr) == {"aaa"}

@@ -123,7 +123,7 @@ def test_it_waits_until_the_scan_has_ended(check: Check) -> None:
 
 
 def test_a_scan_that_does_not_end_is_an_error(check: Check) -> None:
-    with pytest.raises(AwsError, match="is not scanned after 15 minutes"):
+    with pytest.raises(AwsError, match="has no scan result after 15 minutes"):
         check(*[answer("PENDING")] * 91)
 
 

@@ -50,7 +50,7 @@ def test_an_operator_rolls_back_from_anywhere(served, run: Any) -> None:
     # This implementation runs no tasks, which the verification at the end must not overlook.
     done = run("rollback", "prod", "--yes", "--why", "users hear noise", "--wait", "0")
     assert done.returncode == 1
-    assert "carts-service: is scaled to nothing" in done.stderr
+    assert "carts-service: is scaled to zero" in done.stderr
     assert served.image_tag("carts-service") == "v1"
     assert [(held.release, held.why) for held in read_holds(served.environment)] == [
         (served.commit(2), "users hear noise")
@@ -67,7 +67,7 @@ REFUSED = {
     "rollback qa --yes": "environment: 'qa' is not deployed in this account and region",
     "rollback prod --yes --to deadbeef": "release: 'deadbeef' was never released here",
     "rollback prod --yes --service billing": "service: 'billing' is not one of carts-service",
-    "rollback prod --yes --to 0202": "release: prod runs the images of 020202020202 already",
+    "rollback prod --yes --to 0202": "release: prod already runs the images of 020202020202",
     "verify prod --release deadbeef": "release: 'deadbeef' was never released here",
     "release-hold prod 0101 --why x": "release: '0101' is not on hold in prod: nothing is on hold",
     "hold prod no/commit --why x": "release: 'no/commit' is not the name of a release",
@@ -85,8 +85,8 @@ def test_what_is_refused_is_one_line_and_exit_code_2(served, run: Any) -> None:
 def test_a_check_that_fails_has_exit_code_1_and_a_line_for_each_fault(served, run: Any) -> None:
     result = run("verify", "prod")
     assert result.returncode == 1
-    assert "carts-service: is scaled to nothing: no task is meant to run" in result.stderr
-    assert "store-service: is scaled to nothing" in result.stderr
+    assert "carts-service: is scaled to zero: no tasks are meant to run" in result.stderr
+    assert "store-service: is scaled to zero" in result.stderr
 
 
 def test_a_release_is_held_and_let_go(served, run: Any) -> None:
@@ -134,4 +134,4 @@ def test_aws_out_of_reach_is_one_line_and_exit_code_3(run: Any) -> None:
 def test_a_region_has_to_come_from_somewhere(run: Any) -> None:
     result = run("releases", "prod", AWS_REGION="", AWS_DEFAULT_REGION="")
     assert result.returncode == 2
-    assert result.stderr.startswith("region: none given: pass --region, set AWS_REGION, or run the command where nova")
+    assert result.stderr.startswith("region: not given: pass --region, set AWS_REGION, or run the command where nova")

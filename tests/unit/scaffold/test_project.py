@@ -192,7 +192,7 @@ def test_a_clone_with_work_that_is_not_committed_is_left_alone(root: Path, path:
 
 @pytest.mark.parametrize(
     ("path", "complaint"),
-    [("full", "is not empty"), ("file", "is a file"), ("Nova, 配送/inside", "lies inside the project")],
+    [("full", "is not empty"), ("file", "is a file"), ("Nova, 配送/inside", "is inside the project")],
 )
 def test_a_place_that_holds_something_else_is_refused(root: Path, path: str, complaint: str) -> None:
     (root.parent / "full").mkdir()
@@ -309,16 +309,16 @@ ALL = {
     ("changed", "complaint"),
     [
         ({"--name": "Acme"}, "--name 'Acme' is not a name"),
-        ({"--name": "aws"}, "--name 'aws' is a prefix that AWS keeps for itself"),
+        ({"--name": "aws"}, "--name 'aws' is a prefix that AWS reserves"),
         ({"--repository": "b"}, "--repository 'b' is not a repository"),
         ({"--region": "mars"}, "--region 'mars' is not an AWS region"),
         ({"--region": "dev=mars"}, "--region 'mars' is not an AWS region"),
         ({"--account": "123"}, "--account '123' is not an AWS account: give its 12 digits"),
         ({"--account": "１２３４５６７８９０１２"}, "is not an AWS account"),
         ({"--account": "qa=900000000001"}, "'qa' is not one of toolchain, dev, staging, prod"),
-        ({"--engine": "jenkins"}, "--engine 'jenkins' is not one: choose codepipeline or github-actions"),
-        ({"--service": "kit"}, "--service 'kit' is taken by the platform"),
-        ({"--service": "json"}, "--service 'json' is a Python module"),
+        ({"--engine": "jenkins"}, "--engine 'jenkins' is not a delivery engine: choose codepipeline or github-actions"),
+        ({"--service": "kit"}, "--service 'kit' is reserved by the platform"),
+        ({"--service": "json"}, "--service 'json' is also a Python module"),
         ({"--service": "a a"}, "--service 'a' is there twice"),
         ({"--name": ""}, "--name: not given, and there is no terminal to ask on"),
     ],

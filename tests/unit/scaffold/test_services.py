@@ -88,12 +88,12 @@ def test_nova_toml_keeps_its_comments_and_line_ends(project: Path) -> None:
         ("", "name: '' is not a name"),
         ("../text", "name: '../text' is not a name"),
         ("a" * 41, "is too long"),
-        ("kit", "is taken by the platform"),
-        ("nova-kit", "is taken by the platform"),
+        ("kit", "is reserved by the platform"),
+        ("nova-kit", "is reserved by the platform"),
         ("carts-service", "services/carts-service: exists already"),
-        ("json", "is a Python module or word, too"),
-        ("pydantic", "is a Python module or word, too"),
-        ("lambda", "is a Python module or word, too"),
+        ("json", "is also a Python module or keyword"),
+        ("pydantic", "is also a Python module or keyword"),
+        ("lambda", "is also a Python module or keyword"),
     ],
 )
 def test_a_name_that_cannot_be_used_is_refused_in_one_line_and_nothing_changes(
@@ -265,9 +265,9 @@ def test_a_service_with_another_name_passes_its_tests_and_the_linter(project: Pa
     [
         ("carts-service", "store-service", "services/store-service: exists already"),
         ("carts-service", "carts-service", "services/carts-service: exists already"),
-        ("carts-service", "json", "is a Python module or word, too"),
+        ("carts-service", "json", "is also a Python module or keyword"),
         ("carts-service", "Carts", "is not a name"),
-        ("carts-service", "overview", "is taken by the platform"),
+        ("carts-service", "overview", "is reserved by the platform"),
         ("nobody", "fresh", "'nobody' is not one of"),
     ],
 )

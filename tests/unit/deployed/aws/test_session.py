@@ -14,9 +14,9 @@ def refusal(code: str) -> ClientError:
 @pytest.mark.parametrize(
     ("error", "kind", "exit_code", "said"),
     [
-        (refusal("AccessDenied"), RefusedError, 2, "AWS does not allow x:y: no way: use credentials that may"),
+        (refusal("AccessDenied"), RefusedError, 2, "AWS does not allow x:y: no way: use other credentials"),
         (refusal("AccessDeniedException"), RefusedError, 2, "AWS does not allow x:y"),
-        (refusal("ExpiredToken"), AwsError, 3, "credentials: AWS does not take them for x:y: no way: sign in again"),
+        (refusal("ExpiredToken"), AwsError, 3, "credentials: AWS rejects them for x:y: no way: sign in again"),
         (refusal("ExpiredTokenException"), AwsError, 3, "sign in again"),
         (refusal("Throttling"), ServiceError, 3, "AWS: x:y: no way (Throttling)"),
         (NoCredentialsError(), AwsError, 3, "credentials: none found: sign in, or set AWS_PROFILE"),

@@ -39,7 +39,7 @@ NOW, LATER = False, True
 @pytest.mark.parametrize(
     ("seen", "fault", "may_pass"),
     [
-        (replace(WELL, services=()), "audio: is not deployed: the release has it", NOW),
+        (replace(WELL, services=()), "audio: is part of the release but not deployed", NOW),
         (replace(WELL, stacks=()), "audio: has no stack nova-prod-audio", NOW),
         (replace(WELL, stacks=(replace(STACK, status="UPDATE_IN_PROGRESS"),)), "its stack is being updated", LATER),
         (
@@ -47,7 +47,7 @@ NOW, LATER = False, True
             "is UPDATE_ROLLBACK_FAILED: finish its rollback first",
             NOW,
         ),
-        (service(deployments=()), "ECS knows no deployment of it", NOW),
+        (service(deployments=()), "ECS has no deployment of it", NOW),
         (
             service(deployments=(replace(DEPLOYMENT, rollout_state="FAILED", reason="tasks failed to start"),)),
             "its deployment failed: tasks failed to start",
@@ -58,7 +58,7 @@ NOW, LATER = False, True
             "its deployment is not complete",
             LATER,
         ),
-        (service(desired=0, running=0, tasks=()), "is scaled to nothing", NOW),
+        (service(desired=0, running=0, tasks=()), "is scaled to zero", NOW),
         (service(desired=3), "2 of 3 tasks run", LATER),
         (tasks(status="PENDING"), "1 of 2 tasks run", LATER),
         (tasks(healthy=False), "1 of 2 tasks fail their health check", LATER),

@@ -33,22 +33,22 @@ def test_nothing_stands_against_a_deployment_to_a_quiet_environment():
     [
         (
             replace(FINE, alarms=(replace(ERRORS, state="ALARM"),)),
-            "is in ALARM already, so that ECS would watch no alarm of audio",
+            "is already in ALARM, so ECS would watch no alarm of audio",
         ),
-        (replace(FINE, alarms=(replace(ERRORS, state="INSUFFICIENT_DATA"),)), "has no data, so that it cannot fire"),
+        (replace(FINE, alarms=(replace(ERRORS, state="INSUFFICIENT_DATA"),)), "has no data, so it cannot fire"),
         (replace(FINE, alarms=()), "nova-prod-audio-errors: does not exist"),
-        (replace(FINE, holds=(replace(HOLD, release="good"),)), "good is on hold since 2026-11-24 02:00 UTC, by alice"),
+        (replace(FINE, holds=(replace(HOLD, release="good"),)), "good has been on hold since 2026-11-24 02:00 UTC, by alice"),
         (
             replace(FINE, services=(replace(AUDIO, deployments=(replace(DONE, rollout_state="IN_PROGRESS"),)),)),
             "a deployment is under way",
         ),
         (replace(FINE, stacks=(Stack("nova-prod-audio", "UPDATE_IN_PROGRESS"),)), "an update is under way"),
         (replace(FINE, stacks=(Stack("nova-prod-audio", "ROLLBACK_COMPLETE"),)), "is ROLLBACK_COMPLETE and cannot be"),
-        (replace(FINE, vcpu_quota=3.9), "may need 4 vCPUs at once, and the account may run 3.9"),
+        (replace(FINE, vcpu_quota=3.9), "may need 4 vCPUs at once, but the account may run 3.9"),
         (replace(FINE, certificates=(replace(CERTIFICATE, status="EXPIRED"),)), "nova.example.com: is EXPIRED"),
         (
             replace(FINE, certificates=(replace(CERTIFICATE, expires=NOW + timedelta(days=13)),)),
-            "ends on 2026-12-07 and was not renewed",
+            "expires on 2026-12-07 and was not renewed",
         ),
     ],
 )
@@ -59,7 +59,7 @@ def test_an_obstacle_is_told(conditions, obstacle):
 
 def test_a_held_image_is_refused_in_a_later_release_too():
     [found] = obstacles_of(replace(FINE, holds=(HOLD,)), images={"audio": DIGEST})
-    assert "audio: the same image as in release bad, which is on hold, by alice: noise" in found.text
+    assert "audio: has the same image as release bad, which alice put on hold: noise" in found.text
     assert obstacles_of(replace(FINE, holds=(HOLD,))) == []
 
 

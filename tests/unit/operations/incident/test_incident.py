@@ -48,7 +48,7 @@ def test_a_span_of_time_has_a_unit(written: str, is_: timedelta) -> None:
 
 @pytest.mark.parametrize("written", ["", "15", "m", "-3m", "1w", "1.5h", "9999999d"])
 def test_what_is_no_span_of_time_is_refused(written: str) -> None:
-    with pytest.raises(RefusedError, match="is no span of time: write one such as 90s"):
+    with pytest.raises(RefusedError, match="is not a time span: write one such as 90s"):
         logs.span(written)
 
 
@@ -111,7 +111,7 @@ def test_tasks_are_listed_with_why_they_ended() -> None:
     assert head.split()[:3] == ["Task", "State", "Health"]
     assert first.split() == ["aa", "running", "healthy", "7", "v2", "us-east-1a", "9", "min", "ago"]
     assert second.endswith("9 min ago with 137: OutOfMemoryError")
-    assert lines([], now=AT) == ["no task runs, and none ended within the hour"]
+    assert lines([], now=AT) == ["no task runs, and none ended within the last hour"]
 
 
 def test_a_shell_opens_in_the_task_that_is_meant() -> None:
@@ -223,8 +223,8 @@ def test_a_scaling_has_an_end_that_aws_keeps_and_a_line_in_the_ledger(scalable) 
     ("least", "most", "hours", "fault"),
     [
         (None, None, 1, "give --min, --max or both"),
-        (5, 3, 1, "5 to 3 tasks is no range"),
-        (None, 1, 1, "2 to 1 tasks is no range"),
+        (5, 3, 1, "5 to 3 tasks is not a range"),
+        (None, 1, 1, "2 to 1 tasks is not a range"),
         (0, None, 0, "give at most 7 days"),
         (3, None, 24 * 8, "give at most 7 days"),
     ],
@@ -236,7 +236,7 @@ def test_a_scaling_that_makes_no_sense_changes_nothing(scalable, least, most, ho
 
 
 def test_a_service_that_does_not_scale_says_so(scalable) -> None:
-    with pytest.raises(RefusedError, match=r"'store-service' does not scale in prod: give it a scaling in nova.toml"):
+    with pytest.raises(RefusedError, match=r"'store-service' has no scaling in prod: add scaling in nova.toml"):
         scalable.environment.capacity("store-service")
 
 

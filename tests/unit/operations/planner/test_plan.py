@@ -206,7 +206,7 @@ def test_new_subnets_must_not_overlap_those_that_go_afterwards() -> None:
     [
         ("ROLLBACK_COMPLETE", "delete the stack and deploy again"),
         ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
-        ("UPDATE_IN_PROGRESS", "wait until that has ended"),
+        ("UPDATE_IN_PROGRESS", "wait until it has ended"),
         ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", None),
         ("UPDATE_ROLLBACK_COMPLETE", None),
         ("UPDATE_COMPLETE", None),
@@ -268,5 +268,5 @@ def test_a_listener_takes_a_hundred_rules_of_all_stacks_together() -> None:
 def test_more_addresses_than_a_new_account_has_are_said() -> None:
     six = {f"E{number}": resource("AWS::EC2::EIP") for number in range(6)}
     [finding] = plan([], [[stack("shop", **six)]]).findings
-    assert "would hold 6 Elastic IP addresses, and the default quota is 5" in str(finding)
+    assert "would hold 6 Elastic IP addresses, but the default quota is 5" in str(finding)
     assert plan([stack("shop", **six)], [[stack("shop", **six, Q=resource("AWS::SQS::Queue"))]]).findings == ()

@@ -25,5 +25,5 @@ def test_a_stack_is_a_line_with_counts_and_below_it_what_is_replaced_goes_or_is_
     said = list(lines(plan([before], [[after], [stack("more", Q=queue())]])))
     assert said[0] == "✗ shop: 1 created, 1 updated, 1 replaced, 1 deleted"
     assert said[1:3] == ["    A is replaced (FifoQueue cannot be changed in place)", "    B is deleted"]
-    assert said[3].startswith("  ✗ shop.A.QueueName: Queue 'a' has a name of its own")
+    assert said[3].startswith("  ✗ shop.A.QueueName: Queue 'a' has a fixed name")
     assert said[4:] == ["+ more: 1 created"]

@@ -83,7 +83,7 @@ def test_a_commit_is_taken_in_either_case_and_another_name_as_it_is(written: str
 
 @pytest.mark.parametrize("written", [FIX[:7], FIX[:11]])
 def test_red_is_accepted_for_as_much_of_a_commit_as_the_preflight_prints(written: str) -> None:
-    with pytest.raises(RefusedError, match="too little of a commit to accept red for: give at least 12 digits"):
+    with pytest.raises(RefusedError, match="is too short: give at least 12 hex digits"):
         acceptable_name(written)
 
 
@@ -100,8 +100,8 @@ def test_the_latest_acceptance_of_a_release_is_the_one_that_counts() -> None:
 @pytest.mark.parametrize("release", [FIX, FIX[:9]])
 def test_nothing_is_accepted_for_a_release_on_hold(held: str, release: str) -> None:
     conditions = replace(RED, holds=(Hold(held, "corrupts uploads", "kim", NOW, {}),))
-    assert "is on hold" in refused(conditions)[0]
-    with pytest.raises(RefusedError, match="on hold, by kim: corrupts uploads: no red is accepted"):
+    assert "on hold since" in refused(conditions)[0]
+    with pytest.raises(RefusedError, match="on hold, by kim: corrupts uploads: a release on hold gets no waiver"):
         acceptable(conditions, release, now=NOW)
 
 
@@ -126,7 +126,7 @@ def test_no_parameter_whoever_wrote_it_accepts_what_nobody_can() -> None:
     [given] = RED.acceptances
     held = Hold(FIX, "corrupts uploads", "kim", NOW, {})
     conditions = replace(RED, holds=(held,), acceptances=(replace(given, subjects=("", f"{MEMORY} in ALARM", "hold")),))
-    assert [text.partition(" is on hold")[0] for text in refused(conditions)] == [f"release {FIX}"]
+    assert [text.partition(" has been on hold")[0] for text in refused(conditions)] == [f"release {FIX}"]
 
 
 def test_where_nothing_is_red_there_is_nothing_to_accept() -> None:
@@ -163,9 +163,9 @@ def test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on
     deployment, run, monkeypatch
 ) -> None:
     monkeypatch.setenv("CODEBUILD_INITIATOR", "somebody-else")
-    assert "give at least 12 digits" in str(run("accept-red", "prod", "3f2a91c", "--why", "x").exception)
+    assert "give at least 12 hex digits" in str(run("accept-red", "prod", "3f2a91c", "--why", "x").exception)
     before = run("preflight", "prod", "--checkout")
-    assert "nova-prod-carts-service-memory: is in ALARM already" in str(before.exception)
+    assert "nova-prod-carts-service-memory: is already in ALARM" in str(before.exception)
     assert 'nova accept-red prod 3f2a91c00000 --why "…"' in str(before.exception)
 
     said = run("accept-red", "prod", "3F2A91C00000", "--why", "the old revision leaks, this mends it").output
@@ -188,15 +188,15 @@ def test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on
     assert latest.reason.startswith("nova-prod-carts-service-memory: is in ALARM: 95 %: accepted by ")
 
     hold(deployment.environment, FIX, why="corrupts uploads")
-    assert "is on hold" in str(run("preflight", "prod", "--checkout").exception)
+    assert "on hold since" in str(run("preflight", "prod", "--checkout").exception)
     assert "on hold" in str(run("accept-red", "prod", "3f2a91c00000", "--why", "x").exception)
 
 
 def test_for_a_release_on_hold_the_preflight_offers_no_way_past_what_is_red(deployment, run) -> None:
     hold(deployment.environment, FIX, why="corrupts uploads")
     said = str(run("preflight", "prod", "--checkout").exception)
-    assert "is on hold" in said
-    assert "is in ALARM already" in said
+    assert "on hold since" in said
+    assert "is already in ALARM" in said
     assert "accept-red" not in said
 
 
@@ -218,5 +218,5 @@ def test_a_name_that_no_release_has_is_told_to_wait_for_one(deployment, run) -> 
 def test_what_is_no_acceptance_accepts_nothing_and_stops_nothing(deployment) -> None:
     deployment.client("ssm").put_parameter(Name=f"/nova/prod/accepted/{FIX}", Value=json.dumps([]), Type="String")
     [found] = read_acceptances(deployment.environment)
-    assert "is not an acceptance that Nova wrote" in found.why
+    assert "was not written by `nova accept-red`" in found.why
     assert accepted([found], FIX, now=datetime.now(UTC)) == {}

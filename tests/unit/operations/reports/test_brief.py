@@ -91,10 +91,10 @@ def test_the_verdict_counts_what_must_not_be_missed_and_it_comes_first(brief: An
             {"tests": (Action("Dev", "IntegrationTests", "Failed", build="1"),)},
             "✗ Dev.IntegrationTests failed for this",
         ),
-        ({"tests": None}, "! not known: the pipeline could not be asked"),
+        ({"tests": None}, "! not known: the pipeline could not be read"),
         ({"tests": ()}, "! nothing: the pipeline has run no build or test"),
         ({"commits": Commits(unknown="this is no clone")}, "! not known: this is no clone"),
-        ({"commits": Commits()}, "- none: this commit runs already"),
+        ({"commits": Commits()}, "- none: this commit already runs"),
         ({"commits": Commits((), (Commit("d" * 10, "Eve", "Fix"),))}, "✗ It leaves out 1 of the commits that run now"),
         ({"commits": Commits((), (Commit("d" * 10, "Eve", "Fix"),))}, "✗ left out: dddddddddd Fix by Eve"),
         ({"last_good": None}, "- there is no release to go back to"),
@@ -115,9 +115,7 @@ def test_a_red_alarm_warns_because_ecs_then_watches_none(brief: Any, make: Any) 
 
 
 def test_what_could_not_be_seen_weakens_the_verdict(brief: Any) -> None:
-    assert text(brief(unseen=("the ledger: no",))).splitlines()[1] == (
-        "Nothing speaks against it in what could be seen."
-    )
+    assert text(brief(unseen=("the ledger: no",))).splitlines()[1] == ("Nothing that could be read speaks against it.")
 
 
 def test_long_lists_are_cut_and_say_so_but_not_what_replaces_data(brief: Any) -> None:

@@ -156,11 +156,11 @@ def test_explain_tells_what_is_wrong_the_way_back_and_what_it_could_not_see(run:
     aws.faults = {"ListServiceDeployments": [(400, "UnsupportedFeatureException")]}
     result = run(aws, "explain", "prod")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("prod: carts-service: an alarm of it is red")
+    assert result.stdout.startswith("prod: carts-service: one of its alarms is red")
     assert "Threshold Crossed: [42.0]" in result.stdout
     assert "nova rollback prod --to aaaaaaaaaaaa --plan" in result.stdout
     told = " ".join(result.stdout.split())
-    assert "the pipeline: it is in another account" in told
+    assert "the pipeline: it is in a different account" in told
     assert "past deployments: AWS: ecs:list_service_deployments: ListServiceDeployments is refused" in told
 
 

@@ -174,7 +174,7 @@ def test_from_the_toolchain_a_refused_lookup_role_means_no_bootstrap_or_no_trust
 def test_with_other_credentials_the_accounts_are_not_known_and_nothing_is_called_wrong(checks: Any) -> None:
     found = checks(caller="999999999999", refuse=DeniedError("AWS does not allow sts:AssumeRole"))
     assert {check.right for part in found.values() for check in part} == {None}
-    assert found["Credentials"][0].remedy == f"sign in to {TOOLCHAIN}, from which the others are reached"
+    assert found["Credentials"][0].remedy == f"sign in to {TOOLCHAIN}, which can reach the others"
 
 
 def test_what_may_not_be_looked_at_is_not_known(checks: Any) -> None:
@@ -216,7 +216,7 @@ def test_the_lines_show_each_remedy_below_its_check_and_count_at_the_end() -> No
         "      mend it",
         "  ? unclear",
         "",
-        "1 to mend, 1 could not be told",
+        "1 to fix, 1 could not be checked",
     ]
     assert must_be_fixed([part])
     assert not must_be_fixed([Part("Here", (Check(True, "good"), Check(None, "unclear")))])

@@ -60,7 +60,7 @@ def test_a_crash_is_told_with_its_exit_code_its_last_log_lines_and_the_way_back(
         "  Exit code      1",
         "  Last log       starting",
         "                 KeyError: 'DATABASE_URL'",
-        "  Next           read the log lines, run `make rehearse`, mend the service and",
+        "  Next           read the log lines, run `make rehearse`, fix the service and",
         "                 release again",
         "  Released last  bbbbbbbbbbbb: failed 30 min ago by pipeline",
         "  Last good      aaaaaaaaaaaa: verified 2.1 days ago",
@@ -74,7 +74,7 @@ def test_a_crash_is_told_with_its_exit_code_its_last_log_lines_and_the_way_back(
     [
         (
             {"stopped": {"audio": ("stopped", "CannotPullContainerError: ref: not found", None)}},
-            "a task of it ended",
+            "one of its tasks ended",
             "The image is not in its repository.",
         ),
         (
@@ -82,8 +82,12 @@ def test_a_crash_is_told_with_its_exit_code_its_last_log_lines_and_the_way_back(
             "its latest deployment was rolled back",
             "An alarm went red",
         ),
-        ({"past": {"audio": ("past", "ROLLBACK_FAILED", BREAKER)}}, "that failed, too", "ECS gave the deployment up"),
-        ({"alarm": "audio-errors"}, "an alarm of it is red", "No deployment failed"),
+        (
+            {"past": {"audio": ("past", "ROLLBACK_FAILED", BREAKER)}},
+            "the rollback failed too",
+            "ECS gave up the deployment",
+        ),
+        ({"alarm": "audio-errors"}, "one of its alarms is red", "No deployment failed"),
         ({"running": 1}, "only 1 of its 2 tasks run", "all that is known"),
         (
             {
@@ -93,7 +97,7 @@ def test_a_crash_is_told_with_its_exit_code_its_last_log_lines_and_the_way_back(
             "only 1 of its 2 tasks run",
             "no Fargate capacity",
         ),
-        ({"deployment": ("FAILED", BREAKER)}, "its latest deployment failed", "ECS gave the deployment up"),
+        ({"deployment": ("FAILED", BREAKER)}, "its latest deployment failed", "ECS gave up the deployment"),
         (
             {"failed": "nova-prod-audio-errors already exists"},
             "its stack could not be deployed",
@@ -152,14 +156,12 @@ def test_a_good_deployment_that_replaced_its_tasks_is_no_trouble(make: Any) -> N
     stub = make.stub(
         held_services=(make.service(),), stopped={"audio": (replaced,)}, past={"audio": (make.past("SUCCESSFUL"),)}
     )
-    assert message(stub).splitlines()[0] == "prod: nothing failed that can be seen."
+    assert message(stub).splitlines()[0] == "prod: no failure is visible."
 
 
 def test_a_failed_test_is_named_and_nothing_else_is_blamed(make: Any) -> None:
     text = message(make.stub(held_services=(make.service(),)), RED_TEST, width=200)
-    assert text.splitlines()[0] == (
-        "prod: its services run as they should; the pipeline was stopped by Dev.IntegrationTests."
-    )
+    assert text.splitlines()[0] == ("prod: its services run as they should; Dev.IntegrationTests stopped the pipeline.")
     assert "Failed test  tests/integration/test_services.py::test_it_answers - assert 500 == 200" in text
 
 
@@ -169,7 +171,7 @@ def test_what_cannot_be_looked_at_is_said_and_the_rest_is_told(make: Any) -> Non
     text = message(stub, None, width=200)
     assert "only 0 of its 2 tasks run" in text
     assert "Not seen  the ledger: AWS does not allow" in text
-    assert "Not seen  the pipeline: it is in another account" in text
+    assert "Not seen  the pipeline: it is in a different account" in text
 
 
 def test_a_log_that_may_not_be_read_is_no_failure(make: Any) -> None:
@@ -193,8 +195,8 @@ def test_what_a_service_logs_cannot_steer_the_terminal(make: Any) -> None:
 def test_a_release_that_the_preflight_kept_out_names_the_command_that_says_why(make: Any) -> None:
     kept_out = Pipeline(Action("Prod", "Preflight", "Failed", "Build terminated with state: FAILED", "build:1"))
     told = message(make.stub(held_services=(make.service(),)), kept_out)
-    assert "`nova preflight prod` says what stands against a deployment now" in told
-    assert "mend what the test says" not in told
+    assert "`nova preflight prod` says what blocks a deployment now" in told
+    assert "fix what the test reports" not in told
     assert "nova preflight" not in message(make.stub(held_services=(make.service(),)), RED_TEST)
 
 

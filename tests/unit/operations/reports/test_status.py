@@ -144,7 +144,7 @@ FAULTS = {
     ),
     "drift": (
         {"entries": (release("a" * 40, "v1"),), "revisions": {"nova-prod-audio": "family:9"}},
-        "audio: drifted: ECS is told to run family:1, and its stack made family:9: bring it back with `nova rollback",
+        "audio: drifted: ECS is set to run family:1, but its stack made family:9: roll it back with `nova rollback",
     ),
     "a stack in a bad state": (
         {"held_stacks": (Stack("nova-prod-audio", "UPDATE_ROLLBACK_FAILED"),)},
@@ -152,7 +152,7 @@ FAULTS = {
     ),
     "a first deployment that failed": (
         {"held_stacks": (Stack("nova-prod-audio", "CREATE_COMPLETE"), Stack("nova-prod-new", "ROLLBACK_COMPLETE"))},
-        "nova-prod-new: is ROLLBACK_COMPLETE: its first deployment failed, and it can only be deleted",
+        "nova-prod-new: is ROLLBACK_COMPLETE: its first deployment failed, so it can only be deleted",
     ),
     "a stranger": ({"held_stacks": ()}, "audio: has no stack nova-prod-audio: it was not deployed by Nova"),
 }

@@ -88,8 +88,8 @@ def test_a_hold_on_the_release_or_on_its_image_is_a_warning(brief: Any, make: An
     held = {"why": "it loses uploads", "by": "mei", "at": "2026-11-24T01:00:00+00:00", "images": {"audio": "sha256:1"}}
     by_release = brief(values={f"/nova/prod/hold/{make.bad}": json.dumps(held)})
     by_image = brief(values={f"/nova/prod/hold/{'c' * 40}": json.dumps(held)}, digests={"audio": "sha256:1"})
-    assert "is on hold since" in by_release
-    assert "the same image as in release" in by_image
+    assert "has been on hold since" in by_release
+    assert "the same image as release" in by_image
     assert "it loses uploads" in by_image
 
 
@@ -115,7 +115,7 @@ def test_a_deployment_under_way_is_a_warning(brief: Any, make: Any) -> None:
 
 def test_a_service_that_the_release_has_no_more_stays_and_that_is_said(brief: Any, make: Any) -> None:
     text = brief(held_services=(make.service(), make.service("radio")))
-    assert "radio runs there and is not in this release: nothing removes it" in text
+    assert "radio runs there but is not in this release: nothing removes it" in text
 
 
 def test_a_first_deployment_creates_everything_and_asks_for_nothing(brief: Any) -> None:
@@ -141,7 +141,7 @@ def test_a_first_deployment_creates_everything_and_asks_for_nothing(brief: Any) 
 def test_what_cannot_be_looked_at_is_said_and_the_rest_is_told(brief: Any, method: str, says: str) -> None:
     text = brief(broken={method: AwsError("no")})
     assert f"! {says}" in text
-    assert "! the pipeline: it is in another account than these credentials" in text
+    assert "! the pipeline: it is in a different account from these credentials" in text
     assert "Images" in text
 
 

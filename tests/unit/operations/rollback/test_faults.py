@@ -24,7 +24,7 @@ PASSING = {
 }
 STOPPING = {
     "denied": ((400, "AccessDeniedException"), "AWS does not allow"),
-    "expired": ((400, "ExpiredTokenException"), "credentials: AWS does not take them"),
+    "expired": ((400, "ExpiredTokenException"), "credentials: AWS rejects them"),
     "unreachable": ("cut before", "check the network"),
     "silent": ("cut after", "check the network"),
 }
@@ -128,7 +128,7 @@ def test_a_claim_that_is_not_given_back_is_a_warning_and_hides_nothing(served, b
     local_aws.faults = {"PutParameter": [None, None, None, fault]}
     told = back()
     stopped = isinstance(fault, tuple) and fault[1].startswith(("Access", "Expired"))
-    assert any("warning: the claim of this rollback was not given back" in line for line in told) == stopped
+    assert any("warning: this rollback's lock was not released" in line for line in told) == stopped
     assert {**end(served), "claim": "done"} == clean(served.commit(2))
 
     served.release(3, "carts-service")
@@ -183,7 +183,7 @@ def test_what_somebody_else_wrote_stops_nothing_and_is_named(served, back) -> No
         ssm.put_parameter(Name="/nova/prod/release", Value=value, Type="String", Overwrite=True)
         ssm.put_parameter(Name="/nova/prod/rollback", Value=value, Type="String", Overwrite=True)
     told = back()
-    assert sum("is skipped, it is no entry of a ledger" in line for line in told) == len(strange)
+    assert sum("is not a ledger entry, so it is skipped" in line for line in told) == len(strange)
     assert any("schema 99 is newer than this Nova" in line for line in told)
     assert served.ledger()[0].outcome == "rolled-back"
     assert len(read_ledger(served.environment).unreadable) == len(strange)

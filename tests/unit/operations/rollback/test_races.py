@@ -102,7 +102,7 @@ def test_one_that_lost_its_claim_neither_writes_the_ledger_nor_ends_the_claim_of
         return []
 
     monkeypatch.setattr("nova_infra.operations.rollback.run.verify", overtaken)
-    with pytest.raises(CheckFailedError, match="user/ann has taken this rollback's claim"):
+    with pytest.raises(CheckFailedError, match="user/ann took over this rollback's lock"):
         back()
     assert len(deployment.ledger()) == entries
 
@@ -123,7 +123,7 @@ def test_what_changes_while_the_prompt_is_open_stops_before_the_hold_and_before_
         return True
 
     before = {held.release for held in read_holds(deployment.environment)}
-    with pytest.raises(RefusedError, match="rollback: nothing was changed: look at it again"):
+    with pytest.raises(RefusedError, match="rollback: nothing was changed: check again"):
         back(confirm)
     assert deployment.image_tag("carts-service") != "v1"
     assert {held.release for held in read_holds(deployment.environment)} - before <= {deployment.commit(1)}
@@ -152,7 +152,7 @@ def test_a_target_that_is_held_meanwhile_stops_the_stacks_that_have_not_begun(de
         "nova_infra.operations.rollback.run._hold",
         lambda *_: hold(deployment.environment, deployment.commit(1), why="worse"),
     )
-    with pytest.raises(CheckFailedError, match=r"release 010101010101 was put on hold meanwhile, by .*: worse"):
+    with pytest.raises(CheckFailedError, match=r"release 010101010101 was meanwhile put on hold by .*: worse"):
         back()
     assert deployment.image_tag("carts-service") == "v2"
 
@@ -212,7 +212,7 @@ def test_a_service_that_was_pointed_elsewhere_is_repaired(deployment, back) -> N
     ecs.register_task_definition(family="hand", containerDefinitions=[container])
     ecs.update_service(cluster="nova-prod", service="nova-prod-carts-service", taskDefinition="hand:1")
     told = back(to=deployment.commit(1))
-    assert any("carts-service: repair: was pointed at hand:1 past CloudFormation" in line for line in told)
+    assert any("carts-service: repair: was pointed at hand:1 outside CloudFormation" in line for line in told)
     [found] = [s for s in deployment.environment.services() if s.name == "carts-service"]
     assert found.revision.startswith("nova-prod-carts-service:")
     assert read_holds(deployment.environment) == ()
@@ -234,7 +234,7 @@ def test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out(deployment,
         back()
     carts, store, hint = str(refused.value).splitlines()
     assert "cancel-update-stack --stack-name nova-prod-carts-service" in carts
-    assert "on its way back" in store
+    assert "rolling back to what ran before" in store
     assert "cancel-update-stack" not in store
     assert "nova rollback --cancel" in hint
 

@@ -62,7 +62,7 @@ def test_only_what_the_release_changed_is_touched(deployment, back) -> None:
     before = deployment.stack("store-service")
     told = back()
     assert deployment.stack("store-service") == before
-    assert "  store-service: runs its image of that release already" in told
+    assert "  store-service: already runs that release's image" in told
 
 
 def test_nothing_but_the_image_and_the_way_there_differs_afterwards(deployment, back) -> None:
@@ -164,14 +164,14 @@ def test_a_second_rollback_does_not_go_further_back_by_itself(deployment, back) 
     deployment.release(2, "carts-service")
     deployment.release(3, "carts-service")
     back()
-    with pytest.raises(RefusedError, match="runs the images of 020202020202 already"):
+    with pytest.raises(RefusedError, match="already runs the images of 020202020202"):
         back()
     assert deployment.image_tag("carts-service") == "v2"
 
 
 def test_a_release_that_runs_already_is_refused(deployment, back) -> None:
     deployment.release(2, "carts-service")
-    with pytest.raises(RefusedError, match="runs the images of 020202020202 already"):
+    with pytest.raises(RefusedError, match="already runs the images of 020202020202"):
         back(to=deployment.commit(2))
 
 
@@ -198,7 +198,7 @@ def test_a_release_that_was_never_verified_is_refused(deployment, back) -> None:
 
 
 def test_without_an_earlier_release_there_is_nothing_to_go_back_to(back) -> None:
-    with pytest.raises(RefusedError, match="none to go back to"):
+    with pytest.raises(RefusedError, match="none to roll back to"):
         back()
 
 
@@ -222,7 +222,7 @@ def test_a_tag_that_names_another_image_now_is_refused(deployment, back) -> None
     ]
     ecr.put_image(repositoryName="nova/carts-service", imageManifest=image["imageManifest"], imageTag="kept")
     ecr.batch_delete_image(repositoryName="nova/carts-service", imageIds=[{"imageTag": "v1"}])
-    with pytest.raises(RefusedError, match="the tag v1 does not name the image of that release any more"):
+    with pytest.raises(RefusedError, match="the tag v1 no longer names that release's image"):
         back()
 
 
@@ -317,7 +317,7 @@ def test_one_that_is_killed_at_its_end_is_finished_by_running_it_again(deploymen
         killed.setattr(claims.Lock, "_give_back", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             back()
-    with pytest.raises(RefusedError, match=r"another one, to 0101.*, is under way, by"):
+    with pytest.raises(RefusedError, match=r"another one, to 0101.*, is under way, started by"):
         back()
     monkeypatch.setattr(claims, "SILENCE", claims.SILENCE * 0)
     back()
@@ -385,14 +385,14 @@ def test_of_two_at_once_one_wins_and_the_other_says_so(deployment) -> None:
         thread.join()
     results.sort(key=lambda result: result != "won")
     assert results[0] == "won"
-    assert "began one at the same moment and was first: nothing was changed by this one" in results[1]
+    assert "started one at the same moment and was first: this one changed nothing" in results[1]
     assert deployment.image_tag("carts-service") == "v1"
 
 
 def test_a_stack_that_was_changed_since_the_plan_fails_the_rollback(deployment, back, monkeypatch) -> None:
     deployment.release(2, "carts-service")
     monkeypatch.setattr(deployment.environment, "execute_change_set", lambda _: False)
-    with pytest.raises(CheckFailedError, match="was changed by somebody else since the plan was made"):
+    with pytest.raises(CheckFailedError, match="somebody else changed it after the plan was made"):
         back()
 
 

@@ -129,7 +129,7 @@ def test_the_preflight_waits_for_data_and_sees_a_red_alarm(template, sources: Pa
         environment._monitoring.states["nova-prod-errors"] = "ALARM"
         red = await asyncio.to_thread(survey, target)
         [obstacle] = obstacles(red, "working-tree", {}, now=datetime.now(UTC))
-        assert "nova-prod-errors: is in ALARM already" in obstacle.text
+        assert "nova-prod-errors: is already in ALARM" in obstacle.text
         assert obstacles(red, "0123456789", {}, now=datetime.now(UTC)) == []
 
     rehearse(template, sources, story)
@@ -176,4 +176,4 @@ def test_a_brief_tells_what_is_being_played_and_those_who_approve_are_told(templ
     assert [test.full_name for test in brief.tests or ()] == ["Staging.Tests"]
     assert brief.last_good is not None
     assert brief.last_good.release == "0123456789"
-    assert brief.unseen == ("the alarms: the rehearsal starts prod with its stage, and has no alarms of it before",)
+    assert brief.unseen == ("the alarms: the rehearsal starts prod only in its own stage, so it has no alarms yet",)
