@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -213,7 +214,7 @@ class ContainerTask(Task):
         if "exec format error" in lowered and self.image.architecture in ("", self.engine.architecture):
             return TaskFailedError(f"CannotStartContainerError: exec format error: {self._program()} is no program")
         if "docker.sock" not in lowered and any(each in lowered for each in _NO_PROGRAM):
-            return TaskFailedError(f"CannotStartContainerError: {self._program()}: {last_lines(said, 1)}")
+            return TaskFailedError(f"CannotStartContainerError: {self._program()}: {_reason(said)}")
         if "unable to find user" in lowered or "no matching entries in passwd" in lowered:
             return TaskFailedError(f"CannotStartContainerError: {last_lines(said, 1)}")
         if "no command" in lowered:
@@ -388,6 +389,12 @@ class ContainerTask(Task):
     async def _last_words_now(self) -> str:
         _, out, said = await self.engine.attempt("logs", "--tail", _LOG_LINES, self.name)
         return in_a_line((tail([*out.splitlines(), *said.splitlines()], 1) or ["it printed nothing"])[0])
+
+
+def _reason(said: str) -> str:
+    """What an engine says of a program that it cannot start, without the engine's own layers around it."""
+    match = re.search(r"(?:exec|chdir)[^:]*: .*?(?=: OCI runtime|: unknown|$)", said, re.MULTILINE)
+    return match.group(0) if match else last_lines(said, 1)
 
 
 async def _until_gone(pid: int, engine: Engine, name: str) -> None:
