@@ -1,4 +1,4 @@
-"""Printing where nobody may read any more."""
+"""Printing to a reader who may stop reading."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 
 def tell(line: str) -> None:
-    """Print a line. A pipe that was closed ends the printing, and not the work: a rollback goes on to its end."""
+    """Print a line. A closed pipe stops the printing but not the work: a rollback still runs to its end."""
     try:
         click.echo(line)
     except OSError:
@@ -17,7 +17,7 @@ def tell(line: str) -> None:
 
 
 def silence() -> None:
-    """Print nowhere from now on."""
+    """Discard everything printed from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
