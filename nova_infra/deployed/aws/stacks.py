@@ -19,6 +19,8 @@ from nova_infra.names import stack_name
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 _MAX_TEMPLATE_BYTES = 51_200
 _CHANGE_SET_SECONDS = 300
+_SECONDS_UNTIL_BEGUN = 1.0
+"""Until a stack shows that its change set is being executed."""
 _SECONDS_BETWEEN_LOOKS = 2.0
 _PATIENCE_SECONDS = 600
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
@@ -276,8 +278,10 @@ class AwsStacks:
             AwsError: AWS does not answer, or a stack was deleted meanwhile.
         """
         waiting, unanswered_since = set(names), None
+        seconds = _SECONDS_UNTIL_BEGUN
         while waiting:
-            pause(_SECONDS_BETWEEN_LOOKS)
+            pause(seconds)
+            seconds = _SECONDS_BETWEEN_LOOKS
             try:
                 found = self.stacks(sorted(waiting))
             except PassingError:
