@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from nova_infra.errors import NovaError
+from nova_infra.errors import RefusedError
 
 Template = dict[str, Any]
 """A CloudFormation template as parsed JSON."""
@@ -17,8 +17,8 @@ SCHEMA_MAJOR_VERSIONS = range(50, 60)
 """Versions of the cloud assembly's manifest that this interpreter was written against."""
 
 
-class AssemblyError(NovaError):
-    """The assembly is not one that can be rehearsed."""
+class AssemblyError(RefusedError):
+    """A directory is not an assembly, or not one that can be rehearsed."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class AssembledStack:
         region: Where it goes.
         template_path: Its template, relative to the assembly.
         dependencies: Artifact ids of what has to be deployed before.
+        display_name: What the CDK CLI calls it: its construct path.
     """
 
     artifact_id: str
@@ -40,6 +41,7 @@ class AssembledStack:
     region: str
     template_path: str
     dependencies: tuple[str, ...]
+    display_name: str
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,40 @@ class Assembly:
             AssemblyError: A manifest is missing or is not what ``cdk synth`` writes.
         """
         return list(_stacks(self.directory, PurePosixPath()))
+
+    def templates(self, prefix: str) -> dict[str, Template]:
+        """Stack name to template, of one environment.
+
+        Args:
+            prefix: ``<platform>-<environment>``, with which the names of its stacks begin.
+
+        Raises:
+            AssemblyError: The directory is no assembly, or the environment is not in it.
+        """
+        found = {
+            stack.name: self.template(stack.template_path)
+            for stack in self.stacks()
+            if stack.name.startswith(f"{prefix}-")
+        }
+        if not found:
+            raise AssemblyError(f"{self.directory}: holds no stack of {prefix}: run `make synth`")
+        return found
+
+    def templates_by_owner(self, prefixes: Mapping[str, str]) -> dict[str, list[Template]]:
+        """The templates of each environment, and under ``delivery`` those of no environment.
+
+        Args:
+            prefixes: Environment to the prefix of its stacks' names.
+
+        Raises:
+            AssemblyError: The directory is no assembly.
+        """
+        found: dict[str, list[Template]] = {name: [] for name in (*prefixes, "delivery")}
+        for stack in self.stacks():
+            owners = [name for name, prefix in prefixes.items() if stack.name.startswith(f"{prefix}-")]
+            owner = max(owners, key=lambda name: len(prefixes[name]), default="delivery")
+            found[owner].append(self.template(stack.template_path))
+        return {name: templates for name, templates in found.items() if templates}
 
     def pipeline_template(self) -> Template:
         """The template of the one stack that holds a pipeline.
@@ -119,6 +155,7 @@ def _stacks(directory: Path, nested: PurePosixPath) -> Iterator[AssembledStack]:
                     region,
                     str(nested / properties["templateFile"]),
                     tuple(artifact.get("dependencies", ())),
+                    artifact.get("displayName", artifact_id),
                 )
     except FileNotFoundError:
         raise AssemblyError(f"{path}: is missing: run `make synth`") from None

@@ -1,4 +1,4 @@
-"""Every physical name that the synthesized stacks give and the tools ask for. Imports neither CDK nor boto3.
+"""Every physical name that the synthesized stacks give and the tools ask for. Imports neither CDK nor botocore.
 
 An installation has a ``platform`` name; an environment's names begin with its ``prefix``, ``<platform>-<environment>``.
 """

@@ -179,10 +179,12 @@ def _project() -> tuple[Path, Config]:
 
 
 def _registry(config: Config, service: str) -> Registry:
+    from nova_infra.deployed.aws.session import sign_in
     from nova_infra.images.registry import Registry
     from nova_infra.names import repository_name
 
-    return Registry(repository_name(config.platform.name, service), region=config.toolchain.region)
+    aws = sign_in(region=config.toolchain.region)
+    return Registry(repository_name(config.platform.name, service), aws=aws)
 
 
 def _scan(root: Path, registry: Registry, found: StoredImage, service: str) -> None:

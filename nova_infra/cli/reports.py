@@ -158,10 +158,10 @@ def cost(environment: str | None, assembly: Path | None) -> None:
 
     By its templates. Without ENV: all environments, and their delivery.
     """
+    from nova_infra.assembly import Assembly
     from nova_infra.config import load_config
     from nova_infra.names import environment_prefix
-    from nova_infra.operations.release.synthesized import by_owner
-    from nova_infra.operations.reports import cost as report
+    from nova_infra.operations.changes import cost as report
     from nova_infra.synthesis import synthesize
 
     root = Path.cwd()
@@ -169,7 +169,7 @@ def cost(environment: str | None, assembly: Path | None) -> None:
     prefixes = {each.name: environment_prefix(config.platform.name, each.name) for each in config.environments}
     if environment is not None:
         config.environment(environment)  # refuses a name that is none
-    groups = by_owner(assembly or synthesize(root), prefixes)
+    groups = Assembly(assembly or synthesize(root)).templates_by_owner(prefixes)
     if environment is not None:
         groups = {environment: groups.get(environment, [])}
     for name, templates in groups.items():

@@ -9,10 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
-from nova_infra.deployed.aws.errors import translated
+from nova_infra.deployed.aws.errors import ServiceError
+from nova_infra.deployed.aws.session import Aws
 from nova_infra.errors import RefusedError
 
 _INDEXES = {
@@ -50,31 +48,26 @@ class StoredImage:
 class Registry:
     """The repository of one service's images, in the toolchain's account.
 
-    Every method raises :class:`RefusedError` where the registry refuses, and :class:`AwsError` where it is not reached.
+    Every method raises :class:`RefusedError` where there is no such repository or the credentials may not use it, and
+    :class:`AwsError` for whatever else AWS answers.
 
     Attributes:
         name: Its name, such as ``nova/audio-service``.
-        client: The ECR client.
     """
 
-    def __init__(self, name: str, *, region: str, client: Any = None) -> None:
+    def __init__(self, name: str, *, aws: Aws) -> None:
         """Prepare to ask for a repository; nothing is asked yet.
 
         Args:
             name: Its name.
-            region: Its region.
-            client: An ECR client. Default: one with the process's own credentials.
+            aws: Its account and region.
         """
         self.name = name
-        self._region = region
-        with self.refusals():
-            self.client = client or boto3.client("ecr", region_name=region)
+        self._aws = aws
 
     def find(self, tag: str) -> StoredImage | None:
         """The image under a tag, if there is one."""
-        with self.refusals():
-            answer = self.client.batch_get_image(repositoryName=self.name, imageIds=[{"imageTag": tag}])
-        for image in answer["images"]:
+        for image in self._call("batch_get_image", repositoryName=self.name, imageIds=[{"imageTag": tag}])["images"]:
             return StoredImage(
                 image["imageId"]["imageDigest"], image["imageManifest"], image.get("imageManifestMediaType")
             )
@@ -91,65 +84,82 @@ class Registry:
         """
         # The media type comes with the manifests that name it themselves, and is needed for those that do not.
         media_type = {"imageManifestMediaType": image.media_type} if image.media_type else {}
-        with self.refusals():
-            try:
-                self.client.put_image(
-                    repositoryName=self.name, imageManifest=image.manifest, imageTag=tag, **media_type
+
+        def done() -> bool:
+            found = self.find(tag)
+            return found is not None and found.digest == image.digest
+
+        try:
+            with self._refusals():
+                self._aws.write(
+                    "ecr",
+                    "put_image",
+                    done=done,
+                    repositoryName=self.name,
+                    imageManifest=image.manifest,
+                    imageTag=tag,
+                    **media_type,
                 )
-            except self.client.exceptions.ImageAlreadyExistsException:
+        except ServiceError as error:
+            if error.code == "ImageAlreadyExistsException":
                 return False
-            except self.client.exceptions.ImageTagAlreadyExistsException:
+            if error.code == "ImageTagAlreadyExistsException":
                 raise RefusedError(
                     f"{self.name}:{tag}: is another image already, and tags never move: choose another tag"
                 ) from None
+            raise
         return True
 
     def address(self) -> str:
         """Where container engines find it, such as ``….dkr.ecr.us-east-1.amazonaws.com/nova/audio-service``."""
-        with self.refusals():
-            answer = self.client.describe_repositories(repositoryNames=[self.name])
-        address: str = answer["repositories"][0]["repositoryUri"]
-        return address
+        [repository] = self._call("describe_repositories", repositoryNames=[self.name])["repositories"]
+        return str(repository["repositoryUri"])
 
     def login(self) -> tuple[str, str]:
         """A user and a password for container engines, good for twelve hours."""
-        with self.refusals():
-            [authorization] = self.client.get_authorization_token()["authorizationData"]
+        [authorization] = self._call("get_authorization_token")["authorizationData"]
         user, _, password = base64.b64decode(authorization["authorizationToken"]).decode().partition(":")
         return user, password
 
     def scan(self, digest: str) -> dict[str, Any] | None:
         """What a scan found so far, all pages of it; None where no scan has started yet."""
-        with self.refusals():
-            pages = self.client.get_paginator("describe_image_scan_findings").paginate(
-                repositoryName=self.name, imageId={"imageDigest": digest}
-            )
-            try:
-                collected = list(pages)
-            except self.client.exceptions.ScanNotFoundException:
+        pages: list[dict[str, Any]] = []
+        try:
+            while not pages or pages[-1].get("nextToken"):
+                token = {"nextToken": pages[-1]["nextToken"]} if pages else {}
+                pages.append(
+                    self._call(
+                        "describe_image_scan_findings",
+                        repositoryName=self.name,
+                        imageId={"imageDigest": digest},
+                        **token,
+                    )
+                )
+        except ServiceError as error:
+            if error.code == "ScanNotFoundException":
                 return None
-        found = [page.get("imageScanFindings", {}) for page in collected]
+            raise
+        found = [page.get("imageScanFindings", {}) for page in pages]
         return {
-            "status": collected[-1]["imageScanStatus"],
+            "status": pages[-1]["imageScanStatus"],
             "complete": any("imageScanCompletedAt" in each for each in found),
             "enhanced": [finding for each in found for finding in each.get("enhancedFindings", ())],
             "basic": [finding for each in found for finding in each.get("findings", ())],
         }
 
+    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        with self._refusals():
+            return self._aws.call("ecr", operation, **arguments)
+
     @contextmanager
-    def refusals(self) -> Iterator[None]:
-        """Tell in one line what AWS answers in many."""
+    def _refusals(self) -> Iterator[None]:
+        """Say what to do about a repository that does not exist."""
         try:
             yield
-        except ClientError as error:
-            code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-            if code == "RepositoryNotFoundException":
-                raise RefusedError(
-                    f"{self.name}: there is no such repository in {self._region} of this account: "
-                    "deploy NovaRegistryStack, or use the toolchain account's credentials"
-                ) from None
+        except ServiceError as error:
+            if error.code != "RepositoryNotFoundException":
+                raise
             raise RefusedError(
-                f"{self.name}: the registry refuses: {code}: {' '.join(message.split())}: check the credentials"
+                f"{self.name}: there is no such repository in {self._aws.region} of this account: "
+                "deploy NovaRegistryStack, or use the toolchain account's credentials"
             ) from None
-        except BotoCoreError as error:
-            raise translated(error, f"{self.name}: the registry") from None

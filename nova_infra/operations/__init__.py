@@ -1,1 +1,1 @@
-"""What an operator and the pipeline's steps do with AWS: boto3, never CDK."""
+"""What an operator and the pipeline's steps do with AWS, never with CDK."""

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from nova_infra.rehearsal.together import together
+from nova_infra.parallel import gather
 
 HEALTH_CHECK_COMPRESSION = 20
 """How much faster health-check intervals pass: 10 s between checks become half a second."""
@@ -58,7 +58,7 @@ class Clock:
         try:
             while True:
                 began = self._minute_began = loop.time()
-                await together(asyncio.sleep(self.seconds_per_minute), during())
+                await gather(asyncio.sleep(self.seconds_per_minute), during())
                 if loop.time() - began > 2 * self.seconds_per_minute:
                     self.slow_minutes += 1
                 after()

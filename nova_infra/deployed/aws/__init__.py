@@ -1,1 +1,1 @@
-"""Environments in AWS, through boto3."""
+"""Environments in AWS, through botocore."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from nova_infra.assembly import AssembledStack, Assembly, Template
 from nova_infra.errors import RefusedError
+from nova_infra.operations.changes.cost import difference
 from nova_infra.operations.changes.differences import Difference, Kind, differences
-from nova_infra.operations.reports.cost import difference
+from nova_infra.parallel import threads
 
 WIDER = (Kind.WIDENS_ACCESS, Kind.OPENS_NETWORK)
 """What a label has to agree to."""
@@ -38,13 +37,6 @@ class StackChange:
     text: str
 
 
-@dataclass(frozen=True)
-class _Stack:
-    name: str
-    selector: str
-    template: Path
-
-
 def changes(before: Path, after: Path) -> list[StackChange]:
     """The stacks that differ, sorted by name.
 
@@ -55,12 +47,21 @@ def changes(before: Path, after: Path) -> list[StackChange]:
     Raises:
         RefusedError: A directory is not an assembly, or ``cdk diff`` fails.
     """
-    old, new = _stacks(before), _stacks(after)
-    differing = [name for name in sorted(old.keys() | new.keys()) if _text(old.get(name)) != _text(new.get(name))]
-    with ThreadPoolExecutor(_THREADS) as threads:
-        texts = list(threads.map(lambda name: _cdk_diff(after, old.get(name), new.get(name)), differing))
+    old, new = _stacks(Assembly(before)), _stacks(Assembly(after))
+    # By their text first: to read and compare what is the same takes most of the time.
+    differing = [
+        name for name in sorted(old.keys() | new.keys()) if _text(before, old.get(name)) != _text(after, new.get(name))
+    ]
+
+    def diff(name: str) -> str:
+        return _cdk_diff(before, after, old.get(name), new.get(name))
+
+    with threads(_THREADS) as pool:
+        texts = list(pool.map(diff, differing))
     return [
-        StackChange(name, tuple(differences(_template(old.get(name)), _template(new.get(name)) or {})), text)
+        StackChange(
+            name, tuple(differences(_template(before, old.get(name)), _template(after, new.get(name)) or {})), text
+        )
         for name, text in zip(differing, texts, strict=True)
     ]
 
@@ -72,7 +73,10 @@ def cost_difference(before: Path, after: Path) -> str:
         before: The assembly of the code as it is.
         after: The assembly of the code as it would be.
     """
-    old, new = ([_template(stack) for stack in _stacks(assembly).values()] for assembly in (before, after))
+    old, new = (
+        [assembly.template(stack.template_path) for stack in assembly.stacks()]
+        for assembly in (Assembly(before), Assembly(after))
+    )
     return difference(old, new)
 
 
@@ -111,41 +115,27 @@ def as_markdown(found: list[StackChange], cost: str = "") -> str:
     return comment
 
 
-def _stacks(assembly: Path) -> dict[str, _Stack]:
+def _stacks(assembly: Assembly) -> dict[str, AssembledStack]:
     """Name and account of every stack, those of nested assemblies included."""
-    try:
-        artifacts: Mapping[str, Any] = json.loads((assembly / "manifest.json").read_text(encoding="utf-8"))["artifacts"]
-    except (OSError, ValueError, KeyError):
-        raise RefusedError(f"{assembly}: is not an assembly: run make synth") from None
-    found: dict[str, _Stack] = {}
-    for key, artifact in artifacts.items():
-        properties = artifact.get("properties", {})
-        match artifact["type"]:
-            case "cdk:cloud-assembly":
-                found |= _stacks(assembly / properties["directoryName"])
-            case "aws:cloudformation:stack":
-                name = properties.get("stackName", key)
-                account = artifact["environment"].removeprefix("aws://").partition("/")[0]
-                template = assembly / properties["templateFile"]
-                found[f"{name} ({account})"] = _Stack(name, artifact.get("displayName", key), template)
-    return found
+    return {f"{stack.name} ({stack.account})": stack for stack in assembly.stacks()}
 
 
-def _text(stack: _Stack | None) -> str | None:
-    return stack.template.read_text(encoding="utf-8") if stack is not None else None
+def _text(assembly: Path, stack: AssembledStack | None) -> str | None:
+    return (assembly / stack.template_path).read_text(encoding="utf-8") if stack is not None else None
 
 
-def _template(stack: _Stack | None) -> Any:
-    return json.loads(text) if (text := _text(stack)) is not None else None
+def _template(assembly: Path, stack: AssembledStack | None) -> Template | None:
+    return Assembly(assembly).template(stack.template_path) if stack is not None else None
 
 
-def _cdk_diff(after: Path, old: _Stack | None, new: _Stack | None) -> str:
+def _cdk_diff(before: Path, after: Path, old: AssembledStack | None, new: AssembledStack | None) -> str:
     if new is None:
         assert old is not None, "a name comes from one of the two"
         return "No longer synthesized: what is deployed stays until somebody deletes the stack."
     if old is None:
         return "A new stack."
-    command = ["cdk", "diff", f"--app={after}", "--exclusively", new.selector, f"--template={old.template}"]
+    command = ["cdk", "diff", f"--app={after}", "--exclusively", new.display_name]
+    command += [f"--template={before / old.template_path}"]
     command += ["--no-change-set", "--no-color", "--no-fail"]
     try:
         result = subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nova_infra.assembly import Assembly
 from nova_infra.deployed.model import Template
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.deployed.rehearsed import RehearsedEnvironment, rehearsed_digest
 from nova_infra.operations.release.checkout import read_checkout, with_digests
-from nova_infra.operations.release.synthesized import templates_of
 
 
 @dataclass(frozen=True)
@@ -48,4 +48,4 @@ def read_candidate(environment: DeployedEnvironment, root: Path, assembly: Calla
     def registry() -> dict[str, str]:
         return {service: image.digest for service, image in with_digests(environment, checkout).items()}
 
-    return Candidate(checkout.release, templates_of(assembly(), environment.prefix), registry)
+    return Candidate(checkout.release, Assembly(assembly()).templates(environment.prefix), registry)

@@ -13,12 +13,11 @@ from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.errors import NovaError
 from nova_infra.operations.changes.template_values import printable, shortened
 from nova_infra.operations.gates.findings import alarms_of
-from nova_infra.operations.look import Look
 from nova_infra.operations.records.ledger import Entry, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
 from nova_infra.operations.reports.causes import Cause, cause_of
-from nova_infra.parallel import threads
+from nova_infra.parallel import PartialAnswers, threads
 
 _LOG_LINES = 8
 # What ECS calls a deployment that did not end well, or will not.
@@ -183,25 +182,25 @@ def observe(environment: DeployedEnvironment, toolchain: Toolchain | None) -> Fa
         NovaError: The environment cannot be looked at.
     """
     services = environment.services()
-    look = Look()
-    red = [a for a in look.at("the alarms", environment.alarms, ()) if a.state == "ALARM" and not a.composite]
+    answers = PartialAnswers()
+    red = [a for a in answers.ask("the alarms", environment.alarms, ()) if a.state == "ALARM" and not a.composite]
 
     def facts(service: Service) -> ServiceFacts:
         name, stack = service.name, service.stack
         return ServiceFacts(
             service=service,
-            stopped=look.at("stopped tasks", lambda: environment.stopped_tasks(name), ()),
-            past=look.at("past deployments", lambda: environment.past_deployments(name), ()),
-            failures=look.at("CloudFormation's events", lambda: environment.failures(stack), ()),
+            stopped=answers.ask("stopped tasks", lambda: environment.stopped_tasks(name), ()),
+            past=answers.ask("past deployments", lambda: environment.past_deployments(name), ()),
+            failures=answers.ask("CloudFormation's events", lambda: environment.failures(stack), ()),
             alarms=tuple(alarms_of(service, red, services)),
         )
 
     with threads() as pool:
         # What cannot be asked of the first is not asked of the others.
         seen = (*map(facts, services[:1]), *pool.map(facts, services[1:]))
-    entries = look.at("the ledger", lambda: read_ledger(environment).entries, ())
-    action = look.at("the pipeline", lambda: failed_action(toolchain), None)
-    return Facts(environment.name, seen, entries, action, look.unseen)
+    entries = answers.ask("the ledger", lambda: read_ledger(environment).entries, ())
+    action = answers.ask("the pipeline", lambda: failed_action(toolchain), None)
+    return Facts(environment.name, seen, entries, action, answers.unread)
 
 
 def failed_action(toolchain: Toolchain | None) -> FailedAction | None:

@@ -19,6 +19,7 @@ from nova_infra.operations.gates.findings import alarms_of, way_out
 from nova_infra.operations.records.ledger import Entry, Ledger, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
+from nova_infra.parallel import threads
 
 
 @dataclass(frozen=True)
@@ -82,17 +83,17 @@ def status(names: Sequence[str], connect: Callable[[str], DeployedEnvironment]) 
         names: The environments.
         connect: Finds an environment; it may raise NovaError.
     """
-    with ThreadPoolExecutor(max_workers=4 * max(1, len(names))) as threads:
-        waiting = [threads.submit(_status, name, connect, threads) for name in names]
+    with threads(4 * max(1, len(names))) as pool:
+        waiting = [pool.submit(_status, name, connect, pool) for name in names]
         return tuple(future.result() for future in waiting)
 
 
-def _status(name: str, connect: Callable[[str], DeployedEnvironment], threads: ThreadPoolExecutor) -> EnvironmentStatus:
+def _status(name: str, connect: Callable[[str], DeployedEnvironment], pool: ThreadPoolExecutor) -> EnvironmentStatus:
     try:
         environment = connect(name)
-        stacks: Future[tuple[Stack, ...]] = threads.submit(environment.stacks)
-        alarms: Future[tuple[Alarm, ...]] = threads.submit(environment.alarms)
-        ledger: Future[Ledger] = threads.submit(read_ledger, environment)
+        stacks: Future[tuple[Stack, ...]] = pool.submit(environment.stacks)
+        alarms: Future[tuple[Alarm, ...]] = pool.submit(environment.alarms)
+        ledger: Future[Ledger] = pool.submit(read_ledger, environment)
         try:
             services = environment.services()
         except NotDeployedError as error:

@@ -12,9 +12,9 @@ from nova_infra.deployed.aws.toolchain import Action, Execution, Toolchain
 from nova_infra.deployed.model import Template
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.errors import NotDeployedError, NovaError
+from nova_infra.operations.changes.cost import difference
 from nova_infra.operations.changes.differences import differences
 from nova_infra.operations.gates.findings import under_way
-from nova_infra.operations.look import Look
 from nova_infra.operations.records.holds import read_holds, refusals
 from nova_infra.operations.records.ledger import Ledger, read_ledger
 from nova_infra.operations.records.lookup import short
@@ -22,8 +22,7 @@ from nova_infra.operations.records.waivers import accepted, read_acceptances
 from nova_infra.operations.release.candidate import Candidate
 from nova_infra.operations.reports.brief import Brief, StackChanges, image_tags
 from nova_infra.operations.reports.commits import commits_between
-from nova_infra.operations.reports.cost import difference
-from nova_infra.parallel import threads
+from nova_infra.parallel import PartialAnswers, threads
 
 _Result = TypeVar("_Result")
 _Other = TypeVar("_Other")
@@ -49,7 +48,7 @@ def survey(
     Raises:
         NovaError: The environment cannot be looked at, for another reason than that it does not exist yet.
     """
-    look = Look()
+    answers = PartialAnswers()
     release, templates = candidate.release, candidate.templates
     there = _exists(environment)
     names = list(templates) if there else []
@@ -58,7 +57,7 @@ def survey(
         def ask(what: str, question: Callable[[], _Result], otherwise: _Other) -> Future[_Result | _Other]:
             # What does not exist yet has nothing to be asked about.
             asked: Callable[[], _Result | _Other] = question if there else lambda: otherwise
-            return pool.submit(look.at, what, asked, otherwise)
+            return pool.submit(answers.ask, what, asked, otherwise)
 
         deployed = ask("the deployed templates", lambda: _deployed(environment, names), None)
         ledger = ask("the ledger", lambda: read_ledger(environment), Ledger((), 0))
@@ -67,8 +66,8 @@ def survey(
         stacks = ask("the stacks", lambda: environment.stacks(names), ())
         holds = ask("the holds", lambda: read_holds(environment), ())
         acceptances = ask("what is accepted", lambda: read_acceptances(environment), ())
-        built: Future[Mapping[str, str]] = pool.submit(look.at, "the images", candidate.digests, {})
-        delivery = pool.submit(look.at, "the pipeline", lambda: _delivery(toolchain, release), None)
+        built: Future[Mapping[str, str]] = pool.submit(answers.ask, "the images", candidate.digests, {})
+        delivery = pool.submit(answers.ask, "the pipeline", lambda: _delivery(toolchain, release), None)
         entries = ledger.result().entries
         tests, newer = delivery.result() or (None, None)
         before = deployed.result() if there else {}
@@ -97,7 +96,7 @@ def survey(
                     if service.stack not in templates
                 ),
             ),
-            unseen=look.unseen,
+            unseen=answers.unread,
             cost=difference(before.values(), templates.values()) if before is not None else "",
         )
 

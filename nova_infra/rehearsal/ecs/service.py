@@ -7,6 +7,7 @@ import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nova_infra.parallel import gather
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import Rule
 from nova_infra.rehearsal.load_balancer.targets import Audience, Target, TargetGroup
@@ -14,7 +15,6 @@ from nova_infra.rehearsal.record import Requests
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import Runtime
 from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
-from nova_infra.rehearsal.together import together
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Service:
 
     async def stop(self, tasks: list[RunningTask]) -> None:
         """Drain and stop some tasks, side by side."""
-        await together(*(self._stop(running) for running in tasks))
+        await gather(*(self._stop(running) for running in tasks))
 
     async def replace_lost(self) -> list[str]:
         """Replace the tasks that ended or became unhealthy since the last deployment, as the scheduler does.

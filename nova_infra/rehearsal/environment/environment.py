@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
+from nova_infra.parallel import gather
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import Stack
@@ -27,7 +28,6 @@ from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.tasks.definition import TaskDefinition, read_task_definition
 from nova_infra.rehearsal.tasks.runtime import Runtime
-from nova_infra.rehearsal.together import together
 
 _ELB = "AWS::ElasticLoadBalancingV2"
 
@@ -98,8 +98,8 @@ class Environment:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._load.stop()
-        await together(*(self._close(service) for service in self._services.values()))
-        await together(*(listener.stop() for listener in self._listeners.values()))
+        await gather(*(self._close(service) for service in self._services.values()))
+        await gather(*(listener.stop() for listener in self._listeners.values()))
 
     async def _close(self, service: Service) -> None:
         """Stop what runs of a service, and note where none of it ends by itself: a deployment stops old tasks only."""
@@ -228,7 +228,7 @@ class Environment:
         """Replace tasks that are lost between deployments."""
         while True:
             await self._clock.next_minute()
-            for story in await together(*(service.replace_lost() for service in self._services.values())):
+            for story in await gather(*(service.replace_lost() for service in self._services.values())):
                 for line in story:
                     self._tell(line)
 

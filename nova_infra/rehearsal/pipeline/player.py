@@ -14,6 +14,7 @@ from nova_infra.containers.build import ENGINES
 from nova_infra.deployed.aws.toolchain import failed_tests_in
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import NovaError
+from nova_infra.parallel import gather
 from nova_infra.processes import end_leftovers
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
@@ -32,7 +33,6 @@ from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
 from nova_infra.rehearsal.tasks.runtime import UNPROVEN, Runtime, SourceRuntime
-from nova_infra.rehearsal.together import together
 
 _VERIFY_MINUTES = 5
 
@@ -181,7 +181,7 @@ class Player:
         """Play those actions of a stage that have not succeeded, wave after wave until one fails."""
         for wave in stage.waves():
             actions = [action for action in wave if records[action.name].status != "succeeded"]
-            results = await together(
+            results = await gather(
                 *(self._play_action(stage, action, records[action.name], environment) for action in actions)
             )
             if not all(results):
@@ -246,7 +246,7 @@ class Player:
                             )
                         )
             try:
-                await together(*deployments)
+                await gather(*deployments)
             except DeploymentFailedError as error:
                 raise NovaError(
                     f"baseline: {self.baseline.name} does not run: {error}: name a revision that does with --baseline"

@@ -24,11 +24,11 @@ from nova_infra.containers.build import ENGINES, local_name
 from nova_infra.containers.checkout import build_command
 from nova_infra.containers.engine import Engine, detect
 from nova_infra.containers.errors import EngineError, ImageError
+from nova_infra.parallel import gather
 from nova_infra.rehearsal.tasks.container import ContainerTask, Image, Network
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.process import ProcessTask
 from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
-from nova_infra.rehearsal.together import together
 
 Kind = Literal["images", "sources"]
 
@@ -233,7 +233,7 @@ class ImageRuntime(Runtime):
         try:
             await asyncio.to_thread(self._image, definition.image)
             tasks = [self._container(definition) for _ in range(count)]
-            await together(*(task.create() for task in tasks))
+            await gather(*(task.create() for task in tasks))
         except (TaskFailedError, ImageError):
             return  # It is told when the task is started.
         self._ready.setdefault(_key(definition), []).extend(tasks)

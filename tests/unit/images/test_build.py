@@ -2,15 +2,17 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from moto import mock_aws
 
 from nova_infra.config import Images
+from nova_infra.deployed.aws.session import Aws, sign_in
 from nova_infra.errors import AwsError, NovaError, RefusedError
 from nova_infra.images import build as image_build
 from nova_infra.images.build import ensure_image
@@ -86,7 +88,7 @@ def docker(ecr: Any, monkeypatch: pytest.MonkeyPatch) -> Docker:
 
 
 def registry(name: str = REPOSITORY) -> Registry:
-    return Registry(name, region="us-east-1")
+    return Registry(name, aws=sign_in(region="us-east-1"))
 
 
 def tags(ecr: Any, name: str = REPOSITORY) -> set[str]:
@@ -155,20 +157,29 @@ def test_a_repository_that_does_not_exist_is_refused_in_one_line_and_nothing_is_
     assert docker.calls == []
 
 
-def test_a_registry_that_refuses_is_told_in_one_line(ecr: Any, docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
-    refusing = registry()
-    error = {"Error": {"Code": "AccessDeniedException", "Message": "User is\nnot authorized"}}
-
-    def refuse(**_: object) -> None:
-        raise refusing.client.exceptions.ClientError(error, "BatchGetImage")
-
-    monkeypatch.setattr(refusing.client, "batch_get_image", refuse)
-    with pytest.raises(RefusedError) as refused:
-        ensure_image(refusing, SOURCE, tools=Images())
-    assert str(refused.value) == (
-        f"{REPOSITORY}: the registry refuses: AccessDeniedException: User is not authorized: check the credentials"
-    )
-    assert refused.value.exit_code == 2
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        (
+            "AccessDeniedException",
+            RefusedError,
+            "AWS does not allow ecr:batch_get_image: User is not authorized: use credentials that may, "
+            "or add the permission",
+        ),
+        ("ThrottlingException", AwsError, "AWS: ecr:batch_get_image: User is not authorized (ThrottlingException)"),
+        ("ServerException", AwsError, "AWS: ecr:batch_get_image: User is not authorized (ServerException)"),
+    ],
+)
+def test_what_the_registry_answers_is_said_in_one_line(
+    ecr: Any, docker: Docker, aws_of: Callable[[Any], Aws], code: str, kind: type[NovaError], said: str
+) -> None:
+    client = boto3.client("ecr", region_name="us-east-1")
+    with Stubber(client) as stubber:
+        stubber.add_client_error("batch_get_image", code, "User is\nnot authorized")
+        with pytest.raises(kind) as refused:
+            ensure_image(Registry(REPOSITORY, aws=aws_of(client)), SOURCE, tools=Images())
+    assert str(refused.value) == said
+    assert refused.value.exit_code == kind.exit_code
     assert docker.calls == []
 
 

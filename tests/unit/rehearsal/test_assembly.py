@@ -58,3 +58,28 @@ def test_a_manifest_that_is_none_is_refused(tmp_path: Path, artifacts: Any) -> N
 def test_a_template_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(AssemblyError, match=r"other\.json: named by the pipeline but not in"):
         write(tmp_path).template("other.json")
+
+
+def test_an_environments_templates_are_read_from_nested_assemblies_by_stack_name(tmp_path: Path) -> None:
+    nested = tmp_path / "assembly-Prod"
+    nested.mkdir()
+    properties = {"stackName": "nova-prod-audio", "templateFile": "audio.json"}
+    artifacts = {
+        "A": {"type": "aws:cloudformation:stack", "properties": properties},
+        "B": {"type": "cdk:tree", "properties": {}},
+        "nova-production-x": {"type": "aws:cloudformation:stack", "properties": {"templateFile": "audio.json"}},
+    }
+    (nested / "manifest.json").write_text(json.dumps({"artifacts": artifacts}))
+    (nested / "audio.json").write_text(json.dumps(PIPELINE))
+    stage = {"type": "cdk:cloud-assembly", "properties": {"directoryName": nested.name}}
+    (tmp_path / "manifest.json").write_text(json.dumps({"artifacts": {"Prod": stage}}))
+    assert Assembly(tmp_path).templates("nova-prod") == {"nova-prod-audio": PIPELINE}
+    with pytest.raises(AssemblyError, match="holds no stack of nova-dev: run `make synth`"):
+        Assembly(tmp_path).templates("nova-dev")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"artifacts": {"A": {}}}', "{}"])
+def test_a_directory_that_is_no_assembly_is_refused_with_the_remedy(tmp_path: Path, content: str) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(AssemblyError, match="run `make synth`"):
+        Assembly(tmp_path).templates("nova-prod")

@@ -127,5 +127,5 @@ def test_wider_access_has_exit_code_1_until_somebody_accepts_it(
 
 
 def test_a_directory_that_is_no_assembly_is_refused_in_one_line(tmp_path: Path, after: Path) -> None:
-    with pytest.raises(NovaError, match="is not an assembly: run make synth"):
+    with pytest.raises(NovaError, match=r"manifest\.json: is missing: run `make synth`"):
         changes(tmp_path, after)

@@ -206,7 +206,7 @@ def test_a_brief_is_published_to_those_who_approve(run: Any, aws: Any, assembly:
     [
         (("--format", "pdf"), "'pdf' is not one of"),
         (("--publish",), "--publish: the topic of approvals is in the toolchain's account"),
-        (("--assembly", "docs"), "docs: holds no stack of nova-prod: run `make synth`"),
+        (("--assembly", "docs"), "docs/manifest.json: is missing: run `make synth`"),
     ],
 )
 def test_a_brief_that_cannot_be_written_is_refused(run: Any, aws: Any, arguments: tuple[str, ...], says: str) -> None:

@@ -9,9 +9,8 @@ import pytest
 
 from nova_infra.deployed.aws.toolchain import Action, Execution
 from nova_infra.deployed.model import Stack
-from nova_infra.errors import AwsError, NotDeployedError, NovaError, RefusedError
+from nova_infra.errors import AwsError, NotDeployedError, NovaError
 from nova_infra.operations.release.candidate import Candidate
-from nova_infra.operations.release.synthesized import templates_of
 from nova_infra.operations.reports.brief import document
 from nova_infra.operations.reports.document import render
 from nova_infra.operations.reports.survey import survey
@@ -153,25 +152,3 @@ def test_when_the_deployed_templates_are_not_known_nothing_is_called_new(brief: 
 def test_credentials_that_are_not_valid_are_an_error_and_no_brief(brief: Any) -> None:
     with pytest.raises(NovaError, match="sign in"):
         brief(broken={"services": AwsError("credentials: sign in again")})
-
-
-def test_templates_are_read_from_nested_assemblies_by_stack_name(tmp_path: Path) -> None:
-    nested = tmp_path / "assembly-Prod"
-    nested.mkdir()
-    properties = {"stackName": "nova-prod-audio", "templateFile": "audio.json"}
-    artifacts = {
-        "A": {"type": "aws:cloudformation:stack", "properties": properties},
-        "B": {"type": "cdk:tree", "properties": {}},
-        "nova-production-x": {"type": "aws:cloudformation:stack", "properties": {"templateFile": "audio.json"}},
-    }
-    (nested / "manifest.json").write_text(json.dumps({"artifacts": artifacts}))
-    (nested / "audio.json").write_text(json.dumps(template("new")))
-    (tmp_path / "manifest.json").write_text(json.dumps({"artifacts": {}}))
-    assert templates_of(tmp_path, "nova-prod") == {"nova-prod-audio": template("new")}
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"artifacts": {"A": {}}}', "{}"])
-def test_a_directory_that_is_no_assembly_is_refused_with_the_remedy(tmp_path: Path, content: str) -> None:
-    (tmp_path / "manifest.json").write_text(content)
-    with pytest.raises(RefusedError, match="run `make synth`"):
-        templates_of(tmp_path, "nova-prod")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from nova_infra.rehearsal.together import together
+from nova_infra.parallel import gather
 
 
 def test_results_come_in_the_order_of_the_coroutines() -> None:
@@ -13,7 +13,7 @@ def test_results_come_in_the_order_of_the_coroutines() -> None:
         return value
 
     async def play() -> list[int]:
-        return await together(number(1, 0.01), number(2, 0))
+        return await gather(number(1, 0.01), number(2, 0))
 
     assert asyncio.run(play()) == [1, 2]
 
@@ -34,7 +34,7 @@ def test_when_one_fails_the_others_are_cancelled_and_waited_for() -> None:
             raise LookupError("why")
 
         with pytest.raises(LookupError, match="why"):
-            await together(slow(), failing())
+            await gather(slow(), failing())
         return story
 
     assert asyncio.run(play()) == ["cleaned up"]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from nova_infra.assembly import Assembly
+from nova_infra.operations.changes.cost import cost, difference, lines, notes, prices, total
 from nova_infra.operations.changes.review import as_markdown, cost_difference
-from nova_infra.operations.release.synthesized import by_owner
-from nova_infra.operations.reports.cost import cost, difference, lines, notes, prices, total
 
 
 def template(*resources: dict[str, Any], **named: dict[str, Any]) -> dict[str, Any]:
@@ -129,10 +129,8 @@ def assembly_of(directory: Path, **stacks: dict[str, Any]) -> Path:
 
 def test_a_stack_belongs_to_the_environment_with_the_longest_name_that_fits(tmp_path: Path) -> None:
     one = template({"Type": "AWS::KMS::Key"})
-    found = by_owner(
-        assembly_of(tmp_path / "a", nova_prod_web=one, nova_prod_eu_web=one, Registry=one),
-        {"prod": "nova-prod", "prod-eu": "nova-prod-eu", "qa": "nova-qa"},
-    )
+    assembly = Assembly(assembly_of(tmp_path / "a", nova_prod_web=one, nova_prod_eu_web=one, Registry=one))
+    found = assembly.templates_by_owner({"prod": "nova-prod", "prod-eu": "nova-prod-eu", "qa": "nova-qa"})
     assert {name: len(templates) for name, templates in found.items()} == {"prod": 1, "prod-eu": 1, "delivery": 1}
 
 

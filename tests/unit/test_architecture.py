@@ -1,0 +1,88 @@
+"""The imports are those of the table in docs/architecture.md, and none goes in a circle."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in (ROOT / "nova_infra").rglob("*.py")
+}
+ROOMS = sorted({name.split(".")[1] for name in MODULES if "." in name})
+
+
+def imported(path: Path) -> Iterator[str]:
+    """What a module imports, wherever in it: modules of Nova by their full names, others by their first."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names=names):
+                yield from (name.name for name in names)
+            case ast.ImportFrom(module=str(module), level=0, names=names):
+                inner = {f"{module}.{name.name}" for name in names}
+                yield from (inner & MODULES.keys()) or {module}
+
+
+def table() -> dict[str, set[str]]:
+    """Room to the rooms that it may import, as the page says."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE)
+    rooms = [(re.findall(r"`(\w+)`", names), allowed) for names, allowed in rows]
+    ground = set(rooms[0][0])
+    found: dict[str, set[str]] = {}
+    for names, allowed in rooms:
+        may = set(re.findall(r"`(\w+)`", allowed))
+        if "everything but" in allowed:
+            may = set(ROOMS) - may
+        elif "what they may import" in allowed:
+            may |= set().union(*(found[room] for room in may if room in found))
+        may |= ground if "the ground" in allowed else set()
+        found |= {name: may | {name} for name in names}
+    return found
+
+
+def test_every_room_is_in_the_table() -> None:
+    assert set(table()) == set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_what_the_table_allows(room: str) -> None:
+    allowed = table()[room]
+    faults = {
+        f"{module} imports {other}"
+        for module, path in MODULES.items()
+        if module.split(".")[1:2] == [room]
+        for other in imported(path)
+        if other.startswith("nova_infra.") and other.split(".")[1] not in allowed
+    }
+    assert not faults
+
+
+@pytest.mark.parametrize(
+    ("library", "rooms"),
+    [
+        ("aws_cdk", {"app", "checks", "constructs", "stacks"}),
+        ("boto3", {"deployed"}),
+        ("botocore", {"deployed"}),
+        ("aiohttp", {"rehearsal"}),
+        ("click", {"cli", "scaffold"}),
+    ],
+)
+def test_a_library_is_imported_where_it_belongs(library: str, rooms: set[str]) -> None:
+    importers = {
+        module.split(".")[1]
+        for module, path in MODULES.items()
+        for other in imported(path)
+        if other.partition(".")[0] == library
+    }
+    assert importers <= rooms
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    waiting = {module: {other for other in imported(path) if other in MODULES} for module, path in MODULES.items()}
+    while free := {module for module, others in waiting.items() if not others & waiting.keys() - {module}}:
+        waiting = {module: others for module, others in waiting.items() if module not in free}
+    assert not waiting, f"each of these imports another one: {', '.join(sorted(waiting))}"
