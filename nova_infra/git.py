@@ -1,9 +1,53 @@
-"""Why git cannot answer: each cause has another remedy."""
+"""The one runner of git, and why git cannot answer: each cause has another remedy."""
 
 from __future__ import annotations
 
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+
+NOT_FOUND = 127
+"""The exit code where there is no git, as a shell has it."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What git answers.
+
+    Attributes:
+        code: Its exit code.
+        out: What it prints.
+        error: What it says about itself, and about what is wrong.
+    """
+
+    code: int
+    out: bytes
+    error: str
+
+    @property
+    def text(self) -> str:
+        """What it prints, as text without white space around it."""
+        return self.out.decode(errors="replace").strip()
+
+
+def run(root: Path, *arguments: str) -> Answer:
+    """Run git in a directory.
+
+    Args:
+        root: The directory.
+        arguments: What follows ``git``.
+    """
+    try:
+        result = subprocess.run(["git", *arguments], cwd=root, check=False, capture_output=True)
+    except FileNotFoundError:
+        return Answer(NOT_FOUND, b"", "git: not found: install it")
+    return Answer(result.returncode, result.stdout, result.stderr.decode(errors="replace").strip())
+
+
+def read(root: Path, *arguments: str) -> str | None:
+    """What git prints, without white space around it; None where it fails or is not there."""
+    answer = run(root, *arguments)
+    return answer.text if answer.code == 0 else None
 
 
 def why_unreadable(root: Path, revision: str = "HEAD") -> str | None:
@@ -15,33 +59,22 @@ def why_unreadable(root: Path, revision: str = "HEAD") -> str | None:
         root: The project's directory.
         revision: What git calls it.
     """
-    code, said = _git(root, "rev-parse", "--git-dir")
-    if code == 127:
-        return "git: not found: install it"
-    if "dubious ownership" in said:
+    answer = run(root, "rev-parse", "--git-dir")
+    if answer.code == NOT_FOUND:
+        return answer.error
+    if "dubious ownership" in answer.error:
         return f"this repository belongs to another user: run `git config --global --add safe.directory '{root}'`"
-    if code:
+    if answer.code:
         return (
             "there is no git repository here, as in an unpacked archive: clone the project, "
             "or run `git init && git add --all && git commit -m start`"
         )
-    if _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")[0]:
-        if _git(root, "rev-parse", "--verify", "--quiet", "HEAD")[0]:
+    if run(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").code:
+        if run(root, "rev-parse", "--verify", "--quiet", "HEAD").code:
             return "nothing is committed in this repository: commit first"
-        if _git(root, "rev-parse", "--is-shallow-repository")[1].strip() == "true":
+        if read(root, "rev-parse", "--is-shallow-repository") == "true":
             return f"this clone is shallow and ends before {revision!r}: run `git fetch --unshallow`"
         return f"{revision!r} is not a revision of this repository: name one that exists"
-    if _git(root, "cat-file", "-e", f"{revision}:./")[0]:
+    if run(root, "cat-file", "-e", f"{revision}:./").code:
         return f"{revision!r} does not have this directory: commit the project first, or name a later revision"
     return None
-
-
-def _git(root: Path, *arguments: str) -> tuple[int, str]:
-    """Exit code and all that git prints; 127 where there is no git."""
-    try:
-        result = subprocess.run(
-            ["git", *arguments], cwd=root, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-    except FileNotFoundError:
-        return 127, ""
-    return result.returncode, result.stdout

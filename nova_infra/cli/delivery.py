@@ -1,4 +1,4 @@
-"""The commands that deliver: what a job of GitHub Actions runs, and what it has to know."""
+"""The commands that GitHub Actions jobs run, and the ones that print their settings."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _ASSEMBLY = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("cdk.out"),
     show_default=True,
-    help="What make synth wrote.",
+    help="The synthesized assembly.",
 )
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs: a list with each one's name and architecture.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list with each service's name and architecture.")
 def services(as_json: bool) -> None:
     """List the services of nova.toml."""
     from nova_infra.config import load_config
@@ -31,15 +31,15 @@ def services(as_json: bool) -> None:
 
 @click.group()
 def github() -> None:
-    """Make the workflows, and print what their jobs need."""
+    """Write the GitHub workflows and print their settings."""
 
 
 @github.command("outputs")
 @click.argument("environment", required=False)
 def github_outputs(environment: str | None) -> None:
-    """Print what a job has to know.
+    """Print the settings that a job needs, as name=value lines.
 
-    To build images, or to deploy ENVIRONMENT: name=value lines.
+    Without ENVIRONMENT: the settings of jobs that build images. With it: those of the job that deploys there.
     """
     from nova_infra.config import load_config
     from nova_infra.github import outputs
@@ -49,12 +49,12 @@ def github_outputs(environment: str | None) -> None:
 
 
 @github.command("workflow")
-@click.option("--write", is_flag=True, help="Write them. Without it, fail unless they are what nova.toml asks for.")
+@click.option("--write", is_flag=True, help="Write the workflows. Without it, only check them.")
 def github_workflow(write: bool) -> None:
-    """Make the workflows from nova.toml.
+    """Check or write the workflows that follow from nova.toml.
 
-    Each environment gets a job, in promotion order, and one for its tests. Exits with 1 when a workflow differs from
-    what nova.toml asks for.
+    Each environment gets a job, in promotion order, and one for its tests. Without --write, exits with 1 if a workflow
+    differs from what nova.toml asks for.
     """
     from nova_infra.config import load_config
     from nova_infra.errors import CheckFailedError
@@ -78,10 +78,9 @@ def github_workflow(write: bool) -> None:
     help="Append url=…, the environment's base URL, to this file.",
 )
 def deploy(environment: str, assembly: Path, outputs: Path | None) -> None:
-    """Deploy ENVIRONMENT from an assembly: GitHub Actions' way.
+    """Deploy ENVIRONMENT from an assembly, as GitHub Actions does.
 
-    The assembly is deployed as it is, and everything that bakes is waited for. Exits with 3 when a stack was not
-    deployed.
+    Deploys the assembly unchanged and waits until every deployment has baked. Exits with 3 if a stack was not deployed.
     """
     from nova_infra.config import load_config
     from nova_infra.operations.release.deploy import deploy as deploy_environment
@@ -96,12 +95,16 @@ def deploy(environment: str, assembly: Path, outputs: Path | None) -> None:
 @click.command()
 @click.argument("before", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("after", type=click.Path(path_type=Path, file_okay=False), default=Path("cdk.out"))
-@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write it as a comment to this file.")
-@click.option("--accept-wider-access", is_flag=True, help="Somebody has agreed to it: exit with 0 all the same.")
+@click.option(
+    "--markdown",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write a pull request comment to this file.",
+)
+@click.option("--accept-wider-access", is_flag=True, help="Exit with 0 even if access or the network becomes wider.")
 def diff(before: Path, after: Path, markdown: Path | None, accept_wider_access: bool) -> None:
     """Show what changes from one assembly to another.
 
-    Stack by stack, without credentials. Exits with 1 when access or the network becomes wider.
+    Compares stack by stack and needs no credentials. Exits with 1 if access or the network becomes wider.
     """
     from nova_infra.errors import CheckFailedError
     from nova_infra.operations.changes.review import WIDER, as_markdown, changes, cost_difference
@@ -115,7 +118,7 @@ def diff(before: Path, after: Path, markdown: Path | None, accept_wider_access: 
     if wider and not accept_wider_access:
         raise CheckFailedError(
             "\n".join(
-                f"{change.name}: {each.resource}: {each.kind}: {each.what}: have somebody agree to it"
+                f"{change.name}: {each.resource}: {each.kind}: {each.what}: a reviewer has to agree to it"
                 for change, each in wider
             )
         )

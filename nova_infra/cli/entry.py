@@ -1,4 +1,4 @@
-"""Where the ``nova`` command begins: it says which extra to install where a package is missing."""
+"""The entry point of the ``nova`` command. If a package is missing, it says which extra to install."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``nova image …``: images by content. Imports that take time are made where they are needed."""
+"""``nova image …``: images by content. Slow imports happen inside the commands that need them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def tag(service: str | None) -> None:
     root = Path.cwd()
     sources = image_sources(root, load_config(root), [service] if service else None)
     for path in unknown_to_git(root / "services"):
-        click.echo(f"services/{path}: neither counts nor is built, because git does not know it: git add it", err=True)
+        click.echo(
+            f"services/{path}: is left out of the tag and the image, because git does not know it: git add it", err=True
+        )
     width = max(len(source.service) for source in sources)
     for source in sources:
         click.echo(source.tag if service else f"{source.service:{width}}  {source.tag}")
@@ -43,9 +45,9 @@ def tag(service: str | None) -> None:
 @image.command()
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
 def exists(services: Sequence[str]) -> None:
-    """Tell whether the registry has the images of the files here.
+    """Check whether the registry has the images of these files.
 
-    Of SERVICEs, or of every service. Exits with 0 if all are, and with 2 if one is not.
+    Checks the named SERVICEs, or every service. Exits with 0 if it has all of them and with 2 if one is missing.
     """
     from nova_infra.errors import RefusedError
     from nova_infra.images.tags import image_sources
@@ -57,20 +59,20 @@ def exists(services: Sequence[str]) -> None:
         if registry.find(source.tag) is None:
             missing.append(f"{registry.name}:{source.tag}")
         else:
-            click.echo(f"{registry.name}:{source.tag} is there")
+            click.echo(f"{registry.name}:{source.tag} is in the registry")
     if missing:
         raise RefusedError(f"{', '.join(missing)}: not in the registry: build it with nova image build")
 
 
 @image.command()
 @click.argument("service")
-@click.option("--release", is_flag=True, help="Then tag it with the commit. Needs a work tree without changes.")
-@click.option("--local", is_flag=True, help="Build it on this machine alone, with Docker, Podman or Buildah.")
+@click.option("--release", is_flag=True, help="Also tag it with the commit. Needs a tree without uncommitted changes.")
+@click.option("--local", is_flag=True, help="Only build it on this machine, with Docker, Podman or Buildah.")
 def build(service: str, release: bool, local: bool) -> None:
-    """Build, push and scan SERVICE's image, unless it is there.
+    """Build, push and scan SERVICE's image, unless it exists.
 
-    Exits with 1 if it does not build, or has a serious vulnerability that has a fix and that has not been accepted;
-    with 2 if this machine cannot build it.
+    Exits with 1 if the build fails, or if the image has a serious vulnerability that has a fix and was not accepted.
+    Exits with 2 if this machine cannot build images.
     """
     from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 
@@ -90,7 +92,7 @@ def build(service: str, release: bool, local: bool) -> None:
     name = f"{registry.name}:{source.tag}"
     click.echo(f"built and pushed {name}" if built else f"{name} is in the registry already: not built again")
     _scan(root, registry, found, service)
-    # Last of all: a name for the release is on images only that are complete and may be deployed.
+    # Last, so that only complete images that may be deployed carry a release's name.
     if release and commit is not None:
         click.echo("\n".join(promote({service: registry}, tags={service: source.tag}, release=commit)))
 
@@ -98,10 +100,10 @@ def build(service: str, release: bool, local: bool) -> None:
 @image.command()
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
 def scan(services: Sequence[str]) -> None:
-    """Judge images again, by what ECR's scan has found since.
+    """Judge existing images again by ECR's latest findings.
 
-    Those of the files here: of SERVICEs, or of every service. Exits with 1 if one has a serious vulnerability that
-    has a fix and that has not been accepted.
+    Judges the images of these files: of the named SERVICEs, or of every service. Exits with 1 if one has a serious
+    vulnerability that has a fix and was not accepted.
     """
     from nova_infra.errors import CheckFailedError, RefusedError
     from nova_infra.images.tags import image_sources
@@ -124,12 +126,12 @@ def scan(services: Sequence[str]) -> None:
 @image.command()
 @click.argument("release")
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
-@click.option("--from", "origin", metavar="TAG", help="The tag that the images have. Default: that of the files here.")
+@click.option("--from", "origin", metavar="TAG", help="The images' present tag. Default: the tag of these files.")
 def promote(release: str, services: Sequence[str], origin: str | None) -> None:
-    """Give images the further tag RELEASE: all of them, or none.
+    """Add the tag RELEASE to images: to all of them or none.
 
-    Those of SERVICEs, or of every service. Afterwards `cdk deploy -c imageTag=RELEASE` deploys them. Nothing is
-    built or copied.
+    Tags the images of the named SERVICEs, or of every service. Builds and copies nothing. Afterwards
+    `cdk deploy -c imageTag=RELEASE` deploys them.
     """
     from nova_infra.images.promote import promote as add_release
     from nova_infra.images.tags import checked_tag, image_tags
@@ -146,7 +148,7 @@ def promote(release: str, services: Sequence[str], origin: str | None) -> None:
 def prune(dry_run: bool) -> None:
     """Remove images from this machine that no branch uses.
 
-    With them goes what builds keep to be quick: the next one begins anew.
+    Also removes the build cache, so the next build starts from scratch.
     """
     from nova_infra.containers.engine import detect
     from nova_infra.containers.prune import prune as remove

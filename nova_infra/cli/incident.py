@@ -1,4 +1,4 @@
-"""The ``nova`` commands for whoever operates an environment: logs, tasks, exec, run, scale, open."""
+"""The ``nova`` commands for operators of an environment: logs, tasks, exec, run, scale, open."""
 
 from __future__ import annotations
 
@@ -30,14 +30,18 @@ def _open(where: dict[str, Any]) -> Any:
 
 @click.command()
 @of_service
-@click.option("--since", default="15m", show_default=True, metavar="SPAN", help="From when on: 90s, 15m, 2h, 1d.")
-@click.option("--follow", "-f", "following", is_flag=True, help="Go on with what comes, until Ctrl-C.")
-@click.option("--filter", "wanted", default="", metavar="TEXT", help="Only lines with this, such as a request id.")
-@click.option("--release", metavar="RELEASE", help="Only tasks with that release's image, of the last hour.")
+@click.option(
+    "--since", default="15m", show_default=True, metavar="SPAN", help="How far to look back: 90s, 15m, 2h, 1d."
+)
+@click.option("--follow", "-f", "following", is_flag=True, help="Keep printing new lines until Ctrl-C.")
+@click.option(
+    "--filter", "wanted", default="", metavar="TEXT", help="Only lines that contain TEXT, such as a request id."
+)
+@click.option("--release", metavar="RELEASE", help="Only tasks of the last hour that run this release's image.")
 def logs(service: str, since: str, following: bool, wanted: str, release: str | None, **where: Any) -> None:
-    """Show the log of SERVICE in ENV, all tasks joined.
+    """Show the log of SERVICE in ENV, all its tasks together.
 
-    TEXT may be a pattern of CloudWatch's, such as '{ $.level = "ERROR" }'.
+    TEXT may be a CloudWatch filter pattern, such as '{ $.level = "ERROR" }'.
     """
     from nova_infra.operations.incident.logs import follow, line, pattern, span
 
@@ -78,7 +82,7 @@ def _tasks_of_release(target: Any, service: str, release: str) -> frozenset[str]
 def tasks(service: str, **where: Any) -> None:
     """List the tasks of SERVICE in ENV.
 
-    Those that ended within the hour are included.
+    Includes tasks that ended within the last hour.
     """
     from nova_infra.operations.incident.tasks import lines
 
@@ -89,12 +93,12 @@ def tasks(service: str, **where: Any) -> None:
 
 @click.command("exec")
 @of_service
-@click.option("--task", metavar="ID", help="The beginning of a task's id. Default: the one that started last.")
-@click.option("--command", default="/bin/sh", show_default=True, help="What to run in its container.")
+@click.option("--task", metavar="ID", help="The first digits of a task's id. Default: the newest task.")
+@click.option("--command", default="/bin/sh", show_default=True, help="The command to run in its container.")
 def exec_(service: str, task: str | None, command: str, **where: Any) -> None:
     """Open a shell in a running task of SERVICE.
 
-    Where ENV allows it: exec = true in nova.toml.
+    ENV must allow it: exec = true in nova.toml.
     """
     from nova_infra.operations.incident.tasks import chosen
 
@@ -119,10 +123,10 @@ def exec_(service: str, task: str | None, command: str, **where: Any) -> None:
 @of_service
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(service: str, command: tuple[str, ...], **where: Any) -> None:
-    """Run COMMAND in a task of its own.
+    """Run COMMAND in a new task with SERVICE's image.
 
-    nova run SERVICE ENV -- COMMAND: with SERVICE's image, role and network in ENV. Prints its output, and exits
-    with its exit code. Ctrl-C stops the task.
+    nova run SERVICE ENV -- COMMAND: the task has SERVICE's image, role and network in ENV. Prints the command's output
+    and exits with its exit code. Ctrl-C stops the task.
     """
     from nova_infra.operations.incident.run import run as run_task
 
@@ -136,34 +140,34 @@ def run(service: str, command: tuple[str, ...], **where: Any) -> None:
 
 @click.command()
 @of_service
-@click.option("--min", "least", type=click.IntRange(min=0), metavar="N", help="The least tasks.")
-@click.option("--max", "most", type=click.IntRange(min=1), metavar="N", help="The most tasks.")
+@click.option("--min", "least", type=click.IntRange(min=0), metavar="N", help="Minimum number of tasks.")
+@click.option("--max", "most", type=click.IntRange(min=1), metavar="N", help="Maximum number of tasks.")
 @click.option("--for", "lasting", default="2h", show_default=True, metavar="SPAN", help="How long; at most 7d.")
-@click.option("--end", "ending", is_flag=True, help="Take it back before its time.")
+@click.option("--end", "ending", is_flag=True, help="Restore the usual numbers now.")
 @click.option("--why", required=True, metavar="TEXT", help="The reason, for the ledger.")
 def scale(
     service: str, least: int | None, most: int | None, lasting: str, ending: bool, why: str, **where: Any
 ) -> None:
     """Scale SERVICE in ENV for an incident.
 
-    AWS restores the usual ones when the time is over. The ledger keeps who did it, and why.
+    AWS restores the usual numbers when the time is up. The ledger records who did it and why.
     """
     from nova_infra.operations.incident.logs import span
     from nova_infra.operations.incident.scale import end
     from nova_infra.operations.incident.scale import scale as scale_service
 
     if ending and not (least is None and most is None):
-        raise RefusedError("scale: --end restores the usual numbers: leave --min and --max out")
+        raise RefusedError("scale: --end restores the usual numbers: leave out --min and --max")
     lasts = span(lasting)
     target = _open(where)
     if ending:
         made = end(target, service, why=why)
-        click.echo(f"{service}: has its usual {made.least} to {made.most} tasks again in {target.name}")
+        click.echo(f"{service}: back to its usual {made.least} to {made.most} tasks in {target.name}")
         return
     made = scale_service(target, service, least=least, most=most, lasts=lasts, why=why)
     click.echo(
         f"{service}: {made.least} to {made.most} tasks in {target.name} until {made.until:%Y-%m-%d %H:%M} UTC; to end "
-        f'it before: nova scale {service} {target.name} --end --why "…"'
+        f'it earlier: nova scale {service} {target.name} --end --why "…"'
     )
 
 
@@ -182,14 +186,14 @@ def open_(**where: Any) -> None:
 
 @click.group()
 def config() -> None:
-    """Look at nova.toml."""
+    """Check nova.toml."""
 
 
 @config.command()
 def check() -> None:
-    """Check nova.toml, and say what it describes.
+    """Check nova.toml and summarize it.
 
-    Exits with 2 where it is not usable.
+    Exits with 2 if it is invalid.
     """
     from pathlib import Path
 
@@ -197,7 +201,7 @@ def check() -> None:
 
     found = load_config(Path.cwd())
     environments = ", ".join(environment.name for environment in found.environments)
-    click.echo(f"nova.toml: is usable: {len(found.services)} services in {environments}")
+    click.echo(f"nova.toml is valid: {len(found.services)} services in {environments}")
 
 
 COMMANDS = (logs, tasks, exec_, run, scale, open_, config)

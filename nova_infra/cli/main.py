@@ -1,7 +1,7 @@
 """The ``nova`` command.
 
 Exit codes: 0 done, 1 a check or the rehearsed release failed, 2 wrong usage or refused input, 3 an error from AWS,
-130 interrupted, 141 nobody reads the output any more. Imports that take time are made where they are needed, so that
+130 interrupted, 141 the reader of the output has gone. Slow imports happen inside the commands that need them, so that
 ``nova --help`` is quick.
 """
 
@@ -29,30 +29,30 @@ from nova_infra.errors import NovaError
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="nova-infra", message="nova %(version)s")
 def nova() -> None:
-    """Deliver container services to AWS, and rehearse it without."""
+    """Deliver container services to AWS; rehearse it without AWS."""
 
 
 @nova.command()
-@click.option("--approve", is_flag=True, help="Give every manual approval beforehand. Needed without a terminal.")
+@click.option("--approve", is_flag=True, help="Approve everything in advance. Needed without a terminal.")
 @click.option(
-    "--baseline", default="HEAD", show_default=True, metavar="REV", help="Git revision that runs before the release."
+    "--baseline", default="HEAD", show_default=True, metavar="REV", help="The git revision that the release replaces."
 )
 @click.option(
-    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write what happened to a file."
+    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Also write the results to this file."
 )
 @click.option(
     "--assembly",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Assembly of the working tree. Default: synthesize it to cdk.out.",
+    help="The working tree's assembly. Default: synthesize it to cdk.out.",
 )
 @click.option(
     "--drill",
     "drills",
     multiple=True,
     metavar="NAME",
-    help="Then release it with a fault, and check that it is stopped. Repeatable; 'all' plays every drill.",
+    help="Afterwards release it with a fault and check that it is stopped. Repeatable; 'all' plays every drill.",
 )
-@click.option("--what-if", metavar="percent=5,bake=10", help="Repeat the drills with another canary, to compare.")
+@click.option("--what-if", metavar="percent=5,bake=10", help="Repeat the drills with another canary and compare.")
 @click.option(
     "--report",
     "report_file",
@@ -64,9 +64,9 @@ def nova() -> None:
 @click.option(
     "--tasks",
     type=click.Choice(["images", "sources"]),
-    help="What services run as. Default: images where Docker or Podman answers, else sources.",
+    help="Run services from images or from sources. Default: images if Docker or Podman is running.",
 )
-@click.option("--until", metavar="STAGE", help="Play the pipeline up to this stage, and no further.")
+@click.option("--until", metavar="STAGE", help="Stop after this stage of the pipeline.")
 def rehearse(
     approve: bool,
     baseline: str,
@@ -78,9 +78,9 @@ def rehearse(
     until: str | None,
     tasks: Literal["images", "sources"] | None,
 ) -> None:
-    """Play the pipeline here, to see whether Prod takes the tree.
+    """Play the pipeline here, to see if Prod would take the tree.
 
-    Exits with 0 when production would take the release and every drill ended as it must, and with 1 otherwise.
+    Exits with 0 if production would take the release and every drill ended as it must, and with 1 otherwise.
     """
     from nova_infra.git import why_unreadable
     from nova_infra.rehearsal.drills.catalogue import choose
@@ -90,8 +90,8 @@ def rehearse(
     root = Path.cwd()
     other = WhatIf.parse(what_if) if what_if else None
     if other is not None and not drills:
-        raise NovaError("--what-if: compares drills: name some with --drill, such as --drill errors")
-    # A name that is not one, or a baseline that cannot be read, is refused before anything takes time.
+        raise NovaError("--what-if: compares drills, but none is named: add --drill, such as --drill errors")
+    # Refuse an unknown drill or an unreadable baseline before anything slow begins.
     choose(drills)
     if (root / "nova.toml").exists() and (fault := why_unreadable(root, baseline)):
         raise NovaError(f"baseline: {fault}")
@@ -116,13 +116,13 @@ for command in (
 
 
 def main() -> None:
-    """Run the command; print what went wrong in a line for each fault."""
+    """Run the command; print one line for each thing that went wrong."""
     tools.put_first(os.environ)
-    # A hang-up or a plain kill ends everything as cleanly as Ctrl-C does, from the first moment on.
+    # SIGHUP and SIGTERM stop everything as cleanly as Ctrl-C does, from the first moment on.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        # click's own way to end would turn an interruption into exit code 1.
+        # click's standalone mode would turn an interruption into exit code 1.
         sys.exit(nova(standalone_mode=False))
     except NovaError as error:
         print(error, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Printing where nobody may read any more."""
+"""Printing to a reader who may stop reading."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 
 def tell(line: str) -> None:
-    """Print a line. A pipe that was closed ends the printing, and not the work: a rollback goes on to its end."""
+    """Print a line. A closed pipe stops the printing but not the work: a rollback still runs to its end."""
     try:
         click.echo(line)
     except OSError:

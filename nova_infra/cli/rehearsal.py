@@ -1,4 +1,4 @@
-"""Commands that look ahead without AWS."""
+"""Commands that look ahead without asking AWS."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import click
 
 @click.command()
 @click.option(
-    "--baseline", default="HEAD", show_default=True, metavar="REV", help="Git revision that is deployed already."
+    "--baseline", default="HEAD", show_default=True, metavar="REV", help="The git revision that is deployed now."
 )
 @click.option(
     "--assembly",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Assembly of the working tree. Default: synthesize it to cdk.out.",
+    help="The working tree's assembly. Default: synthesize it to cdk.out.",
 )
 def plan(baseline: str, assembly: Path | None) -> None:
-    """Say what CloudFormation would do, and what it would refuse.
+    """Show what CloudFormation would do and what it would refuse.
 
-    Exits with 1 where something would be refused, and with 0 otherwise.
+    Exits with 1 if it would refuse something, and with 0 otherwise.
     """
     from nova_infra.assembly import Assembly
     from nova_infra.operations.planner.text import lines

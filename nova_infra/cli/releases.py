@@ -1,4 +1,4 @@
-"""The ``nova`` commands about releases: what runs, whether it should, and the way back."""
+"""The ``nova`` commands about releases: list, verify, preflight, hold, accept red alarms and roll back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class InterruptedOperationError(NovaError):
-    """The command was interrupted while AWS was at work."""
+    """The command was interrupted while AWS was working."""
 
     exit_code = 130
 
@@ -55,8 +55,8 @@ def releases(**where: Any) -> None:
 
 @click.command()
 @in_environment
-@click.option("--release", metavar="RELEASE", help="A release of the ledger. Default: the latest one.")
-@click.option("--checkout", is_flag=True, help="The release is the one in this directory; write it to the ledger.")
+@click.option("--release", metavar="RELEASE", help="A release from the ledger. Default: the latest one.")
+@click.option("--checkout", is_flag=True, help="Verify the release in this directory and write it to the ledger.")
 @click.option(
     "--wait",
     "patience",
@@ -64,12 +64,12 @@ def releases(**where: Any) -> None:
     default=0,
     metavar="SECONDS",
     show_default=True,
-    help="How long what may still come right gets, such as an alarm that has not gone back yet.",
+    help="How long to wait for what may still recover, such as an alarm that is about to clear.",
 )
 def verify(release: str | None, checkout: bool, patience: float, **where: Any) -> None:
-    """Check that ENV runs the release that it should.
+    """Check that ENV runs the release that it should run.
 
-    Images by digest, deployments, alarms, and each service's /version over HTTP.
+    Checks images by digest, deployments, alarms, and each service's /version over HTTP.
     """
     from datetime import UTC, datetime
 
@@ -96,11 +96,11 @@ def verify(release: str | None, checkout: bool, patience: float, **where: Any) -
 
 @click.command()
 @in_environment
-@click.option("--checkout", is_flag=True, help="The release is the one in this directory.")
+@click.option("--checkout", is_flag=True, help="Check the release in this directory.")
 def preflight(checkout: bool, **where: Any) -> None:
-    """Check that a deployment to ENV may begin.
+    """Check that a deployment to ENV may start.
 
-    Alarms, holds, other deployments, stacks, quotas, certificates.
+    Checks alarms, holds, other deployments, stacks, quotas and certificates.
     """
     from datetime import UTC, datetime
 
@@ -113,7 +113,7 @@ def preflight(checkout: bool, **where: Any) -> None:
     try:
         conditions = survey(target)
     except NotDeployedError:
-        click.echo(f"{target.name}: nothing is deployed there yet: a first deployment may begin")
+        click.echo(f"{target.name}: nothing is deployed there yet: a first deployment may start")
         return
     name, images = None, {}
     if checkout:
@@ -126,21 +126,21 @@ def preflight(checkout: bool, **where: Any) -> None:
     held = name is not None and refusals(conditions.holds, name, images)
     if name is not None and not held and any(obstacle.subject for obstacle in judged.refused):
         command = f'nova accept-red {target.name} {short(name)} --why "…"'
-        refused.append(f"if what is red has nothing to do with the release and cannot wait: `{command}`, then retry")
-    _report(refused, f"{target.name}: a deployment may begin")
+        refused.append(f"if the red is not the release's fault and the release cannot wait: `{command}`, then retry")
+    _report(refused, f"{target.name}: a deployment may start")
 
 
 @click.command()
 @in_environment
 @click.argument("release")
-@click.option("--why", required=True, metavar="TEXT", help="The reason, for those who meet the hold.")
+@click.option("--why", required=True, metavar="TEXT", help="The reason, for people who run into the hold.")
 def hold(release: str, why: str, **where: Any) -> None:
-    """Keep RELEASE, a commit, from being deployed to ENV."""
+    """Put RELEASE, a commit, on hold: ENV refuses it."""
     from nova_infra.operations.records.holds import hold
 
     target = open_environment("release", where)
     made = hold(target, release, why=why)
-    click.echo(f"{made.release}: is on hold in {target.name}")
+    click.echo(f"{made.release} is on hold in {target.name}")
     _tell_unknown(target, made.release)
 
 
@@ -149,11 +149,11 @@ def hold(release: str, why: str, **where: Any) -> None:
 @click.argument("release")
 @click.option("--why", required=True, metavar="TEXT", help="The reason, for the record.")
 def release_hold(release: str, why: str, **where: Any) -> None:
-    """Let RELEASE be deployed to ENV again."""
+    """End the hold on RELEASE: ENV takes it again."""
     from nova_infra.operations.records.holds import release_hold
 
     target = open_environment("release", where)
-    click.echo(f"{release_hold(target, release, why=why).release}: is no longer on hold in {target.name}")
+    click.echo(f"{release_hold(target, release, why=why).release} is no longer on hold in {target.name}")
 
 
 @click.command("accept-red")
@@ -163,10 +163,10 @@ def release_hold(release: str, why: str, **where: Any) -> None:
     "--why", required=True, metavar="TEXT", help="The reason, for the log, verify, the ledger and a later brief."
 )
 def accept_red(release: str, why: str, **where: Any) -> None:
-    """Let RELEASE into ENV in spite of what is red there now.
+    """Write a waiver: let RELEASE into ENV despite what is red.
 
-    RELEASE is a commit, twelve digits at least. It counts for four hours. For alarms, certificates and quotas that are
-    red for a reason outside the release. A hold stays a hold.
+    RELEASE is a commit: give at least 12 hex digits. The waiver covers the alarms, certificates and quotas that are red
+    now, for four hours. Use it when the release is not to blame. It does not override a hold.
     """
     from datetime import UTC, datetime
 
@@ -179,27 +179,27 @@ def accept_red(release: str, why: str, **where: Any) -> None:
     red, others = acceptable(survey(target), release, now=datetime.now(UTC))
     acceptance = accept(target, release, [obstacle.subject for obstacle in red], why=why, by=whoami()[1])
     for obstacle in others:
-        click.echo(f"still in its way, and nobody can accept that: {obstacle.text}")
+        click.echo(f"still blocks the release, and cannot be waived: {obstacle.text}")
     until = f"{acceptance.until:%Y-%m-%d %H:%M} UTC"
     if others:
-        click.echo(f"{target.name}: until {until}, this alone keeps {release} out no more:")
+        click.echo(f"{target.name}: until {until}, this no longer blocks {release}:")
     else:
-        click.echo(f"{target.name}: {release} may be deployed until {until} in spite of")
+        click.echo(f"{target.name}: {release} may be deployed until {until} despite")
     for obstacle in red:
         click.echo(f"  {obstacle.text}\n    {obstacle.lost}")
     _tell_unknown(target, release)
-    click.echo("Now retry the stage; where it was taken back already, release the commit anew.")
-    click.echo(f"To take this back: nova hold {target.name} {release} --why TEXT")
+    click.echo("Now retry the stage; if it has already been rolled back, release the commit again.")
+    click.echo(f"To revoke the waiver: nova hold {target.name} {release} --why TEXT")
 
 
 @click.command()
 @in_environment
-@click.option("--to", metavar="RELEASE", help="A release of the ledger. Default: the last good one before this.")
+@click.option("--to", metavar="RELEASE", help="A release from the ledger. Default: the last good one before this.")
 @click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service. Repeatable.")
-@click.option("--plan", "plan_only", is_flag=True, help="Show what would be done, and do nothing.")
-@click.option("--canary", is_flag=True, help="Go through the usual rollout with its alarms, instead of at once.")
+@click.option("--plan", "plan_only", is_flag=True, help="Show what would change, and change nothing.")
+@click.option("--canary", is_flag=True, help="Use the normal rollout with its alarms, instead of all at once.")
 @click.option(
-    "--allow-other-changes", is_flag=True, help="Also if more than task definitions and services would change."
+    "--allow-other-changes", is_flag=True, help="Proceed even if more than task definitions and services would change."
 )
 @click.option("--why", default="", metavar="TEXT", help="The reason, for the ledger and the hold.")
 @click.option(
@@ -209,9 +209,9 @@ def accept_red(release: str, why: str, **where: Any) -> None:
     default=600,
     metavar="SECONDS",
     show_default=True,
-    help="How long alarms and tasks may take to settle afterwards.",
+    help="How long to wait for alarms and tasks to settle afterwards.",
 )
-@click.option("--cancel", is_flag=True, help="First stop the updates that are under way, and wait for them.")
+@click.option("--cancel", is_flag=True, help="First cancel the updates in progress and wait for them.")
 @click.option("--yes", is_flag=True, help="Do not ask. Needed without a terminal.")
 def rollback(
     to: str | None,
@@ -225,15 +225,15 @@ def rollback(
     yes: bool,
     **where: Any,
 ) -> None:
-    """Bring ENV back to an earlier release: its images alone.
+    """Roll ENV back to an earlier release: only its images.
 
-    Shows what CloudFormation will do and asks before it is done. Run again, it finishes what was interrupted.
+    Shows what CloudFormation will do, and asks first. If it was interrupted, run it again to finish.
     """
     from nova_infra.errors import RefusedError
     from nova_infra.operations.rollback.run import Request, rollback
 
     if not (yes or plan_only or sys.stdin.isatty()):
-        raise RefusedError("rollback: there is no terminal to ask on: look at it with --plan, then give --yes")
+        raise RefusedError("rollback: there is no terminal to ask on: check with --plan, then add --yes")
     target = open_environment("release", where)
     request = Request(to, services, plan_only, canary, allow_other_changes, why, patience, cancel)
 
@@ -244,7 +244,7 @@ def rollback(
         rollback(target, request, confirm=confirm, tell=tell)
     except KeyboardInterrupt:
         raise InterruptedOperationError(
-            "interrupted: what CloudFormation has begun goes on; run the same command again to finish"
+            "interrupted: CloudFormation finishes what it has started; run the same command again to do the rest"
         ) from None
 
 
@@ -275,12 +275,12 @@ def _entry(environment: DeployedEnvironment, release: str | None) -> Entry:
 
 
 def _tell_unknown(environment: DeployedEnvironment, release: str) -> None:
-    """Say it where a name that is no commit is no release's either: it may be a slip."""
+    """Warn about a name that is neither a commit nor a known release: it may be a typo."""
     from nova_infra.operations.records.ledger import read_ledger
     from nova_infra.operations.records.lookup import is_hexadecimal
 
     if not is_hexadecimal(release) and all(entry.release != release for entry in read_ledger(environment).entries):
-        click.echo(f"no release of the name {release} is known: it counts when one comes")
+        click.echo(f"no release is called {release} yet: this takes effect when one is")
 
 
 def _report(faults: list[str], otherwise: str) -> None:

@@ -14,12 +14,12 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 def where_options(command: _Command) -> _Command:
     """The options that say where an environment is, for use without a ``nova.toml``."""
-    command = click.option("--platform", metavar="NAME", help="Name of the installation, if not nova.")(command)
-    return click.option("--region", help="Region of the environment, outside of a project's directory.")(command)
+    command = click.option("--platform", metavar="NAME", help="The installation's name, if it is not nova.")(command)
+    return click.option("--region", help="The environment's region, needed outside a project's directory.")(command)
 
 
 def whereabouts(region: str | None, platform: str | None) -> Any:
-    """What those options say."""
+    """The place that these options describe."""
     from nova_infra.deployed.connect import Whereabouts
 
     return Whereabouts(Path.cwd(), region, platform)
@@ -29,19 +29,19 @@ def _console() -> Any:
     from rich.console import Console
 
     console = Console(highlight=False)
-    # A pipe has no width: nothing is to be folded there.
+    # A pipe has no width, so do not wrap lines there.
     return console if console.is_terminal else Console(highlight=False, width=10_000)
 
 
 @click.command()
 @click.argument("environments", nargs=-1, metavar="[ENV]...")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @where_options
 def status(environments: tuple[str, ...], as_json: bool, region: str | None, platform: str | None) -> None:
     """Show what runs where, and what is red.
 
-    Release, tasks, deployment and alarms of every service. Without ENV, all environments of nova.toml. Exits with 0
-    when all could be looked at, whatever they look like.
+    Shows release, tasks, deployment and alarms of every service. Without ENV, shows all environments of nova.toml.
+    Exits with 0 if every environment could be read, whatever its state.
     """
     from nova_infra.deployed.connect import connect, environment_names
     from nova_infra.operations.reports import status as report
@@ -65,7 +65,7 @@ def status(environments: tuple[str, ...], as_json: bool, region: str | None, pla
 def explain(environment: str, region: str | None, platform: str | None) -> None:
     """Say why the latest release to ENV failed, and what to do.
 
-    Exits with 0 when ENV could be looked at, whatever was found. ECS remembers a task that ended for an hour.
+    Exits with 0 if ENV could be read, whatever was found. ECS remembers stopped tasks for an hour.
     """
     from datetime import UTC, datetime
 
@@ -87,8 +87,8 @@ def explain(environment: str, region: str | None, platform: str | None) -> None:
 def doctor() -> None:
     """Check what a first deployment needs, here and in AWS.
 
-    Tools, credentials, bootstrap, connection, repositories, quotas, zones. Exits with 1 when something has to be
-    mended. Without credentials it checks this machine, and says so.
+    Checks tools, credentials, bootstrap, connection, repositories, quotas and zones. Exits with 1 if something has to
+    be fixed. Without credentials it checks only this machine, and says so.
     """
     from nova_infra.config import load_config
     from nova_infra.deployed.aws.session import Aws, sign_in, whoami
@@ -105,24 +105,24 @@ def doctor() -> None:
     parts = report.diagnose(config, root, account_of_caller=lambda: whoami()[0], open_account=open_account)
     for line in report.lines(parts):
         click.echo(line)
-    sys.exit(1 if report.must_be_mended(parts) else 0)
+    sys.exit(1 if report.must_be_fixed(parts) else 0)
 
 
 @click.command()
 @click.argument("environment", metavar="ENV")
 @click.option("--format", "form", type=click.Choice(["text", "markdown", "html"]), default="text", show_default=True)
-@click.option("--publish", is_flag=True, help="Also send it to those who are asked for approvals.")
+@click.option("--publish", is_flag=True, help="Also send it to the approvers.")
 @click.option(
     "--assembly",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Assembly of the release. Default: synthesize this directory to cdk.out.",
+    help="The release's assembly. Default: synthesize this directory to cdk.out.",
 )
 def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> None:
-    """Say what an approver of this release to ENV should know.
+    """Brief the approvers of this release to ENV.
 
-    It is about the release in this directory.
+    Describes the release in this directory.
 
-    Exits with 0 when ENV could be looked at, whatever the brief says: it informs, and `nova preflight` refuses.
+    Exits with 0 if ENV could be read, whatever the brief says: the brief informs, `nova preflight` refuses.
     """
     from nova_infra.deployed.connect import connect, connect_toolchain
     from nova_infra.errors import RefusedError
@@ -137,7 +137,7 @@ def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> 
     target = connect(environment, role="observer", where=where)
     toolchain = connect_toolchain(where)
     if publish and toolchain is None:
-        raise RefusedError("--publish: the topic of approvals is in the toolchain's account: sign in to that one")
+        raise RefusedError("--publish: the approval topic is in the toolchain's account: sign in to that account")
     candidate = read_candidate(target, root, lambda: assembly or synthesize(root))
     found = survey(target, toolchain, candidate, root=root)
     document = report.document(found)
@@ -151,12 +151,12 @@ def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> 
 @click.option(
     "--assembly",
     type=click.Path(path_type=Path, file_okay=False),
-    help="What make synth wrote. Default: synthesize this directory to cdk.out.",
+    help="The synthesized assembly. Default: synthesize this directory to cdk.out.",
 )
 def cost(environment: str | None, assembly: Path | None) -> None:
-    """Say what ENV costs a month at list prices.
+    """Estimate what ENV costs a month at list prices.
 
-    By its templates. Without ENV: all environments, and their delivery.
+    Computed from its templates. Without ENV: all environments and the toolchain.
     """
     from nova_infra.assembly import Assembly
     from nova_infra.config import load_config
@@ -168,7 +168,7 @@ def cost(environment: str | None, assembly: Path | None) -> None:
     config = load_config(root)
     prefixes = {each.name: environment_prefix(config.platform.name, each.name) for each in config.environments}
     if environment is not None:
-        config.environment(environment)  # refuses a name that is none
+        config.environment(environment)  # refuses an unknown name
     groups = Assembly(assembly or synthesize(root)).templates_by_owner(prefixes)
     if environment is not None:
         groups = {environment: groups.get(environment, [])}
@@ -177,7 +177,7 @@ def cost(environment: str | None, assembly: Path | None) -> None:
             click.echo(line)
     if len(groups) > 1:
         everything = [template for templates in groups.values() for template in templates]
-        click.echo(f"together: {report.total(report.cost(everything)):,.0f} USD a month")
+        click.echo(f"total: {report.total(report.cost(everything)):,.0f} USD a month")
     for line in report.notes():
         click.echo(line)
 

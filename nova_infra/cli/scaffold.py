@@ -1,4 +1,4 @@
-"""The commands that write a project: its services, and a project of one's own."""
+"""The commands that write files: new projects, and services of this one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST_MENTIONS = 8
 
 @click.group()
 def service() -> None:
-    """Add a container service, remove one or rename it."""
+    """Add, remove or rename a container service."""
 
 
 @service.command()
@@ -24,7 +24,7 @@ def service() -> None:
     help="What it does, in one sentence.",
 )
 def add(name: str, summary: str) -> None:
-    """Write a service NAME that works, for you to change.
+    """Add a working service NAME for you to change.
 
     It builds, passes its tests and is delivered like the others.
     """
@@ -37,12 +37,12 @@ def add(name: str, summary: str) -> None:
 
 @service.command()
 @click.argument("name")
-@click.option("--force", is_flag=True, help="Also when git does not have all of it: that work is lost.")
+@click.option("--force", is_flag=True, help="Remove it even if git does not have all of it: that work is lost.")
 def remove(name: str, force: bool) -> None:
     """Remove the service NAME from this project.
 
-    Its directory goes, its entry in nova.toml, its packages in the lock and its lines in CODEOWNERS: all of it, or
-    nothing. What runs in AWS stays until you delete it; the commands are printed.
+    Removes its directory, its entry in nova.toml, its packages in the lock and its lines in CODEOWNERS: all of it or
+    nothing. What runs in AWS stays until you delete it; this prints the commands.
     """
     from nova_infra.config import load_config
     from nova_infra.scaffold.leftovers import after_removal
@@ -61,10 +61,10 @@ def remove(name: str, force: bool) -> None:
 @click.argument("old")
 @click.argument("new")
 def rename(old: str, new: str) -> None:
-    """Give the service OLD the name NEW.
+    """Rename the service OLD to NEW.
 
-    Its directory, package, routes and entries change: all of it, or nothing. For AWS it is a new service; what becomes
-    of the old one, and what is left to do, is printed.
+    Changes its directory, package, routes and entries: all of it or nothing. To AWS it is a new service; this prints
+    what happens to the old one and what is left to do.
     """
     from nova_infra.config import load_config
     from nova_infra.scaffold.leftovers import after_renaming
@@ -82,7 +82,9 @@ def rename(old: str, new: str) -> None:
 def _say_mentions(name: str, places: Sequence[str]) -> None:
     if places:
         more = f" and {len(places) - _MOST_MENTIONS} more" if len(places) > _MOST_MENTIONS else ""
-        click.echo(f"{name} is still named in {', '.join(places[:_MOST_MENTIONS])}{more}: change those, then make test")
+        click.echo(
+            f"{name} is still mentioned in {', '.join(places[:_MOST_MENTIONS])}{more}: change those, then make test"
+        )
     else:
         click.echo("next: make test")
 
@@ -91,17 +93,19 @@ def _say_mentions(name: str, places: Sequence[str]) -> None:
 @click.argument("directory", type=click.Path(path_type=Path), default=Path())
 @click.option("--name", help="Prefix of everything in AWS, such as acme.")
 @click.option("--repository", metavar="OWNER/NAME", help="The project's repository on GitHub.")
-@click.option("--engine", help="What delivers: codepipeline or github-actions.")
+@click.option("--engine", help="The delivery engine: codepipeline or github-actions.")
 @click.option(
     "--account",
     "accounts",
     multiple=True,
     metavar="[WHERE=]ACCOUNT",
-    help="AWS account, of everything or of WHERE: toolchain, dev, staging, prod. Repeatable.",
+    help="AWS account for everything, or for WHERE: toolchain, dev, staging, prod. Repeatable.",
 )
-@click.option("--region", "regions", multiple=True, metavar="[WHERE=]REGION", help="AWS region, likewise. Repeatable.")
+@click.option(
+    "--region", "regions", multiple=True, metavar="[WHERE=]REGION", help="AWS region, in the same way. Repeatable."
+)
 @click.option("--service", "services", multiple=True, metavar="NAME", help="A service to start with. Repeatable.")
-@click.option("--yes", is_flag=True, help="Ask nothing: take the default of everything that is not given.")
+@click.option("--yes", is_flag=True, help="Ask nothing; use the default for every answer not given as an option.")
 def init(
     directory: Path,
     name: str | None,
@@ -112,10 +116,10 @@ def init(
     services: tuple[str, ...],
     yes: bool,
 ) -> None:
-    """Start a project of your own in DIRECTORY, from this one.
+    """Start your own project in DIRECTORY, from this one.
 
-    It gets its own nova.toml, workflows and CODEOWNERS, and services to change instead of the examples. DIRECTORY is
-    empty, or this project itself as it was cloned. What is not given is asked for; each question has a default.
+    It gets its own nova.toml, workflows and CODEOWNERS, and new services instead of the examples. DIRECTORY has to be
+    empty, or this project as freshly cloned. Asks for every answer not given as an option; each question has a default.
     """
     from nova_infra.scaffold.interview import Given, interview
     from nova_infra.scaffold.project import create_project, require_place, source

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nova_infra import git
 from nova_infra.containers.build import local_name
 from nova_infra.containers.engine import Engine
 from nova_infra.errors import NovaError
@@ -88,7 +88,7 @@ def _names_of(branch: str, root: Path, config: Config) -> list[str]:
 
 
 def _git(root: Path, *arguments: str) -> bytes:
-    result = subprocess.run(["git", *arguments], cwd=root, check=False, capture_output=True)
-    if result.returncode:
-        raise NovaError(f"git {arguments[0]}: {result.stderr.decode(errors='replace').strip()}: mend the repository")
-    return result.stdout
+    answer = git.run(root, *arguments)
+    if answer.code:
+        raise NovaError(f"git {arguments[0]}: {answer.error}: repair the repository")
+    return answer.out

@@ -8,13 +8,13 @@ directory that git knows nothing of is read as it lies there. A text's CRLF coun
 from __future__ import annotations
 
 import os
-import subprocess
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from nova_infra import git
 from nova_infra.errors import NovaError
 from nova_infra.images.dockerignore import DockerIgnore
 
@@ -96,9 +96,8 @@ def unknown_to_git(services: Path) -> list[str]:
     """Files that images could contain and that git has not been told of, so that they are not built."""
     ignore, tracked = _docker_ignore(services), _git_index(services) or {}
     owners = {path.partition("/")[0] for path in tracked}
-    command = ["git", "ls-files", "-z", "--others", "--exclude-standard"]
-    result = subprocess.run(command, cwd=services, check=False, capture_output=True)
-    paths = (_text(entry) for entry in result.stdout.split(b"\0") if entry)
+    others = git.run(services, "ls-files", "-z", "--others", "--exclude-standard").out
+    paths = (_text(entry) for entry in others.split(b"\0") if entry)
     return sorted(path for path in paths if path.partition("/")[0] in owners and not ignore.ignores(path))
 
 
@@ -119,19 +118,15 @@ def _listed_kinds(services: Path, names: Iterable[str]) -> dict[str, Kind]:
 
 def _git_index(services: Path) -> dict[str, Kind] | None:
     """Path to kind of all that git tracks there; None without git or outside of a repository."""
-    try:
-        # Not its status, which would look at every file: the index alone takes milliseconds.
-        command = ["git", "ls-files", "-z", "--stage"]
-        result = subprocess.run(command, cwd=services, check=False, capture_output=True)
-    except FileNotFoundError:
+    # Not its status, which would look at every file: the index alone takes milliseconds.
+    answer = git.run(services, "ls-files", "-z", "--stage")
+    if answer.code == git.NOT_FOUND or (answer.code and "not a git repository" in answer.error):
         return None
-    message = _text(result.stderr).strip()
-    if result.returncode:
-        if "not a git repository" in message:
-            return None
-        raise NovaError(f"git ls-files: {message.splitlines()[0] if message else 'failed'}: mend the repository")
+    if answer.code:
+        fault = next(iter(answer.error.splitlines()), "failed")
+        raise NovaError(f"git ls-files: {fault}: repair the repository")
     kinds: dict[str, Kind] = {}
-    for entry in result.stdout.split(b"\0"):
+    for entry in answer.out.split(b"\0"):
         if entry:
             properties, _, path = entry.partition(b"\t")
             mode = _text(properties).split()[0]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nova_infra import git
 from nova_infra.errors import ConfigError
 from nova_infra.images.build_context import ContextFile, read_contexts
 
@@ -105,9 +105,4 @@ def checked_tag(where: str, tag: object) -> str:
 
 def current_commit(root: Path) -> str | None:
     """The commit that a clean work tree is at; None where there is no git, or the tree differs from its commit."""
-
-    def git(*arguments: str) -> str | None:
-        result = subprocess.run(["git", *arguments], cwd=root, check=False, capture_output=True, text=True)
-        return result.stdout.strip() if result.returncode == 0 else None
-
-    return git("rev-parse", "HEAD") if git("status", "--porcelain") == "" else None
+    return git.read(root, "rev-parse", "HEAD") if git.read(root, "status", "--porcelain") == "" else None

@@ -81,6 +81,10 @@ class Sample:
     memory: float = 0.0
 
 
+SLOWER_TIMES = 5
+"""What counts as slower: busy machines make small answers twice as slow by themselves."""
+
+
 @dataclass
 class DeploymentRecord:
     """One ECS deployment.
@@ -130,6 +134,18 @@ class DeploymentRecord:
     plan: str = ""
     takes_back: bool = False
     from_alternate: bool = False
+
+    def requests_to(self, revision: str) -> Requests:
+        """The requests that a revision got in all of it."""
+        return sum((sample.requests.get(revision, Requests()) for sample in self.samples), Requests())
+
+    @property
+    def times_slower(self) -> float:
+        """How many times as long the new revision took for an answer as the old one; 0 where that is not known."""
+        old, new = self.requests_to(self.old or ""), self.requests_to(self.new)
+        if not old.served or not new.served or not old.seconds:
+            return 0.0
+        return (new.seconds / new.served) / (old.seconds / old.served)
 
 
 @dataclass

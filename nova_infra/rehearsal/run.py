@@ -120,6 +120,8 @@ def rehearse(options: Options) -> bool:
         if file is not None:
             _check_writable(file)
     runtime = choose_runtime(options.tasks, tell=lambda line: console.print(line, highlight=False, markup=False))
+    left_out = [drill.name for drill in drills if drill.needs_images and runtime.kind == "sources"]
+    drills = [drill for drill in drills if drill.name not in left_out]
     candidate = Release("working tree", Assembly(options.assembly), options.root)
     pipeline = candidate.pipeline().until(options.until)
     not_rehearsed = precheck(candidate)
@@ -129,6 +131,8 @@ def rehearse(options: Options) -> bool:
         precheck(baseline)
         record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
         record.not_rehearsed += not_rehearsed
+        if left_out:
+            record.not_rehearsed.append(f"the drills {', '.join(left_out)}, which need images")
         record.until = options.until if pipeline != candidate.pipeline() else None
         refused = note_refusals(forecast(candidate, baseline), pipeline, record)
         record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -10,6 +10,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+from nova_infra import git
 from nova_infra.config import CONFIG_FILE, Config, parse_config
 from nova_infra.errors import NovaError
 from nova_infra.scaffold import locks, owners, workflows
@@ -104,12 +105,12 @@ def remote_of(directory: Path) -> str | None:
     """Where git fetches a directory's repository from; None where it has none of its own."""
     if not (directory / ".git").exists():
         return None
-    return _git(directory, "remote", "get-url", "origin")
+    return git.read(directory, "remote", "get-url", "origin")
 
 
 def is_committed(target: Path) -> bool:
     """Whether a directory's own repository has all of it in a commit."""
-    return (target / ".git").exists() and _git(target, "status", "--porcelain") == ""
+    return (target / ".git").exists() and git.read(target, "status", "--porcelain") == ""
 
 
 def _written(root: Path, old: list[str], answers: Answers) -> tuple[Config, dict[str, str]]:
@@ -155,22 +156,19 @@ def _require_untouched(root: Path) -> None:
             f"{root}: is not empty, and its {CONFIG_FILE} delivers {repository} already: "
             "edit that, or name an empty directory"
         )
-    if (root / ".git").exists() and (changed := _git(root, "status", "--porcelain", "--", CONFIG_FILE, "services")):
+    if (root / ".git").exists() and (changed := git.read(root, "status", "--porcelain", "--", CONFIG_FILE, "services")):
         raise NovaError(f"{root}: has work that is not committed ({changed.split()[-1]}): commit it, then run it again")
 
 
 def _commit(target: Path, config: Config) -> None:
     """Make the first commit, which the rehearsal needs to release over; where there are others, that is the user's."""
     if not (target / ".git").exists():
-        _git(target, "init", "--quiet", f"--initial-branch={config.source.branch}")
-    if _git(target, "rev-parse", "--verify", "--quiet", "HEAD") is None and _git(target, "add", "--all") is not None:
+        git.read(target, "init", "--quiet", f"--initial-branch={config.source.branch}")
+    if (
+        git.read(target, "rev-parse", "--verify", "--quiet", "HEAD") is None
+        and git.read(target, "add", "--all") is not None
+    ):
         nobody = ["-c", "user.name=Nova", "-c", "user.email=nova@localhost"]
-        named = [] if _git(target, "var", "GIT_AUTHOR_IDENT") else nobody
+        named = [] if git.read(target, "var", "GIT_AUTHOR_IDENT") else nobody
         message = f"Start {config.platform.name} from Nova"
-        _git(target, *named, "-c", "commit.gpgsign=false", "commit", "--quiet", "--message", message)
-
-
-def _git(directory: Path, *arguments: str) -> str | None:
-    """What git says; None where it fails."""
-    result = subprocess.run(["git", *arguments], cwd=directory, check=False, capture_output=True, text=True)
-    return result.stdout.strip() if result.returncode == 0 else None
+        git.read(target, *named, "-c", "commit.gpgsign=false", "commit", "--quiet", "--message", message)

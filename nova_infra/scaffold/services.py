@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 
+from nova_infra import git
 from nova_infra.config import CONFIG_FILE, load_config
 from nova_infra.errors import NovaError
 from nova_infra.scaffold import locks, owners
@@ -186,11 +187,12 @@ def _require_committed(root: Path, name: str) -> None:
         NovaError: It could not.
     """
     directory = f"services/{name}"
-    command = ["git", "status", "--porcelain", "-z", "--untracked-files=all", "--", directory]
-    result = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
-    if result.returncode:
+    answer = git.run(root, "status", "--porcelain", "-z", "--untracked-files=all", "--", directory)
+    if answer.code:
         raise NovaError(f"{directory}: is in no git repository, which could bring it back: copy it, then use --force")
-    changed = [line[3:].removeprefix(f"{directory}/") for line in result.stdout.split("\0") if line]
+    changed = [
+        line[3:].removeprefix(f"{directory}/") for line in answer.out.decode(errors="replace").split("\0") if line
+    ]
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise NovaError(

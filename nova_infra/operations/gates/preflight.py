@@ -184,7 +184,7 @@ def acceptable(conditions: Conditions, release: str, *, now: datetime) -> tuple[
     red = [obstacle for obstacle in found if obstacle.subject]
     others = [obstacle for obstacle in found if not obstacle.subject]
     if not red:
-        said = f"; nobody can accept this: {others[0].text}" if others else ""
+        said = f"; this cannot be waived: {others[0].text}" if others else ""
         raise RefusedError(f"accept-red: no deployment alarm, certificate or quota is red there now{said}")
     return red, others
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from nova_infra import git
 from nova_infra.config import load_config
 from nova_infra.deployed.model import Image
 from nova_infra.deployed.protocol import DeployedEnvironment
@@ -86,10 +86,8 @@ def with_digests(environment: DeployedEnvironment, checkout: Checkout) -> dict[s
 
 
 def _committed_at(root: Path, commit: str) -> datetime | None:
-    result = subprocess.run(
-        ["git", "show", "--no-patch", "--format=%cI", commit], cwd=root, check=False, capture_output=True, text=True
-    )
+    at = git.read(root, "show", "--no-patch", "--format=%cI", commit)
     try:
-        return datetime.fromisoformat(result.stdout.strip()) if result.returncode == 0 else None
+        return datetime.fromisoformat(at) if at is not None else None
     except ValueError:
         return None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from nova_infra import git
 from nova_infra.operations.records.lookup import short
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
@@ -57,21 +57,12 @@ def commits_between(root: Path, running: str | None, candidate: str) -> Commits:
         # Nothing that git could take for an option or a range is handed to it.
         if not _COMMIT.fullmatch(release):
             return Commits(unknown=f"{release} is not a commit")
-        if _git(root, "cat-file", "-e", f"{release}^{{commit}}") is None:
+        if git.read(root, "cat-file", "-e", f"{release}^{{commit}}") is None:
             return Commits(unknown=f"this directory is not a clone that has {short(release)}: fetch its whole history")
     return Commits(_log(root, f"{running}..{candidate}"), _log(root, f"{candidate}..{running}"))
 
 
 def _log(root: Path, commits: str) -> tuple[Commit, ...]:
     form = _SEPARATOR.join(("%h", "%an", "%s"))
-    text = _git(root, "log", "-z", f"--format={form}", "--abbrev=12", commits, "--") or ""
+    text = git.read(root, "log", "-z", f"--format={form}", "--abbrev=12", commits, "--") or ""
     return tuple(Commit(*record.split(_SEPARATOR, 2)) for record in text.split("\0") if record.count(_SEPARATOR) >= 2)
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    """What git prints; None where it fails, or is not there."""
-    try:
-        result = subprocess.run(["git", *arguments], cwd=root, check=False, capture_output=True)
-    except FileNotFoundError:
-        return None
-    return result.stdout.decode(errors="replace") if result.returncode == 0 else None

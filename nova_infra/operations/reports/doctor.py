@@ -327,6 +327,6 @@ def lines(parts: Sequence[Part]) -> Iterator[str]:
     yield f"{told}, {unknown} could not be told" if unknown else told
 
 
-def must_be_mended(parts: Sequence[Part]) -> bool:
+def must_be_fixed(parts: Sequence[Part]) -> bool:
     """Whether something is not as it should be."""
     return any(check.right is False for part in parts for check in part.checks)

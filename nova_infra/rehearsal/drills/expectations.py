@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Record, Requests
+from nova_infra.rehearsal.record import NO_TARGET, SLOWER_TIMES, DeploymentRecord, Record
 
 Look = Callable[[Record, str], list[str]]
 """From what happened and the faulty service's name to what is missing, in clauses."""
@@ -79,7 +79,7 @@ def told(words: str, text: str) -> Expectation:
 
 def _new_served(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
-    served = _requests_to(deployment, deployment.new).served if deployment else 0
+    served = deployment.requests_to(deployment.new).served if deployment else 0
     return [f"it got {served} requests"] if served else []
 
 
@@ -87,14 +87,10 @@ def _old_failed(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
     if deployment is None or deployment.old is None:
         return []
-    failed = _requests_to(deployment, deployment.old).failed
-    unserved = _requests_to(deployment, NO_TARGET).failed
+    failed = deployment.requests_to(deployment.old).failed
+    unserved = deployment.requests_to(NO_TARGET).failed
     clauses = [f"the old revision failed {failed} requests meanwhile"] if failed else []
     return clauses + ([f"{unserved} requests found no target meanwhile"] if unserved else [])
-
-
-def _requests_to(deployment: DeploymentRecord, revision: str) -> Requests:
-    return sum((sample.requests.get(revision, Requests()) for sample in deployment.samples), Requests())
 
 
 def _had_all_traffic(record: Record, service: str) -> list[str]:
@@ -162,22 +158,8 @@ def _stopped_or_harmless(record: Record, service: str) -> list[str]:
 
 def _seen_slower(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
-    times = times_slower(deployment) if deployment else 0.0
+    times = deployment.times_slower if deployment else 0.0
     return [] if times >= SLOWER_TIMES else [f"it was {times:.1f} times as slow, and should have been ten times"]
-
-
-SLOWER_TIMES = 5
-"""What counts as slower: busy machines make small answers twice as slow by themselves."""
-
-
-def times_slower(deployment: DeploymentRecord) -> float:
-    """How many times as long the new revision took for an answer as the old one; 0 where that is not known."""
-    if deployment.old is None:
-        return 0.0
-    old, new = _requests_to(deployment, deployment.old), _requests_to(deployment, deployment.new)
-    if not old.served or not new.served or not old.seconds:
-        return 0.0
-    return (new.seconds / new.served) / (old.seconds / old.served)
 
 
 NO_TRAFFIC = Expectation("before it gets any traffic", _new_served)

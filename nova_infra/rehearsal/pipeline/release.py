@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -13,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from nova_infra import git
 from nova_infra.assembly import Assembly, Template
 from nova_infra.errors import NovaError
-from nova_infra.git import why_unreadable
 from nova_infra.processes import run_to_end
 from nova_infra.rehearsal.pipeline.definition import DeployAction, Pipeline, read_pipeline
 from nova_infra.rehearsal.pipeline.edits import Edit, previous_images
@@ -72,9 +71,9 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
         NovaError: There is no such revision, or it does not synthesize.
     """
     root = candidate.sources
-    if fault := why_unreadable(root, revision):
+    if fault := git.why_unreadable(root, revision):
         raise NovaError(f"baseline: {fault}")
-    commit = _git(root, "rev-parse", "--verify", f"{revision}^{{commit}}")
+    commit = git.read(root, "rev-parse", "--verify", f"{revision}^{{commit}}")
     assert commit, "it can be read"
     if _same_tree(root, commit):
         yield Release(f"{commit[:10]}, the same as the candidate", candidate.assembly, root, (previous_images,))
@@ -87,8 +86,8 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
 
 
 def _same_tree(root: Path, commit: str) -> bool:
-    changed = _git(root, "status", "--porcelain")
-    return changed == "" and _git(root, "rev-parse", "HEAD") == commit
+    changed = git.read(root, "status", "--porcelain")
+    return changed == "" and git.read(root, "rev-parse", "HEAD") == commit
 
 
 def _check_out(root: Path, commit: str, directory: Path) -> None:
@@ -119,9 +118,3 @@ def _synthesize(checkout: Path, *, tools: Path) -> None:
     if code:
         last = next((line for line in reversed(said.splitlines()) if line.strip()), "no message")
         raise NovaError(f"baseline: it does not synthesize ({last.strip()}): name another with --baseline")
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    """What git prints; None where it fails."""
-    result = subprocess.run(["git", *arguments], cwd=root, check=False, capture_output=True, text=True)
-    return result.stdout.strip() if result.returncode == 0 else None

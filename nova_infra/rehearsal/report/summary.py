@@ -48,7 +48,7 @@ def show_verdict(console: Console, said: Verdict, report: Path) -> None:
     console.print()
     style = "yellow" if said.warns else SIGNS["succeeded" if said.passed else "failed"][1].removeprefix("bold ")
     console.print(Text(f"{said.sign} {said.headline}.", f"bold {style}"))
-    for line in (said.why, f"Report: {report}", f"Next: {said.next_step}"):
+    for line in filter(None, (said.tasks, said.why, f"Report: {report}", f"Next: {said.next_step}")):
         _print_whole(console, line, "  ")
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from nova_infra.operations.changes.template_values import listed
 from nova_infra.rehearsal.drills.catalogue import DrillResult
-from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
+from nova_infra.rehearsal.record import SLOWER_TIMES, ActionRecord, DeploymentRecord, Record, StageRecord
 
 _FIX = "Fix that and play it again: make rehearse"
 _FEWEST_STEPS = 3
 _STEADY = 0.8
+_NOTICED_SECONDS = 0.05
 _SOON_MINUTES = 240
 """Memory leaks when it grows in four of five minutes, so fast that a task is full within that time. A cache fills up
 more slowly, or once."""
@@ -28,12 +29,14 @@ class Verdict:
         headline: The verdict, a few words.
         why: The reason, a sentence.
         next_step: What to do now, a sentence.
+        tasks: What services ran as, and what that does not prove, a sentence.
     """
 
     passed: bool
     headline: str
     why: str
     next_step: str
+    tasks: str = ""
     warns: bool = False
 
     @property
@@ -49,6 +52,11 @@ def verdict(record: Record, drills: Sequence[DrillResult] = ()) -> Verdict:
         record: What happened in the pipeline.
         drills: How the drills went.
     """
+    said = _verdict(record, drills)
+    return replace(said, tasks=f"Services ran {record.tasks}.") if record.tasks else said
+
+
+def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
     if (failed := _first_failed(record)) is not None:
         return _stopped(record, *failed)
     drills = [result for result in drills if result.counts]
@@ -121,12 +129,25 @@ def _what_users_meet(record: Record) -> list[str]:
                 f"{tasks} lost of {deployment.service} while serving, the last because {deployment.losses[-1]}"
             )
     found += filter(None, map(_leak, record.deployments))
+    found += filter(None, map(_slower, record.deployments))
     found += [
         f"every task of {d.service} had to be killed after its stop timeout: it does not stop when asked to"
         for d in record.deployments
         if d.ignores_sigterm and not d.baseline
     ]
     return found
+
+
+def _slower(deployment: DeploymentRecord) -> str:
+    """A release that is much slower than what ran before, and still below the limit of its latency alarm."""
+    times = deployment.times_slower
+    if deployment.baseline or deployment.outcome != "completed" or times < SLOWER_TIMES:
+        return ""
+    new = deployment.requests_to(deployment.new)
+    seconds = new.seconds / new.served
+    if seconds * (1 - 1 / times) < _NOTICED_SECONDS:
+        return ""
+    return f"{deployment.service} takes {times:.0f} times as long for an answer as before ({1000 * seconds:.0f} ms)"
 
 
 def _leak(deployment: DeploymentRecord) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -19,6 +21,7 @@ from nova_infra.rehearsal.tasks.task import SECRET, Task, TaskFailedError, free_
 from nova_infra.rehearsal.tasks.usage import Usage
 
 _POLL_SECONDS = 0.05
+_GONE_SECONDS = 3.0
 _GUARD_SECONDS = 0.25
 _ELSEWHERE_SECONDS = 1.0
 _LOG_LINES = "20"
@@ -144,6 +147,7 @@ class ContainerTask(Task):
             f"--memory={definition.memory}m",
             f"--memory-swap={definition.memory}m",
             "--no-healthcheck",
+            *(["--image-volume=ignore"] if podman and definition.fault == "no-tmp" else []),
             *(["--http-proxy=false"] if podman else []),
             *([f"--add-host=host.docker.internal:{self.network.gateway}"] if self.network.gateway else []),
             *(["--read-only"] if definition.read_only_root else []),
@@ -210,7 +214,7 @@ class ContainerTask(Task):
         if "exec format error" in lowered and self.image.architecture in ("", self.engine.architecture):
             return TaskFailedError(f"CannotStartContainerError: exec format error: {self._program()} is no program")
         if "docker.sock" not in lowered and any(each in lowered for each in _NO_PROGRAM):
-            return TaskFailedError(f"CannotStartContainerError: {self._program()}: {last_lines(said, 1)}")
+            return TaskFailedError(f"CannotStartContainerError: {self._program()}: {_reason(said)}")
         if "unable to find user" in lowered or "no matching entries in passwd" in lowered:
             return TaskFailedError(f"CannotStartContainerError: {last_lines(said, 1)}")
         if "no command" in lowered:
@@ -286,6 +290,10 @@ class ContainerTask(Task):
         """From now on it gets its CPU units. While it starts, its time is counted as if it had them already."""
         share = min(self.definition.cpu / 1024, float(os.cpu_count() or 1))
         code, _, said = await self.engine.attempt("update", f"--cpus={share:g}", self.name, directory=self.directory)
+        if code:
+            # It may have ended meanwhile, which is told by who waits for its health.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._gone.wait(), _GONE_SECONDS)
         if code and self.running:
             raise EngineError(f"{self.engine.program} update: {last_lines(said, 1)}: it cannot limit processor time")
 
@@ -381,6 +389,12 @@ class ContainerTask(Task):
     async def _last_words_now(self) -> str:
         _, out, said = await self.engine.attempt("logs", "--tail", _LOG_LINES, self.name)
         return in_a_line((tail([*out.splitlines(), *said.splitlines()], 1) or ["it printed nothing"])[0])
+
+
+def _reason(said: str) -> str:
+    """What an engine says of a program that it cannot start, without the engine's own layers around it."""
+    match = re.search(r"(?:exec|chdir)[^:]*: .*?(?=: OCI runtime|: unknown|$)", said, re.MULTILINE)
+    return match.group(0) if match else last_lines(said, 1)
 
 
 async def _until_gone(pid: int, engine: Engine, name: str) -> None:

@@ -1,16 +1,14 @@
-"""A program of the rehearsal's own that works or holds memory inside of a task: in its control group, or as a child.
+"""Puts pressure on a task: a program of the rehearsal's own works or holds memory in its control group.
 
-It needs nothing of the task's image. ``python -m nova_infra.rehearsal.tasks.pressure`` is that program.
+It needs nothing of the task's image.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +17,7 @@ from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import value_of
 
 _KINDS = ("cpu", "memory", "children", "killed-by-kernel")
-_MIB = 2**20
-_CHILDREN = 3
-_STEP_SECONDS = 0.5
+_PROGRAM = Path(__file__).with_name("pressing.py")
 _HIGHEST_SCORE = "1000"
 
 
@@ -55,7 +51,7 @@ class Pressure:
             for pid in [parent, *_members(groups)]:
                 with contextlib.suppress(OSError):
                     Path(f"/proc/{pid}/oom_score_adj").write_text(_HIGHEST_SCORE, encoding="ascii")  # noqa: ASYNC240 - in memory
-        words = [sys.executable, "-S", __file__, name, f"{value_of(definition.fault):g}", *_files(groups)]
+        words = [sys.executable, "-S", str(_PROGRAM), name, f"{value_of(definition.fault):g}", *_files(groups)]
         return cls(await start_process(words, directory=Path("/"), environment={"PATH": os.environ["PATH"]}))
 
     async def end(self) -> None:
@@ -74,37 +70,3 @@ def _members(groups: Mapping[str, Path] | None) -> list[int]:
         with contextlib.suppress(OSError):
             members |= {int(line) for line in Path(file).read_text(encoding="ascii").split()}
     return sorted(members)
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Join a control group and put the pressure on.
-
-    Args:
-        arguments: What kind, how many MiB a step, and the files of the control group to join.
-    """
-    kind, step, *files = arguments
-    for file in files:
-        with contextlib.suppress(OSError):  # Not every controller takes processes; memory and cpu do.
-            Path(file).write_text(str(os.getpid()), encoding="ascii")
-    if kind == "cpu":
-        while True:
-            pass
-    if kind == "children":
-        for _ in range(_CHILDREN):
-            if os.fork() == 0:
-                _hold(float(step) / _CHILDREN)
-        signal.pause()
-    _hold(float(step))
-
-
-def _hold(step: float) -> None:
-    """Hold some MiB more every half second."""
-    held: list[bytearray] = []
-    page = os.urandom(4096)
-    while True:
-        held.append(bytearray(page * int(step * _MIB / len(page))))
-        time.sleep(_STEP_SECONDS)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

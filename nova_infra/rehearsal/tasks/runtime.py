@@ -35,10 +35,8 @@ Kind = Literal["images", "sources"]
 PREVIOUS = "-previous"
 """Ends the tag of an image that stands for the one before: its content is the same."""
 LABEL = "nova.rehearsal"
-UNPROVEN = (
-    "tasks run from their sources, with this machine's programs: unproven are the images, their user, file system and "
-    "dependencies, and their CPU and memory limits"
-)
+_UNPROVEN = "their images, users, file systems, dependencies, and limits of CPU"
+UNPROVEN = f"building and pushing images: services run from their sources; {_UNPROVEN} are unproven"
 _STARTS_PER_PROCESSOR = 4
 _ADDRESSES = "10.97.0.0/16"
 _TRIES = 20
@@ -121,7 +119,7 @@ class SourceRuntime(Runtime):
     @property
     def words(self) -> str:
         """What tasks run as, in a clause."""
-        return "from their sources, without their images"
+        return f"from their sources: unproven are {_UNPROVEN}"
 
     async def __aenter__(self) -> SourceRuntime:
         """There is nothing to get ready."""
@@ -148,6 +146,7 @@ class ImageRuntime(Runtime):
     Attributes:
         engine: What runs them.
         log: Where the output of builds goes.
+        label: Label of everything that it makes.
     """
 
     engine: Engine
@@ -157,7 +156,7 @@ class ImageRuntime(Runtime):
     )
     log: Path = field(default_factory=lambda: Path(os.devnull))
     _building: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _label: str = field(default_factory=lambda: f"{LABEL}={os.getpid()}-{uuid.uuid4().hex[:8]}")
+    label: str = field(default_factory=lambda: f"{LABEL}={os.getpid()}-{uuid.uuid4().hex[:8]}")
     _network: Network | None = None
     _images: dict[str, Image] = field(default_factory=dict)
     _ready: dict[str, list[ContainerTask]] = field(default_factory=dict)
@@ -184,16 +183,16 @@ class ImageRuntime(Runtime):
             self._scratch.cleanup()
 
     async def _clear(self) -> None:
-        await _remove_labelled(self.engine, self._label)
+        await _remove_labelled(self.engine, self.label)
 
     async def _make_network(self) -> Network:
         """A network of its own: the engine's default one may be claimed by another engine, too."""
         said = ""
         for subnet in _free_subnets():
-            name = self._label.partition("=")[2]
+            name = self.label.partition("=")[2]
             podman = ["--disable-dns"] if not self.engine.is_docker else []
             code, _, said = await self.engine.attempt(
-                "network", "create", *podman, f"--subnet={subnet}", f"--label={self._label}", f"nova-{name}"
+                "network", "create", *podman, f"--subnet={subnet}", f"--label={self.label}", f"nova-{name}"
             )
             if not code:
                 return Network(f"nova-{name}", await self._gateway(str(subnet[1])))
@@ -266,7 +265,7 @@ class ImageRuntime(Runtime):
             image=self._image(definition.image),
             network=self._network,
             name=name,
-            label=self._label,
+            label=self.label,
             directory=self._scratch.name,
         )
 

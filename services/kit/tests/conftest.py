@@ -49,16 +49,17 @@ class Running:
         return int(status.split()[1]), headers, body
 
     def lines(self) -> Iterator[str]:
-        """Read what it prints, line by line, until it ends."""
-        line = ""
+        """Read what it prints, line by line, until it ends; half a minute of silence is a failure."""
+        line, last = "", time.monotonic()
         while not line.endswith("\n"):
             line += self.output.readline()
             if line.endswith("\n"):
                 yield line
-                line = ""
+                line, last = "", time.monotonic()
             elif self.process.poll() is not None:
                 return
             else:
+                assert time.monotonic() < last + 30, "it prints nothing more"
                 time.sleep(0.01)
 
     def logged(self, **expected: Any) -> dict[str, Any]:

@@ -31,6 +31,10 @@ async def wait() -> None:
     finally:
         print("given up", flush=True)
 
+@routes.post("/sample/wait")
+async def wait_with_body(numbers: list[int]) -> None:
+    await wait()
+
 @routes.get("/sample/work")
 async def work() -> None:
     def job(deadline) -> None:
@@ -232,6 +236,17 @@ def test_a_caller_who_leaves_ends_the_work_and_is_logged_as_499(
         running.printed(begun)
     # In any order: the log line does not wait for a thread to stop.
     running.printed(ended, '"status": 499')
+
+
+def test_a_caller_who_leaves_after_a_large_body_is_seen_to_leave(serve: Serve) -> None:
+    running = serve(SAMPLE)
+    body = b"[" + b"1," * 2_000_000 + b"1]"
+    head = b"POST /sample/wait HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    with running.send(head % len(body), body[:1]) as connection:
+        time.sleep(0.5)  # Until the app waits for the rest.
+        connection.sendall(body[1:])
+        running.printed("waiting")
+    running.printed("given up", '"status": 499')
 
 
 def test_a_caller_who_leaves_in_the_middle_of_a_body_is_logged_as_499(serve: Serve) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,22 @@ def test_equal_ids_are_refused() -> None:
         assert response.status_code == 422
         assert response.json()["errors"][0]["field"] == "body.documents.1.id"
         assert "id of document 0" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("text", ["京都" * 30_000, "ﾋﾞｻﾞ" * 20_000, "走った" * 20_000, "京都の" * 20_000])
+def test_a_run_longer_than_the_dictionary_takes_is_searched(text: str) -> None:
+    document = {"query": "京都 ビザ 走る", "documents": [{"text": text}]}
+    response = client.post("/search-service/rank", json=document)
+    assert response.status_code == 200
+    assert len(response.json()["hits"]) == 1
+
+
+def test_marks_beyond_what_any_language_needs_are_left_out() -> None:
+    """To sort n marks takes n² steps; a request of nothing else must not keep a processor for minutes."""
+    some, many = ("a" + "\u0323\u0301" * times + "b" for times in (15, 1000))
+    assert normalize(many) == unicodedata.normalize("NFKC", some)
+
+
+def test_what_is_too_long_for_a_word_is_left_alone() -> None:
+    document = {"query": "needle", "documents": [{"text": "é'a-" * 40_000}, {"text": "needle"}]}
+    assert [hit["id"] for hit in client.post("/search-service/rank", json=document).json()["hits"]] == ["1"]

@@ -211,12 +211,12 @@ def test_a_release_tag_is_on_no_image_that_is_not_whole_and_clean(
 def test_images_that_are_missing_are_all_named(project: Path, ecr: Any, run: Any) -> None:
     run("image", "build", "carts-service")
     code, out, err = run("image", "exists", "carts-service", "store-service", "bills-service")
-    assert (code, out) == (2, f"{CARTS}:{content(project)} is there\n")
+    assert (code, out) == (2, f"{CARTS}:{content(project)} is in the registry\n")
     assert err.splitlines() == [
         f"nova/store-service:{content(project, 'store-service')}, nova/bills-service:"
         f"{content(project, 'bills-service')}: not in the registry: build it with nova image build"
     ]
-    assert run("image", "exists", "carts-service") == (0, f"{CARTS}:{content(project)} is there\n", "")
+    assert run("image", "exists", "carts-service") == (0, f"{CARTS}:{content(project)} is in the registry\n", "")
 
 
 def test_a_release_gets_a_further_name_from_the_files_or_from_another_name(project: Path, ecr: Any, run: Any) -> None:
@@ -271,4 +271,4 @@ def test_a_file_that_git_does_not_know_is_named_beside_the_tags(project: Path, r
     (project / "services" / "kit" / "src" / "nova_kit" / "new.py").write_text("")
     code, out, err = run("image", "tag")
     assert (code, out) == (0, before)
-    assert err.startswith("services/kit/src/nova_kit/new.py: neither counts nor is built")
+    assert err.startswith("services/kit/src/nova_kit/new.py: is left out of the tag and the image")

@@ -63,7 +63,7 @@ def test_an_operator_rolls_back_from_anywhere(served, run: Any) -> None:
 
 
 REFUSED = {
-    "rollback prod": "rollback: there is no terminal to ask on: look at it with --plan, then give --yes",
+    "rollback prod": "rollback: there is no terminal to ask on: check with --plan, then add --yes",
     "rollback qa --yes": "environment: 'qa' is not deployed in this account and region",
     "rollback prod --yes --to deadbeef": "release: 'deadbeef' was never released here",
     "rollback prod --yes --service billing": "service: 'billing' is not one of carts-service",

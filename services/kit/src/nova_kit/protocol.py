@@ -198,6 +198,9 @@ class Protocol(HttpToolsProtocol):
         if self.cycle.response_complete:
             self.cycle.more_body = False
         super().on_message_complete()
+        # A large body pauses reading until more of it is asked for; then nobody would see that its caller leaves.
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     # What the app does.
 

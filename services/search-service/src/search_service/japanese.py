@@ -6,17 +6,23 @@ import re
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
-from sudachipy import Dictionary, Morpheme, MorphemeList, SplitMode, Tokenizer
+from sudachipy import Dictionary, MorphemeList, SplitMode, Tokenizer
 
 _HAN = r"\u3005\u3006\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _KATAKANA = r"\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
 
+_is_block = re.compile(f"[{_HAN}]{{2}}|[{_KATAKANA}]{{2}}").fullmatch
+
 RUN = re.compile(rf"[\u3041-\u309f{_KATAKANA}{_HAN}]+")
 KANA = re.compile(rf"[\u3041-\u309f{_KATAKANA}]")
 
-# Around what may be a word: enough for the dictionary's longest words and what they hang on.
-_CONTEXT = 12
+# Around where a word may begin: enough for words that begin in kanji and end in kana, and what they hang on. Kanji that
+# stand together, and katakana, are looked at as a whole, up to this.
+_BEFORE, _AFTER, _LONGEST_BLOCK = 3, 7, 24
+# The dictionary takes 48 kB at once, and longer ones would seldom be seen a second time.
+_LONGEST_WINDOW = 200
 # Words that say how others belong together; what they are about is said by others.
 _SMALL = frozenset({"助詞", "助動詞", "補助記号", "記号", "空白", "接続詞", "感動詞"})
 
@@ -56,7 +62,7 @@ def tokens(run: str) -> list[Token]:
     return [
         Token(
             surface=morpheme.surface(),
-            key=key(morpheme),
+            key=key(morpheme.normalized_form()),
             reading=morpheme.reading_form(),
             start=morpheme.begin(),
             small=morpheme.part_of_speech()[0] in _SMALL or morpheme.part_of_speech()[1] == "非自立可能",
@@ -71,12 +77,12 @@ def morphemes(run: str) -> MorphemeList:
     return _tokenizer().tokenize(run)
 
 
-def key(morpheme: Morpheme) -> str:
-    """Return what all forms and spellings of a word have in common."""
-    return _shortened(morpheme.normalized_form())
+def key(form: str) -> str:
+    """Return what all forms and spellings of a word have in common, from what the dictionary gives as that.
 
-
-def _shortened(form: str) -> str:
+    Args:
+        form: Sudachi's normalized form.
+    """
     # Names that the dictionary lacks are written with and without a long last vowel, too.
     return (form.removesuffix("ー") if len(form) > 3 else form).casefold()
 
@@ -90,26 +96,61 @@ def windows(starts: Iterable[int], run: str) -> Iterator[tuple[int, str]]:
     """
     start = end = -1
     for at in starts:
-        if start >= 0 and at > end:
+        if at < end and at - start < _LONGEST_WINDOW:
+            end = _block_end(run, max(end, at + _AFTER))
+            continue
+        if start >= 0:
             yield start, run[start:end]
-            start = -1
-        if start < 0:
-            start = max(at - _CONTEXT, 0)
-        end = at + 2 + _CONTEXT
+        start, end = _block_start(run, max(at - _BEFORE, 0)), _block_end(run, at + _AFTER)
     if start >= 0:
         yield start, run[start:end]
 
 
-def stands_alone(token: Token) -> str | None:
-    """Return a pattern that matches a word where it stands between other kinds of characters, and is therefore itself.
+def _block_start(run: str, at: int) -> int:
+    """Move a start back to where its kanji or katakana begin: half of a compound would be other words."""
+    earliest = max(at - _LONGEST_BLOCK, 0)
+    while at > earliest and _is_block(run[at - 1 : at + 1]):
+        at -= 1
+    return at
 
-    Nothing for words whose end is written in hiragana, and for single characters: they have to be taken apart.
+
+def _block_end(run: str, at: int) -> int:
+    latest = min(at + _LONGEST_BLOCK, len(run))
+    while at < latest and _is_block(run[at - 1 : at + 1]):
+        at += 1
+    return min(at, len(run))
+
+
+def compounds(run: list[Token], *, with_small: bool) -> Iterator[list[Token]]:
+    """Yield the telling words of a run, those together that stand side by side in kanji or in katakana."""
+    for (alike, _), group in groupby(run, key=lambda token: (_script(token.surface), token.small and not with_small)):
+        tokens = [token for token in group if with_small or not token.small]
+        if alike:
+            yield from [tokens] if tokens else []
+        else:
+            yield from ([token] for token in tokens)
+
+
+def _script(text: str) -> str:
+    return next((characters for characters in (_HAN, _KATAKANA) if re.fullmatch(f"[{characters}]+", text)), "")
+
+
+def stands_alone(tokens: list[Token]) -> str | None:
+    """Return a pattern that matches words where what stands around shows that it is they; taking apart is slower.
+
+    Nothing for what begins in hiragana, and for what is not written as the dictionary has it.
     """
-    if len(token.surface) < 2 or token.key != _shortened(token.surface):
+    surface = "".join(token.surface for token in tokens)
+    if any(token.key != key(token.surface) for token in tokens):
         return None
-    for characters in (_HAN, _KATAKANA):
-        if re.fullmatch(f"[{characters}]+", token.surface):
-            return f"(?<![{characters}]){re.escape(token.surface)}(?![{characters}])"
+    characters = _script(surface)
+    if re.fullmatch(f"[{_HAN}]", surface):
+        # What may follow a single character is the end of a verb, too, but for these.
+        return f"(?<![{_HAN}]){surface}(?=[\u3092\u306e\u306f\u3078]|$)"
+    if characters and len(surface) > 1:
+        return f"(?<![{characters}]){surface}(?![{characters}])"
+    if re.fullmatch(f"[{_HAN}].*[\u3041-\u309f]", surface):
+        return f"(?<![{_HAN}]){surface}"
     return None
 
 

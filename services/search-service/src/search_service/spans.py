@@ -17,3 +17,7 @@ class Span(NamedTuple):
     term: int
     start: int
     end: int
+
+    def moved(self, by: int) -> Span:
+        """Return the same place in a text of which this one's is a part that begins there."""
+        return Span(self.term, self.start + by, self.end + by)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import regex
 
@@ -35,40 +35,53 @@ class JapaneseWords:
         self._surfaces: dict[str, int] = {}
         self._next = first
         runs = [japanese.tokens(run) for run in japanese.RUN.findall(query)]
-        tokens = [token for run in runs for token in run]
-        telling = [token for token in tokens if not token.small] or tokens
-        for run in runs:
-            self._want(run, telling)
+        small = all(token.small for run in runs for token in run)
+        compounds = [compound for run in runs for compound in japanese.compounds(run, with_small=small)]
+        for compound in compounds:
+            self._want(compound)
         for run in _HAN.findall(query):
             for at in range(max(len(run) - 1, 1)):
                 self._number(self._characters, run[at : at + 2])
-        self._anchors = re.compile("|".join(japanese.anchors(token) for token in telling) or r"(?!)")
-        # Side by side with another word of the query, a word has to be taken apart from it.
-        paired = {key for pair in self._pairs for key in pair}
+        wanted = [token for compound in compounds for token in compound if token.key in self._words]
+        self._anchors = re.compile("|".join(japanese.anchors(token) for token in wanted) or r"(?!)")
         alone = {
-            pattern: self._words[token.key]
-            for token in telling
-            if token.key in self._words and token.key not in paired and (pattern := japanese.stands_alone(token))
+            pattern: self._in_compound(tokens)
+            for tokens in [*compounds, *([token] for token in wanted)]
+            if (pattern := japanese.stands_alone(tokens))
         }
         self._alone = re.compile("|".join(f"({pattern})" for pattern in alone) or r"(?!)")
-        self._numbers = (0, *alone.values())
+        self._spans_alone = list(alone.values())
         self._seen: dict[str, list[Span]] = {}
+        # Of the dictionary's forms; the same few thousand come up again and again.
+        self._by_form: dict[str, tuple[str, int | None]] = {}
+        self._pair_terms = frozenset(self._pairs.values())
         self.terms = range(first, self._next)
         #: Those that show no more than that the same characters stand side by side.
         self.weak = frozenset(self._characters.values())
 
-    def _want(self, run: list[Token], telling: list[Token]) -> None:
-        wanted = [token for token in run if token in telling]
-        longer = [token for token in wanted if len(token.surface) > 1]
+    def _want(self, compound: list[Token]) -> None:
+        longer = [token for token in compound if len(token.surface) > 1]
         # The 都 of 東京都 says little when it stands elsewhere.
-        for token in longer or wanted:
+        for token in longer or compound:
             if token.known or len(token.surface) == 1:
                 self._surfaces[token.surface] = self._number(self._words, token.key)
             else:
                 self._number(self._literals, token.surface)
-        for one, other in pairwise(run):
-            if one in wanted and other in wanted:
-                self._number(self._pairs, (one.key, other.key))
+        for one, other in pairwise(compound):
+            self._number(self._pairs, (one.key, other.key))
+
+    def _in_compound(self, tokens: list[Token]) -> list[Span]:
+        """Return what is found where these words stand side by side."""
+        begin = tokens[0].start
+        found = [
+            Span(self._words[token.key], token.start - begin, token.end - begin)
+            for token in tokens
+            if token.key in self._words
+        ]
+        return found + [
+            Span(self._pairs[one.key, other.key], one.start - begin, other.end - begin)
+            for one, other in pairwise(tokens)
+        ]
 
     def _number(self, numbers: dict, key: object) -> int:  # type: ignore[type-arg]
         if key not in numbers:
@@ -93,13 +106,14 @@ class JapaneseWords:
             if not starts:
                 continue
             for match in self._alone.finditer(characters):
-                starts.discard(match.start())
-                yield Span(self._numbers[match.lastindex or 0], run.start() + match.start(), run.start() + match.end())
+                starts -= set(range(match.start(), match.end()))
+                for span in self._spans_alone[(match.lastindex or 1) - 1]:
+                    yield span.moved(run.start() + match.start())
             for start, window in japanese.windows(sorted(starts), characters):
                 deadline.check()
                 for span in self._in(window):
-                    if not self._alone.match(characters, start + span.start):
-                        yield Span(span.term, run.start() + start + span.start, run.start() + start + span.end)
+                    if start + span.start in starts or span.term in self._pair_terms:
+                        yield span.moved(run.start() + start)
 
     def _in(self, window: str) -> list[Span]:
         found = self._seen.get(window)
@@ -110,19 +124,26 @@ class JapaneseWords:
         return found
 
     def _compare(self, window: str) -> Iterator[Span]:
+        # A compound that the dictionary lacks, such as スマホケース, holds the words that it is made of.
+        inside = [surface for surface in self._surfaces if len(surface) > 1 and surface in window]
         before: tuple[str, int] | None = None
         for morpheme in japanese.morphemes(window):
-            key = japanese.key(morpheme)
-            if (number := self._words.get(key)) is not None:
+            form = morpheme.normalized_form()
+            known = self._by_form.get(form)
+            if known is None:
+                key = japanese.key(form)
+                known = self._by_form[form] = key, self._words.get(key)
+            key, number = known
+            if number is not None:
                 yield Span(number, morpheme.begin(), morpheme.end())
-            elif morpheme.is_oov():
-                # A compound that the dictionary lacks, such as スマホケース, holds the words that it is made of.
-                for surface, number in self._surfaces.items():
-                    if len(surface) > 1 and (inside := morpheme.surface().find(surface)) >= 0:
-                        yield Span(number, morpheme.begin() + inside, morpheme.begin() + inside + len(surface))
+            elif inside and morpheme.is_oov():
+                for surface in inside:
+                    if (at := morpheme.surface().find(surface)) >= 0:
+                        start = morpheme.begin() + at
+                        yield Span(self._surfaces[surface], start, start + len(surface))
             if self._pairs:
-                if before and (number := self._pairs.get((before[0], key))) is not None:
-                    yield Span(number, before[1], morpheme.end())
+                if before and (pair := self._pairs.get((before[0], key))) is not None:
+                    yield Span(pair, before[1], morpheme.end())
                 before = key, morpheme.begin()
 
 
@@ -150,9 +171,12 @@ class Runs:
             deadline.check()
             whole = list(self._whole_letters(text, run, number))
             if not whole and len(sequences) > 2:
-                parts = [list(self._whole_letters(text, sequence, number)) for sequence in sequences]
+                parts = []
+                for sequence in sequences:
+                    deadline.check()
+                    parts.append(list(islice(self._whole_letters(text, sequence, number), 1)))
                 if 2 * sum(map(bool, parts)) >= len(parts):
-                    whole = sorted(span for part in parts for span in part[:1])
+                    whole = sorted(span for part in parts for span in part)
             yield from whole
 
     def _sequences(self, run: str) -> list[str]:

@@ -30,6 +30,8 @@ _TOKEN = regex.compile(
 # What tokens cannot go beyond; a pattern that is fast and knows no more. Most chunks are seen many times.
 _CHUNK = re.compile(r"[^\s\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _LONGEST_KEPT = 100
+# What is longer is no word, but data.
+_LONGEST_WORD = 200
 _PART = regex.compile(r"\p{N}+|[^\p{N}\u2010\u2011_-]+")
 _INVISIBLE = regex.compile(r"[\u200c\u200d\u00ad\ufe0f\U0001f3fb-\U0001f3ff]")
 _NAME = regex.compile(r"\..*|.*(?:\+\+|#)")
@@ -55,7 +57,7 @@ class Words:
     def __init__(self, query: str, first: int, language: str) -> None:
         self._language = language
         languages = {language, language_of(query, language)}
-        parts = [part for match in _TOKEN.finditer(query) for part in _wanted(match.group())]
+        parts = [part for match in _TOKEN.finditer(query) for part in _wanted(match.group()[:_LONGEST_WORD])]
         parts = [part for part in parts if not is_small(part, languages)] or parts
         distinct = {_keys(part, language): part for part in parts}
         self.terms = dict(enumerate(distinct.values(), start=first))
@@ -84,6 +86,8 @@ class Words:
     def _in_chunk(self, chunk: str, language: str, deadline: Deadline) -> Iterator[Span]:
         for match in _TOKEN.finditer(chunk):
             deadline.check()
+            if match.end() - match.start() > _LONGEST_WORD:
+                continue
             for span in self._compare(match.group(), language):
                 yield Span(span.term, match.start() + span.start, match.start() + span.end)
 

@@ -133,7 +133,7 @@ def test_where_nothing_is_red_there_is_nothing_to_accept() -> None:
     green = replace(RED, alarms=tuple(replace(alarm, state="OK") for alarm in RED.alarms))
     with pytest.raises(RefusedError, match="no deployment alarm, certificate or quota is red"):
         acceptable(green, FIX, now=NOW)
-    with pytest.raises(RefusedError, match="nobody can accept this: nova-prod-audio: is ROLLBACK_COMPLETE"):
+    with pytest.raises(RefusedError, match="this cannot be waived: nova-prod-audio: is ROLLBACK_COMPLETE"):
         acceptable(replace(green, stacks=(Stack("nova-prod-audio", "ROLLBACK_COMPLETE"),)), FIX, now=NOW)
 
 
@@ -178,7 +178,7 @@ def test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on
     through = run("preflight", "prod", "--checkout")
     assert through.exception is None
     assert "because 'the old revision leaks, this mends it', until " in through.output
-    assert "prod: a deployment may begin" in through.output
+    assert "prod: a deployment may start" in through.output
 
     # It may stay red afterwards, and is then what the ledger says of the release.
     verified = run("verify", "prod", "--checkout")
@@ -203,14 +203,16 @@ def test_for_a_release_on_hold_the_preflight_offers_no_way_past_what_is_red(depl
 def test_what_nobody_can_accept_is_said_before_what_was_accepted(deployment, run, monkeypatch) -> None:
     monkeypatch.setattr(preflight, "under_way", lambda *_: ["nova-prod-carts-service: an update is under way"])
     lines = run("accept-red", "prod", FIX, "--why", "it leaks").output.splitlines()
-    assert lines[0] == ("still in its way, and nobody can accept that: nova-prod-carts-service: an update is under way")
+    assert lines[0] == (
+        "still blocks the release, and cannot be waived: nova-prod-carts-service: an update is under way"
+    )
     assert not [line for line in lines if "may be deployed until" in line]
 
 
 def test_a_name_that_no_release_has_is_told_to_wait_for_one(deployment, run) -> None:
-    unknown = "no release of the name 3f2a91x is known: it counts when one comes"
+    unknown = "no release is called 3f2a91x yet: this takes effect when one is"
     assert unknown in run("hold", "prod", "3f2a91x", "--why", "a slip").output
-    assert "is known" not in run("hold", "prod", "3f2a91c", "--why", "a commit").output
+    assert "takes effect" not in run("hold", "prod", "3f2a91c", "--why", "a commit").output
 
 
 def test_what_is_no_acceptance_accepts_nothing_and_stops_nothing(deployment) -> None:

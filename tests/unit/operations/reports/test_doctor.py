@@ -10,7 +10,7 @@ import pytest
 from nova_infra.config import Config, parse_config
 from nova_infra.deployed.aws.errors import DeniedError, ServiceError
 from nova_infra.errors import NovaError
-from nova_infra.operations.reports.doctor import Check, Part, diagnose, lines, must_be_mended, tools
+from nova_infra.operations.reports.doctor import Check, Part, diagnose, lines, must_be_fixed, tools
 
 ROOT = Path(__file__).parents[4]
 TOOLCHAIN, DEV = "444444444444", "111111111111"
@@ -218,6 +218,6 @@ def test_the_lines_show_each_remedy_below_its_check_and_count_at_the_end() -> No
         "",
         "1 to mend, 1 could not be told",
     ]
-    assert must_be_mended([part])
-    assert not must_be_mended([Part("Here", (Check(True, "good"), Check(None, "unclear")))])
+    assert must_be_fixed([part])
+    assert not must_be_fixed([Part("Here", (Check(True, "good"), Check(None, "unclear")))])
     assert list(lines([Part("Here", (Check(True, "good"),))]))[-1] == "nothing to mend"

@@ -1,0 +1,189 @@
+"""Building images on this machine, with a program that stands for the engine and writes down what it is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nova_infra.containers.build import Recipe, base_images, build, local_name
+from nova_infra.containers.engine import Engine
+from nova_infra.containers.errors import EngineError, ImageError
+from nova_infra.containers.prune import unused_images
+from nova_infra.images.build_context import ContextFile
+
+DOCKERFILE = b"FROM mirror.example/library/python:3.13-slim@sha256:0 AS base\nFROM base\nCOPY a b\n"
+RECIPE = Recipe(
+    "localhost/nova/audio:0123456789abcdef",
+    "audio/Dockerfile",
+    "linux/arm64",
+    {"FLAVOUR": "plain"},
+    (ContextFile("audio/Dockerfile", "file", DOCKERFILE), ContextFile("audio/run", "executable", b"#!")),
+)
+PODMAN = Engine("podman", "amd64")
+ENGINE = """#!{python}
+import json, os, sys
+place = {place!r}
+said = json.load(open(place + "/says.json"))
+with open(place + "/calls", "a") as calls: calls.write(json.dumps(sys.argv[1:]) + "\\n")
+if sys.argv[1:3] == ["image", "inspect"]:
+    found = said["images"].get(sys.argv[3])
+    if found is None: sys.exit("Error: " + sys.argv[3] + ": image not known")
+    print(json.dumps([found])); sys.exit()
+print("\\n".join(said["log"])); sys.exit(said["code"])
+"""
+
+
+class Said:
+    """An engine that answers what it is told to."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.images: dict[str, object] = {}
+        (place / "podman").write_text(ENGINE.format(python=sys.executable, place=str(place)))
+        (place / "podman").chmod(0o755)
+        self.answer()
+
+    def answer(self, *log: str, code: int = 0) -> None:
+        says = {"images": self.images, "log": log, "code": code}
+        (self.place / "says.json").write_text(json.dumps(says))
+
+    @property
+    def built(self) -> list[list[str]]:
+        """The builds that it was asked for."""
+        calls = self.place / "calls"
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        return [call for call in map(json.loads, lines) if "build" in call]
+
+
+@pytest.fixture
+def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Said:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for name in ("PIP_CONFIG_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return Said(tmp_path)
+
+
+def test_what_is_there_is_not_built_again(said: Said) -> None:
+    assert build(PODMAN, RECIPE, tell=lambda _: None)
+    said.images[RECIPE.name] = {"Config": {"Labels": {"nova.built-on": ""}}}
+    said.answer()
+    assert not build(PODMAN, RECIPE, tell=lambda _: None)
+    assert len(said.built) == 1
+
+
+def test_a_local_image_stands_in_for_the_base_and_another_one_makes_another_image(said: Said) -> None:
+    said.images["localhost/python:3.13-slim"] = {"Id": "one"}
+    said.answer()
+    lines: list[str] = []
+    build(PODMAN, RECIPE, tell=lines.append)
+    reference = "mirror.example/library/python:3.13-slim@sha256:0"
+    assert f"localhost/python:3.13-slim stands in for {reference}" in lines
+    assert f"--build-context={reference}=container-image://localhost/python:3.13-slim" in said.built[0]
+    said.images[RECIPE.name] = {"Labels": {"nova.built-on": "one"}}
+    said.answer()
+    assert not build(PODMAN, RECIPE, tell=lambda _: None)
+    said.images["localhost/python:3.13-slim"] = {"Id": "two"}
+    said.answer()
+    assert build(PODMAN, RECIPE, tell=lambda _: None)
+
+
+def test_a_build_has_nothing_of_its_day_and_lends_the_machines_settings(
+    said: Said, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "pip.conf").write_text("[global]\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    build(PODMAN, RECIPE, tell=lambda _: None)
+    [call] = said.built
+    assert {"--timestamp=0", "--platform=linux/arm64", "--build-arg=FLAVOUR=plain"} <= set(call)
+    assert f"--secret=id=pip,src={tmp_path}/pip.conf" in call
+    assert not [word for word in call if "id=certificates" in word]
+
+
+@pytest.mark.parametrize(
+    ("log", "kind", "fault"),
+    [
+        (
+            ["STEP 2/3: RUN false", 'Error: building at STEP "RUN false": while running runtime: exit status 1'],
+            ImageError,
+            "audio:0123456789abcdef: its image does not build: STEP 2/3: RUN false / Error: building",
+        ),
+        (
+            ["pip: Temporary failure in name resolution", "Error: while running runtime: exit status 1"],
+            ImageError,
+            "its image does not build",
+        ),
+        (["Error: committing: no space left on device"], EngineError, "the disk is full"),
+        (
+            ['pinging container registry: Get "https://mirror.example/v2/": no such host'],
+            EngineError,
+            "cannot be pulled",
+        ),
+        (["Error: initializing source: reading manifest: manifest unknown"], ImageError, "not in its registry"),
+        (["/bin/sh: exec format error", "while running runtime: exit status 1"], EngineError, "another architecture"),
+    ],
+)
+def test_a_build_that_fails_says_whose_fault_it_is(
+    said: Said, log: list[str], kind: type[Exception], fault: str
+) -> None:
+    said.answer(*log, code=125)
+    with pytest.raises(kind) as error:
+        build(PODMAN, RECIPE, tell=lambda _: None)
+    assert fault in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_interrupted_build_ends_its_step_and_lets_the_engine_clear_away(said: Said, tmp_path: Path) -> None:
+    """Podman that is ended itself leaves its working containers mounted."""
+    (tmp_path / "podman").write_text(
+        f"#!/bin/sh\n[ $1 = image ] && {{ echo 'image not known' >&2; exit 1; }}\nsleep 60\ntouch {tmp_path}/cleared\n"
+    )
+    script = (
+        "import signal, sys; from tests.unit.containers.test_build import *\n"
+        "def stop(*_): raise KeyboardInterrupt\n"
+        "signal.signal(signal.SIGTERM, stop)\nbuild(PODMAN, RECIPE, tell=print)"
+    )
+    building = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not any(p.name() == "sleep" for p in psutil.Process(building.pid).children(recursive=True)):
+            assert time.monotonic() < deadline, "the build never came to its step"
+            time.sleep(0.1)
+        building.send_signal(signal.SIGTERM)
+        building.wait(60)
+    finally:
+        building.kill()
+    assert (tmp_path / "cleared").exists()
+
+
+def test_base_images_are_those_that_no_stage_of_its_own_names() -> None:
+    text = "FROM a:1 AS one\nfrom --platform=linux/amd64 b@sha256:0\nFROM one\nFROM scratch\nFROM ${ANY}\nFROM a:1\n"
+    assert base_images(text) == ["a:1", "b@sha256:0"]
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("1.dkr.ecr.us-east-1.amazonaws.com/nova/audio:1", "localhost/nova/audio:1"),
+        ("localhost:5000/audio:1", "localhost/audio:1"),
+        ("localhost/audio:1", "localhost/audio:1"),
+        ("team/audio:1", "localhost/team/audio:1"),
+        ("audio:1", "localhost/audio:1"),
+    ],
+)
+def test_an_image_is_called_the_same_here_without_its_registry(image: str, name: str) -> None:
+    assert local_name(image) == name
+
+
+def test_only_images_of_this_project_that_nobody_uses_are_removed() -> None:
+    used, old = "localhost/nova/audio:0123456789abcdef", "localhost/nova/audio:fedcba9876543210"
+    others = ["localhost/nova/audio:latest", "localhost/other/audio:fedcba9876543210", "localhost/python:3.13-slim"]
+    assert unused_images([used, old, *others], {used}, prefix="localhost/nova/") == [old]

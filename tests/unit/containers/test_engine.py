@@ -1,0 +1,68 @@
+"""Finding the engine of a machine, with programs that stand for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nova_infra.containers import engine as module
+from nova_infra.containers.engine import Engine, detect
+from nova_infra.containers.errors import EngineError
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of programs, and nothing else on the path but the shell's own."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setattr(
+        module.shutil, "which", lambda name: str(tmp_path / name) if (tmp_path / name).exists() else None
+    )
+    return tmp_path
+
+
+def program(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def test_the_first_engine_that_answers_is_taken(install: Path) -> None:
+    program(install / "docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
+    program(install / "podman", "echo arm64")
+    assert detect() == Engine("podman", "arm64")
+    program(install / "docker", "echo x86_64")
+    assert detect() == Engine("docker", "amd64")
+
+
+def test_an_engine_that_does_not_answer_is_named_with_its_remedy(
+    install: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(install / "docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
+    with pytest.raises(EngineError, match=r"docker info: Cannot connect .*: it does not answer: start it"):
+        detect()
+    monkeypatch.setattr(module, "_ANSWER_SECONDS", 0.2)
+    program(install / "docker", "exec sleep 20")
+    with pytest.raises(EngineError, match=r"docker: does not answer within 0\.2 s: start it again"):
+        detect()
+
+
+def test_without_an_engine_there_is_a_line_that_says_so(install: Path) -> None:
+    with pytest.raises(EngineError, match="docker, podman: not found: install Podman or Docker"):
+        detect()
+    program(install / "buildah", "exit 0")
+    assert detect(("docker", "podman", "buildah")).program == "buildah", "which builds, and runs nothing"
+
+
+def test_an_image_that_is_not_there_is_none_and_one_half_stored_is_asked_for_again(
+    install: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0)
+    podman = Engine("podman", "amd64")
+    program(install / "podman", "echo 'Error: inspecting object: nowhere:1: image not known' >&2; exit 125")
+    assert podman.image("nowhere:1") is None
+    program(
+        install / "podman",
+        f'[ -e {install}/again ] && echo \'[{{"Id": "1"}}]\' && exit; touch {install}/again; '
+        "echo 'Error: locating item named manifest: file does not exist' >&2; exit 125",
+    )
+    assert podman.image("half:1") == {"Id": "1"}

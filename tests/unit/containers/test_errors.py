@@ -1,0 +1,39 @@
+"""What an engine says, as one line, and whose fault it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from nova_infra.containers.errors import EngineError, ImageError, explain, last_lines
+
+MACHINE = [
+    ("Error: write /var/tmp/x: no space left on device", "the disk is full"),
+    ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "start it"),
+    ("dial unix /run/podman/podman.sock: connect: no such file or directory", "start it"),
+    ("permission denied while trying to connect to the daemon socket at docker.sock: permission denied", "your user"),
+    ("exec /server: exec format error", "another architecture"),
+    ('pinging container registry r.example: Get "https://r.example/v2/": dial tcp: no such host', "cannot be pulled"),
+    ("Get https://r.example: net/http: TLS handshake timeout", "cannot be pulled"),
+    ("toomanyrequests: You have reached your pull rate limit", "cannot be pulled"),
+    ("runc: error setting rlimit type 8: operation not permitted", "does not let it run containers"),
+]
+
+
+@pytest.mark.parametrize(("said", "remedy"), MACHINE)
+def test_what_the_machine_lacks_is_no_verdict_on_the_release(said: str, remedy: str) -> None:
+    error = explain("podman", ["start", "tiny"], f"noise\n{said}\n")
+    assert isinstance(error, EngineError)
+    assert error.exit_code == 2
+    assert str(error).startswith("podman start: ")
+    assert remedy in str(error)
+    assert "\n" not in str(error)
+
+
+def test_everything_else_is_the_releases_fault_with_the_last_lines_of_its_log() -> None:
+    error = explain("docker", ["build", "."], "one\ntwo\n\nthree\nfour\n")
+    assert isinstance(error, ImageError)
+    assert (error.exit_code, str(error)) == (1, "docker build: two / three / four")
+
+
+def test_a_long_line_is_cut() -> None:
+    assert last_lines("x" * 1000) == "x" * 240 + "…"
