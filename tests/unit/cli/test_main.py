@@ -98,6 +98,7 @@ def test_every_command_and_option_that_a_page_names_exists(page: Path) -> None:
             assert rest[0] in command.commands, words
             command = command.commands[rest.pop(0)]
         known = {option for parameter in command.params for option in parameter.opts}
+        rest = rest[: rest.index("--")] if "--" in rest else rest  # what follows is another program's
         assert {word.strip("[].,") for word in rest if word.strip("[").startswith("--")} <= known, words
 
 
