@@ -14,7 +14,7 @@ from nova_infra.cli.reports import where_options, whereabouts
 from nova_infra.errors import NovaError
 
 if TYPE_CHECKING:
-    from nova_infra.deployed.protocol import DeployedEnvironment
+    from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
     from nova_infra.names import Role
     from nova_infra.operations.records.ledger import Entry, Outcome, ReleasedImage
 
@@ -30,7 +30,7 @@ def in_environment(command: Callable[..., None]) -> Callable[..., None]:
     return click.argument("environment", metavar="ENV")(where_options(command))
 
 
-def open_environment(role: Role, where: dict[str, Any]) -> DeployedEnvironment:
+def open_environment(role: Role, where: dict[str, Any]) -> RecordedEnvironment:
     """The environment that the options of :func:`in_environment` name."""
     from nova_infra.deployed.connect import connect
 
@@ -229,12 +229,13 @@ def rollback(
 
     Shows what CloudFormation will do, and asks first. If it was interrupted, run it again to finish.
     """
+    from nova_infra.deployed.connect import connect_to_change
     from nova_infra.errors import RefusedError
     from nova_infra.operations.rollback.run import Request, rollback
 
     if not (yes or plan_only or sys.stdin.isatty()):
         raise RefusedError("rollback: there is no terminal to ask on: check with --plan, then add --yes")
-    target = open_environment("release", where)
+    target = connect_to_change(where["environment"], where=whereabouts(where["region"], where["platform"]))
     request = Request(to, services, plan_only, canary, allow_other_changes, why, patience, cancel)
 
     def confirm() -> bool:
@@ -252,7 +253,7 @@ COMMANDS = (releases, verify, preflight, accept_red, hold, release_hold, rollbac
 
 
 def _release(
-    environment: DeployedEnvironment, release: str | None, checkout: bool
+    environment: ObservedEnvironment, release: str | None, checkout: bool
 ) -> tuple[str, dict[str, ReleasedImage], Any]:
     """Name, images and commit time of the release that a command is about."""
     if checkout:
@@ -263,7 +264,7 @@ def _release(
     return entry.release, dict(entry.images), entry.committed_at
 
 
-def _entry(environment: DeployedEnvironment, release: str | None) -> Entry:
+def _entry(environment: ObservedEnvironment, release: str | None) -> Entry:
     from nova_infra.errors import RefusedError
     from nova_infra.operations.records.ledger import read_ledger
     from nova_infra.operations.records.lookup import matching
@@ -274,7 +275,7 @@ def _entry(environment: DeployedEnvironment, release: str | None) -> Entry:
     return ledger.entries[0] if release is None else matching(ledger, release)[0]
 
 
-def _tell_unknown(environment: DeployedEnvironment, release: str) -> None:
+def _tell_unknown(environment: ObservedEnvironment, release: str) -> None:
     """Warn about a name that is neither a commit nor a known release: it may be a typo."""
     from nova_infra.operations.records.ledger import read_ledger
     from nova_infra.operations.records.lookup import is_hexadecimal

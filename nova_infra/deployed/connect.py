@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.protocol import DeployedEnvironment, RecordedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.names import Role, alert_topic_name, environment_prefix, pipeline_name, role_name
 
@@ -36,7 +36,7 @@ class Whereabouts:
     platform: str | None = None
 
 
-def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment:
+def connect(name: str, *, role: Role, where: Whereabouts) -> RecordedEnvironment:
     """The environment of a name.
 
     In a rehearsal's steps, it is the rehearsal's. With a ``nova.toml`` in the directory, it is the one that the file
@@ -51,11 +51,29 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> DeployedEnvironment
     Raises:
         NovaError: There is no such environment, or no access to it.
     """
-    entry, platform = _entry(name, where)
     if rehearsal := os.environ.get(REHEARSAL_VARIABLE):
         from nova_infra.deployed.rehearsed import RehearsedEnvironment
 
+        _, platform = _entry(name, where)
         return RehearsedEnvironment(name, platform=platform, url=rehearsal)
+    return connect_to_aws(name, role=role, where=where)
+
+
+def connect_to_change(name: str, *, where: Whereabouts) -> DeployedEnvironment:
+    """The environment of a name, to change its stacks; see :func:`connect`.
+
+    Raises:
+        NovaError: There is no such environment, or no access to it; or it is a rehearsal's, whose drills show how a
+            release is stopped.
+    """
+    if REHEARSAL_VARIABLE in os.environ:
+        raise RefusedError("rollback: is not rehearsed: the rehearsal's drills show how a release is stopped")
+    return connect_to_aws(name, role="release", where=where)
+
+
+def connect_to_aws(name: str, *, role: Role, where: Whereabouts) -> AwsEnvironment:
+    """The environment of a name in AWS; see :func:`connect`."""
+    entry, platform = _entry(name, where)
     # Imported here: the AWS SDK takes half a second.
     from nova_infra.deployed.aws.environment import AwsEnvironment
     from nova_infra.deployed.aws.session import configured_region, sign_in
@@ -82,12 +100,9 @@ def connect_operated(name: str, *, where: Whereabouts) -> AwsEnvironment:
     Raises:
         NovaError: There is no such environment, or no access to it.
     """
-    from nova_infra.deployed.aws.environment import AwsEnvironment
-
-    environment = connect(name, role="operator", where=where)
-    if not isinstance(environment, AwsEnvironment):
+    if REHEARSAL_VARIABLE in os.environ:
         raise RefusedError(f"environment: {name!r} is a rehearsal's: its report has the logs and tasks")
-    return environment
+    return connect_to_aws(name, role="operator", where=where)
 
 
 def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[str, ...]:

@@ -410,3 +410,18 @@ class Capacity:
     most: int
     usual: tuple[int, int]
     scaled: bool
+
+
+@dataclass(frozen=True)
+class PlayedRelease:
+    """The release that a rehearsal plays in an environment.
+
+    Attributes:
+        release: Its name.
+        images: Service to image, with a digest.
+        templates: Stack name to template of the environment's stacks.
+    """
+
+    release: str
+    images: Mapping[str, Image]
+    templates: Mapping[str, Template]

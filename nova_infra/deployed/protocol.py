@@ -1,4 +1,4 @@
-"""All that the commands need of an environment. AWS is one implementation of it, a running rehearsal is another."""
+"""What the commands ask of an environment, by the role that may: AWS answers all of it, a rehearsal all but changes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nova_infra.deployed.model import (
     Image,
     ParameterVersion,
     PastDeployment,
+    PlayedRelease,
     Service,
     Stack,
     StackEvent,
@@ -23,8 +24,8 @@ from nova_infra.deployed.model import (
 )
 
 
-class DeployedEnvironment(Protocol):
-    """One environment: its stacks, services, alarms and parameters.
+class ObservedEnvironment(Protocol):
+    """What the observer role may ask of one environment: its stacks, services, alarms and parameters.
 
     Every method may raise :class:`nova_infra.errors.AwsError`. Methods may be called from several threads.
 
@@ -36,8 +37,8 @@ class DeployedEnvironment(Protocol):
     name: str
     prefix: str
 
-    def caller(self) -> str:
-        """Who asks, for the record: the last part of an ARN, or what starts the builds."""
+    def played(self) -> PlayedRelease | None:
+        """The release that a rehearsal plays there; None where the environment is a real one."""
 
     def services(self) -> tuple[Service, ...]:
         """Every service with its tasks and deployments, by name.
@@ -102,11 +103,28 @@ class DeployedEnvironment(Protocol):
     def parameters(self, path: str) -> Mapping[str, str]:
         """Name to value of all parameters below a path."""
 
+    def now(self) -> datetime:
+        """The time by the environment's clock, UTC: this machine's may be wrong."""
+
+    def get(self, path: str) -> Answer:
+        """Ask the environment's public address over HTTP."""
+
+
+class RecordedEnvironment(ObservedEnvironment, Protocol):
+    """What the release role may write down besides: ledger, holds and waivers."""
+
+    def caller(self) -> str:
+        """Who asks, for the record: the last part of an ARN, or what starts the builds."""
+
     def put_parameter(self, name: str, value: str) -> int:
         """Write a value that no other version has, of at most 8 KB; return the new version's number, from 1.
 
         One whose answer is lost is recognized by its value, and is not written again.
         """
+
+
+class DeployedEnvironment(RecordedEnvironment, Protocol):
+    """What the release role may change besides, which a rehearsal does not play."""
 
     def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:
         """Create a change set from another template, with all else of the stack as it is, and wait for it.
@@ -130,9 +148,3 @@ class DeployedEnvironment(Protocol):
 
     def wait_for_stacks(self, names: Sequence[str]) -> Iterator[Stack]:
         """Each stack when no operation on it is under way any more, the first one first."""
-
-    def now(self) -> datetime:
-        """The time by the environment's clock, UTC: this machine's may be wrong."""
-
-    def get(self, path: str) -> Answer:
-        """Ask the environment's public address over HTTP."""

@@ -6,10 +6,11 @@ import hashlib
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any
 
 from nova_infra.deployed.aws.toolchain import Action, Execution
 from nova_infra.deployed.http import http_get
@@ -17,11 +18,11 @@ from nova_infra.deployed.model import (
     Alarm,
     Answer,
     Certificate,
-    ChangeSet,
     Deployment,
     Image,
     ParameterVersion,
     PastDeployment,
+    PlayedRelease,
     RunningTask,
     Service,
     Stack,
@@ -40,7 +41,7 @@ def rehearsed_digest(image: Image) -> str:
 
 
 class RehearsedEnvironment:
-    """One environment of a rehearsal. See :class:`nova_infra.deployed.protocol.DeployedEnvironment`."""
+    """One environment of a rehearsal. See :class:`nova_infra.deployed.protocol.RecordedEnvironment`."""
 
     def __init__(self, name: str, *, platform: str, url: str) -> None:
         """Name it.
@@ -59,15 +60,15 @@ class RehearsedEnvironment:
         """Who asks, for the record."""
         return "the rehearsal"
 
-    def played(self) -> tuple[str, dict[str, Image]]:
-        """The release that is being played: its name, and service to image."""
+    def played(self) -> PlayedRelease:
+        """The release that is being played. No registry holds its images: each has a digest made of its tag."""
         answer = self._ask(f"{self._url}/{self.prefix}/release")
-        return str(answer["release"]), {name: Image.parse(image) for name, image in answer["images"].items()}
-
-    def played_templates(self) -> dict[str, Template]:
-        """Stack name to template, in the release that is being played."""
-        templates: dict[str, Template] = self._ask(f"{self._url}/{self.prefix}/release")["templates"]
-        return templates
+        images = {name: Image.parse(image) for name, image in answer["images"].items()}
+        return PlayedRelease(
+            str(answer["release"]),
+            {name: replace(image, digest=rehearsed_digest(image)) for name, image in images.items()},
+            answer["templates"],
+        )
 
     def services(self) -> tuple[Service, ...]:
         """Every service with its tasks and deployments, by name."""
@@ -164,26 +165,6 @@ class RehearsedEnvironment:
         """Write a parameter, and return the number of the new version."""
         return int(self._ask(self._parameters_url, {"name": name, "value": value})["version"])
 
-    def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:
-        """Not rehearsed."""
-        return _not_rehearsed()
-
-    def execute_change_set(self, change_set: ChangeSet) -> bool:
-        """Not rehearsed."""
-        return _not_rehearsed()
-
-    def delete_change_set(self, change_set: ChangeSet) -> None:
-        """Not rehearsed."""
-        _not_rehearsed()
-
-    def cancel_update(self, stack: str) -> None:
-        """Not rehearsed."""
-        _not_rehearsed()
-
-    def wait_for_stacks(self, names: Sequence[str]) -> Iterator[Stack]:
-        """Not rehearsed."""
-        return _not_rehearsed()
-
     def now(self) -> datetime:
         """The time of this machine."""
         return datetime.now(UTC)
@@ -270,7 +251,3 @@ def ask(url: str, body: object = None) -> dict[str, Any] | None:
     except OSError as error:
         raise RefusedError(f"rehearsal: does not answer at {url} ({error}): is it still running?") from None
     return answer
-
-
-def _not_rehearsed() -> NoReturn:
-    raise RefusedError("rollback: is not rehearsed: the rehearsal's drills show how a release is stopped")

@@ -62,6 +62,9 @@ class AwsEnvironment(AwsTasks):
     def _caller(self) -> str:
         return os.environ.get("CODEBUILD_INITIATOR") or whoami()[1]
 
+    def played(self) -> None:
+        """Nothing is played: the environment is a real one."""
+
     def service_names(self) -> tuple[str, ...]:
         """The names of the services, as ``nova.toml`` has them."""
         return tuple(name.removeprefix(f"{self.prefix}-") for name in self._ecs_names())

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from nova_infra.deployed.model import VCPU_QUOTA, Alarm, Certificate, Service, Stack
-from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.operations.gates.findings import under_way, way_out
 from nova_infra.operations.records.holds import Hold, read_holds, refusals
@@ -89,7 +89,7 @@ class Conditions:
     rollback: str = ""
 
 
-def survey(environment: DeployedEnvironment) -> Conditions:
+def survey(environment: ObservedEnvironment) -> Conditions:
     """Ask for everything that :func:`obstacles` decides from, side by side."""
     with threads() as pool:
         services = pool.submit(environment.services)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 
 from nova_infra.deployed.model import Answer, Template
-from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import PassingError
 from nova_infra.operations.gates.findings import Finding, Seen, faults
 from nova_infra.operations.records.ledger import ReleasedImage
@@ -18,7 +18,7 @@ _SECONDS_BETWEEN_LOOKS = 5.0
 
 
 def verify(
-    environment: DeployedEnvironment,
+    environment: ObservedEnvironment,
     release: Mapping[str, ReleasedImage],
     *,
     patience: float,
@@ -51,7 +51,7 @@ def verify(
         threading.Event().wait(min(_SECONDS_BETWEEN_LOOKS, left))
 
 
-def look(environment: DeployedEnvironment, names: tuple[str, ...]) -> Seen:
+def look(environment: ObservedEnvironment, names: tuple[str, ...]) -> Seen:
     """See what :func:`faults` decides from, for some services; all questions are asked side by side."""
     with threads() as pool:
         services = pool.submit(environment.services)
@@ -66,7 +66,7 @@ def look(environment: DeployedEnvironment, names: tuple[str, ...]) -> Seen:
         )
 
 
-def _version(environment: DeployedEnvironment, service: str) -> Answer | None:
+def _version(environment: ObservedEnvironment, service: str) -> Answer | None:
     """What the service's ``/version`` answers; None where its rule does not lead there."""
     path = f"/{service}/version"
     answer = environment.get(path)

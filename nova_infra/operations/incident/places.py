@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import RefusedError
 
 
-def places(environment: DeployedEnvironment) -> Iterator[str]:
+def places(environment: ObservedEnvironment) -> Iterator[str]:
     """A line for its address, and for AWS's console and dashboard of it.
 
     Raises:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.operations.records.ledger import parameter_name
 from nova_infra.operations.records.lookup import SHORTEST_COMMIT, as_commit, begins, names
@@ -44,7 +44,7 @@ class Hold:
     images: Mapping[str, str]
 
 
-def read_holds(environment: DeployedEnvironment) -> tuple[Hold, ...]:
+def read_holds(environment: ObservedEnvironment) -> tuple[Hold, ...]:
     """All holds of an environment, newest first.
 
     One that cannot be read holds the release that its name says, for reasons that nobody knows.
@@ -73,7 +73,7 @@ def read_holds(environment: DeployedEnvironment) -> tuple[Hold, ...]:
     return tuple(sorted(holds, key=lambda hold: hold.at, reverse=True))
 
 
-def hold(environment: DeployedEnvironment, release: str, *, why: str, images: Mapping[str, str] | None = None) -> Hold:
+def hold(environment: RecordedEnvironment, release: str, *, why: str, images: Mapping[str, str] | None = None) -> Hold:
     """Hold a release; one that is held already gets the new reason.
 
     Raises:
@@ -99,7 +99,7 @@ def checked_name(release: str) -> str:
     return as_commit(release)
 
 
-def release_hold(environment: DeployedEnvironment, release: str, *, why: str) -> Hold:
+def release_hold(environment: RecordedEnvironment, release: str, *, why: str) -> Hold:
     """Take a hold away: also one that was set twice, by the beginning of the commit and by all of it.
 
     Raises:
@@ -119,7 +119,7 @@ def release_hold(environment: DeployedEnvironment, release: str, *, why: str) ->
     return holds[matching[-1]]
 
 
-def _write(environment: DeployedEnvironment, held: Hold, **more: object) -> None:
+def _write(environment: RecordedEnvironment, held: Hold, **more: object) -> None:
     value = {"why": held.why, "by": held.by, "at": held.at.isoformat(), "images": dict(held.images), **more}
     value["nonce"] = secrets.token_hex(8)  # so that a write whose answer is lost is recognized
     environment.put_parameter(

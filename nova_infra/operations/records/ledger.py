@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
 from nova_infra.names import parameter_path
 
 Outcome = Literal["deployed", "verified", "failed", "rolled-back"]
@@ -113,13 +113,13 @@ class Ledger:
     scalings: tuple[Scaling, ...] = ()
 
 
-def parameter_name(environment: DeployedEnvironment, *parts: str) -> str:
+def parameter_name(environment: ObservedEnvironment, *parts: str) -> str:
     """Name of one of the environment's parameters."""
     platform = environment.prefix.removesuffix(f"-{environment.name}")
     return "/".join((parameter_path(platform, environment.name), *parts))
 
 
-def read_ledger(environment: DeployedEnvironment) -> Ledger:
+def read_ledger(environment: ObservedEnvironment) -> Ledger:
     """Read the ledger; an environment that nothing was released to has an empty one.
 
     Raises:
@@ -151,7 +151,7 @@ def _why(error: Exception) -> str:
     return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error) or repr(error)
 
 
-def append(environment: DeployedEnvironment, entry: Entry) -> int:
+def append(environment: RecordedEnvironment, entry: Entry) -> int:
     """Add an entry.
 
     Returns:
@@ -161,7 +161,7 @@ def append(environment: DeployedEnvironment, entry: Entry) -> int:
     return environment.put_parameter(parameter_name(environment, "release"), encode(entry))
 
 
-def append_scaling(environment: DeployedEnvironment, scaling: Scaling) -> None:
+def append_scaling(environment: RecordedEnvironment, scaling: Scaling) -> None:
     """Write down that a service was scaled."""
     value = {
         "v": SCHEMA,

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.operations.records.holds import checked_name
 from nova_infra.operations.records.ledger import parameter_name
@@ -62,7 +62,7 @@ class Acceptance:
         return f"accepted by {self.by} because {self.why!r}, until {self.until:%Y-%m-%d %H:%M} UTC"
 
 
-def read_acceptances(environment: DeployedEnvironment) -> tuple[Acceptance, ...]:
+def read_acceptances(environment: ObservedEnvironment) -> tuple[Acceptance, ...]:
     """All acceptances of an environment, newest first, those that have ended included.
 
     One that cannot be read accepts nothing.
@@ -107,7 +107,7 @@ def acceptable_name(release: str) -> str:
     return name
 
 
-def accept(environment: DeployedEnvironment, release: str, subjects: Sequence[str], *, why: str, by: str) -> Acceptance:
+def accept(environment: RecordedEnvironment, release: str, subjects: Sequence[str], *, why: str, by: str) -> Acceptance:
     """Accept what is red now, for one release; a further time, it replaces the first.
 
     Args:

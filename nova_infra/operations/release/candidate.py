@@ -8,8 +8,7 @@ from pathlib import Path
 
 from nova_infra.assembly import Assembly
 from nova_infra.deployed.model import Template
-from nova_infra.deployed.protocol import DeployedEnvironment
-from nova_infra.deployed.rehearsed import RehearsedEnvironment, rehearsed_digest
+from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.operations.release.checkout import read_checkout, with_digests
 
 
@@ -28,7 +27,7 @@ class Candidate:
     digests: Callable[[], Mapping[str, str]]
 
 
-def read_candidate(environment: DeployedEnvironment, root: Path, assembly: Callable[[], Path]) -> Candidate:
+def read_candidate(environment: ObservedEnvironment, root: Path, assembly: Callable[[], Path]) -> Candidate:
     """The release in a directory; in a rehearsal the one that is being played.
 
     Args:
@@ -39,10 +38,9 @@ def read_candidate(environment: DeployedEnvironment, root: Path, assembly: Calla
     Raises:
         NovaError: The directory holds no release.
     """
-    if isinstance(environment, RehearsedEnvironment):
-        name, images = environment.played()
-        digests = {service: rehearsed_digest(image) for service, image in images.items()}
-        return Candidate(name, environment.played_templates(), lambda: digests)
+    if (played := environment.played()) is not None:
+        digests = {service: str(image.digest) for service, image in played.images.items()}
+        return Candidate(played.release, played.templates, lambda: digests)
     checkout = read_checkout(root)
 
     def registry() -> dict[str, str]:

@@ -12,8 +12,7 @@ from pathlib import Path
 from nova_infra import git
 from nova_infra.config import load_config
 from nova_infra.deployed.model import Image
-from nova_infra.deployed.protocol import DeployedEnvironment
-from nova_infra.deployed.rehearsed import RehearsedEnvironment, rehearsed_digest
+from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.images.tags import current_commit, image_tags
 from nova_infra.names import repository_name
@@ -55,7 +54,7 @@ def read_checkout(root: Path) -> Checkout:
     return Checkout(commit, images, _committed_at(root, commit))
 
 
-def released(environment: DeployedEnvironment, root: Path) -> tuple[str, dict[str, ReleasedImage], datetime | None]:
+def released(environment: ObservedEnvironment, root: Path) -> tuple[str, dict[str, ReleasedImage], datetime | None]:
     """Name, images and commit time of the release that a step of a delivery is about.
 
     It is the one in the step's directory; in a rehearsal the one that is being played, which may be the earlier one.
@@ -63,14 +62,13 @@ def released(environment: DeployedEnvironment, root: Path) -> tuple[str, dict[st
     Raises:
         NovaError: The directory holds no release, or an image of it was not built.
     """
-    if isinstance(environment, RehearsedEnvironment):
-        name, images = environment.played()
-        return name, {each: ReleasedImage(image.tag, rehearsed_digest(image)) for each, image in images.items()}, None
+    if (played := environment.played()) is not None:
+        return played.release, {each: _stored(image) for each, image in played.images.items()}, None
     checkout = read_checkout(root)
     return checkout.release, with_digests(environment, checkout), checkout.committed_at
 
 
-def with_digests(environment: DeployedEnvironment, checkout: Checkout) -> dict[str, ReleasedImage]:
+def with_digests(environment: ObservedEnvironment, checkout: Checkout) -> dict[str, ReleasedImage]:
     """Service to its image in the registry.
 
     Raises:
@@ -81,8 +79,13 @@ def with_digests(environment: DeployedEnvironment, checkout: Checkout) -> dict[s
     for (service, wanted), image in zip(checkout.images.items(), found, strict=True):
         if image is None or image.digest is None:
             raise RefusedError(f"{service}: its image {wanted} is not in the registry: `nova image build {service}`")
-        released[service] = ReleasedImage(wanted.tag, image.digest)
+        released[service] = _stored(image)
     return released
+
+
+def _stored(image: Image) -> ReleasedImage:
+    assert image.digest is not None, "it is in a registry"
+    return ReleasedImage(image.tag, image.digest)
 
 
 def _committed_at(root: Path, commit: str) -> datetime | None:

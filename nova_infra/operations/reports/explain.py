@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from nova_infra.deployed.aws.toolchain import Toolchain
 from nova_infra.deployed.model import Alarm, PastDeployment, Service, StackEvent, StoppedTask
-from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import NovaError
 from nova_infra.operations.changes.template_values import printable, shortened
 from nova_infra.operations.gates.findings import alarms_of
@@ -175,7 +175,7 @@ def _task_words(task: StoppedTask) -> str:
     return "; ".join(part for part in (task.reason, task.container_reason) if part)
 
 
-def observe(environment: DeployedEnvironment, toolchain: Toolchain | None) -> Facts:
+def observe(environment: ObservedEnvironment, toolchain: Toolchain | None) -> Facts:
     """Look at an environment, and at the pipeline where that is possible.
 
     Raises:
@@ -217,7 +217,7 @@ def failed_action(toolchain: Toolchain | None) -> FailedAction | None:
     return FailedAction(failed.full_name, failed.summary, tests, ended.commit)
 
 
-def last_log(environment: DeployedEnvironment, facts: Facts) -> tuple[str, ...]:
+def last_log(environment: ObservedEnvironment, facts: Facts) -> tuple[str, ...]:
     """The last log lines of the first task that failed; a line about why not, where they may not be read."""
     found = troubles(facts)
     if not found or found[0].task is None or not found[0].task.log_stream:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nova_infra.deployed.model import Alarm, Image, Service, Stack
-from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.operations.gates.findings import alarms_of, way_out
 from nova_infra.operations.records.ledger import Entry, Ledger, read_ledger
@@ -76,7 +76,7 @@ class EnvironmentStatus:
     exit_code: int = 0
 
 
-def status(names: Sequence[str], connect: Callable[[str], DeployedEnvironment]) -> tuple[EnvironmentStatus, ...]:
+def status(names: Sequence[str], connect: Callable[[str], ObservedEnvironment]) -> tuple[EnvironmentStatus, ...]:
     """Look at environments side by side. One that cannot be looked at says why and keeps nothing from the others.
 
     Args:
@@ -88,7 +88,7 @@ def status(names: Sequence[str], connect: Callable[[str], DeployedEnvironment]) 
         return tuple(future.result() for future in waiting)
 
 
-def _status(name: str, connect: Callable[[str], DeployedEnvironment], pool: ThreadPoolExecutor) -> EnvironmentStatus:
+def _status(name: str, connect: Callable[[str], ObservedEnvironment], pool: ThreadPoolExecutor) -> EnvironmentStatus:
     try:
         environment = connect(name)
         stacks: Future[tuple[Stack, ...]] = pool.submit(environment.stacks)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from nova_infra.deployed.aws.toolchain import Action, Execution, Toolchain
 from nova_infra.deployed.model import Template
-from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.operations.changes.cost import difference
 from nova_infra.operations.changes.differences import differences
@@ -31,7 +31,7 @@ _UNDER_WAY = "InProgress"
 
 
 def survey(
-    environment: DeployedEnvironment,
+    environment: ObservedEnvironment,
     toolchain: Toolchain | None,
     candidate: Candidate,
     *,
@@ -101,7 +101,7 @@ def survey(
         )
 
 
-def _exists(environment: DeployedEnvironment) -> bool:
+def _exists(environment: ObservedEnvironment) -> bool:
     try:
         environment.service_names()
     except NotDeployedError:
@@ -109,7 +109,7 @@ def _exists(environment: DeployedEnvironment) -> bool:
     return True
 
 
-def _deployed(environment: DeployedEnvironment, names: Sequence[str]) -> dict[str, Template]:
+def _deployed(environment: ObservedEnvironment, names: Sequence[str]) -> dict[str, Template]:
     there = [stack.name for stack in environment.stacks(names) if stack.status != "REVIEW_IN_PROGRESS"]
     with threads() as pool:
         return dict(zip(there, pool.map(environment.template, there), strict=True))

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Literal, get_args
 
 from nova_infra.deployed.model import ParameterVersion
-from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
 from nova_infra.errors import CheckFailedError, NovaError, RefusedError
 from nova_infra.operations.records.ledger import parameter_name
 
@@ -69,7 +69,7 @@ class Claim:
         return bool(self.change_set) and f"/{self.change_set}-" in change_set
 
 
-def read_claim(environment: DeployedEnvironment) -> Claim:
+def read_claim(environment: ObservedEnvironment) -> Claim:
     """The rollback that has the environment, or had it last."""
     return holder(environment.history(parameter_name(environment, "rollback")))
 
@@ -103,7 +103,7 @@ def check(claim: Claim, *, now: datetime) -> None:
 class Lock:
     """A rollback's hold on the environment, renewed while it works. Use it as a context manager."""
 
-    def __init__(self, environment: DeployedEnvironment, claim: Claim, tell: Callable[[str], None]) -> None:
+    def __init__(self, environment: RecordedEnvironment, claim: Claim, tell: Callable[[str], None]) -> None:
         """Prepare to take it.
 
         Args:

@@ -237,13 +237,13 @@ DRILLS = (
         "memory-growth",
         "its container's memory fills up",
         (rolls_back("the memory alarm rolls it back", because="-memory went to ALARM"), STAGE_STOPS, PIPELINE_TELLS),
-        fault="memory:60",
+        fault="memory:40",
     ),
     Drill(
         "children",
         "it starts children that fill its container's memory",
         (rolls_back("the memory alarm rolls it back", because="-memory went to ALARM"), STAGE_STOPS, PIPELINE_TELLS),
-        fault="children:60",
+        fault="children:40",
     ),
     Drill(
         "killed-by-kernel",

@@ -8,7 +8,13 @@ from botocore.exceptions import ClientError
 from nova_infra.deployed.aws import session as aws_session
 from nova_infra.deployed.aws.errors import DeniedError
 from nova_infra.deployed.aws.session import sign_in
-from nova_infra.deployed.connect import Whereabouts, connect
+from nova_infra.deployed.connect import (
+    REHEARSAL_VARIABLE,
+    Whereabouts,
+    connect,
+    connect_operated,
+    connect_to_change,
+)
 from nova_infra.errors import RefusedError
 
 CONFIG = """
@@ -68,3 +74,12 @@ def test_who_may_not_take_the_role_enters_its_own_account_only(aws, monkeypatch,
     else:
         with pytest.raises(DeniedError, match="sts:AssumeRole of arn:aws:iam::333333333333:role/nova-prod-release"):
             sign_in(region="eu-west-1", role="nova-prod-release", account="333333333333")
+
+
+def test_nothing_is_changed_in_a_rehearsal(project: Whereabouts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(REHEARSAL_VARIABLE, "http://127.0.0.1:1/candidate")
+    assert connect("live", role="release", where=project).name == "live", "it records what was released"
+    with pytest.raises(RefusedError, match="rollback: is not rehearsed: the rehearsal's drills show"):
+        connect_to_change("live", where=project)
+    with pytest.raises(RefusedError, match="'live' is a rehearsal's: its report has the logs and tasks"):
+        connect_operated("live", where=project)
