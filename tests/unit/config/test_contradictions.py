@@ -29,12 +29,12 @@ def refused(raw):
 
 def test_two_environments_of_one_name(raw, refused):
     raw["environments"][1]["name"] = "dev"
-    assert "environments[1].name: 'dev' is there twice" in refused()
+    assert "environments[1].name: 'dev' is used twice" in refused()
 
 
 def test_two_environments_of_one_domain(raw, refused):
     raw["environments"][2]["domain"]["name"] = raw["environments"][1]["domain"]["name"]
-    assert "environments[2].domain.name: 'staging.nova.example.com' is that of staging, too" in refused()
+    assert "environments[2].domain.name: 'staging.nova.example.com' is also the domain of staging" in refused()
 
 
 def test_an_environment_named_as_a_stage_of_the_pipeline(raw, refused):
@@ -102,7 +102,7 @@ def test_neither_a_domain_nor_plain_http(raw, refused):
 def test_a_bake_that_outlasts_cloudformation(raw, refused, rollout):
     raw["environments"][1]["rollout"] = rollout
     assert "environments[1].rollout: bakes" in (line := refused())
-    assert "outlasts CloudFormation" in line
+    assert "longer than CloudFormation waits" in line
 
 
 def test_the_longest_bake_that_cloudformation_waits_for(raw):
@@ -135,18 +135,18 @@ def test_no_nat_and_images_in_another_region(raw, refused):
 
 def test_two_services_of_one_name(raw):
     raw["services"].append({"name": "carts-service", "paths": ["/other"], "priority": 1})
-    with pytest.raises(ConfigError, match=r"services\[4\].name: 'carts-service' is there twice"):
+    with pytest.raises(ConfigError, match=r"services\[4\].name: 'carts-service' is used twice"):
         parse_config(raw)
 
 
 def test_two_services_on_one_path(raw, refused):
     raw["services"][3]["paths"] = ["/"]
-    assert "services[3].paths: '/' is that of bills-service, too" in refused()
+    assert "services[3].paths: '/' is also a path of bills-service" in refused()
 
 
 def test_one_path_twice_in_one_service(raw, refused):
     raw["services"][3]["paths"] = ["/x", "/x"]
-    assert "services[3].paths: '/x' is that of orders-service, too" in refused()
+    assert "services[3].paths: '/x' is also a path of orders-service" in refused()
 
 
 def test_two_services_on_one_priority(raw, refused):
@@ -157,7 +157,7 @@ def test_two_services_on_one_priority(raw, refused):
 @pytest.mark.parametrize("name", ["platform", "overview", "kit", "tests"])
 def test_a_service_whose_stack_or_directory_exists_already(raw, refused, name):
     raw["services"][0]["name"] = name
-    assert f"services[0].name: {name!r} is the name of a" in refused()
+    assert f"services[0].name: {name!r} is already the name of a" in refused()
 
 
 def _services(count: int):
@@ -176,7 +176,7 @@ def test_one_service_more_than_a_load_balancer_takes_names_the_quota(raw, refuse
 
 def test_a_pipeline_without_a_way_to_its_source(raw, refused):
     del raw["source"]["connection_arn"]
-    assert "source: needs exactly one way to authenticate: set connection_arn or token_secret, or write" in refused()
+    assert "source: needs exactly one way to authenticate: set connection_arn or token_secret, or set" in refused()
 
 
 def test_github_actions_needs_no_way_to_its_source(raw):

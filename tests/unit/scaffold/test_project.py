@@ -174,7 +174,7 @@ def test_a_fresh_clone_becomes_the_project(root: Path, service_names: list[str])
     assert load_config(root).source.repository == "acme-corp/shop"
     assert contents(root)["nova_infra/names.py"] == kept
     assert not [path for path in contents(root) if path.startswith(f"services/{service_names[0]}/")]
-    with pytest.raises(NovaError, match="delivers acme-corp/shop already"):
+    with pytest.raises(NovaError, match="already delivers acme-corp/shop"):
         create_project(root, root, ANSWERS)
 
 
@@ -184,7 +184,7 @@ def test_a_clone_with_work_that_is_not_committed_is_left_alone(root: Path, path:
     with (root / path).open("a") as file:
         file.write("# mine\n")
     before = contents(root)
-    with pytest.raises(NovaError, match="not committed") as refusal:
+    with pytest.raises(NovaError, match="has uncommitted work") as refusal:
         create_project(root, root, ANSWERS)
     assert len(str(refusal.value).splitlines()) == 1
     assert contents(root) == before
@@ -319,7 +319,7 @@ ALL = {
         ({"--engine": "jenkins"}, "--engine 'jenkins' is not a delivery engine: choose codepipeline or github-actions"),
         ({"--service": "kit"}, "--service 'kit' is reserved by the platform"),
         ({"--service": "json"}, "--service 'json' is also a Python module"),
-        ({"--service": "a a"}, "--service 'a' is there twice"),
+        ({"--service": "a a"}, "--service 'a' is named twice"),
         ({"--name": ""}, "--name: not given, and there is no terminal to ask on"),
     ],
 )

@@ -90,7 +90,7 @@ def test_nova_toml_keeps_its_comments_and_line_ends(project: Path) -> None:
         ("a" * 41, "is too long"),
         ("kit", "is reserved by the platform"),
         ("nova-kit", "is reserved by the platform"),
-        ("carts-service", "services/carts-service: exists already"),
+        ("carts-service", "services/carts-service: already exists"),
         ("json", "is also a Python module or keyword"),
         ("pydantic", "is also a Python module or keyword"),
         ("lambda", "is also a Python module or keyword"),
@@ -209,7 +209,7 @@ def test_work_that_git_does_not_have_is_not_lost_but_by_force(committed: Path, k
     else:
         shutil.rmtree(committed / ".git")
     before = contents(committed)
-    complaint = {"changed": r"not committed \(Dockerfile\)", "new": r"\(notes/idea.txt\)", "no repository": "no git"}
+    complaint = {"changed": r"uncommitted work \(Dockerfile\)", "new": r"\(notes/idea.txt\)", "no repository": "no git"}
     with pytest.raises(NovaError, match=complaint[kind]) as refusal:
         remove_service(committed, "carts-service")
     assert len(str(refusal.value).splitlines()) == 1
@@ -263,8 +263,8 @@ def test_a_service_with_another_name_passes_its_tests_and_the_linter(project: Pa
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("carts-service", "store-service", "services/store-service: exists already"),
-        ("carts-service", "carts-service", "services/carts-service: exists already"),
+        ("carts-service", "store-service", "services/store-service: already exists"),
+        ("carts-service", "carts-service", "services/carts-service: already exists"),
         ("carts-service", "json", "is also a Python module or keyword"),
         ("carts-service", "Carts", "is not a name"),
         ("carts-service", "overview", "is reserved by the platform"),
@@ -290,7 +290,9 @@ def test_the_commands_say_what_changed_what_still_names_the_service_and_what_is_
     line = len(source.read_text().splitlines())
     renamed = nova("service", "rename", "carts-service", NEW, directory=committed)
     assert (renamed.returncode, renamed.stderr) == (0, "")
-    assert f"carts-service is still named in services/store-service/src/store_service/main.py:{line}" in renamed.stdout
+    assert (
+        f"carts-service is still mentioned in services/store-service/src/store_service/main.py:{line}" in renamed.stdout
+    )
     assert "aws cloudformation delete-stack --stack-name nova-prod-carts-service" in renamed.stdout
     removed = nova("service", "remove", NEW, "--force", directory=committed)
     assert (removed.returncode, removed.stderr) == (0, "")

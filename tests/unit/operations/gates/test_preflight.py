@@ -37,7 +37,10 @@ def test_nothing_stands_against_a_deployment_to_a_quiet_environment():
         ),
         (replace(FINE, alarms=(replace(ERRORS, state="INSUFFICIENT_DATA"),)), "has no data, so it cannot fire"),
         (replace(FINE, alarms=()), "nova-prod-audio-errors: does not exist"),
-        (replace(FINE, holds=(replace(HOLD, release="good"),)), "good has been on hold since 2026-11-24 02:00 UTC, by alice"),
+        (
+            replace(FINE, holds=(replace(HOLD, release="good"),)),
+            "good has been on hold since 2026-11-24 02:00 UTC, by alice",
+        ),
         (
             replace(FINE, services=(replace(AUDIO, deployments=(replace(DONE, rollout_state="IN_PROGRESS"),)),)),
             "a deployment is under way",

@@ -241,7 +241,7 @@ def test_a_service_that_does_not_scale_says_so(scalable) -> None:
 
 
 def test_a_shell_is_refused_where_the_environment_does_not_allow_it(deployment) -> None:
-    with pytest.raises(RefusedError, match=r"exec: is off in prod: set exec = true for the environment in nova.toml"):
+    with pytest.raises(RefusedError, match=r"exec: is off in prod: set exec = true for it in nova.toml"):
         deployment.environment.open_shell("carts-service", "t", "/bin/sh")
 
 

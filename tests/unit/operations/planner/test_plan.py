@@ -179,7 +179,7 @@ def test_a_network_that_others_use_cannot_be_replaced() -> None:
 
 def test_an_export_in_use_can_neither_go_nor_change() -> None:
     gone = Stack(PLATFORM.key, {"Resources": PLATFORM.resources})
-    assert "the export shop:Listener goes while carts still uses it" in refused(plan([PLATFORM, CARTS], [[gone]]))
+    assert "the export shop:Listener is removed while carts still uses it" in refused(plan([PLATFORM, CARTS], [[gone]]))
     outputs = {**PLATFORM.template["Outputs"], "L": export("shop:Listener", {"Ref": "Vpc"})}
     changed = Stack(PLATFORM.key, {"Resources": PLATFORM.resources, "Outputs": outputs})
     result = plan([PLATFORM, CARTS], [[changed]])

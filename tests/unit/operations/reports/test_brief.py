@@ -97,7 +97,7 @@ def test_the_verdict_counts_what_must_not_be_missed_and_it_comes_first(brief: An
         ({"commits": Commits()}, "- none: this commit already runs"),
         ({"commits": Commits((), (Commit("d" * 10, "Eve", "Fix"),))}, "✗ It leaves out 1 of the commits that run now"),
         ({"commits": Commits((), (Commit("d" * 10, "Eve", "Fix"),))}, "✗ left out: dddddddddd Fix by Eve"),
-        ({"last_good": None}, "- there is no release to go back to"),
+        ({"last_good": None}, "- there is no release to roll back to"),
         ({"unseen": ("the alarms: AWS does not allow it",)}, "! the alarms: AWS does not allow it"),
         ({"images": {"audio": (None, "new")}}, "- audio: not deployed yet → new"),
         ({"alarms": ()}, "! there are none"),
@@ -110,7 +110,7 @@ def test_what_speaks_against_it_or_is_not_known_is_said(brief: Any, values: dict
 def test_a_red_alarm_warns_because_ecs_then_watches_none(brief: Any, make: Any) -> None:
     found = text(brief(alarms=(make.alarm("audio-errors", "ALARM"), make.alarm("audio-cpu", "INSUFFICIENT_DATA"))))
     found = " ".join(found.split())
-    assert "errors is red: if it is a deployment alarm, ECS watches none of its service's alarms in this" in found
+    assert "errors is red: if it is a deployment alarm, ECS watches none of its service's alarms during" in found
     assert "! 1 have no data, such as nova-prod-audio-cpu" in found
 
 

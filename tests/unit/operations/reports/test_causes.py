@@ -54,7 +54,7 @@ SECRETS = (
         ("ECS deployment ecs-svc/123 failed: alarm detected.", None, "An alarm went red"),
         ("User: arn:aws:sts::333333333333:assumed-role/cdk-exec is not authorized to perform: ecs:CreateService", None, "CloudFormation lacks a permission"),
         ("nova-prod-alerts already exists in stack arn:aws:cloudformation:us-east-1:333333333333:stack/other", None, "exists outside the stack"),
-        ("A message in another language", None, "all that is known"),
+        ("A message in another language", None, "Nothing more is known"),
     ],
 )  # fmt: skip
 def test_a_message_is_told_in_plain_words_with_a_next_step(message: str, exit_code: int | None, says: str) -> None:

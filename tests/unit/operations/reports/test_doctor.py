@@ -142,7 +142,7 @@ def test_an_installation_that_is_ready_has_nothing_to_mend(checks: Any) -> None:
             {"get_service_quota": {"Quota": {"Value": 6.0}}},
             "prod",
             "20 of 6 Fargate vCPUs, with twice the tasks in a deployment",
-            "ask for 20 in Service Quotas (fargate L-3032A538)",
+            "request 20 in Service Quotas (fargate L-3032A538)",
         ),
     ],
 )
@@ -220,4 +220,4 @@ def test_the_lines_show_each_remedy_below_its_check_and_count_at_the_end() -> No
     ]
     assert must_be_fixed([part])
     assert not must_be_fixed([Part("Here", (Check(True, "good"), Check(None, "unclear")))])
-    assert list(lines([Part("Here", (Check(True, "good"),))]))[-1] == "nothing to mend"
+    assert list(lines([Part("Here", (Check(True, "good"),))]))[-1] == "nothing to fix"

@@ -88,7 +88,7 @@ def test_a_crash_is_told_with_its_exit_code_its_last_log_lines_and_the_way_back(
             "ECS gave up the deployment",
         ),
         ({"alarm": "audio-errors"}, "one of its alarms is red", "No deployment failed"),
-        ({"running": 1}, "only 1 of its 2 tasks run", "all that is known"),
+        ({"running": 1}, "only 1 of its 2 tasks run", "Nothing more is known"),
         (
             {
                 "events": ("service was unable to place a task. Reason: Capacity is unavailable at this time.",),

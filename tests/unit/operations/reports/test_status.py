@@ -139,7 +139,7 @@ def digest_of(tag: str) -> str:
 FAULTS = {
     "mixed releases": (
         {"entries": (release("a" * 40, "v1"), release("b" * 40, "v2"))},
-        "audio: runs aaaaaaaaaaaa, and release bbbbbbbbbbbb was recorded last: bring it back with `nova rollback prod "
+        "audio: runs aaaaaaaaaaaa, and release bbbbbbbbbbbb was recorded last: roll it back with `nova rollback prod "
         "--service audio --to bbbbbbbbbbbb`",
     ),
     "drift": (

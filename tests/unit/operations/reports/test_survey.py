@@ -123,7 +123,7 @@ def test_a_first_deployment_creates_everything_and_asks_for_nothing(brief: Any) 
     text = brief(broken={"services": none, "alarms": AwsError("must not be asked"), "stacks": AwsError("nor this")})
     assert "nova-prod-audio: is created, with 1 resources" in text
     assert "audio: not deployed yet → new" in text
-    assert "there is no release to go back to" in text
+    assert "there is no release to roll back to" in text
     assert "must not be asked" not in text
 
 
