@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,20 @@ _PATIENCE_MS = 20_000
 _NO_BROWSER = "there is no Chromium here (`make browser` installs one, CHROMIUM_PATH names one)"
 
 _summary = pytest.StashKey[str]()
+_scratch = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have all temporary files of a run in one directory: CDK makes some that nobody removes."""
+    scratch = Path(tempfile.mkdtemp(prefix="nova-tests-"))
+    config.stash[_scratch] = scratch
+    os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove them."""
+    if _scratch in config.stash:
+        shutil.rmtree(config.stash[_scratch], ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -23,7 +23,6 @@ from nova_infra.cli import releases as cli_releases
 from nova_infra.cli import reports as cli_reports
 from nova_infra.cli import scaffold as cli_scaffold
 from nova_infra.cli.images import image
-from nova_infra.cli.output import silence
 from nova_infra.errors import NovaError
 
 
@@ -128,9 +127,11 @@ def main() -> None:
     except NovaError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        silence()  # the reader has stopped reading, as in `nova logs … | head`
-        sys.exit(141)
+    except SystemExit:
+        # click puts this in when a pipe is closed, as `nova logs … | head` does, and would exit with 1: a failed check.
+        if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
+            sys.exit(141)
+        raise
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -13,11 +13,6 @@ def tell(line: str) -> None:
     try:
         click.echo(line)
     except OSError:
-        silence()
-
-
-def silence() -> None:
-    """Discard everything printed from now on."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -125,8 +125,9 @@ def _build(
             arguments += [f"--output=type=docker,name={recipe.name},rewrite-timestamp=true"]
         else:
             arguments += [f"--build-context={ref}=container-image://{name}" for ref, name, _ in stand_ins]
-            # The host's network: a second engine on the machine may claim the same addresses as this one's.
-            arguments += ["--timestamp=0", "--layers", "--format=docker", "--network=host", f"--tag={recipe.name}"]
+            # Docker's format notes the ids of containers, which no two builds share; and the host's network is used,
+            # because a second engine on the machine may claim the same addresses as this one's.
+            arguments += ["--timestamp=0", "--layers", "--format=oci", "--network=host", f"--tag={recipe.name}"]
         _run(engine, [*arguments, str(context)], scratch, recipe, tell)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from statistics import median
 from typing import Any, Literal
 
 NO_TARGET = "no target"
@@ -141,11 +142,16 @@ class DeploymentRecord:
 
     @property
     def times_slower(self) -> float:
-        """How many times as long the new revision took for an answer as the old one; 0 where that is not known."""
-        old, new = self.requests_to(self.old or ""), self.requests_to(self.new)
-        if not old.served or not new.served or not old.seconds:
-            return 0.0
-        return (new.seconds / new.served) / (old.seconds / old.served)
+        """How many times as long the new revision took for an answer as the old one; 0 where that is not known.
+
+        Minutes in which both answered are compared, and the middle one counts: a busy machine slows down both.
+        """
+        ratios = []
+        for sample in self.samples:
+            old, new = sample.requests.get(self.old or ""), sample.requests.get(self.new)
+            if old and new and old.served and new.served and old.seconds:
+                ratios.append((new.seconds / new.served) / (old.seconds / old.served))
+        return median(ratios) if ratios else 0.0
 
 
 @dataclass

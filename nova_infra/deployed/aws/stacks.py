@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,12 +20,14 @@ from nova_infra.names import stack_name
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 _MAX_TEMPLATE_BYTES = 51_200
 _CHANGE_SET_SECONDS = 300
+_SECONDS_UNTIL_BEGUN = 1.0
+"""Until a stack shows that its change set is being executed."""
 _SECONDS_BETWEEN_LOOKS = 2.0
 _PATIENCE_SECONDS = 600
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 
 
-class AwsStacks:
+class AwsStacks(ABC):
     """The part of :class:`nova_infra.deployed.aws.environment.AwsEnvironment` that CloudFormation answers for."""
 
     def __init__(self, prefix: str, *, aws: Aws) -> None:
@@ -37,6 +40,10 @@ class AwsStacks:
         self.prefix = prefix
         self._aws = aws
         self._lists_stacks = True
+
+    @abstractmethod
+    def service_names(self) -> tuple[str, ...]:
+        """The names of the services."""
 
     def stack_name(self, name: str) -> str:
         """The name of a service's stack, or of ``platform`` or ``overview``."""
@@ -51,13 +58,13 @@ class AwsStacks:
             try:
                 found = [read_stack(s) for s in self._aws.pages("cloudformation", "describe_stacks", "Stacks")]
             except DeniedError:
-                # The roles of an environment are those of its last deployment, and may be older than this.
+                # The roles of an environment are those of its last deployment, and may be older: then a stack whose
+                # first deployment failed is not found.
                 self._lists_stacks = False
         if not self._lists_stacks:
-            if names is None:
-                summaries = self._aws.pages("cloudformation", "list_stacks", "StackSummaries")
-                names = [s["StackName"] for s in summaries if s["StackStatus"] != "DELETE_COMPLETE"]
-            found = [stack for stack in self._aws.each(self._stack, sorted(set(names))) if stack is not None]
+            known = ("platform", *self.service_names(), "overview") if names is None else ()
+            wanted = names if names is not None else [self.stack_name(name) for name in known]
+            found = [stack for stack in self._aws.each(self._stack, sorted(set(wanted))) if stack is not None]
         if names is None:
             return tuple(sorted(_within(self.prefix, found), key=lambda stack: stack.name))
         by_name = {stack.name: stack for stack in found}
@@ -276,8 +283,10 @@ class AwsStacks:
             AwsError: AWS does not answer, or a stack was deleted meanwhile.
         """
         waiting, unanswered_since = set(names), None
+        seconds = _SECONDS_UNTIL_BEGUN
         while waiting:
-            pause(_SECONDS_BETWEEN_LOOKS)
+            pause(seconds)
+            seconds = _SECONDS_BETWEEN_LOOKS
             try:
                 found = self.stacks(sorted(waiting))
             except PassingError:

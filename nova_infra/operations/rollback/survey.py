@@ -42,11 +42,11 @@ def survey(environment: DeployedEnvironment) -> Survey:
         NovaError: The environment does not exist, or cannot be read.
     """
     with threads() as pool:
+        found = pool.submit(environment.stacks)
+        described = pool.submit(environment.services)
         ledger = pool.submit(read_ledger, environment)
         holds = pool.submit(read_holds, environment)
         claim = pool.submit(read_claim, environment)
-        found = pool.submit(environment.stacks)
-        described = pool.submit(environment.services)
         stacks = {stack.name: stack for stack in found.result()}
         services = described.result()
 

@@ -237,19 +237,19 @@ DRILLS = (
         "memory-growth",
         "its container's memory fills up",
         (rolls_back("the memory alarm rolls it back", because="-memory went to ALARM"), STAGE_STOPS, PIPELINE_TELLS),
-        fault="memory:60",
+        fault="memory:40",
     ),
     Drill(
         "children",
         "it starts children that fill its container's memory",
         (rolls_back("the memory alarm rolls it back", because="-memory went to ALARM"), STAGE_STOPS, PIPELINE_TELLS),
-        fault="children:60",
+        fault="children:40",
     ),
     Drill(
         "killed-by-kernel",
         "the kernel kills it because its container's memory is used up",
         (KILLED_FOR_MEMORY, rolls_back("it is rolled back"), STAGE_STOPS, PIPELINE_TELLS),
-        fault="killed-by-kernel:120",
+        fault="killed-by-kernel",
     ),
     Drill(
         "killed",

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from nova_infra.containers.engine import Engine
@@ -316,13 +317,22 @@ class ContainerTask(Task):
         """Begin with the fault that its definition names, if it is one of a running container."""
         match self.definition.fault.partition(":")[0]:
             case "killed":
-                await self.engine.attempt("kill", "--signal=KILL", self.name)
+                code, _, said = await self.engine.attempt("kill", "--signal=KILL", self.name)
+                if code and self.running:
+                    raise EngineError(f"{self.engine.program} kill: {last_lines(said, 1)}: play that drill again")
             case "paused":
                 await self.engine.call("pause", self.name)
             case "cpu" | "memory" | "children" | "killed-by-kernel":
                 if self._group is None:
                     raise EngineError("this drill needs the control groups of Linux: leave it out on this machine")
-                self._pressure = await Pressure.start(self.definition, parent=self._pid, groups=self._group.places)
+                self._pressure = await Pressure.start(self.definition, parent=self._pid, groups=self._pressed())
+
+    def _pressed(self) -> dict[str, Path]:
+        """The control groups that a program beside the service joins: where memory is apart, its work is no CPU."""
+        assert self._group is not None, "looked at by its caller"
+        places = self._group.places
+        kind = "memory" if self.definition.fault != "cpu" and "memory" in places else ""
+        return {kind: places[kind]} if kind else dict(places)
 
     async def stop(self) -> None:
         """Send the image's stop signal, SIGKILL after the stop timeout, and remove it. Safe to call twice."""

@@ -33,8 +33,8 @@ class Fault:
 
 def _command(*words: str) -> Callable[[dict[str, Any]], None]:
     def edit(container: dict[str, Any]) -> None:
-        container["Command"] = list(words)
-        container.pop("EntryPoint", None)
+        # A command alone would be no more than arguments of an image's own entry point.
+        container["EntryPoint"], container["Command"] = [words[0]], list(words[1:])
 
     return edit
 

@@ -64,10 +64,10 @@ class ProcessTask(Task):
         await self.wait_for_health()
 
     async def _start_process(self) -> None:
-        if not self.definition.command:
+        words = (*self.definition.entry_point, *self.definition.command)
+        if not words:
             raise TaskFailedError("its task definition has no command, and what its image runs is not known here")
         self._make_scratch()
-        words = (*self.definition.entry_point, *self.definition.command)
         try:
             self._process = await start_process(words, directory=self._place("work"), environment=self._environment())
         except OSError as error:

@@ -1,5 +1,6 @@
 """The ``nova`` command as a user meets it: exit codes, one line for each fault, no traceback, a quick start."""
 
+import os
 import re
 import subprocess
 import sys
@@ -97,4 +98,29 @@ def test_every_command_and_option_that_a_page_names_exists(page: Path) -> None:
             assert rest[0] in command.commands, words
             command = command.commands[rest.pop(0)]
         known = {option for parameter in command.params for option in parameter.opts}
+        rest = rest[: rest.index("--")] if "--" in rest else rest  # what follows is another program's
         assert {word.strip("[].,") for word in rest if word.strip("[").startswith("--")} <= known, words
+
+
+def test_a_pipe_that_nobody_reads_ends_a_command_without_a_word(example) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [Path(sys.executable).with_name("nova"), "config", "check"]
+        ended = subprocess.run(command, cwd=example, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_what_is_told_where_nobody_reads_ends_no_work() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = "from nova_infra.cli.output import tell\nfor _ in range(3): tell('a line')\nimport sys\nsys.exit(7)"
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (7, "")

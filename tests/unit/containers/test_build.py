@@ -103,7 +103,7 @@ def test_a_build_has_nothing_of_its_day_and_lends_the_machines_settings(
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
     build(PODMAN, RECIPE, tell=lambda _: None)
     [call] = said.built
-    assert {"--timestamp=0", "--platform=linux/arm64", "--build-arg=FLAVOUR=plain"} <= set(call)
+    assert {"--timestamp=0", "--format=oci", "--platform=linux/arm64", "--build-arg=FLAVOUR=plain"} <= set(call)
     assert f"--secret=id=pip,src={tmp_path}/pip.conf" in call
     assert not [word for word in call if "id=certificates" in word]
 

@@ -150,8 +150,7 @@ class Ecs(AwsEnvironment):
         self.digests: dict[str, str] = {}
 
     def services(self) -> tuple[Service, ...]:
-        stacks = {stack.name for stack in self.stacks()}
-        return tuple(self._with_tasks(s) if s.stack in stacks else s for s in super().services())
+        return tuple(self._with_tasks(s) if s.stack.startswith(PREFIX) else s for s in super().services())
 
     def wait_for_stacks(self, names: Sequence[str]) -> Iterator[Stack]:
         for ended in super().wait_for_stacks(names):

@@ -45,7 +45,7 @@ def test_a_fault_goes_into_the_definition_of_its_service_alone(template: dict[st
     assert container(edited).pop("DockerLabels") == {LABEL: "errors:0.5"}
     assert container(edited) == container(template)
     assert fault_in("other", "killed")(template) == template
-    assert container(fault_in(None, "no-program")(template))["Command"] == ["/no-such-program"]
+    assert container(fault_in(None, "no-program")(template))["EntryPoint"] == ["/no-such-program"]
 
 
 def test_another_canary_changes_the_rollout_and_nothing_else(template: dict[str, Any]) -> None:

@@ -1,0 +1,79 @@
+"""A service without a shell, in an image from scratch: put into the templates by hand, rehearsed and drilled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nova_infra.assembly import Assembly
+from nova_infra.containers.engine import Engine
+from nova_infra.rehearsal.drills.catalogue import choose
+from nova_infra.rehearsal.drills.plan import plan
+from nova_infra.rehearsal.pipeline.edits import previous_images
+from nova_infra.rehearsal.pipeline.player import Player, new_record
+from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.record import Record
+from nova_infra.rehearsal.tasks.runtime import ImageRuntime
+
+Rehearse = Callable[..., Record]
+
+
+@pytest.fixture
+def candidate(tmp_path: Path, write_assembly: Callable[..., Path], image: str) -> Release:
+    directory = write_assembly(tmp_path / "assembly")
+    for name in ("Dev.json", "Prod.json"):
+        template = json.loads((directory / name).read_text())
+        [container] = template["Resources"]["Task"]["Properties"]["ContainerDefinitions"]
+        del container["Command"]
+        container |= {"Image": image, "PortMappings": [{"ContainerPort": 3000}], "ReadonlyRootFilesystem": True}
+        container["Environment"].append({"Name": "PORT", "Value": "3000"})
+        (directory / name).write_text(json.dumps(template))
+    return Release("candidate", Assembly(directory), tmp_path)
+
+
+@pytest.fixture
+def rehearse(tmp_path: Path, engine: Engine, candidate: Release) -> Rehearse:
+    """Plays the whole pipeline, or a drill."""
+
+    def play(drill: str = "") -> Record:
+        pipeline, new, old = candidate.pipeline(), candidate, replace(candidate, edits=(previous_images,))
+        if drill:
+            planned = plan(*choose([drill]), candidate)
+            pipeline, new, old = planned.pipeline, planned.candidate, planned.baseline
+
+        async def approve(_: str) -> bool:
+            return True
+
+        async def whole() -> Record:
+            async with ImageRuntime(engine) as runtime:
+                record = new_record(pipeline, candidate=new, baseline=old, runtime=runtime)
+                told: list[str] = []
+                player = Player(
+                    pipeline, new, old, record, approve, told.append, tmp_path / "logs", 0.2, runtime=runtime
+                )
+                await player.play()
+                return record
+
+        return asyncio.run(asyncio.wait_for(whole(), 300))
+
+    return play
+
+
+def test_it_goes_through_the_whole_pipeline(rehearse: Rehearse) -> None:
+    record = rehearse()
+    assert record.succeeded
+    assert record.tasks.startswith("as containers of their images, by ")
+    assert {d.outcome for d in record.deployments} == {"completed"}
+
+
+@pytest.mark.parametrize("name", ["crash-at-start", "errors", "hang-on-sigterm"])
+def test_it_is_drilled_at_each_place_of_a_fault(rehearse: Rehearse, name: str) -> None:
+    [drill] = choose([name])
+    record = rehearse(name)
+    told = {"the errors alarm", "so is the alarm's"}
+    assert [miss for miss in drill.check(record, "tiny") if not any(word in miss for word in told)] == []
