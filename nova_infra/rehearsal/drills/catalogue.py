@@ -249,7 +249,7 @@ DRILLS = (
         "killed-by-kernel",
         "the kernel kills it because its container's memory is used up",
         (KILLED_FOR_MEMORY, rolls_back("it is rolled back"), STAGE_STOPS, PIPELINE_TELLS),
-        fault="killed-by-kernel:120",
+        fault="killed-by-kernel",
     ),
     Drill(
         "killed",

@@ -51,7 +51,9 @@ class Pressure:
             for pid in [parent, *_members(groups)]:
                 with contextlib.suppress(OSError):
                     Path(f"/proc/{pid}/oom_score_adj").write_text(_HIGHEST_SCORE, encoding="ascii")  # noqa: ASYNC240 - in memory
-        words = [sys.executable, "-S", str(_PROGRAM), name, f"{value_of(definition.fault):g}", *_files(groups)]
+        # All at once for the kernel: a container whose memory fills up slowly is busy reading its program again.
+        step = 2 * definition.memory if name == "killed-by-kernel" else value_of(definition.fault)
+        words = [sys.executable, "-S", str(_PROGRAM), name, f"{step:g}", *_files(groups)]
         return cls(await start_process(words, directory=Path("/"), environment={"PATH": os.environ["PATH"]}))
 
     async def end(self) -> None:

@@ -106,7 +106,7 @@ def test_a_rollback_can_go_through_the_canary(deployment, back) -> None:
     told = back(canary=True)
     assert rollout(deployment, "carts-service") == before
     assert before["CanaryConfiguration"] == CANARY
-    assert any("rollout: canary of 10 % for 5 min, bakes 5 min" in line for line in told)
+    assert any("rollout: canary of 10 % for 5 min, bakes 9 min" in line for line in told)
 
 
 def test_the_next_regular_deployment_restores_the_canary(deployment, back) -> None:

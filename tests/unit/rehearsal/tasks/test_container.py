@@ -116,7 +116,7 @@ def test_a_container_that_the_kernel_kills_for_its_memory_says_so(run: Run, defi
         await task.ended()
         reasons.append(task.stopped_reason())
 
-    run(define(fault="killed-by-kernel:32"), play)
+    run(define(fault="killed-by-kernel"), play)
     assert reasons == ["OutOfMemoryError: the kernel killed it at the 64 MiB that it was granted"]
 
 
