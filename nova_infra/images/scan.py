@@ -94,7 +94,7 @@ def _findings(registry: Registry, digest: str, *, pause: Callable[[float], None]
             assert scan is not None
             said = scan["status"].get("description") or "no reason given"
             raise RefusedError(
-                f"{registry.name}@{digest}: was not scanned: {status}: {said}: scan it, it cannot be deployed before"
+                f"{registry.name}@{digest}: was not scanned: {status}: {said}: it cannot be deployed until a scan succeeds: scan it again"
             )
         if waited >= _PATIENCE_SECONDS:
             raise AwsError(
