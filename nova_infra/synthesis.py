@@ -25,5 +25,5 @@ def synthesize(root: Path) -> Path:
         target, assembly = ".nova/rehearsed/manifest.json", root / ".nova" / "rehearsed"
     code, _ = run_to_end(["sh", "-c", f"exec make --silent --no-print-directory {target} >&2"], directory=root)
     if code:
-        raise NovaError("the working tree does not synthesize: mend what is printed above")
+        raise NovaError("the working tree does not synthesize: fix what is printed above")
     return assembly

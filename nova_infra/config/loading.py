@@ -36,7 +36,7 @@ def load_config(root: Path) -> Config:
     except UnicodeDecodeError:
         raise ConfigError(f"{CONFIG_FILE}: is not UTF-8: save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{CONFIG_FILE}: is not valid TOML: {error}: mend that line") from None
+        raise ConfigError(f"{CONFIG_FILE}: is not valid TOML: {error}: fix that line") from None
     except RecursionError:
         raise ConfigError(f"{CONFIG_FILE}: is nested too deeply: flatten it") from None
     return parse_config(data, services=root / "services")

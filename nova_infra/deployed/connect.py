@@ -178,5 +178,5 @@ def _environments(path: Path) -> tuple[dict[str, Mapping[str, Any]], str]:
         return environments, str(config.get("platform", {}).get("name", "nova"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise RefusedError(
-            f"nova.toml: is not usable ({error!r}): mend it, or run the command elsewhere with --region"
+            f"nova.toml: is not usable ({error!r}): fix it, or run the command elsewhere with --region"
         ) from None

@@ -46,7 +46,7 @@ def read_accepted(root: Path) -> tuple[Accepted, ...]:
     except FileNotFoundError:
         return ()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RefusedError(f"{EXCEPTIONS_FILE}: is not valid TOML: {error}: mend that line") from None
+        raise RefusedError(f"{EXCEPTIONS_FILE}: is not valid TOML: {error}: fix that line") from None
     except ValidationError as error:
         raise RefusedError(
             "\n".join(

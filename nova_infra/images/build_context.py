@@ -56,7 +56,7 @@ def read_contexts(services: Path, names: Iterable[str]) -> dict[str, tuple[Conte
     names = list(names)
     for name in names:
         if not (services / name).is_dir():
-            raise NovaError(f"services/{name}: not found in {services.parent}: create it, or mend its name")
+            raise NovaError(f"services/{name}: not found in {services.parent}: create it, or correct its name")
     kinds = _listed_kinds(services, names)
     ignore = _docker_ignore(services)
     dockerfiles = {path.parent.name: f"{path.parent.name}/Dockerfile" for path in services.glob("*/Dockerfile")}
@@ -160,7 +160,7 @@ def _read(services: Path, path: str, kind: Kind) -> ContextFile | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise NovaError(f"services/{path}: cannot be read: {error.strerror}: mend its permissions") from None
+        raise NovaError(f"services/{path}: cannot be read: {error.strerror}: correct its permissions") from None
     # As git tells text from binary: by a NUL among the first 8000 bytes.
     return ContextFile(path, kind, content if b"\0" in content[:8000] else content.replace(b"\r\n", b"\n"))
 

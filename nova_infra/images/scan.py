@@ -134,7 +134,7 @@ def _is_accepted(finding: Finding, service: str, accepted: Iterable[Accepted], t
 
 def _line(registry: Registry, finding: Finding, expired: bool) -> str:
     remedy = (
-        f"its entry in {EXCEPTIONS_FILE} has expired: mend it, or have it reviewed again"
+        f"its entry in {EXCEPTIONS_FILE} has expired: fix it, or have it reviewed again"
         if expired
         else "update the lock or the base image, or have it accepted for a while in " + EXCEPTIONS_FILE
     )

@@ -79,12 +79,12 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
             _PULL,
         ),
     ),
-    (r"CannotPullContainer", Cause("The image could not be pulled.", "read ECS's words above and mend it", _PULL)),
+    (r"CannotPullContainer", Cause("The image could not be pulled.", "read what ECS says above and fix it", _PULL)),
     (
         r"ResourceInitialization.*(logger args|log group|log stream)",
         Cause(
             "The task's log group does not exist, or cannot be written to.",
-            "deploy the service's stack anew: the log group is in it",
+            "deploy the service's stack again: the log group is in it",
             _INITIALIZE,
         ),
     ),
@@ -122,7 +122,7 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
     ),
     (
         r"ResourceInitialization",
-        Cause("What the task needs could not be set up.", "read ECS's words above and mend it", _INITIALIZE),
+        Cause("What the task needs could not be set up.", "read what ECS says above and fix it", _INITIALIZE),
     ),
     (
         r"OutOfMemory",
@@ -136,7 +136,7 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"failed container health checks",
         Cause(
             "The container's own health check kept failing.",
-            "read the log lines, run `make rehearse`, mend the service and release again",
+            "read the log lines, run `make rehearse`, fix the service and release again",
             f"{_REPOST}/ecs-task-stopped",
         ),
     ),
@@ -144,7 +144,7 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"failed ELB health checks|is unhealthy in \(target-group",
         Cause(
             "The load balancer's health check kept failing: the service did not answer, or with an error.",
-            "read the log lines, run `make rehearse`, mend the service and release again",
+            "read the log lines, run `make rehearse`, fix the service and release again",
             f"{_ECS}/service-unhealthy-event-messages.html",
         ),
     ),
@@ -168,7 +168,7 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"CannotStartContainer|CannotCreateContainer",
         Cause(
             "The container could not be started.",
-            "read ECS's words above and mend it",
+            "read what ECS says above and fix it",
             f"{_ECS}/cannot-start-container.html",
         ),
     ),
@@ -208,7 +208,7 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"unable to assume the role",
         Cause(
             "ECS may not use one of the task's roles.",
-            "deploy the service's stack anew; nobody but CloudFormation should change its roles",
+            "deploy the service's stack again; nobody but CloudFormation should change its roles",
             _EVENTS,
         ),
     ),
@@ -237,7 +237,7 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"\(exit code: 139\)",
         Cause(
             "The program crashed in native code (segmentation fault).",
-            "read the log lines, mend the service and release again",
+            "read the log lines, fix the service and release again",
             f"{_REPOST}/ecs-task-stopped",
         ),
     ),
@@ -257,7 +257,7 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"Essential container.*exited|\(exit code: \d+\)",
         Cause(
             "The program crashed.",
-            "read the log lines, run `make rehearse`, mend the service and release again",
+            "read the log lines, run `make rehearse`, fix the service and release again",
             f"{_REPOST}/ecs-task-stopped",
         ),
     ),
@@ -273,7 +273,7 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
         r"alarm",
         Cause(
             "An alarm went red while the new revision took traffic, and ECS brought the old one back.",
-            "look at what the alarm measures on the dashboard, mend the service and release again",
+            "look at what the alarm measures on the dashboard, fix the service and release again",
             f"{_ECS}/deployment-alarm-failure.html",
         ),
     ),

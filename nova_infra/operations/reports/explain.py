@@ -283,7 +283,7 @@ def _about_all(facts: Facts, found: Sequence[Trouble], now: datetime) -> Iterato
         if facts.action.name.endswith(".Preflight"):
             yield "Refused by", f"`nova preflight {facts.environment}` says what stands against a deployment now"
         elif not found:
-            yield "Next", "mend what the test says, or retry the stage if the test was at fault; nothing is broken here"
+            yield "Next", "fix what the test found, or retry the stage if the test was at fault; nothing is broken here"
     latest = facts.entries[0] if facts.entries else None
     good = next((entry for entry in facts.entries if entry.good), None)
     if latest is not None:

@@ -58,7 +58,7 @@ def test_an_environment_that_the_configuration_does_not_name_is_refused(project)
 
 def test_a_broken_configuration_names_the_way_around_it(tmp_path: Path) -> None:
     (tmp_path / "nova.toml").write_text("[[environments")
-    with pytest.raises(RefusedError, match="mend it, or run the command elsewhere with --region"):
+    with pytest.raises(RefusedError, match="fix it, or run the command elsewhere with --region"):
         connect("live", role="release", where=Whereabouts(tmp_path))
 
 

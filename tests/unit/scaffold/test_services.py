@@ -290,11 +290,13 @@ def test_the_commands_say_what_changed_what_still_names_the_service_and_what_is_
     line = len(source.read_text().splitlines())
     renamed = nova("service", "rename", "carts-service", NEW, directory=committed)
     assert (renamed.returncode, renamed.stderr) == (0, "")
-    assert f"carts-service is still named in services/store-service/src/store_service/main.py:{line}" in renamed.stdout
+    assert (
+        f"carts-service is still mentioned in services/store-service/src/store_service/main.py:{line}" in renamed.stdout
+    )
     assert "aws cloudformation delete-stack --stack-name nova-prod-carts-service" in renamed.stdout
     removed = nova("service", "remove", NEW, "--force", directory=committed)
     assert (removed.returncode, removed.stderr) == (0, "")
-    assert "still named" not in removed.stdout
+    assert "still mentioned" not in removed.stdout
     assert f"aws ecr delete-repository --force --repository-name nova/{NEW}" in removed.stdout
     unknown = nova("service", "remove", NEW, directory=committed)
     assert (unknown.returncode, unknown.stdout) == (2, "")

@@ -205,7 +205,7 @@ def test_a_brief_is_published_to_those_who_approve(run: Any, aws: Any, assembly:
     ("arguments", "says"),
     [
         (("--format", "pdf"), "'pdf' is not one of"),
-        (("--publish",), "--publish: the topic of approvals is in the toolchain's account"),
+        (("--publish",), "--publish: the approval topic is in the toolchain's account"),
         (("--assembly", "docs"), "docs/manifest.json: is missing: run `make synth`"),
     ],
 )

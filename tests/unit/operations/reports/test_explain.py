@@ -60,7 +60,7 @@ def test_a_crash_is_told_with_its_exit_code_its_last_log_lines_and_the_way_back(
         "  Exit code      1",
         "  Last log       starting",
         "                 KeyError: 'DATABASE_URL'",
-        "  Next           read the log lines, run `make rehearse`, mend the service and",
+        "  Next           read the log lines, run `make rehearse`, fix the service and",
         "                 release again",
         "  Released last  bbbbbbbbbbbb: failed 30 min ago by pipeline",
         "  Last good      aaaaaaaaaaaa: verified 2.1 days ago",
@@ -194,7 +194,7 @@ def test_a_release_that_the_preflight_kept_out_names_the_command_that_says_why(m
     kept_out = Pipeline(Action("Prod", "Preflight", "Failed", "Build terminated with state: FAILED", "build:1"))
     told = message(make.stub(held_services=(make.service(),)), kept_out)
     assert "`nova preflight prod` says what stands against a deployment now" in told
-    assert "mend what the test says" not in told
+    assert "fix what the test found" not in told
     assert "nova preflight" not in message(make.stub(held_services=(make.service(),)), RED_TEST)
 
 
