@@ -105,5 +105,5 @@ def _docker(*arguments: str, stdin: str = "", quiet: bool = False) -> None:
     result = subprocess.run(["docker", *arguments], input=stdin, text=True, check=False, stdout=output, stderr=output)
     if result.returncode:
         step = " ".join(arguments[: 2 if arguments[0] == "buildx" else 1])
-        said = result.stderr.strip().splitlines()[-1:] if quiet else ["mend what it printed above"]
+        said = result.stderr.strip().splitlines()[-1:] if quiet else ["fix what it printed above"]
         raise RefusedError(f"docker {step}: exited with {result.returncode}: {''.join(said)}")

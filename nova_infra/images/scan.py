@@ -94,7 +94,8 @@ def _findings(registry: Registry, digest: str, *, pause: Callable[[float], None]
             assert scan is not None
             said = scan["status"].get("description") or "no reason given"
             raise RefusedError(
-                f"{registry.name}@{digest}: was not scanned: {status}: {said}: it cannot be deployed until a scan succeeds: scan it again"
+                f"{registry.name}@{digest}: was not scanned: {status}: {said}: "
+                "it cannot be deployed until a scan succeeds: scan it again"
             )
         if waited >= _PATIENCE_SECONDS:
             raise AwsError(
@@ -134,7 +135,7 @@ def _is_accepted(finding: Finding, service: str, accepted: Iterable[Accepted], t
 
 def _line(registry: Registry, finding: Finding, expired: bool) -> str:
     remedy = (
-        f"its entry in {EXCEPTIONS_FILE} has expired: mend it, or have it reviewed again"
+        f"its entry in {EXCEPTIONS_FILE} has expired: fix it, or have it reviewed again"
         if expired
         else "update the lock or the base image, or have it accepted for a while in " + EXCEPTIONS_FILE
     )

@@ -119,7 +119,10 @@ def rehearse(options: Options) -> bool:
     for file in (options.json_file, options.report_file):
         if file is not None:
             _check_writable(file)
-    runtime = choose_runtime(options.tasks, tell=lambda line: console.print(line, highlight=False, markup=False))
+    dockerfiles = sorted(options.root.glob("services/*/Dockerfile"))
+    runtime = choose_runtime(
+        options.tasks, dockerfiles, tell=lambda line: console.print(line, highlight=False, markup=False)
+    )
     left_out = [drill.name for drill in drills if drill.needs_images and runtime.kind == "sources"]
     drills = [drill for drill in drills if drill.name not in left_out]
     candidate = Release("working tree", Assembly(options.assembly), options.root)

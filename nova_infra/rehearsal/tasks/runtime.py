@@ -12,7 +12,7 @@ import shlex
 import tempfile
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,8 @@ from nova_infra.containers.build import ENGINES, local_name
 from nova_infra.containers.checkout import build_command
 from nova_infra.containers.engine import Engine, detect
 from nova_infra.containers.errors import EngineError, ImageError
+from nova_infra.containers.probe import require_usable
+from nova_infra.errors import NovaError
 from nova_infra.parallel import gather
 from nova_infra.rehearsal.tasks.container import ContainerTask, Image, Network
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
@@ -293,11 +295,14 @@ class ImageRuntime(Runtime):
         return Image.read(name, self.engine.image(name) or {})
 
 
-def choose_runtime(kind: Kind | None, *, tell: Callable[[str], None] = lambda _: None) -> Runtime:
+def choose_runtime(
+    kind: Kind | None, dockerfiles: Iterable[Path] = (), *, tell: Callable[[str], None] = lambda _: None
+) -> Runtime:
     """What tasks run as.
 
     Args:
-        kind: What was asked for; None for images where an engine answers.
+        kind: What was asked for; None for images where an engine can build and run them here.
+        dockerfiles: What would be built.
         tell: Told why there are no images.
 
     Raises:
@@ -306,12 +311,15 @@ def choose_runtime(kind: Kind | None, *, tell: Callable[[str], None] = lambda _:
     if kind == "sources":
         return SourceRuntime()
     try:
-        return ImageRuntime(detect())
-    except EngineError as error:
+        engine = detect()
+        if kind is None:
+            require_usable(engine, dockerfiles)
+    except NovaError as error:
         if kind == "images":
             raise
         tell(f"{error}: services run from their sources")
         return SourceRuntime()
+    return ImageRuntime(engine)
 
 
 async def remove_orphans(engine: Engine) -> None:

@@ -108,7 +108,7 @@ def test_a_finding_is_accepted_until_the_day_that_the_file_names(check: Check, s
     found = answer("ACTIVE", enhanced=[inspector("HIGH", "YES")])
     assert check(found, accepted=accept(services=services)) == (1, 0)
     yesterday = TODAY - datetime.timedelta(days=1)
-    with pytest.raises(CheckFailedError, match="has expired: mend it, or have it reviewed again"):
+    with pytest.raises(CheckFailedError, match="has expired: fix it, or have it reviewed again"):
         check(found, accepted=accept(services=services, expires=yesterday))
 
 

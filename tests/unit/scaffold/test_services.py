@@ -296,7 +296,7 @@ def test_the_commands_say_what_changed_what_still_names_the_service_and_what_is_
     assert "aws cloudformation delete-stack --stack-name nova-prod-carts-service" in renamed.stdout
     removed = nova("service", "remove", NEW, "--force", directory=committed)
     assert (removed.returncode, removed.stderr) == (0, "")
-    assert "still named" not in removed.stdout
+    assert "still mentioned" not in removed.stdout
     assert f"aws ecr delete-repository --force --repository-name nova/{NEW}" in removed.stdout
     unknown = nova("service", "remove", NEW, directory=committed)
     assert (unknown.returncode, unknown.stdout) == (2, "")

@@ -15,6 +15,7 @@ import pytest
 
 from nova_infra.containers.engine import Engine, detect
 from nova_infra.containers.errors import EngineError
+from nova_infra.containers.probe import require_start
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime
 from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
@@ -26,9 +27,11 @@ SERVER = Path(__file__).with_name("server.c")
 def engine() -> Engine:
     """This machine's engine."""
     try:
-        return detect()
+        engine = detect()
+        require_start(engine)
     except EngineError as error:
         pytest.skip(f"runs containers, and {error}")
+    return engine
 
 
 @pytest.fixture(scope="session")

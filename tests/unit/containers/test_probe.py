@@ -1,0 +1,86 @@
+"""Whether an engine is of use, with programs that stand for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nova_infra.containers import probe
+from nova_infra.containers.engine import Engine
+from nova_infra.containers.errors import EngineError
+from nova_infra.containers.probe import require_start, require_usable
+from nova_infra.rehearsal.tasks.runtime import choose_runtime
+
+BASE = "registry.example.com/library/python:3.13-slim@sha256:12ab"
+
+
+@pytest.fixture
+def podman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory whose program ``podman`` each test writes: it has the images that the file ``images`` names."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    (tmp_path / "images").write_text("")
+    return tmp_path
+
+
+def install(podman: Path, *, run: str, pull: str = "exit 1") -> Engine:
+    images = podman / "images"
+    (podman / "podman").write_text(
+        f"""#!/bin/sh
+case $1 in
+info) echo amd64 ;;
+image) grep -qxF "$3" {images} && echo '[{{"Id": "1"}}]' || {{ echo "no such image" >&2; exit 1; }} ;;
+import) echo "$3" >> {images} ;;
+run) {run} ;;
+pull) {pull} ;;
+esac
+"""
+    )
+    (podman / "podman").chmod(0o755)
+    return Engine("podman", "amd64")
+
+
+STARTS = "echo 'exec: \"/missing\": stat /missing: no such file or directory' >&2; exit 127"
+REFUSES = "echo 'error setting rlimit type 7: operation not permitted' >&2; exit 126"
+
+
+def test_an_engine_is_of_use_where_all_that_fails_is_that_the_program_is_missing(podman: Path) -> None:
+    require_start(install(podman, run=STARTS))
+    require_start(install(podman, run=STARTS))
+    assert (podman / "images").read_text().count("nova-probe") == 1, "it is kept"
+
+
+def test_an_engine_that_may_not_start_containers_says_so(podman: Path) -> None:
+    with pytest.raises(EngineError, match=r"rlimit type 7.*this machine does not let it run containers"):
+        require_start(install(podman, run=REFUSES))
+
+
+def test_an_engine_that_hangs_is_given_up(podman: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_SECONDS", 0.3)
+    with pytest.raises(EngineError, match=r"podman run: does not end within 0\.3 s"):
+        require_start(install(podman, run="exec sleep 20"))
+
+
+def test_a_base_image_is_there_or_has_a_stand_in_or_can_be_pulled(podman: Path, tmp_path: Path) -> None:
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text(f"FROM {BASE} AS base\nFROM base AS next\nFROM scratch\n")
+    engine = install(
+        podman, run=STARTS, pull="echo 'pinging container registry registry.example.com: timeout' >&2; exit 1"
+    )
+    with pytest.raises(EngineError, match="an image cannot be pulled: give the machine a way to its registry"):
+        require_usable(engine, [dockerfile])
+    engine = install(podman, run=STARTS, pull=f'echo "$3" >> {podman / "images"}')
+    require_usable(engine, [dockerfile])
+    assert BASE in (podman / "images").read_text()
+    (podman / "images").write_text("localhost/python:3.13-slim\n")
+    require_usable(install(podman, run=STARTS), [dockerfile])
+
+
+def test_without_an_engine_of_use_tasks_come_from_sources_unless_images_were_asked_for(podman: Path) -> None:
+    install(podman, run=REFUSES)
+    said: list[str] = []
+    assert choose_runtime(None, tell=said.append).kind == "sources"
+    assert said[0].endswith(": services run from their sources")
+    assert choose_runtime("images").kind == "images"
+    install(podman, run=STARTS)
+    assert choose_runtime(None).kind == "images"
