@@ -145,7 +145,7 @@ docs: setup ## Write the pages that are generated from the code
 packages:
 	@scripts/setup.sh packages
 
-lock: packages ## Write all locks anew from the manifests; versions that still do are kept, but with UPGRADE=--upgrade
+lock: packages ## Write all locks again from the manifests; versions that still do are kept, but with UPGRADE=--upgrade
 	@$(COMPILE) requirements-uv.in -o requirements-uv.txt
 	@$(COMPILE) pyproject.toml services/*/pyproject.toml --all-extras --group dev -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt pyproject.toml --all-extras -o requirements.txt

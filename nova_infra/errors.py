@@ -2,7 +2,7 @@
 
 
 class NovaError(Exception):
-    """A fault that the user can mend: each line names the key, what is wrong with it, and what to do.
+    """A fault that the user can fix: each line names the key, what is wrong with it, and what to do.
 
     The command line prints the lines without a traceback and exits with ``exit_code``.
 

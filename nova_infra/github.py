@@ -19,7 +19,7 @@ def github_accounts(config: Config) -> list[str]:
 def deploy_session_seconds(environment: Environment) -> int:
     """How long the credentials of a deployment have to be good for: it waits until everything has baked.
 
-    The CDK CLI takes its own roles anew, for an hour each time, for as long as these credentials are good.
+    The CDK CLI assumes its own roles again, for an hour each time, for as long as these credentials are valid.
     """
     return math.ceil(environment.rollout.minutes() / 60) * _HOUR + _HOUR
 

@@ -1,1 +1,1 @@
-"""An environment as it runs: its values, its protocol, and the way to it."""
+"""A running environment: its data classes, its protocol, and how to connect to it."""

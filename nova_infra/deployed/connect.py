@@ -1,4 +1,4 @@
-"""Finding an environment and the way into its account."""
+"""Finds an environment and connects to its account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking a deployed environment over HTTP."""
+"""HTTP requests to a deployed environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an environment looks like to the commands: the values that cross the boundary to AWS, or to a rehearsal."""
+"""The data classes of a running environment, which cross the boundary to AWS or to a rehearsal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands ask of an environment, by the role that may: AWS answers all of it, a rehearsal all but changes."""
+"""What commands can ask of an environment, by role: AWS answers everything, a rehearsal everything but changes."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ class RehearsedToolchain:
         return ()
 
     def publish(self, *, subject: str, message: str) -> None:
-        """Have the rehearsal tell whoever is asked for approvals."""
+        """Have the rehearsal notify the approvers."""
         ask(self._url, {"subject": subject, "message": message})
 
     def _ask(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Finding:
     Attributes:
         id: Such as ``CVE-2026-12345``.
         severity: Such as ``HIGH``.
-        packages: Each affected package with its version and, where there is one, the version that mends it.
+        packages: Each affected package with its version and, where there is one, the version with the fix.
         fixable: Whether a fix exists. A scan that cannot tell counts as yes.
     """
 

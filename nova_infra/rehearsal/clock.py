@@ -66,7 +66,7 @@ class Clock:
                 tick, self._tick = self._current_tick(), None
                 tick.set_result(None)
         except BaseException as error:
-            # Time stands still from here on: whoever waits for it, now or later, would wait for ever.
+            # Time stands still from here on: without this, present and later waiters would wait for ever.
             tick = self._current_tick()
             tick.set_exception(ClockStoppedError("the clock was stopped") if _is_cancellation(error) else error)
             tick.exception()  # Marks it as seen: it is no fault if nobody waits.

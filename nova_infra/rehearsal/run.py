@@ -115,7 +115,7 @@ def rehearse(options: Options) -> bool:
     console = open_console()
     drills = choose(options.drills)
     if not options.approve and not (sys.stdin.isatty() and console.is_terminal):
-        raise NovaError("approval: there is no terminal to ask on: give the approval beforehand with --approve")
+        raise NovaError("approval: there is no terminal to ask on: approve in advance with --approve")
     for file in (options.json_file, options.report_file):
         if file is not None:
             _check_writable(file)
@@ -193,7 +193,7 @@ def _check_what_if(what_if: WhatIf, candidate: Release) -> None:
     templates = [candidate.template(action) for action in actions if isinstance(action, DeployAction)]
     if all(edit(template) == template for template in templates):
         raise NovaError(
-            f"--what-if: {what_if.name} is what is configured, or no service shifts traffic: "
+            f"--what-if: {what_if.name} is already configured, or no service shifts traffic: "
             "name another canary, or set another strategy than rolling"
         )
 
@@ -287,7 +287,7 @@ def _check_writable(path: Path) -> None:
     """Say before a minute's work that its result has no place."""
     place = next(parent for parent in path.resolve().parents if parent.exists())
     if path.is_dir() or not place.is_dir():
-        raise NovaError(f"{path}: cannot be written (it is no file in a directory): name another file")
+        raise NovaError(f"{path}: cannot be written (it is a directory, or below a file): name another file")
 
 
 def _write(path: Path, text: str) -> None:

@@ -27,7 +27,7 @@ class Given:
         repository: ``--repository``.
         engine: ``--engine``.
         accounts: ``--account``: an account for everything, or ``dev=<account>``.
-        regions: ``--region``, likewise.
+        regions: ``--region``, in the same form.
         services: ``--service``.
     """
 

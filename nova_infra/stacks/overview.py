@@ -1,4 +1,4 @@
-"""What is said about all services of one environment together."""
+"""The dashboard and the composite alarm over all services of one environment."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class OverviewStack(cdk.Stack):
             alarm_name=canary_alarm_name(prefix),
             alarm_description=f"Some service of {prefix} answers too many requests with a 5xx, or not at all",
             alarm_rule=" OR ".join(f'ALARM("{name}")' for name in names),
-            # Each service's own alarm has notified already: this one is for whoever asks about the whole.
+            # Each service's own alarm has already notified someone: this one answers for all services together.
             actions_enabled=False,
         )
         Dashboard(

@@ -1,4 +1,4 @@
-"""The image repositories, and how what is in them is scanned."""
+"""The image repositories and how ECR scans them."""
 
 from __future__ import annotations
 

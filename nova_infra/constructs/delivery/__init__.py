@@ -1,1 +1,1 @@
-"""What delivers: the pipeline's steps, its permissions, registries and roles."""
+"""Constructs for delivery: the pipeline's steps, its permissions, registries and roles."""

@@ -1,4 +1,4 @@
-"""Where a pipeline keeps what its stages hand on."""
+"""The bucket for the artifacts that a pipeline's stages pass on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A role that jobs of one GitHub repository take, without any key."""
+"""A role that jobs of one GitHub repository assume, without any key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a role needs that builds images, publishes them and reads what a scan found."""
+"""The permissions for building images, publishing them and reading scan findings."""
 
 from __future__ import annotations
 

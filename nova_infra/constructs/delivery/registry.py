@@ -1,4 +1,4 @@
-"""Where a service's images are kept."""
+"""The repository for a service's images."""
 
 from __future__ import annotations
 

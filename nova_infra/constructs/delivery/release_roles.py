@@ -1,4 +1,4 @@
-"""The roles that the release tools, and operators, work by in an environment's account."""
+"""The roles that release tools and operators assume in an environment's account."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The steps of the pipeline. What each does is a make target, which finds the locked tools by itself.
 
-A mended step then needs no deployment of the pipeline, which mutates only after its Build stage has succeeded
+A fixed step then needs no deployment of the pipeline, which mutates only after its Build stage has succeeded
 (aws/aws-cdk#36120).
 """
 

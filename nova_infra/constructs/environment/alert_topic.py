@@ -1,4 +1,4 @@
-"""Where people are told what happened."""
+"""The topic that notifies people of alerts."""
 
 from __future__ import annotations
 
@@ -63,6 +63,6 @@ class AlertTopic(Construct):
                 slack_workspace_id=notifications.slack.workspace,
                 slack_channel_id=notifications.slack.channel,
                 notification_topics=[self.topic],
-                # Whoever writes in the channel may look, and no more.
+                # People who write in the channel may only look.
                 guardrail_policies=[iam.ManagedPolicy.from_aws_managed_policy_name("CloudWatchReadOnlyAccess")],
             )

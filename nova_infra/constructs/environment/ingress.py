@@ -1,4 +1,4 @@
-"""The one way into an environment."""
+"""The load balancer, which is the only way into an environment."""
 
 from __future__ import annotations
 

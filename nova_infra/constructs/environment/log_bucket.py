@@ -1,4 +1,4 @@
-"""Where the load balancer and the network leave their logs."""
+"""The bucket for the logs of the load balancer and the network."""
 
 from __future__ import annotations
 

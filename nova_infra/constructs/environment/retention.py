@@ -1,4 +1,4 @@
-"""Days as CloudWatch Logs counts them."""
+"""Log retention in the days that CloudWatch Logs accepts."""
 
 from __future__ import annotations
 

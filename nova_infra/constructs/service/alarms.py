@@ -1,4 +1,4 @@
-"""The alarms of a service: those that roll a deployment back, and those that only notify."""
+"""A service's alarms: some roll a deployment back, the others only notify."""
 
 from __future__ import annotations
 

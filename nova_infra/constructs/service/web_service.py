@@ -134,7 +134,7 @@ class WebService(Construct):
         )
         resource = self.service.node.default_child
         assert isinstance(resource, ecs.CfnService)
-        # A task that dies under traffic is replaced by one that is healthy for a while: counted anew each time, such
+        # A task that dies under traffic is replaced by one that is healthy for a while: counted again each time, such
         # tasks would never open the breaker. CDK's own construct has no name for this yet.
         resource.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
         # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.

@@ -1,4 +1,4 @@
-"""What the AWS API answers, as the values that the commands speak of."""
+"""Converts AWS API answers into Nova's data classes."""
 
 from __future__ import annotations
 

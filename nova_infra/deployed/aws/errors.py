@@ -1,4 +1,4 @@
-"""What goes wrong when AWS is called, as errors in one line."""
+"""Turns failed calls to AWS into errors of one line."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def sign_in(*, region: str, role: str | None = None, account: str | None = None)
         assumed = fetcher.fetch_credentials()
     except SDK_ERRORS as error:
         denied = translated(error, f"sts:AssumeRole of {arn}")
-        # Whoever administers the environment's account needs no role there.
+        # An administrator of the environment's account needs no role there.
         if isinstance(denied, DeniedError) and whoami(session)[0] == account:
             return Aws(session)
         if isinstance(denied, DeniedError):

@@ -1,4 +1,4 @@
-"""The tasks of an environment in AWS, for whoever operates it: logs, one-off tasks, shells, capacity."""
+"""The tasks of an environment in AWS, for its operators: logs, one-off tasks, shells, capacity."""
 
 from __future__ import annotations
 

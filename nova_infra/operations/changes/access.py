@@ -1,4 +1,4 @@
-"""Who may do what in a template that could not in another: policies of every kind, roles, public access.
+"""Access that a template gives and another did not: policies of every kind, roles, public access.
 
 A policy document is recognized wherever it is: those of identities, resources, keys, endpoints and trust.
 """

@@ -1,4 +1,4 @@
-"""What of the network a template opens that another does not: security groups, network ACLs, public addresses.
+"""Network access that a template opens and another did not: security groups, network ACLs, public addresses.
 
 A rule that an older one covers (a part of its addresses, a part of its ports) opens nothing; what cannot be compared
 (a CIDR that is an intrinsic function) counts as open unless it is the same.

@@ -1,4 +1,4 @@
-"""What a policy document allows that another does not, by the meaning of its statements.
+"""Compares policy documents by meaning: what does one allow that the other does not?
 
 The order of statements, a list of one instead of a string, and a statement split in two change nothing. Where the
 meaning cannot be told (an unknown operator, a statement that is an intrinsic function), it counts as allowing more: an

@@ -1,4 +1,4 @@
-"""What a change of the code would change in the stacks, for whoever reviews it: two assemblies beside each other."""
+"""What a change of the code would change in the stacks, for its reviewers: a comparison of two assemblies."""
 
 from __future__ import annotations
 

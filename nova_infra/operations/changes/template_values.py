@@ -1,4 +1,4 @@
-"""Values of CloudFormation templates as one reads them."""
+"""Values of CloudFormation templates as readable text."""
 
 from __future__ import annotations
 

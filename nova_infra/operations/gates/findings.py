@@ -1,4 +1,4 @@
-"""What is wrong with a running environment, decided from what was seen of it."""
+"""Decides what is wrong with a running environment, from what was read."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What an operator does to services that run: read their logs, open a shell, run a task, scale for an incident."""
+"""What operators do with running services: read logs, open a shell, run a task, scale for an incident."""

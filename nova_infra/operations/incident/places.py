@@ -1,4 +1,4 @@
-"""Where an environment can be looked at."""
+"""Links to an environment: its address, the console, the dashboard."""
 
 from __future__ import annotations
 

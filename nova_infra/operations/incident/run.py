@@ -1,4 +1,4 @@
-"""One task of a service with another command: a migration, a repair, a look."""
+"""Runs one task of a service with another command, such as a migration or a repair."""
 
 from __future__ import annotations
 

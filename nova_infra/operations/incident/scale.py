@@ -1,4 +1,4 @@
-"""Other numbers of tasks for an incident, which AWS itself takes back when their time is over."""
+"""Scales a service for an incident; AWS itself restores the usual numbers when the time is up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports that others use, and imports that nobody exports.
+"""Exports that other stacks use, and imports that no stack exports.
 
 See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html: an export that another
 stack imports can be neither deleted nor changed.

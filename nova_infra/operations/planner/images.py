@@ -1,4 +1,4 @@
-"""Images whose repository no deployed stack makes."""
+"""Images whose repository no deployed stack creates."""
 
 from __future__ import annotations
 

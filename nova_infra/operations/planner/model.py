@@ -1,4 +1,4 @@
-"""The values of a plan: stacks, what happens to their resources, and what stands in the way."""
+"""The data classes of a plan: stacks, what happens to their resources, and what blocks the plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names, listener ports and rule priorities that somebody else has, or that a replacement would need twice."""
+"""Names, listener ports and rule priorities that are taken, or that a replacement would need twice."""
 
 from __future__ import annotations
 

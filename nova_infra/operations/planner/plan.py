@@ -1,4 +1,4 @@
-"""The plan of a release: its stacks in their order, each judged by what is deployed at that moment."""
+"""The plan of a release: its stacks in order, each checked against what is deployed at that moment."""
 
 from __future__ import annotations
 

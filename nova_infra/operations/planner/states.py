@@ -49,7 +49,7 @@ def moved_stack(step: Step) -> Iterator[Refusal]:
         yield Refusal(
             key.name,
             "",
-            f"is deployed in {elsewhere[0].account} {elsewhere[0].region} and would be made anew in {key.account} "
+            f"is deployed in {elsewhere[0].account} {elsewhere[0].region} and would be created again in {key.account} "
             f"{key.region}: nothing moves, what is there runs on, and what people and steps need first is not there",
             "add it as a new environment under another name, move the traffic, then remove the old one",
         )

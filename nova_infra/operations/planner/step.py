@@ -1,4 +1,4 @@
-"""One stack of a plan at the moment of its deployment: what the judges look at."""
+"""One stack of a plan at the moment of its deployment: the input of every check."""
 
 from __future__ import annotations
 

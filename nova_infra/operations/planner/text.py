@@ -1,4 +1,4 @@
-"""A plan in words, a line each."""
+"""A plan as lines of text."""
 
 from __future__ import annotations
 

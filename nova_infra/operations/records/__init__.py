@@ -1,1 +1,1 @@
-"""What is written down of an environment's releases: ledger, holds, waivers."""
+"""The records of an environment's releases: ledger, holds, waivers."""

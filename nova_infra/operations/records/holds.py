@@ -1,8 +1,8 @@
-"""Holds: releases that must not be deployed to an environment until somebody takes the hold away.
+"""Holds: releases that must not be deployed to an environment until somebody ends the hold.
 
 Each is a parameter of its own below ``/<platform>/<environment>/hold/``, so that two people who write at once do not
 undo each other's; one that is taken away stays, and says by whom and why. A hold that a rollback sets names the images
-that it replaced, too: a later commit that did not mend them would bring them back.
+that it replaced, too: a later commit that did not fix them would bring them back.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ledger: what was released to an environment, when, by whom, and what came of it.
+"""The ledger: what was released to an environment, when, by whom, and with what outcome.
 
 It is the history of one parameter in Parameter Store, ``/<platform>/<environment>/release``: a version is an entry, the
 current value is the latest one. Parameter Store keeps the latest 100 versions, unless the oldest has a label, in which

@@ -1,4 +1,4 @@
-"""Which release to go back to."""
+"""Finds releases in the ledger: by name, and the one to roll back to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Acceptances: what is red in an environment, and may stay red while one release is deployed there, for some hours.
+"""Waivers: what is red in an environment, and may stay red for some hours while one release is deployed there.
 
 For a preflight that is red for a reason outside the release, such as an old revision whose leak keeps the memory alarm
 red that the release mends. Each is a parameter of its own below ``/<platform>/<environment>/accepted/`` and names what

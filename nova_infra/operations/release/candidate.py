@@ -1,4 +1,4 @@
-"""What is about to be released: its name, its templates and its images."""
+"""The candidate: its name, its templates and its images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The release that a checkout of the repository stands for: what the steps of a delivery speak of."""
+"""The release in a checkout of the repository, which is the one that the delivery's steps deliver."""
 
 from __future__ import annotations
 

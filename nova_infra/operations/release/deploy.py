@@ -1,4 +1,4 @@
-"""Deploying one environment of a synthesized assembly, as it is."""
+"""Deploys one environment of a synthesized assembly, unchanged."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What people read about environments: status, explain, brief, doctor."""
+"""Reports about environments: status, explain, brief, doctor."""

@@ -1,6 +1,6 @@
-"""What has to be in place before the first deployment, and what to do about what is not.
+"""Checks what has to be in place before the first deployment, and says how to fix what is missing.
 
-Each check is a line: right, to be mended, or not known. In an environment's account it looks through the lookup role of
+Each check is a line: right, to be fixed, or not known. In an environment's account it looks through the lookup role of
 CDK's bootstrap, as ``cdk`` itself does: that it may be assumed from the toolchain's account is what trust means.
 """
 

@@ -1,4 +1,4 @@
-"""Gathering what a brief tells. What cannot be looked at is said in the brief, and keeps nothing else from it."""
+"""Collects the facts for a brief, and records what could not be read without stopping there."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The way back to a verified release."""
+"""Rolling back to a verified release."""

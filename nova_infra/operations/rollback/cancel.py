@@ -1,4 +1,4 @@
-"""Stopping the updates that are under way, which brings back what ran before them."""
+"""Cancels the updates in progress, which restores what ran before them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The change sets of a rollback: made side by side, executed side by side, and none left behind."""
+"""The change sets of a rollback: created in parallel, executed in parallel, and none left behind."""
 
 from __future__ import annotations
 

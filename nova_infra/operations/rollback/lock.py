@@ -1,4 +1,4 @@
-"""One rollback at a time, and what it is doing: its claim on the environment and its journal, in one parameter.
+"""The lock that allows one rollback at a time, and its journal: both are one parameter.
 
 Each version of ``/<platform>/<environment>/rollback`` is a sign of life of one rollback, known by its nonce. Whoever
 reads the versions in order comes to the same result: a claim holds until its owner ends it, or is silent for two

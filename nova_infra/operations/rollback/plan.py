@@ -263,7 +263,7 @@ def changed_since(before: Plan, now: Plan) -> list[str]:
 
     Args:
         before: The plan that was confirmed.
-        now: The plan that was made anew after that.
+        now: The plan that was made again after that.
     """
     reasons = []
     if now.ledger != before.ledger:

@@ -1,4 +1,4 @@
-"""A service's deployed template with another image, and nothing else."""
+"""A service's deployed template with only its image changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rollback's plan in words."""
+"""A rollback's plan as text."""
 
 from __future__ import annotations
 

@@ -424,7 +424,7 @@ def check_template(template: Mapping[str, Any], stack: str) -> None:
             raise unknown(f"{stack}.{logical_id}", f"has type {resource_type}, which the rehearsal does not know")
         for key in resource:
             if key not in _RESOURCE_KEYS:
-                raise unknown(f"{stack}.{logical_id}.{key}", "is nothing that the rehearsal knows")
+                raise unknown(f"{stack}.{logical_id}.{key}", "is not something that the rehearsal knows")
 
 
 def check_properties(resource_type: str, properties: Mapping[str, Any], where: str) -> None:

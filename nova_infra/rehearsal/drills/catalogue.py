@@ -144,22 +144,22 @@ _STOPPED = (OLD_SERVES, STAGE_STOPS, PIPELINE_TELLS)
 _NEVER_STARTS = (_BREAKER, NO_TRAFFIC, *_STOPPED)
 
 DRILLS = (
-    Drill("crash-at-start", "its command is a program that is not there", _NEVER_STARTS, fault="no-program"),
+    Drill("crash-at-start", "its command is a program that does not exist", _NEVER_STARTS, fault="no-program"),
     Drill(
         "checkout-file",
-        "its command is a file that the checkout has and the image has not",
+        "its command is a file that the checkout has and the image lacks",
         _NEVER_STARTS,
         fault="checkout-file",
     ),
     Drill(
         "developers-program",
-        "its command is a program that developers have and the image has not",
+        "its command is a program that developers have and the image lacks",
         _NEVER_STARTS,
         fault="developers-program",
         needs_images=True,
     ),
     Drill("wrong-port", "its definition names a port that nothing listens on", _NEVER_STARTS, fault="wrong-port"),
-    Drill("missing-secret", "its definition names a secret that is not there", _NEVER_STARTS, fault="missing-secret"),
+    Drill("missing-secret", "its definition names a secret that does not exist", _NEVER_STARTS, fault="missing-secret"),
     Drill(
         "missing-variable",
         "the variables that its stack fills in are missing",
@@ -175,7 +175,7 @@ DRILLS = (
         fault="no-tmp",
         needs_images=True,
     ),
-    Drill("full-tmp", "what is mounted at its /tmp is full", (BACK_OR_HARMLESS,), fault="full-tmp", needs_images=True),
+    Drill("full-tmp", "the mount at its /tmp is full", (BACK_OR_HARMLESS,), fault="full-tmp", needs_images=True),
     Drill("never-healthy", "its health check is answered with 500", _NEVER_STARTS, fault="unhealthy"),
     Drill(
         "errors",
@@ -265,13 +265,13 @@ DRILLS = (
     ),
     Drill(
         "hang-on-sigterm",
-        "what runs now does not stop when it is told to",
+        "the old revision does not stop on SIGTERM",
         (KILLED_AT_STOP, GOES_THROUGH, NO_LOST_REQUEST),
         baseline_fault="ignored-signal",
     ),
     Drill(
         "alarm-already-red",
-        "what runs now fails requests, so does the release, and nobody asks the preflight",
+        "the old revision and the release both fail requests, and the preflight is skipped",
         (ALARM_RINGS, UNWATCHED, GOES_THROUGH),
         fault="errors:0.8",
         baseline_fault="errors:0.8",
@@ -279,7 +279,7 @@ DRILLS = (
     ),
     Drill(
         "preflight",
-        "an alarm of what runs now rings",
+        "an alarm of the old revision is red",
         (ALARM_RINGS, stops_at("the preflight stops the pipeline", "build"), NOT_DEPLOYED, PIPELINE_TELLS),
         "all of production",
         baseline_fault="errors:0.8",
@@ -297,21 +297,21 @@ DRILLS = (
     ),
     Drill(
         "one-of-four",
-        "one service's command is a program that is not there, the others are good",
+        "one service's command is a program that does not exist, the others are good",
         (_BREAKER, NO_TRAFFIC, OTHERS_GO_THROUGH, *_STOPPED),
         "all of production",
         fault="no-program",
     ),
     Drill(
         "integration-red",
-        "the service looks healthy and finds nothing that it is asked for",
+        "the service looks healthy but answers every request with 404",
         (stops_at("the integration tests stop the pipeline in the first environment", "build"), PIPELINE_TELLS),
         "first tests",
         fault="not-found",
     ),
     Drill(
         "browser-red",
-        "the service looks healthy and does not find its own page",
+        "the service looks healthy but its own page is missing",
         (stops_at("the browser tests stop the pipeline before production", "build"), PIPELINE_TELLS),
         "last tests",
         fault="not-found",

@@ -49,7 +49,7 @@ def rolls_back(words: str, *, because: str = "") -> Expectation:
         if deployment.outcome != "rolled back":
             return [f"{deployment.service} ended {deployment.outcome}, not rolled back"]
         if because not in deployment.reason:
-            return [f"{deployment.service} went back for another reason: {deployment.reason}"]
+            return [f"{deployment.service} rolled back for another reason: {deployment.reason}"]
         return []
 
     return Expectation(words, look)
@@ -72,7 +72,7 @@ def told(words: str, text: str) -> Expectation:
 
     def look(record: Record, _: str) -> list[str]:
         found = any(text in notification.message for notification in record.notifications)
-        return [] if found else [f"nobody was told ({text})"]
+        return [] if found else [f"nobody was notified ({text})"]
 
     return Expectation(words, look)
 
@@ -98,7 +98,7 @@ def _had_all_traffic(record: Record, service: str) -> list[str]:
     shares = [step.percent for step in deployment.traffic] if deployment else []
     if deployment is None or not shares or shares[0] >= 100 or max(shares) < 100:
         return []
-    return [f"{deployment.service} had all of the traffic before it went back"]
+    return [f"{deployment.service} had all of the traffic before it rolled back"]
 
 
 def _deployed(record: Record, service: str) -> list[str]:
@@ -127,7 +127,7 @@ def _lost_request(record: Record, _: str) -> list[str]:
 
 def _unwatched(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
-    return [] if deployment and deployment.unwatched else ["ECS watched its alarms all the same"]
+    return [] if deployment and deployment.unwatched else ["ECS watched its alarms anyway"]
 
 
 def _killed_for_memory(record: Record, service: str) -> list[str]:
@@ -138,7 +138,7 @@ def _killed_for_memory(record: Record, service: str) -> list[str]:
 
 def _killed_at_stop(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
-    return [] if deployment and deployment.killed_at_stop else ["every task ended when it was told to"]
+    return [] if deployment and deployment.killed_at_stop else ["every task stopped on SIGTERM"]
 
 
 def _back_or_harmless(record: Record, service: str) -> list[str]:
@@ -164,13 +164,13 @@ def _seen_slower(record: Record, service: str) -> list[str]:
 
 NO_TRAFFIC = Expectation("before it gets any traffic", _new_served)
 IN_CANARY = Expectation("before it gets all of the traffic", _had_all_traffic)
-OLD_SERVES = Expectation("the old revision answers all that it is asked meanwhile", _old_failed)
+OLD_SERVES = Expectation("the old revision answers every request meanwhile", _old_failed)
 NOT_DEPLOYED = Expectation("before anything is deployed", _deployed)
 GOES_THROUGH = Expectation("the release goes through", _completed)
 OTHERS_GO_THROUGH = Expectation("the others go through", _others_completed)
 NO_LOST_REQUEST = Expectation("no request is lost", _lost_request)
 UNWATCHED = Expectation("ECS watches no alarm", _unwatched)
-KILLED_FOR_MEMORY = Expectation("its tasks are killed when they hold more than they may", _killed_for_memory)
+KILLED_FOR_MEMORY = Expectation("its tasks are killed when they exceed their memory", _killed_for_memory)
 KILLED_AT_STOP = Expectation("its tasks are killed after their stop timeout", _killed_at_stop)
 BACK_OR_HARMLESS = Expectation(
     "it goes back if the service writes there, and otherwise goes through without a failed request", _back_or_harmless
@@ -181,6 +181,6 @@ STOPPED_OR_HARMLESS = Expectation(
 )
 SEEN_SLOWER = Expectation("the rehearsal measures that it is slower", _seen_slower)
 STAGE_STOPS = stops_at("the stage fails", "deploy")
-PIPELINE_TELLS = told("the pipeline's topic is told", "failed in")
-ALARM_RINGS = told("an alarm rings before the deployment", "is in ALARM")
+PIPELINE_TELLS = told("the pipeline's topic is notified", "failed in")
+ALARM_RINGS = told("an alarm is red before the deployment", "is in ALARM")
 ALARM_TELLS = told("so is the alarm's", "is in ALARM")

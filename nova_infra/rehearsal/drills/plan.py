@@ -100,4 +100,4 @@ def _first_service(pipeline: Pipeline, assembly: Assembly) -> str:
             if isinstance(action, DeployAction):
                 for repository in repositories(assembly.template(action.template_path)):
                     return repository
-    raise NovaError("--drill: the pipeline deploys no service: there is nothing to put a fault into")
+    raise NovaError("--drill: the pipeline deploys no service, so no drill has a target: leave --drill out")

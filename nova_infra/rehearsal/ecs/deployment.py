@@ -70,7 +70,7 @@ class Deployment:
             )
             self.record.unwatched = sorted(set(self.rollout.alarms) - scheduler.watched)
             if self.record.unwatched:
-                self.tell(f"{self.service.name}: an alarm is red already, so ECS watches none in this deployment")
+                self.tell(f"{self.service.name}: an alarm is already red, so ECS watches none during this deployment")
             try:
                 await self._follow(scheduler)
             except BaseExceptionGroup as errors:

@@ -136,7 +136,7 @@ class Scheduler:
         """A task did not start, ended by itself, or no longer passes its health checks.
 
         Args:
-            task: The task. It needs no StopTask: whoever reports it has seen to that.
+            task: The task. It needs no StopTask: the caller has already stopped it.
             reason: Why, in a clause.
         """
         state = self._tasks.pop(task, None)

@@ -208,18 +208,20 @@ class Player:
         https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html.
         """
         if self.baseline.pipeline() != self.candidate.pipeline():
-            record.note = "not taken back as its OnFailure says: the pipeline's structure has changed with this release"
+            record.note = (
+                "not rolled back as its OnFailure says: the pipeline's structure has changed with this release"
+            )
             self.tell(f"{stage.name}: {record.note}")
             return
-        self.tell(f"{stage.name}: taking it back to {self.baseline.name}, as its OnFailure says")
+        self.tell(f"{stage.name}: rolling back to {self.baseline.name}, as its OnFailure says")
         # Commands need installed tools, and a baseline's checkout has none.
         player = replace(self, candidate=self.baseline, taking_back=True, tools=self.candidate.sources)
         actions = {action.name: ActionRecord(action.name, _kind(action), action.run_order) for action in stage.actions}
         if await player._play_actions(stage, actions, environment):
-            record.note = f"taken back to {self.baseline.name}, as its OnFailure says"
+            record.note = f"rolled back to {self.baseline.name}, as its OnFailure says"
         else:
             failed = "; ".join(f"{a.name}: {a.note}" for a in actions.values() if a.status == "failed")
-            record.note = f"its OnFailure says to take it back to {self.baseline.name}, but that failed: {failed}"
+            record.note = f"its OnFailure says to roll back to {self.baseline.name}, but that failed: {failed}"
 
     async def _deploy_baseline(self, stage: Stage, environment: Environment) -> None:
         self.tell(f"{stage.name}: starting what runs there now, {self.baseline.name}")
@@ -301,7 +303,7 @@ class Player:
 
     async def _build(self, stage: Stage, action: BuildAction, record: ActionRecord) -> None:
         if action.install:
-            record.note = f"not run here, whose tools serve instead: {'; '.join(action.install)}"
+            record.note = f"not run here, this machine's tools are used instead: {'; '.join(action.install)}"
         environment = {key: self._with_outputs(value) for key, value in action.environment.items()}
         if self._release_tools is not None:
             release = "baseline" if self.taking_back else "candidate"

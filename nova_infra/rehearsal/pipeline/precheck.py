@@ -42,7 +42,7 @@ def precheck(release: Release) -> list[str]:
         secrets |= reading.secrets
     notes = [", ".join(sorted(areas))] if areas else []
     if secrets:
-        notes.append(f"secrets: {', '.join(sorted(secrets))} has a stand-in value")
+        notes.append(f"secrets: {', '.join(sorted(secrets))} has a placeholder value")
     return notes + [_window(stage) for stage in pipeline.stages if stage.window]
 
 

@@ -47,7 +47,7 @@ class ReleaseTools:
             candidate: What is released.
             baseline: What runs before.
             record: What has happened so far.
-            announce: Tells whoever is asked for approvals.
+            announce: Notifies the approvers.
         """
         self.url = ""
         self._releases = {"candidate": candidate, "baseline": baseline}

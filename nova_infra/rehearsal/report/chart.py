@@ -44,7 +44,7 @@ def events(deployment: DeploymentRecord) -> list[Event]:
     began = deployment.began
     found: list[Event] = []
     if deployment.unwatched:
-        found.append(Event(0, "an alarm is red already, so ECS watches none in this deployment"))
+        found.append(Event(0, "an alarm is already red, so ECS watches none during this deployment"))
     for step in deployment.traffic:
         if step.percent:
             found.append(Event(step.began - began, _shift(deployment, step.percent)))

@@ -64,7 +64,7 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
         name = bad[0].drill
         return Verdict(
             passed=False,
-            headline=f"{_production(record)} would take this release, but a bad one would not be stopped as it must",
+            headline=f"{_production(record)} would take this release, but would not stop a bad one as it must",
             why=f"{len(bad)} of {_drills(len(drills))} failed: "
             + "; ".join(f"{result.drill}: {', '.join(result.misses)}" for result in bad)
             + ".",
@@ -74,7 +74,7 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
         return Verdict(
             passed=True,
             headline=f"Nothing stops this release up to {record.until}",
-            why=f"All {len(record.stages)} stages played succeeded; those after {record.until} were not played.",
+            why=f"{_played(len(record.stages))} succeeded; those after {record.until} were not played.",
             next_step="Play all of it: make rehearse",
         )
     why, wrong = f"All {len(record.stages)} stages succeeded", _what_users_meet(record)
@@ -83,7 +83,7 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
     if wrong:
         return Verdict(
             passed=True,
-            headline=f"{_production(record)} would take this release, and your users would meet what is wrong with it",
+            headline=f"{_production(record)} would take this release, but your users would notice its faults",
             why=f"{why}, but no alarm and no test notices that {', and that '.join(wrong)}.",
             next_step=_FIX,
             warns=True,
@@ -96,6 +96,10 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
         if drills
         else "See what stops a bad release: make drills",
     )
+
+
+def _played(count: int) -> str:
+    return "The one stage that was played" if count == 1 else f"All {count} stages that were played"
 
 
 def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) -> Verdict:
@@ -111,7 +115,7 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
         passed=False,
         headline=f"This release would be stopped in {stage.name}",
         why=f"{name}: {reason}{more}.{taken_back}{_what_serves(record, stage)}",
-        next_step="Answer y to approve, or give --approve" if refused else _FIX,
+        next_step="Answer y to approve, or add --approve" if refused else _FIX,
     )
 
 
@@ -131,7 +135,7 @@ def _what_users_meet(record: Record) -> list[str]:
     found += filter(None, map(_leak, record.deployments))
     found += filter(None, map(_slower, record.deployments))
     found += [
-        f"every task of {d.service} had to be killed after its stop timeout: it does not stop when asked to"
+        f"every task of {d.service} had to be killed after its stop timeout: it does not stop on SIGTERM"
         for d in record.deployments
         if d.ignores_sigterm and not d.baseline
     ]
@@ -176,7 +180,7 @@ def _what_serves(record: Record, stage: StageRecord) -> str:
     old = [name for name in last if name not in stuck and name not in new]
     said = [f"{name} gets {percent:g} % of its requests answered by the release" for name, percent in stuck.items()]
     said += [f"the release serves {listed(new)}"] if new else []
-    said += [f"what ran before serves {listed(old)}"] if old else []
+    said += [f"the previous release serves {listed(old)}"] if old else []
     return f" In {stage.name} now: {'; '.join(said)}."
 
 

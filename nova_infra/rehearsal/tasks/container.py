@@ -213,7 +213,7 @@ class ContainerTask(Task):
         """Why it did not start: whose fault it is decides what the error is."""
         lowered = said.lower()
         if "exec format error" in lowered and self.image.architecture in ("", self.engine.architecture):
-            return TaskFailedError(f"CannotStartContainerError: exec format error: {self._program()} is no program")
+            return TaskFailedError(f"CannotStartContainerError: exec format error: {self._program()} is not a program")
         if "docker.sock" not in lowered and any(each in lowered for each in _NO_PROGRAM):
             return TaskFailedError(f"CannotStartContainerError: {self._program()}: {_reason(said)}")
         if "unable to find user" in lowered or "no matching entries in passwd" in lowered:
@@ -283,7 +283,7 @@ class ContainerTask(Task):
     def _elsewhere(self, reachable: frozenset[int], inside: frozenset[int]) -> str:
         port = self.definition.port
         if port in inside:
-            return f"the program listens on port {port} of 127.0.0.1 alone, where nothing reaches it: bind 0.0.0.0"
+            return f"the program listens on port {port} of 127.0.0.1 only, where nothing reaches it: bind 0.0.0.0"
         ports = " and ".join(map(str, sorted(reachable | inside)))
         return f"nothing listens on port {port}, the one in its task definition: the program listens on {ports} instead"
 

@@ -66,7 +66,9 @@ class ProcessTask(Task):
     async def _start_process(self) -> None:
         words = (*self.definition.entry_point, *self.definition.command)
         if not words:
-            raise TaskFailedError("its task definition has no command, and what its image runs is not known here")
+            raise TaskFailedError(
+                "its task definition has no command, and without a container engine its image's own command is unknown"
+            )
         self._make_scratch()
         try:
             self._process = await start_process(words, directory=self._place("work"), environment=self._environment())

@@ -81,7 +81,7 @@ def test_another_canary_that_changes_nothing_is_refused_before_anything_runs(
     tmp_path: Path, write_assembly: Callable[..., Path]
 ) -> None:
     assembly = write_assembly(tmp_path / "assembly")
-    with pytest.raises(NovaError, match=r"--what-if: 25 % for 2 min is what is configured, or no service shifts"):
+    with pytest.raises(NovaError, match=r"--what-if: 25 % for 2 min is already configured, or no service shifts"):
         rehearse(options(tmp_path, assembly=assembly, drills=("errors",), what_if=WhatIf(25, 2)))
 
 

@@ -98,7 +98,7 @@ def test_services_that_are_written_in_another_way_are_refused_not_spoilt(change,
 
 def test_a_new_name_that_contradicts_another_entry_is_refused() -> None:
     text = toml(HEAD, ENVIRONMENTS, BILLS, LAST)
-    with pytest.raises(NovaError, match="'carts' is there twice"):
+    with pytest.raises(NovaError, match="'carts' is used twice"):
         with_renamed_entry(text, "bills", "carts")
 
 

@@ -220,7 +220,7 @@ def test_a_stack_in_a_bad_state_is_refused_with_the_way_out(status: str, said: s
 
 def test_a_stack_does_not_move_to_another_account() -> None:
     moved = Stack(StackKey("345678901234", REGION, "shop"), PLATFORM.template)
-    assert f"shop: is deployed in {ACCOUNT} {REGION} and would be made anew in 345678901234" in refused(
+    assert f"shop: is deployed in {ACCOUNT} {REGION} and would be created again in 345678901234" in refused(
         plan([PLATFORM], [[moved]])
     )
 

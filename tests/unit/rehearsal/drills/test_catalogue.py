@@ -104,7 +104,7 @@ def test_a_canary_that_gets_all_of_the_traffic_before_it_goes_back_fails_its_dri
     went.deployment.traffic = [TrafficStep(10, 1), TrafficStep(0, 2)]
     assert went.misses == []
     went.deployment.traffic.insert(1, TrafficStep(100, 1.5))
-    assert went.misses == ["prod-tiny had all of the traffic before it went back"]
+    assert went.misses == ["prod-tiny had all of the traffic before it rolled back"]
     went.deployment.traffic.pop(0)
     assert went.misses == [], "a rollout without a canary has no other share"
 
@@ -119,7 +119,7 @@ def test_a_bad_release_that_goes_through_fails_its_drill(candidate: Release) -> 
 
 
 def test_a_release_that_goes_back_for_another_reason_fails_its_drill(candidate: Release) -> None:
-    assert Went(candidate, "errors", reason="3 tasks").misses == ["prod-tiny went back for another reason: 3 tasks"]
+    assert Went(candidate, "errors", reason="3 tasks").misses == ["prod-tiny rolled back for another reason: 3 tasks"]
 
 
 def test_requests_that_the_old_revision_fails_or_nobody_takes_fail_the_drill(candidate: Release) -> None:
@@ -131,7 +131,7 @@ def test_requests_that_the_old_revision_fails_or_nobody_takes_fail_the_drill(can
 def test_a_drill_of_which_nobody_is_told_fails(candidate: Release) -> None:
     went = Went(candidate, "errors", reason=RED)
     went.tell()
-    assert went.misses == ["nobody was told (failed in)", "nobody was told (is in ALARM)"]
+    assert went.misses == ["nobody was notified (failed in)", "nobody was notified (is in ALARM)"]
 
 
 def test_traffic_to_a_service_that_never_started_fails_its_drill(candidate: Release) -> None:
@@ -150,14 +150,14 @@ def test_tasks_that_grow_must_be_killed_and_roll_back(candidate: Release) -> Non
 def test_a_task_that_ignores_its_signal_must_be_killed_without_a_lost_request(candidate: Release) -> None:
     went = Went(candidate, "hang-on-sigterm", "completed")
     went.record.load = {"Prod": Requests(80, 1)}
-    assert went.misses == ["every task ended when it was told to", "1 requests failed"]
+    assert went.misses == ["every task stopped on SIGTERM", "1 requests failed"]
     went.deployment.killed_at_stop, went.record.load = 2, {"Prod": Requests(80)}
     assert went.misses == []
 
 
 def test_a_red_alarm_must_leave_the_deployment_unwatched(candidate: Release) -> None:
     went = Went(candidate, "alarm-already-red", "completed")
-    assert went.misses == ["ECS watched its alarms all the same"]
+    assert went.misses == ["ECS watched its alarms anyway"]
     went.deployment.unwatched = ["prod-tiny-errors"]
     assert went.misses == []
 
@@ -194,6 +194,6 @@ def test_every_drill_says_what_must_follow() -> None:
     assert all(drill.expected for drill in DRILLS)
     [chosen] = choose(["crash-at-start"])
     assert chosen.expected == (
-        "the circuit breaker rolls it back, before it gets any traffic, the old revision answers all that it is asked "
-        "meanwhile, the stage fails, the pipeline's topic is told"
+        "the circuit breaker rolls it back, before it gets any traffic, the old revision answers every request "
+        "meanwhile, the stage fails, the pipeline's topic is notified"
     )

@@ -267,7 +267,7 @@ def test_a_stage_that_is_taken_back_ends_on_the_release_before(
     assert (there.new, there.takes_back, there.outcome) == ("dev-tiny:2", False, "completed")
     assert (back.old, back.new, back.takes_back, back.outcome) == ("dev-tiny:2", "dev-tiny:3", True, "completed")
     dev = rehearsal.record.stages[1]
-    assert (dev.status, dev.note) == ("failed", "taken back to baseline, as its OnFailure says")
+    assert (dev.status, dev.note) == ("failed", "rolled back to baseline, as its OnFailure says")
 
 
 def test_a_stage_that_ecs_has_rolled_back_already_has_nothing_to_take_back(
@@ -276,7 +276,7 @@ def test_a_stage_that_ecs_has_rolled_back_already_has_nothing_to_take_back(
     prod = {"Prod": {"OnFailure": {"Result": "ROLLBACK"}}}
     rehearsal = Rehearsal(write_assembly, tmp_path, sources, fault="exit", stage_parts=prod).play()
     assert rehearsal.deployment("Prod").outcome == "rolled back"
-    assert rehearsal.record.stages[-1].note == "taken back to baseline, as its OnFailure says"
+    assert rehearsal.record.stages[-1].note == "rolled back to baseline, as its OnFailure says"
 
 
 def test_a_pipeline_whose_structure_has_changed_takes_nothing_back(

@@ -44,7 +44,7 @@ def test_where_an_alarm_was_red_before_the_story_says_that_none_is_watched(deplo
     for sample in deployment.samples:
         sample.red = ["tiny-errors"]
     first, *others = events(deployment)
-    assert first == Event(0, "an alarm is red already, so ECS watches none in this deployment")
+    assert first == Event(0, "an alarm is already red, so ECS watches none during this deployment")
     assert [event.text for event in others if "in ALARM" in event.text] == []
     [red] = [e for e in drawn(deployment).iter(f"{SVG}rect") if e.get("class") == "red"]
     assert float(red.get("x", 0)) == 4, "it was red from the very beginning"

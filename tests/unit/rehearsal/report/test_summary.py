@@ -28,7 +28,7 @@ def test_the_last_lines_are_the_verdict_why_where_to_look_and_what_to_do(rehears
     assert printed(rehearsed(2, bad=1)).splitlines()[-4:] == [
         "✗ This release would be stopped in Prod.",
         "  service-1: alarm service-1-errors went to ALARM at 10 % of the traffic. In Prod now: the release serves "
-        "service-2; what ran before serves service-1.",
+        "service-2; the previous release serves service-1.",
         "  Report: out/report.html",
         "  Next: Fix that and play it again: make rehearse",
     ]

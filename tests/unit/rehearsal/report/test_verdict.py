@@ -33,7 +33,7 @@ def test_drills_that_ended_as_they_must_are_counted(rehearsed: Make, drilled: Dr
 def test_a_drill_that_did_not_end_as_it_must_is_named_with_what_it_missed(rehearsed: Make, drilled: Drilled) -> None:
     said = verdict(rehearsed(), [drilled("errors", "nobody was told", "it went through"), drilled("slow")])
     assert not said.passed
-    assert said.headline == "Prod would take this release, but a bad one would not be stopped as it must"
+    assert said.headline == "Prod would take this release, but would not stop a bad one as it must"
     assert said.why == "1 of 2 drills failed: errors: nobody was told, it went through."
     assert said.next_step.endswith("nova rehearse --drill errors")
 
@@ -49,7 +49,7 @@ def test_a_part_of_the_pipeline_says_nothing_of_production(rehearsed: Make) -> N
     record.until = "Dev"
     said = verdict(record)
     assert (said.passed, said.headline) == (True, "Nothing stops this release up to Dev")
-    assert said.why == "All 3 stages played succeeded; those after Dev were not played."
+    assert said.why == "All 3 stages that were played succeeded; those after Dev were not played."
 
 
 def test_a_release_that_is_stopped_says_where_why_and_what_users_have(rehearsed: Make) -> None:
@@ -57,7 +57,7 @@ def test_a_release_that_is_stopped_says_where_why_and_what_users_have(rehearsed:
     assert (said.passed, said.headline) == (False, "This release would be stopped in Prod")
     assert said.why == (
         "service-1: alarm service-1-errors went to ALARM at 10 % of the traffic. In Prod now: the release serves "
-        "service-2; what ran before serves service-1."
+        "service-2; the previous release serves service-1."
     )
     assert said.next_step == "Fix that and play it again: make rehearse"
     assert "(2 more actions failed)" in verdict(rehearsed(4, bad=3)).why
@@ -72,7 +72,11 @@ def test_a_deployment_that_did_not_go_back_serves_the_failed_release(rehearsed: 
 
 @pytest.mark.parametrize(
     ("outcome", "serves"),
-    [("completed", "what ran before serves"), ("rolled back", "the release serves"), ("failed", "the release serves")],
+    [
+        ("completed", "the previous release serves"),
+        ("rolled back", "the release serves"),
+        ("failed", "the release serves"),
+    ],
 )
 def test_a_release_that_could_not_be_taken_back_is_said_to_serve(rehearsed: Make, outcome: Any, serves: str) -> None:
     record = rehearsed(2, bad=1)
@@ -95,7 +99,7 @@ def test_a_release_that_could_not_be_taken_back_is_said_to_serve(rehearsed: Make
         (
             ActionRecord("ApproveProduction", "approval", 1, "failed", note="the approval was refused"),
             "ApproveProduction: the approval was refused.",
-            "Answer y to approve, or give --approve",
+            "Answer y to approve, or add --approve",
         ),
         (ActionRecord("Later", "build", 1), "Gate: it failed.", "Fix that and play it again: make rehearse"),
     ],
@@ -112,13 +116,13 @@ def test_what_users_met_is_not_passed_over_where_nothing_stopped_the_release(reh
     record.deployments[1].ignores_sigterm = True
     said = verdict(record)
     assert (said.passed, said.warns, said.sign) == (True, True, "!")
-    assert said.headline == "Prod would take this release, and your users would meet what is wrong with it"
+    assert said.headline == "Prod would take this release, but your users would notice its faults"
     assert said.next_step == "Fix that and play it again: make rehearse"
     assert said.why == (
         "All 3 stages succeeded, but no alarm and no test notices that 7 of 100 requests in Prod failed, and that a "
         f"task was lost of {record.deployments[0].service} while serving, the last because it ended: killed, and that "
-        f"every task of {record.deployments[1].service} had to be killed after its stop timeout: it does not stop when "
-        "asked to."
+        f"every task of {record.deployments[1].service} had to be killed after its stop timeout: it does not stop on "
+        "SIGTERM."
     )
 
 

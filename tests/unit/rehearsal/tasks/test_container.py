@@ -78,7 +78,7 @@ def test_only_mounts_can_be_written(run: Run, define: Define, path: str, other: 
         ("", {"entry_point": ("pytest",)}, r"CannotStartContainerError: pytest: .*executable file.*not found.*"),
         ("", {"user": "nobody-there"}, r"CannotStartContainerError: .*nobody-there.*"),
         ("", {"port": 3001}, "nothing listens on port 3001, .*: the program listens on 3000 instead"),
-        ("loopback", {}, "the program listens on port 3000 of 127.0.0.1 alone, where nothing reaches it: bind 0.0.0.0"),
+        ("loopback", {}, "the program listens on port 3000 of 127.0.0.1 only, where nothing reaches it: bind 0.0.0.0"),
         ("", {"architecture": "riscv"}, "CannotStartContainerError: exec format error: the image is for .*"),
         ("", {"fault": "missing-secret"}, "ResourceInitializationError: .*"),
     ],
