@@ -1,4 +1,4 @@
-"""What the workflows of GitHub Actions and the roles that they take have to agree on. Imports no CDK."""
+"""The names that GitHub Actions workflows and the roles they assume have to share. Imports no CDK."""
 
 from __future__ import annotations
 

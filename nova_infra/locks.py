@@ -1,4 +1,4 @@
-"""Whether the locks still are what the manifests ask for; every set-up checks it.
+"""Checks that the locks still match the manifests; every setup runs it.
 
 A lock has drifted when a manifest asks for something that it does not pin, or not in that version; when it pins
 something for a manifest that no longer asks for it; or when what ships is pinned in another version than what was

@@ -1,4 +1,4 @@
-"""Doing several things at once: questions in threads, coroutines, and answers of which some may be missing."""
+"""Concurrency: calls in threads, coroutines, and collecting answers of which some may be missing."""
 
 from __future__ import annotations
 

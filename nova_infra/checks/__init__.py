@@ -1,1 +1,1 @@
-"""The rules that every synthesis holds the templates to."""
+"""The rules that every synthesis checks the templates against."""

@@ -1,4 +1,4 @@
-"""Findings that are accepted, each where it arises and with its reason."""
+"""Acknowledges findings, each on its own construct and with its reason."""
 
 from __future__ import annotations
 

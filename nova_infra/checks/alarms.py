@@ -1,4 +1,4 @@
-"""``NOVA-R…`` about alarms: a release that fails is noticed, in time, by an alarm that can fire."""
+"""``NOVA-R…`` about alarms: an alarm that can fire notices a failing release in time."""
 
 from __future__ import annotations
 

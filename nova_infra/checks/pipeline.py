@@ -1,4 +1,4 @@
-"""``NOVA-P…``: nothing reaches production that was not tested and approved."""
+"""``NOVA-P…``: only what was tested and approved reaches production."""
 
 from __future__ import annotations
 

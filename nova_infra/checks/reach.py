@@ -1,4 +1,4 @@
-"""Who can take whom, and do what, from the projects that run the repository's code before the approval.
+"""Which roles the projects that run the repository's code before the approval can assume, and what those may do.
 
 A path begins at such a project's role, goes on to every role that it can take (by assuming or passing it, or by
 changing or starting something that has it), and ends where one of them may change what an approval protects.

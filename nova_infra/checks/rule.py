@@ -1,4 +1,4 @@
-"""What a rule is, and what it is asked about."""
+"""The data classes of a rule and of a finding, and the template that a rule reads."""
 
 from __future__ import annotations
 

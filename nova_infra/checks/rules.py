@@ -1,4 +1,4 @@
-"""All rules, and what of a template breaks them."""
+"""All rules, and the findings of a template."""
 
 from __future__ import annotations
 

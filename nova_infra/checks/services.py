@@ -1,4 +1,4 @@
-"""``NOVA-R…``: a release of a service that fails can be taken back, and is."""
+"""``NOVA-R…``: a failing release of a service can be rolled back, and is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stages and actions of a synthesized pipeline, as the rules look at them."""
+"""The stages and actions of a synthesized pipeline, as the rules need them."""
 
 from __future__ import annotations
 

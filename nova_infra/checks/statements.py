@@ -1,4 +1,4 @@
-"""What the policies of a template let a role do, as IAM would read them, and in doubt more than that.
+"""What a template's policies let a role do, read as IAM would; in doubt, rather too much than too little.
 
 A condition of an Allow is taken as met, a permissions boundary as none, a policy of AWS's own that is not known to read
 only as everything, and a value that only CloudFormation knows as any value. See

@@ -1,4 +1,4 @@
-"""Writes ``docs/nova.schema.json``, by which editors complete and explain ``nova.toml``."""
+"""Writes ``docs/nova.schema.json``, which lets editors complete and explain ``nova.toml``."""
 
 from __future__ import annotations
 

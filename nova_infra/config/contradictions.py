@@ -1,4 +1,4 @@
-"""Faults that no single value of ``nova.toml`` has: what contradicts what."""
+"""Values of ``nova.toml`` that are valid alone but contradict each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``[[environments]]``: where it is delivered to, and how carefully."""
+"""``[[environments]]``: where releases go, and how carefully."""
 
 from __future__ import annotations
 

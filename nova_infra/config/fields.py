@@ -1,4 +1,4 @@
-"""The types of single values in ``nova.toml``, each of which says what is wrong with a value and what to write."""
+"""The types of single values in ``nova.toml``. Each says what is wrong with a value and what to write instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading ``nova.toml``: everything that is wrong with it is said at once."""
+"""Reads ``nova.toml`` and reports everything that is wrong with it at once."""
 
 from __future__ import annotations
 

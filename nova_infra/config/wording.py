@@ -1,4 +1,4 @@
-"""How a fault in ``nova.toml`` is said: the key, the value, what is wrong and what to do, in one line."""
+"""Words a fault in ``nova.toml`` in one line: the key, the value, what is wrong and what to do."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The container engine of this machine, Docker or Podman, and what is asked of it."""
+"""The container engine of this machine, Docker or Podman, and what Nova uses it for."""

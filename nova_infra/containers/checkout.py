@@ -1,4 +1,4 @@
-"""Builds an image of a checkout as it lies there: ``python -m … NAME SERVICE ARCHITECTURE``.
+"""Builds an image of a checkout as it is on disk: ``python -m … NAME SERVICE ARCHITECTURE``.
 
 A program of its own, so that a rehearsal can end it while it builds.
 """

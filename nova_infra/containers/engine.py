@@ -1,4 +1,4 @@
-"""Docker and Podman through their command lines, which are the same for what is needed here."""
+"""Docker and Podman through their command lines, which are the same for everything that Nova needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engine says when it fails, as one line that names the fault and the remedy."""
+"""Turns an engine's failure into one line that names the fault and the remedy."""
 
 from __future__ import annotations
 

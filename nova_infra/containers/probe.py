@@ -1,4 +1,4 @@
-"""Whether an engine that answers can do what a rehearsal needs: start a container, and have the base images."""
+"""Checks that an engine can do what a rehearsal needs: start a container, and get the base images."""
 
 from __future__ import annotations
 

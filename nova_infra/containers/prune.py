@@ -1,4 +1,4 @@
-"""Which images of this machine no branch uses any more."""
+"""Finds the images on this machine that no branch uses any more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vulnerabilities that have been accepted for a while, in a file that is reviewed like code."""
+"""Vulnerabilities that are accepted until a date, in a file that is reviewed like code."""
 
 from __future__ import annotations
 

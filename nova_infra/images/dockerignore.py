@@ -1,4 +1,4 @@
-"""What a ``.dockerignore`` keeps out of a build context.
+"""Decides what a ``.dockerignore`` excludes from a build context.
 
 The rules are those of Docker's own matcher, which are not git's: a pattern is anchored to the context's root, ``*``
 stays within a name, a pattern that matches a directory covers what is in it, and the last pattern that matches decides.

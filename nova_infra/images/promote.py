@@ -1,4 +1,4 @@
-"""Giving the images of a release the release's name."""
+"""Tags the images of a release with the release's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an image may be deployed: no serious vulnerability that has a fix and that nobody has accepted.
+"""Decides whether an image may be deployed: no serious vulnerability with a fix, unless somebody accepted it.
 
 Both delivery engines judge by what ECR's own scan found, so that they cannot differ, and so that what is judged is what
 is in the registry.

@@ -1,1 +1,1 @@
-"""What an operator and the pipeline's steps do with AWS, never with CDK."""
+"""What operators and the pipeline's steps do with AWS, never with CDK."""

@@ -1,4 +1,4 @@
-"""One rehearsal from beginning to end: the pipeline, then the drills, then what is shown of them."""
+"""One rehearsal from beginning to end: the pipeline, then the drills, then the report."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Writes what a project consists of: services, workflows, and projects of their own."""
+"""Writes services, workflows and whole new projects."""

@@ -1,4 +1,4 @@
-"""What somebody who starts a project has to say, and what is taken where they say nothing."""
+"""The answers that a new project needs, and their defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks for what a project is made from, as far as it has not been given as options."""
+"""Asks for the answers that a new project needs and that were not given as options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a service leaves behind in AWS when it is removed or renamed, and the commands that clear it away.
+"""What a service leaves behind in AWS when it is removed or renamed, and the commands that delete it.
 
 A delivery creates and updates stacks and deletes none, so that no commit can take a service away.
 """

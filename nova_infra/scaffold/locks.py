@@ -1,4 +1,4 @@
-"""Changes what a lock says of the services: what ``make lock`` would write, without asking a registry.
+"""Changes a lock's entries for services as ``make lock`` would, without asking a registry.
 
 A lock says of every package which others, and which manifests, it is there for. A service that goes takes the packages
 with it that nothing else needs; a service that comes depends on the kit alone, which is locked already; and another

@@ -1,4 +1,4 @@
-"""Makes a project of one's own out of this one: another ``nova.toml``, other services, everything else as it is.
+"""Makes a new project out of this one: another ``nova.toml``, other services, everything else unchanged.
 
 It is written into an empty directory, or over the project itself as it comes from the repository or an archive.
 """

@@ -1,4 +1,4 @@
-"""Finds a service's name in files, and puts another one in its place."""
+"""Finds a service's name in files and replaces it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adds a service to a project, removes one or gives it another name: the whole of it, or nothing."""
+"""Adds, removes or renames a service of a project: all of it or nothing."""
 
 from __future__ import annotations
 

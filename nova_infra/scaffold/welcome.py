@@ -1,4 +1,4 @@
-"""What somebody reads who has just started a project: what it is, how to try it, what it still needs for AWS."""
+"""The text for a new project: what it is, how to try it, what it still needs for AWS."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The stacks: thin, they wire constructs."""
+"""The stacks, which are thin and only wire constructs."""

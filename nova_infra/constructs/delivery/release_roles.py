@@ -21,7 +21,7 @@ class ReleaseRoles(Construct):
     may read logs, run tasks and scale.
 
     Only the operator may pass a role, and only to a task: CloudFormation keeps the one that a stack was deployed by.
-    Since that one may do whatever deployments do, so may, through the services' stacks, whoever has the release role.
+    That role may do everything that deployments do, so through the services' stacks the release role may do so too.
     """
 
     def __init__(

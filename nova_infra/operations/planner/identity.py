@@ -1,4 +1,4 @@
-"""By what AWS tells resources of a type apart, where a template may say it: two of them cannot be the same.
+"""How AWS tells resources of a type apart, if a template can set it: no two of them may be the same.
 
 From the types' pages in the CloudFormation template reference, "Return values" and the properties that name them, and
 for load balancers from https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html

@@ -1,8 +1,8 @@
 """Holds: releases that must not be deployed to an environment until somebody ends the hold.
 
-Each is a parameter of its own below ``/<platform>/<environment>/hold/``, so that two people who write at once do not
-undo each other's; one that is taken away stays, and says by whom and why. A hold that a rollback sets names the images
-that it replaced, too: a later commit that did not fix them would bring them back.
+Each is a separate parameter below ``/<platform>/<environment>/hold/``, so that two people who write at once do not
+overwrite each other. A hold that has ended stays, and says who ended it and why. A hold that a rollback writes also
+names the images that it replaced: a later commit that did not fix them would bring them back.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Waivers: what is red in an environment, and may stay red for some hours while one release is deployed there.
 
-For a preflight that is red for a reason outside the release, such as an old revision whose leak keeps the memory alarm
-red that the release mends. Each is a parameter of its own below ``/<platform>/<environment>/accepted/`` and names what
-was red when it was given, and how: what goes red later is not accepted. It ends by itself, and stays to be read.
+They are for a preflight that is red for a reason outside the release, such as a leak of the old revision that keeps the
+memory alarm red and that the release fixes. Each waiver is a parameter below
+``/<platform>/<environment>/accepted/``. It names what was red when written, and in which state; it does not cover
+what goes red later. It expires by itself and stays readable.
 
-Whoever has the release role can write such a parameter without a command: the role is the boundary, and CloudTrail the
-proof of who did.
+Anyone with the release role can write such a parameter without the command: the role is the boundary, and CloudTrail
+proves who did.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from nova_infra.operations.records.lookup import is_hexadecimal, names
 LASTS = timedelta(hours=4)
 """Enough to retry a stage, to approve and to bake for some minutes; too short to be forgotten.
 
-Where the bakes last longer, it is over when verify looks, which then fails on what is red still: it is accepted anew.
+If the bakes last longer, the waiver has expired when verify looks, and verify fails on what is red: write another.
 """
 
 _DIGITS = 12
-"""Of a commit that red is accepted for: as many as the preflight prints, so that they match no other."""
+"""Digits of a commit that a waiver needs: as many as the preflight prints, so that they match no other commit."""
 
 _MAX_WHY = 400
 
@@ -59,7 +60,7 @@ class Acceptance:
 
     def __str__(self) -> str:
         """Who, why and until when."""
-        return f"accepted by {self.by} because {self.why!r}, until {self.until:%Y-%m-%d %H:%M} UTC"
+        return f"waived by {self.by} because {self.why!r}, until {self.until:%Y-%m-%d %H:%M} UTC"
 
 
 def read_acceptances(environment: ObservedEnvironment) -> tuple[Acceptance, ...]:
@@ -82,7 +83,7 @@ def read_acceptances(environment: ObservedEnvironment) -> tuple[Acceptance, ...]
                     why=str(value["why"]),
                     by=str(value["by"]),
                     at=at,
-                    # Whoever writes a parameter by hand gets no more time than the command gives.
+                    # A parameter written by hand lasts no longer than one that the command writes.
                     until=min(datetime.fromisoformat(value["until"]).astimezone(UTC), at + LASTS),
                 )
             )
@@ -108,7 +109,7 @@ def acceptable_name(release: str) -> str:
 
 
 def accept(environment: RecordedEnvironment, release: str, subjects: Sequence[str], *, why: str, by: str) -> Acceptance:
-    """Accept what is red now, for one release; a further time, it replaces the first.
+    """Write a waiver for what is red now, for one release. It replaces an earlier one for the same release.
 
     Args:
         environment: The environment.

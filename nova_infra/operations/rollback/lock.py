@@ -1,9 +1,9 @@
 """The lock that allows one rollback at a time, and its journal: both are one parameter.
 
-Each version of ``/<platform>/<environment>/rollback`` is a sign of life of one rollback, known by its nonce. Whoever
-reads the versions in order comes to the same result: a claim holds until its owner ends it, or is silent for two
-minutes; what another one writes meanwhile counts for nothing. Times are those of Parameter Store, not of anybody's
-machine. Parameter Store keeps 100 versions: fifty minutes of signs of life, of which two minutes count.
+Each version of ``/<platform>/<environment>/rollback`` is a sign of life of one rollback, identified by its nonce. All
+readers of the versions, in order, come to the same result: a claim holds until its owner ends it or is silent for two
+minutes, and anything that another one writes meanwhile is ignored. Times are those of Parameter Store, not of a local
+clock. Parameter Store keeps 100 versions: fifty minutes of signs of life, of which two minutes count.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nova_infra.errors import CheckFailedError, NovaError, RefusedError
 from nova_infra.operations.records.ledger import parameter_name
 
 SILENCE = timedelta(minutes=2)
-"""A rollback that gave no sign of life for so long was killed."""
+"""A rollback without a sign of life for this long counts as killed."""
 
 _SECONDS_BETWEEN_SIGNS = 30.0
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -32,7 +32,7 @@ State = Literal["running", "interrupted", "done"]
 
 @dataclass(frozen=True)
 class Claim:
-    """A rollback, as its claim and journal tell.
+    """A rollback, as its claim and journal describe it.
 
     Attributes:
         nonce: What it is known by; empty where there never was a rollback.

@@ -1,4 +1,4 @@
-"""What a property of a resource may say: shapes of values, and whether a value is of a shape."""
+"""The shapes that a resource's property may have, and whether a value has a shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of CloudFormation the rehearsal knows: types of resources, and what their properties may say.
+"""What the rehearsal knows of CloudFormation: resource types, and the values that their properties may have.
 
 A type is either played, and then every property of it that a template uses must be listed here, or it is known and not
 rehearsed, which the report says. Anything else is an error that names the resource and the property: what is left out

@@ -1,4 +1,4 @@
-"""How far a bad release got: the figures of one deployment, from what was measured of it minute by minute."""
+"""How far a bad release got: the figures of one deployment, from its measurements minute by minute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fault drills: a release with something wrong with it, and what must come of it."""
+"""Fault drills: a release with a fault, and what must follow."""
 
 from __future__ import annotations
 

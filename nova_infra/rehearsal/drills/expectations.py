@@ -1,4 +1,4 @@
-"""What must follow from a fault: in words, and as a look at what happened. The two stand side by side."""
+"""What must follow from a fault: each expectation in words, together with the check of what happened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a service's deployments go, as its ``DeploymentConfiguration`` states it."""
+"""How a service's deployments proceed, according to its ``DeploymentConfiguration``."""
 
 from __future__ import annotations
 

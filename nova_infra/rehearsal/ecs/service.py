@@ -1,4 +1,4 @@
-"""An ECS service and the tasks that run of it."""
+"""An ECS service and its running tasks."""
 
 from __future__ import annotations
 

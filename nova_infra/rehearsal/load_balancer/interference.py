@@ -1,4 +1,4 @@
-"""Faults between the load balancer and its targets: as if the target itself failed, whatever it is written in."""
+"""Faults between the load balancer and its targets, as if the target itself failed, in any language."""
 
 from __future__ import annotations
 

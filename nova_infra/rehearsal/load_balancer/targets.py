@@ -1,4 +1,4 @@
-"""What a load balancer sends requests to: targets, their health, and the groups that they are in."""
+"""A load balancer's targets, their health, and their groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads all that a release's pipeline would deploy before anything starts: what is not known is said at once."""
+"""Reads everything that a release's pipeline would deploy before anything starts, to report unknowns at once."""
 
 from __future__ import annotations
 

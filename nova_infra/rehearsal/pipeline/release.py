@@ -1,4 +1,4 @@
-"""What is released, and what it is released over: an assembly and the sources that belong to it."""
+"""The candidate and the baseline: each is an assembly and its sources."""
 
 from __future__ import annotations
 

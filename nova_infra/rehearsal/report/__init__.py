@@ -1,1 +1,1 @@
-"""What is shown of a rehearsal: live, at its end, and as a page."""
+"""How a rehearsal is shown: live, at its end, and as a page."""

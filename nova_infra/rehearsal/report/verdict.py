@@ -1,4 +1,4 @@
-"""What a rehearsal comes to, in words: the terminal and the report say the same."""
+"""A rehearsal's verdict in words, the same for the terminal and the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a whole container uses, its children included, as its control group counts it on Linux."""
+"""What a whole container uses, including child processes, as its control group counts it on Linux."""
 
 from __future__ import annotations
 

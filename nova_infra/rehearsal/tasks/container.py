@@ -1,4 +1,4 @@
-"""A task as a container of its image, from its task definition and from nothing else of this machine's."""
+"""A task as a container of its image, from its task definition and nothing else of this machine."""
 
 from __future__ import annotations
 

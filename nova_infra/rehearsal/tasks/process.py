@@ -1,4 +1,4 @@
-"""A task as a process of its sources: where there is no container engine, or none is wanted."""
+"""A task as a process of its sources, for machines without a container engine or on request."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_what_is_accepted_for_a_release_stands_in_its_way_no_more(written: str) 
     [(obstacle, acceptance)] = judged.accepted
     assert (obstacle.subject, acceptance.by) == (f"{MEMORY} in ALARM", "mei")
     assert "ECS then watches none of this service's alarms in this deployment" in obstacle.lost
-    assert str(acceptance) == "accepted by mei because 'it leaks', until 2026-11-24 06:00 UTC"
+    assert str(acceptance) == "waived by mei because 'it leaks', until 2026-11-24 06:00 UTC"
 
 
 def test_it_counts_for_that_release_that_alarm_and_those_hours_alone() -> None:
@@ -185,7 +185,7 @@ def test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on
     assert verified.exception is None, verified.output
     latest = deployment.ledger()[0]
     assert (latest.release, latest.outcome) == (FIX, "verified")
-    assert latest.reason.startswith("nova-prod-carts-service-memory: is in ALARM: 95 %: accepted by ")
+    assert latest.reason.startswith("nova-prod-carts-service-memory: is in ALARM: 95 %: waived by ")
 
     hold(deployment.environment, FIX, why="corrupts uploads")
     assert "on hold since" in str(run("preflight", "prod", "--checkout").exception)
