@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -117,7 +118,8 @@ def test_a_rollback_wants_the_environment_s_name_typed(served, tmp_path: Path, a
     assert served.image_tag("carts-service") == ("v1" if answer == "prod" else "v2")
 
 
-def test_aws_out_of_reach_is_one_line_and_exit_code_3(run: Any) -> None:
+def test_aws_out_of_reach_is_one_line_and_exit_code_3(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     result = run(
         "releases",
         "prod",

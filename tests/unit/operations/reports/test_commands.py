@@ -136,7 +136,8 @@ def test_a_missing_permission_is_one_line_that_names_it(run: Any, aws: Any) -> N
     assert line.startswith("AWS does not allow ecs:list_services")
 
 
-def test_a_network_that_is_down_is_one_line(run: Any, aws: Any) -> None:
+def test_a_network_that_is_down_is_one_line(run: Any, aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     result = run(aws, "status", "prod", AWS_ENDPOINT_URL_ECS="http://127.0.0.1:9")
     assert (result.returncode, result.stdout) == (3, "")
     assert len(result.stderr.splitlines()) == 1
