@@ -1,7 +1,9 @@
 """The program that puts pressure on a task: it works, or holds more and more memory. It needs no other module.
 
-``python pressing.py cpu|memory|children|killed-by-kernel MIB FILE…``: how much more it holds every half second, and the
-files by which it joins a control group.
+``python pressing.py cpu|memory|children|killed-by-kernel STEP MOST SERVICE FILE…``: how many MiB more it holds every
+half second, how many MiB the task may hold with it, the service's first process, and the files by which it joins a
+control group. Memory fills up to just below the limit and stays there: the kernel would end this program, the largest,
+and the task would be well again before anybody has measured it.
 """
 
 from __future__ import annotations
@@ -17,36 +19,61 @@ from pathlib import Path
 _MIB = 2**20
 _CHILDREN = 3
 _STEP_SECONDS = 0.5
+_FULL = 0.96
+"""Above the alarm's 90 %, and below what the kernel ends processes for."""
 
 
 def main(arguments: Sequence[str]) -> None:
     """Join a control group and put the pressure on, until somebody ends it.
 
     Args:
-        arguments: What kind, how many MiB a step, and the files of the control group to join.
+        arguments: What kind, how many MiB a step, the limit in MiB, the service's process, and the files of the control
+            group to join.
     """
-    kind, step, *files = arguments
+    kind, step, most, service, *files = arguments
     for file in files:
         with contextlib.suppress(OSError):  # Not every controller takes processes; those of memory and processors do.
             Path(file).write_text(str(os.getpid()), encoding="ascii")
     if kind == "cpu":
         while True:
             pass
+    limit = float("inf") if kind == "killed-by-kernel" else float(most) * _FULL
+    places = [Path(file).parent for file in files]
     if kind in ("children", "killed-by-kernel"):
         # Each of them holds less than the whole: the kernel takes the largest process.
         for _ in range(_CHILDREN):
             if os.fork() == 0:
-                _hold(float(step) / _CHILDREN)
+                _hold(float(step), limit, _CHILDREN, places, service)
         signal.pause()
-    _hold(float(step))
+    _hold(float(step), limit, 1, places, service)
 
 
-def _hold(step: float) -> None:
+def _hold(step: float, limit: float, share: int, places: Sequence[Path], service: str) -> None:
+    """Hold more and more, as one of several that share the steps, until the task holds as much as the limit, in MiB."""
     held: list[bytearray] = []
     page = os.urandom(4096)
     while True:
-        held.append(bytearray(page * int(step * _MIB / len(page))))
+        more = min(step, max(limit - _used(places, service), 0)) / share
+        held.append(bytearray(page * int(more * _MIB / len(page))))
         time.sleep(_STEP_SECONDS)
+
+
+def _used(places: Sequence[Path], service: str) -> float:
+    """MiB that the whole task holds: by its control group, else this program and the service's first process."""
+    for place in places:
+        with contextlib.suppress(OSError, ValueError):
+            lines = (line.split() for line in (place / "memory.stat").read_text(encoding="ascii").splitlines())
+            counted = {name: int(value) for name, value in lines}
+            names = ("total_rss", "total_shmem") if "total_rss" in counted else ("anon", "shmem")
+            return sum(counted.get(name, 0) for name in names) / _MIB
+    return sum(map(_resident, (service, "self")))
+
+
+def _resident(process: str) -> float:
+    with contextlib.suppress(OSError, ValueError):
+        pages = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE") / _MIB
+    return 0.0
 
 
 if __name__ == "__main__":

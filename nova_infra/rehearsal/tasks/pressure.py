@@ -53,7 +53,8 @@ class Pressure:
                     Path(f"/proc/{pid}/oom_score_adj").write_text(_HIGHEST_SCORE, encoding="ascii")  # noqa: ASYNC240 - in memory
         # All at once for the kernel: a container whose memory fills up slowly is busy reading its program again.
         step = 2 * definition.memory if name == "killed-by-kernel" else value_of(definition.fault)
-        words = [sys.executable, "-S", str(_PROGRAM), name, f"{step:g}", *_files(groups)]
+        words = [sys.executable, "-S", str(_PROGRAM), name, f"{step:g}", str(definition.memory), str(parent)]
+        words += _files(groups)
         return cls(await start_process(words, directory=Path("/"), environment={"PATH": os.environ["PATH"]}))
 
     async def end(self) -> None:
