@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _MIB = 2**20
+_PAGE = 4096
 _CHILDREN = 3
 _STEP_SECONDS = 0.5
 _FULL = 0.96
@@ -51,10 +52,10 @@ def main(arguments: Sequence[str]) -> None:
 def _hold(step: float, limit: float, share: int, places: Sequence[Path], service: str) -> None:
     """Hold more and more, as one of several that share the steps, until the task holds as much as the limit, in MiB."""
     held: list[bytearray] = []
-    page = os.urandom(4096)
     while True:
-        more = min(step, max(limit - _used(places, service), 0)) / share
-        held.append(bytearray(page * int(more * _MIB / len(page))))
+        more = bytearray(int(min(step, max(limit - _used(places, service), 0)) / share * _MIB))
+        more[::_PAGE] = b"x" * len(range(0, len(more), _PAGE))  # Memory counts once it is written to.
+        held.append(more)
         time.sleep(_STEP_SECONDS)
 
 
