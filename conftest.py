@@ -72,7 +72,7 @@ def api(base_url: str) -> Iterator[httpx.Client]:
 def page(request: pytest.FixtureRequest, browser: Browser | None) -> Iterator[Page | None]:
     """Return a page in a profile that is thrown away afterwards, or None where there is no browser.
 
-    One page serves all tests of a module, which is faster: each opens its address anew.
+    One page serves all tests of a module, which is faster: each test opens its own address again.
     """
     stash = request.config.stash
     if browser is None:

@@ -14,7 +14,7 @@ class Step:
     """The deployment of one stack.
 
     Attributes:
-        world: What is deployed by then; what is deployed beside it is not yet.
+        world: What is deployed by then, without the stacks that are deployed at the same time.
         before: The stack as it is deployed; None where it is new.
         after: The stack as it would be.
         actions: What happens to its resources.

@@ -15,7 +15,7 @@ from statistics import median
 from nova_infra.operations.records.ledger import Entry
 
 ENOUGH = 5
-"""Releases from which a rate or a median is told."""
+"""Number of releases from which a rate or a median is shown."""
 
 
 @dataclass

@@ -139,7 +139,7 @@ class Lock:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
-        """Give it back. A failure to do so is told, and hides nothing that went wrong before."""
+        """Give it back. A failure is reported as a warning and never hides an earlier one."""
         self._ended.set()
         self._give_back()
 

@@ -42,7 +42,7 @@ class Deployed:
 
     @property
     def drifted(self) -> bool:
-        """Whether ECS is told to run another image than the template names."""
+        """Whether the service runs a different image from the one that the template names."""
         there = Image.parse(self.definition.image)
         same = there.tag == self.image.tag and not (there.digest and self.image.digest != there.digest)
         return bool(self.definition.image) and not self.stack.busy and not same

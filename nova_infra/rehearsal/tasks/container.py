@@ -130,7 +130,7 @@ class ContainerTask(Task):
         self._created = True
 
     def arguments(self) -> list[str]:
-        """What the engine is told to create: all that the task definition says, and nothing else."""
+        """The options of the engine's create command: all that the task definition says, and nothing else."""
         definition, podman = self.definition, not self.engine.is_docker
         variables = {**definition.environment, **dict.fromkeys(definition.secrets, SECRET)}
         size = ",size=4k" if definition.fault == "full-tmp" else ""
