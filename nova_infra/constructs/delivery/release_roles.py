@@ -102,6 +102,7 @@ class ReleaseRoles(Construct):
                     "cloudformation:DeleteChangeSet",
                     "cloudformation:DescribeChangeSet",
                     "cloudformation:ExecuteChangeSet",
+                    "cloudformation:ListChangeSets",
                 ],
                 resources=[arn("cloudformation", "stack", f"{stack_name(prefix, service)}/*") for service in services],
             ),

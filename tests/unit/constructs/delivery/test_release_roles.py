@@ -68,6 +68,7 @@ def test_the_release_role_changes_its_environment_s_services_tasks_and_parameter
         "cloudformation:CreateChangeSet": stacks,
         "cloudformation:DeleteChangeSet": stacks,
         "cloudformation:ExecuteChangeSet": stacks,
+        "cloudformation:ListChangeSets": stacks,
         "ecs:StopTask": ["arn:aws:ecs:us-east-1:333333333333:task/nova-prod/*"],
         "ssm:PutParameter": [
             f"arn:aws:ssm:us-east-1:333333333333:parameter/nova/prod/{name}"
