@@ -76,6 +76,19 @@ class Service(Model):
         ],
     ] = Field(default={})
     """Environment variables whose values come from Secrets Manager: variable = name of a secret in each environment."""
+    requests: (
+        Annotated[
+            str,
+            *matching(
+                r"(?!/)(?!.*\.\./).{1,300}\.(http|rest|har)",
+                "is not a file of requests in this project",
+                'write its path, as in requests = "load/recorded.har"',
+            ),
+        ]
+        | None
+    ) = None
+    """A HAR or .http file of requests that its users send, for the rehearsal, relative to ``nova.toml``. Default:
+    ``services/<name>/requests.http`` or ``.har`` if there is one, else its OpenAPI document, else its paths."""
     targets: Targets = Targets()
     alarms: Thresholds = Thresholds()
 

@@ -28,6 +28,7 @@ from nova_infra.rehearsal.report.live import View, open_console
 from nova_infra.rehearsal.report.page import report
 from nova_infra.rehearsal.report.summary import show_summary, show_verdict
 from nova_infra.rehearsal.report.verdict import verdict
+from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime, Kind, Runtime, choose_runtime
 
 WORK_DIRECTORY = ".nova"
@@ -119,6 +120,7 @@ def rehearse(options: Options) -> bool:
     for file in (options.json_file, options.report_file):
         if file is not None:
             _check_writable(file)
+    files = RequestFiles.load(options.root)
     dockerfiles = sorted(options.root.glob("services/*/Dockerfile"))
     runtime = choose_runtime(
         options.tasks, dockerfiles, tell=lambda line: console.print(line, highlight=False, markup=False)
@@ -151,6 +153,7 @@ def rehearse(options: Options) -> bool:
             tell=view.tell,
             logs=logs,
             runtime=runtime,
+            files=files,
         )
         if isinstance(runtime, ImageRuntime):
             logs.mkdir(parents=True, exist_ok=True)
@@ -167,7 +170,7 @@ def rehearse(options: Options) -> bool:
                 runs = _drill_runs(drills, candidate, options.what_if)
                 for number, (drill, release, canary_name) in enumerate(runs, start=1):
                     view.announce(f"drill {number} of {len(runs)}, {drill.name}, {canary_name}: {drill.title}")
-                    results.append(await _play_drill(drill, release, canary_name, view, logs, runtime))
+                    results.append(await _play_drill(drill, release, canary_name, view, logs, runtime, files))
 
         if not refused:
             with view.following():
@@ -210,7 +213,13 @@ def _drill_runs(drills: list[Drill], candidate: Release, what_if: WhatIf | None)
 
 
 async def _play_drill(
-    drill: Drill, release: Release, canary_name: str, view: View, logs: Path, runtime: Runtime
+    drill: Drill,
+    release: Release,
+    canary_name: str,
+    view: View,
+    logs: Path,
+    runtime: Runtime,
+    files: RequestFiles,
 ) -> DrillResult:
     planned = plan(drill, release)
     record = new_record(planned.pipeline, candidate=planned.candidate, baseline=planned.baseline, runtime=runtime)
@@ -230,6 +239,7 @@ async def _play_drill(
         logs=logs / drill.name,
         minutes_before=drill.minutes_before,
         runtime=runtime,
+        files=files,
     )
     await player.play()
     result = DrillResult(
