@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from nova_infra.config import schedule
 from nova_infra.config.delivery import Notifications
 from nova_infra.config.fields import Account, Cidr, Model, Name, Region, matching, refusal
 
@@ -31,6 +33,9 @@ class Rollout(Model):
     @classmethod
     def _a_step_of_its_strategy(cls, percent: float, info: ValidationInfo) -> float:
         strategy = info.data.get("strategy")
+        # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CanaryConfiguration.html
+        if Decimal(str(percent)) % Decimal("0.1"):
+            raise refusal("is finer than ECS shifts traffic", "write at most one decimal")
         if strategy in ("canary", "linear") and percent == 100:
             raise refusal("moves all traffic at once", 'lower it, or write strategy = "blue-green"')
         if strategy == "linear" and percent < 3:
@@ -107,18 +112,9 @@ class Domain(Model):
 class Window(Model):
     """When a stage may be entered; outside of it the pipeline stops before the stage and can be retried."""
 
-    cron: Annotated[
-        str,
-        *matching(
-            r"\*( \S+){5,6}",
-            "is not a schedule",
-            "write * for the seconds, then minutes, hours, days, months and weekdays, as in * * 9-17 ? * MON-THU",
-        ),
-    ]
+    cron: Annotated[str, AfterValidator(schedule.window)]
     """The minutes in which deployments may start."""
-    time_zone: Annotated[
-        str, *matching(r"[A-Za-z_]+(/[A-Za-z_+\-0-9]+)*", "is not a time zone", "write one such as Asia/Tokyo")
-    ] = "UTC"
+    time_zone: Annotated[str, AfterValidator(schedule.time_zone)] = "UTC"
     """Default: UTC."""
 
 
@@ -139,6 +135,9 @@ class Environment(Runtime):
     name: Annotated[Name, Field(max_length=16)]
     account: Account
     region: Region
+    shared_account: Annotated[str, Field(min_length=10, max_length=200)] | None = None
+    """Why an environment behind an approval may share its account with an earlier one, or with the toolchain, although
+    whoever can deploy there can deploy here. Default: it may not."""
     tests: Literal["integration", "e2e"] | None = None
     """The suite that must pass after a deployment, before the next environment is touched."""
     approval: bool = False

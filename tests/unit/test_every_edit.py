@@ -34,6 +34,8 @@ def environment(name: str, number: int, **keys: Any) -> dict[str, Any]:
     return {"name": name, "account": f"{number:012}", "region": "eu-west-1", "network": network, **keys}
 
 
+DOMAIN = {"name": "live.example.org", "zone_id": "Z0LIVE"}
+
 # Name of an edit to what it sets, by path: an integer is a place in a list, None removes the key.
 EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "another name": {("platform", "name"): "acme"},
@@ -70,7 +72,7 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "two environments": {
         ("environments",): [
             environment("lab", 62, allow_plain_http=True, tests="integration"),
-            environment("live", 63, approval=True, allow_plain_http=True),
+            environment("live", 63, approval=True, domain=DOMAIN),
         ]
     },
     "four environments": {
@@ -78,7 +80,7 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
             environment("dev", 64, allow_plain_http=True, tests="integration"),
             environment("qa", 65, allow_plain_http=True, tests="integration"),
             environment("stage", 66, allow_plain_http=True, tests="e2e"),
-            environment("production", 67, approval=True, allow_plain_http=True, tests="e2e"),
+            environment("production", 67, approval=True, domain=DOMAIN, tests="e2e"),
         ]
     },
     "more tests": {("environments", 2, "tests"): "integration"},
