@@ -19,7 +19,8 @@ out. A role that a step can take counts with the step. `${Name}` is a resource o
 _BOOTSTRAP = """
 ## CDK's bootstrap roles
 
-`cdk bootstrap` makes them in every account. They are not in these templates; this is what CDK's own template gives them.
+`cdk bootstrap` makes them in every account. They are not in these templates; this is what CDK's own template gives
+them.
 
 | Role | What it may change |
 |---|---|

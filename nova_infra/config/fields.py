@@ -10,8 +10,11 @@ from importlib import resources
 from ipaddress import IPv4Network
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
+
+_COMMANDS = ("command", "entrypoint")
+"""Lists whose entries a program reads in their order."""
 
 
 class Model(BaseModel):
@@ -23,8 +26,10 @@ class Model(BaseModel):
 
     @field_validator("*")
     @classmethod
-    def _nothing_twice(cls, value: object) -> object:
+    def _nothing_twice(cls, value: object, info: ValidationInfo) -> object:
         """Refuse a text that a list has twice: AWS does, or makes two things of one name of it."""
+        if info.field_name in _COMMANDS:
+            return value
         texts = [each for each in value if isinstance(each, str)] if isinstance(value, tuple) else []
         if repeated := next((text for number, text in enumerate(texts) if text in texts[:number]), None):
             raise refusal(f"has {repeated!r} twice", "write it once")
@@ -84,6 +89,9 @@ def _cidr(value: str) -> str:
     return value
 
 
+DOMAIN_NAME = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
+"""Pattern of a domain name."""
+
 Account = Annotated[
     str,
     *matching(r"\d{12}", "is not an AWS account", 'write its 12 digits in quotes, as in account = "111122223333"'),
@@ -118,5 +126,13 @@ Variable = Annotated[
         r"[A-Za-z_]\w*",
         "is not the name of an environment variable",
         "use letters, digits and underscores, starting with a letter",
+    ),
+]
+ProjectPath = Annotated[
+    str,
+    *matching(
+        r"\.|(?!\.\.?(/|$))[\w.@+-]+(/(?!\.\.?(/|$))[\w.@+-]+)*/?",
+        "is not a path in the project",
+        "write it relative to nova.toml, without .. and spaces, as in services/api",
     ),
 ]

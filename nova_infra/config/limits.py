@@ -42,15 +42,30 @@ def limits(
     if toolchain is not None:
         yield from _partitions(toolchain, source, environments)
     for index, service in services.items():
-        wildcards = sum(path.count("*") + path.count("?") for path in service.paths)
+        wildcards = sum(text.count("*") + text.count("?") for text in (*service.paths, *service.hosts))
         if wildcards > MAX_WILDCARDS:
             yield (
                 f"services[{index}].paths: has {wildcards} wildcards, but a rule of the load balancer may have "
                 f"{MAX_WILDCARDS}: write fewer, or split the service"
             )
-        yield from _size(f"services[{index}].environment", service.environment, MAX_VARIABLES_BYTES)
+        for key, variables in variables_of(service):
+            arguments = key.endswith("build_arguments")
+            most = MAX_ARGUMENTS_BYTES if arguments else MAX_VARIABLES_BYTES
+            yield from _size(f"services[{index}].{key}", variables, most)
     if images is not None:
         yield from _size("images.build_arguments", images.build_arguments, MAX_ARGUMENTS_BYTES)
+
+
+def variables_of(service: Service) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Every table of variables that a service has, by its key."""
+    yield "environment", service.environment
+    yield "build_arguments", service.build_arguments
+    sidecars = [("sidecars", service.sidecars)]
+    for name, overrides in service.environments.items():
+        yield f"environments.{name}.environment", overrides.environment or {}
+        sidecars.append((f"environments.{name}.sidecars", overrides.sidecars or ()))
+    for key, each in sidecars:
+        yield from ((f"{key}[{number}].environment", sidecar.environment) for number, sidecar in enumerate(each))
 
 
 def _partitions(toolchain: Toolchain, source: Source | None, environments: Mapping[int, Environment]) -> Iterator[str]:

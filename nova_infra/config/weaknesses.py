@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from nova_infra.config.delivery import Images, Source, Toolchain
 from nova_infra.config.environment import Environment
+from nova_infra.config.limits import variables_of
 from nova_infra.config.service import Service
 
 _NAMES_A_SECRET = re.compile(
@@ -62,7 +63,8 @@ def weaknesses(
                 earlier.setdefault(toolchain.account, "the toolchain")
             yield from _shared(f"environments[{index}]", environment, earlier)
     for index, service in services.items():
-        yield from _plain_secrets(f"services[{index}].environment", service.environment)
+        for key, variables in variables_of(service):
+            yield from _plain_secrets(f"services[{index}].{key}", variables)
     if images is not None:
         yield from _plain_secrets("images.build_arguments", images.build_arguments)
     if source is not None:
@@ -94,7 +96,9 @@ def _shared(key: str, environment: Environment, earlier: Mapping[str, str]) -> I
 
 
 def _plain_secrets(key: str, variables: Mapping[str, str]) -> Iterator[str]:
-    remedy = "put it into Secrets Manager and name it under secrets" if key.startswith("services") else "remove it"
+    remedy = "put it into Secrets Manager and name it under secrets"
+    if key.endswith("build_arguments"):
+        remedy = "let the Dockerfile mount it instead"
     for name, value in variables.items():
         if found := _IS_A_SECRET.search(value):
             yield f"{key}.{name}: holds {_SECRETS[found.lastgroup or 'token']}, which everybody could read: {remedy}"
