@@ -18,7 +18,7 @@ REQUESTS_PER_MINUTE = 40
 USERS = 200
 """Users of each service: every one asks once in five simulated minutes."""
 
-Answers = dict[str, Counter[int]]
+Answers = dict[str, dict[int, int]]
 """Operation, such as ``GET /items/{id}``, to its answers by status; 0 stands for none."""
 
 

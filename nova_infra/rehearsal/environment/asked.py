@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import math
 import random
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -213,7 +213,8 @@ class Asked:
         return taker(self.service.load_balancer.rules, self.host, plain) is self.service.rule
 
     def _count(self, revision: str, operation: str, status: int) -> None:
-        self.answers_of(revision).setdefault(operation, Counter())[status] += 1
+        answers = self.answers_of(revision).setdefault(operation, {})
+        answers[status] = answers.get(status, 0) + 1
 
 
 def taker(rules: list[Rule], host: str, path: str) -> Rule | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 from nova_infra.operations.changes.template_values import listed
@@ -21,7 +20,7 @@ def broken_operations(deployment: DeploymentRecord) -> list[str]:
     found = [
         f"{operation} {_answered(after)}{_before(deployment.answers_before.get(operation))}"
         for operation, after in deployment.answers.items()
-        if _is_worse(deployment.answers_before.get(operation, Counter()), after)
+        if _is_worse(deployment.answers_before.get(operation, {}), after)
     ]
     found += [
         f"{operation} is taken by the listener rule of {_service(others[0])}, whose priority comes first"
@@ -31,7 +30,7 @@ def broken_operations(deployment: DeploymentRecord) -> list[str]:
     found += [
         f"{operation} finds no listener rule, and the load balancer answers 404 itself"
         for operation, answers in deployment.answers_without_target.items()
-        if answers[404]
+        if 404 in answers
     ]
     return found
 
@@ -52,7 +51,7 @@ def untested(deployment: DeploymentRecord) -> str:
     return f"nobody asked {deployment.service} anything{why}"
 
 
-def _is_worse(before: Counter[int], after: Counter[int]) -> bool:
+def _is_worse(before: dict[int, int], after: dict[int, int]) -> bool:
     if _share(after, _failed) > 2 * _share(before, _failed):
         return True
     good_before, good_after = _share(before, _good), _share(after, _good)
@@ -67,22 +66,22 @@ def _good(status: int) -> bool:
     return 0 < status < 400
 
 
-def _share(answers: Counter[int], counts: Callable[[int], bool]) -> float:
-    total = answers.total()
+def _share(answers: dict[int, int], counts: Callable[[int], bool]) -> float:
+    total = sum(answers.values())
     return sum(number for status, number in answers.items() if counts(status)) / total if total else 0.0
 
 
-def _answered(after: Counter[int]) -> str:
-    bad = Counter({status: number for status, number in after.items() if not _good(status)})
-    status, number = bad.most_common(1)[0]
+def _answered(after: dict[int, int]) -> str:
+    status, number = max(((s, n) for s, n in after.items() if not _good(s)), key=lambda entry: entry[1])
+    total = sum(after.values())
     what = f"answers {status}" if status else "gets no answer"
-    return f"{what} to {number} of {after.total()} requests" if status else f"{what} {number} of {after.total()} times"
+    return f"{what} to {number} of {total} requests" if status else f"{what} {number} of {total} times"
 
 
-def _before(answers: Counter[int] | None) -> str:
+def _before(answers: dict[int, int] | None) -> str:
     if not answers:
         return ""
-    status = answers.most_common(1)[0][0]
+    status = max(answers, key=lambda each: answers[each])
     return f" ({status} before)" if status else " (none before either)"
 
 

@@ -176,7 +176,7 @@ def test_every_operation_meets_the_canary_before_it_gets_all_traffic() -> None:
 
 def test_an_operation_that_is_new_is_asked_of_the_new_revision() -> None:
     asked = Behind(documented("/tiny/a", new="/tiny/new")).run(1)
-    assert asked.answers["tiny:2"]["GET /tiny/new"][200] == 1
+    assert asked.answers["tiny:2"]["GET /tiny/new"][200] >= 1
     assert "GET /tiny/new" in asked.operations
 
 

@@ -115,6 +115,8 @@ def test_an_operation_that_only_production_refuses_is_seen(
     assert broken_operations(rehearsal.deployment("Dev")) == []
     [broken] = broken_operations(rehearsal.deployment("Prod"))
     assert re.fullmatch(r"GET /tiny/rare answers 403 to (\d+) of \1 requests \(200 before\)", broken)
+    written = json.loads(json.dumps(rehearsal.record.as_json()))["deployments"][-1]["answers"]
+    assert set(written) == {"GET /tiny/rare", "GET /tiny/version"}
 
 
 def test_a_failing_command_stops_the_pipeline_and_what_follows_is_not_reached(
