@@ -14,10 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from nova_infra.deployed.model import VCPU_QUOTA, Alarm, Certificate, Service, Stack
+from nova_infra.deployed.model import VCPU_QUOTA, Alarm, Certificate, Service, Stack, Template
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.operations.gates.findings import under_way, way_out
+from nova_infra.operations.gates.listener_rules import misdirected
 from nova_infra.operations.records.holds import Hold, read_holds, refusals
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.records.lookup import begins
@@ -76,6 +77,7 @@ class Conditions:
         last_good: The release that was last seen to run as it should, if any.
         acceptances: What somebody has accepted.
         rollback: The rollback that is under way, in a sentence; empty where none is.
+        misdirected: Services whose traffic the release would send to where nothing runs, a sentence each.
     """
 
     services: tuple[Service, ...]
@@ -87,11 +89,18 @@ class Conditions:
     last_good: str | None = None
     acceptances: tuple[Acceptance, ...] = ()
     rollback: str = ""
+    misdirected: tuple[str, ...] = ()
 
 
-def survey(environment: ObservedEnvironment) -> Conditions:
-    """Ask for everything that :func:`obstacles` decides from, side by side."""
+def survey(environment: ObservedEnvironment, released: Mapping[str, Template] | None = None) -> Conditions:
+    """Ask for everything that :func:`obstacles` decides from, side by side.
+
+    Args:
+        environment: The environment.
+        released: Stack to its template in the release; None where only the environment is asked about.
+    """
     with threads() as pool:
+        misdirected_by = pool.submit(_misdirected, environment, released or {})
         services = pool.submit(environment.services)
         alarms = pool.submit(environment.alarms)
         holds = pool.submit(read_holds, environment)
@@ -112,7 +121,22 @@ def survey(environment: ObservedEnvironment) -> Conditions:
             next((entry.release for entry in ledger.result().entries if entry.good), None),
             acceptances.result(),
             _rollback(claim.result(), environment.now()),
+            misdirected_by.result(),
         )
+
+
+def _misdirected(environment: ObservedEnvironment, released: Mapping[str, Template]) -> tuple[str, ...]:
+    if not released:
+        return ()
+    on_alternate = environment.on_alternate()
+    names = {service: environment.stack_name(service) for service in on_alternate}
+    return tuple(
+        misdirected(
+            on_alternate,
+            {service: environment.template(name) for service, name in names.items() if name in released},
+            {service: released[name] for service, name in names.items() if name in released},
+        )
+    )
 
 
 def _rollback(claim: Claim, now: datetime) -> str:
@@ -156,6 +180,7 @@ def obstacles(
         ),
         *(Obstacle(text) for text in (refusals(conditions.holds, release, images) if release is not None else ())),
         *([Obstacle(conditions.rollback)] if conditions.rollback else ()),
+        *map(Obstacle, conditions.misdirected),
         *(Obstacle(text) for text in under_way(conditions.services, conditions.stacks)),
         *_stacks(conditions.stacks),
         *_room(conditions.services, conditions.vcpu_quota),
