@@ -43,7 +43,7 @@ def test_a_blue_green_rollout_only_bakes(variant):
 
 @pytest.mark.parametrize(
     ("stack", "stage", "minutes"),
-    [("acme-test-eu-search", "PRE_PRODUCTION_TRAFFIC_SHIFT", 45), ("acme-live-search", "POST_SCALE_UP", 70)],
+    [("acme-test-eu-search", "POST_SCALE_UP", 60), ("acme-live-search", "PRE_PRODUCTION_TRAFFIC_SHIFT", 70)],
 )
 def test_a_gate_pauses_and_rolls_back_where_nobody_answers(variant, stack, stage, minutes):
     assert deployment(variant, stack)["LifecycleHooks"] == [
