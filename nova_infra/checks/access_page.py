@@ -32,7 +32,7 @@ them.
 """
 
 
-def page(templates: Mapping[str, Template], *, protected: Sequence[str], shared: Iterable[tuple[str, str]] = ()) -> str:
+def page(templates: Sequence[Template], *, protected: Sequence[str], shared: Iterable[tuple[str, str]] = ()) -> str:
     """The page.
 
     Args:
