@@ -231,6 +231,7 @@ class ContainerTask(Task):
         """Wait for its end, and note how it ended."""
         try:
             await _until_gone(self._pid if self._group is not None else 0, self.engine, self.name)
+            self._count_kills()
             for _ in range(20):
                 code, state, _ = await self.engine.attempt(
                     "inspect", "--format={{.State.Running}} {{.State.ExitCode}} {{.State.OOMKilled}}", self.name
@@ -252,9 +253,13 @@ class ContainerTask(Task):
     async def _guard_memory(self, group: ControlGroup) -> None:
         """Note peaks, and whom the kernel kills: the control group is gone when the container is."""
         while not self._gone.is_set():
-            self._oom_kills = max(self._oom_kills, group.killed_for_memory())
+            self._count_kills()
             self.note_memory(group.memory() or 0.0)
             await asyncio.sleep(_GUARD_SECONDS)
+
+    def _count_kills(self) -> None:
+        if self._group is not None:
+            self._oom_kills = max(self._oom_kills, self._group.killed_for_memory())
 
     async def _wait_for_port(self) -> None:
         """Wait until it listens on its port, for as long as ECS would wait for it to become healthy.
