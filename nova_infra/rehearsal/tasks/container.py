@@ -381,9 +381,11 @@ class ContainerTask(Task):
         """MiB that the whole container holds now; 0 where it does not run or this machine does not say."""
         return (self._group.memory() or 0.0) if self._group is not None else 0.0
 
-    def read_usage(self) -> Usage:
-        """What the whole container used since the last call; nothing where this machine does not say."""
-        return self._meter.read() if self._meter is not None else Usage(0.0, 0.0)
+    def read_usage(self) -> Usage | None:
+        """What the whole container used since the last call; None where it runs and this machine does not say."""
+        if self._meter is not None:
+            return self._meter.read()
+        return None if self.running else Usage(0.0, 0.0)
 
     def stopped_reason(self) -> str:
         """Why it is not running."""

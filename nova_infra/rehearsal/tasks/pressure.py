@@ -16,7 +16,7 @@ from nova_infra.processes import Process, start_process
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import value_of
 
-_KINDS = ("cpu", "memory", "children", "killed-by-kernel")
+PRESSURES = ("cpu", "memory", "children", "killed-by-kernel")
 _PROGRAM = Path(__file__).with_name("pressing.py")
 _HIGHEST_SCORE = "1000"
 
@@ -44,7 +44,7 @@ class Pressure:
             groups: The directories of its control group, which the program joins.
         """
         name = definition.fault.partition(":")[0]
-        if name not in _KINDS:
+        if name not in PRESSURES:
             return None
         if name == "killed-by-kernel":
             # The kernel takes the process that it is worst off without: the service, not the program beside it.

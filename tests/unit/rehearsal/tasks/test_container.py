@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nova_infra.rehearsal.tasks.cgroup import ControlGroup
 from nova_infra.rehearsal.tasks.definition import HealthCheck, TaskDefinition
 from nova_infra.rehearsal.tasks.task import Task
 
@@ -92,6 +93,19 @@ def test_a_container_that_cannot_serve_says_why_in_a_line(
 def test_an_image_that_is_nowhere_cannot_be_pulled(run: Run, define: Define) -> None:
     missing = define(image="localhost/nova-test/nowhere:1")
     assert run(missing)[1].startswith("CannotPullContainerError: localhost/nova-test/nowhere:1: is not in ")
+
+
+def test_a_machine_that_does_not_show_what_containers_use_says_so(
+    run: Run, define: Define, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ControlGroup, "of", lambda *_: None)
+    measured: list[object] = []
+
+    async def play(task: Task) -> None:
+        measured.append(task.measure())
+
+    assert run(define(), play)[1] == ""
+    assert measured == [None], "which is not the same as nothing"
 
 
 def test_children_that_eat_the_memory_are_counted_and_the_kernel_ends_them(run: Run, define: Define) -> None:
