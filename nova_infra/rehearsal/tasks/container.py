@@ -331,6 +331,8 @@ class ContainerTask(Task):
                 if self._group is None:
                     raise EngineError("this drill needs the control groups of Linux: leave it out on this machine")
                 self._pressure = await Pressure.start(self.definition, parent=self._pid, groups=self._pressed())
+                assert self._pressure is not None, "the fault is one of pressure"
+                await self._pressure.wait_for_kill(self.definition, self._gone.wait)
 
     def _pressed(self) -> dict[str, Path]:
         """The control groups that a program beside the service joins: where memory is apart, its work is no CPU."""
