@@ -32,7 +32,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: packages .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services synth image images brief preflight verify integration browser e2e lock clean
+.PHONY: packages access .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services synth image images brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -145,6 +145,9 @@ docs: setup ## Write the pages that are generated from the code
 	@python -m nova_infra.checks.document > docs/checks.md
 	@python -m nova_infra.config > docs/nova.schema.json
 	@python -m nova_infra.operations.changes.resource_types > nova_infra/operations/changes/resource_types.json
+
+access: synth ## Write docs/access.md: who can do what before and after the approval, by the templates
+	@nova access --write
 
 packages:
 	@scripts/setup.sh packages

@@ -121,7 +121,7 @@ def with_canary_percentage(config: Config, value: str) -> Config:
     except (ValueError, ValidationError):
         raise ConfigError(
             f"canaryPercentage: {shortened(value)} is not a share of traffic: "
-            "give a number from 0.1 to 100; 100 means no canary"
+            "give a number from 0.1 to 100 with at most one decimal; 100 means no canary"
         ) from None
     environments = tuple(_with_canary(environment, percent) for environment in config.environments)
     services = tuple(_with_canaries(service, config.environments, percent) for service in config.services)
