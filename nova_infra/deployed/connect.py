@@ -143,9 +143,8 @@ def service_names(where: Whereabouts) -> tuple[str, ...] | None:
     if where.region is not None or where.platform is not None or not path.is_file():
         return None
     try:
-        services = tomllib.loads(path.read_text(encoding="utf-8"))["services"]
-        return tuple(str(service["name"]) for service in services)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        return tuple(str(service["name"]) for service in read_toml(path)["services"])
+    except (ConfigError, OSError, KeyError, TypeError):
         return None  # whoever looks at an environment during an incident gets the rest
 
 
