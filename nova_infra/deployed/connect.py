@@ -161,6 +161,17 @@ def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[s
     return tuple(chosen) or tuple(environments)
 
 
+def service_names(where: Whereabouts) -> tuple[str, ...] | None:
+    """The names of the services in ``nova.toml``; None where there is no such file, or it is not to be used."""
+    path = where.root / "nova.toml"
+    if where.region is not None or where.platform is not None or not path.is_file():
+        return None
+    try:
+        return tuple(str(service["name"]) for service in read_toml(path)["services"])
+    except (ConfigError, OSError, KeyError, TypeError):
+        return None  # whoever looks at an environment during an incident gets the rest
+
+
 def connect_toolchain(where: Whereabouts) -> Toolchain | None:
     """The account that delivers, by ``nova.toml``; None where there is no such file, or no access to the account.
 

@@ -73,6 +73,9 @@ class ObservedEnvironment(Protocol):
     def stacks(self, names: Sequence[str] | None = None) -> tuple[Stack, ...]:
         """Stacks by their names, or all of the environment's; those that do not exist are left out."""
 
+    def environments(self) -> tuple[str, ...]:
+        """Names of the installation's environments in this account and region, itself included."""
+
     def stack_revisions(self, stacks: Sequence[str]) -> Mapping[str, str]:
         """Stack to the task definition, ``family:revision``, that it made last; those that cannot tell are left out."""
 
