@@ -51,12 +51,18 @@ def status(environments: tuple[str, ...], as_json: bool, region: str | None, pla
     Shows release, tasks, deployment and alarms of every service. Without ENV, shows all environments of nova.toml.
     Exits with 0 if every environment could be read, whatever its state.
     """
-    from nova_infra.deployed.connect import connect, environment_names
+    from nova_infra.deployed.connect import connect, environment_names, service_names
     from nova_infra.operations.reports import status as report
 
     where = whereabouts(region, platform)
     names = environment_names(where, environments)
-    found = report.status(names, lambda name: connect(name, role="observer", where=where))
+    known = service_names(where)
+    found = report.status(
+        names,
+        lambda name: connect(name, role="observer", where=where),
+        known=known,
+        environments=known and environment_names(where),
+    )
     if len(errors := {environment.error for environment in found}) == 1 and (error := errors.pop()):
         click.echo(error, err=True)
         sys.exit(found[0].exit_code)
@@ -190,4 +196,35 @@ def cost(environment: str | None, assembly: Path | None) -> None:
         click.echo(line)
 
 
-COMMANDS = (cost, status, explain, brief, doctor)
+@click.command()
+@click.option(
+    "--assembly",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("cdk.out"),
+    show_default=True,
+    help="The synthesized assembly.",
+)
+@click.option("--write", is_flag=True, help="Write docs/access.md instead of printing it.")
+def access(assembly: Path, write: bool) -> None:
+    """Show who can do what before and after the approval.
+
+    Computed from the templates that `make synth` has written.
+    """
+    from nova_infra.assembly import Assembly
+    from nova_infra.checks.access_page import page
+    from nova_infra.checks.rule import Template
+    from nova_infra.config import load_config
+
+    config, found = load_config(Path.cwd()), Assembly(assembly)
+    text = page(
+        [Template(found.template(stack.template_path)["Resources"]) for stack in found.stacks()],
+        protected=[each.name for each in config.environments if each.approval],
+        shared=[(each.name, each.shared_account) for each in config.environments if each.shared_account],
+    )
+    if write:
+        Path("docs/access.md").write_text(text, encoding="utf-8")
+    else:
+        click.echo(text, nl=False)
+
+
+COMMANDS = (cost, status, explain, brief, doctor, access)

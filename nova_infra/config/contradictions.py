@@ -9,20 +9,13 @@ from typing import TypeVar
 
 from nova_infra.config.delivery import Delivery, Source, Toolchain
 from nova_infra.config.environment import Environment
+from nova_infra.config.rollout_contradictions import rollout_contradictions
 from nova_infra.config.service import Service
+from nova_infra.config.service_contradictions import largest, service_contradictions
 
 MAX_SERVICES = 45
 """A load balancer has 100 target groups and 100 rules, and a service needs two target groups while it is replaced:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
-
-MAX_BAKE_MINUTES = 33 * 60
-"""What a deployment may bake in sum; CloudFormation refuses more, because its own operations end after 36 hours:
-https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-canaryconfiguration.html.
-"""
-
-MAX_JOB_BAKE_MINUTES = 5 * 60
-"""What a deployment may bake in sum while a job on one of GitHub's runners waits for it, which ends after six hours:
-https://docs.github.com/en/actions/reference/limits."""
 
 _ENDPOINTS_TO_START = ("ecr.api", "ecr.dkr", "logs")
 _RESERVED_SERVICES = {"platform": "stack", "overview": "stack", "kit": "directory", "tests": "directory"}
@@ -56,7 +49,7 @@ def contradictions(
     for index, environment in environments.items():
         key = f"environments[{index}]"
         yield from _deployment(key, environment)
-        yield from _addresses(key, environment, len(services))
+        yield from _addresses(key, environment, services)
         yield from _private_network(key, environment, toolchain, services)
     for (_, first), (index, second) in combinations(environments.items(), 2):
         if IPv4Network(first.network.cidr).overlaps(IPv4Network(second.network.cidr)):
@@ -65,6 +58,9 @@ def contradictions(
                 "give each environment its own range, so that the networks can be connected later"
             )
     yield from _services(services)
+    yield from service_contradictions(environments, services)
+    in_job = delivery is not None and delivery.engine == "github-actions"
+    yield from rollout_contradictions(environments, services, in_job=in_job)
     yield from _stacks(environments, services)
 
 
@@ -86,12 +82,6 @@ def _engine(source: Source, delivery: Delivery, environments: Mapping[int, Envir
             yield (
                 f"environments[{index}].window: works only with CodePipeline; GitHub Actions would "
                 "deploy at any time: remove it"
-            )
-        if (minutes := environment.rollout.minutes()) > MAX_JOB_BAKE_MINUTES:
-            yield (
-                f"environments[{index}].rollout: bakes {minutes:g} minutes in total, but a GitHub Actions job ends "
-                "after six hours: lower bake_minutes or step_bake_minutes, or raise percent, to stay within "
-                f"{MAX_JOB_BAKE_MINUTES} minutes"
             )
 
 
@@ -128,24 +118,18 @@ def _deployment(key: str, environment: Environment) -> Iterator[str]:
             f"{key}.domain: is missing, so nothing could be served over TLS: "
             'write domain = { name = "…", zone_id = "Z…" }, or allow_plain_http = true'
         )
-    minutes = environment.rollout.minutes()
-    if minutes > MAX_BAKE_MINUTES:
-        yield (
-            f"{key}.rollout: bakes {minutes:g} minutes in total, longer than CloudFormation waits: "
-            f"lower bake_minutes or step_bake_minutes, or raise percent, to stay within {MAX_BAKE_MINUTES} minutes"
-        )
 
 
-def _addresses(key: str, environment: Environment, services: int) -> Iterator[str]:
+def _addresses(key: str, environment: Environment, services: Mapping[int, Service]) -> Iterator[str]:
     network = environment.network
     zones = len(network.zones)
     # An eighth of the network for each subnet, public and private ones in up to three zones; AWS keeps five addresses.
     room = zones * (2 ** (32 - IPv4Network(network.cidr).prefixlen - 3) - 5)
-    needed = 2 * environment.scaling.max_tasks * services + zones * len(network.interface_endpoints)
+    needed = 2 * largest(services, environment) + zones * len(network.interface_endpoints)
     if needed > room:
         yield (
-            f"{key}.network.cidr: {network.cidr!r} has room for {room} tasks, but {services} services may run {needed} "
-            "while all of them are deployed at max_tasks: widen it, or lower scaling.max_tasks"
+            f"{key}.network.cidr: {network.cidr!r} has room for {room} tasks, but {len(services)} services may run "
+            f"{needed} while all of them are deployed at max_tasks: widen it, or lower scaling.max_tasks"
         )
 
 

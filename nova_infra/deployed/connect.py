@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nova_infra.deployed.protocol import DeployedEnvironment, RecordedEnvironment
-from nova_infra.errors import RefusedError
+from nova_infra.deployed.protocol import (
+    DeployedEnvironment,
+    FollowedEnvironment,
+    RecordedEnvironment,
+    SteeredEnvironment,
+)
+from nova_infra.errors import ConfigError, RefusedError
 from nova_infra.names import Role, alert_topic_name, environment_prefix, pipeline_name, role_name
+from nova_infra.toml import read_toml
 
 if TYPE_CHECKING:
     from nova_infra.deployed.aws.environment import AwsEnvironment
@@ -105,6 +110,36 @@ def connect_operated(name: str, *, where: Whereabouts) -> AwsEnvironment:
     return connect_to_aws(name, role="operator", where=where)
 
 
+def connect_followed(name: str, *, where: Whereabouts) -> FollowedEnvironment:
+    """The environment of a name, to follow its deployments; see :func:`connect`.
+
+    Raises:
+        NovaError: There is no such environment, or no access to it.
+    """
+    if REHEARSAL_VARIABLE in os.environ:
+        raise RefusedError(f"environment: {name!r} is a rehearsal's, which shows its own deployments")
+    return connect_to_aws(name, role="observer", where=where)
+
+
+def connect_steered(name: str, *, where: Whereabouts) -> SteeredEnvironment:
+    """The environment of a name, to answer its deployments: by the operator role, else by the release role.
+
+    Raises:
+        NovaError: There is no such environment, or no access to it.
+    """
+    if REHEARSAL_VARIABLE in os.environ:
+        raise RefusedError(f"environment: {name!r} is a rehearsal's, which answers its own gates")
+    from nova_infra.deployed.aws.errors import DeniedError
+
+    try:
+        return connect_to_aws(name, role="operator", where=where)
+    except DeniedError as denied:
+        try:
+            return connect_to_aws(name, role="release", where=where)
+        except RefusedError:
+            raise denied from None
+
+
 def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[str, ...]:
     """The environments that are asked for: the chosen ones, or all that ``nova.toml`` names, in promotion order.
 
@@ -126,6 +161,17 @@ def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[s
     return tuple(chosen) or tuple(environments)
 
 
+def service_names(where: Whereabouts) -> tuple[str, ...] | None:
+    """The names of the services in ``nova.toml``; None where there is no such file, or it is not to be used."""
+    path = where.root / "nova.toml"
+    if where.region is not None or where.platform is not None or not path.is_file():
+        return None
+    try:
+        return tuple(str(service["name"]) for service in read_toml(path)["services"])
+    except (ConfigError, OSError, KeyError, TypeError):
+        return None  # whoever looks at an environment during an incident gets the rest
+
+
 def connect_toolchain(where: Whereabouts) -> Toolchain | None:
     """The account that delivers, by ``nova.toml``; None where there is no such file, or no access to the account.
 
@@ -139,7 +185,7 @@ def connect_toolchain(where: Whereabouts) -> Toolchain | None:
     if where.region is not None or where.platform is not None or not path.is_file():
         return None
     _, platform = _environments(path)
-    toolchain = tomllib.loads(path.read_text(encoding="utf-8")).get("toolchain", {})
+    toolchain = read_toml(path).get("toolchain", {})
     if not isinstance(toolchain, dict) or not {"account", "region"} <= toolchain.keys():
         raise RefusedError("nova.toml: toolchain: has no account or region: add them")
     from nova_infra.deployed.aws.session import sign_in, whoami
@@ -174,10 +220,10 @@ def _entry(name: str, where: Whereabouts) -> tuple[Mapping[str, Any] | None, str
 def _environments(path: Path) -> tuple[dict[str, Mapping[str, Any]], str]:
     """Name to entry of the environments in ``nova.toml``, and the name of the installation."""
     try:
-        config = tomllib.loads(path.read_text(encoding="utf-8"))
+        config = read_toml(path)
         environments: dict[str, Mapping[str, Any]] = {str(e["name"]): {**e} for e in config["environments"]}
         return environments, str(config.get("platform", {}).get("name", "nova"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ConfigError, OSError, KeyError, TypeError, AttributeError) as error:
         raise RefusedError(
             f"nova.toml: is not usable ({error!r}): fix it, or run the command elsewhere with --region"
         ) from None
