@@ -180,6 +180,7 @@ def release_hold(release: str, why: str, **where: Any) -> None:
     from nova_infra.operations.records.holds import release_hold
 
     target = open_environment("release", where)
+    target.service_names()  # refuses an environment that does not exist
     click.echo(f"{release_hold(target, release, why=why).release} is no longer on hold in {target.name}")
 
 

@@ -109,7 +109,6 @@ def release_hold(environment: RecordedEnvironment, release: str, *, why: str) ->
     holds = {held.release: held for held in read_holds(environment)}
     matching = sorted(name for name in holds if names(name, release) or begins(release, name))
     if not matching or not all(name.startswith(matching[0]) for name in matching):
-        environment.service_names()  # refuses an environment that does not exist
         raise RefusedError(
             f"release: {release!r} is not on hold in {environment.name}: "
             + (f"on hold are {', '.join(holds)}" if holds else "nothing is on hold there")

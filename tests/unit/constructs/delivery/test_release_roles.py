@@ -68,7 +68,6 @@ def test_the_release_role_changes_its_environment_s_services_tasks_and_parameter
         "cloudformation:CreateChangeSet": stacks,
         "cloudformation:DeleteChangeSet": stacks,
         "cloudformation:ExecuteChangeSet": stacks,
-        "cloudformation:ListChangeSets": stacks,
         "ecs:ContinueServiceDeployment": ["arn:aws:ecs:us-east-1:333333333333:service-deployment/nova-prod/*"],
         "ecs:StopServiceDeployment": ["arn:aws:ecs:us-east-1:333333333333:service-deployment/nova-prod/*"],
         "ecs:StopTask": ["arn:aws:ecs:us-east-1:333333333333:task/nova-prod/*"],
@@ -77,6 +76,10 @@ def test_the_release_role_changes_its_environment_s_services_tasks_and_parameter
             for name in ("accepted/*", "hold/*", "release", "rollback")
         ],
     }
+
+
+def test_the_release_role_finds_the_change_sets_that_a_killed_rollback_left(assembly):
+    assert "cloudformation:ListChangeSets" in allowed(assembly, "prod", "release")
 
 
 @pytest.mark.parametrize("name", ["observer", "release"])
