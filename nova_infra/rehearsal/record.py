@@ -116,6 +116,7 @@ class DeploymentRecord:
         killed_at_stop: Number of tasks that did not end within their stop timeout.
         ignores_sigterm: Whether every one of its tasks had to be killed when the environment was closed.
         unwatched: Deployment alarms that ECS did not watch, because one was red at the start.
+        gates: What it waited for and where, a clause each.
     """
 
     environment: str
@@ -136,6 +137,7 @@ class DeploymentRecord:
     killed_at_stop: int = 0
     ignores_sigterm: bool = False
     unwatched: list[str] = field(default_factory=list)
+    gates: list[str] = field(default_factory=list)
     plan: str = ""
     takes_back: bool = False
     from_alternate: bool = False

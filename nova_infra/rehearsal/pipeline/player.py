@@ -18,6 +18,7 @@ from nova_infra.parallel import gather
 from nova_infra.processes import nothing_left
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
+from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
 from nova_infra.rehearsal.environment.environment import Environment
 from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
 from nova_infra.rehearsal.pipeline.definition import (
@@ -80,6 +81,7 @@ class Player:
         taking_back: Whether it plays a stage again with an earlier release, because a later one failed.
         tools: Where build commands run; by default in the candidate's sources.
         runtime: What runs the tasks.
+        steering: Who answers deployments that wait, and may stop them.
     """
 
     pipeline: Pipeline
@@ -94,6 +96,7 @@ class Player:
     taking_back: bool = False
     tools: Path | None = None
     runtime: Runtime = field(default_factory=SourceRuntime)
+    steering: Steering = field(default_factory=GoesOn)
     _began: float = 0.0
     _release_tools: ReleaseTools | None = None
     _outputs: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -156,6 +159,7 @@ class Player:
                         tell=self.tell,
                         runtime=self.runtime,
                         clock=Clock(seconds_per_minute=self.seconds_per_minute),
+                        steering=self.steering,
                     )
                 )
                 await self._deploy_baseline(stage, environment)
