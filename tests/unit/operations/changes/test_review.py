@@ -127,7 +127,7 @@ def test_what_a_template_says_is_data_in_the_comment(foreign: str) -> None:
     for mark in ("evil", "img", "Approved", "everyone", "gone", "| b"):
         assert mark not in ours
     assert "\x1b" not in comment
-    assert comment.count("\n|") == 3
+    assert ours.count("\n|") == 3
 
 
 @pytest.mark.parametrize(
