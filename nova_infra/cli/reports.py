@@ -100,7 +100,7 @@ def doctor() -> None:
     from nova_infra.deployed.aws.session import Aws, sign_in, whoami
     from nova_infra.names import bootstrap_role_name
     from nova_infra.operations.reports import doctor as report
-    from nova_infra.operations.reports.doctor_github import ask_github, github_checks
+    from nova_infra.operations.reports.github import ask_github, github_checks
 
     root = Path.cwd()
     config = load_config(root)

@@ -10,7 +10,7 @@ import pytest
 
 from nova_infra.config import Config, GitHubIds
 from nova_infra.errors import RefusedError
-from nova_infra.operations.reports.doctor_github import ask_github, github_checks
+from nova_infra.operations.reports.github import ask_github, github_checks
 
 PLACE = "repos/org/nova-platform"
 BRANCHES = {"protected_branches": False, "custom_branch_policies": True}

@@ -9,7 +9,7 @@ from typing import Any
 
 from nova_infra.config import Config, Environment
 from nova_infra.errors import NovaError, RefusedError
-from nova_infra.operations.reports.doctor import Check
+from nova_infra.operations.reports.check import Check
 
 Ask = Callable[[str], Any]
 """Answers a GET of GitHub's API, as parsed JSON; raises NovaError where it is refused."""
