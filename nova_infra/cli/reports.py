@@ -209,7 +209,7 @@ def access(assembly: Path, write: bool) -> None:
 
     config, found = load_config(Path.cwd()), Assembly(assembly)
     text = page(
-        {stack.name: Template(found.template(stack.template_path)["Resources"]) for stack in found.stacks()},
+        [Template(found.template(stack.template_path)["Resources"]) for stack in found.stacks()],
         protected=[each.name for each in config.environments if each.approval],
         shared=[(each.name, each.shared_account) for each in config.environments if each.shared_account],
     )

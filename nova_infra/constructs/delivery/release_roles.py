@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -18,7 +17,7 @@ class ReleaseRoles(Construct):
     """An observer, a release role, and an operator.
 
     The observer may look and change nothing; the release role may roll back, record, hold and stop a task; the operator
-    may read logs, run tasks and scale.
+    may read logs, run tasks and scale. Both may answer a deployment's gate, and stop a deployment.
 
     Only the operator may pass a role, and only to a task: CloudFormation keeps the one that a stack was deployed by.
     That role may do everything that deployments do, so through the services' stacks the release role may do so too.
@@ -31,8 +30,8 @@ class ReleaseRoles(Construct):
         *,
         prefix: str,
         parameters: str,
-        services: Sequence[str],
-        repositories: Sequence[str],
+        others: Sequence[str],
+        repositories: str,
         observers: Sequence[str],
         releasers: Sequence[str],
         operators: Sequence[str],
@@ -44,8 +43,9 @@ class ReleaseRoles(Construct):
             construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
             parameters: Path below which the ledger, holds and acceptances are, without a slash at the end.
-            services: Names of the services: the only stacks that the release role may change.
-            repositories: ARNs of the repositories of their images.
+            others: Prefixes of other environments whose names begin with this one's: ``nova-prod-eu`` beside
+                ``nova-prod``.
+            repositories: ARN of the repositories of the images, with a wildcard for the services' names.
             observers: ARNs of the roles that may take the observer.
             releasers: ARNs of the roles that may take both.
             operators: ARNs of the roles that may take the operator, too; none for no such role.
@@ -98,30 +98,36 @@ class ReleaseRoles(Construct):
                 actions=["cloudformation:DescribeStacks", "cloudformation:ListStacks"], resources=["*"]
             ),
             iam.PolicyStatement(actions=["ssm:GetParameterHistory", "ssm:GetParametersByPath"], resources=[below]),
-            iam.PolicyStatement(actions=["ecr:BatchGetImage"], resources=list(repositories)),
+            iam.PolicyStatement(actions=["ecr:BatchGetImage"], resources=[repositories]),
             iam.PolicyStatement(actions=["acm:DescribeCertificate"], resources=[arn("acm", "certificate", "*")]),
             iam.PolicyStatement(
                 actions=["servicequotas:GetServiceQuota"],
                 resources=[arn("servicequotas", "fargate", "*")],
             ),
         ]
+        changes = [
+            # Both are what a rollback that is refused says to do first.
+            "cloudformation:CancelUpdateStack",
+            "cloudformation:ContinueUpdateRollback",
+            "cloudformation:CreateChangeSet",
+            "cloudformation:DeleteChangeSet",
+            "cloudformation:DescribeChangeSet",
+            "cloudformation:ExecuteChangeSet",
+        ]
+        # The services' stacks, by a pattern: a policy has room for some 30 names.
+        shared = [stack_name(prefix, "platform"), stack_name(prefix, "overview"), *(f"{each}-*" for each in others)]
         change = [
+            iam.PolicyStatement(actions=changes, resources=[stacks]),
             iam.PolicyStatement(
-                actions=[
-                    # Both are what a rollback that is refused says to do first.
-                    "cloudformation:CancelUpdateStack",
-                    "cloudformation:ContinueUpdateRollback",
-                    "cloudformation:CreateChangeSet",
-                    "cloudformation:DeleteChangeSet",
-                    "cloudformation:DescribeChangeSet",
-                    "cloudformation:ExecuteChangeSet",
-                ],
-                resources=[arn("cloudformation", "stack", f"{stack_name(prefix, service)}/*") for service in services],
+                effect=iam.Effect.DENY,
+                actions=changes,
+                resources=[arn("cloudformation", "stack", f"{each}/*") for each in shared],
             ),
             # To empty an old task whose memory keeps an alarm red: its service starts another one.
             iam.PolicyStatement(
                 actions=["ecs:StopTask"], resources=[arn("ecs", "task", f"{prefix}/*")], conditions=in_cluster
             ),
+            steering(arn("ecs", "service-deployment", f"{prefix}/*")),
             # The ledger, the claim of a rollback, holds, and acceptances of what is red.
             iam.PolicyStatement(
                 actions=["ssm:PutParameter"],
@@ -158,6 +164,7 @@ class ReleaseRoles(Construct):
             service="ssm", resource="parameter", resource_name=f"{parameters.lstrip('/')}/release"
         )
         return [
+            steering(stack.format_arn(service="ecs", resource="service-deployment", resource_name=f"{prefix}/*")),
             iam.PolicyStatement(actions=["logs:FilterLogEvents", "logs:GetLogEvents"], resources=[logs]),
             iam.PolicyStatement(
                 actions=["ecs:ExecuteCommand", "ecs:StopTask"], resources=[tasks], conditions=in_cluster
@@ -215,7 +222,8 @@ class ReleaseRoles(Construct):
             "A policy of one role, which nothing else may have",
             f"{NIST}-IAMNoInlinePolicy",
         )
-        resources = dict.fromkeys(stack.resolve(each) for statement in statements for each in statement.resources)
+        allowed = [statement for statement in statements if statement.effect == iam.Effect.ALLOW]
+        resources = dict.fromkeys(stack.resolve(each) for statement in allowed for each in statement.resources)
         acknowledge(
             policy,
             "Deployments, tasks, change sets, holds, acceptances and scalable targets get names later; alarms, stacks "
@@ -225,25 +233,33 @@ class ReleaseRoles(Construct):
         )
 
 
+def steering(deployments: str) -> iam.PolicyStatement:
+    """What answers a deployment's gate, or stops the deployment.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+
+    Args:
+        deployments: ARN of the environment's deployments.
+    """
+    return iam.PolicyStatement(
+        actions=["ecs:ContinueServiceDeployment", "ecs:StopServiceDeployment"], resources=[deployments]
+    )
+
+
 def named_roles(arns: Iterable[str]) -> iam.IPrincipal:
     """Exactly these roles, of whichever account, whether they exist yet or not.
 
     A role that is named as the principal must exist when the policy is written, and becomes another one when it is made
     anew. The account is named as the principal therefore, and the role in a condition.
     """
-    principals = []
-    for account, roles in groupby(sorted(set(arns), key=_account), key=_account):
-        principals.append(
-            iam.AccountPrincipal(account).with_conditions({"ArnEquals": {"aws:PrincipalArn": sorted(roles)}})
-        )
-    assert principals, "somebody takes the role"
-    return iam.CompositePrincipal(*principals)
+    roles = sorted(set(arns))
+    assert roles, "somebody takes the role"
+    # One condition for all accounts, so that CDK writes one statement: a trust policy takes 2,048 characters.
+    condition = {"ArnEquals": {"aws:PrincipalArn": roles}}
+    accounts = sorted({arn.split(":")[4] for arn in roles})
+    return iam.CompositePrincipal(*(iam.AccountPrincipal(each).with_conditions(condition) for each in accounts))
 
 
 def step_role_arn(partition: str, toolchain: Toolchain, prefix: str, step: str) -> str:
     """ARN of the role of a pipeline's step."""
     return f"arn:{partition}:iam::{toolchain.account}:role/{step_role_name(prefix, step)}"
-
-
-def _account(arn: str) -> str:
-    return arn.split(":")[4]
