@@ -250,6 +250,8 @@ class Record:
         deployments: All ECS deployments, in the order they began.
         notifications: All messages.
         load: Environment to the synthetic requests sent to it.
+        lived: Seconds that the longest-lived task of the candidate was up.
+        real_time: Whether a minute lasted a minute.
         slow_minutes: Simulated minutes that lasted more than twice as long as they should: the machine was busy.
         foreseen: What CloudFormation would do or refuse that nothing played shows, a line each.
         not_rehearsed: What the rehearsal cannot show, in sentences.
@@ -266,6 +268,8 @@ class Record:
     deployments: list[DeploymentRecord] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     load: dict[str, Requests] = field(default_factory=dict)
+    lived: float = 0.0
+    real_time: bool = False
     slow_minutes: int = 0
     foreseen: list[str] = field(default_factory=list)
     not_rehearsed: list[str] = field(default_factory=list)

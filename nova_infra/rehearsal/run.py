@@ -17,6 +17,7 @@ from rich.console import Console
 from nova_infra.assembly import Assembly
 from nova_infra.errors import NovaError
 from nova_infra.parallel import gather
+from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME
 from nova_infra.rehearsal.drills.catalogue import CONFIGURED, Drill, DrillResult, choose
 from nova_infra.rehearsal.drills.plan import can_be_gated, plan
 from nova_infra.rehearsal.drills.steering import DrillSteering
@@ -92,6 +93,7 @@ class Options:
         report_file: Where to write the report.
         until: Name of the last stage to play; without it, all are played.
         tasks: ``images`` or ``sources``; None for images where an engine answers.
+        real_time: Whether a minute lasts a minute.
     """
 
     root: Path
@@ -104,6 +106,7 @@ class Options:
     report_file: Path
     until: str | None = None
     tasks: Kind | None = None
+    real_time: bool = False
 
 
 def rehearse(options: Options) -> bool:
@@ -131,6 +134,7 @@ def rehearse(options: Options) -> bool:
     runtime = choose_runtime(
         options.tasks, dockerfiles, tell=lambda line: console.print(line, highlight=False, markup=False)
     )
+    runtime.pace = REAL_TIME if options.real_time else COMPRESSED
     left_out = [drill.name for drill in drills if drill.needs_images and runtime.kind == "sources"]
     drills = [drill for drill in drills if drill.name not in left_out]
     candidate = Release("working tree", Assembly(options.assembly), options.root)
@@ -145,6 +149,7 @@ def rehearse(options: Options) -> bool:
         precheck(baseline)
         record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
         record.not_rehearsed += not_rehearsed
+        record.real_time = options.real_time
         if left_out:
             record.not_rehearsed.append(f"the drills {', '.join(left_out)}, which need images")
         record.until = options.until if pipeline != candidate.pipeline() else None
@@ -164,6 +169,7 @@ def rehearse(options: Options) -> bool:
             runtime=runtime,
             steering=_Asked(_approval(options, console, view)),
             files=files,
+            seconds_per_minute=runtime.pace.seconds_per_minute,
         )
         if isinstance(runtime, ImageRuntime):
             logs.mkdir(parents=True, exist_ok=True)
@@ -278,6 +284,7 @@ async def _play_drill(
         tell=lambda line: view.tell(f"  {line}"),
         logs=logs / (drill.name if canary_name == CONFIGURED else f"{drill.name}, {canary_name}"),
         minutes_before=drill.minutes_before,
+        seconds_per_minute=runtime.pace.seconds_per_minute,
         runtime=runtime,
         steering=DrillSteering(drill.answers, planned.service),
         files=files,
