@@ -17,6 +17,7 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import Stack
 from nova_infra.rehearsal.cloudwatch.alarms import State
 from nova_infra.rehearsal.ecs.deployment import Deployment, DeploymentFailedError
+from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
 from nova_infra.rehearsal.ecs.rollout import Rollout, TrafficStep
 from nova_infra.rehearsal.ecs.service import Revision, Service
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition, read_service
@@ -52,6 +53,7 @@ class Environment:
         tell: Callable[[str], None],
         runtime: Runtime,
         clock: Clock,
+        steering: Steering | None = None,
         files: RequestFiles | None = None,
     ) -> None:
         """Create it empty.
@@ -62,9 +64,11 @@ class Environment:
             tell: Told a line about each turn of the story.
             runtime: What runs the tasks.
             clock: Simulated time.
+            steering: Who answers its deployments. Default: everything goes on.
             files: The requests that are written down.
         """
         self.name = name
+        self._steering = steering or GoesOn()
         self._record = record
         self._tell = tell
         self._runtime = runtime
@@ -389,6 +393,7 @@ class Environment:
             states=self._monitoring.states,
             measured=self._monitoring.measured,
             tell=_say_nothing if baseline else self._tell,
+            steering=self._steering,
         )
         try:
             await deployment.run()
@@ -422,8 +427,8 @@ class Environment:
 
 
 def _long_over(rollout: Rollout) -> Rollout:
-    """The rollout without its bakes and alarms: the baseline was deployed long ago."""
-    return replace(rollout, steps=(TrafficStep(100.0, 0),), alarms=())
+    """The rollout without its bakes, alarms and hooks: the baseline was deployed long ago."""
+    return replace(rollout, steps=(TrafficStep(100.0, 0),), alarms=(), hooks=())
 
 
 def _say_nothing(_: str) -> None:
