@@ -35,7 +35,7 @@ _ASSUMPTIONS: tuple[_Assumption, ...] = (
         "that ECS watches the alarms of a rolling deployment for as long as its bake says",
     ),
     (
-        lambda d: d.strategy == "BLUE_GREEN" and d.watched and not d.bakes,
+        lambda d: d.strategy == "BLUE_GREEN" and bool(d.watched) and not d.bakes,
         "that a blue/green deployment without a bake time is over as soon as the traffic has moved",
     ),
 )
@@ -48,8 +48,8 @@ def confidence(record: Record) -> list[str]:
     if not record.real_time:
         said.append(
             f"Projected: a minute lasted a second, and the release's tasks were up for {record.lived:.0f} s at most. "
-            "CPU and latency are those of a minute's requests in a minute; what takes more uptime, such as a token that "
-            "expires, needs --real-time."
+            "CPU and latency are those of a minute's requests in a minute; what takes more uptime, such as a token "
+            "that expires, needs --real-time."
         )
     said.append(
         "Simulated, from AWS's documentation: CloudFormation, the ECS scheduler, the load balancer, CloudWatch and the "
