@@ -122,10 +122,11 @@ browser: setup ## Install the browser that the end-to-end tests drive
 e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
 	@pytest -q -rs tests/deployed $(wildcard services/*/tests/e2e)
 
-bench: setup ## Time synthesis, image tags, nova status and rollback, the rehearsal's load balancer and the services, against their limits
+bench: setup ## Time synthesis, image tags, nova status, watch and rollback, the rehearsal's load balancer and the services, against their limits
 	@python scripts/bench.py
 	@python scripts/bench_images.py
 	@python scripts/bench_status.py
+	@python scripts/bench_watch.py
 	@python scripts/bench_rollback.py
 	@python scripts/bench_proxy.py
 	@python scripts/bench_services.py

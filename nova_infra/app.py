@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 from pydantic import ValidationError
 
 from nova_infra.checks.plugin import NovaChecks
-from nova_infra.config import Config, Environment, Rollout, shortened
+from nova_infra.config import Config, Environment, Overrides, Rollout, Service, shortened
+from nova_infra.config.resolved import resolved
 from nova_infra.errors import ConfigError
 from nova_infra.github import github_accounts
 from nova_infra.images.tags import checked_tag, image_tags
@@ -119,16 +120,34 @@ def with_canary_percentage(config: Config, value: str) -> Config:
             f"canaryPercentage: {shortened(value)} is not a share of traffic: "
             "give a number from 0.1 to 100; 100 means no canary"
         ) from None
-    return config.model_copy(
-        update={"environments": tuple(_with_canary(environment, percent) for environment in config.environments)}
-    )
+    environments = tuple(_with_canary(environment, percent) for environment in config.environments)
+    services = tuple(_with_canaries(service, config.environments, percent) for service in config.services)
+    return config.model_copy(update={"environments": environments, "services": services})
 
 
 def _with_canary(environment: Environment, percent: float) -> Environment:
     if environment.rollout.strategy != "canary":
         return environment
+    return environment.model_copy(update={"rollout": _as_canary(environment.rollout, percent)})
+
+
+def _as_canary(rollout: Rollout, percent: float) -> Rollout:
     change: dict[str, object] = {"strategy": "blue-green"} if percent == 100 else {"percent": percent}
-    return environment.model_copy(update={"rollout": environment.rollout.model_copy(update=change)})
+    return rollout.model_copy(update=change)
+
+
+def _with_canaries(service: Service, environments: Sequence[Environment], percent: float) -> Service:
+    """The service, which says in each environment by itself what its canary gets, where it says so at all."""
+    overrides = dict(service.environments)
+    for environment in environments:
+        found = overrides.get(environment.name)
+        if service.rollout is None and (found is None or found.rollout is None):
+            continue
+        rollout = resolved(service, environment).environment.rollout
+        if rollout.strategy == "canary":
+            changed = (found or Overrides()).model_copy(update={"rollout": _as_canary(rollout, percent)})
+            overrides[environment.name] = changed
+    return service.model_copy(update={"environments": overrides})
 
 
 def _with_pipeline(config: Config) -> Config:

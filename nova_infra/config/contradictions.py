@@ -10,6 +10,7 @@ from typing import TypeVar
 from nova_infra.config.delivery import Delivery, Source, Toolchain
 from nova_infra.config.environment import Environment
 from nova_infra.config.service import Service
+from nova_infra.config.service_contradictions import largest, service_contradictions
 
 MAX_SERVICES = 45
 """A load balancer has 100 target groups and 100 rules, and a service needs two target groups while it is replaced:
@@ -56,7 +57,7 @@ def contradictions(
     for index, environment in environments.items():
         key = f"environments[{index}]"
         yield from _deployment(key, environment)
-        yield from _addresses(key, environment, len(services))
+        yield from _addresses(key, environment, services)
         yield from _private_network(key, environment, toolchain, services)
     for (_, first), (index, second) in combinations(environments.items(), 2):
         if IPv4Network(first.network.cidr).overlaps(IPv4Network(second.network.cidr)):
@@ -65,6 +66,7 @@ def contradictions(
                 "give each environment its own range, so that the networks can be connected later"
             )
     yield from _services(services)
+    yield from service_contradictions(environments, services)
     yield from _stacks(environments, services)
 
 
@@ -136,16 +138,16 @@ def _deployment(key: str, environment: Environment) -> Iterator[str]:
         )
 
 
-def _addresses(key: str, environment: Environment, services: int) -> Iterator[str]:
+def _addresses(key: str, environment: Environment, services: Mapping[int, Service]) -> Iterator[str]:
     network = environment.network
     zones = len(network.zones)
     # An eighth of the network for each subnet, public and private ones in up to three zones; AWS keeps five addresses.
     room = zones * (2 ** (32 - IPv4Network(network.cidr).prefixlen - 3) - 5)
-    needed = 2 * environment.scaling.max_tasks * services + zones * len(network.interface_endpoints)
+    needed = 2 * largest(services, environment) + zones * len(network.interface_endpoints)
     if needed > room:
         yield (
-            f"{key}.network.cidr: {network.cidr!r} has room for {room} tasks, but {services} services may run {needed} "
-            "while all of them are deployed at max_tasks: widen it, or lower scaling.max_tasks"
+            f"{key}.network.cidr: {network.cidr!r} has room for {room} tasks, but {len(services)} services may run "
+            f"{needed} while all of them are deployed at max_tasks: widen it, or lower scaling.max_tasks"
         )
 
 

@@ -66,6 +66,9 @@ def _cidr(value: str) -> str:
     return value
 
 
+DOMAIN_NAME = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
+"""Pattern of a domain name."""
+
 Account = Annotated[
     str,
     *matching(r"\d{12}", "is not an AWS account", 'write its 12 digits in quotes, as in account = "111122223333"'),
@@ -97,5 +100,13 @@ Variable = Annotated[
         r"[A-Za-z_]\w*",
         "is not the name of an environment variable",
         "use letters, digits and underscores, starting with a letter",
+    ),
+]
+ProjectPath = Annotated[
+    str,
+    *matching(
+        r"\.|(?!\.\.?(/|$))[\w.@+-]+(/(?!\.\.?(/|$))[\w.@+-]+)*/?",
+        "is not a path in the project",
+        "write it relative to nova.toml, without .. and spaces, as in services/api",
     ),
 ]

@@ -101,13 +101,19 @@ def _valid(model: type[_Part], items: Any) -> dict[int, _Part]:
 
 
 def _directory_faults(services: Any, directory: Path) -> Iterator[str]:
-    entries = services if isinstance(services, tuple) else ()
-    names = {entry["name"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("name"), str)}
+    entries = [entry for entry in services if isinstance(entry, dict)] if isinstance(services, tuple) else []
+    named = {entry["name"]: entry for entry in entries if isinstance(entry.get("name"), str)}
     present = {dockerfile.parent.name for dockerfile in directory.glob("*/Dockerfile")}
-    for name in sorted(names - present):
-        if re.fullmatch(r"[a-z0-9-]+", name):  # another one has been reported as no name at all
-            yield f"{CONFIG_FILE}: services: {name!r} has no services/{name}/Dockerfile: create it, or remove the entry"
-    for name in sorted(present - names):
+    for name, entry in sorted(named.items()):
+        own = entry.get("dockerfile", f"services/{name}/Dockerfile")
+        # A name that cannot be one has been reported, and so has a path that leads out of the project.
+        usable = re.fullmatch(r"[a-z0-9-]+", name) and isinstance(own, str) and ".." not in own
+        if usable and "image" not in entry and not (directory.parent / own).is_file():
+            yield f"{CONFIG_FILE}: services: {name!r} has no {own}: create it, name an image, or remove the entry"
+        context = entry.get("context")
+        if isinstance(context, str) and ".." not in context and not (directory.parent / context).is_dir():
+            yield f"{CONFIG_FILE}: services: {name!r} has the context {context}, which is no directory: create it"
+    for name in sorted(present - named.keys()):
         yield (
             f"{CONFIG_FILE}: services: services/{name} has no entry: "
             f'add [[services]] name = "{name}", or remove the directory'

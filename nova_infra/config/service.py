@@ -3,106 +3,93 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from nova_infra.config.fields import Model, Name, PathPattern, Variable, matching, refusal
+from nova_infra.config.container import Container, Health
+from nova_infra.config.fields import Model, Name, Variable, refusal
+from nova_infra.config.runtime import Rollout, Scaling
+from nova_infra.config.surroundings import Connection, Permission, Secret, Sidecar, Surroundings
+from nova_infra.config.web import Host, Targets, Thresholds, Web
 
-# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
-FARGATE_MEMORY_MIB: dict[int, range | tuple[int, ...]] = {
-    256: (512, 1024, 2048),
-    512: range(1024, 4096 + 1, 1024),
-    1024: range(2048, 8192 + 1, 1024),
-    2048: range(4096, 16384 + 1, 1024),
-    4096: range(8192, 30720 + 1, 1024),
-    8192: range(16384, 61440 + 1, 4096),
-    16384: range(32768, 122880 + 1, 8192),
-}
+Kind = Literal["web"]
 
-# Set by the platform itself: a user's value would be overwritten, or break the service.
-_RESERVED_VARIABLES = re.compile(r"PORT|STOP_TIMEOUT|NOVA_.*|AWS_.*|ECS_.*")
+ONLY_OF: dict[str, type[Model]] = {"web": Web}
+"""Kind to the model whose keys only services of that kind may have."""
 
 
-class Targets(Model):
-    """What autoscaling holds each task to."""
+class Overrides(Model):
+    """``[services.environments.NAME]``: what differs in one environment.
 
-    cpu_percent: Annotated[int, Field(ge=10, le=90)] = 60
-    """Default: 60."""
-    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
-    """Requests per task and minute. Default: 1000."""
+    Its tables are merged with the service's, key by key; lists are replaced.
+    """
+
+    environment: dict[Variable, str] | None = None
+    """Variables, added to the service's."""
+    secrets: dict[Variable, Secret] | None = None
+    """Secrets, added to the service's."""
+    permissions: tuple[Permission, ...] | None = None
+    """Instead of the service's."""
+    connects_to: tuple[Connection, ...] | None = None
+    """Instead of the service's."""
+    sidecars: tuple[Sidecar, ...] | None = None
+    """Instead of the service's."""
+    hosts: tuple[Host, ...] | None = None
+    """Instead of the service's."""
+    health: Health | None = None
+    """Merged with the service's."""
+    cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] | None = None
+    """Instead of the service's."""
+    memory: int | None = None
+    """Instead of the service's."""
+    scaling: Scaling | None = None
+    """Merged with the service's, and that with the environment's."""
+    rollout: Rollout | None = None
+    """Merged with the service's, and that with the environment's."""
+    targets: Targets | None = None
+    """Merged with the service's."""
+    alarms: Thresholds | None = None
+    """Merged with the service's."""
 
 
-class Thresholds(Model):
-    """When a service's alarms fire. That of CPU is fixed: one task at 90 % for three minutes."""
-
-    error_percent: Annotated[float, Field(gt=0, le=50)] = 5
-    """Share of 5xx answers in a minute, in percent. Default: 5."""
-    unanswered_percent: Annotated[float, Field(gt=0, le=100)] = 5
-    """Share of requests that get no answer, in two minutes of four, in percent. 100 switches it off, as a service of
-    WebSockets must: the load balancer counts no answer to a request for one. Default: 5."""
-    min_requests: Annotated[int, Field(ge=1, le=1_000_000)] = 20
-    """Requests per minute below which errors, unanswered requests and latency say nothing. Default: 20."""
-    latency_ms: Annotated[int, Field(ge=10, le=60_000)] = 2000
-    """95th percentile of the response time, for two minutes of four. Default: 2000."""
-    memory_percent: Annotated[int, Field(ge=10, le=100)] = 90
-    """Share of a task's memory, in one minute of three. Default: 90."""
-
-
-class Service(Model):
-    """One container service. Its sources are in ``services/<name>/``."""
+class Service(Container, Surroundings, Web):
+    """One container service. Its sources are in ``services/<name>/``, unless its ``image`` is ready."""
 
     name: Annotated[Name, Field(max_length=40)]
-    paths: Annotated[tuple[PathPattern, ...], Field(min_length=1, max_length=5)] = Field(default_factory=tuple)
-    """Path patterns that the load balancer forwards to it. Default: ``/<name>/*``."""
-    priority: Annotated[int, Field(ge=1, le=50_000)] = Field(default_factory=int)
-    """Place of its rule on the load balancer; lower ones are tried first. Default: drawn from the name, because a place
-    in the file would change with the order of the services, and a changed rule resets the weights that ECS has set."""
-    cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = 256
-    """CPU units; 1024 are one vCPU. Default: 256."""
-    memory: int = 512
-    """MiB; Fargate offers only certain pairs with ``cpu``. Default: 512."""
-    architecture: Literal["x86-64", "arm64"] = "x86-64"
-    """Default: x86-64."""
-    port: Annotated[int, Field(ge=1024, le=65535)] = 8080
-    """Where the container listens. Default: 8080."""
-    environment: dict[Variable, str] = Field(default={})
-    """Further environment variables of the container."""
-    secrets: dict[
-        Variable,
-        Annotated[
-            str, *matching(r"[\w/+=.@-]{1,512}", "is not the name of a secret", "write its name, as in nova/token")
-        ],
-    ] = Field(default={})
-    """Environment variables whose values come from Secrets Manager: variable = name of a secret in each environment."""
-    targets: Targets = Targets()
-    alarms: Thresholds = Thresholds()
+    kind: Kind = "web"
+    """What it is: a web service behind the load balancer. Default: web."""
+    scaling: Scaling | None = None
+    """How many tasks it runs; what it leaves out is as the environment says. Default: as the environment says."""
+    rollout: Rollout | None = None
+    """How a new revision takes over; what it leaves out is as the environment says. Default: as the environment
+    says."""
+    environments: dict[Name, Overrides] = Field(default={})
+    """What differs in an environment, by its name. Default: nothing."""
 
-    # The two fields above have no other default than these.
+    # These two have no other default than these.
     @model_validator(mode="before")
     @classmethod
     def _defaults_from_the_name(cls, data: Any) -> Any:
         if not isinstance(data, dict) or not isinstance(name := data.get("name"), str):
             return data
-        priority = 1 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % 50_000
-        return {"paths": (f"/{name}/*",), "priority": priority, **data}
+        return {**defaults_of(name, bool(data.get("hosts"))), **data} if data.get("kind", "web") == "web" else data
 
-    @field_validator("memory")
-    @classmethod
-    def _fargate_size(cls, memory: int, info: ValidationInfo) -> int:
-        cpu = info.data.get("cpu")
-        if cpu is not None and memory not in FARGATE_MEMORY_MIB[cpu]:
-            choices = ", ".join(map(str, FARGATE_MEMORY_MIB[cpu]))
-            raise refusal(f"is not a memory that Fargate offers with cpu = {cpu}", f"choose one of {choices}")
-        return memory
+    @model_validator(mode="after")
+    def _keys_of_its_kind(self) -> Self:
+        for kind, model in ONLY_OF.items():
+            for key in model.model_fields if kind != self.kind else ():
+                if key in self.model_fields_set and key not in ONLY_OF[self.kind].model_fields:
+                    raise refusal(f"{key} belongs to a service of kind {kind}", f'remove it, or write kind = "{kind}"')
+        return self
 
-    @field_validator("environment", "secrets")
-    @classmethod
-    def _free_variables(cls, variables: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        for name in variables:
-            if _RESERVED_VARIABLES.fullmatch(name):
-                raise refusal(f"sets {name}, which the platform sets", "choose another name")
-            if info.field_name == "secrets" and name in info.data.get("environment", ()):
-                raise refusal(f"sets {name}, which environment also sets", "remove one of the two")
-        return variables
+
+def defaults_of(name: str, hosts: bool) -> dict[str, Any]:
+    """The keys of a web service whose default depends on its name.
+
+    Args:
+        name: The service's name.
+        hosts: Whether it has hosts of its own.
+    """
+    priority = 1 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % 50_000
+    return {"paths": () if hosts else (f"/{name}/*",), "priority": priority}

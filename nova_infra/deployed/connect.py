@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nova_infra.deployed.protocol import DeployedEnvironment, RecordedEnvironment
+from nova_infra.deployed.protocol import DeployedEnvironment, FollowedEnvironment, RecordedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.names import Role, alert_topic_name, environment_prefix, pipeline_name, role_name
 
@@ -103,6 +103,17 @@ def connect_operated(name: str, *, where: Whereabouts) -> AwsEnvironment:
     if REHEARSAL_VARIABLE in os.environ:
         raise RefusedError(f"environment: {name!r} is a rehearsal's: its report has the logs and tasks")
     return connect_to_aws(name, role="operator", where=where)
+
+
+def connect_followed(name: str, *, where: Whereabouts) -> FollowedEnvironment:
+    """The environment of a name, to follow its deployments; see :func:`connect`.
+
+    Raises:
+        NovaError: There is no such environment, or no access to it.
+    """
+    if REHEARSAL_VARIABLE in os.environ:
+        raise RefusedError(f"environment: {name!r} is a rehearsal's, which shows its own deployments")
+    return connect_to_aws(name, role="observer", where=where)
 
 
 def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[str, ...]:

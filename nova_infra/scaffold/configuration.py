@@ -18,15 +18,23 @@ from nova_infra.errors import NovaError
 _HEADER = re.compile(r"\s*\[\[?\s*([\w.\"'-]+(?:\s*\.\s*[\w\"'-]+)*)\s*\]\]?")
 
 
-def with_entry(text: str, name: str) -> str:
+def with_entry(text: str, name: str, keys: str = "") -> str:
     """``nova.toml`` with a service at its end.
+
+    Args:
+        text: The file.
+        name: The service's name.
+        keys: Its other keys, as TOML writes them.
 
     Raises:
         NovaError: The services are not written as ``[[services]]`` tables, or the entry would contradict another one.
     """
     end = _line_end(text)
     before = text if text.endswith("\n") else text + end
-    return _checked(before + end.join(["", "[[services]]", f'name = "{name}"', ""]), _with(text, name))
+    lines = ["", "[[services]]", f'name = "{name}"', *keys.splitlines(), ""]
+    data = tomllib.loads(text)
+    expected = {**data, "services": [*data["services"], {"name": name, **tomllib.loads(keys)}]}
+    return _checked(before + end.join(lines), expected)
 
 
 def without_entry(text: str, name: str) -> str:
@@ -68,11 +76,6 @@ def _renamed(value: Any, old: str, new: str) -> Any:
     if isinstance(value, str):
         return new if value == old else re.sub(rf"^/{re.escape(old)}(?=/|$)", f"/{new}", value)
     return value
-
-
-def _with(text: str, name: str) -> dict[str, Any]:
-    data = tomllib.loads(text)
-    return {**data, "services": [*data["services"], {"name": name}]}
 
 
 def _line_end(text: str) -> str:

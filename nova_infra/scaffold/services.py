@@ -52,7 +52,7 @@ def add_service(root: Path, name: str, summary: str) -> list[str]:
     require_name(root, name)
     require_summary(summary)
     files = {f"services/{name}/{path}": text for path, text in service_files(name, summary).items()}
-    files[CONFIG_FILE] = with_entry(_read(root, CONFIG_FILE), name)
+    files[CONFIG_FILE] = with_entry(_read(root, CONFIG_FILE), name, "kit = true")
     files |= _if_there(root, LOCK, lambda text: locks.with_service(text, name))
     Changes(root, written=files).apply()
     return sorted(files)

@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from nova_infra.config import Config, Environment
+from nova_infra.config.resolved import resolved
 from nova_infra.names import environment_prefix
 from nova_infra.stacks.overview import OverviewStack
 from nova_infra.stacks.platform import PlatformStack
@@ -39,18 +40,18 @@ class EnvironmentStacks:
         prefix = environment_prefix(config.platform.name, environment.name)
         self.platform = PlatformStack(scope, "platform", prefix=prefix, config=config, environment=environment)
         self.services = {
-            service.name: ServiceStack(
+            each.service.name: ServiceStack(
                 scope,
-                service.name,
+                each.service.name,
                 prefix=prefix,
                 platform_name=config.platform.name,
                 platform=self.platform,
                 toolchain=config.toolchain,
-                environment=environment,
-                service=service,
-                image_tag=image_tags[service.name],
+                environment=each.environment,
+                service=each.service,
+                image_tag=image_tags[each.service.name],
             )
-            for service in config.services
+            for each in (resolved(service, environment) for service in config.services)
         }
         OverviewStack(
             scope,

@@ -11,7 +11,7 @@ from constructs import Construct
 from nova_infra.config import Environment, Service, Toolchain
 from nova_infra.constructs.environment.network import PRIVATE
 from nova_infra.constructs.service.settings import ServiceSettings
-from nova_infra.constructs.service.task import STOP_TIMEOUT, Task
+from nova_infra.constructs.service.task import Task
 from nova_infra.constructs.service.web_service import WebService
 from nova_infra.names import repository_name, stack_name
 from nova_infra.stacks.platform import PlatformStack
@@ -67,11 +67,9 @@ class ServiceStack(cdk.Stack):
             ),
             service=service,
             runtime=environment,
-            command=["python", "-m", "nova_kit.serve", f"{service.name.replace('-', '_')}.main:app"],
-            health_command=["python", "-m", "nova_kit.healthcheck"],
             variables={
                 "PORT": str(service.port),
-                "STOP_TIMEOUT": str(STOP_TIMEOUT.to_seconds()),
+                "STOP_TIMEOUT": str(service.stop_seconds),
                 "NOVA_SERVICE": service.name,
                 "NOVA_RELEASE": image_tag,
                 "NOVA_API_URL": platform.ingress.url,

@@ -83,6 +83,7 @@ network = { cidr = "10.1.0.0/16", nat_gateways = 0, zones = ["a", "c", "d"], int
 notifications = { emails = ["b@example.com"], slack = { workspace = "T01234567", channel = "C01234567" } }
 [[services]]
 name = "search"
+kit = true
 paths = ["/search", "/find/*"]
 priority = 7
 cpu = 512

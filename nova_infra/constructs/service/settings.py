@@ -18,11 +18,9 @@ class ServiceSettings:
             service's.
         cluster_name: Physical name of the cluster, where a reference to it would tie two stacks together. Default: the
             cluster's own.
-        health_path: Where the load balancer asks whether a task is healthy.
     """
 
     service: Service
     runtime: Runtime = field(default_factory=lambda: Runtime(rollout=Rollout(strategy="canary")))
     name: str | None = None
     cluster_name: str | None = None
-    health_path: str = "/health"

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Runtime, Service
 from nova_infra.constructs.environment.retention import retention
+from nova_infra.constructs.service.secrets import secret_value
 from nova_infra.names import task_log_group
 
 CONTAINER = "app"
-STOP_TIMEOUT = cdk.Duration.seconds(30)
-"""Longer than the target groups' drain: a task must outlive the last request that the load balancer may send it."""
-
+KIT_HEALTH_COMMAND = ("python", "-m", "nova_kit.healthcheck")
 _ARCHITECTURES = {"x86-64": ecs.CpuArchitecture.X86_64, "arm64": ecs.CpuArchitecture.ARM64}
 
 
@@ -42,8 +40,6 @@ class Task(Construct):
         image: ecs.ContainerImage,
         service: Service,
         runtime: Runtime,
-        command: Sequence[str] | None = None,
-        health_command: Sequence[str] | None = None,
         variables: Mapping[str, str] | None = None,
         key: kms.IKey | None = None,
     ) -> None:
@@ -54,11 +50,9 @@ class Task(Construct):
             construct_id: Id under the parent.
             name: Its family, and the name of its log group.
             image: The container image.
-            service: Size, architecture, port, variables and secrets.
+            service: Command, health check, user, size, architecture, port, variables, secrets and sidecars.
             runtime: How long logs are kept, and whether ECS Exec may write the root file system. ``/tmp`` can always be
                 written.
-            command: What the container runs. Default: the image's own command.
-            health_command: What tells in the container whether it is healthy. Default: only the load balancer asks.
             variables: Environment variables besides the service's.
             key: Key of the log group. Default: CloudWatch's own.
         """
@@ -80,18 +74,18 @@ class Task(Construct):
         container = self.definition.add_container(
             CONTAINER,
             image=image,
-            command=list(command) if command else None,
+            entry_point=list(service.entrypoint) if service.entrypoint else None,
+            command=list(command) if (command := _command(service)) else None,
+            user=service.user,
             environment={**service.environment, **(variables or {})},
             secrets={
-                variable: ecs.Secret.from_secrets_manager(
-                    secretsmanager.Secret.from_secret_name_v2(self, f"Secret{variable}", secret)
-                )
+                variable: secret_value(self, f"Secret{variable}", secret)
                 for variable, secret in service.secrets.items()
             },
             port_mappings=[ecs.PortMapping(container_port=service.port)],
-            readonly_root_filesystem=not runtime.exec,
-            stop_timeout=STOP_TIMEOUT,
-            health_check=_health_check(health_command) if health_command else None,
+            readonly_root_filesystem=service.readonly_root and not runtime.exec,
+            stop_timeout=cdk.Duration.seconds(service.stop_seconds),
+            health_check=_health_check(service),
             logging=ecs.LogDriver.aws_logs(
                 stream_prefix=name,
                 log_group=logs.LogGroup(
@@ -122,11 +116,21 @@ class Task(Construct):
         container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
 
 
-def _health_check(command: Sequence[str]) -> ecs.HealthCheck:
+def _health_check(service: Service) -> ecs.HealthCheck | None:
+    command = service.health.command or (KIT_HEALTH_COMMAND if service.kit else None)
+    if command is None:
+        return None
     return ecs.HealthCheck(
         command=["CMD", *command],
-        interval=cdk.Duration.seconds(15),
-        timeout=cdk.Duration.seconds(5),
+        interval=cdk.Duration.seconds(service.health.interval),
+        timeout=cdk.Duration.seconds(service.health.timeout),
         retries=3,
-        start_period=cdk.Duration.seconds(30),
+        start_period=cdk.Duration.seconds(service.health.start_seconds),
     )
+
+
+def _command(service: Service) -> tuple[str, ...] | None:
+    """What the container runs: what the service says, what the kit needs, or None for the image's own."""
+    if service.command is None and service.kit:
+        return ("python", "-m", "nova_kit.serve", f"{service.name.replace('-', '_')}.main:app")
+    return service.command

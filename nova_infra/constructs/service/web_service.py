@@ -17,9 +17,11 @@ from nova_infra.config import Rollout, Service
 from nova_infra.constructs.service.alarms import ServiceAlarms
 from nova_infra.constructs.service.scaling import Autoscaling
 from nova_infra.constructs.service.settings import ServiceSettings
+from nova_infra.constructs.service.target_group import conditions, target_group
 from nova_infra.constructs.service.task import Task
 
-DRAIN = cdk.Duration.seconds(20)
+_SETTLING_SECONDS = 30
+"""What the load balancer may need from a container's start to its second good answer."""
 
 
 class WebService(Construct):
@@ -83,15 +85,14 @@ class WebService(Construct):
             raise ValueError(f"{self.node.path}: the task definition has no container: add one before this construct")
         port = port or int(container.container_port)
         self.target_groups = {
-            colour: self._target_group(colour, vpc=cluster.vpc, health_path=settings.health_path)
-            for colour in ("blue", "green")
+            colour: target_group(self, colour, vpc=cluster.vpc, service=service) for colour in ("blue", "green")
         }
         rule = elbv2.ApplicationListenerRule(
             self,
             "Rule",
             listener=listener,
             priority=service.priority,
-            conditions=[elbv2.ListenerCondition.path_patterns(list(service.paths))],
+            conditions=conditions(service),
             action=elbv2.ListenerAction.weighted_forward(
                 [
                     elbv2.WeightedTargetGroup(target_group=self.target_groups["blue"], weight=100),
@@ -123,7 +124,7 @@ class WebService(Construct):
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             min_healthy_percent=100,
             max_healthy_percent=200,
-            health_check_grace_period=cdk.Duration.seconds(60),
+            health_check_grace_period=cdk.Duration.seconds(service.health.start_seconds + _SETTLING_SECONDS),
             deployment_controller=ecs.DeploymentController(type=ecs.DeploymentControllerType.ECS),
             # enable_deployment_alarms() keeps only the first list it is given (aws/aws-cdk#36308): pass all here.
             deployment_alarms=ecs.DeploymentAlarmConfig(
@@ -208,25 +209,6 @@ class WebService(Construct):
         # CDK would add the same rule again, under an id that holds the construct path. That differs between a direct
         # deployment and one through the pipeline, so a change of way would remove the rule for a moment.
         return ec2.SecurityGroup.from_security_group_id(self, "FixedGroup", group.security_group_id, mutable=False)
-
-    def _target_group(self, colour: str, *, vpc: ec2.IVpc, health_path: str) -> elbv2.ApplicationTargetGroup:
-        return elbv2.ApplicationTargetGroup(
-            self,
-            colour.capitalize(),
-            vpc=vpc,
-            # ECS registers each task with its own port. A change here would replace the group.
-            port=80,
-            protocol=elbv2.ApplicationProtocol.HTTP,
-            target_type=elbv2.TargetType.IP,
-            deregistration_delay=DRAIN,
-            health_check=elbv2.HealthCheck(
-                path=health_path,
-                interval=cdk.Duration.seconds(10),
-                timeout=cdk.Duration.seconds(5),
-                healthy_threshold_count=2,
-                unhealthy_threshold_count=3,
-            ),
-        )
 
 
 def _load_balancer(listener: elbv2.IApplicationListener) -> elbv2.IApplicationLoadBalancer:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nova_infra.config import Config, Environment
+from nova_infra.config.resolved import resolved
 from nova_infra.deployed.model import VCPU_QUOTA
 from nova_infra.errors import NovaError
 from nova_infra.names import BOOTSTRAP_VERSION, repository_name
@@ -165,8 +166,13 @@ def _environment_checks(config: Config, environment: Environment) -> Callable[[A
         yield from bootstrap_checks(access, environment.account, environment.region, config.toolchain.account)
         if environment.domain is not None:
             yield _hosted_zone(environment.domain.name, environment.domain.zone_id, access)
-        for secret in sorted({name for service in config.services for name in service.secrets.values()}):
+        secrets = [
+            each for service in config.services for each in resolved(service, environment).service.secrets.values()
+        ]
+        for secret in sorted({each.secret for each in secrets if each.secret is not None}):
             yield _secret(secret, access)
+        for parameter in sorted({each.parameter for each in secrets if each.parameter is not None}):
+            yield _parameter(parameter, access)
         vcpus = _vcpus(config, environment)
         yield _quota(access, ("fargate", VCPU_QUOTA), vcpus, "Fargate vCPUs, with twice the tasks in a deployment")
         if environment.network.nat_gateways:
@@ -287,6 +293,17 @@ def _secret(name: str, access: Account) -> Check:
     return Check(True, f"secret {name}")
 
 
+def _parameter(name: str, access: Account) -> Check:
+    try:
+        # Not get_parameter, which would hand out the value.
+        found = access.call("ssm", "describe_parameters", ParameterFilters=[{"Key": "Name", "Values": [name]}])
+    except NovaError as error:
+        return _not_known(f"the parameter {name}", error)
+    if found["Parameters"]:
+        return Check(True, f"parameter {name}")
+    return Check(False, f"no parameter {name}", "create it in this account and region, as a SecureString")
+
+
 def _quota(access: Account, quota: tuple[str, str], needed: float, what: str) -> Check:
     service, code = quota
     try:
@@ -305,7 +322,8 @@ def _quota(access: Account, quota: tuple[str, str], needed: float, what: str) ->
 
 def _vcpus(config: Config, environment: Environment) -> float:
     """What all services need at once, each with all of its tasks, twice while a deployment replaces them."""
-    return 2 * environment.scaling.max_tasks * sum(service.cpu for service in config.services) / 1024
+    found = [resolved(service, environment) for service in config.services]
+    return 2 * sum(each.environment.scaling.max_tasks * each.service.cpu for each in found) / 1024
 
 
 def _not_known(what: str, error: NovaError) -> Check:

@@ -128,7 +128,7 @@ def test_an_unknown_service_is_named_with_the_choices(config):
         ),
         ("services.0.name", "a_b", "services[0].name: 'a_b'", "is not a name"),
         ("services.0.paths", ["audio"], "services[0].paths[0]: 'audio'", "is not a path pattern"),
-        ("services.0.paths", [], "services[0].paths:", "has too few entries"),
+        ("services.0.paths", [], "services[0].paths:", "nothing leads to carts-service"),
         (
             "services.0.paths",
             [f"/{n}" for n in range(6)],
@@ -139,11 +139,11 @@ def test_an_unknown_service_is_named_with_the_choices(config):
         ("services.0.cpu", 300, "services[0].cpu: 300", "is not one of the choices: write 256, 512"),
         ("services.0.memory", 4096, "services[0].memory: 4096", "offers with cpu = 256: choose one of 512, 1024, 2048"),
         ("services.0.architecture", "riscv", "services[0].architecture: 'riscv'", "is not one of the choices"),
-        ("services.0.port", 80, "services[0].port: 80", "greater than or equal to 1024"),
+        ("services.0.port", 0, "services[0].port: 0", "greater than or equal to 1"),
         ("services.0.environment", {"PORT": "1"}, "services[0].environment:", "sets PORT, which the platform sets"),
         ("services.0.environment", {"1A": "1"}, "services[0].environment.1A: '1A'", "not the name of an environment"),
         ("services.0.environment", {"A": 1}, "services[0].environment.A: 1", "is not text"),
-        ("services.0.secrets", {"A": "a b"}, "services[0].secrets.A: 'a b'", "is not the name of a secret"),
+        ("services.0.secrets", {"A": "a b"}, "services[0].secrets.A.secret: 'a b'", "is not the name of a secret"),
         ("services.0.targets.cpu_percent", 95, "targets.cpu_percent: 95", "less than or equal to 90"),
         ("services.0.targets.requests_per_minute", 0, "targets.requests_per_minute: 0", "greater than or equal to 1"),
         ("services.0.alarms.error_percent", 0, "alarms.error_percent: 0", "greater than 0"),
@@ -200,7 +200,7 @@ def test_all_faults_are_reported_at_once(raw):
 
 
 def test_several_faults_of_one_entry_are_reported_at_once(raw):
-    changed(raw, "services.0.port", 1)
+    changed(raw, "services.0.port", 0)
     changed(raw, "services.0.memory", 7)
     assert len(faults(raw)) == 2
 
@@ -241,7 +241,8 @@ def test_a_service_without_a_directory_and_a_directory_without_a_service_are_nam
     with pytest.raises(ConfigError) as raised:
         load_config(tmp_path)
     assert str(raised.value).splitlines() == [
-        "nova.toml: services: 'carts-service' has no services/carts-service/Dockerfile: create it, or remove the entry",
+        "nova.toml: services: 'carts-service' has no services/carts-service/Dockerfile: create it, name an image, or "
+        "remove the entry",
         "nova.toml: services: services/mail-service has no entry: "
         'add [[services]] name = "mail-service", or remove the directory',
     ]
@@ -259,7 +260,7 @@ def test_every_key_is_explained_to_editors():
         for key, value in definition["properties"].items()
         if "default" in value and "description" not in value
     ]
-    assert set(explained) <= {"rollout", "scaling", "network", "targets", "alarms"}
+    assert set(explained) <= {"rollout", "scaling", "network", "targets", "alarms", "health"}
 
 
 def _key(path):

@@ -78,7 +78,7 @@ def test_nova_toml_keeps_its_comments_and_line_ends(project: Path) -> None:
     text = config.read_bytes().replace(b"\n", b"\r\n").rstrip()
     config.write_bytes(text)
     add_service(project, NEW, SUMMARY)
-    assert config.read_bytes() == text + f'\r\n\r\n[[services]]\r\nname = "{NEW}"\r\n'.encode()
+    assert config.read_bytes() == text + f'\r\n\r\n[[services]]\r\nname = "{NEW}"\r\nkit = true\r\n'.encode()
 
 
 @pytest.mark.parametrize(

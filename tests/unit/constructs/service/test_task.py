@@ -59,7 +59,7 @@ def test_a_task_outlives_the_drain_of_its_target_groups(assembly):
 def test_the_container_checks_its_own_health_and_is_given_time_to_start_and_three_tries(assembly):
     assert container(assembly)["HealthCheck"] == {
         "Command": ["CMD", "python", "-m", "nova_kit.healthcheck"],
-        "Interval": 15,
+        "Interval": 10,
         "Timeout": 5,
         "Retries": 3,
         "StartPeriod": 30,

@@ -1,0 +1,134 @@
+"""What a service is in one environment, and where each of its values comes from.
+
+The most specific value wins, key by key: ``[services.environments.NAME]``, then ``[[services]]``, then
+``[[environments]]``, then the default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from nova_infra.config.environment import Environment
+from nova_infra.config.runtime import Rollout, Scaling
+from nova_infra.config.service import Service, defaults_of
+
+PLACEHOLDERS = ("account", "region", "environment")
+"""What ``{…}`` in a value may name."""
+
+_SHARED = ("scaling", "rollout")
+"""What an environment says for all of its services."""
+_FILLED = ("environment", "secrets", "permissions", "connects_to", "hosts", "sidecars")
+"""Keys whose texts may have placeholders."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A service in an environment.
+
+    Attributes:
+        service: The service, with the environment's overrides and no placeholders.
+        environment: The environment, with the rollout and the scaling of this service.
+    """
+
+    service: Service
+    environment: Environment
+
+
+def resolved(service: Service, environment: Environment) -> Resolved:
+    """The service in one environment.
+
+    Raises:
+        pydantic.ValidationError: An override contradicts what it is merged with.
+    """
+    data = _merged(_given(service), _given(service.environments.get(environment.name)))
+    data.pop("environments", None)
+    shared = {key: _merged(_given(getattr(environment, key)), data.get(key, {})) for key in _SHARED}
+    data |= {key: filled(data[key], environment) for key in _FILLED if key in data}
+    # Validated as in the file, so that a fault has the key's path there.
+    final = Service.model_validate(data | {key: value for key, value in shared.items() if key in data})
+    update = {
+        "scaling": Scaling.model_validate(shared["scaling"]),
+        "rollout": Rollout.model_validate(shared["rollout"]),
+    }
+    return Resolved(final, environment.model_copy(update=update))
+
+
+def filled(value: Any, environment: Environment) -> Any:
+    """The value with every ``{account}``, ``{region}`` and ``{environment}`` in it replaced."""
+    if isinstance(value, str):
+        values = {"account": environment.account, "region": environment.region, "environment": environment.name}
+        return re.sub(rf"\{{({'|'.join(PLACEHOLDERS)})\}}", lambda match: values[match.group(1)], value)
+    if isinstance(value, Mapping):
+        return {key: filled(each, environment) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return tuple(filled(each, environment) for each in value)
+    return value
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One value of a service in an environment.
+
+    Attributes:
+        key: Its path under ``[[services]]``, such as ``scaling.min_tasks``.
+        value: The value.
+        source: Where it comes from: the table of ``nova.toml`` that has it, or ``default``.
+    """
+
+    key: str
+    value: Any
+    source: str
+
+
+def origins(service: Service, environment: Environment) -> Iterator[Origin]:
+    """Every value of a service in an environment, with where it comes from."""
+    found = resolved(service, environment)
+    override = f"[services.environments.{environment.name}]"
+    layers: list[tuple[str, Mapping[str, Any]]] = [
+        (override, _given(service.environments.get(environment.name))),
+        ("[[services]]", _given(service)),
+        ("[[environments]]", {key: _given(getattr(environment, key)) for key in _SHARED}),
+    ]
+    values = found.service.model_dump(exclude={"environments", *_SHARED})
+    values |= {key: getattr(found.environment, key).model_dump() for key in _SHARED}
+    named = defaults_of(service.name, bool(service.hosts))
+    for key, value in _leaves(values, ""):
+        source = next((name for name, layer in layers if _has(layer, key.split("."))), "default")
+        if value == named.get(key):
+            source = "default"
+        yield Origin(key, value, source)
+
+
+def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _has(layer: Any, path: list[str]) -> bool:
+    for part in path:
+        if not isinstance(layer, Mapping) or part not in layer:
+            return False
+        layer = layer[part]
+    return True
+
+
+def _given(part: BaseModel | None) -> dict[str, Any]:
+    """What the file says of a part: nothing of its defaults."""
+    return part.model_dump(exclude_unset=True) if part is not None else {}
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Two tables as one: of a table that both have, the entries of the second win; other values are replaced."""
+    both = {
+        key: {**base[key], **value} if isinstance(value, Mapping) and isinstance(base.get(key), Mapping) else value
+        for key, value in over.items()
+    }
+    return {**base, **both}

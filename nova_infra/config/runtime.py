@@ -1,0 +1,69 @@
+"""How services run: how a new revision takes over, how many tasks there are, how long their logs are kept."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from nova_infra.config.fields import Model, refusal
+
+MIN_BAKE_MINUTES = 5
+"""What the slowest deployment alarms need to fire: three minutes, the rest of the one in which the bake begins, and one
+until the data is there. Three are what CPU takes, and unanswered requests: two, after one in which they wait."""
+
+
+class Rollout(Model):
+    """How a new revision takes over from the old one. The strategies are ECS's own."""
+
+    strategy: Literal["rolling", "canary", "linear", "blue-green"] = "rolling"
+    """Default: rolling."""
+    percent: Annotated[float, Field(ge=0.1, le=100)] = 10
+    """Share of traffic, in percent: the canary's, or one step of a linear rollout. Rolling and blue-green ignore it.
+    Default: 10."""
+    step_bake_minutes: Annotated[int, Field(ge=MIN_BAKE_MINUTES, le=1440)] = 5
+    """How long the canary, or each linear step, bakes before traffic moves on. Default: 5."""
+    bake_minutes: Annotated[int, Field(ge=MIN_BAKE_MINUTES, le=1440)] = 5
+    """How long both revisions stay up after the last shift, with the alarms still watching. Default: 5."""
+
+    @field_validator("percent")
+    @classmethod
+    def _a_step_of_its_strategy(cls, percent: float, info: ValidationInfo) -> float:
+        strategy = info.data.get("strategy")
+        if strategy in ("canary", "linear") and percent == 100:
+            raise refusal("moves all traffic at once", 'lower it, or write strategy = "blue-green"')
+        if strategy == "linear" and percent < 3:
+            raise refusal("is a smaller step than ECS accepts", "write 3 or more")
+        return percent
+
+    def minutes(self) -> float:
+        """Bake times in sum: the least that a deployment takes."""
+        steps = {"canary": 1, "linear": -(-100 // self.percent) - 1}.get(self.strategy, 0)
+        return steps * self.step_bake_minutes + self.bake_minutes
+
+
+class Scaling(Model):
+    """How many tasks each service runs."""
+
+    min_tasks: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Default: 1."""
+    max_tasks: Annotated[int, Field(ge=1, le=1000)] = 4
+    """Default: 4. A deployment runs up to twice as many for its duration."""
+
+    @field_validator("max_tasks")
+    @classmethod
+    def _not_below_min(cls, max_tasks: int, info: ValidationInfo) -> int:
+        if max_tasks < info.data.get("min_tasks", 0):
+            raise refusal("is below min_tasks", "raise it, or lower min_tasks")
+        return max_tasks
+
+
+class Runtime(Model):
+    """How every service of an environment runs."""
+
+    exec: bool = False
+    """Whether ECS Exec can open a shell in a container, whose root file system is writable then. Default: false."""
+    log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 30
+    """How long logs of the services, the load balancer and the network are kept. Default: 30."""
+    rollout: Rollout = Rollout()
+    scaling: Scaling = Scaling()

@@ -1,0 +1,93 @@
+"""What contradicts itself in a service, or between a service and the environments that it runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import ValidationError
+
+from nova_infra.config.environment import Environment
+from nova_infra.config.resolved import Resolved, resolved
+from nova_infra.config.service import Service
+
+
+def service_contradictions(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
+    """Every contradiction, as the key's path, what is wrong and what to do.
+
+    Args:
+        environments: The environments that are valid by themselves, by their place in the file.
+        services: The services that are valid by themselves, by their place in the file.
+    """
+    names = {environment.name for environment in environments.values()}
+    for index, service in services.items():
+        key = f"services[{index}]"
+        for name in service.environments:
+            if environments and name not in names:
+                choices = ", ".join(sorted(names))
+                yield f"{key}.environments.{name}: is not an environment: choose one of {choices}, or remove it"
+        seen: set[str] = set()
+        for environment in environments.values():
+            try:
+                found = resolved(service, environment)
+            except ValidationError as error:
+                for each in error.errors(include_url=False):
+                    path = ".".join(map(str, each["loc"]))
+                    yield f"{key}.environments.{environment.name}.{path}: {each['msg']}"
+                continue
+            for line in _in_one_environment(key, found):
+                # What holds in several environments alike is one fault.
+                if line not in seen:
+                    seen.add(line)
+                    yield line
+
+
+_TO_COME = (
+    *("image", "context", "dockerfile", "target", "build_arguments", "hosts", "internal", "protocol", "sidecars"),
+    *("permissions", "connects_to", "before_deploy"),
+)
+
+
+def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
+    service, environment = found.service, found.environment
+    for each in _TO_COME:
+        if each in service.model_fields_set:
+            yield f"{key}.{each}: is not built yet: remove it"
+    if not (service.paths or service.hosts):
+        yield f"{key}.paths: is empty and there are no hosts, so nothing leads to {service.name}: name a path or a host"
+    if not service.readonly_root and service.readonly_root_reason is None:
+        yield (
+            f"{key}.readonly_root: false lets an intruder change the container: say why it has to be in "
+            'readonly_root_reason = "…", or remove it'
+        )
+    if service.image is not None:
+        for other in ("kit", "context", "dockerfile", "target", "build_arguments"):
+            if other in service.model_fields_set:
+                yield f"{key}.image: is ready, so {other} would build nothing: remove one of the two"
+    yield from _moving_tags(key, service, environment)
+
+
+def _moving_tags(key: str, service: Service, environment: Environment) -> Iterator[str]:
+    for name, image in ((f"{key}.image", service.image), *_sidecar_images(key, service)):
+        if environment.approval and image is not None and "@" not in image:
+            yield (
+                f"{name}: {image!r} is a tag, which may move, and {environment.name} takes an approval: "
+                "add its digest, @sha256:…, as docker buildx imagetools inspect prints it"
+            )
+
+
+def _sidecar_images(key: str, service: Service) -> Iterator[tuple[str, str]]:
+    for place, sidecar in enumerate(service.sidecars):
+        yield f"{key}.sidecars[{place}].image", sidecar.image
+
+
+def largest(services: Mapping[int, Service], environment: Environment) -> int:
+    """How many tasks of all services together an environment may run, but for deployments."""
+    return sum(found.environment.scaling.max_tasks for found in _valid(services, environment))
+
+
+def _valid(services: Mapping[int, Service], environment: Environment) -> Iterator[Resolved]:
+    for service in services.values():
+        try:
+            yield resolved(service, environment)
+        except ValidationError:
+            continue
