@@ -14,6 +14,7 @@ from nova_infra.scaffold.copilot.part import Part, Table, left_over
 from nova_infra.scaffold.copilot.workload import Workload
 
 _NAME = re.compile(r"[a-z](-?[a-z0-9])*")
+_ZONE = re.compile(r"Z[A-Z0-9]{5,31}")
 _COPILOTS_OWN_RANGE = "10.0.0.0/16"
 _DAYS = sorted(
     days for days in Environment.model_fields["log_retention_days"].annotation.__args__  # type: ignore[union-attr]
@@ -83,7 +84,8 @@ def convert(
             manifest.used |= {("name",), ("type",)}
             if not _NAME.fullmatch(name) or len(name) > 16:
                 manifest.fault(("name",), f"{name!r}: write at most 16 lower-case letters, digits and single hyphens")
-            Part(manifest).take("observability", "container_insights", kind=bool)
+            if Part(manifest).take("observability", "container_insights", kind=bool) is False:
+                Part(manifest).leave("observability", "container_insights")
             table.notes += left_over(manifest)
         tables.append(table)
     return tables
@@ -166,7 +168,7 @@ def _domain(table: Table, workloads: Sequence[Workload], name: str, application:
         own |= workload.hosts.get(name, {})
         everywhere |= workload.hosts.get("*", {})
     common = _common(list(own or everywhere))
-    zone = next((zone for zone in (own or everywhere).values() if zone), None)
+    zone = next((zone for zone in (own or everywhere).values() if zone and _ZONE.fullmatch(zone)), None)
     if common and not own and not last:
         common, zone = f"{name}.{common}", None  # the name itself is the last environment's
     table.put(
@@ -215,6 +217,8 @@ def _network(manifest: Manifest | None, table: Table, ranges: list[IPv4Network])
     zones = sorted({zone[-1] for place in ("public", "private") for zone in _each(part, place, "az")} if part else ())
     if 2 <= len(zones) <= 3:
         network["zones"] = zones
+    elif zones:
+        table.notes.append(f"Its subnets are in zones {', '.join(zones)}: `zones` takes two or three, and a and b are taken.")
     return network
 
 

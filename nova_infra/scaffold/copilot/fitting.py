@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
-from nova_infra.config import CONFIG_FILE, Config
-from nova_infra.config.wording import follows_from_another, in_one_line
+from nova_infra.config import CONFIG_FILE, parse_config
+from nova_infra.errors import ConfigError
 from nova_infra.scaffold.copilot.part import Table
 from nova_infra.scaffold.copilot.writing import inline
 
 _ROUNDS = 5  # a value that goes may leave another one alone
+_FAULT = re.compile(rf"{re.escape(CONFIG_FILE)}: (\w+)(?:\[(\d+)\])?\.([\w.-]+)(?:\[\d+\][\w.\[\]-]*)?: (.+)")
 
 
-def fit(tables: Sequence[tuple[str, Table]]) -> None:
-    """Turn every value that is refused by itself into a comment of its table.
+def fit(tables: Sequence[tuple[str, Table]]) -> tuple[str, ...]:
+    """Turn every value that is refused into a comment of its table.
 
     Args:
         tables: Headers and tables of the whole file.
+
+    Returns:
+        What is refused still, such as for a value that is missing: one line each.
     """
+    faults: list[str] = []
     for _ in range(_ROUNDS):
         try:
-            Config.model_validate(_plain(tables))
-            return
-        except ValidationError as error:
-            faults = [each for each in error.errors(include_url=False) if not follows_from_another(each)]
-        if not any([_take_out(tables, fault["loc"], in_one_line(fault)) for fault in faults]):
-            return
+            parse_config(_plain(tables))
+            return ()
+        except ConfigError as error:
+            faults = str(error).splitlines()
+        if not any([_take_out(tables, fault) for fault in faults]):
+            break
+    return tuple(faults)
 
 
 def _plain(tables: Sequence[tuple[str, Table]]) -> dict[str, Any]:
@@ -36,7 +41,7 @@ def _plain(tables: Sequence[tuple[str, Table]]) -> dict[str, Any]:
     for header, table in tables:
         name = header.strip("[]")
         if header.startswith("[["):
-            data[name] = (*data.get(name, ()), _values(table))
+            data.setdefault(name, []).append(_values(table))
         else:
             data[name] = _values(table)
     return data
@@ -45,35 +50,36 @@ def _plain(tables: Sequence[tuple[str, Table]]) -> dict[str, Any]:
 def _values(value: Any) -> Any:
     if isinstance(value, Table):
         value = value.values
-    if isinstance(value, dict):
-        return {key: _values(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return tuple(map(_values, value))
-    return value
+    return {key: _values(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
-def _take_out(tables: Sequence[tuple[str, Table]], place: tuple[int | str, ...], fault: str) -> bool:
-    """Remove the value at a place of the file. False for what is missing, or is the table itself."""
-    name, *rest = place
-    numbered = [table for header, table in tables if header.strip("[]") == name]
-    table = numbered[rest.pop(0)] if rest and isinstance(rest[0], int) else numbered[0] if numbered else None  # type: ignore[call-overload]
-    if table is None:
+def _take_out(tables: Sequence[tuple[str, Table]], fault: str) -> bool:
+    """Remove the value that a line names. False for one that is missing, or is a table of the file itself."""
+    found = _FAULT.fullmatch(fault)
+    named = [table for header, table in tables if found and header.strip("[]") == found[1]]
+    if found is None or not named:
         return False
-    path = [str(part) for part in rest if not isinstance(part, int)]
+    table = named[int(found[2] or 0)]
     holder: Any = table.values
-    owner = table
+    path = found[3].split(".")
     for number, key in enumerate(path):
-        if isinstance(holder, Table):
-            owner, holder = holder, holder.values
-        if not isinstance(holder, dict) or key not in holder:
+        holder = holder.values if isinstance(holder, Table) else holder
+        if not isinstance(holder, dict) or key not in holder or key == "name":
             return False
         inside = holder[key]
         if number == len(path) - 1 or not isinstance(inside, dict | Table):
-            reason = fault.removeprefix(f"{CONFIG_FILE}: ").partition(": ")[2]
-            owner.notes.append(f"{'.'.join(path[: number + 1])} = {inline(_values(inside))}: {reason}.")
+            table.notes.append(f"{'.'.join(path[: number + 1])} = {inline(_values(inside))}: {found[4]}.")
             del holder[key]
-            if not holder and number:
-                del table.values[path[0]]
+            _without_empty(table.values)
             return True
         holder = inside
     return False
+
+
+def _without_empty(values: dict[str, Any]) -> None:
+    for key, value in list(values.items()):
+        inner = value.values if isinstance(value, Table) else value
+        if isinstance(inner, dict) and inner:
+            _without_empty(inner)
+            if not inner:
+                del values[key]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nova_infra.config import CONFIG_FILE, parse_config
-from nova_infra.errors import ConfigError, NovaError
+from nova_infra.errors import NovaError
 from nova_infra.scaffold.answers import ACCOUNTS, REGION, default_name
 from nova_infra.scaffold.copilot import environments, workload
 from nova_infra.scaffold.copilot.fitting import fit
@@ -86,10 +84,10 @@ def import_copilot(
         *(("[[environments]]", table) for table in stages),
         *(("[[services]]", each.table) for each in services),
     ]
-    fit(tables)
+    refused = fit(tables)
     text = _HEADER + "".join(f"{line}\n" for line in _body(workspace, tables))
     noted = sum(line.startswith("# ") and "TODO" not in line for line in text.removeprefix(_HEADER).splitlines())
-    return Imported(text, len(services), len(stages), noted, tuple(_refused(text)))
+    return Imported(text, len(services), len(stages), noted, refused)
 
 
 def _body(workspace: Workspace, tables: list[tuple[str, Table]]) -> Iterator[str]:
@@ -115,11 +113,3 @@ def _of_file(file: str) -> str:
         return "resources of a whole environment belong into a stack of their own, in app.py."
     return "make the resources in services/<name>/infrastructure.py, with their grants and variables."
 
-
-def _refused(text: str) -> Iterator[str]:
-    try:
-        parse_config(tomllib.loads(text))
-    except ConfigError as error:
-        yield from str(error).splitlines()
-    except tomllib.TOMLDecodeError as error:  # nothing that a manifest says may lead here
-        yield f"{CONFIG_FILE}: is not valid TOML: {error}: this is a fault of the importer's, please report it"

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from nova_infra.config import Health
 from nova_infra.scaffold.copilot.part import Part, Table
 from nova_infra.scaffold.copilot.values import whole_seconds
 
 MAX_PATHS = 5
 LAST = 50_000
 """The last place among the rules of a load balancer: what takes every path must not be asked before the others."""
+
+MAX_STOP = 120
+"""Seconds: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html, stopTimeout."""
+COPILOTS_INTERVAL = 30
+"""Seconds between two requests for a target's health, where Copilot's manifest does not say."""
+_INTERVAL, _TIMEOUT = Health().interval, Health().timeout
 
 _PROTOCOLS = {"http1": "http", "http2": "http2", "grpc": "grpc"}
 
@@ -24,11 +31,6 @@ def convert(part: Part, table: Table, hosts: dict[str, str | None]) -> None:
     """
     letter = part.manifest.letter
     port = part.take("image", "port", kind=int)
-    if port is not None and port < 1024:
-        table.notes.append(
-            part.note("image", "port", what="ports below 1024 need root: let the service listen on 8080, its default here.")
-        )
-        port = None
     table.put("port", port)
     if part.peek("http") is False:
         part.take("http", kind=bool)
@@ -41,17 +43,19 @@ def convert(part: Part, table: Table, hosts: dict[str, str | None]) -> None:
         table.put("internal", True)
     _paths(part, table)
     _hosts(part, hosts)
-    # Host names of one environment would be the override of a key that overrides cannot have: they follow the domain.
-    if not part.is_override:
-        table.put("hosts", list(hosts))
+    table.put("hosts", list(hosts))
     place = ("http", "healthcheck")
     if isinstance(part.peek(*place), str):
         table.put("health.path", part.take(*place, kind=str))
     else:
         table.put("health.path", part.take(*place, "path", kind=str))
-        for ours, theirs in (("interval", "interval"), ("timeout", "timeout"), ("start_seconds", "grace_period")):
-            table.put(f"health.{ours}", part.take(*place, theirs, kind=object, convert=whole_seconds))
-    table.put("stop_seconds", part.take("http", "deregistration_delay", kind=object, convert=whole_seconds))
+        health_times(part, table, *place)
+    # Nova drains for all but the last ten of the seconds that a task gets to stop.
+    delay = part.take("http", "deregistration_delay", kind=object, convert=whole_seconds)
+    if delay is not None and delay + 10 > MAX_STOP:
+        note = f"Fargate gives a task {MAX_STOP} s to stop, of which the last ten are not for requests."
+        table.notes.append(part.note("http", "deregistration_delay", what=note))
+    table.put("stop_seconds", delay and min(delay + 10, MAX_STOP))
     version = part.take("http", "version", kind=str)
     if version is not None and version not in _PROTOCOLS:
         part.fault("http", "version", what=f"{version!r} is not a version: write http1, http2 or grpc")
@@ -60,9 +64,24 @@ def convert(part: Part, table: Table, hosts: dict[str, str | None]) -> None:
     part.take("http", "target_port", kind=object, convert=lambda value: table.put("port", int(value)))
     if part.take("http", "redirect_to_https", kind=bool) is False:
         part.leave("http", "redirect_to_https")
-    if part.peek("network", "connect") not in (None, False):
-        if not isinstance(part.peek("network", "connect"), dict):
-            part.take("network", "connect", kind=bool)
+
+
+def health_times(part: Part, table: Table, *place: str) -> None:
+    """How often and how long a health check at a place of the manifest asks."""
+    times = {
+        key: part.take(*place, key, kind=object, convert=whole_seconds)
+        for key in ("interval", "timeout", "start_period", "grace_period")
+    }
+    interval, timeout = times["interval"], times["timeout"]
+    if interval is None and timeout is not None and timeout >= _INTERVAL:
+        interval = COPILOTS_INTERVAL if timeout < COPILOTS_INTERVAL else timeout + 1
+    if interval is not None and (timeout or _TIMEOUT) >= interval:
+        timeout = max(2, interval - 1)
+        note = f"A check has to end before the next one begins: timeout becomes {timeout}."
+        table.notes.append(part.note(*place, what=note))
+    table.put("health.interval", interval)
+    table.put("health.timeout", timeout)
+    table.put("health.start_seconds", times["grace_period"] or times["start_period"])
 
 
 def _paths(part: Part, table: Table) -> None:

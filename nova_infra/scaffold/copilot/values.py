@@ -6,6 +6,8 @@ import re
 import shlex
 from typing import Any
 
+from nova_infra.schedules import expression
+
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
 _NICKNAMES = {
@@ -17,7 +19,6 @@ _NICKNAMES = {
     "@midnight": "cron(0 0 * * ? *)",
     "@hourly": "cron(0 * * * ? *)",
 }
-_WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _FILLED_IN = {
     "COPILOT_ENVIRONMENT_NAME": "{environment}",
     "AWS_ACCOUNT_ID": "{account}",
@@ -106,21 +107,7 @@ def schedule(value: Any) -> str:
         if minutes < 1 or minutes != int(minutes):
             raise ValueError("is not a whole number of minutes: write at least @every 1m")
         return f"rate({int(minutes)} {'minute' if minutes == 1 else 'minutes'})"
-    if re.fullmatch(r"(rate|cron)\(.+\)", text):
-        return text
-    fields = text.split()
-    if len(fields) != 5:
-        raise ValueError("is not a schedule: write one such as @daily, @every 5m, or cron's five fields")
-    minute, hour, day, month, weekday = fields
-    if weekday == "*":
-        weekday = "?"
-    elif day == "*":
-        day = "?"
-    else:
-        raise ValueError("names both a day of the month and a weekday, which EventBridge refuses: write * for one")
-    return f"cron({minute} {hour} {day} {month} {_weekday(weekday)} *)"
-
-
-def _weekday(field: str) -> str:
-    """Cron counts weekdays from Sunday = 0, EventBridge from Sunday = 1: names mean the same in both."""
-    return re.sub(r"(?<![\w/#])[0-7](?!\w)", lambda found: _WEEKDAYS[int(found[0]) % 7], field)
+    try:
+        return expression(text)
+    except ValueError as error:
+        raise ValueError(f"{error}: write one such as @daily, @every 5m, or cron's five fields") from None

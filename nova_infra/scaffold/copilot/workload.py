@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from nova_infra.config import FARGATE_MEMORY_MIB
+from nova_infra.config import FARGATE_MEMORY_MIB, Overrides
 from nova_infra.scaffold.copilot import messages, traffic
 from nova_infra.scaffold.copilot.manifests import Manifest
 from nova_infra.scaffold.copilot.part import Part, Table, left_over
@@ -19,7 +19,7 @@ _RESERVED = re.compile(r"PORT|STOP_TIMEOUT|NOVA_.*|AWS_.*|ECS_.*")
 _SERVICE_NAME = re.compile(r"[a-z](-?[a-z0-9])*")
 
 # What a table of one environment may change: the rest is one and the same in every environment.
-_BY_ENVIRONMENT = {"environment", "secrets", "cpu", "memory", "scaling", "targets", "alarms", "queue"}
+_BY_ENVIRONMENT = set(Overrides.model_fields)
 
 
 @dataclass
@@ -113,14 +113,13 @@ def _convert(part: Part, result: Workload, table: Table, environment: str, appli
         result.exec_in.add(environment)
     if days := part.take("logging", "retention", kind=int):
         result.log_days[environment] = days
-    readonly = part.take("storage", "readonly_fs", kind=bool)
-    if readonly is None and not part.is_override:
+    if part.take("storage", "readonly_fs", kind=bool) is False:
+        part.leave("storage", "readonly_fs")
+    elif not part.has("storage", "readonly_fs") and not part.is_override:
         table.notes.append(
             f"{part.manifest.file}: its root file system becomes read-only but for /tmp. A service that writes "
-            'elsewhere needs readonly_root = { off = "<reason>" }.'
+            "elsewhere needs readonly_root = false and a readonly_root_reason."
         )
-    if readonly is False:
-        table.notes.append(part.note("storage", "readonly_fs", what="Say why with `readonly_root`, or write to /tmp."))
 
 
 def _image(part: Part, table: Table) -> None:
@@ -145,11 +144,11 @@ def _image(part: Part, table: Table) -> None:
         table.put("build_arguments", {key: _text(value) for key, value in arguments.items()})
     elif not part.is_override and "image" not in table.values:
         part.fault("image", what="is missing: write build or location below it")
+    table.put("entrypoint", part.take("entrypoint", kind=object, convert=words))
     table.put("command", part.take("command", kind=object, convert=words))
     check = part.take("image", "healthcheck", "command", kind=object, convert=_health_command)
     table.put("health.command", check)
-    for ours, theirs in (("interval", "interval"), ("timeout", "timeout"), ("start_seconds", "start_period")):
-        table.put(f"health.{ours}", part.take("image", "healthcheck", theirs, kind=object, convert=whole_seconds))
+    traffic.health_times(part, table, "image", "healthcheck")
 
 
 def _health_command(value: Any) -> list[str]:
@@ -205,7 +204,7 @@ def _count(part: Part, table: Table) -> None:
         part.fault("count", what="is neither a number of tasks nor a map: write one of them")
         return
     if spot := part.take("count", "spot", kind=int):
-        table.put("scaling", {"min_tasks": spot, "max_tasks": spot, "spot": True})
+        table.put("scaling", {"min_tasks": spot, "max_tasks": spot, "spot": {"percent": 100, "base": 0}})
     if isinstance(part.peek("count", "range"), dict):
         fewest, most = part.take("count", "range", "min", kind=int), part.take("count", "range", "max", kind=int)
         if fewest is None or most is None or fewest > most:
@@ -213,8 +212,7 @@ def _count(part: Part, table: Table) -> None:
             return
         table.put("scaling", {"min_tasks": fewest, "max_tasks": most})
         if first_spot := part.take("count", "range", "spot_from", kind=int):
-            table.put("scaling.spot", True)
-            table.put("scaling.on_demand_base", max(0, first_spot - 1))
+            table.put("scaling.spot", {"percent": 100, "base": max(0, first_spot - 1)})
     elif (bounds := part.take("count", "range", kind=object, convert=task_range)) is not None:
         table.put("scaling", {"min_tasks": bounds[0], "max_tasks": bounds[1]})
     _target(part, table, "cpu_percentage", "targets.cpu_percent")
@@ -263,8 +261,15 @@ def variables_of(part: Part, table: Table, application: str, *path: str) -> tupl
         except ValueError as error:
             table.notes.append(part.note(*place, what=_sentence(error)))
             continue
-        secret[name] = text if inner else f"ssm:{text}"
+        secret[name] = _secret(text, inner)
     return plain, secret
+
+
+def _secret(text: str, in_secrets_manager: bool) -> str:
+    """Nova's short form of a secret's name or ARN, or a parameter's."""
+    if in_secrets_manager or ":secret:" in text:
+        return text.rstrip(":")
+    return f"ssm:{text.partition(':parameter')[2] or text}"
 
 
 def _is_map(part: Part, *path: str) -> bool:
@@ -281,26 +286,36 @@ def _deployment(part: Part, table: Table) -> None:
 
 
 def _sidecars(part: Part, table: Table, application: str) -> None:
-    sidecars: dict[str, Any] = {}
+    sidecars: list[dict[str, Any]] = []
     for name in part.peek("sidecars") or {} if _is_map(part, "sidecars") else ():
         if not _is_map(part, "sidecars", name):
             continue
-        made = Table()
+        made = Table({"name": name})
         image = part.peek("sidecars", name, "image")
         place = ("image",) if isinstance(image, str) else ("image", "location")
         made.put("image", part.take("sidecars", name, *place, kind=str))
         made.put("command", part.take("sidecars", name, "command", kind=object, convert=words))
-        made.put("essential", part.take("sidecars", name, "essential", kind=bool))
+        essential = part.take("sidecars", name, "essential", kind=bool)
+        made.put("essential", essential is not False)
         plain, secret = variables_of(part, table, application, "sidecars", name)
         made.put("environment", plain)
         made.put("secrets", secret)
-        sidecars[name] = made.values
+        _sidecar_health(part, made, name)
+        sidecars.append(made.values)
     table.put("sidecars", sidecars)
 
 
 def _sentence(error: ValueError) -> str:
     text = str(error)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _sidecar_health(part: Part, made: Table, name: str) -> None:
+    place = ("sidecars", name, "healthcheck")
+    if not part.has(*place, "command"):
+        return
+    made.put("health.command", part.take(*place, "command", kind=object, convert=_health_command))
+    traffic.health_times(part, made, *place)
 
 
 def _text(value: Any) -> str:

@@ -35,7 +35,7 @@ VALUES: dict[str, Any] = {
     "http.version": "http2", "http.private": True, "on.schedule": "@hourly", "logging.retention": 60, "network.connect": True,
     "command": "run it", "image.healthcheck.command": ["CMD", "check"], "storage.readonly_fs": False, "storage": {},
     "deployment.rolling": "recreate", "network.vpc.cidr": "10.7.0.0/16", "image.build.dockerfile": "./it/Dockerfile",
-    "network.vpc.subnets.public[].az": "eu-west-1c", "observability.container_insights": True, "timeout": "90s",
+    "network.vpc.subnets.public[].az": "eu-west-1c", "observability.container_insights": False, "timeout": "90s",
     "stages[].requires_approval": True, "stages[].name": "prod", "sidecars.*.command": "run it", "version": 1,
     "sidecars.*.essential": False, "source.provider": "CodeCommit", "deployment.rollback_alarms.memory_utilization": 77,
     "source.properties.repository": "https://github.com/acme/shop", "http.alias": "it.example.com", "files": "a",
@@ -54,6 +54,35 @@ TOGETHER: dict[str, dict[str, Any]] = {
         "count": {"queue_delay": {"acceptable_latency": "10m", "msg_processing_time": "500ms"}}
     },
 }
+TOGETHER |= {
+    "http.alias[].hosted_zone": {"http": {"path": "it", "alias": [{"name": "it.example.com", "hosted_zone": "Z0123456789"}]}},
+    **{
+        f"network.vpc.subnets.{place}[].az": {
+            "network": {"vpc": {"subnets": {place: [{"az": "eu-west-1c"}, {"az": "eu-west-1a"}]}}}
+        }
+        for place in ("public", "private")
+    },
+    "http.additional_rules[].alias[].hosted_zone": {
+        "http": {
+            "path": "it",
+            "additional_rules": [{"path": "b", "alias": [{"name": "it.example.com", "hosted_zone": "Z0123456789"}]}],
+        }
+    },
+}
+for which in ("in", "out"):
+    TOGETHER[f"count.queue_delay.cooldown.{which}"] = {
+        "count": {
+            "queue_delay": {"acceptable_latency": "10m", "msg_processing_time": "500ms", "cooldown": {which: "9s"}}
+        }
+    }
+
+# Keys that hold others only, and say nothing by themselves.
+MAPS = {
+    "environments", "environments.*", "image.build.args", "count.queue_delay", "http.additional_rules", "stages", "stages[]",
+    "http.additional_rules[]", "variables", "sidecars.*.variables", "sidecars.*.secrets", "type", "count.cooldown", "http.alias[]",
+    "http.additional_rules[].alias[]", "network.vpc.subnets.public[]", "network.vpc.subnets.private[]",
+    "network.vpc.subnets.public", "network.vpc.subnets.private",
+}  # fmt: skip
 DURATIONS = ("interval", "timeout", "start_period", "grace_period")
 NUMBERS = ("spot", "value", "requests", "cpu_percentage")
 
@@ -105,7 +134,7 @@ def says(text: str, sentence: str) -> bool:
     return " ".join(sentence.split()) in " ".join(words)
 
 
-KEYS = [key for key in answers() if not key.groups_others]
+KEYS = [key for key in answers() if not key.groups_others and key.key not in MAPS]
 
 
 @pytest.mark.parametrize("key", KEYS, ids=[f"{key.section}:{key.key}" for key in KEYS])
@@ -142,7 +171,8 @@ def test_keys_of_nova_toml_exist() -> None:
     assert missing <= NOT_YET, missing - NOT_YET
 
 
-NOT_YET = set[str]()
+# Keys that are being built.
+NOT_YET = {f"environments.network.{key}" for key in ("vpc", "public_subnets", "private_subnets")} | {"services.scaling.spot"}
 
 
 def test_the_page_is_what_the_table_says() -> None:
@@ -153,7 +183,7 @@ def test_what_every_key_together_becomes_is_a_configuration(tmp_path: Path) -> N
     for letter in TYPES:
         merged: dict[str, Any] = {}
         for key in KEYS:
-            if letter in key.types:
+            if letter in key.types and not key.key.startswith("http.alias["):
                 merged = _merged(merged, manifest(key, letter))
         place = {"E": "environments/prod", "P": "pipelines/main"}.get(letter, f"service-{letter.lower()}")
         path = tmp_path / "copilot" / place / "manifest.yml"
