@@ -6,13 +6,13 @@ A program of its own, so that a rehearsal can end it while it builds.
 from __future__ import annotations
 
 import sys
-import tomllib
 from pathlib import Path
 
 from nova_infra.containers.build import ENGINES, Recipe, build
 from nova_infra.containers.engine import detect
 from nova_infra.errors import NovaError
 from nova_infra.images.build_context import read_contexts
+from nova_infra.toml import read_toml
 
 
 def build_command(name: str, service: str, architecture: str) -> list[str]:
@@ -33,7 +33,7 @@ def recipe(checkout: Path, name: str, service: str, architecture: str) -> Recipe
         NovaError: The files cannot be read.
     """
     files = read_contexts(checkout / "services", [service])[service]
-    settings = tomllib.loads((checkout / "nova.toml").read_text(encoding="utf-8"))
+    settings = read_toml(checkout / "nova.toml")
     arguments = settings.get("images", {}).get("build_arguments", {})
     return Recipe(name, f"{service}/Dockerfile", f"linux/{architecture}", arguments, files)
 
