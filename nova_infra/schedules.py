@@ -140,15 +140,15 @@ def _of_crontab(text: str) -> str:
     return f"{minute} {hour} {day} {month} {weekday} *"
 
 
-def _numbers(
-    name: str, field: str, low: int, high: int, words: dict[str, int] | None = None
-) -> tuple[int, ...]:
+def _numbers(name: str, field: str, low: int, high: int, words: dict[str, int] | None = None) -> tuple[int, ...]:
     """The values that a field stands for."""
     found: set[int] = set()
     for part in field.split(","):
         span, slash, step = part.partition("/")
         first, dash, last = span.partition("-")
-        numbers = [low, high] if span == "*" else [_number(each, words) for each in ((first, last) if dash else (first,))]
+        numbers = (
+            [low, high] if span == "*" else [_number(each, words) for each in ((first, last) if dash else (first,))]
+        )
         every = _number(step, None) if slash else 1
         if None in numbers or not every:
             raise ValueError(f"has {field!r} for the {name}")

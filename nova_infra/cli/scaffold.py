@@ -159,13 +159,11 @@ def import_() -> None:
 @click.option(
     "--region", "regions", multiple=True, metavar="[WHERE=]REGION", help="AWS region, in the same way. Repeatable."
 )
-def copilot(
-    directory: Path, output: Path, force: bool, accounts: tuple[str, ...], regions: tuple[str, ...]
-) -> None:
+def copilot(directory: Path, output: Path, force: bool, accounts: tuple[str, ...], regions: tuple[str, ...]) -> None:
     """Write nova.toml from the manifests of AWS Copilot below DIRECTORY.
 
-    Each key that has no answer becomes a comment that says why, and what to do instead. Exits with 1 if the result still
-    needs a change by hand before it can be used.
+    Each key that has no answer becomes a comment that says why, and what to do instead. Exits with 1 if the result
+    still needs a change by hand before it can be used.
     """
     from nova_infra.errors import NovaError
     from nova_infra.scaffold.copilot.options import placed

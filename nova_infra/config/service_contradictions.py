@@ -77,6 +77,8 @@ def _of_its_kind(key: str, found: Resolved) -> Iterator[str]:
             f"{key}.rollout.strategy: {service.rollout.strategy!r} shifts traffic, which a worker does not get: "
             'write "rolling", or remove it'
         )
+    if service.kind == "worker":
+        yield from _of_requests(key, service)
     if service.kind == "job":
         for other, why in (("scaling", "runs one task at a time"), ("rollout", "is not running while it is deployed")):
             if other in given:
@@ -85,6 +87,13 @@ def _of_its_kind(key: str, found: Resolved) -> Iterator[str]:
             yield f"{key}.schedule: is missing, so the job would never run: write it, or run_before_promotion = true"
         if service.schedule is None and "time_zone" in given:
             yield f"{key}.time_zone: has no schedule to go by it: write schedule, or remove it"
+
+
+def _of_requests(key: str, service: Service) -> Iterator[str]:
+    for table, kept in ((service.targets, "cpu_percent"), (service.alarms, "memory_percent")):
+        name = "targets" if table is service.targets else "alarms"
+        for other in sorted(table.model_fields_set - {kept}):
+            yield f"{key}.{name}.{other}: is about requests, which a worker does not get: remove it"
 
 
 def _moving_tags(key: str, service: Service, environment: Environment) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 
 from nova_infra.config.fields import Model, matching, refusal
+from nova_infra.config.web import Targets, Thresholds
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html. Not FIFO, whose names end
 # with .fifo: how far a FIFO queue is behind says nothing of how many tasks could work on it.
@@ -28,7 +29,7 @@ class Queue(Model):
     """
 
     name: QueueName | None = None
-    """Name of the queue; ``{environment}`` and its like are filled in. Default: ``<platform>-<environment>-<service>``."""
+    """Name of the queue; ``{environment}`` in it is filled in. Default: ``<platform>-<environment>-<service>``."""
     dead: QueueName | None = None
     """Name of the dead-letter queue. Default: the queue's name and ``-dead``."""
     existing: bool = False
@@ -37,8 +38,8 @@ class Queue(Model):
     messages_per_task: Annotated[int, Field(ge=1, le=100_000)] = 100
     """How many waiting messages one task is there for: scaling aims at that. Default: 100."""
     oldest_seconds: Annotated[int, Field(ge=60, le=1_209_600)] = 120
-    """Age of the oldest message, in seconds, from which on the alarm fires. It rolls a deployment back where the bake is
-    long enough to see it: three minutes longer than this. Default: 120."""
+    """Age of the oldest message, in seconds, from which on the alarm fires. It rolls a deployment back where the bake
+    is long enough to see it: three minutes longer than this. Default: 120."""
     dead_messages: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """Messages in the dead-letter queue from which on the alarm fires. Default: 1."""
     tries: Annotated[int, Field(ge=1, le=1000)] = 5
@@ -66,3 +67,7 @@ class Worker(Model):
 
     queue: Queue | None = None
     """Where its work comes from. Default: no queue, and it is scaled by its CPU alone."""
+    targets: Targets = Targets()
+    """What scaling holds each task to; of its keys, a worker has ``cpu_percent``."""
+    alarms: Thresholds = Thresholds()
+    """When its alarms fire; of its keys, a worker has ``memory_percent``."""

@@ -16,8 +16,9 @@ from nova_infra.scaffold.copilot.workload import Workload
 _NAME = re.compile(r"[a-z](-?[a-z0-9])*")
 _ZONE = re.compile(r"Z[A-Z0-9]{5,31}")
 _COPILOTS_OWN_RANGE = "10.0.0.0/16"
-_DAYS = sorted(
-    days for days in Environment.model_fields["log_retention_days"].annotation.__args__  # type: ignore[union-attr]
+_DAYS: list[int] = sorted(
+    days
+    for days in Environment.model_fields["log_retention_days"].annotation.__args__  # type: ignore[union-attr]
 )
 
 
@@ -34,7 +35,9 @@ def names(workspace: Workspace) -> list[str]:
     others = sorted(set(known) - set(staged), key=lambda name: (name.startswith("prod"), name))
     production = [name for name in staged if name.startswith("prod")]
     rest = [name for name in staged if name not in production]
-    return list(dict.fromkeys([*rest, *(o for o in others if not o.startswith("prod")), *production, *others])) or ["prod"]
+    return list(dict.fromkeys([*rest, *(o for o in others if not o.startswith("prod")), *production, *others])) or [
+        "prod"
+    ]
 
 
 def convert(
@@ -78,15 +81,15 @@ def convert(
         table.put("log_retention_days", _retention(workloads, name))
         _domain(table, workloads, name, application, last=last)
         table.put("rollout", _rollout(last))
-        manifest = manifests.get(name)
-        table.put("network", _network(manifest, table, ranges))
-        if manifest is not None:
-            manifest.used |= {("name",), ("type",)}
+        found = manifests.get(name)
+        table.put("network", _network(found, table, ranges))
+        if found is not None:
+            found.used |= {("name",), ("type",)}
             if not _NAME.fullmatch(name) or len(name) > 16:
-                manifest.fault(("name",), f"{name!r}: write at most 16 lower-case letters, digits and single hyphens")
-            if Part(manifest).take("observability", "container_insights", kind=bool) is False:
-                Part(manifest).leave("observability", "container_insights")
-            table.notes += left_over(manifest)
+                found.fault(("name",), f"{name!r}: write at most 16 lower-case letters, digits and single hyphens")
+            if Part(found).take("observability", "container_insights", kind=bool) is False:
+                Part(found).leave("observability", "container_insights")
+            table.notes += left_over(found)
         tables.append(table)
     return tables
 
@@ -147,9 +150,7 @@ def _promotion(table: Table, stage: Part | None, *, first: bool, last: bool) -> 
 
 
 def _retention(workloads: Sequence[Workload], name: str) -> int | None:
-    wanted = [
-        workload.log_days.get(name, workload.log_days.get("*", 0)) for workload in workloads if workload.log_days
-    ]
+    wanted = [workload.log_days.get(name, workload.log_days.get("*", 0)) for workload in workloads if workload.log_days]
     if not any(wanted):
         return None
     return next((days for days in _DAYS if days >= max(wanted)), _DAYS[-1])
@@ -209,8 +210,8 @@ def _network(manifest: Manifest | None, table: Table, ranges: list[IPv4Network])
     chosen = chosen or next(each for each in free if not any(map(each.overlaps, ranges)))
     if chosen != wanted:
         table.notes.append(
-            f"Its range was {text or _COPILOTS_OWN_RANGE}, which another environment has: Nova wants them apart, so that "
-            "they can be connected."
+            f"Its range was {text or _COPILOTS_OWN_RANGE}, which another environment has: Nova wants them apart, so "
+            "that they can be connected."
         )
     ranges.append(chosen)
     network["cidr"] = str(chosen)
@@ -218,7 +219,9 @@ def _network(manifest: Manifest | None, table: Table, ranges: list[IPv4Network])
     if 2 <= len(zones) <= 3:
         network["zones"] = zones
     elif zones:
-        table.notes.append(f"Its subnets are in zones {', '.join(zones)}: `zones` takes two or three, and a and b are taken.")
+        table.notes.append(
+            f"Its subnets are in zones {', '.join(zones)}: `zones` takes two or three, and a and b are taken."
+        )
     return network
 
 

@@ -31,7 +31,8 @@ def fit(tables: Sequence[tuple[str, Table]]) -> tuple[str, ...]:
             return ()
         except ConfigError as error:
             faults = str(error).splitlines()
-        if not any([_take_out(tables, fault) for fault in faults]):
+        taken = [_take_out(tables, fault) for fault in faults]  # each of them, not only the first
+        if not any(taken):
             break
     return tuple(faults)
 

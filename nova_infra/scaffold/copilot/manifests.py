@@ -163,7 +163,9 @@ def _read(path: File, file: str, faults: list[str]) -> Manifest | None:
 
 
 def _letter(file: str, data: dict[str, Any], lines: dict[Path, int], faults: list[str]) -> str | None:
-    pipeline = "pipelines" in file.split("/") or file.endswith("pipeline.yml") or ("stages" in data and "source" in data)
+    pipeline = (
+        "pipelines" in file.split("/") or file.endswith("pipeline.yml") or ("stages" in data and "source" in data)
+    )
     letter = "P" if pipeline else _LETTERS.get(str(data.get("type")))
     if letter is None:
         line = lines.get(("type",), 1)

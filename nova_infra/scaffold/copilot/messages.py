@@ -35,7 +35,9 @@ def _schedule(part: Part, table: Table) -> None:
     if text == "none":
         part.take("on", "schedule", kind=str)
         table.notes.append(
-            part.note("on", "schedule", what="A job without a schedule runs by `nova run`, or with `run_before_promotion`.")
+            part.note(
+                "on", "schedule", what="A job without a schedule runs by `nova run`, or with `run_before_promotion`."
+            )
         )
     else:
         table.put("schedule", part.take("on", "schedule", kind=object, convert=schedule))

@@ -96,8 +96,8 @@ def _body(workspace: Workspace, tables: list[tuple[str, Table]]) -> Iterator[str
         yield from lines(header, table)
     sites = [manifest for manifest in workspace.workloads if manifest.letter == "S"]
     notes = [
-        f"{manifest.file}: Static Site: Nova delivers containers. Put the files into an image that serves them, such as "
-        'nginx, as kind = "web"; or keep the site on S3 and CloudFront in a stack of its own.'
+        f"{manifest.file}: Static Site: Nova delivers containers. Put the files into an image that serves them, such "
+        'as nginx, as kind = "web"; or keep the site on S3 and CloudFront in a stack of its own.'
         for manifest in sites
     ]
     notes += [f"{file}: not converted: {_of_file(file)}" for file in workspace.others]
@@ -108,8 +108,7 @@ def _body(workspace: Workspace, tables: list[tuple[str, Table]]) -> Iterator[str
 
 def _of_file(file: str) -> str:
     if "/addons/" not in file:
-        return "Copilot's patches of its own templates. Change the constructs, so that the checks and the rehearsal see it."
+        return "Copilot's patches of its templates. Change the constructs, so that the checks and the rehearsal see it."
     if file.startswith("copilot/environments/"):
         return "resources of a whole environment belong into a stack of their own, in app.py."
     return "make the resources in services/<name>/infrastructure.py, with their grants and variables."
-

@@ -11,7 +11,7 @@ from nova_infra.config import FARGATE_MEMORY_MIB, Overrides
 from nova_infra.scaffold.copilot import messages, traffic
 from nova_infra.scaffold.copilot.manifests import Manifest
 from nova_infra.scaffold.copilot.part import Part, Table, left_over
-from nova_infra.scaffold.copilot.values import filled_in, task_range, whole_seconds, words
+from nova_infra.scaffold.copilot.values import filled_in, task_range, words
 
 _KINDS = {"L": "web", "B": "web", "R": "web", "W": "worker", "J": "job"}
 _ARCHITECTURES = {"arm64": "arm64", "arm": "arm64", "x86_64": "x86-64", "amd64": "x86-64"}
@@ -71,7 +71,9 @@ def convert(manifest: Manifest, application: str, environments: list[str]) -> Wo
             manifest.fault(prefix, "is not a map: write keys of the manifest below it")
             continue
         if environment not in environments:
-            notes.append(f"{manifest.file}:{manifest.line(prefix)}: {environment} is not an environment: not converted.")
+            notes.append(
+                f"{manifest.file}:{manifest.line(prefix)}: {environment} is not an environment: not converted."
+            )
             continue
         table = Table()
         _convert(Part(manifest, prefix), result, table, environment, application)
@@ -194,7 +196,9 @@ def _count(part: Part, table: Table) -> None:
         if number := part.take("count", kind=int):
             table.put("scaling", {"min_tasks": number, "max_tasks": number})
         else:
-            table.notes.append(part.note("count", what="Nova keeps one task at least: remove a service that is not to run."))
+            table.notes.append(
+                part.note("count", what="Nova keeps one task at least: remove a service that is not to run.")
+            )
         return
     if isinstance(count, str) and part.manifest.letter == "R":
         part.take("count", kind=str)
@@ -223,7 +227,9 @@ def _target(part: Part, table: Table, theirs: str, ours: str) -> None:
     nested = isinstance(part.peek("count", theirs), dict)
     value = part.take("count", theirs, *(["value"] if nested else []), kind=int)
     if value is not None and ours.endswith("percent") and not 10 <= value <= 90:
-        table.notes.append(part.note("count", theirs, what=f"Nova holds tasks between 10 and 90 %: {ours} is left out."))
+        table.notes.append(
+            part.note("count", theirs, what=f"Nova holds tasks between 10 and 90 %: {ours} is left out.")
+        )
     else:
         table.put(ours, value)
 
@@ -244,7 +250,9 @@ def variables_of(part: Part, table: Table, application: str, *path: str) -> tupl
             continue
         part.take(*place, kind=object)
         if _RESERVED.fullmatch(name):
-            table.notes.append(part.note(*place, what="Nova sets this itself, or AWS does: read its value, or rename yours."))
+            table.notes.append(
+                part.note(*place, what="Nova sets this itself, or AWS does: read its value, or rename yours.")
+            )
             continue
         try:
             plain[name] = filled_in(_text(value), application)

@@ -18,7 +18,7 @@ API = {
 }
 
 
-@pytest.fixture()
+@pytest.fixture
 def write(tmp_path: Path) -> Write:
     """Writes files below ``copilot/``: texts as they are, the rest as YAML. Gives the directory above."""
 

@@ -32,8 +32,9 @@ LEAST: dict[str, dict[str, Any]] = {
 VALUES: dict[str, Any] = {
     "cpu": 512, "memory": 1024, "platform": "linux/arm64", "platform.architecture": "arm64", "exec": True, "count": 3,
     "count.range": "2-7", "image.port": 8085, "http.target_port": 8085, "http.redirect_to_https": False,
-    "http.version": "http2", "http.private": True, "on.schedule": "@hourly", "logging.retention": 60, "network.connect": True,
+    "http.version": "http2", "http.private": True, "on.schedule": "@hourly", "logging.retention": 60,
     "command": "run it", "image.healthcheck.command": ["CMD", "check"], "storage.readonly_fs": False, "storage": {},
+    "network.connect": True,
     "deployment.rolling": "recreate", "network.vpc.cidr": "10.7.0.0/16", "image.build.dockerfile": "./it/Dockerfile",
     "network.vpc.subnets.public[].az": "eu-west-1c", "observability.container_insights": False, "timeout": "90s",
     "stages[].requires_approval": True, "stages[].name": "prod", "sidecars.*.command": "run it", "version": 1,
@@ -55,7 +56,9 @@ TOGETHER: dict[str, dict[str, Any]] = {
     },
 }
 TOGETHER |= {
-    "http.alias[].hosted_zone": {"http": {"path": "it", "alias": [{"name": "it.example.com", "hosted_zone": "Z0123456789"}]}},
+    "http.alias[].hosted_zone": {
+        "http": {"path": "it", "alias": [{"name": "it.example.com", "hosted_zone": "Z0123456789"}]}
+    },
     **{
         f"network.vpc.subnets.{place}[].az": {
             "network": {"vpc": {"subnets": {place: [{"az": "eu-west-1c"}, {"az": "eu-west-1a"}]}}}
@@ -78,10 +81,10 @@ for which in ("in", "out"):
 
 # Keys that hold others only, and say nothing by themselves.
 MAPS = {
-    "environments", "environments.*", "image.build.args", "count.queue_delay", "http.additional_rules", "stages", "stages[]",
-    "http.additional_rules[]", "variables", "sidecars.*.variables", "sidecars.*.secrets", "type", "count.cooldown", "http.alias[]",
+    "environments", "environments.*", "image.build.args", "count.queue_delay", "http.additional_rules", "stages",
+    "http.additional_rules[]", "variables", "sidecars.*.variables", "sidecars.*.secrets", "type", "count.cooldown",
     "http.additional_rules[].alias[]", "network.vpc.subnets.public[]", "network.vpc.subnets.private[]",
-    "network.vpc.subnets.public", "network.vpc.subnets.private",
+    "http.alias[]", "stages[]", "network.vpc.subnets.public", "network.vpc.subnets.private",
 }  # fmt: skip
 DURATIONS = ("interval", "timeout", "start_period", "grace_period")
 NUMBERS = ("spot", "value", "requests", "cpu_percentage")
@@ -172,7 +175,9 @@ def test_keys_of_nova_toml_exist() -> None:
 
 
 # Keys that are being built.
-NOT_YET = {f"environments.network.{key}" for key in ("vpc", "public_subnets", "private_subnets")} | {"services.scaling.spot"}
+NOT_YET = {f"environments.network.{key}" for key in ("vpc", "public_subnets", "private_subnets")} | {
+    "services.scaling.spot"
+}
 
 
 def test_the_page_is_what_the_table_says() -> None:
@@ -196,7 +201,13 @@ def test_what_every_key_together_becomes_is_a_configuration(tmp_path: Path) -> N
     found = import_copilot(tmp_path)
     assert found.refused == ()
     config = parse_config(tomllib.loads(found.text))
-    assert [service.name for service in config.services] == ["service-b", "service-j", "service-l", "service-r", "service-w"]
+    assert [service.name for service in config.services] == [
+        "service-b",
+        "service-j",
+        "service-l",
+        "service-r",
+        "service-w",
+    ]
 
 
 def _merged(one: Any, other: Any) -> Any:
