@@ -10,6 +10,10 @@ from typing import Any, Literal
 NO_TARGET = "no target"
 """Stands for a revision where a request found none."""
 
+UNMEASURED = (
+    "CPU and memory: this machine does not show what a container uses, so alarms on them have no data and cannot fire"
+)
+
 Status = Literal["not reached", "running", "succeeded", "failed", "stopped"]
 
 REQUESTS_PER_MINUTE = 40
@@ -254,6 +258,11 @@ class Record:
     started: str = ""
     seconds: float = 0.0
     tasks: str = ""
+
+    @property
+    def measured(self) -> bool:
+        """Whether this machine showed what every task used."""
+        return UNMEASURED not in self.not_rehearsed
 
     @property
     def succeeded(self) -> bool:

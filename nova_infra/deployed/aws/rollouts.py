@@ -95,6 +95,37 @@ class AwsRollouts(AwsTasks):
             unread=(*self._unread_revisions, *answers.unread),
         )
 
+    def continue_deployment(self, deployment: ServiceDeployment, hook: LifecycleHook) -> None:
+        """Let a deployment go on that waits at a hook.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContinueServiceDeployment.html
+        """
+        which = {"serviceDeploymentArn": deployment.arn, "hookId": hook.id}
+        self._aws.write(
+            "ecs",
+            "continue_service_deployment",
+            done=lambda: hook.id not in {each.id for each in self._again(deployment).waiting},
+            **which,
+            action="CONTINUE",
+        )
+
+    def stop_deployment(self, deployment: ServiceDeployment) -> None:
+        """Have ECS go back to what ran before a deployment that is under way.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopServiceDeployment.html
+        """
+        self._aws.write(
+            "ecs",
+            "stop_service_deployment",
+            done=lambda: self._again(deployment).status not in ("PENDING", "IN_PROGRESS"),
+            serviceDeploymentArn=deployment.arn,
+            stopType="ROLLBACK",
+        )
+
+    def _again(self, deployment: ServiceDeployment) -> ServiceDeployment:
+        [found] = self._deployments_described([deployment.arn])
+        return self._read(found, {}, self._kept_revisions)
+
     def _services_described(self, services: Collection[str]) -> list[dict[str, Any]]:
         names = [self.stack_name(name) for name in services] or self._names()
         questions = [partial(self._described, batch) for batch in _batches(names, 10)]

@@ -10,14 +10,15 @@ the release, as :mod:`nova_infra.operations.records.waivers` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from nova_infra.deployed.model import VCPU_QUOTA, Alarm, Certificate, Service, Stack
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.operations.gates.findings import under_way, way_out
+from nova_infra.operations.gates.orphans import ListenerRule, orphans, rules_of, taken
 from nova_infra.operations.records.holds import Hold, read_holds, refusals
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.records.lookup import begins
@@ -76,6 +77,8 @@ class Conditions:
         last_good: The release that was last seen to run as it should, if any.
         acceptances: What somebody has accepted.
         rollback: The rollback that is under way, in a sentence; empty where none is.
+        orphans: Stacks of services that the release does not have; none of the above is about them.
+        taken: What their rules hold that the release needs, in sentences.
     """
 
     services: tuple[Service, ...]
@@ -87,10 +90,30 @@ class Conditions:
     last_good: str | None = None
     acceptances: tuple[Acceptance, ...] = ()
     rollback: str = ""
+    orphans: tuple[Stack, ...] = ()
+    taken: tuple[str, ...] = ()
 
 
-def survey(environment: ObservedEnvironment) -> Conditions:
-    """Ask for everything that :func:`obstacles` decides from, side by side."""
+@dataclass(frozen=True)
+class Known:
+    """What nova.toml says of the services.
+
+    Attributes:
+        services: Their names.
+        rules: Service to its rule on the load balancer.
+    """
+
+    services: Collection[str]
+    rules: Mapping[str, ListenerRule] = field(default_factory=dict)
+
+
+def survey(environment: ObservedEnvironment, known: Known | None = None) -> Conditions:
+    """Ask for everything that :func:`obstacles` decides from, side by side.
+
+    Args:
+        environment: The environment.
+        known: What nova.toml says; without it, every service that runs there counts as one of the release.
+    """
     with threads() as pool:
         services = pool.submit(environment.services)
         alarms = pool.submit(environment.alarms)
@@ -100,11 +123,14 @@ def survey(environment: ObservedEnvironment) -> Conditions:
         quota = pool.submit(environment.vcpu_quota)
         ledger = pool.submit(read_ledger, environment)
         claim = pool.submit(read_claim, environment)
-        stack_names = [environment.stack_name(name) for name in ("platform", *environment.service_names(), "overview")]
-        stacks = pool.submit(environment.stacks, stack_names)
+        stacks = pool.submit(environment.stacks)
+        left = orphans(environment.prefix, stacks.result(), known.services) if known is not None else ()
+        names = {stack.name for stack in left}
+        templates = pool.map(environment.template, [stack.name for stack in left])
+        rules = {stack.name: list(rules_of(template)) for stack, template in zip(left, templates, strict=True)}
         return Conditions(
-            services.result(),
-            stacks.result(),
+            tuple(service for service in services.result() if service.stack not in names),
+            tuple(stack for stack in stacks.result() if stack.name not in names),
             alarms.result(),
             holds.result(),
             certificates.result(),
@@ -112,6 +138,8 @@ def survey(environment: ObservedEnvironment) -> Conditions:
             next((entry.release for entry in ledger.result().entries if entry.good), None),
             acceptances.result(),
             _rollback(claim.result(), environment.now()),
+            left,
+            tuple(taken(rules, known.rules)) if known is not None else (),
         )
 
 
@@ -158,6 +186,7 @@ def obstacles(
         *([Obstacle(conditions.rollback)] if conditions.rollback else ()),
         *(Obstacle(text) for text in under_way(conditions.services, conditions.stacks)),
         *_stacks(conditions.stacks),
+        *(Obstacle(text) for text in conditions.taken),
         *_room(conditions.services, conditions.vcpu_quota),
         *_certificates(conditions.certificates, now),
     ]

@@ -58,7 +58,7 @@ class Environment:
         self._tell = tell
         self._runtime = runtime
         self._clock = clock
-        self._monitoring = Monitoring(name, record.notifications, tell)
+        self._monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell)
         self._load = Load(record.load, name, seconds=_LOAD_SHARE * clock.seconds_per_minute)
         self._stacks: dict[str, Stack] = {}
         self._rolled_back: dict[str, str] = {}

@@ -15,7 +15,7 @@ from nova_infra.deployed.aws.toolchain import failed_tests_in
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import NovaError
 from nova_infra.parallel import gather
-from nova_infra.processes import end_leftovers
+from nova_infra.processes import nothing_left
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.environment.environment import Environment
@@ -106,12 +106,10 @@ class Player:
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         self._began = asyncio.get_running_loop().time()
-        try:
-            tools = ReleaseTools(self.candidate, self.baseline, record=self.record, announce=self._announce)
+        tools = ReleaseTools(self.candidate, self.baseline, record=self.record, announce=self._announce)
+        with nothing_left():
             async with tools as self._release_tools:
                 await self._play_stages()
-        finally:
-            end_leftovers()
 
     async def _play_stages(self) -> None:
         for stage, record in zip(self.pipeline.stages, self.record.stages, strict=True):

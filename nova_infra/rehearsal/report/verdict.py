@@ -53,7 +53,8 @@ def verdict(record: Record, drills: Sequence[DrillResult] = ()) -> Verdict:
         drills: How the drills went.
     """
     said = _verdict(record, drills)
-    return replace(said, tasks=f"Services ran {record.tasks}.") if record.tasks else said
+    unmeasured = "" if record.measured else " Not measured was what they used: no alarm on CPU or memory could fire."
+    return replace(said, tasks=f"Services ran {record.tasks}.{unmeasured}") if record.tasks else said
 
 
 def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
