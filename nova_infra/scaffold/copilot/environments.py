@@ -104,8 +104,8 @@ def source(workspace: Workspace, *, account: str, region: str, repository: str) 
         repository: What stands for a repository that no pipeline names.
     """
     table = Table()
-    for pipeline in workspace.pipelines[1:]:
-        table.notes.append(f"{pipeline.file}: one pipeline delivers every service: this one is not converted.")
+    for other in workspace.pipelines[1:]:
+        table.notes.append(f"{other.file}: one pipeline delivers every service: this one is not converted.")
     pipeline = workspace.pipelines[0] if workspace.pipelines else None
     part = Part(pipeline) if pipeline else None
     if part is not None and pipeline is not None:

@@ -14,7 +14,8 @@ from nova_infra.config import parse_config
 from nova_infra.errors import NovaError
 from nova_infra.scaffold.copilot.project import import_copilot
 from nova_infra.scaffold.copilot.values import filled_in, schedule, seconds
-from tests.unit.scaffold.copilot.conftest import API, Write
+
+from .conftest import API, Write
 
 WORKER = {
     "name": "analyzer",
