@@ -102,10 +102,15 @@ def verify(release: str | None, checkout: bool, patience: float, **where: Any) -
 @click.command()
 @in_environment
 @click.option("--checkout", is_flag=True, help="Check the release in this directory.")
-def preflight(checkout: bool, **where: Any) -> None:
+@click.option(
+    "--assembly",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The release's assembly. With it, listener rules are compared, too.",
+)
+def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     """Check that a deployment to ENV may start.
 
-    Checks alarms, holds, other deployments, stacks, quotas and certificates.
+    Checks alarms, holds, other deployments, stacks, quotas, certificates and the listener rules' weights.
     """
     from datetime import UTC, datetime
 
@@ -117,7 +122,7 @@ def preflight(checkout: bool, **where: Any) -> None:
 
     target = open_environment("observer", where)
     try:
-        conditions = survey(target, _known(target, where, checkout))
+        conditions = survey(target, _known(target, where, checkout), _released_templates(target, assembly))
     except NotDeployedError:
         click.echo(f"{target.name}: nothing is deployed there yet: a first deployment may start")
         return
@@ -136,6 +141,17 @@ def preflight(checkout: bool, **where: Any) -> None:
         command = f'nova accept-red {target.name} {short(name)} --why "…"'
         refused.append(f"if the red is not the release's fault and the release cannot wait: `{command}`, then retry")
     _report(refused, f"{target.name}: a deployment may start")
+
+
+def _released_templates(target: ObservedEnvironment, assembly: Path | None) -> dict[str, Any] | None:
+    """Stack to its template in the release: a rehearsal knows what it plays."""
+    if (played := target.played()) is not None:
+        return dict(played.templates)
+    if assembly is None:
+        return None
+    from nova_infra.assembly import Assembly
+
+    return Assembly(assembly).templates(target.prefix)
 
 
 @click.command()

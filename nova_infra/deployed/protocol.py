@@ -85,6 +85,9 @@ class ObservedEnvironment(Protocol):
     def failures(self, stack: str) -> tuple[StackEvent, ...]:
         """What failed in a stack's latest operation, the first failure first."""
 
+    def on_alternate(self) -> frozenset[str]:
+        """Names of the services whose alternate target group gets traffic now, as after every other deployment."""
+
     def alarms(self) -> tuple[Alarm, ...]:
         """The environment's alarms, composite ones included, by name."""
 

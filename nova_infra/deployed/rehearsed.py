@@ -137,6 +137,10 @@ class RehearsedEnvironment:
         """A rehearsal's own report tells of them."""
         return ()
 
+    def on_alternate(self) -> frozenset[str]:
+        """Names of the services whose alternate target group gets traffic now."""
+        return frozenset(self._state()["on_alternate"])
+
     def alarms(self) -> tuple[Alarm, ...]:
         """The environment's alarms, by name."""
         alarms = self._state()["alarms"]

@@ -29,6 +29,7 @@ from nova_infra.rehearsal.report.live import View
 from nova_infra.rehearsal.report.page import report
 from nova_infra.rehearsal.report.summary import show_summary, show_verdict
 from nova_infra.rehearsal.report.verdict import verdict
+from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime, Kind, Runtime, choose_runtime
 from nova_infra.terminal import open_console
 
@@ -123,6 +124,7 @@ def rehearse(options: Options) -> bool:
     for file in (options.json_file, options.report_file):
         if file is not None:
             _check_writable(file)
+    files = RequestFiles.load(options.root)
     dockerfiles = sorted(options.root.glob("services/*/Dockerfile"))
     runtime = choose_runtime(
         options.tasks, dockerfiles, tell=lambda line: console.print(line, highlight=False, markup=False)
@@ -155,6 +157,7 @@ def rehearse(options: Options) -> bool:
             tell=view.tell,
             logs=logs,
             runtime=runtime,
+            files=files,
         )
         if isinstance(runtime, ImageRuntime):
             logs.mkdir(parents=True, exist_ok=True)
@@ -174,7 +177,7 @@ def rehearse(options: Options) -> bool:
                     record.not_rehearsed.append(f"the drills {names}, which need to be measured")
                     view.tell(f"left out: the drills {names}: this machine does not show what containers use")
                 played = [drill for drill in drills if drill not in unplayable]
-                results.extend(await _play_drills(played, candidate, options.what_if, view, logs, runtime))
+                results.extend(await _play_drills(played, candidate, options.what_if, view, logs, runtime, files))
 
         if not refused:
             with view.following():
@@ -217,7 +220,13 @@ def _drill_runs(drills: list[Drill], candidate: Release, what_if: WhatIf | None)
 
 
 async def _play_drills(
-    drills: list[Drill], candidate: Release, what_if: WhatIf | None, view: View, logs: Path, runtime: Runtime
+    drills: list[Drill],
+    candidate: Release,
+    what_if: WhatIf | None,
+    view: View,
+    logs: Path,
+    runtime: Runtime,
+    files: RequestFiles,
 ) -> list[DrillResult]:
     """Play the drills, those of a single service two at a time, and give their results in the drills' order."""
     runs = _drill_runs(drills, candidate, what_if)
@@ -226,7 +235,7 @@ async def _play_drills(
     async def play(number: int, drill: Drill, release: Release, canary_name: str) -> DrillResult:
         async with places:
             view.announce(f"drill {number} of {len(runs)}, {drill.name}, {canary_name}: {drill.title}")
-            return await _play_drill(drill, release, canary_name, view, logs, runtime)
+            return await _play_drill(drill, release, canary_name, view, logs, runtime, files)
 
     numbered = [(number, *run) for number, run in enumerate(runs, start=1)]
     single = [run for run in numbered if run[1].reach == "production"]
@@ -238,7 +247,13 @@ async def _play_drills(
 
 
 async def _play_drill(
-    drill: Drill, release: Release, canary_name: str, view: View, logs: Path, runtime: Runtime
+    drill: Drill,
+    release: Release,
+    canary_name: str,
+    view: View,
+    logs: Path,
+    runtime: Runtime,
+    files: RequestFiles,
 ) -> DrillResult:
     planned = plan(drill, release)
     record = new_record(planned.pipeline, candidate=planned.candidate, baseline=planned.baseline, runtime=runtime)
@@ -258,6 +273,7 @@ async def _play_drill(
         logs=logs / (drill.name if canary_name == CONFIGURED else f"{drill.name}, {canary_name}"),
         minutes_before=drill.minutes_before,
         runtime=runtime,
+        files=files,
     )
     await player.play()
     result = DrillResult(

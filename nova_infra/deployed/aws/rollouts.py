@@ -77,7 +77,8 @@ class AwsRollouts(AwsTasks):
     def readings(self, deployments: Sequence[ServiceDeployment]) -> Readings:
         """What CloudWatch and the load balancer know of deployments; what cannot be read is left out."""
         answers = PartialAnswers()
-        weights: Mapping[str, float] = answers.ask("the listener's weights", lambda: self._weights(deployments), {})
+        rules = {deployment.rule for deployment in deployments if deployment.rule}
+        weights: Mapping[str, float] = answers.ask("the listener's weights", lambda: self._weights(rules), {})
         names = sorted({name for deployment in deployments for name in deployment.watched})
         alarms = answers.ask("alarms", lambda: self._alarm_readings(names), {})
         now = self._aws.now()
@@ -205,9 +206,21 @@ class AwsRollouts(AwsTasks):
             rule=balancer.get("advancedConfiguration", {}).get("productionListenerRule", ""),
         )
 
-    def _weights(self, deployments: Sequence[ServiceDeployment]) -> dict[str, float]:
+    def on_alternate(self) -> frozenset[str]:
+        """Names of the services whose alternate target group gets traffic now, as after every other deployment."""
+        steered = {
+            service["serviceName"].removeprefix(f"{self.prefix}-"): balancer["advancedConfiguration"]
+            for service in self._services_described(())
+            for balancer in service.get("loadBalancers", ())
+            if balancer.get("advancedConfiguration", {}).get("productionListenerRule")
+        }
+        weights = self._weights({each["productionListenerRule"] for each in steered.values()})
+        return frozenset(
+            name for name, each in steered.items() if weights.get(each.get("alternateTargetGroupArn", ""), 0) > 0
+        )
+
+    def _weights(self, rules: Collection[str]) -> dict[str, float]:
         """ARN of a target group to its share. All rules of a listener come in one call."""
-        rules = {deployment.rule for deployment in deployments if deployment.rule}
         found: dict[str, float] = {}
         for listener in sorted({_listener(rule) for rule in rules}):
             which = {"ListenerArn": listener, "PaginationConfig": {"PageSize": 400}}

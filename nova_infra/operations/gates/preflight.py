@@ -14,10 +14,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from nova_infra.deployed.model import VCPU_QUOTA, Alarm, Certificate, Service, Stack
+from nova_infra.deployed.model import VCPU_QUOTA, Alarm, Certificate, Service, Stack, Template
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.operations.gates.findings import under_way, way_out
+from nova_infra.operations.gates.listener_rules import misdirected
 from nova_infra.operations.gates.orphans import ListenerRule, orphans, rules_of, taken
 from nova_infra.operations.records.holds import Hold, read_holds, refusals
 from nova_infra.operations.records.ledger import read_ledger
@@ -77,6 +78,7 @@ class Conditions:
         last_good: The release that was last seen to run as it should, if any.
         acceptances: What somebody has accepted.
         rollback: The rollback that is under way, in a sentence; empty where none is.
+        misdirected: Services whose traffic the release would send to where nothing runs, a sentence each.
         orphans: Stacks of services that the release does not have; none of the above is about them.
         taken: What their rules hold that the release needs, in sentences.
     """
@@ -92,6 +94,7 @@ class Conditions:
     rollback: str = ""
     orphans: tuple[Stack, ...] = ()
     taken: tuple[str, ...] = ()
+    misdirected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,14 +110,18 @@ class Known:
     rules: Mapping[str, ListenerRule] = field(default_factory=dict)
 
 
-def survey(environment: ObservedEnvironment, known: Known | None = None) -> Conditions:
+def survey(
+    environment: ObservedEnvironment, known: Known | None = None, released: Mapping[str, Template] | None = None
+) -> Conditions:
     """Ask for everything that :func:`obstacles` decides from, side by side.
 
     Args:
         environment: The environment.
         known: What nova.toml says; without it, every service that runs there counts as one of the release.
+        released: Stack to its template in the release; None where only the environment is asked about.
     """
     with threads() as pool:
+        misdirected_by = pool.submit(_misdirected, environment, released or {})
         services = pool.submit(environment.services)
         alarms = pool.submit(environment.alarms)
         holds = pool.submit(read_holds, environment)
@@ -140,7 +147,22 @@ def survey(environment: ObservedEnvironment, known: Known | None = None) -> Cond
             _rollback(claim.result(), environment.now()),
             left,
             tuple(taken(rules, known.rules)) if known is not None else (),
+            misdirected_by.result(),
         )
+
+
+def _misdirected(environment: ObservedEnvironment, released: Mapping[str, Template]) -> tuple[str, ...]:
+    if not released:
+        return ()
+    on_alternate = environment.on_alternate()
+    names = {service: environment.stack_name(service) for service in on_alternate}
+    return tuple(
+        misdirected(
+            on_alternate,
+            {service: environment.template(name) for service, name in names.items() if name in released},
+            {service: released[name] for service, name in names.items() if name in released},
+        )
+    )
 
 
 def _rollback(claim: Claim, now: datetime) -> str:
@@ -184,6 +206,7 @@ def obstacles(
         ),
         *(Obstacle(text) for text in (refusals(conditions.holds, release, images) if release is not None else ())),
         *([Obstacle(conditions.rollback)] if conditions.rollback else ()),
+        *map(Obstacle, conditions.misdirected),
         *(Obstacle(text) for text in under_way(conditions.services, conditions.stacks)),
         *_stacks(conditions.stacks),
         *(Obstacle(text) for text in conditions.taken),

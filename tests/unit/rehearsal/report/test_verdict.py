@@ -174,7 +174,8 @@ def test_memory_that_will_be_full_after_the_bake_is_not_passed_over(
     record = rehearsed()
     deployment = record.deployments[-1]
     deployment.memory = limit
-    deployment.samples = [Sample(n, 100, {}, [], memory=memory) for n, memory in enumerate(held)]
+    asked = {deployment.new: Requests(40, 0, 0.4)}
+    deployment.samples = [Sample(n, 100, asked, [], memory=memory) for n, memory in enumerate(held)]
     said = verdict(record)
     assert said.passed
     assert (f"it is killed for its memory in {minutes} minutes" in said.why) is (minutes is not None)
