@@ -119,6 +119,7 @@ class DeploymentRecord:
         killed_at_stop: Number of tasks that did not end within their stop timeout.
         ignores_sigterm: Whether every one of its tasks had to be killed when the environment was closed.
         unwatched: Deployment alarms that ECS did not watch, because one was red at the start.
+        gates: What it waited for and where, a clause each.
         answers: What the new revision answered to synthetic users, the time after the deployment included.
         answers_before: The same of the old revision.
         answers_without_target: The same of the load balancer itself, where no target was asked.
@@ -144,6 +145,7 @@ class DeploymentRecord:
     killed_at_stop: int = 0
     ignores_sigterm: bool = False
     unwatched: list[str] = field(default_factory=list)
+    gates: list[str] = field(default_factory=list)
     plan: str = ""
     takes_back: bool = False
     from_alternate: bool = False
@@ -248,6 +250,8 @@ class Record:
         deployments: All ECS deployments, in the order they began.
         notifications: All messages.
         load: Environment to the synthetic requests sent to it.
+        lived: Seconds that the longest-lived task of the candidate was up.
+        real_time: Whether a minute lasted a minute.
         slow_minutes: Simulated minutes that lasted more than twice as long as they should: the machine was busy.
         foreseen: What CloudFormation would do or refuse that nothing played shows, a line each.
         not_rehearsed: What the rehearsal cannot show, in sentences.
@@ -264,6 +268,8 @@ class Record:
     deployments: list[DeploymentRecord] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     load: dict[str, Requests] = field(default_factory=dict)
+    lived: float = 0.0
+    real_time: bool = False
     slow_minutes: int = 0
     foreseen: list[str] = field(default_factory=list)
     not_rehearsed: list[str] = field(default_factory=list)
