@@ -115,7 +115,14 @@ _CONTAINER = {
     "ReadonlyRootFilesystem": ANY,
     "LinuxParameters": ANY,
 }
-_RULE_CONFIGURATION = {"Cron!": TEXT, "TimeZone": TEXT}
+_RULE_CONFIGURATION = {
+    "Cron": TEXT,
+    "TimeZone": TEXT,
+    # The one comparison whose outcome is known here: the pipeline that is played is the one that would be deployed.
+    "Variable": Only(("#{Compare.PIPELINE}",)),
+    "Operator": Only(("NE",)),
+    "Value": Only(("same",)),
+}
 _STAGE_ACTION = {
     "Name!": TEXT,
     "RunOrder": Number(1, 999),
@@ -142,14 +149,14 @@ _STAGE = {
     "BeforeEntry": {
         "Conditions": Each(
             {
-                "Result": Only(("FAIL",)),
+                "Result": Only(("FAIL", "SKIP")),
                 "Rules!": Each(
                     {
                         "Name": TEXT,
                         "RuleTypeId": {
                             "Category": ANY,
                             "Owner": ANY,
-                            "Provider": Only(("DeploymentWindow",)),
+                            "Provider": Only(("DeploymentWindow", "VariableCheck")),
                             "Version": ANY,
                         },
                         "Configuration!": _RULE_CONFIGURATION,

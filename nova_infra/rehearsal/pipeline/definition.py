@@ -23,6 +23,10 @@ _CONFIGURATION = {
 """Provider to the keys of its configuration that are known. A source's say nothing about what is played."""
 
 
+_RULES = {("FAIL", "DeploymentWindow"): ("Cron",), ("SKIP", "VariableCheck"): ("Variable", "Operator", "Value")}
+"""Result and provider of the rules of entry that are known, to the keys that they need."""
+
+
 @dataclass(frozen=True)
 class Action:
     """What every action has.
@@ -182,13 +186,21 @@ def _stage(stage: dict[str, Any], projects: dict[str, dict[str, Any]], closed: d
     windows, skips = [], []
     for condition in stage.get("BeforeEntry", {}).get("Conditions", ()):
         for rule in condition["Rules"]:
-            kind, configuration = (condition["Result"], rule["RuleTypeId"]["Provider"]), rule["Configuration"]
+            kind, configuration = (
+                (condition.get("Result"), rule.get("RuleTypeId", {}).get("Provider")),
+                rule["Configuration"],
+            )
+            if missing := [key for key in _RULES.get(kind, ()) if key not in configuration]:
+                raise AssemblyError(f"{stage['Name']}.BeforeEntry: the rule {kind[1]} has no {missing[0]}: add it")
             if kind == ("FAIL", "DeploymentWindow"):
                 windows.append(f"{configuration['Cron']} {configuration.get('TimeZone', 'UTC')}")
             elif kind == ("SKIP", "VariableCheck"):
                 skips.append(f"{configuration['Variable']} {configuration['Operator']} {configuration['Value']}")
             else:
-                raise AssemblyError(f"{stage['Name']}.BeforeEntry: {kind[1]} is not a rule that the rehearsal knows")
+                raise AssemblyError(
+                    f"{stage['Name']}.BeforeEntry: a rule of {kind[1]} with the result {kind[0]} is not one that the "
+                    "rehearsal knows"
+                )
     return Stage(
         name=stage["Name"],
         actions=tuple(_action(action, stage["Name"], projects) for action in stage["Actions"]),
