@@ -159,17 +159,17 @@ def prune(dry_run: bool) -> None:
 
 
 def _build_here(service: str) -> None:
-    from nova_infra.containers.build import ENGINES, Recipe, build, local_name
+    from nova_infra.containers.build import ENGINES, local_name
     from nova_infra.containers.engine import detect
+    from nova_infra.containers.local import have_image
     from nova_infra.images.tags import image_sources
     from nova_infra.names import repository_name
 
     root, config = _project()
     [source] = image_sources(root, config, [service])
     name = local_name(f"{repository_name(config.platform.name, service)}:{source.tag}")
-    recipe = Recipe(name, f"{service}/Dockerfile", source.platform, source.arguments, source.files)
     engine = detect(ENGINES)
-    built = build(engine, recipe, tell=click.echo)
+    built = have_image(engine, source, name, tell=click.echo)
     click.echo(f"built {name} with {engine.program}" if built else f"{name} is unchanged: not built again")
 
 

@@ -42,7 +42,7 @@ def service_contradictions(environments: Mapping[int, Environment], services: Ma
 
 
 _TO_COME = (
-    *("image", "context", "dockerfile", "target", "build_arguments", "hosts", "internal", "protocol", "sidecars"),
+    *("hosts", "internal", "protocol", "sidecars"),
     *("permissions", "connects_to", "before_deploy"),
 )
 
