@@ -6,9 +6,13 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
+from nova_infra.config.actions import misspelt
+from nova_infra.config.addresses import addresses, is_open
 from nova_infra.config.environment import Environment
+from nova_infra.config.repeats import repeated
 from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.config.service import Service
+from nova_infra.config.surroundings import Sidecar
 
 
 def service_contradictions(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
@@ -41,10 +45,7 @@ def service_contradictions(environments: Mapping[int, Environment], services: Ma
                     yield line
 
 
-_TO_COME = (
-    *("hosts", "internal", "protocol", "sidecars"),
-    *("permissions", "connects_to", "before_deploy"),
-)
+_TO_COME = ("hosts", "internal", "protocol", "before_deploy")
 
 
 def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
@@ -64,6 +65,35 @@ def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
             if other in service.model_fields_set:
                 yield f"{key}.image: is ready, so {other} would build nothing: remove one of the two"
     yield from _moving_tags(key, service, environment)
+    yield from _surroundings(key, service)
+
+
+def _surroundings(key: str, service: Service) -> Iterator[str]:
+    for place, permission in enumerate(service.permissions):
+        for fault in misspelt(permission):
+            yield f"{key}.permissions[{place}]: {fault}"
+    for _, connection, _ in repeated(dict(enumerate(service.connects_to))):
+        yield f"{key}.connects_to: names {connection} twice: remove one of the two"
+    parts = [
+        (key, service.environment),
+        *((f"{key}.sidecars[{n}]", each.environment) for n, each in _numbered(service)),
+    ]
+    for where, variables in parts:
+        for address in addresses(variables):
+            if not is_open(address, service.connects_to):
+                yield (
+                    f"{where}.environment.{address.variable}: leads to {address.host}:{address.port}, a port that its "
+                    f'tasks cannot reach: add connects_to = ["{address.host}:{address.port}"]'
+                )
+    for _, name, _ in repeated({number: sidecar.name for number, sidecar in _numbered(service)}):
+        yield f"{key}.sidecars: has {name!r} twice: give each its own name"
+    memory = sum(sidecar.memory or 0 for sidecar in service.sidecars)
+    if memory >= service.memory:
+        yield f"{key}.sidecars: may use {memory} of the task's {service.memory} MiB: raise memory, or lower theirs"
+
+
+def _numbered(service: Service) -> Iterator[tuple[int, Sidecar]]:
+    yield from enumerate(service.sidecars)
 
 
 def _moving_tags(key: str, service: Service, environment: Environment) -> Iterator[str]:
@@ -76,7 +106,7 @@ def _moving_tags(key: str, service: Service, environment: Environment) -> Iterat
 
 
 def _sidecar_images(key: str, service: Service) -> Iterator[tuple[str, str]]:
-    for place, sidecar in enumerate(service.sidecars):
+    for place, sidecar in _numbered(service):
         yield f"{key}.sidecars[{place}].image", sidecar.image
 
 
