@@ -188,12 +188,6 @@ def _services(services: Mapping[int, Service]) -> Iterator[str]:
             f"services[{index}].priority: {priority} is also the priority of {services[first].name}: "
             "write priority = … with another number"
         )
-    paths = {(index, place): path for index, service in services.items() for place, path in enumerate(service.paths)}
-    for (index, _), path, (first_index, _) in repeated(paths):
-        yield (
-            f"services[{index}].paths: {path!r} is also a path of {services[first_index].name}, and the load balancer "
-            "would only ever reach one of them: give each service its own paths"
-        )
 
 
 def _stacks(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:

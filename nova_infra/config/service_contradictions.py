@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
+from nova_infra.config import web_contradictions
 from nova_infra.config.actions import misspelt
 from nova_infra.config.addresses import addresses, is_open
 from nova_infra.config.environment import Environment
@@ -22,6 +23,7 @@ def service_contradictions(environments: Mapping[int, Environment], services: Ma
         environments: The environments that are valid by themselves, by their place in the file.
         services: The services that are valid by themselves, by their place in the file.
     """
+    yield from _between(environments, services)
     names = {environment.name for environment in environments.values()}
     for index, service in services.items():
         key = f"services[{index}]"
@@ -45,7 +47,22 @@ def service_contradictions(environments: Mapping[int, Environment], services: Ma
                     yield line
 
 
-_TO_COME = ("hosts", "internal", "protocol", "before_deploy")
+_TO_COME = ("before_deploy",)
+
+
+def _between(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
+    lines: dict[str, None] = {}
+    for environment in environments.values():
+        for internal in (False, True):
+            found = [
+                (f"services[{index}]", each)
+                for index, service in services.items()
+                if (each := _service_in(service, environment)) is not None
+                and each.kind == "web"
+                and each.internal == internal
+            ]
+            lines |= dict.fromkeys(web_contradictions.between(found, environment))
+    yield from lines
 
 
 def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
@@ -53,8 +70,8 @@ def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
     for each in _TO_COME:
         if each in service.model_fields_set:
             yield f"{key}.{each}: is not built yet: remove it"
-    if not (service.paths or service.hosts):
-        yield f"{key}.paths: is empty and there are no hosts, so nothing leads to {service.name}: name a path or a host"
+    if service.kind == "web":
+        yield from web_contradictions.in_environment(key, service, environment)
     if not service.readonly_root and service.readonly_root_reason is None:
         yield (
             f"{key}.readonly_root: false lets an intruder change the container: say why it has to be in "
@@ -112,12 +129,18 @@ def _sidecar_images(key: str, service: Service) -> Iterator[tuple[str, str]]:
 
 def largest(services: Mapping[int, Service], environment: Environment) -> int:
     """How many tasks of all services together an environment may run, but for deployments."""
-    return sum(found.environment.scaling.max_tasks for found in _valid(services, environment))
+    found = [_resolved(service, environment) for service in services.values()]
+    return sum(each.environment.scaling.max_tasks for each in found if each is not None)
 
 
-def _valid(services: Mapping[int, Service], environment: Environment) -> Iterator[Resolved]:
-    for service in services.values():
-        try:
-            yield resolved(service, environment)
-        except ValidationError:
-            continue
+def _service_in(service: Service, environment: Environment) -> Service | None:
+    found = _resolved(service, environment)
+    return found.service if found is not None else None
+
+
+def _resolved(service: Service, environment: Environment) -> Resolved | None:
+    """The service in an environment; None where it is refused there."""
+    try:
+        return resolved(service, environment)
+    except ValidationError:
+        return None

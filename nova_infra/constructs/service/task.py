@@ -13,19 +13,20 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Runtime, Service
 from nova_infra.constructs.environment.retention import retention
+from nova_infra.constructs.service.permissions import grant
 from nova_infra.constructs.service.secrets import secret_value
-from nova_infra.names import task_log_group
+from nova_infra.constructs.service.sidecars import add_sidecars
+from nova_infra.names import CONTAINER, task_log_group
 
-CONTAINER = "app"
 KIT_HEALTH_COMMAND = ("python", "-m", "nova_kit.healthcheck")
 _ARCHITECTURES = {"x86-64": ecs.CpuArchitecture.X86_64, "arm64": ecs.CpuArchitecture.ARM64}
 
 
 class Task(Construct):
-    """A Fargate task definition with one container, its log group and its two roles.
+    """A Fargate task definition with its container and sidecars, its log group and its two roles.
 
-    The task role may do nothing: grant it what the service's code needs. The execution role may pull this image, write
-    these logs and read these secrets.
+    The task role may do what the service's permissions say, and nothing else. The execution role may pull this image,
+    write these logs and read these secrets.
 
     Attributes:
         definition: The task definition.
@@ -71,6 +72,17 @@ class Task(Construct):
         )
         # Without it CloudFormation deregisters the old revision, and a rollback finds it inactive (aws/aws-cdk#24372).
         self.definition.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+        logging = ecs.LogDriver.aws_logs(
+            stream_prefix=name,
+            log_group=logs.LogGroup(
+                self,
+                "Logs",
+                log_group_name=task_log_group(name),
+                retention=retention(runtime.log_retention_days),
+                encryption_key=key,
+                removal_policy=cdk.RemovalPolicy.DESTROY,
+            ),
+        )
         container = self.definition.add_container(
             CONTAINER,
             image=image,
@@ -86,18 +98,10 @@ class Task(Construct):
             readonly_root_filesystem=service.readonly_root and not runtime.exec,
             stop_timeout=cdk.Duration.seconds(service.stop_seconds),
             health_check=_health_check(service),
-            logging=ecs.LogDriver.aws_logs(
-                stream_prefix=name,
-                log_group=logs.LogGroup(
-                    self,
-                    "Logs",
-                    log_group_name=task_log_group(name),
-                    retention=retention(runtime.log_retention_days),
-                    encryption_key=key,
-                    removal_policy=cdk.RemovalPolicy.DESTROY,
-                ),
-            ),
+            logging=logging,
         )
+        add_sidecars(self, container, service.sidecars, logging)
+        grant(self.definition.task_role, service.permissions)
         acknowledge(
             self.definition,
             "Plain settings are environment variables; what is secret comes from Secrets Manager",

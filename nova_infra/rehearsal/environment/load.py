@@ -26,15 +26,20 @@ class Load:
         """
         self._seconds = seconds
         self._total = totals.setdefault(environment, Requests())
-        self._urls: list[str] = []
+        self._asked: list[tuple[str, str]] = []
         self._users = in_turns()
         self._session: aiohttp.ClientSession | None = None
 
-    def add_paths(self, base_url: str, paths: Sequence[str]) -> None:
-        """Include the service behind a listener rule's path patterns: ``/<service>/*`` has ``/<service>/version``."""
-        for path in paths:
-            if path.endswith("/*") and (url := f"{base_url}{path[:-1]}version") not in self._urls:
-                self._urls.append(url)
+    def add_service(self, base_url: str, paths: Sequence[str], hosts: Sequence[str] = ()) -> None:
+        """Include the service behind a listener rule.
+
+        ``/<service>/*`` has ``/<service>/version``. Where no pattern ends like that, the first one is asked for without
+        its wildcards, and of a rule for hosts alone its first page.
+        """
+        host = hosts[0].replace("*", "www") if hosts else ""
+        asked = [f"{path[:-1]}version" for path in paths if path.endswith("/*")]
+        asked = asked or [path.replace("*", "").replace("?", "x") for path in paths[:1]] or ["/"]
+        self._asked += [each for path in asked if (each := (f"{base_url}{path}", host)) not in self._asked]
 
     async def start(self) -> None:
         """Open the client. Nothing is sent before :meth:`minute`."""
@@ -48,20 +53,22 @@ class Load:
 
     async def minute(self) -> None:
         """Send one simulated minute's requests and wait for the answers."""
-        urls = list(self._urls)
+        asked = list(self._asked)
         began = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as group:
             for number in range(REQUESTS_PER_MINUTE):
                 late = asyncio.get_running_loop().time() - began - number * self._seconds / REQUESTS_PER_MINUTE
                 await asyncio.sleep(max(-late, 0))
                 user = next(self._users)
-                for url in urls:
-                    group.create_task(self._request(url, user))
+                for url, host in asked:
+                    group.create_task(self._request(url, host, user))
 
-    async def _request(self, url: str, user: str) -> None:
+    async def _request(self, url: str, host: str, user: str) -> None:
         assert self._session is not None, "requests follow start()"
         try:
-            async with self._session.get(url, headers={USER_HEADER: user}) as response:
+            async with self._session.get(
+                url, headers={USER_HEADER: user, **({"Host": host} if host else {})}
+            ) as response:
                 await response.read()
                 failed = response.status >= 500
         except (aiohttp.ClientError, TimeoutError):

@@ -26,7 +26,7 @@ def asked(minutes: int, status: int = 200) -> tuple[list[str], Requests]:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         load = Load(totals, "Prod", seconds=0.01)
-        load.add_paths(f"http://127.0.0.1:{runner.addresses[0][1]}", ["/tiny/*", "/", "/tiny/*"])
+        load.add_service(f"http://127.0.0.1:{runner.addresses[0][1]}", ["/tiny/*", "/", "/tiny/*"])
         await load.start()
         try:
             for _ in range(minutes):
