@@ -32,7 +32,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: packages .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services synth image brief preflight verify integration browser e2e lock clean
+.PHONY: packages access .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services synth image images brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ synth: setup ## Write the cloud assembly to cdk.out
 image: setup ## Have a release's image in the registry, scanned: make image SERVICE=audio-service
 	@nova image build $(call given,SERVICE,audio-service) --release
 
+images: setup ## Have every image of an architecture in the registry, scanned: make images ARCHITECTURE=arm64
+	@nova image build --architecture $(call given,ARCHITECTURE,x86-64) --release
+
 brief: setup ## What an approver should know, sent to those who are asked: make brief ENVIRONMENT=prod
 	@: $(call given,ENVIRONMENT,prod)
 	@$(MAKE) --no-print-directory synth
@@ -122,10 +125,11 @@ browser: setup ## Install the browser that the end-to-end tests drive
 e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
 	@pytest -q -rs tests/deployed $(wildcard services/*/tests/e2e)
 
-bench: setup ## Time synthesis, image tags, nova status and rollback, the rehearsal's load balancer and the services, against their limits
+bench: setup ## Time synthesis, image tags, nova status, watch and rollback, the rehearsal's load balancer and the services, against their limits
 	@python scripts/bench.py
 	@python scripts/bench_images.py
 	@python scripts/bench_status.py
+	@python scripts/bench_watch.py
 	@python scripts/bench_rollback.py
 	@python scripts/bench_proxy.py
 	@python scripts/bench_services.py
@@ -141,6 +145,9 @@ docs: setup ## Write the pages that are generated from the code
 	@python -m nova_infra.checks.document > docs/checks.md
 	@python -m nova_infra.config > docs/nova.schema.json
 	@python -m nova_infra.operations.changes.resource_types > nova_infra/operations/changes/resource_types.json
+
+access: synth ## Write docs/access.md: who can do what before and after the approval, by the templates
+	@nova access --write
 
 packages:
 	@scripts/setup.sh packages

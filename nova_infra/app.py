@@ -17,6 +17,7 @@ from nova_infra.config.resolved import resolved
 from nova_infra.errors import ConfigError
 from nova_infra.github import github_accounts
 from nova_infra.images.tags import checked_tag, image_tags
+from nova_infra.names import REGISTRY_STACK
 from nova_infra.stacks.environment import EnvironmentStacks, EnvironmentStage
 from nova_infra.stacks.github import GitHubStack
 from nova_infra.stacks.pipeline import NovaPipelineStack, ToolVersions
@@ -74,7 +75,7 @@ def build_app(
     if selected is not None:
         EnvironmentStacks(app, config=config, environment=selected, image_tags=tags)
         return app
-    registry = RegistryStack(app, "NovaRegistryStack", config=config)
+    registry = RegistryStack(app, REGISTRY_STACK, config=config)
     if config.delivery.engine == "codepipeline":
         pipeline = NovaPipelineStack(
             app, "NovaPipelineStack", config=config, image_tags=tags, tool_versions=read_tool_versions(root)
@@ -84,7 +85,9 @@ def build_app(
         pipeline.add_stack_dependency(registry)
         return app
     for account in github_accounts(config):
-        GitHubStack(app, f"NovaGitHubStack-{account}", account=account, config=config)
+        roles = GitHubStack(app, f"NovaGitHubStack-{account}", account=account, config=config)
+        if account == config.toolchain.account:
+            registry.add_stack_dependency(roles)  # it is deployed by one of them
     for each in config.environments:
         EnvironmentStage(app, each.stage, config=config, environment=each, image_tags=tags)
     return app
@@ -118,7 +121,7 @@ def with_canary_percentage(config: Config, value: str) -> Config:
     except (ValueError, ValidationError):
         raise ConfigError(
             f"canaryPercentage: {shortened(value)} is not a share of traffic: "
-            "give a number from 0.1 to 100; 100 means no canary"
+            "give a number from 0.1 to 100 with at most one decimal; 100 means no canary"
         ) from None
     environments = tuple(_with_canary(environment, percent) for environment in config.environments)
     services = tuple(_with_canaries(service, config.environments, percent) for service in config.services)

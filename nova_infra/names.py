@@ -19,6 +19,12 @@ NOTIFY_ALARMS = ("unhealthy", "running")
 BOOTSTRAP_QUALIFIER = "hnb659fds"
 """The default of ``cdk bootstrap``: https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html."""
 
+REGISTRY_STACK = "NovaRegistryStack"
+"""Id and name of the stack of the image repositories, in the toolchain's account."""
+
+REGISTRY_ASSETS = "registry/"
+"""What the names of that stack's templates begin with in the bootstrap bucket, where GitHub Actions deploys it."""
+
 BOOTSTRAP_VERSION = f"/cdk-bootstrap/{BOOTSTRAP_QUALIFIER}/version"
 """The parameter that holds the bootstrap stack's version."""
 
@@ -84,6 +90,16 @@ def deploy_role_name(prefix: str) -> str:
 def image_role_name(platform: str) -> str:
     """Name of the role by which GitHub Actions publishes images, in the toolchain's account."""
     return f"{platform}-image-builder"
+
+
+def registry_role_name(platform: str) -> str:
+    """Name of the role by which CloudFormation deploys the image repositories for GitHub Actions."""
+    return f"{platform}-registry"
+
+
+def bootstrap_bucket_name(account: str, region: str) -> str:
+    """Name of the bucket of CDK's bootstrap stack, which holds templates."""
+    return f"cdk-{BOOTSTRAP_QUALIFIER}-assets-{account}-{region}"
 
 
 def bootstrap_role_name(role: str, account: str, region: str) -> str:

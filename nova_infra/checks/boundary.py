@@ -57,29 +57,40 @@ def production_out_of_reach(template: Template) -> Iterator[Finding]:
         if len(environments(pipeline)) < 2:
             continue
         protected = _goals(pipeline_id, pipeline)
-        for action in _before_production(pipeline):
-            project = resource(template, referenced(action["Configuration"]["ProjectName"]))
-            role = referenced(project["Properties"]["ServiceRole"]) if project is not None else None
-            if role is None or role not in template.resources:
+        for action in repository_steps(pipeline, before=environments(pipeline)[-1]):
+            project, role = project_and_role(template, action)
+            if role is None:
                 continue
-            goals = [*protected, *_own_goals(action, project or {}, pipeline)]
+            goals = [*protected, *_own_goals(action, project, pipeline)]
             for path in graph.paths(role, goals):
                 yield Finding(path.policy, "Properties.PolicyDocument", f"{action['Name']} {path}")
 
 
-def _before_production(pipeline: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The actions that run what is in the repository, before the last environment."""
+def repository_steps(pipeline: Mapping[str, Any], *, before: int) -> Iterator[Mapping[str, Any]]:
+    """The actions that run what is in the repository, in the stages before one.
+
+    Args:
+        pipeline: The pipeline's properties.
+        before: Place of that stage.
+    """
     sources = {
         artifact["Name"]
         for stage in stages(pipeline)
         for action in actions(stage, "Source")
         for artifact in action["OutputArtifacts"]
     }
-    for stage in stages(pipeline)[: environments(pipeline)[-1]]:
+    for stage in stages(pipeline)[:before]:
         for action in actions(stage, "Build", "Test"):
             # Others run what CDK wrote, not what is in the repository.
             if sources & {artifact["Name"] for artifact in action.get("InputArtifacts", [])}:
                 yield action
+
+
+def project_and_role(template: Template, action: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]:
+    """The project that an action starts, and the logical id of its role; None for a role of another template."""
+    project = resource(template, referenced(action["Configuration"].get("ProjectName"))) or {}
+    role = referenced(project.get("Properties", {}).get("ServiceRole"))
+    return project, role if role in template.resources else None
 
 
 def _goals(pipeline_id: str, pipeline: Mapping[str, Any]) -> list[Goal]:

@@ -86,7 +86,7 @@ class Graph:
             start: Logical id of the role.
             goals: What must not be reached.
         """
-        ways = self._ways(start)
+        ways = self.ways(start)
         for goal in goals:
             if (path := next(self._reached(ways, goal), None)) is not None:
                 yield path
@@ -95,11 +95,11 @@ class Graph:
         for role, way in ways.items():
             for action in goal.actions:
                 for resource in goal.resources:
-                    for policy, pattern in allowing(self._of(role), action, resource):
+                    for policy, pattern in allowing(self.statements(role), action, resource):
                         if not any(overlap(pattern, each) and "*" not in pattern for each in goal.harmless):
                             yield Path(way, policy, action, pattern, goal)
 
-    def _ways(self, start: str) -> dict[str, tuple[str, ...]]:
+    def ways(self, start: str) -> dict[str, tuple[str, ...]]:
         """Every role that can be taken from one, to the roles on the way there; the nearest first."""
         ways: dict[str, tuple[str, ...]] = {start: (start,)}
         for role in (queue := [start]):
@@ -110,7 +110,7 @@ class Graph:
         return ways
 
     def _taken_by(self, role: str) -> Iterator[str]:
-        statements = self._of(role)
+        statements = self.statements(role)
         for logical_id, resource in self.template.resources.items():
             properties = resource.get("Properties", {})
             if resource["Type"] == _ROLE:
@@ -130,7 +130,8 @@ class Graph:
                 if taken and any(allowing(statements, action, name) for action in actions for name in names):
                     yield taken
 
-    def _of(self, role: str) -> list[Statement]:
+    def statements(self, role: str) -> list[Statement]:
+        """What a role of the template may do; nothing for one that is not in it."""
         if role not in self._statements:
             known = role in self.template.resources
             self._statements[role] = statements_of(self.template, role) if known else []

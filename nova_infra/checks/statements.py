@@ -26,7 +26,7 @@ class Statement:
     Attributes:
         policy: Logical id of the resource that it stands in.
         allows: Whether it allows; it denies otherwise.
-        actions: Patterns of its actions, in lower case.
+        actions: Patterns of its actions. IAM does not tell lower case from upper.
         not_actions: Whether all actions but those are meant.
         resources: Patterns of its resources.
         not_resources: Whether all resources but those are meant.
@@ -44,9 +44,9 @@ class Statement:
     def covers(self, action: str, resource: str) -> bool:
         """Whether it may speak of an action on a resource, which may be patterns themselves."""
         if self.not_actions:
-            acts = not any(contains(pattern, action.lower()) for pattern in self.actions)
+            acts = not any(contains(pattern.lower(), action.lower()) for pattern in self.actions)
         else:
-            acts = any(overlap(pattern, action.lower()) for pattern in self.actions)
+            acts = any(overlap(pattern.lower(), action.lower()) for pattern in self.actions)
         if not acts:
             return False
         if self.not_resources:
@@ -57,7 +57,7 @@ class Statement:
         """Whether it denies an action on all that a pattern of resources means."""
         if self.allows or self.conditional:
             return False
-        named = any(contains(pattern, action.lower()) for pattern in self.actions)
+        named = any(contains(pattern.lower(), action.lower()) for pattern in self.actions)
         meant = any(contains(pattern, resource) for pattern in self.resources)
         return named is not self.not_actions and meant is not self.not_resources
 
@@ -97,9 +97,7 @@ def _read(policy: str, document: Mapping[str, Any]) -> Iterator[Statement]:
         yield Statement(
             policy,
             allows=statement.get("Effect") == "Allow",
-            actions=tuple(
-                pattern_of(each).lower() for each in as_list(statement.get("Action", statement.get("NotAction")))
-            ),
+            actions=tuple(pattern_of(each) for each in as_list(statement.get("Action", statement.get("NotAction")))),
             not_actions="NotAction" in statement,
             resources=tuple(
                 pattern_of(each) for each in as_list(statement.get("Resource", statement.get("NotResource")))

@@ -93,6 +93,19 @@ def deploy(environment: str, assembly: Path, outputs: Path | None) -> None:
 
 
 @click.command()
+@_ASSEMBLY
+def registry(assembly: Path) -> None:
+    """Deploy the image repositories from an assembly.
+
+    GitHub Actions does so before it builds images. Exits with 3 if the stack was not deployed.
+    """
+    from nova_infra.config import load_config
+    from nova_infra.operations.release.deploy import deploy_registry
+
+    deploy_registry(load_config(Path.cwd()), assembly=assembly)
+
+
+@click.command()
 @click.argument("before", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("after", type=click.Path(path_type=Path, file_okay=False), default=Path("cdk.out"))
 @click.option(
@@ -124,4 +137,4 @@ def diff(before: Path, after: Path, markdown: Path | None, accept_wider_access: 
         )
 
 
-COMMANDS = (services, github, deploy, diff)
+COMMANDS = (services, github, deploy, registry, diff)

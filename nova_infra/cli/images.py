@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from nova_infra.config import Config
+    from nova_infra.errors import NovaError
     from nova_infra.images.registry import Registry, StoredImage
 
 
@@ -65,36 +66,52 @@ def exists(services: Sequence[str]) -> None:
 
 
 @image.command()
-@click.argument("service")
-@click.option("--release", is_flag=True, help="Also tag it with the commit. Needs a tree without uncommitted changes.")
-@click.option("--local", is_flag=True, help="Only build it on this machine, with Docker, Podman or Buildah.")
-def build(service: str, release: bool, local: bool) -> None:
-    """Build, push and scan SERVICE's image, unless it exists.
+@click.argument("services", nargs=-1, metavar="[SERVICE]...")
+@click.option("--architecture", help="Instead of SERVICEs: every service of x86-64 or of arm64.")
+@click.option("--release", is_flag=True, help="Also tag them with the commit, which needs a clean tree.")
+@click.option("--local", is_flag=True, help="Only build them on this machine, with Docker, Podman or Buildah.")
+def build(services: Sequence[str], architecture: str | None, release: bool, local: bool) -> None:
+    """Build, push and scan the images of SERVICEs, unless they exist.
 
-    Exits with 1 if the build fails, or if the image has a serious vulnerability that has a fix and was not accepted.
-    Exits with 2 if this machine cannot build images.
+    One that does not build keeps none of the others from being built. Exits with 1 if a build fails, or if an image has
+    a serious vulnerability that has a fix and was not accepted. Exits with 2 if this machine cannot build images.
     """
     from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 
+    root, config = _project()
+    names = _chosen(config, services, architecture)
     # A rehearsal plays this very command: it builds for real, and publishes nothing.
     if local or os.environ.get(REHEARSAL_VARIABLE):
-        _build_here(service)
+        _build_here(root, config, names)
         return
+    from nova_infra.errors import NovaError
     from nova_infra.images.build import ensure_image
     from nova_infra.images.promote import promote
     from nova_infra.images.tags import image_sources
 
-    root, config = _project()
     commit = _commit(root, required=release)
-    [source] = image_sources(root, config, [service])
-    registry = _registry(config, service)
-    found, built = ensure_image(registry, source, tools=config.images)
-    name = f"{registry.name}:{source.tag}"
-    click.echo(f"built and pushed {name}" if built else f"{name} is in the registry already: not built again")
-    _scan(root, registry, found, service)
+    sources = image_sources(root, config, names)
+    registries = {name: _registry(config, name) for name in names}
+    found: dict[str, StoredImage] = {}
+    faults: list[NovaError] = []
+    for source in sources:
+        name = f"{registries[source.service].name}:{source.tag}"
+        try:
+            found[source.service], built = ensure_image(registries[source.service], source, tools=config.images)
+            click.echo(f"built and pushed {name}" if built else f"{name} is in the registry already: not built again")
+        except NovaError as error:
+            faults.append(error)
+    # After all builds: the registry scans the first ones meanwhile.
+    for service, stored in found.items():
+        try:
+            _scan(root, registries[service], stored, service)
+        except NovaError as error:
+            faults.append(error)
+    _raise(faults)
     # Last, so that only complete images that may be deployed carry a release's name.
     if release and commit is not None:
-        click.echo("\n".join(promote({service: registry}, tags={service: source.tag}, release=commit)))
+        tags = {source.service: source.tag for source in sources}
+        click.echo("\n".join(promote(registries, tags=tags, release=commit)))
 
 
 @image.command()
@@ -158,19 +175,51 @@ def prune(dry_run: bool) -> None:
         click.echo(f"{'would remove' if dry_run else 'removed'} {name}")
 
 
-def _build_here(service: str) -> None:
+def _chosen(config: Config, services: Sequence[str], architecture: str | None) -> list[str]:
+    """The names of the services that a command is about: those that are named, or all of an architecture."""
+    from nova_infra.errors import RefusedError
+
+    if bool(services) == bool(architecture):
+        raise RefusedError("services: name them, or pass --architecture for all services of one, and not both")
+    if architecture is None:
+        return [config.service(name).name for name in services]
+    found = [service.name for service in config.services if service.architecture == architecture]
+    if not found:
+        known = ", ".join(sorted({service.architecture for service in config.services}))
+        raise RefusedError(f"--architecture: no service has {architecture!r}: choose one of {known}")
+    return found
+
+
+def _raise(faults: Sequence[NovaError]) -> None:
+    """Raise what went wrong, if anything did: the fault itself, or all of them in one."""
+    from nova_infra.errors import NovaError
+
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        error = NovaError("\n".join(map(str, faults)))
+        error.exit_code = max(fault.exit_code for fault in faults)
+        raise error
+
+
+def _build_here(root: Path, config: Config, services: Sequence[str]) -> None:
     from nova_infra.containers.build import ENGINES, local_name
     from nova_infra.containers.engine import detect
     from nova_infra.containers.local import have_image
+    from nova_infra.errors import NovaError
     from nova_infra.images.tags import image_sources
     from nova_infra.names import repository_name
 
-    root, config = _project()
-    [source] = image_sources(root, config, [service])
-    name = local_name(f"{repository_name(config.platform.name, service)}:{source.tag}")
     engine = detect(ENGINES)
-    built = have_image(engine, source, name, tell=click.echo)
-    click.echo(f"built {name} with {engine.program}" if built else f"{name} is unchanged: not built again")
+    faults: list[NovaError] = []
+    for source in image_sources(root, config, services):
+        name = local_name(f"{repository_name(config.platform.name, source.service)}:{source.tag}")
+        try:
+            built = have_image(engine, source, name, tell=click.echo)
+            click.echo(f"built {name} with {engine.program}" if built else f"{name} is unchanged: not built again")
+        except NovaError as error:
+            faults.append(error)
+    _raise(faults)
 
 
 def _project() -> tuple[Path, Config]:

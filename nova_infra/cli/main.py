@@ -22,6 +22,7 @@ from nova_infra.cli import rehearsal as cli_rehearsal
 from nova_infra.cli import releases as cli_releases
 from nova_infra.cli import reports as cli_reports
 from nova_infra.cli import scaffold as cli_scaffold
+from nova_infra.cli import steering as cli_steering
 from nova_infra.cli.images import image
 from nova_infra.errors import NovaError
 
@@ -107,6 +108,7 @@ nova.add_command(image)
 for command in (
     *cli_reports.COMMANDS,
     *cli_releases.COMMANDS,
+    *cli_steering.COMMANDS,
     *cli_incident.COMMANDS,
     *cli_delivery.COMMANDS,
     *cli_rehearsal.COMMANDS,

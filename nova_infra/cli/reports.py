@@ -182,4 +182,35 @@ def cost(environment: str | None, assembly: Path | None) -> None:
         click.echo(line)
 
 
-COMMANDS = (cost, status, explain, brief, doctor)
+@click.command()
+@click.option(
+    "--assembly",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("cdk.out"),
+    show_default=True,
+    help="The synthesized assembly.",
+)
+@click.option("--write", is_flag=True, help="Write docs/access.md instead of printing it.")
+def access(assembly: Path, write: bool) -> None:
+    """Show who can do what before and after the approval.
+
+    Computed from the templates that `make synth` has written.
+    """
+    from nova_infra.assembly import Assembly
+    from nova_infra.checks.access_page import page
+    from nova_infra.checks.rule import Template
+    from nova_infra.config import load_config
+
+    config, found = load_config(Path.cwd()), Assembly(assembly)
+    text = page(
+        {stack.name: Template(found.template(stack.template_path)["Resources"]) for stack in found.stacks()},
+        protected=[each.name for each in config.environments if each.approval],
+        shared=[(each.name, each.shared_account) for each in config.environments if each.shared_account],
+    )
+    if write:
+        Path("docs/access.md").write_text(text, encoding="utf-8")
+    else:
+        click.echo(text, nl=False)
+
+
+COMMANDS = (cost, status, explain, brief, doctor, access)

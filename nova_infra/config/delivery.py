@@ -54,14 +54,27 @@ class Toolchain(Model):
     """Who is told that the pipeline failed or waits for an approval."""
 
 
-Branch = Annotated[str, *matching(r"[\w./-]{1,255}", "is not a branch", "write its name without spaces, as in main")]
+# https://git-scm.com/docs/git-check-ref-format, less what no branch of a team is called.
+Branch = Annotated[
+    str,
+    *matching(
+        r"(?!.*(\.\.|//|/\.|\.lock(/|$)|[/.]$))[\w][\w./-]{0,254}",
+        "is not a branch",
+        "write its name without spaces, as in main",
+    ),
+]
 
 
 class Source(Model):
     """Where the code comes from. The pipeline needs exactly one of ``connection_arn`` and ``token_secret``."""
 
     repository: Annotated[
-        str, *matching(r"[\w.-]+/[\w.-]+", "is not a repository", "write owner/name, as in org/nova-platform")
+        str,
+        *matching(
+            r"\w[\w.-]{0,99}/(?!\.\.?$)[\w.-]{1,100}",
+            "is not a repository",
+            "write owner/name, as in org/nova-platform",
+        ),
     ]
     branch: Branch = "main"
     """The branch that is delivered. Default: main."""
@@ -104,8 +117,8 @@ class Source(Model):
 class GitHubIds(Model):
     """What GitHub knows the repository by; ``gh api repos/OWNER/NAME -q '.owner.id, .id'`` prints both."""
 
-    owner: Annotated[int, Field(ge=1)]
-    repository: Annotated[int, Field(ge=1)]
+    owner: Annotated[int, Field(ge=1, le=10**15)]
+    repository: Annotated[int, Field(ge=1, le=10**15)]
 
 
 class Delivery(Model):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from nova_infra.config import schedule
 from nova_infra.config.delivery import Notifications
 from nova_infra.config.fields import DOMAIN_NAME, Account, Cidr, Model, Name, Region, matching, refusal
 from nova_infra.config.runtime import Runtime
@@ -71,18 +72,9 @@ class Domain(Model):
 class Window(Model):
     """When a stage may be entered; outside of it the pipeline stops before the stage and can be retried."""
 
-    cron: Annotated[
-        str,
-        *matching(
-            r"\*( \S+){5,6}",
-            "is not a schedule",
-            "write * for the seconds, then minutes, hours, days, months and weekdays, as in * * 9-17 ? * MON-THU",
-        ),
-    ]
+    cron: Annotated[str, AfterValidator(schedule.window)]
     """The minutes in which deployments may start."""
-    time_zone: Annotated[
-        str, *matching(r"[A-Za-z_]+(/[A-Za-z_+\-0-9]+)*", "is not a time zone", "write one such as Asia/Tokyo")
-    ] = "UTC"
+    time_zone: Annotated[str, AfterValidator(schedule.time_zone)] = "UTC"
     """Default: UTC."""
 
 
@@ -92,6 +84,9 @@ class Environment(Runtime):
     name: Annotated[Name, Field(max_length=16)]
     account: Account
     region: Region
+    shared_account: Annotated[str, Field(min_length=10, max_length=200)] | None = None
+    """Why an environment behind an approval may share its account with an earlier one, or with the toolchain, although
+    whoever can deploy there can deploy here. Default: it may not."""
     tests: Literal["integration", "e2e"] | None = None
     """The suite that must pass after a deployment, before the next environment is touched."""
     approval: bool = False

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from ipaddress import IPv4Network
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
+
+_COMMANDS = ("command", "entrypoint")
+"""Lists whose entries a program reads in their order."""
 
 
 class Model(BaseModel):
@@ -19,6 +23,17 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+    @field_validator("*")
+    @classmethod
+    def _nothing_twice(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse a text that a list has twice: AWS does, or makes two things of one name of it."""
+        if info.field_name in _COMMANDS:
+            return value
+        texts = [each for each in value if isinstance(each, str)] if isinstance(value, tuple) else []
+        if repeated := next((text for number, text in enumerate(texts) if text in texts[:number]), None):
+            raise refusal(f"has {repeated!r} twice", "write it once")
+        return value
 
 
 def refusal(fault: str, remedy: str) -> PydanticCustomError:
@@ -38,18 +53,25 @@ def matching(pattern: str, fault: str, remedy: str) -> tuple[AfterValidator, Wit
 
 
 @cache
-def aws_regions() -> frozenset[str]:
-    """Every AWS region that the installed AWS SDK knows."""
+def aws_regions() -> Mapping[str, str]:
+    """Every AWS region that the installed AWS SDK knows, to its partition."""
     # The file is read as it is: asking the SDK for it takes half a second.
     partitions = json.loads((resources.files("botocore") / "data" / "partitions.json").read_text(encoding="utf-8"))
-    names = (name for partition in partitions["partitions"] for name in partition["regions"])
-    return frozenset(name for name in names if not name.endswith("-global"))
+    return {
+        name: partition["id"]
+        for partition in partitions["partitions"]
+        for name in partition["regions"]
+        if not name.endswith("-global")
+    }
 
 
 def _region(value: str) -> str:
     if value not in aws_regions():
         raise refusal("is not an AWS region", "write one such as us-east-1 or ap-northeast-1")
     return value
+
+
+_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 
 
 def _cidr(value: str) -> str:
@@ -61,7 +83,8 @@ def _cidr(value: str) -> str:
         ) from None
     if not 16 <= network.prefixlen <= 24:
         raise refusal("has no room for the subnets or is larger than a VPC", "choose a prefix length from /16 to /24")
-    if not network.is_private:
+    # Python calls more ranges private, such as 127.0.0.0/8 and 169.254.0.0/16, which no VPC can have.
+    if not any(network.subnet_of(range_) for range_ in _PRIVATE):
         raise refusal("is not a private range", "choose one within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
     return value
 
@@ -92,7 +115,10 @@ PathPattern = Annotated[
     ),
 ]
 Email = Annotated[
-    str, *matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "is not an e-mail address", "write one such as team@example.com")
+    str,
+    *matching(
+        r"[^@\s]{1,64}@[^@\s]{1,180}\.[^@\s]{1,63}", "is not an e-mail address", "write one such as team@example.com"
+    ),
 ]
 Variable = Annotated[
     str,

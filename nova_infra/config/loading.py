@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from nova_infra.config.contradictions import contradictions
-from nova_infra.config.delivery import Delivery, Source, Toolchain
+from nova_infra.config.delivery import Delivery, Images, Source, Toolchain
 from nova_infra.config.environment import Environment
+from nova_infra.config.limits import limits
 from nova_infra.config.root import CONFIG_FILE, Config
 from nova_infra.config.service import Service
-from nova_infra.config.wording import follows_from_another, in_one_line
+from nova_infra.config.weaknesses import weaknesses
+from nova_infra.config.wording import follows_from_another, in_one_line, key_of
 from nova_infra.errors import ConfigError
+from nova_infra.toml import TOO_DEEP, read_toml, unusable_values
 
 
 def load_config(root: Path) -> Config:
@@ -30,48 +33,56 @@ def load_config(root: Path) -> Config:
     """
     path = root / CONFIG_FILE
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = read_toml(path)
     except FileNotFoundError:
         raise ConfigError(f"{CONFIG_FILE}: not found in {root}: run the command in the project's directory") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{CONFIG_FILE}: is not UTF-8: save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{CONFIG_FILE}: is not valid TOML: {error}: fix that line") from None
-    except RecursionError:
-        raise ConfigError(f"{CONFIG_FILE}: is nested too deeply: flatten it") from None
-    return parse_config(data, services=root / "services")
+    return parse_config(data, directory=root / "services")
 
 
-def parse_config(data: Mapping[str, Any], *, services: Path | None = None) -> Config:
+def parse_config(data: Mapping[str, Any], *, directory: Path | None = None) -> Config:
     """Validate what ``nova.toml`` holds.
 
     Args:
         data: The file's content.
-        services: The directory of the services, to be compared with the list. Default: not compared.
+        directory: The directory of the services, to be compared with the list. Default: not compared.
 
     Raises:
         ConfigError: With one line per fault, each naming the key, what is wrong and what to do.
     """
+    unusable = dict(unusable_values(data))
+    faults = [f"{CONFIG_FILE}: {key}: {fault}" for key, fault in unusable.items()]
+    if TOO_DEEP in unusable.values():  # nothing below could walk it
+        raise ConfigError("\n".join(faults))
     data = {key: _frozen(value) for key, value in data.items()}
-    config, faults = None, []
+    config = None
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        faults += [in_one_line(e) for e in error.errors(include_url=False) if not follows_from_another(e)]
-    environments = data.get("environments")
-    faults += (
-        f"{CONFIG_FILE}: {fault}"
-        for fault in contradictions(
-            toolchain=_valid(Toolchain, [data.get("toolchain")]).get(0),
-            source=_valid(Source, [data.get("source")]).get(0),
+        faults += [
+            in_one_line(each)
+            for each in error.errors(include_url=False)
+            if not follows_from_another(each) and (each["type"] == "extra_forbidden" or key_of(each) not in unusable)
+        ]
+    count = len(data["environments"]) if isinstance(data.get("environments"), tuple) else 0
+    toolchain = _valid(Toolchain, [data.get("toolchain")]).get(0)
+    source = _valid(Source, [data.get("source")]).get(0)
+    images = _valid(Images, [data.get("images", {})]).get(0)
+    environments, services = _valid(Environment, data.get("environments")), _valid(Service, data.get("services"))
+    found = chain(
+        contradictions(
+            toolchain=toolchain,
+            source=source,
             delivery=_valid(Delivery, [data.get("delivery", {})]).get(0),
-            environments=_valid(Environment, environments),
-            environment_count=len(environments) if isinstance(environments, tuple) else 0,
-            services=_valid(Service, data.get("services")),
-        )
+            environments=environments,
+            environment_count=count,
+            services=services,
+        ),
+        limits(toolchain=toolchain, source=source, images=images, environments=environments, services=services),
+        weaknesses(toolchain=toolchain, source=source, images=images, environments=environments, services=services),
     )
-    if services is not None:
-        faults += _directory_faults(data.get("services"), services)
+    faults += (f"{CONFIG_FILE}: {fault}" for fault in found)
+    if directory is not None:
+        faults += _directory_faults(data.get("services"), directory)
     if faults or config is None:
         raise ConfigError("\n".join(faults))
     return config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -30,6 +31,9 @@ class Rollout(Model):
     @classmethod
     def _a_step_of_its_strategy(cls, percent: float, info: ValidationInfo) -> float:
         strategy = info.data.get("strategy")
+        # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CanaryConfiguration.html
+        if Decimal(str(percent)) % Decimal("0.1"):
+            raise refusal("is finer than ECS shifts traffic", "write at most one decimal")
         if strategy in ("canary", "linear") and percent == 100:
             raise refusal("moves all traffic at once", 'lower it, or write strategy = "blue-green"')
         if strategy == "linear" and percent < 3:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic_core import ErrorDetails
 
 from nova_infra.config.root import CONFIG_FILE
+from nova_infra.toml import key_path
 
 
 def follows_from_another(error: ErrorDetails) -> bool:
@@ -27,10 +28,14 @@ _REMEDIES = {
 }
 
 
+def key_of(error: ErrorDetails) -> str:
+    """The path of the key that a fault is about."""
+    return key_path([part for part in error["loc"] if part != "[key]"])
+
+
 def in_one_line(error: ErrorDetails) -> str:
     """One fault as one line: the key's path, the value where it helps, what is wrong and what to do."""
-    location = [part for part in error["loc"] if part != "[key]"]
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    key = key_of(error)
     context = error.get("ctx", {})
     match error["type"]:
         case "nova":
@@ -53,5 +58,8 @@ def in_one_line(error: ErrorDetails) -> str:
 
 def shortened(value: object) -> str:
     """The value as one reads it in the file, cut where it is long."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than some thousand digits
+        return "a number of thousands of digits"
     return text if len(text) <= 80 else f"{text[:77]}…"

@@ -6,7 +6,6 @@ A program of its own, so that a rehearsal can end it while it builds.
 from __future__ import annotations
 
 import sys
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from nova_infra.containers.engine import detect
 from nova_infra.containers.local import have_image
 from nova_infra.errors import NovaError
 from nova_infra.images.tags import ImageSource, image_sources
+from nova_infra.toml import read_toml
 
 
 def build_command(name: str, service: str, architecture: str) -> list[str]:
@@ -41,8 +41,8 @@ def source(checkout: Path, service: str, architecture: str) -> ImageSource:
 def services_of(checkout: Path) -> set[str]:
     """Names of the services whose images a checkout can build or get."""
     try:
-        entries = tomllib.loads((checkout / CONFIG_FILE).read_text(encoding="utf-8")).get("services", [])
-    except (OSError, tomllib.TOMLDecodeError):
+        entries = read_toml(checkout / CONFIG_FILE).get("services", [])
+    except NovaError:
         return set()
     return {str(entry["name"]) for entry in entries if isinstance(entry, dict) and "name" in entry}
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nova_infra.deployed.protocol import DeployedEnvironment, RecordedEnvironment
-from nova_infra.errors import RefusedError
+from nova_infra.deployed.protocol import DeployedEnvironment, FollowedEnvironment, RecordedEnvironment
+from nova_infra.errors import ConfigError, RefusedError
 from nova_infra.names import Role, alert_topic_name, environment_prefix, pipeline_name, role_name
+from nova_infra.toml import read_toml
 
 if TYPE_CHECKING:
     from nova_infra.deployed.aws.environment import AwsEnvironment
@@ -105,6 +105,17 @@ def connect_operated(name: str, *, where: Whereabouts) -> AwsEnvironment:
     return connect_to_aws(name, role="operator", where=where)
 
 
+def connect_followed(name: str, *, where: Whereabouts) -> FollowedEnvironment:
+    """The environment of a name, to follow its deployments; see :func:`connect`.
+
+    Raises:
+        NovaError: There is no such environment, or no access to it.
+    """
+    if REHEARSAL_VARIABLE in os.environ:
+        raise RefusedError(f"environment: {name!r} is a rehearsal's, which shows its own deployments")
+    return connect_to_aws(name, role="observer", where=where)
+
+
 def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[str, ...]:
     """The environments that are asked for: the chosen ones, or all that ``nova.toml`` names, in promotion order.
 
@@ -139,7 +150,7 @@ def connect_toolchain(where: Whereabouts) -> Toolchain | None:
     if where.region is not None or where.platform is not None or not path.is_file():
         return None
     _, platform = _environments(path)
-    toolchain = tomllib.loads(path.read_text(encoding="utf-8")).get("toolchain", {})
+    toolchain = read_toml(path).get("toolchain", {})
     if not isinstance(toolchain, dict) or not {"account", "region"} <= toolchain.keys():
         raise RefusedError("nova.toml: toolchain: has no account or region: add them")
     from nova_infra.deployed.aws.session import sign_in, whoami
@@ -174,10 +185,10 @@ def _entry(name: str, where: Whereabouts) -> tuple[Mapping[str, Any] | None, str
 def _environments(path: Path) -> tuple[dict[str, Mapping[str, Any]], str]:
     """Name to entry of the environments in ``nova.toml``, and the name of the installation."""
     try:
-        config = tomllib.loads(path.read_text(encoding="utf-8"))
+        config = read_toml(path)
         environments: dict[str, Mapping[str, Any]] = {str(e["name"]): {**e} for e in config["environments"]}
         return environments, str(config.get("platform", {}).get("name", "nova"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ConfigError, OSError, KeyError, TypeError, AttributeError) as error:
         raise RefusedError(
             f"nova.toml: is not usable ({error!r}): fix it, or run the command elsewhere with --region"
         ) from None

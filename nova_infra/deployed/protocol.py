@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from nova_infra.deployed.model import (
     TaskDefinition,
     Template,
 )
+from nova_infra.deployed.rollouts import Readings, ServiceDeployment
 
 
 class ObservedEnvironment(Protocol):
@@ -108,6 +109,23 @@ class ObservedEnvironment(Protocol):
 
     def get(self, path: str) -> Answer:
         """Ask the environment's public address over HTTP."""
+
+
+class FollowedEnvironment(ObservedEnvironment, Protocol):
+    """What the observer role may ask while deployments are under way, again and again."""
+
+    def service_deployments(
+        self, services: Collection[str] = (), known: Collection[str] = ()
+    ) -> tuple[ServiceDeployment, ...]:
+        """The deployments that are under way, and those that are known, by service.
+
+        Args:
+            services: Names of the services to look at; none for all.
+            known: ARNs of deployments to describe even if they have ended.
+        """
+
+    def readings(self, deployments: Sequence[ServiceDeployment]) -> Readings:
+        """What CloudWatch and the load balancer know of deployments; what cannot be read is left out."""
 
 
 class RecordedEnvironment(ObservedEnvironment, Protocol):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nova_infra.errors import RefusedError
+from nova_infra.errors import ConfigError, RefusedError
+from nova_infra.toml import read_toml
 
 EXCEPTIONS_FILE = "accepted-vulnerabilities.toml"
 
@@ -42,11 +42,11 @@ def read_accepted(root: Path) -> tuple[Accepted, ...]:
         RefusedError: The file is not usable: one line for each fault.
     """
     try:
-        return _File.model_validate(tomllib.loads((root / EXCEPTIONS_FILE).read_text(encoding="utf-8"))).accepted
+        return _File.model_validate(read_toml(root / EXCEPTIONS_FILE)).accepted
     except FileNotFoundError:
         return ()
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RefusedError(f"{EXCEPTIONS_FILE}: is not valid TOML: {error}: fix that line") from None
+    except ConfigError as error:
+        raise RefusedError(str(error)) from None
     except ValidationError as error:
         raise RefusedError(
             "\n".join(

@@ -26,11 +26,12 @@ from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
 from nova_infra.rehearsal.pipeline.player import Approve, Player, new_record
 from nova_infra.rehearsal.pipeline.precheck import precheck
 from nova_infra.rehearsal.pipeline.release import Release, baseline_of
-from nova_infra.rehearsal.report.live import View, open_console
+from nova_infra.rehearsal.report.live import View
 from nova_infra.rehearsal.report.page import report
 from nova_infra.rehearsal.report.summary import show_summary, show_verdict
 from nova_infra.rehearsal.report.verdict import verdict
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime, Kind, Runtime, choose_runtime
+from nova_infra.terminal import open_console
 
 WORK_DIRECTORY = ".nova"
 

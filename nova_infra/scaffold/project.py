@@ -18,6 +18,7 @@ from nova_infra.scaffold.answers import Answers
 from nova_infra.scaffold.changes import Changes
 from nova_infra.scaffold.rendering import render
 from nova_infra.scaffold.services import DEFAULT_SUMMARY, LOCK, service_files
+from nova_infra.toml import read_toml
 
 #: The repository that nova.toml names as it is shipped: nobody's.
 PLACEHOLDER = "org/nova-platform"
@@ -149,7 +150,7 @@ def _tree(root: Path) -> list[str]:
 
 def _require_untouched(root: Path) -> None:
     """Make sure that nobody has made the project theirs yet, so that nothing of theirs is replaced."""
-    data = tomllib.loads((root / CONFIG_FILE).read_text(encoding="utf-8"))
+    data = read_toml(root / CONFIG_FILE)
     repository = data.get("source", {}).get("repository")
     if repository != PLACEHOLDER:
         raise NovaError(

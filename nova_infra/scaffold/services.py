@@ -158,7 +158,7 @@ def _filled(text: str, name: str, summary: str) -> str:
 
 
 def _read(root: Path, path: str) -> str:
-    return (root / path).read_bytes().decode()
+    return (root / path).read_bytes().decode("utf-8-sig")
 
 
 def _if_there(root: Path, path: str, change: Callable[[str], str]) -> dict[str, str]:

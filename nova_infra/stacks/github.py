@@ -12,6 +12,7 @@ from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Config, Environment
 from nova_infra.constructs.delivery.github_role import ISSUER, GitHubRole, subject_prefix
 from nova_infra.constructs.delivery.image_publishing import image_publishing
+from nova_infra.constructs.delivery.registry_role import RegistryRole
 from nova_infra.github import IMAGE_SESSION_SECONDS, deploy_session_seconds
 from nova_infra.names import (
     bootstrap_role_name,
@@ -102,6 +103,15 @@ class GitHubStack(cdk.Stack):
 
     def _add_image_role(self, config: Config) -> None:
         branches = [config.source.branch, *([config.delivery.early_branch] if config.delivery.early_branch else [])]
+        repositories = self.format_arn(
+            service="ecr",
+            region=config.toolchain.region,
+            resource="repository",
+            resource_name=repository_name(config.platform.name, "*"),
+        )
+        registry = RegistryRole(self, "Registry", platform=config.platform.name, region=config.toolchain.region)
+        statements = [*image_publishing([repositories]), *registry.deployment()]
+        wildcards = [self.resolve(each) for statement in statements for each in statement.resources if "*" in each]
         builder = GitHubRole(
             self,
             "Images",
@@ -109,21 +119,13 @@ class GitHubStack(cdk.Stack):
             description="Builds and publishes images from GitHub Actions",
             provider_arn=self._provider_arn,
             subjects=[f"{self._subject}:ref:refs/heads/{branch}" for branch in branches],
-            statements=image_publishing(
-                [
-                    self.format_arn(
-                        service="ecr",
-                        region=config.toolchain.region,
-                        resource="repository",
-                        resource_name=repository_name(config.platform.name, service.name),
-                    )
-                    for service in config.services
-                ]
-            ),
+            # By a pattern: a new service's repository is deployed, and its image built, by the same run.
+            statements=statements,
             max_session=cdk.Duration.seconds(IMAGE_SESSION_SECONDS),
         )
         acknowledge(
             builder,
-            "A login to ECR and the lists of Inspector have no narrower resource",
-            f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
+            "A login to ECR and the lists of Inspector have no narrower resource; repositories, change sets and "
+            "templates get names later",
+            *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in dict.fromkeys(wildcards)),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import aws_cdk as cdk
 from aws_cdk import aws_codebuild as codebuild
@@ -116,19 +117,15 @@ class NovaPipelineStack(cdk.Stack):
             tool_versions=tool_versions,
             several_accounts=any(e.account != config.toolchain.account for e in config.environments),
         )
+        repositories = self.format_arn(
+            service="ecr", resource="repository", resource_name=repository_name(config.platform.name, "*")
+        )
         images = [
-            ImageStep(
-                service.name,
-                source=source,
-                repository_arn=self.format_arn(
-                    service="ecr",
-                    resource="repository",
-                    resource_name=repository_name(config.platform.name, service.name),
-                ),
-                architecture=service.architecture,
-            )
-            for service in config.services
+            ImageStep(source=source, repositories=repositories, architecture=architecture)
+            for architecture in dict.fromkeys(service.architecture for service in config.services)
         ]
+        for first, second in pairwise(images):
+            second.add_step_dependency(first)
         self.pipeline.add_wave("Images", post=images)
         for environment in config.environments:
             self._add_environment(environment, config=config, image_tags=image_tags, source=source)
@@ -139,7 +136,7 @@ class NovaPipelineStack(cdk.Stack):
             _deliver_pushes(self.pipeline.pipeline, config.source)
             grant_connection(self.pipeline, config.source.connection_arn)
         self._announce(name)
-        acknowledge_grants(self.pipeline, artifacts=artifacts, images=images)
+        acknowledge_grants(self.pipeline, artifacts=artifacts, images=images, repositories=repositories)
 
     def _pipeline(
         self,
@@ -168,6 +165,15 @@ class NovaPipelineStack(cdk.Stack):
             use_pipeline_role_for_actions=True,
             cli_version=tool_versions.cdk,
             cdk_assets_cli_version=tool_versions.cdk_assets,
+            # The CLI reads its options from such variables, too. A repository outlives its service: without this a name
+            # that is used again would be refused.
+            self_mutation_code_build_defaults=pipelines.CodeBuildOptions(
+                build_environment=codebuild.BuildEnvironment(
+                    environment_variables={
+                        "CDK_IMPORT_EXISTING_RESOURCES": codebuild.BuildEnvironmentVariable(value="true")
+                    }
+                )
+            ),
             code_build_defaults=pipelines.CodeBuildOptions(
                 build_environment=codebuild.BuildEnvironment(build_image=BUILD_IMAGE),
                 timeout=cdk.Duration.hours(1),
@@ -208,11 +214,14 @@ class NovaPipelineStack(cdk.Stack):
             tests = [IntegrationTestStep(source=source, url=url)]
         elif environment.tests == "e2e":
             tests = [EndToEndTestStep(source=source, url=url)]
+        verify = about("verify", role="release")
+        for test in tests:
+            # Not side by side: a new account may run one build at a time.
+            test.add_step_dependency(verify)
         self.pipeline.add_stage(
             stage,
             pre=[about("preflight", role="observer")] if environment.approval else [],
-            # Beside the tests: neither needs the other's answer, and both must say yes.
-            post=[*tests, about("verify", role="release")],
+            post=[verify, *tests],
         )
 
     def _may_brief(self, config: Config) -> list[iam.PolicyStatement]:

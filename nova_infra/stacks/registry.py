@@ -8,7 +8,7 @@ from constructs import Construct
 
 from nova_infra.config import Config
 from nova_infra.constructs.delivery.registry import ImageRegistry
-from nova_infra.names import repository_name
+from nova_infra.names import REGISTRY_ASSETS, registry_role_name, repository_name
 
 
 class RegistryStack(cdk.Stack):
@@ -27,6 +27,7 @@ class RegistryStack(cdk.Stack):
             construct_id,
             env=cdk.Environment(account=config.toolchain.account, region=config.toolchain.region),
             termination_protection=True,
+            synthesizer=_by_a_role_of_its_own(config) if config.delivery.engine == "github-actions" else None,
         )
         if config.images.scanning == "enhanced":
             _scan_continuously(self, f"{config.platform.name}/*")
@@ -38,6 +39,20 @@ class RegistryStack(cdk.Stack):
                 name=repository_name(config.platform.name, service.name),
                 pull_accounts=accounts,
             )
+
+
+def _by_a_role_of_its_own(config: Config) -> cdk.DefaultStackSynthesizer:
+    """Has the caller deploy by a role that only makes repositories, instead of by CDK's, which may do anything."""
+    toolchain, name = config.toolchain, registry_role_name(config.platform.name)
+    return cdk.DefaultStackSynthesizer(
+        bucket_prefix=REGISTRY_ASSETS,
+        # Empty: by the credentials that the caller has.
+        deploy_role_arn="",
+        file_asset_publishing_role_arn="",
+        lookup_role_arn="",
+        use_lookup_role_for_stack_operations=False,
+        cloud_formation_execution_role=f"arn:${{AWS::Partition}}:iam::{toolchain.account}:role/{name}",
+    )
 
 
 def _scan_continuously(scope: Construct, repositories: str) -> None:

@@ -73,7 +73,9 @@ name = "live"
 account = "444444444444"
 region = "us-east-1"
 approval = true
+shared_account = "one account for all, as an example"
 exec = true
+waf = true
 window = { cron = "* * 9-17 ? * MON-THU", time_zone = "Asia/Tokyo" }
 domain = { name = "acme.example.com", zone_id = "Z0123456789" }
 rollout = { strategy = "blue-green" }

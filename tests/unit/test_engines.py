@@ -110,19 +110,47 @@ def test_an_environments_role_is_taken_by_jobs_of_its_own_github_environment_alo
 
 def test_images_are_published_from_the_delivered_branches_to_the_projects_repositories_alone(roles, github_config):
     found, _ = roles(github_config, "444444444444")
-    [(role, (trust, statements, _))] = found.items()
+    [(role, (trust, statements, _))] = [each for each in found.items() if each[0] != "nova-registry"]
     assert role == image_role_name("nova") == "nova-image-builder"
     assert trust["Condition"]["StringEquals"][f"{ISSUER}:sub"] == [
         "repo:org/nova-platform:ref:refs/heads/main",
         "repo:org/nova-platform:ref:refs/heads/develop",
     ]
-    everywhere, ours = statements
+    everywhere, ours = statements[:2]
     assert everywhere["Resource"] == "*"
     assert everywhere["Action"] == ["ecr:GetAuthorizationToken", "inspector2:ListCoverage", "inspector2:ListFindings"]
-    assert ours["Resource"] == sorted(
-        f"arn:aws:ecr:us-east-1:444444444444:repository/nova/{service.name}" for service in github_config.services
-    )
+    assert ours["Resource"] == "arn:aws:ecr:us-east-1:444444444444:repository/nova/*"
     assert not {action for action in ours["Action"] if "Delete" in action or action.endswith("*")}
+
+
+def test_before_images_are_built_the_registry_is_deployed_by_a_role_that_only_makes_repositories(
+    roles, github_config, github_assembly
+):
+    """CDK's own deploy role may deploy anything to the account: it would lead to production's where they share one."""
+    found, template = roles(github_config, "444444444444")
+    (_, job, _), (trust, statements, _) = found["nova-image-builder"], found["nova-registry"]
+    assert "cdk-hnb659fds-deploy-role" not in json.dumps(template)
+    assert trust["Principal"] == {"Service": "cloudformation.amazonaws.com"}
+    written = {action for statement in statements for action in as_set(statement["Action"])}
+    assert "ecr:CreateRepository" in written
+    assert not {
+        a for a in written if a in ("ecr:DeleteRepository", "ecr:BatchDeleteImage", "ecr:PutImageTagMutability")
+    }
+    [change] = [each for each in job if "cloudformation:CreateChangeSet" in as_set(each["Action"])]
+    [execute] = [each for each in job if "cloudformation:ExecuteChangeSet" in as_set(each["Action"])]
+    stack = "arn:aws:cloudformation:us-east-1:444444444444:stack/NovaRegistryStack/*"
+    assert (change["Resource"], execute["Resource"]) == (stack, stack)
+    # The condition is not met where no role is named: then the role of the stack's last deployment would act.
+    [(logical_id, _)] = [(k, v) for k, v in template["Resources"].items() if "RegistryRole" in k and "Policy" not in k]
+    registry = {"Fn::GetAtt": [logical_id, "Arn"]}
+    assert change["Condition"] == {"StringEquals": {"cloudformation:RoleArn": registry}}
+    [passed] = [each for each in job if "iam:PassRole" in as_set(each["Action"])]
+    assert passed["Resource"] == registry
+    assert github_assembly.order["NovaRegistryStack"] == {"nova-github-actions"}
+
+
+def as_set(value):
+    return {value} if isinstance(value, str) else set(value)
 
 
 def test_a_repository_with_immutable_subjects_is_known_by_its_numbers_as_well(roles, github_config):
@@ -143,9 +171,10 @@ def test_environments_that_share_an_account_share_its_one_identity_provider(role
     config = parse_config(shared_account)
     assert github_accounts(config) == ["444444444444"]
     found, template = roles(config, "444444444444")
-    assert set(found) == {"acme-test-eu-deploy", "acme-live-deploy", "acme-image-builder"}
+    assert set(found) == {"acme-test-eu-deploy", "acme-live-deploy", "acme-image-builder", "acme-registry"}
     kinds = [resource["Type"] for resource in template["Resources"].values()]
     assert kinds.count("AWS::IAM::OIDCProvider") == 1
+    del found["acme-registry"]
     subjects = [trust["Condition"]["StringEquals"][f"{ISSUER}:sub"] for trust, _, _ in found.values()]
     assert sorted(subjects) == [
         ["repo:acme/platform:environment:live"],
@@ -159,6 +188,7 @@ def test_an_identity_provider_that_is_there_already_is_used(roles, shared_accoun
     config = parse_config(shared_account)
     found, template = roles(config, "444444444444")
     assert "AWS::IAM::OIDCProvider" not in {resource["Type"] for resource in template["Resources"].values()}
+    del found["acme-registry"]
     for trust, _, _ in found.values():
         assert trust["Principal"]["Federated"] == f"arn:aws:iam::444444444444:oidc-provider/{ISSUER}"
 

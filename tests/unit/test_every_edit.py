@@ -34,6 +34,9 @@ def environment(name: str, number: int, **keys: Any) -> dict[str, Any]:
     return {"name": name, "account": f"{number:012}", "region": "eu-west-1", "network": network, **keys}
 
 
+SHARED = {"account": f"{66:012}", "shared_account": "until there is another one"}
+DOMAIN = {"name": "live.example.org", "zone_id": "Z0LIVE"}
+
 # Name of an edit to what it sets, by path: an integer is a place in a list, None removes the key.
 EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "another name": {("platform", "name"): "acme"},
@@ -45,7 +48,7 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "another branch": {("source", "branch"): "release/2.0"},
     "another connection": {("source", "connection_arn"): ARN},
     "a token": {("source", "connection_arn"): None, ("source", "token_secret"): "acme/github-token"},
-    "other texts": {("source", "ignore_paths"): ["wiki/**", "*.txt"]},
+    "other texts": {("source", "ignore_paths"): ["wiki/**", "LICENSE"]},
     "the other engine": {("delivery", "engine"): "github-actions"},
     "no early branch": {("delivery", "early_branch"): None},
     "another early branch": {("delivery", "early_branch"): "next"},
@@ -70,7 +73,7 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "two environments": {
         ("environments",): [
             environment("lab", 62, allow_plain_http=True, tests="integration"),
-            environment("live", 63, approval=True, allow_plain_http=True),
+            environment("live", 63, approval=True, domain=DOMAIN),
         ]
     },
     "four environments": {
@@ -78,7 +81,7 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
             environment("dev", 64, allow_plain_http=True, tests="integration"),
             environment("qa", 65, allow_plain_http=True, tests="integration"),
             environment("stage", 66, allow_plain_http=True, tests="e2e"),
-            environment("production", 67, approval=True, allow_plain_http=True, tests="e2e"),
+            environment("production", 67, approval=True, domain=DOMAIN, tests="e2e", **SHARED),
         ]
     },
     "more tests": {("environments", 2, "tests"): "integration"},
@@ -90,7 +93,11 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
         ("environments", 2, "domain", "name"): "shop.example.org",
         ("environments", 2, "domain", "zone_id"): "Z0ACME",
     },
-    "no domain": {("environments", 1, "domain"): None, ("environments", 1, "allow_plain_http"): True},
+    "no domain": {
+        ("environments", 1, "domain"): None,
+        ("environments", 1, "allow_plain_http"): True,
+        ("environments", 1, "approval"): None,  # what is approved needs one
+    },
     "no firewall": {("environments", 1, "waf"): False},
     "a shell": {("environments", 0, "exec"): True},
     "longer logs": {("environments", 0, "log_retention_days"): 90},

@@ -31,8 +31,9 @@ AUDIT = GITHUB / "workflows" / "audit.yml"
 NEEDS = {
     "test": [],
     "coverage": [],
-    "build": ["test"],
     "cdk-synth": ["test"],
+    "registry": ["test", "cdk-synth"],
+    "build": ["test", "registry"],
     "deploy-dev": ["build", "cdk-synth"],
     "integration-test": ["deploy-dev"],
     "deploy-staging": ["integration-test"],
@@ -51,12 +52,13 @@ PINNED = {
 
 def environment(name, number, **keys):
     """One more environment, as nova.toml writes it."""
+    domain = {"domain": {"name": f"{name}.example.org", "zone_id": "Z0LIVE"}}
     return {
         "name": name,
         "account": f"{number:012}",
         "region": "eu-west-1",
-        "allow_plain_http": True,
         "network": {"cidr": f"10.{number}.0.0/16"},
+        **(domain if keys.get("approval") else {"allow_plain_http": True}),
         **keys,
     }
 
@@ -169,7 +171,7 @@ def test_every_environment_waits_for_the_tests_of_the_one_before(delivered, depl
         after = [name for name, job in deploy.items() if needs(job) == [f"deploy-{each.name}"] and "-test" in name]
         assert len(after) == (each.tests is not None)
         before = after
-    assert len(deploy) == 4 + len(delivered.environments) + sum(
+    assert len(deploy) == 5 + len(delivered.environments) + sum(
         each.tests is not None for each in delivered.environments
     )
 
@@ -213,12 +215,15 @@ def test_both_engines_run_the_same_commands(assembly):
     ]
     phases = [phase["commands"] for spec in specs for phase in spec.values() if "commands" in phase]
     piped = {command for lines in phases for command in lines if command.startswith(("make ", "nova "))}
-    piped = {re.sub(r"SERVICE=\S+", 'SERVICE="$SERVICE"', each) for each in piped}
+    # A job for each service there, one build for all of them here: CodeBuild refuses builds over its quota.
+    assert "make images ARCHITECTURE=x86-64" in piped
+    piped = {'make image SERVICE="$SERVICE"' if "make images" in each else each for each in piped}
     delivering = [job for name, job in DEPLOY.items() if name != "coverage"]
     flowing = {step["run"] for job in delivering for step in job["steps"] if "run" in step}
     assert piped - flowing == {"make setup", "make brief ENVIRONMENT=prod"}
     assert {each for each in flowing - piped if "\n" not in each} == {
         "make audit",
+        "nova registry",  # the pipeline deploys it when it updates itself
         *(f'nova deploy {name} --outputs "$GITHUB_OUTPUT"' for name in ("dev", "staging", "prod")),
     }
 
@@ -242,10 +247,10 @@ def test_only_the_delivered_branch_goes_past_the_first_environment(delivered, de
 
 def test_nothing_is_built_or_deployed_while_another_engine_delivers(deploy):
     gate = "github.event_name == 'push' && needs.test.outputs.engine == 'github-actions'"
-    assert deploy["build"]["if"] == gate
+    assert deploy["build"]["if"] == deploy["registry"]["if"] == gate
     # Every other job with credentials waits for that one, and is skipped with it: none asks to run all the same.
     for name, job in deploy.items():
-        if "id-token" in job["permissions"] and name != "build":
+        if "id-token" in job["permissions"] and name not in ("build", "registry"):
             assert not re.search(r"always|cancelled|failure", job.get("if", ""))
             waits = set(needs(job))
             while waits - {"build"} and "build" not in waits:
@@ -278,7 +283,7 @@ def test_the_assembly_is_made_once_and_deployed_as_it_is():
     [upload] = [s["with"] for s in DEPLOY["cdk-synth"]["steps"] if "upload-artifact" in s.get("uses", "")]
     assert (upload["name"], upload["path"]) == ("cdk-out", "cdk.out")
     for name, job in DEPLOY.items():
-        if name.startswith("deploy-"):
+        if name.startswith("deploy-") or name == "registry":
             [download] = [s["with"] for s in job["steps"] if "download-artifact" in s.get("uses", "")]
             assert download == {"name": "cdk-out", "path": "cdk.out"}
 
@@ -453,7 +458,10 @@ def test_an_environment_may_have_any_name_that_the_configuration_takes(name):
 def test_a_branch_may_have_any_name_that_the_configuration_takes(branch):
     raw = two()
     raw["source"]["branch"] = branch
-    made = workflows(parse_config(raw), {})
+    try:
+        made = workflows(parse_config(raw), {})
+    except NovaError:
+        return  # no branch of git's
     assert parsed(made["deploy.yml"])["on"]["push"]["branches"] == [branch]
     assert parsed(made["pull-request.yml"])["on"]["pull_request"]["branches"] == [branch]
 

@@ -17,7 +17,11 @@ _WRITE = ("s3:Abort*", "s3:DeleteObject*")
 
 
 def acknowledge_grants(
-    pipeline: pipelines.CodePipeline, *, artifacts: s3.IBucket, images: Sequence[pipelines.CodeBuildStep]
+    pipeline: pipelines.CodePipeline,
+    *,
+    artifacts: s3.IBucket,
+    images: Sequence[pipelines.CodeBuildStep],
+    repositories: str,
 ) -> None:
     """Accept what the roles of a pipeline and of its projects are granted.
 
@@ -25,6 +29,7 @@ def acknowledge_grants(
         pipeline: The pipeline, after ``build_pipeline()``.
         artifacts: Its artifact bucket.
         images: The steps that log in to the image registry.
+        repositories: ARN of the repositories that they write to.
     """
     bucket = artifacts.node.default_child
     assert isinstance(bucket, cdk.CfnResource)
@@ -45,7 +50,10 @@ def acknowledge_grants(
         _accept_replica(support.replication_bucket, pipeline.pipeline.role, stack=stack)
     for step in images:
         acknowledge(
-            step.project, "A login to ECR and the lists of Inspector have no narrower resource", _iam5("Resource::*")
+            step.project,
+            "A login to ECR and the lists of Inspector have no narrower resource; one build makes all images",
+            _iam5("Resource::*"),
+            _iam5(f"Resource::{stack.resolve(repositories)}"),
         )
     acknowledge(
         pipeline.self_mutation_project,

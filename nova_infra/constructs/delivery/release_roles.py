@@ -64,13 +64,26 @@ class ReleaseRoles(Construct):
             iam.PolicyStatement(
                 actions=[
                     "ecs:DescribeServiceDeployments",
+                    "ecs:DescribeServiceRevisions",
                     "ecs:DescribeServices",
                     "ecs:DescribeTasks",
                     "ecs:ListServiceDeployments",
                 ],
-                resources=[arn("ecs", kind, f"{prefix}/*") for kind in ("service", "service-deployment", "task")],
+                resources=[
+                    arn("ecs", kind, f"{prefix}/*")
+                    for kind in ("service", "service-deployment", "service-revision", "task")
+                ],
             ),
-            iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms", "ecs:DescribeTaskDefinition"], resources=["*"]),
+            iam.PolicyStatement(
+                # None of these can be allowed for some resources alone.
+                actions=[
+                    "cloudwatch:DescribeAlarms",
+                    "cloudwatch:GetMetricData",
+                    "ecs:DescribeTaskDefinition",
+                    "elasticloadbalancing:DescribeRules",
+                ],
+                resources=["*"],
+            ),
             iam.PolicyStatement(
                 actions=[
                     "cloudformation:DescribeStackEvents",

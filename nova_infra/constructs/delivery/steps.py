@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import CfnOutput, Stack, pipelines
+from aws_cdk import CfnOutput, Duration, Stack, pipelines
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -18,6 +18,7 @@ from nova_infra.constructs.delivery.image_publishing import image_publishing
 from nova_infra.names import Role, role_name, step_role_name
 
 SETUP = "make setup"
+IMAGES_HOURS = 4
 
 BUILD_IMAGE = codebuild.LinuxBuildImage.STANDARD_8_0
 _IMAGES = {
@@ -45,28 +46,30 @@ class BuildStep(pipelines.CodeBuildStep):
 
 
 class ImageStep(pipelines.CodeBuildStep):
-    """Builds one service's image, or finds that its repository has it already."""
+    """Builds the images of one architecture, one after the other; those that their repositories have are left alone.
 
-    def __init__(
-        self, service: str, *, source: pipelines.IFileSetProducer, repository_arn: str, architecture: str
-    ) -> None:
+    One build for all services: CodeBuild refuses builds over an account's quota, which begins at one.
+    """
+
+    def __init__(self, *, source: pipelines.IFileSetProducer, repositories: str, architecture: str) -> None:
         """Create the step.
 
         Args:
-            service: Name of the service.
             source: The commit.
-            repository_arn: The only repository that the step may write to.
+            repositories: ARN of the repositories that the step may write to, with a wildcard for services to come.
             architecture: ``x86-64`` or ``arm64``: an image is built where it can run.
         """
         super().__init__(
-            service,
+            architecture,
             input=source,
             install_commands=[SETUP],
-            commands=[f"make image SERVICE={service}"],
+            commands=[f"make images ARCHITECTURE={architecture}"],
             # Docker needs the privilege; no other project has it.
             build_environment=codebuild.BuildEnvironment(build_image=_IMAGES[architecture], privileged=True),
             cache=codebuild.Cache.local(codebuild.LocalCacheMode.DOCKER_LAYER, codebuild.LocalCacheMode.CUSTOM),
-            role_policy_statements=image_publishing([repository_arn]),
+            # A first release builds every image.
+            timeout=Duration.hours(IMAGES_HOURS),
+            role_policy_statements=image_publishing([repositories]),
         )
 
 

@@ -91,7 +91,7 @@ class Task(Construct):
             user=service.user,
             environment={**service.environment, **(variables or {})},
             secrets={
-                variable: secret_value(self, f"Secret{variable}", secret)
+                variable: secret_value(self, f"Secret{variable}", secret, self.definition.obtain_execution_role())
                 for variable, secret in service.secrets.items()
             },
             port_mappings=[ecs.PortMapping(container_port=service.port)],
@@ -100,7 +100,7 @@ class Task(Construct):
             health_check=_health_check(service),
             logging=logging,
         )
-        add_sidecars(self, container, service.sidecars, logging)
+        add_sidecars(self, container, service, logging)
         grant(self.definition.task_role, service.permissions)
         acknowledge(
             self.definition,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nova_infra.deployed.model import Alarm, Change, Deployment, RunningTask, Service, Stack, StoppedTask, Template
+from nova_infra.names import CONTAINER
 
 
 def own_container(containers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

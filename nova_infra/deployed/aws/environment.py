@@ -11,14 +11,15 @@ from functools import cached_property, partial
 from typing import Any
 
 from nova_infra.deployed.aws.answers import (
+    own_container,
     read_alarm,
     read_running_task,
     read_service,
     read_stopped_task,
 )
 from nova_infra.deployed.aws.errors import ServiceError
+from nova_infra.deployed.aws.rollouts import AwsRollouts
 from nova_infra.deployed.aws.session import Aws, whoami
-from nova_infra.deployed.aws.tasks import AwsTasks
 from nova_infra.deployed.http import http_get
 from nova_infra.deployed.model import (
     VCPU_QUOTA,
@@ -40,7 +41,7 @@ _HUNDRED = {"PaginationConfig": {"PageSize": 100}}
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.[^/]+/(.+)")
 
 
-class AwsEnvironment(AwsTasks):
+class AwsEnvironment(AwsRollouts):
     """One environment, through the AWS API. See :class:`nova_infra.deployed.protocol.DeployedEnvironment`."""
 
     def __init__(self, name: str, *, platform: str, aws: Aws) -> None:
@@ -67,7 +68,7 @@ class AwsEnvironment(AwsTasks):
 
     def service_names(self) -> tuple[str, ...]:
         """The names of the services, as ``nova.toml`` has them."""
-        return tuple(name.removeprefix(f"{self.prefix}-") for name in self._ecs_names())
+        return tuple(name.removeprefix(f"{self.prefix}-") for name in self._names())
 
     def services(self) -> tuple[Service, ...]:
         """Every service with its tasks and deployments, by name."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from nova_infra.deployed.aws.answers import read_revision
+from nova_infra.deployed.aws.answers import own_container, read_revision
 from nova_infra.deployed.aws.errors import ServiceError
 from nova_infra.deployed.aws.session import pause
 from nova_infra.deployed.aws.stacks import AwsStacks

@@ -1,4 +1,4 @@
-"""Deploys one environment of a synthesized assembly, unchanged."""
+"""Deploys one environment of a synthesized assembly, or its image repositories, unchanged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nova_infra.config import Config
 from nova_infra.errors import AwsError, RefusedError
-from nova_infra.names import environment_prefix, platform_stack_name
+from nova_infra.names import REGISTRY_STACK, environment_prefix, platform_stack_name
 
 
 def deploy(config: Config, environment: str, *, assembly: Path) -> str:
@@ -31,31 +31,13 @@ def deploy(config: Config, environment: str, *, assembly: Path) -> str:
         AwsError: A stack was not deployed.
     """
     chosen = config.environment(environment)
-    if config.delivery.engine != "github-actions":
-        raise RefusedError(
-            f"{environment}: is delivered by CodePipeline, and two engines would overtake each other: push instead, "
-            'or set engine = "github-actions" under [delivery]'
-        )
+    _require_engine(config, environment)
     if not (assembly / f"assembly-{chosen.stage}" / "manifest.json").exists():
         raise RefusedError(f"{assembly}: holds no stage {chosen.stage}: run make synth")
     with tempfile.TemporaryDirectory(prefix="nova-deploy-") as directory:
         outputs = Path(directory, "outputs.json")
-        command = [
-            *("cdk", "deploy", f"--app={assembly}", f"{chosen.stage}/*"),
-            "--require-approval=never",
-            "--progress=events",
-            f"--concurrency={len(config.services)}",
-            f"--outputs-file={outputs}",
-        ]
-        try:
-            status = subprocess.run(command, check=False).returncode
-        except FileNotFoundError:
-            raise RefusedError("cdk: not found: run make setup, and put node_modules/.bin on the path") from None
-        if status:
-            raise AwsError(
-                f"{environment}: cdk deploy exited with {status}: see its output above; "
-                "CloudFormation has restored the stacks that failed"
-            )
+        concurrency, written_to = f"--concurrency={len(config.services)}", f"--outputs-file={outputs}"
+        _cdk_deploy(environment, assembly, f"{chosen.stage}/*", concurrency, written_to)
         written = json.loads(outputs.read_text(encoding="utf-8")) if outputs.exists() else {}
     url: str | None = written.get(platform_stack_name(environment_prefix(config.platform.name, environment)), {}).get(
         "Url"
@@ -63,3 +45,44 @@ def deploy(config: Config, environment: str, *, assembly: Path) -> str:
     if url is None:
         raise AwsError(f"{environment}: the platform stack has no output Url: deploy it again")
     return url
+
+
+def deploy_registry(config: Config, *, assembly: Path) -> None:
+    """Deploy the image repositories from an assembly that was made before, so that each service has one.
+
+    Args:
+        config: The configuration.
+        assembly: Where ``make synth`` wrote it.
+
+    Raises:
+        RefusedError: Another engine delivers here, or the assembly holds no registry.
+        AwsError: The stack was not deployed.
+    """
+    _require_engine(config, "registry")
+    if not (assembly / f"{REGISTRY_STACK}.template.json").exists():
+        raise RefusedError(f"{assembly}: holds no stack {REGISTRY_STACK}: run make synth")
+    # Not the roles that it depends on, which an administrator deploys. A repository outlives its service: where a name
+    # is used again, it is adopted.
+    _cdk_deploy("registry", assembly, REGISTRY_STACK, "--exclusively", "--import-existing-resources")
+
+
+def _require_engine(config: Config, what: str) -> None:
+    if config.delivery.engine != "github-actions":
+        raise RefusedError(
+            f"{what}: is delivered by CodePipeline, and two engines would overtake each other: push instead, "
+            'or set engine = "github-actions" under [delivery]'
+        )
+
+
+def _cdk_deploy(what: str, assembly: Path, stacks: str, *options: str) -> None:
+    always = ("--require-approval=never", "--progress=events")
+    command = ["cdk", "deploy", f"--app={assembly}", stacks, *always, *options]
+    try:
+        status = subprocess.run(command, check=False).returncode
+    except FileNotFoundError:
+        raise RefusedError("cdk: not found: run make setup, and put node_modules/.bin on the path") from None
+    if status:
+        raise AwsError(
+            f"{what}: cdk deploy exited with {status}: see its output above; "
+            "CloudFormation has restored the stacks that failed"
+        )

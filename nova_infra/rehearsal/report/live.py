@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,28 +11,13 @@ from rich.live import Live
 
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.report.picture import Scene, picture
+from nova_infra.terminal import can_redraw
 
-_PIPE_WIDTH = 150
+REDRAWS = 5
+"""Pictures in a second, at the most."""
+
 _STORY_LINES = 50
 """How many lines of the story are kept: more than any terminal shows."""
-
-
-class _Output(Console):
-    """The standard output, whose reader may go away."""
-
-    def on_broken_pipe(self) -> None:
-        """Stop as cleanly as when told to: nobody is listening any more."""
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        signal.raise_signal(signal.SIGTERM)
-
-
-def open_console() -> Console:
-    """The standard output; wide where it is no terminal, so that names stay whole in a log file."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # A sign that the output cannot show is no reason to stop.
-    console = _Output()
-    return console if console.is_terminal else _Output(width=_PIPE_WIDTH)
 
 
 class View:
@@ -64,12 +45,11 @@ class View:
     def following(self) -> Iterator[None]:
         """Show the record until the block ends."""
         console = self._console
-        # A colour that was asked for is no terminal: in a file, a picture would be nothing but control codes.
-        if not console.is_terminal or console.is_dumb_terminal or not console.file.isatty():
+        if not can_redraw(console):
             yield
             return
         # The picture is drawn in another thread. It only looks at lists that grow at their ends.
-        with Live(get_renderable=self._picture, console=console, refresh_per_second=8, transient=True) as live:
+        with Live(get_renderable=self._picture, console=console, refresh_per_second=REDRAWS, transient=True) as live:
             self._live = live
             try:
                 yield

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
+from nova_infra.operations.rollout.picture import compact
+from nova_infra.operations.rollout.view import AlarmView, RevisionView, RolloutView
 from nova_infra.rehearsal.record import DeploymentRecord, Record, Requests, StageRecord
-from nova_infra.rehearsal.report.signs import SIGNS, fit
+from nova_infra.rehearsal.report.signs import SIGNS
 from nova_infra.rehearsal.report.verdict import short_name
+from nova_infra.terminal import bar, clock, cut, fit
 
-_BAR = 10
 _LEAST_STORY = 3
 _MOST_DEPLOYMENTS = 8
 
@@ -40,22 +42,22 @@ def picture(scene: Scene, *, width: int, height: int) -> list[Text]:
     stages = [_stage(stage, width) for stage in scene.record.stages]
     running = [d for d in scene.record.deployments if d.outcome == "in progress" and not d.baseline]
     room = height - 1 - len(stages) - _LEAST_STORY
-    done = [Text(_cut(line, width), "dim") for line in scene.done][-max(min(room // 2, 6), 0) :] if room > 1 else []
+    done = [Text(cut(line, width), "dim") for line in scene.done][-max(min(room // 2, 6), 0) :] if room > 1 else []
     shown = min(len(running), max(room - len(done) - 1, 0), _MOST_DEPLOYMENTS)
     longest = max((len(deployment.service) for deployment in running[:shown]), default=0)
     deployments = [_deployment(deployment, width, longest) for deployment in running[:shown]]
     if len(running) > shown > 0:
         deployments.append(Text(fit(f"  … and {len(running) - shown} more deployments", width), "dim"))
     lines = [_heading(scene, width), *done, *stages, *deployments]
-    story = [Text(_cut(line, width), "dim") for line in scene.story[-max(height - len(lines), 1) :]]
+    story = [Text(cut(line, width), "dim") for line in scene.story[-max(height - len(lines), 1) :]]
     return [*lines[: max(height - 1, 1)], *story][:height]
 
 
 def _heading(scene: Scene, width: int) -> Text:
     actions = [action for stage in scene.record.stages for action in stage.actions]
     ended = sum(action.status not in ("not reached", "running") for action in actions)
-    clock = f"{int(scene.elapsed) // 60}:{int(scene.elapsed) % 60:02}"
-    progress = f"  {_bar(100 * ended / len(actions) if actions else 0)} {ended} of {len(actions)} actions  {clock}"
+    share = 100 * ended / len(actions) if actions else 0
+    progress = f"  {bar(share)} {ended} of {len(actions)} actions  {clock(scene.elapsed)}"
     return Text(fit(scene.title, max(width - len(progress), 8)) + progress, "bold")[:width]
 
 
@@ -89,24 +91,26 @@ def _names(names: list[str], width: int) -> str:
     return fit(names[0], max(width - len(more), 0)) + more if names else ""
 
 
-def _deployment(deployment: DeploymentRecord, width: int, longest: int) -> Text:
+def rollout_view(deployment: DeploymentRecord) -> RolloutView:
+    """A rehearsed deployment, as the renderer of real ones takes it."""
     percent = deployment.traffic[-1].percent if deployment.traffic else 0.0
-    new = sum((sample.requests.get(deployment.new, Requests()) for sample in deployment.samples), Requests())
+    new, old = (
+        sum((sample.requests.get(revision or "", Requests()) for sample in deployment.samples), Requests())
+        for revision in (deployment.new, deployment.old)
+    )
     red = deployment.samples[-1].red if deployment.samples else []
-    figures = f"  {_bar(percent)} {percent:>4g} %  {new.served:>4} requests, {new.failed:>3} failed"
-    room = max(min(width - len(figures) - 2, 40), 8)
-    line = Text(f"  {fit(deployment.service, room):{min(longest, room)}}{figures}")
-    if new.failed:
-        line.stylize("yellow")
-    if red:
-        line.append(fit("  ALARM " + " ".join(red), max(width - len(line), 0)), "bold red")
-    return line[:width]
+    return RolloutView(
+        service=deployment.service,
+        state="running",
+        stage="",
+        wanted=percent,
+        actual=percent,
+        new=RevisionView(deployment.new, requests=new.served, failed=new.failed),
+        old=RevisionView(deployment.old, requests=old.served, failed=old.failed) if deployment.old else None,
+        alarms=tuple(AlarmView(name, red=True) for name in red),
+    )
 
 
-def _cut(line: str, width: int) -> str:
-    return line if len(line) <= width else f"{line[: max(width - 1, 0)]}…"[:width]
-
-
-def _bar(percent: float) -> str:
-    full = round(_BAR * percent / 100)
-    return "█" * full + "░" * (_BAR - full)
+def _deployment(deployment: DeploymentRecord, width: int, longest: int) -> Text:
+    line = compact(rollout_view(deployment), width - 2, longest)
+    return Text("  ").append_text(line)[:width]

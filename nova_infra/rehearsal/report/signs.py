@@ -1,4 +1,4 @@
-"""How the terminal shows a state and a long name."""
+"""How the terminal shows a state."""
 
 from __future__ import annotations
 
@@ -12,13 +12,3 @@ SIGNS: dict[Status, tuple[str, str]] = {
     "stopped": ("■", "yellow"),
 }
 """State to its sign and its style: no meaning hangs on a colour."""
-
-
-def fit(text: str, width: int) -> str:
-    """The text in that many columns; a long one loses its middle, because names differ at their ends."""
-    if len(text) <= width:
-        return text
-    if width < 2:
-        return text[:width]
-    end = (width - 1) // 2
-    return f"{text[: width - 1 - end]}…{text[-end:] if end else ''}"

@@ -208,6 +208,28 @@ def test_a_release_tag_is_on_no_image_that_is_not_whole_and_clean(
     assert git("rev-parse", "HEAD") not in tags(ecr)
 
 
+def test_one_command_makes_every_image_and_one_that_fails_keeps_none_from_being_built(
+    project: Path, ecr: Any, run: Any
+) -> None:
+    code, _, said = run("image", "build", "--architecture", "x86-64", "--release")
+    assert code
+    assert "nova/orders-service" in said
+    for service in SERVICES[:-1]:
+        assert tags(ecr, f"nova/{service}") == {content(project, service)}, "built, and not yet a release"
+    ecr.create_repository(repositoryName="nova/orders-service", imageTagMutability="IMMUTABLE")
+    code, out, _ = run("image", "build", "--architecture", "x86-64", "--release")
+    assert (code, out.count("not built again")) == (0, 3)
+    commit_ = git("rev-parse", "HEAD")
+    for service in SERVICES:
+        assert tags(ecr, f"nova/{service}") == {content(project, service), commit_}
+
+
+def test_which_images_are_meant_has_to_be_said(project: Path, ecr: Any, run: Any) -> None:
+    for arguments in ((), ("carts-service", "--architecture", "x86-64")):
+        assert "services: name them, or pass --architecture" in run("image", "build", *arguments)[2]
+    assert "choose one of x86-64" in run("image", "build", "--architecture", "arm64")[2]
+
+
 def test_images_that_are_missing_are_all_named(project: Path, ecr: Any, run: Any) -> None:
     run("image", "build", "carts-service")
     code, out, err = run("image", "exists", "carts-service", "store-service", "bills-service")

@@ -146,7 +146,7 @@ def test_two_services_on_one_path(raw, refused):
 
 def test_one_path_twice_in_one_service(raw, refused):
     raw["services"][3]["paths"] = ["/x", "/x"]
-    assert "services[3].paths: '/x' is also a path of orders-service" in refused()
+    assert "services[3].paths: has '/x' twice: write it once" in refused()
 
 
 def test_two_services_on_one_priority(raw, refused):

@@ -27,15 +27,16 @@ def configurations(draw):
     count = draw(st.integers(1, 2))
     for number in range(count):
         nat = draw(st.integers(0, 2))
+        approved = number == count - 1 > 0
         environment = {
             "name": f"env{number}",
             "account": f"{number if several else 4:012}",
             "region": draw(st.sampled_from(["us-east-1", "ap-northeast-1"])) if nat else "us-east-1",
-            "approval": number == count - 1 > 0,
+            "approval": approved,
             "tests": draw(st.sampled_from(["integration", "e2e"])),
             "on_failure": draw(st.sampled_from(["stop", "retry", "rollback"])),
-            "waf": draw(st.booleans()),
-            "exec": draw(st.booleans()),
+            "waf": (waf := draw(st.booleans())),
+            "exec": draw(st.booleans()) and (waf or not approved),
             "rollout": {
                 "strategy": draw(st.sampled_from(["rolling", "canary", "linear", "blue-green"])),
                 "percent": draw(st.integers(20, 99)),
@@ -51,10 +52,12 @@ def configurations(draw):
                 else ["ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssmmessages", "sts"],
             },
         }
-        if draw(st.booleans()):
+        if draw(st.booleans()) or approved:
             environment["domain"] = {"name": f"e{number}.example.com", "zone_id": "Z0123456789"}
         else:
             environment["allow_plain_http"] = True
+        if approved and not several:
+            environment["shared_account"] = "there is only one"
         environments.append(environment)
     return {
         "toolchain": {"account": "000000000004", "region": "us-east-1"},

@@ -113,8 +113,12 @@ def test_as_many_services_as_a_load_balancer_takes_fit_in_every_stage(assembly, 
         assert besides_services + MAX_SERVICES <= MAX_ACTIONS_PER_STAGE, stage_["Name"]
 
 
-def test_no_build_runs_for_longer_than_an_hour(assembly):
-    assert {each["TimeoutInMinutes"] for each in assembly.properties(STACK, "AWS::CodeBuild::Project")} == {60}
+def test_no_build_runs_for_longer_than_an_hour_but_that_of_all_images(assembly):
+    [images] = stage(assembly, "Images")["Actions"]
+    own = project(assembly, images)
+    assert own["TimeoutInMinutes"] == 240
+    others = [each for each in assembly.properties(STACK, "AWS::CodeBuild::Project") if each != own]
+    assert {each["TimeoutInMinutes"] for each in others} == {60}
 
 
 def test_a_token_is_read_from_secrets_manager_and_sets_no_trigger(variant):
@@ -138,25 +142,29 @@ def test_build_checks_before_it_synthesizes(assembly):
     assert commands(assembly, action) == ["make setup", "make check", "make synth"]
 
 
-def test_each_service_has_an_image_build_of_its_own_side_by_side(assembly, service_names):
-    actions = stage(assembly, "Images")["Actions"]
-    assert {action["RunOrder"] for action in actions} == {1}
-    assert sorted(commands(assembly, action)[-1] for action in actions) == [
-        f"make image SERVICE={service}" for service in sorted(service_names)
-    ]
+def test_no_two_builds_of_a_stage_run_at_once_which_a_new_accounts_quota_refuses(assembly, variant):
+    for each in (assembly, variant):
+        for stage_ in pipeline(each)["Stages"]:
+            builds = [a["RunOrder"] for a in stage_["Actions"] if a["ActionTypeId"]["Provider"] == "CodeBuild"]
+            assert len(builds) == len(set(builds)), stage_["Name"]
 
 
-def test_an_image_build_may_write_to_its_own_repository_only(assembly):
-    for action in stage(assembly, "Images")["Actions"]:
-        role = project(assembly, action)["ServiceRole"]["Fn::GetAtt"][0]
-        [policy] = [p for p in assembly.properties(STACK, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
-        written = [
-            json.dumps(statement["Resource"])
-            for statement in policy["PolicyDocument"]["Statement"]
-            if "ecr:PutImage" in statement["Action"]
-        ]
-        assert len(written) == 1
-        assert f"repository/nova/{action['Name']}" in written[0]
+def test_one_build_makes_the_images_of_an_architecture_and_may_write_to_the_installations_repositories(
+    assembly, service_names
+):
+    [action] = stage(assembly, "Images")["Actions"]
+    assert commands(assembly, action)[-1] == "make images ARCHITECTURE=x86-64"
+    role = project(assembly, action)["ServiceRole"]["Fn::GetAtt"][0]
+    [policy] = [p for p in assembly.properties(STACK, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
+    [written] = [s["Resource"] for s in policy["PolicyDocument"]["Statement"] if "ecr:PutImage" in s["Action"]]
+    assert json.dumps(written).endswith('repository/nova/*"')
+    assert not any(service in json.dumps(policy) for service in service_names)
+
+
+def test_updating_itself_adopts_the_repository_of_a_service_whose_name_is_used_again(assembly):
+    [update] = stage(assembly, "UpdatePipeline")["Actions"]
+    variables = project(assembly, update)["Environment"]["EnvironmentVariables"]
+    assert {"Name": "CDK_IMPORT_EXISTING_RESOURCES", "Type": "PLAINTEXT", "Value": "true"} in variables
 
 
 def test_only_image_builds_are_privileged(assembly):
@@ -188,7 +196,7 @@ def test_an_environment_is_tested_at_its_url_after_all_its_stacks(assembly, serv
 
 
 @pytest.mark.parametrize("name", ["Dev", "Staging", "Prod"])
-def test_what_runs_is_verified_after_all_stacks_and_beside_the_tests(assembly, name):
+def test_what_runs_is_verified_after_all_stacks_and_then_tested(assembly, name):
     actions = stage(assembly, name)["Actions"]
     [verify] = [action for action in actions if action["Name"] == "Verify"]
     assert commands(assembly, verify)[-1] == f"make verify ENVIRONMENT={name.lower()}"
@@ -196,7 +204,7 @@ def test_what_runs_is_verified_after_all_stacks_and_beside_the_tests(assembly, n
         if action["ActionTypeId"]["Provider"] == "CloudFormation":
             assert action["RunOrder"] < verify["RunOrder"]
         if action["Name"].endswith("Tests"):
-            assert action["RunOrder"] == verify["RunOrder"]
+            assert action["RunOrder"] > verify["RunOrder"]
 
 
 def test_whoever_approves_is_told_what_before_they_are_asked(assembly):

@@ -82,6 +82,7 @@ def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_a
     everywhere = {action for action, resources in found.items() if resources == ["*"]}
     assert everywhere == {
         *("cloudwatch:DescribeAlarms", "ecs:DescribeTaskDefinition"),  # knows no narrower resource
+        *("cloudwatch:GetMetricData", "elasticloadbalancing:DescribeRules"),  # nor do these
         *("ecs:ListServices", "ecs:ListTasks"),  # by a condition: see below
         *("cloudformation:DescribeStacks", "cloudformation:ListStacks"),  # all stacks in one call, or none
     }

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from nova_infra.cli.main import nova
 from nova_infra.config import Config
 from nova_infra.errors import NovaError
-from nova_infra.operations.release.deploy import deploy
+from nova_infra.operations.release.deploy import deploy, deploy_registry
 
 PLATFORM = {"nova-dev-platform": {"Url": "http://dev.example.com"}}
 
@@ -82,4 +82,24 @@ def test_an_environment_that_is_not_there_is_refused(
 ) -> None:
     with pytest.raises(NovaError, match=r"holds no stage Staging: run make synth|is not one of dev, staging, prod"):
         deploy(github_config, environment, assembly=assembly)
+    assert not cdk.exists()
+
+
+def test_the_repositories_are_deployed_without_the_roles_and_a_kept_one_is_adopted(
+    github_config: Config, assembly: Path, cdk: Path
+) -> None:
+    (assembly / "NovaRegistryStack.template.json").write_text("{}")
+    deploy_registry(github_config, assembly=assembly)
+    action, app, stack, *options = cdk.read_text().splitlines()
+    assert (action, app, stack) == ("deploy", f"--app={assembly}", "NovaRegistryStack")
+    assert {"--exclusively", "--import-existing-resources", "--require-approval=never"} <= set(options)
+
+
+def test_repositories_are_not_deployed_beside_the_pipeline_nor_from_an_assembly_without_them(
+    config: Config, github_config: Config, assembly: Path, cdk: Path
+) -> None:
+    with pytest.raises(NovaError, match="registry: is delivered by CodePipeline"):
+        deploy_registry(config, assembly=assembly)
+    with pytest.raises(NovaError, match="holds no stack NovaRegistryStack: run make synth"):
+        deploy_registry(github_config, assembly=assembly)
     assert not cdk.exists()

@@ -120,7 +120,7 @@ def test_lines_say_when_they_were_told_and_are_shown_as_they_are(rehearsed: Call
 BROKEN = """
 import signal, sys
 from rich.console import Console
-from nova_infra.rehearsal.report.live import open_console
+from nova_infra.terminal import open_console
 
 def stop(*_):
     sys.stderr.write("told to stop")
@@ -145,7 +145,7 @@ def test_where_nobody_reads_any_more_the_rehearsal_is_told_to_stop() -> None:
 
 
 def test_an_output_that_cannot_show_a_sign_shows_something_else() -> None:
-    program = "from nova_infra.rehearsal.report.live import open_console; open_console().print('✓ Prod')"
+    program = "from nova_infra.terminal import open_console; open_console().print('✓ Prod')"
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     result = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True)
     assert result.stdout == b"? Prod\n"

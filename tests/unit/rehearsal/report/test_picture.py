@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.report.picture import Scene, picture
-from nova_infra.rehearsal.report.signs import fit
+from nova_infra.terminal import fit
 
 Make = Callable[..., Record]
 

@@ -1,0 +1,42 @@
+"""The ``nova`` commands that steer a rollout: watch it, and answer it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from nova_infra.cli.releases import in_environment
+from nova_infra.cli.reports import whereabouts
+
+
+@click.command()
+@in_environment
+@click.argument("service", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print every change as a line of JSON.")
+@click.option(
+    "--wait",
+    "patience",
+    type=click.FloatRange(min=0),
+    default=0,
+    metavar="SECONDS",
+    show_default=True,
+    help="How long to wait for a deployment to begin.",
+)
+def watch(service: str | None, as_json: bool, patience: float, **where: Any) -> None:
+    """Watch the deployments to ENV, whoever started them.
+
+    Exits with 0 if every deployment was completed, with 1 if one was not, and with 2 if none is under way.
+    """
+    from nova_infra.deployed.connect import connect_followed
+    from nova_infra.operations.rollout.watch import looks
+    from nova_infra.operations.rollout.watch import watch as show
+    from nova_infra.terminal import open_console
+
+    target = connect_followed(where["environment"], where=whereabouts(where["region"], where["platform"]))
+    last = show(looks(target, (service,) if service else (), patience=patience), open_console(), as_json=as_json)
+    sys.exit(0 if last.succeeded else 1)
+
+
+COMMANDS = (watch,)

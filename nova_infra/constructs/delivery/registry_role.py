@@ -1,0 +1,146 @@
+"""The role by which CloudFormation deploys the image repositories for a job that may do little else."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.names import (
+    REGISTRY_ASSETS,
+    REGISTRY_STACK,
+    bootstrap_bucket_name,
+    registry_role_name,
+    repository_name,
+)
+
+# The resource types' handlers call these: https://github.com/aws-cloudformation/aws-cloudformation-resource-providers-ecr.
+# None deletes a repository or an image, or makes tags mutable.
+_REPOSITORY_WRITES = (
+    "ecr:CreateRepository",
+    "ecr:DeleteLifecyclePolicy",
+    "ecr:DeleteRepositoryPolicy",
+    "ecr:DescribeRepositories",
+    "ecr:GetLifecyclePolicy",
+    "ecr:GetRepositoryPolicy",
+    "ecr:ListTagsForResource",
+    "ecr:PutImageScanningConfiguration",
+    "ecr:PutLifecyclePolicy",
+    "ecr:SetRepositoryPolicy",
+    "ecr:TagResource",
+    "ecr:UntagResource",
+)
+
+
+class RegistryRole(Construct):
+    """Creates repositories and sets how they are scanned, and nothing else, for CloudFormation alone.
+
+    CDK's own deploy role would do, but whoever may take it may deploy anything to the account, perhaps production's.
+
+    Attributes:
+        role: The role.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, platform: str, region: str) -> None:
+        """Create the role.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            platform: Name of the installation.
+            region: Region of the repositories.
+        """
+        super().__init__(scope, construct_id)
+        self._region = region
+        stack = cdk.Stack.of(self)
+        repositories = self._arn("ecr", "repository", repository_name(platform, "*"))
+        bootstrap = self._arn("ssm", "parameter", "cdk-bootstrap/*")
+        self.role = iam.Role(
+            self,
+            "Role",
+            role_name=registry_role_name(platform),
+            description="Creates the image repositories for CloudFormation, and deletes none",
+            assumed_by=iam.ServicePrincipal("cloudformation.amazonaws.com"),
+        )
+        policy = iam.Policy(
+            self,
+            "Policy",
+            roles=[self.role],
+            statements=[
+                iam.PolicyStatement(
+                    actions=list(_REPOSITORY_WRITES),
+                    resources=[repositories],
+                ),
+                iam.PolicyStatement(
+                    # The setting is the whole registry's, and Inspector's is the account's.
+                    actions=[
+                        "ecr:GetRegistryScanningConfiguration",
+                        "ecr:PutRegistryScanningConfiguration",
+                        "inspector2:Enable",
+                        "inspector2:ListAccountPermissions",
+                    ],
+                    resources=["*"],
+                ),
+                iam.PolicyStatement(
+                    # AWS's key for ECR, whose id is not known before.
+                    actions=["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"],
+                    resources=["*"],
+                    conditions={"StringEquals": {"kms:ViaService": f"ecr.{region}.{stack.url_suffix}"}},
+                ),
+                iam.PolicyStatement(
+                    actions=["iam:CreateServiceLinkedRole"],
+                    resources=["*"],
+                    conditions={"StringEquals": {"iam:AWSServiceName": "inspector2.amazonaws.com"}},
+                ),
+                iam.PolicyStatement(actions=["ssm:GetParameters"], resources=[bootstrap]),
+            ],
+        )
+        acknowledge(policy, "A policy of one role, which nothing else may have", f"{NIST}-IAMNoInlinePolicy")
+        acknowledge(
+            policy,
+            "Repositories get names later; a registry's setting and AWS's own key have no name",
+            *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in ("*", repositories, bootstrap)),
+        )
+
+    def deployment(self) -> list[iam.PolicyStatement]:
+        """What a job needs besides to deploy the registry's stack by this role, and by no other one."""
+        stack = cdk.Stack.of(self)
+        stacks = [self._arn("cloudformation", "stack", f"{REGISTRY_STACK}/*")]
+        bucket = f"arn:{stack.partition}:s3:::{bootstrap_bucket_name(stack.account, self._region)}"
+        return [
+            iam.PolicyStatement(
+                actions=["cloudformation:CreateChangeSet"],
+                resources=stacks,
+                # Without it, CloudFormation would act by the role that an administrator last deployed the stack by.
+                conditions={"StringEquals": {"cloudformation:RoleArn": self.role.role_arn}},
+            ),
+            iam.PolicyStatement(
+                actions=[
+                    "cloudformation:DeleteChangeSet",
+                    "cloudformation:DescribeChangeSet",
+                    "cloudformation:DescribeStackEvents",
+                    "cloudformation:DescribeStacks",
+                    "cloudformation:ExecuteChangeSet",
+                    "cloudformation:GetTemplate",
+                    "cloudformation:UpdateTerminationProtection",
+                ],
+                resources=stacks,
+            ),
+            iam.PolicyStatement(
+                actions=["iam:PassRole"],
+                resources=[self.role.role_arn],
+                conditions={"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}},
+            ),
+            iam.PolicyStatement(
+                actions=["s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "s3:ListBucket"], resources=[bucket]
+            ),
+            iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=[f"{bucket}/{REGISTRY_ASSETS}*"]),
+            iam.PolicyStatement(
+                actions=["ssm:GetParameter"], resources=[self._arn("ssm", "parameter", "cdk-bootstrap/*")]
+            ),
+        ]
+
+    def _arn(self, service: str, resource: str, name: str) -> str:
+        stack = cdk.Stack.of(self)
+        return stack.format_arn(service=service, region=self._region, resource=resource, resource_name=name)

@@ -1,0 +1,323 @@
+"""Deployments that are under way in AWS: what ECS, the load balancer and CloudWatch say of them, in few calls."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from nova_infra.deployed.aws.answers import read_revision
+from nova_infra.deployed.aws.measurements import alarm_queries, read_latest, read_traffic, traffic_queries
+from nova_infra.deployed.aws.session import Aws
+from nova_infra.deployed.aws.tasks import AwsTasks
+from nova_infra.deployed.rollouts import (
+    AlarmReading,
+    LifecycleHook,
+    Readings,
+    RevisionState,
+    ServiceDeployment,
+)
+from nova_infra.parallel import PartialAnswers
+
+_TWENTY = 20
+"""Service deployments, and service revisions, that are described at once.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServiceDeployments.html
+"""
+_QUERIES = 500
+"""Queries in one GetMetricData, whose answers are new once a minute: alarms and metrics have a value a minute.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
+"""
+_BETWEEN_MEASUREMENTS = timedelta(seconds=30)
+_LOOK_BACK = timedelta(hours=1)
+_BETWEEN_LISTS = timedelta(seconds=60)
+
+
+class AwsRollouts(AwsTasks):
+    """The part of :class:`nova_infra.deployed.aws.environment.AwsEnvironment` that follows deployments.
+
+    It remembers what does not change, so that looking again costs few calls: with 45 services, five for the services,
+    one for each twenty deployments, one for the rules' weights and one for the alarms.
+    """
+
+    def __init__(self, prefix: str, *, aws: Aws) -> None:
+        """Nothing is remembered yet; see :class:`nova_infra.deployed.aws.stacks.AwsStacks`."""
+        super().__init__(prefix, aws=aws)
+        self._listed: tuple[datetime, list[str]] | None = None
+        self._kept_revisions: dict[str, Mapping[str, Any]] = {}
+        self._unread_revisions: tuple[str, ...] = ()
+        self._kept_alarms: dict[str, dict[str, Any]] = {}
+        self._measured: tuple[datetime, Readings] | None = None
+
+    def service_deployments(
+        self, services: Collection[str] = (), known: Collection[str] = ()
+    ) -> tuple[ServiceDeployment, ...]:
+        """The deployments that are under way, and those that are known, by service.
+
+        Args:
+            services: Names of the services to look at; none for all.
+            known: ARNs of deployments to describe even if they have ended.
+
+        Raises:
+            NovaError: The environment does not exist.
+        """
+        described = self._services_described(services)
+        arns = list(dict.fromkeys((*known, *self._under_way(described))))
+        questions = [partial(self._deployments_described, batch) for batch in _batches(arns, _TWENTY)]
+        found = [deployment for part in self._aws.each(lambda ask: ask(), questions) for deployment in part]
+        revisions = self._revisions(_revision_arns(found))
+        by_arn = {service["serviceArn"]: service for service in described}
+        read = (self._read(d, by_arn.get(d.get("serviceArn", ""), {}), revisions) for d in found)
+        return tuple(sorted(read, key=lambda deployment: (deployment.service, str(deployment.started))))
+
+    def readings(self, deployments: Sequence[ServiceDeployment]) -> Readings:
+        """What CloudWatch and the load balancer know of deployments; what cannot be read is left out."""
+        answers = PartialAnswers()
+        weights: Mapping[str, float] = answers.ask("the listener's weights", lambda: self._weights(deployments), {})
+        names = sorted({name for deployment in deployments for name in deployment.watched})
+        alarms = answers.ask("alarms", lambda: self._alarm_readings(names), {})
+        now = self._aws.now()
+        if self._measured is None or now - self._measured[0] >= _BETWEEN_MEASUREMENTS:
+            measured = answers.ask("metrics", lambda: self._measure(deployments, list(alarms), now), Readings())
+            self._measured = now, measured
+        _, measured = self._measured
+        return Readings(
+            weights=weights,
+            traffic=measured.traffic,
+            alarms={
+                name: replace(alarm, value=measured.alarms[name].value if name in measured.alarms else None)
+                for name, alarm in alarms.items()
+            },
+            unread=(*self._unread_revisions, *answers.unread),
+        )
+
+    def _services_described(self, services: Collection[str]) -> list[dict[str, Any]]:
+        names = [self.stack_name(name) for name in services] or self._names()
+        questions = [partial(self._described, batch) for batch in _batches(names, 10)]
+        return [service for part in self._aws.each(lambda ask: ask(), questions) for service in part]
+
+    def _names(self) -> list[str]:
+        """Names of all services in the cluster, as they were a minute ago at most."""
+        now = self._aws.now()
+        if self._listed is None or now - self._listed[0] >= _BETWEEN_LISTS:
+            self._listed = now, self._ecs_names()
+        return self._listed[1]
+
+    def _under_way(self, described: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+        for service in described:
+            if arn := service.get("currentServiceDeployment"):
+                yield str(arn)
+            elif any(d.get("rolloutState") == "IN_PROGRESS" for d in service.get("deployments", ())):
+                listed = self._aws.call(
+                    "ecs",
+                    "list_service_deployments",
+                    cluster=self.prefix,
+                    service=service["serviceName"],
+                    status=["PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"],
+                    maxResults=1,
+                )["serviceDeployments"]
+                yield from (str(deployment["serviceDeploymentArn"]) for deployment in listed)
+
+    def _deployments_described(self, arns: Sequence[str]) -> list[dict[str, Any]]:
+        answer = self._aws.call("ecs", "describe_service_deployments", serviceDeploymentArns=list(arns))
+        return list(answer["serviceDeployments"])
+
+    def _revisions(self, arns: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Service revisions by their ARNs. They never change, so each is asked for once."""
+        kept = self._kept_revisions
+        missing = [arn for arn in arns if arn not in kept]
+
+        def ask() -> None:
+            for batch in _batches(missing, _TWENTY):
+                found = self._aws.call("ecs", "describe_service_revisions", serviceRevisionArns=batch)
+                kept.update({revision["serviceRevisionArn"]: revision for revision in found["serviceRevisions"]})
+
+        answers = PartialAnswers()
+        answers.ask("service revisions", ask, None)
+        self._unread_revisions = answers.unread
+        return kept
+
+    def _read(
+        self, deployment: Mapping[str, Any], service: Mapping[str, Any], revisions: Mapping[str, Mapping[str, Any]]
+    ) -> ServiceDeployment:
+        configuration = deployment.get("deploymentConfiguration", {})
+        shift = configuration.get("canaryConfiguration") or configuration.get("linearConfiguration") or {}
+        alarms = deployment.get("alarms", {})
+        shifts = configuration.get("strategy", "ROLLING") != "ROLLING"
+        old = next(iter(deployment.get("sourceServiceRevisions", ())), None)
+        name = deployment.get("serviceArn", "").rpartition("/")[2]
+        balancer: Mapping[str, Any] = next(iter(service.get("loadBalancers", ())), {})
+        return ServiceDeployment(
+            service=name.removeprefix(f"{self.prefix}-"),
+            arn=deployment["serviceDeploymentArn"],
+            status=deployment.get("status", ""),
+            reason=deployment.get("statusReason", ""),
+            stage=deployment.get("lifecycleStage", ""),
+            strategy=configuration.get("strategy", "ROLLING"),
+            new=_revision(deployment.get("targetServiceRevision", {}), revisions, shifts),
+            old=_revision(old, revisions, shifts) if old else None,
+            hooks=tuple(_hook(each) for each in deployment.get("lifecycleHookDetails", ())),
+            watched=tuple(configuration.get("alarms", {}).get("alarmNames", ())),
+            triggered=tuple(alarms.get("triggeredAlarmNames", ())),
+            watching=alarms.get("status", "MONITORING") != "DISABLED",
+            percent=shift.get("canaryPercent", shift.get("stepPercent")),
+            step_bake=int(shift.get("canaryBakeTimeInMinutes", shift.get("stepBakeTimeInMinutes", 0))),
+            bake=int(configuration.get("bakeTimeInMinutes", 0)),
+            started=deployment.get("startedAt") or deployment.get("createdAt"),
+            finished=deployment.get("finishedAt") or deployment.get("stoppedAt"),
+            rollback_reason=deployment.get("rollback", {}).get("reason", ""),
+            event=next((event["message"] for event in service.get("events", ())), ""),
+            rule=balancer.get("advancedConfiguration", {}).get("productionListenerRule", ""),
+        )
+
+    def _weights(self, deployments: Sequence[ServiceDeployment]) -> dict[str, float]:
+        """ARN of a target group to its share. All rules of a listener come in one call."""
+        rules = {deployment.rule for deployment in deployments if deployment.rule}
+        found: dict[str, float] = {}
+        for listener in sorted({_listener(rule) for rule in rules}):
+            which = {"ListenerArn": listener, "PaginationConfig": {"PageSize": 400}}
+            for rule in self._aws.pages("elbv2", "describe_rules", "Rules", **which):
+                if rule["RuleArn"] in rules:
+                    found |= _shares(rule)
+        return found
+
+    def _alarm_readings(self, names: Sequence[str]) -> dict[str, AlarmReading]:
+        """Alarms by name, without values. What an alarm is does not change; which are red is one call for all."""
+        kept = self._kept_alarms
+        missing = [name for name in names if name not in kept]
+        fresh = set(missing)
+        for batch in _batches(missing, 100):
+            which = {"AlarmNames": batch, "AlarmTypes": ["MetricAlarm"]}
+            for alarm in self._aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", **which):
+                kept[alarm["AlarmName"]] = alarm
+        if names and not fresh.issuperset(names):
+            red = self._aws.pages(
+                "cloudwatch",
+                "describe_alarms",
+                "MetricAlarms",
+                AlarmNamePrefix=f"{self.prefix}-",
+                AlarmTypes=["MetricAlarm"],
+                StateValue="ALARM",
+                PaginationConfig={"PageSize": 100},
+            )
+            in_alarm = {alarm["AlarmName"] for alarm in red}
+            for name in names:
+                if name in kept and name not in fresh:
+                    kept[name]["StateValue"] = "ALARM" if name in in_alarm else "OK"
+        return {
+            name: AlarmReading(
+                name,
+                kept[name]["StateValue"],
+                None,
+                kept[name].get("Threshold"),
+                kept[name].get("ComparisonOperator", ""),
+                int(kept[name].get("EvaluationPeriods", 1)),
+            )
+            for name in names
+            if name in kept
+        }
+
+    def _measure(self, deployments: Sequence[ServiceDeployment], alarms: Sequence[str], now: datetime) -> Readings:
+        started = min((d.started for d in deployments if d.started), default=now - _LOOK_BACK)
+        since = max(started, now - _LOOK_BACK).replace(second=0, microsecond=0)
+        groups = {
+            each.target_group: (_load_balancer(d.rule), max(d.started or since, since))
+            for d in deployments
+            for each in (d.new, d.old)
+            if each is not None and each.target_group and d.rule
+        }
+        # An alarm's queries stay together: its expression refers to them.
+        parts = [traffic_queries(n, group, balancer) for n, (group, (balancer, _)) in enumerate(groups.items())]
+        parts += [alarm_queries(n, self._kept_alarms[name]) for n, name in enumerate(alarms)]
+        questions: list[Callable[[], list[dict[str, Any]]]] = []
+        batch: list[dict[str, Any]] = []
+        for part in [*parts, None]:
+            if part is None or len(batch) + len(part) > _QUERIES:
+                if batch:
+                    questions.append(partial(self._values, batch, since, now))
+                batch = []
+            batch = batch + (part or [])
+        results = {result["Id"]: result for part in self._aws.each(lambda ask: ask(), questions) for result in part}
+        return Readings(
+            traffic={group: read_traffic(n, results, began) for n, (group, (_, began)) in enumerate(groups.items())},
+            alarms={name: AlarmReading(name, "", read_latest(n, results)) for n, name in enumerate(alarms)},
+        )
+
+    def _values(self, queries: Sequence[dict[str, Any]], since: datetime, now: datetime) -> list[dict[str, Any]]:
+        which = {
+            "MetricDataQueries": list(queries),
+            "StartTime": since,
+            "EndTime": now,
+            "ScanBy": "TimestampDescending",
+        }
+        return list(self._aws.pages("cloudwatch", "get_metric_data", "MetricDataResults", **which))
+
+    @abstractmethod
+    def _ecs_names(self) -> list[str]:
+        """Names of all services in the cluster."""
+
+    @abstractmethod
+    def _described(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """At most ten services, as DescribeServices has them."""
+
+
+def _revision_arns(deployments: Iterable[Mapping[str, Any]]) -> list[str]:
+    arns = (
+        revision.get("arn", "")
+        for deployment in deployments
+        for revision in (deployment.get("targetServiceRevision", {}), *deployment.get("sourceServiceRevisions", ())[:1])
+    )
+    return list(dict.fromkeys(arn for arn in arns if arn))
+
+
+def _revision(state: Mapping[str, Any], revisions: Mapping[str, Mapping[str, Any]], shifts: bool) -> RevisionState:
+    arn = state.get("arn", "")
+    known = revisions.get(arn, {})
+    balancers = known.get("resolvedConfiguration", {}).get("loadBalancers", ())
+    return RevisionState(
+        arn=arn,
+        revision=read_revision(known.get("taskDefinition", "")),
+        wanted_tasks=int(state.get("requestedTaskCount", 0)),
+        running=int(state.get("runningTaskCount", 0)),
+        pending=int(state.get("pendingTaskCount", 0)),
+        weight=float(state.get("requestedProductionTrafficWeight", 0)) if shifts else None,
+        target_group=next((str(b["targetGroupArn"]) for b in balancers if "targetGroupArn" in b), ""),
+    )
+
+
+def _hook(detail: Mapping[str, Any]) -> LifecycleHook:
+    return LifecycleHook(
+        id=detail.get("hookId", ""),
+        kind=detail.get("targetType", "AWS_LAMBDA"),
+        status=detail.get("status", ""),
+        expires=detail.get("expiresAt"),
+        on_timeout=detail.get("timeoutAction", "ROLLBACK"),
+    )
+
+
+def _listener(rule: str) -> str:
+    """ARN of the listener that a rule belongs to: a rule's ARN is that one with a last part more."""
+    return rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
+
+
+def _load_balancer(rule: str) -> str:
+    """Name of the load balancer that a rule belongs to, as CloudWatch has it: ``app/<name>/<id>``."""
+    return "/".join(rule.rpartition(":listener-rule/")[2].split("/")[:3])
+
+
+def _shares(rule: Mapping[str, Any]) -> dict[str, float]:
+    """ARN of a target group to its share of what a rule forwards, in percent."""
+    for action in rule.get("Actions", ()):
+        groups = action.get("ForwardConfig", {}).get("TargetGroups", ())
+        weights = {group["TargetGroupArn"]: float(group.get("Weight", 1)) for group in groups}
+        if total := sum(weights.values()):
+            return {group: 100 * weight / total for group, weight in weights.items()}
+    return {}
+
+
+def _batches(items: Sequence[Any], size: int) -> list[list[Any]]:
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]

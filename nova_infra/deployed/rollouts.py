@@ -1,0 +1,181 @@
+"""The data classes of a deployment that is under way, as ECS, the load balancer and CloudWatch tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+ENDED = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
+"""What a service deployment's status may be when it is over.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html
+"""
+
+
+@dataclass(frozen=True)
+class LifecycleHook:
+    """A hook that a deployment has come to.
+
+    Attributes:
+        id: What ContinueServiceDeployment knows it by.
+        kind: ``PAUSE`` or ``AWS_LAMBDA``.
+        status: ``AWAITING_ACTION``, ``IN_PROGRESS``, ``SUCCEEDED``, ``FAILED`` or ``TIMED_OUT``.
+        expires: When its time is over, UTC.
+        on_timeout: ``ROLLBACK`` or ``CONTINUE``.
+    """
+
+    id: str
+    kind: str
+    status: str
+    expires: datetime | None = None
+    on_timeout: str = "ROLLBACK"
+
+
+@dataclass(frozen=True)
+class RevisionState:
+    """One of the two revisions of a deployment.
+
+    Attributes:
+        arn: ARN of the service revision.
+        revision: ``family:revision`` of its task definition; empty where it could not be read.
+        wanted_tasks: Number of tasks that it is meant to have.
+        running: Number of tasks that run.
+        pending: Number of tasks that start.
+        weight: Share of the traffic that ECS wants it to have, in percent; None where ECS shifts none.
+        target_group: ARN of its target group; empty where it has none, or it could not be read.
+    """
+
+    arn: str
+    revision: str
+    wanted_tasks: int
+    running: int
+    pending: int = 0
+    weight: float | None = None
+    target_group: str = ""
+
+
+@dataclass(frozen=True)
+class ServiceDeployment:
+    """One deployment of a service, as ECS describes it.
+
+    Attributes:
+        service: Name of the service in ``nova.toml``.
+        arn: Its ARN.
+        status: ECS's word, such as ``IN_PROGRESS``.
+        reason: Why it is in that state, in ECS's words.
+        stage: Its lifecycle stage, such as ``BAKE_TIME``; empty where it has none.
+        strategy: ``ROLLING``, ``CANARY``, ``LINEAR`` or ``BLUE_GREEN``.
+        new: The revision that is deployed.
+        old: The one that it replaces; None for a first deployment.
+        hooks: The hooks that it has come to.
+        watched: Names of the alarms that end it.
+        triggered: Names of those that ended it.
+        watching: Whether ECS watches the alarms.
+        percent: The canary's share or a linear step, in percent; None for other strategies.
+        step_bake: How long that bakes, in minutes.
+        bake: How long all traffic bakes, in minutes.
+        started: When it began, UTC.
+        finished: When it ended, UTC.
+        rollback_reason: Why it was rolled back, in ECS's words.
+        event: ECS's latest message about the service.
+        rule: ARN of the listener rule that leads to it; empty where it has none.
+    """
+
+    service: str
+    arn: str
+    status: str
+    reason: str
+    stage: str
+    strategy: str
+    new: RevisionState
+    old: RevisionState | None = None
+    hooks: tuple[LifecycleHook, ...] = ()
+    watched: tuple[str, ...] = ()
+    triggered: tuple[str, ...] = ()
+    watching: bool = True
+    percent: float | None = None
+    step_bake: int = 0
+    bake: int = 0
+    started: datetime | None = None
+    finished: datetime | None = None
+    rollback_reason: str = ""
+    event: str = ""
+    rule: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self.status in ENDED
+
+    @property
+    def waiting(self) -> tuple[LifecycleHook, ...]:
+        """The pauses at which it waits for somebody."""
+        return tuple(h for h in self.hooks if h.kind == "PAUSE" and h.status == "AWAITING_ACTION")
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a target group got since a deployment began, within the last hour.
+
+    Attributes:
+        requests: Number of requests.
+        errors: Number of 5xx answers of its targets.
+        latency: 95th percentile of the latest minute that has one, in seconds; None where none has.
+        per_minute: Requests of the latest whole minute that has any; 0 where none has.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    latency: float | None = None
+    per_minute: int = 0
+
+
+@dataclass(frozen=True)
+class AlarmReading:
+    """An alarm, and how far from its threshold its metric is.
+
+    Attributes:
+        name: Its name.
+        state: ``ALARM``; anything else where it is not red.
+        value: The latest value; None where there is none.
+        threshold: Its threshold; None where it has no single one.
+        comparison: CloudWatch's operator, such as ``GreaterThanThreshold``.
+        minutes: Minutes that it looks at.
+    """
+
+    name: str
+    state: str
+    value: float | None = None
+    threshold: float | None = None
+    comparison: str = "GreaterThanThreshold"
+    minutes: int = 1
+
+    @property
+    def breaching(self) -> bool:
+        """Whether the latest value is beyond the threshold."""
+        if self.value is None or self.threshold is None:
+            return False
+        return {
+            "GreaterThanThreshold": self.value > self.threshold,
+            "GreaterThanOrEqualToThreshold": self.value >= self.threshold,
+            "LessThanThreshold": self.value < self.threshold,
+            "LessThanOrEqualToThreshold": self.value <= self.threshold,
+        }.get(self.comparison, False)
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What CloudWatch and the load balancer know of deployments, as far as it could be read.
+
+    Attributes:
+        weights: ARN of a target group to its share of its rule's traffic, in percent.
+        traffic: ARN of a target group to what it got.
+        alarms: Name to alarm.
+        unread: A line for each kind of thing that could not be read.
+    """
+
+    weights: Mapping[str, float] = field(default_factory=dict)
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
+    alarms: Mapping[str, AlarmReading] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()

@@ -1,0 +1,223 @@
+"""Follows rollouts: turns what AWS says at one moment, and what it said before, into what there is to see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from nova_infra.deployed.rollouts import AlarmReading, Readings, RevisionState, ServiceDeployment
+from nova_infra.operations.rollout.view import AlarmView, ReleaseView, RevisionView, RolloutView, State
+
+_STAGES = {
+    "RECONCILE_SERVICE": "looks at what runs",
+    "PRE_SCALE_UP": "before new tasks start",
+    "SCALE_UP": "starts new tasks",
+    "POST_SCALE_UP": "new tasks run, no traffic yet",
+    "TEST_TRAFFIC_SHIFT": "test traffic moves",
+    "POST_TEST_TRAFFIC_SHIFT": "tests, before any user",
+    "PRE_PRODUCTION_TRAFFIC_SHIFT": "before the next share",
+    "PRODUCTION_TRAFFIC_SHIFT": "traffic moves",
+    "POST_PRODUCTION_TRAFFIC_SHIFT": "all traffic is on the new revision",
+    "BAKE_TIME": "bakes",
+    "CLEAN_UP": "stops old tasks",
+}
+"""Lifecycle stage to what happens in it.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/canary-deployment.html
+"""
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """A part of a rollout that lasts a while.
+
+    Attributes:
+        key: What tells it from the part before.
+        began: When it was seen first, UTC.
+        seen_to_begin: Whether the part before was seen, too.
+    """
+
+    key: tuple[str, float]
+    began: datetime
+    seen_to_begin: bool
+
+
+class Follower:
+    """Remembers since when each rollout has been where it is: ECS does not say when a bake began."""
+
+    def __init__(self, environment: str) -> None:
+        """Nothing was seen yet.
+
+        Args:
+            environment: Name of the environment.
+        """
+        self._environment = environment
+        self._phases: dict[str, _Phase] = {}
+
+    def view(self, deployments: Sequence[ServiceDeployment], readings: Readings, now: datetime) -> ReleaseView:
+        """What there is to see now.
+
+        Args:
+            deployments: The deployments.
+            readings: What CloudWatch and the load balancer know of them.
+            now: The time by AWS's clock, UTC.
+        """
+        by_service: dict[str, list[ServiceDeployment]] = {}
+        for deployment in deployments:
+            by_service.setdefault(deployment.service, []).append(deployment)
+        shown = (self._rollout(_told(theirs), readings, now) for theirs in by_service.values())
+        return ReleaseView(self._environment, tuple(shown), readings.unread)
+
+    def _rollout(self, deployment: ServiceDeployment, readings: Readings, now: datetime) -> RolloutView:
+        wanted = deployment.new.weight
+        actual = readings.weights.get(deployment.new.target_group)
+        phase = self._phase(deployment, now)
+        state = state_of(deployment)
+        left, at_most = _left(deployment, state, phase, now)
+        return RolloutView(
+            service=deployment.service,
+            state=state,
+            stage=stage_in_words(deployment, state),
+            wanted=wanted,
+            actual=actual if wanted is not None else None,
+            new=_revision(deployment.new, readings),
+            old=_revision(deployment.old, readings) if deployment.old else None,
+            alarms=tuple(
+                _alarm(readings.alarms[name], name, deployment)
+                for name in deployment.watched
+                if name in readings.alarms
+            ),
+            seconds_left=left,
+            at_most=at_most,
+            why=why(deployment),
+            next=next_commands(self._environment, deployment.service, state),
+        )
+
+    def _phase(self, deployment: ServiceDeployment, now: datetime) -> _Phase:
+        key = (deployment.stage, deployment.new.weight or 0.0)
+        before = self._phases.get(deployment.arn)
+        if before is None or before.key != key:
+            self._phases[deployment.arn] = _Phase(key, now, before is not None)
+        return self._phases[deployment.arn]
+
+
+def state_of(deployment: ServiceDeployment) -> State:
+    """Where a deployment stands."""
+    match deployment.status:
+        case "SUCCESSFUL":
+            return "completed"
+        case "ROLLBACK_SUCCESSFUL":
+            return "rolled back"
+        case "ROLLBACK_FAILED" | "STOPPED":
+            return "failed"
+        case "ROLLBACK_REQUESTED" | "ROLLBACK_IN_PROGRESS" | "STOP_REQUESTED":
+            return "going back"
+    return "waiting" if deployment.waiting else "running"
+
+
+def stage_in_words(deployment: ServiceDeployment, state: State) -> str:
+    """What a deployment does now."""
+    if state in ("completed", "rolled back", "failed"):
+        return state
+    if state == "going back":
+        return "goes back to the old revision"
+    if state == "waiting":
+        return f"waits {gate_in_words(deployment)}"
+    if deployment.status == "PENDING":
+        return "waits for its turn"
+    share = deployment.new.weight or 0.0
+    if 0 < share < 100 and deployment.percent is not None:
+        return "the canary bakes" if deployment.strategy == "CANARY" else "a step bakes"
+    return _STAGES.get(deployment.stage, deployment.stage.lower().replace("_", " ") or "begins")
+
+
+def gate_in_words(deployment: ServiceDeployment) -> str:
+    """What a waiting deployment waits before."""
+    share = deployment.new.weight or 0.0
+    if deployment.stage == "PRE_PRODUCTION_TRAFFIC_SHIFT":
+        if share > 0:
+            return "before full traffic" if deployment.strategy != "LINEAR" else f"before more than {share:g} %"
+        return "before the canary" if deployment.strategy == "CANARY" else "before user traffic"
+    return {
+        "POST_TEST_TRAFFIC_SHIFT": "before user traffic",
+        "POST_PRODUCTION_TRAFFIC_SHIFT": "before the bake",
+        "PRE_SCALE_UP": "before new tasks start",
+    }.get(deployment.stage, f"at {deployment.stage.lower().replace('_', ' ')}")
+
+
+def why(deployment: ServiceDeployment) -> str:
+    """Why a deployment went back, or the event that stopped it; empty where nothing did."""
+    state = state_of(deployment)
+    if state not in ("going back", "rolled back", "failed"):
+        return ""
+    alarms = f"ALARM {', '.join(deployment.triggered)}" if deployment.triggered else ""
+    hooks = [h for h in deployment.hooks if h.status in ("FAILED", "TIMED_OUT")]
+    gate = ""
+    if hooks:
+        what = "nobody answered the gate" if hooks[0].kind == "PAUSE" else "its tests"
+        verdict = {"FAILED": "failed", "TIMED_OUT": "ran out of time"}[hooks[0].status]
+        gate = f"{what} in time" if hooks[0].kind == "PAUSE" else f"{what} {verdict}"
+    said = deployment.rollback_reason or deployment.reason or deployment.event
+    return ": ".join(part for part in (alarms or gate, said) if part)
+
+
+def next_commands(environment: str, service: str, state: State) -> tuple[str, ...]:
+    """The commands that a person may want now."""
+    match state:
+        case "waiting":
+            return (f"nova promote {environment} {service}", f"nova abort {environment} {service}")
+        case "running":
+            return (f"nova abort {environment} {service}",)
+        case "rolled back" | "failed":
+            return (f"nova explain {environment}",)
+    return ()
+
+
+def _told(deployments: Sequence[ServiceDeployment]) -> ServiceDeployment:
+    """The deployment of a service to show.
+
+    When ECS has rolled one back, CloudFormation deploys what was there before: that this is completed is no success.
+    """
+    *_, last = deployments
+    bad = [each for each in deployments if state_of(each) in ("rolled back", "failed")]
+    return bad[-1] if bad and last.over else last
+
+
+def _left(deployment: ServiceDeployment, state: State, phase: _Phase, now: datetime) -> tuple[float | None, bool]:
+    """Seconds until a bake or a gate is over, and whether that is the most that it can be."""
+    if state == "waiting":
+        ends = [hook.expires for hook in deployment.waiting if hook.expires]
+        return (max((min(ends) - now).total_seconds(), 0.0), False) if ends else (None, False)
+    if state != "running":
+        return None, False
+    share = deployment.new.weight or 0.0
+    minutes = 0
+    if deployment.stage == "BAKE_TIME":
+        minutes = deployment.bake
+    elif 0 < share < 100:
+        minutes = deployment.step_bake
+    if not minutes:
+        return None, False
+    left = (phase.began + timedelta(minutes=minutes) - now).total_seconds()
+    return max(left, 0.0), not phase.seen_to_begin
+
+
+def _revision(state: RevisionState, readings: Readings) -> RevisionView:
+    view = RevisionView(state.revision, state.running, state.wanted_tasks)
+    traffic = readings.traffic.get(state.target_group)
+    if traffic is None:
+        return view
+    latency = None if traffic.latency is None else 1000 * traffic.latency
+    return replace(view, requests=traffic.requests, failed=traffic.errors, latency_ms=latency)
+
+
+def _alarm(reading: AlarmReading, name: str, deployment: ServiceDeployment) -> AlarmView:
+    return AlarmView(
+        kind=name.rpartition(f"-{deployment.service}-")[2],
+        red=reading.state == "ALARM",
+        value=reading.value,
+        threshold=reading.threshold,
+        breaching=reading.breaching,
+        watched=deployment.watching,
+    )

@@ -1,0 +1,43 @@
+"""The story of rollouts, one line a turn: what changed from one look to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nova_infra.operations.rollout.view import ReleaseView, RolloutView
+from nova_infra.terminal import clock
+
+
+def turns(before: ReleaseView | None, now: ReleaseView) -> Iterator[str]:
+    """What changed, a line each; the first look tells all.
+
+    Args:
+        before: The look before; None for the first.
+        now: This look.
+    """
+    known = {rollout.service: rollout for rollout in before.rollouts} if before else {}
+    for rollout in now.rollouts:
+        yield from _turns(known.get(rollout.service), rollout)
+    for line in now.unread:
+        if before is None or line not in before.unread:
+            yield f"not read: {line}"
+
+
+def _turns(before: RolloutView | None, now: RolloutView) -> Iterator[str]:
+    share = f"{now.percent:g} % of the traffic" if now.percent is not None else f"{now.new.running} new tasks"
+    if before is None or (before.stage, before.state) != (now.stage, now.state) or before.percent != now.percent:
+        left = ""
+        if now.seconds_left is not None:
+            left = f", {'at most ' if now.at_most else ''}{clock(now.seconds_left)} left"
+        why = f": {now.why}" if now.why else ""
+        yield f"{now.service}: {now.stage}{left}{why} ({share})"
+        if now.state in ("waiting", "rolled back", "failed"):
+            yield f"{now.service}: next: {' or '.join(now.next)}"
+    for alarm in now.alarms:
+        was = next((a for a in before.alarms if a.kind == alarm.kind), None) if before else None
+        if alarm.red and not (was and was.red):
+            value = "" if alarm.value is None else f": {alarm.value:.3g} of {alarm.threshold:g}"
+            spared = "" if alarm.watched else ", which ECS does not watch now: it would have stopped it"
+            yield f"{now.service}: ALARM {alarm.kind}{value}{spared}"
+        elif was and was.red and not alarm.red:
+            yield f"{now.service}: {alarm.kind} is no longer in ALARM"

@@ -1,0 +1,126 @@
+"""What there is to see of a rollout, as plain data: AWS and the rehearsal fill it, one renderer shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+State = Literal["running", "waiting", "going back", "completed", "rolled back", "failed"]
+
+OVER: tuple[State, ...] = ("completed", "rolled back", "failed")
+"""How a rollout may end."""
+
+
+@dataclass(frozen=True)
+class RevisionView:
+    """One of the two revisions of a rollout.
+
+    Attributes:
+        name: ``family:revision``; empty where it is not known.
+        running: Number of tasks that run.
+        wanted: Number of tasks that it is meant to have.
+        requests: Requests that it got; None where they are not known.
+        failed: How many of them it failed.
+        latency_ms: 95th percentile of the latest minute; None where there is none.
+    """
+
+    name: str
+    running: int = 0
+    wanted: int = 0
+    requests: int | None = None
+    failed: int = 0
+    latency_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class AlarmView:
+    """An alarm that watches a rollout.
+
+    Attributes:
+        kind: Such as ``errors``.
+        red: Whether it is in ALARM.
+        value: The latest value; None where there is none.
+        threshold: Its threshold; None where it is not known.
+        breaching: Whether the latest value is beyond the threshold.
+        watched: Whether ECS watches it during this rollout.
+    """
+
+    kind: str
+    red: bool
+    value: float | None = None
+    threshold: float | None = None
+    breaching: bool = False
+    watched: bool = True
+
+
+@dataclass(frozen=True)
+class RolloutView:
+    """One service's rollout.
+
+    Attributes:
+        service: Name of the service.
+        state: Where it stands.
+        stage: What it does now, in words.
+        wanted: Share of the traffic that the new revision is meant to have, in percent; None where none is shifted.
+        actual: Share that the listener rule gives it; None where that is not known.
+        new: The new revision.
+        old: The one that it replaces; None for a first deployment.
+        alarms: The alarms that watch it.
+        seconds_left: Until the bake, or the time to answer, is over; None where nothing ends by itself.
+        at_most: Whether ``seconds_left`` is an upper bound: the beginning was not seen.
+        why: Why it went back, or the event that stopped it; empty where nothing did.
+        next: The commands that a person may want now.
+    """
+
+    service: str
+    state: State
+    stage: str
+    wanted: float | None
+    actual: float | None
+    new: RevisionView
+    old: RevisionView | None = None
+    alarms: tuple[AlarmView, ...] = ()
+    seconds_left: float | None = None
+    at_most: bool = False
+    why: str = ""
+    next: tuple[str, ...] = ()
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self.state in OVER
+
+    @property
+    def red(self) -> tuple[str, ...]:
+        """Kinds of its alarms that are in ALARM."""
+        return tuple(alarm.kind for alarm in self.alarms if alarm.red)
+
+    @property
+    def percent(self) -> float | None:
+        """The share of the traffic that the new revision really has, as far as that is known."""
+        return self.wanted if self.actual is None else self.actual
+
+
+@dataclass(frozen=True)
+class ReleaseView:
+    """All rollouts of an environment.
+
+    Attributes:
+        environment: Its name.
+        rollouts: By service.
+        unread: A line for each kind of thing that could not be read.
+    """
+
+    environment: str
+    rollouts: tuple[RolloutView, ...] = field(default_factory=tuple)
+    unread: tuple[str, ...] = ()
+
+    @property
+    def over(self) -> bool:
+        """Whether all have ended."""
+        return all(rollout.over for rollout in self.rollouts)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether all were completed."""
+        return all(rollout.state == "completed" for rollout in self.rollouts)

@@ -1,0 +1,173 @@
+"""What is read of rollouts, and with how many calls."""
+
+import itertools
+from datetime import timedelta
+
+import pytest
+
+from nova_infra.errors import RefusedError
+from nova_infra.operations.rollout.watch import looks, seconds_between_looks
+
+from .conftest import NOW, PREFIX, World, target_group
+
+
+def watching(environment, world: World, *services: str, seconds: float = 0, patience: float = 0):
+    """Looks between which time passes."""
+    return looks(environment, services, patience=patience, wait=lambda span: world.pass_by(seconds or span))
+
+
+def test_the_first_picture_needs_ecs_alone(environment, world) -> None:
+    for name in world.services:
+        world.begin(name, stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
+    first = next(watching(environment, world))
+    assert len(first.rollouts) == 45
+    assert sorted(set(world.calls)) == [
+        "DescribeServiceDeployments",
+        "DescribeServiceRevisions",
+        "DescribeServices",
+        "ListServices",
+    ]
+
+
+def test_45_rollouts_cost_fewer_than_three_calls_a_second(environment, world) -> None:
+    for name in world.services:
+        world.begin(name, stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
+    running = watching(environment, world)
+    for _ in range(2):
+        next(running)  # It learns what does not change.
+    before, start = len(world.calls), world.now
+    for _ in itertools.takewhile(lambda _: world.now - start < timedelta(minutes=10), running):
+        pass
+    seconds = (world.now - start).total_seconds()
+    assert (len(world.calls) - before) / seconds < 3
+
+
+def test_a_few_rollouts_among_many_services_are_looked_at_more_often() -> None:
+    assert seconds_between_looks(45, 2) < seconds_between_looks(45, 45)
+    assert seconds_between_looks(3, 1) == 2.0
+
+
+def test_the_actual_weight_is_the_listener_rules(environment, world) -> None:
+    world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0, actual=25.0)
+    _, view = itertools.islice(watching(environment, world), 2)
+    [rollout] = view.rollouts
+    assert (rollout.wanted, rollout.actual, rollout.percent) == (10.0, 25.0, 25.0)
+
+
+def test_each_revision_has_its_tasks_its_requests_its_errors_and_its_latency(environment, world) -> None:
+    world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
+    world.requests = {target_group("s01-service", "green"): 4.0, target_group("s01-service", "blue"): 36.0}
+    world.pass_by(120)
+    _, view = itertools.islice(watching(environment, world), 2)
+    [rollout] = view.rollouts
+    new, old = rollout.new, rollout.old
+    assert old is not None
+    assert (new.name, new.running, new.wanted) == (f"{PREFIX}-s01-service:8", 2, 2)
+    assert (new.requests, new.failed, new.latency_ms) == (12, 3, 40.0)
+    assert (old.name, old.requests) == (f"{PREFIX}-s01-service:7", 108)
+
+
+def test_what_was_asked_before_the_deployment_began_is_not_counted(environment, world) -> None:
+    world.begin("s01-service")
+    world.requests = {target_group("s01-service", "blue"): 10.0}
+    _, view = itertools.islice(watching(environment, world), 2)
+    old = view.rollouts[0].old
+    assert old is not None
+    assert old.requests == 10, "one of the three minutes that CloudWatch has"
+
+
+def test_an_alarm_stands_beside_its_threshold_and_goes_red(environment, world) -> None:
+    world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
+    world.values = {f"{PREFIX}-s01-service-errors": 4.0, f"{PREFIX}-s01-service-cpu": 91.0}
+    running = watching(environment, world)
+    _, view = itertools.islice(running, 2)
+    alarms = {alarm.kind: alarm for alarm in view.rollouts[0].alarms}
+    assert (alarms["errors"].value, alarms["errors"].threshold, alarms["errors"].breaching) == (4.0, 5.0, False)
+    assert (alarms["cpu"].value, alarms["cpu"].breaching) == (91.0, True)
+    assert alarms["latency"].value is None
+    assert view.rollouts[0].red == ()
+    world.red.add(f"{PREFIX}-s01-service-errors")
+    assert next(running).rollouts[0].red == ("errors",)
+    world.red.clear()
+    assert next(running).rollouts[0].red == ()
+
+
+@pytest.mark.parametrize("denied", ["DescribeRules", "GetMetricData", "DescribeAlarms", "DescribeServiceRevisions"])
+def test_what_may_not_be_read_is_named_and_keeps_nothing_from_the_rest(environment, world, denied) -> None:
+    world.begin("s01-service", stage="BAKE_TIME", weight=100.0)
+    world.refused[denied] = "AccessDeniedException"
+    _, view = itertools.islice(watching(environment, world), 2)
+    assert view.rollouts[0].stage == "bakes"
+    assert [line for line in view.unread if f"not {denied}" in line]
+
+
+def test_it_goes_on_when_an_answer_is_lost_and_says_so(environment, world) -> None:
+    world.begin("s01-service", stage="BAKE_TIME", weight=100.0)
+    running = watching(environment, world)
+    _, _ = itertools.islice(running, 2)
+    world.refused["DescribeServiceDeployments"] = "ThrottlingException"
+    lost = next(running)
+    assert lost.rollouts[0].stage == "bakes"
+    assert "the latest look" in lost.unread[0]
+    world.refused.clear()
+    assert next(running).unread == ()
+
+
+def test_it_ends_when_all_have_ended_and_follows_what_begins_meanwhile(environment, world) -> None:
+    first = world.begin("s01-service", stage="BAKE_TIME", weight=100.0)
+    running = watching(environment, world)
+    _, _ = itertools.islice(running, 2)
+    second = world.begin("s02-service")
+    assert [rollout.service for rollout in next(running).rollouts] == ["s01-service", "s02-service"]
+    first.status = second.status = "SUCCESSFUL"
+    *_, last = running
+    assert last.over
+    assert last.succeeded
+    assert len(last.rollouts) == 2
+
+
+def test_what_cloudformation_restores_after_a_rollback_is_no_success(environment, world) -> None:
+    bad = world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
+    running = watching(environment, world)
+    _, _ = itertools.islice(running, 2)
+    bad.status, bad.rollback = "ROLLBACK_SUCCESSFUL", "alarms detected"
+    restored = world.begin("s01-service")
+    assert next(running).rollouts[0].state == "running"
+    restored.status = "SUCCESSFUL"
+    *_, last = running
+    assert last.rollouts[0].state == "rolled back"
+    assert not last.succeeded
+
+
+def test_only_the_service_that_is_named_is_looked_at(environment, world) -> None:
+    world.begin("s01-service")
+    world.begin("s02-service")
+    view = next(watching(environment, world, "s02-service"))
+    assert [rollout.service for rollout in view.rollouts] == ["s02-service"]
+    assert world.calls.count("DescribeServices") == 1
+
+
+def test_a_service_that_does_not_exist_is_refused(environment, world) -> None:
+    with pytest.raises(RefusedError, match="service: 'nothing' is not one of s00-service"):
+        next(watching(environment, world, "nothing"))
+
+
+def test_nothing_under_way_is_one_line(environment, world) -> None:
+    with pytest.raises(RefusedError, match="no deployment is under way in prod") as refusal:
+        next(watching(environment, world))
+    assert "\n" not in str(refusal.value)
+
+
+def test_it_waits_for_a_deployment_to_begin(environment, world) -> None:
+    real = world.pass_by
+
+    def pass_by(seconds: float) -> None:
+        real(seconds)
+        if world.now >= NOW + timedelta(seconds=20) and not world.rollouts:
+            world.begin("s03-service")
+
+    world.pass_by = pass_by
+    assert next(watching(environment, world, patience=60)).rollouts[0].service == "s03-service"
+    world.rollouts.clear()
+    with pytest.raises(RefusedError, match="under way"):
+        next(looks(environment, patience=10, wait=real))
