@@ -111,7 +111,9 @@ brief: setup ## What an approver should know, sent to those who are asked: make 
 	@nova brief $(ENVIRONMENT) --publish --assembly cdk.out
 
 preflight: setup ## May this commit be deployed to an environment now? make preflight ENVIRONMENT=prod
-	@nova preflight $(call given,ENVIRONMENT,prod) --checkout
+	@: $(call given,ENVIRONMENT,prod)
+	@$(MAKE) --no-print-directory synth
+	@nova preflight $(ENVIRONMENT) --checkout --assembly cdk.out
 
 verify: setup ## Does an environment run this commit? Write it to the ledger: make verify ENVIRONMENT=prod
 	@nova verify $(call given,ENVIRONMENT,prod) --checkout --wait $(VERIFY_WAIT)

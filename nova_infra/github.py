@@ -17,11 +17,12 @@ def github_accounts(config: Config) -> list[str]:
 
 
 def deploy_session_seconds(environment: Environment) -> int:
-    """How long the credentials of a deployment have to be good for: it waits until everything has baked.
+    """How long the credentials of a deployment have to be good for: it waits for every gate and every bake.
 
     The CDK CLI assumes its own roles again, for an hour each time, for as long as these credentials are valid.
     """
-    return math.ceil(environment.rollout.minutes() / 60) * _HOUR + _HOUR
+    rollout = environment.rollout
+    return math.ceil((rollout.minutes() + rollout.waiting_minutes()) / 60) * _HOUR + _HOUR
 
 
 def outputs(config: Config, environment: str | None = None) -> dict[str, str]:

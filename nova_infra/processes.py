@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -27,6 +27,7 @@ MARK = "NOVA_REHEARSAL"
 """Environment variable that every process of a rehearsal carries."""
 
 _THIS_REHEARSAL = uuid.uuid4().hex
+_watching = 0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -182,6 +183,19 @@ class Process:
 def _process(process: asyncio.subprocess.Process) -> Process:
     assert process.stdout is not None, "started with a pipe"
     return Process(process, process.stdout)
+
+
+@contextlib.contextmanager
+def nothing_left() -> Iterator[None]:
+    """At the end of the block, and of all that overlap with it, kill whatever was left behind."""
+    global _watching
+    _watching += 1
+    try:
+        yield
+    finally:
+        _watching -= 1
+        if not _watching:
+            end_leftovers()
 
 
 def end_leftovers() -> int:

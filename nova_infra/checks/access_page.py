@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from nova_infra.checks.access import Holder, jobs, roles, steps, ways_around
 from nova_infra.checks.rule import Template
@@ -32,18 +32,18 @@ them.
 """
 
 
-def page(templates: Mapping[str, Template], *, protected: Sequence[str], shared: Iterable[tuple[str, str]] = ()) -> str:
+def page(templates: Sequence[Template], *, protected: Sequence[str], shared: Iterable[tuple[str, str]] = ()) -> str:
     """The page.
 
     Args:
-        templates: Stack name to template.
+        templates: All templates of the assembly.
         protected: Names of the environments that wait for an approval.
         shared: Environments that share their account with an earlier one, each with the reason.
     """
-    delivering = [each for template in templates.values() for each in steps(template)]
-    delivering += [each for template in templates.values() for each in jobs(template, protected=protected)]
-    held = [each for template in templates.values() for each in roles(template)]
-    around = [each for template in templates.values() for each in ways_around(template)]
+    delivering = [each for template in templates for each in steps(template)]
+    delivering += [each for template in templates for each in jobs(template, protected=protected)]
+    held = [each for template in templates for each in roles(template)]
+    around = [each for template in templates for each in ways_around(template)]
     parts = [_HEADER, "\n## Before the approval\n\n", *_steps(each for each in delivering if not each.after)]
     parts += ["\n## After the approval\n\n", *_steps(each for each in delivering if each.after)]
     parts += ["\n## Roles in the environments\n\n", *_roles(held), _BOOTSTRAP, "\n## Ways around the approval\n\n"]

@@ -24,6 +24,7 @@ _TAKES_OVER = {
     ),
     "AWS::Lambda::Function": ("lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration"),
 }
+_TAKING = ("iam:PassRole", "sts:AssumeRole", *(action for actions in _TAKES_OVER.values() for action in actions))
 _ROLE_OF = {_PROJECT: "ServiceRole", "AWS::Lambda::Function": "Role"}
 
 
@@ -111,15 +112,16 @@ class Graph:
 
     def _taken_by(self, role: str) -> Iterator[str]:
         statements = self.statements(role)
+        # Most roles may do none of these to anything, and a template has many of both.
+        able = {action for action in _TAKING if any(each.allows and each.names(action) for each in statements)}
         for logical_id, resource in self.template.resources.items():
             properties = resource.get("Properties", {})
             if resource["Type"] == _ROLE:
-                names = role_patterns(logical_id, properties)
-                passes = any(allowing(statements, "iam:PassRole", name) for name in names)
-                assumes = any(allowing(statements, "sts:AssumeRole", name) for name in names)
-                if passes or assumes or role in _trusted(properties):
+                names = role_patterns(logical_id, properties) if able else ()
+                taking = able & {"iam:PassRole", "sts:AssumeRole"}
+                if role in _trusted(properties) or any(allowing(statements, a, name) for a in taking for name in names):
                     yield logical_id
-            elif resource["Type"] in _TAKES_OVER:
+            elif resource["Type"] in _TAKES_OVER and able.intersection(_TAKES_OVER[resource["Type"]]):
                 taken = referenced(properties.get(_ROLE_OF[resource["Type"]]))
                 names = (
                     f"${{{logical_id}}}",

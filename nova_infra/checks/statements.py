@@ -41,13 +41,15 @@ class Statement:
     not_resources: bool
     conditional: bool
 
+    def names(self, action: str) -> bool:
+        """Whether it may speak of an action on anything."""
+        if self.not_actions:
+            return not any(contains(pattern.lower(), action.lower()) for pattern in self.actions)
+        return any(overlap(pattern.lower(), action.lower()) for pattern in self.actions)
+
     def covers(self, action: str, resource: str) -> bool:
         """Whether it may speak of an action on a resource, which may be patterns themselves."""
-        if self.not_actions:
-            acts = not any(contains(pattern.lower(), action.lower()) for pattern in self.actions)
-        else:
-            acts = any(overlap(pattern.lower(), action.lower()) for pattern in self.actions)
-        if not acts:
+        if not self.names(action):
             return False
         if self.not_resources:
             return not any(contains(pattern, resource) for pattern in self.resources)

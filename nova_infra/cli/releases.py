@@ -16,6 +16,7 @@ from nova_infra.errors import NovaError
 if TYPE_CHECKING:
     from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
     from nova_infra.names import Role
+    from nova_infra.operations.gates.preflight import Known
     from nova_infra.operations.records.ledger import Entry, Outcome, ReleasedImage
 
 
@@ -73,6 +74,7 @@ def verify(release: str | None, checkout: bool, patience: float, **where: Any) -
     """
     from datetime import UTC, datetime
 
+    from nova_infra.operations.gates.orphans import orphans, told
     from nova_infra.operations.gates.verify import verify as look
     from nova_infra.operations.records.ledger import Entry, append
     from nova_infra.operations.records.lookup import short
@@ -82,13 +84,16 @@ def verify(release: str | None, checkout: bool, patience: float, **where: Any) -
     name, images, committed_at = _release(target, release, checkout)
     found = look(target, images, patience=patience, tell=click.echo)
     now = datetime.now(UTC).replace(microsecond=0)
-    known = accepted(read_acceptances(target), name, now=now) if found else {}
-    in_spite = [f"{each.text}: {known[each.subject]}" for each in found if each.subject in known]
-    faults = [each.text for each in found if each.subject not in known]
+    waived = accepted(read_acceptances(target), name, now=now) if found else {}
+    in_spite = [f"{each.text}: {waived[each.subject]}" for each in found if each.subject in waived]
+    faults = [each.text for each in found if each.subject not in waived]
     if checkout:
         outcome: Outcome = "failed" if faults else "verified"
         reason = next(iter([*faults, *in_spite]), "")
         append(target, Entry(name, images, now, outcome, target.caller(), reason, committed_at))
+    known = _known(target, where, checkout)
+    for stack in orphans(target.prefix, target.stacks(), known.services) if known is not None else ():
+        click.echo(told(stack))
     for line in in_spite:
         click.echo(line)
     _report(faults, f"{target.name} runs {short(name)}: {len(images)} services as released")
@@ -97,21 +102,27 @@ def verify(release: str | None, checkout: bool, patience: float, **where: Any) -
 @click.command()
 @in_environment
 @click.option("--checkout", is_flag=True, help="Check the release in this directory.")
-def preflight(checkout: bool, **where: Any) -> None:
+@click.option(
+    "--assembly",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The release's assembly. With it, listener rules are compared, too.",
+)
+def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     """Check that a deployment to ENV may start.
 
-    Checks alarms, holds, other deployments, stacks, quotas and certificates.
+    Checks alarms, holds, other deployments, stacks, quotas, certificates and the listener rules' weights.
     """
     from datetime import UTC, datetime
 
     from nova_infra.errors import NotDeployedError
+    from nova_infra.operations.gates.orphans import told
     from nova_infra.operations.gates.preflight import judge, survey
     from nova_infra.operations.records.holds import refusals
     from nova_infra.operations.records.lookup import short
 
     target = open_environment("observer", where)
     try:
-        conditions = survey(target)
+        conditions = survey(target, _known(target, where, checkout), _released_templates(target, assembly))
     except NotDeployedError:
         click.echo(f"{target.name}: nothing is deployed there yet: a first deployment may start")
         return
@@ -120,6 +131,8 @@ def preflight(checkout: bool, **where: Any) -> None:
         name, released, _ = _release(target, None, checkout=True)
         images = {service: image.digest for service, image in released.items()}
     judged = judge(conditions, name, images, now=datetime.now(UTC))
+    for stack in conditions.orphans:
+        click.echo(told(stack))
     for obstacle, acceptance in judged.accepted:
         click.echo(f"{obstacle.text}: {acceptance}: {obstacle.lost}")
     refused = [obstacle.text for obstacle in judged.refused]
@@ -128,6 +141,17 @@ def preflight(checkout: bool, **where: Any) -> None:
         command = f'nova accept-red {target.name} {short(name)} --why "…"'
         refused.append(f"if the red is not the release's fault and the release cannot wait: `{command}`, then retry")
     _report(refused, f"{target.name}: a deployment may start")
+
+
+def _released_templates(target: ObservedEnvironment, assembly: Path | None) -> dict[str, Any] | None:
+    """Stack to its template in the release: a rehearsal knows what it plays."""
+    if (played := target.played()) is not None:
+        return dict(played.templates)
+    if assembly is None:
+        return None
+    from nova_infra.assembly import Assembly
+
+    return Assembly(assembly).templates(target.prefix)
 
 
 @click.command()
@@ -262,6 +286,22 @@ def _release(
         return released(environment, Path.cwd())
     entry = _entry(environment, release)
     return entry.release, dict(entry.images), entry.committed_at
+
+
+def _known(environment: ObservedEnvironment, where: dict[str, Any], checkout: bool) -> Known | None:
+    """What nova.toml says of the services; in a rehearsal, what the release that is played has."""
+    from nova_infra.config import load_config
+    from nova_infra.deployed.connect import service_names
+    from nova_infra.operations.gates.orphans import wanted_rules
+    from nova_infra.operations.gates.preflight import Known
+
+    if (played := environment.played()) is not None:
+        return Known(tuple(played.images))
+    if checkout:
+        config = load_config(Path.cwd())
+        return Known([service.name for service in config.services], wanted_rules(config))
+    names = service_names(whereabouts(where["region"], where["platform"]))
+    return Known(names) if names is not None else None
 
 
 def _entry(environment: ObservedEnvironment, release: str | None) -> Entry:

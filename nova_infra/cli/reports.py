@@ -43,12 +43,18 @@ def status(environments: tuple[str, ...], as_json: bool, region: str | None, pla
     Shows release, tasks, deployment and alarms of every service. Without ENV, shows all environments of nova.toml.
     Exits with 0 if every environment could be read, whatever its state.
     """
-    from nova_infra.deployed.connect import connect, environment_names
+    from nova_infra.deployed.connect import connect, environment_names, service_names
     from nova_infra.operations.reports import status as report
 
     where = whereabouts(region, platform)
     names = environment_names(where, environments)
-    found = report.status(names, lambda name: connect(name, role="observer", where=where))
+    known = service_names(where)
+    found = report.status(
+        names,
+        lambda name: connect(name, role="observer", where=where),
+        known=known,
+        environments=known and environment_names(where),
+    )
     if len(errors := {environment.error for environment in found}) == 1 and (error := errors.pop()):
         click.echo(error, err=True)
         sys.exit(found[0].exit_code)
@@ -203,7 +209,7 @@ def access(assembly: Path, write: bool) -> None:
 
     config, found = load_config(Path.cwd()), Assembly(assembly)
     text = page(
-        {stack.name: Template(found.template(stack.template_path)["Resources"]) for stack in found.stacks()},
+        [Template(found.template(stack.template_path)["Resources"]) for stack in found.stacks()],
         protected=[each.name for each in config.environments if each.approval],
         shared=[(each.name, each.shared_account) for each in config.environments if each.shared_account],
     )

@@ -39,4 +39,47 @@ def watch(service: str | None, as_json: bool, patience: float, **where: Any) -> 
     sys.exit(0 if last.succeeded else 1)
 
 
-COMMANDS = (watch,)
+@click.command()
+@in_environment
+@click.argument("services", metavar="[SERVICE]...", nargs=-1)
+@click.option("--why", default="", metavar="TEXT", help="The reason, for the ledger.")
+def promote(services: tuple[str, ...], why: str, **where: Any) -> None:
+    """Let the deployments to ENV go on that wait at a gate.
+
+    Without SERVICE, all that wait. The ledger records who did it and why.
+    """
+    from nova_infra.operations.rollout.answer import promote as answer
+
+    _report(answer(_operated(where), services, why=why), "promoted", where["environment"])
+
+
+@click.command()
+@in_environment
+@click.argument("services", metavar="[SERVICE]...", nargs=-1)
+@click.option("--why", default="", metavar="TEXT", help="The reason, for the ledger.")
+def abort(services: tuple[str, ...], why: str, **where: Any) -> None:
+    """Stop deployments to ENV: ECS returns to what ran before.
+
+    Without SERVICE, all that are under way. The ledger records who did it and why.
+    """
+    from nova_infra.operations.rollout.answer import abort as answer
+
+    _report(answer(_operated(where), services, why=why), "aborted", where["environment"])
+
+
+COMMANDS = (watch, promote, abort)
+
+
+def _operated(where: dict[str, Any]) -> Any:
+    from nova_infra.deployed.connect import connect_steered
+
+    return connect_steered(where["environment"], where=whereabouts(where["region"], where["platform"]))
+
+
+def _report(answered: Any, action: str, environment: str) -> None:
+    for service, stood in answered.done.items():
+        click.echo(f"{service}: {action} {stood}")
+    for line in answered.left:
+        click.echo(line, err=True)
+    click.echo(f"next: nova watch {environment}")
+    sys.exit(1 if any(f"not {action}: " in line for line in answered.left) else 0)

@@ -9,21 +9,13 @@ from itertools import combinations
 from nova_infra.config.delivery import Delivery, Source, Toolchain
 from nova_infra.config.environment import Environment
 from nova_infra.config.repeats import repeated
+from nova_infra.config.rollout_contradictions import rollout_contradictions
 from nova_infra.config.service import Service
 from nova_infra.config.service_contradictions import largest, service_contradictions
 
 MAX_SERVICES = 45
 """A load balancer has 100 target groups and 100 rules, and a service needs two target groups while it is replaced:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
-
-MAX_BAKE_MINUTES = 33 * 60
-"""What a deployment may bake in sum; CloudFormation refuses more, because its own operations end after 36 hours:
-https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-canaryconfiguration.html.
-"""
-
-MAX_JOB_BAKE_MINUTES = 5 * 60
-"""What a deployment may bake in sum while a job on one of GitHub's runners waits for it, which ends after six hours:
-https://docs.github.com/en/actions/reference/limits."""
 
 _ENDPOINTS_TO_START = ("ecr.api", "ecr.dkr", "logs")
 _RESERVED_SERVICES = {"platform": "stack", "overview": "stack", "kit": "directory", "tests": "directory"}
@@ -65,6 +57,8 @@ def contradictions(
             )
     yield from _services(services)
     yield from service_contradictions(environments, services)
+    in_job = delivery is not None and delivery.engine == "github-actions"
+    yield from rollout_contradictions(environments, services, in_job=in_job)
     yield from _stacks(environments, services)
 
 
@@ -86,12 +80,6 @@ def _engine(source: Source, delivery: Delivery, environments: Mapping[int, Envir
             yield (
                 f"environments[{index}].window: works only with CodePipeline; GitHub Actions would "
                 "deploy at any time: remove it"
-            )
-        if (minutes := environment.rollout.minutes()) > MAX_JOB_BAKE_MINUTES:
-            yield (
-                f"environments[{index}].rollout: bakes {minutes:g} minutes in total, but a GitHub Actions job ends "
-                "after six hours: lower bake_minutes or step_bake_minutes, or raise percent, to stay within "
-                f"{MAX_JOB_BAKE_MINUTES} minutes"
             )
 
 
@@ -127,12 +115,6 @@ def _deployment(key: str, environment: Environment) -> Iterator[str]:
         yield (
             f"{key}.domain: is missing, so nothing could be served over TLS: "
             'write domain = { name = "…", zone_id = "Z…" }, or allow_plain_http = true'
-        )
-    minutes = environment.rollout.minutes()
-    if minutes > MAX_BAKE_MINUTES:
-        yield (
-            f"{key}.rollout: bakes {minutes:g} minutes in total, longer than CloudFormation waits: "
-            f"lower bake_minutes or step_bake_minutes, or raise percent, to stay within {MAX_BAKE_MINUTES} minutes"
         )
 
 

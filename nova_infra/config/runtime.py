@@ -27,6 +27,15 @@ class Rollout(Model):
     bake_minutes: Annotated[int, Field(ge=MIN_BAKE_MINUTES, le=1440)] = 5
     """How long both revisions stay up after the last shift, with the alarms still watching. Default: 5."""
 
+    gate: Literal["person"] | None = None
+    """Who has to let the new revision go on: a person, with ``nova promote``. Without an answer it rolls back. Not for
+    rolling. Default: nobody."""
+    gate_before: Literal["traffic", "steps"] = "traffic"
+    """What it waits before: ``traffic``, the first user's request, or ``steps``, every change of its share, full
+    traffic included. Default: traffic."""
+    gate_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+    """How long each gate waits for an answer. Default: 60."""
+
     @field_validator("percent")
     @classmethod
     def _a_step_of_its_strategy(cls, percent: float, info: ValidationInfo) -> float:
@@ -42,8 +51,17 @@ class Rollout(Model):
 
     def minutes(self) -> float:
         """Bake times in sum: the least that a deployment takes."""
-        steps = {"canary": 1, "linear": -(-100 // self.percent) - 1}.get(self.strategy, 0)
-        return steps * self.step_bake_minutes + self.bake_minutes
+        return self._steps_before_all * self.step_bake_minutes + self.bake_minutes
+
+    def waiting_minutes(self) -> float:
+        """How long its gates may wait in sum."""
+        if self.gate is None:
+            return 0
+        return self.gate_minutes * (1 if self.gate_before == "traffic" else self._steps_before_all + 1)
+
+    @property
+    def _steps_before_all(self) -> float:
+        return {"canary": 1, "linear": -(-100 // self.percent) - 1}.get(self.strategy, 0)
 
 
 class Scaling(Model):

@@ -54,6 +54,19 @@ class Web(Model):
     hosts: Annotated[tuple[Host, ...], Field(max_length=5)] = ()
     """Host names that the load balancer forwards to it, in the hosted zone of the environment's domain. Their
     certificate and DNS records are made. ``{environment}`` in them is the environment's name. Default: any host."""
+    requests: (
+        Annotated[
+            str,
+            *matching(
+                r"(?!/)(?!.*\.\./).{1,300}\.(http|rest|har)",
+                "is not a file of requests in this project",
+                'write its path, as in requests = "load/recorded.har"',
+            ),
+        ]
+        | None
+    ) = None
+    """A HAR or .http file of requests that its users send, for the rehearsal, relative to ``nova.toml``. Default:
+    ``services/<name>/requests.http`` or ``.har`` if there is one, else its OpenAPI document, else its paths."""
     internal: bool = False
     """Whether only the environment's other services reach it, over a private load balancer at ``NOVA_INTERNAL_URL``,
     which needs no NAT. Default: false."""

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nova_infra.deployed.protocol import DeployedEnvironment, FollowedEnvironment, RecordedEnvironment
+from nova_infra.deployed.protocol import (
+    DeployedEnvironment,
+    FollowedEnvironment,
+    RecordedEnvironment,
+    SteeredEnvironment,
+)
 from nova_infra.errors import ConfigError, RefusedError
 from nova_infra.names import Role, alert_topic_name, environment_prefix, pipeline_name, role_name
 from nova_infra.toml import read_toml
@@ -116,6 +121,25 @@ def connect_followed(name: str, *, where: Whereabouts) -> FollowedEnvironment:
     return connect_to_aws(name, role="observer", where=where)
 
 
+def connect_steered(name: str, *, where: Whereabouts) -> SteeredEnvironment:
+    """The environment of a name, to answer its deployments: by the operator role, else by the release role.
+
+    Raises:
+        NovaError: There is no such environment, or no access to it.
+    """
+    if REHEARSAL_VARIABLE in os.environ:
+        raise RefusedError(f"environment: {name!r} is a rehearsal's, which answers its own gates")
+    from nova_infra.deployed.aws.errors import DeniedError
+
+    try:
+        return connect_to_aws(name, role="operator", where=where)
+    except DeniedError as denied:
+        try:
+            return connect_to_aws(name, role="release", where=where)
+        except RefusedError:
+            raise denied from None
+
+
 def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[str, ...]:
     """The environments that are asked for: the chosen ones, or all that ``nova.toml`` names, in promotion order.
 
@@ -135,6 +159,17 @@ def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[s
         if name not in environments:
             raise RefusedError(f"environment: {name!r} is not one of {', '.join(environments)}: choose one of them")
     return tuple(chosen) or tuple(environments)
+
+
+def service_names(where: Whereabouts) -> tuple[str, ...] | None:
+    """The names of the services in ``nova.toml``; None where there is no such file, or it is not to be used."""
+    path = where.root / "nova.toml"
+    if where.region is not None or where.platform is not None or not path.is_file():
+        return None
+    try:
+        return tuple(str(service["name"]) for service in read_toml(path)["services"])
+    except (ConfigError, OSError, KeyError, TypeError):
+        return None  # whoever looks at an environment during an incident gets the rest
 
 
 def connect_toolchain(where: Whereabouts) -> Toolchain | None:

@@ -22,7 +22,7 @@ from nova_infra.deployed.model import (
     TaskDefinition,
     Template,
 )
-from nova_infra.deployed.rollouts import Readings, ServiceDeployment
+from nova_infra.deployed.rollouts import LifecycleHook, Readings, ServiceDeployment
 
 
 class ObservedEnvironment(Protocol):
@@ -73,6 +73,9 @@ class ObservedEnvironment(Protocol):
     def stacks(self, names: Sequence[str] | None = None) -> tuple[Stack, ...]:
         """Stacks by their names, or all of the environment's; those that do not exist are left out."""
 
+    def environments(self) -> tuple[str, ...]:
+        """Names of the installation's environments in this account and region, itself included."""
+
     def stack_revisions(self, stacks: Sequence[str]) -> Mapping[str, str]:
         """Stack to the task definition, ``family:revision``, that it made last; those that cannot tell are left out."""
 
@@ -81,6 +84,9 @@ class ObservedEnvironment(Protocol):
 
     def failures(self, stack: str) -> tuple[StackEvent, ...]:
         """What failed in a stack's latest operation, the first failure first."""
+
+    def on_alternate(self) -> frozenset[str]:
+        """Names of the services whose alternate target group gets traffic now, as after every other deployment."""
 
     def alarms(self) -> tuple[Alarm, ...]:
         """The environment's alarms, composite ones included, by name."""
@@ -139,6 +145,16 @@ class RecordedEnvironment(ObservedEnvironment, Protocol):
 
         One whose answer is lost is recognized by its value, and is not written again.
         """
+
+
+class SteeredEnvironment(FollowedEnvironment, RecordedEnvironment, Protocol):
+    """What the release role and the operator may do to deployments under way, and write down."""
+
+    def continue_deployment(self, deployment: ServiceDeployment, hook: LifecycleHook) -> None:
+        """Let a deployment go on that waits at a hook."""
+
+    def stop_deployment(self, deployment: ServiceDeployment) -> None:
+        """Have ECS go back to what ran before a deployment that is under way."""
 
 
 class DeployedEnvironment(RecordedEnvironment, Protocol):

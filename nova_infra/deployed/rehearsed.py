@@ -118,6 +118,10 @@ class RehearsedEnvironment:
         found = (Stack(**stack) for stack in self._state()["stacks"])
         return tuple(stack for stack in found if names is None or stack.name in names)
 
+    def environments(self) -> tuple[str, ...]:
+        """A rehearsal has those of its release."""
+        return (self.name,)
+
     def stack_revisions(self, stacks: Sequence[str]) -> Mapping[str, str]:
         """Nothing changes a service in a rehearsal but its stack."""
         return {}
@@ -132,6 +136,10 @@ class RehearsedEnvironment:
     def failures(self, stack: str) -> tuple[StackEvent, ...]:
         """A rehearsal's own report tells of them."""
         return ()
+
+    def on_alternate(self) -> frozenset[str]:
+        """Names of the services whose alternate target group gets traffic now."""
+        return frozenset(self._state()["on_alternate"])
 
     def alarms(self) -> tuple[Alarm, ...]:
         """The environment's alarms, by name."""

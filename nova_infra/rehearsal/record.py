@@ -10,6 +10,10 @@ from typing import Any, Literal
 NO_TARGET = "no target"
 """Stands for a revision where a request found none."""
 
+UNMEASURED = (
+    "CPU and memory: this machine does not show what a container uses, so alarms on them have no data and cannot fire"
+)
+
 Status = Literal["not reached", "running", "succeeded", "failed", "stopped"]
 
 REQUESTS_PER_MINUTE = 40
@@ -17,6 +21,9 @@ REQUESTS_PER_MINUTE = 40
 
 USERS = 200
 """Users of each service: every one asks once in five simulated minutes."""
+
+Answers = dict[str, dict[int, int]]
+"""Operation, such as ``GET /items/{id}``, to its answers by status; 0 stands for none."""
 
 
 @dataclass
@@ -112,6 +119,11 @@ class DeploymentRecord:
         killed_at_stop: Number of tasks that did not end within their stop timeout.
         ignores_sigterm: Whether every one of its tasks had to be killed when the environment was closed.
         unwatched: Deployment alarms that ECS did not watch, because one was red at the start.
+        answers: What the new revision answered to synthetic users, the time after the deployment included.
+        answers_before: The same of the old revision.
+        answers_without_target: The same of the load balancer itself, where no target was asked.
+        taken: Operation to the revisions of other services that answered it: their rules come first.
+        not_asked: What synthetic users did not ask for, and why, in clauses.
     """
 
     environment: str
@@ -135,6 +147,11 @@ class DeploymentRecord:
     plan: str = ""
     takes_back: bool = False
     from_alternate: bool = False
+    answers: Answers = field(default_factory=dict)
+    answers_before: Answers = field(default_factory=dict)
+    answers_without_target: Answers = field(default_factory=dict)
+    taken: dict[str, list[str]] = field(default_factory=dict)
+    not_asked: list[str] = field(default_factory=list)
 
     def requests_to(self, revision: str) -> Requests:
         """The requests that a revision got in all of it."""
@@ -254,6 +271,11 @@ class Record:
     started: str = ""
     seconds: float = 0.0
     tasks: str = ""
+
+    @property
+    def measured(self) -> bool:
+        """Whether this machine showed what every task used."""
+        return UNMEASURED not in self.not_rehearsed
 
     @property
     def succeeded(self) -> bool:

@@ -67,7 +67,7 @@ tests = "e2e"
 allow_plain_http = true
 waf = true
 on_failure = "retry"
-rollout = { strategy = "linear", percent = 20, step_bake_minutes = 5, bake_minutes = 6 }
+rollout = { strategy = "linear", percent = 20, step_bake_minutes = 5, bake_minutes = 6, gate = "person" }
 [[environments]]
 name = "live"
 account = "444444444444"
@@ -78,7 +78,7 @@ exec = true
 waf = true
 window = { cron = "* * 9-17 ? * MON-THU", time_zone = "Asia/Tokyo" }
 domain = { name = "acme.example.com", zone_id = "Z0123456789" }
-rollout = { strategy = "blue-green" }
+rollout = { strategy = "blue-green", gate = "person", gate_before = "steps", gate_minutes = 70 }
 network = { cidr = "10.1.0.0/16", nat_gateways = 0, zones = ["a", "c", "d"], interface_endpoints = [
     "ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssmmessages"
 ] }

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from nova_infra.commands import run_command
-from nova_infra.processes import end_leftovers
+from nova_infra.processes import end_leftovers, nothing_left
 
 
 @pytest.fixture
@@ -85,6 +85,16 @@ def test_what_was_orphaned_on_purpose_is_found_by_its_mark(tmp_path: Path) -> No
     pid = wait_for(tmp_path / "pid")
     assert psutil.pid_exists(pid)
     assert end_leftovers() >= 1
+    assert gone(pid)
+
+
+def test_what_plays_beside_another_ends_nothing_of_the_other(tmp_path: Path) -> None:
+    orphan = "setsid sh -c 'echo $$ > pid; exec sleep 60' > /dev/null 2>&1 &"
+    with nothing_left():
+        with nothing_left():
+            run(f"({orphan}) ; while [ ! -s pid ]; do sleep 0.01; done", tmp_path)
+        pid = wait_for(tmp_path / "pid")
+        assert psutil.pid_exists(pid)
     assert gone(pid)
 
 

@@ -131,6 +131,7 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "another port": {("services", 0, "port"): 9001},
     "variables": {("services", 0, "environment"): {"LANGUAGE": "ja"}},
     "secrets": {("services", 0, "secrets"): {"API_TOKEN": "acme/token"}},
+    "recorded requests": {("services", 0, "requests"): "load/recorded.har"},
     "other targets": {("services", 0, "targets"): {"cpu_percent": 45, "requests_per_minute": 300}},
     "other alarms": {
         ("services", 0, "alarms"): {

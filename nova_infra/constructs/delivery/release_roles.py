@@ -18,7 +18,7 @@ class ReleaseRoles(Construct):
     """An observer, a release role, and an operator.
 
     The observer may look and change nothing; the release role may roll back, record, hold and stop a task; the operator
-    may read logs, run tasks and scale.
+    may read logs, run tasks and scale. Both may answer a deployment's gate, and stop a deployment.
 
     Only the operator may pass a role, and only to a task: CloudFormation keeps the one that a stack was deployed by.
     That role may do everything that deployments do, so through the services' stacks the release role may do so too.
@@ -122,6 +122,7 @@ class ReleaseRoles(Construct):
             iam.PolicyStatement(
                 actions=["ecs:StopTask"], resources=[arn("ecs", "task", f"{prefix}/*")], conditions=in_cluster
             ),
+            steering(arn("ecs", "service-deployment", f"{prefix}/*")),
             # The ledger, the claim of a rollback, holds, and acceptances of what is red.
             iam.PolicyStatement(
                 actions=["ssm:PutParameter"],
@@ -158,6 +159,7 @@ class ReleaseRoles(Construct):
             service="ssm", resource="parameter", resource_name=f"{parameters.lstrip('/')}/release"
         )
         return [
+            steering(stack.format_arn(service="ecs", resource="service-deployment", resource_name=f"{prefix}/*")),
             iam.PolicyStatement(actions=["logs:FilterLogEvents", "logs:GetLogEvents"], resources=[logs]),
             iam.PolicyStatement(
                 actions=["ecs:ExecuteCommand", "ecs:StopTask"], resources=[tasks], conditions=in_cluster
@@ -223,6 +225,19 @@ class ReleaseRoles(Construct):
             "stacks, tasks and capacity, and the ledger",
             *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in resources if "*" in each),
         )
+
+
+def steering(deployments: str) -> iam.PolicyStatement:
+    """What answers a deployment's gate, or stops the deployment.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+
+    Args:
+        deployments: ARN of the environment's deployments.
+    """
+    return iam.PolicyStatement(
+        actions=["ecs:ContinueServiceDeployment", "ecs:StopServiceDeployment"], resources=[deployments]
+    )
 
 
 def named_roles(arns: Iterable[str]) -> iam.IPrincipal:

@@ -17,6 +17,7 @@ from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Rollout, Service
 from nova_infra.constructs.service.alarms import ServiceAlarms
 from nova_infra.constructs.service.connections import open_connections
+from nova_infra.constructs.service.gates import gate_hooks
 from nova_infra.constructs.service.scaling import Autoscaling
 from nova_infra.constructs.service.settings import ServiceSettings
 from nova_infra.constructs.service.target_group import conditions, target_group
@@ -140,6 +141,9 @@ class WebService(Construct):
         # A task that dies under traffic is replaced by one that is healthy for a while: counted again each time, such
         # tasks would never open the breaker. CDK's own construct has no name for this yet.
         resource.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
+        if hooks := gate_hooks(runtime.rollout):
+            # CDK's own construct knows no hooks that pause.
+            resource.add_property_override("DeploymentConfiguration.LifecycleHooks", hooks)
         # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.
         for alarm in self.alarms.rollback_alarms:
             resource.add_resource_dependency(alarm)

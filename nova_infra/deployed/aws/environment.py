@@ -17,7 +17,7 @@ from nova_infra.deployed.aws.answers import (
     read_service,
     read_stopped_task,
 )
-from nova_infra.deployed.aws.errors import ServiceError
+from nova_infra.deployed.aws.errors import DeniedError, ServiceError
 from nova_infra.deployed.aws.rollouts import AwsRollouts
 from nova_infra.deployed.aws.session import Aws, whoami
 from nova_infra.deployed.http import http_get
@@ -69,6 +69,20 @@ class AwsEnvironment(AwsRollouts):
     def service_names(self) -> tuple[str, ...]:
         """The names of the services, as ``nova.toml`` has them."""
         return tuple(name.removeprefix(f"{self.prefix}-") for name in self._names())
+
+    def environments(self) -> tuple[str, ...]:
+        """Names of the installation's environments in this account and region, itself included."""
+        installation = self.prefix.removesuffix(self.name)
+        try:
+            found = [
+                str(stack["StackName"])
+                for stack in self._aws.pages("cloudformation", "list_stacks", "StackSummaries")
+                if stack["StackStatus"] != "DELETE_COMPLETE"
+            ]
+        except DeniedError:  # the environment's roles are those of its last deployment, and may be older
+            return (self.name,)
+        platforms = (re.fullmatch(rf"{re.escape(installation)}(.+)-platform", name) for name in sorted(found))
+        return tuple(dict.fromkeys(match[1] for match in platforms if match))
 
     def services(self) -> tuple[Service, ...]:
         """Every service with its tasks and deployments, by name."""

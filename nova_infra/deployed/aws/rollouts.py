@@ -77,7 +77,8 @@ class AwsRollouts(AwsTasks):
     def readings(self, deployments: Sequence[ServiceDeployment]) -> Readings:
         """What CloudWatch and the load balancer know of deployments; what cannot be read is left out."""
         answers = PartialAnswers()
-        weights: Mapping[str, float] = answers.ask("the listener's weights", lambda: self._weights(deployments), {})
+        rules = {deployment.rule for deployment in deployments if deployment.rule}
+        weights: Mapping[str, float] = answers.ask("the listener's weights", lambda: self._weights(rules), {})
         names = sorted({name for deployment in deployments for name in deployment.watched})
         alarms = answers.ask("alarms", lambda: self._alarm_readings(names), {})
         now = self._aws.now()
@@ -94,6 +95,37 @@ class AwsRollouts(AwsTasks):
             },
             unread=(*self._unread_revisions, *answers.unread),
         )
+
+    def continue_deployment(self, deployment: ServiceDeployment, hook: LifecycleHook) -> None:
+        """Let a deployment go on that waits at a hook.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContinueServiceDeployment.html
+        """
+        which = {"serviceDeploymentArn": deployment.arn, "hookId": hook.id}
+        self._aws.write(
+            "ecs",
+            "continue_service_deployment",
+            done=lambda: hook.id not in {each.id for each in self._again(deployment).waiting},
+            **which,
+            action="CONTINUE",
+        )
+
+    def stop_deployment(self, deployment: ServiceDeployment) -> None:
+        """Have ECS go back to what ran before a deployment that is under way.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopServiceDeployment.html
+        """
+        self._aws.write(
+            "ecs",
+            "stop_service_deployment",
+            done=lambda: self._again(deployment).status not in ("PENDING", "IN_PROGRESS"),
+            serviceDeploymentArn=deployment.arn,
+            stopType="ROLLBACK",
+        )
+
+    def _again(self, deployment: ServiceDeployment) -> ServiceDeployment:
+        [found] = self._deployments_described([deployment.arn])
+        return self._read(found, {}, self._kept_revisions)
 
     def _services_described(self, services: Collection[str]) -> list[dict[str, Any]]:
         names = [self.stack_name(name) for name in services] or self._names()
@@ -174,9 +206,21 @@ class AwsRollouts(AwsTasks):
             rule=balancer.get("advancedConfiguration", {}).get("productionListenerRule", ""),
         )
 
-    def _weights(self, deployments: Sequence[ServiceDeployment]) -> dict[str, float]:
+    def on_alternate(self) -> frozenset[str]:
+        """Names of the services whose alternate target group gets traffic now, as after every other deployment."""
+        steered = {
+            service["serviceName"].removeprefix(f"{self.prefix}-"): balancer["advancedConfiguration"]
+            for service in self._services_described(())
+            for balancer in service.get("loadBalancers", ())
+            if balancer.get("advancedConfiguration", {}).get("productionListenerRule")
+        }
+        weights = self._weights({each["productionListenerRule"] for each in steered.values()})
+        return frozenset(
+            name for name, each in steered.items() if weights.get(each.get("alternateTargetGroupArn", ""), 0) > 0
+        )
+
+    def _weights(self, rules: Collection[str]) -> dict[str, float]:
         """ARN of a target group to its share. All rules of a listener come in one call."""
-        rules = {deployment.rule for deployment in deployments if deployment.rule}
         found: dict[str, float] = {}
         for listener in sorted({_listener(rule) for rule in rules}):
             which = {"ListenerArn": listener, "PaginationConfig": {"PageSize": 400}}

@@ -10,14 +10,16 @@ the release, as :mod:`nova_infra.operations.records.waivers` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from nova_infra.deployed.model import VCPU_QUOTA, Alarm, Certificate, Service, Stack
+from nova_infra.deployed.model import VCPU_QUOTA, Alarm, Certificate, Service, Stack, Template
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.operations.gates.findings import under_way, way_out
+from nova_infra.operations.gates.listener_rules import misdirected
+from nova_infra.operations.gates.orphans import ListenerRule, orphans, rules_of, taken
 from nova_infra.operations.records.holds import Hold, read_holds, refusals
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.records.lookup import begins
@@ -76,6 +78,9 @@ class Conditions:
         last_good: The release that was last seen to run as it should, if any.
         acceptances: What somebody has accepted.
         rollback: The rollback that is under way, in a sentence; empty where none is.
+        misdirected: Services whose traffic the release would send to where nothing runs, a sentence each.
+        orphans: Stacks of services that the release does not have; none of the above is about them.
+        taken: What their rules hold that the release needs, in sentences.
     """
 
     services: tuple[Service, ...]
@@ -87,11 +92,36 @@ class Conditions:
     last_good: str | None = None
     acceptances: tuple[Acceptance, ...] = ()
     rollback: str = ""
+    orphans: tuple[Stack, ...] = ()
+    taken: tuple[str, ...] = ()
+    misdirected: tuple[str, ...] = ()
 
 
-def survey(environment: ObservedEnvironment) -> Conditions:
-    """Ask for everything that :func:`obstacles` decides from, side by side."""
+@dataclass(frozen=True)
+class Known:
+    """What nova.toml says of the services.
+
+    Attributes:
+        services: Their names.
+        rules: Service to its rule on the load balancer.
+    """
+
+    services: Collection[str]
+    rules: Mapping[str, ListenerRule] = field(default_factory=dict)
+
+
+def survey(
+    environment: ObservedEnvironment, known: Known | None = None, released: Mapping[str, Template] | None = None
+) -> Conditions:
+    """Ask for everything that :func:`obstacles` decides from, side by side.
+
+    Args:
+        environment: The environment.
+        known: What nova.toml says; without it, every service that runs there counts as one of the release.
+        released: Stack to its template in the release; None where only the environment is asked about.
+    """
     with threads() as pool:
+        misdirected_by = pool.submit(_misdirected, environment, released or {})
         services = pool.submit(environment.services)
         alarms = pool.submit(environment.alarms)
         holds = pool.submit(read_holds, environment)
@@ -100,11 +130,14 @@ def survey(environment: ObservedEnvironment) -> Conditions:
         quota = pool.submit(environment.vcpu_quota)
         ledger = pool.submit(read_ledger, environment)
         claim = pool.submit(read_claim, environment)
-        stack_names = [environment.stack_name(name) for name in ("platform", *environment.service_names(), "overview")]
-        stacks = pool.submit(environment.stacks, stack_names)
+        stacks = pool.submit(environment.stacks)
+        left = orphans(environment.prefix, stacks.result(), known.services) if known is not None else ()
+        names = {stack.name for stack in left}
+        templates = pool.map(environment.template, [stack.name for stack in left])
+        rules = {stack.name: list(rules_of(template)) for stack, template in zip(left, templates, strict=True)}
         return Conditions(
-            services.result(),
-            stacks.result(),
+            tuple(service for service in services.result() if service.stack not in names),
+            tuple(stack for stack in stacks.result() if stack.name not in names),
             alarms.result(),
             holds.result(),
             certificates.result(),
@@ -112,7 +145,24 @@ def survey(environment: ObservedEnvironment) -> Conditions:
             next((entry.release for entry in ledger.result().entries if entry.good), None),
             acceptances.result(),
             _rollback(claim.result(), environment.now()),
+            left,
+            tuple(taken(rules, known.rules)) if known is not None else (),
+            misdirected_by.result(),
         )
+
+
+def _misdirected(environment: ObservedEnvironment, released: Mapping[str, Template]) -> tuple[str, ...]:
+    if not released:
+        return ()
+    on_alternate = environment.on_alternate()
+    names = {service: environment.stack_name(service) for service in on_alternate}
+    return tuple(
+        misdirected(
+            on_alternate,
+            {service: environment.template(name) for service, name in names.items() if name in released},
+            {service: released[name] for service, name in names.items() if name in released},
+        )
+    )
 
 
 def _rollback(claim: Claim, now: datetime) -> str:
@@ -156,8 +206,10 @@ def obstacles(
         ),
         *(Obstacle(text) for text in (refusals(conditions.holds, release, images) if release is not None else ())),
         *([Obstacle(conditions.rollback)] if conditions.rollback else ()),
+        *map(Obstacle, conditions.misdirected),
         *(Obstacle(text) for text in under_way(conditions.services, conditions.stacks)),
         *_stacks(conditions.stacks),
+        *(Obstacle(text) for text in conditions.taken),
         *_room(conditions.services, conditions.vcpu_quota),
         *_certificates(conditions.certificates, now),
     ]

@@ -73,7 +73,7 @@ def plan(deployed: Iterable[Stack], waves: Sequence[Sequence[Stack]], never_depl
             planned.append(PlannedStack(stack, number, before is None, tuple(step.actions), refusals, findings))
         for stack in changing:
             world.put(stack)
-    wanted = {stack.key for wave in waves for stack in wave}
+    wanted = [stack for wave in waves for stack in wave]
     findings = (*left_behind(had, wanted, never_deployed), *account_quotas(had, world))
     return Plan(tuple(planned), findings)
 

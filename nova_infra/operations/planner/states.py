@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from nova_infra.operations.planner.model import Finding, Refusal, Stack, StackKey
+from nova_infra.operations.changes.template_values import shown
+from nova_infra.operations.gates.orphans import rules_of, taken
+from nova_infra.operations.planner.model import Finding, Refusal, Stack
 from nova_infra.operations.planner.step import Step
 
 _STUCK = {
@@ -56,10 +58,10 @@ def moved_stack(step: Step) -> Iterator[Refusal]:
 
 
 def left_behind(
-    deployed: Collection[Stack], wanted: Collection[StackKey], never_deployed: Collection[Stack]
+    deployed: Collection[Stack], wanted: Collection[Stack], never_deployed: Collection[Stack]
 ) -> Iterator[Finding]:
     """Name the stacks that the release no longer has: nothing updates or deletes them."""
-    known = {*wanted, *(stack.key for stack in never_deployed)}
+    known = {stack.key for stack in (*wanted, *never_deployed)}
     for stack in deployed:
         if stack.key in known:
             continue
@@ -68,3 +70,14 @@ def left_behind(
         holds = [*(["its tasks run on"] if runs else []), *([f"its rule keeps priority {rules[0]}"] if rules else [])]
         what = f" ({', '.join(holds)})" if holds else ""
         yield Finding(stack.key.name, "", f"is no longer part of the release and stays as it is{what}: delete it")
+        left, beside = list(rules_of(stack.template)), [each for each in wanted if _same_listener(each, stack)]
+        mine = {each.key.name: rule for each in beside for rule in rules_of(each.template)}
+        for fault in taken({stack.key.name: left}, mine):
+            yield Finding(stack.key.name, "", fault)
+
+
+def _same_listener(first: Stack, second: Stack) -> bool:
+    """Whether two stacks have rules on a listener that both import by the same name."""
+    rule = "AWS::ElasticLoadBalancingV2::ListenerRule"
+    listeners = ([shown(p.get("ListenerArn")) for _, p in each.of_type(rule)] for each in (first, second))
+    return first.key[:2] == second.key[:2] and bool(set.intersection(*map(set, listeners)))

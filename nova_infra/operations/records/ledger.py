@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 
 from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
 from nova_infra.names import parameter_path
+from nova_infra.operations.records.answers import RolloutAnswer, decode_answer
 
 Outcome = Literal["deployed", "verified", "failed", "rolled-back"]
 
@@ -105,12 +106,14 @@ class Ledger:
         version: Number of the latest version; 0 where there is none.
         unreadable: What was skipped because it is no entry, a line for each.
         scalings: Services that were scaled for an incident, newest first.
+        answers: Deployments that were promoted or aborted, newest first.
     """
 
     entries: tuple[Entry, ...]
     version: int
     unreadable: tuple[str, ...] = ()
     scalings: tuple[Scaling, ...] = ()
+    answers: tuple[RolloutAnswer, ...] = ()
 
 
 def parameter_name(environment: ObservedEnvironment, *parts: str) -> str:
@@ -129,11 +132,15 @@ def read_ledger(environment: ObservedEnvironment) -> Ledger:
     versions = environment.history(name)
     entries: list[Entry] = []
     scalings = []
+    answers = []
     unreadable = []
     for version in reversed(versions):
         try:
             if (scaling := decode_scaling(version.value)) is not None:
                 scalings.append(scaling)
+                continue
+            if (answer := decode_answer(version.value)) is not None:
+                answers.append(answer)
                 continue
             entry = decode(version.value)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -144,7 +151,9 @@ def read_ledger(environment: ObservedEnvironment) -> Ledger:
             continue
         if not entry.nonce or all(entry.nonce != other.nonce for other in entries):
             entries.append(entry)
-    return Ledger(tuple(entries), versions[-1].version if versions else 0, tuple(unreadable), tuple(scalings))
+    return Ledger(
+        tuple(entries), versions[-1].version if versions else 0, tuple(unreadable), tuple(scalings), tuple(answers)
+    )
 
 
 def _why(error: Exception) -> str:

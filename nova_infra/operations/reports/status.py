@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from nova_infra.deployed.model import Alarm, Image, Service, Stack
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.operations.gates.findings import alarms_of, way_out
+from nova_infra.operations.gates.orphans import left_environments, orphans, told
 from nova_infra.operations.records.ledger import Entry, Ledger, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
@@ -76,24 +77,39 @@ class EnvironmentStatus:
     exit_code: int = 0
 
 
-def status(names: Sequence[str], connect: Callable[[str], ObservedEnvironment]) -> tuple[EnvironmentStatus, ...]:
+def status(
+    names: Sequence[str],
+    connect: Callable[[str], ObservedEnvironment],
+    *,
+    known: Collection[str] | None = None,
+    environments: Collection[str] | None = None,
+) -> tuple[EnvironmentStatus, ...]:
     """Look at environments side by side. One that cannot be looked at says why and keeps nothing from the others.
 
     Args:
         names: The environments.
         connect: Finds an environment; it may raise NovaError.
+        known: The services in nova.toml; without it, no stack is told of as one that nobody needs.
+        environments: The environments in nova.toml; likewise.
     """
     with threads(4 * max(1, len(names))) as pool:
-        waiting = [pool.submit(_status, name, connect, pool) for name in names]
+        waiting = [pool.submit(_status, name, connect, pool, known, environments) for name in names]
         return tuple(future.result() for future in waiting)
 
 
-def _status(name: str, connect: Callable[[str], ObservedEnvironment], pool: ThreadPoolExecutor) -> EnvironmentStatus:
+def _status(
+    name: str,
+    connect: Callable[[str], ObservedEnvironment],
+    pool: ThreadPoolExecutor,
+    known: Collection[str] | None,
+    environments: Collection[str] | None,
+) -> EnvironmentStatus:
     try:
         environment = connect(name)
         stacks: Future[tuple[Stack, ...]] = pool.submit(environment.stacks)
         alarms: Future[tuple[Alarm, ...]] = pool.submit(environment.alarms)
         ledger: Future[Ledger] = pool.submit(read_ledger, environment)
+        others = pool.submit(lambda: list(left_environments(environment, environments)) if environments else [])
         try:
             services = environment.services()
         except NotDeployedError as error:
@@ -124,6 +140,8 @@ def _status(name: str, connect: Callable[[str], ObservedEnvironment], pool: Thre
             faults=(
                 *_stack_faults(stack for stack in own.values() if stack.name not in by_service),
                 *ledger.result().unreadable,
+                *(map(told, orphans(environment.prefix, own.values(), known)) if known is not None else ()),
+                *others.result(),
             ),
         )
     except NovaError as error:

@@ -85,6 +85,7 @@ def at_once(template: Template) -> Template:
             configuration["BakeTimeInMinutes"] = 0
         configuration.pop("CanaryConfiguration", None)
         configuration.pop("LinearConfiguration", None)
+        configuration.pop("LifecycleHooks", None)  # Nobody is asked, and nothing is tested, on the way back.
         if "Alarms" in configuration:
             configuration["Alarms"] = {**configuration["Alarms"], "Enable": False, "Rollback": False}
     return changed

@@ -36,6 +36,7 @@ from nova_infra.rehearsal.drills.expectations import (
 )
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.tasks.faults import place_of
+from nova_infra.rehearsal.tasks.pressure import PRESSURES
 
 Reach = Literal["first tests", "last tests", "approval", "production", "all of production"]
 
@@ -70,6 +71,11 @@ class Drill:
     minutes_before: int = 0
     everywhere: bool = False
     needs_images: bool = False
+
+    @property
+    def needs_measuring(self) -> bool:
+        """Whether it is about what a container uses, which not every machine shows."""
+        return self.fault.partition(":")[0] in PRESSURES
 
     @property
     def place(self) -> str:

@@ -99,6 +99,11 @@ class Service:
         """Whether production uses its alternate target group now."""
         return len(self.groups) > 1 and self.rule.forward[0].group is self.groups[1]
 
+    @property
+    def gets_traffic_on_alternate(self) -> bool:
+        """Whether the second target group that its rule names gets traffic now."""
+        return len(self.rule.forward) > 1 and self.rule.forward[1].weight > 0
+
     def serve_from_alternate(self) -> None:
         """Have production use the alternate target group, as after an odd number of deployments."""
         if len(self.groups) > 1:

@@ -26,6 +26,7 @@ from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import Rule, read_default_rule, read_rule
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
 from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.definition import TaskDefinition, read_task_definition
 from nova_infra.rehearsal.tasks.runtime import Runtime
 
@@ -33,6 +34,7 @@ _ELB = "AWS::ElasticLoadBalancingV2"
 
 # The load of a minute is sent in this part of it, so that the answers are there before the minute ends.
 _LOAD_SHARE = 0.9
+_MOST_MINUTES_TO_ANSWER = 3
 
 
 class Environment:
@@ -42,7 +44,14 @@ class Environment:
     """
 
     def __init__(
-        self, name: str, *, record: Record, tell: Callable[[str], None], runtime: Runtime, clock: Clock
+        self,
+        name: str,
+        *,
+        record: Record,
+        tell: Callable[[str], None],
+        runtime: Runtime,
+        clock: Clock,
+        files: RequestFiles | None = None,
     ) -> None:
         """Create it empty.
 
@@ -52,14 +61,15 @@ class Environment:
             tell: Told a line about each turn of the story.
             runtime: What runs the tasks.
             clock: Simulated time.
+            files: The requests that are written down.
         """
         self.name = name
         self._record = record
         self._tell = tell
         self._runtime = runtime
         self._clock = clock
-        self._monitoring = Monitoring(name, record.notifications, tell)
-        self._load = Load(record.load, name, seconds=_LOAD_SHARE * clock.seconds_per_minute)
+        self._monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell)
+        self._load = Load(record.load, name, seconds=_LOAD_SHARE * clock.seconds_per_minute, files=files)
         self._stacks: dict[str, Stack] = {}
         self._rolled_back: dict[str, str] = {}
         self._exports: dict[str, Any] = {}
@@ -86,6 +96,20 @@ class Environment:
             ),
             asyncio.create_task(self._keep_services()),
         ]
+
+    async def get_to_know_services(self) -> None:
+        """Find out what the services that run now can be asked."""
+        await self._load.learn(baseline=True)
+
+    async def hear_answers(self) -> None:
+        """Wait until the revisions that serve now have answered all that users ask, a few minutes at most.
+
+        A deployment without a bake is over before anybody has asked it anything.
+        """
+        for _ in range(_MOST_MINUTES_TO_ANSWER):
+            if self._load.knows_answers():
+                return
+            await self.next_minute()
 
     async def next_minute(self) -> None:
         """Wait until the current simulated minute has ended."""
@@ -327,6 +351,11 @@ class Environment:
             from_alternate=service.serves_from_alternate,
         )
         self._record.deployments.append(record)
+        asked = self._load.include(service, definition.repository, rollout)
+        if not baseline:
+            record.answers, record.answers_before = asked.answers_of(record.new), asked.answers_of(record.old)
+            record.answers_without_target, record.taken = asked.answers_of(None), asked.taken
+            record.not_asked = asked.left_out
         deployment = Deployment(
             service=service,
             revision=Revision(definition, sources),
@@ -342,7 +371,6 @@ class Environment:
         except DeploymentFailedError as error:
             raise DeploymentFailedError(f"{name}: {error}") from None
         self._applied[f"service {name}"] = wanted.properties
-        self._load.add_service(service.load_balancer.url, service.rule.paths, service.rule.hosts)
 
     def _new_service(self, wanted: ServiceDefinition) -> Service:
         groups = [self._groups[arn] for arn in wanted.groups]

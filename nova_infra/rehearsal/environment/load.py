@@ -3,78 +3,142 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import aiohttp
 
+from nova_infra.parallel import gather
+from nova_infra.rehearsal.clock import TIMEOUT_COMPRESSION
+from nova_infra.rehearsal.ecs.rollout import Rollout
+from nova_infra.rehearsal.ecs.service import Service
+from nova_infra.rehearsal.environment.asked import Asked
 from nova_infra.rehearsal.load_balancer.client import open_client
-from nova_infra.rehearsal.load_balancer.routing import USER_HEADER
-from nova_infra.rehearsal.record import REQUESTS_PER_MINUTE, USERS, Requests
+from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER
+from nova_infra.rehearsal.record import USERS, Requests
+from nova_infra.rehearsal.requests.files import RequestFiles
 
 
 class Load:
-    """Asks every service for its version, at the same rate all the time."""
+    """Asks every service what its users ask, at the same rate all the time."""
 
-    def __init__(self, totals: dict[str, Requests], environment: str, *, seconds: float) -> None:
+    def __init__(
+        self, totals: dict[str, Requests], environment: str, *, seconds: float, files: RequestFiles | None = None
+    ) -> None:
         """Prepare.
 
         Args:
             totals: Environment to its total, which is kept current.
             environment: Name of the environment.
             seconds: Real seconds over which a minute's requests are spread.
+            files: The requests that are written down.
         """
         self._seconds = seconds
         self._total = totals.setdefault(environment, Requests())
-        self._asked: list[tuple[str, str]] = []
-        self._users = in_turns()
+        self._files = files or RequestFiles()
+        self._asked: dict[str, Asked] = {}
+        self._learned: set[str] = set()
+        self._users: dict[str, Iterator[str]] = {}
+        self._numbers = itertools.count(1)
         self._session: aiohttp.ClientSession | None = None
 
-    def add_service(self, base_url: str, paths: Sequence[str], hosts: Sequence[str] = ()) -> None:
-        """Include the service behind a listener rule.
+    def include(self, service: Service, repository: str, rollout: Rollout) -> Asked:
+        """Include a service, or its next rollout.
 
-        ``/<service>/*`` has ``/<service>/version``. Where no pattern ends like that, the first one is asked for without
-        its wildcards, and of a rule for hosts alone its first page.
+        Args:
+            service: The service.
+            repository: Name of its image's repository, by which files of requests are found.
+            rollout: How its revision is deployed.
         """
-        host = hosts[0].replace("*", "www") if hosts else ""
-        asked = [f"{path[:-1]}version" for path in paths if path.endswith("/*")]
-        asked = asked or [path.replace("*", "").replace("?", "x") for path in paths[:1]] or ["/"]
-        self._asked += [each for path in asked if (each := (f"{base_url}{path}", host)) not in self._asked]
+        asked = self._asked.get(service.name)
+        if asked is None:
+            asked = self._asked[service.name] = Asked(service, self._files.of(repository))
+            self._users[service.name] = in_turns()
+        before = rollout.steps[:-1] if rollout.shifts_traffic else ()
+        asked.canary_minutes = sum(step.percent / 100 * step.bake_minutes for step in before)
+        return asked
 
     async def start(self) -> None:
         """Open the client. Nothing is sent before :meth:`minute`."""
-        # The load balancer gives up long before its users do.
-        self._session = open_client(timeout=aiohttp.ClientTimeout(total=60))
+        # The load balancer gives up long before its users do. Cookies would make one user of all.
+        self._session = open_client(timeout=aiohttp.ClientTimeout(total=60), cookie_jar=aiohttp.DummyCookieJar())
 
     async def stop(self) -> None:
         """Close the client."""
         if self._session is not None:
             await self._session.close()
 
+    async def learn(self, *, baseline: bool = False) -> None:
+        """Find out from revisions that serve now, and did not before, what can be asked."""
+        assert self._session is not None, "questions follow start()"
+        learning = []
+        for asked in self._asked.values():
+            for running in asked.service.tasks:
+                revision = running.task.definition.revision
+                if revision not in self._learned and running.task.running:
+                    self._learned.add(revision)
+                    learning.append(asked.learn(self._session, running.task.port, revision, baseline=baseline))
+        await gather(*learning)
+
+    def knows_answers(self) -> bool:
+        """Whether every service's present revision has answered all that is asked of it."""
+        services = [(asked, asked.service.revision) for asked in self._asked.values()]
+        return all(asked.is_known(revision.name) for asked, revision in services if revision is not None)
+
     async def minute(self) -> None:
         """Send one simulated minute's requests and wait for the answers."""
-        asked = list(self._asked)
-        began = asyncio.get_running_loop().time()
+        await self.learn()
         async with asyncio.TaskGroup() as group:
-            for number in range(REQUESTS_PER_MINUTE):
-                late = asyncio.get_running_loop().time() - began - number * self._seconds / REQUESTS_PER_MINUTE
-                await asyncio.sleep(max(-late, 0))
-                user = next(self._users)
-                for url, host in asked:
-                    group.create_task(self._request(url, host, user))
+            for asked in self._asked.values():
+                if asked.operations:
+                    group.create_task(self._minute_of(asked))
 
-    async def _request(self, url: str, host: str, user: str) -> None:
-        assert self._session is not None, "requests follow start()"
+    async def _minute_of(self, asked: Asked) -> None:
+        began, count = asyncio.get_running_loop().time(), asked.requests_per_minute
+        under_way: set[asyncio.Task[None]] = set()
         try:
-            async with self._session.get(
-                url, headers={USER_HEADER: user, **({"Host": host} if host else {})}
+            for number in range(count):
+                late = asyncio.get_running_loop().time() - began - number * self._seconds / count
+                await asyncio.sleep(max(-late, 0))
+                while len(under_way) >= asked.most_at_once:
+                    _, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                under_way.add(asyncio.create_task(self._request(asked)))
+        except BaseException:
+            for task in under_way:
+                task.cancel()
+            raise
+        finally:
+            await asyncio.gather(*under_way)
+
+    async def _request(self, asked: Asked) -> None:
+        assert self._session is not None, "requests follow start()"
+        number, balancer, each = str(next(self._numbers)), asked.service.load_balancer, asked.next_sample()
+        user = next(self._users[asked.service.name])
+        headers = [*asked.headers(each), (USER_HEADER, user), (REQUEST_HEADER, number)]
+        began, status = asyncio.get_running_loop().time(), 0
+        try:
+            async with self._session.request(
+                each.method,
+                f"{balancer.url}{each.path}",
+                headers=headers,
+                data=each.body or None,
+                allow_redirects=False,
             ) as response:
+                status = response.status
                 await response.read()
-                failed = response.status >= 500
-        except (aiohttp.ClientError, TimeoutError):
-            failed = True
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            status = 0
+        seconds = asyncio.get_running_loop().time() - began
+        # The load balancer waits shorter here for a target that hangs.
+        asked.note(
+            each.operation,
+            balancer.sent_to.pop(number, None),
+            status,
+            seconds * TIMEOUT_COMPRESSION if status == 504 else seconds,
+        )
         self._total.served += 1
-        self._total.failed += failed
+        self._total.failed += status >= 500 or not status
 
 
 def in_turns() -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from nova_infra.rehearsal.cloudwatch.alarms import Alarm, CompositeAlarm, State, read_alarm, read_composite_alarm
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.ecs.service import Service
-from nova_infra.rehearsal.record import Notification
+from nova_infra.rehearsal.record import UNMEASURED, Notification
 
 
 class Monitoring:
@@ -20,12 +20,15 @@ class Monitoring:
         measured: Alarm name to what it is about, what it measured when it last went to ALARM, and its limit, in words.
     """
 
-    def __init__(self, environment: str, notifications: list[Notification], tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, environment: str, notifications: list[Notification], gaps: list[str], tell: Callable[[str], None]
+    ) -> None:
         """Start without alarms.
 
         Args:
             environment: Name of the environment.
             notifications: Messages are added here.
+            gaps: What cannot be measured here is added to these sentences.
             tell: Told a line about each message.
         """
         self.store = MetricStore()
@@ -33,6 +36,7 @@ class Monitoring:
         self.measured: dict[str, str] = {}
         self._environment = environment
         self._notifications = notifications
+        self._gaps = gaps
         self._tell = tell
         self._alarms: dict[str, Alarm] = {}
         self._composites: dict[str, CompositeAlarm] = {}
@@ -93,6 +97,10 @@ class Monitoring:
         for entry in service.tasks:
             # Also of a task that was killed in this minute: what it held is what it was killed for.
             usage = entry.task.measure()
+            if usage is None:
+                if UNMEASURED not in self._gaps:
+                    self._gaps.append(UNMEASURED)
+                continue
             if entry.task.running:
                 self._record("AWS/ECS", "CPUUtilization", dimensions, usage.cpu)
             if usage.memory:

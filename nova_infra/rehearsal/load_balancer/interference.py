@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from dataclasses import dataclass, field
 
 from nova_infra.rehearsal.tasks.faults import value_of
 
-_FOR_EVER = 86_400.0
 _WATCHED = "/version"
 
 
@@ -29,7 +27,7 @@ class Interference:
     health_path: str
     _asked: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
-    async def before(self, path: str) -> int | None:
+    def before(self, path: str) -> int | None:
         """What happens to a request before the task gets it.
 
         Returns:
@@ -37,6 +35,7 @@ class Interference:
 
         Raises:
             DroppedError: The connection is closed.
+            TimeoutError: It is never answered. Nobody waits for that here: it is known.
         """
         name, value = self.fault.partition(":")[0], value_of(self.fault)
         match name:
@@ -46,18 +45,20 @@ class Interference:
                 return 500
             case "not-found" if not path.endswith((self.health_path, _WATCHED)):
                 return 404
-            case "delay":
-                await asyncio.sleep(value)
             case "unanswered" if self._hits(value):
-                await asyncio.sleep(_FOR_EVER)
+                raise TimeoutError
             case "dropped" if self._hits(value):
                 raise DroppedError
         return None
 
-    async def after(self, seconds: float) -> None:
-        """What happens to an answer that took some seconds."""
-        if self.fault.startswith("slower:"):
-            await asyncio.sleep(seconds * (value_of(self.fault) - 1))
+    def added_seconds(self, seconds: float) -> float:
+        """How much longer an answer takes that took some seconds: it is counted, and not waited for."""
+        match self.fault.partition(":")[0]:
+            case "delay":
+                return value_of(self.fault)
+            case "slower":
+                return seconds * (value_of(self.fault) - 1)
+        return 0.0
 
     def health(self) -> str | None:
         """What the health check sees instead of the task's answer; None where that is what it sees."""

@@ -19,7 +19,7 @@ from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.load_balancer.client import open_client
 from nova_infra.rehearsal.load_balancer.headers import headers_to_target, passed_on
 from nova_infra.rehearsal.load_balancer.interference import Interference
-from nova_infra.rehearsal.load_balancer.routing import USER_HEADER, FixedResponse, Redirect, Rule
+from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER, FixedResponse, Redirect, Rule
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup
 from nova_infra.rehearsal.tasks.task import Task
 
@@ -43,12 +43,14 @@ class _Answer:
 
     Attributes:
         status: Its status code, None until its headers are there.
-        seconds: How long it took until then.
+        seconds: How long it took until then, as in AWS.
+        added: How many of them did not pass here.
         whole: Whether all of it came.
     """
 
     status: int | None = None
     seconds: float = 0.0
+    added: float = 0.0
     whole: bool = False
 
     @property
@@ -65,6 +67,7 @@ class LoadBalancer:
         protocol: ``HTTP`` or ``HTTPS``. Without a certificate both are spoken in plain text here.
         rules: Its rules, the default one included.
         port: The port it listens on, once started.
+        sent_to: Number of a request of the synthetic load to the revision that got it.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class LoadBalancer:
         """
         self.rules: list[Rule] = []
         self.port = 0
+        self.sent_to: dict[str, str] = {}
         self.full_name = full_name
         self.protocol = protocol
         self._public_port = public_port
@@ -253,6 +257,8 @@ class LoadBalancer:
         """
         began = asyncio.get_running_loop().time()
         answer, blamed = _Answer(), True
+        if (number := request.headers.get(REQUEST_HEADER)) is not None:
+            self.sent_to[number] = target.revision
         target.enter()
         try:
             return await self._exchange(request, target, answer)
@@ -268,7 +274,7 @@ class LoadBalancer:
         finally:
             target.leave()
             if blamed:
-                target.answered(asyncio.get_running_loop().time() - began, failed=answer.failed)
+                target.answered(asyncio.get_running_loop().time() - began + answer.added, failed=answer.failed)
                 group.audience.note(request.headers.get(USER_HEADER), target.revision, failed=answer.failed)
             self._count(group, "RequestCount", 1)
             if answer.status is not None:
@@ -287,7 +293,7 @@ class LoadBalancer:
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         sent = asyncio.get_running_loop().time()
-        instead = await asyncio.wait_for(target.interference.before(request.path), _IDLE_TIMEOUT_SECONDS)
+        instead = target.interference.before(request.path)
         if instead is not None:
             answer.status, answer.whole = instead, True
             return web.Response(status=instead)
@@ -301,8 +307,9 @@ class LoadBalancer:
             data=_body(request) if request.body_exists else None,
             allow_redirects=False,
         ) as upstream:
-            await target.interference.after(asyncio.get_running_loop().time() - sent)
-            answer.status, answer.seconds = upstream.status, asyncio.get_running_loop().time() - sent
+            seconds = asyncio.get_running_loop().time() - sent
+            answer.added = target.interference.added_seconds(seconds)
+            answer.status, answer.seconds = upstream.status, seconds + answer.added
             response = web.StreamResponse(status=upstream.status)
             response.headers.extend(passed_on(upstream.headers))
             with _client_side():

@@ -14,6 +14,9 @@ from nova_infra.rehearsal.load_balancer.targets import TargetGroup
 USER_HEADER = "X-Rehearsal-User"
 """Header in which the synthetic load says which of its users asks."""
 
+REQUEST_HEADER = "X-Rehearsal-Request"
+"""Header in which the synthetic load numbers its requests, to find out which revision got each."""
+
 
 @dataclass
 class WeightedGroup:
@@ -89,14 +92,21 @@ class Rule:
 
     def choose(self) -> TargetGroup | None:
         """The target group of the next request, in exact proportion to the weights."""
-        total = sum(entry.weight for entry in self.forward)
-        if not total:
+        if (chosen := self._next()) is None:
             return None
         for entry in self.forward:
             entry._credit += entry.weight
-        chosen = max(self.forward, key=lambda entry: entry._credit)
-        chosen._credit -= total
+        chosen._credit -= sum(entry.weight for entry in self.forward)
         return chosen.group
+
+    def peek(self) -> TargetGroup | None:
+        """What :meth:`choose` will say next."""
+        return chosen.group if (chosen := self._next()) is not None else None
+
+    def _next(self) -> WeightedGroup | None:
+        if not any(entry.weight for entry in self.forward):
+            return None
+        return max(self.forward, key=lambda entry: entry._credit + entry.weight)
 
     def set_weights(self, weights: dict[str, float]) -> None:
         """Give each target group, by name, a new share."""

@@ -15,7 +15,7 @@ from nova_infra.deployed.aws.toolchain import failed_tests_in
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import NovaError
 from nova_infra.parallel import gather
-from nova_infra.processes import end_leftovers
+from nova_infra.processes import nothing_left
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.environment.environment import Environment
@@ -32,6 +32,7 @@ from nova_infra.rehearsal.pipeline.definition import (
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
+from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import UNPROVEN, Runtime, SourceRuntime
 
 _VERIFY_MINUTES = 5
@@ -80,6 +81,7 @@ class Player:
         taking_back: Whether it plays a stage again with an earlier release, because a later one failed.
         tools: Where build commands run; by default in the candidate's sources.
         runtime: What runs the tasks.
+        files: The requests that are written down.
     """
 
     pipeline: Pipeline
@@ -94,6 +96,7 @@ class Player:
     taking_back: bool = False
     tools: Path | None = None
     runtime: Runtime = field(default_factory=SourceRuntime)
+    files: RequestFiles = field(default_factory=RequestFiles)
     _began: float = 0.0
     _release_tools: ReleaseTools | None = None
     _outputs: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -106,12 +109,10 @@ class Player:
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         self._began = asyncio.get_running_loop().time()
-        try:
-            tools = ReleaseTools(self.candidate, self.baseline, record=self.record, announce=self._announce)
+        tools = ReleaseTools(self.candidate, self.baseline, record=self.record, announce=self._announce)
+        with nothing_left():
             async with tools as self._release_tools:
                 await self._play_stages()
-        finally:
-            end_leftovers()
 
     async def _play_stages(self) -> None:
         for stage, record in zip(self.pipeline.stages, self.record.stages, strict=True):
@@ -158,9 +159,11 @@ class Player:
                         tell=self.tell,
                         runtime=self.runtime,
                         clock=Clock(seconds_per_minute=self.seconds_per_minute),
+                        files=self.files,
                     )
                 )
                 await self._deploy_baseline(stage, environment)
+                await environment.get_to_know_services()
                 if self._release_tools is not None:
                     stacks = [action.stack_name for action in stage.actions if isinstance(action, DeployAction)]
                     self._release_tools.open(environment, stacks)
@@ -168,6 +171,8 @@ class Player:
                 for _ in range(self.minutes_before):
                     await environment.next_minute()
             if await self._play_actions(stage, records, environment):
+                if environment is not None:
+                    await environment.hear_answers()
                 return True
             if stage.on_failure == "RETRY":
                 return await self._play_again(stage, record, environment)

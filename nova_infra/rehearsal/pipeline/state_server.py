@@ -102,6 +102,11 @@ class ReleaseTools:
             {
                 "url": environment.localize(str(environment.outputs(platform_stack_name(prefix)).get("Url", ""))),
                 "services": [asdict(_service(service, prefix, templates)) for service in environment.services()],
+                "on_alternate": [
+                    service.name.removeprefix(f"{prefix}-")
+                    for service in environment.services()
+                    if service.gets_traffic_on_alternate
+                ],
                 "stacks": [
                     asdict(Stack(name, "UPDATE_ROLLBACK_COMPLETE" if reason else "UPDATE_COMPLETE", reason))
                     for name, reason in environment.stack_reasons().items()
@@ -126,6 +131,7 @@ class ReleaseTools:
             "services": [asdict(service) for service in services],
             "stacks": [asdict(Stack(name, "UPDATE_COMPLETE")) for name in templates],
             "templates": templates,
+            "on_alternate": [],
             "alarms": None,
         }
 

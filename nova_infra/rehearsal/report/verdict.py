@@ -9,6 +9,7 @@ from itertools import pairwise
 from nova_infra.operations.changes.template_values import listed
 from nova_infra.rehearsal.drills.catalogue import DrillResult
 from nova_infra.rehearsal.record import SLOWER_TIMES, ActionRecord, DeploymentRecord, Record, StageRecord
+from nova_infra.rehearsal.report.answers import untested, what_breaks
 
 _FIX = "Fix that and play it again: make rehearse"
 _FEWEST_STEPS = 3
@@ -53,7 +54,8 @@ def verdict(record: Record, drills: Sequence[DrillResult] = ()) -> Verdict:
         drills: How the drills went.
     """
     said = _verdict(record, drills)
-    return replace(said, tasks=f"Services ran {record.tasks}.") if record.tasks else said
+    unmeasured = "" if record.measured else " Not measured was what they used: no alarm on CPU or memory could fire."
+    return replace(said, tasks=f"Services ran {record.tasks}.{unmeasured}") if record.tasks else said
 
 
 def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
@@ -70,23 +72,36 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
             + ".",
             next_step=f"Look at {name} in the report; play it alone with: nova rehearse --drill {name}",
         )
+    wrong, unknown = _what_users_meet(record), list(filter(None, map(untested, record.deployments)))
     if record.until is not None:
-        return Verdict(
-            passed=True,
-            headline=f"Nothing stops this release up to {record.until}",
-            why=f"{_played(len(record.stages))} succeeded; those after {record.until} were not played.",
-            next_step="Play all of it: make rehearse",
-        )
-    why, wrong = f"All {len(record.stages)} stages succeeded", _what_users_meet(record)
+        headline, why = f"Nothing stops this release up to {record.until}", _played(len(record.stages))
+    else:
+        headline, why = f"{_production(record)} would take this release", f"All {len(record.stages)} stages"
+    why += " succeeded"
     if drills:
         why += f", and {_all_drills(len(drills))} ended as it must"
     if wrong:
         return Verdict(
             passed=True,
-            headline=f"{_production(record)} would take this release, but your users would notice its faults",
+            headline=f"{headline}, but your users would notice its faults",
             why=f"{why}, but no alarm and no test notices that {', and that '.join(wrong)}.",
             next_step=_FIX,
             warns=True,
+        )
+    if unknown:
+        return Verdict(
+            passed=True,
+            headline=f"{headline}, but not all of it was tested",
+            why=f"{why}, but {', and '.join(unknown)}.",
+            next_step="Write requests down in services/<name>/requests.http, and play it again: make rehearse",
+            warns=True,
+        )
+    if record.until is not None:
+        return Verdict(
+            passed=True,
+            headline=headline,
+            why=f"{why}; those after {record.until} were not played.",
+            next_step="Play all of it: make rehearse",
         )
     return Verdict(
         passed=True,
@@ -132,6 +147,7 @@ def _what_users_meet(record: Record) -> list[str]:
             found.append(
                 f"{tasks} lost of {deployment.service} while serving, the last because {deployment.losses[-1]}"
             )
+    found += filter(None, map(what_breaks, record.deployments))
     found += filter(None, map(_leak, record.deployments))
     found += filter(None, map(_slower, record.deployments))
     found += [

@@ -231,6 +231,7 @@ class ContainerTask(Task):
         """Wait for its end, and note how it ended."""
         try:
             await _until_gone(self._pid if self._group is not None else 0, self.engine, self.name)
+            self._count_kills()
             for _ in range(20):
                 code, state, _ = await self.engine.attempt(
                     "inspect", "--format={{.State.Running}} {{.State.ExitCode}} {{.State.OOMKilled}}", self.name
@@ -252,9 +253,13 @@ class ContainerTask(Task):
     async def _guard_memory(self, group: ControlGroup) -> None:
         """Note peaks, and whom the kernel kills: the control group is gone when the container is."""
         while not self._gone.is_set():
-            self._oom_kills = max(self._oom_kills, group.killed_for_memory())
+            self._count_kills()
             self.note_memory(group.memory() or 0.0)
             await asyncio.sleep(_GUARD_SECONDS)
+
+    def _count_kills(self) -> None:
+        if self._group is not None:
+            self._oom_kills = max(self._oom_kills, self._group.killed_for_memory())
 
     async def _wait_for_port(self) -> None:
         """Wait until it listens on its port, for as long as ECS would wait for it to become healthy.
@@ -326,6 +331,8 @@ class ContainerTask(Task):
                 if self._group is None:
                     raise EngineError("this drill needs the control groups of Linux: leave it out on this machine")
                 self._pressure = await Pressure.start(self.definition, parent=self._pid, groups=self._pressed())
+                assert self._pressure is not None, "the fault is one of pressure"
+                await self._pressure.wait_for_kill(self.definition, self._gone.wait)
 
     def _pressed(self) -> dict[str, Path]:
         """The control groups that a program beside the service joins: where memory is apart, its work is no CPU."""
@@ -376,9 +383,11 @@ class ContainerTask(Task):
         """MiB that the whole container holds now; 0 where it does not run or this machine does not say."""
         return (self._group.memory() or 0.0) if self._group is not None else 0.0
 
-    def read_usage(self) -> Usage:
-        """What the whole container used since the last call; nothing where this machine does not say."""
-        return self._meter.read() if self._meter is not None else Usage(0.0, 0.0)
+    def read_usage(self) -> Usage | None:
+        """What the whole container used since the last call; None where it runs and this machine does not say."""
+        if self._meter is not None:
+            return self._meter.read()
+        return None if self.running else Usage(0.0, 0.0)
 
     def stopped_reason(self) -> str:
         """Why it is not running."""

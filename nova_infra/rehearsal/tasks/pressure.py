@@ -5,10 +5,11 @@ It needs nothing of the task's image.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from nova_infra.processes import Process, start_process
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import value_of
 
-_KINDS = ("cpu", "memory", "children", "killed-by-kernel")
+PRESSURES = ("cpu", "memory", "children", "killed-by-kernel")
+_KILL_SECONDS = 30.0
 _PROGRAM = Path(__file__).with_name("pressing.py")
 _HIGHEST_SCORE = "1000"
 
@@ -44,7 +46,7 @@ class Pressure:
             groups: The directories of its control group, which the program joins.
         """
         name = definition.fault.partition(":")[0]
-        if name not in _KINDS:
+        if name not in PRESSURES:
             return None
         if name == "killed-by-kernel":
             # The kernel takes the process that it is worst off without: the service, not the program beside it.
@@ -56,6 +58,16 @@ class Pressure:
         words = [sys.executable, "-S", str(_PROGRAM), name, f"{step:g}", str(definition.memory), str(parent)]
         words += _files(groups)
         return cls(await start_process(words, directory=Path("/"), environment={"PATH": os.environ["PATH"]}))
+
+    async def wait_for_kill(self, definition: TaskDefinition, ended: Callable[[], Awaitable[object]]) -> None:
+        """Where the fault is that the kernel kills the task, wait until it has, in vain at most for half a minute.
+
+        On a busy machine the kernel gives back cached files for seconds before it kills. The memory alarm, whose
+        minutes are seconds here, would be first.
+        """
+        if definition.fault == "killed-by-kernel":
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended(), _KILL_SECONDS)
 
     async def end(self) -> None:
         """End it."""

@@ -230,6 +230,7 @@ class ProcessTask(Task):
             self._pressure = await Pressure.start(self.definition, parent=self._process.pid)
             if self._pressure is not None and self._meter is not None:
                 self._meter.add(self._pressure.pid)
+                await self._pressure.wait_for_kill(self.definition, self._process.wait)
 
     def stopped_reason(self) -> str:
         """Why it is not running."""

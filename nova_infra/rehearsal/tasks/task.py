@@ -75,8 +75,8 @@ class Task(ABC):
         """MiB that it holds now; 0 where it does not run."""
 
     @abstractmethod
-    def read_usage(self) -> Usage:
-        """What it used since the last call."""
+    def read_usage(self) -> Usage | None:
+        """What it used since the last call; None where this machine does not show it."""
 
     @abstractmethod
     async def check(self) -> str | None:
@@ -98,9 +98,14 @@ class Task(ABC):
     async def hear_out(self) -> None:
         """Wait for what it said last, which may still be on its way when its end is known."""
 
-    def measure(self) -> Usage:
-        """What it used since the last call; of its memory the most that it held meanwhile."""
+    def measure(self) -> Usage | None:
+        """What it used since the last call; of its memory the most that it held meanwhile.
+
+        None where this machine does not show it: that is not the same as nothing.
+        """
         usage = self.read_usage()
+        if usage is None:
+            return None
         held, self._peak = max(self._peak, usage.memory), 0.0
         return replace(usage, memory=held)
 

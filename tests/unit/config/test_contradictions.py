@@ -105,6 +105,53 @@ def test_a_bake_that_outlasts_cloudformation(raw, refused, rollout):
     assert "longer than CloudFormation waits" in line
 
 
+@pytest.mark.parametrize("strategy", ["rolling", None])
+def test_a_gate_where_no_traffic_is_shifted(raw, refused, strategy):
+    raw["environments"][1]["rollout"] = {"gate": "person"} | ({"strategy": strategy} if strategy else {})
+    assert "environments[1].rollout.gate: 'person' needs a strategy that shifts traffic" in refused()
+
+
+def test_a_gate_of_one_service_where_no_traffic_is_shifted(raw, refused):
+    raw["services"][0]["rollout"] = {"gate": "person"}
+    assert "services[0].rollout in dev.gate: 'person' needs a strategy that shifts traffic" in refused()
+
+
+@pytest.mark.parametrize("key", [{"gate_before": "steps"}, {"gate_minutes": 7}])
+def test_how_a_gate_waits_without_a_gate(raw, refused, key):
+    raw["environments"][1]["rollout"] |= key
+    assert f"environments[1].rollout.{next(iter(key))}: says nothing without a gate" in refused()
+
+
+@pytest.mark.parametrize(
+    ("rollout", "minutes"),
+    [
+        ({"strategy": "canary", "gate_before": "traffic"}, 1440),
+        ({"strategy": "canary", "gate_before": "steps"}, 2 * 1440),
+        ({"strategy": "blue-green", "gate_before": "steps"}, 1440),
+        ({"strategy": "linear", "percent": 30, "gate_before": "steps"}, 4 * 1440),
+    ],
+)
+def test_gates_count_against_cloudformations_hours(raw, rollout, minutes):
+    settings = {"gate": "person", "gate_minutes": 1440, "bake_minutes": 6, "step_bake_minutes": 7}
+    raw["environments"][1]["rollout"] = settings | rollout
+    if minutes > 1440:
+        with pytest.raises(ConfigError, match=r"environments\[1\].rollout: bakes and waits .* CloudFormation waits"):
+            parse_config(raw)
+        raw["environments"][1]["rollout"] |= {"gate_minutes": 60}
+    assert parse_config(raw).environments[1].rollout.waiting_minutes() == (minutes if minutes == 1440 else minutes / 24)
+
+
+def test_gates_count_against_a_jobs_hours(raw, refused):
+    raw["delivery"]["engine"] = "github-actions"
+    raw["environments"][2]["rollout"] |= {"gate": "person", "gate_minutes": 300}
+    assert "environments[2].rollout: bakes and waits 314 minutes in total, but a GitHub Actions job ends" in refused()
+
+
+def test_a_services_own_rollout_that_outlasts_cloudformation(raw, refused):
+    raw["services"][1]["environments"] = {"prod": {"rollout": {"bake_minutes": 1440, "step_bake_minutes": 1440}}}
+    assert "services[1].rollout in prod: bakes 2880 minutes in total" in refused()
+
+
 def test_the_longest_bake_that_cloudformation_waits_for(raw):
     raw["environments"][1]["rollout"] = {"strategy": "canary", "step_bake_minutes": 1000, "bake_minutes": 980}
     assert parse_config(raw).environments[1].rollout.minutes() == 1980

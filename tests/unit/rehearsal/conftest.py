@@ -24,7 +24,7 @@ from nova_infra.rehearsal.record import (
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 
 SERVER = """
-import http.server, os, signal, sys, time
+import http.server, json, os, signal, sys, time
 fault = os.environ.get("FAULT", "")
 if fault == "exit":
     sys.exit("cannot import the service")
@@ -37,13 +37,21 @@ if fault == "elsewhere":
 if fault == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
+good = {"get": {"responses": {"200": {"description": "good"}}}}
+paths = {"/tiny/version": good, "/tiny/rare": good}
+DOCUMENT = json.dumps({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": paths}).encode()
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
         healthy = self.path == "/health"
         status = 500 if fault == ("unhealthy" if healthy else "errors") else 200
+        if fault == "one-operation" and self.path == "/tiny/rare":
+            status = 403
         body = os.environ.get("RELEASE", "none").encode()
+        if self.path == "/tiny/openapi.json":
+            body = DOCUMENT
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -68,6 +68,8 @@ def test_the_release_role_changes_its_environment_s_services_tasks_and_parameter
         "cloudformation:CreateChangeSet": stacks,
         "cloudformation:DeleteChangeSet": stacks,
         "cloudformation:ExecuteChangeSet": stacks,
+        "ecs:ContinueServiceDeployment": ["arn:aws:ecs:us-east-1:333333333333:service-deployment/nova-prod/*"],
+        "ecs:StopServiceDeployment": ["arn:aws:ecs:us-east-1:333333333333:service-deployment/nova-prod/*"],
         "ecs:StopTask": ["arn:aws:ecs:us-east-1:333333333333:task/nova-prod/*"],
         "ssm:PutParameter": [
             f"arn:aws:ssm:us-east-1:333333333333:parameter/nova/prod/{name}"
@@ -169,6 +171,16 @@ def test_logs_shells_tasks_and_capacity_are_for_operators_alone_and_no_step_of_t
             assert not [action for action in found if action.startswith(theirs)], (environment, name)
     names = [r.get("RoleName") for r in assembly.properties("nova-prod-platform", "AWS::IAM::Role")]
     assert "nova-prod-operator" not in names
+
+
+def test_only_the_release_role_and_the_operator_answer_deployments_and_only_their_environments(assembly, operated):
+    steering = {"ecs:ContinueServiceDeployment", "ecs:StopServiceDeployment"}
+    for synthesized, name in ((assembly, "release"), (operated, "operator")):
+        found = allowed(synthesized, "dev", name)
+        assert {str(found[action]) for action in steering} == {
+            "['arn:aws:ecs:us-east-1:111111111111:service-deployment/nova-dev/*']"
+        }
+    assert not steering & allowed(operated, "dev", "observer").keys()
 
 
 def test_an_operator_passes_roles_to_tasks_alone_and_changes_nothing_of_other_environments(operated):

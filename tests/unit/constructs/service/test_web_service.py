@@ -41,6 +41,24 @@ def test_a_blue_green_rollout_only_bakes(variant):
     assert not {"CanaryConfiguration", "LinearConfiguration"} & set(configuration)
 
 
+@pytest.mark.parametrize(
+    ("stack", "stage", "minutes"),
+    [("acme-test-eu-search", "POST_SCALE_UP", 60), ("acme-live-search", "PRE_PRODUCTION_TRAFFIC_SHIFT", 70)],
+)
+def test_a_gate_pauses_and_rolls_back_where_nobody_answers(variant, stack, stage, minutes):
+    assert deployment(variant, stack)["LifecycleHooks"] == [
+        {
+            "TargetType": "PAUSE",
+            "LifecycleStages": [stage],
+            "TimeoutConfiguration": {"TimeoutInMinutes": minutes, "Action": "ROLLBACK"},
+        }
+    ]
+
+
+def test_nothing_pauses_without_a_gate(assembly):
+    assert "LifecycleHooks" not in deployment(assembly)
+
+
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
 def test_every_deployment_rolls_back_by_circuit_breaker_and_by_exactly_these_alarms(assembly, environment):
     name = f"nova-{environment}-store-service"

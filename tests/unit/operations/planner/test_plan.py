@@ -270,3 +270,12 @@ def test_more_addresses_than_a_new_account_has_are_said() -> None:
     [finding] = plan([], [[stack("shop", **six)]]).findings
     assert "would hold 6 Elastic IP addresses, but the default quota is 5" in str(finding)
     assert plan([stack("shop", **six)], [[stack("shop", **six, Q=resource("AWS::SQS::Queue"))]]).findings == ()
+
+
+def test_a_rule_that_is_left_behind_before_that_of_a_service_is_told() -> None:
+    renamed = stack("baskets", Rule=rule(5, "/carts/*"))
+    found = [str(each) for each in plan([PLATFORM, CARTS], [[PLATFORM], [renamed]]).findings]
+    assert any("baskets: its path /carts/* goes to an earlier rule, of carts" in each for each in found)
+    later = stack("baskets", Rule=rule(2, "/carts/*"))
+    found = [str(each) for each in plan([PLATFORM, CARTS], [[PLATFORM], [later]]).findings]
+    assert not any("its path" in each for each in found)

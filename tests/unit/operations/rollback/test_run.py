@@ -13,6 +13,7 @@ from nova_infra.operations.records.holds import read_holds
 from nova_infra.operations.rollback import lock as claims
 from nova_infra.operations.rollback.lock import Claim
 from nova_infra.operations.rollback.run import Request, rollback
+from nova_infra.operations.rollback.template import at_once
 
 CANARY = {"CanaryBakeTimeInMinutes": 5, "CanaryPercent": 10}
 
@@ -98,6 +99,17 @@ def test_traffic_moves_at_once_and_no_alarm_brings_the_bad_release_back(deployme
     assert after["Alarms"]["Enable"] is after["Alarms"]["Rollback"] is False
     assert after["DeploymentCircuitBreaker"] == before["DeploymentCircuitBreaker"]
     assert after["DeploymentCircuitBreaker"]["Rollback"] is True
+
+
+def test_nobody_is_asked_on_the_way_back_at_once_but_through_the_canary() -> None:
+    hooks = [{"TargetType": "PAUSE", "LifecycleStages": ["POST_SCALE_UP"]}]
+    configuration = {"Strategy": "CANARY", "LifecycleHooks": hooks}
+    template = {
+        "Resources": {"S": {"Type": "AWS::ECS::Service", "Properties": {"DeploymentConfiguration": configuration}}}
+    }
+    changed = at_once(template)["Resources"]["S"]["Properties"]["DeploymentConfiguration"]
+    assert "LifecycleHooks" not in changed
+    assert configuration["LifecycleHooks"] == hooks
 
 
 def test_a_rollback_can_go_through_the_canary(deployment, back) -> None:

@@ -1,47 +1,125 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
+from types import SimpleNamespace
+from typing import Any
 
 from aiohttp import web
 
+from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
+from nova_infra.rehearsal.ecs.rollout import Rollout, TrafficStep
+from nova_infra.rehearsal.environment.asked import Asked
 from nova_infra.rehearsal.environment.load import Load, in_turns
-from nova_infra.rehearsal.load_balancer.routing import USER_HEADER
-from nova_infra.rehearsal.record import REQUESTS_PER_MINUTE, USERS, Requests
+from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
+from nova_infra.rehearsal.load_balancer.routing import USER_HEADER, Rule, WeightedGroup
+from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup, read_target_group
+from nova_infra.rehearsal.record import NO_TARGET, REQUESTS_PER_MINUTE, USERS, Requests
+from nova_infra.rehearsal.requests.files import RequestFiles
+from nova_infra.rehearsal.requests.sample import Sample, sample
+
+Answer = Callable[[web.BaseRequest, str], web.Response]
 
 
-def asked(minutes: int, status: int = 200) -> tuple[list[str], Requests]:
-    """Which user sent each of the requests, and what the load counted."""
-    users: list[str] = []
-    totals: dict[str, Requests] = {}
+def rollout(percent: float = 100, minutes: int = 0) -> Rollout:
+    steps = (TrafficStep(percent, minutes), TrafficStep(100, 0))
+    return Rollout("CANARY", steps, (), True, None, 100, 200)
 
-    async def answer(request: web.BaseRequest) -> web.Response:
-        assert request.path == "/tiny/version"
-        users.append(request.headers[USER_HEADER])
-        return web.Response(status=status)
 
-    async def run() -> None:
-        runner = web.ServerRunner(web.Server(answer))
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        load = Load(totals, "Prod", seconds=0.01)
-        load.add_service(f"http://127.0.0.1:{runner.addresses[0][1]}", ["/tiny/*", "/", "/tiny/*"])
+class Behind:
+    """A service behind a real load balancer, whose tasks are functions."""
+
+    def __init__(self, answer: Answer, *, paths: Sequence[str] = ("/tiny/*",), weights: tuple[int, int] = (100, 0)):
+        self.answer, self.paths, self.weights = answer, tuple(paths), weights
+        self.asked: list[web.BaseRequest] = []
+        self.at_once: list[int] = []
+        self.totals: dict[str, Requests] = {}
+        self.most_at_once = 0
+        self._under_way = 0
+
+    def run(self, minutes: int, *, files: Sequence[Sample] = (), config: Rollout | None = None, **more: Rule) -> Asked:
+        return asyncio.run(asyncio.wait_for(self._run(minutes, files, config or rollout(), more), 60))
+
+    async def _run(self, minutes: int, files: Sequence[Sample], config: Rollout, more: dict[str, Rule]) -> Asked:
+        balancer = LoadBalancer(full_name="lb", protocol="HTTP", public_port=80, siblings={}, store=MetricStore())
+        await balancer.start()
+        groups = [TargetGroup(name, read_target_group({"HealthCheckPath": "/up"})) for name in ("blue", "green")]
+        runners, tasks = [], []
+        for number, group in enumerate(groups, start=1):
+            revision = f"tiny:{number}"
+            runner = web.ServerRunner(web.Server(self._handler(revision)))
+            await runner.setup()
+            runners.append(runner)
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            definition = SimpleNamespace(revision=revision, fault="")
+            task: Any = SimpleNamespace(definition=definition, port=runner.addresses[0][1], running=True)
+            group.targets.append(Target(task, healthy=True))
+            tasks.append(SimpleNamespace(task=task))
+        rule = Rule("tiny", 9, self.paths, (), [WeightedGroup(g, w) for g, w in zip(groups, self.weights, strict=True)])
+        balancer.rules = [rule]
+        service: Any = SimpleNamespace(
+            name="tiny", load_balancer=balancer, rule=rule, groups=groups, tasks=tasks[:1], revision=None
+        )
+        load = Load(self.totals, "Prod", seconds=0.01, files=RequestFiles({"tiny": list(files)}))
         await load.start()
         try:
+            asked = load.include(service, "tiny", config)
+            asked.answers_of("tiny:2")
+            await load.learn(baseline=True)
+            self.asked.clear()
+            balancer.rules += more.values()
+            service.tasks = tasks
             for _ in range(minutes):
                 await load.minute()
+            return asked
         finally:
             await load.stop()
-            await runner.cleanup()
+            await balancer.stop()
+            for runner in runners:
+                await runner.cleanup()
 
-    asyncio.run(asyncio.wait_for(run(), 30))
-    return users, totals["Prod"]
+    def _handler(self, revision: str) -> Callable[[web.BaseRequest], Any]:
+        async def handle(request: web.BaseRequest) -> web.Response:
+            if USER_HEADER in request.headers:
+                self.asked.append(request)
+                self._under_way += 1
+                self.most_at_once = max(self.most_at_once, self._under_way)
+                await asyncio.sleep(0.003)
+                self._under_way -= 1
+            return self.answer(request, revision)
+
+        return handle
+
+
+def always(status: int) -> Answer:
+    return lambda _request, _revision: web.Response(status=status)
+
+
+def documented(*paths: str, broken: str = "", new: str = "") -> Answer:
+    """A service with an OpenAPI document, of which the second revision breaks or gains an operation."""
+
+    def answer(request: web.BaseRequest, revision: str) -> web.Response:
+        mine = [*paths, *([new] if new and revision == "tiny:2" else [])]
+        if request.path == "/tiny/openapi.json":
+            operations = {path: {"get": {"responses": {"200": {"description": "good"}}}} for path in mine}
+            document = {"openapi": "3.1.0", "info": {"title": "tiny", "version": "1"}, "paths": operations}
+            return web.Response(text=json.dumps(document))
+        if revision == "tiny:2" and request.path == broken:
+            return web.Response(status=500)
+        return web.Response(status=200 if request.path in mine else 404)
+
+    return answer
 
 
 def test_every_user_asks_once_and_then_again_in_another_order() -> None:
     minutes = USERS // REQUESTS_PER_MINUTE
-    users, _ = asked(2 * minutes)
+    behind = Behind(always(200))
+    behind.run(2 * minutes)
+    users = [request.headers[USER_HEADER] for request in behind.asked]
     first, second = users[:USERS], users[USERS:]
     assert Counter(first) == Counter(second) == Counter(map(str, range(1, USERS + 1)))
 
@@ -54,5 +132,112 @@ def test_the_order_of_the_users_changes_with_every_turn_and_is_the_same_in_every
 
 
 def test_a_minute_is_over_when_its_requests_are_answered_and_failures_are_counted() -> None:
-    _, total = asked(1, status=503)
-    assert total == Requests(REQUESTS_PER_MINUTE, REQUESTS_PER_MINUTE)
+    behind = Behind(always(503))
+    behind.run(1)
+    assert behind.totals["Prod"] == Requests(REQUESTS_PER_MINUTE, REQUESTS_PER_MINUTE)
+
+
+def test_requests_of_a_compressed_minute_do_not_meet_where_they_would_not_in_a_real_one() -> None:
+    # 40 a minute that take 3 ms each: 0.002 at once. Sent within 10 ms, they would be several.
+    behind = Behind(always(200))
+    behind.run(2)
+    assert behind.most_at_once == 1
+
+
+def test_slow_answers_are_as_many_at_once_as_in_a_real_minute() -> None:
+    asked = Behind(always(200)).run(1)
+    for _ in range(20):
+        asked.note("GET /tiny/", "tiny:1", 200, 6.0)
+    assert asked.most_at_once == 4  # 40 a minute that take 6 s each
+
+
+def test_what_an_openapi_document_lists_is_asked_and_nothing_else() -> None:
+    behind = Behind(documented("/tiny/a", "/tiny/b", "/elsewhere"))
+    asked = behind.run(1)
+    assert asked.operations == ["GET /tiny/a", "GET /tiny/b"]
+    assert {request.path for request in behind.asked} == {"/tiny/a", "/tiny/b"}
+
+
+def test_an_operation_that_one_revision_alone_fails_is_counted_for_that_revision() -> None:
+    behind = Behind(documented("/tiny/a", "/tiny/b", broken="/tiny/b"), weights=(75, 25))
+    asked = behind.run(2)
+    assert set(asked.answers["tiny:1"]["GET /tiny/b"]) == {200}
+    assert set(asked.answers["tiny:2"]["GET /tiny/b"]) == {500}
+    assert set(asked.answers["tiny:2"]["GET /tiny/a"]) == {200}
+
+
+def test_every_operation_meets_the_canary_before_it_gets_all_traffic() -> None:
+    names = [f"/tiny/{number}" for number in range(30)]
+    behind = Behind(documented(*names), weights=(90, 10))
+    asked = behind.run(4, config=rollout(10, 4))  # A tenth of 40 requests for four minutes would reach 16 of 30.
+    assert asked.requests_per_minute == 75 > REQUESTS_PER_MINUTE
+    assert set(asked.answers["tiny:2"]) == {f"GET {name}" for name in names}
+
+
+def test_an_operation_that_is_new_is_asked_of_the_new_revision() -> None:
+    asked = Behind(documented("/tiny/a", new="/tiny/new")).run(1)
+    assert asked.answers["tiny:2"]["GET /tiny/new"][200] >= 1
+    assert "GET /tiny/new" in asked.operations
+
+
+def test_a_made_up_request_that_already_failed_is_not_blamed_on_the_release() -> None:
+    inner = documented("/tiny/a", "/tiny/picky")
+
+    def answer(request: web.BaseRequest, revision: str) -> web.Response:
+        return web.Response(status=500) if request.path == "/tiny/picky" else inner(request, revision)
+
+    behind = Behind(answer)
+    asked = behind.run(1)
+    assert asked.operations == ["GET /tiny/a"]
+    assert asked.left_out == ["GET /tiny/picky answers 500 to a request that was made up"]
+    assert behind.totals["Prod"].failed == 0
+
+
+def test_requests_of_a_file_are_sent_as_they_are_written() -> None:
+    written = sample("POST", "http://x/tiny/things?a=1", [("X-Kind", "b")], b"body", origin="file")
+    other = sample("GET", "/elsewhere", origin="file")
+    bodies: list[bytes] = []
+    behind = Behind(always(201))
+    asked = behind.run(1, files=[written, other])
+    assert asked.operations == ["POST /tiny/things"]
+    first = behind.asked[0]
+    assert (first.method, first.path_qs, first.headers["X-Kind"]) == ("POST", "/tiny/things?a=1", "b")
+    assert bodies == []
+
+
+def test_a_file_without_a_request_for_the_service_asks_nothing_and_says_so() -> None:
+    asked = Behind(always(200)).run(1, files=[sample("GET", "/elsewhere", origin="file")])
+    assert asked.operations == []
+    assert asked.left_out == ["none of the 1 requests in its file is for its paths"]
+    assert asked.answers["tiny:1"] == {}
+
+
+def test_without_file_and_document_the_paths_of_the_rule_are_asked_as_far_as_they_answer() -> None:
+    def answer(request: web.BaseRequest, _: str) -> web.Response:
+        return web.Response(status=200 if request.path in ("/shop/", "/shop", "/") else 404)
+
+    assert Behind(answer, paths=["/shop/*", "/"]).run(1).operations == ["GET /shop/", "GET /"]
+
+
+def test_a_request_that_another_rule_takes_is_not_counted_as_an_answer_of_the_service() -> None:
+    other = TargetGroup("other", read_target_group({}))
+    behind = Behind(documented("/tiny/a"))
+
+    async def handle(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=200)
+
+    definition: Any = SimpleNamespace(revision="other:7", fault="")
+    other.targets.append(Target(SimpleNamespace(definition=definition, port=1), healthy=True))  # type: ignore[arg-type]
+    asked = behind.run(1, taker=Rule("other", 1, ("/tiny/*",), (), [WeightedGroup(other, 1)]))
+    assert asked.taken == {"GET /tiny/a": ["other:7"]}
+
+
+def test_a_request_that_no_target_gets_is_counted_apart() -> None:
+    nobody = Rule("nobody", 1, ("/tiny/*",), (), [WeightedGroup(TargetGroup("g", read_target_group({})), 1)])
+    asked = Behind(documented("/tiny/a")).run(1, taker=nobody)
+    assert asked.answers[NO_TARGET]["GET /tiny/a"] == {503: REQUESTS_PER_MINUTE}
+
+
+def test_a_rollout_without_a_canary_asks_at_the_usual_rate() -> None:
+    asked = Behind(documented("/tiny/a")).run(0, config=replace(rollout(10, 9), strategy="ROLLING"))
+    assert asked.requests_per_minute == REQUESTS_PER_MINUTE

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from nova_infra.rehearsal.load_balancer.interference import DroppedError, Interference
@@ -12,19 +10,15 @@ from nova_infra.rehearsal.load_balancer.interference import DroppedError, Interf
 def statuses(fault: str, path: str = "/tiny/things", count: int = 10) -> list[int | None]:
     """What a number of requests meet before the task gets them; -1 for a closed connection."""
     interference = Interference(fault, "/health")
-
-    async def ask() -> list[int | None]:
-        met: list[int | None] = []
-        for _ in range(count):
-            try:
-                met.append(await asyncio.wait_for(interference.before(path), 0.05))
-            except DroppedError:
-                met.append(-1)
-            except TimeoutError:
-                met.append(-2)
-        return met
-
-    return asyncio.run(ask())
+    met: list[int | None] = []
+    for _ in range(count):
+        try:
+            met.append(interference.before(path))
+        except DroppedError:
+            met.append(-1)
+        except TimeoutError:
+            met.append(-2)
+    return met
 
 
 @pytest.mark.parametrize(
@@ -53,14 +47,7 @@ def test_a_health_check_is_answered_for_the_task_only_where_that_is_the_fault() 
     assert Interference("errors:1", "/up").health() is None
 
 
-def test_an_answer_takes_as_many_times_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-    asyncio.run(Interference("slower:10", "/").after(0.02))
-    asyncio.run(Interference("delay:3", "/").before("/"))
-    asyncio.run(Interference("delay:3", "/").after(0.02))
-    assert slept == [pytest.approx(0.18), 3]
+def test_an_answer_counts_as_many_times_as_long_and_nobody_waits_for_it() -> None:
+    assert Interference("slower:10", "/").added_seconds(0.02) == pytest.approx(0.18)
+    assert Interference("delay:3", "/").added_seconds(0.02) == 3
+    assert Interference("errors:1", "/").added_seconds(0.02) == 0

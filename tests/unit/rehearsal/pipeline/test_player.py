@@ -16,6 +16,7 @@ from nova_infra.assembly import Assembly
 from nova_infra.rehearsal.pipeline.player import Player, new_record
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Record, Requests
+from nova_infra.rehearsal.report.answers import broken_operations
 
 Write = Callable[..., Path]
 
@@ -104,6 +105,18 @@ def test_a_good_release_goes_through_with_its_canary(write_assembly: Write, tmp_
     assert [(n.topic, n.message) for n in rehearsal.record.notifications] == [
         ("mini-alerts", "Approve waits for an approval")
     ]
+
+
+def test_an_operation_that_only_production_refuses_is_seen(
+    write_assembly: Write, tmp_path: Path, sources: Path
+) -> None:
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, fault="one-operation").play()
+    assert rehearsal.record.succeeded  # No alarm counts a 403, and no test asks for it.
+    assert broken_operations(rehearsal.deployment("Dev")) == []
+    [broken] = broken_operations(rehearsal.deployment("Prod"))
+    assert re.fullmatch(r"GET /tiny/rare answers 403 to (\d+) of \1 requests \(200 before\)", broken)
+    written = json.loads(json.dumps(rehearsal.record.as_json()))["deployments"][-1]["answers"]
+    assert set(written) == {"GET /tiny/rare", "GET /tiny/version"}
 
 
 def test_a_failing_command_stops_the_pipeline_and_what_follows_is_not_reached(

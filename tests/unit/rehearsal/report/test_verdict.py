@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from nova_infra.rehearsal.drills.catalogue import DrillResult
-from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, Requests, Sample, StageRecord
+from nova_infra.rehearsal.record import (
+    UNMEASURED,
+    ActionRecord,
+    DeploymentRecord,
+    Record,
+    Requests,
+    Sample,
+    StageRecord,
+)
 from nova_infra.rehearsal.report.verdict import verdict
 
 Make = Callable[..., Record]
@@ -36,6 +44,14 @@ def test_a_drill_that_did_not_end_as_it_must_is_named_with_what_it_missed(rehear
     assert said.headline == "Prod would take this release, but would not stop a bad one as it must"
     assert said.why == "1 of 2 drills failed: errors: nobody was told, it went through."
     assert said.next_step.endswith("nova rehearse --drill errors")
+
+
+def test_a_machine_that_does_not_show_what_containers_use_is_named(rehearsed: Make) -> None:
+    record = rehearsed()
+    record.tasks = "as containers of their images, by Docker"
+    assert verdict(record).tasks == "Services ran as containers of their images, by Docker."
+    record.not_rehearsed.append(UNMEASURED)
+    assert verdict(record).tasks.endswith(" Not measured was what they used: no alarm on CPU or memory could fire.")
 
 
 def test_another_canary_answers_a_question_and_fails_nothing(rehearsed: Make, drilled: Drilled) -> None:
@@ -158,7 +174,8 @@ def test_memory_that_will_be_full_after_the_bake_is_not_passed_over(
     record = rehearsed()
     deployment = record.deployments[-1]
     deployment.memory = limit
-    deployment.samples = [Sample(n, 100, {}, [], memory=memory) for n, memory in enumerate(held)]
+    asked = {deployment.new: Requests(40, 0, 0.4)}
+    deployment.samples = [Sample(n, 100, asked, [], memory=memory) for n, memory in enumerate(held)]
     said = verdict(record)
     assert said.passed
     assert (f"it is killed for its memory in {minutes} minutes" in said.why) is (minutes is not None)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nova_infra.rehearsal.tasks.cgroup import ControlGroup
 from nova_infra.rehearsal.tasks.definition import HealthCheck, TaskDefinition
 from nova_infra.rehearsal.tasks.task import Task
 
@@ -94,6 +95,19 @@ def test_an_image_that_is_nowhere_cannot_be_pulled(run: Run, define: Define) -> 
     assert run(missing)[1].startswith("CannotPullContainerError: localhost/nova-test/nowhere:1: is not in ")
 
 
+def test_a_machine_that_does_not_show_what_containers_use_says_so(
+    run: Run, define: Define, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ControlGroup, "of", lambda *_: None)
+    measured: list[object] = []
+
+    async def play(task: Task) -> None:
+        measured.append(task.measure())
+
+    assert run(define(), play)[1] == ""
+    assert measured == [None], "which is not the same as nothing"
+
+
 def test_children_that_eat_the_memory_are_counted_and_the_kernel_ends_them(run: Run, define: Define) -> None:
     held: list[float] = []
 
@@ -113,7 +127,7 @@ def test_a_container_that_the_kernel_kills_for_its_memory_says_so(run: Run, defi
 
     async def play(task: Task) -> None:
         await task.suffer()
-        await task.ended()
+        assert not task.running, "the memory alarm, whose minutes are seconds, must not be first"
         reasons.append(task.stopped_reason())
 
     run(define(fault="killed-by-kernel"), play)

@@ -1,0 +1,55 @@
+"""Would a release send traffic to a target group in which nothing runs?
+
+CloudFormation writes the weights of the template into a listener rule whenever it updates the rule, and the template's
+are those before the first deployment: https://github.com/aws/aws-cdk/issues/36649. ECS does not shift them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from nova_infra.deployed.model import Template
+
+_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
+
+
+def misdirected(
+    on_alternate: Collection[str], deployed: Mapping[str, Template], released: Mapping[str, Template]
+) -> list[str]:
+    """What stands against a release that changes the listener rule of a service on its alternate target group.
+
+    Args:
+        on_alternate: Services whose alternate target group gets the traffic now.
+        deployed: Service to the template that its stack was last deployed with.
+        released: Service to its template in the release.
+
+    Returns:
+        A sentence for each such service, with the remedy.
+    """
+    return [
+        f"{service}: its listener rule changes ({', '.join(changed)}) while its second target group serves: "
+        "CloudFormation would send all traffic to the first one, where nothing runs: first release something else of "
+        f"{service}, which brings the traffic to the first group, then this"
+        for service in sorted(on_alternate)
+        if service in deployed
+        and service in released
+        and (changed := _changed(_rules(deployed[service]), _rules(released[service])))
+    ]
+
+
+def _rules(template: Template) -> dict[str, Any]:
+    resources = template.get("Resources", {})
+    return {key: r.get("Properties", {}) for key, r in resources.items() if r.get("Type") == _RULE}
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Names of the properties that differ, of the rules that stay."""
+    return sorted(
+        {
+            name
+            for rule in before.keys() & after.keys()
+            for name in before[rule].keys() | after[rule].keys()
+            if before[rule].get(name) != after[rule].get(name)
+        }
+    )

@@ -1,0 +1,125 @@
+"""What an environment still runs of services that nova.toml no longer has: removed, renamed or moved ones.
+
+A delivery creates and updates stacks and deletes none. What is left over keeps its tasks, its alarms and its rule on
+the load balancer, which may stand before the rule of a service that the release has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from nova_infra.config import Config
+from nova_infra.deployed.model import Stack
+from nova_infra.deployed.protocol import ObservedEnvironment
+from nova_infra.names import stack_name
+
+_SHARED = ("platform", "overview")
+
+
+@dataclass(frozen=True)
+class ListenerRule:
+    """What a rule of the load balancer takes.
+
+    Attributes:
+        priority: Its place; lower ones are tried first.
+        paths: Patterns of paths; any path where it has none.
+        hosts: Patterns of hosts; any host where it has none.
+    """
+
+    priority: int
+    paths: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
+
+
+def orphans(prefix: str, stacks: Iterable[Stack], services: Collection[str]) -> tuple[Stack, ...]:
+    """The stacks of an environment that belong to no service of nova.toml.
+
+    Args:
+        prefix: ``<platform>-<environment>``.
+        stacks: All stacks of the environment.
+        services: The names of the services in nova.toml.
+    """
+    known = {stack_name(prefix, name) for name in (*_SHARED, *services)}
+    return tuple(stack for stack in stacks if stack.name not in known)
+
+
+def told(stack: Stack) -> str:
+    """What to say of such a stack, with the remedy."""
+    delete = f"`aws cloudformation delete-stack --stack-name {stack.name}`"
+    if stack.status == "DELETE_IN_PROGRESS":
+        return f"{stack.name}: is not in nova.toml and is being deleted"
+    return f"{stack.name}: is not in nova.toml, and nothing updates or removes it: {delete}, or put it back"
+
+
+def left_environments(environment: ObservedEnvironment, known: Collection[str]) -> Iterator[str]:
+    """Say which environments of the installation are in an environment's account and region and not in nova.toml."""
+    platform = environment.prefix.removesuffix(f"-{environment.name}")
+    for name in environment.environments():
+        if name not in known:
+            yield (
+                f"{platform}-{name}: is an environment that is not in nova.toml, and nothing updates or removes it: "
+                f"delete its stacks, {platform}-{name}-overview first, {platform}-{name}-platform last, or put it back"
+            )
+
+
+def rules_of(template: Mapping[str, Any]) -> Iterator[ListenerRule]:
+    """The rules of the load balancer in a template."""
+    for resource in template.get("Resources", {}).values():
+        if resource.get("Type") == "AWS::ElasticLoadBalancingV2::ListenerRule":
+            properties = resource.get("Properties", {})
+            conditions = properties.get("Conditions", ())
+            yield ListenerRule(
+                int(properties.get("Priority", 0)),
+                tuple(_values(conditions, "path-pattern", "PathPatternConfig")),
+                tuple(_values(conditions, "host-header", "HostHeaderConfig")),
+            )
+
+
+def _values(conditions: Iterable[Mapping[str, Any]], field: str, config: str) -> Iterator[str]:
+    for condition in conditions:
+        if condition.get("Field") == field:
+            yield from (str(value) for value in condition.get(config, condition).get("Values", ()))
+
+
+def wanted_rules(config: Config) -> dict[str, ListenerRule]:
+    """Service to the rule that it is to have."""
+    return {
+        service.name: ListenerRule(service.priority, service.paths, service.hosts)
+        for service in config.services
+        if service.kind == "web"
+    }
+
+
+def taken(left: Mapping[str, Iterable[ListenerRule]], wanted: Mapping[str, ListenerRule]) -> Iterator[str]:
+    """Say which paths and priorities of a release a rule holds that is left over.
+
+    Args:
+        left: Stack that is left over to its rules.
+        wanted: Service to its rule in the release.
+    """
+    for stack, rules in left.items():
+        for rule in rules:
+            for service, mine in wanted.items():
+                if fault := _held(rule, mine):
+                    yield (
+                        f"{service}: {fault} {stack}, which is not in nova.toml: delete that stack first, or change "
+                        "the service's paths or priority"
+                    )
+
+
+def _held(rule: ListenerRule, mine: ListenerRule) -> str:
+    """What a rule takes from one of the release, in a clause that ends before the stack's name; empty for nothing."""
+    if rule.priority == mine.priority:
+        return f"its priority {mine.priority} is that of the rule of"
+    if rule.priority > mine.priority or not _covers(rule.hosts, mine.hosts or ("*",)):
+        return ""
+    paths = [path for path in mine.paths or ("/*",) if _covers(rule.paths, (path,))]
+    return f"its path {paths[0]} goes to an earlier rule, of" if paths else ""
+
+
+def _covers(patterns: tuple[str, ...], values: tuple[str, ...]) -> bool:
+    """Whether each of some patterns is matched by one of others; patterns of a load balancer are those of a shell."""
+    return not patterns or all(any(fnmatchcase(value, pattern) for pattern in patterns) for value in values)

@@ -1,0 +1,226 @@
+"""What one service is asked, and what its revisions answered."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import random
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from nova_infra.rehearsal.ecs.service import Service
+from nova_infra.rehearsal.load_balancer.routing import Rule
+from nova_infra.rehearsal.record import NO_TARGET, REQUESTS_PER_MINUTE, Answers
+from nova_infra.rehearsal.requests.openapi import DOCUMENTS, read_document, read_operations
+from nova_infra.rehearsal.requests.sample import Sample, sample
+
+MOST_REQUESTS_PER_MINUTE = 400
+_PROBE_TIMEOUT = aiohttp.ClientTimeout(total=10)
+_REMEMBERED = 20
+
+
+@dataclass(eq=False)
+class Asked:
+    """A service, the requests that its users send, and the answers.
+
+    Attributes:
+        service: The service.
+        written: Requests from files. Without any, they come from its OpenAPI document, or from its paths.
+        canary_minutes: Minutes of the canary times its share of the traffic, such as 0.5 for 10 % for 5 minutes; 0
+            where nothing bakes before all traffic.
+        answers: Revision to what it answered.
+        taken: Operation to the revisions of other services that answered it.
+        left_out: What is not asked, and why, in clauses.
+    """
+
+    service: Service
+    written: list[Sample]
+    canary_minutes: float = 0.0
+    answers: dict[str, Answers] = field(default_factory=dict)
+    taken: dict[str, list[str]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    _samples: dict[str, list[Sample]] = field(default_factory=dict)
+    _documents: dict[str, str] = field(default_factory=dict)
+    _queues: dict[str, deque[Sample]] = field(default_factory=dict)
+    _seconds: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    _order: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - the same in every rehearsal
+
+    @property
+    def operations(self) -> list[str]:
+        """What is asked for."""
+        return list(self._samples)
+
+    @property
+    def requests_per_minute(self) -> int:
+        """How many requests it gets in a minute: enough for every operation to meet the canary."""
+        if not self._samples:
+            return 0
+        needed = math.ceil(len(self._samples) / self.canary_minutes) if self.canary_minutes else 0
+        return min(max(REQUESTS_PER_MINUTE, needed), MOST_REQUESTS_PER_MINUTE)
+
+    @property
+    def most_at_once(self) -> int:
+        """How many of its requests are under way at once in real time.
+
+        Little's law: their rate times how long they take. A minute lasts a second here, and requests that met each
+        other only because of that would wait for each other as they never do in AWS.
+        """
+        if not self._seconds:
+            return 1
+        mean = sum(self._seconds) / len(self._seconds)
+        return max(math.ceil(self.requests_per_minute / 60 * mean), 1)
+
+    @property
+    def host(self) -> str:
+        """The host that its users ask for, where its rule names one; empty for any."""
+        return self.service.rule.hosts[0].replace("*", "www").replace("?", "x") if self.service.rule.hosts else ""
+
+    def next_sample(self) -> Sample:
+        """What is asked next: of each target group, every operation once before any comes again."""
+        group = self.service.rule.peek()
+        queue = self._queues.setdefault(group.name if group else "", deque())
+        if not queue:
+            turn = [self._order.choice(samples) for samples in self._samples.values()]
+            self._order.shuffle(turn)
+            queue.extend(turn)
+        return queue.popleft()
+
+    def is_known(self, revision: str) -> bool:
+        """Whether a revision has answered all that is asked."""
+        return self._samples.keys() <= self.answers.get(revision, {}).keys()
+
+    def note(self, operation: str, revision: str | None, status: int, seconds: float) -> None:
+        """Note an answer.
+
+        Args:
+            operation: What was asked for.
+            revision: Which revision it went to, of whichever service; None where no target got it.
+            status: The status, 0 for no answer.
+            seconds: How long it took, as in AWS.
+        """
+        self._seconds.append(seconds)
+        if revision is not None and revision not in self.answers:
+            others = self.taken.setdefault(operation, [])
+            if revision not in others:
+                others.append(revision)
+            return
+        self._count(revision or NO_TARGET, operation, status)
+
+    def answers_of(self, revision: str | None) -> Answers:
+        """What a revision answered: filled in for as long as it serves."""
+        return self.answers.setdefault(revision or NO_TARGET, {})
+
+    async def learn(self, session: aiohttp.ClientSession, port: int, revision: str, *, baseline: bool) -> None:
+        """Find out what can be asked, from a task itself.
+
+        A request that was made up and that the baseline already answers with a 5xx is left out: real users send others.
+
+        Args:
+            session: A client.
+            port: The task's port.
+            revision: The revision of the task.
+            baseline: Whether it ran before the rehearsal.
+        """
+        self.answers_of(revision)
+        for each in await self._candidates(session, port):
+            if any(each in known for known in self._samples.values()):
+                continue
+            status = await self._probe(session, port, each)
+            self._count(revision, each.operation, status)
+            if each.origin != "document" or 0 < status < 500:
+                self._samples.setdefault(each.operation, []).append(each)
+            elif baseline:
+                self.answers[revision].pop(each.operation)
+                answered = f"answers {status}" if status else "does not answer"
+                self.left_out.append(f"{each.operation} {answered} to a request that was made up")
+        if all(each.origin == "paths" for known in self._samples.values() for each in known):
+            self._keep_good_paths(revision)
+
+    async def _candidates(self, session: aiohttp.ClientSession, port: int) -> list[Sample]:
+        if self.written:
+            if not (mine := [each for each in self.written if self._leads_here(each.path)]):
+                self.left_out = [f"none of the {len(self.written)} requests in its file is for its paths"]
+            return mine
+        found = await self._from_document(session, port)
+        return found or ([] if self._samples else list(self._from_paths()))
+
+    async def _from_document(self, session: aiohttp.ClientSession, port: int) -> list[Sample]:
+        prefixes = {"/", *(f"{_before_wildcard(path).rstrip('/')}/" for path in self.service.rule.paths)}
+        for place in list(self._documents) or [f"{p}{d}" for p in sorted(prefixes) for d in DOCUMENTS]:
+            try:
+                async with session.get(f"http://127.0.0.1:{port}{place}", timeout=_PROBE_TIMEOUT) as response:
+                    text = await response.text() if response.status == 200 else ""
+            except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError):
+                continue
+            if self._documents.get(place) == text and text:
+                return []
+            if not text or (document := read_document(text)) is None:
+                continue
+            self._documents[place] = text
+            samples, self.left_out = await asyncio.to_thread(read_operations, document)
+            mine = [each for each in samples if self._leads_here(each.path)]
+            if samples and not mine:  # Some documents name a place that users do not ask for.
+                samples, self.left_out = await asyncio.to_thread(
+                    read_operations, {**document, "servers": [], "basePath": "/"}
+                )
+                mine = [each for each in samples if self._leads_here(each.path)]
+            return mine
+        return []
+
+    def _from_paths(self) -> Iterator[Sample]:
+        """What its listener rule says: the beginning of each path pattern, and a version below it."""
+        for pattern in self.service.rule.paths or ("/*",):
+            start = _before_wildcard(pattern)
+            yield sample("GET", start, origin="paths")
+            if pattern.endswith("/*"):
+                yield sample("GET", f"{start}version", origin="paths")
+        health = self.service.groups[0].settings.health_path
+        if self._leads_here(health):
+            yield sample("GET", health, origin="paths")
+
+    def _keep_good_paths(self, revision: str) -> None:
+        good = [name for name in self._samples if min(self.answers[revision].get(name, {999: 1})) < 400]
+        if good:
+            self._samples = {name: self._samples[name] for name in good}
+            self.answers[revision] = {name: self.answers[revision][name] for name in good}
+
+    async def _probe(self, session: aiohttp.ClientSession, port: int, each: Sample) -> int:
+        try:
+            async with session.request(
+                each.method,
+                f"http://127.0.0.1:{port}{each.path}",
+                headers=self.headers(each),
+                data=each.body or None,
+                allow_redirects=False,
+                timeout=_PROBE_TIMEOUT,
+            ) as response:
+                await response.read()
+                return response.status
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return 0
+
+    def headers(self, each: Sample) -> list[tuple[str, str]]:
+        """A request's headers, with the host that leads to the service."""
+        return [*each.headers, *([("Host", self.host)] if self.host else [])]
+
+    def _leads_here(self, path: str) -> bool:
+        """Whether the load balancer sends a path to this service."""
+        plain = path.partition("?")[0]
+        return taker(self.service.load_balancer.rules, self.host, plain) is self.service.rule
+
+    def _count(self, revision: str, operation: str, status: int) -> None:
+        answers = self.answers_of(revision).setdefault(operation, {})
+        answers[status] = answers.get(status, 0) + 1
+
+
+def taker(rules: list[Rule], host: str, path: str) -> Rule | None:
+    """The rule that a request meets first."""
+    return next((rule for rule in sorted(rules, key=lambda rule: rule.priority) if rule.matches(host, path)), None)
+
+
+def _before_wildcard(pattern: str) -> str:
+    return "".join(itertools.takewhile(lambda letter: letter not in "*?", pattern)) or "/"

@@ -1,0 +1,89 @@
+"""What users would see of a release, operation by operation: what answered before and does not any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nova_infra.operations.changes.template_values import listed
+from nova_infra.rehearsal.record import DeploymentRecord
+
+_MOST_NAMED = 3
+
+
+def broken_operations(deployment: DeploymentRecord) -> list[str]:
+    """Operations that are worse with the new revision, a clause each.
+
+    A 5xx or no answer is worse than anything; any other error is where most users got none before.
+    """
+    if deployment.baseline:
+        return []
+    found = [
+        f"{operation} {_answered(after)}{_before(deployment.answers_before.get(operation))}"
+        for operation, after in deployment.answers.items()
+        if _is_worse(deployment.answers_before.get(operation, {}), after)
+    ]
+    found += [
+        f"{operation} is taken by the listener rule of {_service(others[0])}, whose priority comes first"
+        for operation, others in deployment.taken.items()
+        if others
+    ]
+    found += [
+        f"{operation} finds no listener rule, and the load balancer answers 404 itself"
+        for operation, answers in deployment.answers_without_target.items()
+        if 404 in answers
+    ]
+    return found
+
+
+def what_breaks(deployment: DeploymentRecord) -> str:
+    """The same in one clause, empty where nothing is worse."""
+    broken = broken_operations(deployment)
+    more = f", and {len(broken) - _MOST_NAMED} more operations are worse" if len(broken) > _MOST_NAMED else ""
+    return f"of {deployment.service}, {listed(broken[:_MOST_NAMED])}{more}" if broken else ""
+
+
+def untested(deployment: DeploymentRecord) -> str:
+    """Why nothing is known about a release's answers, a clause; empty where something is."""
+    asked = deployment.answers or deployment.requests_to(deployment.new).served
+    if deployment.baseline or deployment.outcome != "completed" or asked:
+        return ""
+    why = f" ({'; '.join(deployment.not_asked)})" if deployment.not_asked else ""
+    return f"nobody asked {deployment.service} anything{why}"
+
+
+def _is_worse(before: dict[int, int], after: dict[int, int]) -> bool:
+    if _share(after, _failed) > 2 * _share(before, _failed):
+        return True
+    good_before, good_after = _share(before, _good), _share(after, _good)
+    return good_before >= 0.5 and good_after < good_before / 2
+
+
+def _failed(status: int) -> bool:
+    return status >= 500 or not status
+
+
+def _good(status: int) -> bool:
+    return 0 < status < 400
+
+
+def _share(answers: dict[int, int], counts: Callable[[int], bool]) -> float:
+    total = sum(answers.values())
+    return sum(number for status, number in answers.items() if counts(status)) / total if total else 0.0
+
+
+def _answered(after: dict[int, int]) -> str:
+    status, number = max(((s, n) for s, n in after.items() if not _good(s)), key=lambda entry: entry[1])
+    total = sum(after.values())
+    what = f"answers {status}" if status else "gets no answer"
+    return f"{what} to {number} of {total} requests" if status else f"{what} {number} of {total} times"
+
+
+def _before(answers: dict[int, int] | None) -> str:
+    if not answers:
+        return ""
+    status = max(answers, key=lambda each: answers[each])
+    return f" ({status} before)" if status else " (none before either)"
+
+
+def _service(revision: str) -> str:
+    return revision.rpartition(":")[0]

@@ -1,0 +1,62 @@
+"""Reads requests that a browser or a proxy has recorded, as a HAR file: http://www.softwareishard.com/blog/har-12-spec/."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from nova_infra.rehearsal.requests.sample import METHODS, RequestFileError, Sample, sample
+
+_EXPORT = "export it again from the browser's network tab"
+
+
+def read_har(path: Path, text: str) -> list[Sample]:
+    """The requests of a file, each different one once.
+
+    Args:
+        path: The file, for messages.
+        text: Its content.
+
+    Raises:
+        RequestFileError: It is not a HAR file, or an entry of it is not a request.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        line = getattr(error, "lineno", 1)
+        raise RequestFileError(f"{path}:{line}: is not JSON ({error}): {_EXPORT}") from None
+    entries = content.get("log", {}).get("entries") if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise RequestFileError(f"{path}:1: has no log.entries, so it is no HAR file: {_EXPORT}")
+    lines = [text.count("\n", 0, match.start()) + 1 for match in re.finditer(r'"request"\s*:', text)]
+    found: dict[Sample, None] = {}
+    for index, entry in enumerate(entries):
+        line = lines[index] if index < len(lines) else 1
+        try:
+            found[_request(entry["request"])] = None
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise RequestFileError(
+                f"{path}:{line}: log.entries[{index}].request is not a request ({error!r}): "
+                f"{_EXPORT}, or remove the entry"
+            ) from None
+    return list(found)
+
+
+def _request(request: dict[str, Any]) -> Sample:
+    method, url = str(request["method"]).upper(), str(request["url"])
+    if method not in METHODS:
+        raise ValueError(f"method {method}")
+    if not url.startswith(("http://", "https://", "/")):
+        raise ValueError(f"url {url}")
+    headers = [(str(header["name"]), str(header["value"])) for header in request.get("headers", ())]
+    posted = request.get("postData") or {}
+    body = str(posted.get("text") or "").encode()
+    if posted.get("encoding") == "base64":
+        body = base64.b64decode(body)
+    elif not body and posted.get("params"):
+        body = urlencode([(p["name"], p.get("value", "")) for p in posted["params"]]).encode()
+    return sample(method, url, headers, body, origin="file")

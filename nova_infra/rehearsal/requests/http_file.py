@@ -1,0 +1,134 @@
+"""Reads requests that are written down in an ``.http`` file, as editors send them.
+
+See https://www.jetbrains.com/help/idea/exploring-http-syntax.html. Requests are separated by ``###``; ``@name = value``
+sets a variable and ``{{name}}`` uses it; ``< ./file`` is a body from a file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nova_infra.rehearsal.requests.sample import METHODS, RequestFileError, Sample, sample
+
+_REQUEST = re.compile(r"(?:([A-Z]+)\s+)?(\S+)(?:\s+HTTP/[\d.]+)?")
+_VARIABLE = re.compile(r"@([\w.-]+)\s*=\s*(.*)")
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~\w-]+)\s*:\s*(.*)")
+_USE = re.compile(r"\{\{\s*([^}]*?)\s*\}\}")
+# What editors draw anew for each request; here they are always the same, so that rehearsals can be compared.
+_DRAWN = {
+    "$uuid": "7f1f4a52-5f0c-4b5e-9d6a-3f1d7c0b9a10",
+    "$guid": "7f1f4a52-5f0c-4b5e-9d6a-3f1d7c0b9a10",
+    "$random.uuid": "7f1f4a52-5f0c-4b5e-9d6a-3f1d7c0b9a10",
+    "$timestamp": "1767225600",
+    "$isoTimestamp": "2026-01-01T00:00:00Z",
+    "$randomInt": "417",
+}
+
+# Only the path is sent, so that nobody has to say where: the rehearsal knows its own load balancers.
+_ANY_HOST = ("host", "hostname", "baseurl", "base_url", "base-url", "url")
+
+
+@dataclass
+class _Draft:
+    line: int
+    method: str
+    url: str
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: list[str] = field(default_factory=list)
+    in_body: bool = False
+
+
+def read_http(path: Path, text: str) -> list[Sample]:
+    """The requests of a file.
+
+    Args:
+        path: The file: bodies from other files are looked for beside it.
+        text: Its content.
+
+    Raises:
+        RequestFileError: A line is not one that the rehearsal can send.
+    """
+    return _Reader(path).read(text)
+
+
+class _Reader:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._variables: dict[str, str] = {}
+        self._drafts: list[_Draft] = []
+        self._open = False
+
+    def read(self, text: str) -> list[Sample]:
+        for number, line in enumerate(text.splitlines(), start=1):
+            if line.startswith("###"):
+                self._open = False
+            elif not self._open:
+                self._before_request(number, line.strip())
+            else:
+                self._in_request(number, line)
+        return [self._finished(draft) for draft in self._drafts]
+
+    def _before_request(self, number: int, line: str) -> None:
+        if not line or line.startswith(("#", "//")):
+            return
+        if variable := _VARIABLE.fullmatch(line):
+            self._variables[variable.group(1)] = self._filled(number, variable.group(2).strip())
+            return
+        line = self._filled(number, line)
+        request = _REQUEST.fullmatch(line)
+        method, url = (request.group(1) or "GET", request.group(2)) if request else ("", "")
+        if method not in METHODS or not url.startswith(("/", "http://", "https://")):
+            raise self._error(number, f"{line!r} is not a request", "write one such as GET /items?page=2")
+        self._drafts.append(_Draft(number, method, url))
+        self._open = True
+
+    def _in_request(self, number: int, line: str) -> None:
+        draft = self._drafts[-1]
+        if draft.in_body:
+            if line.startswith(("> ", ">>", "<> ")):
+                raise self._error(number, "handles the response, which the rehearsal does not", "leave it out")
+            draft.body.append(self._filled(number, line))
+        elif not line.strip():
+            draft.in_body = True
+        elif line[:1].isspace() and line.strip()[:1] in "?&/" and not draft.headers:
+            draft.url += self._filled(number, line.strip())
+        elif line.startswith(("#", "//")):
+            return
+        elif header := _HEADER.fullmatch(self._filled(number, line.strip())):
+            draft.headers.append((header.group(1), header.group(2)))
+        else:
+            raise self._error(
+                number, f"{line.strip()!r} is not a header", "write Name: value, or a blank line before a body"
+            )
+
+    def _finished(self, draft: _Draft) -> Sample:
+        text = "\n".join(draft.body).strip("\n")
+        body = text.encode()
+        if text.startswith("< "):
+            file = self._path.parent / text.removeprefix("< ").strip()
+            try:
+                body = file.read_bytes()
+            except OSError as error:
+                number = draft.line
+                raise self._error(
+                    number, f"its body {file} cannot be read ({error.strerror})", "correct its path"
+                ) from None
+        return sample(draft.method, draft.url, draft.headers, body, origin="file")
+
+    def _filled(self, number: int, text: str) -> str:
+        def value(use: re.Match[str]) -> str:
+            name = use.group(1).partition(" ")[0]
+            found = self._variables.get(name, _DRAWN.get(name))
+            if found is None and name.lower() in _ANY_HOST:
+                before = use.string[: use.start()]
+                return "localhost" if before.endswith("//") else "http://localhost"
+            if found is None:
+                raise self._error(number, f"uses {{{{{name}}}}}, which nothing sets", f"add a line @{name} = value")
+            return found
+
+        return _USE.sub(value, text)
+
+    def _error(self, number: int, fault: str, remedy: str) -> RequestFileError:
+        return RequestFileError(f"{self._path}:{number}: {fault}: {remedy}")

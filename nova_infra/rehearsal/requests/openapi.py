@@ -1,0 +1,100 @@
+"""Makes requests up from a service's OpenAPI document: one for each of its operations."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from nova_infra.rehearsal.requests.sample import Sample
+
+DOCUMENTS = (
+    "openapi.json",
+    "swagger.json",
+    "api-docs",
+    "v3/api-docs",
+    "swagger/v1/swagger.json",
+    "openapi.yaml",
+    "docs/openapi.json",
+)
+"""Where frameworks serve it, below the root or below a service's own path."""
+
+_MOST_OPERATIONS = 200
+_ADDED = frozenset(["user-agent", "accept-encoding", "connection", "content-length", "x-schemathesis-testcaseid"])
+
+
+def read_document(text: str) -> dict[str, Any] | None:
+    """The OpenAPI document in a text, JSON or YAML; None where there is none."""
+    import yaml
+
+    try:
+        content = json.loads(text) if text.lstrip()[:1] == "{" else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError):
+        return None
+    if not isinstance(content, dict) or not ({"openapi", "swagger"} & content.keys()) or "paths" not in content:
+        return None
+    return content
+
+
+def read_operations(document: dict[str, Any]) -> tuple[list[Sample], list[str]]:
+    """A request for each operation of a document, the same ones in every rehearsal.
+
+    Examples of the document are preferred to values that are made up. Takes seconds for a large document.
+
+    Returns:
+        The requests, and what no request can be made for, in clauses.
+    """
+    import schemathesis
+
+    logging.getLogger("schemathesis").setLevel(logging.ERROR)
+    try:
+        schema = schemathesis.openapi.from_dict(document)
+        results = list(schema.get_all_operations())
+    except Exception as error:  # the library has no base class for what is wrong with a document
+        return [], [f"its OpenAPI document cannot be read ({_first_line(error)})"]
+    samples: list[Sample] = []
+    left_out = [f"{len(results) - _MOST_OPERATIONS} more operations"] if len(results) > _MOST_OPERATIONS else []
+    for result in results[:_MOST_OPERATIONS]:
+        try:
+            operation = result.ok()
+            samples.append(_sample(operation, (schema.base_path or "").rstrip("/")))
+        except Exception as error:  # the library has no base class for what is wrong with a document
+            name = getattr(error, "label", None) or getattr(error, "path", None) or "an operation"
+            left_out.append(f"{name} ({_first_line(error)})")
+    return samples, left_out
+
+
+def _sample(operation: Any, base: str) -> Sample:
+    import requests
+    from hypothesis import HealthCheck, Phase, given, settings
+
+    examples = operation.get_strategies_from_examples()
+    cases: list[Any] = []
+
+    @settings(
+        max_examples=1,
+        phases=[Phase.generate],
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(examples[0] if examples else operation.as_strategy())
+    def draw(case: Any) -> None:
+        cases.append(case)
+
+    draw()
+    made = requests.Request(**cases[0].as_transport_kwargs(base_url=f"http://service{base}")).prepare()
+    body = made.body or b""
+    return Sample(
+        operation=f"{operation.method.upper()} {base}{operation.path}",
+        method=str(made.method),
+        path=made.path_url,
+        headers=tuple((k, str(v)) for k, v in made.headers.items() if k.lower() not in _ADDED),
+        body=body.encode() if isinstance(body, str) else bytes(body),  # type: ignore[arg-type]
+        origin="document",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,54 @@
+"""One request that users send, and the operation that it belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from nova_infra.errors import NovaError
+
+Origin = Literal["file", "document", "paths"]
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+# These belong to the connection on which a request was recorded, or follow from its body or its address.
+_NOT_SENT = frozenset(["connection", "content-length", "host", "keep-alive", "transfer-encoding", "upgrade"])
+_ID = re.compile(r"\d+|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-fA-F]{16,}")
+
+
+class RequestFileError(NovaError):
+    """A file of requests cannot be read. The message names the file, the line, the fault and the remedy."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A request that users send.
+
+    Attributes:
+        operation: What it asks for, such as ``GET /items/{id}``: answers are counted by it.
+        method: Its method.
+        path: Its path, with the query.
+        headers: Its headers.
+        body: Its body.
+        origin: Where it comes from.
+    """
+
+    operation: str
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    origin: Origin = "paths"
+
+
+def sample(
+    method: str, url: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"", *, origin: Origin
+) -> Sample:
+    """A request as it was written down or recorded: of its address, the path and the query are kept."""
+    parts = urlsplit(url)
+    path = parts.path or "/"
+    operation = "/".join("{id}" if _ID.fullmatch(segment) else segment for segment in path.split("/"))
+    kept = tuple((k, v) for k, v in headers if k.lower() not in _NOT_SENT and not k.startswith(":"))
+    return Sample(f"{method} {operation}", method, f"{path}?{parts.query}" if parts.query else path, kept, body, origin)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from typing import Any
+
+from nova_infra.operations.gates.listener_rules import misdirected
+
+
+def template(path: str = "/shop/*", priority: int = 3, image: str = "shop:1") -> dict[str, Any]:
+    rule = {"Priority": priority, "Conditions": [{"Field": "path-pattern", "Values": [path]}]}
+    return {
+        "Resources": {
+            "Rule": {"Type": "AWS::ElasticLoadBalancingV2::ListenerRule", "Properties": rule},
+            "Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": {"Image": image}},
+        }
+    }
+
+
+def test_a_changed_rule_of_a_service_on_its_second_target_group_is_refused_with_the_remedy() -> None:
+    [said] = misdirected({"shop"}, {"shop": template()}, {"shop": template("/store/*", 4)})
+    assert said.startswith("shop: its listener rule changes (Conditions, Priority) while its second target group")
+    assert "first release something else of shop" in said
+
+
+def test_a_changed_rule_is_no_matter_while_the_first_target_group_serves() -> None:
+    assert misdirected(set(), {"shop": template()}, {"shop": template("/store/*")}) == []
+
+
+def test_another_image_alone_changes_no_rule() -> None:
+    assert misdirected({"shop"}, {"shop": template()}, {"shop": template(image="shop:2")}) == []
+
+
+def test_what_is_new_or_goes_has_no_traffic_to_lose() -> None:
+    assert misdirected({"shop", "stock"}, {"shop": template()}, {"stock": template()}) == []

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra.rehearsal.requests.files import RequestFiles
+from nova_infra.rehearsal.requests.har import read_har
+from nova_infra.rehearsal.requests.http_file import read_http
+from nova_infra.rehearsal.requests.sample import RequestFileError
+
+HTTP = """\
+@name = 7
+# a comment
+GET http://{{host}}/items/{{name}}?a=b
+    &c=d
+Accept: text/plain
+
+### with a body
+POST /items HTTP/1.1
+Content-Type: application/json
+// a comment
+
+{"n": {{name}}}
+
+###
+/plain
+"""
+
+
+def test_an_http_file_holds_requests_variables_headers_and_bodies() -> None:
+    first, second, third = read_http(Path("requests.http"), HTTP)
+    assert (first.operation, first.path, first.headers) == (
+        "GET /items/{id}",
+        "/items/7?a=b&c=d",
+        (("Accept", "text/plain"),),
+    )
+    assert (second.method, second.body) == ("POST", b'{"n": 7}')
+    assert second.headers == (("Content-Type", "application/json"),)
+    assert (third.operation, third.origin) == ("GET /plain", "file")
+
+
+def test_a_body_may_be_in_a_file_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "tone.wav").write_bytes(b"RIFF\0")
+    [only] = read_http(tmp_path / "requests.http", "POST /sound\n\n< ./tone.wav\n")
+    assert only.body == b"RIFF\0"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("GET /a\n\n###\n\nhello there world\n", "r.http:5: 'hello there world' is not a request: write one such as"),
+        ("GET /a\nnonsense\n", "r.http:2: 'nonsense' is not a header: write Name: value"),
+        ("GET /{{token}}\n", "r.http:1: uses {{token}}, which nothing sets: add a line @token = value"),
+        ("GET /a\n\n\n> {% client.test() %}\n", "r.http:4: handles the response, which the rehearsal does not"),
+        ("POST /a\n\n< ./none.bin\n", "r.http:1: its body none.bin cannot be read (No such file or directory)"),
+        ("BREW /a\n", "r.http:1: 'BREW /a' is not a request"),
+    ],
+)
+def test_a_line_that_cannot_be_sent_is_named(text: str, said: str) -> None:
+    with pytest.raises(RequestFileError) as caught:
+        read_http(Path("r.http"), text)
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def har(*requests: Any) -> str:
+    return json.dumps({"log": {"entries": [{"request": request} for request in requests]}}, indent=1)
+
+
+def test_a_har_file_holds_each_different_request_once() -> None:
+    get = {
+        "method": "GET",
+        "url": "https://prod.example.com/items/12?x=1",
+        "headers": [{"name": ":path", "value": "/"}, {"name": "Host", "value": "h"}, {"name": "X", "value": "y"}],
+    }
+    post = {
+        "method": "post",
+        "url": "https://prod.example.com/items",
+        "postData": {"mimeType": "application/x-www-form-urlencoded", "params": [{"name": "a", "value": "b c"}]},
+    }
+    binary = {
+        "method": "PUT",
+        "url": "https://prod.example.com/items/1",
+        "postData": {"text": "AAE=", "encoding": "base64"},
+    }
+    first, second, third = read_har(Path("r.har"), har(get, get, post, binary))
+    assert (first.operation, first.path, first.headers) == ("GET /items/{id}", "/items/12?x=1", (("X", "y"),))
+    assert (second.method, second.body) == ("POST", b"a=b+c")
+    assert third.body == b"\0\1"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"log":\n oops}', "r.har:2: is not JSON"),
+        ("[]", "r.har:1: has no log.entries, so it is no HAR file"),
+        (har({"method": "GET", "url": "/a"}, {"method": "GET"}), "r.har:11: log.entries[1].request is not a request"),
+        (har({"method": "GET", "url": "about:blank"}), "r.har:5: log.entries[0].request is not a request"),
+    ],
+)
+def test_what_is_no_har_file_is_named_with_its_line(text: str, said: str) -> None:
+    with pytest.raises(RequestFileError) as caught:
+        read_har(Path("r.har"), text)
+    assert said in str(caught.value)
+
+
+def test_files_are_found_beside_services_and_where_nova_toml_names_them(tmp_path: Path) -> None:
+    for name in ("alpha", "beta"):
+        (tmp_path / "services" / name).mkdir(parents=True)
+        (tmp_path / "services" / name / "requests.http").write_text(f"GET /{name}/beside\n")
+    (tmp_path / "recorded.har").write_text(har({"method": "GET", "url": "/beta/named"}))
+    (tmp_path / "requests.http").write_text("GET /anybody\n")
+    (tmp_path / "nova.toml").write_text('[[services]]\nname = "beta"\nrequests = "recorded.har"\n')
+    files = RequestFiles.load(tmp_path)
+    assert [each.path for each in files.of("alpha")] == ["/alpha/beside", "/anybody"]
+    assert [each.path for each in files.of("beta")] == ["/beta/named", "/anybody"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("requests.http", b"# nothing\n", "holds no request: add one"),
+        ("requests.http", b"GET /a\nX: \xff\n", ":2: is not UTF-8 text: save it as UTF-8"),
+    ],
+)
+def test_a_file_that_says_nothing_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RequestFileError) as caught:
+        RequestFiles.load(tmp_path)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("named", "said"), [("none.har", "cannot be read (No such file"), ("nova.toml", "is neither a HAR nor an .http")]
+)
+def test_a_named_file_that_cannot_be_read_is_refused(tmp_path: Path, named: str, said: str) -> None:
+    (tmp_path / "nova.toml").write_text(f'[[services]]\nname = "beta"\nrequests = "{named}"\n')
+    with pytest.raises(RequestFileError) as caught:
+        RequestFiles.load(tmp_path)
+    assert said in str(caught.value)

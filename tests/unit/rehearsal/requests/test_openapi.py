@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from nova_infra.rehearsal.requests.openapi import read_document, read_operations
+
+GOOD = {"responses": {"200": {"description": "good"}}}
+
+
+def document(**paths: Any) -> dict[str, Any]:
+    found = {f"/{name.replace('__', '/')}": item for name, item in paths.items()}
+    return {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": found}
+
+
+def test_a_request_is_made_up_for_each_operation_and_examples_come_first() -> None:
+    number = {"name": "n", "in": "path", "required": True, "schema": {"type": "integer"}, "example": 42}
+    word = {"name": "w", "in": "query", "required": True, "schema": {"type": "string", "minLength": 3}}
+    body = {"type": "object", "required": ["mail"], "properties": {"mail": {"type": "string", "format": "email"}}}
+    posted = {"required": True, "content": {"application/json": {"schema": body}}}
+    found, left_out = read_operations(
+        document(
+            **{
+                "items__{n}": {"get": {"parameters": [number, word], **GOOD}},
+                "mails": {"post": {"requestBody": posted, **GOOD}},
+            }
+        )
+    )
+    get, post = found
+    assert get.operation == "GET /items/{n}"
+    path, _, query = get.path.partition("?")
+    assert path == "/items/42"
+    assert len(query.removeprefix("w=")) >= 3
+    assert "@" in json.loads(post.body)["mail"]
+    assert ("Content-Type", "application/json") in post.headers
+    assert left_out == []
+
+
+def test_the_same_document_gives_the_same_requests() -> None:
+    word = {"name": "w", "in": "query", "required": True, "schema": {"type": "string", "pattern": "^[a-z]{2}-[0-9]+$"}}
+    once, again = (read_operations(document(a={"get": {"parameters": [word], **GOOD}})) for _ in range(2))
+    assert once == again
+
+
+def test_the_place_that_a_document_names_leads_to_its_operations() -> None:
+    found, _ = read_operations({**document(a={"get": GOOD}), "servers": [{"url": "https://example.com/shop"}]})
+    assert [(each.operation, each.path) for each in found] == [("GET /shop/a", "/shop/a")]
+
+
+def test_what_is_no_document_is_told_from_one() -> None:
+    assert read_document("<html>") is None
+    assert read_document('{"paths": {}}') is None
+    assert read_document("{") is None
+    assert read_document("openapi: 3.0.0\npaths: {}\n") == {"openapi": "3.0.0", "paths": {}}
+
+
+def test_a_document_that_cannot_be_read_is_said_to_be_left_out() -> None:
+    found, left_out = read_operations({"openapi": "3.1.0", "paths": []})
+    assert found == []
+    assert left_out[0].startswith("its OpenAPI document cannot be read")
