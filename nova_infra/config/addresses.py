@@ -45,9 +45,8 @@ _DEFAULT_PORTS = {
 OPEN_PORTS = frozenset({80, 443})
 """What every task may reach anywhere: AWS's endpoints, and other services."""
 
-_URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#\s]*)", re.IGNORECASE)
-_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?\.)*[A-Za-z0-9][A-Za-z0-9_-]*"
-_HOST_PORT = re.compile(rf"({_HOST}|\[[0-9A-Fa-f:]+\]):(\d{{2,5}})")
+_URL = re.compile(r"([a-z][a-z0-9+.-]{0,31})://([^/?#\s]*)", re.IGNORECASE)
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}|\[[0-9A-Fa-f:]{2,45}\]")
 _LOCAL = re.compile(r"localhost|127\.\d+\.\d+\.\d+|0\.0\.0\.0|\[?::1\]?", re.IGNORECASE)
 
 
@@ -75,9 +74,9 @@ def addresses(variables: Mapping[str, str]) -> Iterator[Address]:
         for host, port in _in(value.strip()):
             if not _LOCAL.fullmatch(host) and 0 < port < 65536:
                 yield Address(name, host, port)
-        if (match := re.fullmatch(r"(.*)PORT", name)) and value.isascii() and value.isdigit():
+        if (match := re.fullmatch(r"(.*)PORT", name)) and re.fullmatch(r"[0-9]{1,5}", value):
             host = next((variables[f"{match[1]}{end}"] for end in _HOST_NAMES if f"{match[1]}{end}" in variables), "")
-            if re.fullmatch(_HOST, host) and not _LOCAL.fullmatch(host) and 0 < int(value) < 65536:
+            if _HOST.fullmatch(host) and not _LOCAL.fullmatch(host) and 0 < int(value) < 65536:
                 yield Address(name, host, int(value))
 
 
@@ -91,13 +90,15 @@ def _in(value: str) -> Iterator[tuple[str, int]]:
         scheme = url[1].lower().split("+")[0]
         for part in url[2].rpartition("@")[2].split(","):
             host, _, port = part.rpartition(":") if re.search(r":\d+$", part) else (part, "", "")
-            number = int(port) if port else _DEFAULT_PORTS.get(scheme, 0)
+            number = int(port[:6]) if port else _DEFAULT_PORTS.get(scheme, 0)
             if host and number:
                 yield host, number
     if not urls:
         for part in re.split(r"[,;\s]+", value):
-            if (match := _HOST_PORT.fullmatch(part)) and re.search(r"[A-Za-z.\[]", match[1]):
-                yield match[1], int(match[2])
+            host, _, port = part.rpartition(":")
+            # "12:30" is a time, and "1:2:3" is none of ours.
+            if re.fullmatch(r"[0-9]{2,5}", port) and _HOST.fullmatch(host) and re.search(r"[A-Za-z.\[]", host):
+                yield host, int(port)
 
 
 def is_open(address: Address, connections: tuple[str, ...]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -13,7 +13,7 @@ from nova_infra.config.environment import Environment
 from nova_infra.config.repeats import repeated
 from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.config.service import Service
-from nova_infra.config.surroundings import Sidecar
+from nova_infra.config.surroundings import Permission, Sidecar
 
 
 def service_contradictions(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
@@ -31,6 +31,10 @@ def service_contradictions(environments: Mapping[int, Environment], services: Ma
             if environments and name not in names:
                 choices = ", ".join(sorted(names))
                 yield f"{key}.environments.{name}: is not an environment: choose one of {choices}, or remove it"
+        # As they are written: filled in, they would differ from environment to environment.
+        yield from _misspelt(key, service.permissions)
+        for name, override in service.environments.items():
+            yield from _misspelt(f"{key}.environments.{name}", override.permissions or ())
         seen: set[str] = set()
         for environment in environments.values():
             try:
@@ -86,9 +90,6 @@ def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
 
 
 def _surroundings(key: str, service: Service) -> Iterator[str]:
-    for place, permission in enumerate(service.permissions):
-        for fault in misspelt(permission):
-            yield f"{key}.permissions[{place}]: {fault}"
     for _, connection, _ in repeated(dict(enumerate(service.connects_to))):
         yield f"{key}.connects_to: names {connection} twice: remove one of the two"
     parts = [
@@ -107,6 +108,12 @@ def _surroundings(key: str, service: Service) -> Iterator[str]:
     memory = sum(sidecar.memory or 0 for sidecar in service.sidecars)
     if memory >= service.memory:
         yield f"{key}.sidecars: may use {memory} of the task's {service.memory} MiB: raise memory, or lower theirs"
+
+
+def _misspelt(key: str, permissions: Sequence[Permission]) -> Iterator[str]:
+    for place, permission in enumerate(permissions):
+        for fault in misspelt(permission):
+            yield f"{key}.permissions[{place}]: {fault}"
 
 
 def _numbered(service: Service) -> Iterator[tuple[int, Sidecar]]:
