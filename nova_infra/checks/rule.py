@@ -44,7 +44,7 @@ class Rule:
     """One thing that templates are held to.
 
     Attributes:
-        id: ``NOVA-R…`` for services, ``NOVA-P…`` for the pipeline.
+        id: ``NOVA-R…`` for services, ``NOVA-P…`` for the pipeline, ``NOVA-L…`` for AWS's limits.
         sentence: What must hold.
         remedy: What to do where it does not.
         source: Why it must: documentation, an issue, or reasoning.

@@ -7,10 +7,15 @@ from typing import Any
 
 from nova_infra.checks.alarms import ALARM_RULES
 from nova_infra.checks.pipeline import PIPELINE_RULES
+from nova_infra.checks.policies import POLICY_RULES
 from nova_infra.checks.rule import Finding, Rule, Template
 from nova_infra.checks.services import SERVICE_RULES
 
-RULES: tuple[Rule, ...] = (*sorted((*SERVICE_RULES, *ALARM_RULES), key=lambda rule: rule.id), *PIPELINE_RULES)
+RULES: tuple[Rule, ...] = (
+    *sorted((*SERVICE_RULES, *ALARM_RULES), key=lambda rule: rule.id),
+    *PIPELINE_RULES,
+    *POLICY_RULES,
+)
 
 
 def findings(template: Mapping[str, Any]) -> list[tuple[Rule, Finding]]:

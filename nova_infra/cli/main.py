@@ -24,6 +24,7 @@ from nova_infra.cli import reports as cli_reports
 from nova_infra.cli import scaffold as cli_scaffold
 from nova_infra.cli import steering as cli_steering
 from nova_infra.cli.images import image
+from nova_infra.cli.output import open_closed_streams, tell
 from nova_infra.errors import NovaError
 
 
@@ -67,6 +68,7 @@ def nova() -> None:
     type=click.Choice(["images", "sources"]),
     help="Run services from images or from sources. Default: images if Docker or Podman is running.",
 )
+@click.option("--real-time", is_flag=True, help="Let a minute last a minute: takes hours, shows what uptime brings.")
 @click.option("--until", metavar="STAGE", help="Stop after this stage of the pipeline.")
 def rehearse(
     approve: bool,
@@ -78,6 +80,7 @@ def rehearse(
     report_file: Path,
     until: str | None,
     tasks: Literal["images", "sources"] | None,
+    real_time: bool,
 ) -> None:
     """Play the pipeline here, to see if Prod would take the tree.
 
@@ -98,7 +101,9 @@ def rehearse(
         raise NovaError(f"baseline: {fault}")
     if assembly is None:
         assembly = synthesize(root)
-    options = Options(root, assembly.resolve(), baseline, approve, drills, other, json_file, report_file, until, tasks)
+    options = Options(
+        root, assembly.resolve(), baseline, approve, drills, other, json_file, report_file, until, tasks, real_time
+    )
     sys.exit(0 if rehearse(options) else 1)
 
 
@@ -119,6 +124,7 @@ for command in (
 
 def main() -> None:
     """Run the command; print one line for each thing that went wrong."""
+    open_closed_streams()
     tools.put_first(os.environ)
     # SIGHUP and SIGTERM stop everything as cleanly as Ctrl-C does, from the first moment on.
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -127,7 +133,7 @@ def main() -> None:
         # click's standalone mode would turn an interruption into exit code 1.
         sys.exit(nova(standalone_mode=False))
     except NovaError as error:
-        print(error, file=sys.stderr)
+        tell(str(error), err=True)
         sys.exit(error.exit_code)
     except SystemExit:
         # click puts this in when a pipe is closed, as `nova logs … | head` does, and would exit with 1: a failed check.
@@ -138,7 +144,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        print("interrupted: everything that was started has been stopped", file=sys.stderr)
+        tell("interrupted: everything that was started has been stopped", err=True)
         sys.exit(130)
 
 

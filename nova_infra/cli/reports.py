@@ -28,9 +28,17 @@ def whereabouts(region: str | None, platform: str | None) -> Any:
 def _console() -> Any:
     from rich.console import Console
 
-    console = Console(highlight=False)
+    class Printer(Console):
+        def on_broken_pipe(self) -> None:
+            """Exit as every command does whose reader has gone; rich would exit as a failed check does."""
+            try:
+                super().on_broken_pipe()
+            except SystemExit:
+                sys.exit(141)
+
+    console = Printer(highlight=False)
     # A pipe has no width, so do not wrap lines there.
-    return console if console.is_terminal else Console(highlight=False, width=10_000)
+    return console if console.is_terminal else Printer(highlight=False, width=10_000)
 
 
 @click.command()
@@ -93,13 +101,14 @@ def explain(environment: str, region: str | None, platform: str | None) -> None:
 def doctor() -> None:
     """Check what a first deployment needs, here and in AWS.
 
-    Checks tools, credentials, bootstrap, connection, repositories, quotas and zones. Exits with 1 if something has to
-    be fixed. Without credentials it checks only this machine, and says so.
+    Checks tools, credentials, bootstrap, connection, repositories, quotas, zones and the settings on GitHub. Exits with
+    1 if something has to be fixed. Without credentials it checks only this machine, and says so.
     """
     from nova_infra.config import load_config
     from nova_infra.deployed.aws.session import Aws, sign_in, whoami
     from nova_infra.names import bootstrap_role_name
     from nova_infra.operations.reports import doctor as report
+    from nova_infra.operations.reports.github import ask_github, github_checks
 
     root = Path.cwd()
     config = load_config(root)
@@ -109,6 +118,7 @@ def doctor() -> None:
         return sign_in(region=region) if own else sign_in(region=region, role=lookup, account=account)
 
     parts = report.diagnose(config, root, account_of_caller=lambda: whoami()[0], open_account=open_account)
+    parts = (*parts, report.Part("GitHub", tuple(github_checks(config, ask_github))))
     for line in report.lines(parts):
         click.echo(line)
     sys.exit(1 if report.must_be_fixed(parts) else 0)

@@ -23,6 +23,7 @@ from nova_infra.constructs.environment.retention import retention
 from nova_infra.names import (
     alert_topic_name,
     deploy_role_name,
+    environment_prefix,
     firewall_log_group,
     parameter_path,
     platform_stack_name,
@@ -153,8 +154,12 @@ class PlatformStack(cdk.Stack):
             "Release",
             prefix=prefix,
             parameters=parameter_path(platform, environment.name),
-            services=[service.name for service in config.services],
-            repositories=[f"{registry}/{repository_name(platform, service.name)}" for service in config.services],
+            others=[
+                environment_prefix(platform, each.name)
+                for each in config.environments
+                if each.name.startswith(f"{environment.name}-")
+            ],
+            repositories=f"{registry}/{repository_name(platform, '*')}",
             observers=[step_role_arn(self.partition, toolchain, prefix, step) for step in ("brief", "preflight")],
             releasers=[
                 step_role_arn(self.partition, toolchain, prefix, "verify"),

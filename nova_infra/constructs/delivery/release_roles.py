@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -31,8 +30,8 @@ class ReleaseRoles(Construct):
         *,
         prefix: str,
         parameters: str,
-        services: Sequence[str],
-        repositories: Sequence[str],
+        others: Sequence[str],
+        repositories: str,
         observers: Sequence[str],
         releasers: Sequence[str],
         operators: Sequence[str],
@@ -44,8 +43,9 @@ class ReleaseRoles(Construct):
             construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
             parameters: Path below which the ledger, holds and acceptances are, without a slash at the end.
-            services: Names of the services: the only stacks that the release role may change.
-            repositories: ARNs of the repositories of their images.
+            others: Prefixes of other environments whose names begin with this one's: ``nova-prod-eu`` beside
+                ``nova-prod``.
+            repositories: ARN of the repositories of the images, with a wildcard for the services' names.
             observers: ARNs of the roles that may take the observer.
             releasers: ARNs of the roles that may take both.
             operators: ARNs of the roles that may take the operator, too; none for no such role.
@@ -98,25 +98,31 @@ class ReleaseRoles(Construct):
                 actions=["cloudformation:DescribeStacks", "cloudformation:ListStacks"], resources=["*"]
             ),
             iam.PolicyStatement(actions=["ssm:GetParameterHistory", "ssm:GetParametersByPath"], resources=[below]),
-            iam.PolicyStatement(actions=["ecr:BatchGetImage"], resources=list(repositories)),
+            iam.PolicyStatement(actions=["ecr:BatchGetImage"], resources=[repositories]),
             iam.PolicyStatement(actions=["acm:DescribeCertificate"], resources=[arn("acm", "certificate", "*")]),
             iam.PolicyStatement(
                 actions=["servicequotas:GetServiceQuota"],
                 resources=[arn("servicequotas", "fargate", "*")],
             ),
         ]
+        changes = [
+            # Both are what a rollback that is refused says to do first.
+            "cloudformation:CancelUpdateStack",
+            "cloudformation:ContinueUpdateRollback",
+            "cloudformation:CreateChangeSet",
+            "cloudformation:DeleteChangeSet",
+            "cloudformation:DescribeChangeSet",
+            "cloudformation:ExecuteChangeSet",
+            "cloudformation:ListChangeSets",
+        ]
+        # The services' stacks, by a pattern: a policy has room for some 30 names.
+        shared = [stack_name(prefix, "platform"), stack_name(prefix, "overview"), *(f"{each}-*" for each in others)]
         change = [
+            iam.PolicyStatement(actions=changes, resources=[stacks]),
             iam.PolicyStatement(
-                actions=[
-                    # Both are what a rollback that is refused says to do first.
-                    "cloudformation:CancelUpdateStack",
-                    "cloudformation:ContinueUpdateRollback",
-                    "cloudformation:CreateChangeSet",
-                    "cloudformation:DeleteChangeSet",
-                    "cloudformation:DescribeChangeSet",
-                    "cloudformation:ExecuteChangeSet",
-                ],
-                resources=[arn("cloudformation", "stack", f"{stack_name(prefix, service)}/*") for service in services],
+                effect=iam.Effect.DENY,
+                actions=changes,
+                resources=[arn("cloudformation", "stack", f"{each}/*") for each in shared],
             ),
             # To empty an old task whose memory keeps an alarm red: its service starts another one.
             iam.PolicyStatement(
@@ -217,7 +223,8 @@ class ReleaseRoles(Construct):
             "A policy of one role, which nothing else may have",
             f"{NIST}-IAMNoInlinePolicy",
         )
-        resources = dict.fromkeys(stack.resolve(each) for statement in statements for each in statement.resources)
+        allowed = [statement for statement in statements if statement.effect == iam.Effect.ALLOW]
+        resources = dict.fromkeys(stack.resolve(each) for statement in allowed for each in statement.resources)
         acknowledge(
             policy,
             "Deployments, tasks, change sets, holds, acceptances and scalable targets get names later; alarms, stacks "
@@ -246,19 +253,14 @@ def named_roles(arns: Iterable[str]) -> iam.IPrincipal:
     A role that is named as the principal must exist when the policy is written, and becomes another one when it is made
     anew. The account is named as the principal therefore, and the role in a condition.
     """
-    principals = []
-    for account, roles in groupby(sorted(set(arns), key=_account), key=_account):
-        principals.append(
-            iam.AccountPrincipal(account).with_conditions({"ArnEquals": {"aws:PrincipalArn": sorted(roles)}})
-        )
-    assert principals, "somebody takes the role"
-    return iam.CompositePrincipal(*principals)
+    roles = sorted(set(arns))
+    assert roles, "somebody takes the role"
+    # One condition for all accounts, so that CDK writes one statement: a trust policy takes 2,048 characters.
+    condition = {"ArnEquals": {"aws:PrincipalArn": roles}}
+    accounts = sorted({arn.split(":")[4] for arn in roles})
+    return iam.CompositePrincipal(*(iam.AccountPrincipal(each).with_conditions(condition) for each in accounts))
 
 
 def step_role_arn(partition: str, toolchain: Toolchain, prefix: str, step: str) -> str:
     """ARN of the role of a pipeline's step."""
     return f"arn:{partition}:iam::{toolchain.account}:role/{step_role_name(prefix, step)}"
-
-
-def _account(arn: str) -> str:
-    return arn.split(":")[4]

@@ -13,13 +13,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import resolved
-from nova_infra.deployed.model import VCPU_QUOTA
 from nova_infra.errors import NovaError
 from nova_infra.names import BOOTSTRAP_VERSION, repository_name
+from nova_infra.operations.reports.check import Account, Check, not_known
+from nova_infra.operations.reports.quotas import build_quotas, environment_quotas
 from nova_infra.parallel import threads
 
 BOOTSTRAP_STACK = "CDKToolkit"
@@ -27,33 +27,6 @@ MIN_BOOTSTRAP = 8
 """What the pipeline's manifests ask for: stacks need 6, and looking things up needs 8."""
 NODE_MAJORS = (22, 24)
 """Supported by the CDK CLI: https://docs.aws.amazon.com/cdk/v2/guide/node-versions.html."""
-_ADDRESS_QUOTA = ("ec2", "L-0263D0A3")  # EC2-VPC Elastic IPs
-
-
-class Account(Protocol):
-    """Calls AWS in one account and region: see :class:`nova_infra.deployed.aws.session.Aws`."""
-
-    def call(self, service: str, operation: str, /, *, region: str | None = None, **arguments: Any) -> dict[str, Any]:
-        """Call an operation.
-
-        Raises:
-            NovaError: AWS refused it, or could not be reached.
-        """
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line.
-
-    Attributes:
-        right: Whether it is as it should be; None where that is not known.
-        what: What was found.
-        remedy: What to do; empty where nothing has to be done.
-    """
-
-    right: bool | None
-    what: str
-    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,6 +132,7 @@ def toolchain_checks(config: Config, access: Account) -> Iterator[Check]:
     yield from bootstrap_checks(access, toolchain.account, toolchain.region, toolchain.account)
     yield _source(config, access)
     yield _repositories(config, access)
+    yield from build_quotas(config, access)
 
 
 def _environment_checks(config: Config, environment: Environment) -> Callable[[Account], Iterator[Check]]:
@@ -173,12 +147,7 @@ def _environment_checks(config: Config, environment: Environment) -> Callable[[A
             yield _secret(secret, access)
         for parameter in sorted({each.parameter for each in secrets if each.parameter is not None}):
             yield _parameter(parameter, access)
-        vcpus = _vcpus(config, environment)
-        yield _quota(access, ("fargate", VCPU_QUOTA), vcpus, "Fargate vCPUs, with twice the tasks in a deployment")
-        if environment.network.nat_gateways:
-            yield _quota(
-                access, _ADDRESS_QUOTA, environment.network.nat_gateways, "elastic addresses, for NAT gateways"
-            )
+        yield from environment_quotas(config, environment, access)
 
     return checks
 
@@ -192,7 +161,7 @@ def bootstrap_checks(access: Account, account: str, region: str, toolchain: str)
         if getattr(error, "code", "") == "ParameterNotFound":
             yield Check(False, "not bootstrapped", command)
         else:
-            yield _not_known("the bootstrap", error)
+            yield not_known("the bootstrap", error)
         return
     yield Check(version >= MIN_BOOTSTRAP, f"bootstrap version {version}", "" if version >= MIN_BOOTSTRAP else command)
     if account == toolchain:
@@ -200,7 +169,7 @@ def bootstrap_checks(access: Account, account: str, region: str, toolchain: str)
     try:
         [stack] = access.call("cloudformation", "describe_stacks", StackName=BOOTSTRAP_STACK)["Stacks"]
     except NovaError as error:
-        yield _not_known("which account the bootstrap trusts", error)
+        yield not_known("which account the bootstrap trusts", error)
         return
     parameters = {p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", ())}
     trusted = [name.strip() for name in parameters.get("TrustedAccounts", "").split(",")]
@@ -223,7 +192,7 @@ def _unreachable(config: Config, account: str, region: str, *, own: bool, error:
             "not bootstrapped, or it does not trust the toolchain",
             bootstrap_command(account, region, config.toolchain.account),
         )
-    return _not_known("this account", error)
+    return not_known("this account", error)
 
 
 def _source(config: Config, access: Account) -> Check:
@@ -237,7 +206,7 @@ def _source(config: Config, access: Account) -> Check:
     except NovaError as error:
         if getattr(error, "code", "") == "ResourceNotFoundException":
             return Check(False, f"no connection {arn}", "create one in the console and put its ARN into nova.toml")
-        return _not_known("the connection to the repository", error)
+        return not_known("the connection to the repository", error)
     state = connection["ConnectionStatus"]
     right = state == "AVAILABLE"
     remedy = (
@@ -255,7 +224,7 @@ def _repositories(config: Config, access: Account) -> Check:
                 empty.append(name)
         except NovaError as error:
             if getattr(error, "code", "") != "RepositoryNotFoundException":
-                return _not_known("the image repositories", error)
+                return not_known("the image repositories", error)
             missing.append(name)
     if missing:
         return Check(False, f"no repository {', '.join(missing)}", "npx cdk deploy NovaRegistryStack")
@@ -272,7 +241,7 @@ def _hosted_zone(domain: str, zone_id: str, access: Account) -> Check:
     except NovaError as error:
         if getattr(error, "code", "") == "NoSuchHostedZone":
             return Check(False, f"no hosted zone {zone_id}", f"create the zone of {domain} in this account")
-        return _not_known(f"the hosted zone of {domain}", error)
+        return not_known(f"the hosted zone of {domain}", error)
     name = str(zone["Name"]).rstrip(".")
     if domain != name and not domain.endswith(f".{name}"):
         return Check(False, f"hosted zone {zone_id} is of {name}", f"name the zone that {domain} is in, in nova.toml")
@@ -289,7 +258,7 @@ def _secret(name: str, access: Account) -> Check:
     except NovaError as error:
         if getattr(error, "code", "") == "ResourceNotFoundException":
             return Check(False, f"no secret {name}", "create it in this account and region, in Secrets Manager")
-        return _not_known(f"the secret {name}", error)
+        return not_known(f"the secret {name}", error)
     return Check(True, f"secret {name}")
 
 
@@ -298,36 +267,10 @@ def _parameter(name: str, access: Account) -> Check:
         # Not get_parameter, which would hand out the value.
         found = access.call("ssm", "describe_parameters", ParameterFilters=[{"Key": "Name", "Values": [name]}])
     except NovaError as error:
-        return _not_known(f"the parameter {name}", error)
+        return not_known(f"the parameter {name}", error)
     if found["Parameters"]:
         return Check(True, f"parameter {name}")
     return Check(False, f"no parameter {name}", "create it in this account and region, as a SecureString")
-
-
-def _quota(access: Account, quota: tuple[str, str], needed: float, what: str) -> Check:
-    service, code = quota
-    try:
-        value = float(
-            access.call("service-quotas", "get_service_quota", ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
-        )
-    except NovaError as error:
-        return _not_known(f"the quota of {what}", error)
-    right = value >= needed
-    return Check(
-        right,
-        f"{needed:g} of {value:g} {what}",
-        "" if right else f"request {needed:g} in Service Quotas ({service} {code}), or lower max_tasks in nova.toml",
-    )
-
-
-def _vcpus(config: Config, environment: Environment) -> float:
-    """What all services need at once, each with all of its tasks, twice while a deployment replaces them."""
-    found = [resolved(service, environment) for service in config.services]
-    return 2 * sum(each.environment.scaling.max_tasks * each.service.cpu for each in found) / 1024
-
-
-def _not_known(what: str, error: NovaError) -> Check:
-    return Check(None, f"{what}: not known: {error}")
 
 
 def lines(parts: Sequence[Part]) -> Iterator[str]:

@@ -31,7 +31,8 @@ def allowed(assembly, environment, name):
     """Action to the resources that it is allowed on."""
     found = {}
     for statement in statements(assembly, environment, name):
-        assert statement["Effect"] == "Allow"
+        if statement["Effect"] == "Deny":
+            continue
         actions, resources = statement["Action"], statement["Resource"]
         for action in [actions] if isinstance(actions, str) else actions:
             found[action] = [resources] if isinstance(resources, str) else resources
@@ -39,12 +40,14 @@ def allowed(assembly, environment, name):
 
 
 def takers(assembly, environment, name):
-    """Account of each principal to the roles of it that may take the role."""
+    """The roles that may take the role."""
     _, properties = role(assembly, environment, name)
-    return {
-        json.dumps(statement["Principal"]["AWS"]): statement["Condition"]["ArnEquals"]["aws:PrincipalArn"]
-        for statement in properties["AssumeRolePolicyDocument"]["Statement"]
-    }
+    [statement] = properties["AssumeRolePolicyDocument"]["Statement"]
+    found = statement["Condition"]["ArnEquals"]["aws:PrincipalArn"]
+    principals = json.dumps(statement["Principal"]["AWS"])
+    roles = [found] if isinstance(found, str) else found
+    assert all(arn.split(":")[4] in principals for arn in roles)
+    return roles
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
@@ -54,14 +57,17 @@ def test_the_observer_changes_nothing(assembly, environment):
         assert "*" not in action
 
 
-def test_the_release_role_changes_its_environment_s_services_tasks_and_parameters_alone(assembly, service_names):
+def test_the_release_role_changes_its_environment_s_services_tasks_and_parameters_alone(assembly):
     writes = {
         action: resources
         for action, resources in allowed(assembly, "prod", "release").items()
         if action.partition(":")[2].startswith(WRITES)
     }
-    names = sorted(service_names)
-    stacks = [f"arn:aws:cloudformation:us-east-1:333333333333:stack/nova-prod-{service}/*" for service in names]
+    stack = "arn:aws:cloudformation:us-east-1:333333333333:stack/nova-prod-{}/*"
+    stacks = [stack.format("*")]
+    [denied] = [each for each in statements(assembly, "prod", "release") if each["Effect"] == "Deny"]
+    assert denied["Resource"] == [stack.format("overview"), stack.format("platform")]
+    assert set(denied["Action"]) >= {action for action in writes if action.startswith("cloudformation:")}
     assert {action: sorted(resources) for action, resources in writes.items()} == {
         "cloudformation:CancelUpdateStack": stacks,
         "cloudformation:ContinueUpdateRollback": stacks,
@@ -76,6 +82,10 @@ def test_the_release_role_changes_its_environment_s_services_tasks_and_parameter
             for name in ("accepted/*", "hold/*", "release", "rollback")
         ],
     }
+
+
+def test_the_release_role_finds_the_change_sets_that_a_killed_rollback_left(assembly):
+    assert "cloudformation:ListChangeSets" in allowed(assembly, "prod", "release")
 
 
 @pytest.mark.parametrize("name", ["observer", "release"])
@@ -103,8 +113,7 @@ def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_a
             if action in shared:
                 assert name_of == shared[action]
             elif action == "ecr:BatchGetImage":
-                assert name_of.startswith("repository/nova/")
-                assert "*" not in name_of
+                assert name_of == "repository/nova/*"
             else:
                 assert "/nova-prod" in name_of or "/nova/prod/" in name_of, (action, resource)
 
@@ -117,15 +126,13 @@ def test_neither_role_may_pass_a_role_or_read_a_secret(assembly):
 
 
 def test_a_step_before_the_approval_may_take_the_observer_at_most(assembly):
-    steps = {"444444444444": [f"arn:aws:iam::444444444444:role/nova-prod-{s}-step" for s in ("brief", "preflight")]}
-    everybody = takers(assembly, "prod", "observer")
-    assert set(steps["444444444444"]) <= set(next(v for k, v in everybody.items() if "444444444444" in k))
-    assert not [arn for arns in takers(assembly, "prod", "release").values() for arn in arns if "brief" in arn]
+    steps = {f"arn:aws:iam::444444444444:role/nova-prod-{step}-step" for step in ("brief", "preflight")}
+    assert steps <= set(takers(assembly, "prod", "observer"))
+    assert not steps & set(takers(assembly, "prod", "release"))
 
 
 def test_the_release_role_is_taken_by_the_verify_step_the_deployer_and_nobody_else(assembly):
-    found = takers(assembly, "prod", "release")
-    assert sorted(arn for arns in found.values() for arn in ([arns] if isinstance(arns, str) else arns)) == [
+    assert sorted(takers(assembly, "prod", "release")) == [
         "arn:aws:iam::333333333333:role/nova-prod-deploy",
         "arn:aws:iam::444444444444:role/nova-prod-verify-step",
     ]
@@ -158,12 +165,11 @@ def operated(synthesize):
 
 
 def test_operators_may_roll_back_where_the_configuration_names_them(operated):
-    found = takers(operated, "dev", "release")
-    assert ON_CALL in [arn for arns in found.values() for arn in ([arns] if isinstance(arns, str) else arns)]
+    assert ON_CALL in takers(operated, "dev", "release")
 
 
 def test_logs_shells_tasks_and_capacity_are_for_operators_alone_and_no_step_of_the_pipeline(assembly, operated):
-    assert takers(operated, "dev", "operator") == {'"arn:aws:iam::999999999999:root"': [ON_CALL]}
+    assert takers(operated, "dev", "operator") == [ON_CALL]
     theirs = ("logs:", "ecs:RunTask", "ecs:ExecuteCommand", "application-autoscaling:", "iam:")
     for environment in ("dev", "staging", "prod"):
         for name in ("observer", "release"):
@@ -218,3 +224,53 @@ def test_what_the_release_tools_call_is_allowed(assembly, operated, module):
     allowed_ = allowed(operated, "dev", role_of) if role_of == "operator" else allowed(assembly, "prod", role_of)
     # What the operator does not change, such as a stack, the release role does.
     assert names - set(allowed_) - set(allowed(assembly, "prod", "release")) == set()
+
+
+def synthesized(*, operators, others=()):
+    """The roles alone, in a stack of their own."""
+    import aws_cdk as cdk
+    from aws_cdk.assertions import Template
+
+    from nova_infra.constructs.delivery.release_roles import ReleaseRoles
+
+    flags = ("@aws-cdk/aws-iam:minimizePolicies", "@aws-cdk/core:enablePartitionLiterals")
+    parent = cdk.App(context=dict.fromkeys(flags, True), analytics_reporting=False)
+    stack = cdk.Stack(parent, "Stack", env=cdk.Environment(account="333333333333", region="ap-northeast-1"))
+    ReleaseRoles(
+        stack,
+        "Roles",
+        prefix=f"{'p' * 12}-{'e' * 16}",
+        parameters=f"/{'p' * 12}/{'e' * 16}",
+        others=others,
+        repositories=f"arn:aws:ecr:ap-northeast-1:444444444444:repository/{'p' * 12}/*",
+        observers=[f"arn:aws:iam::444444444444:role/{step}-step" for step in ("brief", "preflight")],
+        releasers=["arn:aws:iam::444444444444:role/verify-step", *operators],
+        operators=operators,
+    )
+    return Template.from_stack(stack).to_json()
+
+
+def test_the_longest_names_and_six_operators_of_six_accounts_fit_into_every_policy():
+    from nova_infra.checks.policies import POLICY_RULES
+    from nova_infra.checks.rules import findings
+
+    operators = [f"arn:aws:iam::{number:012}:role/AWSReservedSSO_{'x' * 40}_{number:016}" for number in range(6)]
+    template = synthesized(operators=operators)
+    limits = {rule.id for rule in POLICY_RULES}
+    assert [(rule.id, finding) for rule, finding in findings(template) if rule.id in limits] == []
+    for each in template["Resources"].values():
+        if each["Type"] == "AWS::IAM::Role":
+            assert len(each["Properties"]["AssumeRolePolicyDocument"]["Statement"]) == 1
+    crowd = [f"{arn}{number}" for arn in operators for number in range(5)]
+    assert {rule.id for rule, _ in findings(synthesized(operators=crowd))} & limits == {"NOVA-L03"}
+
+
+def test_the_release_role_keeps_out_of_an_environment_whose_name_begins_like_its_own():
+    template = synthesized(operators=[], others=["shop-prod-eu"])
+    [denied] = [
+        statement["Resource"]
+        for each in template["Resources"].values()
+        for statement in each["Properties"].get("PolicyDocument", {}).get("Statement", ())
+        if statement["Effect"] == "Deny"
+    ]
+    assert "arn:aws:cloudformation:ap-northeast-1:333333333333:stack/shop-prod-eu-*/*" in denied

@@ -10,7 +10,8 @@ import pytest
 from nova_infra.config import Config, parse_config
 from nova_infra.deployed.aws.errors import DeniedError, ServiceError
 from nova_infra.errors import NovaError
-from nova_infra.operations.reports.doctor import Check, Part, diagnose, lines, must_be_fixed, tools
+from nova_infra.operations.reports.check import Check
+from nova_infra.operations.reports.doctor import Part, diagnose, lines, must_be_fixed, tools
 
 ROOT = Path(__file__).parents[4]
 TOOLCHAIN, DEV = "444444444444", "111111111111"
@@ -36,6 +37,12 @@ GOOD: dict[str, Any] = {
     "get_hosted_zone": {"HostedZone": {"Name": "nova.example.com.", "Config": {"PrivateZone": False}}},
     "describe_secret": {},
     "get_service_quota": {"Quota": {"Value": 100.0}},
+    "list_service_quotas": {
+        "Quotas": [
+            {"QuotaName": "Build projects", "QuotaCode": "L-1", "Value": 5000.0},
+            {"QuotaName": "Concurrently running builds for Linux/Small environment", "QuotaCode": "L-2", "Value": 60.0},
+        ]
+    },
 }
 
 
@@ -221,3 +228,49 @@ def test_the_lines_show_each_remedy_below_its_check_and_count_at_the_end() -> No
     assert must_be_fixed([part])
     assert not must_be_fixed([Part("Here", (Check(True, "good"), Check(None, "unclear")))])
     assert list(lines([Part("Here", (Check(True, "good"),))]))[-1] == "nothing to fix"
+
+
+def builds(value: float, kind: str = "Linux/Small") -> dict[str, Any]:
+    name = f"Concurrently running builds for {kind} environment"
+    return {"Quotas": [{"QuotaName": name, "QuotaCode": "L-9", "Value": value}]}
+
+
+@pytest.mark.parametrize(
+    ("quotas", "right", "what", "remedy"),
+    [
+        (builds(60), True, "60 concurrent Linux/Small builds", ""),
+        (
+            builds(1),
+            True,
+            "1 concurrent Linux/Small build: one execution",
+            "request 3 in Service Quotas (codebuild L-9)",
+        ),
+        (builds(0), False, "no Linux/Small build may run", "request 3 in Service Quotas (codebuild L-9)"),
+        (builds(7, "Linux/Large"), None, "no such quota is listed", ""),
+    ],
+)
+def test_codebuild_says_how_many_builds_may_run_at_once(
+    checks: Any, quotas: Any, right: bool | None, what: str, remedy: str
+) -> None:
+    [found] = [check for check in checks(list_service_quotas=quotas)["Toolchain"] if "Linux/Small" in check.what]
+    assert found.right is right
+    assert what in found.what
+    assert remedy in found.remedy
+    assert bool(remedy) is bool(found.remedy)
+
+
+def test_environments_of_one_account_share_its_quotas(checks: Any, config: Config) -> None:
+    first, second, third = config.environments
+    shared = second.model_copy(update={"account": first.account})
+    found = checks(config=config.model_copy(update={"environments": (first, shared, third)}))
+    alone = checks()
+
+    def needed(checks_: Any, part: str, what: str) -> float:
+        [check] = [check for check in checks_[part] if what in check.what]
+        return float(check.what.partition(" ")[0])
+
+    for what in ("Fargate vCPUs", "elastic addresses"):
+        together = needed(alone, first.name, what) + needed(alone, second.name, what)
+        assert needed(found, first.name, what) == needed(found, second.name, what) == together
+        assert needed(found, third.name, what) == needed(alone, third.name, what)
+    assert any("of dev and staging together" in check.what for check in found["dev"])
