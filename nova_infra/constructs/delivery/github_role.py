@@ -9,8 +9,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
-
-ISSUER = "token.actions.githubusercontent.com"
+from nova_infra.names import GITHUB_ISSUER
 
 
 class GitHubRole(Construct):
@@ -54,7 +53,7 @@ class GitHubRole(Construct):
             # An audience of its own: a token that a job has asked for elsewhere cannot be used here.
             assumed_by=iam.WebIdentityPrincipal(
                 provider_arn,
-                {"StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": list(subjects)}},
+                {"StringEquals": {f"{GITHUB_ISSUER}:aud": "sts.amazonaws.com", f"{GITHUB_ISSUER}:sub": list(subjects)}},
             ),
         )
         policy = iam.Policy(self, "Policy", statements=list(statements), roles=[self.role])
