@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,9 @@ Template = dict[str, Any]
 
 SCHEMA_MAJOR_VERSIONS = range(50, 60)
 """Versions of the cloud assembly's manifest that this interpreter was written against."""
+
+
+_NAME = re.compile(r"[A-Za-z0-9][\w./-]*(?: \([\w./-]+\))?", re.ASCII)
 
 
 class AssemblyError(RefusedError):
@@ -60,6 +64,8 @@ class Assembly:
         Raises:
             AssemblyError: There is no such template.
         """
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise AssemblyError(f"{path!r}: leads out of {self.directory}: run `make synth`")
         try:
             template = _read_json(self.directory / path)
         except FileNotFoundError:
@@ -145,22 +151,32 @@ def _stacks(directory: Path, nested: PurePosixPath) -> Iterator[AssembledStack]:
         for artifact_id, artifact in artifacts.items():
             properties = artifact.get("properties", {})
             if artifact["type"] == "cdk:cloud-assembly":
-                yield from _stacks(directory, nested / properties["directoryName"])
+                yield from _stacks(directory, _below(nested, properties["directoryName"]))
             elif artifact["type"] == "aws:cloudformation:stack":
                 account, _, region = artifact.get("environment", "").removeprefix("aws://").partition("/")
+                names = (properties.get("stackName", artifact_id), artifact.get("displayName", artifact_id))
+                # They become arguments of programs and parts of reports: an assembly may be somebody else's.
+                if not all(_NAME.fullmatch(name) for name in (artifact_id, *names)):
+                    raise AssemblyError(f"{path}: {names[0]!r} is no name of a stack: run `make synth`")
                 yield AssembledStack(
                     artifact_id,
-                    properties.get("stackName", artifact_id),
+                    names[0],
                     account,
                     region,
-                    str(nested / properties["templateFile"]),
+                    str(_below(nested, properties["templateFile"])),
                     tuple(artifact.get("dependencies", ())),
-                    artifact.get("displayName", artifact_id),
+                    names[1],
                 )
     except FileNotFoundError:
         raise AssemblyError(f"{path}: is missing: run `make synth`") from None
     except (AttributeError, KeyError, TypeError):
         raise AssemblyError(f"{path}: was not written by `cdk synth`: run `make synth`") from None
+
+
+def _below(directory: PurePosixPath, name: str) -> PurePosixPath:
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise AssemblyError(f"{name!r}: leads out of the assembly: run `make synth`")
+    return directory / name
 
 
 def _template_files(manifest: dict[str, Any], directory: Path) -> list[str]:

@@ -113,8 +113,7 @@ def registry(assembly: Path) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write a pull request comment to this file.",
 )
-@click.option("--accept-wider-access", is_flag=True, help="Exit with 0 even if access or the network becomes wider.")
-def diff(before: Path, after: Path, markdown: Path | None, accept_wider_access: bool) -> None:
+def diff(before: Path, after: Path, markdown: Path | None) -> None:
     """Show what changes from one assembly to another.
 
     Compares stack by stack and needs no credentials. Exits with 1 if access or the network becomes wider.
@@ -128,7 +127,7 @@ def diff(before: Path, after: Path, markdown: Path | None, accept_wider_access: 
     for change in found:
         click.echo(f"{change.name}\n{change.text}\n")
     wider = [(change, each) for change in found for each in change.differences if each.kind in WIDER]
-    if wider and not accept_wider_access:
+    if wider:
         raise CheckFailedError(
             "\n".join(
                 f"{change.name}: {each.resource}: {each.kind}: {each.what}: a reviewer has to agree to it"

@@ -67,6 +67,7 @@ def nova() -> None:
     type=click.Choice(["images", "sources"]),
     help="Run services from images or from sources. Default: images if Docker or Podman is running.",
 )
+@click.option("--real-time", is_flag=True, help="Let a minute last a minute: takes hours, shows what uptime brings.")
 @click.option("--until", metavar="STAGE", help="Stop after this stage of the pipeline.")
 def rehearse(
     approve: bool,
@@ -78,6 +79,7 @@ def rehearse(
     report_file: Path,
     until: str | None,
     tasks: Literal["images", "sources"] | None,
+    real_time: bool,
 ) -> None:
     """Play the pipeline here, to see if Prod would take the tree.
 
@@ -98,7 +100,9 @@ def rehearse(
         raise NovaError(f"baseline: {fault}")
     if assembly is None:
         assembly = synthesize(root)
-    options = Options(root, assembly.resolve(), baseline, approve, drills, other, json_file, report_file, until, tasks)
+    options = Options(
+        root, assembly.resolve(), baseline, approve, drills, other, json_file, report_file, until, tasks, real_time
+    )
     sys.exit(0 if rehearse(options) else 1)
 
 

@@ -98,13 +98,14 @@ def explain(environment: str, region: str | None, platform: str | None) -> None:
 def doctor(first: bool) -> None:
     """Check what a first deployment needs, here and in AWS.
 
-    Checks tools, credentials, bootstrap, connection, repositories, quotas and zones. Exits with 1 if something has to
-    be fixed. Without credentials it checks only this machine, and says so.
+    Checks tools, credentials, bootstrap, connection, repositories, quotas, zones and the settings on GitHub. Exits with
+    1 if something has to be fixed. Without credentials it checks only this machine, and says so.
     """
     from nova_infra.config import load_config
     from nova_infra.deployed.aws.session import Aws, sign_in, whoami
     from nova_infra.names import bootstrap_role_name
     from nova_infra.operations.reports import doctor as report
+    from nova_infra.operations.reports.github import ask_github, github_checks
 
     root = Path.cwd()
     config = load_config(root)
@@ -114,6 +115,7 @@ def doctor(first: bool) -> None:
         return sign_in(region=region) if own else sign_in(region=region, role=lookup, account=account)
 
     parts = report.diagnose(config, root, account_of_caller=lambda: whoami()[0], open_account=open_account, first=first)
+    parts = (*parts, report.Part("GitHub", tuple(github_checks(config, ask_github))))
     for line in report.lines(parts):
         click.echo(line)
     sys.exit(1 if report.must_be_fixed(parts) else 0)

@@ -167,7 +167,8 @@ def _services(services: Mapping[int, Service]) -> Iterator[str]:
     for index, service in services.items():
         if taken := _RESERVED_SERVICES.get(service.name):
             yield f"services[{index}].name: {service.name!r} is already the name of a {taken}: choose another one"
-    for index, priority, first in _repeated({index: service.priority for index, service in services.items()}):
+    priorities = {index: service.priority for index, service in services.items() if service.kind == "web"}
+    for index, priority, first in _repeated(priorities):
         yield (
             f"services[{index}].priority: {priority} is also the priority of {services[first].name}: "
             "write priority = … with another number"

@@ -52,7 +52,8 @@ def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
     for each in _TO_COME:
         if each in service.model_fields_set:
             yield f"{key}.{each}: is not built yet: remove it"
-    if not (service.paths or service.hosts):
+    yield from _of_its_kind(key, found)
+    if service.kind == "web" and not (service.paths or service.hosts):
         yield f"{key}.paths: is empty and there are no hosts, so nothing leads to {service.name}: name a path or a host"
     if not service.readonly_root and service.readonly_root_reason is None:
         yield (
@@ -64,6 +65,35 @@ def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
             if other in service.model_fields_set:
                 yield f"{key}.image: is ready, so {other} would build nothing: remove one of the two"
     yield from _moving_tags(key, service, environment)
+
+
+def _of_its_kind(key: str, found: Resolved) -> Iterator[str]:
+    service = found.service
+    given = service.model_fields_set
+    if service.kind != "web" and "path" in service.health.model_fields_set:
+        yield f"{key}.health.path: nothing requests a path of a {service.kind}: remove it, or write health.command"
+    if service.kind == "worker" and service.rollout is not None and service.rollout.strategy != "rolling":
+        yield (
+            f"{key}.rollout.strategy: {service.rollout.strategy!r} shifts traffic, which a worker does not get: "
+            'write "rolling", or remove it'
+        )
+    if service.kind == "worker":
+        yield from _of_requests(key, service)
+    if service.kind == "job":
+        for other, why in (("scaling", "runs one task at a time"), ("rollout", "is not running while it is deployed")):
+            if other in given:
+                yield f"{key}.{other}: belongs to what runs all the time, and a job {why}: remove it"
+        if service.schedule is None and not service.run_before_promotion:
+            yield f"{key}.schedule: is missing, so the job would never run: write it, or run_before_promotion = true"
+        if service.schedule is None and "time_zone" in given:
+            yield f"{key}.time_zone: has no schedule to go by it: write schedule, or remove it"
+
+
+def _of_requests(key: str, service: Service) -> Iterator[str]:
+    for table, kept in ((service.targets, "cpu_percent"), (service.alarms, "memory_percent")):
+        name = "targets" if table is service.targets else "alarms"
+        for other in sorted(table.model_fields_set - {kept}):
+            yield f"{key}.{name}.{other}: is about requests, which a worker does not get: remove it"
 
 
 def _moving_tags(key: str, service: Service, environment: Environment) -> Iterator[str]:

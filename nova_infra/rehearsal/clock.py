@@ -9,17 +9,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from nova_infra.parallel import gather
 
-HEALTH_CHECK_COMPRESSION = 20
-"""How much faster health-check intervals pass: 10 s between checks become half a second."""
+
+@dataclass(frozen=True)
+class Pace:
+    """How much faster than in AWS time passes here.
+
+    Attributes:
+        seconds_per_minute: Real seconds in a simulated minute, at least.
+        checks: How much faster health-check intervals pass: 10 s between checks become half a second.
+        timeouts: How much faster the load balancer gives a request up: its 60 s become ten. Less than for health
+            checks, because services answer in real time, and on a busy machine they may take seconds.
+    """
+
+    seconds_per_minute: float = 1.0
+    checks: float = 20.0
+    timeouts: float = 6.0
+
+    @property
+    def is_real(self) -> bool:
+        """Whether a minute is a minute."""
+        return self.seconds_per_minute >= 60
 
 
-TIMEOUT_COMPRESSION = 6
-"""How much faster the load balancer gives a request up: its 60 s become ten. Less than for health checks, because
-services answer in real time, and on a busy machine they may take seconds."""
+COMPRESSED = Pace()
+REAL_TIME = Pace(seconds_per_minute=60.0, checks=1.0, timeouts=1.0)
 
 
 class ClockStoppedError(Exception):

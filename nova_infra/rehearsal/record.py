@@ -119,10 +119,14 @@ class DeploymentRecord:
         killed_at_stop: Number of tasks that did not end within their stop timeout.
         ignores_sigterm: Whether every one of its tasks had to be killed when the environment was closed.
         unwatched: Deployment alarms that ECS did not watch, because one was red at the start.
+        gates: What it waited for and where, a clause each.
         answers: What the new revision answered to synthetic users, the time after the deployment included.
         answers_before: The same of the old revision.
         answers_without_target: The same of the load balancer itself, where no target was asked.
         taken: Operation to the revisions of other services that answered it: their rules come first.
+        watched: Deployment alarms that may end it.
+        bakes: Whether anything of it bakes.
+        asked_from: Where the requests of synthetic users came from, in words.
         not_asked: What synthetic users did not ask for, and why, in clauses.
     """
 
@@ -144,6 +148,7 @@ class DeploymentRecord:
     killed_at_stop: int = 0
     ignores_sigterm: bool = False
     unwatched: list[str] = field(default_factory=list)
+    gates: list[str] = field(default_factory=list)
     plan: str = ""
     takes_back: bool = False
     from_alternate: bool = False
@@ -151,7 +156,15 @@ class DeploymentRecord:
     answers_before: Answers = field(default_factory=dict)
     answers_without_target: Answers = field(default_factory=dict)
     taken: dict[str, list[str]] = field(default_factory=dict)
+    watched: list[str] = field(default_factory=list)
+    bakes: bool = False
+    asked_from: str = ""
     not_asked: list[str] = field(default_factory=list)
+
+    @property
+    def shifts_traffic(self) -> bool:
+        """Whether it moves traffic between two target groups."""
+        return self.strategy != "ROLLING"
 
     def requests_to(self, revision: str) -> Requests:
         """The requests that a revision got in all of it."""
@@ -248,6 +261,8 @@ class Record:
         deployments: All ECS deployments, in the order they began.
         notifications: All messages.
         load: Environment to the synthetic requests sent to it.
+        lived: Seconds that the longest-lived task of the candidate was up.
+        real_time: Whether a minute lasted a minute.
         slow_minutes: Simulated minutes that lasted more than twice as long as they should: the machine was busy.
         foreseen: What CloudFormation would do or refuse that nothing played shows, a line each.
         not_rehearsed: What the rehearsal cannot show, in sentences.
@@ -264,6 +279,8 @@ class Record:
     deployments: list[DeploymentRecord] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     load: dict[str, Requests] = field(default_factory=dict)
+    lived: float = 0.0
+    real_time: bool = False
     slow_minutes: int = 0
     foreseen: list[str] = field(default_factory=list)
     not_rehearsed: list[str] = field(default_factory=list)

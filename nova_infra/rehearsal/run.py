@@ -17,8 +17,11 @@ from rich.console import Console
 from nova_infra.assembly import Assembly
 from nova_infra.errors import NovaError
 from nova_infra.parallel import gather
+from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME
 from nova_infra.rehearsal.drills.catalogue import CONFIGURED, Drill, DrillResult, choose
-from nova_infra.rehearsal.drills.plan import plan
+from nova_infra.rehearsal.drills.plan import can_be_gated, plan
+from nova_infra.rehearsal.drills.steering import DrillSteering
+from nova_infra.rehearsal.ecs.hooks import HookAnswer, HookCall
 from nova_infra.rehearsal.pipeline.definition import DeployAction
 from nova_infra.rehearsal.pipeline.edits import canary
 from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
@@ -90,6 +93,7 @@ class Options:
         report_file: Where to write the report.
         until: Name of the last stage to play; without it, all are played.
         tasks: ``images`` or ``sources``; None for images where an engine answers.
+        real_time: Whether a minute lasts a minute.
     """
 
     root: Path
@@ -102,6 +106,7 @@ class Options:
     report_file: Path
     until: str | None = None
     tasks: Kind | None = None
+    real_time: bool = False
 
 
 def rehearse(options: Options) -> bool:
@@ -129,17 +134,22 @@ def rehearse(options: Options) -> bool:
     runtime = choose_runtime(
         options.tasks, dockerfiles, tell=lambda line: console.print(line, highlight=False, markup=False)
     )
+    runtime.pace = REAL_TIME if options.real_time else COMPRESSED
     left_out = [drill.name for drill in drills if drill.needs_images and runtime.kind == "sources"]
     drills = [drill for drill in drills if drill.name not in left_out]
     candidate = Release("working tree", Assembly(options.assembly), options.root)
     pipeline = candidate.pipeline().until(options.until)
     not_rehearsed = precheck(candidate)
+    if ungated := [drill.name for drill in drills if drill.gated and not can_be_gated(candidate)]:
+        drills = [drill for drill in drills if drill.name not in ungated]
+        not_rehearsed.append(f"the drills {', '.join(ungated)}, as a rolling deployment has no gate")
     if options.what_if is not None:
         _check_what_if(options.what_if, candidate)
     with baseline_of(candidate, options.baseline) as baseline:
         precheck(baseline)
         record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
         record.not_rehearsed += not_rehearsed
+        record.real_time = options.real_time
         if left_out:
             record.not_rehearsed.append(f"the drills {', '.join(left_out)}, which need images")
         record.until = options.until if pipeline != candidate.pipeline() else None
@@ -157,7 +167,9 @@ def rehearse(options: Options) -> bool:
             tell=view.tell,
             logs=logs,
             runtime=runtime,
+            steering=_Asked(_approval(options, console, view)),
             files=files,
+            seconds_per_minute=runtime.pace.seconds_per_minute,
         )
         if isinstance(runtime, ImageRuntime):
             logs.mkdir(parents=True, exist_ok=True)
@@ -272,7 +284,9 @@ async def _play_drill(
         tell=lambda line: view.tell(f"  {line}"),
         logs=logs / (drill.name if canary_name == CONFIGURED else f"{drill.name}, {canary_name}"),
         minutes_before=drill.minutes_before,
+        seconds_per_minute=runtime.pace.seconds_per_minute,
         runtime=runtime,
+        steering=DrillSteering(drill.answers, planned.service),
         files=files,
     )
     await player.play()
@@ -292,12 +306,28 @@ async def _play_drill(
     return result
 
 
+class _Asked:
+    """Asks whoever gives the approvals, too, whether a deployment goes on."""
+
+    def __init__(self, approve: Approve) -> None:
+        self._approve = approve
+        self._terminal = asyncio.Lock()
+
+    async def answer(self, call: HookCall, /) -> HookAnswer:
+        async with self._terminal:
+            goes_on = await self._approve(f"{call.service} waits at {call.stage}")
+        return HookAnswer("CONTINUE") if goes_on else HookAnswer("ROLLBACK", "its gate was refused")
+
+    def aborts(self, _: str, __: float, /) -> str:
+        return ""
+
+
 def _approval(options: Options, console: Console, view: View) -> Approve:
     async def approve(name: str) -> bool:
         if options.approve:
             return True
         with view.paused():
-            console.print(f"{name}: deploy to production? \\[y/N] ", end="")
+            console.print(f"{name}: go on? \\[y/N] ", end="")
             answer = await _read_line()
         return answer.strip().lower() in ("y", "yes")
 

@@ -13,7 +13,7 @@ from nova_infra.scaffold.changes import Changes
 from nova_infra.scaffold.rendering import render
 
 DIRECTORY = ".github/workflows"
-NAMES = ("deploy.yml", "pull-request.yml", "rollback.yml")
+NAMES = ("deploy.yml", "pull-request.yml", "judge.yml", "rollback.yml")
 REMEDY = "run `nova github workflow --write` and commit what it writes"
 
 _SUITES = {"integration": "Integration Tests", "e2e": "E2E Tests"}

@@ -60,6 +60,7 @@ class GitHubStack(cdk.Stack):
             termination_protection=True,
         )
         ids = config.delivery.github_ids
+        self._repository_id = ids.repository if ids else None
         self._subject = subject_prefix(
             config.source.repository,
             owner_id=ids.owner if ids else None,
@@ -74,11 +75,12 @@ class GitHubStack(cdk.Stack):
                 self, "Provider", url=f"https://{GITHUB_ISSUER}", client_ids=["sts.amazonaws.com"]
             ).oidc_provider_arn
         for environment in environments:
-            self._add_deploy_role(environment, config.platform.name)
+            self._add_deploy_role(environment, config)
         if toolchain:
             self._add_image_role(config)
 
-    def _add_deploy_role(self, environment: Environment, platform: str) -> None:
+    def _add_deploy_role(self, environment: Environment, config: Config) -> None:
+        platform = config.platform.name
         GitHubRole(
             self,
             f"Deploy{environment.stage}",
@@ -86,6 +88,8 @@ class GitHubStack(cdk.Stack):
             description=f"Deploys {environment.name} from GitHub Actions, by the roles of CDK and of the release tools",
             provider_arn=self._provider_arn,
             subjects=[f"{self._subject}:environment:{environment.name}"],
+            branches=_branches(config) if environment == config.environments[0] else [config.source.branch],
+            repository_id=self._repository_id,
             statements=[
                 iam.PolicyStatement(
                     actions=["sts:AssumeRole"],
@@ -104,7 +108,7 @@ class GitHubStack(cdk.Stack):
         return [*bootstrap, role_name(prefix, "observer"), role_name(prefix, "release")]
 
     def _add_image_role(self, config: Config) -> None:
-        branches = [config.source.branch, *([config.delivery.early_branch] if config.delivery.early_branch else [])]
+        branches = _branches(config)
         repositories = self.format_arn(
             service="ecr",
             region=config.toolchain.region,
@@ -121,6 +125,8 @@ class GitHubStack(cdk.Stack):
             description="Builds and publishes images from GitHub Actions",
             provider_arn=self._provider_arn,
             subjects=[f"{self._subject}:ref:refs/heads/{branch}" for branch in branches],
+            branches=branches,
+            repository_id=self._repository_id,
             # By a pattern: a new service's repository is deployed, and its image built, by the same run.
             statements=statements,
             max_session=cdk.Duration.seconds(IMAGE_SESSION_SECONDS),
@@ -131,3 +137,8 @@ class GitHubStack(cdk.Stack):
             "templates get names later",
             *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in dict.fromkeys(wildcards)),
         )
+
+
+def _branches(config: Config) -> list[str]:
+    """The branches that are delivered: to production, and to the first environment alone."""
+    return [config.source.branch, *([config.delivery.early_branch] if config.delivery.early_branch else [])]

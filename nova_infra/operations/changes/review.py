@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from nova_infra.assembly import AssembledStack, Assembly, Template
 from nova_infra.errors import RefusedError
 from nova_infra.operations.changes.cost import difference
 from nova_infra.operations.changes.differences import Difference, Kind, differences
+from nova_infra.operations.changes.template_values import printable
 from nova_infra.parallel import threads
 
 WIDER = (Kind.WIDENS_ACCESS, Kind.OPENS_NETWORK)
@@ -95,24 +98,44 @@ def as_markdown(found: list[StackChange], cost: str = "") -> str:
     lines.append("|---|---|---|---|---|")
     for change in found:
         counts = (str(sum(d.kind == kind for d in change.differences) or "") for kind in Kind)
-        lines.append(f"| {change.name} | {' | '.join(counts)} |")
+        lines.append(f"| {_code(change.name)} | {' | '.join(counts)} |")
     important = [(change, d) for change in found for d in change.differences if d.kind != Kind.OTHER]
     if important:
         lines += ["", "#### Do not miss", ""]
-        lines += [f"- **{d.kind}**: `{change.name}` {d.resource}: {d.what}" for change, d in important]
+        lines += [
+            f"- **{d.kind}**: {_code(change.name)} {_code(d.resource)}: {_code(d.what)}" for change, d in important
+        ]
     if cost:
         lines += ["", f"**Costs**: {cost}"]
     comment = "\n".join(lines) + "\n"
     for change in found:
         text = change.text if len(change.text) <= _STACK_CHARACTERS else change.text[:_STACK_CHARACTERS] + "\n…"
         # A fence longer than any run of backquotes in it cannot be ended from inside.
+        fence = "`" * max(3, 1 + _longest_run(text))
         details = (
-            f"\n<details><summary><code>{change.name}</code></summary>\n\n``````text\n{text}\n``````\n</details>\n"
+            f"\n<details><summary><code>{escape(printable(change.name))}</code></summary>\n\n"
+            f"{fence}text\n{_printable_lines(text)}\n{fence}\n</details>\n"
         )
         if len(comment) + len(details) > _COMMENT_CHARACTERS:
             return comment + "\nThis is too long for a comment: run `nova diff` to see all of it.\n"
         comment += details
     return comment
+
+
+def _code(text: str) -> str:
+    """What comes from a template, as a code span: no markup, no link and no mention means anything in one."""
+    text = printable(text).strip().replace("|", "\\|") or "–"
+    fence = "`" * (1 + _longest_run(text))
+    return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)
+
+
+def _printable_lines(text: str) -> str:
+    """A text of several lines without control characters."""
+    return "\n".join(printable(line) for line in text.splitlines())
 
 
 def _stacks(assembly: Assembly) -> dict[str, AssembledStack]:
@@ -149,4 +172,4 @@ def _cdk_diff(before: Path, after: Path, old: AssembledStack | None, new: Assemb
 def _lines(text: str) -> Iterator[str]:
     for line in text.splitlines():
         if line.strip() and not line.startswith(("✨", "(NOTE:")):
-            yield line.replace("``````", "`````")
+            yield line

@@ -77,6 +77,13 @@ _DEPLOYMENT = {
             "Value": Number(1),
         },
     },
+    "LifecycleHooks": Each(
+        {
+            "TargetType!": Only(("PAUSE",)),
+            "LifecycleStages!": Each(TEXT),  # Those that are played: see the hooks module.
+            "TimeoutConfiguration": {"TimeoutInMinutes": Number(1, 20160), "Action": Only(("ROLLBACK", "CONTINUE"))},
+        }
+    ),
     "MinimumHealthyPercent": Number(0, 100),
     "MaximumPercent": Number(100, 200),
 }

@@ -26,6 +26,7 @@ from nova_infra.rehearsal.drills.expectations import (
     STAGE_STOPS,
     STOPPED_OR_HARMLESS,
     UNWATCHED,
+    WAITED_ONCE,
     Expectation,
     deployment_of,
     in_words,
@@ -34,6 +35,7 @@ from nova_infra.rehearsal.drills.expectations import (
     stops_at,
     told,
 )
+from nova_infra.rehearsal.drills.steering import Answers
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.tasks.faults import place_of
 from nova_infra.rehearsal.tasks.pressure import PRESSURES
@@ -59,6 +61,8 @@ class Drill:
         minutes_before: Simulated minutes for which what ran before serves alone.
         everywhere: Whether every service has the fault.
         needs_images: Whether it says nothing of services that run from their sources.
+        answers: What whoever is asked does when a deployment waits.
+        gated: Whether every deployment waits for an answer, whatever the templates say.
     """
 
     name: str
@@ -71,6 +75,8 @@ class Drill:
     minutes_before: int = 0
     everywhere: bool = False
     needs_images: bool = False
+    answers: Answers = "go on"
+    gated: bool = False
 
     @property
     def needs_measuring(self) -> bool:
@@ -307,6 +313,26 @@ DRILLS = (
         (_BREAKER, NO_TRAFFIC, OTHERS_GO_THROUGH, *_STOPPED),
         "all of production",
         fault="no-program",
+    ),
+    Drill(
+        "gate-unanswered",
+        "nobody answers its gate",
+        (rolls_back("it rolls back when its time is over", because="nobody answered"), NO_TRAFFIC, *_STOPPED),
+        answers="nobody",
+        gated=True,
+    ),
+    Drill(
+        "gate-promoted-twice",
+        "its gate is answered twice",
+        (WAITED_ONCE, GOES_THROUGH, NO_LOST_REQUEST),
+        answers="twice",
+        gated=True,
+    ),
+    Drill(
+        "aborted",
+        "somebody aborts it at its first share of the traffic",
+        (rolls_back("it is rolled back", because="somebody aborted it"), IN_CANARY, *_STOPPED),
+        answers="abort",
     ),
     Drill(
         "integration-red",

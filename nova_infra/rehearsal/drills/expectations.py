@@ -162,6 +162,18 @@ def _seen_slower(record: Record, service: str) -> list[str]:
     return [] if times >= SLOWER_TIMES else [f"it was {times:.1f} times as slow, and should have been ten times"]
 
 
+def _waited_once(record: Record, service: str) -> list[str]:
+    deployment = deployment_of(record, service)
+    if deployment is None:
+        return [f"{service} was not deployed"]
+    if deployment.strategy == "ROLLING":
+        return []  # It has no gate.
+    places = deployment.gates
+    if not places:
+        return [f"{deployment.service} waited nowhere"]
+    return [f"{deployment.service} waited twice at the same place"] if len(set(places)) < len(places) else []
+
+
 NO_TRAFFIC = Expectation("before it gets any traffic", _new_served)
 IN_CANARY = Expectation("before it gets all of the traffic", _had_all_traffic)
 OLD_SERVES = Expectation("the old revision answers every request meanwhile", _old_failed)
@@ -169,6 +181,7 @@ NOT_DEPLOYED = Expectation("before anything is deployed", _deployed)
 GOES_THROUGH = Expectation("the release goes through", _completed)
 OTHERS_GO_THROUGH = Expectation("the others go through", _others_completed)
 NO_LOST_REQUEST = Expectation("no request is lost", _lost_request)
+WAITED_ONCE = Expectation("it waits once at each place", _waited_once)
 UNWATCHED = Expectation("ECS watches no alarm", _unwatched)
 KILLED_FOR_MEMORY = Expectation("its tasks are killed when they exceed their memory", _killed_for_memory)
 KILLED_AT_STOP = Expectation("its tasks are killed after their stop timeout", _killed_at_stop)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from nova_infra.assembly import Assembly
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.drills.catalogue import Drill, Reach
+from nova_infra.rehearsal.drills.steering import GATE_MINUTES
 from nova_infra.rehearsal.pipeline.definition import Action, ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
-from nova_infra.rehearsal.pipeline.edits import Edit, fault_in, previous_images, repositories
+from nova_infra.rehearsal.pipeline.edits import Edit, fault_in, gate, previous_images, repositories
 from nova_infra.rehearsal.pipeline.release import Release
 
 
@@ -48,7 +49,7 @@ def plan(drill: Drill, candidate: Release) -> Plan:
     stages = _stages(pipeline, drill.reach)
     if drill.reach == "production":
         stages = [_only(stages[0], service, candidate.assembly)]
-    edits: tuple[Edit, ...] = candidate.edits
+    edits: tuple[Edit, ...] = (*candidate.edits, gate(GATE_MINUTES)) if drill.gated else candidate.edits
     whose = None if drill.everywhere else service
     faulty = (*edits, fault_in(whose, drill.fault)) if drill.fault else edits
     before = (*edits, fault_in(whose, drill.baseline_fault)) if drill.baseline_fault else edits
@@ -58,6 +59,20 @@ def plan(drill: Drill, candidate: Release) -> Plan:
         replace(candidate, name="the same release without the fault", edits=(*before, previous_images)),
         service,
     )
+
+
+def can_be_gated(candidate: Release) -> bool:
+    """Whether the service that a drill in production takes shifts traffic, so that it can wait before that."""
+    pipeline = candidate.pipeline()
+    service = _first_service(pipeline, candidate.assembly)
+    templates = [
+        candidate.template(action)
+        for stage in pipeline.stages
+        for action in stage.actions
+        if isinstance(action, DeployAction)
+        and service in repositories(candidate.assembly.template(action.template_path))
+    ]
+    return gate(GATE_MINUTES)(templates[-1]) != templates[-1]
 
 
 def _stages(pipeline: Pipeline, reach: Reach) -> list[Stage]:

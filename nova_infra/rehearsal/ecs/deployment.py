@@ -9,8 +9,10 @@ from functools import partial
 
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudwatch.alarms import State
+from nova_infra.rehearsal.ecs.commands import AwaitHook, Command, Finish, ShiftTraffic, Side, StartTask, StopTask
+from nova_infra.rehearsal.ecs.hooks import GoesOn, HookCall, Steering
 from nova_infra.rehearsal.ecs.rollout import Rollout
-from nova_infra.rehearsal.ecs.scheduler import Command, Finish, Scheduler, ShiftTraffic, Side, StartTask, StopTask
+from nova_infra.rehearsal.ecs.scheduler import Scheduler
 from nova_infra.rehearsal.ecs.service import Revision, RunningTask, Service
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Requests, Sample, TrafficStep
 from nova_infra.rehearsal.tasks.task import TaskFailedError
@@ -35,6 +37,7 @@ class Deployment:
         states: Alarm name to its state now.
         measured: Alarm name to what it measured when it went to ALARM, in words.
         tell: Told a line about each turn of the story.
+        steering: Who answers its hooks, and may stop it.
     """
 
     service: Service
@@ -45,6 +48,8 @@ class Deployment:
     states: Mapping[str, State]
     measured: Mapping[str, str]
     tell: Callable[[str], None]
+    steering: Steering = field(default_factory=GoesOn)
+    _asked: set[asyncio.Task[None]] = field(default_factory=set)
     _running: dict[int, RunningTask] = field(default_factory=dict)
     _starting: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     _new: set[int] = field(default_factory=set)
@@ -90,6 +95,8 @@ class Deployment:
                 event = await self._events.get()
                 self._obey(event(), scheduler, group)
             ticking.cancel()
+            for asked in self._asked:
+                asked.cancel()
             for starting in self._starting.values():
                 starting.cancel()
 
@@ -102,6 +109,11 @@ class Deployment:
                     group.create_task(self._stop(task, scheduler))
                 case ShiftTraffic(percent):
                     self._shift(percent)
+                    if percent and (why := self.steering.aborts(self.service.name, percent)):
+                        self.tell(f"{self.service.name}: {why}")
+                        self._events.put_nowait(partial(scheduler.stop, why))
+                case AwaitHook():
+                    self._asked.add(group.create_task(self._answer(command, scheduler)))
                 case Finish():
                     self._finish = command
 
@@ -125,6 +137,17 @@ class Deployment:
         if side == "new":
             self._new.add(task)
         self._events.put_nowait(lambda: scheduler.became_healthy(task))
+
+    async def _answer(self, command: AwaitHook, scheduler: Scheduler) -> None:
+        hook = self.rollout.hooks[command.number]
+        what = "for an answer" if hook.kind == "PAUSE" else "for its tests"
+        where = f"at {command.stage}, with {self._percent:g} % of the traffic"
+        self.tell(f"{self.service.name}: waits {what} {where}, {hook.minutes} min at most")
+        self.record.gates.append(f"waited {what} {where}")
+        answer = await self.steering.answer(HookCall(self.service.name, hook, command.stage, self._percent))
+        self.tell(f"{self.service.name}: {answer.reason or 'goes on'}")
+        for _ in range(answer.times):
+            self._events.put_nowait(partial(scheduler.answered, command.number, answer.action, answer.reason))
 
     async def _stop(self, task: int, scheduler: Scheduler) -> None:
         if (starting := self._starting.get(task)) is not None:

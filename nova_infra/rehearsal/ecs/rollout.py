@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.ecs.hooks import Hook, read_hooks
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Rollout:
         breaker: The circuit breaker, None where it is off.
         minimum_percent: Tasks that stay healthy during a rolling deployment, in percent of the desired count.
         maximum_percent: Tasks that may run during a rolling deployment, in percent of the desired count.
+        hooks: What it waits for on the way.
     """
 
     strategy: str
@@ -76,6 +78,7 @@ class Rollout:
     breaker: CircuitBreaker | None
     minimum_percent: int
     maximum_percent: int
+    hooks: tuple[Hook, ...] = ()
 
     @property
     def shifts_traffic(self) -> bool:
@@ -124,6 +127,7 @@ def read_rollout(properties: Mapping[str, Any], where: str) -> Rollout:
         breaker=_breaker(properties.get("DeploymentCircuitBreaker", {}), where),
         minimum_percent=int(properties.get("MinimumHealthyPercent", 100)),
         maximum_percent=int(properties.get("MaximumPercent", 200)),
+        hooks=read_hooks(properties, strategy, f"{where}.DeploymentConfiguration"),
     )
 
 

@@ -17,52 +17,35 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
+from nova_infra.rehearsal.ecs.commands import (
+    AwaitHook,
+    Command,
+    Finish,
+    Outcome,
+    ShiftTraffic,
+    Side,
+    StartTask,
+    StopTask,
+)
+from nova_infra.rehearsal.ecs.hooks import (
+    AFTER_ALL_TRAFFIC,
+    BEFORE_STEP,
+    BEFORE_TASKS,
+    BEFORE_TRAFFIC,
+    Action,
+    OpenHooks,
+)
 from nova_infra.rehearsal.ecs.rollout import CircuitBreaker, Rollout
-
-Side = Literal["old", "new"]
-Outcome = Literal["completed", "rolled back", "failed"]
 
 DEFAULT_BREAKER = CircuitBreaker()
 """Where there is none, so that a deployment ends before CloudFormation gives up and takes it back."""
-
-
-@dataclass(frozen=True)
-class StartTask:
-    """Start a task of a revision; tell the scheduler when it is healthy, or why it is not."""
-
-    task: int
-    side: Side
-
-
-@dataclass(frozen=True)
-class StopTask:
-    """Take a task out of service, stop it, and tell the scheduler when it is gone."""
-
-    task: int
-
-
-@dataclass(frozen=True)
-class ShiftTraffic:
-    """Give the new revision this share of the traffic, in percent."""
-
-    percent: float
-
-
-@dataclass(frozen=True)
-class Finish:
-    """The deployment is over."""
-
-    outcome: Outcome
-    reason: str
-
-
-Command = StartTask | StopTask | ShiftTraffic | Finish
 
 
 class Phase(Enum):
     """Where a deployment is."""
 
     SCALING = "starting the new revision"
+    WAITING = "waiting at a lifecycle hook"
     BAKING = "waiting while the alarms watch"
     CLEANING = "stopping the old revision"
     RESTORING = "going back to the old revision"
@@ -114,13 +97,16 @@ class Scheduler:
         self._step = -1
         self._minutes_left = 0
         self._on_the_minute = False
+        self._hooks = OpenHooks(rollout.hooks)
+        self._came_from = Phase.SCALING
+        self._resumed = False
         # One red alarm at the start and ECS watches none of them for this deployment, so that a fix can be deployed:
         # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
         self.watched = frozenset() if set(red_alarms) & set(rollout.alarms) else frozenset(rollout.alarms)
 
     def begin(self) -> list[Command]:
         """The first commands."""
-        return list(self._advance())
+        return self._pause_at(BEFORE_TASKS) or list(self._advance())
 
     def became_healthy(self, task: int) -> list[Command]:
         """A task that was starting passes its health checks."""
@@ -153,20 +139,38 @@ class Scheduler:
         self._tasks.pop(task, None)
         return list(self._advance())
 
-    def minute_passed(self, red_alarms: Collection[str]) -> list[Command]:
-        """A minute has passed.
+    def answered(self, hook: int, action: Action, reason: str = "") -> list[Command]:
+        """A hook was answered, by its place among the rollout's; the first answer counts, within its time."""
+        if self.phase is not Phase.WAITING or not self._hooks.close(hook):
+            return []
+        if action == "ROLLBACK":
+            return list(self._go_back(reason, rolls_back=True))
+        return list(self._resume())
 
-        Args:
-            red_alarms: All alarms that are in ALARM now.
+    def stop(self, reason: str) -> list[Command]:
+        """Somebody stops the deployment: ECS goes back.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html
         """
-        if self.phase in (Phase.SCALING, Phase.BAKING) and (red := sorted(self.watched & set(red_alarms))):
+        if self.phase not in (Phase.SCALING, Phase.WAITING, Phase.BAKING):
+            return []
+        return list(self._go_back(reason, rolls_back=True))
+
+    def minute_passed(self, red_alarms: Collection[str]) -> list[Command]:
+        """A minute has passed, and these alarms are in ALARM now."""
+        if self.phase in (Phase.SCALING, Phase.WAITING, Phase.BAKING) and (
+            red := sorted(self.watched & set(red_alarms))
+        ):
             share = self._share_of_new()
             plural = "s" if len(red) > 1 else ""
             reason = f"alarm{plural} {' and '.join(red)} went to ALARM at {share:g} % of the traffic"
             return list(self._go_back(reason, rolls_back=self._rollout.alarms_roll_back))
-        self._minutes_left -= 1  # Of a bake, which sets them.
         self._on_the_minute = True
         try:
+            if self.phase is Phase.WAITING:
+                expired = self._hooks.minute_passed()
+                return list(self._go_back(expired, rolls_back=True) if expired else self._resume())
+            self._minutes_left -= 1  # Of a bake, which sets them.
             return list(self._advance())
         finally:
             self._on_the_minute = False
@@ -208,11 +212,25 @@ class Scheduler:
             yield ShiftTraffic(0)
         yield from self._advance()
 
+    def _pause_at(self, stage: str) -> list[Command]:
+        """Come to a lifecycle stage: what is waited for there, once before each step; nothing where nothing is."""
+        numbers = self._hooks.open(stage, self._step, on_the_minute=self._on_the_minute)
+        if numbers:
+            self._came_from, self.phase = self.phase, Phase.WAITING
+        return [AwaitHook(number, stage) for number in numbers]
+
+    def _resume(self) -> Iterator[Command]:
+        if not self._hooks.any_open:
+            self.phase, self._resumed = self._came_from, True
+        yield from self._advance()
+
     def _advance(self) -> Iterator[Command]:
         """Whatever follows from the present state."""
         match self.phase:
             case Phase.SCALING:
                 yield from self._scale()
+            case Phase.WAITING:
+                yield from self._keep_up()
             case Phase.BAKING:
                 yield from self._keep_up()
                 yield from self._bake()
@@ -228,6 +246,10 @@ class Scheduler:
         if self._rollout.shifts_traffic:
             yield from self._keep_up()
             if self._count("new", TaskPhase.HEALTHY) >= self._desired:
+                for stage in BEFORE_TRAFFIC:
+                    if waiting := self._pause_at(stage):
+                        yield from waiting
+                        return
                 yield from self._first_step()
             return
         yield from self._roll()
@@ -260,16 +282,23 @@ class Scheduler:
             yield from self._next_step()
 
     def _next_step(self) -> Iterator[Command]:
+        if waiting := self._pause_at(BEFORE_STEP):
+            yield from waiting
+            return
+        self._resumed = False
         self._step += 1
         if self._first:  # There is nobody to share the traffic with.
             self._step = len(self._rollout.steps) - 1
         step = self._rollout.steps[self._step]
         self.phase, self._minutes_left = Phase.BAKING, step.bake_minutes
         yield ShiftTraffic(step.percent)
+        if self._step == len(self._rollout.steps) - 1 and (waiting := self._pause_at(AFTER_ALL_TRAFFIC)):
+            yield from waiting
+            return
         yield from self._bake()
 
     def _bake(self) -> Iterator[Command]:
-        if self._minutes_left > 0:
+        if self._minutes_left > 0 or (self._resumed and not self._on_the_minute):
             return
         if self._step + 1 < len(self._rollout.steps):
             yield from self._next_step()

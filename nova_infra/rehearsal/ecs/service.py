@@ -15,6 +15,8 @@ from nova_infra.rehearsal.record import Requests
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import Runtime
 from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
+from nova_infra.rehearsal.tasks.usage import Usage
+from nova_infra.rehearsal.tasks.work import Work
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,39 @@ class RunningTask:
     target: Target
     group: TargetGroup
     checks: asyncio.Task[None]
+    _work: Work | None = None
+    _served: int = 0
+
+    @property
+    def work(self) -> Work:
+        """Its processor time in this minute."""
+        if self._work is None:
+            self._work = Work(self.task.definition.cpu / 1024)
+        return self._work
+
+    def processor(self, usage: Usage) -> float:
+        """What it used of its processor time in the minute that ends now, as in AWS, in percent.
+
+        Args:
+            usage: What it used since it was last noted, or in all of a minute that lasts a minute.
+        """
+        return usage.cpu if self.task.pace.is_real else self.work.percent(usage)
+
+    def note_requests(self) -> None:
+        """Note what it used while this minute's requests were sent."""
+        if (usage := self.task.read_usage()) is not None:
+            self.work.note_requests(usage)
+
+    def note_rest(self) -> bool:
+        """Note what it uses without requests; return whether that is next to nothing."""
+        usage = self.task.read_usage()
+        quiet = usage is None or self.work.note_rest(usage)
+        if not self.task.is_limited:
+            requests, self._served = self.target.served - self._served, self.target.served
+            slower = max(1024 / self.task.definition.cpu - 1, 0.0)
+            if quiet and requests:
+                self.target.added_seconds = self.work.seconds_for(requests) * slower
+        return quiet
 
     def fault(self) -> str | None:
         """Why it has to be replaced; None while it serves."""

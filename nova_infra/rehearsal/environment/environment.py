@@ -17,6 +17,7 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import Stack
 from nova_infra.rehearsal.cloudwatch.alarms import State
 from nova_infra.rehearsal.ecs.deployment import Deployment, DeploymentFailedError
+from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
 from nova_infra.rehearsal.ecs.rollout import Rollout, TrafficStep
 from nova_infra.rehearsal.ecs.service import Revision, Service
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition, read_service
@@ -32,9 +33,10 @@ from nova_infra.rehearsal.tasks.runtime import Runtime
 
 _ELB = "AWS::ElasticLoadBalancingV2"
 
-# The load of a minute is sent in this part of it, so that the answers are there before the minute ends.
-_LOAD_SHARE = 0.9
 _MOST_MINUTES_TO_ANSWER = 3
+# The kernel grants processor time by tenths of a second.
+_REST_SECONDS = 0.1
+_MOST_RESTS = 5
 
 
 class Environment:
@@ -51,6 +53,7 @@ class Environment:
         tell: Callable[[str], None],
         runtime: Runtime,
         clock: Clock,
+        steering: Steering | None = None,
         files: RequestFiles | None = None,
     ) -> None:
         """Create it empty.
@@ -61,15 +64,18 @@ class Environment:
             tell: Told a line about each turn of the story.
             runtime: What runs the tasks.
             clock: Simulated time.
+            steering: Who answers its deployments. Default: everything goes on.
             files: The requests that are written down.
         """
         self.name = name
+        self._steering = steering or GoesOn()
         self._record = record
         self._tell = tell
         self._runtime = runtime
         self._clock = clock
+        self._pace = replace(runtime.pace, seconds_per_minute=clock.seconds_per_minute)
         self._monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell)
-        self._load = Load(record.load, name, seconds=_LOAD_SHARE * clock.seconds_per_minute, files=files)
+        self._load = Load(record.load, name, pace=self._pace, files=files)
         self._stacks: dict[str, Stack] = {}
         self._rolled_back: dict[str, str] = {}
         self._exports: dict[str, Any] = {}
@@ -92,10 +98,24 @@ class Environment:
         """Start the clock, the load, the alarms and the replacement of lost tasks."""
         self._background = [
             asyncio.create_task(
-                self._clock.run(self._load.minute, lambda: self._monitoring.end_minute(self._services.values()))
+                self._clock.run(self._minute, lambda: self._monitoring.end_minute(self._services.values()))
             ),
             asyncio.create_task(self._keep_services()),
         ]
+
+    async def _minute(self) -> None:
+        """All that belongs to a minute: its requests, and a rest in which what tasks do without any shows."""
+        await self._load.minute()
+        if self._pace.is_real:
+            return
+        entries = [entry for service in self._services.values() for entry in service.tasks]
+        for entry in entries:
+            entry.note_requests()
+        for _ in range(_MOST_RESTS):
+            await asyncio.sleep(_REST_SECONDS * min(self._pace.seconds_per_minute, 1))
+            quiet = [entry.note_rest() for entry in entries]
+            if all(quiet):
+                return
 
     async def get_to_know_services(self) -> None:
         """Find out what the services that run now can be asked."""
@@ -118,6 +138,14 @@ class Environment:
     async def __aexit__(self, *_: object) -> None:
         """Stop the load, every task and every load balancer."""
         self._record.slow_minutes += self._clock.slow_minutes
+        released = {each.new for each in self._record.deployments if not each.baseline}
+        uptimes = [
+            entry.task.uptime
+            for service in self._services.values()
+            for entry in service.tasks
+            if entry.task.running and entry.task.definition.revision in released
+        ]
+        self._record.lived = max([self._record.lived, *uptimes])
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -284,6 +312,7 @@ class Environment:
                 public_port=int(properties["Port"]),
                 siblings=self._siblings.setdefault(load_balancer, {}),
                 store=self._monitoring.store,
+                pace=self._pace,
             )
             self._listeners[arn] = listener
             await listener.start(self._runtime.gateway)
@@ -353,7 +382,8 @@ class Environment:
         if not baseline:
             record.answers, record.answers_before = asked.answers_of(record.new), asked.answers_of(record.old)
             record.answers_without_target, record.taken = asked.answers_of(None), asked.taken
-            record.not_asked = asked.left_out
+            record.not_asked, record.asked_from = asked.left_out, asked.origin
+            record.watched, record.bakes = list(rollout.alarms), any(step.bake_minutes for step in rollout.steps)
         deployment = Deployment(
             service=service,
             revision=Revision(definition, sources),
@@ -363,6 +393,7 @@ class Environment:
             states=self._monitoring.states,
             measured=self._monitoring.measured,
             tell=_say_nothing if baseline else self._tell,
+            steering=self._steering,
         )
         try:
             await deployment.run()
@@ -396,8 +427,8 @@ class Environment:
 
 
 def _long_over(rollout: Rollout) -> Rollout:
-    """The rollout without its bakes and alarms: the baseline was deployed long ago."""
-    return replace(rollout, steps=(TrafficStep(100.0, 0),), alarms=())
+    """The rollout without its bakes, alarms and hooks: the baseline was deployed long ago."""
+    return replace(rollout, steps=(TrafficStep(100.0, 0),), alarms=(), hooks=())
 
 
 def _say_nothing(_: str) -> None:

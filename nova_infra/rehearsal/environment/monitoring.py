@@ -102,7 +102,7 @@ class Monitoring:
                     self._gaps.append(UNMEASURED)
                 continue
             if entry.task.running:
-                self._record("AWS/ECS", "CPUUtilization", dimensions, usage.cpu)
+                self._record("AWS/ECS", "CPUUtilization", dimensions, entry.processor(usage))
             if usage.memory:
                 share = 100 * usage.memory / entry.task.definition.memory
                 self._record("AWS/ECS", "MemoryUtilization", dimensions, min(share, 100.0))

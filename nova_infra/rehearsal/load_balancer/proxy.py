@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from nova_infra.rehearsal.clock import HEALTH_CHECK_COMPRESSION, TIMEOUT_COMPRESSION
+from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.load_balancer.client import open_client
 from nova_infra.rehearsal.load_balancer.headers import headers_to_target, passed_on
@@ -28,7 +28,7 @@ from nova_infra.rehearsal.tasks.task import Task
 _KEEP_ALIVE_SECONDS = 2.0
 # Which the HTTP client would add where the load balancer's own client sent none.
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-_IDLE_TIMEOUT_SECONDS = 60.0 / TIMEOUT_COMPRESSION
+_IDLE_TIMEOUT_SECONDS = 60.0
 _CLIENT_GONE = 460
 _IP_FREEBIND = 15  # https://man7.org/linux/man-pages/man7/ip.7.html
 
@@ -71,7 +71,14 @@ class LoadBalancer:
     """
 
     def __init__(
-        self, *, full_name: str, protocol: str, public_port: int, siblings: dict[str, str], store: MetricStore
+        self,
+        *,
+        full_name: str,
+        protocol: str,
+        public_port: int,
+        siblings: dict[str, str],
+        store: MetricStore,
+        pace: Pace = COMPRESSED,
     ) -> None:
         """Create it without rules.
 
@@ -81,6 +88,7 @@ class LoadBalancer:
             public_port: The port it has in AWS.
             siblings: ``<protocol>:<public port>`` to base URL on this machine, of all listeners of the load balancer.
             store: Where its metrics go.
+            pace: How fast time passes.
         """
         self.rules: list[Rule] = []
         self.port = 0
@@ -90,6 +98,7 @@ class LoadBalancer:
         self._public_port = public_port
         self._siblings = siblings
         self._store = store
+        self._pace = pace
         self._runner: web.ServerRunner | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -107,8 +116,12 @@ class LoadBalancer:
         self._session = open_client(
             auto_decompress=False,
             skip_auto_headers=_NOT_ADDED,
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_IDLE_TIMEOUT_SECONDS),
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=_IDLE_TIMEOUT_SECONDS if self._pace.is_real else _KEEP_ALIVE_SECONDS
+            ),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=10, sock_read=_IDLE_TIMEOUT_SECONDS / self._pace.timeouts
+            ),
         )
         self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
         await self._runner.setup()
@@ -138,10 +151,13 @@ class LoadBalancer:
         return target
 
     async def deregister(self, group: TargetGroup, target: Target) -> None:
-        """Stop sending requests to a target, wait for those under way, and remove it."""
+        """Stop sending requests to a target, wait for those under way, and remove it.
+
+        They get all of the time that they have in AWS, as they take as long as there.
+        """
         target.draining = True
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(target.idle.wait(), group.settings.drain / HEALTH_CHECK_COMPRESSION)
+            await asyncio.wait_for(target.idle.wait(), group.settings.drain)
         group.targets.remove(target)
 
     async def wait_healthy(self, group: TargetGroup, target: Target) -> bool:
@@ -151,7 +167,7 @@ class LoadBalancer:
             failures += 1
             if failures >= group.settings.unhealthy_threshold and target.task.patience_left() <= 0:
                 return False
-            await asyncio.sleep(group.settings.interval / HEALTH_CHECK_COMPRESSION)
+            await asyncio.sleep(group.settings.interval / self._pace.checks)
         # After registration one good check is enough:
         # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
         target.healthy = True
@@ -161,7 +177,7 @@ class LoadBalancer:
         """Watch a target's health until it drains."""
         streak = 0
         while not target.draining:
-            await asyncio.sleep(group.settings.interval / HEALTH_CHECK_COMPRESSION)
+            await asyncio.sleep(group.settings.interval / self._pace.checks)
             good = await self._probe(group, target)
             streak = 0 if good is target.healthy else streak + 1
             if streak >= (group.settings.healthy_threshold if good else group.settings.unhealthy_threshold):
@@ -287,7 +303,7 @@ class LoadBalancer:
             allow_redirects=False,
         ) as upstream:
             seconds = asyncio.get_running_loop().time() - sent
-            answer.added = target.interference.added_seconds(seconds)
+            answer.added = target.interference.added_seconds(seconds) + target.added_seconds
             answer.status, answer.seconds = upstream.status, seconds + answer.added
             response = web.StreamResponse(status=upstream.status)
             response.headers.extend(passed_on(upstream.headers))

@@ -55,6 +55,7 @@ class Target:
         seconds: How long the answers took, together.
         last_fault: What the last failed health check saw.
         interference: A drill's fault on the way to it.
+        added_seconds: How much longer it would take for an answer with no more than its CPU units.
     """
 
     task: Task
@@ -66,6 +67,7 @@ class Target:
     last_fault: str = "no health check has answered yet"
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     interference: Interference = field(default_factory=lambda: Interference("", "/"))
+    added_seconds: float = 0.0
     _in_flight: int = 0
 
     def __post_init__(self) -> None:

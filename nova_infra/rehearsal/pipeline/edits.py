@@ -64,6 +64,32 @@ def canary(percent: float, bake_minutes: int) -> Edit:
     return edit
 
 
+def gate(minutes: int) -> Edit:
+    """Have every deployment that shifts traffic wait for an answer before a user meets it.
+
+    One that waits for a person already keeps its gate, with another time to answer it.
+
+    Args:
+        minutes: How long it waits.
+    """
+
+    def edit(template: Template) -> Template:
+        copy = _copy(template)
+        for service in resources_of_type(copy, "AWS::ECS::Service").values():
+            rollout = service["Properties"].get("DeploymentConfiguration", {})
+            if rollout.get("Strategy") not in _SHIFTING:
+                continue
+            hooks = rollout.setdefault("LifecycleHooks", [])
+            if not any(hook.get("TargetType") == "PAUSE" for hook in hooks):
+                hooks.append({"TargetType": "PAUSE", "LifecycleStages": ["POST_SCALE_UP"]})
+            for hook in hooks:
+                if hook.get("TargetType") == "PAUSE":
+                    hook["TimeoutConfiguration"] = {"TimeoutInMinutes": minutes, "Action": "ROLLBACK"}
+        return copy
+
+    return edit
+
+
 def repositories(template: Template) -> list[str]:
     """The repositories of the images that a template runs."""
     return [repository_of(container) for container in _containers(template)]

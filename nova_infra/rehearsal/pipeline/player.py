@@ -18,6 +18,7 @@ from nova_infra.parallel import gather
 from nova_infra.processes import nothing_left
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
+from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
 from nova_infra.rehearsal.environment.environment import Environment
 from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
 from nova_infra.rehearsal.pipeline.definition import (
@@ -81,6 +82,7 @@ class Player:
         taking_back: Whether it plays a stage again with an earlier release, because a later one failed.
         tools: Where build commands run; by default in the candidate's sources.
         runtime: What runs the tasks.
+        steering: Who answers deployments that wait, and may stop them.
         files: The requests that are written down.
     """
 
@@ -96,6 +98,7 @@ class Player:
     taking_back: bool = False
     tools: Path | None = None
     runtime: Runtime = field(default_factory=SourceRuntime)
+    steering: Steering = field(default_factory=GoesOn)
     files: RequestFiles = field(default_factory=RequestFiles)
     _began: float = 0.0
     _release_tools: ReleaseTools | None = None
@@ -159,6 +162,7 @@ class Player:
                         tell=self.tell,
                         runtime=self.runtime,
                         clock=Clock(seconds_per_minute=self.seconds_per_minute),
+                        steering=self.steering,
                         files=self.files,
                     )
                 )

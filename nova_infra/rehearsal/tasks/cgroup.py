@@ -154,7 +154,7 @@ class GroupMeter:
         spent = max(used - self._used, 0.0)
         had = max(now - self._at - max(kept - self._kept, 0.0), spent / max(self._share, 1.0), 0.001)
         self._at, self._used, self._kept = now, used, kept
-        return Usage(cpu=min(100 * spent / had / self._share, 100.0), memory=self._group.memory() or 0.0)
+        return Usage(min(100 * spent / had / self._share, 100.0), self._group.memory() or 0.0, spent, had)
 
     def _kept_waiting(self) -> float:
         """Seconds that it waited for a processor because this machine is busy, and not for want of CPU units."""

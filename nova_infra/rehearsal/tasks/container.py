@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from nova_infra.containers.errors import EngineError, explain, last_lines
 from nova_infra.rehearsal.tasks.cgroup import ControlGroup, GroupMeter
 from nova_infra.rehearsal.tasks.listening import listening
 from nova_infra.rehearsal.tasks.pressure import Pressure
+from nova_infra.rehearsal.tasks.signals import handles
 from nova_infra.rehearsal.tasks.task import SECRET, Task, TaskFailedError, free_port, in_a_line, tail
 from nova_infra.rehearsal.tasks.usage import Usage
 
@@ -369,6 +371,16 @@ class ContainerTask(Task):
             self._removed = True
             await self.engine.attempt("rm", "--force", "--volumes", self.name, directory=self.directory)
             self._gone.set()
+
+    def is_deaf(self) -> bool:
+        """Whether its first process has no handler of its stop signal: the kernel then spares it the signal."""
+        number = getattr(signal, self.image.stop_signal, None)
+        return isinstance(number, signal.Signals) and self._pid > 0 and not handles(self._pid, number)
+
+    @property
+    def is_limited(self) -> bool:
+        """It gets its CPU units, and no more."""
+        return True
 
     async def ended(self) -> None:
         """Wait until the container is gone."""

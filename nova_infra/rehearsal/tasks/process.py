@@ -14,6 +14,7 @@ from pathlib import Path
 
 from nova_infra.processes import Process, start_process
 from nova_infra.rehearsal.tasks.pressure import Pressure
+from nova_infra.rehearsal.tasks.signals import ignores
 from nova_infra.rehearsal.tasks.task import SECRET, Task, TaskFailedError, free_port, in_a_line, tail
 from nova_infra.rehearsal.tasks.usage import Usage, UsageMeter
 
@@ -102,6 +103,15 @@ class ProcessTask(Task):
             await self._reader
         if self._scratch is not None:
             self._scratch.cleanup()
+
+    def is_deaf(self) -> bool:
+        """Whether its process ignores SIGTERM."""
+        return self._process is not None and ignores(self._process.pid, signal.SIGTERM)
+
+    @property
+    def is_limited(self) -> bool:
+        """It may use all of this machine's processor time."""
+        return False
 
     async def ended(self) -> None:
         """Wait until the process is gone."""

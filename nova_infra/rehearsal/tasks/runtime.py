@@ -27,6 +27,7 @@ from nova_infra.containers.errors import EngineError, ImageError
 from nova_infra.containers.probe import require_usable
 from nova_infra.errors import NovaError
 from nova_infra.parallel import gather
+from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.tasks.container import ContainerTask, Image, Network
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.process import ProcessTask
@@ -51,10 +52,12 @@ class Runtime(ABC):
     Attributes:
         kind: What tasks are made of.
         starts: Limits how many tasks start side by side.
+        pace: How fast time passes.
     """
 
     kind: Kind
     starts: asyncio.Semaphore
+    pace: Pace = COMPRESSED
 
     @property
     @abstractmethod
@@ -138,7 +141,7 @@ class SourceRuntime(Runtime):
 
     def task(self, definition: TaskDefinition, sources: Path, patience: float) -> Task:
         """A process that can be started."""
-        return ProcessTask(definition, self.starts, patience, sources=sources)
+        return ProcessTask(definition, self.starts, patience, sources=sources, pace=self.pace)
 
 
 @dataclass
@@ -269,6 +272,7 @@ class ImageRuntime(Runtime):
             name=name,
             label=self.label,
             directory=self._scratch.name,
+            pace=self.pace,
         )
 
     def _image(self, name: str) -> Image:

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from nova_infra.rehearsal.clock import HEALTH_CHECK_COMPRESSION
+from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import IGNORED_SIGNAL
 from nova_infra.rehearsal.tasks.usage import Usage
@@ -33,6 +33,7 @@ class Task(ABC):
         starts: Limits how many tasks start side by side: they slow each other down, and nobody waits for less.
         patience: Seconds after which ECS gives up a task that is not healthy. They pass in real time until it listens
             on its port, as programs start in real time, and then as fast as all health checks.
+        pace: How fast time passes.
         port: The port of this machine that stands for the container's port.
         stopped_because: Why it was ended from outside before its time, if it was.
         killed_at_stop: Whether it had to be killed because it did not end within its stop timeout.
@@ -41,6 +42,7 @@ class Task(ABC):
     definition: TaskDefinition
     starts: asyncio.Semaphore
     patience: float
+    pace: Pace = field(default=COMPRESSED, kw_only=True)
     port: int = field(default_factory=lambda: free_port(), kw_only=True)
     stopped_because: str = field(default="", kw_only=True)
     killed_at_stop: bool = field(default=False, kw_only=True)
@@ -116,7 +118,7 @@ class Task(ABC):
     def patience_left(self) -> float:
         """Seconds of this machine until ECS gives the task up, once it listens on its port."""
         listening = time.monotonic() - self._listening_since
-        return (self.patience - self._started_in) / HEALTH_CHECK_COMPRESSION - listening
+        return (self.patience - self._started_in) / self.pace.checks - listening
 
     async def wait_for_health(self) -> None:
         """Check it until its container health check passes.
@@ -134,11 +136,30 @@ class Task(ABC):
             assert check is not None, "without a check there is no failure"
             if failures >= check.retries and self.patience_left() <= 0:
                 raise TaskFailedError(f"its container health check failed {failures} times: {fault}")
-            await asyncio.sleep(check.interval / HEALTH_CHECK_COMPRESSION)
+            await asyncio.sleep(check.interval / self.pace.checks)
 
     def grace(self) -> float:
-        """Seconds of this machine from the stop signal to SIGKILL."""
-        return self.definition.stop_timeout / HEALTH_CHECK_COMPRESSION + SPARE_STOP_SECONDS
+        """Seconds of this machine from the stop signal to SIGKILL: real ones, as the work that it ends takes real time.
+
+        Nobody waits for a task that does not hear the signal.
+        """
+        if self.ignores_its_signal or self.is_deaf():
+            return self.definition.stop_timeout / self.pace.checks + SPARE_STOP_SECONDS
+        return self.definition.stop_timeout
+
+    @abstractmethod
+    def is_deaf(self) -> bool:
+        """Whether its first process surely does nothing about its stop signal."""
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since it began to listen; 0 where it has not."""
+        return time.monotonic() - self._listening_since if self._listening_since else 0.0
+
+    @property
+    @abstractmethod
+    def is_limited(self) -> bool:
+        """Whether it gets no more processor time than its CPU units."""
 
     def check_secrets(self) -> None:
         """ECS starts nothing whose secrets it cannot read.

@@ -18,10 +18,14 @@ class Usage:
     Attributes:
         cpu: Percent of the processor time that it was granted and could have had, from 0 to 100.
         memory: MiB that it holds.
+        spent: Seconds of processor time that it used.
+        had: Seconds that passed, without those in which this machine had no processor for it.
     """
 
     cpu: float
     memory: float
+    spent: float = 0.0
+    had: float = 0.0
 
 
 class UsageMeter:
@@ -72,7 +76,7 @@ class UsageMeter:
         used = max(busy - self._busy, 0.0)
         had = max(now - self._at - max(waited - self._waited, 0.0), used / max(self._share, 1.0), 0.001)
         self._at, self._busy, self._waited = now, busy, waited
-        return Usage(cpu=min(100 * used / had / self._share, 100.0), memory=self.memory())
+        return Usage(min(100 * used / had / self._share, 100.0), self.memory(), used, had)
 
     def _waited_seconds(self) -> float:
         """Seconds that its threads waited for a processor, as Linux counts them; elsewhere 0.

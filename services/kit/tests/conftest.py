@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -103,6 +103,12 @@ def _running(directory: Path, source: str, environment: dict[str, str]) -> Itera
         finally:
             process.kill()
             process.wait()
+
+
+@pytest.fixture(scope="session")
+def running_in() -> Callable[[Path, str, dict[str, str]], AbstractContextManager[Running]]:
+    """A function that runs a module's `app` in a directory, for tests that share a process."""
+    return _running
 
 
 @pytest.fixture

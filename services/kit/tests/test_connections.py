@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -64,6 +64,13 @@ HEALTH = b"GET /health HTTP/1.1\r\nHost: sample\r\nConnection: close\r\n\r\n"
 ENDLESS = b"GET /health HTTP/1.1\r\nHost: sample\r\nX-Endless: "
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, running_in: Callable[..., Any]) -> Iterator[Any]:
+    """The sample's process, shared by tests that look at nothing but answers to what they send."""
+    with running_in(tmp_path_factory.mktemp("served"), SAMPLE, {}) as running:
+        yield running
+
+
 def sent_until_cut_off(connection: socket.socket, piece: bytes, *, pause: float = 0) -> int:
     """Send a piece again and again until the other side does not take it; return how many bytes it took."""
     for count in range(10_000):
@@ -93,8 +100,8 @@ def sent_until_cut_off(connection: socket.socket, piece: bytes, *, pause: float 
         (b"\x16\x03\x01 this is no HTTP\r\n\r\n", 400, "malformed"),
     ],
 )
-def test_a_head_that_is_refused_gets_a_problem_and_the_end(serve: Serve, head: bytes, status: int, word: str) -> None:
-    found, headers, body = serve(SAMPLE).answer(head)
+def test_a_head_that_is_refused_gets_a_problem_and_the_end(served: Any, head: bytes, status: int, word: str) -> None:
+    found, headers, body = served.answer(head)
     assert (found, headers["connection"], headers["content-type"]) == (status, "close", "application/problem+json")
     assert word in json.loads(body)["detail"]
     assert json.loads(body)["status"] == status
@@ -111,22 +118,20 @@ def test_a_head_that_is_refused_gets_a_problem_and_the_end(serve: Serve, head: b
         ENDLESS + b"y" * 30_000 + b"\r\nConnection: close\r\n\r\n",
     ],
 )
-def test_a_head_within_the_limits_is_served(serve: Serve, head: bytes) -> None:
-    assert serve(SAMPLE).answer(head)[0] == 200
+def test_a_head_within_the_limits_is_served(served: Any, head: bytes) -> None:
+    assert served.answer(head)[0] == 200
 
 
-def test_a_head_may_arrive_in_many_pieces_and_requests_in_one(serve: Serve) -> None:
-    running = serve(SAMPLE)
-    assert running.answer(*(HEALTH[at : at + 1] for at in range(len(HEALTH))))[0] == 200
+def test_a_head_may_arrive_in_many_pieces_and_requests_in_one(served: Any) -> None:
+    assert served.answer(*(HEALTH[at : at + 1] for at in range(len(HEALTH))))[0] == 200
     kept = HEALTH.replace(b"Connection: close\r\n", b"")
-    with running.send(kept * 2000 + HEALTH) as connection, connection.makefile("rb") as answers:
+    with served.send(kept * 2000 + HEALTH) as connection, connection.makefile("rb") as answers:
         assert answers.read().count(b"HTTP/1.1 200 ") == 2001
 
 
-def test_what_came_before_a_refused_request_is_answered_and_nothing_after_it(serve: Serve) -> None:
-    running = serve(SAMPLE)
+def test_what_came_before_a_refused_request_is_answered_and_nothing_after_it(served: Any) -> None:
     kept = HEALTH.replace(b"Connection: close\r\n", b"")
-    with running.send(kept + b"GET /health HTTP/1.1\r\n\r\n" + HEALTH) as connection:
+    with served.send(kept + b"GET /health HTTP/1.1\r\n\r\n" + HEALTH) as connection:
         answers = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answers.count(b"HTTP/1.1 200 ") == 1
     assert answers.count(b"HTTP/1.1 ") <= 2
@@ -142,18 +147,16 @@ def test_a_header_without_end_costs_little_memory(serve: Serve) -> None:
     assert psutil.Process(running.process.pid).memory_info().rss - before < 30_000_000
 
 
-def test_heads_that_are_half_sent_do_not_hold_their_connections(serve: Serve) -> None:
-    running = serve(SAMPLE)
+def test_heads_that_are_half_sent_do_not_hold_their_connections(served: Any) -> None:
     with ExitStack() as stack:
-        opened = [stack.enter_context(running.send(b"GET /health HTTP/1.1\r\nX: ")) for _ in range(300)]
-        assert running.answer(HEALTH)[0] == 200
+        opened = [stack.enter_context(served.send(b"GET /health HTTP/1.1\r\nX: ")) for _ in range(300)]
+        assert served.answer(HEALTH)[0] == 200
         assert all(connection.recv(12) == b"HTTP/1.1 408" for connection in opened)
 
 
-def test_a_body_that_goes_on_after_its_answer_is_cut_off(serve: Serve) -> None:
-    running = serve(SAMPLE)
+def test_a_body_that_goes_on_after_its_answer_is_cut_off(served: Any) -> None:
     head = b"POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with running.send(head) as connection:
+    with served.send(head) as connection:
         assert connection.recv(12) == b"HTTP/1.1 404"
         assert sent_until_cut_off(connection, b"1\r\nx\r\n", pause=0.01) > 0
 
@@ -179,35 +182,32 @@ def test_what_stands_beside_a_body_has_limits_too(serve: Serve, piece: bytes, st
     running.logged(message="request", status=499)
 
 
-def test_a_trailer_within_the_limits_is_taken(serve: Serve) -> None:
+def test_a_trailer_within_the_limits_is_taken(served: Any) -> None:
     body = b"3\r\n[1,\r\n2\r\n2]\r\n0\r\nX-Trailer: y\r\n\r\n"
-    assert serve(SAMPLE).answer(CHUNKED.replace(b"Host: a", b"Host: a\r\nConnection: close"), body)[2] == b"3"
+    assert served.answer(CHUNKED.replace(b"Host: a", b"Host: a\r\nConnection: close"), body)[2] == b"3"
 
 
-def test_what_follows_an_upgrade_is_not_read(serve: Serve) -> None:
-    running = serve(SAMPLE)
+def test_what_follows_an_upgrade_is_not_read(served: Any) -> None:
     head = b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
-    with running.send(head) as connection:
+    with served.send(head) as connection:
         assert connection.recv(12) == b"HTTP/1.1 200"
         assert sent_until_cut_off(connection, b"x" * 1000, pause=0.01) < 1_000_000
 
 
-def test_a_connection_on_which_nothing_is_asked_is_closed_without_a_word(serve: Serve) -> None:
-    running = serve(SAMPLE)
-    with running.send() as connection:
+def test_a_connection_on_which_nothing_is_asked_is_closed_without_a_word(served: Any) -> None:
+    with served.send() as connection:
         assert connection.recv(100) == b""
     kept = HEALTH.replace(b"Connection: close\r\n", b"")
-    with running.send(kept) as connection, connection.makefile("rb") as answers:
+    with served.send(kept) as connection, connection.makefile("rb") as answers:
         assert answers.readline().startswith(b"HTTP/1.1 200 ")
         time.sleep(1)  # Twice as long; between two requests a connection may rest.
         connection.sendall(HEALTH)
         assert b"HTTP/1.1 200 " in answers.read()
 
 
-def test_a_body_that_ends_after_its_answer_leaves_the_connection_usable(serve: Serve) -> None:
-    running = serve(SAMPLE)
+def test_a_body_that_ends_after_its_answer_leaves_the_connection_usable(served: Any) -> None:
     head = b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
-    with running.send(head) as connection, connection.makefile("rb") as answers:
+    with served.send(head) as connection, connection.makefile("rb") as answers:
         assert answers.readline().startswith(b"HTTP/1.1 404 ")
         connection.sendall(b"xxxxx")
         time.sleep(0.7)  # Longer than what is thrown away may take.

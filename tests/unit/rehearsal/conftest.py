@@ -34,6 +34,8 @@ if fault == "late":
     time.sleep(0.3)
 if fault == "elsewhere":
     os.environ["PORT"] = "0"
+if fault == "slow-to-stop":
+    signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1.3), os._exit(0)))
 if fault == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 

@@ -1,6 +1,7 @@
 """Two assemblies beside each other, with the CDK CLI itself."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,8 @@ def test_wider_access_is_found(found: list[StackChange]) -> None:
 
 def test_the_comment_names_what_must_not_be_missed_before_the_details(found: list[StackChange]) -> None:
     comment = as_markdown(found)
-    first = comment.index("- **widens access**: `nova-dev-audio (111111111111)` Role:")
-    assert comment.index("| nova-dev-audio (111111111111) |") < first < comment.index("<details>")
+    first = comment.index("- **widens access**: `nova-dev-audio (111111111111)` `Role`:")
+    assert comment.index("| `nova-dev-audio (111111111111)` |") < first < comment.index("<details>")
 
 
 def test_a_comment_fits_into_what_github_takes_and_cannot_leave_its_fence() -> None:
@@ -105,12 +106,64 @@ def test_a_comment_fits_into_what_github_takes_and_cannot_leave_its_fence() -> N
     assert "may do everything" in as_markdown([StackChange("stack", (difference,), "")])
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "@everyone [here](https://evil.example)",
+        "</code></details><img src=x>",
+        "a\n\n# Approved",
+        "``` `x` `````````",
+        "| a | b |",
+        "\x1b[2Jgone",
+    ],
+)
+def test_what_a_template_says_is_data_in_the_comment(foreign: str) -> None:
+    difference = Difference(foreign, "AWS::IAM::Role", Kind.WIDENS_ACCESS, foreign)
+    comment = as_markdown([StackChange(foreign, (difference,), f"{foreign}\n`````````\n# Approved")])
+    # Without its code spans and fences, the comment is ours alone.
+    ours = re.sub(r"(`{3,})text\n.*?\n\1\n", "", comment, flags=re.DOTALL)
+    ours = re.sub(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "", ours)
+    ours = re.sub(r"<summary><code>[^<\n]*</code></summary>", "", ours)
+    for mark in ("evil", "img", "Approved", "everyone", "gone", "| b"):
+        assert mark not in ours
+    assert "\x1b" not in comment
+    assert ours.count("\n|") == 3
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("displayName", "--app=touch /tmp/x"),
+        ("displayName", "x\ny"),
+        ("stackName", "$(x)"),
+        ("templateFile", "../../secret.json"),
+        ("templateFile", "/etc/passwd"),
+    ],
+)
+def test_an_assembly_names_stacks_and_files_of_its_own(tmp_path: Path, before: Path, key: str, value: str) -> None:
+    change = assembly(tmp_path / "change", audio={"Role": role("s3:GetObject")})
+    manifest = json.loads((change / "assembly-Dev" / "manifest.json").read_text())
+    stack = manifest["artifacts"]["Devaudio"]
+    (stack if key == "displayName" else stack["properties"])[key] = value
+    (change / "assembly-Dev" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(NovaError, match=r"run `make synth`$") as raised:
+        changes(before, change)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_nested_assembly_is_below_its_own(tmp_path: Path, before: Path) -> None:
+    stage = {"type": "cdk:cloud-assembly", "properties": {"directoryName": "../before"}}
+    (tmp_path / "manifest.json").write_text(json.dumps({"version": "50.0.0", "artifacts": {"x": stage}}))
+    with pytest.raises(NovaError, match="leads out of the assembly"):
+        changes(before, tmp_path)
+
+
 def test_without_a_change_the_comment_says_so(before: Path) -> None:
     assert changes(before, before) == []
     assert "Nothing: every template stays the same" in as_markdown([])
 
 
-def test_wider_access_has_exit_code_1_until_somebody_accepts_it(
+def test_wider_access_has_exit_code_1(
     found: list[StackChange], before: Path, after: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -123,7 +176,6 @@ def test_wider_access_has_exit_code_1_until_somebody_accepts_it(
     assert refused.exception.exit_code == 1
     assert str(refused.exception).startswith("nova-dev-audio (111111111111): Role: widens access: ")
     assert comment.exists()
-    assert CliRunner().invoke(nova, [*arguments, "--accept-wider-access"]).exit_code == 0
 
 
 def test_a_directory_that_is_no_assembly_is_refused_in_one_line(tmp_path: Path, after: Path) -> None:

@@ -197,3 +197,20 @@ def test_every_drill_says_what_must_follow() -> None:
         "the circuit breaker rolls it back, before it gets any traffic, the old revision answers every request "
         "meanwhile, the stage fails, the pipeline's topic is notified"
     )
+
+
+def test_a_drill_about_gates_has_one_in_both_releases_and_another_drill_has_none(candidate: Release) -> None:
+    def hooks(release: Release) -> list[object]:
+        [template] = [t for t in release_templates(release) if "Service" in t["Resources"]]
+        return template["Resources"]["Service"]["Properties"]["DeploymentConfiguration"].get("LifecycleHooks", [])
+
+    def release_templates(release: Release) -> list[dict[str, object]]:
+        actions = [a for stage in release.pipeline().stages for a in stage.actions if isinstance(a, DeployAction)]
+        return [release.template(actions[-1])]
+
+    [gated], [other] = choose(["gate-unanswered"]), choose(["errors"])
+    planned = plan(gated, candidate)
+    timed = {"TimeoutInMinutes": 2, "Action": "ROLLBACK"}
+    expected = [{"TargetType": "PAUSE", "LifecycleStages": ["POST_SCALE_UP"], "TimeoutConfiguration": timed}]
+    assert hooks(planned.candidate) == hooks(planned.baseline) == expected
+    assert hooks(plan(other, candidate).candidate) == []

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.ecs.rollout import Rollout, TrafficStep
 from nova_infra.rehearsal.environment.asked import Asked
@@ -64,7 +65,7 @@ class Behind:
         service: Any = SimpleNamespace(
             name="tiny", load_balancer=balancer, rule=rule, groups=groups, tasks=tasks[:1], revision=None
         )
-        load = Load(self.totals, "Prod", seconds=0.01, files=RequestFiles({"tiny": list(files)}))
+        load = Load(self.totals, "Prod", pace=Pace(0.01), files=RequestFiles({"tiny": list(files)}))
         await load.start()
         try:
             asked = load.include(service, "tiny", config)

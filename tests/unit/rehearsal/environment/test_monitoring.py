@@ -15,9 +15,10 @@ def service(*usages: Usage | None) -> Any:
     """A service without a load balancer whose tasks use so much; None where this machine does not show it."""
     tasks = [
         SimpleNamespace(
+            processor=lambda usage: usage.cpu,
             task=SimpleNamespace(
                 running=True, measure=lambda usage=usage: usage, definition=SimpleNamespace(memory=512)
-            )
+            ),
         )
         for usage in usages
     ]

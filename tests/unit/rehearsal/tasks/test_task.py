@@ -149,6 +149,11 @@ def test_a_task_that_ignores_sigterm_is_killed_after_its_stop_timeout(
     assert start(definition("stubborn"), sources)[0].killed_at_stop
 
 
+def test_a_task_that_takes_its_time_to_stop_gets_it(definition: Define, sources: Path) -> None:
+    # 1.3 of the two seconds that it is granted: real ones, though health checks pass twenty times faster.
+    assert not start(definition("slow-to-stop"), sources)[0].killed_at_stop
+
+
 def test_a_task_that_holds_more_memory_than_granted_is_killed(definition: Define, sources: Path) -> None:
     async def play() -> str:
         task = ProcessTask(definition(memory=1), asyncio.Semaphore(2), 20, sources=sources)

@@ -3,7 +3,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nova_infra.rehearsal.tasks.usage import Usage, UsageMeter
+from nova_infra.rehearsal.tasks.usage import UsageMeter
 
 
 def test_a_process_that_ends_while_it_is_measured_uses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,4 +15,5 @@ def test_a_process_that_ends_while_it_is_measured_uses_nothing(monkeypatch: pyte
     monkeypatch.setattr(Path, "glob", gone)
     monkeypatch.setattr(meter, "busy_seconds", lambda: 0.0)
     monkeypatch.setattr(meter, "memory", lambda: 0.0)
-    assert meter.read() == Usage(cpu=0.0, memory=0.0)
+    usage = meter.read()
+    assert (usage.cpu, usage.memory, usage.spent) == (0.0, 0.0, 0.0)

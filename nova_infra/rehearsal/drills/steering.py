@@ -1,0 +1,39 @@
+"""Who answers deployments in a drill: somebody who goes on, nobody, somebody twice, or somebody who aborts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from nova_infra.rehearsal.ecs.hooks import HookAnswer, HookCall
+
+Answers = Literal["go on", "nobody", "twice", "abort"]
+
+GATE_MINUTES = 2
+"""How long a drill's gates wait: nobody learns more from an hour."""
+
+
+class DrillSteering:
+    """Answers as a drill says; the faulty service alone is treated badly."""
+
+    def __init__(self, answers: Answers, service: str) -> None:
+        """Take a part.
+
+        Args:
+            answers: What whoever is asked does.
+            service: Name of the faulty service.
+        """
+        self._answers = answers
+        self._service = service
+
+    async def answer(self, call: HookCall, /) -> HookAnswer:
+        """Answer a hook."""
+        if self._answers == "nobody" and call.service.endswith(self._service):
+            await asyncio.Event().wait()
+        return HookAnswer("CONTINUE", times=2 if self._answers == "twice" else 1)
+
+    def aborts(self, service: str, percent: float, /) -> str:
+        """Why a deployment is stopped; empty where it is not."""
+        if self._answers == "abort" and service.endswith(self._service):
+            return f"somebody aborted it at {percent:g} % of the traffic"
+        return ""

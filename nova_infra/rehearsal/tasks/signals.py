@@ -1,0 +1,29 @@
+"""What a process does about a signal, as Linux lists it; elsewhere it is taken to hear every one.
+
+See https://man7.org/linux/man-pages/man5/proc_pid_status.5.html.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+
+
+def handles(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler of a signal, or waits for it. The first one of a container gets no others."""
+    return any(_in_mask(pid, number, mask, otherwise=True) for mask in ("SigCgt", "SigBlk"))
+
+
+def ignores(pid: int, number: signal.Signals) -> bool:
+    """Whether a process ignores a signal."""
+    return _in_mask(pid, number, "SigIgn", otherwise=False)
+
+
+def _in_mask(pid: int, number: signal.Signals, mask: str, *, otherwise: bool) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return otherwise
+    match = re.search(rf"^{mask}:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return bool(int(match.group(1), 16) >> (number - 1) & 1) if match else otherwise

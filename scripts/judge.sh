@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Judges a pull request by the code of its target branch: judge.yml runs this, and nothing of the pull request's.
+#
+#   scripts/judge.sh diff BEFORE AFTER   writes comment.md and prints verdict=same or verdict=wider
+#   scripts/judge.sh verdict VERDICT     sets the commit's status "Wider access", and writes the comment
+#
+# Wider access is accepted by the label `wider-access` and an approval of this very commit, by somebody who may write to the
+# repository and is not the author. An approval names its commit, a label does not: a commit that is pushed after the label
+# has no approval. Variables of the second form: GH_REPO, BASE, HEAD (owner:branch), SHA and RUN.
+set -euo pipefail
+
+accepted_by() { # the first reviewer who accepts this commit's wider access
+  local number=$1 author reviewer
+  gh api --paginate "repos/$GH_REPO/issues/$number/labels" -q '.[].name' | grep -qx wider-access || return 1
+  author=$(gh api "repos/$GH_REPO/pulls/$number" -q .user.login)
+  # The last word of each reviewer counts.
+  gh api --paginate "repos/$GH_REPO/pulls/$number/reviews" \
+    -q '.[] | select(.state == "APPROVED" or .state == "CHANGES_REQUESTED" or .state == "DISMISSED") | [.user.login, .state, .commit_id] | @tsv' |
+    awk -F '\t' -v sha="$SHA" '{ last[$1] = $2 " " $3 } END { for (who in last) if (last[who] == "APPROVED " sha) print who }' | sort |
+    while read -r reviewer; do
+      [ "$reviewer" != "$author" ] || continue
+      case $(gh api "repos/$GH_REPO/collaborators/$reviewer/permission" -q .permission) in
+        admin | write) echo "$reviewer" && break ;;
+      esac
+    done | grep .
+}
+
+case ${1-} in
+  diff)
+    code=0
+    nova diff "$2" "$3" --markdown comment.md >&2 || code=$?
+    case $code in
+      0) echo verdict=same ;;
+      1) echo verdict=wider ;;
+      *) exit "$code" ;;
+    esac
+    ;;
+  verdict)
+    number=$(gh api --method GET "repos/$GH_REPO/pulls" -f state=open -f base="$BASE" -f head="$HEAD" \
+      -q "map(select(.head.sha == env.SHA)) | .[0].number // empty")
+    if [ -z "$number" ]; then # closed, or not its last commit any more
+      echo "no open pull request has $SHA as its last commit"
+      exit 0
+    fi
+    state=failure
+    case $2 in
+      same) state=success said="Neither access nor the network becomes wider" ;;
+      wider)
+        said="Becomes wider: needs the label wider-access and an approval of this commit"
+        if reviewer=$(accepted_by "$number"); then
+          state=success said="Becomes wider, which $reviewer has accepted for this commit"
+        fi
+        ;;
+      *) said="Not judged: the change does not synthesize, or is no assembly" ;;
+    esac
+    gh api --silent "repos/$GH_REPO/statuses/$SHA" -f state="$state" -f context="Wider access" \
+      -f description="${said:0:140}" -f target_url="$RUN"
+    if [ -f comment.md ]; then
+      gh pr comment "$number" --body-file comment.md --edit-last --create-if-none
+    fi
+    ;;
+  *)
+    echo "usage: scripts/judge.sh diff BEFORE AFTER | verdict VERDICT" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,111 @@
+"""The verdict about a pull request, with a `gh` that answers what the test says."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "judge.sh"
+SHA, OLDER = "a" * 40, "b" * 40
+GH = """#!{python}
+import json, pathlib, sys
+place = pathlib.Path({place!r})
+answers = json.loads((place / "answers.json").read_text())
+path = next((word for word in sys.argv[1:] if word.startswith("repos/")), "")
+if sys.argv[1:3] == ["pr", "comment"] or "/statuses/" in path:
+    with (place / "said").open("a") as said:
+        print(*sys.argv[1:], file=said)
+elif path in answers:
+    print(answers[path], end="")
+else:
+    sys.exit(f"gh: {{path}}: not found")
+"""
+
+
+@pytest.fixture
+def verdict(tmp_path):
+    """Runs the script: verdict("wider", reviews=…, labels=…) -> what it has set and said, line by line."""
+    (tmp_path / "gh").write_text(GH.format(python=sys.executable, place=str(tmp_path)))
+    (tmp_path / "gh").chmod(0o755)
+
+    def run(word, *, number="7", labels="wider-access\n", reviews=(), permissions=(), comment=True):
+        answers = {
+            "repos/o/r/pulls": number,
+            "repos/o/r/issues/7/labels": labels,
+            "repos/o/r/pulls/7": "author\n",
+            "repos/o/r/pulls/7/reviews": "".join("\t".join(each) + "\n" for each in reviews),
+            **{f"repos/o/r/collaborators/{who}/permission": f"{may}\n" for who, may in permissions},
+        }
+        (tmp_path / "answers.json").write_text(json.dumps(answers))
+        if comment:
+            (tmp_path / "comment.md").write_text("changes")
+        variables = {"GH_REPO": "o/r", "BASE": "main", "HEAD": "fork:topic", "SHA": SHA, "RUN": "https://x"}
+        environment = {**os.environ, **variables, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+        command = [SCRIPT, "verdict", word]
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+        said = tmp_path / "said"
+        return said.read_text().splitlines() if said.exists() else []
+
+    return run
+
+
+MAY = [("ann", "write"), ("bob", "admin"), ("reader", "read"), ("author", "admin")]
+APPROVED = ("ann", "APPROVED", SHA)
+
+
+def test_what_becomes_no_wider_is_green_and_commented(verdict):
+    status, comment = verdict("same", labels="")
+    assert f"repos/o/r/statuses/{SHA} -f state=success -f context=Wider access" in status
+    assert comment.startswith("pr comment 7 --body-file comment.md")
+
+
+@pytest.mark.parametrize(
+    "reviews", [[APPROVED], [("ann", "CHANGES_REQUESTED", OLDER), APPROVED], [("bob", "APPROVED", SHA)]]
+)
+def test_wider_access_is_accepted_by_the_label_and_an_approval_of_this_commit(verdict, reviews):
+    status = verdict("wider", reviews=reviews, permissions=MAY)[0]
+    assert "state=success" in status
+    assert "has accepted for this commit" in status
+
+
+REFUSED = {
+    "no label": {"labels": "bug\n", "reviews": [APPROVED]},
+    "another label": {"labels": "not-wider-access\n", "reviews": [APPROVED]},
+    "no approval": {},
+    "an approval of an older commit": {"reviews": [("ann", "APPROVED", OLDER)]},
+    "a comment": {"reviews": [("ann", "COMMENTED", SHA)]},
+    "changes requested since": {"reviews": [APPROVED, ("ann", "CHANGES_REQUESTED", SHA)]},
+    "dismissed": {"reviews": [("ann", "DISMISSED", SHA)]},
+    "its author": {"reviews": [("author", "APPROVED", SHA)]},
+    "a reader": {"reviews": [("reader", "APPROVED", SHA)]},
+}
+
+
+@pytest.mark.parametrize("given", REFUSED.values(), ids=REFUSED.keys())
+def test_wider_access_is_refused_without_both(verdict, given):
+    status = verdict("wider", permissions=MAY, **given)[0]
+    assert "state=failure" in status
+    assert "needs the label wider-access and an approval of this commit" in status
+
+
+def test_what_could_not_be_compared_is_red_without_a_comment(verdict):
+    [status] = verdict("none", reviews=[APPROVED], permissions=MAY, comment=False)
+    assert "state=failure" in status
+    assert "Not judged" in status
+
+
+def test_a_commit_that_is_not_the_last_one_is_left_to_the_run_of_that(verdict):
+    assert verdict("wider", number="") == []
+
+
+@pytest.mark.parametrize(("code", "printed"), [(0, "verdict=same\n"), (1, "verdict=wider\n"), (2, "")])
+def test_the_exit_code_of_the_comparison_is_the_verdict(tmp_path, code, printed):
+    (tmp_path / "nova").write_text(f"#!/bin/sh\necho changes\nexit {code}\n")
+    (tmp_path / "nova").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    command = [SCRIPT, "diff", "before", "after"]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+    assert (result.stdout, result.returncode) == (printed, code if code > 1 else 0)
