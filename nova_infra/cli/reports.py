@@ -28,9 +28,17 @@ def whereabouts(region: str | None, platform: str | None) -> Any:
 def _console() -> Any:
     from rich.console import Console
 
-    console = Console(highlight=False)
+    class Printer(Console):
+        def on_broken_pipe(self) -> None:
+            """Exit as every command does whose reader has gone; rich would exit as a failed check does."""
+            try:
+                super().on_broken_pipe()
+            except SystemExit:
+                sys.exit(141)
+
+    console = Printer(highlight=False)
     # A pipe has no width, so do not wrap lines there.
-    return console if console.is_terminal else Console(highlight=False, width=10_000)
+    return console if console.is_terminal else Printer(highlight=False, width=10_000)
 
 
 @click.command()

@@ -113,6 +113,7 @@ class ReleaseRoles(Construct):
             "cloudformation:DeleteChangeSet",
             "cloudformation:DescribeChangeSet",
             "cloudformation:ExecuteChangeSet",
+            "cloudformation:ListChangeSets",
         ]
         # The services' stacks, by a pattern: a policy has room for some 30 names.
         shared = [stack_name(prefix, "platform"), stack_name(prefix, "overview"), *(f"{each}-*" for each in others)]

@@ -32,7 +32,7 @@ from nova_infra.deployed.model import (
     StoppedTask,
     TaskDefinition,
 )
-from nova_infra.errors import NotDeployedError, RefusedError, StrangerError
+from nova_infra.errors import RefusedError, StrangerError
 from nova_infra.names import environment_prefix
 
 # The most that these operations list at once; they list ten, or fifty, unless they are told.
@@ -109,10 +109,7 @@ class AwsEnvironment(AwsRollouts):
         except ServiceError as error:
             if error.code != "ClusterNotFoundException":
                 raise
-            raise NotDeployedError(
-                f"environment: {self.name!r} is not deployed in this account and region "
-                f"({self._aws.region}: no cluster {self.prefix}): check its name, the region and the credentials"
-            ) from None
+            raise self._not_deployed() from None
         return sorted(arn.rpartition("/")[2] for arn in arns)
 
     def _described(self, names: Sequence[str]) -> list[dict[str, Any]]:

@@ -268,7 +268,7 @@ def test_the_lines_of_a_log_come_from_all_its_streams(deployment) -> None:
         ("a", "from a", now),
         ("b", "from b", now),
     ]
-    with pytest.raises(RefusedError, match="service: 'nope' has no log group: see"):
+    with pytest.raises(RefusedError, match="service: 'nope' does not run in prod: see `nova status prod`"):
         list(deployment.environment.log_events("nope", since=now))
 
 
