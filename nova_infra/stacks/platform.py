@@ -29,7 +29,7 @@ from nova_infra.names import (
     platform_stack_name,
     repository_name,
     stack_name,
-    task_log_group,
+    task_log_groups,
 )
 
 
@@ -72,7 +72,7 @@ class PlatformStack(cdk.Stack):
             "Encryption",
             name=f"{prefix}: log groups and the alert topic",
             publisher=alarms,
-            log_groups=[task_log_group(stack_name(prefix, "*")), firewall_log_group(prefix)],
+            log_groups=[f"{task_log_groups(stack_name(prefix, '*'))}*", firewall_log_group(prefix)],
         ).key
         log_bucket = LogBucket(self, "Logs", retention_days=environment.log_retention_days).bucket
         network = Network(

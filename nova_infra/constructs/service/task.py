@@ -16,7 +16,7 @@ from nova_infra.constructs.environment.retention import retention
 from nova_infra.constructs.service.permissions import grant
 from nova_infra.constructs.service.secrets import secret_value
 from nova_infra.constructs.service.sidecars import add_sidecars
-from nova_infra.names import CONTAINER, task_log_group
+from nova_infra.names import CONTAINER, TASK_LOG_GROUP
 
 KIT_HEALTH_COMMAND = ("python", "-m", "nova_kit.healthcheck")
 _ARCHITECTURES = {"x86-64": ecs.CpuArchitecture.X86_64, "arm64": ecs.CpuArchitecture.ARM64}
@@ -72,17 +72,7 @@ class Task(Construct):
         )
         # Without it CloudFormation deregisters the old revision, and a rollback finds it inactive (aws/aws-cdk#24372).
         self.definition.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
-        logging = ecs.LogDriver.aws_logs(
-            stream_prefix=name,
-            log_group=logs.LogGroup(
-                self,
-                "Logs",
-                log_group_name=task_log_group(name),
-                retention=retention(runtime.log_retention_days),
-                encryption_key=key,
-                removal_policy=cdk.RemovalPolicy.DESTROY,
-            ),
-        )
+        logging = ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self._log_group(runtime, key))
         container = self.definition.add_container(
             CONTAINER,
             image=image,
@@ -118,6 +108,20 @@ class Task(Construct):
             f"{NIST}-IAMNoInlinePolicy",
         )
         container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
+
+    def _log_group(self, runtime: Runtime, key: kms.IKey | None) -> logs.ILogGroup:
+        """A log group that outlives its stack: only what a first deployment wrote says why it failed."""
+        group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=retention(runtime.log_retention_days),
+            encryption_key=key,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+        resource = group.node.default_child
+        assert isinstance(resource, logs.CfnLogGroup)
+        resource.override_logical_id(TASK_LOG_GROUP)  # part of its name, by which it is found
+        return group
 
 
 def _health_check(service: Service) -> ecs.HealthCheck | None:

@@ -14,7 +14,7 @@ from nova_infra.deployed.aws.session import pause
 from nova_infra.deployed.aws.stacks import AwsStacks
 from nova_infra.deployed.model import Capacity, LogEvent, OneOff, TaskDetail
 from nova_infra.errors import AwsError, NotDeployedError, NovaError, PassingError, RefusedError
-from nova_infra.names import task_log_group
+from nova_infra.names import task_log_groups
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 _COUNT = "ecs:service:DesiredCount"
@@ -48,20 +48,24 @@ class AwsTasks(AwsStacks):
             which["filterPattern"] = pattern
         if streams:
             which["logStreamNames"] = list(streams)
-        group = task_log_group(self.stack_name(service))
-        try:
-            for event in self._aws.pages("logs", "filter_log_events", "events", logGroupName=group, **which):
-                yield LogEvent(
-                    event["eventId"],
-                    datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
-                    event["logStreamName"].rpartition("/")[2],
-                    event["message"],
-                )
-        except ServiceError as error:
-            if error.code == "ResourceNotFoundException":
-                self._service(service)  # or there is no such service
-                raise RefusedError(f"service: {service!r} has no log group {group}: see `nova tasks`") from None
-            raise
+        groups = self.log_groups(service)
+        if not groups:
+            self._service(service)  # or there is no such service
+            raise RefusedError(f"service: {service!r} has no log group: see `nova tasks`")
+        for event in self._aws.pages("logs", "filter_log_events", "events", logGroupName=groups[0], **which):
+            yield LogEvent(
+                event["eventId"],
+                datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
+                event["logStreamName"].rpartition("/")[2],
+                event["message"],
+            )
+
+    def log_groups(self, service: str) -> tuple[str, ...]:
+        """Names of a service's log groups, the newest first: one for each time that its stack was created."""
+        prefix = task_log_groups(self.stack_name(service))
+        found = list(self._aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix))
+        found.sort(key=lambda group: int(group.get("creationTime", 0)), reverse=True)
+        return tuple(str(group["logGroupName"]) for group in found)
 
     def tasks(self, service: str) -> tuple[TaskDetail, ...]:
         """The tasks of a service, the latest that ended included, the oldest first."""
