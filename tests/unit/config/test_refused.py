@@ -85,7 +85,7 @@ REFUSED = {
     "an api key": ("services.0.environment", {"OPENAI_API_KEY": "x"}, "name it under secrets"),
     "a password in a URL": (
         "services.0.environment",
-        {"DB": "postgres:" + "//me:pw@db/x"},
+        {"DB": "https:" + "//me:pw@db/x"},
         "holds a URL with a password",
     ),
     "an access key": ("services.0.environment", {"ID": "AKIA" + "ABCDEFGHIJKLMNOP"}, "holds an AWS access key"),
