@@ -29,7 +29,7 @@ class OverviewStack(cdk.Stack):
         prefix: str,
         environment: Environment,
         platform: PlatformStack,
-        services: Mapping[str, ServiceStack],
+        services: Mapping[str, cdk.Stack],
     ) -> None:
         """Create the composite alarm and the dashboard.
 
@@ -48,11 +48,14 @@ class OverviewStack(cdk.Stack):
             env=cdk.Environment(account=environment.account, region=environment.region),
             termination_protection=environment.approval,
         )
-        for stack in services.values():
-            self.add_stack_dependency(stack)
+        for each in services.values():
+            self.add_stack_dependency(each)
+        web = {name: stack for name, stack in services.items() if isinstance(stack, ServiceStack)}
+        if not web:
+            return
         # At most 90 of the 100 alarms that one may be composed of.
         kinds = ("errors", "unanswered")
-        names = [alarm_name(stack_name(prefix, service), kind) for service in services for kind in kinds]
+        names = [alarm_name(stack_name(prefix, service), kind) for service in web for kind in kinds]
         cloudwatch.CfnCompositeAlarm(
             self,
             "CanaryErrors",
@@ -72,6 +75,6 @@ class OverviewStack(cdk.Stack):
                 service: {
                     colour: group.target_group_full_name for colour, group in stack.web_service.target_groups.items()
                 }
-                for service, stack in services.items()
+                for service, stack in web.items()
             },
         )
