@@ -120,7 +120,7 @@ class ScheduledJob(Construct):
             self._schedule(expression(service.schedule), service.time_zone)
 
     def _schedule(self, when: str, time_zone: str) -> None:
-        group = scheduler.CfnScheduleGroup(self, "Group", name=self._name)
+        group = scheduler.CfnScheduleGroup(self, "Schedules", name=self._name)
         role = iam.Role(self, "ScheduleRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
         role.add_to_policy(iam.PolicyStatement(actions=["states:StartExecution"], resources=[self.machine.ref]))
         _acknowledge_inline(role)
@@ -217,7 +217,7 @@ class ScheduledJob(Construct):
             # By family: a policy that named the revision would change with every release.
             (["ecs:RunTask"], [arn(f"task-definition/{self._name}:*")], in_cluster),
             (["ecs:StopTask", "ecs:DescribeTasks"], [arn(f"task/{cluster_name}/*")], None),
-            (["ecs:ListTasks"], [arn(f"container-instance/{cluster_name}/*"), "*"], in_cluster),
+            (["ecs:ListTasks"], ["*"], in_cluster),
             (
                 ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
                 [stack.format_arn(service="events", resource="rule/StepFunctionsGetEventsForECSTaskRule")],
@@ -247,7 +247,10 @@ class ScheduledJob(Construct):
         acknowledge(
             role,
             "Listing tasks, delivering logs and traces know no narrower resource; tasks have no ARN before they run",
-            f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
+            *(
+                f"{AWS_SOLUTIONS}-IAM5[Resource::{resource}]"
+                for resource in ("*", arn(f"task-definition/{self._name}:*"), arn(f"task/{cluster_name}/*"))
+            ),
         )
         return role
 

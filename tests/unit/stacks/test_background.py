@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nova_infra.checks.rule import as_text
 from nova_infra.config import parse_config
 
 CONFIG = """
@@ -65,7 +66,7 @@ def test_a_worker_has_no_way_in(assembly: Any) -> None:
     [container] = assembly.only("nova-dev-mailer", "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
     assert "PortMappings" not in container
     variables = {each["Name"]: each["Value"] for each in container["Environment"]}
-    assert variables["QUEUE_URL"].endswith("/111111111111/mails-dev")
+    assert as_text(variables["QUEUE_URL"]).endswith("/111111111111/mails-dev")
     assert "PORT" not in variables
 
 
