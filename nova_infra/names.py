@@ -25,6 +25,9 @@ JOB_ALARMS = ("failed", "missed")
 BOOTSTRAP_QUALIFIER = "hnb659fds"
 """The default of ``cdk bootstrap``: https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html."""
 
+GITHUB_ISSUER = "token.actions.githubusercontent.com"
+"""Who signs the tokens of GitHub's jobs; an account knows it as an identity provider by this name."""
+
 REGISTRY_STACK = "NovaRegistryStack"
 """Id and name of the stack of the image repositories, in the toolchain's account."""
 
@@ -78,9 +81,18 @@ def canary_alarm_name(prefix: str) -> str:
     return f"{prefix}-canary-errors"
 
 
-def task_log_group(stack: str) -> str:
-    """Name of the log group of a service's tasks."""
-    return f"/nova/{stack}"
+TASK_LOG_GROUP = "Logs"
+"""Logical id of the log group of a service's tasks."""
+
+
+def task_log_groups(stack: str) -> str:
+    """What the names of a service's log groups begin with, by the name of its stack; with ``*``, those of several.
+
+    CloudFormation gives the rest: a group of a fixed name would either be deleted with a first deployment that fails,
+    and the reason with it, or stand in the way of the next one. Names of services have no upper case, so no other group
+    of an environment begins like this.
+    """
+    return f"{stack}-{TASK_LOG_GROUP}-"
 
 
 def firewall_log_group(prefix: str) -> str:
@@ -109,6 +121,11 @@ def step_role_name(prefix: str, step: str) -> str:
 def deploy_role_name(prefix: str) -> str:
     """Name of the role by which GitHub Actions deploys an environment."""
     return f"{prefix}-deploy"
+
+
+def github_stack_name(platform: str) -> str:
+    """Name of the stack of GitHub Actions' roles, in each account."""
+    return f"{platform}-github-actions"
 
 
 def image_role_name(platform: str) -> str:

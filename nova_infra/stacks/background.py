@@ -15,12 +15,16 @@ from nova_infra.constructs.service.settings import ServiceSettings
 from nova_infra.constructs.service.task import Task
 from nova_infra.constructs.service.work_queue import WorkQueue
 from nova_infra.constructs.service.worker_service import WorkerService
-from nova_infra.names import dead_queue_name, queue_name, repository_name, stack_name
+from nova_infra.names import alarm_name, dead_queue_name, queue_name, repository_name, stack_name
 from nova_infra.stacks.platform import PlatformStack
 
 
 class BackgroundStack(cdk.Stack):
-    """A service that nothing sends requests to, in a stack of its own like the others."""
+    """A service that nothing sends requests to, in a stack of its own like the others.
+
+    Attributes:
+        worst: Name of the alarm that says most of it: a worker's on CPU, a job's on failed runs.
+    """
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class BackgroundStack(cdk.Stack):
             env=cdk.Environment(account=environment.account, region=environment.region),
             termination_protection=environment.approval,
         )
+        self.worst = alarm_name(name, "failed" if service.kind == "job" else "cpu")
         repository = repository_name(platform_name, service.name)
         arn = f"arn:{self.partition}:ecr:{toolchain.region}:{toolchain.account}:repository/{repository}"
         images = ecr.Repository.from_repository_attributes(

@@ -11,6 +11,7 @@ from constructs import Construct
 from nova_infra.config import Environment
 from nova_infra.constructs.service.dashboard import Dashboard
 from nova_infra.names import alarm_name, canary_alarm_name, stack_name
+from nova_infra.stacks.background import BackgroundStack
 from nova_infra.stacks.platform import PlatformStack
 from nova_infra.stacks.service import ServiceStack
 
@@ -51,11 +52,11 @@ class OverviewStack(cdk.Stack):
         for each in services.values():
             self.add_stack_dependency(each)
         web = {name: stack for name, stack in services.items() if isinstance(stack, ServiceStack)}
-        if not web:
-            return
         # At most 90 of the 100 alarms that one may be composed of.
         kinds = ("errors", "unanswered")
         names = [alarm_name(stack_name(prefix, service), kind) for service in web for kind in kinds]
+        if not web:  # a stack cannot be empty
+            names = [each.worst for each in services.values() if isinstance(each, BackgroundStack)]
         cloudwatch.CfnCompositeAlarm(
             self,
             "CanaryErrors",
@@ -65,6 +66,8 @@ class OverviewStack(cdk.Stack):
             # Each service's own alarm has already notified someone: this one answers for all services together.
             actions_enabled=False,
         )
+        if not web:
+            return
         Dashboard(
             self,
             "Dashboard",

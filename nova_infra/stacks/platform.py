@@ -28,7 +28,7 @@ from nova_infra.names import (
     platform_stack_name,
     repository_name,
     stack_name,
-    task_log_group,
+    task_log_groups,
 )
 
 
@@ -71,7 +71,7 @@ class PlatformStack(cdk.Stack):
             name=f"{prefix}: log groups and the alert topic",
             publisher=alarms,
             log_groups=[
-                task_log_group(stack_name(prefix, "*")),
+                f"{task_log_groups(stack_name(prefix, '*'))}*",
                 firewall_log_group(prefix),
                 *([job_log_group(stack_name(prefix, "*"))] if any(s.kind == "job" for s in config.services) else ()),
             ],

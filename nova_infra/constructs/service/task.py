@@ -14,7 +14,7 @@ from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Runtime, Service
 from nova_infra.constructs.environment.retention import retention
 from nova_infra.constructs.service.secrets import secret_value
-from nova_infra.names import task_log_group
+from nova_infra.names import TASK_LOG_GROUP
 
 CONTAINER = "app"
 KIT_HEALTH_COMMAND = ("python", "-m", "nova_kit.healthcheck")
@@ -86,17 +86,7 @@ class Task(Construct):
             readonly_root_filesystem=service.readonly_root and not runtime.exec,
             stop_timeout=cdk.Duration.seconds(service.stop_seconds),
             health_check=_health_check(service),
-            logging=ecs.LogDriver.aws_logs(
-                stream_prefix=name,
-                log_group=logs.LogGroup(
-                    self,
-                    "Logs",
-                    log_group_name=task_log_group(name),
-                    retention=retention(runtime.log_retention_days),
-                    encryption_key=key,
-                    removal_policy=cdk.RemovalPolicy.DESTROY,
-                ),
-            ),
+            logging=ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self._log_group(runtime, key)),
         )
         acknowledge(
             self.definition,
@@ -114,6 +104,20 @@ class Task(Construct):
             f"{NIST}-IAMNoInlinePolicy",
         )
         container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
+
+    def _log_group(self, runtime: Runtime, key: kms.IKey | None) -> logs.ILogGroup:
+        """A log group that outlives its stack: only what a first deployment wrote says why it failed."""
+        group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=retention(runtime.log_retention_days),
+            encryption_key=key,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+        resource = group.node.default_child
+        assert isinstance(resource, logs.CfnLogGroup)
+        resource.override_logical_id(TASK_LOG_GROUP)  # part of its name, by which it is found
+        return group
 
 
 def _health_check(service: Service) -> ecs.HealthCheck | None:

@@ -145,6 +145,9 @@ class WebService(Construct):
         # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.
         for alarm in self.alarms.rollback_alarms:
             resource.add_resource_dependency(alarm)
+        # They come with the first tasks, not before: nobody is woken because a service does not run yet.
+        for alarm in self.alarms.notify_alarms:
+            alarm.add_resource_dependency(resource)
         # CDK waits for the task role's policy only. Tasks that start before the execution role may pull their image or
         # read a new secret fail, and the breaker counts them.
         self.service.node.add_dependency(task_definition.obtain_execution_role())

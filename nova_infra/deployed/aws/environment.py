@@ -32,8 +32,8 @@ from nova_infra.deployed.model import (
     StoppedTask,
     TaskDefinition,
 )
-from nova_infra.errors import NotDeployedError, RefusedError, StrangerError
-from nova_infra.names import environment_prefix, task_log_group
+from nova_infra.errors import RefusedError, StrangerError
+from nova_infra.names import environment_prefix
 
 # The most that these operations list at once; they list ten, or fifty, unless they are told.
 _HUNDRED = {"PaginationConfig": {"PageSize": 100}}
@@ -109,10 +109,7 @@ class AwsEnvironment(AwsRollouts):
         except ServiceError as error:
             if error.code != "ClusterNotFoundException":
                 raise
-            raise NotDeployedError(
-                f"environment: {self.name!r} is not deployed in this account and region "
-                f"({self._aws.region}: no cluster {self.prefix}): check its name, the region and the credentials"
-            ) from None
+            raise self._not_deployed() from None
         return sorted(arn.rpartition("/")[2] for arn in arns)
 
     def _described(self, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -135,20 +132,22 @@ class AwsEnvironment(AwsRollouts):
 
     def log_lines(self, service: str, stream: str, count: int) -> tuple[str, ...]:
         """The last lines of a log stream of a service; none where there is no such stream."""
-        try:
-            found = self._aws.call(
-                "logs",
-                "get_log_events",
-                logGroupName=task_log_group(self.stack_name(service)),
-                logStreamName=stream,
-                limit=count,
-                startFromHead=False,
-            )
-        except ServiceError as error:
-            if error.code == "ResourceNotFoundException":
-                return ()
-            raise
-        return tuple(event["message"] for event in found["events"])
+        for group in self.log_groups(service):
+            try:
+                found = self._aws.call(
+                    "logs",
+                    "get_log_events",
+                    logGroupName=group,
+                    logStreamName=stream,
+                    limit=count,
+                    startFromHead=False,
+                )
+            except ServiceError as error:
+                if error.code != "ResourceNotFoundException":
+                    raise
+                continue
+            return tuple(event["message"] for event in found["events"])
+        return ()
 
     def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:
         """The latest deployments of a service, newest first."""

@@ -382,7 +382,8 @@ class Environment:
         if not baseline:
             record.answers, record.answers_before = asked.answers_of(record.new), asked.answers_of(record.old)
             record.answers_without_target, record.taken = asked.answers_of(None), asked.taken
-            record.not_asked = asked.left_out
+            record.not_asked, record.asked_from = asked.left_out, asked.origin
+            record.watched, record.bakes = list(rollout.alarms), any(step.bake_minutes for step in rollout.steps)
         deployment = Deployment(
             service=service,
             revision=Revision(definition, sources),
