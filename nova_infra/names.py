@@ -166,3 +166,7 @@ def pipeline_name(platform: str) -> str:
 def pipeline_log_group(platform: str) -> str:
     """Name of the log group of the pipeline's builds."""
     return f"/nova/{pipeline_name(platform)}-pipeline"
+
+
+CONTAINER = "app"
+"""Name of the container that is the service itself, beside sidecars."""

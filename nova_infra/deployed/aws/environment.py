@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from nova_infra.deployed.aws.answers import (
+    own_container,
     read_alarm,
     read_running_task,
     read_service,
@@ -173,7 +174,7 @@ class AwsEnvironment(AwsRollouts):
     def task_definition(self, revision: str) -> TaskDefinition:
         """A revision of a task definition, ``family:revision``."""
         found = self._aws.call("ecs", "describe_task_definition", taskDefinition=revision)["taskDefinition"]
-        image = next((str(c["image"]) for c in found.get("containerDefinitions", ()) if "image" in c), "")
+        image = str(own_container(found.get("containerDefinitions", ())).get("image", ""))
         return TaskDefinition(revision, found.get("status", "ACTIVE") == "ACTIVE", image)
 
     def alarms(self) -> tuple[Alarm, ...]:

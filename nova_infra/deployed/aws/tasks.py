@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from nova_infra.deployed.aws.answers import read_revision
+from nova_infra.deployed.aws.answers import own_container, read_revision
 from nova_infra.deployed.aws.errors import ServiceError
 from nova_infra.deployed.aws.session import pause
 from nova_infra.deployed.aws.stacks import AwsStacks
@@ -95,7 +95,7 @@ class AwsTasks(AwsStacks):
         """
         described = self._service(service)
         definition = self._aws.call("ecs", "describe_task_definition", taskDefinition=described["taskDefinition"])
-        container = definition["taskDefinition"]["containerDefinitions"][0]
+        container = own_container(definition["taskDefinition"]["containerDefinitions"])
         mine = f"nova-run-{secrets.token_hex(8)}"
         request: dict[str, Any] = {
             "cluster": self.prefix,
@@ -165,7 +165,7 @@ class AwsTasks(AwsStacks):
                 "its containers' root file systems writable"
             )
         [described] = self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[task])["tasks"]
-        container = described["containers"][0]
+        container = own_container(described["containers"])
         which = {"cluster": self.prefix, "task": task, "container": container["name"]}
         opened = self._aws.call("ecs", "execute_command", command=command, interactive=True, **which)
         target = f"ecs:{self.prefix}_{task.rpartition('/')[2]}_{container.get('runtimeId', '')}"
@@ -263,7 +263,7 @@ class AwsTasks(AwsStacks):
 
 
 def _detail(task: dict[str, Any]) -> TaskDetail:
-    container: dict[str, Any] = next(iter(task.get("containers", ())), {})
+    container = own_container(task.get("containers", ()))
     return TaskDetail(
         arn=task["taskArn"],
         revision=read_revision(task["taskDefinitionArn"]),
