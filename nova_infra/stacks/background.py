@@ -78,6 +78,7 @@ class BackgroundStack(cdk.Stack):
                 "NOVA_SERVICE": service.name,
                 "NOVA_RELEASE": image_tag,
                 "NOVA_API_URL": platform.ingress.url,
+                **({"NOVA_INTERNAL_URL": platform.private_ingress.url} if platform.private_ingress else {}),
                 **self._queue_variables(name, service),
             },
             key=platform.key,
@@ -96,9 +97,8 @@ class BackgroundStack(cdk.Stack):
                 key=platform.key,
             )
             return
-        queue = service.queue and WorkQueue(
-            self, "Work", name=name, queue=service.queue, consumer=task.definition.task_role
-        )
+        role = task.definition.task_role
+        queue = WorkQueue(self, "Work", name=name, queue=service.queue, consumer=role) if service.queue else None
         WorkerService(
             self,
             "Worker",

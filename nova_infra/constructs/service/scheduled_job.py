@@ -65,7 +65,7 @@ class ScheduledJob(Construct):
         self._name = name = settings.name or service.name
         cluster_name = settings.cluster_name or cluster.cluster_name
         self._actions = [topic.topic_arn] if topic is not None else None
-        group = outbound_group(self, name, cluster.vpc)
+        group = outbound_group(self, name, cluster.vpc, service.connects_to)
         role = self._role(task_definition, cluster_name)
         log_group = logs.LogGroup(
             self,

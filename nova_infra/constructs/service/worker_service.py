@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_ec2 as ec2
@@ -10,6 +12,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.constructs.service.connections import open_connections
 from nova_infra.constructs.service.scaling import scalable_target
 from nova_infra.constructs.service.settings import ServiceSettings
 from nova_infra.constructs.service.work_queue import WorkQueue
@@ -75,7 +78,7 @@ class WorkerService(Construct):
             cluster=cluster,
             task_definition=task_definition,
             vpc_subnets=subnets,
-            security_groups=[outbound_group(self, name, cluster.vpc)],
+            security_groups=[outbound_group(self, name, cluster.vpc, service.connects_to)],
             assign_public_ip=False,
             enable_execute_command=runtime.exec,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
@@ -137,13 +140,14 @@ class WorkerService(Construct):
         )
 
 
-def outbound_group(scope: Construct, name: str, vpc: ec2.IVpc) -> ec2.SecurityGroup:
-    """A group that nothing gets into, and that reaches AWS and other services over HTTP and HTTPS."""
+def outbound_group(scope: Construct, name: str, vpc: ec2.IVpc, connections: Sequence[str]) -> ec2.SecurityGroup:
+    """A group that nothing gets into, and that reaches what it connects to, and HTTP and HTTPS anywhere."""
     group = ec2.SecurityGroup(
         scope, "Group", vpc=vpc, description=f"{name}: tasks, reached by nothing", allow_all_outbound=False
     )
     for protocol, out in (("HTTP", 80), ("HTTPS", 443)):
         group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(out), f"{protocol} to AWS and to other services")
+    open_connections(group, connections)
     return group
 
 

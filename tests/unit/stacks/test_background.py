@@ -114,7 +114,8 @@ def test_a_worker_is_scaled_by_what_waits_for_each_task(assembly: Any) -> None:
 def machine(assembly: Any, stack: str) -> dict[str, Any]:
     text = assembly.only(stack, "AWS::StepFunctions::StateMachine")["DefinitionString"]
     joined = "".join(part if isinstance(part, str) else "REF" for part in text["Fn::Join"][1])
-    return json.loads(joined)
+    definition: dict[str, Any] = json.loads(joined)
+    return definition
 
 
 def test_a_job_comes_at_its_time_and_ends_in_time(assembly: Any) -> None:
