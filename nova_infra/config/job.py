@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from nova_infra.config import schedule as clocks
 from nova_infra.config.fields import Model, refusal
-from nova_infra.config.schedule import time_zone
 from nova_infra.schedules import parse
 
 
@@ -25,7 +25,7 @@ def _schedule(text: str) -> str:
 
 
 Schedule = Annotated[str, AfterValidator(_schedule)]
-TimeZone = Annotated[str, AfterValidator(time_zone)]
+TimeZone = Annotated[str, AfterValidator(clocks.time_zone)]
 
 
 class Job(Model):

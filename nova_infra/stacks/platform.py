@@ -26,6 +26,7 @@ from nova_infra.names import (
     deploy_role_name,
     environment_prefix,
     firewall_log_group,
+    job_log_group,
     parameter_path,
     platform_stack_name,
     repository_name,
@@ -73,7 +74,11 @@ class PlatformStack(cdk.Stack):
             "Encryption",
             name=f"{prefix}: log groups and the alert topic",
             publisher=alarms,
-            log_groups=[f"{task_log_groups(stack_name(prefix, '*'))}*", firewall_log_group(prefix)],
+            log_groups=[
+                f"{task_log_groups(stack_name(prefix, '*'))}*",
+                firewall_log_group(prefix),
+                *([job_log_group(stack_name(prefix, "*"))] if any(s.kind == "job" for s in config.services) else ()),
+            ],
         ).key
         log_bucket = LogBucket(self, "Logs", retention_days=environment.log_retention_days).bucket
         network = Network(
