@@ -16,6 +16,12 @@ ROLLBACK_ALARMS = ("errors", "unanswered", "latency", "cpu", "memory")
 NOTIFY_ALARMS = ("unhealthy", "running")
 """The alarms of a service that only notify."""
 
+WORKER_ALARMS = ("cpu", "memory", "oldest", "dead", "running")
+"""The alarms of a worker; ``running`` only notifies, and ``oldest`` where the bake is too short to see it."""
+
+JOB_ALARMS = ("failed", "missed")
+"""The alarms of a job: nothing is rolled back by them."""
+
 BOOTSTRAP_QUALIFIER = "hnb659fds"
 """The default of ``cdk bootstrap``: https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html."""
 
@@ -50,6 +56,24 @@ def platform_stack_name(prefix: str) -> str:
 def alarm_name(stack: str, kind: str) -> str:
     """Name of a service's alarm, by the name of the service's stack and one of the kinds above."""
     return f"{stack}-{kind}"
+
+
+def queue_name(stack: str, given: str | None) -> str:
+    """Name of a worker's queue, by the name of the service's stack and what the configuration says."""
+    return given or stack
+
+
+def dead_queue_name(stack: str, queue: str | None, given: str | None) -> str:
+    """Name of the queue for what a worker cannot process; ``queue`` is what the configuration says of the other one."""
+    return given or f"{queue_name(stack, queue)}-dead"
+
+
+def job_log_group(stack: str) -> str:
+    """Name of the log group of a job's runs. Step Functions takes only names that begin so for a short policy.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+    """
+    return f"/aws/vendedlogs/states/{stack}"
 
 
 def canary_alarm_name(prefix: str) -> str:

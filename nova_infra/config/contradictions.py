@@ -116,6 +116,12 @@ def _deployment(key: str, environment: Environment) -> Iterator[str]:
             f"{key}.domain: is missing, so nothing could be served over TLS: "
             'write domain = { name = "…", zone_id = "Z…" }, or allow_plain_http = true'
         )
+    if environment.window is not None and environment.on_failure == "rollback":
+        # AWS documents both conditions, and not whether a rollback of the stage has to wait for the window, too.
+        yield (
+            f'{key}.window: may keep on_failure = "rollback" from rolling back outside of it, which AWS does not '
+            'document: write on_failure = "stop" or "retry", or remove the window'
+        )
 
 
 def _addresses(key: str, environment: Environment, services: Mapping[int, Service]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
 from nova_infra.config import Config, Environment
+from nova_infra.config.resolved import resolved
 from nova_infra.constructs.delivery.release_roles import ReleaseRoles, step_role_arn
 from nova_infra.constructs.environment.alert_topic import AlertTopic
 from nova_infra.constructs.environment.encryption_key import EncryptionKey
@@ -25,6 +26,7 @@ from nova_infra.names import (
     deploy_role_name,
     environment_prefix,
     firewall_log_group,
+    job_log_group,
     parameter_path,
     platform_stack_name,
     repository_name,
@@ -72,7 +74,11 @@ class PlatformStack(cdk.Stack):
             "Encryption",
             name=f"{prefix}: log groups and the alert topic",
             publisher=alarms,
-            log_groups=[f"{task_log_groups(stack_name(prefix, '*'))}*", firewall_log_group(prefix)],
+            log_groups=[
+                f"{task_log_groups(stack_name(prefix, '*'))}*",
+                firewall_log_group(prefix),
+                *([job_log_group(stack_name(prefix, "*"))] if any(s.kind == "job" for s in config.services) else ()),
+            ],
         ).key
         log_bucket = LogBucket(self, "Logs", retention_days=environment.log_retention_days).bucket
         network = Network(
@@ -93,6 +99,9 @@ class PlatformStack(cdk.Stack):
             cluster_name=prefix,
             vpc=network.vpc,
             container_insights_v2=ecs.ContainerInsights.ENABLED,
+            enable_fargate_capacity_providers=any(
+                resolved(service, environment).environment.scaling.spot for service in config.services
+            ),
         )
         self.ingress = Ingress(
             self,

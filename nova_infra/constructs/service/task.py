@@ -84,7 +84,7 @@ class Task(Construct):
                 variable: secret_value(self, f"Secret{variable}", secret, self.definition.obtain_execution_role())
                 for variable, secret in service.secrets.items()
             },
-            port_mappings=[ecs.PortMapping(container_port=service.port)],
+            port_mappings=[ecs.PortMapping(container_port=service.port)] if service.kind == "web" else None,
             readonly_root_filesystem=service.readonly_root and not runtime.exec,
             stop_timeout=cdk.Duration.seconds(service.stop_seconds),
             health_check=_health_check(service),

@@ -25,6 +25,7 @@ from nova_infra.rehearsal.cloudformation.shapes import (
 NOT_REHEARSED = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": "autoscaling under load",
     "AWS::CertificateManager::": "TLS",
+    "AWS::ECS::ClusterCapacityProviderAssociations": "Spot and its interruptions",
     "AWS::Chatbot::": "messages to chat rooms",
     "AWS::CloudWatch::Dashboard": "dashboards",
     "AWS::CodePipeline::Webhook": "what starts the pipeline",
@@ -177,6 +178,7 @@ PLAYED: dict[str, dict[str, Any]] = {
         "ScalableDimension": Only(("ecs:service:DesiredCount",)),
         "ServiceNamespace": Only(("ecs",)),
         "RoleARN": ANY,
+        "ScheduledActions": ANY,
     },
     "AWS::CloudWatch::Alarm": {
         **_METRIC,
@@ -290,6 +292,7 @@ PLAYED: dict[str, dict[str, Any]] = {
             }
         ),
         "LaunchType": Only(("FARGATE",)),
+        "CapacityProviderStrategy": ANY,
         "PlatformVersion": ANY,
         "NetworkConfiguration": ANY,
         "EnableECSManagedTags": ANY,

@@ -147,7 +147,7 @@ def test_the_last_of_each_private_range_is_accepted(raw, cidr):
         ("services.0.environment", {"PASSWORD": "", "TEXT": "two\nlines\tand $dollars, {braces}"}),
         ("source.ignore_paths", ["docs/**", "*.md", "LICENSE", "**/CHANGELOG.txt"]),
         ("source.branch", "release/2.x"),
-        ("environments.2.window", {"cron": "* * 9-17 ? * MON-FRI", "time_zone": "America/Argentina/Buenos_Aires"}),
+        ("environments.1.window", {"cron": "* * 9-17 ? * MON-FRI", "time_zone": "America/Argentina/Buenos_Aires"}),
         ("environments.2.exec", True),
     ],
 )
