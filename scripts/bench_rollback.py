@@ -149,7 +149,7 @@ def populate(url: str, count: int) -> None:
         ssm.put_parameter(
             Name="/nova/prod/release", Value=encode(entry), Type="String", Overwrite=True, Tier="Intelligent-Tiering"
         )
-    group, stream = f"/nova/{PREFIX}-service-00", f"{PREFIX}-service-00/app/1"
+    group, stream = f"{PREFIX}-service-00-Logs-1", f"{PREFIX}-service-00/app/1"
     logs.create_log_group(logGroupName=group)
     logs.create_log_stream(logGroupName=group, logStreamName=stream)
     event = {"timestamp": int(time.time() * 1000), "message": "a line"}

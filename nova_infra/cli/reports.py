@@ -98,7 +98,12 @@ def explain(environment: str, region: str | None, platform: str | None) -> None:
 
 
 @click.command()
-def doctor() -> None:
+@click.option(
+    "--first",
+    is_flag=True,
+    help="Also check what only a first deployment in an account trips over.",
+)
+def doctor(first: bool) -> None:
     """Check what a first deployment needs, here and in AWS.
 
     Checks tools, credentials, bootstrap, connection, repositories, quotas, zones and the settings on GitHub. Exits with
@@ -117,7 +122,7 @@ def doctor() -> None:
         lookup = bootstrap_role_name("lookup-role", account, region)
         return sign_in(region=region) if own else sign_in(region=region, role=lookup, account=account)
 
-    parts = report.diagnose(config, root, account_of_caller=lambda: whoami()[0], open_account=open_account)
+    parts = report.diagnose(config, root, account_of_caller=lambda: whoami()[0], open_account=open_account, first=first)
     parts = (*parts, report.Part("GitHub", tuple(github_checks(config, ask_github))))
     for line in report.lines(parts):
         click.echo(line)

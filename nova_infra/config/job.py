@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from nova_infra.config import schedule as clocks
 from nova_infra.config.fields import Model, refusal
-from nova_infra.config.schedule import time_zone
 from nova_infra.schedules import parse
 
 
@@ -33,7 +33,7 @@ class Job(Model):
     schedule: Schedule | None = None
     """When it runs: ``rate(15 minutes)``, ``cron(0 3 * * ? *)`` as EventBridge writes it, or a crontab's five fields.
     Default: by no schedule, so ``run_before_promotion`` is needed."""
-    time_zone: Annotated[str, AfterValidator(time_zone)] = "UTC"
+    time_zone: Annotated[str, AfterValidator(clocks.time_zone)] = "UTC"
     """Whose clocks the schedule goes by. Default: UTC."""
     timeout_seconds: Annotated[int, Field(ge=60, le=86_400)] = 3600
     """How long a run may take, the start of its task included; then it is stopped and has failed. Default: 3600."""

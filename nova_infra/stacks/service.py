@@ -10,6 +10,7 @@ from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
 from nova_infra.constructs.environment.network import PRIVATE
+from nova_infra.constructs.service.host_names import HostNames
 from nova_infra.constructs.service.settings import ServiceSettings
 from nova_infra.constructs.service.task import Task
 from nova_infra.constructs.service.web_service import WebService
@@ -22,6 +23,7 @@ class ServiceStack(cdk.Stack):
 
     Attributes:
         web_service: The service.
+        load_balancer: The load balancer in front of it.
     """
 
     def __init__(
@@ -58,6 +60,8 @@ class ServiceStack(cdk.Stack):
             env=cdk.Environment(account=environment.account, region=environment.region),
             termination_protection=environment.approval,
         )
+        private = platform.private_ingress
+        ingress = private if service.internal and private is not None else platform.ingress
         task = Task(
             self,
             "Task",
@@ -73,6 +77,7 @@ class ServiceStack(cdk.Stack):
                 "NOVA_SERVICE": service.name,
                 "NOVA_RELEASE": image_tag,
                 "NOVA_API_URL": platform.ingress.url,
+                **({"NOVA_INTERNAL_URL": private.url} if private is not None else {}),
             },
             key=platform.key,
         )
@@ -80,15 +85,25 @@ class ServiceStack(cdk.Stack):
             self,
             "Web",
             cluster=platform.cluster,
-            listener=platform.ingress.listener,
+            listener=ingress.listener,
             image=task.definition,
             settings=ServiceSettings(
                 service=service, runtime=environment, name=name, cluster_name=platform.cluster_name
             ),
             topic=platform.topic,
-            load_balancer=platform.ingress.load_balancer,
+            load_balancer=ingress.load_balancer,
             subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
         )
+        self.load_balancer = ingress.load_balancer
+        if environment.domain is not None and (hosts := [h for h in service.hosts if h != environment.domain.name]):
+            HostNames(
+                self,
+                "Hosts",
+                hosts=hosts,
+                zone_id=environment.domain.zone_id,
+                load_balancer=ingress.load_balancer,
+                listener=ingress.listener,
+            )
 
     def _images(self, repository: str, toolchain: Toolchain) -> ecr.IRepository:
         return ecr.Repository.from_repository_attributes(

@@ -88,7 +88,7 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "browser tests": {("environments", 0, "tests"): "e2e"},
     "an approval": {("environments", 1, "approval"): True},
     "a second try": {("environments", 0, "on_failure"): "retry"},
-    "a window": {("environments", 2, "window"): WINDOW},
+    "a window": {("environments", 2, "window"): WINDOW, ("environments", 2, "on_failure"): "stop"},
     "another domain": {
         ("environments", 2, "domain", "name"): "shop.example.org",
         ("environments", 2, "domain", "zone_id"): "Z0ACME",

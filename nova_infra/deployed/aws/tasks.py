@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from nova_infra.deployed.aws.answers import read_revision
+from nova_infra.deployed.aws.answers import own_container, read_revision
 from nova_infra.deployed.aws.errors import ServiceError
 from nova_infra.deployed.aws.session import pause
 from nova_infra.deployed.aws.stacks import AwsStacks
 from nova_infra.deployed.model import Capacity, LogEvent, OneOff, TaskDetail
 from nova_infra.errors import AwsError, NotDeployedError, NovaError, PassingError, RefusedError
-from nova_infra.names import task_log_group
+from nova_infra.names import task_log_groups
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 _COUNT = "ecs:service:DesiredCount"
@@ -48,20 +48,24 @@ class AwsTasks(AwsStacks):
             which["filterPattern"] = pattern
         if streams:
             which["logStreamNames"] = list(streams)
-        group = task_log_group(self.stack_name(service))
-        try:
-            for event in self._aws.pages("logs", "filter_log_events", "events", logGroupName=group, **which):
-                yield LogEvent(
-                    event["eventId"],
-                    datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
-                    event["logStreamName"].rpartition("/")[2],
-                    event["message"],
-                )
-        except ServiceError as error:
-            if error.code == "ResourceNotFoundException":
-                self._service(service)  # or there is no such service
-                raise RefusedError(f"service: {service!r} has no log group {group}: see `nova tasks`") from None
-            raise
+        groups = self.log_groups(service)
+        if not groups:
+            self._service(service)  # or there is no such service
+            raise RefusedError(f"service: {service!r} has no log group: see `nova tasks`")
+        for event in self._aws.pages("logs", "filter_log_events", "events", logGroupName=groups[0], **which):
+            yield LogEvent(
+                event["eventId"],
+                datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
+                event["logStreamName"].rpartition("/")[2],
+                event["message"],
+            )
+
+    def log_groups(self, service: str) -> tuple[str, ...]:
+        """Names of a service's log groups, the newest first: one for each time that its stack was created."""
+        prefix = task_log_groups(self.stack_name(service))
+        found = list(self._aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix))
+        found.sort(key=lambda group: int(group.get("creationTime", 0)), reverse=True)
+        return tuple(str(group["logGroupName"]) for group in found)
 
     def tasks(self, service: str) -> tuple[TaskDetail, ...]:
         """The tasks of a service, the latest that ended included, the oldest first."""
@@ -91,7 +95,7 @@ class AwsTasks(AwsStacks):
         """
         described = self._service(service)
         definition = self._aws.call("ecs", "describe_task_definition", taskDefinition=described["taskDefinition"])
-        container = definition["taskDefinition"]["containerDefinitions"][0]
+        container = own_container(definition["taskDefinition"]["containerDefinitions"])
         mine = f"nova-run-{secrets.token_hex(8)}"
         request: dict[str, Any] = {
             "cluster": self.prefix,
@@ -161,7 +165,7 @@ class AwsTasks(AwsStacks):
                 "its containers' root file systems writable"
             )
         [described] = self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[task])["tasks"]
-        container = described["containers"][0]
+        container = own_container(described["containers"])
         which = {"cluster": self.prefix, "task": task, "container": container["name"]}
         opened = self._aws.call("ecs", "execute_command", command=command, interactive=True, **which)
         target = f"ecs:{self.prefix}_{task.rpartition('/')[2]}_{container.get('runtimeId', '')}"
@@ -259,7 +263,7 @@ class AwsTasks(AwsStacks):
 
 
 def _detail(task: dict[str, Any]) -> TaskDetail:
-    container: dict[str, Any] = next(iter(task.get("containers", ())), {})
+    container = own_container(task.get("containers", ()))
     return TaskDetail(
         arn=task["taskArn"],
         revision=read_revision(task["taskDefinitionArn"]),

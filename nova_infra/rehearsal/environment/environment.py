@@ -271,7 +271,7 @@ class Environment:
         for logical_id in stack.resources(f"{_ELB}::ListenerRule"):
             self._rule(stack, logical_id)
         for logical_id in stack.resources("AWS::Route53::RecordSet"):
-            self._record_set(stack.properties(logical_id))
+            await self._record_set(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
             self._monitoring.put_alarm(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
@@ -339,13 +339,15 @@ class Environment:
             if service.rule.name == arn:
                 service.rule = rule
 
-    def _record_set(self, properties: dict[str, Any]) -> None:
+    async def _record_set(self, properties: dict[str, Any]) -> None:
         """A domain name that leads to a load balancer is another public address of its listeners."""
+        name = properties["Name"].rstrip(".")
         alias = properties.get("AliasTarget", {}).get("DNSName", "").removeprefix("dualstack.")
         for url, local in list(self._urls.items()):
             scheme, _, host = url.partition("://")
             if host == alias:
-                self._urls[f"{scheme}://{properties['Name'].rstrip('.')}"] = local
+                [listener] = [each for each in self._listeners.values() if each.url == local]
+                self._urls[f"{scheme}://{name}"] = await listener.address_of(name, self._runtime.gateway)
 
     async def _deploy_service(
         self,

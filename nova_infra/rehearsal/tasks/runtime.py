@@ -24,7 +24,7 @@ from nova_infra.assembly import DockerAsset
 from nova_infra.commands import run_command
 from nova_infra.containers.asset import asset_command
 from nova_infra.containers.build import ENGINES, local_name
-from nova_infra.containers.checkout import build_command
+from nova_infra.containers.checkout import build_command, services_of
 from nova_infra.containers.engine import Engine, detect
 from nova_infra.containers.errors import EngineError, ImageError
 from nova_infra.containers.probe import require_usable
@@ -228,7 +228,7 @@ class ImageRuntime(Runtime):
         """Build the image that a release's definition names from its sources, unless it is there."""
         name = definition.image.removesuffix(PREVIOUS)
         asset = self.asset_of(definition)
-        if asset is None and not (sources / "services" / definition.repository / "Dockerfile").is_file():
+        if asset is None and definition.repository not in services_of(sources):
             return
         async with self._building:
             local = local_name(name)

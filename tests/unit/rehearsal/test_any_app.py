@@ -53,6 +53,6 @@ def test_what_production_alone_cannot_run_is_stopped_there(app: Path) -> None:
     [server] = assembly.glob("asset.*/server.py")
     server.write_text(server.read_text() + "\n")
     server.write_text(server.read_text().replace("signal.signal(", "os.environ['GREETING']\nsignal.signal(", 1))
-    code, said, record = rehearse(app, "--assembly", str(assembly), "--app", "python app.py")
+    code, said, _ = rehearse(app, "--assembly", str(assembly), "--app", "python app.py")
     assert code != 0
     assert "does not run" in said, said  # It is released over itself, so that nothing of it has ever run there.
