@@ -16,6 +16,7 @@ from typing import Literal
 import click
 
 from nova_infra import tools
+from nova_infra.cli import configuration as cli_configuration
 from nova_infra.cli import delivery as cli_delivery
 from nova_infra.cli import incident as cli_incident
 from nova_infra.cli import rehearsal as cli_rehearsal
@@ -127,6 +128,7 @@ for command in (
     *cli_reports.COMMANDS,
     *cli_releases.COMMANDS,
     *cli_steering.COMMANDS,
+    *cli_configuration.COMMANDS,
     *cli_incident.COMMANDS,
     *cli_delivery.COMMANDS,
     *cli_rehearsal.COMMANDS,

@@ -25,6 +25,7 @@ from nova_infra.rehearsal.cloudformation.shapes import (
 NOT_REHEARSED = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": "autoscaling under load",
     "AWS::CertificateManager::": "TLS",
+    "AWS::ECS::ClusterCapacityProviderAssociations": "Spot and its interruptions",
     "AWS::Chatbot::": "messages to chat rooms",
     "AWS::CloudWatch::Dashboard": "dashboards",
     "AWS::CodePipeline::Webhook": "what starts the pipeline",
@@ -117,7 +118,14 @@ _CONTAINER = {
     "ReadonlyRootFilesystem": ANY,
     "LinuxParameters": ANY,
 }
-_RULE_CONFIGURATION = {"Cron!": TEXT, "TimeZone": TEXT}
+_RULE_CONFIGURATION = {
+    "Cron": TEXT,
+    "TimeZone": TEXT,
+    # The one comparison whose outcome is known here: the pipeline that is played is the one that would be deployed.
+    "Variable": Only(("#{Compare.PIPELINE}",)),
+    "Operator": Only(("NE",)),
+    "Value": Only(("same",)),
+}
 _STAGE_ACTION = {
     "Name!": TEXT,
     "RunOrder": Number(1, 999),
@@ -144,14 +152,14 @@ _STAGE = {
     "BeforeEntry": {
         "Conditions": Each(
             {
-                "Result": Only(("FAIL",)),
+                "Result": Only(("FAIL", "SKIP")),
                 "Rules!": Each(
                     {
                         "Name": TEXT,
                         "RuleTypeId": {
                             "Category": ANY,
                             "Owner": ANY,
-                            "Provider": Only(("DeploymentWindow",)),
+                            "Provider": Only(("DeploymentWindow", "VariableCheck")),
                             "Version": ANY,
                         },
                         "Configuration!": _RULE_CONFIGURATION,
@@ -170,6 +178,7 @@ PLAYED: dict[str, dict[str, Any]] = {
         "ScalableDimension": Only(("ecs:service:DesiredCount",)),
         "ServiceNamespace": Only(("ecs",)),
         "RoleARN": ANY,
+        "ScheduledActions": ANY,
     },
     "AWS::CloudWatch::Alarm": {
         **_METRIC,
@@ -283,6 +292,7 @@ PLAYED: dict[str, dict[str, Any]] = {
             }
         ),
         "LaunchType": Only(("FARGATE",)),
+        "CapacityProviderStrategy": ANY,
         "PlatformVersion": ANY,
         "NetworkConfiguration": ANY,
         "EnableECSManagedTags": ANY,

@@ -23,6 +23,10 @@ _CONFIGURATION = {
 """Provider to the keys of its configuration that are known. A source's say nothing about what is played."""
 
 
+_RULES = {("FAIL", "DeploymentWindow"): ("Cron",), ("SKIP", "VariableCheck"): ("Variable", "Operator", "Value")}
+"""Result and provider of the rules of entry that are known, to the keys that they need."""
+
+
 @dataclass(frozen=True)
 class Action:
     """What every action has.
@@ -55,6 +59,7 @@ class BuildAction(Action):
         privileged: Whether it may use a container engine.
         updates_pipeline: Whether it is the step in which the pipeline deploys itself.
         publishes_assets: Whether it builds or uploads what the assembly holds, as CDK Pipelines' Assets stage does.
+        exports: Names of the variables that later actions and conditions read.
     """
 
     install: tuple[str, ...]
@@ -63,6 +68,7 @@ class BuildAction(Action):
     privileged: bool
     updates_pipeline: bool
     publishes_assets: bool = False
+    exports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,7 @@ class Stage:
         on_failure: What follows when it fails: ``ROLLBACK``, ``RETRY``, or None for nothing.
         retries_all: Whether a retry plays all of its actions again, and not those alone that failed.
         window: When it may be entered, in words; None at any time.
+        skipped_unless: What has to be so for it to be entered, in words; None where it always is.
         closed_because: Why nothing may enter it, where its inbound transition is disabled.
     """
 
@@ -116,6 +123,7 @@ class Stage:
     on_failure: str | None = None
     retries_all: bool = False
     window: str | None = None
+    skipped_unless: str | None = None
     closed_because: str | None = None
 
     def waves(self) -> list[tuple[Action, ...]]:
@@ -190,11 +198,24 @@ def _told(stack: Stack, pipeline: str) -> dict[str, tuple[str, ...]]:
 
 def _stage(stage: dict[str, Any], projects: dict[str, dict[str, Any]], closed: dict[str, str]) -> Stage:
     on_failure = stage.get("OnFailure", {})
-    rules = [
-        rule["Configuration"]
-        for condition in stage.get("BeforeEntry", {}).get("Conditions", ())
-        for rule in condition["Rules"]
-    ]
+    windows, skips = [], []
+    for condition in stage.get("BeforeEntry", {}).get("Conditions", ()):
+        for rule in condition["Rules"]:
+            kind, configuration = (
+                (condition.get("Result"), rule.get("RuleTypeId", {}).get("Provider")),
+                rule["Configuration"],
+            )
+            if missing := [key for key in _RULES.get(kind, ()) if key not in configuration]:
+                raise AssemblyError(f"{stage['Name']}.BeforeEntry: the rule {kind[1]} has no {missing[0]}: add it")
+            if kind == ("FAIL", "DeploymentWindow"):
+                windows.append(f"{configuration['Cron']} {configuration.get('TimeZone', 'UTC')}")
+            elif kind == ("SKIP", "VariableCheck"):
+                skips.append(f"{configuration['Variable']} {configuration['Operator']} {configuration['Value']}")
+            else:
+                raise AssemblyError(
+                    f"{stage['Name']}.BeforeEntry: a rule of {kind[1]} with the result {kind[0]} is not one that the "
+                    "rehearsal knows"
+                )
     prepared = {
         action["Configuration"]["StackName"]: action["Configuration"]["TemplatePath"]
         for action in stage["Actions"]
@@ -205,7 +226,8 @@ def _stage(stage: dict[str, Any], projects: dict[str, dict[str, Any]], closed: d
         actions=tuple(_action(action, stage["Name"], projects, prepared) for action in stage["Actions"]),
         on_failure=on_failure.get("Result"),
         retries_all=on_failure.get("RetryConfiguration", {}).get("RetryMode") == "ALL_ACTIONS",
-        window=" and ".join(f"{rule['Cron']} {rule.get('TimeZone', 'UTC')}" for rule in rules) or None,
+        window=" and ".join(windows) or None,
+        skipped_unless=" and ".join(skips) or None,
         closed_because=closed.get(stage["Name"]),
     )
 
@@ -293,6 +315,7 @@ def _build_action(
         privileged=project["Environment"].get("PrivilegedMode", False) in (True, "true"),
         updates_pipeline=any(_deploys_with_cdk(command) for command in commands),
         publishes_assets=bool(commands) and all(_publishes_assets(command) for command in commands),
+        exports=tuple(spec.get("env", {}).get("exported-variables", ())),
     )
 
 
@@ -302,7 +325,7 @@ def _check_spec(spec: dict[str, Any], where: str) -> None:
         if key not in _SPEC_KEYS:
             raise AssemblyError(f"{where}: its build spec has {key!r}, which the rehearsal does not know")
     for key in spec.get("env", {}):
-        if key not in ("variables", "shell"):
+        if key not in ("variables", "shell", "exported-variables"):
             raise AssemblyError(f"{where}: its build spec has env.{key}, whose values only AWS knows")
     for phase, parts in spec["phases"].items():
         if phase not in _PHASES:

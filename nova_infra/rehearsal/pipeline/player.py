@@ -297,6 +297,9 @@ class Player:
             case PrepareAction():
                 record.played = "simulated"
                 record.note = "the plan says what the change set would hold"
+            case BuildAction(exports=(_, *_)):
+                record.played = "simulated"
+                record.note = "the pipeline played is the one synthesized: nothing deployed to compare it with"
             case BuildAction(privileged=True) if self.runtime.kind == "sources":
                 record.played = "simulated"
                 record.note = "needs a container engine and a registry: the service runs from its sources"
@@ -312,6 +315,9 @@ class Player:
                 )
                 if action.namespace:
                     self._outputs[action.namespace] = outputs
+            case ApprovalAction() if stage.skipped_unless is not None:
+                record.played = "simulated"
+                record.note = f"asked for only where {stage.skipped_unless}: here the pipeline does not change"
             case ApprovalAction():
                 self._notify("manual-approval-needed", f"{action.name} waits for an approval")
                 if not await self.approve(action.name):

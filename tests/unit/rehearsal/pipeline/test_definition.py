@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from nova_infra.assembly import AssemblyError
+from nova_infra.errors import NovaError
 from nova_infra.rehearsal.pipeline.definition import (
     ApprovalAction,
     BuildAction,
@@ -157,6 +158,29 @@ def test_a_stage_says_what_follows_its_failure_and_when_it_may_be_entered() -> N
     [stage] = read_pipeline(pipeline).stages
     assert (stage.on_failure, stage.retries_all) == ("RETRY", True)
     assert (stage.window, stage.closed_because) == ("* * 9-17 ? * MON-THU Asia/Tokyo", "a freeze")
+
+
+def test_a_stage_that_is_skipped_for_a_reason_names_it() -> None:
+    pipeline = template(action("Yes", "Approval", "Manual"))
+    rule = {
+        "Name": "Changes",
+        "RuleTypeId": {"Provider": "VariableCheck"},
+        "Configuration": {"Variable": "#{Compare.PIPELINE}", "Operator": "NE", "Value": "same"},
+    }
+    stages = pipeline["Resources"]["Pipe"]["Properties"]["Stages"]
+    stages[0]["BeforeEntry"] = {"Conditions": [{"Result": "SKIP", "Rules": [rule]}]}
+    [stage] = read_pipeline(pipeline).stages
+    assert (stage.skipped_unless, stage.window) == ("#{Compare.PIPELINE} NE same", None)
+
+
+@pytest.mark.parametrize(("result", "provider"), [("SKIP", "LambdaInvoke"), ("FAIL", "VariableCheck")])
+def test_a_rule_of_entry_that_is_not_known_is_refused(result: str, provider: str) -> None:
+    pipeline = template(action("Yes", "Approval", "Manual"))
+    rule = {"Name": "X", "RuleTypeId": {"Provider": provider}, "Configuration": {}}
+    stages = pipeline["Resources"]["Pipe"]["Properties"]["Stages"]
+    stages[0]["BeforeEntry"] = {"Conditions": [{"Result": result, "Rules": [rule]}]}
+    with pytest.raises(NovaError, match=provider):
+        read_pipeline(pipeline)
 
 
 def test_a_stage_that_says_nothing_of_its_failure_ends_with_it() -> None:
