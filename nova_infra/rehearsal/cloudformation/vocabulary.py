@@ -417,12 +417,26 @@ _RESOURCE_KEYS = (
 )
 
 
+_PLAYED_SERVICES = frozenset(
+    [*(resource_type.split("::")[1] for resource_type in PLAYED), "AppMesh", "CloudFormation", "CodeDeploy"]
+) - {"Route53", "SNS"}
+"""Services of which an unknown type may change what is played, so that it is refused. Others stand beside it."""
+
+
 def area_not_rehearsed(resource_type: str) -> str | None:
-    """What is not rehearsed of a type, None where it is played or unknown."""
+    """What is not rehearsed of a type: empty for what says nothing, None where it is played or unknown."""
+    if resource_type in PLAYED:
+        return None
     for known, area in NOT_REHEARSED.items():
         if resource_type == known or (known.endswith("::") and resource_type.startswith(known)):
             return area
-    return None
+    provider, _, rest = resource_type.partition("::")
+    service = rest.partition("::")[0]
+    if provider == "Custom" or resource_type == "AWS::CloudFormation::CustomResource":
+        return "custom resources"
+    if provider != "AWS" or service in _PLAYED_SERVICES or not rest.partition("::")[2]:
+        return None
+    return "" if resource_type == "AWS::CDK::Metadata" else f"{service} ({rest.partition('::')[2]})"
 
 
 def check_template(template: Mapping[str, Any], stack: str) -> None:
