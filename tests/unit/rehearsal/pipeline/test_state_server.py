@@ -63,7 +63,7 @@ class Tools:
         def look() -> list[str]:
             images = self.environment.played().images
             released = {name: ReleasedImage(image.tag, str(image.digest)) for name, image in images.items()}
-            found = verify(self.environment, released, patience=2, tell=lambda _: None)
+            found = verify(self.environment, released, patience=2, notify=lambda _: None)
             return [finding.text for finding in found]
 
         return await asyncio.to_thread(look)
@@ -81,7 +81,7 @@ def rehearse(template: Callable[..., Any], sources: Path, story: Callable[..., A
         tests = ActionRecord("Tests", "build", 2, status="succeeded")
         record = Record("pipe", "candidate", "baseline", [StageRecord("Staging", [tests])])
         environment = Environment(
-            "Prod", record=record, tell=lambda _: None, runtime=SourceRuntime(), clock=Clock(seconds_per_minute=0.1)
+            "Prod", record=record, notify=lambda _: None, runtime=SourceRuntime(), clock=Clock(seconds_per_minute=0.1)
         )
         releases = (release("working tree", template("two")), release("0123456789, the same", template("one")))
         async with environment, ReleaseTools(*releases, record=record, announce=told.append) as tools:
