@@ -16,6 +16,9 @@ ROLLBACK_ALARMS = ("errors", "unanswered", "latency", "cpu", "memory")
 NOTIFY_ALARMS = ("unhealthy", "running")
 """The alarms of a service that only notify."""
 
+TEST_HEADER = ("x-nova-test", "new-revision")
+"""Name and value of the header by which a request reaches a new revision before its users do."""
+
 BOOTSTRAP_QUALIFIER = "hnb659fds"
 """The default of ``cdk bootstrap``: https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html."""
 
@@ -57,6 +60,16 @@ def canary_alarm_name(prefix: str) -> str:
 def task_log_group(stack: str) -> str:
     """Name of the log group of a service's tasks."""
     return f"/nova/{stack}"
+
+
+def smoke_name(prefix: str) -> str:
+    """Name of the function that asks new revisions for their smoke paths, and of its role."""
+    return f"{prefix}-smoke"
+
+
+def smoke_hook_role_name(prefix: str) -> str:
+    """Name of the role by which ECS calls that function."""
+    return f"{prefix}-smoke-hook"
 
 
 def firewall_log_group(prefix: str) -> str:

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
 from nova_infra.config import Config, Environment
+from nova_infra.config.resolved import resolved
 from nova_infra.constructs.delivery.release_roles import ReleaseRoles, step_role_arn
 from nova_infra.constructs.environment.alert_topic import AlertTopic
 from nova_infra.constructs.environment.encryption_key import EncryptionKey
@@ -18,6 +19,7 @@ from nova_infra.constructs.environment.log_bucket import LogBucket
 from nova_infra.constructs.environment.network import Network
 from nova_infra.constructs.environment.publisher import Publisher
 from nova_infra.constructs.environment.retention import retention
+from nova_infra.constructs.environment.smoke_test import SmokeTest
 from nova_infra.names import (
     alert_topic_name,
     deploy_role_name,
@@ -125,6 +127,8 @@ class PlatformStack(cdk.Stack):
             key=self.key,
             notifications=environment.notifications,
         ).topic
+        if _tests(config, environment):
+            SmokeTest(self, "Smoke", prefix=prefix, key=self.key, retention=retention(environment.log_retention_days))
         self._release_roles(prefix, config, environment)
         self.url_output = cdk.CfnOutput(self, "Url", value=self.ingress.url)
 
@@ -157,3 +161,9 @@ class PlatformStack(cdk.Stack):
     def availability_zones(self) -> list[str]:
         """The zones that the configuration names. CDK would look them up, which takes credentials."""
         return self._zones
+
+
+def _tests(config: Config, environment: Environment) -> bool:
+    """Whether a service's new revisions are tested in an environment before any user meets them."""
+    found = (resolved(service, environment) for service in config.services)
+    return any(each.service.smoke and each.environment.rollout.strategy != "rolling" for each in found)

@@ -10,6 +10,7 @@ from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
 from nova_infra.constructs.environment.network import PRIVATE
+from nova_infra.constructs.service.gates import smoke_hook
 from nova_infra.constructs.service.settings import ServiceSettings
 from nova_infra.constructs.service.task import Task
 from nova_infra.constructs.service.web_service import WebService
@@ -83,12 +84,21 @@ class ServiceStack(cdk.Stack):
             listener=platform.ingress.listener,
             image=task.definition,
             settings=ServiceSettings(
-                service=service, runtime=environment, name=name, cluster_name=platform.cluster_name
+                service=service,
+                runtime=environment,
+                name=name,
+                cluster_name=platform.cluster_name,
+                test=smoke_hook(prefix, self._smoke_urls(service, platform), self) if service.smoke else None,
             ),
             topic=platform.topic,
             load_balancer=platform.ingress.load_balancer,
             subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
         )
+
+    @staticmethod
+    def _smoke_urls(service: Service, platform: PlatformStack) -> list[str]:
+        base = f"https://{service.hosts[0]}" if service.hosts else platform.ingress.url
+        return [f"{base}{path}" for path in service.smoke]
 
     def _images(self, repository: str, toolchain: Toolchain) -> ecr.IRepository:
         return ecr.Repository.from_repository_attributes(

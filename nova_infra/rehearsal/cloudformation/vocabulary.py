@@ -79,7 +79,10 @@ _DEPLOYMENT = {
     },
     "LifecycleHooks": Each(
         {
-            "TargetType!": Only(("PAUSE",)),
+            "TargetType": Only(("PAUSE", "AWS_LAMBDA")),
+            "HookTargetArn": TEXT,
+            "RoleArn": ANY,
+            "HookDetails": ANY,
             "LifecycleStages!": Each(TEXT),  # Those that are played: see the hooks module.
             "TimeoutConfiguration": {"TimeoutInMinutes": Number(1, 20160), "Action": Only(("ROLLBACK", "CONTINUE"))},
         }
@@ -276,6 +279,7 @@ PLAYED: dict[str, dict[str, Any]] = {
                 "AdvancedConfiguration": {
                     "AlternateTargetGroupArn": TEXT,
                     "ProductionListenerRule": TEXT,
+                    "TestListenerRule": TEXT,
                     "RoleArn": ANY,
                 },
             }
@@ -316,13 +320,24 @@ PLAYED: dict[str, dict[str, Any]] = {
         "Priority": Number(1, 50000),
         "Conditions": Each(
             {
-                "Field!": Only(("path-pattern", "host-header")),
+                "Field!": Only(("path-pattern", "host-header", "http-header")),
+                "HttpHeaderConfig": {"HttpHeaderName!": TEXT, "Values!": Each(TEXT)},
                 "Values": Each(TEXT),
                 "PathPatternConfig": {"Values!": Each(TEXT)},
                 "HostHeaderConfig": {"Values!": Each(TEXT)},
             }
         ),
         "Actions": Each(_ACTION),
+    },
+    "AWS::Lambda::Function": {
+        "Code!": {"ZipFile!": TEXT},
+        "FunctionName!": TEXT,
+        "Handler!": TEXT,
+        "Runtime!": TEXT,
+        "Description": ANY,
+        "LoggingConfig": ANY,
+        "Role": ANY,
+        "Timeout": Number(1, 900),
     },
     "AWS::ElasticLoadBalancingV2::LoadBalancer": {
         "Name": ANY,

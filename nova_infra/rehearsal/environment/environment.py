@@ -17,6 +17,7 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import Stack
 from nova_infra.rehearsal.cloudwatch.alarms import State
 from nova_infra.rehearsal.ecs.deployment import Deployment, DeploymentFailedError
+from nova_infra.rehearsal.ecs.functions import Functions
 from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
 from nova_infra.rehearsal.ecs.rollout import Rollout, TrafficStep
 from nova_infra.rehearsal.ecs.service import Revision, Service
@@ -68,7 +69,11 @@ class Environment:
             files: The requests that are written down.
         """
         self.name = name
-        self._steering = steering or GoesOn()
+        self._functions = Functions(
+            steering or GoesOn(),
+            localize=lambda value: json.loads(self.localize(json.dumps(value))),
+            next_minute=clock.next_minute,
+        )
         self._record = record
         self._tell = tell
         self._runtime = runtime
@@ -269,6 +274,8 @@ class Environment:
             await self._listener(stack, logical_id)
         for logical_id in stack.resources(f"{_ELB}::ListenerRule"):
             self._rule(stack, logical_id)
+        for logical_id in stack.resources("AWS::Lambda::Function"):
+            self._functions.put(stack.properties(logical_id), f"{stack.name}.{logical_id}")
         for logical_id in stack.resources("AWS::Route53::RecordSet"):
             self._record_set(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
@@ -333,6 +340,8 @@ class Environment:
         for service in self._services.values():
             if service.rule.name == arn:
                 service.rule = rule
+            elif service.test_rule is not None and service.test_rule.name == arn:
+                service.test_rule = rule
 
     def _record_set(self, properties: dict[str, Any]) -> None:
         """A domain name that leads to a load balancer is another public address of its listeners."""
@@ -366,6 +375,7 @@ class Environment:
             await self._runtime.build(definition, sources)
         await self._runtime.prepare(definition, wanted.desired)
         service.desired, service.grace = wanted.desired, wanted.grace
+        service.test_rule = self._rule_named(wanted.test_rule)
         record = DeploymentRecord(
             environment=self.name,
             service=name,
@@ -392,13 +402,16 @@ class Environment:
             states=self._monitoring.states,
             measured=self._monitoring.measured,
             tell=_say_nothing if baseline else self._tell,
-            steering=self._steering,
+            steering=self._functions,
         )
         try:
             await deployment.run()
         except DeploymentFailedError as error:
             raise DeploymentFailedError(f"{name}: {error}") from None
         self._applied[f"service {name}"] = wanted.properties
+
+    def _rule_named(self, arn: str | None) -> Rule | None:
+        return next((rule for each in self._listeners.values() for rule in each.rules if rule.name == arn), None)
 
     def _new_service(self, wanted: ServiceDefinition) -> Service:
         groups = [self._groups[arn] for arn in wanted.groups]

@@ -207,7 +207,7 @@ class LoadBalancer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         host = request.host.partition(":")[0]
         for rule in sorted(self.rules, key=lambda rule: rule.priority):
-            if rule.matches(host, request.path):
+            if rule.matches(host, request.path, request.headers):
                 break
         else:
             return web.Response(status=404)
