@@ -146,6 +146,7 @@ soak: check ## Play the rehearsal 20 times on a busy machine, and compare what b
 docs: setup ## Write the pages that are generated from the code
 	@python -m nova_infra.checks.document > docs/checks.md
 	@python -m nova_infra.config > docs/nova.schema.json
+	@python -m nova_infra.scaffold.copilot.document > docs/copilot.md
 	@python -m nova_infra.operations.changes.resource_types > nova_infra/operations/changes/resource_types.json
 
 access: synth ## Write docs/access.md: who can do what before and after the approval, by the templates
@@ -157,7 +158,7 @@ packages:
 lock: packages ## Write all locks again from the manifests; versions that still do are kept, but with UPGRADE=--upgrade
 	@$(COMPILE) requirements-uv.in -o requirements-uv.txt
 	@$(COMPILE) pyproject.toml services/*/pyproject.toml --all-extras --group dev -o requirements-dev.txt
-	@$(COMPILE) -c requirements-dev.txt pyproject.toml --all-extras -o requirements.txt
+	@$(COMPILE) -c requirements-dev.txt pyproject.toml --extra tools --extra rehearsal -o requirements.txt
 	@for service in $(patsubst services/%/Dockerfile,%,$(wildcard services/*/Dockerfile)); do $(COMPILE) --no-header \
 		--no-annotate -c requirements-dev.txt services/kit/pyproject.toml services/$$service/pyproject.toml \
 		-o services/$$service/requirements.txt || exit; done

@@ -19,8 +19,17 @@ NOTIFY_ALARMS = ("unhealthy", "running")
 TEST_HEADER = ("x-nova-test", "new-revision")
 """Name and value of the header by which a request reaches a new revision before its users do."""
 
+WORKER_ALARMS = ("cpu", "memory", "oldest", "dead", "running")
+"""The alarms of a worker; ``running`` only notifies, and ``oldest`` where the bake is too short to see it."""
+
+JOB_ALARMS = ("failed", "missed")
+"""The alarms of a job: nothing is rolled back by them."""
+
 BOOTSTRAP_QUALIFIER = "hnb659fds"
 """The default of ``cdk bootstrap``: https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html."""
+
+GITHUB_ISSUER = "token.actions.githubusercontent.com"
+"""Who signs the tokens of GitHub's jobs; an account knows it as an identity provider by this name."""
 
 REGISTRY_STACK = "NovaRegistryStack"
 """Id and name of the stack of the image repositories, in the toolchain's account."""
@@ -52,19 +61,51 @@ def alarm_name(stack: str, kind: str) -> str:
     return f"{stack}-{kind}"
 
 
+def queue_name(stack: str, given: str | None) -> str:
+    """Name of a worker's queue, by the name of the service's stack and what the configuration says."""
+    return given or stack
+
+
+def dead_queue_name(stack: str, queue: str | None, given: str | None) -> str:
+    """Name of the queue for what a worker cannot process; ``queue`` is what the configuration says of the other one."""
+    return given or f"{queue_name(stack, queue)}-dead"
+
+
+def job_log_group(stack: str) -> str:
+    """Name of the log group of a job's runs. Step Functions takes only names that begin so for a short policy.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+    """
+    return f"/aws/vendedlogs/states/{stack}"
+
+
 def canary_alarm_name(prefix: str) -> str:
     """Name of the composite alarm over all services of an environment."""
     return f"{prefix}-canary-errors"
 
 
-def task_log_group(stack: str) -> str:
-    """Name of the log group of a service's tasks."""
-    return f"/nova/{stack}"
+TASK_LOG_GROUP = "Logs"
+"""Logical id of the log group of a service's tasks."""
+
+
+def task_log_groups(stack: str) -> str:
+    """What the names of a service's log groups begin with, by the name of its stack; with ``*``, those of several.
+
+    CloudFormation gives the rest: a group of a fixed name would either be deleted with a first deployment that fails,
+    and the reason with it, or stand in the way of the next one. Names of services have no upper case, so no other group
+    of an environment begins like this.
+    """
+    return f"{stack}-{TASK_LOG_GROUP}-"
 
 
 def smoke_name(prefix: str) -> str:
     """Name of the function that asks new revisions for their smoke paths, and of its role."""
     return f"{prefix}-smoke"
+
+
+def smoke_log_group(prefix: str) -> str:
+    """Name of that function's log group."""
+    return f"/nova/{smoke_name(prefix)}"
 
 
 def smoke_hook_role_name(prefix: str) -> str:
@@ -98,6 +139,11 @@ def step_role_name(prefix: str, step: str) -> str:
 def deploy_role_name(prefix: str) -> str:
     """Name of the role by which GitHub Actions deploys an environment."""
     return f"{prefix}-deploy"
+
+
+def github_stack_name(platform: str) -> str:
+    """Name of the stack of GitHub Actions' roles, in each account."""
+    return f"{platform}-github-actions"
 
 
 def image_role_name(platform: str) -> str:
@@ -138,3 +184,7 @@ def pipeline_name(platform: str) -> str:
 def pipeline_log_group(platform: str) -> str:
     """Name of the log group of the pipeline's builds."""
     return f"/nova/{pipeline_name(platform)}-pipeline"
+
+
+CONTAINER = "app"
+"""Name of the container that is the service itself, beside sidecars."""

@@ -149,7 +149,7 @@ def populate(url: str, count: int) -> None:
         ssm.put_parameter(
             Name="/nova/prod/release", Value=encode(entry), Type="String", Overwrite=True, Tier="Intelligent-Tiering"
         )
-    group, stream = f"/nova/{PREFIX}-service-00", f"{PREFIX}-service-00/app/1"
+    group, stream = f"{PREFIX}-service-00-Logs-1", f"{PREFIX}-service-00/app/1"
     logs.create_log_group(logGroupName=group)
     logs.create_log_stream(logGroupName=group, logStreamName=stream)
     event = {"timestamp": int(time.time() * 1000), "message": "a line"}
@@ -187,7 +187,7 @@ def roll_back(server: Server, directory: str) -> tuple[float, float, float]:
     process.wait()
     ended = time.perf_counter()
     os.close(master)
-    if process.returncode != 1 or b"going back" not in said or b"is scaled to nothing" not in said:
+    if process.returncode != 1 or b"rolling back" not in said or b"is scaled to zero" not in said:
         raise SystemExit(f"rollback: ended with {process.returncode}:\n{said.decode(errors='replace')[-2000:]}")
     theirs = {"DescribeStacks", "GetTemplate", "CreateChangeSet", "ExecuteChangeSet"}
     start = next(at for at, operation in server.calls if operation in theirs) - began

@@ -14,6 +14,7 @@ _DEPLOYMENT = "Properties.DeploymentConfiguration"
 _PER_TASK = ("CPUUtilization", "MemoryUtilization")
 _UNANSWERED = "requests without an answer"
 _WATCHED = ("HTTPCode_Target_5XX_Count", _UNANSWERED, "TargetResponseTime", "CPUUtilization")
+_WATCHED_WITHOUT_REQUESTS = ("CPUUtilization",)
 
 UNUSABLE_MINUTES = 2
 """Of a bake: the one in which it began, and the one whose data has not arrived when it ends."""
@@ -30,7 +31,7 @@ def _alarms_roll_back(template: Template) -> Iterator[Finding]:
             yield Finding(logical_id, f"{_DEPLOYMENT}.Alarms")
             continue
         watched = {name for _, alarm in _deployment_alarms(template, service) for name in _judged(alarm)}
-        for metric in _WATCHED:
+        for metric in _WATCHED if service.get("LoadBalancers") else _WATCHED_WITHOUT_REQUESTS:
             if metric not in watched:
                 yield Finding(logical_id, f"{_DEPLOYMENT}.Alarms.AlarmNames", f"no alarm watches {metric}")
 
@@ -170,7 +171,7 @@ _METRIC_MATH = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/u
 ALARM_RULES = (
     Rule(
         "NOVA-R03",
-        "Alarms on errors, unanswered requests, latency and CPU roll back every deployment",
+        "Alarms on errors, unanswered requests, latency and CPU roll back every deployment; on CPU, without requests",
         "pass all alarm names at once in deployment_alarms, with ROLLBACK_ON_ALARM",
         "aws/aws-cdk#36308: enable_deployment_alarms() keeps only the first list",
         _alarms_roll_back,

@@ -203,8 +203,9 @@ def _raise(faults: Sequence[NovaError]) -> None:
 
 
 def _build_here(root: Path, config: Config, services: Sequence[str]) -> None:
-    from nova_infra.containers.build import ENGINES, Recipe, build, local_name
+    from nova_infra.containers.build import ENGINES, local_name
     from nova_infra.containers.engine import detect
+    from nova_infra.containers.local import have_image
     from nova_infra.errors import NovaError
     from nova_infra.images.tags import image_sources
     from nova_infra.names import repository_name
@@ -213,9 +214,8 @@ def _build_here(root: Path, config: Config, services: Sequence[str]) -> None:
     faults: list[NovaError] = []
     for source in image_sources(root, config, services):
         name = local_name(f"{repository_name(config.platform.name, source.service)}:{source.tag}")
-        recipe = Recipe(name, f"{source.service}/Dockerfile", source.platform, source.arguments, source.files)
         try:
-            built = build(engine, recipe, tell=click.echo)
+            built = have_image(engine, source, name, tell=click.echo)
             click.echo(f"built {name} with {engine.program}" if built else f"{name} is unchanged: not built again")
         except NovaError as error:
             faults.append(error)

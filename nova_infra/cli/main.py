@@ -24,6 +24,7 @@ from nova_infra.cli import reports as cli_reports
 from nova_infra.cli import scaffold as cli_scaffold
 from nova_infra.cli import steering as cli_steering
 from nova_infra.cli.images import image
+from nova_infra.cli.output import open_closed_streams, tell
 from nova_infra.errors import NovaError
 
 
@@ -123,6 +124,7 @@ for command in (
 
 def main() -> None:
     """Run the command; print one line for each thing that went wrong."""
+    open_closed_streams()
     tools.put_first(os.environ)
     # SIGHUP and SIGTERM stop everything as cleanly as Ctrl-C does, from the first moment on.
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -131,7 +133,7 @@ def main() -> None:
         # click's standalone mode would turn an interruption into exit code 1.
         sys.exit(nova(standalone_mode=False))
     except NovaError as error:
-        print(error, file=sys.stderr)
+        tell(str(error), err=True)
         sys.exit(error.exit_code)
     except SystemExit:
         # click puts this in when a pipe is closed, as `nova logs … | head` does, and would exit with 1: a failed check.
@@ -142,7 +144,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        print("interrupted: everything that was started has been stopped", file=sys.stderr)
+        tell("interrupted: everything that was started has been stopped", err=True)
         sys.exit(130)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nova_infra.cli.output import tell
+from nova_infra.cli.output import ask, tell
 from nova_infra.cli.reports import where_options, whereabouts
 from nova_infra.errors import NovaError
 
@@ -49,6 +49,8 @@ def releases(**where: Any) -> None:
 
     target = open_environment("observer", where)
     ledger = read_ledger(target)
+    if not ledger.entries:
+        target.service_names()  # refuses an environment that does not exist
     listed = lines(ledger, read_holds(target))
     for line in (*listed, "", *metric_lines(metrics(ledger.entries)), *scaling_lines(ledger), *ledger.unreadable):
         click.echo(line)
@@ -163,6 +165,7 @@ def hold(release: str, why: str, **where: Any) -> None:
     from nova_infra.operations.records.holds import hold
 
     target = open_environment("release", where)
+    target.service_names()  # refuses an environment that does not exist: in the wrong region nothing would be on hold
     made = hold(target, release, why=why)
     click.echo(f"{made.release} is on hold in {target.name}")
     _tell_unknown(target, made.release)
@@ -177,6 +180,7 @@ def release_hold(release: str, why: str, **where: Any) -> None:
     from nova_infra.operations.records.holds import release_hold
 
     target = open_environment("release", where)
+    target.service_names()  # refuses an environment that does not exist
     click.echo(f"{release_hold(target, release, why=why).release} is no longer on hold in {target.name}")
 
 
@@ -263,7 +267,7 @@ def rollback(
     request = Request(to, services, plan_only, canary, allow_other_changes, why, patience, cancel)
 
     def confirm() -> bool:
-        return yes or click.prompt(f"Type {target.name} to roll it back", default="", show_default=False) == target.name
+        return yes or ask(f"Type {target.name} to roll it back") == target.name
 
     try:
         rollback(target, request, confirm=confirm, tell=tell)
@@ -311,6 +315,7 @@ def _entry(environment: ObservedEnvironment, release: str | None) -> Entry:
 
     ledger = read_ledger(environment)
     if not ledger.entries:
+        environment.service_names()  # refuses an environment that does not exist
         raise RefusedError(f"release: the ledger of {environment.name} is empty: nothing was released there yet")
     return ledger.entries[0] if release is None else matching(ledger, release)[0]
 

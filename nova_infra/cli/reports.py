@@ -28,9 +28,17 @@ def whereabouts(region: str | None, platform: str | None) -> Any:
 def _console() -> Any:
     from rich.console import Console
 
-    console = Console(highlight=False)
+    class Printer(Console):
+        def on_broken_pipe(self) -> None:
+            """Exit as every command does whose reader has gone; rich would exit as a failed check does."""
+            try:
+                super().on_broken_pipe()
+            except SystemExit:
+                sys.exit(141)
+
+    console = Printer(highlight=False)
     # A pipe has no width, so do not wrap lines there.
-    return console if console.is_terminal else Console(highlight=False, width=10_000)
+    return console if console.is_terminal else Printer(highlight=False, width=10_000)
 
 
 @click.command()
@@ -90,7 +98,12 @@ def explain(environment: str, region: str | None, platform: str | None) -> None:
 
 
 @click.command()
-def doctor() -> None:
+@click.option(
+    "--first",
+    is_flag=True,
+    help="Also check what only a first deployment in an account trips over.",
+)
+def doctor(first: bool) -> None:
     """Check what a first deployment needs, here and in AWS.
 
     Checks tools, credentials, bootstrap, connection, repositories, quotas, zones and the settings on GitHub. Exits with
@@ -109,7 +122,7 @@ def doctor() -> None:
         lookup = bootstrap_role_name("lookup-role", account, region)
         return sign_in(region=region) if own else sign_in(region=region, role=lookup, account=account)
 
-    parts = report.diagnose(config, root, account_of_caller=lambda: whoami()[0], open_account=open_account)
+    parts = report.diagnose(config, root, account_of_caller=lambda: whoami()[0], open_account=open_account, first=first)
     parts = (*parts, report.Part("GitHub", tuple(github_checks(config, ask_github))))
     for line in report.lines(parts):
         click.echo(line)

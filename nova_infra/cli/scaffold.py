@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -133,4 +134,56 @@ def init(
         click.echo(line)
 
 
-COMMANDS = (init, service)
+@click.group(name="import")
+def import_() -> None:
+    """Take over what another tool delivers."""
+
+
+@import_.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("nova.toml"),
+    show_default=True,
+    help="Where to write the result. A file that exists is left alone unless --force is given.",
+)
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+@click.option(
+    "--account",
+    "accounts",
+    multiple=True,
+    metavar="WHERE=ACCOUNT",
+    help="AWS account of an environment, or of 'toolchain'. Repeatable; Copilot's manifests do not name them.",
+)
+@click.option(
+    "--region", "regions", multiple=True, metavar="[WHERE=]REGION", help="AWS region, in the same way. Repeatable."
+)
+def copilot(directory: Path, output: Path, force: bool, accounts: tuple[str, ...], regions: tuple[str, ...]) -> None:
+    """Write nova.toml from the manifests of AWS Copilot below DIRECTORY.
+
+    Each key that has no answer becomes a comment that says why, and what to do instead. Exits with 1 if the result
+    still needs a change by hand before it can be used.
+    """
+    from nova_infra.errors import NovaError
+    from nova_infra.scaffold.copilot.options import placed
+    from nova_infra.scaffold.copilot.project import import_copilot
+
+    if output.exists() and not force:
+        raise NovaError(f"{output}: exists already: give --output another file, or --force to replace it")
+    imported = import_copilot(directory, **placed(accounts, regions))
+    try:
+        output.write_text(imported.text, encoding="utf-8")
+    except OSError as error:
+        raise NovaError(f"{output}: cannot be written: {error.strerror}: name another file with --output") from None
+    click.echo(
+        f"{output}: {imported.services} services, {imported.environments} environments; "
+        f"{imported.unanswered} keys became comments, and docs/copilot.md says more about them"
+    )
+    for line in imported.refused:
+        click.echo(f"still to change: {line}")
+    click.echo("next: replace what is marked TODO, then nova config check")
+    sys.exit(1 if imported.refused else 0)
+
+
+COMMANDS = (init, import_, service)

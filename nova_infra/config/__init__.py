@@ -17,6 +17,7 @@ from nova_infra.config.service import Overrides, Service
 from nova_infra.config.surroundings import Permission, Secret, Sidecar
 from nova_infra.config.web import Targets, Thresholds
 from nova_infra.config.wording import shortened
+from nova_infra.config.worker import Queue
 
 __all__ = [
     "CONFIG_FILE",
@@ -34,6 +35,7 @@ __all__ = [
     "Overrides",
     "Permission",
     "Platform",
+    "Queue",
     "Rollout",
     "Runtime",
     "Scaling",

@@ -107,8 +107,8 @@ class Container(Model):
     """Why the file system has to be writable."""
     cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = 256
     """CPU units; 1024 are one vCPU. Default: 256."""
-    memory: int = 512
-    """MiB; Fargate offers only certain pairs with ``cpu``. Default: 512."""
+    memory: int = Field(default_factory=lambda data: FARGATE_MEMORY_MIB.get(data.get("cpu", 256), (512,))[0])
+    """MiB; Fargate offers only certain pairs with ``cpu``. Default: the least that it offers, as 512 with 256."""
     architecture: Literal["x86-64", "arm64"] = "x86-64"
     """Default: x86-64."""
 

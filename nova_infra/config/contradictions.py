@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 from itertools import combinations
-from typing import TypeVar
 
 from nova_infra.config.delivery import Delivery, Source, Toolchain
 from nova_infra.config.environment import Environment
+from nova_infra.config.repeats import repeated
 from nova_infra.config.rollout_contradictions import rollout_contradictions
 from nova_infra.config.service import Service
 from nova_infra.config.service_contradictions import largest, service_contradictions
@@ -27,8 +27,6 @@ _RESERVED_SERVICES = {
     "tests": "directory",
 }
 _RESERVED_ENVIRONMENTS = {"source", "build", "images", "assets", "update-pipeline", "updatepipeline"}
-
-_T = TypeVar("_T", bound=Hashable)
 
 
 def contradictions(
@@ -94,10 +92,10 @@ def _engine(source: Source, delivery: Delivery, environments: Mapping[int, Envir
 
 
 def _promotion(environments: Mapping[int, Environment], *, last: int) -> Iterator[str]:
-    for index, name, _ in _repeated({index: environment.name for index, environment in environments.items()}):
+    for index, name, _ in repeated({index: environment.name for index, environment in environments.items()}):
         yield f"environments[{index}].name: {name!r} is used twice: give each its own name"
     domains = {index: environment.domain.name for index, environment in environments.items() if environment.domain}
-    for index, domain, first in _repeated(domains):
+    for index, domain, first in repeated(domains):
         yield (
             f"environments[{index}].domain.name: {domain!r} is also the domain of {environments[first].name}: "
             "give each environment its own name"
@@ -125,6 +123,12 @@ def _deployment(key: str, environment: Environment) -> Iterator[str]:
         yield (
             f"{key}.domain: is missing, so nothing could be served over TLS: "
             'write domain = { name = "…", zone_id = "Z…" }, or allow_plain_http = true'
+        )
+    if environment.window is not None and environment.on_failure == "rollback":
+        # AWS documents both conditions, and not whether a rollback of the stage has to wait for the window, too.
+        yield (
+            f'{key}.window: may keep on_failure = "rollback" from rolling back outside of it, which AWS does not '
+            'document: write on_failure = "stop" or "retry", or remove the window'
         )
 
 
@@ -170,21 +174,16 @@ def _services(services: Mapping[int, Service]) -> Iterator[str]:
             f"services: has {len(services)} entries, but one load balancer has 100 target groups, and a service needs "
             f"two of them while it is replaced: keep at most {MAX_SERVICES} services"
         )
-    for index, name, _ in _repeated({index: service.name for index, service in services.items()}):
+    for index, name, _ in repeated({index: service.name for index, service in services.items()}):
         yield f"services[{index}].name: {name!r} is used twice: give each its own name"
     for index, service in services.items():
         if taken := _RESERVED_SERVICES.get(service.name):
             yield f"services[{index}].name: {service.name!r} is already the name of a {taken}: choose another one"
-    for index, priority, first in _repeated({index: service.priority for index, service in services.items()}):
+    priorities = {index: service.priority for index, service in services.items() if service.kind == "web"}
+    for index, priority, first in repeated(priorities):
         yield (
             f"services[{index}].priority: {priority} is also the priority of {services[first].name}: "
             "write priority = … with another number"
-        )
-    paths = {(index, place): path for index, service in services.items() for place, path in enumerate(service.paths)}
-    for (index, _), path, (first_index, _) in _repeated(paths):
-        yield (
-            f"services[{index}].paths: {path!r} is also a path of {services[first_index].name}, and the load balancer "
-            "would only ever reach one of them: give each service its own paths"
         )
 
 
@@ -194,21 +193,9 @@ def _stacks(environments: Mapping[int, Environment], services: Mapping[int, Serv
         for index, environment in environments.items()
         for name in ("platform", "overview", *(service.name for service in services.values()))
     }
-    for (index, name), stack, (first, other) in _repeated(names):
+    for (index, name), stack, (first, other) in repeated(names):
         if environments[index].name != environments[first].name:
             yield (
                 f"environments[{index}].name: {environments[index].name!r} gives {name} the stack {stack}, which also "
                 f"belongs to {other} in {environments[first].name}: choose another name"
             )
-
-
-_K = TypeVar("_K", bound=Hashable)
-
-
-def _repeated(values: Mapping[_K, _T]) -> Iterator[tuple[_K, _T, _K]]:
-    """Each key whose value an earlier key has, the value, and that earlier key."""
-    seen: dict[_T, _K] = {}
-    for key, value in values.items():
-        if value in seen:
-            yield key, value, seen[value]
-        seen.setdefault(value, key)

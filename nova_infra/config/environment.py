@@ -54,6 +54,19 @@ class Domain(Model):
         str, *matching(r"Z[A-Z0-9]{5,31}", "is not a Route 53 hosted zone", "write its id, as in Z0123456789ABCDEFGHIJ")
     ]
     """Id of the public hosted zone, in the environment's account."""
+    zone_name: Annotated[str, *matching(DOMAIN_NAME, "is not a domain name", "write it in lower case")] | None = None
+    """Name of the hosted zone, where services have ``hosts`` that are not under ``name``. Default: ``name``."""
+
+    @field_validator("zone_name")
+    @classmethod
+    def _holds_the_name(cls, zone_name: str | None, info: ValidationInfo) -> str | None:
+        if zone_name is not None and not f".{info.data.get('name', zone_name)}".endswith(f".{zone_name}"):
+            raise refusal("is not a zone that the name is in", "write the zone's own name, as in example.com")
+        return zone_name
+
+    def holds(self, host: str) -> bool:
+        """Whether a host is known to be in the hosted zone."""
+        return f".{host}".endswith(f".{self.zone_name or self.name}")
 
 
 class Window(Model):

@@ -22,7 +22,7 @@ PLACEHOLDERS = ("account", "region", "environment")
 
 _SHARED = ("scaling", "rollout")
 """What an environment says for all of its services."""
-_FILLED = ("environment", "secrets", "permissions", "connects_to", "hosts", "sidecars")
+_FILLED = ("environment", "secrets", "permissions", "connects_to", "hosts", "sidecars", "queue")
 """Keys whose texts may have placeholders."""
 
 

@@ -9,13 +9,15 @@ from pydantic import Field, model_validator
 
 from nova_infra.config.container import Container, Health
 from nova_infra.config.fields import Model, Name, Variable, refusal
+from nova_infra.config.job import Job, Schedule
 from nova_infra.config.runtime import Rollout, Scaling
 from nova_infra.config.surroundings import Connection, Permission, Secret, Sidecar, Surroundings
 from nova_infra.config.web import Host, Targets, Thresholds, Web
+from nova_infra.config.worker import Queue, Worker
 
-Kind = Literal["web"]
+Kind = Literal["web", "worker", "job"]
 
-ONLY_OF: dict[str, type[Model]] = {"web": Web}
+ONLY_OF: dict[str, type[Model]] = {"web": Web, "worker": Worker, "job": Job}
 """Kind to the model whose keys only services of that kind may have."""
 
 
@@ -51,14 +53,19 @@ class Overrides(Model):
     """Merged with the service's."""
     alarms: Thresholds | None = None
     """Merged with the service's."""
+    queue: Queue | None = None
+    """Merged with the service's."""
+    schedule: Schedule | None = None
+    """Instead of the service's."""
 
 
-class Service(Container, Surroundings, Web):
+class Service(Container, Surroundings, Web, Worker, Job):
     """One container service. Its sources are in ``services/<name>/``, unless its ``image`` is ready."""
 
     name: Annotated[Name, Field(max_length=40)]
     kind: Kind = "web"
-    """What it is: a web service behind the load balancer. Default: web."""
+    """What it is: a web service behind the load balancer, a worker that takes messages from a queue, or a job that runs
+    at its time and ends. Default: web."""
     scaling: Scaling | None = None
     """How many tasks it runs; what it leaves out is as the environment says. Default: as the environment says."""
     rollout: Rollout | None = None

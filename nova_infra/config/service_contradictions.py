@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
 
+from nova_infra.config import web_contradictions
+from nova_infra.config.actions import misspelt
+from nova_infra.config.addresses import addresses, is_open
 from nova_infra.config.environment import Environment
+from nova_infra.config.repeats import repeated
 from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.config.service import Service
+from nova_infra.config.surroundings import Permission, Sidecar
 
 
 def service_contradictions(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
@@ -18,6 +23,7 @@ def service_contradictions(environments: Mapping[int, Environment], services: Ma
         environments: The environments that are valid by themselves, by their place in the file.
         services: The services that are valid by themselves, by their place in the file.
     """
+    yield from _between(environments, services)
     names = {environment.name for environment in environments.values()}
     for index, service in services.items():
         key = f"services[{index}]"
@@ -25,6 +31,10 @@ def service_contradictions(environments: Mapping[int, Environment], services: Ma
             if environments and name not in names:
                 choices = ", ".join(sorted(names))
                 yield f"{key}.environments.{name}: is not an environment: choose one of {choices}, or remove it"
+        # As they are written: filled in, they would differ from environment to environment.
+        yield from _misspelt(key, service.permissions)
+        for name, override in service.environments.items():
+            yield from _misspelt(f"{key}.environments.{name}", override.permissions or ())
         seen: set[str] = set()
         for environment in environments.values():
             try:
@@ -41,10 +51,22 @@ def service_contradictions(environments: Mapping[int, Environment], services: Ma
                     yield line
 
 
-_TO_COME = (
-    *("image", "context", "dockerfile", "target", "build_arguments", "hosts", "internal", "protocol", "sidecars"),
-    *("permissions", "connects_to", "before_deploy"),
-)
+_TO_COME = ("before_deploy",)
+
+
+def _between(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
+    lines: dict[str, None] = {}
+    for environment in environments.values():
+        for internal in (False, True):
+            found = [
+                (f"services[{index}]", each)
+                for index, service in services.items()
+                if (each := _service_in(service, environment)) is not None
+                and each.kind == "web"
+                and each.internal == internal
+            ]
+            lines |= dict.fromkeys(web_contradictions.between(found, environment))
+    yield from lines
 
 
 def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
@@ -52,8 +74,9 @@ def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
     for each in _TO_COME:
         if each in service.model_fields_set:
             yield f"{key}.{each}: is not built yet: remove it"
-    if not (service.paths or service.hosts):
-        yield f"{key}.paths: is empty and there are no hosts, so nothing leads to {service.name}: name a path or a host"
+    if service.kind == "web":
+        yield from web_contradictions.in_environment(key, service, environment)
+    yield from _of_its_kind(key, found)
     if not service.readonly_root and service.readonly_root_reason is None:
         yield (
             f"{key}.readonly_root: false lets an intruder change the container: say why it has to be in "
@@ -64,6 +87,67 @@ def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
             if other in service.model_fields_set:
                 yield f"{key}.image: is ready, so {other} would build nothing: remove one of the two"
     yield from _moving_tags(key, service, environment)
+    yield from _surroundings(key, service)
+
+
+def _surroundings(key: str, service: Service) -> Iterator[str]:
+    for _, connection, _ in repeated(dict(enumerate(service.connects_to))):
+        yield f"{key}.connects_to: names {connection} twice: remove one of the two"
+    parts = [
+        (key, service.environment),
+        *((f"{key}.sidecars[{n}]", each.environment) for n, each in _numbered(service)),
+    ]
+    for where, variables in parts:
+        for address in addresses(variables):
+            if not is_open(address, service.connects_to):
+                yield (
+                    f"{where}.environment.{address.variable}: leads to {address.host}:{address.port}, a port that its "
+                    f'tasks cannot reach: add connects_to = ["{address.host}:{address.port}"]'
+                )
+    for _, name, _ in repeated({number: sidecar.name for number, sidecar in _numbered(service)}):
+        yield f"{key}.sidecars: has {name!r} twice: give each its own name"
+    memory = sum(sidecar.memory or 0 for sidecar in service.sidecars)
+    if memory >= service.memory:
+        yield f"{key}.sidecars: may use {memory} of the task's {service.memory} MiB: raise memory, or lower theirs"
+
+
+def _misspelt(key: str, permissions: Sequence[Permission]) -> Iterator[str]:
+    for place, permission in enumerate(permissions):
+        for fault in misspelt(permission):
+            yield f"{key}.permissions[{place}]: {fault}"
+
+
+def _numbered(service: Service) -> Iterator[tuple[int, Sidecar]]:
+    yield from enumerate(service.sidecars)
+
+
+def _of_its_kind(key: str, found: Resolved) -> Iterator[str]:
+    service = found.service
+    given = service.model_fields_set
+    if service.kind != "web" and "path" in service.health.model_fields_set:
+        yield f"{key}.health.path: nothing requests a path of a {service.kind}: remove it, or write health.command"
+    if service.kind == "worker" and service.rollout is not None and service.rollout.strategy != "rolling":
+        yield (
+            f"{key}.rollout.strategy: {service.rollout.strategy!r} shifts traffic, which a worker does not get: "
+            'write "rolling", or remove it'
+        )
+    if service.kind == "worker":
+        yield from _of_requests(key, service)
+    if service.kind == "job":
+        for other, why in (("scaling", "runs one task at a time"), ("rollout", "is not running while it is deployed")):
+            if other in given:
+                yield f"{key}.{other}: belongs to what runs all the time, and a job {why}: remove it"
+        if service.schedule is None and not service.run_before_promotion:
+            yield f"{key}.schedule: is missing, so the job would never run: write it, or run_before_promotion = true"
+        if service.schedule is None and "time_zone" in given:
+            yield f"{key}.time_zone: has no schedule to go by it: write schedule, or remove it"
+
+
+def _of_requests(key: str, service: Service) -> Iterator[str]:
+    for table, kept in ((service.targets, "cpu_percent"), (service.alarms, "memory_percent")):
+        name = "targets" if table is service.targets else "alarms"
+        for other in sorted(table.model_fields_set - {kept}):
+            yield f"{key}.{name}.{other}: is about requests, which a worker does not get: remove it"
 
 
 def _moving_tags(key: str, service: Service, environment: Environment) -> Iterator[str]:
@@ -76,18 +160,24 @@ def _moving_tags(key: str, service: Service, environment: Environment) -> Iterat
 
 
 def _sidecar_images(key: str, service: Service) -> Iterator[tuple[str, str]]:
-    for place, sidecar in enumerate(service.sidecars):
+    for place, sidecar in _numbered(service):
         yield f"{key}.sidecars[{place}].image", sidecar.image
 
 
 def largest(services: Mapping[int, Service], environment: Environment) -> int:
     """How many tasks of all services together an environment may run, but for deployments."""
-    return sum(found.environment.scaling.max_tasks for found in _valid(services, environment))
+    found = [_resolved(service, environment) for service in services.values()]
+    return sum(each.environment.scaling.max_tasks for each in found if each is not None)
 
 
-def _valid(services: Mapping[int, Service], environment: Environment) -> Iterator[Resolved]:
-    for service in services.values():
-        try:
-            yield resolved(service, environment)
-        except ValidationError:
-            continue
+def _service_in(service: Service, environment: Environment) -> Service | None:
+    found = _resolved(service, environment)
+    return found.service if found is not None else None
+
+
+def _resolved(service: Service, environment: Environment) -> Resolved | None:
+    """The service in an environment; None where it is refused there."""
+    try:
+        return resolved(service, environment)
+    except ValidationError:
+        return None

@@ -45,6 +45,7 @@ class Recipe:
         platform: As engines name it, such as ``linux/amd64``.
         arguments: Build arguments.
         files: The build context.
+        target: The stage to build; empty for the last.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Recipe:
     platform: str
     arguments: Mapping[str, str]
     files: tuple[ContextFile, ...]
+    target: str = ""
 
     @property
     def tag(self) -> str:
@@ -112,6 +114,7 @@ def _build(
             *(["buildx"] if engine.is_docker else []),
             "build",
             f"--platform={recipe.platform}",
+            *([f"--target={recipe.target}"] if recipe.target else []),
             f"--file={context / recipe.dockerfile}",
             f"--label={_BASE_LABEL}={base}",
             *(f"--build-arg={key}={value}" for key, value in sorted(recipe.arguments.items())),

@@ -6,12 +6,15 @@ A program of its own, so that a rehearsal can end it while it builds.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from nova_infra.containers.build import ENGINES, Recipe, build
+from nova_infra.config import CONFIG_FILE, load_config
+from nova_infra.containers.build import ENGINES
 from nova_infra.containers.engine import detect
+from nova_infra.containers.local import have_image
 from nova_infra.errors import NovaError
-from nova_infra.images.build_context import read_contexts
+from nova_infra.images.tags import ImageSource, image_sources
 from nova_infra.toml import read_toml
 
 
@@ -20,29 +23,35 @@ def build_command(name: str, service: str, architecture: str) -> list[str]:
     return [sys.executable, "-m", __name__, name, service, architecture]
 
 
-def recipe(checkout: Path, name: str, service: str, architecture: str) -> Recipe:
+def source(checkout: Path, service: str, architecture: str) -> ImageSource:
     """What a service's image is built from.
 
     Args:
         checkout: The checkout.
-        name: What the image is to be called, with its tag.
-        service: A directory of its ``services/``.
+        service: The service's name.
         architecture: ``amd64`` or ``arm64``.
 
     Raises:
-        NovaError: The files cannot be read.
+        NovaError: The configuration or the files cannot be read.
     """
-    files = read_contexts(checkout / "services", [service])[service]
-    settings = read_toml(checkout / "nova.toml")
-    arguments = settings.get("images", {}).get("build_arguments", {})
-    return Recipe(name, f"{service}/Dockerfile", f"linux/{architecture}", arguments, files)
+    [found] = image_sources(checkout, load_config(checkout), [service])
+    return replace(found, platform=f"linux/{architecture}")
+
+
+def services_of(checkout: Path) -> set[str]:
+    """Names of the services whose images a checkout can build or get."""
+    try:
+        entries = read_toml(checkout / CONFIG_FILE).get("services", [])
+    except NovaError:
+        return set()
+    return {str(entry["name"]) for entry in entries if isinstance(entry, dict) and "name" in entry}
 
 
 def main(arguments: list[str]) -> int:
     """Build it; returns the exit code."""
     try:
         name, service, architecture = arguments
-        build(detect(ENGINES), recipe(Path.cwd(), name, service, architecture), tell=print)
+        have_image(detect(ENGINES), source(Path.cwd(), service, architecture), name, tell=print)
     except NovaError as error:
         print(error)
         return error.exit_code

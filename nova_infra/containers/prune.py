@@ -83,7 +83,11 @@ def _names_of(branch: str, root: Path, config: Config) -> list[str]:
         with tarfile.open(fileobj=BytesIO(_git(root, "archive", branch))) as tar:
             tar.extractall(directory, filter="data")
         there = Path(directory)
-        kept = [service for service in config.services if (there / "services" / service.name).is_dir()]
+        kept = [
+            service
+            for service in config.services
+            if service.image or (there / (service.dockerfile or f"services/{service.name}/Dockerfile")).is_file()
+        ]
         return _names(there, config.model_copy(update={"services": tuple(kept)})) if kept else []
 
 

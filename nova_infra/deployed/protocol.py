@@ -174,6 +174,9 @@ class DeployedEnvironment(RecordedEnvironment, Protocol):
             False where it cannot be executed any more, because the stack is being changed or has been since.
         """
 
+    def change_set_names(self, stack: str) -> tuple[str, ...]:
+        """The names of a stack's change sets that are ready and were not executed."""
+
     def delete_change_set(self, change_set: ChangeSet) -> None:
         """Delete a change set that was not executed, by its ARN or its name."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def ensure_image(registry: Registry, source: ImageSource, *, tools: Images) -> tuple[StoredImage, bool]:
-    """Build and push a service's image, unless one with its content tag is in the repository already.
+    """Build and push a service's image, or copy its ready one, unless its content tag is in the repository already.
 
     Tags are immutable, so an image under the content tag is this image. It is pushed with a bill of materials and its
     provenance; both belong to the index that the tag names, so an image with the tag has them.
@@ -44,6 +44,23 @@ def ensure_image(registry: Registry, source: ImageSource, *, tools: Images) -> t
     if shutil.which("docker") is None:
         raise RefusedError("docker: not found: building an image needs a container engine with docker buildx")
     address = registry.address()
+    if source.image:
+        with _login(registry, address.partition("/")[0]):
+            # A copy as it is, with its digest, all of its platforms and what is attested of it.
+            _docker(
+                "buildx", "imagetools", "create", "--prefer-index=false", f"--tag={address}:{source.tag}", source.image
+            )
+    else:
+        _build(registry, source, address, tools)
+    image = registry.find(source.tag)
+    if image is None:
+        raise RefusedError(
+            f"{registry.name}:{source.tag}: was pushed, but the registry does not have it: push it again"
+        )
+    return image, True
+
+
+def _build(registry: Registry, source: ImageSource, address: str, tools: Images) -> None:
     arguments = {**source.arguments, "RELEASE": source.tag, "SOURCE_DATE_EPOCH": "0"}
     with (
         tempfile.TemporaryDirectory(prefix="nova-image-") as directory,
@@ -59,17 +76,12 @@ def ensure_image(registry: Registry, source: ImageSource, *, tools: Images) -> t
             f"--sbom=generator={tools.sbom_generator}",
             "--provenance=mode=max",
             *_build_arguments(arguments),
-            f"--file={directory}/{source.service}/Dockerfile",
+            *([f"--target={source.target}"] if source.target else []),
+            f"--file={directory}/{source.dockerfile_path}",
             # No file carries the day on which it was built: the same files give the same digest.
             f"--output=type=image,name={address}:{source.tag},push=true,rewrite-timestamp=true",
             directory,
         )
-    image = registry.find(source.tag)
-    if image is None:
-        raise RefusedError(
-            f"{registry.name}:{source.tag}: was pushed, but the registry does not have it: push it again"
-        )
-    return image, True
 
 
 def _build_arguments(arguments: Mapping[str, str]) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -71,6 +71,37 @@ def read_contexts(services: Path, names: Iterable[str]) -> dict[str, tuple[Conte
         files = [file for file in (*own, *read.values()) if file is not None]
         contexts[name] = tuple(sorted(files, key=lambda file: file.encoded_path))
     return contexts
+
+
+def read_directory(directory: Path, *, root: Path, dockerfile: str) -> tuple[tuple[ContextFile, ...], str]:
+    """The build context of a directory that other services have no part in.
+
+    Args:
+        directory: The directory; its own ``.dockerignore`` says what images may contain.
+        root: The project's directory, for messages.
+        dockerfile: Path of the Dockerfile relative to it, inside the directory or outside.
+
+    Returns:
+        The context, and the path of the Dockerfile in it.
+
+    Raises:
+        NovaError: The directory or the Dockerfile is missing, git fails, or a file cannot be read.
+    """
+    shown = directory.relative_to(root).as_posix()
+    if not directory.is_dir():
+        raise NovaError(f"{shown}: is no directory in {root}: create it, or correct the context")
+    kinds = _git_index(directory) or dict(_walk(directory, directory))
+    ignore = _docker_ignore(directory)
+    own = (root / dockerfile).relative_to(directory).as_posix() if (root / dockerfile).is_relative_to(directory) else ""
+    paths = {path: kind for path, kind in kinds.items() if path == own or not ignore.ignores(path)}
+    files = [file for path, kind in paths.items() if (file := _read(directory, path, kind, shown)) is not None]
+    if not own:
+        own = ".nova.Dockerfile"
+        outside = _read(root, dockerfile, "file", "")
+        files += [replace(outside, path=own)] if outside is not None else []
+    if own not in {file.path for file in files}:
+        raise NovaError(f"{dockerfile}: not found, or unknown to git: create it and git add it")
+    return tuple(sorted(files, key=lambda file: file.encoded_path)), own
 
 
 def write_context(files: Iterable[ContextFile], directory: Path) -> None:
@@ -150,7 +181,7 @@ def _walk(services: Path, path: Path) -> Iterator[tuple[str, Kind]]:
     yield unicodedata.normalize("NFC", path.relative_to(services).as_posix()), kind
 
 
-def _read(services: Path, path: str, kind: Kind) -> ContextFile | None:
+def _read(services: Path, path: str, kind: Kind, shown: str = "services") -> ContextFile | None:
     """The file as it is now; None where it has been deleted."""
     file = services / path
     try:
@@ -160,7 +191,7 @@ def _read(services: Path, path: str, kind: Kind) -> ContextFile | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise NovaError(f"services/{path}: cannot be read: {error.strerror}: fix its permissions") from None
+        raise NovaError(f"{shown}/{path}: cannot be read: {error.strerror}: fix its permissions") from None
     # As git tells text from binary: by a NUL among the first 8000 bytes.
     return ContextFile(path, kind, content if b"\0" in content[:8000] else content.replace(b"\r\n", b"\n"))
 

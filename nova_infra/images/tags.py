@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from nova_infra import git
 from nova_infra.errors import ConfigError
-from nova_infra.images.build_context import ContextFile, read_contexts
+from nova_infra.images.build_context import ContextFile, read_contexts, read_directory
 
 if TYPE_CHECKING:
-    from nova_infra.config import Config
+    from nova_infra.config import Config, Service
 
 _TAG_LENGTH = 16
 _PLATFORMS = {"x86-64": "linux/amd64", "arm64": "linux/arm64"}
@@ -26,24 +26,34 @@ _PLATFORMS = {"x86-64": "linux/amd64", "arm64": "linux/arm64"}
 
 @dataclass(frozen=True)
 class ImageSource:
-    """What one service's image is built from.
+    """What one service's image is built from, or copied from.
 
     Attributes:
         service: Name of the service.
         platform: As container engines name it: ``linux/amd64`` or ``linux/arm64``.
         arguments: Build arguments.
         files: The build context, sorted by path.
+        dockerfile: Path of the Dockerfile in the context. Default: ``<service>/Dockerfile``.
+        target: The stage to build; empty for the last.
+        image: A ready image, by its reference; empty where one is built.
     """
 
     service: str
     platform: str
     arguments: Mapping[str, str]
     files: tuple[ContextFile, ...]
+    dockerfile: str = ""
+    target: str = ""
+    image: str = ""
 
     @property
     def tag(self) -> str:
         """The content tag: 16 hexadecimal digits."""
         digest = hashlib.sha256(self.platform.encode())
+        # What most images have not is left out, so that it leaves their tags as they are.
+        for name, value in (("dockerfile", self.dockerfile), ("target", self.target), ("image", self.image)):
+            if value:
+                digest.update(f"\0\0{name}={value}".encode())
         for name, value in sorted(self.arguments.items()):
             digest.update(f"\0{name}={value}".encode())
         for file in self.files:
@@ -51,12 +61,17 @@ class ImageSource:
             digest.update(file.content)
         return digest.hexdigest()[:_TAG_LENGTH]
 
+    @property
+    def dockerfile_path(self) -> str:
+        """Path of the Dockerfile in the context."""
+        return self.dockerfile or f"{self.service}/Dockerfile"
+
 
 def image_sources(root: Path, config: Config, services: Iterable[str] | None = None) -> list[ImageSource]:
-    """What the services' images are built from.
+    """What the services' images are built or copied from.
 
     Args:
-        root: The project's directory: its ``services/`` is the build context.
+        root: The project's directory.
         config: The configuration.
         services: Names of services. Default: all.
 
@@ -65,16 +80,26 @@ def image_sources(root: Path, config: Config, services: Iterable[str] | None = N
         NovaError: The files could not be listed or read.
     """
     chosen = config.services if services is None else [config.service(name) for name in services]
-    contexts = read_contexts(root / "services", [service.name for service in chosen])
-    return [
-        ImageSource(
-            service.name,
-            _PLATFORMS[service.architecture],
-            config.images.build_arguments,
-            contexts[service.name],
-        )
-        for service in chosen
-    ]
+    contexts = read_contexts(root / "services", [service.name for service in chosen if service.kit])
+    return [_source(root, service, config.images.build_arguments, contexts) for service in chosen]
+
+
+def _source(
+    root: Path, service: Service, arguments: Mapping[str, str], contexts: Mapping[str, tuple[ContextFile, ...]]
+) -> ImageSource:
+    platform = _PLATFORMS[service.architecture]
+    if service.image is not None:
+        return ImageSource(service.name, platform, {}, (), image=service.image)
+    arguments = {**arguments, **service.build_arguments}
+    target = service.target or ""
+    if service.kit:
+        return ImageSource(service.name, platform, arguments, contexts[service.name], target=target)
+    files, dockerfile = read_directory(
+        root / (service.context or f"services/{service.name}"),
+        root=root,
+        dockerfile=service.dockerfile or f"services/{service.name}/Dockerfile",
+    )
+    return ImageSource(service.name, platform, arguments, files, dockerfile, target)
 
 
 def image_tags(root: Path, config: Config) -> dict[str, str]:

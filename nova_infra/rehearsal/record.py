@@ -124,6 +124,9 @@ class DeploymentRecord:
         answers_before: The same of the old revision.
         answers_without_target: The same of the load balancer itself, where no target was asked.
         taken: Operation to the revisions of other services that answered it: their rules come first.
+        watched: Deployment alarms that may end it.
+        bakes: Whether anything of it bakes.
+        asked_from: Where the requests of synthetic users came from, in words.
         not_asked: What synthetic users did not ask for, and why, in clauses.
     """
 
@@ -153,7 +156,15 @@ class DeploymentRecord:
     answers_before: Answers = field(default_factory=dict)
     answers_without_target: Answers = field(default_factory=dict)
     taken: dict[str, list[str]] = field(default_factory=dict)
+    watched: list[str] = field(default_factory=list)
+    bakes: bool = False
+    asked_from: str = ""
     not_asked: list[str] = field(default_factory=list)
+
+    @property
+    def shifts_traffic(self) -> bool:
+        """Whether it moves traffic between two target groups."""
+        return self.strategy != "ROLLING"
 
     def requests_to(self, revision: str) -> Requests:
         """The requests that a revision got in all of it."""

@@ -15,6 +15,8 @@ from pathlib import Path
 from rich.console import Console
 
 from nova_infra.assembly import Assembly
+from nova_infra.config import CONFIG_FILE, load_config
+from nova_infra.containers.errors import EngineError
 from nova_infra.errors import NovaError
 from nova_infra.parallel import gather
 from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME
@@ -134,6 +136,8 @@ def rehearse(options: Options) -> bool:
     runtime = choose_runtime(
         options.tasks, dockerfiles, tell=lambda line: console.print(line, highlight=False, markup=False)
     )
+    if runtime.kind == "sources":
+        _require_kit(options.root)
     runtime.pace = REAL_TIME if options.real_time else COMPRESSED
     left_out = [drill.name for drill in drills if drill.needs_images and runtime.kind == "sources"]
     drills = [drill for drill in drills if drill.name not in left_out]
@@ -356,6 +360,20 @@ async def _until_stopped(play: Coroutine[object, object, None]) -> None:
         await play
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+
+
+def _require_kit(root: Path) -> None:
+    """Refuse to run from their sources what only their images can run.
+
+    Raises:
+        EngineError: There is a service that is not built on the kit.
+    """
+    if not (root / CONFIG_FILE).is_file():
+        return
+    if names := [service.name for service in load_config(root).services if not service.kit]:
+        raise EngineError(
+            f"{', '.join(names)}: not built on the kit, so nothing but the image can run: start Docker or Podman"
+        )
 
 
 def _check_writable(path: Path) -> None:

@@ -55,7 +55,7 @@ def _deletions(config: Config, name: str) -> Iterator[str]:
     for environment in config.environments:
         stack = stack_name(environment_prefix(config.platform.name, environment.name), name)
         there = f"--stack-name {stack} --region {environment.region}"
-        yield f"  {environment.name}, with credentials of {environment.account}; its logs go with the stack:"
+        yield f"  {environment.name}, with credentials of {environment.account}; its logs stay until they expire:"
         if environment.approval:
             yield f"    aws cloudformation update-termination-protection --no-enable-termination-protection {there}"
         yield f"    aws cloudformation delete-stack {there}"

@@ -10,6 +10,7 @@ from constructs import Construct
 from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import resolved
 from nova_infra.names import environment_prefix
+from nova_infra.stacks.background import BackgroundStack
 from nova_infra.stacks.overview import OverviewStack
 from nova_infra.stacks.platform import PlatformStack
 from nova_infra.stacks.service import ServiceStack
@@ -40,7 +41,7 @@ class EnvironmentStacks:
         prefix = environment_prefix(config.platform.name, environment.name)
         self.platform = PlatformStack(scope, "platform", prefix=prefix, config=config, environment=environment)
         self.services = {
-            each.service.name: ServiceStack(
+            each.service.name: (ServiceStack if each.service.kind == "web" else BackgroundStack)(
                 scope,
                 each.service.name,
                 prefix=prefix,

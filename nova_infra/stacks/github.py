@@ -10,14 +10,16 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Config, Environment
-from nova_infra.constructs.delivery.github_role import ISSUER, GitHubRole, subject_prefix
+from nova_infra.constructs.delivery.github_role import GitHubRole, subject_prefix
 from nova_infra.constructs.delivery.image_publishing import image_publishing
 from nova_infra.constructs.delivery.registry_role import RegistryRole
 from nova_infra.github import IMAGE_SESSION_SECONDS, deploy_session_seconds
 from nova_infra.names import (
+    GITHUB_ISSUER,
     bootstrap_role_name,
     deploy_role_name,
     environment_prefix,
+    github_stack_name,
     image_role_name,
     repository_name,
     role_name,
@@ -50,7 +52,7 @@ class GitHubStack(cdk.Stack):
         super().__init__(
             scope,
             construct_id,
-            stack_name=f"{config.platform.name}-github-actions",
+            stack_name=github_stack_name(config.platform.name),
             # Roles are the account's; the stack has to be somewhere.
             env=cdk.Environment(
                 account=account, region=config.toolchain.region if toolchain else environments[0].region
@@ -66,11 +68,11 @@ class GitHubStack(cdk.Stack):
         )
         if account in config.delivery.existing_oidc_providers:
             self._provider_arn = self.format_arn(
-                service="iam", region="", resource="oidc-provider", resource_name=ISSUER
+                service="iam", region="", resource="oidc-provider", resource_name=GITHUB_ISSUER
             )
         else:
             self._provider_arn = iam.OidcProviderNative(
-                self, "Provider", url=f"https://{ISSUER}", client_ids=["sts.amazonaws.com"]
+                self, "Provider", url=f"https://{GITHUB_ISSUER}", client_ids=["sts.amazonaws.com"]
             ).oidc_provider_arn
         for environment in environments:
             self._add_deploy_role(environment, config)

@@ -11,6 +11,7 @@ from constructs import Construct
 from nova_infra.config import Environment
 from nova_infra.constructs.service.dashboard import Dashboard
 from nova_infra.names import alarm_name, canary_alarm_name, stack_name
+from nova_infra.stacks.background import BackgroundStack
 from nova_infra.stacks.platform import PlatformStack
 from nova_infra.stacks.service import ServiceStack
 
@@ -29,7 +30,7 @@ class OverviewStack(cdk.Stack):
         prefix: str,
         environment: Environment,
         platform: PlatformStack,
-        services: Mapping[str, ServiceStack],
+        services: Mapping[str, cdk.Stack],
     ) -> None:
         """Create the composite alarm and the dashboard.
 
@@ -48,11 +49,14 @@ class OverviewStack(cdk.Stack):
             env=cdk.Environment(account=environment.account, region=environment.region),
             termination_protection=environment.approval,
         )
-        for stack in services.values():
-            self.add_stack_dependency(stack)
+        for each in services.values():
+            self.add_stack_dependency(each)
+        web = {name: stack for name, stack in services.items() if isinstance(stack, ServiceStack)}
         # At most 90 of the 100 alarms that one may be composed of.
         kinds = ("errors", "unanswered")
-        names = [alarm_name(stack_name(prefix, service), kind) for service in services for kind in kinds]
+        names = [alarm_name(stack_name(prefix, service), kind) for service in web for kind in kinds]
+        if not web:  # a stack cannot be empty
+            names = [each.worst for each in services.values() if isinstance(each, BackgroundStack)]
         cloudwatch.CfnCompositeAlarm(
             self,
             "CanaryErrors",
@@ -62,16 +66,18 @@ class OverviewStack(cdk.Stack):
             # Each service's own alarm has already notified someone: this one answers for all services together.
             actions_enabled=False,
         )
+        if not web:
+            return
         Dashboard(
             self,
             "Dashboard",
             prefix=prefix,
             cluster_name=platform.cluster_name,
-            load_balancer=platform.ingress.load_balancer.load_balancer_full_name,
+            load_balancers={service: stack.load_balancer.load_balancer_full_name for service, stack in web.items()},
             target_groups={
                 service: {
                     colour: group.target_group_full_name for colour, group in stack.web_service.target_groups.items()
                 }
-                for service, stack in services.items()
+                for service, stack in web.items()
             },
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 import jsii
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
@@ -16,7 +17,8 @@ from nova_infra.constructs.environment.encryption_key import EncryptionKey
 from nova_infra.constructs.environment.firewall import Firewall
 from nova_infra.constructs.environment.ingress import Ingress
 from nova_infra.constructs.environment.log_bucket import LogBucket
-from nova_infra.constructs.environment.network import Network
+from nova_infra.constructs.environment.network import PRIVATE, Network
+from nova_infra.constructs.environment.private_ingress import PrivateIngress
 from nova_infra.constructs.environment.publisher import Publisher
 from nova_infra.constructs.environment.retention import retention
 from nova_infra.constructs.environment.smoke_test import SmokeTest
@@ -25,11 +27,13 @@ from nova_infra.names import (
     deploy_role_name,
     environment_prefix,
     firewall_log_group,
+    job_log_group,
     parameter_path,
     platform_stack_name,
     repository_name,
+    smoke_log_group,
     stack_name,
-    task_log_group,
+    task_log_groups,
 )
 
 
@@ -40,6 +44,7 @@ class PlatformStack(cdk.Stack):
         cluster: The ECS cluster.
         cluster_name: Its physical name.
         ingress: The load balancer and its listener.
+        private_ingress: The private load balancer; None where no service is internal.
         key: The key that logs are encrypted with.
         topic: Where alarms are announced.
         url_output: Stack output ``Url``: the environment's base URL, for the tests that follow a deployment.
@@ -71,7 +76,12 @@ class PlatformStack(cdk.Stack):
             "Encryption",
             name=f"{prefix}: log groups and the alert topic",
             publisher=alarms,
-            log_groups=[task_log_group(stack_name(prefix, "*")), firewall_log_group(prefix)],
+            log_groups=[
+                f"{task_log_groups(stack_name(prefix, '*'))}*",
+                firewall_log_group(prefix),
+                *([smoke_log_group(prefix)] if _tests(config, environment) else ()),
+                *([job_log_group(stack_name(prefix, "*"))] if any(s.kind == "job" for s in config.services) else ()),
+            ],
         ).key
         log_bucket = LogBucket(self, "Logs", retention_days=environment.log_retention_days).bucket
         network = Network(
@@ -106,6 +116,20 @@ class PlatformStack(cdk.Stack):
         # Services read it as long as there is no domain. What is still read cannot be removed, and the platform is
         # deployed before its readers: it stays.
         self.export_value(self.ingress.load_balancer.load_balancer_dns_name)
+        self.private_ingress = (
+            PrivateIngress(
+                self,
+                "PrivateIngress",
+                vpc=network.vpc,
+                cidr=environment.network.cidr,
+                name=prefix,
+                subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
+                deletion_protection=environment.approval,
+                log_bucket=log_bucket,
+            )
+            if any(service.internal for service in config.services)
+            else None
+        )
         if environment.waf:
             Firewall(
                 self,

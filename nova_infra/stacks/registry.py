@@ -60,7 +60,7 @@ def _scan_continuously(scope: Construct, repositories: str) -> None:
 
     It is the one setting of a whole registry: repositories that the pattern does not match are no longer scanned.
     """
-    ecr.CfnRegistryScanningConfiguration(
+    setting = ecr.CfnRegistryScanningConfiguration(
         scope,
         "Scanning",
         scan_type="ENHANCED",
@@ -75,3 +75,5 @@ def _scan_continuously(scope: Construct, repositories: str) -> None:
             )
         ],
     )
+    # It is the account's: deleted with `scanning = "basic"`, it would no longer be scanned for others either.
+    setting.apply_removal_policy(cdk.RemovalPolicy.RETAIN)

@@ -11,6 +11,7 @@ from constructs import Construct
 from nova_infra.config import Environment, Service, Toolchain
 from nova_infra.constructs.environment.network import PRIVATE
 from nova_infra.constructs.service.gates import smoke_hook
+from nova_infra.constructs.service.host_names import HostNames
 from nova_infra.constructs.service.settings import ServiceSettings
 from nova_infra.constructs.service.task import Task
 from nova_infra.constructs.service.web_service import WebService
@@ -23,6 +24,7 @@ class ServiceStack(cdk.Stack):
 
     Attributes:
         web_service: The service.
+        load_balancer: The load balancer in front of it.
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class ServiceStack(cdk.Stack):
             env=cdk.Environment(account=environment.account, region=environment.region),
             termination_protection=environment.approval,
         )
+        private = platform.private_ingress
+        ingress = private if service.internal and private is not None else platform.ingress
         task = Task(
             self,
             "Task",
@@ -74,6 +78,7 @@ class ServiceStack(cdk.Stack):
                 "NOVA_SERVICE": service.name,
                 "NOVA_RELEASE": image_tag,
                 "NOVA_API_URL": platform.ingress.url,
+                **({"NOVA_INTERNAL_URL": private.url} if private is not None else {}),
             },
             key=platform.key,
         )
@@ -81,7 +86,7 @@ class ServiceStack(cdk.Stack):
             self,
             "Web",
             cluster=platform.cluster,
-            listener=platform.ingress.listener,
+            listener=ingress.listener,
             image=task.definition,
             settings=ServiceSettings(
                 service=service,
@@ -91,9 +96,19 @@ class ServiceStack(cdk.Stack):
                 test=smoke_hook(prefix, self._smoke_urls(service, platform), self) if service.smoke else None,
             ),
             topic=platform.topic,
-            load_balancer=platform.ingress.load_balancer,
+            load_balancer=ingress.load_balancer,
             subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
         )
+        self.load_balancer = ingress.load_balancer
+        if environment.domain is not None and (hosts := [h for h in service.hosts if h != environment.domain.name]):
+            HostNames(
+                self,
+                "Hosts",
+                hosts=hosts,
+                zone_id=environment.domain.zone_id,
+                load_balancer=ingress.load_balancer,
+                listener=ingress.listener,
+            )
 
     @staticmethod
     def _smoke_urls(service: Service, platform: PlatformStack) -> list[str]:

@@ -1,4 +1,4 @@
-"""What holds for every service, also for one that is added later."""
+"""What holds for every service that is built on the kit, also for one that is added later."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ from nova_kit import logs
 from nova_kit.settings import Settings
 
 DIRECTORY = Path(__file__).parents[1]
-SERVICES = sorted(path.parent.name for path in DIRECTORY.glob("*/Dockerfile"))
+SERVICES = sorted(
+    entry["name"]
+    for entry in tomllib.loads((DIRECTORY.parent / "nova.toml").read_text(encoding="utf-8"))["services"]
+    if entry.get("kit")
+)
 
 # A schema cannot say what makes bytes a video, or a string a question: such input is refused although it fits.
 # And a service that cannot reach its siblings, as here, rightly answers 502.
@@ -34,14 +38,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("service", SERVICES)
 
 
-@pytest.fixture
-def built_on_the_kit(service: str) -> str:
-    """Return the service, if it is one of Nova's Python services."""
-    if not (DIRECTORY / service / "pyproject.toml").exists():
-        pytest.skip(f"{service} has no pyproject.toml: it is not built on services/kit, and answers as it likes")
-    return service
-
-
 def _app(service: str) -> FastAPI:
     app = importlib.import_module(f"{service.replace('-', '_')}.main").app
     assert isinstance(app, FastAPI)
@@ -49,12 +45,12 @@ def _app(service: str) -> FastAPI:
 
 
 @pytest.fixture
-def client(built_on_the_kit: str) -> TestClient:
-    return TestClient(_app(built_on_the_kit), raise_server_exceptions=False)
+def client(service: str) -> TestClient:
+    return TestClient(_app(service), raise_server_exceptions=False)
 
 
-def test_it_is_alive_and_ready_once_its_true_call_is_answered(built_on_the_kit: str) -> None:
-    app = _app(built_on_the_kit)
+def test_it_is_alive_and_ready_once_its_true_call_is_answered(service: str) -> None:
+    app = _app(service)
     with TestClient(app, raise_server_exceptions=False) as client:
         assert client.portal is not None
         client.portal.call(app.state.warmth.settled)
@@ -62,8 +58,7 @@ def test_it_is_alive_and_ready_once_its_true_call_is_answered(built_on_the_kit: 
         assert client.get("/ready").json() == {"status": "ready"}
 
 
-def test_an_image_that_is_built_makes_its_true_call(built_on_the_kit: str) -> None:
-    service = built_on_the_kit
+def test_an_image_that_is_built_makes_its_true_call(service: str) -> None:
     app = f"{service.replace('-', '_')}.main:app"
     dockerfile = (DIRECTORY / service / "Dockerfile").read_text(encoding="utf-8")
     assert f'RUN ["python", "-m", "nova_kit.selftest", "{app}"]' in dockerfile.partition("USER 10001")[2].splitlines()
@@ -89,16 +84,16 @@ def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: TestClient
     assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_every_route_beside_the_operations_is_under_the_services_own_name(built_on_the_kit: str) -> None:
-    paths = set(_app(built_on_the_kit).openapi()["paths"]) - {"/health", "/ready", "/"}
-    assert all(path.startswith(f"/{built_on_the_kit}/") for path in paths)
+def test_every_route_beside_the_operations_is_under_the_services_own_name(service: str) -> None:
+    paths = set(_app(service).openapi()["paths"]) - {"/health", "/ready", "/"}
+    assert all(path.startswith(f"/{service}/") for path in paths)
 
 
 def test_nothing_that_a_caller_sends_breaks_its_openapi_contract(
-    built_on_the_kit: str, caplog: pytest.LogCaptureFixture
+    service: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Schemathesis makes up requests, right ones and wrong ones, and checks every answer against the document."""
-    schema = schemathesis.openapi.from_asgi(f"/{built_on_the_kit}/openapi.json", _app(built_on_the_kit))
+    schema = schemathesis.openapi.from_asgi(f"/{service}/openapi.json", _app(service))
     for result in schema.get_all_operations():
         operation = result.ok()
         takes_input = bool(operation.body or operation.query)
@@ -132,21 +127,20 @@ def test_its_container_follows_the_rules_of_every_image(service: str) -> None:
     assert all(source.startswith(("kit/", f"{service}/")) for source in copied)
 
 
-def test_its_dockerfile_has_all_that_the_template_has(built_on_the_kit: str) -> None:
+def test_its_dockerfile_has_all_that_the_template_has(service: str) -> None:
     """A service may need further lines; what it shares with the others does not drift apart."""
-    service = built_on_the_kit
     lines = iter((DIRECTORY / service / "Dockerfile").read_text(encoding="utf-8").splitlines())
     for line in service_files(service, _project(service)["description"])["Dockerfile"].splitlines():
         assert line in lines, f"services/{service}/Dockerfile lacks, or has in another place: {line}"
 
 
-def test_its_lock_holds_what_the_kit_needs(built_on_the_kit: str) -> None:
-    lock = (DIRECTORY / built_on_the_kit / "requirements.txt").read_text(encoding="utf-8")
+def test_its_lock_holds_what_the_kit_needs(service: str) -> None:
+    lock = (DIRECTORY / service / "requirements.txt").read_text(encoding="utf-8")
     assert _pins(service_files("any", "Any.")["requirements.txt"]) <= _pins(lock)
 
 
-def test_its_package_is_named_after_its_directory(built_on_the_kit: str) -> None:
-    assert _project(built_on_the_kit)["name"] == built_on_the_kit
+def test_its_package_is_named_after_its_directory(service: str) -> None:
+    assert _project(service)["name"] == service
 
 
 def _project(service: str) -> dict[str, Any]:

@@ -6,24 +6,35 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.config import load_config
+from nova_infra.config import Service, load_config
 
 ROOT = Path(__file__).parents[2]
 
 
-def services() -> list[str]:
-    """Return the names of the services that are delivered: a new one is asked from its first deployment on."""
-    return [service.name for service in load_config(ROOT).services]
+def services() -> list[Service]:
+    """Return the services that are delivered: a new one is asked from its first deployment on."""
+    return list(load_config(ROOT).services)
+
+
+def reached_at(service: Service) -> str | None:
+    """Return a path that leads to a service from outside, if one does under the environment's own name."""
+    if service.internal or service.hosts or service.protocol == "grpc":
+        return None
+    return service.paths[0].replace("*", "").replace("?", "x")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "service" in metafunc.fixturenames:
-        metafunc.parametrize("service", services())
+    if "built_on_the_kit" in metafunc.fixturenames:
+        metafunc.parametrize("built_on_the_kit", [each.name for each in services() if each.kit and reached_at(each)])
+    if "reached_at" in metafunc.fixturenames:
+        paths = {each.name: path for each in services() if (path := reached_at(each))}
+        metafunc.parametrize("reached_at", paths.values(), ids=paths.keys())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Name the services that were only asked what every service is asked."""
     asked = [Path(argument).parts for argument in config.args]
-    without = [service for service in services() if not any(service in parts for parts in asked)]
+    names = [service.name for service in services()]
+    without = [name for name in names if not any(name in parts for parts in asked)]
     if without:
         terminalreporter.write_line(f"no tests of their own here: {', '.join(without)}")

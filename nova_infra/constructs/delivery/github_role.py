@@ -9,8 +9,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
-
-ISSUER = "token.actions.githubusercontent.com"
+from nova_infra.names import GITHUB_ISSUER
 
 
 class GitHubRole(Construct):
@@ -52,12 +51,13 @@ class GitHubRole(Construct):
         # Claims that STS reads of GitHub's tokens besides the subject:
         # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
         claims: dict[str, object] = {
-            f"{ISSUER}:aud": "sts.amazonaws.com",  # its own: a token that a job asked for elsewhere is of no use here
-            f"{ISSUER}:sub": list(subjects),
-            f"{ISSUER}:ref": [f"refs/heads/{branch}" for branch in branches],
+            # Its own: a token that a job asked for elsewhere is of no use here.
+            f"{GITHUB_ISSUER}:aud": "sts.amazonaws.com",
+            f"{GITHUB_ISSUER}:sub": list(subjects),
+            f"{GITHUB_ISSUER}:ref": [f"refs/heads/{branch}" for branch in branches],
         }
         if repository_id is not None:
-            claims[f"{ISSUER}:repository_id"] = str(repository_id)
+            claims[f"{GITHUB_ISSUER}:repository_id"] = str(repository_id)
         self.role = iam.Role(
             self,
             "Role",

@@ -43,7 +43,8 @@ class ImageRegistry(Construct):
             image_scan_on_push=True,
             # By AWS's key for ECR, through grants of the repository: who may pull needs no leave to use the key.
             encryption=ecr.RepositoryEncryption.KMS,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            # But for one that a failed deployment has just made: its name would stand in the way of the next.
+            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
             lifecycle_rules=[
                 ecr.LifecycleRule(tag_status=ecr.TagStatus.UNTAGGED, max_image_age=cdk.Duration.days(UNTAGGED_DAYS))
             ],

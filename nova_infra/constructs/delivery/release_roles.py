@@ -10,7 +10,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Toolchain
-from nova_infra.names import Role, role_name, stack_name, step_role_name, task_log_group
+from nova_infra.names import Role, role_name, stack_name, step_role_name, task_log_groups
 
 
 class ReleaseRoles(Construct):
@@ -113,6 +113,7 @@ class ReleaseRoles(Construct):
             "cloudformation:DeleteChangeSet",
             "cloudformation:DescribeChangeSet",
             "cloudformation:ExecuteChangeSet",
+            "cloudformation:ListChangeSets",
         ]
         # The services' stacks, by a pattern: a policy has room for some 30 names.
         shared = [stack_name(prefix, "platform"), stack_name(prefix, "overview"), *(f"{each}-*" for each in others)]
@@ -157,7 +158,7 @@ class ReleaseRoles(Construct):
         logs = stack.format_arn(
             service="logs",
             resource="log-group",
-            resource_name=f"{task_log_group(prefix)}-*",
+            resource_name=f"{task_log_groups(stack_name(prefix, '*'))}*",
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
         ledger = stack.format_arn(
@@ -166,6 +167,17 @@ class ReleaseRoles(Construct):
         return [
             steering(stack.format_arn(service="ecs", resource="service-deployment", resource_name=f"{prefix}/*")),
             iam.PolicyStatement(actions=["logs:FilterLogEvents", "logs:GetLogEvents"], resources=[logs]),
+            iam.PolicyStatement(
+                actions=["logs:DescribeLogGroups"],
+                resources=[
+                    stack.format_arn(
+                        service="logs",
+                        resource="log-group",
+                        resource_name="*",
+                        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                    )
+                ],
+            ),
             iam.PolicyStatement(
                 actions=["ecs:ExecuteCommand", "ecs:StopTask"], resources=[tasks], conditions=in_cluster
             ),

@@ -77,14 +77,9 @@ class Ingress(Construct):
                 f"{NIST}-ELBDeletionProtectionEnabled",
             )
         self.load_balancer.log_access_logs(log_bucket, "load-balancer")
-        not_found = elbv2.ListenerAction.fixed_response(
-            404,
-            content_type="application/json",
-            message_body='{"title":"No service answers this path","status":404}',
-        )
         if domain is None:
             self.listener = self.load_balancer.add_listener(
-                "Listener", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False, default_action=not_found
+                "Listener", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False, default_action=not_found()
             )
             acknowledge(
                 self.listener,
@@ -110,7 +105,7 @@ class Ingress(Construct):
                     validation=acm.CertificateValidation.from_dns(zone),
                 )
             ],
-            default_action=not_found,
+            default_action=not_found(),
         )
         redirect = self.load_balancer.add_listener(
             "Redirect",
@@ -142,6 +137,15 @@ class Ingress(Construct):
         group.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(80), "HTTP from the internet")
         if tls:
             group.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "HTTPS from the internet")
-        group.add_egress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp_range(1024, 65535), "Tasks in the VPC")
+        group.add_egress_rule(ec2.Peer.ipv4(cidr), ec2.Port.all_tcp(), "Tasks in the VPC")
         acknowledge(group, "The one way in, for everybody", f"{AWS_SOLUTIONS}-EC23")
         return group
+
+
+def not_found() -> elbv2.ListenerAction:
+    """What a listener answers where no service's rule matches."""
+    return elbv2.ListenerAction.fixed_response(
+        404,
+        content_type="application/json",
+        message_body='{"title":"No service answers this path","status":404}',
+    )

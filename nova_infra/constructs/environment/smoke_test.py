@@ -12,7 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
-from nova_infra.names import smoke_hook_role_name, smoke_name, task_log_group
+from nova_infra.names import smoke_hook_role_name, smoke_log_group, smoke_name
 
 
 class SmokeTest(Construct):
@@ -38,7 +38,7 @@ class SmokeTest(Construct):
         log_group = logs.LogGroup(
             self,
             "Log",
-            log_group_name=task_log_group(name),
+            log_group_name=smoke_log_group(prefix),
             encryption_key=key,
             retention=retention,
             removal_policy=cdk.RemovalPolicy.DESTROY,

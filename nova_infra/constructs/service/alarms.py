@@ -45,6 +45,7 @@ class ServiceAlarms(Construct):
     Attributes:
         rollback_alarms: Those that belong in the service's deployment alarms.
         rollback_names: Their names.
+        notify_alarms: The others, which only notify.
     """
 
     def __init__(
@@ -128,28 +129,32 @@ class ServiceAlarms(Construct):
             ),
         ]
         self.rollback_names = [alarm_name(service_name, kind) for kind in ROLLBACK_ALARMS]
-        self._alarm(
-            "Unhealthy",
-            "has had a target that fails its health check for three minutes",
-            threshold=0,
-            metrics=[
-                *self._per_colour("unhealthy", "UnHealthyHostCount", "Maximum"),
-                _returned("unhealthy", "+".join(f"FILL(unhealthy_{colour},0)" for colour in self._colours)),
-            ],
-            periods=3 + _LATE,
-            datapoints=3,
-        )
-        self._alarm(
-            "Running",
-            f"has had fewer than {min_tasks} running tasks for three minutes",
-            threshold=min_tasks,
-            comparison="LessThanThreshold",
-            metric=_Metric(namespace="ECS/ContainerInsights", metric_name="RunningTaskCount", dimensions=in_cluster),
-            statistic="Average",
-            periods=3,
-            # A service that reports nothing runs nothing.
-            missing="breaching",
-        )
+        self.notify_alarms = [
+            self._alarm(
+                "Unhealthy",
+                "has had a target that fails its health check for three minutes",
+                threshold=0,
+                metrics=[
+                    *self._per_colour("unhealthy", "UnHealthyHostCount", "Maximum"),
+                    _returned("unhealthy", "+".join(f"FILL(unhealthy_{colour},0)" for colour in self._colours)),
+                ],
+                periods=3 + _LATE,
+                datapoints=3,
+            ),
+            self._alarm(
+                "Running",
+                f"has had fewer than {min_tasks} running tasks for three minutes",
+                threshold=min_tasks,
+                comparison="LessThanThreshold",
+                metric=_Metric(
+                    namespace="ECS/ContainerInsights", metric_name="RunningTaskCount", dimensions=in_cluster
+                ),
+                statistic="Average",
+                periods=3,
+                # A service that reports nothing runs nothing.
+                missing="breaching",
+            ),
+        ]
 
     def _alarm(
         self,

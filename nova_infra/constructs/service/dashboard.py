@@ -34,7 +34,7 @@ class Dashboard(Construct):
         *,
         prefix: str,
         cluster_name: str,
-        load_balancer: str,
+        load_balancers: Mapping[str, str],
         target_groups: Mapping[str, Mapping[str, str]],
     ) -> None:
         """Create the dashboard.
@@ -44,7 +44,7 @@ class Dashboard(Construct):
             construct_id: Id under the parent.
             prefix: Name of the dashboard and prefix of the services' names.
             cluster_name: Name of the ECS cluster.
-            load_balancer: Full name of the load balancer.
+            load_balancers: Service to the full name of the load balancer in front of it.
             target_groups: Service to colour to full name of the target group.
         """
         super().__init__(scope, construct_id)
@@ -81,7 +81,7 @@ class Dashboard(Construct):
                                 "AWS/ApplicationELB",
                                 "RequestCount",
                                 "LoadBalancer",
-                                load_balancer,
+                                load_balancers[service],
                                 "TargetGroup",
                                 group,
                                 {"label": colour, "color": _COLOURS[colour], "stat": "Sum"},

@@ -46,7 +46,7 @@ class Autoscaling(Construct):
         """
         super().__init__(scope, construct_id)
         tasks = service.auto_scale_task_count(min_capacity=range_.min_tasks, max_capacity=range_.max_tasks)
-        target = _scalable_target(service)
+        target = scalable_target(service)
         # A value that is taken from the service makes CloudFormation list the target, and its policies after it, as
         # resources that may change with every release: a rollback's plan would no longer be an image and nothing else.
         target.resource_id = f"service/{cluster_name}/{name}"
@@ -82,7 +82,7 @@ class Autoscaling(Construct):
         )
 
 
-def _scalable_target(service: ecs.FargateService) -> scaling.CfnScalableTarget:
+def scalable_target(service: ecs.FargateService) -> scaling.CfnScalableTarget:
     """The service's scalable target, which CDK keeps to itself."""
     target = service.node.find_child("TaskCount").node.find_child("Target").node.default_child
     assert isinstance(target, scaling.CfnScalableTarget)

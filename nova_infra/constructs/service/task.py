@@ -13,19 +13,20 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Runtime, Service
 from nova_infra.constructs.environment.retention import retention
+from nova_infra.constructs.service.permissions import grant
 from nova_infra.constructs.service.secrets import secret_value
-from nova_infra.names import task_log_group
+from nova_infra.constructs.service.sidecars import add_sidecars
+from nova_infra.names import CONTAINER, TASK_LOG_GROUP
 
-CONTAINER = "app"
 KIT_HEALTH_COMMAND = ("python", "-m", "nova_kit.healthcheck")
 _ARCHITECTURES = {"x86-64": ecs.CpuArchitecture.X86_64, "arm64": ecs.CpuArchitecture.ARM64}
 
 
 class Task(Construct):
-    """A Fargate task definition with one container, its log group and its two roles.
+    """A Fargate task definition with its container and sidecars, its log group and its two roles.
 
-    The task role may do nothing: grant it what the service's code needs. The execution role may pull this image, write
-    these logs and read these secrets.
+    The task role may do what the service's permissions say, and nothing else. The execution role may pull this image,
+    write these logs and read these secrets.
 
     Attributes:
         definition: The task definition.
@@ -71,6 +72,7 @@ class Task(Construct):
         )
         # Without it CloudFormation deregisters the old revision, and a rollback finds it inactive (aws/aws-cdk#24372).
         self.definition.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+        logging = ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self._log_group(runtime, key))
         container = self.definition.add_container(
             CONTAINER,
             image=image,
@@ -79,25 +81,17 @@ class Task(Construct):
             user=service.user,
             environment={**service.environment, **(variables or {})},
             secrets={
-                variable: secret_value(self, f"Secret{variable}", secret)
+                variable: secret_value(self, f"Secret{variable}", secret, self.definition.obtain_execution_role())
                 for variable, secret in service.secrets.items()
             },
-            port_mappings=[ecs.PortMapping(container_port=service.port)],
+            port_mappings=[ecs.PortMapping(container_port=service.port)] if service.kind == "web" else None,
             readonly_root_filesystem=service.readonly_root and not runtime.exec,
             stop_timeout=cdk.Duration.seconds(service.stop_seconds),
             health_check=_health_check(service),
-            logging=ecs.LogDriver.aws_logs(
-                stream_prefix=name,
-                log_group=logs.LogGroup(
-                    self,
-                    "Logs",
-                    log_group_name=task_log_group(name),
-                    retention=retention(runtime.log_retention_days),
-                    encryption_key=key,
-                    removal_policy=cdk.RemovalPolicy.DESTROY,
-                ),
-            ),
+            logging=logging,
         )
+        add_sidecars(self, container, service, logging)
+        grant(self.definition.task_role, service.permissions)
         acknowledge(
             self.definition,
             "Plain settings are environment variables; what is secret comes from Secrets Manager",
@@ -114,6 +108,20 @@ class Task(Construct):
             f"{NIST}-IAMNoInlinePolicy",
         )
         container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
+
+    def _log_group(self, runtime: Runtime, key: kms.IKey | None) -> logs.ILogGroup:
+        """A log group that outlives its stack: only what a first deployment wrote says why it failed."""
+        group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=retention(runtime.log_retention_days),
+            encryption_key=key,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+        resource = group.node.default_child
+        assert isinstance(resource, logs.CfnLogGroup)
+        resource.override_logical_id(TASK_LOG_GROUP)  # part of its name, by which it is found
+        return group
 
 
 def _health_check(service: Service) -> ecs.HealthCheck | None:

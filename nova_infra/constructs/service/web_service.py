@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TypedDict
 
 import aws_cdk as cdk
@@ -15,6 +16,7 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Rollout, Service
 from nova_infra.constructs.service.alarms import ServiceAlarms
+from nova_infra.constructs.service.connections import open_connections
 from nova_infra.constructs.service.gates import gate_hooks
 from nova_infra.constructs.service.scaling import Autoscaling
 from nova_infra.constructs.service.settings import ServiceSettings
@@ -122,7 +124,7 @@ class WebService(Construct):
             cluster=cluster,
             task_definition=task_definition,
             vpc_subnets=subnets,
-            security_groups=[self._security_group(name, cluster.vpc, port, load_balancer)],
+            security_groups=[self._security_group(name, cluster.vpc, port, load_balancer, service.connects_to)],
             assign_public_ip=False,
             enable_execute_command=runtime.exec,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
@@ -149,6 +151,9 @@ class WebService(Construct):
         # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.
         for alarm in self.alarms.rollback_alarms:
             resource.add_resource_dependency(alarm)
+        # They come with the first tasks, not before: nobody is woken because a service does not run yet.
+        for alarm in self.alarms.notify_alarms:
+            alarm.add_resource_dependency(resource)
         # CDK waits for the task role's policy only. Tasks that start before the execution role may pull their image or
         # read a new secret fail, and the breaker counts them.
         self.service.node.add_dependency(task_definition.obtain_execution_role())
@@ -210,7 +215,12 @@ class WebService(Construct):
         )
 
     def _security_group(
-        self, name: str, vpc: ec2.IVpc, port: int, load_balancer: elbv2.IApplicationLoadBalancer
+        self,
+        name: str,
+        vpc: ec2.IVpc,
+        port: int,
+        load_balancer: elbv2.IApplicationLoadBalancer,
+        connections: Sequence[str],
     ) -> ec2.ISecurityGroup:
         group = ec2.SecurityGroup(
             self,
@@ -221,6 +231,7 @@ class WebService(Construct):
         )
         for protocol, out in (("HTTP", 80), ("HTTPS", 443)):
             group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(out), f"{protocol} to AWS and to other services")
+        open_connections(group, connections)
         for number, source in enumerate(load_balancer.connections.security_groups):
             ec2.CfnSecurityGroupIngress(
                 self,

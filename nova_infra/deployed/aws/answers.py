@@ -6,6 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nova_infra.deployed.model import Alarm, Change, Deployment, RunningTask, Service, Stack, StoppedTask, Template
+from nova_infra.names import CONTAINER
+
+
+def own_container(containers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The container of a task that is the service itself: ECS lists sidecars in no particular order."""
+    named = (container for container in containers if container.get("name") == CONTAINER)
+    return next(named, next(iter(containers), {}))
 
 
 def read_revision(arn: str) -> str:
@@ -15,7 +22,7 @@ def read_revision(arn: str) -> str:
 
 def read_running_task(task: Mapping[str, Any]) -> RunningTask:
     """A task in DescribeTasks."""
-    container: Mapping[str, Any] = next(iter(task.get("containers", ())), {})
+    container = own_container(task.get("containers", ()))
     health = task.get("healthStatus", "UNKNOWN")
     return RunningTask(
         revision=read_revision(task["taskDefinitionArn"]),
@@ -29,7 +36,7 @@ def read_running_task(task: Mapping[str, Any]) -> RunningTask:
 
 def read_stopped_task(task: Mapping[str, Any]) -> StoppedTask:
     """A task that has ended, in DescribeTasks."""
-    container: Mapping[str, Any] = next(iter(task.get("containers", ())), {})
+    container = own_container(task.get("containers", ()))
     return StoppedTask(
         revision=read_revision(task["taskDefinitionArn"]),
         at=task.get("stoppedAt"),

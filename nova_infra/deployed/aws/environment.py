@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from nova_infra.deployed.aws.answers import (
+    own_container,
     read_alarm,
     read_running_task,
     read_service,
@@ -32,8 +33,8 @@ from nova_infra.deployed.model import (
     StoppedTask,
     TaskDefinition,
 )
-from nova_infra.errors import NotDeployedError, RefusedError, StrangerError
-from nova_infra.names import environment_prefix, task_log_group
+from nova_infra.errors import RefusedError, StrangerError
+from nova_infra.names import environment_prefix
 
 # The most that these operations list at once; they list ten, or fifty, unless they are told.
 _HUNDRED = {"PaginationConfig": {"PageSize": 100}}
@@ -109,10 +110,7 @@ class AwsEnvironment(AwsRollouts):
         except ServiceError as error:
             if error.code != "ClusterNotFoundException":
                 raise
-            raise NotDeployedError(
-                f"environment: {self.name!r} is not deployed in this account and region "
-                f"({self._aws.region}: no cluster {self.prefix}): check its name, the region and the credentials"
-            ) from None
+            raise self._not_deployed() from None
         return sorted(arn.rpartition("/")[2] for arn in arns)
 
     def _described(self, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -135,20 +133,22 @@ class AwsEnvironment(AwsRollouts):
 
     def log_lines(self, service: str, stream: str, count: int) -> tuple[str, ...]:
         """The last lines of a log stream of a service; none where there is no such stream."""
-        try:
-            found = self._aws.call(
-                "logs",
-                "get_log_events",
-                logGroupName=task_log_group(self.stack_name(service)),
-                logStreamName=stream,
-                limit=count,
-                startFromHead=False,
-            )
-        except ServiceError as error:
-            if error.code == "ResourceNotFoundException":
-                return ()
-            raise
-        return tuple(event["message"] for event in found["events"])
+        for group in self.log_groups(service):
+            try:
+                found = self._aws.call(
+                    "logs",
+                    "get_log_events",
+                    logGroupName=group,
+                    logStreamName=stream,
+                    limit=count,
+                    startFromHead=False,
+                )
+            except ServiceError as error:
+                if error.code != "ResourceNotFoundException":
+                    raise
+                continue
+            return tuple(event["message"] for event in found["events"])
+        return ()
 
     def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:
         """The latest deployments of a service, newest first."""
@@ -174,7 +174,7 @@ class AwsEnvironment(AwsRollouts):
     def task_definition(self, revision: str) -> TaskDefinition:
         """A revision of a task definition, ``family:revision``."""
         found = self._aws.call("ecs", "describe_task_definition", taskDefinition=revision)["taskDefinition"]
-        image = next((str(c["image"]) for c in found.get("containerDefinitions", ()) if "image" in c), "")
+        image = str(own_container(found.get("containerDefinitions", ())).get("image", ""))
         return TaskDefinition(revision, found.get("status", "ACTIVE") == "ACTIVE", image)
 
     def alarms(self) -> tuple[Alarm, ...]:

@@ -44,7 +44,8 @@ _THROTTLED = {
 SDK_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
 """What the SDK raises when it is called."""
 
-_CLOCK = ("Signature expired", "Signature not yet current", "RequestTimeTooSkewed")
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
+_CLOCK = ("Signature expired", "Signature not yet current", "RequestTimeTooSkewed", "RequestInTheFuture")
 
 
 class ServiceError(AwsError):

@@ -19,7 +19,7 @@ from botocore.exceptions import NoCredentialsError
 from botocore.session import Session, get_session
 
 from nova_infra.deployed.aws.errors import SDK_ERRORS, DeniedError, throttled, translated, unanswered
-from nova_infra.errors import NovaError
+from nova_infra.errors import NovaError, RefusedError
 from nova_infra.parallel import THREADS, threads
 
 _Item = TypeVar("_Item")
@@ -39,6 +39,9 @@ _ONCE = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 
 
 WRITES = 8
 """How often a call that changes something is tried, while it is throttled or its answer is lost without effect."""
+
+_REGION = re.compile(r"[a-z]{2,8}(-[a-z]{2,16}){1,3}-[0-9]{1,2}")
+"""The shape of a region's name, not a list of them: a newer region than the SDK's must not stop a rollback."""
 
 _PRECISION = timedelta(seconds=3)
 """A Date header has whole seconds, and the answer takes a while."""
@@ -180,9 +183,12 @@ def sign_in(*, region: str, role: str | None = None, account: str | None = None)
         account: The environment's account, with ``role``.
 
     Raises:
+        RefusedError: No region has that name.
         DeniedError: The role may not be assumed, and the credentials are of another account.
         AwsError: There are no valid credentials.
     """
+    if not _REGION.fullmatch(region):
+        raise RefusedError(f"region: {region!r} is not the name of an AWS region: write one such as us-east-1")
     session = get_session()
     session.set_config_variable("region", region)
     if role is None:

@@ -238,6 +238,15 @@ class AwsStacks(ABC):
         stack = self._stack(change_set.stack) if state.get("ExecutionStatus") != "AVAILABLE" else None
         return stack is not None and bool(stack.change_set) and stack.change_set == change_set.name
 
+    def change_set_names(self, stack: str) -> tuple[str, ...]:
+        """The names of a stack's change sets that are ready and were not executed."""
+        listed = self._aws.pages("cloudformation", "list_change_sets", "Summaries", StackName=stack)
+        return tuple(
+            each["ChangeSetName"]
+            for each in listed
+            if each.get("ExecutionStatus") == "AVAILABLE" and each.get("StackName", stack) == stack
+        )
+
     def delete_change_set(self, change_set: ChangeSet) -> None:
         """Delete a change set that was not executed, by its ARN or its name."""
         try:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from nova_infra.deployed.aws.answers import read_revision
+from nova_infra.deployed.aws.answers import own_container, read_revision
 from nova_infra.deployed.aws.errors import ServiceError
 from nova_infra.deployed.aws.session import pause
 from nova_infra.deployed.aws.stacks import AwsStacks
 from nova_infra.deployed.model import Capacity, LogEvent, OneOff, TaskDetail
-from nova_infra.errors import AwsError, PassingError, RefusedError
-from nova_infra.names import task_log_group
+from nova_infra.errors import AwsError, NotDeployedError, NovaError, PassingError, RefusedError
+from nova_infra.names import task_log_groups
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 _COUNT = "ecs:service:DesiredCount"
@@ -47,19 +48,24 @@ class AwsTasks(AwsStacks):
             which["filterPattern"] = pattern
         if streams:
             which["logStreamNames"] = list(streams)
-        group = task_log_group(self.stack_name(service))
-        try:
-            for event in self._aws.pages("logs", "filter_log_events", "events", logGroupName=group, **which):
-                yield LogEvent(
-                    event["eventId"],
-                    datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
-                    event["logStreamName"].rpartition("/")[2],
-                    event["message"],
-                )
-        except ServiceError as error:
-            if error.code == "ResourceNotFoundException":
-                raise RefusedError(f"service: {service!r} has no log group {group}: see `nova tasks`") from None
-            raise
+        groups = self.log_groups(service)
+        if not groups:
+            self._service(service)  # or there is no such service
+            raise RefusedError(f"service: {service!r} has no log group: see `nova tasks`")
+        for event in self._aws.pages("logs", "filter_log_events", "events", logGroupName=groups[0], **which):
+            yield LogEvent(
+                event["eventId"],
+                datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
+                event["logStreamName"].rpartition("/")[2],
+                event["message"],
+            )
+
+    def log_groups(self, service: str) -> tuple[str, ...]:
+        """Names of a service's log groups, the newest first: one for each time that its stack was created."""
+        prefix = task_log_groups(self.stack_name(service))
+        found = list(self._aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix))
+        found.sort(key=lambda group: int(group.get("creationTime", 0)), reverse=True)
+        return tuple(str(group["logGroupName"]) for group in found)
 
     def tasks(self, service: str) -> tuple[TaskDetail, ...]:
         """The tasks of a service, the latest that ended included, the oldest first."""
@@ -89,7 +95,7 @@ class AwsTasks(AwsStacks):
         """
         described = self._service(service)
         definition = self._aws.call("ecs", "describe_task_definition", taskDefinition=described["taskDefinition"])
-        container = definition["taskDefinition"]["containerDefinitions"][0]
+        container = own_container(definition["taskDefinition"]["containerDefinitions"])
         mine = f"nova-run-{secrets.token_hex(8)}"
         request: dict[str, Any] = {
             "cluster": self.prefix,
@@ -109,7 +115,14 @@ class AwsTasks(AwsStacks):
             which = {"cluster": self.prefix, "startedBy": mine}
             return list(self._aws.pages("ecs", "list_tasks", "taskArns", **which))
 
-        answer = self._aws.write("ecs", "run_task", done=lambda: bool(started()), **request)
+        try:
+            answer = self._aws.write("ecs", "run_task", done=lambda: bool(started()), **request)
+        except BaseException:
+            # It may run all the same: an interruption or a lost answer must leave no task that nobody waits for.
+            with contextlib.suppress(NovaError):
+                for arn in started():
+                    self.stop_task(arn, "nova run was interrupted")
+            raise
         if answer is not None and answer.get("failures"):
             raise AwsError(f"{service}: ECS started no task: {answer['failures'][0].get('reason', 'no reason given')}")
         arn = answer["tasks"][0]["taskArn"] if answer is not None else started()[0]
@@ -133,7 +146,12 @@ class AwsTasks(AwsStacks):
 
     def stop_task(self, arn: str, reason: str) -> None:
         """Stop a task."""
-        self._aws.write("ecs", "stop_task", done=lambda: False, cluster=self.prefix, task=arn, reason=reason)
+
+        def done() -> bool:
+            found = self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[arn])["tasks"]
+            return all(task.get("desiredStatus") == "STOPPED" for task in found)
+
+        self._aws.write("ecs", "stop_task", done=done, cluster=self.prefix, task=arn, reason=reason)
 
     def open_shell(self, service: str, task: str, command: str) -> dict[str, Any]:
         """Open a session in a task's container: what AWS's Session Manager plugin is told.
@@ -147,7 +165,7 @@ class AwsTasks(AwsStacks):
                 "its containers' root file systems writable"
             )
         [described] = self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[task])["tasks"]
-        container = described["containers"][0]
+        container = own_container(described["containers"])
         which = {"cluster": self.prefix, "task": task, "container": container["name"]}
         opened = self._aws.call("ecs", "execute_command", command=command, interactive=True, **which)
         target = f"ecs:{self.prefix}_{task.rpartition('/')[2]}_{container.get('runtimeId', '')}"
@@ -159,75 +177,93 @@ class AwsTasks(AwsStacks):
         Raises:
             RefusedError: It does not scale.
         """
-        which = self._scalable(service)
-        targets = self._aws.call(
-            "application-autoscaling",
-            "describe_scalable_targets",
-            ServiceNamespace="ecs",
-            ResourceIds=[which["ResourceId"]],
-        )["ScalableTargets"]
-        if not targets:
+        target, ends = self._scaling(service)
+        if target is None:
+            self._service(service)  # or there is no such service
             raise RefusedError(f"service: {service!r} has no scaling in {self.name}: add scaling in nova.toml")
-        actions = self._aws.call("application-autoscaling", "describe_scheduled_actions", **which)["ScheduledActions"]
-        ends = next((action for action in actions if action["ScheduledActionName"] == _END), None)
-        usual = ends["ScalableTargetAction"] if ends else targets[0]
+        usual = ends["ScalableTargetAction"] if ends else target
         return Capacity(
-            targets[0]["MinCapacity"],
-            targets[0]["MaxCapacity"],
+            target["MinCapacity"],
+            target["MaxCapacity"],
             (usual["MinCapacity"], usual["MaxCapacity"]),
             ends is not None,
         )
 
-    def scale(self, service: str, least: int, most: int, *, usual: tuple[int, int], until: datetime | None) -> None:
-        """Let a service have other numbers of tasks, until AWS itself restores the usual ones.
+    def _scaling(self, service: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        """A service's scalable target, and the scheduled action that ends a scaling for an incident."""
+        which = self._scalable(service)
+        asked: dict[str, Any] = {"ServiceNamespace": "ecs", "ResourceIds": [which["ResourceId"]]}
+        targets = self._aws.call("application-autoscaling", "describe_scalable_targets", **asked)["ScalableTargets"]
+        actions = self._aws.call("application-autoscaling", "describe_scheduled_actions", **which)["ScheduledActions"]
+        ends = (action for action in actions if action["ScheduledActionName"] == _END)
+        return next(iter(targets), None), next(ends, None)
+
+    def set_capacity(self, service: str, least: int, most: int) -> None:
+        """Let a service have other numbers of tasks."""
+        numbers = {"MinCapacity": least, "MaxCapacity": most}
+
+        def done() -> bool:
+            target, _ = self._scaling(service)
+            return target is not None and numbers.items() <= target.items()
+
+        self._scale("register_scalable_target", service, done, **numbers)
+
+    def plan_end(self, service: str, usual: tuple[int, int], until: datetime) -> None:
+        """Have AWS restore the usual numbers of tasks at a time, UTC. It replaces what was planned before.
 
         https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScheduledAction.html
-
-        Args:
-            service: Its name.
-            least: The least tasks.
-            most: The most tasks.
-            usual: The least and the most tasks afterwards.
-            until: When that is, UTC; None to take away what was planned.
         """
-        which = self._scalable(service)
-        # Its end comes first: what has begun always ends.
-        if until is not None:
-            after = {"MinCapacity": usual[0], "MaxCapacity": usual[1]}
-            end = {"Schedule": f"at({until.astimezone(UTC):%Y-%m-%dT%H:%M:%S})", "ScalableTargetAction": after}
-            self._change("put_scheduled_action", **which, ScheduledActionName=_END, **end)
-        self._change("register_scalable_target", **which, MinCapacity=least, MaxCapacity=most)
-        if until is None:
-            try:
-                self._change("delete_scheduled_action", **which, ScheduledActionName=_END)
-            except ServiceError as error:
-                if error.code != "ObjectNotFoundException":
-                    raise
+        planned = {
+            "ScheduledActionName": _END,
+            "Schedule": f"at({until.astimezone(UTC):%Y-%m-%dT%H:%M:%S})",
+            "ScalableTargetAction": {"MinCapacity": usual[0], "MaxCapacity": usual[1]},
+        }
 
-    def _change(self, operation: str, **arguments: Any) -> None:
-        # Each of them may be repeated: it says what is to be, not what is to be added.
-        self._aws.write("application-autoscaling", operation, done=lambda: False, **arguments)
+        def done() -> bool:
+            _, ends = self._scaling(service)
+            return ends is not None and planned.items() <= ends.items()
+
+        self._scale("put_scheduled_action", service, done, **planned)
+
+    def forget_end(self, service: str) -> None:
+        """Take away what :meth:`plan_end` planned, if there is anything."""
+        try:
+            self._scale(
+                "delete_scheduled_action", service, lambda: self._scaling(service)[1] is None, ScheduledActionName=_END
+            )
+        except ServiceError as error:
+            if error.code != "ObjectNotFoundException":
+                raise
+
+    def _scale(self, operation: str, service: str, done: Callable[[], bool], **arguments: Any) -> None:
+        self._aws.write("application-autoscaling", operation, done=done, **self._scalable(service), **arguments)
 
     def _scalable(self, service: str) -> dict[str, str]:
         resource = f"service/{self.prefix}/{self.stack_name(service)}"
         return {"ServiceNamespace": "ecs", "ResourceId": resource, "ScalableDimension": _COUNT}
 
     def _service(self, service: str) -> dict[str, Any]:
+        which: dict[str, Any] = {"cluster": self.prefix, "services": [self.stack_name(service)]}
         try:
-            which: dict[str, Any] = {"cluster": self.prefix, "services": [self.stack_name(service)]}
             found = self._aws.call("ecs", "describe_services", **which)["services"]
         except ServiceError as error:
             if error.code != "ClusterNotFoundException":
                 raise
-            found = []
+            raise self._not_deployed() from None
         active = [each for each in found if each.get("status") != "INACTIVE"]
         if not active:
             raise RefusedError(f"service: {service!r} does not run in {self.name}: see `nova status {self.name}`")
         return dict(active[0])
 
+    def _not_deployed(self) -> NotDeployedError:
+        return NotDeployedError(
+            f"environment: {self.name!r} is not deployed in this account and region "
+            f"({self._aws.region}: no cluster {self.prefix}): check its name, the region and the credentials"
+        )
+
 
 def _detail(task: dict[str, Any]) -> TaskDetail:
-    container: dict[str, Any] = next(iter(task.get("containers", ())), {})
+    container = own_container(task.get("containers", ()))
     return TaskDetail(
         arn=task["taskArn"],
         revision=read_revision(task["taskDefinitionArn"]),

@@ -76,12 +76,24 @@ def run(
             wait()
     except BaseException:
         if status != "STOPPED":
-            environment.stop_task(task.arn, "nova run was interrupted")
-            tell(f"{task.arn.rpartition('/')[2]}: is stopped")
+            _stop(environment, task, tell)
         raise
     if last is None or last.exit_code is None:
         raise AwsError(f"{service}: the task did not run: {last.reason if last else 'ECS does not know it'}")
     return last.exit_code
+
+
+def _stop(environment: Runner, task: OneOff, tell: Callable[[str], None]) -> None:
+    """Stop a task; where that fails, say so instead of hiding why it is stopped."""
+    name = task.arn.rpartition("/")[2]
+    try:
+        environment.stop_task(task.arn, "nova run was interrupted")
+    except NovaError as error:
+        cluster = task.arn.split("/")[-2]
+        command = f"aws ecs stop-task --cluster {cluster} --task {name}"
+        tell(f"warning: {name}: was not stopped and still runs: {error}: stop it with `{command}`")
+    else:
+        tell(f"{name}: is stopped")
 
 
 def _show(

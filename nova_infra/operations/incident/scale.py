@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from nova_infra.deployed.model import Capacity
 from nova_infra.deployed.protocol import DeployedEnvironment
-from nova_infra.errors import RefusedError
-from nova_infra.operations.records.ledger import Scaling, append_scaling
+from nova_infra.errors import AwsError, NovaError, RefusedError
+from nova_infra.operations.records.ledger import Scaling, append_scaling, read_ledger
 
 LONGEST = timedelta(days=7)
 
@@ -19,8 +21,14 @@ class Scalable(DeployedEnvironment, Protocol):
     def capacity(self, service: str) -> Capacity:
         """How many tasks a service may have."""
 
-    def scale(self, service: str, least: int, most: int, *, usual: tuple[int, int], until: datetime | None) -> None:
+    def set_capacity(self, service: str, least: int, most: int) -> None:
         """Let a service have other numbers of tasks."""
+
+    def plan_end(self, service: str, usual: tuple[int, int], until: datetime) -> None:
+        """Have AWS restore the usual numbers of tasks at a time, UTC."""
+
+    def forget_end(self, service: str) -> None:
+        """Take away what was planned."""
 
 
 def scale(
@@ -38,6 +46,7 @@ def scale(
 
     Raises:
         RefusedError: The numbers are none, or the service does not scale; nothing was changed.
+        AwsError: AWS refused a call; running it again finishes what was begun.
     """
     if least is None and most is None:
         raise RefusedError("scale: give --min, --max or both, or --end to restore the usual numbers now")
@@ -51,8 +60,12 @@ def scale(
             f"scale: {least} to {most} tasks is not a range: --min must be at most --max, and --max at least 1"
         )
     until = (environment.now() + lasts).replace(microsecond=0)
-    environment.scale(service, least, most, usual=now.usual, until=until)
-    return _record(environment, service, least, most, until, why)
+    made = Scaling(service, least, most, until, *_signed(environment, why))
+    environment.plan_end(service, now.usual, until)  # first: what has begun always ends
+    with _begun():
+        environment.set_capacity(service, least, most)
+        append_scaling(environment, made)
+    return made
 
 
 def end(environment: Scalable, service: str, *, why: str) -> Scaling:
@@ -62,17 +75,33 @@ def end(environment: Scalable, service: str, *, why: str) -> Scaling:
         RefusedError: The service is not scaled for an incident; nothing was changed.
     """
     now = environment.capacity(service)
-    if not now.scaled:
+    if not (now.scaled or _recorded(environment, service)):
         raise RefusedError(
             f"scale: {service} already has its usual {now.least} to {now.most} tasks: there is nothing to end"
         )
     least, most = now.usual
-    environment.scale(service, least, most, usual=now.usual, until=None)
-    return _record(environment, service, least, most, environment.now().replace(microsecond=0), why)
-
-
-def _record(environment: Scalable, service: str, least: int, most: int, until: datetime, why: str) -> Scaling:
-    at = environment.now().replace(microsecond=0)
-    made = Scaling(service, least, most, until, at, environment.caller(), why)
-    append_scaling(environment, made)
+    made = Scaling(service, least, most, environment.now().replace(microsecond=0), *_signed(environment, why))
+    environment.set_capacity(service, least, most)
+    with _begun():
+        environment.forget_end(service)
+        append_scaling(environment, made)
     return made
+
+
+def _recorded(environment: Scalable, service: str) -> bool:
+    """Whether the ledger says that it is scaled: its end may have been interrupted before that was written down."""
+    latest = next((each for each in read_ledger(environment).scalings if each.service == service), None)
+    return latest is not None and latest.until > environment.now()
+
+
+def _signed(environment: Scalable, why: str) -> tuple[datetime, str, str]:
+    return environment.now().replace(microsecond=0), environment.caller(), why
+
+
+@contextlib.contextmanager
+def _begun() -> Iterator[None]:
+    """Turn any failure into one that says that something was changed: none of them is a refusal any more."""
+    try:
+        yield
+    except NovaError as error:
+        raise AwsError(f"{error}; the scaling is not complete: run the same command again") from None

@@ -36,13 +36,28 @@ def taken_names(step: Step) -> Iterator[Refusal]:
         if wanted == had:
             continue
         for owner in step.others_with(wanted, action.logical_id):
+            if _moves_first(step, owner, wanted, resource):
+                continue
             yield Refusal(
                 step.after.key.name,
                 where,
                 f"{what} belongs to {owner} when this is deployed",
-                "choose another one, or free it in an earlier release",
+                "delete that listener by hand first, or keep the domain as it is"
+                if action.type.endswith("::Listener")
+                else "choose another one, or free it in an earlier release",
             )
             break
+
+
+def _moves_first(step: Step, owner: str, wanted: str, resource: Mapping[str, Any]) -> bool:
+    """Whether the owner takes another identity in the same deployment, and the resource waits for it."""
+    other = step.after.resources.get(owner)
+    waits_for = resource.get("DependsOn", ())
+    return (
+        other is not None
+        and step.world.identity_of(step.after, other) not in (None, wanted)
+        and owner in ([waits_for] if isinstance(waits_for, str) else waits_for)
+    )
 
 
 def _follows(step: Step, action: ResourceAction, resource: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from nova_infra.operations.planner.model import Finding, PlannedStack, Refusal, 
 from nova_infra.operations.planner.names import taken_names
 from nova_infra.operations.planner.networks import overlapping_subnets
 from nova_infra.operations.planner.quotas import account_quotas, listener_limits, template_limits
-from nova_infra.operations.planner.rules import reset_weights
+from nova_infra.operations.planner.rules import back_to_rolling, reset_weights
 from nova_infra.operations.planner.states import left_behind, moved_stack, stuck_stack
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import Owner, World
@@ -28,7 +28,7 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     listener_limits,
     missing_repositories,
 )
-_OBSERVERS: Sequence[Callable[[Step], Iterator[Finding]]] = (reset_weights,)
+_OBSERVERS: Sequence[Callable[[Step], Iterator[Finding]]] = (reset_weights, back_to_rolling)
 
 
 @dataclass(frozen=True)

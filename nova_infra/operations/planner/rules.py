@@ -5,7 +5,8 @@ See https://github.com/aws/aws-cdk/issues/36649: CloudFormation writes the templ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from nova_infra.operations.changes.template_values import references
 from nova_infra.operations.planner.model import Action, Finding, Stack
@@ -33,9 +34,28 @@ def reset_weights(step: Step) -> Iterator[Finding]:
         )
 
 
+def back_to_rolling(step: Step) -> Iterator[Finding]:
+    """Say that ECS no longer moves the traffic of a service, wherever that is: open in docs/assumptions.md."""
+    if step.before is None:
+        return
+    before = dict(step.before.of_type("AWS::ECS::Service"))
+    for logical_id, properties in step.after.of_type("AWS::ECS::Service"):
+        if _strategy(properties) == "ROLLING" and _strategy(before.get(logical_id, {})) != "ROLLING":
+            yield Finding(
+                step.after.key.name,
+                logical_id,
+                "goes back to rolling: an outage if the second target group serves by then, because ECS registers "
+                "tasks with the first one alone: read the rule's weights, and deliver once more before if it does",
+            )
+
+
+def _strategy(service: Mapping[str, Any]) -> str:
+    return str(service.get("DeploymentConfiguration", {}).get("Strategy", "ROLLING"))
+
+
 def _steered(stack: Stack) -> Iterator[str]:
     """The rules whose weights ECS changes: those that a service with another strategy than rolling names."""
     for _, properties in stack.of_type("AWS::ECS::Service"):
-        if properties.get("DeploymentConfiguration", {}).get("Strategy", "ROLLING") != "ROLLING":
+        if _strategy(properties) != "ROLLING":
             for load_balancer in properties.get("LoadBalancers", ()):
                 yield from references(load_balancer.get("AdvancedConfiguration", {}).get("ProductionListenerRule"))

@@ -19,6 +19,7 @@ from nova_infra.config.resolved import resolved
 from nova_infra.errors import NovaError
 from nova_infra.names import BOOTSTRAP_VERSION, repository_name
 from nova_infra.operations.reports.check import Account, Check, not_known
+from nova_infra.operations.reports.first import first_in_environment, first_in_toolchain
 from nova_infra.operations.reports.quotas import build_quotas, environment_quotas
 from nova_infra.parallel import threads
 
@@ -43,6 +44,7 @@ def diagnose(
     *,
     account_of_caller: Callable[[], str],
     open_account: Callable[[str, str, bool], Account],
+    first: bool = False,
 ) -> tuple[Part, ...]:
     """Check everything, the accounts side by side.
 
@@ -51,6 +53,7 @@ def diagnose(
         root: The project's directory.
         account_of_caller: Finds the account of the current credentials, or raises NovaError.
         open_account: Gives access to an account and region; the flag says whether it is the caller's own.
+        first: Whether to check also what only a first deployment trips over.
     """
     parts = [Part("This machine", tuple(tools(root)))]
     try:
@@ -75,14 +78,14 @@ def diagnose(
             f"Toolchain ({toolchain.account}, {toolchain.region})",
             toolchain.account,
             toolchain.region,
-            lambda access: toolchain_checks(config, access),
+            lambda access: toolchain_checks(config, access, first=first),
         ),
         *(
             (
                 f"{environment.name} ({environment.account}, {environment.region})",
                 environment.account,
                 environment.region,
-                _environment_checks(config, environment),
+                _environment_checks(config, environment, first=first),
             )
             for environment in config.environments
         ),
@@ -126,16 +129,20 @@ def _dotted(version: Sequence[int] | None) -> str:
     return ".".join(map(str, version)) if version else "not found"
 
 
-def toolchain_checks(config: Config, access: Account) -> Iterator[Check]:
-    """The account of the pipeline: bootstrap, source, repositories."""
+def toolchain_checks(config: Config, access: Account, *, first: bool = False) -> Iterator[Check]:
+    """The account of the pipeline: bootstrap, source, repositories, builds."""
     toolchain = config.toolchain
     yield from bootstrap_checks(access, toolchain.account, toolchain.region, toolchain.account)
     yield _source(config, access)
     yield _repositories(config, access)
     yield from build_quotas(config, access)
+    if first:
+        yield from first_in_toolchain(config, access)
 
 
-def _environment_checks(config: Config, environment: Environment) -> Callable[[Account], Iterator[Check]]:
+def _environment_checks(
+    config: Config, environment: Environment, *, first: bool
+) -> Callable[[Account], Iterator[Check]]:
     def checks(access: Account) -> Iterator[Check]:
         yield from bootstrap_checks(access, environment.account, environment.region, config.toolchain.account)
         if environment.domain is not None:
@@ -148,6 +155,8 @@ def _environment_checks(config: Config, environment: Environment) -> Callable[[A
         for parameter in sorted({each.parameter for each in secrets if each.parameter is not None}):
             yield _parameter(parameter, access)
         yield from environment_quotas(config, environment, access)
+        if first:
+            yield from first_in_environment(config, environment, access)
 
     return checks
 

@@ -45,8 +45,7 @@ def cancel_updates(
     if not busy:
         tell("No update is under way: there is nothing to cancel.")
         return "idle"
-    claim = claims.read_claim(environment)
-    claims.check(claim, now=environment.now())
+    claims.check(environment, claims.read_claim(environment))
     stoppable = [stack.name for stack in busy if stack.status == "UPDATE_IN_PROGRESS"]
     for stack in busy:
         tell(f"{stack.name}: {stack.status}: {_what(stack)}")

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_EXCEPTION, wait
 from nova_infra.deployed.model import ChangeSet, Stack
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.errors import NovaError
-from nova_infra.operations.rollback.plan import Move, Plan, change_set_prefix
+from nova_infra.operations.rollback.plan import CHANGE_SET_PREFIX, Move, Plan, change_set_prefix
 from nova_infra.operations.rollback.template import at_once, renewed, with_image
 from nova_infra.parallel import side_by_side, threads
 
@@ -115,6 +115,30 @@ def execute(
         else:
             failures.append(f"{stack.name}: did not roll back ({stack.status}): {_why(environment, stack)}")
     return failures
+
+
+def remove_strays(environment: DeployedEnvironment, plan: Plan, own: str, tell: Callable[[str], None]) -> None:
+    """Delete the change sets that rollbacks which were killed have left: those that are not the lock's owner's.
+
+    One that somebody else is just being shown goes as well: what it was made from is no longer so.
+
+    Args:
+        environment: The environment, whose lock the caller has.
+        plan: The plan, with all services.
+        own: What the names of the caller's change sets begin with.
+        tell: Told a line about each.
+    """
+
+    def remove(stack: str) -> None:
+        # Nothing depends on it: one that stays behind changes nothing.
+        with contextlib.suppress(NovaError):
+            for name in environment.change_set_names(stack):
+                if name.startswith(f"{CHANGE_SET_PREFIX}-") and not name.startswith(f"{own}-"):
+                    environment.delete_change_set(ChangeSet(stack, name, ()))
+                    tell(f"{stack}: deleted the change set {name}, left by a rollback that was killed")
+
+    with threads() as pool:
+        list(pool.map(remove, [service.stack.name for service in plan.deployed]))
 
 
 def _why(environment: DeployedEnvironment, stack: Stack) -> str:

@@ -87,17 +87,25 @@ def holder(versions: Iterable[ParameterVersion]) -> Claim:
     return held
 
 
-def check(claim: Claim, *, now: datetime) -> None:
+def check(environment: ObservedEnvironment, claim: Claim) -> None:
     """Refuse where another rollback is under way.
 
     Raises:
         RefusedError: Another one is under way.
     """
-    if claim.alive(now):
+    now = environment.now()
+    if not claim.alive(now):
+        return
+    if claim.seen > now + SILENCE:
         raise RefusedError(
-            f"rollback: another one, to {claim.release}, is under way, started by {claim.by}, last active at "
-            f"{claim.seen:%H:%M:%S} UTC: wait for it; if it was killed, run this again two minutes after that"
+            f"rollback: the lock of {claim.by} was renewed at {claim.seen:%Y-%m-%d %H:%M} UTC, which is in the future: "
+            f"check this machine's clock; if it is right, delete {parameter_name(environment, 'rollback')} from "
+            "Parameter Store"
         )
+    raise RefusedError(
+        f"rollback: another one, to {claim.release}, is under way, started by {claim.by}, last active at "
+        f"{claim.seen:%H:%M:%S} UTC: wait for it; if it was killed, run this again two minutes after that"
+    )
 
 
 class Lock:
@@ -116,6 +124,7 @@ class Lock:
         self._ended = threading.Event()
         self._signs = threading.Thread(target=self._give_signs, daemon=True)
         self._writing = threading.Lock()
+        self.change_set = claim.change_set
         self.done = False
 
     def __enter__(self) -> Lock:

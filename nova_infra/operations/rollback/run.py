@@ -16,7 +16,7 @@ from nova_infra.operations.records.ledger import Entry, append, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.rollback import lock as claims
 from nova_infra.operations.rollback.cancel import cancel_updates
-from nova_infra.operations.rollback.change_sets import change_sets, execute
+from nova_infra.operations.rollback.change_sets import change_sets, execute, remove_strays
 from nova_infra.operations.rollback.lock import Claim, Lock
 from nova_infra.operations.rollback.plan import (
     Plan,
@@ -112,7 +112,7 @@ def rollback(environment: DeployedEnvironment, request: Request, *, confirm: Cal
 def _settled(environment: DeployedEnvironment, request: Request, tell: Tell) -> Survey:
     """Read everything, after an interrupted rollback's updates have ended."""
     seen = survey(environment)
-    claims.check(seen.claim, now=environment.now())
+    claims.check(environment, seen.claim)
     touched = [d for d in seen.deployed if not request.services or d.name in request.services]
     if busy := [stack.name for stack in busy_stacks(touched, seen.claim)]:
         for stack in busy:
@@ -188,7 +188,9 @@ def _carry_out(
     guard = _Guard(environment, lock, plan.target.release, holds)
     _hold(environment, plan, holds, reason)
     try:
-        if failures := execute(environment, changes, may_begin=guard, tell=tell):
+        failures = execute(environment, changes, may_begin=guard, tell=tell)
+        remove_strays(environment, plan, lock.change_set, tell)
+        if failures:
             # The ledger still names what was to be left: the environment runs parts of both.
             raise CheckFailedError("\n".join([*failures, "rollback: not complete: run the same command again"]))
         found = verify(environment, plan.images, patience=request.patience, tell=tell)

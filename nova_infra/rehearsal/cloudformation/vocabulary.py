@@ -28,6 +28,7 @@ NOT_REHEARSED = {
     "AWS::Chatbot::": "messages to chat rooms",
     "AWS::CloudWatch::Dashboard": "dashboards",
     "AWS::CodePipeline::Webhook": "what starts the pipeline",
+    "AWS::ElasticLoadBalancingV2::ListenerCertificate": "TLS",
     "AWS::EC2::": "networks and security groups",
     "AWS::ECR::": "image repositories",
     "AWS::IAM::": "IAM",
@@ -94,7 +95,8 @@ _CONTAINER = {
     "Name": TEXT,
     "Image": TEXT,
     "Command": Each(TEXT),
-    "Essential": Only(("true",)),
+    "Essential": FLAG,
+    "DependsOn": ANY,
     "Environment": Each({"Name!": TEXT, "Value!": TEXT}),
     "Secrets": Each({"Name!": TEXT, "ValueFrom": ANY}),
     "PortMappings": Each({"ContainerPort!": Number(1, 65535), "Protocol": Only(("tcp",)), "Name": ANY}),
@@ -371,6 +373,7 @@ PLAYED: dict[str, dict[str, Any]] = {
         "Matcher": {"HttpCode": TEXT},
         "Port": ANY,
         "Protocol": Only(("HTTP",)),
+        "ProtocolVersion": Only(("HTTP1",)),
         "TargetType": Only(("ip",)),
         "TargetGroupAttributes": Attributes(
             {"deregistration_delay.timeout_seconds": Number(0, 3600), "stickiness.enabled": Only(("false",))}

@@ -21,6 +21,7 @@ from nova_infra.rehearsal.requests.sample import Sample, sample
 MOST_REQUESTS_PER_MINUTE = 400
 _PROBE_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _REMEMBERED = 20
+_ORIGINS = {"file": "the requests in their files", "document": "their OpenAPI documents", "paths": "their paths"}
 
 
 @dataclass(eq=False)
@@ -53,6 +54,12 @@ class Asked:
     def operations(self) -> list[str]:
         """What is asked for."""
         return list(self._samples)
+
+    @property
+    def origin(self) -> str:
+        """Where the requests come from, in words."""
+        origins = {each.origin for samples in self._samples.values() for each in samples}
+        return next((words for origin, words in _ORIGINS.items() if origin in origins), "")
 
     @property
     def requests_per_minute(self) -> int:

@@ -277,7 +277,7 @@ class Environment:
         for logical_id in stack.resources("AWS::Lambda::Function"):
             self._functions.put(stack.properties(logical_id), f"{stack.name}.{logical_id}")
         for logical_id in stack.resources("AWS::Route53::RecordSet"):
-            self._record_set(stack.properties(logical_id))
+            await self._record_set(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
             self._monitoring.put_alarm(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
@@ -343,13 +343,15 @@ class Environment:
             elif service.test_rule is not None and service.test_rule.name == arn:
                 service.test_rule = rule
 
-    def _record_set(self, properties: dict[str, Any]) -> None:
+    async def _record_set(self, properties: dict[str, Any]) -> None:
         """A domain name that leads to a load balancer is another public address of its listeners."""
+        name = properties["Name"].rstrip(".")
         alias = properties.get("AliasTarget", {}).get("DNSName", "").removeprefix("dualstack.")
         for url, local in list(self._urls.items()):
             scheme, _, host = url.partition("://")
             if host == alias:
-                self._urls[f"{scheme}://{properties['Name'].rstrip('.')}"] = local
+                [listener] = [each for each in self._listeners.values() if each.url == local]
+                self._urls[f"{scheme}://{name}"] = await listener.address_of(name, self._runtime.gateway)
 
     async def _deploy_service(
         self,
@@ -392,7 +394,8 @@ class Environment:
         if not baseline:
             record.answers, record.answers_before = asked.answers_of(record.new), asked.answers_of(record.old)
             record.answers_without_target, record.taken = asked.answers_of(None), asked.taken
-            record.not_asked = asked.left_out
+            record.not_asked, record.asked_from = asked.left_out, asked.origin
+            record.watched, record.bakes = list(rollout.alarms), any(step.bake_minutes for step in rollout.steps)
         deployment = Deployment(
             service=service,
             revision=Revision(definition, sources),

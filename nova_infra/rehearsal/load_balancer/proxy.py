@@ -98,6 +98,7 @@ class LoadBalancer:
         self._public_port = public_port
         self._siblings = siblings
         self._store = store
+        self._names: dict[int, str] = {}
         self._pace = pace
         self._runner: web.ServerRunner | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -136,6 +137,26 @@ class LoadBalancer:
         if gateway is not None:
             await web.SockSite(self._runner, _bound(gateway, self.port), backlog=1024).start()
         self._siblings[f"{self.protocol.lower()}:{self._public_port}"] = self.url
+
+    async def address_of(self, host: str, gateway: str | None = None) -> str:
+        """The base URL on this machine of a name that leads here.
+
+        Here all names are one address, and what a client calls it is lost. A name that a rule is for gets a port of its
+        own, whose requests are taken for requests to that name.
+        """
+        if not any(rule.names(host) for rule in self.rules):
+            return self.url
+        for port, known in self._names.items():
+            if known == host:
+                return f"http://127.0.0.1:{port}"
+        assert self._runner is not None, "started"
+        listening = _bound("127.0.0.1", 0)
+        port = listening.getsockname()[1]
+        self._names[port] = host
+        await web.SockSite(self._runner, listening, backlog=1024).start()
+        if gateway is not None:
+            await web.SockSite(self._runner, _bound(gateway, port), backlog=1024).start()
+        return f"http://127.0.0.1:{port}"
 
     async def stop(self) -> None:
         """Close the port and every connection."""
@@ -205,7 +226,7 @@ class LoadBalancer:
         return False
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        host = request.host.partition(":")[0]
+        host = self._names.get(_port(request)) or request.host.partition(":")[0]
         for rule in sorted(self.rules, key=lambda rule: rule.priority):
             if rule.matches(host, request.path, request.headers):
                 break
@@ -337,6 +358,12 @@ class LoadBalancer:
         self._store.record(_metric(name, self.full_name, None), value)
         if group is not None:
             self._store.record(_metric(name, self.full_name, group.name), value)
+
+
+def _port(request: web.BaseRequest) -> int:
+    """The port of this machine that a request came in at."""
+    name = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    return int(name[1]) if name else 0
 
 
 def _bound(address: str, port: int) -> socket.socket:

@@ -84,6 +84,10 @@ class Rule:
     forward: list[WeightedGroup] = field(default_factory=list)
     answer: FixedResponse | Redirect | None = None
 
+    def names(self, host: str) -> bool:
+        """Whether a host is one of those that this rule is for."""
+        return bool(self.hosts) and _any_match(host.lower(), [each.lower() for each in self.hosts])
+
     def matches(self, host: str, path: str, headers: Mapping[str, str] | None = None) -> bool:
         """Whether a request is for this rule. Paths compare case by case, hosts and headers do not, as in AWS.
 

@@ -30,6 +30,7 @@ def precheck(release: Release) -> list[str]:
     """
     areas: set[str] = set()
     secrets: set[str] = set()
+    sidecars: set[str] = set()
     pipeline = release.pipeline()
     for stage in pipeline.stages:
         reading = StageReading()
@@ -40,9 +41,12 @@ def precheck(release: Release) -> list[str]:
                     reading.read(action.stack_name, template)
                     areas |= _areas(template)
         secrets |= reading.secrets
+        sidecars |= reading.sidecars
     notes = [", ".join(sorted(areas))] if areas else []
     if secrets:
         notes.append(f"secrets: {', '.join(sorted(secrets))} has a placeholder value")
+    if sidecars:
+        notes.append(f"sidecars: {', '.join(sorted(sidecars))} did not run, and nothing answered in their place")
     return notes + [_window(stage) for stage in pipeline.stages if stage.window]
 
 
@@ -51,11 +55,13 @@ class StageReading:
 
     Attributes:
         secrets: Names of the variables whose values are secrets.
+        sidecars: Names of the containers that are not run.
     """
 
     def __init__(self) -> None:
         """Begin with an empty environment."""
         self.secrets: set[str] = set()
+        self.sidecars: set[str] = set()
         self._exports: dict[str, Any] = {}
         self._groups: dict[str, TargetGroup] = {}
         self._rules: set[str] = set()
@@ -75,7 +81,9 @@ class StageReading:
                 stack.properties(logical_id)
         for logical_id in stack.resources("AWS::ECS::TaskDefinition"):
             properties = stack.required(logical_id, "ContainerDefinitions", "Memory")
-            self.secrets |= set(read_task_definition(properties, f"{stack_name}.{logical_id}").secrets)
+            definition = read_task_definition(properties, f"{stack_name}.{logical_id}")
+            self.secrets |= set(definition.secrets)
+            self.sidecars |= set(definition.sidecars)
         self._read_load_balancers(stack)
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
             alarm = read_alarm(stack.required(logical_id, "AlarmName"))

@@ -27,6 +27,7 @@ from nova_infra.rehearsal.record import (
     StageRecord,
 )
 from nova_infra.rehearsal.report.chart import Event, deployment_chart, events
+from nova_infra.rehearsal.report.confidence import confidence
 from nova_infra.rehearsal.report.verdict import short_name, verdict
 
 _HERE = files("nova_infra.rehearsal.report")
@@ -126,6 +127,7 @@ def report(record: Record, drills: Sequence[DrillResult]) -> str:
         real=_REAL,
         simulated=[*_SIMULATED, *_slow(record, drills)],
         foreseen=record.foreseen,
+        confidence=confidence(record),
         not_rehearsed=[*record.not_rehearsed, *_not_played(drills)],
         no_requests=Requests(),
     )

@@ -13,6 +13,7 @@ from rich.text import Text
 from nova_infra.rehearsal.drills.blast import compared
 from nova_infra.rehearsal.drills.catalogue import DrillResult
 from nova_infra.rehearsal.record import USERS, ActionRecord, DeploymentRecord, Record, Requests, StageRecord
+from nova_infra.rehearsal.report.confidence import confidence
 from nova_infra.rehearsal.report.signs import SIGNS
 from nova_infra.rehearsal.report.verdict import Verdict, short_name
 from nova_infra.terminal import fit
@@ -194,13 +195,7 @@ def _remarks(record: Record, drills: Sequence[DrillResult]) -> Iterator[str]:
     if slow := record.slow_minutes + sum(result.record.slow_minutes for result in drills):
         minutes = "1 simulated minute" if slow == 1 else f"{slow} simulated minutes"
         yield f"The machine was busy: {minutes} lasted longer. The clock waited."
-    if record.lived and not record.real_time:
-        yield (
-            f"Projected: a minute lasted a second, so the release's tasks were up for {record.lived:.0f} s at most. "
-            "Processor time and latency are those of a minute's requests in a minute. What takes more uptime, such as "
-            "a token that expires, shows with --real-time at best."
-        )
-    yield f"Not covered: {'; '.join(record.not_rehearsed)}."
+    yield from confidence(record)
 
 
 def _title(text: str, width: int) -> Text:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from nova_infra.operations.changes.template_values import listed
 from nova_infra.rehearsal.drills.catalogue import DrillResult
-from nova_infra.rehearsal.record import SLOWER_TIMES, ActionRecord, DeploymentRecord, Record, StageRecord
+from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
 from nova_infra.rehearsal.report.answers import untested, what_breaks
+from nova_infra.rehearsal.report.users import what_users_meet
 
 _FIX = "Fix that and play it again: make rehearse"
-_FEWEST_STEPS = 3
-_STEADY = 0.8
-_NOTICED_SECONDS = 0.05
-_SOON_MINUTES = 240
-"""Memory leaks when it grows in four of five minutes, so fast that a task is full within that time. A cache fills up
-more slowly, or once."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,7 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
             + ".",
             next_step=f"Look at {name} in the report; play it alone with: nova rehearse --drill {name}",
         )
-    wrong, unknown = _what_users_meet(record), list(filter(None, map(untested, record.deployments)))
+    wrong, unknown = what_users_meet(record), list(filter(None, map(untested, record.deployments)))
     if record.until is not None:
         headline, why = f"Nothing stops this release up to {record.until}", _played(len(record.stages))
     else:
@@ -129,61 +123,15 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
     return Verdict(
         passed=False,
         headline=f"This release would be stopped in {stage.name}",
-        why=f"{name}: {reason}{more}.{taken_back}{_what_serves(record, stage)}",
+        why=f"{name}: {reason}{more}.{_cause(record, stage)}{taken_back}{_what_serves(record, stage)}",
         next_step="Answer y to approve, or add --approve" if refused else _FIX,
     )
 
 
-def _what_users_meet(record: Record) -> list[str]:
-    """What is wrong although nothing stopped the release: for users, or soon. A clause each."""
-    found = [
-        f"{requests.failed} of {requests.served} requests in {environment} failed"
-        for environment, requests in record.load.items()
-        if requests.failed
-    ]
-    for deployment in record.deployments:
-        if count := len(deployment.losses):
-            tasks = "a task was" if count == 1 else f"{count} tasks were"
-            found.append(
-                f"{tasks} lost of {deployment.service} while serving, the last because {deployment.losses[-1]}"
-            )
-    found += filter(None, map(what_breaks, record.deployments))
-    found += filter(None, map(_leak, record.deployments))
-    found += filter(None, map(_slower, record.deployments))
-    found += [
-        f"every task of {d.service} had to be killed after its stop timeout: it does not stop on SIGTERM"
-        for d in record.deployments
-        if d.ignores_sigterm and not d.baseline
-    ]
-    return found
-
-
-def _slower(deployment: DeploymentRecord) -> str:
-    """A release that is much slower than what ran before, and still below the limit of its latency alarm."""
-    times = deployment.times_slower
-    if deployment.baseline or deployment.outcome != "completed" or times < SLOWER_TIMES:
-        return ""
-    new = deployment.requests_to(deployment.new)
-    seconds = new.seconds / new.served
-    if seconds * (1 - 1 / times) < _NOTICED_SECONDS:
-        return ""
-    return f"{deployment.service} takes {times:.0f} times as long for an answer as before ({1000 * seconds:.0f} ms)"
-
-
-def _leak(deployment: DeploymentRecord) -> str:
-    """What becomes of tasks that hold more at the end of nearly every minute: no bake is long enough for an alarm."""
-    samples = [sample for sample in deployment.samples if sample.memory and sample.percent == 100]
-    held = [sample.memory for sample in samples]
-    steps = [after - before for before, after in pairwise(held)]
-    if deployment.baseline or deployment.outcome != "completed" or len(steps) < _FEWEST_STEPS:
-        return ""
-    growth = (held[-1] - held[0]) / (samples[-1].minute - samples[0].minute)
-    if sum(step > 0 for step in steps) < _STEADY * len(steps) or growth * _SOON_MINUTES < deployment.memory - held[-1]:
-        return ""
-    return (
-        f"a task of {deployment.service} took {growth:.2g} MiB more every minute: at this traffic it is killed for its "
-        f"memory in {(deployment.memory - held[-1]) / growth:.0f} minutes"
-    )
+def _cause(record: Record, stage: StageRecord) -> str:
+    """Which operations got worse in a stage that failed: what its alarms and tests saw of it may be far from that."""
+    found = [what_breaks(each) for each in record.deployments if each.environment == stage.name and not each.takes_back]
+    return "".join(f" The cause: {clause}." for clause in list(filter(None, found))[:1])
 
 
 def _what_serves(record: Record, stage: StageRecord) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,7 @@ class TaskDefinition:
         mounts: Paths in the container that volumes are mounted at, and can be written.
         architecture: ``amd64`` or ``arm64``.
         fault: A drill's fault, empty in every other release.
+        sidecars: Names of the further containers, which are not run here.
     """
 
     revision: str
@@ -69,6 +70,7 @@ class TaskDefinition:
     mounts: tuple[str, ...] = ()
     architecture: str = "amd64"
     fault: str = ""
+    sidecars: tuple[str, ...] = ()
 
     @property
     def repository(self) -> str:
@@ -85,14 +87,9 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
     """The task definition that a resource's resolved properties define.
 
     Raises:
-        UnresolvableError: It has several containers, or one without a command or port.
+        UnresolvableError: No container is the one that requests are for, or it lacks what a task needs.
     """
-    containers = properties["ContainerDefinitions"]
-    if len(containers) != 1:
-        raise UnresolvableError(
-            f"{revision}: ContainerDefinitions has {len(containers)} entries; the rehearsal runs one"
-        )
-    [container] = containers
+    container, sidecars = _service_first(properties["ContainerDefinitions"], revision)
     if not container.get("PortMappings"):
         raise UnresolvableError(
             f"{revision}: ContainerDefinitions[0].PortMappings is missing: add the container's port"
@@ -133,4 +130,20 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
         ),
         architecture=_ARCHITECTURES.get(properties.get("RuntimePlatform", {}).get("CpuArchitecture"), "amd64"),
         fault=str(container.get("DockerLabels", {}).get(LABEL, "")),
+        sidecars=sidecars,
     )
+
+
+def _service_first(containers: Sequence[Mapping[str, Any]], revision: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """The container that has a port, which requests are for, and the names of the others.
+
+    Raises:
+        UnresolvableError: There is no such one, or several.
+    """
+    serving = [each for each in containers if each.get("PortMappings")] if len(containers) > 1 else list(containers)
+    if len(serving) != 1:
+        raise UnresolvableError(
+            f"{revision}: ContainerDefinitions has {len(containers)} entries, {len(serving)} of them with ports; the "
+            "rehearsal runs one"
+        )
+    return serving[0], tuple(str(each.get("Name")) for each in containers if each is not serving[0])

@@ -21,7 +21,7 @@ import psutil
 
 from nova_infra.commands import run_command
 from nova_infra.containers.build import ENGINES, local_name
-from nova_infra.containers.checkout import build_command
+from nova_infra.containers.checkout import build_command, services_of
 from nova_infra.containers.engine import Engine, detect
 from nova_infra.containers.errors import EngineError, ImageError
 from nova_infra.containers.probe import require_usable
@@ -217,7 +217,7 @@ class ImageRuntime(Runtime):
     async def build(self, definition: TaskDefinition, sources: Path) -> None:
         """Build the image that a release's definition names from its sources, unless it is there."""
         name = definition.image.removesuffix(PREVIOUS)
-        if not (sources / "services" / definition.repository / "Dockerfile").is_file():
+        if definition.repository not in services_of(sources):
             return
         async with self._building:
             local = local_name(name)

@@ -257,7 +257,16 @@ def test_github_actions_needs_no_way_to_its_source(raw):
 def test_a_window_that_github_actions_would_not_keep(raw, refused):
     raw["delivery"]["engine"] = "github-actions"
     raw["environments"][2]["window"] = {"cron": "* * 9-17 ? * MON-THU"}
+    raw["environments"][2]["on_failure"] = "stop"
     assert "environments[2].window: works only with CodePipeline" in refused()
+
+
+def test_a_window_beside_a_rollback_whose_meeting_aws_does_not_document(raw, refused):
+    raw["environments"][2] |= {"window": {"cron": "* * 9-17 ? * MON-THU"}, "on_failure": "rollback"}
+    assert 'environments[2].window: may keep on_failure = "rollback" from rolling back outside of it' in refused()
+    for behaviour in ("stop", "retry"):
+        raw["environments"][2]["on_failure"] = behaviour
+        assert parse_config(raw).environments[2].window is not None
 
 
 def test_a_rollout_that_outlasts_a_job(raw, refused):

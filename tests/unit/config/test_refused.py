@@ -83,7 +83,7 @@ REFUSED = {
     "a password": ("services.0.environment", {"DB_PASSWORD": "hunter2"}, "is called a secret"),
     "a token": ("services.0.environment", {"token": "x"}, "is called a secret"),
     "an api key": ("services.0.environment", {"OPENAI_API_KEY": "x"}, "name it under secrets"),
-    "a password in a URL": ("services.0.environment", {"DB": "postgres://me:pw@db/x"}, "holds a URL with a password"),
+    "a password in a URL": ("services.0.environment", {"DB": "https://me:pw@db/x"}, "holds a URL with a password"),
     "an access key": ("services.0.environment", {"ID": "AKIAABCDEFGHIJKLMNOP"}, "holds an AWS access key"),
     "a private key": ("services.0.environment", {"A": "-----BEGIN RSA PRIVATE KEY-----\n"}, "holds a private key"),
     "a token of GitHub's": ("services.0.environment", {"A": f"ghp_{'a' * 36}"}, "holds an access token"),
@@ -143,7 +143,7 @@ def test_the_last_of_each_private_range_is_accepted(raw, cidr):
         ("services.0.environment", {"PASSWORD": "", "TEXT": "two\nlines\tand $dollars, {braces}"}),
         ("source.ignore_paths", ["docs/**", "*.md", "LICENSE", "**/CHANGELOG.txt"]),
         ("source.branch", "release/2.x"),
-        ("environments.2.window", {"cron": "* * 9-17 ? * MON-FRI", "time_zone": "America/Argentina/Buenos_Aires"}),
+        ("environments.1.window", {"cron": "* * 9-17 ? * MON-FRI", "time_zone": "America/Argentina/Buenos_Aires"}),
         ("environments.2.exec", True),
     ],
 )

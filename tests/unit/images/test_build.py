@@ -220,3 +220,24 @@ def test_a_release_names_every_services_image_or_none(ecr: Any, taken: bool) -> 
     with pytest.raises(RefusedError, match="already names another image" if taken else f"{STORE}:bbb: not in the reg"):
         promote(registries, tags={"carts-service": "aaa", "store-service": "bbb"}, release="v1")
     assert tags(ecr) == {"aaa"}
+
+
+def test_a_ready_image_is_copied_as_it_is_and_only_once(ecr, monkeypatch) -> None:
+    reference = f"registry.example.com/shop:1@sha256:{'d' * 64}"
+    ready = ImageSource("carts-service", "linux/amd64", {}, (), image=reference)
+    calls: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        calls.append(command[1:])
+        if "imagetools" in command:
+            ecr.put_image(repositoryName=REPOSITORY, imageManifest=index(), imageTag=ready.tag)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(image_build.subprocess, "run", run)
+    monkeypatch.setattr(image_build.shutil, "which", lambda _: "/usr/bin/docker")
+    registry = Registry(REPOSITORY, aws=sign_in(region="us-east-1"))
+    assert [ensure_image(registry, ready, tools=TOOLS)[1] for _ in range(2)] == [True, False]
+    [copy] = [call for call in calls if "imagetools" in call]
+    assert copy == ["buildx", "imagetools", "create", "--prefer-index=false", f"--tag={ADDRESS}:{ready.tag}", reference]
+    assert not any(call[:2] == ["buildx", "build"] for call in calls)
+    assert calls[-1][0] == "logout"

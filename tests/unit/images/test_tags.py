@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from nova_infra.config import parse_config
 from nova_infra.errors import NovaError
-from nova_infra.images.build_context import read_contexts, unknown_to_git, write_context
-from nova_infra.images.tags import ImageSource, current_commit
+from nova_infra.images.build_context import read_contexts, read_directory, unknown_to_git, write_context
+from nova_infra.images.tags import ImageSource, current_commit, image_sources
 
 IGNORE = "**\n!*/src\n**/__pycache__\n**/*.pyc\n**/.DS_Store\n"
 
@@ -216,3 +217,65 @@ def test_a_release_has_a_commit_only_when_the_tree_is_clean(tmp_path: Path) -> N
     assert len(current_commit(tmp_path) or "") == 40
     (tmp_path / "uncommitted").write_text("")
     assert current_commit(tmp_path) is None
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A service that is built from its own directory, in git, beside one that it has no part in."""
+    for path, text in {
+        "services/shop/Dockerfile": "FROM scratch\nCOPY main.go /\n",
+        "services/shop/main.go": "package main\n",
+        "services/shop/notes.md": "left out\n",
+        "services/shop/.dockerignore": "*.md\n",
+        "services/other/Dockerfile": "FROM scratch\n",
+        "deploy/shop.Dockerfile": "FROM scratch AS tested\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    return tmp_path
+
+
+def test_a_service_of_its_own_is_built_from_its_directory_alone(own: Path) -> None:
+    files, dockerfile = read_directory(own / "services/shop", root=own, dockerfile="services/shop/Dockerfile")
+    assert dockerfile == "Dockerfile"
+    assert [file.path for file in files] == [".dockerignore", "Dockerfile", "main.go"]
+
+
+def test_a_dockerfile_outside_of_the_context_is_sent_along(own: Path) -> None:
+    files, dockerfile = read_directory(own / "services/shop", root=own, dockerfile="deploy/shop.Dockerfile")
+    assert {file.path: file.content for file in files}[dockerfile] == b"FROM scratch AS tested\n"
+
+
+@pytest.mark.parametrize(
+    ("context", "dockerfile", "fault"),
+    [
+        ("services/none", "services/shop/Dockerfile", "services/none: is no directory"),
+        ("services/shop", "services/shop/Dockerfile.prod", "services/shop/Dockerfile.prod: not found"),
+    ],
+)
+def test_a_context_that_is_not_there_is_refused_by_name(own: Path, context: str, dockerfile: str, fault: str) -> None:
+    with pytest.raises(NovaError, match=fault):
+        read_directory(own / context, root=own, dockerfile=dockerfile)
+
+
+def test_what_the_configuration_says_of_an_image_counts_in_its_tag(own: Path, raw) -> None:
+    def tag(**keys: object) -> str:
+        raw["services"] = [{"name": "shop", **keys}]
+        [found] = image_sources(own, parse_config(raw))
+        return found.tag
+
+    image = "registry.example.com/shop:1@sha256:" + "a" * 64
+    tags = [
+        tag(),
+        tag(target="tested"),
+        tag(build_arguments={"MODE": "fast"}),
+        tag(dockerfile="deploy/shop.Dockerfile"),
+        tag(context="services/other"),
+        tag(image=image),
+        tag(image=image.replace("a" * 64, "b" * 64)),
+        tag(image=image, architecture="arm64"),
+    ]
+    assert len({*tags}) == len(tags)
+    assert tag() == tags[0]

@@ -1,28 +1,28 @@
 """The commands as an operator runs them, somewhere without a project, AWS over HTTP."""
 
+import contextlib
 import os
 import pty
+import shlex
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 
 from nova_infra.operations.records.holds import read_holds
 
 
 @pytest.fixture
-def served(local_aws: Any, deploy, monkeypatch: pytest.MonkeyPatch):
+def served(served: Any) -> Any:
     """Production at release 2, which brought one service a new image, over HTTP."""
-    local_aws.reset()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", local_aws.url)
-    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.setenv(key, "testing")
-    made = deploy()
-    made.release(2, "carts-service")
-    return made
+    served.release(2, "carts-service")
+    return served
 
 
 @pytest.fixture
@@ -98,24 +98,159 @@ def test_a_release_is_held_and_let_go(served, run: Any) -> None:
     assert read_holds(served.environment) == ()
 
 
-@pytest.mark.parametrize(("answer", "code"), [("prod", 1), ("yes", 2)])
-def test_a_rollback_wants_the_environment_s_name_typed(served, tmp_path: Path, answer, code) -> None:
+NOVA = [sys.executable, "-c", "from nova_infra.cli.main import main; main()"]
+
+
+@contextlib.contextmanager
+def on_a_terminal(directory: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], int, bytes]]:
+    """The command on a terminal, when it has asked its question: the process, the terminal's end, what it said."""
     outside, inside = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", "from nova_infra.cli.main import main; main()", "rollback", "prod", "--wait", "0"],
-        cwd=tmp_path,
+        [*NOVA, *arguments],
+        cwd=directory,
         env={**os.environ, "AWS_REGION": "us-east-1"},
         stdin=inside,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
     )
-    os.write(outside, f"{answer}\n".encode())
-    output, _ = process.communicate(timeout=60)
-    os.close(outside)
     os.close(inside)
-    assert process.returncode == code, output
+    said = b""
+    try:
+        while b"Type prod to roll it back: " not in said:
+            said += os.read(outside, 65536)
+        yield process, outside, said
+    finally:
+        with contextlib.suppress(OSError):
+            os.close(outside)
+        process.kill()
+        process.wait()
+
+
+def rest(outside: int) -> bytes:
+    """All that the command still says."""
+    said = b""
+    with contextlib.suppress(OSError):
+        while part := os.read(outside, 65536):
+            said += part
+    return said
+
+
+@pytest.mark.parametrize(("answer", "code"), [("prod", 1), ("yes", 2), ("\x04", 2), ("\x03", 130)])
+def test_a_rollback_wants_the_environment_s_name_typed(served, tmp_path: Path, answer: str, code: int) -> None:
+    with on_a_terminal(tmp_path, "rollback", "prod", "--wait", "0") as (process, outside, _):
+        if answer == "\x03":
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            os.write(outside, f"{answer}\n".encode())
+        said = rest(outside)
+        assert process.wait() == code, said
     assert served.image_tag("carts-service") == ("v1" if answer == "prod" else "v2")
+    if answer != "prod":
+        assert len(said.replace(answer.encode(), b"").splitlines()) <= 3, "the answer, and one line"
+        assert read_holds(served.environment) == ()
+        assert not left_over(served)
+
+
+def left_over(deployment: Any) -> list[str]:
+    """The names of change sets that are ready and were not executed."""
+    stacks = ("nova-prod-carts-service", "nova-prod-store-service")
+    return [name for stack in stacks for name in deployment.environment.change_set_names(stack)]
+
+
+def test_a_terminal_that_goes_away_is_no_confirmation(served, tmp_path: Path) -> None:
+    with on_a_terminal(tmp_path, "rollback", "prod", "--wait", "0") as (process, outside, _):
+        os.close(outside)
+        assert process.wait() == 2
+    assert served.image_tag("carts-service") == "v2"
+    assert not left_over(served)
+
+
+def test_what_a_killed_one_left_goes_with_the_next(served, run: Any, tmp_path: Path) -> None:
+    with on_a_terminal(tmp_path, "rollback", "prod", "--wait", "0") as (process, _, _):
+        process.kill()
+        process.wait()
+    [stray] = left_over(served)
+    done = run("rollback", "prod", "--yes", "--wait", "0")
+    assert f"deleted the change set {stray}, left by a rollback that was killed" in done.stdout
+    assert not left_over(served)
+    assert served.image_tag("carts-service") == "v1"
+
+
+@pytest.mark.parametrize("closed", ["<&-", "</dev/null", "<&- >&-", "<&- >&- 2>&-"])
+def test_without_a_terminal_nothing_is_asked(served, tmp_path: Path, closed: str) -> None:
+    command = f"{shlex.join(NOVA)} rollback prod {closed}"
+    variables = {**os.environ, "AWS_REGION": "us-east-1"}
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=variables, shell=True, check=False, capture_output=True, text=True
+    )
+    said = [] if "2>&-" in closed else ["rollback: there is no terminal to ask on: check with --plan, then add --yes"]
+    assert (ended.returncode, ended.stderr.splitlines()) == (2, said)
+    assert not left_over(served)
+
+
+@pytest.mark.parametrize("command", ["status prod", "releases prod"])
+def test_a_reader_who_has_gone_ends_a_listing_without_a_word(served, tmp_path: Path, command: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [*NOVA, *command.split()],
+            cwd=tmp_path,
+            env={**os.environ, "AWS_REGION": "us-east-1"},
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+EVERYTHING = """
+status prod
+status prod --json
+releases prod
+verify prod
+hold prod 3f2a91c00000 --why x
+release-hold prod 3f2a91c00000 --why x
+accept-red prod 3f2a91c00000 --why x
+rollback prod --plan
+rollback prod --yes
+rollback prod --yes --cancel
+explain prod
+logs carts-service prod
+tasks carts-service prod
+run carts-service prod -- x
+scale carts-service prod --min 3 --why x
+scale carts-service prod --end --why x
+open prod
+""".strip().splitlines()
+
+
+def ask_everything(run: Any, subtests: Any, said: str, **variables: str) -> None:
+    for line in EVERYTHING:
+        with subtests.test(line):
+            ended = run(*line.split(), **variables)
+            assert (ended.returncode, ended.stdout) == (2, "")
+            [fault] = ended.stderr.splitlines()
+            assert fault.startswith(said)
+
+
+def test_where_nothing_is_deployed_each_command_says_so_in_a_line_and_writes_nothing(aws, run: Any, subtests) -> None:
+    ask_everything(run, subtests, "environment: 'prod' ")
+    assert boto3.client("ssm").describe_parameters()["Parameters"] == []
+    preflight = run("preflight", "prod")
+    assert preflight.stdout == "prod: nothing is deployed there yet: a first deployment may start\n"
+
+
+@pytest.mark.parametrize("region", ["", "moon", "us-east-1 ", "us east 1", "US-EAST-1"])
+def test_a_region_that_is_none_is_named_by_each_command(run: Any, tmp_path: Path, subtests, region: str) -> None:
+    (tmp_path / "nova.toml").write_text(
+        f'[[environments]]\nname = "prod"\naccount = "111111111111"\nregion = "{region}"\n'
+    )
+    ask_everything(run, subtests, f"region: {region!r} is not the name of an AWS region: write one such as us-east-1")
 
 
 def test_aws_out_of_reach_is_one_line_and_exit_code_3(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,14 @@ def test_tags_cannot_be_moved_and_images_are_scanned_and_encrypted(assembly):
         assert repository["Properties"]["ImageScanningConfiguration"] == {"ScanOnPush": True}
 
 
-def test_repositories_outlive_their_stack(assembly):
+def test_repositories_outlive_their_stack_but_not_a_first_deployment_that_fails(assembly):
     for repository in repositories(assembly).values():
-        assert (repository["DeletionPolicy"], repository["UpdateReplacePolicy"]) == ("Retain", "Retain")
+        assert (repository["DeletionPolicy"], repository["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def test_leaving_enhanced_scanning_does_not_reset_the_accounts_setting(assembly):
+    [scanning] = assembly.resources("NovaRegistryStack", "AWS::ECR::RegistryScanningConfiguration").values()
+    assert (scanning["DeletionPolicy"], scanning["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
 def test_no_image_that_a_ledger_may_name_is_ever_expired(assembly):

@@ -84,6 +84,10 @@ def test_the_release_role_changes_its_environment_s_services_tasks_and_parameter
     }
 
 
+def test_the_release_role_finds_the_change_sets_that_a_killed_rollback_left(assembly):
+    assert "cloudformation:ListChangeSets" in allowed(assembly, "prod", "release")
+
+
 @pytest.mark.parametrize("name", ["observer", "release"])
 def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_apart(assembly, name):
     found = allowed(assembly, "prod", name)

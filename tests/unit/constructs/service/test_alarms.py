@@ -245,3 +245,15 @@ def test_alarms_do_not_refer_to_the_service(assembly):
     services = set(assembly.resources(STACK, "AWS::ECS::Service"))
     for each in assembly.properties(STACK, "AWS::CloudWatch::Alarm"):
         assert not any(f"'{key}'" in str(each) for key in services)
+
+
+def test_a_service_that_does_not_run_yet_wakes_nobody(assembly):
+    """An alarm that only notifies comes after the service; one that rolls back has to be there before."""
+    stack = "nova-prod-carts-service"
+    [service] = assembly.resources(stack, "AWS::ECS::Service")
+    alarms = assembly.resources(stack, "AWS::CloudWatch::Alarm")
+    names = {key: resource["Properties"]["AlarmName"].rpartition("-")[2] for key, resource in alarms.items()}
+    after = {names[key] for key, resource in alarms.items() if service in resource.get("DependsOn", ())}
+    before = {names[key] for key in assembly.templates[stack]["Resources"][service]["DependsOn"] if key in names}
+    assert after == {"unhealthy", "running"}
+    assert before == {"errors", "unanswered", "latency", "cpu", "memory"}

@@ -255,9 +255,8 @@ def test_a_service_that_is_not_there_is_refused_in_a_line(deployment, call: str)
 def test_the_lines_of_a_log_come_from_all_its_streams(deployment) -> None:
     client = deployment.client("logs")
     now = datetime.now(UTC).replace(microsecond=0)
-    group = "/nova/nova-prod-carts-service"
-    if not client.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
-        client.create_log_group(logGroupName=group)
+    [group] = deployment.environment.log_groups("carts-service")
+    assert group.startswith("nova-prod-carts-service-Logs-")
     for stream in ("a", "b"):
         client.create_log_stream(logGroupName=group, logStreamName=f"nova-prod-carts-service/app/{stream}")
         event = {"timestamp": int(now.timestamp() * 1000), "message": f"from {stream}"}
@@ -269,7 +268,7 @@ def test_the_lines_of_a_log_come_from_all_its_streams(deployment) -> None:
         ("a", "from a", now),
         ("b", "from b", now),
     ]
-    with pytest.raises(RefusedError, match="service: 'nope' has no log group /nova/nova-prod-nope"):
+    with pytest.raises(RefusedError, match="service: 'nope' does not run in prod: see `nova status prod`"):
         list(deployment.environment.log_events("nope", since=now))
 
 

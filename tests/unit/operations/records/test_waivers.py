@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,8 +139,9 @@ def test_where_nothing_is_red_there_is_nothing_to_accept() -> None:
 
 
 @pytest.fixture
-def run(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Runs a command about production, whose checkout is the fix and whose audio service's memory alarm is red."""
+def run(deployment: Any, monkeypatch: pytest.MonkeyPatch, example: Path) -> Callable[..., Result]:
+    """Runs a command about production, whose checkout is the fix and whose carts service's memory alarm is red."""
+    monkeypatch.chdir(example)
     entry = deployment.release(2, "carts-service")
     cloudwatch = deployment.client("cloudwatch")
     for service in deployment.environment.services():

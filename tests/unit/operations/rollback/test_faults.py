@@ -1,6 +1,5 @@
 """Rolling back while AWS throttles, refuses, and loses calls or their answers: the end is the same."""
 
-import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -9,25 +8,15 @@ from typing import Any
 
 import pytest
 
+from helpers.deployed_environment import Deployment
+from helpers.local_aws import DENIED, EXPIRED, HARMLESS, STOPPING, LocalAws
 from nova_infra.errors import NovaError
-from nova_infra.operations.records.holds import hold, read_holds
+from nova_infra.operations.records.holds import read_holds
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.rollback import lock as claims
 from nova_infra.operations.rollback.lock import read_claim
 from nova_infra.operations.rollback.run import Request, rollback
 
-PASSING = {
-    "throttled": (400, "ThrottlingException"),
-    "cut before": "cut before",
-    "cut after": "cut after",
-    "failing": (500, "InternalFailure"),
-}
-STOPPING = {
-    "denied": ((400, "AccessDeniedException"), "AWS does not allow"),
-    "expired": ((400, "ExpiredTokenException"), "credentials: AWS rejects them"),
-    "unreachable": ("cut before", "check the network"),
-    "silent": ("cut after", "check the network"),
-}
 # Each call of a rollback that changes something: its operation, and how many of the same kind come before it.
 CALLS = {
     "make a change set": ("CreateChangeSet", 0),
@@ -36,17 +25,6 @@ CALLS = {
     "execute": ("ExecuteChangeSet", 0),
     "ledger": ("PutParameter", 2),
 }
-
-
-@pytest.fixture
-def served(local_aws: Any, deploy, monkeypatch: pytest.MonkeyPatch):
-    """Production at release 1, over HTTP."""
-    local_aws.reset()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", local_aws.url)
-    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.setenv(key, "testing")
-    yield deploy()
-    local_aws.reset()
 
 
 @pytest.fixture
@@ -92,9 +70,9 @@ def clean(*releases: str) -> dict[str, Any]:
 def test_what_passes_by_itself_changes_nothing_about_the_end(served, back, local_aws: Any, call: str) -> None:
     operation, before = CALLS[call]
     held = []
-    for number, (name, fault) in enumerate(PASSING.items(), 2):
+    for number, (name, faults) in enumerate(HARMLESS.items(), 2):
         served.release(number, "carts-service")
-        local_aws.faults = {operation: [*[None] * before, fault]}
+        local_aws.faults = {operation: [*[None] * before, *faults]}
         back()
         held.append(served.commit(number))
         assert end(served) == clean(*held), name
@@ -108,53 +86,59 @@ def test_what_stops_a_rollback_is_named_and_running_it_again_finishes(
     monkeypatch.setattr(claims, "SILENCE", claims.SILENCE * 0)
     operation, before = CALLS[call]
     held = []
-    for number, (name, (fault, said)) in enumerate(STOPPING.items(), 2):
+    for number, (name, (faults, said)) in enumerate(STOPPING.items(), 2):
         served.release(number, "carts-service")
-        lasting = 20 if isinstance(fault, str) else 1
-        local_aws.faults = {operation: [*[None] * before, *[fault] * lasting]}
-        # One that is carried out although no answer ever comes is recognized.
-        with contextlib.nullcontext() if name == "silent" else pytest.raises(NovaError, match=said):
+        local_aws.faults = {operation: [*[None] * before, *faults]}
+        with pytest.raises(NovaError, match=said):
             back()
         local_aws.faults = {}
-        if name != "silent":
-            back()
+        back()
         held.append(served.commit(number))
         assert end(served) == clean(*held), name
 
 
-@pytest.mark.parametrize("fault", [*PASSING.values(), (400, "AccessDeniedException"), (400, "ExpiredTokenException")])
-def test_a_claim_that_is_not_given_back_is_a_warning_and_hides_nothing(served, back, local_aws: Any, fault) -> None:
+FAULTS: dict[str, tuple[list[Any], str]] = {**{name: (faults, "") for name, faults in HARMLESS.items()}, **STOPPING}
+
+
+def test_a_claim_that_is_not_given_back_is_a_warning_and_hides_nothing(
+    served: Deployment, back, local_aws: LocalAws, monkeypatch, subtests
+) -> None:
+    monkeypatch.setattr(claims, "SILENCE", claims.SILENCE * 0)
+    held = []
+    for number, (name, (faults, said)) in enumerate(FAULTS.items(), 2):
+        served.release(number, "carts-service")
+        held.append(served.commit(number))
+        with subtests.test(name):
+            local_aws.faults = {"PutParameter": [None, None, None, *faults]}
+            told = back()
+            local_aws.faults = {}
+            warnings = [line for line in told if line.startswith("warning: this rollback's lock was not released")]
+            assert [said in line for line in warnings] == ([True] if said else [])
+            assert {**end(served), "claim": "done"} == clean(*held)
+
+
+def test_a_failed_give_back_does_not_hide_why_a_service_did_not_go_back(served, back, local_aws: LocalAws) -> None:
     served.release(2, "carts-service")
-    local_aws.faults = {"PutParameter": [None, None, None, fault]}
+    local_aws.faults = {"ExecuteChangeSet": [DENIED], "PutParameter": [None, None, EXPIRED]}
+    with pytest.raises(NovaError, match=r"carts-service: AWS does not allow .*ExecuteChangeSet is refused"):
+        back()
+
+
+def test_a_change_set_that_cannot_be_deleted_hides_no_plan_and_goes_with_the_next_rollback(
+    served: Deployment, back, local_aws: LocalAws, subtests
+) -> None:
+    served.release(2, "carts-service")
+    left = 0
+    for name, (faults, said) in FAULTS.items():
+        with subtests.test(name):
+            local_aws.faults = {"DeleteChangeSet": list(faults)}
+            assert "This is a plan: nothing was changed." in back(plan_only=True)
+            local_aws.faults = {}
+            left += bool(said)
+            assert len(end(served)["change sets"]) == left
     told = back()
-    stopped = isinstance(fault, tuple) and fault[1].startswith(("Access", "Expired"))
-    assert any("warning: this rollback's lock was not released" in line for line in told) == stopped
-    assert {**end(served), "claim": "done"} == clean(served.commit(2))
-
-    served.release(3, "carts-service")
-    if not stopped:
-        local_aws.faults = {
-            "ExecuteChangeSet": [(400, "AccessDeniedException")],
-            "PutParameter": [None, None, (400, "ExpiredTokenException")],
-        }
-        with pytest.raises(NovaError, match=r"carts-service: AWS does not allow .*ExecuteChangeSet is refused"):
-            back()
-
-
-@pytest.mark.parametrize("fault", [*PASSING.values(), (400, "AccessDeniedException"), (400, "ExpiredTokenException")])
-def test_a_plan_whose_change_set_cannot_be_deleted_is_shown_all_the_same(served, back, local_aws: Any, fault) -> None:
-    served.release(2, "carts-service")
-    local_aws.faults = {"DeleteChangeSet": [fault]}
-    assert "This is a plan: nothing was changed." in back(plan_only=True)
-    stays = isinstance(fault, tuple) and fault[1].startswith(("Access", "Expired"))
-    assert len(end(served)["change sets"]) == stays
-
-
-@pytest.mark.parametrize("fault", PASSING.values())
-def test_a_hold_by_hand_is_written_once(served, local_aws: Any, fault) -> None:
-    local_aws.faults = {"PutParameter": [fault]}
-    hold(served.environment, served.commit(9), why="bad")
-    assert len(served.environment.history(f"/nova/prod/hold/{served.commit(9)}")) == 1
+    assert sum("deleted the change set nova-rollback-" in line for line in told) == left
+    assert end(served) == clean(served.commit(2))
 
 
 def test_a_throttled_look_at_the_stacks_is_no_failure(served, back, local_aws: Any, monkeypatch) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from helpers.local_aws import stack_behind
 from nova_infra.deployed.model import ParameterVersion, Stack
 from nova_infra.errors import CheckFailedError, NovaError, RefusedError
 from nova_infra.operations.records.holds import hold, read_holds
 from nova_infra.operations.rollback import lock as claims
-from nova_infra.operations.rollback.cancel import cancel_updates
 from nova_infra.operations.rollback.lock import Claim, Lock, holder, read_claim
 from nova_infra.operations.rollback.run import Request, rollback
 
@@ -62,6 +62,20 @@ def test_a_claim_that_pretends_to_come_from_the_future_counts_from_when_it_was_w
     claim = read_claim(deployment.environment)
     assert claim.alive(deployment.environment.now())
     assert not claim.alive(deployment.environment.now() + claims.SILENCE)
+
+
+def test_a_claim_from_the_future_is_refused_with_the_way_to_get_rid_of_it(deployment, back, monkeypatch) -> None:
+    deployment.release(2, "carts-service")
+    now = deployment.environment.now()
+    value = {"v": 2, "nonce": "a", "state": "running", "release": "r", "by": "user/ann"}
+    deployment.environment.put_parameter("/nova/prod/rollback", json.dumps(value))
+    monkeypatch.setattr(deployment.environment, "now", lambda: now - timedelta(hours=1))
+    with pytest.raises(RefusedError) as refused:
+        back()
+    assert "the lock of user/ann was renewed at" in str(refused.value)
+    assert "in the future: check this machine's clock; if it is right, delete /nova/prod/rollback" in str(refused.value)
+    assert deployment.image_tag("carts-service") == "v2"
+    assert read_holds(deployment.environment) == ()
 
 
 def test_a_rollback_that_verifies_for_long_keeps_its_claim(deployment, back, monkeypatch) -> None:
@@ -219,17 +233,10 @@ def test_a_service_that_was_pointed_elsewhere_is_repaired(deployment, back) -> N
     assert deployment.ledger()[0].outcome == "rolled-back"
 
 
-def set_status(deployment, service: str, status: str) -> None:
-    from moto.cloudformation.models import cloudformation_backends
-
-    backend = cloudformation_backends["123456789012"]["us-east-1"]
-    backend.get_stack(deployment.stack(service)["StackName"]).status = status
-
-
 def test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out(deployment, back) -> None:
     deployment.release(2)
-    set_status(deployment, "carts-service", "UPDATE_IN_PROGRESS")
-    set_status(deployment, "store-service", "UPDATE_ROLLBACK_IN_PROGRESS")
+    stack_behind("nova-prod-carts-service").status = "UPDATE_IN_PROGRESS"
+    stack_behind("nova-prod-store-service").status = "UPDATE_ROLLBACK_IN_PROGRESS"
     with pytest.raises(RefusedError) as refused:
         back()
     carts, store, hint = str(refused.value).splitlines()
@@ -237,31 +244,6 @@ def test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out(deployment,
     assert "rolling back to what ran before" in store
     assert "cancel-update-stack" not in store
     assert "nova rollback --cancel" in hint
-
-
-def test_cancel_stops_what_can_be_stopped_and_waits_for_the_rest(deployment, back, monkeypatch) -> None:
-    set_status(deployment, "carts-service", "UPDATE_IN_PROGRESS")
-    set_status(deployment, "store-service", "UPDATE_ROLLBACK_IN_PROGRESS")
-    stopped = []
-
-    def cancel(stack: str) -> None:
-        stopped.append(stack)
-        for service in ("carts-service", "store-service"):
-            set_status(deployment, service, "UPDATE_ROLLBACK_COMPLETE")
-
-    monkeypatch.setattr(deployment.environment, "cancel_update", cancel)
-    assert "This is a plan: nothing was changed." in back(cancel=True, plan_only=True)
-    assert stopped == []
-    told = back(cancel=True)
-    assert stopped == ["nova-prod-carts-service"]
-    assert told[-1] == "prod runs 010101010101, as before the update: there is nothing else to do."
-
-
-def test_a_stop_that_is_not_confirmed_changes_nothing(deployment, monkeypatch) -> None:
-    set_status(deployment, "carts-service", "UPDATE_IN_PROGRESS")
-    monkeypatch.setattr(deployment.environment, "cancel_update", lambda _: pytest.fail("it stops it"))
-    with pytest.raises(RefusedError, match="not confirmed: nothing was changed"):
-        cancel_updates(deployment.environment, (), lambda: False, lambda _: None)
 
 
 def test_a_lock_is_given_back_by_nobody_else(deployment) -> None:

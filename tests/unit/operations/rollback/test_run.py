@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from helpers.local_aws import stack_behind
 from nova_infra.deployed.model import Answer, ChangeSet, Stack
 from nova_infra.errors import AwsError, CheckFailedError, NovaError, RefusedError
 from nova_infra.operations.records.holds import read_holds
@@ -280,25 +281,16 @@ def test_a_stack_that_something_else_is_updating_is_refused(deployment, back, mo
     monkeypatch.setattr(
         deployment.environment, "wait_for_stacks", lambda _: pytest.fail("it waits for somebody else's")
     )
-    _set_status(deployment, "carts-service", status)
+    stack_behind("nova-prod-carts-service").status = status
     with pytest.raises(RefusedError, match=rf"an operation is under way \({status}\): wait for it"):
         back()
 
 
 def test_a_stack_that_cannot_be_updated_is_refused(deployment, back) -> None:
     deployment.release(2, "carts-service")
-    _set_status(deployment, "carts-service", "UPDATE_ROLLBACK_FAILED")
+    stack_behind("nova-prod-carts-service").status = "UPDATE_ROLLBACK_FAILED"
     with pytest.raises(RefusedError, match="is UPDATE_ROLLBACK_FAILED and cannot be updated: finish its rollback"):
         back()
-
-
-def _set_status(deployment, service: str, status: str, change_set: str | None = None) -> None:
-    from moto.cloudformation.models import cloudformation_backends
-
-    stack = cloudformation_backends["123456789012"]["us-east-1"].get_stack(deployment.stack(service)["StackName"])
-    stack.status = status
-    if change_set is not None:
-        stack.change_set_id = change_set
 
 
 def test_one_that_fails_half_way_is_finished_by_running_it_again(deployment, back, monkeypatch) -> None:
@@ -345,7 +337,7 @@ def test_an_interrupted_one_that_cloudformation_still_carries_out_is_waited_for(
     deployment.release(2, "carts-service")
     _journal(deployment, Claim("ab", "interrupted", deployment.commit(1), deployment.commit(2), "nova-rollback-01-ab"))
     change_set = "arn:x:changeSet/nova-rollback-01-ab-carts-service/1"
-    _set_status(deployment, "carts-service", "UPDATE_IN_PROGRESS", change_set)
+    update("nova-prod-carts-service", change_set)
     waited = []
 
     def wait(stacks: list[str]) -> list[Stack]:
@@ -359,6 +351,12 @@ def test_an_interrupted_one_that_cloudformation_still_carries_out_is_waited_for(
     assert deployment.ledger()[0].outcome == "rolled-back"
 
 
+def update(name: str, change_set: str) -> None:
+    """Have a change set being executed."""
+    stack = stack_behind(name)
+    stack.status, stack.change_set_id = "UPDATE_IN_PROGRESS", change_set
+
+
 def _journal(deployment, claim: Claim) -> None:
     value = {**asdict(claim), "v": 2, "ledger": 2}
     del value["seen"]
@@ -368,9 +366,7 @@ def _journal(deployment, claim: Claim) -> None:
 def test_an_update_that_only_looks_like_a_rollback_is_somebody_elses(deployment, back) -> None:
     deployment.release(2, "carts-service")
     _journal(deployment, Claim("ab", "interrupted", deployment.commit(1), change_set="nova-rollback-01-ab", by="me"))
-    _set_status(
-        deployment, "carts-service", "UPDATE_IN_PROGRESS", "arn:x:changeSet/nova-rollback-01-cd-carts-service/1"
-    )
+    update("nova-prod-carts-service", "arn:x:changeSet/nova-rollback-01-cd-carts-service/1")
     with pytest.raises(RefusedError, match="an operation is under way"):
         back()
 

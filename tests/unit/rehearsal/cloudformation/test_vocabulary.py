@@ -264,7 +264,7 @@ def test_a_section_that_is_not_known_is_an_error_that_names_it() -> None:
 @pytest.mark.parametrize(
     ("properties", "said"),
     [
-        ({"DeploymentConfiguration": {"LifecycleHooks": []}}, r"prod\.S\.DeploymentConfiguration\.LifecycleHooks: "),
+        ({"DeploymentConfiguration": {"EarlySuccessCriteria": {}}}, r"prod\.S\.DeploymentConfiguration\.EarlySuccess"),
         ({"DeploymentConfiguration": {"MinimumHealthyPercent": -1}}, r"MinimumHealthyPercent: is -1, .* 0 to 100"),
         ({"DeploymentController": {"Type": "CODE_DEPLOY"}}, r"DeploymentController\.Type: is 'CODE_DEPLOY', .* ECS"),
         ({"LoadBalancers": {}}, r"LoadBalancers: is {}, and the rehearsal expects a list"),

@@ -137,8 +137,8 @@ def test_what_users_met_is_not_passed_over_where_nothing_stopped_the_release(reh
     assert said.why == (
         "All 3 stages succeeded, but no alarm and no test notices that 7 of 100 requests in Prod failed, and that a "
         f"task was lost of {record.deployments[0].service} while serving, the last because it ended: killed, and that "
-        f"every task of {record.deployments[1].service} had to be killed after its stop timeout: it does not stop on "
-        "SIGTERM."
+        f"every task of {record.deployments[1].service} was killed at the end of its stop timeout, with whatever it "
+        "was doing: it does not stop on SIGTERM, or not in time."
     )
 
 

@@ -1,0 +1,33 @@
+"""Which ports beyond HTTP and HTTPS the tasks of a service may connect to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network
+
+from aws_cdk import aws_ec2 as ec2
+
+
+def open_connections(group: ec2.SecurityGroup, connections: Sequence[str]) -> None:
+    """Let a security group's members connect to each ``host:port``, and to no other port.
+
+    A security group knows addresses only, so the port is open to every address, unless the host is an address or a
+    range of them.
+
+    Args:
+        group: The security group.
+        connections: What a service's ``connects_to`` says.
+    """
+    ports: dict[tuple[str, int], list[str]] = {}
+    for connection in connections:
+        host, _, port = connection.rpartition(":")
+        try:
+            reach = str(IPv4Network(host))
+        except ValueError:
+            reach = ""
+        if int(port) not in (80, 443):  # those are open everywhere already
+            ports.setdefault((reach, int(port)), []).append(host)
+    for (reach, number), hosts in ports.items():
+        peer = ec2.Peer.ipv4(reach) if reach else ec2.Peer.any_ipv4()
+        # https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html: at most 255 of a few characters
+        group.add_egress_rule(peer, ec2.Port.tcp(number), ", ".join(hosts)[:255])

@@ -1,0 +1,100 @@
+"""The state machine of a job: one run, from its start to what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+LEFT_OUT = "LeftOut"
+"""The state in which a run ends that found another one still going."""
+
+
+def definition(
+    *,
+    partition: str,
+    cluster: str,
+    family: str,
+    task_definition: str,
+    network: Mapping[str, Any],
+    timeout_seconds: int,
+    allow_overlap: bool,
+) -> dict[str, Any]:
+    """The machine in the Amazon States Language.
+
+    ``runTask.sync`` waits for the task and fails if its container exits with anything but 0. It does not stop a task
+    that takes too long, so the machine finds what it started itself, by ``startedBy``, and stops it:
+    https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html.
+
+    Args:
+        partition: The AWS partition.
+        cluster: Name of the cluster.
+        family: Family of the task definition.
+        task_definition: Its ARN.
+        network: Subnets and security groups of the task, as RunTask takes them.
+        timeout_seconds: How long a run may take.
+        allow_overlap: Whether a run begins while another one is going.
+    """
+    states: dict[str, Any] = {
+        "Run": {
+            "Type": "Task",
+            "Resource": f"arn:{partition}:states:::ecs:runTask.sync",
+            "Parameters": {
+                "Cluster": cluster,
+                "TaskDefinition": task_definition,
+                "LaunchType": "FARGATE",
+                "NetworkConfiguration": {"AwsvpcConfiguration": network},
+                "StartedBy.$": "$$.Execution.Name",
+            },
+            "TimeoutSeconds": timeout_seconds,
+            "Catch": [{"ErrorEquals": ["States.Timeout"], "ResultPath": "$.error", "Next": "FindLate"}],
+            "End": True,
+        },
+        "FindLate": {
+            "Type": "Task",
+            "Resource": f"arn:{partition}:states:::aws-sdk:ecs:listTasks",
+            "Parameters": {"Cluster": cluster, "StartedBy.$": "$$.Execution.Name"},
+            "ResultPath": "$.late",
+            "Next": "StopLate",
+        },
+        "StopLate": {
+            "Type": "Map",
+            "ItemsPath": "$.late.TaskArns",
+            "ItemSelector": {"Task.$": "$$.Map.Item.Value"},
+            "ItemProcessor": {
+                "StartAt": "Stop",
+                "States": {
+                    "Stop": {
+                        "Type": "Task",
+                        "Resource": f"arn:{partition}:states:::aws-sdk:ecs:stopTask",
+                        "Parameters": {"Cluster": cluster, "Task.$": "$.Task", "Reason": "It took too long"},
+                        "End": True,
+                    }
+                },
+            },
+            "ResultPath": None,
+            "Next": "TookTooLong",
+        },
+        "TookTooLong": {
+            "Type": "Fail",
+            "Error": "TookTooLong",
+            "Cause": f"The run took longer than {timeout_seconds} s and was stopped",
+        },
+    }
+    if allow_overlap:
+        return {"StartAt": "Run", "States": states}
+    others = {
+        "FindOthers": {
+            "Type": "Task",
+            "Resource": f"arn:{partition}:states:::aws-sdk:ecs:listTasks",
+            "Parameters": {"Cluster": cluster, "Family": family, "DesiredStatus": "RUNNING"},
+            "ResultPath": "$.others",
+            "Next": "IsAnotherOneGoing",
+        },
+        "IsAnotherOneGoing": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.others.TaskArns[0]", "IsPresent": True, "Next": LEFT_OUT}],
+            "Default": "Run",
+        },
+        LEFT_OUT: {"Type": "Succeed"},
+    }
+    return {"StartAt": "FindOthers", "States": {**others, **states}}

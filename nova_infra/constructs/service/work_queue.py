@@ -1,0 +1,83 @@
+"""The queue of a worker, and the one for messages that it cannot process."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from nova_infra.checks.acknowledge import NIST, acknowledge
+from nova_infra.config import Queue
+from nova_infra.names import dead_queue_name, queue_name
+
+KEPT = cdk.Duration.days(14)
+"""The longest that SQS keeps a message: an outage should not lose any."""
+
+
+class WorkQueue(Construct):
+    """Two encrypted queues that only TLS reaches, kept when the stack goes; or two that exist, by their names.
+
+    SQS's own key encrypts them: a key of the account's would have to be opened to everything that sends.
+
+    Attributes:
+        name: Name of the queue.
+        dead_name: Name of the dead-letter queue.
+        url: Address of the queue.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, name: str, queue: Queue, consumer: iam.IRole) -> None:
+        """Create or import the queues.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            name: Name of the worker's ECS service, which the queues' names begin with by default.
+            queue: What the configuration says.
+            consumer: The task role, which may take messages and delete them, and put back the dead ones.
+        """
+        super().__init__(scope, construct_id)
+        self.name = queue_name(name, queue.name)
+        self.dead_name = dead_queue_name(name, queue.name, queue.dead)
+        if queue.existing:
+            dead, work = (self._imported(id_, each) for id_, each in (("Dead", self.dead_name), ("Queue", self.name)))
+        else:
+            dead = self._made("Dead", self.dead_name)
+            work = self._made(
+                "Queue",
+                self.name,
+                visibility_timeout=cdk.Duration.seconds(queue.visibility_seconds),
+                dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=queue.tries, queue=dead),
+            )
+        self.url = work.queue_url
+        work.grant_consume_messages(consumer)
+        acknowledge(
+            consumer,
+            "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
+            f"{NIST}-IAMNoInlinePolicy",
+        )
+
+    def _made(
+        self,
+        construct_id: str,
+        name: str,
+        *,
+        visibility_timeout: cdk.Duration | None = None,
+        dead_letter_queue: sqs.DeadLetterQueue | None = None,
+    ) -> sqs.Queue:
+        return sqs.Queue(
+            self,
+            construct_id,
+            queue_name=name,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=KEPT,
+            receive_message_wait_time=cdk.Duration.seconds(20),
+            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+            visibility_timeout=visibility_timeout,
+            dead_letter_queue=dead_letter_queue,
+        )
+
+    def _imported(self, construct_id: str, name: str) -> sqs.IQueue:
+        stack = cdk.Stack.of(self)
+        return sqs.Queue.from_queue_arn(self, construct_id, stack.format_arn(service="sqs", resource=name))

@@ -1,0 +1,73 @@
+"""What a verdict rests on: what was played, projected, simulated and not covered, and what nobody knows of AWS."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from nova_infra.rehearsal.record import DeploymentRecord, Record
+
+_Assumption = tuple[Callable[[DeploymentRecord], bool], str]
+
+_ASSUMPTIONS: tuple[_Assumption, ...] = (
+    (
+        lambda d: d.shifts_traffic and "circuit breaker opened" in d.reason,
+        "that the circuit breaker also works with canary and linear deployments (AWS's pages disagree)",
+    ),
+    (
+        lambda d: "went to ALARM" in d.reason,
+        "that the data of a minute reach an alarm within the next one (AWS gives no figure)",
+    ),
+    (
+        lambda d: "-unanswered went to ALARM" in d.reason,
+        "that RequestCount of a target group counts requests that are never answered",
+    ),
+    (
+        lambda d: d.shifts_traffic and d.outcome == "rolled back",
+        "that a stack whose canary fails ends as UPDATE_ROLLBACK_COMPLETE (AWS says so for rolling deployments)",
+    ),
+    (
+        lambda d: d.shifts_traffic and d.from_alternate,
+        "that ECS starts from the target group that has the traffic",
+    ),
+    (
+        lambda d: not d.shifts_traffic and bool(d.watched),
+        "that ECS watches the alarms of a rolling deployment for as long as its bake says",
+    ),
+    (
+        lambda d: d.strategy == "BLUE_GREEN" and bool(d.watched) and not d.bakes,
+        "that a blue/green deployment without a bake time is over as soon as the traffic has moved",
+    ),
+)
+
+
+def confidence(record: Record) -> list[str]:
+    """What the verdict rests on, a sentence each."""
+    released = [each for each in record.deployments if not each.baseline]
+    said = [_played(record, released)]
+    if not record.real_time:
+        said.append(
+            f"Projected: a minute lasted a second, and the release's tasks were up for {record.lived:.0f} s at most. "
+            "CPU and latency are those of a minute's requests in a minute; what takes more uptime, such as a token "
+            "that expires, needs --real-time."
+        )
+    said.append(
+        "Simulated, from AWS's documentation: CloudFormation, the ECS scheduler, the load balancer, CloudWatch and the "
+        "pipeline."
+    )
+    if record.not_rehearsed:
+        said.append(f"Not covered: {'; '.join(record.not_rehearsed)}.")
+    if rests := [text for applies, text in _ASSUMPTIONS if any(applies(each) for each in released)]:
+        said.append(f"Open, and it rests on it: {'; '.join(rests)}. See docs/assumptions.md.")
+    return said
+
+
+def _played(record: Record, released: list[DeploymentRecord]) -> str:
+    operations = {(each.service, name) for each in released for name in each.answers}
+    sources = Counter(each.asked_from for each in released if each.asked_from)
+    came = ", ".join(f"{words} of {number}" for words, number in sources.most_common())
+    services = f"services {record.tasks}" if record.tasks else "services"
+    asked = f"; {len(operations)} operations were asked, from {came} deployments" if operations and came else ""
+    unasked = sorted({each.service for each in released if not each.answers and each.outcome == "completed"})
+    silent = f"; nobody asked {', '.join(unasked)} anything" if unasked else ""
+    return f"Played: commands for real, {services}{asked}{silent}."

@@ -1,0 +1,85 @@
+"""What users would meet of a release that nothing stopped, or soon would."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from nova_infra.rehearsal.record import SLOWER_TIMES, DeploymentRecord, Record
+from nova_infra.rehearsal.report.answers import what_breaks
+
+_FEWEST_STEPS = 3
+_STEADY = 0.8
+_NOTICED_SECONDS = 0.05
+_SOON_MINUTES = 240
+"""Memory leaks when it grows in four of five minutes, so fast that a task is full within that time."""
+_DAY_MINUTES = 1440
+_FEWEST_STEPS_FOR_A_DAY = 6
+"""A slower leak shows if more minutes were measured, memory grew in each, and grew no more slowly in the end, as it
+does where a cache fills up or a program warms up."""
+
+
+def what_users_meet(record: Record) -> list[str]:
+    """What is wrong although nothing stopped the release: for users, or soon. A clause each."""
+    found = [
+        f"{requests.failed} of {requests.served} requests in {environment} failed"
+        for environment, requests in record.load.items()
+        if requests.failed
+    ]
+    for deployment in record.deployments:
+        if count := len(deployment.losses):
+            tasks = "a task was" if count == 1 else f"{count} tasks were"
+            found.append(
+                f"{tasks} lost of {deployment.service} while serving, the last because {deployment.losses[-1]}"
+            )
+    for clause in (what_breaks, _leak, _slower, _killed):
+        found += filter(None, map(clause, record.deployments))
+    return found
+
+
+def _killed(deployment: DeploymentRecord) -> str:
+    if deployment.baseline or not deployment.ignores_sigterm:
+        return ""
+    return (
+        f"every task of {deployment.service} was killed at the end of its stop timeout, with whatever it was doing: it "
+        "does not stop on SIGTERM, or not in time"
+    )
+
+
+def _slower(deployment: DeploymentRecord) -> str:
+    """A release that is much slower than what ran before, and still below the limit of its latency alarm."""
+    times = deployment.times_slower
+    if deployment.baseline or deployment.outcome != "completed" or times < SLOWER_TIMES:
+        return ""
+    new = deployment.requests_to(deployment.new)
+    seconds = new.seconds / new.served
+    if seconds * (1 - 1 / times) < _NOTICED_SECONDS:
+        return ""
+    return f"{deployment.service} takes {times:.0f} times as long for an answer as before ({1000 * seconds:.0f} ms)"
+
+
+def _leak(deployment: DeploymentRecord) -> str:
+    """What becomes of tasks that hold more at the end of nearly every minute: no bake is long enough for an alarm."""
+    samples = [sample for sample in deployment.samples if sample.memory and sample.percent == 100]
+    held = [sample.memory for sample in samples]
+    steps = [after - before for before, after in pairwise(held)]
+    if deployment.baseline or deployment.outcome != "completed" or len(steps) < _FEWEST_STEPS:
+        return ""
+    growth, room = (held[-1] - held[0]) / (samples[-1].minute - samples[0].minute), deployment.memory - held[-1]
+    soon = sum(step > 0 for step in steps) >= _STEADY * len(steps) and growth * _SOON_MINUTES >= room
+    if not soon and not (_goes_on(steps) and growth * _DAY_MINUTES >= room):
+        return ""
+    minutes = room / growth
+    left = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"
+    return (
+        f"a task of {deployment.service} took {growth:.2g} MiB more every minute: at this traffic it is killed for its "
+        f"memory in {left}"
+    )
+
+
+def _goes_on(steps: list[float]) -> bool:
+    """Whether memory grew in every minute, and in the end no more slowly."""
+    middle = len(steps) // 2
+    first, second = steps[:middle], steps[middle:]
+    if len(steps) < _FEWEST_STEPS_FOR_A_DAY or min(steps) <= 0:
+        return False
+    return sum(second) / len(second) >= _STEADY * sum(first) / len(first)

@@ -1,0 +1,1 @@
+"""Turns the manifests of AWS Copilot into ``nova.toml``."""

@@ -1,0 +1,96 @@
+"""What becomes of each key of Copilot's manifests: ``keys.toml`` as data."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+TYPES = {
+    "L": "Load Balanced Web Service",
+    "B": "Backend Service",
+    "R": "Request-Driven Web Service",
+    "W": "Worker Service",
+    "J": "Scheduled Job",
+    "S": "Static Site",
+    "E": "Environment",
+    "P": "Pipeline",
+}
+"""The types of manifests by the letters that ``keys.toml`` has for them."""
+
+Path = tuple[str, ...]
+"""A place in a manifest: keys, and the numbers of list entries as ``[0]``."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One key of a manifest and what Nova has for it.
+
+    Attributes:
+        section: The part of the manifest that it belongs to.
+        key: The key, with ``*`` for a name that users choose and ``[]`` for an entry of a list.
+        types: Letters of the types of manifest that have it.
+        nova: The key of ``nova.toml`` that says the same, or an empty text.
+        sentence: How it is converted; or why it is not, and what to do instead.
+    """
+
+    section: str
+    key: str
+    types: tuple[str, ...]
+    nova: str
+    sentence: str
+
+    @property
+    def groups_others(self) -> bool:
+        """Whether it only holds other keys."""
+        return "answered by its own row" in self.sentence
+
+    @property
+    def path(self) -> Path:
+        """The key as a path, in which every entry of a list is ``[]``."""
+        return tuple(self.key.replace("[]", ".[]").split("."))
+
+
+@cache
+def answers() -> tuple[Answer, ...]:
+    """All keys, in the order of the file."""
+    text = (resources.files(__package__) / "keys.toml").read_text(encoding="utf-8")
+    return tuple(
+        Answer(section, key, tuple(types.split()), nova, sentence)
+        for section, rows in tomllib.loads(text).items()
+        for key, (types, nova, sentence) in rows.items()
+    )
+
+
+def answer(letter: str, path: Path) -> Answer | None:
+    """What becomes of the value at a place in a manifest of some type, if Copilot documents that key for it."""
+    found: list[tuple[str, ...]] = [()]
+    known = _known(letter)
+    for part in path:
+        part = "[]" if part.startswith("[") else part
+        found = [(*before, name) for before in found for name in (part, "*") if (*before, name) in _prefixes(letter)]
+    return next((known[names] for names in found if names in known), None)
+
+
+@cache
+def _known(letter: str) -> dict[Path, Answer]:
+    return {answer.path: answer for answer in answers() if letter in answer.types}
+
+
+@cache
+def _prefixes(letter: str) -> frozenset[Path]:
+    return frozenset(path[:length] for path in _known(letter) for length in range(1, len(path) + 1))
+
+
+def leaves(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
+    """Every value of a manifest that holds no others, with its place."""
+    if isinstance(value, dict) and value:
+        for key, each in value.items():
+            yield from leaves(each, (*path, key))
+    elif isinstance(value, list) and value:
+        for number, each in enumerate(value):
+            yield from leaves(each, (*path, f"[{number}]"))
+    else:
+        yield path, value

@@ -1,0 +1,114 @@
+"""``nova import copilot``: from a directory of manifests to the text of ``nova.toml``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nova_infra.errors import NovaError
+from nova_infra.scaffold.answers import ACCOUNTS, REGION, default_name
+from nova_infra.scaffold.copilot import environments, workload
+from nova_infra.scaffold.copilot.fitting import fit
+from nova_infra.scaffold.copilot.manifests import Workspace, read_workspace
+from nova_infra.scaffold.copilot.part import Table
+from nova_infra.scaffold.copilot.writing import comments, lines
+
+_HEADER = """\
+#:schema docs/nova.schema.json
+# From AWS Copilot's manifests. A comment names each key that has no answer here, why, and what to do instead;
+# docs/copilot.md has them all. What is marked TODO is not in the manifests.
+"""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of the manifests.
+
+    Attributes:
+        text: ``nova.toml``.
+        services: How many services and jobs it has.
+        environments: How many environments it has.
+        unanswered: How many comments say that something has no answer.
+        refused: What ``nova.toml`` does not allow as it is, one line each.
+    """
+
+    text: str
+    services: int
+    environments: int
+    unanswered: int
+    refused: tuple[str, ...]
+
+
+def import_copilot(
+    directory: Path, *, accounts: Mapping[str, str] | None = None, regions: Mapping[str, str] | None = None
+) -> Imported:
+    """Convert all manifests below a directory.
+
+    Args:
+        directory: The directory named ``copilot``, or the one that holds it.
+        accounts: Accounts by environment, or of ``toolchain``.
+        regions: Regions in the same form; an empty name stands for all that are not named.
+
+    Raises:
+        NovaError: Manifests cannot be read or say what cannot be: one line each, with file and line.
+    """
+    workspace = read_workspace(directory)
+    accounts, regions = accounts or {}, regions or {}
+    names = environments.names(workspace)
+    application = default_name(Path(workspace.application or "nova"))
+    found = [workload.convert(each, workspace.application or application, names) for each in workspace.workloads]
+    services = [each for each in found if each is not None]
+    region = regions.get("", REGION)
+    stages = environments.convert(
+        workspace, services, accounts=accounts, regions=regions, region=region, application=application
+    )
+    toolchain = Table({"account": accounts.get("toolchain", ACCOUNTS["toolchain"])})
+    toolchain.put("region", regions.get("toolchain", region))
+    if "toolchain" not in accounts:
+        toolchain.notes.append("TODO the account of the pipeline and the images; this one is a placeholder.")
+    source = environments.source(
+        workspace,
+        account=toolchain.values["account"],
+        region=toolchain.values["region"],
+        repository=f"org/{application}",
+    )
+    if faults := [fault for manifest in workspace.manifests() for fault in manifest.faults]:
+        raise NovaError("\n".join(dict.fromkeys(faults)))
+    if not services:
+        raise NovaError(f"{directory}: has static sites only, and Nova delivers containers: see docs/copilot.md")
+    tables = [
+        ("[platform]", Table({"name": application})),
+        ("[toolchain]", toolchain),
+        ("[source]", source),
+        *(("[[environments]]", table) for table in stages),
+        *(("[[services]]", each.table) for each in services),
+    ]
+    refused = fit(tables)
+    text = _HEADER + "".join(f"{line}\n" for line in _body(workspace, tables))
+    noted = sum(line.startswith("# ") and "TODO" not in line for line in text.removeprefix(_HEADER).splitlines())
+    return Imported(text, len(services), len(stages), noted, refused)
+
+
+def _body(workspace: Workspace, tables: list[tuple[str, Table]]) -> Iterator[str]:
+    for header, table in tables:
+        yield ""
+        yield from lines(header, table)
+    sites = [manifest for manifest in workspace.workloads if manifest.letter == "S"]
+    notes = [
+        f"{manifest.file}: Static Site: Nova delivers containers. Put the files into an image that serves them, such "
+        'as nginx, as kind = "web"; or keep the site on S3 and CloudFront in a stack of its own.'
+        for manifest in sites
+    ]
+    notes += [f"{file}: not converted: {_of_file(file)}" for file in workspace.others]
+    if notes:
+        yield ""
+        yield from comments(notes)
+
+
+def _of_file(file: str) -> str:
+    if "/addons/" not in file:
+        return "Copilot's patches of its templates. Change the constructs, so that the checks and the rehearsal see it."
+    if file.startswith("copilot/environments/"):
+        return "resources of a whole environment belong into a stack of their own, in app.py."
+    return "make the resources in services/<name>/infrastructure.py, with their grants and variables."

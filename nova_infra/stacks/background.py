@@ -1,0 +1,121 @@
+"""One worker or one job in one environment."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecs as ecs
+from constructs import Construct
+
+from nova_infra.config import Environment, Service, Toolchain
+from nova_infra.constructs.environment.network import PRIVATE
+from nova_infra.constructs.service.scheduled_job import ScheduledJob
+from nova_infra.constructs.service.settings import ServiceSettings
+from nova_infra.constructs.service.task import Task
+from nova_infra.constructs.service.work_queue import WorkQueue
+from nova_infra.constructs.service.worker_service import WorkerService
+from nova_infra.names import alarm_name, dead_queue_name, queue_name, repository_name, stack_name
+from nova_infra.stacks.platform import PlatformStack
+
+
+class BackgroundStack(cdk.Stack):
+    """A service that nothing sends requests to, in a stack of its own like the others.
+
+    Attributes:
+        worst: Name of the alarm that says most of it: a worker's on CPU, a job's on failed runs.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        prefix: str,
+        platform_name: str,
+        platform: PlatformStack,
+        toolchain: Toolchain,
+        environment: Environment,
+        service: Service,
+        image_tag: str,
+    ) -> None:
+        """Create the worker or the job.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            prefix: ``<platform>-<environment>``, the prefix of all physical names.
+            platform_name: Name of the installation, the prefix of its repositories.
+            platform: The environment's shared stack.
+            toolchain: Account and region that hold the images.
+            environment: The environment.
+            service: The worker or job.
+            image_tag: Tag of the image to run.
+        """
+        name = stack_name(prefix, service.name)
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=name,
+            env=cdk.Environment(account=environment.account, region=environment.region),
+            termination_protection=environment.approval,
+        )
+        self.worst = alarm_name(name, "failed" if service.kind == "job" else "cpu")
+        repository = repository_name(platform_name, service.name)
+        arn = f"arn:{self.partition}:ecr:{toolchain.region}:{toolchain.account}:repository/{repository}"
+        images = ecr.Repository.from_repository_attributes(
+            self, "Images", repository_name=repository, repository_arn=arn
+        )
+        task = Task(
+            self,
+            "Task",
+            name=name,
+            image=ecs.ContainerImage.from_ecr_repository(images, image_tag),
+            service=service,
+            runtime=environment,
+            variables={
+                "STOP_TIMEOUT": str(service.stop_seconds),
+                "NOVA_SERVICE": service.name,
+                "NOVA_RELEASE": image_tag,
+                "NOVA_API_URL": platform.ingress.url,
+                **({"NOVA_INTERNAL_URL": platform.private_ingress.url} if platform.private_ingress else {}),
+                **self._queue_variables(name, service),
+            },
+            key=platform.key,
+        )
+        settings = ServiceSettings(service=service, runtime=environment, name=name, cluster_name=platform.cluster_name)
+        subnets = ec2.SubnetSelection(subnet_group_name=PRIVATE)
+        if service.kind == "job":
+            ScheduledJob(
+                self,
+                "Job",
+                cluster=platform.cluster,
+                task_definition=task.definition,
+                settings=settings,
+                topic=platform.topic,
+                subnets=subnets,
+                key=platform.key,
+            )
+            return
+        role = task.definition.task_role
+        queue = WorkQueue(self, "Work", name=name, queue=service.queue, consumer=role) if service.queue else None
+        WorkerService(
+            self,
+            "Worker",
+            cluster=platform.cluster,
+            task_definition=task.definition,
+            settings=settings,
+            queue=queue,
+            topic=platform.topic,
+            subnets=subnets,
+        )
+
+    def _queue_variables(self, name: str, service: Service) -> dict[str, str]:
+        """Where a worker's container finds its queues: by name, because their grant needs the task's role first."""
+        if service.queue is None:
+            return {}
+        base = f"https://sqs.{self.region}.{self.url_suffix}/{self.account}"
+        return {
+            "QUEUE_URL": f"{base}/{queue_name(name, service.queue.name)}",
+            "DEAD_QUEUE_URL": f"{base}/{dead_queue_name(name, service.queue.name, service.queue.dead)}",
+        }

@@ -1,0 +1,24 @@
+"""Writes the list of IAM's actions that permissions in ``nova.toml`` are checked against, from cfn-lint's own data.
+
+Run it after an update of cfn-lint: ``python scripts/iam_actions.py``. A test compares the two.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+
+LIST = Path(__file__).parents[1] / "nova_infra" / "config" / "iam_actions.txt"
+
+
+def listed() -> str:
+    """A line for each service: its prefix and its actions, in lower case, because IAM compares them so."""
+    source = resources.files("cfnlint") / "data" / "AdditionalSpecs" / "Policies.json"
+    services = json.loads(source.read_text(encoding="utf-8"))
+    lines = (" ".join([prefix, *sorted(services[prefix]["Actions"])]) for prefix in sorted(services))
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    LIST.write_text(listed(), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""What the tests share that is neither a fixture nor a test."""

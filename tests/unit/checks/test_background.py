@@ -1,0 +1,87 @@
+"""The rules about workers, queues and jobs: each finds its fault, and only that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nova_infra.checks.rules import findings
+
+GET = {"Fn::GetAtt": ["Dead", "Arn"]}
+
+
+def template() -> dict[str, Any]:
+    """A queue with its dead-letter queue, and a job, with their alarms."""
+    failed = {
+        "MetricName": "ExecutionsFailed",
+        "Dimensions": [{"Name": "StateMachineArn", "Value": {"Ref": "Machine"}}],
+    }
+    return {
+        "Dead": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "mails-dead"}},
+        "Queue": {
+            "Type": "AWS::SQS::Queue",
+            "Properties": {"QueueName": "mails", "RedrivePolicy": {"deadLetterTargetArn": GET, "maxReceiveCount": 3}},
+        },
+        "Alarm": {
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {
+                "MetricName": "ApproximateNumberOfMessagesVisible",
+                "Dimensions": [{"Name": "QueueName", "Value": "mails-dead"}],
+                "AlarmActions": ["arn"],
+            },
+        },
+        "Machine": {
+            "Type": "AWS::StepFunctions::StateMachine",
+            "Properties": {"DefinitionString": '{"Resource": "arn:aws:states:::ecs:runTask.sync"}'},
+        },
+        "Failed": {
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {
+                "AlarmActions": ["arn"],
+                "Metrics": [{"Id": "m", "MetricStat": {"Metric": failed, "Period": 60, "Stat": "Sum"}}],
+            },
+        },
+        "Service": {
+            "Type": "AWS::ECS::Service",
+            "Properties": {"DeploymentConfiguration": {"Strategy": "ROLLING"}},
+        },
+    }
+
+
+def found(resources: dict[str, Any]) -> list[tuple[str, str]]:
+    ours = ("NOVA-R17", "NOVA-R18", "NOVA-R19", "NOVA-R20")
+    return [(rule.id, finding.logical_id) for rule, finding in findings({"Resources": resources}) if rule.id in ours]
+
+
+def test_a_worker_and_a_job_with_all_they_need_pass() -> None:
+    assert found(template()) == []
+
+
+@pytest.mark.parametrize("strategy", ["CANARY", "LINEAR", "BLUE_GREEN"])
+def test_a_service_without_traffic_may_only_roll(strategy: str) -> None:
+    resources = template()
+    resources["Service"]["Properties"]["DeploymentConfiguration"]["Strategy"] = strategy
+    assert found(resources) == [("NOVA-R17", "Service")]
+    resources["Service"]["Properties"]["LoadBalancers"] = [{}]
+    assert ("NOVA-R17", "Service") not in found(resources)
+
+
+def test_a_queue_without_a_dead_letter_queue_is_refused() -> None:
+    resources = template()
+    del resources["Queue"]["Properties"]["RedrivePolicy"]
+    assert found(resources) == [("NOVA-R18", "Dead"), ("NOVA-R18", "Queue")]
+
+
+def test_a_dead_letter_queue_without_an_alarm_is_refused() -> None:
+    resources = template()
+    resources["Alarm"]["Properties"]["Dimensions"][0]["Value"] = "mails"
+    assert found(resources) == [("NOVA-R19", "Queue")]
+
+
+def test_a_job_whose_failures_nobody_hears_of_is_refused() -> None:
+    resources = template()
+    del resources["Failed"]
+    assert found(resources) == [("NOVA-R20", "Machine")]
+    resources["Machine"]["Properties"]["DefinitionString"] = "{}"  # one that runs no task is no job
+    assert found(resources) == []

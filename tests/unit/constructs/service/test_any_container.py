@@ -1,0 +1,201 @@
+"""Services of any image: one behind host names with all that a service may need, an internal one, and one of gRPC."""
+
+import json
+import tomllib
+
+import pytest
+
+from nova_infra.config import parse_config
+
+DIGEST = f"sha256:{'a' * 64}"
+MIXED = """
+[toolchain]
+account = "444444444444"
+region = "us-east-1"
+[source]
+repository = "acme/platform"
+token_secret = "github-token"
+[[environments]]
+name = "live"
+account = "444444444444"
+region = "us-east-1"
+domain = { name = "acme.example.com", zone_id = "Z0123456789", zone_name = "example.com" }
+rollout = { strategy = "canary" }
+[[services]]
+name = "shop"
+image = "ghcr.io/acme/shop:1.4@DIGEST"
+hosts = ["shop.example.com", "{environment}.acme.example.com"]
+command = ["serve", "--fast"]
+user = "1000:1000"
+port = 80
+stop_seconds = 75
+readonly_root = false
+readonly_root_reason = "It compiles templates beside its sources."
+health = { path = "/up", interval = 20, timeout = 7, start_seconds = 90 }
+connects_to = ["db.internal:5432", "10.9.0.0/16:6379"]
+environment = { DATABASE_URL = "postgres://db.internal/shop", WHERE = "{region}/{account}" }
+[services.secrets]
+PASSWORD = "nova/db:password"
+TOKEN = "ssm:/acme/token"
+[services.secrets.KEYED]
+secret = "acme/keyed"
+key = "arn:aws:kms:us-east-1:444444444444:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+[[services.permissions]]
+actions = ["dynamodb:GetItem", "dynamodb:Query"]
+resources = ["arn:aws:dynamodb:{region}:{account}:table/shop-{environment}"]
+[[services.permissions]]
+actions = ["s3:Get*"]
+resources = ["arn:aws:s3:::acme-{environment}/*"]
+reason = "It reads every object of its bucket."
+[[services.sidecars]]
+name = "otel"
+image = "public.ecr.aws/aws-observability/aws-otel-collector:v0.43.0@DIGEST"
+memory = 128
+health = { command = ["/healthcheck"] }
+[[services]]
+name = "stock"
+internal = true
+image = "ghcr.io/acme/stock@DIGEST"
+[[services]]
+name = "quotes"
+protocol = "grpc"
+paths = ["/acme.Quotes/*"]
+image = "ghcr.io/acme/quotes@DIGEST"
+health = { path = "/grpc.health.v1.Health/Check" }
+"""
+SHOP, STOCK, QUOTES, PLATFORM = (f"nova-live-{name}" for name in ("shop", "stock", "quotes", "platform"))
+
+
+@pytest.fixture(scope="session")
+def mixed(synthesize):
+    return synthesize(parse_config(tomllib.loads(MIXED.replace("DIGEST", DIGEST))), environment="live")
+
+
+def containers(assembly, stack):
+    return assembly.only(stack, "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+
+
+def statements(assembly, stack, role):
+    return [
+        statement
+        for policy in assembly.properties(stack, "AWS::IAM::Policy")
+        if any(role in json.dumps(each) for each in policy["Roles"])
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def test_every_check_passes(mixed):
+    for report in mixed.report["pluginReports"]:
+        assert report["violations"] == []
+
+
+def test_an_image_runs_its_own_command_as_its_own_user_unless_told_otherwise(mixed):
+    shop, _ = containers(mixed, SHOP)
+    [stock] = containers(mixed, STOCK)
+    assert (shop["Command"], shop["User"]) == (["serve", "--fast"], "1000:1000")
+    assert {"Command", "EntryPoint", "User", "HealthCheck"}.isdisjoint(stock)
+
+
+def test_a_ready_image_comes_from_the_projects_own_repository(mixed):
+    for stack, name in ((SHOP, "shop"), (STOCK, "stock")):
+        image = containers(mixed, stack)[0]["Image"]["Fn::Join"][1]
+        assert image[-1] == f"/nova/{name}:abc123"
+        assert image[0].startswith("444444444444.dkr.ecr.")
+
+
+def test_the_file_system_is_writable_only_where_a_reason_is_given(mixed):
+    assert [containers(mixed, stack)[0]["ReadonlyRootFilesystem"] for stack in (SHOP, STOCK)] == [False, True]
+
+
+def test_health_and_stopping_are_as_configured(mixed):
+    groups = mixed.properties(SHOP, "AWS::ElasticLoadBalancingV2::TargetGroup")
+    assert len(groups) == 2
+    for group in groups:
+        assert (group["HealthCheckPath"], group["HealthCheckIntervalSeconds"]) == ("/up", 20)
+        assert group["HealthCheckTimeoutSeconds"] == 7
+        assert {"Key": "deregistration_delay.timeout_seconds", "Value": "65"} in group["TargetGroupAttributes"]
+    assert [each["StopTimeout"] for each in containers(mixed, SHOP)] == [75, 75]
+    assert mixed.only(SHOP, "AWS::ECS::Service")["HealthCheckGracePeriodSeconds"] == 120
+
+
+def test_placeholders_are_filled_in(mixed):
+    shop, _ = containers(mixed, SHOP)
+    assert {"Name": "WHERE", "Value": "us-east-1/444444444444"} in shop["Environment"]
+
+
+def test_secrets_come_by_field_and_from_parameters_and_with_a_customers_key(mixed):
+    shop, _ = containers(mixed, SHOP)
+    arns = {each["Name"]: each["ValueFrom"] for each in shop["Secrets"]}
+    assert arns == {
+        "PASSWORD": "arn:aws:secretsmanager:us-east-1:444444444444:secret:nova/db:password::",
+        "TOKEN": "arn:aws:ssm:us-east-1:444444444444:parameter/acme/token",
+        "KEYED": "arn:aws:secretsmanager:us-east-1:444444444444:secret:acme/keyed",
+    }
+    [decrypts] = [each for each in statements(mixed, SHOP, "ExecutionRole") if each["Action"] == "kms:Decrypt"]
+    assert decrypts["Resource"].endswith("key/1234abcd-12ab-34cd-56ef-1234567890ab")
+
+
+def test_the_task_role_may_do_what_is_permitted_and_no_more(mixed):
+    allowed = statements(mixed, SHOP, "TaskRole")
+    assert [(each["Action"], each["Resource"]) for each in allowed] == [
+        (["dynamodb:GetItem", "dynamodb:Query"], "arn:aws:dynamodb:us-east-1:444444444444:table/shop-live"),
+        ("s3:Get*", "arn:aws:s3:::acme-live/*"),
+    ]
+    assert statements(mixed, STOCK, "TaskRole") == []
+
+
+def test_a_connection_opens_its_port_and_no_other(mixed):
+    def reach(stack):
+        [group] = mixed.properties(stack, "AWS::EC2::SecurityGroup")
+        return {(each["CidrIp"], each["FromPort"], each["ToPort"]) for each in group["SecurityGroupEgress"]}
+
+    always = {("0.0.0.0/0", 80, 80), ("0.0.0.0/0", 443, 443)}
+    assert reach(STOCK) == always
+    assert reach(SHOP) - always == {("0.0.0.0/0", 5432, 5432), ("10.9.0.0/16", 6379, 6379)}
+
+
+def test_a_sidecar_starts_first_where_it_can_say_that_it_is_healthy(mixed):
+    shop, sidecar = containers(mixed, SHOP)
+    assert shop["DependsOn"] == [{"Condition": "HEALTHY", "ContainerName": "otel"}]
+    assert (sidecar["Name"], sidecar["Essential"], sidecar["Memory"]) == ("otel", False, 128)
+    assert sidecar["LogConfiguration"] == shop["LogConfiguration"]
+
+
+def test_a_host_gets_its_rule_certificate_and_record(mixed):
+    hosts = ["shop.example.com", "live.acme.example.com"]
+    [rule] = mixed.properties(SHOP, "AWS::ElasticLoadBalancingV2::ListenerRule")
+    assert rule["Conditions"] == [{"Field": "host-header", "HostHeaderConfig": {"Values": hosts}}]
+    certificate = mixed.only(SHOP, "AWS::CertificateManager::Certificate")
+    assert [certificate["DomainName"], *certificate["SubjectAlternativeNames"]] == hosts
+    assert len(mixed.properties(SHOP, "AWS::ElasticLoadBalancingV2::ListenerCertificate")) == 1
+    assert [each["Name"] for each in mixed.properties(SHOP, "AWS::Route53::RecordSet")] == [f"{h}." for h in hosts]
+
+
+def test_an_internal_service_is_behind_the_private_load_balancer_and_every_service_knows_it(mixed):
+    schemes = {each["Scheme"] for each in mixed.properties(PLATFORM, "AWS::ElasticLoadBalancingV2::LoadBalancer")}
+    assert schemes == {"internal", "internet-facing"}
+    rules = {
+        stack: mixed.only(stack, "AWS::ElasticLoadBalancingV2::ListenerRule")["ListenerArn"]["Fn::ImportValue"]
+        for stack in (SHOP, STOCK)
+    }
+    assert "PrivateIngress" in rules[STOCK]
+    assert "PrivateIngress" not in rules[SHOP]
+    for stack in (SHOP, STOCK, QUOTES):
+        [url] = [e["Value"] for e in containers(mixed, stack)[0]["Environment"] if e["Name"] == "NOVA_INTERNAL_URL"]
+        assert "PrivateIngress" in json.dumps(url)
+
+
+def test_only_the_vpc_reaches_the_private_load_balancer(mixed):
+    [group] = [
+        each
+        for each in mixed.properties(PLATFORM, "AWS::EC2::SecurityGroup")
+        if "private load balancer" in each["GroupDescription"]
+    ]
+    assert [(each["CidrIp"], each["FromPort"]) for each in group["SecurityGroupIngress"]] == [("10.0.0.0/16", 80)]
+
+
+def test_grpc_is_spoken_to_the_container(mixed):
+    for group in mixed.properties(QUOTES, "AWS::ElasticLoadBalancingV2::TargetGroup"):
+        assert (group["ProtocolVersion"], group["Matcher"]) == ("GRPC", {"GrpcCode": "0"})
+    for group in mixed.properties(SHOP, "AWS::ElasticLoadBalancingV2::TargetGroup"):
+        assert "ProtocolVersion" not in group

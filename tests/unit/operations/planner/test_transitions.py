@@ -1,0 +1,248 @@
+"""Every edit of nova.toml is a transition: what AWS does with a deployed environment, judged on synthesized templates.
+
+Each case edits the templates as the edit of nova.toml does, so that one synthesis serves all of them.
+"""
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from nova_infra.operations.planner import Action, Plan, Stack, StackKey, plan
+
+PLATFORM, CARTS, STORE, OVERVIEW = (
+    f"nova-prod-{name}" for name in ("platform", "carts-service", "store-service", "overview")
+)
+PLACE = ("333333333333", "us-east-1")
+ELB = "AWS::ElasticLoadBalancingV2"
+
+Templates = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def deployed(assembly: Any) -> Templates:
+    """Production with two services, without the stacks of the others."""
+    return {name: assembly.templates[name] for name in (PLATFORM, CARTS, STORE, OVERVIEW)}
+
+
+def stack(name: str, template: dict[str, Any], place: tuple[str, str] = PLACE) -> Stack:
+    return Stack(StackKey(*place, name), template)
+
+
+def of_type(template: dict[str, Any], kind: str) -> list[tuple[str, dict[str, Any]]]:
+    return [(key, each) for key, each in template["Resources"].items() if each["Type"] == kind]
+
+
+def only(template: dict[str, Any], kind: str) -> dict[str, Any]:
+    [(_, found)] = of_type(template, kind)
+    return found["Properties"]
+
+
+def transition(before: Templates, edit: Callable[[Templates], None], place: tuple[str, str] = PLACE) -> Plan:
+    after = copy.deepcopy(before)
+    edit(after)
+    services = [stack(name, each, place) for name, each in after.items() if name not in (PLATFORM, OVERVIEW)]
+    waves = [[stack(PLATFORM, after[PLATFORM], place)], services, [stack(OVERVIEW, after[OVERVIEW], place)]]
+    return plan([stack(name, each) for name, each in before.items()], waves)
+
+
+def renamed(template: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(json.dumps(template).replace(old, new))
+    return made
+
+
+def add(after: Templates) -> None:
+    after["nova-prod-fresh-service"] = renamed(after[CARTS], "carts-service", "fresh-service")
+    only(after["nova-prod-fresh-service"], f"{ELB}::ListenerRule")["Priority"] = 4711
+
+
+def remove(after: Templates) -> None:
+    del after[STORE]
+
+
+def rename(after: Templates) -> None:
+    made = renamed(after.pop(STORE), "store-service", "shop-service")
+    rule = only(made, f"{ELB}::ListenerRule")
+    rule["Priority"] = 50_000
+    rule["Conditions"][0]["PathPatternConfig"]["Values"] = ["/store-service/*"]
+    after["nova-prod-shop-service"] = made
+
+
+def paths(after: Templates) -> None:
+    only(after[CARTS], f"{ELB}::ListenerRule")["Conditions"][0]["PathPatternConfig"]["Values"] = ["/basket/*"]
+
+
+def priority(after: Templates) -> None:
+    only(after[CARTS], f"{ELB}::ListenerRule")["Priority"] = 4711
+
+
+def swapped_priorities(after: Templates) -> None:
+    first, second = (only(after[name], f"{ELB}::ListenerRule") for name in (CARTS, STORE))
+    first["Priority"], second["Priority"] = second["Priority"], first["Priority"]
+
+
+def domain_off(after: Templates) -> None:
+    resources = after[PLATFORM]["Resources"]
+    for key, each in of_type(after[PLATFORM], f"{ELB}::Listener"):
+        if each["Properties"]["Port"] == 80:
+            del resources[key]
+        else:
+            each["Properties"] |= {"Port": 80, "Protocol": "HTTP"}
+            del each["Properties"]["Certificates"], each["Properties"]["SslPolicy"]
+
+
+def other_range(after: Templates) -> None:
+    after[PLATFORM] = renamed(after[PLATFORM], "10.30.", "10.40.")
+
+
+def other_zone(after: Templates) -> None:
+    """Subnets of another zone: their ranges follow from their number, so each is replaced in place."""
+    for _, each in of_type(after[PLATFORM], "AWS::EC2::Subnet"):
+        if each["Properties"]["AvailabilityZone"].endswith("c"):
+            each["Properties"]["AvailabilityZone"] = each["Properties"]["AvailabilityZone"][:-1] + "d"
+
+
+def fewer_gateways(after: Templates) -> None:
+    gateways = [key for key, _ in of_type(after[PLATFORM], "AWS::EC2::NatGateway")]
+    for _, each in of_type(after[PLATFORM], "AWS::EC2::Route"):
+        if "NatGatewayId" in each["Properties"]:
+            each["Properties"]["NatGatewayId"] = {"Ref": gateways[0]}
+    for key in gateways[1:]:
+        del after[PLATFORM]["Resources"][key]
+
+
+def rolling(after: Templates) -> None:
+    configuration = only(after[CARTS], "AWS::ECS::Service")["DeploymentConfiguration"]
+    configuration["Strategy"] = "ROLLING"
+    del configuration["CanaryConfiguration"]
+
+
+def architecture(after: Templates) -> None:
+    only(after[CARTS], "AWS::ECS::TaskDefinition")["RuntimePlatform"]["CpuArchitecture"] = "ARM64"
+
+
+def fixed_log_group(after: Templates) -> None:
+    only(after[CARTS], "AWS::Logs::LogGroup")["LogGroupName"] = "/nova/carts"
+
+
+def nothing(after: Templates) -> None:
+    """An engine is none of an environment's business."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """An edit with its judgement.
+
+    Attributes:
+        edit: Edits the templates.
+        refused: What AWS would refuse, each by some of its words, its remedy among them.
+        told: What else somebody should know, each by some of its words.
+        replaced: Types of what is replaced, certainly or perhaps.
+    """
+
+    edit: Callable[[Templates], None]
+    refused: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    replaced: frozenset[str] = frozenset()
+
+
+WEIGHTS = "resets the weights that ECS set"
+MATRIX = {
+    "add": Case(add),
+    "remove": Case(remove, told=(f"{STORE}: is no longer part of the release",)),
+    "rename": Case(
+        rename,
+        told=(
+            f"{STORE}: is no longer part of the release",
+            f"its path /store-service/* goes to an earlier rule, of {STORE}",
+        ),
+    ),
+    "paths": Case(paths, told=(WEIGHTS,)),
+    "priority": Case(priority, told=(WEIGHTS,)),
+    "swapped priorities": Case(
+        swapped_priorities,
+        refused=("belongs to nova-prod-", "free it in an earlier release"),
+        told=(WEIGHTS, WEIGHTS),
+    ),
+    "domain off": Case(domain_off, refused=("port 80 belongs to", "delete that listener by hand first")),
+    "CIDR": Case(other_range, refused=("what it exports is in use by", "create a second environment")),
+    "zones": Case(other_zone, refused=("overlaps", "create a new environment")),
+    "NAT": Case(fewer_gateways),
+    "strategy back to rolling": Case(rolling, told=("goes back to rolling",)),
+    "architecture": Case(architecture, replaced=frozenset({"AWS::ECS::TaskDefinition"})),
+    "engine": Case(nothing),
+}
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_an_edit_is_judged_before_it_is_deployed(deployed: Templates, name: str) -> None:
+    case = MATRIX[name]
+    result = transition(deployed, case.edit)
+    refused = "\n".join(map(str, result.refusals))
+    assert bool(refused) is bool(case.refused), refused
+    for words in case.refused:
+        assert words in refused
+    told = [str(each) for planned in result.stacks for each in planned.findings] + list(map(str, result.findings))
+    assert len(told) == len(case.told), told
+    for words in case.told:
+        assert any(words in each for each in told), told
+    replaced = {
+        action.type
+        for planned in result.stacks
+        for action in planned.actions
+        if action.action in (Action.REPLACE, Action.MAY_REPLACE)
+    }
+    assert replaced == case.replaced or case.refused
+
+
+@pytest.mark.parametrize("place", [("444444444444", "us-east-1"), ("333333333333", "eu-west-1")])
+def test_another_account_or_region_moves_nothing(deployed: Templates, place: tuple[str, str]) -> None:
+    refused = "\n".join(map(str, transition(deployed, nothing, place).refusals))
+    assert "nothing moves, what is there runs on" in refused
+    assert "add it as a new environment under another name" in refused
+
+
+def test_a_domain_moves_the_listener_before_its_port_is_taken_again(assembly: Any) -> None:
+    before = {name: renamed(assembly.templates[name], "nova-dev", "nova-x") for name in ("nova-dev-platform",)}
+    [template] = before.values()
+    after = copy.deepcopy(template)
+    [(key, listener)] = of_type(after, f"{ELB}::Listener")
+    listener["Properties"] |= {"Port": 443, "Protocol": "HTTPS"}
+    redirect = copy.deepcopy(listener)
+    redirect["Properties"] |= {"Port": 80, "Protocol": "HTTP"}
+    after["Resources"]["Redirect"] = redirect | {"DependsOn": [key]}
+    assert plan([stack("nova-x-platform", template)], [[stack("nova-x-platform", after)]]).refusals == []
+    del after["Resources"]["Redirect"]["DependsOn"]
+    refused = plan([stack("nova-x-platform", template)], [[stack("nova-x-platform", after)]]).refusals
+    assert ["port 80 belongs to" in str(each) for each in refused] == [True]
+
+
+def test_basic_scanning_leaves_the_accounts_setting(assembly: Any) -> None:
+    before = assembly.templates["NovaRegistryStack"]
+    after = copy.deepcopy(before)
+    [(key, _)] = of_type(after, "AWS::ECR::RegistryScanningConfiguration")
+    del after["Resources"][key]
+    [planned] = plan([stack("NovaRegistryStack", before)], [[stack("NovaRegistryStack", after)]]).stacks
+    assert [(action.logical_id, action.action) for action in planned.actions] == [(key, Action.KEEP)]
+
+
+def test_another_engine_leaves_the_old_ones_stack(assembly: Any, github_assembly: Any) -> None:
+    def stacks(each: Any) -> list[Stack]:
+        return [stack(name, template) for name, template in each.templates.items() if not name.startswith("nova-")]
+
+    result = plan(stacks(assembly), [stacks(github_assembly)])
+    assert result.refusals == []
+    assert [finding.stack for finding in result.findings] == ["NovaPipelineStack"]
+
+
+def test_a_service_that_had_its_log_groups_name_gets_one_without(deployed: Templates) -> None:
+    before = copy.deepcopy(deployed)
+    fixed_log_group(before)
+    after = [[stack(name, deployed[name])] for name in (PLATFORM, CARTS)]
+    result = plan([stack(name, each) for name, each in before.items()], after)
+    assert result.refusals == []
+    [carts] = [each for each in result.stacks if each.stack.key.name == CARTS]
+    assert {a.type: a.action for a in carts.actions}["AWS::Logs::LogGroup"] is Action.REPLACE

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from nova_infra.rehearsal.record import Record
+from nova_infra.rehearsal.report.confidence import confidence
+
+Make = Callable[..., Record]
+
+
+def line(record: Record, begins: str) -> str:
+    return next((each for each in confidence(record) if each.startswith(begins)), "")
+
+
+def test_it_says_what_was_asked_and_what_was_not(rehearsed: Make) -> None:
+    record = rehearsed(2)
+    for deployment in record.deployments[1:]:
+        deployment.answers = {"GET /a": {200: 9}, "GET /b": {200: 8}}
+        deployment.asked_from = "their OpenAPI documents"
+    said = line(record, "Played")
+    assert "4 operations were asked, from their OpenAPI documents of 3 deployments" in said
+    assert line(rehearsed(1), "Played").endswith("nobody asked service-1 anything.")
+
+
+def test_what_a_compressed_minute_cannot_show_is_said_and_nothing_of_a_real_one(rehearsed: Make) -> None:
+    record = rehearsed()
+    record.lived = 13.4
+    assert "up for 13 s at most" in line(record, "Projected")
+    record.real_time = True
+    assert line(record, "Projected") == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "rests_on"),
+    [
+        ("3 tasks failed in a row (the circuit breaker opened): exit", "the circuit breaker also works with canary"),
+        ("alarm a-unanswered went to ALARM at 10 %", "RequestCount of a target group counts"),
+        ("alarm a-errors went to ALARM at 10 %", "the data of a minute reach an alarm"),
+    ],
+)
+def test_open_assumptions_are_named_where_the_verdict_rests_on_them(
+    rehearsed: Make, reason: str, rests_on: str
+) -> None:
+    record = rehearsed(bad=1)
+    [back] = [each for each in record.deployments if each.outcome == "rolled back"]
+    back.reason = reason
+    assert rests_on in line(record, "Open")
+    assert line(rehearsed(), "Open") == ""

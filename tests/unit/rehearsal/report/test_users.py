@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from nova_infra.rehearsal.record import DeploymentRecord, Record, Requests, Sample
+from nova_infra.rehearsal.report.users import what_users_meet
+from nova_infra.rehearsal.report.verdict import verdict
+
+Make = Callable[..., Record]
+
+
+@pytest.mark.parametrize(
+    ("held", "hours"),
+    [
+        ([100, 100.5, 101, 101.5, 102, 102.5, 103], 14),
+        ([100, 102, 103, 103.5, 103.8, 103.9, 104], None),
+        ([100, 100.5, 101, 100.9, 101.5, 102, 102.5], None),
+        ([100, 100.1, 100.2, 100.3, 100.4, 100.5, 100.6], None),
+    ],
+    ids=["it grows all the time", "it warms up", "it gives some back", "it takes days"],
+)
+def test_memory_that_fills_a_task_within_a_day_is_seen(
+    deployed: Callable[..., DeploymentRecord], rehearsed: Make, held: list[float], hours: int | None
+) -> None:
+    record, deployment = rehearsed(), deployed("shop")
+    deployment.memory = 512
+    deployment.samples = [Sample(n, 100, {}, [], memory=memory) for n, memory in enumerate(held)]
+    record.deployments = [deployment]
+    found = what_users_meet(record)
+    assert [f"in {hours} hours" in each for each in found] == [True] * (hours is not None)
+
+
+def test_the_operation_that_broke_is_the_cause_of_a_release_that_is_stopped(rehearsed: Make) -> None:
+    record = rehearsed(bad=1)
+    [back] = [each for each in record.deployments if each.outcome == "rolled back"]
+    back.answers = {"GET /rare": {500: 4}, "GET /usual": {200: 9}}
+    back.answers_before = {"GET /rare": {200: 7}, "GET /usual": {200: 70}}
+    assert "The cause: of service-1, GET /rare answers 500 to 4 of 4 requests (200 before)." in verdict(record).why
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "worse"),
+    [
+        ({200: 9}, {200: 4}, False),
+        ({200: 9}, {404: 4}, True),
+        ({422: 9}, {422: 4}, False),
+        ({200: 9}, {200: 3, 500: 1}, True),
+        ({200: 9}, {0: 1, 200: 8}, True),
+        ({503: 4, 200: 5}, {503: 2, 200: 2}, False),
+        ({}, {200: 3}, False),
+        ({}, {500: 3}, True),
+        ({}, {404: 3}, False),
+        ({401: 9}, {200: 4}, False),
+    ],
+)
+def test_an_answer_is_worse_than_before_or_it_is_not(
+    deployed: Callable[..., DeploymentRecord],
+    rehearsed: Make,
+    before: dict[int, int],
+    after: dict[int, int],
+    worse: bool,
+) -> None:
+    record, deployment = rehearsed(), deployed("shop")
+    deployment.answers, deployment.answers_before = {"GET /a": after}, {"GET /a": before} if before else {}
+    record.deployments = [deployment]
+    assert bool(what_users_meet(record)) is worse
+
+
+def test_what_nobody_asked_is_not_tested_and_no_tick(rehearsed: Make) -> None:
+    record = rehearsed(1)
+    record.deployments[-1].samples = [Sample(1, 100, {record.deployments[-1].new: Requests()}, [])]
+    said = verdict(record)
+    assert (said.sign, said.passed) == ("!", True)
+    assert "nobody asked service-1 anything" in said.why

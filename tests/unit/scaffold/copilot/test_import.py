@@ -1,0 +1,158 @@
+"""What Copilot's manifests become, and what is said of bad ones."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from nova_infra.cli.main import nova
+from nova_infra.config import parse_config
+from nova_infra.errors import NovaError
+from nova_infra.scaffold.copilot.project import import_copilot
+from nova_infra.scaffold.copilot.values import filled_in, schedule, seconds
+
+from .conftest import API, Write
+
+WORKER = {
+    "name": "analyzer",
+    "type": "Worker Service",
+    "image": {"build": "./analyzer/Dockerfile"},
+    "subscribe": {"queue": {"timeout": "35s", "dead_letter": {"tries": 7}}},
+    "count": {"range": "2-9", "queue_delay": {"acceptable_latency": "4m", "msg_processing_time": "500ms"}},
+}
+JOB = {
+    "name": "report",
+    "type": "Scheduled Job",
+    "image": {"location": "public.ecr.aws/acme/report:1.2"},
+    "on": {"schedule": "0 6 * * 1"},
+    "timeout": "1h30m",
+}
+
+
+def read(directory: Path, **options: Any) -> dict[str, Any]:
+    return tomllib.loads(import_copilot(directory, **options).text)
+
+
+def test_a_worker_keeps_its_queue(write: Write) -> None:
+    [service] = read(write(analyzer=WORKER))["services"]
+    assert service["kind"] == "worker"
+    assert service["queue"] == {"tries": 7, "visibility_seconds": 35, "messages_per_task": 480, "oldest_seconds": 240}
+    assert service["scaling"] == {"min_tasks": 2, "max_tasks": 9}
+
+
+def test_a_job_keeps_its_time(write: Write) -> None:
+    [service] = read(write(report=JOB))["services"]
+    assert (service["kind"], service["schedule"], service["timeout_seconds"]) == ("job", "cron(0 6 ? * MON *)", 5400)
+
+
+def test_a_service_takes_its_path_and_what_is_below_it(write: Write) -> None:
+    root = {**API, "name": "root", "http": {"path": "/"}}
+    services = {each["name"]: each for each in read(write(api=API, root=root))["services"]}
+    assert services["api"]["paths"] == ["/api", "/api/*"]
+    assert (services["root"]["paths"], services["root"]["priority"]) == (["/*"], 50_000)
+
+
+def test_environments_follow_the_pipeline_and_are_overridden(write: Write) -> None:
+    pipeline = {
+        "name": "release",
+        "source": {
+            "provider": "GitHub",
+            "properties": {"repository": "https://github.com/acme/shop.git", "branch": "trunk"},
+        },
+        "stages": [{"name": "zeta"}, {"name": "beta"}],
+    }
+    api = {
+        **API,
+        "variables": {"LEVEL": "info"},
+        "environments": {"beta": {"count": 4, "variables": {"LEVEL": "warn"}}},
+    }
+    data = read(
+        write(api=api, pipelines__release=pipeline), accounts={"beta": "900000000001"}, regions={"": "eu-west-1"}
+    )
+    assert [environment["name"] for environment in data["environments"]] == ["zeta", "beta"]
+    assert data["environments"][1]["account"] == "900000000001"
+    assert data["environments"][0]["region"] == "eu-west-1"
+    assert data["source"] == {
+        "repository": "acme/shop", "branch": "trunk", "connection_arn": data["source"]["connection_arn"],
+    }  # fmt: skip
+    assert data["services"][0]["environments"] == {
+        "beta": {"scaling": {"min_tasks": 4, "max_tasks": 4}, "environment": {"LEVEL": "warn"}}
+    }
+
+
+def test_environments_of_one_range_are_given_ranges_of_their_own(write: Write) -> None:
+    environment = {"type": "Environment", "network": {"vpc": {"cidr": "10.0.0.0/16"}}}
+    data = read(
+        write(
+            api=API,
+            environments__test={**environment, "name": "test"},
+            environments__prod={**environment, "name": "prod"},
+        )
+    )
+    assert [each["network"]["cidr"] for each in data["environments"]] == ["10.0.0.0/16", "10.10.0.0/16"]
+
+
+def test_what_is_written_loads(write: Write) -> None:
+    found = import_copilot(write(api=API, analyzer=WORKER, report=JOB))
+    assert found.refused == ()
+    assert [service.kind for service in parse_config(tomllib.loads(found.text)).services] == ["worker", "web", "job"]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "line", "reason"),
+    [
+        ("name: api\ntype: Load Balanced\n", 2, "'Load Balanced' is not a type of Copilot's"),
+        ("type: Backend Service\n", 1, "name: is missing"),
+        ("name: api\ntype: Backend Service\nimage: {build: .}\ncpu: much\n", 4, "'much' is not a whole number"),
+        ("name: api\ntype: Backend Service\nname: other\n", 3, "'name' is there twice"),
+        ("name: api\ntype: Backend Service\nimage:\n\tbuild: .\n", 4, "is not valid YAML"),
+        ("- name\n", 1, "is not a map of keys"),
+        ("", 1, "is not a map of keys"),
+        ("name: api\ntype: Scheduled Job\nimage: {build: .}\non:\n  schedule: '@sometimes'\n", 5, "is neither rate"),
+        ("name: api\ntype: Scheduled Job\nimage: {build: .}\non:\n  schedule: '1 2 3 4 5'\n", 5, "names both a day"),
+        ("name: api\ntype: Worker Service\nimage: {build: .}\ncount: {range: 9-2}\n", 4, "is not a range of tasks"),
+        ("name: api\ntype: Worker Service\ncpu: 256\n", 1, "image: is missing"),
+        ("name: api\ntype: Backend Service\nimage: {build: .}\nvariables: [a]\n", 4, "is not a map"),
+        ("name: &a\n  - *a\ntype: Backend Service\n", 1, "is nested too deeply"),
+        ("name: api\ntype: Backend Service\nimage: {build: ., port: 81}\nhttp: {path: a, version: h3}\n", 4, "'h3' is"),
+    ],
+)  # fmt: skip
+def test_a_bad_manifest_is_named_with_line_and_reason(write: Write, manifest: str, line: int, reason: str) -> None:
+    with pytest.raises(NovaError) as error:
+        import_copilot(write(api=manifest))
+    assert f"copilot/api/manifest.yml:{line}:" in str(error.value)
+    assert reason in str(error.value)
+
+
+def test_all_faults_are_reported_at_once(write: Write) -> None:
+    bad = {**API, "cpu": "much", "count": "many", "http": {"path": 7}}
+    with pytest.raises(NovaError) as error:
+        import_copilot(write(api=bad, other="name: [\n"))
+    assert len(str(error.value).splitlines()) == 1  # what is no YAML is reported first
+    with pytest.raises(NovaError) as error:
+        import_copilot(write(api=bad, other={**WORKER, "count": {"range": "x"}}))
+    assert len(str(error.value).splitlines()) == 4
+
+
+def test_a_file_that_exists_is_left_alone(write: Write, tmp_path: Path) -> None:
+    directory = write(api=API)
+    output = tmp_path / "nova.toml"
+    output.write_text("mine")
+    runner = CliRunner()
+    result = runner.invoke(nova, ["import", "copilot", str(directory), "--output", str(output)])
+    assert isinstance(result.exception, NovaError)
+    assert output.read_text() == "mine"
+    result = runner.invoke(nova, ["import", "copilot", str(directory), "--output", str(output), "--force"])
+    assert (result.exit_code, output.read_text()[:10]) == (0, "#:schema d")
+
+
+def test_spans_of_time_names_and_schedules() -> None:
+    assert (seconds("1h30m"), seconds("250ms"), seconds("2d")) == (5400, 0.25, 172_800)
+    assert filled_in("${COPILOT_APPLICATION_NAME}/${COPILOT_ENVIRONMENT_NAME}", "shop") == "shop/{environment}"
+    with pytest.raises(ValueError, match="TAG"):
+        filled_in("${TAG}", "shop")
+    assert (schedule("@weekly"), schedule("@every 1h")) == ("cron(0 0 ? * 1 *)", "rate(60 minutes)")

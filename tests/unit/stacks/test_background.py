@@ -1,0 +1,147 @@
+"""Workers and jobs, as they are synthesized, with every check of a synthesis."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import Any
+
+import pytest
+
+from nova_infra.checks.rule import as_text
+from nova_infra.config import parse_config
+
+CONFIG = """
+[platform]
+name = "nova"
+[toolchain]
+account = "444444444444"
+region = "us-east-1"
+[source]
+repository = "org/shop"
+token_secret = "github"
+[[environments]]
+name = "dev"
+account = "111111111111"
+region = "us-east-1"
+allow_plain_http = true
+rollout = { strategy = "canary", percent = 10, step_bake_minutes = 5, bake_minutes = 6 }
+scaling = { min_tasks = 1, max_tasks = 3 }
+network = { cidr = "10.10.0.0/16" }
+[[services]]
+name = "store"
+[[services]]
+name = "mailer"
+kind = "worker"
+queue = { name = "mails-{environment}", messages_per_task = 40, oldest_seconds = 90, dead_messages = 2, tries = 7 }
+scaling = { min_tasks = 2, max_tasks = 9 }
+[[services]]
+name = "slow"
+kind = "worker"
+queue = { name = "given", dead = "given-dead", existing = true, oldest_seconds = 900 }
+[[services]]
+name = "report"
+kind = "job"
+schedule = "0 6 * * 1"
+time_zone = "Asia/Tokyo"
+timeout_seconds = 700
+[[services]]
+name = "sweep"
+kind = "job"
+schedule = "rate(5 minutes)"
+allow_overlap = true
+"""
+
+
+@pytest.fixture(scope="module")
+def assembly(synthesize: Any) -> Any:
+    return synthesize(parse_config(tomllib.loads(CONFIG)), environment="dev")
+
+
+def test_a_worker_has_no_way_in(assembly: Any) -> None:
+    service = assembly.only("nova-dev-mailer", "AWS::ECS::Service")
+    assert service.get("LoadBalancers", []) == []
+    assert not assembly.resources("nova-dev-mailer", "AWS::EC2::SecurityGroupIngress")
+    assert "SecurityGroupIngress" not in assembly.only("nova-dev-mailer", "AWS::EC2::SecurityGroup")
+    [container] = assembly.only("nova-dev-mailer", "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+    assert "PortMappings" not in container
+    variables = {each["Name"]: each["Value"] for each in container["Environment"]}
+    assert as_text(variables["QUEUE_URL"]).endswith("/111111111111/mails-dev")
+    assert "PORT" not in variables
+
+
+def test_a_worker_rolls_whatever_the_environment_does(assembly: Any) -> None:
+    configuration = assembly.only("nova-dev-mailer", "AWS::ECS::Service")["DeploymentConfiguration"]
+    assert configuration["Strategy"] == "ROLLING"
+    assert configuration["BakeTimeInMinutes"] == 6
+    assert configuration["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True, "ResetOnHealthyTask": False}
+    assert configuration["Alarms"] == {
+        "AlarmNames": [f"nova-dev-mailer-{kind}" for kind in ("cpu", "memory", "oldest", "dead")],
+        "Enable": True,
+        "Rollback": True,
+    }
+
+
+def test_an_age_that_a_bake_does_not_see_only_notifies(assembly: Any) -> None:
+    configuration = assembly.only("nova-dev-slow", "AWS::ECS::Service")["DeploymentConfiguration"]
+    assert configuration["Alarms"]["AlarmNames"] == [f"nova-dev-slow-{kind}" for kind in ("cpu", "memory", "dead")]
+    names = {each["AlarmName"] for each in assembly.properties("nova-dev-slow", "AWS::CloudWatch::Alarm")}
+    assert "nova-dev-slow-oldest" in names
+
+
+def test_messages_that_fail_go_to_the_dead_letter_queue(assembly: Any) -> None:
+    queues = assembly.resources("nova-dev-mailer", "AWS::SQS::Queue")
+    by_name = {queue["Properties"]["QueueName"]: queue for queue in queues.values()}
+    assert set(by_name) == {"mails-dev", "mails-dev-dead"}
+    assert by_name["mails-dev"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == 7
+    assert {queue["DeletionPolicy"] for queue in queues.values()} == {"RetainExceptOnCreate"}
+    assert not assembly.resources("nova-dev-slow", "AWS::SQS::Queue")
+    alarms = {each["AlarmName"]: each for each in assembly.properties("nova-dev-mailer", "AWS::CloudWatch::Alarm")}
+    assert (alarms["nova-dev-mailer-oldest"]["Threshold"], alarms["nova-dev-mailer-dead"]["Threshold"]) == (90, 2)
+    assert alarms["nova-dev-mailer-dead"]["Dimensions"] == [{"Name": "QueueName", "Value": "mails-dev-dead"}]
+
+
+def test_a_worker_is_scaled_by_what_waits_for_each_task(assembly: Any) -> None:
+    policies = assembly.properties("nova-dev-mailer", "AWS::ApplicationAutoScaling::ScalingPolicy")
+    [backlog] = [each for each in policies if each["PolicyName"] == "nova-dev-mailer-backlog"]
+    tracking = backlog["TargetTrackingScalingPolicyConfiguration"]
+    assert tracking["TargetValue"] == 40
+    assert tracking["CustomizedMetricSpecification"]["Metrics"][2]["Expression"] == "waiting/tasks"
+    target = assembly.only("nova-dev-mailer", "AWS::ApplicationAutoScaling::ScalableTarget")
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 9)
+
+
+def machine(assembly: Any, stack: str) -> dict[str, Any]:
+    text = assembly.only(stack, "AWS::StepFunctions::StateMachine")["DefinitionString"]
+    joined = "".join(part if isinstance(part, str) else "REF" for part in text["Fn::Join"][1])
+    definition: dict[str, Any] = json.loads(joined)
+    return definition
+
+
+def test_a_job_comes_at_its_time_and_ends_in_time(assembly: Any) -> None:
+    schedule = assembly.only("nova-dev-report", "AWS::Scheduler::Schedule")
+    assert schedule["ScheduleExpression"] == "cron(0 6 ? * MON *)"
+    assert schedule["ScheduleExpressionTimezone"] == "Asia/Tokyo"
+    assert machine(assembly, "nova-dev-report")["States"]["Run"]["TimeoutSeconds"] == 700
+    assert not assembly.resources("nova-dev-report", "AWS::ECS::Service")
+
+
+def test_a_job_is_left_out_while_another_run_is_going_unless_that_is_allowed(assembly: Any) -> None:
+    assert machine(assembly, "nova-dev-report")["StartAt"] == "FindOthers"
+    assert machine(assembly, "nova-dev-sweep")["StartAt"] == "Run"
+
+
+def test_a_job_that_fails_or_does_not_start_notifies(assembly: Any) -> None:
+    alarms = {each["AlarmName"]: each for each in assembly.properties("nova-dev-report", "AWS::CloudWatch::Alarm")}
+    assert set(alarms) == {"nova-dev-report-failed", "nova-dev-report-missed"}
+    assert all(alarm["AlarmActions"] for alarm in alarms.values())
+
+
+def test_every_check_of_a_synthesis_passes(assembly: Any) -> None:
+    assert assembly.report["pluginReports"]
+    found = [
+        (violation["ruleName"], violation["violatingConstructs"])
+        for report in assembly.report["pluginReports"]
+        for violation in report.get("violations", ())
+    ]
+    assert found == []
