@@ -129,6 +129,9 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "a service renamed": {("services", 0, "name"): "baskets"},
     "other paths": {("services", 0, "paths"): ["/cart/*", "/basket"]},
     "a priority": {("services", 0, "priority"): 41},
+    "a service's gate": {
+        ("services", 0, "rollout"): {**CANARY, "gate": "person", "gate_before": "traffic", "gate_minutes": 14},
+    },
     "smoke paths": {("services", 0, "smoke"): ["/carts-service/version"]},
     "a larger service": {("services", 0, "cpu"): 1024, ("services", 0, "memory"): 4096},
     "another processor": {("services", 0, "architecture"): "arm64"},

@@ -83,8 +83,15 @@ _DEPLOYMENT = {
             "TargetType": Only(("PAUSE", "AWS_LAMBDA")),
             "HookTargetArn": TEXT,
             "RoleArn": ANY,
-            "HookDetails": ANY,
-            "LifecycleStages!": Each(TEXT),  # Those that are played: see the hooks module.
+            "HookDetails": {"header!": TEXT, "value!": TEXT, "urls!": Each(TEXT)},
+            "LifecycleStages!": Each(
+                Only(
+                    (
+                        *("PRE_SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT"),
+                        *("PRE_PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"),
+                    )
+                )
+            ),
             "TimeoutConfiguration": {"TimeoutInMinutes": Number(1, 20160), "Action": Only(("ROLLBACK", "CONTINUE"))},
         }
     ),
@@ -334,8 +341,8 @@ PLAYED: dict[str, dict[str, Any]] = {
     "AWS::Lambda::Function": {
         "Code!": {"ZipFile!": TEXT},
         "FunctionName!": TEXT,
-        "Handler!": TEXT,
-        "Runtime!": TEXT,
+        "Handler!": Only(("index.handler",)),
+        "Runtime!": Only(tuple(f"python3.{minor}" for minor in range(10, 15))),
         "Description": ANY,
         "LoggingConfig": ANY,
         "Role": ANY,

@@ -414,7 +414,10 @@ class Environment:
         self._applied[f"service {name}"] = wanted.properties
 
     def _rule_named(self, arn: str | None) -> Rule | None:
-        return next((rule for each in self._listeners.values() for rule in each.rules if rule.name == arn), None)
+        found = next((rule for each in self._listeners.values() for rule in each.rules if rule.name == arn), None)
+        if arn is not None and found is None:
+            raise UnresolvableError(f"TestListenerRule: {arn} is no rule of this environment: add it, or leave it out")
+        return found
 
     def _new_service(self, wanted: ServiceDefinition) -> Service:
         groups = [self._groups[arn] for arn in wanted.groups]

@@ -143,6 +143,8 @@ def read_rule(properties: dict[str, Any], name: str, groups: dict[str, TargetGro
             case "host-header":
                 rule.hosts += _values(condition, "HostHeaderConfig", name)
             case "http-header":
+                if "HttpHeaderConfig" not in condition:
+                    raise UnresolvableError(f"{name}: Conditions holds an http-header without HttpHeaderConfig: add it")
                 asked = condition["HttpHeaderConfig"]
                 rule.headers[asked["HttpHeaderName"]] = tuple(asked["Values"])
             case unknown:
