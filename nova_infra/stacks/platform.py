@@ -102,6 +102,9 @@ class PlatformStack(cdk.Stack):
             cluster_name=prefix,
             vpc=network.vpc,
             container_insights_v2=ecs.ContainerInsights.ENABLED,
+            enable_fargate_capacity_providers=any(
+                resolved(service, environment).environment.scaling.spot for service in config.services
+            ),
         )
         self.ingress = Ingress(
             self,

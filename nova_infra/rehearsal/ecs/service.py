@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nova_infra.parallel import gather
+from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import Rule
 from nova_infra.rehearsal.load_balancer.targets import Audience, Target, TargetGroup
@@ -132,6 +133,11 @@ class Service:
         return totals
 
     @property
+    def is_asked(self) -> bool:
+        """Whether requests can reach it."""
+        return not isinstance(self.load_balancer, Unbalanced)
+
+    @property
     def serves_from_alternate(self) -> bool:
         """Whether production uses its alternate target group now."""
         return len(self.groups) > 1 and self.rule.forward[0].group is self.groups[1]
@@ -170,7 +176,11 @@ class Service:
             await task.start()
             target = self.load_balancer.register(group, task)
             if not await self.load_balancer.wait_healthy(group, target):
-                raise TaskFailedError(f"failed the load balancer's health check: {target.last_fault}")
+                raise TaskFailedError(
+                    target.last_fault
+                    if isinstance(self.load_balancer, Unbalanced)
+                    else f"failed the load balancer's health check: {target.last_fault}"
+                )
             await task.suffer()
         except BaseException:
             if target is not None:
