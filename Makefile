@@ -32,7 +32,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: packages access dist .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services synth image images brief preflight verify integration browser e2e lock clean
+.PHONY: packages access dist mutants .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services synth image images brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -157,6 +157,7 @@ packages:
 
 lock: packages ## Write all locks again from the manifests; versions that still do are kept, but with UPGRADE=--upgrade
 	@$(COMPILE) requirements-uv.in -o requirements-uv.txt
+	@$(COMPILE) requirements-mutants.in -o requirements-mutants.txt
 	@$(COMPILE) pyproject.toml services/*/pyproject.toml --all-extras --group dev -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt pyproject.toml --extra tools --extra rehearsal -o requirements.txt
 	@for service in $(patsubst services/%/Dockerfile,%,$(wildcard services/*/Dockerfile)); do $(COMPILE) --no-header \
@@ -165,6 +166,11 @@ lock: packages ## Write all locks again from the manifests; versions that still 
 	@$(COMPILE) --no-header --no-annotate -c requirements-dev.txt services/kit/pyproject.toml \
 		-o nova_infra/scaffold/service_template/requirements.txt
 	@npm install --silent --package-lock-only --ignore-scripts
+
+mutants: setup ## Break the code in one place at a time and see whether a test notices: make mutants MUTATE=nova_infra/checks AT_MOST=20
+	@test -e .nova/mutants/venv/ready || { python -m venv --clear .nova/mutants/venv && uv pip sync --quiet \
+		--python .nova/mutants/venv/bin/python --require-hashes requirements-mutants.txt && touch .nova/mutants/venv/ready; }
+	@python scripts/mutants.py $(if $(AT_MOST),--at-most $(AT_MOST)) $(MUTATE)
 
 dist: setup ## The wheel and the source archive, and the bill of materials of what they need, in dist/
 	@rm -rf dist && hatchling build -d dist -t wheel -t sdist > /dev/null
