@@ -1,8 +1,8 @@
-"""Breaks the code in one place at a time, and reports what no test notices: make mutants [MUTATE="FILE …"] [AT_MOST=20].
+"""Breaks the code in one place at a time, and lists what no test notices: make mutants [MUTATE="FILE …"] [AT_MOST=20].
 
 The tests of a file are those of its directory in `tests/unit`, and the ones that `ALSO` names. The tree is copied to
-`.nova/mutants` first: what is broken there is nobody's. cosmic-ray makes the mutants; `requirements-mutants.txt` locks it.
-Exits with 1 where fewer than 95 % are noticed. The difference of each that is not is printed, to be argued one by one.
+`.nova/mutants` first: what is broken there is nobody's. cosmic-ray makes the mutants, as `requirements-mutants.txt`
+locks it. Exits with 1 where fewer than 95 % are noticed. The others are printed, to be argued one by one.
 """
 
 from __future__ import annotations
