@@ -10,6 +10,7 @@ from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
 from nova_infra.constructs.environment.network import PRIVATE
+from nova_infra.constructs.service.gates import smoke_hook
 from nova_infra.constructs.service.host_names import HostNames
 from nova_infra.constructs.service.settings import ServiceSettings
 from nova_infra.constructs.service.task import Task
@@ -88,7 +89,11 @@ class ServiceStack(cdk.Stack):
             listener=ingress.listener,
             image=task.definition,
             settings=ServiceSettings(
-                service=service, runtime=environment, name=name, cluster_name=platform.cluster_name
+                service=service,
+                runtime=environment,
+                name=name,
+                cluster_name=platform.cluster_name,
+                test=smoke_hook(prefix, self._smoke_urls(service, platform), self) if service.smoke else None,
             ),
             topic=platform.topic,
             load_balancer=ingress.load_balancer,
@@ -104,6 +109,11 @@ class ServiceStack(cdk.Stack):
                 load_balancer=ingress.load_balancer,
                 listener=ingress.listener,
             )
+
+    @staticmethod
+    def _smoke_urls(service: Service, platform: PlatformStack) -> list[str]:
+        base = f"https://{service.hosts[0]}" if service.hosts else platform.ingress.url
+        return [f"{base}{path}" for path in service.smoke]
 
     def _images(self, repository: str, toolchain: Toolchain) -> ecr.IRepository:
         return ecr.Repository.from_repository_attributes(

@@ -104,6 +104,9 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "a canary": {("environments", 0, "rollout"): CANARY},
     "linear": {("environments", 1, "rollout"): LINEAR},
     "blue and green": {("environments", 2, "rollout"): {"strategy": "blue-green", "bake_minutes": 11}},
+    "a gate": {
+        ("environments", 2, "rollout"): {**CANARY, "gate": "person", "gate_before": "steps", "gate_minutes": 13},
+    },
     "rolling": {("environments", 2, "rollout"): {"strategy": "rolling", "bake_minutes": 12}},
     "more tasks": {("environments", 0, "scaling", "min_tasks"): 3, ("environments", 0, "scaling", "max_tasks"): 9},
     "another network": {
@@ -126,6 +129,10 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "a service renamed": {("services", 0, "name"): "baskets"},
     "other paths": {("services", 0, "paths"): ["/cart/*", "/basket"]},
     "a priority": {("services", 0, "priority"): 41},
+    "a service's gate": {
+        ("services", 0, "rollout"): {**CANARY, "gate": "person", "gate_before": "traffic", "gate_minutes": 14},
+    },
+    "smoke paths": {("services", 0, "smoke"): ["/carts-service/version"]},
     "a larger service": {("services", 0, "cpu"): 1024, ("services", 0, "memory"): 4096},
     "another processor": {("services", 0, "architecture"): "arm64"},
     "another port": {("services", 0, "port"): 9001},

@@ -81,8 +81,18 @@ _DEPLOYMENT = {
     },
     "LifecycleHooks": Each(
         {
-            "TargetType!": Only(("PAUSE",)),
-            "LifecycleStages!": Each(TEXT),  # Those that are played: see the hooks module.
+            "TargetType": Only(("PAUSE", "AWS_LAMBDA")),
+            "HookTargetArn": TEXT,
+            "RoleArn": ANY,
+            "HookDetails": {"header!": TEXT, "value!": TEXT, "urls!": Each(TEXT)},
+            "LifecycleStages!": Each(
+                Only(
+                    (
+                        *("PRE_SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT"),
+                        *("PRE_PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"),
+                    )
+                )
+            ),
             "TimeoutConfiguration": {"TimeoutInMinutes": Number(1, 20160), "Action": Only(("ROLLBACK", "CONTINUE"))},
         }
     ),
@@ -287,6 +297,7 @@ PLAYED: dict[str, dict[str, Any]] = {
                 "AdvancedConfiguration": {
                     "AlternateTargetGroupArn": TEXT,
                     "ProductionListenerRule": TEXT,
+                    "TestListenerRule": TEXT,
                     "RoleArn": ANY,
                 },
             }
@@ -328,13 +339,24 @@ PLAYED: dict[str, dict[str, Any]] = {
         "Priority": Number(1, 50000),
         "Conditions": Each(
             {
-                "Field!": Only(("path-pattern", "host-header")),
+                "Field!": Only(("path-pattern", "host-header", "http-header")),
+                "HttpHeaderConfig": {"HttpHeaderName!": TEXT, "Values!": Each(TEXT)},
                 "Values": Each(TEXT),
                 "PathPatternConfig": {"Values!": Each(TEXT)},
                 "HostHeaderConfig": {"Values!": Each(TEXT)},
             }
         ),
         "Actions": Each(_ACTION),
+    },
+    "AWS::Lambda::Function": {
+        "Code!": {"ZipFile!": TEXT},
+        "FunctionName!": TEXT,
+        "Handler!": Only(("index.handler",)),
+        "Runtime!": Only(tuple(f"python3.{minor}" for minor in range(10, 15))),
+        "Description": ANY,
+        "LoggingConfig": ANY,
+        "Role": ANY,
+        "Timeout": Number(1, 900),
     },
     "AWS::ElasticLoadBalancingV2::LoadBalancer": {
         "Name": ANY,
@@ -417,12 +439,26 @@ _RESOURCE_KEYS = (
 )
 
 
+_PLAYED_SERVICES = frozenset(
+    [*(resource_type.split("::")[1] for resource_type in PLAYED), "AppMesh", "CloudFormation", "CodeDeploy"]
+) - {"Route53", "SNS"}
+"""Services of which an unknown type may change what is played, so that it is refused. Others stand beside it."""
+
+
 def area_not_rehearsed(resource_type: str) -> str | None:
-    """What is not rehearsed of a type, None where it is played or unknown."""
+    """What is not rehearsed of a type: empty for what says nothing, None where it is played or unknown."""
+    if resource_type in PLAYED:
+        return None
     for known, area in NOT_REHEARSED.items():
         if resource_type == known or (known.endswith("::") and resource_type.startswith(known)):
             return area
-    return None
+    provider, _, rest = resource_type.partition("::")
+    service = rest.partition("::")[0]
+    if provider == "Custom" or resource_type == "AWS::CloudFormation::CustomResource":
+        return "custom resources"
+    if provider != "AWS" or service in _PLAYED_SERVICES or not rest.partition("::")[2]:
+        return None
+    return "" if resource_type == "AWS::CDK::Metadata" else f"{service} ({rest.partition('::')[2]})"
 
 
 def check_template(template: Mapping[str, Any], stack: str) -> None:

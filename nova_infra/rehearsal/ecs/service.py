@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nova_infra.parallel import gather
+from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import Rule
 from nova_infra.rehearsal.load_balancer.targets import Audience, Target, TargetGroup
@@ -97,6 +98,7 @@ class Service:
         cluster: Name of its cluster.
         load_balancer: The load balancer in front.
         rule: The listener rule that leads to it.
+        test_rule: The listener rule that leads tests to its newest revision, None where there is none.
         groups: Its target groups; the first is the one that production uses now.
         runtime: What runs its tasks.
         desired: Number of tasks.
@@ -119,6 +121,7 @@ class Service:
     tasks: list[RunningTask] = field(default_factory=list)
     deploying: asyncio.Lock = field(default_factory=asyncio.Lock)
     killed_at_stop: int = 0
+    test_rule: Rule | None = None
     _ended: dict[str, Requests] = field(default_factory=dict)
 
     def requests(self) -> dict[str, Requests]:
@@ -128,6 +131,11 @@ class Service:
             name = running.task.definition.revision
             totals[name] = totals.get(name, Requests()) + _requests(running.target)
         return totals
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether requests can reach it."""
+        return not isinstance(self.load_balancer, Unbalanced)
 
     @property
     def serves_from_alternate(self) -> bool:
@@ -168,7 +176,11 @@ class Service:
             await task.start()
             target = self.load_balancer.register(group, task)
             if not await self.load_balancer.wait_healthy(group, target):
-                raise TaskFailedError(f"failed the load balancer's health check: {target.last_fault}")
+                raise TaskFailedError(
+                    target.last_fault
+                    if isinstance(self.load_balancer, Unbalanced)
+                    else f"failed the load balancer's health check: {target.last_fault}"
+                )
             await task.suffer()
         except BaseException:
             if target is not None:

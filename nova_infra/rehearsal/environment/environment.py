@@ -17,10 +17,12 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import Stack
 from nova_infra.rehearsal.cloudwatch.alarms import State
 from nova_infra.rehearsal.ecs.deployment import Deployment, DeploymentFailedError
+from nova_infra.rehearsal.ecs.functions import Functions
 from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
 from nova_infra.rehearsal.ecs.rollout import Rollout, TrafficStep
 from nova_infra.rehearsal.ecs.service import Revision, Service
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition, read_service
+from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.environment.load import Load
 from nova_infra.rehearsal.environment.monitoring import Monitoring
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
@@ -68,7 +70,11 @@ class Environment:
             files: The requests that are written down.
         """
         self.name = name
-        self._steering = steering or GoesOn()
+        self._functions = Functions(
+            steering or GoesOn(),
+            localize=lambda value: json.loads(self.localize(json.dumps(value))),
+            next_minute=clock.next_minute,
+        )
         self._record = record
         self._tell = tell
         self._runtime = runtime
@@ -269,6 +275,8 @@ class Environment:
             await self._listener(stack, logical_id)
         for logical_id in stack.resources(f"{_ELB}::ListenerRule"):
             self._rule(stack, logical_id)
+        for logical_id in stack.resources("AWS::Lambda::Function"):
+            self._functions.put(stack.properties(logical_id), f"{stack.name}.{logical_id}")
         for logical_id in stack.resources("AWS::Route53::RecordSet"):
             await self._record_set(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
@@ -320,7 +328,11 @@ class Environment:
             self._urls[f"{protocol}://{load_balancer_id}.{stack_name}.elb.test".lower()] = listener.url
         listener = self._listeners[arn]
         listener.rules = [rule for rule in listener.rules if rule.priority != float("inf")]
-        listener.rules.append(read_default_rule(properties["DefaultActions"], arn, self._groups))
+        default = read_default_rule(properties["DefaultActions"], arn, self._groups)
+        listener.rules.append(default)
+        for service in self._services.values():
+            if service.rule.name == arn:
+                service.rule = default
 
     def _rule(self, stack: Stack, logical_id: str) -> None:
         """Add or replace a rule. A rule that has changed loses the weights that ECS gave it (aws/aws-cdk#36649)."""
@@ -333,6 +345,8 @@ class Environment:
         for service in self._services.values():
             if service.rule.name == arn:
                 service.rule = rule
+            elif service.test_rule is not None and service.test_rule.name == arn:
+                service.test_rule = rule
 
     async def _record_set(self, properties: dict[str, Any]) -> None:
         """A domain name that leads to a load balancer is another public address of its listeners."""
@@ -364,10 +378,11 @@ class Environment:
             service = self._services[name] = self._new_service(wanted)
             if from_alternate and rollout.shifts_traffic:
                 service.serve_from_alternate()
-        if baseline:
+        if baseline or self._runtime.asset_of(definition) is not None:
             await self._runtime.build(definition, sources)
         await self._runtime.prepare(definition, wanted.desired)
         service.desired, service.grace = wanted.desired, wanted.grace
+        service.test_rule = self._rule_named(wanted.test_rule)
         record = DeploymentRecord(
             environment=self.name,
             service=name,
@@ -385,6 +400,7 @@ class Environment:
             record.answers, record.answers_before = asked.answers_of(record.new), asked.answers_of(record.old)
             record.answers_without_target, record.taken = asked.answers_of(None), asked.taken
             record.not_asked, record.asked_from = asked.left_out, asked.origin
+            record.has_requests = service.is_asked
             record.watched, record.bakes = list(rollout.alarms), any(step.bake_minutes for step in rollout.steps)
         deployment = Deployment(
             service=service,
@@ -395,7 +411,7 @@ class Environment:
             states=self._monitoring.states,
             measured=self._monitoring.measured,
             tell=_say_nothing if baseline else self._tell,
-            steering=self._steering,
+            steering=self._functions,
         )
         try:
             await deployment.run()
@@ -403,7 +419,16 @@ class Environment:
             raise DeploymentFailedError(f"{name}: {error}") from None
         self._applied[f"service {name}"] = wanted.properties
 
+    def _rule_named(self, arn: str | None) -> Rule | None:
+        found = next((rule for each in self._listeners.values() for rule in each.rules if rule.name == arn), None)
+        if arn is not None and found is None:
+            raise UnresolvableError(f"TestListenerRule: {arn} is no rule of this environment: add it, or leave it out")
+        return found
+
     def _new_service(self, wanted: ServiceDefinition) -> Service:
+        if not wanted.groups:
+            none = Unbalanced(wanted.name)
+            return Service(wanted.name, wanted.cluster, none, none.rule, [none.group], self._runtime)
         groups = [self._groups[arn] for arn in wanted.groups]
         listener, rule = self._place_of(wanted, groups)
         return Service(wanted.name, wanted.cluster, listener, rule, groups, self._runtime)

@@ -27,6 +27,7 @@ from nova_infra.rehearsal.pipeline.definition import (
     BuildAction,
     DeployAction,
     Pipeline,
+    PrepareAction,
     SourceAction,
     Stage,
 )
@@ -290,6 +291,12 @@ class Player:
             case BuildAction(updates_pipeline=True):
                 record.played = "simulated"
                 record.note = "the pipeline played is the one synthesized: nothing to update"
+            case BuildAction(publishes_assets=True):
+                record.played = "simulated"
+                record.note = "nothing is uploaded: images are built from the assembly when they are first run"
+            case PrepareAction():
+                record.played = "simulated"
+                record.note = "the plan says what the change set would hold"
             case BuildAction(exports=(_, *_)):
                 record.played = "simulated"
                 record.note = "the pipeline played is the one synthesized: nothing deployed to compare it with"

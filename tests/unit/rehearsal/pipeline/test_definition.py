@@ -12,6 +12,7 @@ from nova_infra.rehearsal.pipeline.definition import (
     BuildAction,
     DeployAction,
     Pipeline,
+    PrepareAction,
     SourceAction,
     Stage,
     read_pipeline,
@@ -85,6 +86,36 @@ def test_a_deployment_names_its_stack_and_template() -> None:
     assert read_one(deploy | {"Namespace": "N"}) == DeployAction(
         "Deploy", 1, stack_name="s", template_path="a/b.json", namespace="N"
     )
+
+
+def test_a_change_set_is_prepared_and_what_executes_it_deploys_its_template() -> None:
+    prepare = action(
+        "Prepare", "Deploy", "CloudFormation", ActionMode="CHANGE_SET_REPLACE", StackName="s",
+        TemplatePath="Synth::a/b.json", ChangeSetName="c",
+    )  # fmt: skip
+    execute = action(
+        "Deploy", "Deploy", "CloudFormation", order=2, ActionMode="CHANGE_SET_EXECUTE", StackName="s", ChangeSetName="c"
+    )
+    [stage] = read_pipeline(template(prepare, execute)).stages
+    assert stage.actions == (
+        PrepareAction("Prepare", 1, stack_name="s", template_path="a/b.json"),
+        DeployAction("Deploy", 2, stack_name="s", template_path="a/b.json", namespace=None),
+    )
+
+
+def test_a_change_set_that_nothing_prepares_is_refused() -> None:
+    execute = action("Deploy", "Deploy", "CloudFormation", ActionMode="CHANGE_SET_EXECUTE", StackName="s")
+    with pytest.raises(AssemblyError, match="CHANGE_SET_EXECUTE"):
+        read_one(execute)
+
+
+@pytest.mark.parametrize(
+    ("command", "publishes"),
+    [('cdk-assets --path "a.json" --verbose publish "x"', True), ("cdk-assets --help", False), ("make image", False)],
+)
+def test_the_step_that_publishes_assets_is_recognized_by_its_command(command: str, publishes: bool) -> None:
+    build = action("Assets", "Build", "CodeBuild", ProjectName={"Ref": "Project"})
+    assert read_one(build, spec={"phases": {"build": {"commands": [command]}}}).publishes_assets is publishes
 
 
 def test_an_approval_is_an_action_of_its_own() -> None:
