@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from nova_infra.parallel import gather
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
@@ -105,6 +106,7 @@ class Service:
         tasks: The tasks that serve.
         deploying: Held while a deployment, or the replacement of a task, is under way.
         killed_at_stop: Number of tasks that did not end within their stop timeout.
+        is_reached: Whether requests are sent to it.
     """
 
     name: str
@@ -120,6 +122,7 @@ class Service:
     deploying: asyncio.Lock = field(default_factory=asyncio.Lock)
     killed_at_stop: int = 0
     _ended: dict[str, Requests] = field(default_factory=dict)
+    is_reached: ClassVar[bool] = True
 
     def requests(self) -> dict[str, Requests]:
         """Revision to the requests it got so far, those of tasks that have ended included."""

@@ -19,7 +19,7 @@ class ServiceDefinition:
         name: Its name.
         cluster: Its cluster.
         task_definition: What its tasks run, as ``Ref`` gives it.
-        groups: ARNs of its target groups, the one for production first.
+        groups: ARNs of its target groups, the one for production first; none for a worker.
         rule: ARN of the listener rule that leads to it, None where only its target group says so.
         rollout: How a deployment goes.
         desired: Number of tasks: the autoscaler's minimum where there is one.
@@ -45,9 +45,9 @@ def read_service(stack: Stack, logical_id: str) -> ServiceDefinition:
         UnresolvableError: It says something that the rehearsal does not know.
     """
     where = f"{stack.name}.{logical_id}"
-    properties = stack.required(logical_id, "ServiceName", "Cluster", "TaskDefinition", "LoadBalancers")
-    balancers = properties["LoadBalancers"]
-    if len(balancers) != 1 or "TargetGroupArn" not in balancers[0]:
+    properties = stack.required(logical_id, "ServiceName", "Cluster", "TaskDefinition")
+    balancers = properties.get("LoadBalancers") or [{}]
+    if len(balancers) != 1 or (balancers[0] and "TargetGroupArn" not in balancers[0]):
         raise UnresolvableError(f"{where}.LoadBalancers: must be one entry with a TargetGroupArn to be rehearsed")
     [balancer] = balancers
     advanced = balancer.get("AdvancedConfiguration", {})
@@ -63,7 +63,7 @@ def read_service(stack: Stack, logical_id: str) -> ServiceDefinition:
         name=name,
         cluster=str(properties["Cluster"]),
         task_definition=str(properties["TaskDefinition"]),
-        groups=(str(balancer["TargetGroupArn"]), *([str(alternate)] if alternate else [])),
+        groups=(*([str(balancer["TargetGroupArn"])] if balancer else []), *([str(alternate)] if alternate else [])),
         rule=advanced.get("ProductionListenerRule"),
         rollout=rollout,
         desired=_desired_count(stack, name, properties),

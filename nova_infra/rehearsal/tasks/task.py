@@ -15,6 +15,8 @@ from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import IGNORED_SIGNAL
 from nova_infra.rehearsal.tasks.usage import Usage
 
+STAY_SECONDS = 1.0
+"""How long a task without a port and a health check has to stay, to count as started."""
 SPARE_STOP_SECONDS = 1.0
 _LINE_LENGTH = 160
 SECRET = "stand-in-of-the-rehearsal"  # noqa: S105 - no secret: it stands for one
@@ -62,6 +64,20 @@ class Task(ABC):
         Raises:
             TaskFailedError: It exited, never listened on its port, or its health check kept failing.
         """
+
+    async def run_to_end(self, seconds: float) -> int | None:
+        """Run it once, as a job.
+
+        Args:
+            seconds: How long it may take.
+
+        Returns:
+            Its exit code; None where it took longer. :meth:`stop` ends what is left.
+
+        Raises:
+            TaskFailedError: It did not start.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     async def stop(self) -> None:
