@@ -32,7 +32,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: packages access .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services synth image images brief preflight verify integration browser e2e lock clean
+.PHONY: packages access dist .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services synth image images brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -166,5 +166,9 @@ lock: packages ## Write all locks again from the manifests; versions that still 
 		-o nova_infra/scaffold/service_template/requirements.txt
 	@npm install --silent --package-lock-only --ignore-scripts
 
+dist: setup ## The wheel and the source archive, and the bill of materials of what they need, in dist/
+	@rm -rf dist && hatchling build -d dist -t wheel -t sdist > /dev/null
+	@python scripts/sbom.py requirements.txt dist/sbom.cdx.json
+
 clean: ## Remove everything that the targets above make
-	@rm -rf $(VENV) node_modules cdk.out .nova .hypothesis .schemathesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) node_modules cdk.out dist .nova .hypothesis .schemathesis .mypy_cache .pytest_cache .ruff_cache

@@ -49,6 +49,21 @@ class AssembledStack:
 
 
 @dataclass(frozen=True)
+class DockerAsset:
+    """An image that an assembly holds the sources of.
+
+    Attributes:
+        directory: Its build context.
+        dockerfile: Path of its Dockerfile in it.
+        arguments: Build arguments.
+    """
+
+    directory: Path
+    dockerfile: str
+    arguments: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Assembly:
     """A directory that ``cdk synth`` wrote.
 
@@ -84,6 +99,28 @@ class Assembly:
             AssemblyError: A manifest is missing or is not what ``cdk synth`` writes.
         """
         return list(_stacks(self.directory, PurePosixPath()))
+
+    def docker_assets(self) -> dict[str, DockerAsset]:
+        """The images that it holds the sources of, by their tags.
+
+        Raises:
+            AssemblyError: A list of assets is not what ``cdk synth`` writes.
+        """
+        found = {}
+        for path in sorted(self.directory.rglob("*.assets.json")):
+            try:
+                images = _read_json(path).get("dockerImages", {})
+                for tag, image in images.items():
+                    if directory := image["source"].get("directory"):
+                        source = image["source"]
+                        dockerfile, arguments = (
+                            source.get("dockerFile", "Dockerfile"),
+                            source.get("dockerBuildArgs", {}),
+                        )
+                        found[tag] = DockerAsset((path.parent / directory).resolve(), dockerfile, arguments)
+            except (AttributeError, KeyError, TypeError):
+                raise AssemblyError(f"{path}: was not written by `cdk synth`: run `make synth`") from None
+        return found
 
     def templates(self, prefix: str) -> dict[str, Template]:
         """Stack name to template, of one environment.

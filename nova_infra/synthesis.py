@@ -27,3 +27,24 @@ def synthesize(root: Path) -> Path:
     if code:
         raise NovaError("the working tree does not synthesize: fix the errors printed above")
     return assembly
+
+
+def synthesize_app(root: Path, app: str) -> Path:
+    """Synthesize anybody's CDK app, and return the assembly's directory.
+
+    Args:
+        root: The app's directory.
+        app: The command that synthesizes it, as cdk.json's ``app``.
+
+    Raises:
+        NovaError: There is no CDK CLI, or the app does not synthesize.
+    """
+    assembly = root / ".nova" / "assembly"
+    words = ["cdk", "synth", "--quiet", "--app", app, "--output", str(assembly)]
+    try:
+        code, _ = run_to_end(["sh", "-c", 'exec "$@" >&2', "sh", *words], directory=root)
+    except OSError as error:
+        raise NovaError(f"cdk: {error.strerror}: install the CDK CLI with `npm install aws-cdk`") from None
+    if code:
+        raise NovaError(f"--app {app}: does not synthesize: fix the errors printed above")
+    return assembly

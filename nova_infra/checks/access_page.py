@@ -54,8 +54,8 @@ def page(templates: Sequence[Template], *, protected: Sequence[str], shared: Ite
     parts += [f"- {name} shares its account with what needs no approval: {_cell(reason)}\n" for name, reason in shared]
     if any(each.name.startswith("UpdatePipeline") for each in delivering):
         parts.append(
-            "- UpdatePipeline deploys the pipeline itself as the commit describes it; see "
-            "[SECURITY.md](../SECURITY.md#what-remains).\n"
+            "- UpdatePipeline may give the pipeline any right that CloudFormation has. ApprovePipeline comes before it "
+            "wherever anything of the pipeline would change: see [SECURITY.md](../SECURITY.md#what-remains).\n"
         )
     return "".join(parts)
 

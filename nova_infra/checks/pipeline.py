@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from nova_infra.checks.boundary import production_out_of_reach
+from nova_infra.checks.boundary import production_out_of_reach, project_and_role
 from nova_infra.checks.rule import Finding, Rule, Template, as_text
 from nova_infra.checks.stages import PIPELINE, actions, deployments, environments, stages
 
@@ -31,6 +32,30 @@ def _approved(template: Template) -> Iterator[Finding]:
                 f"no approval stands between {stages(pipeline)[before]['Name']} and "
                 f"{stages(pipeline)[production]['Name']}",
             )
+
+
+def _update_approved(template: Template) -> Iterator[Finding]:
+    """The stage before the one that updates the pipeline is an approval, and is skipped for one reason alone."""
+    for logical_id, pipeline in template.of_type(PIPELINE):
+        found = stages(pipeline)
+        for place, stage in enumerate(found):
+            if not any(_updates(template, action) for action in actions(stage, "Build")):
+                continue
+            before: Mapping[str, Any] = found[place - 1] if place else {"Actions": [], "Name": "nothing"}
+            conditions = before.get("BeforeEntry", {}).get("Conditions", [])
+            rules = [rule for condition in conditions for rule in condition.get("Rules", [])]
+            compared = [
+                rule.get("Configuration", {}) == _CHANGES
+                and rule.get("RuleTypeId", {}).get("Provider") == "VariableCheck"
+                for rule in rules
+            ]
+            if not actions(before, "Approval") or compared not in ([], [True]):
+                yield Finding(logical_id, f"Properties.Stages.{place}", f"it follows {before['Name']}")
+
+
+def _updates(template: Template, action: Mapping[str, Any]) -> bool:
+    project, _ = project_and_role(template, action)
+    return "cdk -a . deploy" in as_text(project.get("Properties", {}).get("Source", {}).get("BuildSpec", ""))
 
 
 def _approval_deploys_nothing(template: Template) -> Iterator[Finding]:
@@ -85,6 +110,9 @@ def _announced(template: Template) -> Iterator[Finding]:
                 yield Finding(logical_id, "Properties.Name", f"nobody is notified of {wanted}")
 
 
+_CHANGES = {"Variable": "#{Compare.PIPELINE}", "Value": "same", "Operator": "NE"}
+"""The one reason for which the approval of an update is skipped: the comparison found nothing that changes."""
+
 _QUOTAS = "https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html"
 
 PIPELINE_RULES = (
@@ -138,5 +166,12 @@ PIPELINE_RULES = (
         "If nobody notices that the pipeline stopped, nothing is delivered",
         _announced,
         "warning",
+    ),
+    Rule(
+        "NOVA-P08",
+        "The pipeline changes itself only after an approval of its own",
+        "put the stage of the approval before UpdatePipeline, as UpdateApproval does",
+        "Whoever may push could otherwise give the pipeline any right, or remove the approval of production",
+        _update_approved,
     ),
 )

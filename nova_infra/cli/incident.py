@@ -184,24 +184,4 @@ def open_(**where: Any) -> None:
         click.echo(line)
 
 
-@click.group()
-def config() -> None:
-    """Check nova.toml."""
-
-
-@config.command()
-def check() -> None:
-    """Check nova.toml and summarize it.
-
-    Exits with 2 if it is invalid.
-    """
-    from pathlib import Path
-
-    from nova_infra.config import load_config
-
-    found = load_config(Path.cwd())
-    environments = ", ".join(environment.name for environment in found.environments)
-    click.echo(f"nova.toml is valid: {len(found.services)} services in {environments}")
-
-
-COMMANDS = (logs, tasks, exec_, run, scale, open_, config)
+COMMANDS = (logs, tasks, exec_, run, scale, open_)

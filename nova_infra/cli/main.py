@@ -16,6 +16,7 @@ from typing import Literal
 import click
 
 from nova_infra import tools
+from nova_infra.cli import configuration as cli_configuration
 from nova_infra.cli import delivery as cli_delivery
 from nova_infra.cli import incident as cli_incident
 from nova_infra.cli import rehearsal as cli_rehearsal
@@ -69,6 +70,7 @@ def nova() -> None:
     help="Run services from images or from sources. Default: images if Docker or Podman is running.",
 )
 @click.option("--real-time", is_flag=True, help="Let a minute last a minute: takes hours, shows what uptime brings.")
+@click.option("--app", metavar="COMMAND", help="Rehearse any CDK app with a pipeline, as in --app 'python app.py'.")
 @click.option("--until", metavar="STAGE", help="Stop after this stage of the pipeline.")
 def rehearse(
     approve: bool,
@@ -81,6 +83,7 @@ def rehearse(
     until: str | None,
     tasks: Literal["images", "sources"] | None,
     real_time: bool,
+    app: str | None,
 ) -> None:
     """Play the pipeline here, to see if Prod would take the tree.
 
@@ -89,7 +92,7 @@ def rehearse(
     from nova_infra.git import why_unreadable
     from nova_infra.rehearsal.drills.catalogue import choose
     from nova_infra.rehearsal.run import Options, WhatIf, rehearse
-    from nova_infra.synthesis import synthesize
+    from nova_infra.synthesis import synthesize, synthesize_app
 
     root = Path.cwd()
     other = WhatIf.parse(what_if) if what_if else None
@@ -100,9 +103,20 @@ def rehearse(
     if (root / "nova.toml").exists() and (fault := why_unreadable(root, baseline)):
         raise NovaError(f"baseline: {fault}")
     if assembly is None:
-        assembly = synthesize(root)
+        assembly = synthesize(root) if app is None else synthesize_app(root, app)
     options = Options(
-        root, assembly.resolve(), baseline, approve, drills, other, json_file, report_file, until, tasks, real_time
+        root,
+        assembly.resolve(),
+        baseline,
+        approve,
+        drills,
+        other,
+        json_file,
+        report_file,
+        until,
+        tasks,
+        real_time,
+        app or "",
     )
     sys.exit(0 if rehearse(options) else 1)
 
@@ -114,6 +128,7 @@ for command in (
     *cli_reports.COMMANDS,
     *cli_releases.COMMANDS,
     *cli_steering.COMMANDS,
+    *cli_configuration.COMMANDS,
     *cli_incident.COMMANDS,
     *cli_delivery.COMMANDS,
     *cli_rehearsal.COMMANDS,

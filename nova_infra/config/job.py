@@ -25,6 +25,7 @@ def _schedule(text: str) -> str:
 
 
 Schedule = Annotated[str, AfterValidator(_schedule)]
+TimeZone = Annotated[str, AfterValidator(clocks.time_zone)]
 
 
 class Job(Model):
@@ -33,7 +34,7 @@ class Job(Model):
     schedule: Schedule | None = None
     """When it runs: ``rate(15 minutes)``, ``cron(0 3 * * ? *)`` as EventBridge writes it, or a crontab's five fields.
     Default: by no schedule, so ``run_before_promotion`` is needed."""
-    time_zone: Annotated[str, AfterValidator(clocks.time_zone)] = "UTC"
+    time_zone: TimeZone = "UTC"
     """Whose clocks the schedule goes by. Default: UTC."""
     timeout_seconds: Annotated[int, Field(ge=60, le=86_400)] = 3600
     """How long a run may take, the start of its task included; then it is stopped and has failed. Default: 3600."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from nova_infra.config.environment import Environment
 from nova_infra.config.runtime import Rollout, Scaling
-from nova_infra.config.service import Service, defaults_of
+from nova_infra.config.service import ONLY_OF, Service, defaults_of
 
 PLACEHOLDERS = ("account", "region", "environment")
 """What ``{…}`` in a value may name."""
@@ -97,7 +97,9 @@ def origins(service: Service, environment: Environment) -> Iterator[Origin]:
     values = found.service.model_dump(exclude={"environments", *_SHARED})
     values |= {key: getattr(found.environment, key).model_dump() for key in _SHARED}
     named = defaults_of(service.name, bool(service.hosts))
-    for key, value in _leaves(values, ""):
+    own = set(ONLY_OF[service.kind].model_fields)
+    others = {key for model in ONLY_OF.values() for key in model.model_fields} - own
+    for key, value in _leaves({key: value for key, value in values.items() if key not in others}, ""):
         source = next((name for name, layer in layers if _has(layer, key.split("."))), "default")
         if value == named.get(key):
             source = "default"

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from nova_infra.config.fields import Model, refusal
+from nova_infra.config.job import Schedule, TimeZone
 
 MIN_BAKE_MINUTES = 5
 """What the slowest deployment alarms need to fire: three minutes, the rest of the one in which the bake begins, and one
@@ -64,6 +65,35 @@ class Rollout(Model):
         return {"canary": 1, "linear": -(-100 // self.percent) - 1}.get(self.strategy, 0)
 
 
+class ScheduledScaling(Model):
+    """Another number of tasks from a time on, until the next schedule comes."""
+
+    schedule: Schedule
+    """When it begins: ``cron(0 20 ? * MON-FRI *)``, or a crontab's five fields, as in ``0 20 * * 1-5``."""
+    time_zone: TimeZone = "UTC"
+    """Whose clocks the schedule goes by. Default: UTC."""
+    min_tasks: Annotated[int, Field(ge=0, le=1000)]
+    """The least number of tasks from then on. 0 only where no approval is needed."""
+    max_tasks: Annotated[int, Field(ge=0, le=1000)]
+    """The greatest number of tasks from then on."""
+
+    @field_validator("max_tasks")
+    @classmethod
+    def _not_below_min(cls, max_tasks: int, info: ValidationInfo) -> int:
+        if max_tasks < info.data.get("min_tasks", 0):
+            raise refusal("is below min_tasks", "raise it, or lower min_tasks")
+        return max_tasks
+
+
+class Spot(Model):
+    """Tasks on spare capacity, which costs less and which AWS takes back with two minutes' notice."""
+
+    percent: Annotated[int, Field(ge=1, le=100)] = 100
+    """Share of the tasks beyond ``base`` that run on Spot. Default: 100."""
+    base: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Tasks that always run on demand. Default: 1."""
+
+
 class Scaling(Model):
     """How many tasks each service runs."""
 
@@ -71,6 +101,21 @@ class Scaling(Model):
     """Default: 1."""
     max_tasks: Annotated[int, Field(ge=1, le=1000)] = 4
     """Default: 4. A deployment runs up to twice as many for its duration."""
+
+    schedules: Annotated[tuple[ScheduledScaling, ...], Field(max_length=20)] = ()
+    """Other numbers of tasks by the time of day or week, such as none at night. Default: none."""
+    spot: Spot | None = None
+    """Default: every task runs on demand."""
+
+    @property
+    def least(self) -> int:
+        """The least number of tasks at any time."""
+        return min([self.min_tasks, *(each.min_tasks for each in self.schedules)])
+
+    @property
+    def most(self) -> int:
+        """The greatest number of tasks at any time, but for deployments."""
+        return max([self.max_tasks, *(each.max_tasks for each in self.schedules)])
 
     @field_validator("max_tasks")
     @classmethod

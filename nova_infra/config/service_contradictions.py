@@ -87,6 +87,17 @@ def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
             if other in service.model_fields_set:
                 yield f"{key}.image: is ready, so {other} would build nothing: remove one of the two"
     yield from _moving_tags(key, service, environment)
+    if environment.approval and environment.scaling.least == 0:
+        yield (
+            f"{key}.scaling.schedules: {environment.name} takes an approval, and there a service is never without "
+            "tasks: write min_tasks = 1 or more"
+        )
+    for sidecar in service.sidecars if environment.network.nat_gateways == 0 else ():
+        if ".dkr.ecr." not in sidecar.image:
+            yield (
+                f"{key}.sidecars: {sidecar.name} comes from outside of AWS, which {environment.name} cannot reach "
+                "without NAT: copy its image to ECR, or write nat_gateways = 1"
+            )
     yield from _surroundings(key, service)
 
 
@@ -167,7 +178,7 @@ def _sidecar_images(key: str, service: Service) -> Iterator[tuple[str, str]]:
 def largest(services: Mapping[int, Service], environment: Environment) -> int:
     """How many tasks of all services together an environment may run, but for deployments."""
     found = [_resolved(service, environment) for service in services.values()]
-    return sum(each.environment.scaling.max_tasks for each in found if each is not None)
+    return sum(each.environment.scaling.most for each in found if each is not None)
 
 
 def _service_in(service: Service, environment: Environment) -> Service | None:

@@ -127,6 +127,7 @@ class DeploymentRecord:
         watched: Deployment alarms that may end it.
         bakes: Whether anything of it bakes.
         asked_from: Where the requests of synthetic users came from, in words.
+        has_requests: Whether requests can reach it: it is behind a load balancer.
         not_asked: What synthetic users did not ask for, and why, in clauses.
     """
 
@@ -159,6 +160,7 @@ class DeploymentRecord:
     watched: list[str] = field(default_factory=list)
     bakes: bool = False
     asked_from: str = ""
+    has_requests: bool = True
     not_asked: list[str] = field(default_factory=list)
 
     @property

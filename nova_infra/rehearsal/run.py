@@ -96,6 +96,7 @@ class Options:
         until: Name of the last stage to play; without it, all are played.
         tasks: ``images`` or ``sources``; None for images where an engine answers.
         real_time: Whether a minute lasts a minute.
+        app: The command that synthesizes somebody's own CDK app; empty for a project of Nova.
     """
 
     root: Path
@@ -109,6 +110,7 @@ class Options:
     until: str | None = None
     tasks: Kind | None = None
     real_time: bool = False
+    app: str = ""
 
 
 def rehearse(options: Options) -> bool:
@@ -132,7 +134,10 @@ def rehearse(options: Options) -> bool:
         if file is not None:
             _check_writable(file)
     files = RequestFiles.load(options.root)
+    candidate = Release("working tree", Assembly(options.assembly), options.root, app=options.app)
+    assets = candidate.assembly.docker_assets()
     dockerfiles = sorted(options.root.glob("services/*/Dockerfile"))
+    dockerfiles += [asset.directory / asset.dockerfile for asset in assets.values()]
     runtime = choose_runtime(
         options.tasks, dockerfiles, tell=lambda line: console.print(line, highlight=False, markup=False)
     )
@@ -141,7 +146,6 @@ def rehearse(options: Options) -> bool:
     runtime.pace = REAL_TIME if options.real_time else COMPRESSED
     left_out = [drill.name for drill in drills if drill.needs_images and runtime.kind == "sources"]
     drills = [drill for drill in drills if drill.name not in left_out]
-    candidate = Release("working tree", Assembly(options.assembly), options.root)
     pipeline = candidate.pipeline().until(options.until)
     not_rehearsed = precheck(candidate)
     if ungated := [drill.name for drill in drills if drill.gated and not can_be_gated(candidate)]:
@@ -151,6 +155,7 @@ def rehearse(options: Options) -> bool:
         _check_what_if(options.what_if, candidate)
     with baseline_of(candidate, options.baseline) as baseline:
         precheck(baseline)
+        runtime.assets = {**baseline.assembly.docker_assets(), **assets}
         record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
         record.not_rehearsed += not_rehearsed
         record.real_time = options.real_time

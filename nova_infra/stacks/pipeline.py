@@ -30,14 +30,20 @@ from nova_infra.constructs.delivery.steps import (
     IntegrationTestStep,
     ReleaseStep,
 )
+from nova_infra.constructs.delivery.update_approval import UpdateApproval
 from nova_infra.constructs.environment.alert_topic import AlertTopic
 from nova_infra.constructs.environment.encryption_key import EncryptionKey
 from nova_infra.constructs.environment.publisher import Publisher
-from nova_infra.names import alert_topic_name, environment_prefix, pipeline_log_group, pipeline_name, repository_name
+from nova_infra.names import (
+    REGISTRY_STACK,
+    alert_topic_name,
+    environment_prefix,
+    pipeline_log_group,
+    pipeline_name,
+    repository_name,
+)
 from nova_infra.pythons import DELIVERED
 from nova_infra.stacks.environment import EnvironmentStage
-
-_CACHED = ["/root/.cache/uv/**/*", "/root/.npm/**/*"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class ToolVersions:
 
 
 class NovaPipelineStack(cdk.Stack):
-    """Source, Build, UpdatePipeline, Images, then each environment in promotion order.
+    """Source, Build, ApprovePipeline, UpdatePipeline, Images, then each environment in promotion order.
 
     Attributes:
         pipeline: The CDK pipeline.
@@ -130,11 +136,13 @@ class NovaPipelineStack(cdk.Stack):
         for environment in config.environments:
             self._add_environment(environment, config=config, image_tags=image_tags, source=source)
         self.pipeline.build_pipeline()
+        logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
+        UpdateApproval(self.pipeline, "Update", stacks=[construct_id, REGISTRY_STACK], logging=logging)
         for environment in config.environments:
             add_stage_conditions(self.pipeline.pipeline, stage=environment.stage, environment=environment)
         if config.source.connection_arn is not None:
             _deliver_pushes(self.pipeline.pipeline, config.source)
-            grant_connection(self.pipeline, config.source.connection_arn)
+            grant_connection(self.pipeline, config.source.connection_arn, repository=config.source.repository)
         self._announce(name)
         acknowledge_grants(self.pipeline, artifacts=artifacts, images=images, repositories=repositories)
 
@@ -177,14 +185,10 @@ class NovaPipelineStack(cdk.Stack):
             code_build_defaults=pipelines.CodeBuildOptions(
                 build_environment=codebuild.BuildEnvironment(build_image=BUILD_IMAGE),
                 timeout=cdk.Duration.hours(1),
-                # On the build host: a cache in a bucket would be a place where a test may write what a build reads.
-                cache=codebuild.Cache.local(codebuild.LocalCacheMode.CUSTOM),
+                # No cache: it would be a place where one build writes what another one runs.
                 partial_build_spec=codebuild.BuildSpec.from_object(
-                    {
-                        "cache": {"paths": _CACHED},
-                        # Otherwise the build image decides, whose default moves on.
-                        "phases": {"install": {"runtime-versions": {"python": DELIVERED}}},
-                    }
+                    # Otherwise the build image decides, whose default moves on.
+                    {"phases": {"install": {"runtime-versions": {"python": DELIVERED}}}}
                 ),
                 logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),
             ),

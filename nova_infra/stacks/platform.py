@@ -10,6 +10,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
 from nova_infra.config import Config, Environment
+from nova_infra.config.resolved import resolved
 from nova_infra.constructs.delivery.release_roles import ReleaseRoles, step_role_arn
 from nova_infra.constructs.environment.alert_topic import AlertTopic
 from nova_infra.constructs.environment.encryption_key import EncryptionKey
@@ -98,6 +99,9 @@ class PlatformStack(cdk.Stack):
             cluster_name=prefix,
             vpc=network.vpc,
             container_insights_v2=ecs.ContainerInsights.ENABLED,
+            enable_fargate_capacity_providers=any(
+                resolved(service, environment).environment.scaling.spot for service in config.services
+            ),
         )
         self.ingress = Ingress(
             self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import pipelines
@@ -10,17 +12,36 @@ _BY_OLD_NAME = "codestar-connections:UseConnection"
 _BY_NEW_NAME = "codeconnections:UseConnection"
 
 
-def grant_connection(pipeline: pipelines.CodePipeline, connection_arn: str) -> None:
-    """Let every role that CDK lets use the connection by its old name use it by the new one.
+def grant_connection(pipeline: pipelines.CodePipeline, connection_arn: str, *, repository: str) -> None:
+    """Let every role that CDK lets use the connection read this repository by it, and nothing else.
 
     CDK grants ``codestar-connections:UseConnection`` alone, which a connection that was made since the service has been
     renamed refuses (awslabs/landing-zone-accelerator-on-aws#828): neither the source nor a build could read anything.
+    Either name without a condition means writing to every repository that the connection reaches; see
+    https://docs.aws.amazon.com/dtconsole/latest/userguide/security-iam.html.
 
     Args:
         pipeline: The pipeline, after ``build_pipeline()``.
         connection_arn: The connection.
+        repository: ``owner/name``.
     """
     stack = cdk.Stack.of(pipeline)
     for node in pipeline.node.find_all():
         if isinstance(node, iam.Policy) and _BY_OLD_NAME in str(stack.resolve(node.document)):
-            node.add_statements(iam.PolicyStatement(actions=[_BY_NEW_NAME], resources=[connection_arn]))
+            node.add_statements(
+                iam.PolicyStatement(actions=[_BY_NEW_NAME], resources=[connection_arn]), *_denials(repository)
+            )
+
+
+def _denials(repository: str) -> Iterator[iam.PolicyStatement]:
+    """What no grant of the connection covers. A call that names no repository is none about another one."""
+    for action in (_BY_OLD_NAME, _BY_NEW_NAME):
+        prefix = action.partition(":")[0]
+        for conditions in (
+            {
+                "StringNotEquals": {f"{prefix}:FullRepositoryId": repository},
+                "Null": {f"{prefix}:FullRepositoryId": "false"},
+            },
+            {"StringEquals": {f"{prefix}:ProviderPermissionsRequired": "read_write"}},
+        ):
+            yield iam.PolicyStatement(effect=iam.Effect.DENY, actions=[action], resources=["*"], conditions=conditions)

@@ -66,7 +66,6 @@ class ImageStep(pipelines.CodeBuildStep):
             commands=[f"make images ARCHITECTURE={architecture}"],
             # Docker needs the privilege; no other project has it.
             build_environment=codebuild.BuildEnvironment(build_image=_IMAGES[architecture], privileged=True),
-            cache=codebuild.Cache.local(codebuild.LocalCacheMode.DOCKER_LAYER, codebuild.LocalCacheMode.CUSTOM),
             # A first release builds every image.
             timeout=Duration.hours(IMAGES_HOURS),
             role_policy_statements=image_publishing([repositories]),

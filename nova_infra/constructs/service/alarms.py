@@ -141,20 +141,46 @@ class ServiceAlarms(Construct):
                 periods=3 + _LATE,
                 datapoints=3,
             ),
-            self._alarm(
+            self._too_few(min_tasks, in_cluster),
+        ]
+
+    def _too_few(self, min_tasks: int, dimensions: list[cloudwatch.CfnAlarm.DimensionProperty]) -> cloudwatch.CfnAlarm:
+        if min_tasks:
+            return self._alarm(
                 "Running",
                 f"has had fewer than {min_tasks} running tasks for three minutes",
                 threshold=min_tasks,
                 comparison="LessThanThreshold",
                 metric=_Metric(
-                    namespace="ECS/ContainerInsights", metric_name="RunningTaskCount", dimensions=in_cluster
+                    namespace="ECS/ContainerInsights", metric_name="RunningTaskCount", dimensions=dimensions
                 ),
                 statistic="Average",
                 periods=3,
                 # A service that reports nothing runs nothing.
                 missing="breaching",
-            ),
+            )
+        # By a schedule there may be none, and then that is right: what counts is how many are wanted.
+        tasks = {"running": "RunningTaskCount", "desired": "DesiredTaskCount"}
+        counts = [
+            _Query(
+                id=key,
+                metric_stat=cloudwatch.CfnAlarm.MetricStatProperty(
+                    metric=_Metric(namespace="ECS/ContainerInsights", metric_name=name, dimensions=dimensions),
+                    period=PERIOD_SECONDS,
+                    stat="Average",
+                ),
+                return_data=False,
+            )
+            for key, name in tasks.items()
         ]
+        return self._alarm(
+            "Running",
+            "has had fewer running tasks than it wants for five minutes",
+            threshold=0,
+            metrics=[*counts, _returned("missing", "IF(FILL(running,0)<FILL(desired,0),1,0)")],
+            periods=5 + _LATE,
+            datapoints=5,
+        )
 
     def _alarm(
         self,

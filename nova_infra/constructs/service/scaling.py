@@ -10,6 +10,8 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
 from nova_infra.config import Scaling, Targets
+from nova_infra.config.runtime import Spot
+from nova_infra.schedules import expression
 
 _Policy = scaling.CfnScalingPolicy
 
@@ -51,6 +53,8 @@ class Autoscaling(Construct):
         # resources that may change with every release: a rollback's plan would no longer be an image and nothing else.
         target.resource_id = f"service/{cluster_name}/{name}"
         target.add_resource_dependency(_resource(service))
+        if range_.schedules:
+            target.scheduled_actions = [*scheduled_actions(range_)]
         tasks.scale_on_cpu_utilization("Cpu", policy_name=f"{name}-cpu", target_utilization_percent=targets.cpu_percent)
         # The predefined metric knows one target group only, and each deployment moves the traffic to the other one. A
         # policy for each would never scale in: the idle colour's has no data.
@@ -80,6 +84,37 @@ class Autoscaling(Construct):
                 ),
             ),
         )
+
+
+def scheduled_actions(range_: Scaling) -> list[scaling.CfnScalableTarget.ScheduledActionProperty]:
+    """The times at which the number of tasks changes.
+
+    https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-scheduled-scaling.html
+    """
+    return [
+        scaling.CfnScalableTarget.ScheduledActionProperty(
+            scheduled_action_name=f"schedule-{number}",
+            schedule=expression(each.schedule),
+            timezone=each.time_zone,
+            scalable_target_action=scaling.CfnScalableTarget.ScalableTargetActionProperty(
+                min_capacity=each.min_tasks, max_capacity=each.max_tasks
+            ),
+        )
+        for number, each in enumerate(range_.schedules, start=1)
+    ]
+
+
+def on_spot(spot: Spot | None) -> list[ecs.CapacityProviderStrategy] | None:
+    """What a service's tasks run on; None for on demand alone.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
+    """
+    if spot is None:
+        return None
+    return [
+        ecs.CapacityProviderStrategy(capacity_provider="FARGATE", base=spot.base, weight=100 - spot.percent),
+        ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=spot.percent),
+    ]
 
 
 def scalable_target(service: ecs.FargateService) -> scaling.CfnScalableTarget:

@@ -18,7 +18,7 @@ from nova_infra.config import Rollout, Service
 from nova_infra.constructs.service.alarms import ServiceAlarms
 from nova_infra.constructs.service.connections import open_connections
 from nova_infra.constructs.service.gates import gate_hooks
-from nova_infra.constructs.service.scaling import Autoscaling
+from nova_infra.constructs.service.scaling import Autoscaling, on_spot
 from nova_infra.constructs.service.settings import ServiceSettings
 from nova_infra.constructs.service.target_group import conditions, target_group
 from nova_infra.constructs.service.task import Task
@@ -110,7 +110,7 @@ class WebService(Construct):
             service_name=name,
             load_balancer=load_balancer,
             target_groups=self.target_groups,
-            min_tasks=runtime.scaling.min_tasks,
+            min_tasks=runtime.scaling.least,
             thresholds=service.alarms,
             topic=topic,
         )
@@ -134,6 +134,7 @@ class WebService(Construct):
                 alarm_names=self.alarms.rollback_names, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
             ),
             bake_time=cdk.Duration.minutes(runtime.rollout.bake_minutes),
+            capacity_provider_strategies=on_spot(runtime.scaling.spot),
             **_strategy(runtime.rollout),
         )
         resource = self.service.node.default_child

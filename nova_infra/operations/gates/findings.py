@@ -55,7 +55,7 @@ def faults(release: Mapping[str, ReleasedImage], seen: Seen) -> list[Finding]:
     """
     services = {service.name: service for service in seen.services}
     stacks = {stack.name: stack for stack in seen.stacks}
-    found = []
+    found: list[Finding] = []
     for name, image in sorted(release.items()):
         service = services.get(name)
         if name in seen.jobs:

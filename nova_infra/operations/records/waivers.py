@@ -11,8 +11,6 @@ proves who did.
 
 from __future__ import annotations
 
-import json
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.operations.records.holds import checked_name
-from nova_infra.operations.records.ledger import parameter_name
 from nova_infra.operations.records.lookup import is_hexadecimal, names
+from nova_infra.operations.records.parameter import NEVER, Fields, UnreadableError, encode, parameter_name
 
 LASTS = timedelta(hours=4)
 """Enough to retry a stage, to approve and to bake for some minutes; too short to be forgotten.
@@ -33,9 +31,6 @@ _DIGITS = 12
 """Digits of a commit that a waiver needs: as many as the preflight prints, so that they match no other commit."""
 
 _MAX_WHY = 400
-
-
-_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -74,22 +69,22 @@ def read_acceptances(environment: ObservedEnvironment) -> tuple[Acceptance, ...]
     found = []
     for name, text in environment.parameters(parameter_name(environment, "accepted")).items():
         try:
-            value = json.loads(text)
-            at = datetime.fromisoformat(value["at"]).astimezone(UTC)
+            fields = Fields(text)
+            at = fields.time("at")
             found.append(
                 Acceptance(
                     release=name.rpartition("/")[2],
-                    subjects=tuple(map(str, value["subjects"])),
-                    why=str(value["why"]),
-                    by=str(value["by"]),
+                    subjects=fields.texts("subjects"),
+                    why=fields.text("why"),
+                    by=fields.text("by"),
                     at=at,
                     # A parameter written by hand lasts no longer than one that the command writes.
-                    until=min(datetime.fromisoformat(value["until"]).astimezone(UTC), at + LASTS),
+                    until=min(fields.time("until"), at + LASTS),
                 )
             )
-        except (ValueError, KeyError, TypeError) as error:
-            why = f"{name} was not written by `nova accept-red` ({error!r}): find out who wrote it, and delete it"
-            found.append(Acceptance(name.rpartition("/")[2], (), why, "somebody", _NEVER, _NEVER))
+        except UnreadableError as error:
+            why = f"{name} was not written by `nova accept-red` ({error}): find out who wrote it, and delete it"
+            found.append(Acceptance(name.rpartition("/")[2], (), why, "somebody", NEVER, NEVER))
     return tuple(sorted(found, key=lambda acceptance: acceptance.at, reverse=True))
 
 
@@ -120,16 +115,8 @@ def accept(environment: RecordedEnvironment, release: str, subjects: Sequence[st
     """
     now = datetime.now(UTC).replace(microsecond=0)
     made = Acceptance(release, tuple(subjects), why[:_MAX_WHY], by, now, now + LASTS)
-    value = {
-        "subjects": made.subjects,
-        "why": made.why,
-        "by": made.by,
-        "at": made.at.isoformat(),
-        "until": made.until.isoformat(),
-        "nonce": secrets.token_hex(8),  # so that a write whose answer is lost is recognized
-    }
-    name = parameter_name(environment, "accepted", release)
-    environment.put_parameter(name, json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+    value = {key: each for key, each in vars(made).items() if key != "release"}
+    environment.put_parameter(parameter_name(environment, "accepted", release), encode(value))
     return made
 
 

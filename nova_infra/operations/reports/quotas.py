@@ -83,4 +83,4 @@ def _quota(access: Account, quota: tuple[str, str], needed: float, what: str) ->
 def _vcpus(config: Config, environment: Environment) -> float:
     """What all services need at once, each with all of its tasks, twice while a deployment replaces them."""
     found = [resolved(service, environment) for service in config.services]
-    return 2 * sum(each.environment.scaling.max_tasks * each.service.cpu for each in found) / 1024
+    return 2 * sum(each.environment.scaling.most * each.service.cpu for each in found) / 1024

@@ -8,7 +8,6 @@ clock. Parameter Store keeps 100 versions: fifty minutes of signs of life, of wh
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from typing import Literal, get_args
 from nova_infra.deployed.model import ParameterVersion
 from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
 from nova_infra.errors import CheckFailedError, NovaError, RefusedError
-from nova_infra.operations.records.ledger import parameter_name
+from nova_infra.operations.records.parameter import Fields, UnreadableError, encode, parameter_name
 
 SILENCE = timedelta(minutes=2)
 """A rollback without a sign of life for this long counts as killed."""
@@ -185,41 +184,26 @@ class Lock:
                     continue  # the next sign may get through; if none does, the claim is lost, and is looked at
 
     def _write(self) -> None:
-        claim = self._claim
-        value = {
-            "v": 2,
-            "nonce": claim.nonce,
-            "state": claim.state,
-            "release": claim.release,
-            "left": claim.left,
-            "change_set": claim.change_set,
-            "services": claim.services,
-            "ledger": claim.ledger,
-            "by": claim.by,
-            "at": self._environment.now().isoformat(),  # no two signs are alike
-        }
-        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        written = {key: value for key, value in vars(self._claim).items() if key != "seen"}
+        # To the microsecond, unlike other times here: no two signs are alike.
+        text = encode({**written, "at": self._environment.now().isoformat()})
         self._environment.put_parameter(parameter_name(self._environment, "rollback"), text)
 
 
 def _decode(version: ParameterVersion) -> Claim | None:
     """A sign of life; None where it is something else."""
     try:
-        value = json.loads(version.value)
-        if "under_way" in value:  # before rollbacks had a journal
-            value = {"nonce": "unnamed", "state": "running" if value["under_way"] else "done", **value}
-        if value["state"] not in get_args(State):
-            return None
+        fields = Fields(version.value)
         return Claim(
-            nonce=str(value["nonce"]),
-            state=value["state"],
-            release=str(value["release"]),
-            left=str(value.get("left", "")),
-            change_set=str(value.get("change_set", "")),
-            services=tuple(map(str, value.get("services", ()))),
-            ledger=int(value.get("ledger", -1)),
-            by=str(value["by"]),
-            seen=(version.at or datetime.fromisoformat(value["at"])).astimezone(UTC),
+            nonce=fields.text("nonce"),
+            state=fields.one_of("state", get_args(State)),
+            release=fields.text("release"),
+            left=fields.text("left", ""),
+            change_set=fields.text("change_set", ""),
+            services=fields.texts("services", ()),
+            ledger=fields.number("ledger", -1),
+            by=fields.text("by"),
+            seen=(version.at or fields.time("at")).astimezone(UTC),
         )
-    except (ValueError, KeyError, TypeError):
+    except UnreadableError:
         return None

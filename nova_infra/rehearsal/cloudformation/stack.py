@@ -25,6 +25,9 @@ _NAMED_BY = {
     "AWS::SNS::Topic": "TopicName",
 }
 
+# Which names CloudFormation generates where the template gives none; here without the letters that make them unique.
+_GENERATED = {**_NAMED_BY, "AWS::ECS::Service": "ServiceName", "AWS::CodePipeline::Pipeline": "Name"}
+
 # Where an attribute is a property. Any other attribute is "<Ref>.<attribute>".
 _ATTRIBUTE_PROPERTIES = {
     ("AWS::ECS::Service", "Name"): "ServiceName",
@@ -92,6 +95,8 @@ class Stack:
             resource, where = self.template["Resources"][logical_id], f"{self.name}.{logical_id}"
             resolved = self._resolver.resolve(resource.get("Properties", {}), where=where)
             check_properties(resource["Type"], resolved, where)
+            if key := _GENERATED.get(resource["Type"]):
+                resolved.setdefault(key, f"{self.name}-{logical_id}")
             self._properties[logical_id] = resolved
         properties: dict[str, Any] = self._properties[logical_id]
         return properties
@@ -145,7 +150,7 @@ class Stack:
         resource_type = self.template["Resources"][name]["Type"]
         if resource_type == "AWS::ECS::TaskDefinition":
             return self.revisions[name]
-        if (key := _NAMED_BY.get(resource_type)) and key in self.properties(name):
+        if key := _NAMED_BY.get(resource_type):
             return self.properties(name)[key]
         return f"{self.name}/{name}"
 

@@ -25,6 +25,7 @@ from nova_infra.rehearsal.cloudformation.shapes import (
 NOT_REHEARSED = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": "autoscaling under load",
     "AWS::CertificateManager::": "TLS",
+    "AWS::ECS::ClusterCapacityProviderAssociations": "Spot and its interruptions",
     "AWS::Chatbot::": "messages to chat rooms",
     "AWS::CloudWatch::Dashboard": "dashboards",
     "AWS::CodePipeline::Webhook": "what starts the pipeline",
@@ -119,7 +120,14 @@ _CONTAINER = {
     "ReadonlyRootFilesystem": ANY,
     "LinuxParameters": ANY,
 }
-_RULE_CONFIGURATION = {"Cron!": TEXT, "TimeZone": TEXT}
+_RULE_CONFIGURATION = {
+    "Cron": TEXT,
+    "TimeZone": TEXT,
+    # The one comparison whose outcome is known here: the pipeline that is played is the one that would be deployed.
+    "Variable": Only(("#{Compare.PIPELINE}",)),
+    "Operator": Only(("NE",)),
+    "Value": Only(("same",)),
+}
 _STAGE_ACTION = {
     "Name!": TEXT,
     "RunOrder": Number(1, 999),
@@ -146,14 +154,14 @@ _STAGE = {
     "BeforeEntry": {
         "Conditions": Each(
             {
-                "Result": Only(("FAIL",)),
+                "Result": Only(("FAIL", "SKIP")),
                 "Rules!": Each(
                     {
                         "Name": TEXT,
                         "RuleTypeId": {
                             "Category": ANY,
                             "Owner": ANY,
-                            "Provider": Only(("DeploymentWindow",)),
+                            "Provider": Only(("DeploymentWindow", "VariableCheck")),
                             "Version": ANY,
                         },
                         "Configuration!": _RULE_CONFIGURATION,
@@ -172,6 +180,7 @@ PLAYED: dict[str, dict[str, Any]] = {
         "ScalableDimension": Only(("ecs:service:DesiredCount",)),
         "ServiceNamespace": Only(("ecs",)),
         "RoleARN": ANY,
+        "ScheduledActions": ANY,
     },
     "AWS::CloudWatch::Alarm": {
         **_METRIC,
@@ -285,6 +294,7 @@ PLAYED: dict[str, dict[str, Any]] = {
             }
         ),
         "LaunchType": Only(("FARGATE",)),
+        "CapacityProviderStrategy": ANY,
         "PlatformVersion": ANY,
         "NetworkConfiguration": ANY,
         "EnableECSManagedTags": ANY,
@@ -393,26 +403,6 @@ PLAYED: dict[str, dict[str, Any]] = {
         "RoleArn": ANY,
         "Tags": ANY,
     },
-    "AWS::DynamoDB::Table": {
-        "TableName!": TEXT,
-        "AttributeDefinitions": ANY,
-        "KeySchema": ANY,
-        "GlobalSecondaryIndexes": ANY,
-        "LocalSecondaryIndexes": ANY,
-        "BillingMode": ANY,
-        "PointInTimeRecoverySpecification": ANY,
-        "SSESpecification": ANY,
-        "DeletionProtectionEnabled": ANY,
-        "Tags": ANY,
-    },
-    "AWS::SecretsManager::Secret": {
-        "Name!": TEXT,
-        "Description": ANY,
-        "KmsKeyId": ANY,
-        "SecretString": ANY,
-        "GenerateSecretString": ANY,
-        "Tags": ANY,
-    },
     "AWS::SNS::Topic": {"TopicName": TEXT, "KmsMasterKeyId": ANY, "DisplayName": ANY, "Tags": ANY},
 }
 """Played types, and what their properties may say. A name that ends in ``!`` has to be there."""
@@ -448,12 +438,26 @@ _RESOURCE_KEYS = (
 )
 
 
+_PLAYED_SERVICES = frozenset(
+    [*(resource_type.split("::")[1] for resource_type in PLAYED), "AppMesh", "CloudFormation", "CodeDeploy"]
+) - {"Route53", "SNS"}
+"""Services of which an unknown type may change what is played, so that it is refused. Others stand beside it."""
+
+
 def area_not_rehearsed(resource_type: str) -> str | None:
-    """What is not rehearsed of a type, None where it is played or unknown."""
+    """What is not rehearsed of a type: empty for what says nothing, None where it is played or unknown."""
+    if resource_type in PLAYED:
+        return None
     for known, area in NOT_REHEARSED.items():
         if resource_type == known or (known.endswith("::") and resource_type.startswith(known)):
             return area
-    return None
+    provider, _, rest = resource_type.partition("::")
+    service = rest.partition("::")[0]
+    if provider == "Custom" or resource_type == "AWS::CloudFormation::CustomResource":
+        return "custom resources"
+    if provider != "AWS" or service in _PLAYED_SERVICES or not rest.partition("::")[2]:
+        return None
+    return "" if resource_type == "AWS::CDK::Metadata" else f"{service} ({rest.partition('::')[2]})"
 
 
 def check_template(template: Mapping[str, Any], stack: str) -> None:

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
 
 from nova_infra.parallel import gather
+from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import Rule
 from nova_infra.rehearsal.load_balancer.targets import Audience, Target, TargetGroup
@@ -106,7 +106,6 @@ class Service:
         tasks: The tasks that serve.
         deploying: Held while a deployment, or the replacement of a task, is under way.
         killed_at_stop: Number of tasks that did not end within their stop timeout.
-        is_reached: Whether requests are sent to it.
     """
 
     name: str
@@ -122,7 +121,6 @@ class Service:
     deploying: asyncio.Lock = field(default_factory=asyncio.Lock)
     killed_at_stop: int = 0
     _ended: dict[str, Requests] = field(default_factory=dict)
-    is_reached: ClassVar[bool] = True
 
     def requests(self) -> dict[str, Requests]:
         """Revision to the requests it got so far, those of tasks that have ended included."""
@@ -131,6 +129,11 @@ class Service:
             name = running.task.definition.revision
             totals[name] = totals.get(name, Requests()) + _requests(running.target)
         return totals
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether requests can reach it."""
+        return not isinstance(self.load_balancer, Unbalanced)
 
     @property
     def serves_from_alternate(self) -> bool:
@@ -171,7 +174,11 @@ class Service:
             await task.start()
             target = self.load_balancer.register(group, task)
             if not await self.load_balancer.wait_healthy(group, target):
-                raise TaskFailedError(f"failed the load balancer's health check: {target.last_fault}")
+                raise TaskFailedError(
+                    target.last_fault
+                    if isinstance(self.load_balancer, Unbalanced)
+                    else f"failed the load balancer's health check: {target.last_fault}"
+                )
             await task.suffer()
         except BaseException:
             if target is not None:

@@ -19,7 +19,7 @@ class ServiceDefinition:
         name: Its name.
         cluster: Its cluster.
         task_definition: What its tasks run, as ``Ref`` gives it.
-        groups: ARNs of its target groups, the one for production first; none for a worker.
+        groups: ARNs of its target groups, the one for production first; empty without a load balancer.
         rule: ARN of the listener rule that leads to it, None where only its target group says so.
         rollout: How a deployment goes.
         desired: Number of tasks: the autoscaler's minimum where there is one.
@@ -45,13 +45,14 @@ def read_service(stack: Stack, logical_id: str) -> ServiceDefinition:
         UnresolvableError: It says something that the rehearsal does not know.
     """
     where = f"{stack.name}.{logical_id}"
-    properties = stack.required(logical_id, "ServiceName", "Cluster", "TaskDefinition")
+    properties = stack.required(logical_id, "TaskDefinition")
     balancers = properties.get("LoadBalancers") or [{}]
     if len(balancers) != 1 or (balancers[0] and "TargetGroupArn" not in balancers[0]):
         raise UnresolvableError(f"{where}.LoadBalancers: must be one entry with a TargetGroupArn to be rehearsed")
     [balancer] = balancers
     advanced = balancer.get("AdvancedConfiguration", {})
     alternate = advanced.get("AlternateTargetGroupArn")
+    groups = [str(arn) for arn in (balancer.get("TargetGroupArn"), alternate) if arn is not None]
     rollout = read_rollout(properties.get("DeploymentConfiguration", {}), where)
     if rollout.shifts_traffic and alternate is None:
         raise UnresolvableError(
@@ -61,9 +62,9 @@ def read_service(stack: Stack, logical_id: str) -> ServiceDefinition:
     name = str(properties["ServiceName"])
     return ServiceDefinition(
         name=name,
-        cluster=str(properties["Cluster"]),
+        cluster=str(properties.get("Cluster", "default")),
         task_definition=str(properties["TaskDefinition"]),
-        groups=(*([str(balancer["TargetGroupArn"])] if balancer else []), *([str(alternate)] if alternate else [])),
+        groups=tuple(groups),
         rule=advanced.get("ProductionListenerRule"),
         rollout=rollout,
         desired=_desired_count(stack, name, properties),

@@ -133,6 +133,9 @@ class Asked:
             baseline: Whether it ran before the rehearsal.
         """
         self.answers_of(revision)
+        if not self.service.is_asked:
+            self.left_out = ["it has no load balancer, so no request reaches it: that its tasks stay up was played"]
+            return
         for each in await self._candidates(session, port):
             if any(each in known for known in self._samples.values()):
                 continue

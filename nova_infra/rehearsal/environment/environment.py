@@ -21,7 +21,7 @@ from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
 from nova_infra.rehearsal.ecs.rollout import Rollout, TrafficStep
 from nova_infra.rehearsal.ecs.service import Revision, Service
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition, read_service
-from nova_infra.rehearsal.ecs.worker import WorkerService
+from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.environment import jobs
 from nova_infra.rehearsal.environment.load import Load
 from nova_infra.rehearsal.environment.monitoring import Monitoring
@@ -342,7 +342,11 @@ class Environment:
             self._urls[f"{protocol}://{load_balancer_id}.{stack_name}.elb.test".lower()] = listener.url
         listener = self._listeners[arn]
         listener.rules = [rule for rule in listener.rules if rule.priority != float("inf")]
-        listener.rules.append(read_default_rule(properties["DefaultActions"], arn, self._groups))
+        default = read_default_rule(properties["DefaultActions"], arn, self._groups)
+        listener.rules.append(default)
+        for service in self._services.values():
+            if service.rule.name == arn:
+                service.rule = default
 
     def _rule(self, stack: Stack, logical_id: str) -> None:
         """Add or replace a rule. A rule that has changed loses the weights that ECS gave it (aws/aws-cdk#36649)."""
@@ -386,7 +390,7 @@ class Environment:
             service = self._services[name] = self._new_service(wanted)
             if from_alternate and rollout.shifts_traffic:
                 service.serve_from_alternate()
-        if baseline:
+        if baseline or self._runtime.asset_of(definition) is not None:
             await self._runtime.build(definition, sources)
         await self._runtime.prepare(definition, wanted.desired)
         service.desired, service.grace = wanted.desired, wanted.grace
@@ -402,12 +406,12 @@ class Environment:
             from_alternate=service.serves_from_alternate,
         )
         self._record.deployments.append(record)
-        asked = self._load.include(service, definition.repository, rollout) if service.is_reached else None
-        if not baseline and asked is not None:
+        asked = self._load.include(service, definition.repository, rollout)
+        if not baseline:
             record.answers, record.answers_before = asked.answers_of(record.new), asked.answers_of(record.old)
             record.answers_without_target, record.taken = asked.answers_of(None), asked.taken
             record.not_asked, record.asked_from = asked.left_out, asked.origin
-        if not baseline:
+            record.has_requests = service.is_asked
             record.watched, record.bakes = list(rollout.alarms), any(step.bake_minutes for step in rollout.steps)
         deployment = Deployment(
             service=service,
@@ -428,7 +432,8 @@ class Environment:
 
     def _new_service(self, wanted: ServiceDefinition) -> Service:
         if not wanted.groups:
-            return WorkerService(wanted.name, wanted.cluster, self._runtime, self._monitoring.store, self._pace)
+            none = Unbalanced(wanted.name)
+            return Service(wanted.name, wanted.cluster, none, none.rule, [none.group], self._runtime)
         groups = [self._groups[arn] for arn in wanted.groups]
         listener, rule = self._place_of(wanted, groups)
         return Service(wanted.name, wanted.cluster, listener, rule, groups, self._runtime)

@@ -108,7 +108,7 @@ class Monitoring:
                 self._record("AWS/ECS", "MemoryUtilization", dimensions, min(share, 100.0))
         self._record("ECS/ContainerInsights", "RunningTaskCount", dimensions, len(running))
         self._record("ECS/ContainerInsights", "DesiredTaskCount", dimensions, service.desired)
-        for group in service.groups if service.is_reached else ():
+        for group in service.groups if service.is_asked else ():
             healthy = sum(target.healthy is True for target in group.targets)
             unhealthy = sum(target.healthy is False for target in group.targets)
             place = {"LoadBalancer": service.load_balancer.full_name, "TargetGroup": group.name}

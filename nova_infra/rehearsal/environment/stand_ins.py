@@ -15,7 +15,7 @@ from nova_infra.processes import Process, start_process
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import Stack
-from nova_infra.rehearsal.tasks.task import free_port
+from nova_infra.rehearsal.tasks.task import SECRET, free_port
 
 QUEUE = "AWS::SQS::Queue"
 _ACCOUNT = "123456789012"
@@ -40,6 +40,7 @@ class StandIns:
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._aws: StandInAws | None = None
         self._port = 0
+        self._made: set[tuple[str, str]] = set()
         self.queues: dict[str, str] = {}
 
     async def apply(self, stack: Stack) -> None:
@@ -48,7 +49,13 @@ class StandIns:
         Raises:
             UnresolvableError: The server cannot be started, or refuses a resource.
         """
-        made = [(logical_id, make) for kind, make in _MAKERS.items() for logical_id in stack.resources(kind)]
+        made = [
+            (logical_id, make)
+            for kind, (name, make) in _MAKERS.items()
+            for logical_id in stack.resources(kind)
+            if isinstance(stack.template["Resources"][logical_id].get("Properties", {}).get(name), str)
+            and (stack.name, logical_id) not in self._made
+        ]
         queues = stack.resources(QUEUE)
         if not made and not queues:
             return
@@ -61,6 +68,7 @@ class StandIns:
             await self._try(stack, logical_id, self._queue, properties, properties.get("QueueName", logical_id), names)
         for logical_id, make in made:
             await self._try(stack, logical_id, make, self._aws, stack.properties(logical_id))
+            self._made.add((stack.name, logical_id))
 
     async def _try(self, stack: Stack, logical_id: str, make: Callable[..., None], *arguments: Any) -> None:
         try:
@@ -166,17 +174,25 @@ def _table(aws: StandInAws, properties: Mapping[str, Any]) -> None:
     aws.call("dynamodb", "create_table", **wanted, BillingMode="PAY_PER_REQUEST")
 
 
+def _bucket(aws: StandInAws, properties: Mapping[str, Any]) -> None:
+    aws.call("s3", "create_bucket", Bucket=properties["BucketName"])
+
+
 def _parameter(aws: StandInAws, properties: Mapping[str, Any]) -> None:
     value, kind = str(properties["Value"]), str(properties.get("Type", "String"))
     aws.call("ssm", "put_parameter", Name=properties["Name"], Value=value, Type=kind, Overwrite=True)
 
 
 def _secret(aws: StandInAws, properties: Mapping[str, Any]) -> None:
-    aws.call("secretsmanager", "create_secret", Name=properties["Name"], SecretString="stand-in-of-the-rehearsal")
+    aws.call("secretsmanager", "create_secret", Name=properties["Name"], SecretString=SECRET)
 
 
-_MAKERS: dict[str, Callable[[StandInAws, Mapping[str, Any]], None]] = {
-    "AWS::DynamoDB::Table": _table,
-    "AWS::SecretsManager::Secret": _secret,
+_Make = Callable[[StandInAws, Mapping[str, Any]], None]
+
+_MAKERS: dict[str, tuple[str, _Make]] = {
+    "AWS::DynamoDB::Table": ("TableName", _table),
+    "AWS::S3::Bucket": ("BucketName", _bucket),
+    "AWS::SSM::Parameter": ("Name", _parameter),
+    "AWS::SecretsManager::Secret": ("Name", _secret),
 }
-"""Types that one call makes, of resources that a template names itself."""
+"""Types that one call makes, with the property that names them: what CloudFormation would name has no name here."""

@@ -17,10 +17,14 @@ _SPEC_KEYS = ("version", "phases", "artifacts", "cache", "reports", "env")
 _PHASES = ("install", "pre_build", "build", "post_build")
 _CONFIGURATION = {
     "CodeBuild": ("ProjectName", "EnvironmentVariables", "PrimarySource"),
-    "CloudFormation": ("ActionMode", "StackName", "TemplatePath", "Capabilities", "RoleArn"),
+    "CloudFormation": ("ActionMode", "StackName", "TemplatePath", "Capabilities", "RoleArn", "ChangeSetName"),
     "Manual": ("CustomData", "NotificationArn", "ExternalEntityLink"),
 }
 """Provider to the keys of its configuration that are known. A source's say nothing about what is played."""
+
+
+_RULES = {("FAIL", "DeploymentWindow"): ("Cron",), ("SKIP", "VariableCheck"): ("Variable", "Operator", "Value")}
+"""Result and provider of the rules of entry that are known, to the keys that they need."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class BuildAction(Action):
         environment: Environment variables; a value may hold ``#{namespace.Output}``.
         privileged: Whether it may use a container engine.
         updates_pipeline: Whether it is the step in which the pipeline deploys itself.
+        publishes_assets: Whether it builds or uploads what the assembly holds, as CDK Pipelines' Assets stage does.
+        exports: Names of the variables that later actions and conditions read.
     """
 
     install: tuple[str, ...]
@@ -61,6 +67,21 @@ class BuildAction(Action):
     environment: dict[str, str]
     privileged: bool
     updates_pipeline: bool
+    publishes_assets: bool = False
+    exports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PrepareAction(Action):
+    """Makes a change set, which a later action executes.
+
+    Attributes:
+        stack_name: Name of the stack.
+        template_path: Path of the template in the assembly.
+    """
+
+    stack_name: str
+    template_path: str
 
 
 @dataclass(frozen=True)
@@ -93,6 +114,7 @@ class Stage:
         on_failure: What follows when it fails: ``ROLLBACK``, ``RETRY``, or None for nothing.
         retries_all: Whether a retry plays all of its actions again, and not those alone that failed.
         window: When it may be entered, in words; None at any time.
+        skipped_unless: What has to be so for it to be entered, in words; None where it always is.
         closed_because: Why nothing may enter it, where its inbound transition is disabled.
     """
 
@@ -101,6 +123,7 @@ class Stage:
     on_failure: str | None = None
     retries_all: bool = False
     window: str | None = None
+    skipped_unless: str | None = None
     closed_because: str | None = None
 
     def waves(self) -> list[tuple[Action, ...]]:
@@ -151,7 +174,7 @@ def read_pipeline(template: Template) -> Pipeline:
     if len(pipelines) != 1:
         raise AssemblyError(f"the pipeline's template holds {len(pipelines)} pipelines; the rehearsal plays one")
     [logical_id] = pipelines
-    properties = stack.required(logical_id, "Name", "Stages")
+    properties = stack.required(logical_id, "Stages")
     projects = {stack.ref(project): stack.properties(project) for project in stack.resources("AWS::CodeBuild::Project")}
     closed = {
         transition["StageName"]: transition["Reason"]
@@ -175,22 +198,51 @@ def _told(stack: Stack, pipeline: str) -> dict[str, tuple[str, ...]]:
 
 def _stage(stage: dict[str, Any], projects: dict[str, dict[str, Any]], closed: dict[str, str]) -> Stage:
     on_failure = stage.get("OnFailure", {})
-    rules = [
-        rule["Configuration"]
-        for condition in stage.get("BeforeEntry", {}).get("Conditions", ())
-        for rule in condition["Rules"]
-    ]
+    windows, skips = [], []
+    for condition in stage.get("BeforeEntry", {}).get("Conditions", ()):
+        for rule in condition["Rules"]:
+            kind, configuration = (
+                (condition.get("Result"), rule.get("RuleTypeId", {}).get("Provider")),
+                rule["Configuration"],
+            )
+            if missing := [key for key in _RULES.get(kind, ()) if key not in configuration]:
+                raise AssemblyError(f"{stage['Name']}.BeforeEntry: the rule {kind[1]} has no {missing[0]}: add it")
+            if kind == ("FAIL", "DeploymentWindow"):
+                windows.append(f"{configuration['Cron']} {configuration.get('TimeZone', 'UTC')}")
+            elif kind == ("SKIP", "VariableCheck"):
+                skips.append(f"{configuration['Variable']} {configuration['Operator']} {configuration['Value']}")
+            else:
+                raise AssemblyError(
+                    f"{stage['Name']}.BeforeEntry: a rule of {kind[1]} with the result {kind[0]} is not one that the "
+                    "rehearsal knows"
+                )
+    prepared = {
+        action["Configuration"]["StackName"]: action["Configuration"]["TemplatePath"]
+        for action in stage["Actions"]
+        if action.get("Configuration", {}).get("ActionMode") == "CHANGE_SET_REPLACE"
+    }
     return Stage(
         name=stage["Name"],
-        actions=tuple(_action(action, stage["Name"], projects) for action in stage["Actions"]),
+        actions=tuple(_action(action, stage["Name"], projects, prepared) for action in stage["Actions"]),
         on_failure=on_failure.get("Result"),
         retries_all=on_failure.get("RetryConfiguration", {}).get("RetryMode") == "ALL_ACTIONS",
-        window=" and ".join(f"{rule['Cron']} {rule.get('TimeZone', 'UTC')}" for rule in rules) or None,
+        window=" and ".join(windows) or None,
+        skipped_unless=" and ".join(skips) or None,
         closed_because=closed.get(stage["Name"]),
     )
 
 
-def _action(action: dict[str, Any], stage: str, projects: dict[str, dict[str, Any]]) -> Action:
+def _action(
+    action: dict[str, Any], stage: str, projects: dict[str, dict[str, Any]], prepared: Mapping[str, str]
+) -> Action:
+    """One action of a stage.
+
+    Args:
+        action: As the template says.
+        stage: Name of the stage.
+        projects: CodeBuild project to its properties.
+        prepared: Stack to the template of which the stage makes a change set.
+    """
     kind = action["ActionTypeId"]
     name, run_order, configuration = action["Name"], int(action.get("RunOrder", 1)), action.get("Configuration", {})
     known = _CONFIGURATION.get(kind["Provider"])
@@ -214,6 +266,15 @@ def _action(action: dict[str, Any], stage: str, projects: dict[str, dict[str, An
                 template_path=configuration["TemplatePath"].partition("::")[2],
                 namespace=action.get("Namespace"),
             )
+        case "Deploy", "CloudFormation" if configuration.get("ActionMode") == "CHANGE_SET_REPLACE":
+            template = configuration["TemplatePath"].partition("::")[2]
+            return PrepareAction(name, run_order, stack_name=configuration["StackName"], template_path=template)
+        case "Deploy", "CloudFormation" if (
+            configuration.get("ActionMode") == "CHANGE_SET_EXECUTE" and configuration.get("StackName") in prepared
+        ):
+            stack = configuration["StackName"]
+            path = prepared[stack].partition("::")[2]
+            return DeployAction(name, run_order, stack, template_path=path, namespace=action.get("Namespace"))
         case "Approval", "Manual":
             return ApprovalAction(name, run_order)
     raise AssemblyError(
@@ -253,6 +314,8 @@ def _build_action(
         environment={key: value for key, value in variables.items() if not key.startswith("_")},
         privileged=project["Environment"].get("PrivilegedMode", False) in (True, "true"),
         updates_pipeline=any(_deploys_with_cdk(command) for command in commands),
+        publishes_assets=bool(commands) and all(_publishes_assets(command) for command in commands),
+        exports=tuple(spec.get("env", {}).get("exported-variables", ())),
     )
 
 
@@ -262,7 +325,7 @@ def _check_spec(spec: dict[str, Any], where: str) -> None:
         if key not in _SPEC_KEYS:
             raise AssemblyError(f"{where}: its build spec has {key!r}, which the rehearsal does not know")
     for key in spec.get("env", {}):
-        if key not in ("variables", "shell"):
+        if key not in ("variables", "shell", "exported-variables"):
             raise AssemblyError(f"{where}: its build spec has env.{key}, whose values only AWS knows")
     for phase, parts in spec["phases"].items():
         if phase not in _PHASES:
@@ -270,6 +333,11 @@ def _check_spec(spec: dict[str, Any], where: str) -> None:
         for key in parts:
             if key not in ("commands", "runtime-versions"):
                 raise AssemblyError(f"{where}: its build spec has {phase}.{key}, which the rehearsal does not know")
+
+
+def _publishes_assets(command: str) -> bool:
+    words = command.split()
+    return bool(words) and PurePosixPath(words[0]).name == "cdk-assets" and "publish" in words
 
 
 def _deploys_with_cdk(command: str) -> bool:

@@ -108,7 +108,9 @@ def _containers(template: Template) -> list[dict[str, Any]]:
 def _image(container: dict[str, Any]) -> str:
     """The image's name, or the end of it where it is a join of strings."""
     image = container["Image"]
-    return str(image if isinstance(image, str) else image["Fn::Join"][1][-1])
+    if isinstance(image, dict):
+        image = image["Fn::Sub"] if "Fn::Sub" in image else image["Fn::Join"][1][-1]
+    return str(image if isinstance(image, str) else image[0])
 
 
 def _copy(template: Template) -> Template:

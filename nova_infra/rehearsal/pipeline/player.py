@@ -27,6 +27,7 @@ from nova_infra.rehearsal.pipeline.definition import (
     BuildAction,
     DeployAction,
     Pipeline,
+    PrepareAction,
     SourceAction,
     Stage,
 )
@@ -290,6 +291,15 @@ class Player:
             case BuildAction(updates_pipeline=True):
                 record.played = "simulated"
                 record.note = "the pipeline played is the one synthesized: nothing to update"
+            case BuildAction(publishes_assets=True):
+                record.played = "simulated"
+                record.note = "nothing is uploaded: images are built from the assembly when they are first run"
+            case PrepareAction():
+                record.played = "simulated"
+                record.note = "the plan says what the change set would hold"
+            case BuildAction(exports=(_, *_)):
+                record.played = "simulated"
+                record.note = "the pipeline played is the one synthesized: nothing deployed to compare it with"
             case BuildAction(privileged=True) if self.runtime.kind == "sources":
                 record.played = "simulated"
                 record.note = "needs a container engine and a registry: the service runs from its sources"
@@ -305,6 +315,9 @@ class Player:
                 )
                 if action.namespace:
                     self._outputs[action.namespace] = outputs
+            case ApprovalAction() if stage.skipped_unless is not None:
+                record.played = "simulated"
+                record.note = f"asked for only where {stage.skipped_unless}: here the pipeline does not change"
             case ApprovalAction():
                 self._notify("manual-approval-needed", f"{action.name} waits for an approval")
                 if not await self.approve(action.name):

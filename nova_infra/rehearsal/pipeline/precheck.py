@@ -122,7 +122,7 @@ class StageReading:
 
 def _areas(template: Template) -> set[str]:
     types = {str(resource["Type"]) for resource in template.get("Resources", {}).values()}
-    return {area for area in map(area_not_rehearsed, types) if area is not None}
+    return {area for area in map(area_not_rehearsed, types - PLAYED.keys()) if area}
 
 
 def _window(stage: Stage) -> str:

@@ -29,12 +29,14 @@ class Release:
         assembly: Its templates.
         sources: The checkout whose ``services/`` its images would be built from.
         edits: Changes to its templates, in order.
+        app: The command that synthesizes it, as cdk.json's ``app``; empty for a project of Nova.
     """
 
     name: str
     assembly: Assembly
     sources: Path
     edits: tuple[Edit, ...] = ()
+    app: str = ""
 
     def pipeline(self) -> Pipeline:
         """Its pipeline."""
@@ -72,6 +74,9 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
     """
     root = candidate.sources
     if fault := git.why_unreadable(root, revision):
+        if candidate.app and revision == "HEAD":
+            yield Release("the same release, as there is no commit", candidate.assembly, root, (previous_images,))
+            return
         raise NovaError(f"baseline: {fault}")
     commit = git.read(root, "rev-parse", "--verify", f"{revision}^{{commit}}")
     assert commit, "it can be read"
@@ -81,7 +86,7 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
     with tempfile.TemporaryDirectory(prefix="nova-baseline-") as directory:
         checkout = Path(directory)
         _check_out(root, commit, checkout)
-        _synthesize(checkout, tools=root / "node_modules" / ".bin")
+        _synthesize(checkout, tools=root / "node_modules" / ".bin", app=candidate.app)
         yield Release(commit[:10], Assembly(checkout / "cdk.out"), checkout)
 
 
@@ -103,14 +108,14 @@ def _check_out(root: Path, commit: str, directory: Path) -> None:
         raise NovaError(f"baseline: {directory} cannot hold its checkout ({error}): make room there") from None
 
 
-def _synthesize(checkout: Path, *, tools: Path) -> None:
-    """Synthesize a checkout with this installation's Python, Node and CDK CLI."""
+def _synthesize(checkout: Path, *, tools: Path, app: str) -> None:
+    """Synthesize a checkout with this installation's Python, Node and CDK CLI, or as somebody's own app."""
     path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     cdk = shutil.which("cdk", path=path)
     if cdk is None:
         raise NovaError("cdk: not found: run `make setup`, and start the rehearsal with `make rehearse`")
     code, said = run_to_end(
-        [cdk, "synth", "--quiet", "--context", "rehearsed=true", "--app", f"{sys.executable} app.py"],
+        [cdk, "synth", "--quiet", "--context", "rehearsed=true", "--app", app or f"{sys.executable} app.py"],
         directory=checkout,
         environment={**os.environ, "PATH": path, "PYTHONPATH": str(checkout)},
         quiet=True,

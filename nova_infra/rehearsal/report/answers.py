@@ -44,7 +44,7 @@ def what_breaks(deployment: DeploymentRecord) -> str:
 
 def untested(deployment: DeploymentRecord) -> str:
     """Why nothing is known about a release's answers, a clause; empty where something is."""
-    asked = deployment.answers or deployment.requests_to(deployment.new).served
+    asked = not deployment.has_requests or deployment.answers or deployment.requests_to(deployment.new).served
     if deployment.baseline or deployment.outcome != "completed" or asked:
         return ""
     why = f" ({'; '.join(deployment.not_asked)})" if deployment.not_asked else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import tempfile
@@ -13,6 +14,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nova_infra.assembly import DockerAsset
+from nova_infra.containers.dockerfile import program_of
 from nova_infra.processes import Process, start_process
 from nova_infra.rehearsal.tasks.pressure import Pressure
 from nova_infra.rehearsal.tasks.signals import ignores
@@ -32,10 +35,12 @@ class ProcessTask(Task):
 
     Attributes:
         sources: Checkout whose ``services/`` hold what the image would contain.
+        asset: What the image would be built from, where an assembly holds it: the process runs in a copy of that.
         log: The last lines it printed.
     """
 
     sources: Path
+    asset: DockerAsset | None = None
     log: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
     _process: Process | None = None
     _meter: UsageMeter | None = None
@@ -67,6 +72,8 @@ class ProcessTask(Task):
 
     async def _start_process(self) -> None:
         words = (*self.definition.entry_point, *self.definition.command)
+        if self.asset is not None and not self.definition.entry_point:
+            words = words or program_of(self.asset.directory / self.asset.dockerfile)
         if not words:
             raise TaskFailedError(
                 "its task definition has no command, and without a container engine its image's own command is unknown"
@@ -84,6 +91,8 @@ class ProcessTask(Task):
         self._scratch = tempfile.TemporaryDirectory(prefix="nova-task-", ignore_cleanup_errors=True)
         for name in ("home", "tmp", "work"):
             Path(self._scratch.name, name).mkdir()
+        if self.asset is not None:
+            shutil.copytree(self.asset.directory, self._place("work"), dirs_exist_ok=True, symlinks=True)
 
     def _place(self, name: str) -> Path:
         assert self._scratch is not None, "made before the process"

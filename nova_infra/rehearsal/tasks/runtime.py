@@ -12,14 +12,17 @@ import shlex
 import tempfile
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import psutil
 
+from nova_infra.assembly import DockerAsset
 from nova_infra.commands import run_command
+from nova_infra.containers.asset import asset_command
 from nova_infra.containers.build import ENGINES, local_name
 from nova_infra.containers.checkout import build_command, services_of
 from nova_infra.containers.engine import Engine, detect
@@ -53,11 +56,17 @@ class Runtime(ABC):
         kind: What tasks are made of.
         starts: Limits how many tasks start side by side.
         pace: How fast time passes.
+        assets: Tag to the sources of an image that an assembly holds.
     """
 
     kind: Kind
     starts: asyncio.Semaphore
     pace: Pace = COMPRESSED
+    assets: Mapping[str, DockerAsset] = MappingProxyType({})
+
+    def asset_of(self, definition: TaskDefinition) -> DockerAsset | None:
+        """The sources of an image, where an assembly holds them."""
+        return self.assets.get(definition.release.removesuffix(PREVIOUS))
 
     @property
     @abstractmethod
@@ -141,7 +150,8 @@ class SourceRuntime(Runtime):
 
     def task(self, definition: TaskDefinition, sources: Path, patience: float) -> Task:
         """A process that can be started."""
-        return ProcessTask(definition, self.starts, patience, sources=sources, pace=self.pace)
+        asset = self.asset_of(definition)
+        return ProcessTask(definition, self.starts, patience, sources=sources, pace=self.pace, asset=asset)
 
 
 @dataclass
@@ -217,20 +227,26 @@ class ImageRuntime(Runtime):
     async def build(self, definition: TaskDefinition, sources: Path) -> None:
         """Build the image that a release's definition names from its sources, unless it is there."""
         name = definition.image.removesuffix(PREVIOUS)
-        if definition.repository not in services_of(sources):
+        asset = self.asset_of(definition)
+        if asset is None and definition.repository not in services_of(sources):
             return
         async with self._building:
             local = local_name(name)
             for known in (name, local):
                 if await asyncio.to_thread(self.engine.image, known) is not None:
                     return
-            command = shlex.join(build_command(local, definition.repository, definition.architecture))
+            command = shlex.join(
+                asset_command(local, definition.architecture, asset)
+                if asset is not None
+                else build_command(local, definition.repository, definition.architecture)
+            )
             code, said = await run_command(
                 command, directory=sources, environment={}, log=self.log, spare=ENGINES, without_aws=True
             )
         if code:
             error = EngineError if code == EngineError.exit_code else ImageError
-            raise error(f"baseline: {said[-1] if said else f'{definition.repository} does not build'}")
+            what = "an asset" if asset is not None else "baseline"
+            raise error(f"{what}: {said[-1] if said else f'{definition.repository} does not build'}")
 
     async def prepare(self, definition: TaskDefinition, count: int) -> None:
         """Create containers beforehand: with some storage drivers that takes seconds, and starting does not."""

@@ -32,7 +32,10 @@ def test_steps_are_in_the_pipelines_order_and_begin_after_the_approval_at_produc
         *("Build", "UpdatePipeline", "Images", "Dev", "Staging", "ApproveProduction", "Prod")
     ]
     assert {each.name.partition(":")[0] for each in found if each.after} == {"Prod"}
-    assert {each.name for each in found if not each.runs_repository} == {"UpdatePipeline: SelfMutate"}
+    assert {each.name for each in found if not each.runs_repository} == {
+        "Build: Compare",
+        "UpdatePipeline: SelfMutate",
+    }
 
 
 def test_a_role_that_a_step_can_take_counts_with_it(pipeline: Template) -> None:

@@ -77,6 +77,10 @@ def may_assume(template, action, resource, *, effect="Allow", does="sts:AssumeRo
     }
 
 
+def skipped_unless(template, **configuration):
+    stage(template, "ApprovePipeline")["BeforeEntry"]["Conditions"][0]["Rules"][0]["Configuration"] |= configuration
+
+
 def test_action(template):
     return stage(template, "Staging")["Actions"][-1]
 
@@ -105,6 +109,11 @@ CHANGES = [
     ("NOVA-P04", "any cdk-assets", lambda t: with_build_spec(t, "make synth", "npm install -g cdk-assets@latest")),
     ("NOVA-P05", "too many actions in a stage", lambda t: many_actions(t, 51)),
     ("NOVA-P05", "too many stages", lambda t: pipeline(t)["Stages"].extend([stage(t, "ApproveProduction")] * 50)),
+    ("NOVA-P08", "no approval of the update", lambda t: remove_stage(t, "ApprovePipeline")),
+    ("NOVA-P08", "the approval after the update", lambda t: move_stage(t, "ApprovePipeline", 4)),
+    ("NOVA-P08", "another value", lambda t: skipped_unless(t, Value="different")),
+    ("NOVA-P08", "another variable", lambda t: skipped_unless(t, Variable="#{SourceVariables.CommitMessage}")),
+    ("NOVA-P08", "skipped where it changes", lambda t: skipped_unless(t, Operator="EQ")),
     (
         "NOVA-P06",
         "tests may deploy prod",

@@ -143,6 +143,14 @@ def test_each_value_says_where_it_comes_from(raw):
             {"sidecars": [{"name": "otel", "image": f"a/b@{DIGEST}", "memory": 600}]},
             "sidecars: may use 600 of the task's 512 MiB",
         ),
+        (
+            {"scaling": {"schedules": [{"schedule": "0 20 * * *", "min_tasks": 0, "max_tasks": 0}]}},
+            "scaling.schedules: prod takes an approval, and there a service is never without tasks",
+        ),
+        (
+            {"scaling": {"schedules": [{"schedule": "0 25 * * *", "min_tasks": 1, "max_tasks": 2}]}},
+            "scaling.schedules[0].schedule: '0 25 * * *'",
+        ),
         ({"sidecars": [{"name": "app", "image": f"a/b@{DIGEST}"}]}, "sidecars[0].name: 'app' is not a free name"),
     ],
 )
@@ -182,6 +190,20 @@ def test_a_rule_for_every_path_does_not_come_before_one_for_a_host(raw):
     assert "services[0].priority: 9 comes after store-service, whose paths take every request to a.example.com" in line
     raw["services"][1]["priority"] = 10
     parse_config(raw)
+
+
+def test_values_are_shown_with_their_sources_and_defaults_only_on_request(nova, service_names):
+    shown = nova("config", "show", service_names[1], "prod")
+    assert shown.returncode == 0
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    assert ["memory", "1024", "[[services]]"] in lines
+    assert ["scaling.min_tasks", "2", "[[environments]]"] in lines
+    assert not any(line[0] == "stop_seconds" for line in lines)
+    assert ["stop_seconds", "30", "default"] in [
+        line.split() for line in nova("config", "show", service_names[1], "prod", "--all").stdout.splitlines()
+    ]
+    refused = nova("config", "show", "nobody", "prod")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
 
 
 def test_the_list_of_actions_is_that_of_the_installed_linter():

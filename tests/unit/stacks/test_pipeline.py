@@ -33,6 +33,7 @@ def test_the_stages_are_those_of_the_design(assembly):
     assert [stage["Name"] for stage in pipeline(assembly)["Stages"]] == [
         "Source",
         "Build",
+        "ApprovePipeline",
         "UpdatePipeline",
         "Images",
         "Dev",
@@ -92,7 +93,7 @@ def test_whoever_reads_the_source_may_use_the_connection_by_its_old_name_and_its
     readers = {"codestar-connections:UseConnection": set(), "codeconnections:UseConnection": set()}
     for policy in assembly.properties(STACK, "AWS::IAM::Policy"):
         for statement in policy["PolicyDocument"]["Statement"]:
-            actions = statement["Action"]
+            actions = statement["Action"] if statement["Effect"] == "Allow" else []
             for action in readers.keys() & ({actions} if isinstance(actions, str) else set(actions)):
                 assert statement["Resource"].startswith("arn:aws:codeconnections:us-east-1:444444444444:connection/")
                 readers[action] |= {role["Ref"] for role in policy["Roles"]}
@@ -102,7 +103,7 @@ def test_whoever_reads_the_source_may_use_the_connection_by_its_old_name_and_its
         project(assembly, action)["ServiceRole"]["Fn::GetAtt"][0]
         for name in ("Build", "Images", "Dev", "Staging")
         for action in stage(assembly, name)["Actions"]
-        if action["ActionTypeId"]["Provider"] == "CodeBuild"
+        if action["ActionTypeId"]["Provider"] == "CodeBuild" and action["Name"] != "Compare"  # it has the assembly
     }
     assert build_roles < new
 
@@ -118,7 +119,7 @@ def test_no_build_runs_for_longer_than_an_hour_but_that_of_all_images(assembly):
     own = project(assembly, images)
     assert own["TimeoutInMinutes"] == 240
     others = [each for each in assembly.properties(STACK, "AWS::CodeBuild::Project") if each != own]
-    assert {each["TimeoutInMinutes"] for each in others} == {60}
+    assert {each["TimeoutInMinutes"] for each in others} == {10, 60}
 
 
 def test_a_token_is_read_from_secrets_manager_and_sets_no_trigger(variant):
@@ -132,14 +133,73 @@ def test_every_command_is_a_make_target_or_a_nova_command(assembly, variant):
     for each in (assembly, variant):
         for stage_ in pipeline(each)["Stages"]:
             for action in stage_["Actions"]:
-                if action["ActionTypeId"]["Provider"] == "CodeBuild" and stage_["Name"] != "UpdatePipeline":
+                own = stage_["Name"] == "UpdatePipeline" or action["Name"] == "Compare"
+                if action["ActionTypeId"]["Provider"] == "CodeBuild" and not own:
                     for command in commands(each, action):
                         assert command.split()[0] == "make", command
 
 
 def test_build_checks_before_it_synthesizes(assembly):
-    [action] = stage(assembly, "Build")["Actions"]
+    action, _ = stage(assembly, "Build")["Actions"]
     assert commands(assembly, action) == ["make setup", "make check", "make synth"]
+
+
+def test_the_pipeline_changes_itself_only_after_an_approval_that_is_skipped_where_nothing_changes(assembly):
+    compare = stage(assembly, "Build")["Actions"][1]
+    assert compare["InputArtifacts"] == [{"Name": "Synth_Output"}]
+    assert compare["Namespace"] == "Compare"
+    # The pipeline's own role, which nothing but the service may take, starts it.
+    assert "RoleArn" not in compare
+    spec = json.loads(project(assembly, compare)["Source"]["BuildSpec"])
+    assert spec["env"] == {"exported-variables": ["PIPELINE"]}
+    asked = stage(assembly, "ApprovePipeline")
+    assert [action["ActionTypeId"]["Category"] for action in asked["Actions"]] == ["Approval"]
+    [condition] = asked["BeforeEntry"]["Conditions"]
+    assert condition["Result"] == "SKIP"
+    [rule] = condition["Rules"]
+    assert rule["RuleTypeId"]["Provider"] == "VariableCheck"
+    assert rule["Configuration"] == {"Variable": "#{Compare.PIPELINE}", "Value": "same", "Operator": "NE"}
+
+
+def test_what_compares_runs_nothing_of_the_commit_and_may_only_read_the_two_templates(assembly):
+    compare = stage(assembly, "Build")["Actions"][1]
+    [command] = commands(assembly, compare)
+    assert (ROOT / "nova_infra/constructs/delivery/compare_pipeline.py").read_text() in command
+    assert "make" not in command.split()
+    role = project(assembly, compare)["ServiceRole"]["Fn::GetAtt"][0]
+    [policy] = [p for p in assembly.properties(STACK, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
+    granted = {
+        action
+        for each in policy["PolicyDocument"]["Statement"]
+        for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
+        if not action.startswith(("logs:", "codebuild:", "kms:", "s3:Get", "s3:List"))
+    }
+    assert granted == {"cloudformation:GetTemplate"}
+
+
+def test_the_connection_reads_this_repository_and_nothing_else(assembly):
+    """Whoever may use it is denied other repositories, and whatever needs to write."""
+    policies = [p["PolicyDocument"]["Statement"] for p in assembly.properties(STACK, "AWS::IAM::Policy")]
+    users = [each for each in policies if "UseConnection" in json.dumps(each)]
+    assert len(users) > 5
+    for statements in users:
+        denied = [s for s in statements if s["Effect"] == "Deny"]
+        for prefix in ("codestar-connections", "codeconnections"):
+            repository, permissions = f"{prefix}:FullRepositoryId", f"{prefix}:ProviderPermissionsRequired"
+            conditions = [s["Condition"] for s in denied if s["Action"] == f"{prefix}:UseConnection"]
+            assert {
+                "StringNotEquals": {repository: "org/nova-platform"},
+                "Null": {repository: "false"},
+            } in conditions
+            assert {"StringEquals": {permissions: "read_write"}} in conditions
+        assert {s["Resource"] for s in denied} == {"*"}
+
+
+def test_no_build_has_a_cache_that_another_one_has_written(assembly, variant):
+    for each in (assembly, variant):
+        for built in each.properties(STACK, "AWS::CodeBuild::Project"):
+            assert built.get("Cache", {"Type": "NO_CACHE"}) == {"Type": "NO_CACHE"}
+            assert "cache" not in json.loads(built["Source"]["BuildSpec"])
 
 
 def test_no_two_builds_of_a_stage_run_at_once_which_a_new_accounts_quota_refuses(assembly, variant):
@@ -301,9 +361,8 @@ def test_environments_in_other_accounts_can_read_the_artifacts(assembly):
         assert account in json.dumps(key["KeyPolicy"])
 
 
-def test_builds_log_encrypted_for_three_months_and_cache_on_their_host(assembly):
+def test_builds_log_encrypted_for_three_months(assembly):
     [(log_group_id, log_group)] = assembly.resources(STACK, "AWS::Logs::LogGroup").items()
     assert log_group["Properties"]["RetentionInDays"] == 90
     for build in assembly.properties(STACK, "AWS::CodeBuild::Project"):
         assert build["LogsConfig"]["CloudWatchLogs"]["GroupName"] == {"Ref": log_group_id}
-        assert build["Cache"]["Type"] == "LOCAL"

@@ -40,6 +40,14 @@ TOKEN = "ssm:/acme/token"
 [services.secrets.KEYED]
 secret = "acme/keyed"
 key = "arn:aws:kms:us-east-1:444444444444:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+[services.scaling]
+min_tasks = 3
+max_tasks = 9
+spot = { percent = 75, base = 2 }
+schedules = [
+    { schedule = "0 20 * * 1-5", time_zone = "Asia/Tokyo", min_tasks = 0, max_tasks = 0 },
+    { schedule = "cron(0 7 ? * MON-FRI *)", min_tasks = 3, max_tasks = 12 },
+]
 [[services.permissions]]
 actions = ["dynamodb:GetItem", "dynamodb:Query"]
 resources = ["arn:aws:dynamodb:{region}:{account}:table/shop-{environment}"]
@@ -199,3 +207,33 @@ def test_grpc_is_spoken_to_the_container(mixed):
         assert (group["ProtocolVersion"], group["Matcher"]) == ("GRPC", {"GrpcCode": "0"})
     for group in mixed.properties(SHOP, "AWS::ElasticLoadBalancingV2::TargetGroup"):
         assert "ProtocolVersion" not in group
+
+
+def test_tasks_come_and_go_by_the_clock(mixed):
+    target = mixed.only(SHOP, "AWS::ApplicationAutoScaling::ScalableTarget")
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (3, 9)
+    assert [
+        (each["Schedule"], each["Timezone"], each["ScalableTargetAction"]) for each in target["ScheduledActions"]
+    ] == [
+        ("cron(0 20 ? * MON-FRI *)", "Asia/Tokyo", {"MinCapacity": 0, "MaxCapacity": 0}),
+        ("cron(0 7 ? * MON-FRI *)", "UTC", {"MinCapacity": 3, "MaxCapacity": 12}),
+    ]
+    assert "ScheduledActions" not in mixed.only(STOCK, "AWS::ApplicationAutoScaling::ScalableTarget")
+
+
+def test_too_few_tasks_are_fewer_than_wanted_where_there_may_be_none(mixed):
+    def running(stack):
+        [alarm] = [a for a in mixed.properties(stack, "AWS::CloudWatch::Alarm") if a["AlarmName"].endswith("-running")]
+        return alarm
+
+    assert running(SHOP)["Metrics"][-1]["Expression"] == "IF(FILL(running,0)<FILL(desired,0),1,0)"
+    assert running(STOCK)["Threshold"] == 1
+
+
+def test_some_tasks_run_on_spot_beyond_those_that_always_run(mixed):
+    assert mixed.only(SHOP, "AWS::ECS::Service")["CapacityProviderStrategy"] == [
+        {"CapacityProvider": "FARGATE", "Base": 2, "Weight": 25},
+        {"CapacityProvider": "FARGATE_SPOT", "Weight": 75},
+    ]
+    assert "LaunchType" not in mixed.only(SHOP, "AWS::ECS::Service")
+    assert mixed.only(STOCK, "AWS::ECS::Service")["LaunchType"] == "FARGATE"

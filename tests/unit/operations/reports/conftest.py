@@ -19,7 +19,7 @@ from nova_infra.deployed.model import (
     StoppedTask,
 )
 from nova_infra.errors import NovaError
-from nova_infra.operations.records.ledger import Entry, Outcome, ReleasedImage, encode
+from nova_infra.operations.records.ledger import Entry, Outcome, ReleasedImage, encode_entry
 
 GOOD, BAD = "a" * 40, "b" * 40
 
@@ -73,7 +73,7 @@ class Stub:
     def history(self, parameter: str) -> tuple[ParameterVersion, ...]:
         self._check("history")
         assert parameter == f"/nova/{self.name}/release"
-        return tuple(ParameterVersion(n, encode(entry)) for n, entry in enumerate(self.entries, 1))
+        return tuple(ParameterVersion(n, encode_entry(entry)) for n, entry in enumerate(self.entries, 1))
 
     def parameters(self, path: str) -> Mapping[str, str]:
         self._check("parameters")

@@ -57,7 +57,7 @@ def test_who_has_the_claim_follows_from_the_order_and_the_times_of_its_versions(
 
 
 def test_a_claim_that_pretends_to_come_from_the_future_counts_from_when_it_was_written(deployment, back) -> None:
-    value = {"under_way": True, "release": "r", "by": "x", "at": "2999-01-01T00:00:00+00:00"}
+    value = {"v": 2, "nonce": "a", "state": "running", "release": "r", "by": "x", "at": "2999-01-01T00:00:00+00:00"}
     deployment.environment.put_parameter("/nova/prod/rollback", json.dumps(value))
     claim = read_claim(deployment.environment)
     assert claim.alive(deployment.environment.now())

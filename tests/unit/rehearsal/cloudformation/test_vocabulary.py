@@ -246,8 +246,9 @@ def test_whatever_is_missing_is_read_or_refused_in_one_line(stages, pipelines, c
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"Type": "AWS::Lambda::Function"}, r"prod\.Odd: has type AWS::Lambda::Function"),
-        ({"Type": "Custom::Something"}, r"prod\.Odd: has type Custom::Something"),
+        ({"Type": "AWS::CodeDeploy::DeploymentGroup"}, r"prod\.Odd: has type AWS::CodeDeploy::DeploymentGroup"),
+        ({"Type": "AWS::ECS::TaskSet"}, r"prod\.Odd: has type AWS::ECS::TaskSet"),
+        ({"Type": "Nonsense"}, r"prod\.Odd: has type Nonsense"),
         ({"Type": "AWS::IAM::Role", "UpdatePolicy": {}}, r"prod\.Odd\.UpdatePolicy: "),
     ],
 )
@@ -264,7 +265,7 @@ def test_a_section_that_is_not_known_is_an_error_that_names_it() -> None:
 @pytest.mark.parametrize(
     ("properties", "said"),
     [
-        ({"DeploymentConfiguration": {"LifecycleHooks": []}}, r"prod\.S\.DeploymentConfiguration\.LifecycleHooks: "),
+        ({"DeploymentConfiguration": {"Hooks": []}}, r"prod\.S\.DeploymentConfiguration\.Hooks: "),
         ({"DeploymentConfiguration": {"MinimumHealthyPercent": -1}}, r"MinimumHealthyPercent: is -1, .* 0 to 100"),
         ({"DeploymentController": {"Type": "CODE_DEPLOY"}}, r"DeploymentController\.Type: is 'CODE_DEPLOY', .* ECS"),
         ({"LoadBalancers": {}}, r"LoadBalancers: is {}, and the rehearsal expects a list"),
@@ -287,6 +288,23 @@ def test_attributes_are_known_by_their_keys() -> None:
     for key, value in (("slow_start.duration_seconds", "30"), ("stickiness.enabled", "true")):
         with pytest.raises(UnresolvableError, match=r"prod\.G\.TargetGroupAttributes"):
             check(key, value)
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "area"),
+    [
+        ("AWS::DynamoDB::Table", "DynamoDB (Table)"),
+        ("Custom::Something", "custom resources"),
+        ("AWS::CDK::Metadata", ""),
+        ("AWS::IAM::Role", "IAM"),
+        ("AWS::ECS::TaskSet", None),
+        ("AWS::ECS::Service", None),
+    ],
+)
+def test_what_stands_beside_services_is_not_rehearsed_and_what_may_change_them_is_refused(
+    resource_type: str, area: str | None
+) -> None:
+    assert area_not_rehearsed(resource_type) == area
 
 
 def test_no_type_is_both_played_and_not_rehearsed() -> None:

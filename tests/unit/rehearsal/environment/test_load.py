@@ -63,7 +63,7 @@ class Behind:
         rule = Rule("tiny", 9, self.paths, (), [WeightedGroup(g, w) for g, w in zip(groups, self.weights, strict=True)])
         balancer.rules = [rule]
         service: Any = SimpleNamespace(
-            name="tiny", load_balancer=balancer, rule=rule, groups=groups, tasks=tasks[:1], revision=None
+            is_asked=True, name="tiny", load_balancer=balancer, rule=rule, groups=groups, tasks=tasks[:1], revision=None
         )
         load = Load(self.totals, "Prod", pace=Pace(0.01), files=RequestFiles({"tiny": list(files)}))
         await load.start()

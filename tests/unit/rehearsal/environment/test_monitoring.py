@@ -22,7 +22,7 @@ def service(*usages: Usage | None) -> Any:
         )
         for usage in usages
     ]
-    return SimpleNamespace(cluster="shop", name="carts", tasks=tasks, desired=len(tasks), groups=[])
+    return SimpleNamespace(cluster="shop", name="carts", tasks=tasks, desired=len(tasks), groups=[], is_asked=False)
 
 
 def values(monitoring: Monitoring, name: str) -> list[float]:

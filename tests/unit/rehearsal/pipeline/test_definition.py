@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from nova_infra.assembly import AssemblyError
+from nova_infra.errors import NovaError
 from nova_infra.rehearsal.pipeline.definition import (
     ApprovalAction,
     BuildAction,
     DeployAction,
     Pipeline,
+    PrepareAction,
     SourceAction,
     Stage,
     read_pipeline,
@@ -86,6 +88,36 @@ def test_a_deployment_names_its_stack_and_template() -> None:
     )
 
 
+def test_a_change_set_is_prepared_and_what_executes_it_deploys_its_template() -> None:
+    prepare = action(
+        "Prepare", "Deploy", "CloudFormation", ActionMode="CHANGE_SET_REPLACE", StackName="s",
+        TemplatePath="Synth::a/b.json", ChangeSetName="c",
+    )  # fmt: skip
+    execute = action(
+        "Deploy", "Deploy", "CloudFormation", order=2, ActionMode="CHANGE_SET_EXECUTE", StackName="s", ChangeSetName="c"
+    )
+    [stage] = read_pipeline(template(prepare, execute)).stages
+    assert stage.actions == (
+        PrepareAction("Prepare", 1, stack_name="s", template_path="a/b.json"),
+        DeployAction("Deploy", 2, stack_name="s", template_path="a/b.json", namespace=None),
+    )
+
+
+def test_a_change_set_that_nothing_prepares_is_refused() -> None:
+    execute = action("Deploy", "Deploy", "CloudFormation", ActionMode="CHANGE_SET_EXECUTE", StackName="s")
+    with pytest.raises(AssemblyError, match="CHANGE_SET_EXECUTE"):
+        read_one(execute)
+
+
+@pytest.mark.parametrize(
+    ("command", "publishes"),
+    [('cdk-assets --path "a.json" --verbose publish "x"', True), ("cdk-assets --help", False), ("make image", False)],
+)
+def test_the_step_that_publishes_assets_is_recognized_by_its_command(command: str, publishes: bool) -> None:
+    build = action("Assets", "Build", "CodeBuild", ProjectName={"Ref": "Project"})
+    assert read_one(build, spec={"phases": {"build": {"commands": [command]}}}).publishes_assets is publishes
+
+
 def test_an_approval_is_an_action_of_its_own() -> None:
     assert read_one(action("Ask", "Approval", "Manual")) == ApprovalAction("Ask", 1)
 
@@ -126,6 +158,29 @@ def test_a_stage_says_what_follows_its_failure_and_when_it_may_be_entered() -> N
     [stage] = read_pipeline(pipeline).stages
     assert (stage.on_failure, stage.retries_all) == ("RETRY", True)
     assert (stage.window, stage.closed_because) == ("* * 9-17 ? * MON-THU Asia/Tokyo", "a freeze")
+
+
+def test_a_stage_that_is_skipped_for_a_reason_names_it() -> None:
+    pipeline = template(action("Yes", "Approval", "Manual"))
+    rule = {
+        "Name": "Changes",
+        "RuleTypeId": {"Provider": "VariableCheck"},
+        "Configuration": {"Variable": "#{Compare.PIPELINE}", "Operator": "NE", "Value": "same"},
+    }
+    stages = pipeline["Resources"]["Pipe"]["Properties"]["Stages"]
+    stages[0]["BeforeEntry"] = {"Conditions": [{"Result": "SKIP", "Rules": [rule]}]}
+    [stage] = read_pipeline(pipeline).stages
+    assert (stage.skipped_unless, stage.window) == ("#{Compare.PIPELINE} NE same", None)
+
+
+@pytest.mark.parametrize(("result", "provider"), [("SKIP", "LambdaInvoke"), ("FAIL", "VariableCheck")])
+def test_a_rule_of_entry_that_is_not_known_is_refused(result: str, provider: str) -> None:
+    pipeline = template(action("Yes", "Approval", "Manual"))
+    rule = {"Name": "X", "RuleTypeId": {"Provider": provider}, "Configuration": {}}
+    stages = pipeline["Resources"]["Pipe"]["Properties"]["Stages"]
+    stages[0]["BeforeEntry"] = {"Conditions": [{"Result": result, "Rules": [rule]}]}
+    with pytest.raises(NovaError, match=provider):
+        read_pipeline(pipeline)
 
 
 def test_a_stage_that_says_nothing_of_its_failure_ends_with_it() -> None:

@@ -1,0 +1,50 @@
+"""Builds the image of an assembly's asset: ``python -m … NAME ARCHITECTURE DIRECTORY DOCKERFILE [ARGUMENT=VALUE …]``.
+
+A program of its own, so that a rehearsal can end it while it builds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from nova_infra.assembly import DockerAsset
+from nova_infra.containers.build import ENGINES, Recipe, build
+from nova_infra.containers.engine import detect
+from nova_infra.errors import NovaError
+from nova_infra.images.build_context import ContextFile
+
+
+def asset_command(name: str, architecture: str, asset: DockerAsset) -> list[str]:
+    """The command that builds it."""
+    arguments = [f"{key}={value}" for key, value in asset.arguments.items()]
+    return [sys.executable, "-m", __name__, name, architecture, str(asset.directory), asset.dockerfile, *arguments]
+
+
+def main(arguments: list[str]) -> int:
+    """Build it; returns the exit code."""
+    name, architecture, directory, dockerfile, *pairs = arguments
+    given = dict(pair.split("=", 1) for pair in pairs)
+    recipe = Recipe(name, dockerfile, f"linux/{architecture}", given, tuple(_files(Path(directory))))
+    try:
+        build(detect(ENGINES), recipe, tell=print)
+    except NovaError as error:
+        print(error)
+        return error.exit_code
+    return 0
+
+
+def _files(directory: Path) -> Iterator[ContextFile]:
+    """What is in the directory: CDK has left out what a .dockerignore names."""
+    for path in sorted(directory.rglob("*")):
+        relative = path.relative_to(directory).as_posix()
+        if path.is_symlink():
+            yield ContextFile(relative, "link", str(path.readlink()).encode())
+        elif path.is_file():
+            yield ContextFile(relative, "executable" if os.access(path, os.X_OK) else "file", path.read_bytes())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

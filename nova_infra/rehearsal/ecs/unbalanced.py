@@ -1,0 +1,45 @@
+"""Stands where a service without a load balancer has none: its tasks are healthy as soon as they run."""
+
+from __future__ import annotations
+
+import asyncio
+
+from nova_infra.rehearsal.clock import COMPRESSED
+from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
+from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
+from nova_infra.rehearsal.load_balancer.routing import Rule, WeightedGroup
+from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup, read_target_group
+
+_SECONDS_TO_STAY = 1.0
+"""A task that ends right after its start has not started: ECS looks at it again before it is steady."""
+
+
+class Unbalanced(LoadBalancer):
+    """Nobody's load balancer: it listens nowhere, and nothing is sent to its targets."""
+
+    def __init__(self, service: str) -> None:
+        """Name it after the service."""
+        super().__init__(
+            full_name=f"none of {service}",
+            protocol="HTTP",
+            public_port=0,
+            siblings={},
+            store=MetricStore(),
+            pace=COMPRESSED,
+        )
+        self.group = TargetGroup(f"none of {service}", read_target_group({}))
+        self.rule = Rule(f"none of {service}", float("inf"), (), (), [WeightedGroup(self.group, 1)])
+
+    async def wait_healthy(self, group: TargetGroup, target: Target) -> bool:  # noqa: ARG002 - there is no health check
+        """Wait a moment whether the task stays; its own health check has passed."""
+        try:
+            await asyncio.wait_for(target.task.ended(), _SECONDS_TO_STAY)
+        except TimeoutError:
+            target.healthy = True
+            return True
+        await target.task.hear_out()
+        target.last_fault = target.task.stopped_reason()
+        return False
+
+    async def keep_checking(self, group: TargetGroup, target: Target) -> None:
+        """There is nothing to check but that it runs, which others do."""
