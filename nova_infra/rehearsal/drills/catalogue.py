@@ -18,6 +18,7 @@ from nova_infra.rehearsal.drills.expectations import (
     KILLED_FOR_MEMORY,
     NO_LOST_REQUEST,
     NO_TRAFFIC,
+    NO_USER,
     NOT_DEPLOYED,
     OLD_SERVES,
     OTHERS_GO_THROUGH,
@@ -63,6 +64,8 @@ class Drill:
         needs_images: Whether it says nothing of services that run from their sources.
         answers: What whoever is asked does when a deployment waits.
         gated: Whether every deployment waits for an answer, whatever the templates say.
+        tested: Whether it is about tests before any user's request.
+        function: What the function of those tests does: its work, or ``fails`` or ``hangs``.
     """
 
     name: str
@@ -77,6 +80,8 @@ class Drill:
     needs_images: bool = False
     answers: Answers = "go on"
     gated: bool = False
+    tested: bool = False
+    function: str = ""
 
     @property
     def needs_measuring(self) -> bool:
@@ -333,6 +338,27 @@ DRILLS = (
         "somebody aborts it at its first share of the traffic",
         (rolls_back("it is rolled back", because="somebody aborted it"), IN_CANARY, *_STOPPED),
         answers="abort",
+    ),
+    Drill(
+        "smoke-red",
+        "it looks healthy but answers every request with 404, its smoke paths, too",
+        (rolls_back("its smoke test rolls it back", because="tests failed"), NO_USER, *_STOPPED),
+        fault="not-found",
+        tested=True,
+    ),
+    Drill(
+        "smoke-function-fails",
+        "the function of its smoke test fails",
+        (rolls_back("it is rolled back", because="the function is broken"), NO_USER, *_STOPPED),
+        tested=True,
+        function="fails",
+    ),
+    Drill(
+        "smoke-function-hangs",
+        "the function of its smoke test never ends",
+        (rolls_back("it rolls back when its time is over", because="did not end"), NO_USER, *_STOPPED),
+        tested=True,
+        function="hangs",
     ),
     Drill(
         "integration-red",

@@ -13,7 +13,15 @@ from nova_infra.errors import NovaError
 from nova_infra.rehearsal.drills.catalogue import Drill, Reach
 from nova_infra.rehearsal.drills.steering import GATE_MINUTES
 from nova_infra.rehearsal.pipeline.definition import Action, ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
-from nova_infra.rehearsal.pipeline.edits import Edit, fault_in, gate, previous_images, repositories
+from nova_infra.rehearsal.pipeline.edits import (
+    Edit,
+    fault_in,
+    function_that,
+    gate,
+    previous_images,
+    repositories,
+    tests_before_traffic,
+)
 from nova_infra.rehearsal.pipeline.release import Release
 
 
@@ -52,6 +60,8 @@ def plan(drill: Drill, candidate: Release) -> Plan:
     edits: tuple[Edit, ...] = (*candidate.edits, gate(GATE_MINUTES)) if drill.gated else candidate.edits
     whose = None if drill.everywhere else service
     faulty = (*edits, fault_in(whose, drill.fault)) if drill.fault else edits
+    if drill.function:
+        faulty = (*faulty, function_that(drill.function, GATE_MINUTES))
     before = (*edits, fault_in(whose, drill.baseline_fault)) if drill.baseline_fault else edits
     return Plan(
         replace(pipeline, stages=tuple(stages)),
@@ -61,18 +71,22 @@ def plan(drill: Drill, candidate: Release) -> Plan:
     )
 
 
-def can_be_gated(candidate: Release) -> bool:
-    """Whether the service that a drill in production takes shifts traffic, so that it can wait before that."""
+def lacking(drill: Drill, candidate: Release) -> str:
+    """What a release lacks so that a drill could be played, in a clause; empty where it lacks nothing."""
+    if not (drill.gated or drill.tested):
+        return ""
     pipeline = candidate.pipeline()
     service = _first_service(pipeline, candidate.assembly)
-    templates = [
+    *_, template = [
         candidate.template(action)
         for stage in pipeline.stages
         for action in stage.actions
         if isinstance(action, DeployAction)
         and service in repositories(candidate.assembly.template(action.template_path))
     ]
-    return gate(GATE_MINUTES)(templates[-1]) != templates[-1]
+    if drill.gated and gate(GATE_MINUTES)(template) == template:
+        return "a rolling deployment has no gate"
+    return "no smoke paths are configured" if drill.tested and not tests_before_traffic(template) else ""
 
 
 def _stages(pipeline: Pipeline, reach: Reach) -> list[Stage]:

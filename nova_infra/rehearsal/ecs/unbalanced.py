@@ -28,7 +28,7 @@ class Unbalanced(LoadBalancer):
             pace=COMPRESSED,
         )
         self.group = TargetGroup(f"none of {service}", read_target_group({}))
-        self.rule = Rule(f"none of {service}", float("inf"), (), (), [WeightedGroup(self.group, 1)])
+        self.rule = Rule(f"none of {service}", float("inf"), forward=[WeightedGroup(self.group, 1)])
 
     async def wait_healthy(self, group: TargetGroup, target: Target) -> bool:  # noqa: ARG002 - there is no health check
         """Wait a moment whether the task stays; its own health check has passed."""

@@ -17,12 +17,14 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import Stack
 from nova_infra.rehearsal.cloudwatch.alarms import State
 from nova_infra.rehearsal.ecs.deployment import Deployment, DeploymentFailedError
+from nova_infra.rehearsal.ecs.functions import Functions
 from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
 from nova_infra.rehearsal.ecs.rollout import Rollout, TrafficStep
 from nova_infra.rehearsal.ecs.service import Revision, Service
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition, read_service
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.environment import jobs
+from nova_infra.rehearsal.environment.before_deploy import BeforeDeploy
 from nova_infra.rehearsal.environment.load import Load
 from nova_infra.rehearsal.environment.monitoring import Monitoring
 from nova_infra.rehearsal.environment.queues import Queues
@@ -72,7 +74,11 @@ class Environment:
             files: The requests that are written down.
         """
         self.name = name
-        self._steering = steering or GoesOn()
+        self._functions = Functions(
+            steering or GoesOn(),
+            localize=lambda value: json.loads(self.localize(json.dumps(value))),
+            next_minute=clock.next_minute,
+        )
         self._record = record
         self._tell = tell
         self._runtime = runtime
@@ -94,6 +100,7 @@ class Environment:
         self._stand_ins = StandIns(self._pace, runtime.gateway)
         self._queues = Queues(self._stand_ins, self._monitoring.store, record.not_rehearsed)
         self._background: list[asyncio.Task[None]] = []
+        self._before_deploy = BeforeDeploy(runtime, tell)
 
     async def __aenter__(self) -> Environment:
         """Get ready. Time stands still until :meth:`let_time_pass`."""
@@ -203,7 +210,14 @@ class Environment:
         stack = self._resolve(stack_name, template)
         await self._apply(stack)
         await self._queues.include(stack, sources)
-        results = await asyncio.gather(
+        results: list[BaseException | None] = []
+        try:
+            await self._before_deploy.run(
+                stack, lambda ref: self._with_local_addresses(self._definitions[ref]), sources
+            )
+        except DeploymentFailedError as failed:
+            results = [failed]
+        results = results or await asyncio.gather(
             *(
                 self._deploy_service(stack, service, sources, baseline, takes_back, from_alternate=from_alternate)
                 for service in stack.resources("AWS::ECS::Service")
@@ -280,6 +294,8 @@ class Environment:
             await self._listener(stack, logical_id)
         for logical_id in stack.resources(f"{_ELB}::ListenerRule"):
             self._rule(stack, logical_id)
+        for logical_id in stack.resources("AWS::Lambda::Function"):
+            self._functions.put(stack.properties(logical_id), f"{stack.name}.{logical_id}")
         for logical_id in stack.resources("AWS::Route53::RecordSet"):
             await self._record_set(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
@@ -293,10 +309,17 @@ class Environment:
             if (found := jobs.task_of(stack, logical_id)) is None:
                 continue
             definition = self._with_local_addresses(self._definitions[found[0]])
-            await self._runtime.prepare(definition, 1)
-            task = self._runtime.task(definition, sources, 0.0)
-            name, machine, store = stack.name, stack.ref(logical_id), self._monitoring.store
-            await jobs.run(name, machine, task, definition, found[1], store=store, tell=self._tell)
+            await self._runtime.build(definition, sources)
+            await jobs.run(
+                stack.name,
+                stack.ref(logical_id),
+                definition,
+                found[1],
+                runtime=self._runtime,
+                sources=sources,
+                store=self._monitoring.store,
+                tell=self._tell,
+            )
 
     async def _keep_services(self) -> None:
         """Replace tasks that are lost between deployments."""
@@ -359,6 +382,8 @@ class Environment:
         for service in self._services.values():
             if service.rule.name == arn:
                 service.rule = rule
+            elif service.test_rule is not None and service.test_rule.name == arn:
+                service.test_rule = rule
 
     async def _record_set(self, properties: dict[str, Any]) -> None:
         """A domain name that leads to a load balancer is another public address of its listeners."""
@@ -394,6 +419,7 @@ class Environment:
             await self._runtime.build(definition, sources)
         await self._runtime.prepare(definition, wanted.desired)
         service.desired, service.grace = wanted.desired, wanted.grace
+        service.test_rule = self._rule_named(wanted.test_rule)
         record = DeploymentRecord(
             environment=self.name,
             service=name,
@@ -422,13 +448,19 @@ class Environment:
             states=self._monitoring.states,
             measured=self._monitoring.measured,
             tell=_say_nothing if baseline else self._tell,
-            steering=self._steering,
+            steering=self._functions,
         )
         try:
             await deployment.run()
         except DeploymentFailedError as error:
             raise DeploymentFailedError(f"{name}: {error}") from None
         self._applied[f"service {name}"] = wanted.properties
+
+    def _rule_named(self, arn: str | None) -> Rule | None:
+        found = next((rule for each in self._listeners.values() for rule in each.rules if rule.name == arn), None)
+        if arn is not None and found is None:
+            raise UnresolvableError(f"TestListenerRule: {arn} is no rule of this environment: add it, or leave it out")
+        return found
 
     def _new_service(self, wanted: ServiceDefinition) -> Service:
         if not wanted.groups:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.stack import Stack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
-from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
+from nova_infra.rehearsal.tasks.once import TOO_LONG, run_once
+from nova_infra.rehearsal.tasks.runtime import Runtime
 
 MACHINE = "AWS::StepFunctions::StateMachine"
 MOST_SECONDS = 60.0
@@ -32,10 +33,11 @@ def task_of(stack: Stack, logical_id: str) -> tuple[str, float] | None:
 async def run(
     name: str,
     machine: str,
-    task: Task,
     definition: TaskDefinition,
     limit: float,
     *,
+    runtime: Runtime,
+    sources: Path,
     store: MetricStore,
     tell: Callable[[str], None],
 ) -> bool:
@@ -44,9 +46,10 @@ async def run(
     Args:
         name: Name of the job.
         machine: What ``Ref`` gives for its state machine, the dimension of its metrics.
-        task: The task.
         definition: What it runs.
         limit: Seconds that a run may take.
+        runtime: What runs it.
+        sources: The checkout that belongs to it.
         store: Where failures are counted.
         tell: Told how it ended.
 
@@ -54,19 +57,15 @@ async def run(
         Whether it ended well, or is still going after :data:`MOST_SECONDS`.
     """
     seconds = min(limit, MOST_SECONDS)
-    try:
-        code = await task.run_to_end(seconds)
-        reason = "" if code in (0, None) else task.stopped_reason()
-    except TaskFailedError as error:
-        code, reason = 1, str(error)
-    finally:
-        await asyncio.shield(task.stop())
-    if code is None and limit <= MOST_SECONDS:
-        reason = f"it took longer than {limit:g} s and was stopped"
-    if reason:
-        tell(f"{name}: a run of {definition.revision} failed: {reason}")
-        store.record(Metric.of("AWS/States", "ExecutionsFailed", {"StateMachineArn": machine}), 1)
-        return False
-    still = f" is still going after {seconds:g} s, and is not waited for" if code is None else " ended well"
-    tell(f"{name}: a run of {definition.revision}{still}")
-    return True
+    ended = await run_once(runtime, definition, sources=sources, seconds=seconds)
+    went = f"{name}: a run of {definition.revision}"
+    if ended.exit_code == 0:
+        tell(f"{went} ended well")
+        return True
+    if ended.reason == TOO_LONG and limit > MOST_SECONDS:
+        tell(f"{went} is still going after {seconds:g} s, and is not waited for")
+        return True
+    why = ended.reason or f"it exited with {ended.exit_code}"
+    tell(f"{went} failed: {': '.join([why, *ended.said[-1:]])}")
+    store.record(Metric.of("AWS/States", "ExecutionsFailed", {"StateMachineArn": machine}), 1)
+    return False

@@ -228,7 +228,7 @@ class LoadBalancer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         host = self._names.get(_port(request)) or request.host.partition(":")[0]
         for rule in sorted(self.rules, key=lambda rule: rule.priority):
-            if rule.matches(host, request.path):
+            if rule.matches(host, request.path, request.headers):
                 break
         else:
             return web.Response(status=404)

@@ -70,6 +70,26 @@ class ProcessTask(Task):
                 await self._start_process()
         await self.wait_for_health()
 
+    async def launch(self) -> None:
+        """Start the process, and wait for nothing.
+
+        Raises:
+            TaskFailedError: It does not start.
+        """
+        self.check_secrets()
+        async with self.starts:
+            await self._start_process()
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of its program, once it has ended."""
+        return self._process.exit_code if self._process is not None else None
+
+    @property
+    def said(self) -> list[str]:
+        """What it printed last."""
+        return list(self.log)
+
     async def _start_process(self) -> None:
         words = (*self.definition.entry_point, *self.definition.command)
         if self.asset is not None and not self.definition.entry_point:
@@ -209,17 +229,6 @@ class ProcessTask(Task):
             raise TaskFailedError(self.stopped_reason())
         self._listening_since = time.monotonic()
         return True
-
-    async def run_to_end(self, seconds: float) -> int | None:
-        """Run it once: its exit code, or None where it took longer and was stopped."""
-        self.check_secrets()
-        async with self.starts:
-            await self._start_process()
-        assert self._process is not None, "just started"
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), seconds)
-        await self.hear_out()
-        return self._process.exit_code
 
     async def _wait_for_port(self) -> bool:
         """Wait until it listens on its port, for as long as ECS would wait for it to become healthy.

@@ -65,20 +65,6 @@ class Task(ABC):
             TaskFailedError: It exited, never listened on its port, or its health check kept failing.
         """
 
-    async def run_to_end(self, seconds: float) -> int | None:
-        """Run it once, as a job.
-
-        Args:
-            seconds: How long it may take.
-
-        Returns:
-            Its exit code; None where it took longer. :meth:`stop` ends what is left.
-
-        Raises:
-            TaskFailedError: It did not start.
-        """
-        raise NotImplementedError
-
     @abstractmethod
     async def stop(self) -> None:
         """Send it its stop signal, and SIGKILL to whatever is left after the stop timeout. Safe to call twice."""

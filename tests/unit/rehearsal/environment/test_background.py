@@ -217,6 +217,6 @@ def test_a_job_that_fails_is_heard_of(tmp_path: Path) -> None:
 
     _, told = play(tmp_path, story)
     assert any("dev-report:1 ended well" in line for line in told)
-    assert any("dev-report:2 failed: essential container exited with code 1: no data" in line for line in told)
+    assert any("dev-report:2 failed: it exited with 1: no data" in line for line in told)
     assert states[0] != "ALARM"
     assert "ALARM" in states
