@@ -51,9 +51,6 @@ def service_contradictions(environments: Mapping[int, Environment], services: Ma
                     yield line
 
 
-_TO_COME = ("before_deploy",)
-
-
 def _between(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
     lines: dict[str, None] = {}
     for environment in environments.values():
@@ -71,9 +68,11 @@ def _between(environments: Mapping[int, Environment], services: Mapping[int, Ser
 
 def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
     service, environment = found.service, found.environment
-    for each in _TO_COME:
-        if each in service.model_fields_set:
-            yield f"{key}.{each}: is not built yet: remove it"
+    if service.before_deploy is not None and service.kind != "web":
+        yield (
+            f"{key}.before_deploy: only a web service has one: give the command to a web service of the same image, or "
+            "to a job with run_before_promotion = true"
+        )
     if service.kind == "web":
         yield from web_contradictions.in_environment(key, service, environment)
     yield from _of_its_kind(key, found)

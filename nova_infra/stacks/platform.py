@@ -79,6 +79,11 @@ class PlatformStack(cdk.Stack):
             log_groups=[
                 f"{task_log_groups(stack_name(prefix, '*'))}*",
                 firewall_log_group(prefix),
+                *(
+                    [f"{stack_name(prefix, '*')}-BeforeDeploy*"]
+                    if any(s.before_deploy for s in config.services)
+                    else ()
+                ),
                 *([smoke_log_group(prefix)] if _tests(config, environment) else ()),
                 *([job_log_group(stack_name(prefix, "*"))] if any(s.kind == "job" for s in config.services) else ()),
             ],

@@ -10,12 +10,13 @@ from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
 from nova_infra.constructs.environment.network import PRIVATE
+from nova_infra.constructs.service.before_deploy import BeforeDeploy
 from nova_infra.constructs.service.gates import smoke_hook
 from nova_infra.constructs.service.host_names import HostNames
 from nova_infra.constructs.service.settings import ServiceSettings
 from nova_infra.constructs.service.task import Task
 from nova_infra.constructs.service.web_service import WebService
-from nova_infra.names import repository_name, stack_name
+from nova_infra.names import parameter_path, repository_name, stack_name
 from nova_infra.stacks.platform import PlatformStack
 
 
@@ -100,6 +101,20 @@ class ServiceStack(cdk.Stack):
             subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
         )
         self.load_balancer = ingress.load_balancer
+        if service.before_deploy is not None:
+            run = BeforeDeploy(
+                self,
+                "BeforeDeploy",
+                service=service,
+                task=task,
+                release=image_tag,
+                cluster_name=platform.cluster_name,
+                subnets=platform.cluster.vpc.select_subnets(subnet_group_name=PRIVATE).subnets,
+                security_groups=self.web_service.service.connections.security_groups,
+                parameter=f"{parameter_path(platform_name, environment.name)}/before-deploy/{service.name}",
+                key=platform.key,
+            )
+            self.web_service.service.node.add_dependency(run.resource)
         if environment.domain is not None and (hosts := [h for h in service.hosts if h != environment.domain.name]):
             HostNames(
                 self,

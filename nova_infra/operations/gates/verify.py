@@ -22,7 +22,7 @@ def verify(
     release: Mapping[str, ReleasedImage],
     *,
     patience: float,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> list[Finding]:
     """Look at an environment until it runs a release as it should, or does not.
 
@@ -30,7 +30,7 @@ def verify(
         environment: The environment.
         release: Service to the image that it should run.
         patience: Seconds to wait for what may still come right, such as an alarm that has not gone back yet.
-        tell: Told what is waited for.
+        notify: Called with what is waited for.
 
     Returns:
         What is wrong; nothing where all is well.
@@ -47,7 +47,7 @@ def verify(
             return found
         if found[0].text != waited_for:
             waited_for = found[0].text
-            tell(f"waiting: {waited_for}" + (f" (and {len(found) - 1} more)" if len(found) > 1 else ""))
+            notify(f"waiting: {waited_for}" + (f" (and {len(found) - 1} more)" if len(found) > 1 else ""))
         threading.Event().wait(min(_SECONDS_BETWEEN_LOOKS, left))
 
 

@@ -34,14 +34,14 @@ _MAX_WHY = 400
 
 
 @dataclass(frozen=True)
-class Acceptance:
-    """What is accepted for one release.
+class Waiver:
+    """What may stay red for one release.
 
     Attributes:
         release: The release, or the beginning of its commit.
         subjects: Alarms with their state, and whatever else the preflight found red, by their names.
         why: The reason.
-        by: Who accepted it, as STS says.
+        by: Who wrote it, as STS says.
         at: When, UTC.
         until: When it ends, UTC.
     """
@@ -58,10 +58,10 @@ class Acceptance:
         return f"waived by {self.by} because {self.why!r}, until {self.until:%Y-%m-%d %H:%M} UTC"
 
 
-def read_acceptances(environment: ObservedEnvironment) -> tuple[Acceptance, ...]:
-    """All acceptances of an environment, newest first, those that have ended included.
+def read_waivers(environment: ObservedEnvironment) -> tuple[Waiver, ...]:
+    """All waivers of an environment, newest first, expired ones included.
 
-    One that cannot be read accepts nothing.
+    One that cannot be read waives nothing.
 
     Raises:
         AwsError: They cannot be read.
@@ -72,7 +72,7 @@ def read_acceptances(environment: ObservedEnvironment) -> tuple[Acceptance, ...]
             fields = Fields(text)
             at = fields.time("at")
             found.append(
-                Acceptance(
+                Waiver(
                     release=name.rpartition("/")[2],
                     subjects=fields.texts("subjects"),
                     why=fields.text("why"),
@@ -84,12 +84,12 @@ def read_acceptances(environment: ObservedEnvironment) -> tuple[Acceptance, ...]
             )
         except UnreadableError as error:
             why = f"{name} was not written by `nova accept-red` ({error}): find out who wrote it, and delete it"
-            found.append(Acceptance(name.rpartition("/")[2], (), why, "somebody", NEVER, NEVER))
-    return tuple(sorted(found, key=lambda acceptance: acceptance.at, reverse=True))
+            found.append(Waiver(name.rpartition("/")[2], (), why, "somebody", NEVER, NEVER))
+    return tuple(sorted(found, key=lambda waiver: waiver.at, reverse=True))
 
 
-def acceptable_name(release: str) -> str:
-    """The name of a release that red may be accepted for, as the ledger would have it.
+def waivable_release(release: str) -> str:
+    """The name of a release that may get a waiver, as the ledger would have it.
 
     Raises:
         RefusedError: No release can have that name, or it is too little of a commit.
@@ -103,35 +103,35 @@ def acceptable_name(release: str) -> str:
     return name
 
 
-def accept(environment: RecordedEnvironment, release: str, subjects: Sequence[str], *, why: str, by: str) -> Acceptance:
+def waive(environment: RecordedEnvironment, release: str, subjects: Sequence[str], *, why: str, by: str) -> Waiver:
     """Write a waiver for what is red now, for one release. It replaces an earlier one for the same release.
 
     Args:
         environment: The environment.
-        release: The release, as :func:`acceptable_name` has it.
+        release: The release, as :func:`waivable_release` has it.
         subjects: What is red.
         why: The reason.
-        by: Who accepts it, as STS says: what started a build is a name that the build can set.
+        by: Who writes it, as STS says: what started a build is a name that the build can set.
     """
     now = datetime.now(UTC).replace(microsecond=0)
-    made = Acceptance(release, tuple(subjects), why[:_MAX_WHY], by, now, now + LASTS)
+    made = Waiver(release, tuple(subjects), why[:_MAX_WHY], by, now, now + LASTS)
     value = {key: each for key, each in vars(made).items() if key != "release"}
     environment.put_parameter(parameter_name(environment, "accepted", release), encode(value))
     return made
 
 
-def accepted(acceptances: Sequence[Acceptance], release: str, *, now: datetime) -> dict[str, Acceptance]:
-    """What is accepted for a release now: subject to the latest acceptance of it.
+def waived(waivers: Sequence[Waiver], release: str, *, now: datetime) -> dict[str, Waiver]:
+    """What is waived for a release now: subject to its latest waiver.
 
     Args:
-        acceptances: The environment's acceptances, newest first.
+        waivers: The environment's waivers, newest first.
         release: The release.
         now: The time, UTC.
     """
     return {
         subject: each
-        for each in reversed(acceptances)
+        for each in reversed(waivers)
         if names(each.release, release) and now < each.until
         for subject in each.subjects
-        if subject  # what nobody can accept has no name
+        if subject  # what cannot be waived has no name
     }

@@ -110,15 +110,15 @@ def check(environment: ObservedEnvironment, claim: Claim) -> None:
 class Lock:
     """A rollback's hold on the environment, renewed while it works. Use it as a context manager."""
 
-    def __init__(self, environment: RecordedEnvironment, claim: Claim, tell: Callable[[str], None]) -> None:
+    def __init__(self, environment: RecordedEnvironment, claim: Claim, notify: Callable[[str], None]) -> None:
         """Prepare to take it.
 
         Args:
             environment: The environment.
             claim: What is to be done, with a nonce of its own.
-            tell: Told where the claim could not be given back.
+            notify: Called with where the claim could not be given back.
         """
-        self._environment, self._tell = environment, tell
+        self._environment, self._tell = environment, notify
         self._claim = replace(claim, state="running", by=environment.caller())
         self._ended = threading.Event()
         self._signs = threading.Thread(target=self._give_signs, daemon=True)

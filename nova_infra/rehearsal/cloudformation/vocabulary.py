@@ -34,6 +34,7 @@ NOT_REHEARSED = {
     "AWS::ECR::": "image repositories",
     "AWS::IAM::": "IAM",
     "AWS::KMS::": "encryption",
+    "AWS::Lambda::": "Lambda functions",
     "AWS::Logs::": "log groups",
     "AWS::S3::": "buckets",
     "AWS::SNS::Subscription": "who subscribes to a topic",
@@ -179,6 +180,9 @@ _STAGE = {
         )
     },
 }
+
+BEFORE_DEPLOY = "Custom::NovaBeforeDeploy"
+"""Runs a command in a task definition's newest revision; what depends on it waits for its success."""
 
 PLAYED: dict[str, dict[str, Any]] = {
     "AWS::ApplicationAutoScaling::ScalableTarget": {
@@ -397,6 +401,20 @@ PLAYED: dict[str, dict[str, Any]] = {
         ),
         "VpcId": ANY,
         "Tags": ANY,
+    },
+    BEFORE_DEPLOY: {
+        "ServiceToken": ANY,
+        "ServiceTimeout": ANY,
+        "Cluster!": TEXT,
+        "Family!": TEXT,
+        "Container!": TEXT,
+        "Command!": Each(TEXT),
+        "Key!": TEXT,
+        "Done": ANY,
+        "Subnets": ANY,
+        "SecurityGroups": ANY,
+        "LogGroup": ANY,
+        "LogPrefix": ANY,
     },
     "AWS::Route53::RecordSet": {
         "Name!": TEXT,

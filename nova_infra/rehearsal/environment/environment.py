@@ -23,6 +23,7 @@ from nova_infra.rehearsal.ecs.rollout import Rollout, TrafficStep
 from nova_infra.rehearsal.ecs.service import Revision, Service
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition, read_service
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
+from nova_infra.rehearsal.environment.before_deploy import BeforeDeploy
 from nova_infra.rehearsal.environment.load import Load
 from nova_infra.rehearsal.environment.monitoring import Monitoring
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
@@ -94,6 +95,7 @@ class Environment:
         self._applied: dict[str, Any] = {}
         self._urls: dict[str, str] = {}
         self._background: list[asyncio.Task[None]] = []
+        self._before_deploy = BeforeDeploy(runtime, tell)
 
     async def __aenter__(self) -> Environment:
         """Get ready. Time stands still until :meth:`let_time_pass`."""
@@ -200,7 +202,14 @@ class Environment:
             return self._outputs(previous)  # CloudFormation: no updates are to be performed.
         stack = self._resolve(stack_name, template)
         await self._apply(stack)
-        results = await asyncio.gather(
+        results: list[BaseException | None] = []
+        try:
+            await self._before_deploy.run(
+                stack, lambda ref: self._with_local_addresses(self._definitions[ref]), sources
+            )
+        except DeploymentFailedError as failed:
+            results = [failed]
+        results = results or await asyncio.gather(
             *(
                 self._deploy_service(stack, service, sources, baseline, takes_back, from_alternate=from_alternate)
                 for service in stack.resources("AWS::ECS::Service")

@@ -182,6 +182,29 @@ class ContainerTask(Task):
         if self._meter is not None:
             self._meter.restart()
 
+    async def launch(self) -> None:
+        """Start the container, and wait for nothing.
+
+        Raises:
+            TaskFailedError: It does not start.
+            EngineError: This machine cannot run it.
+        """
+        self.check_secrets()
+        self._check_architecture()
+        await self.create()
+        async with self.starts:
+            await self._run()
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of its program, once it has ended."""
+        return self._exit_code
+
+    @property
+    def said(self) -> list[str]:
+        """What it printed last, once it has ended."""
+        return self._log
+
     def _check_architecture(self) -> None:
         wanted, given = self.definition.architecture, self.image.architecture
         if given and wanted != given:

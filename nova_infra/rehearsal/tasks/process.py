@@ -69,6 +69,26 @@ class ProcessTask(Task):
                 await self._start_process()
         await self.wait_for_health()
 
+    async def launch(self) -> None:
+        """Start the process, and wait for nothing.
+
+        Raises:
+            TaskFailedError: It does not start.
+        """
+        self.check_secrets()
+        async with self.starts:
+            await self._start_process()
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of its program, once it has ended."""
+        return self._process.exit_code if self._process is not None else None
+
+    @property
+    def said(self) -> list[str]:
+        """What it printed last."""
+        return list(self.log)
+
     async def _start_process(self) -> None:
         words = (*self.definition.entry_point, *self.definition.command)
         if self.asset is not None and not self.definition.entry_point:

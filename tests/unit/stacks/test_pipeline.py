@@ -141,7 +141,7 @@ def test_every_command_is_a_make_target_or_a_nova_command(assembly, variant):
 
 def test_build_checks_before_it_synthesizes(assembly):
     action, _ = stage(assembly, "Build")["Actions"]
-    assert commands(assembly, action) == ["make setup", "make check", "make synth"]
+    assert commands(assembly, action) == ["make setup", "make check", "make audit", "make synth"]
 
 
 def test_the_pipeline_changes_itself_only_after_an_approval_that_is_skipped_where_nothing_changes(assembly):
@@ -193,6 +193,18 @@ def test_the_connection_reads_this_repository_and_nothing_else(assembly):
             } in conditions
             assert {"StringEquals": {permissions: "read_write"}} in conditions
         assert {s["Resource"] for s in denied} == {"*"}
+
+
+def test_steps_with_credentials_install_what_the_commands_need_and_nothing_else(assembly):
+    runtime = {
+        action["Name"]
+        for stage_ in pipeline(assembly)["Stages"]
+        for action in stage_["Actions"]
+        if action["ActionTypeId"]["Provider"] == "CodeBuild"
+        for variable in project(assembly, action)["Environment"].get("EnvironmentVariables", [])
+        if (variable["Name"], variable["Value"]) == ("NOVA_SETUP", "runtime")
+    }
+    assert runtime == {"x86-64", "Verify", "Brief", "Preflight"}
 
 
 def test_no_build_has_a_cache_that_another_one_has_written(assembly, variant):

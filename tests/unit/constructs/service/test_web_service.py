@@ -186,6 +186,8 @@ def test_nothing_about_a_target_group_makes_it_be_replaced(assembly, variant):
 def test_a_target_is_in_service_within_half_a_minute_and_out_of_it_as_soon(assembly):
     for group in assembly.properties(STACK, "AWS::ElasticLoadBalancingV2::TargetGroup"):
         assert group["HealthCheckPath"] == "/health"
+        assert (group["HealthyThresholdCount"], group["UnhealthyThresholdCount"]) == (2, 3)
+        assert (group["HealthCheckIntervalSeconds"], group["HealthCheckTimeoutSeconds"]) == (10, 5)
         for threshold in ("HealthyThresholdCount", "UnhealthyThresholdCount"):
             assert group[threshold] * group["HealthCheckIntervalSeconds"] <= 30
 

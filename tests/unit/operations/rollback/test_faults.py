@@ -38,7 +38,7 @@ def back(served) -> Callable[..., list[str]]:
     def run(**request: Any) -> list[str]:
         told: list[str] = []
         options = Request(**{"patience": 0, **request})
-        rollback(served.environment, options, confirm=lambda: True, tell=told.append)
+        rollback(served.environment, options, confirm=lambda: True, notify=told.append)
         return told
 
     return run

@@ -25,7 +25,7 @@ def back(deployment) -> Callable[..., list[str]]:
 
     def run(confirm: Callable[[], bool] = lambda: True, **request: Any) -> list[str]:
         told: list[str] = []
-        rollback(deployment.environment, Request(**{"patience": 0, **request}), confirm=confirm, tell=told.append)
+        rollback(deployment.environment, Request(**{"patience": 0, **request}), confirm=confirm, notify=told.append)
         return told
 
     return run

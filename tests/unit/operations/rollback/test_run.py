@@ -26,7 +26,7 @@ def back(deployment):
     def run(*, confirm: bool = True, **request: Any) -> list[str]:
         told: list[str] = []
         rollback(
-            deployment.environment, Request(**{"patience": 0, **request}), confirm=lambda: confirm, tell=told.append
+            deployment.environment, Request(**{"patience": 0, **request}), confirm=lambda: confirm, notify=told.append
         )
         return told
 
@@ -381,7 +381,7 @@ def test_of_two_at_once_one_wins_and_the_other_says_so(deployment) -> None:
 
     def run() -> None:
         try:
-            rollback(deployment.environment, Request(patience=0), confirm=confirm, tell=lambda _: None)
+            rollback(deployment.environment, Request(patience=0), confirm=confirm, notify=lambda _: None)
             results.append("won")
         except NovaError as error:
             results.append(str(error))
