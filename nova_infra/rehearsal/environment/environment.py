@@ -84,7 +84,7 @@ class Environment:
         self._runtime = runtime
         self._clock = clock
         self._pace = replace(runtime.pace, seconds_per_minute=clock.seconds_per_minute)
-        self._monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell)
+        self.monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell)
         self._load = Load(record.load, name, pace=self._pace, files=files)
         self._stacks: dict[str, Stack] = {}
         self._rolled_back: dict[str, str] = {}
@@ -98,7 +98,7 @@ class Environment:
         self._applied: dict[str, Any] = {}
         self._urls: dict[str, str] = {}
         self._stand_ins = StandIns(self._pace, runtime.gateway)
-        self._queues = Queues(self._stand_ins, self._monitoring.store, record.not_rehearsed)
+        self._queues = Queues(self._stand_ins, self.monitoring.store, record.not_rehearsed)
         self._background: list[asyncio.Task[None]] = []
         self._before_deploy = BeforeDeploy(runtime, tell)
 
@@ -111,7 +111,7 @@ class Environment:
         """Start the clock, the load, the alarms and the replacement of lost tasks."""
         self._background = [
             asyncio.create_task(
-                self._clock.run(self._minute, lambda: self._monitoring.end_minute(self._services.values()))
+                self._clock.run(self._minute, lambda: self.monitoring.end_minute(self._services.values()))
             ),
             asyncio.create_task(self._keep_services()),
         ]
@@ -262,7 +262,7 @@ class Environment:
 
     def alarm_states(self) -> dict[str, State]:
         """Alarm to its state now."""
-        return dict(self._monitoring.states)
+        return dict(self.monitoring.states)
 
     def _outputs(self, stack: Stack) -> dict[str, Any]:
         return {name: self.localize(str(value)) for name, value in stack.outputs().items()}
@@ -299,9 +299,9 @@ class Environment:
         for logical_id in stack.resources("AWS::Route53::RecordSet"):
             await self._record_set(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
-            self._monitoring.put_alarm(stack.properties(logical_id))
+            self.monitoring.put_alarm(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
-            self._monitoring.put_composite_alarm(stack.properties(logical_id))
+            self.monitoring.put_composite_alarm(stack.properties(logical_id))
 
     async def _run_jobs(self, stack: Stack, sources: Path) -> None:
         """The time of a stack's jobs has come."""
@@ -317,7 +317,7 @@ class Environment:
                 found[1],
                 runtime=self._runtime,
                 sources=sources,
-                store=self._monitoring.store,
+                store=self.monitoring.store,
                 tell=self._tell,
             )
 
@@ -356,7 +356,7 @@ class Environment:
                 protocol=protocol,
                 public_port=int(properties["Port"]),
                 siblings=self._siblings.setdefault(load_balancer, {}),
-                store=self._monitoring.store,
+                store=self.monitoring.store,
                 pace=self._pace,
             )
             self._listeners[arn] = listener
@@ -445,8 +445,8 @@ class Environment:
             rollout=_long_over(rollout) if baseline else rollout,
             record=record,
             clock=self._clock,
-            states=self._monitoring.states,
-            measured=self._monitoring.measured,
+            states=self.monitoring.states,
+            measured=self.monitoring.measured,
             tell=_say_nothing if baseline else self._tell,
             steering=self._functions,
         )
