@@ -23,9 +23,12 @@ from nova_infra.rehearsal.ecs.rollout import Rollout, TrafficStep
 from nova_infra.rehearsal.ecs.service import Revision, Service
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition, read_service
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
+from nova_infra.rehearsal.environment import jobs
 from nova_infra.rehearsal.environment.before_deploy import BeforeDeploy
 from nova_infra.rehearsal.environment.load import Load
 from nova_infra.rehearsal.environment.monitoring import Monitoring
+from nova_infra.rehearsal.environment.queues import Queues
+from nova_infra.rehearsal.environment.stand_ins import StandIns
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import Rule, read_default_rule, read_rule
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
@@ -94,6 +97,8 @@ class Environment:
         self._services: dict[str, Service] = {}
         self._applied: dict[str, Any] = {}
         self._urls: dict[str, str] = {}
+        self._stand_ins = StandIns(self._pace, runtime.gateway)
+        self._queues = Queues(self._stand_ins, self._monitoring.store, record.not_rehearsed)
         self._background: list[asyncio.Task[None]] = []
         self._before_deploy = BeforeDeploy(runtime, tell)
 
@@ -114,6 +119,7 @@ class Environment:
     async def _minute(self) -> None:
         """All that belongs to a minute: its requests, and a rest in which what tasks do without any shows."""
         await self._load.minute()
+        await self._queues.minute()
         if self._pace.is_real:
             return
         entries = [entry for service in self._services.values() for entry in service.tasks]
@@ -160,6 +166,7 @@ class Environment:
         await self._load.stop()
         await gather(*(self._close(service) for service in self._services.values()))
         await gather(*(listener.stop() for listener in self._listeners.values()))
+        await self._stand_ins.stop()
 
     async def _close(self, service: Service) -> None:
         """Stop what runs of a service, and note where none of it ends by itself: a deployment stops old tasks only."""
@@ -202,6 +209,7 @@ class Environment:
             return self._outputs(previous)  # CloudFormation: no updates are to be performed.
         stack = self._resolve(stack_name, template)
         await self._apply(stack)
+        await self._queues.include(stack, sources)
         results: list[BaseException | None] = []
         try:
             await self._before_deploy.run(
@@ -222,6 +230,8 @@ class Environment:
                     await self._apply(previous)
                 self._rolled_back[stack_name] = str(error)
                 raise error
+        if not baseline:
+            await self._run_jobs(stack, sources)
         self._stacks[stack_name] = stack
         self._rolled_back.pop(stack_name, None)
         self._exports |= stack.exports()
@@ -292,6 +302,24 @@ class Environment:
             self._monitoring.put_alarm(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
             self._monitoring.put_composite_alarm(stack.properties(logical_id))
+
+    async def _run_jobs(self, stack: Stack, sources: Path) -> None:
+        """The time of a stack's jobs has come."""
+        for logical_id in stack.resources(jobs.MACHINE):
+            if (found := jobs.task_of(stack, logical_id)) is None:
+                continue
+            definition = self._with_local_addresses(self._definitions[found[0]])
+            await self._runtime.build(definition, sources)
+            await jobs.run(
+                stack.name,
+                stack.ref(logical_id),
+                definition,
+                found[1],
+                runtime=self._runtime,
+                sources=sources,
+                store=self._monitoring.store,
+                tell=self._tell,
+            )
 
     async def _keep_services(self) -> None:
         """Replace tasks that are lost between deployments."""
@@ -457,7 +485,7 @@ class Environment:
     def _with_local_addresses(self, definition: TaskDefinition) -> TaskDefinition:
         environment = {
             key: value if (local := self.localize(value)) == value else self._runtime.on_this_machine(local)
-            for key, value in definition.environment.items()
+            for key, value in self._stand_ins.environment(definition.environment).items()
         }
         return TaskDefinition(**{**vars(definition), "environment": environment})
 

@@ -12,6 +12,9 @@ from nova_infra.rehearsal.tasks.process import ProcessTask
 from nova_infra.rehearsal.tasks.runtime import Runtime
 from nova_infra.rehearsal.tasks.task import TaskFailedError, tail
 
+TOO_LONG = "it did not end in time"
+"""The reason of a run that was stopped because its time was over."""
+
 _LINES = 12
 
 
@@ -63,6 +66,6 @@ async def run_once(
     except TimeoutError:
         await task.stop()
         await task.hear_out()
-        return Ended(None, "it did not end in time", tuple(tail(task.said, _LINES)))
+        return Ended(None, TOO_LONG, tuple(tail(task.said, _LINES)))
     finally:
         await task.stop()

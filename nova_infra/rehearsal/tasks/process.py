@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ from nova_infra.containers.dockerfile import program_of
 from nova_infra.processes import Process, start_process
 from nova_infra.rehearsal.tasks.pressure import Pressure
 from nova_infra.rehearsal.tasks.signals import ignores
-from nova_infra.rehearsal.tasks.task import SECRET, Task, TaskFailedError, free_port, in_a_line, tail
+from nova_infra.rehearsal.tasks.task import SECRET, STAY_SECONDS, Task, TaskFailedError, free_port, in_a_line, tail
 from nova_infra.rehearsal.tasks.usage import Usage, UsageMeter
 
 _LOG_LINES = 200
@@ -62,7 +63,7 @@ class ProcessTask(Task):
         self.check_secrets()
         async with self.starts:
             await self._start_process()
-            while not await self._wait_for_port():
+            while not await (self._wait_for_port() if self.definition.port else self._stay()):
                 # Another program took the port between its choice and its use. That is no fault of the service.
                 await self.stop()
                 self.port = free_port()
@@ -213,6 +214,21 @@ class ProcessTask(Task):
             "PYTHONPATH": os.pathsep.join(str(services / name / "src") for name in (definition.repository, "kit")),
             "PYTHONUNBUFFERED": "1",
         }
+
+    async def _stay(self) -> bool:
+        """See that it does not end at once: nothing asks a task without a port how it is.
+
+        Raises:
+            TaskFailedError: It ended.
+        """
+        assert self._process is not None, "called by start"
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), STAY_SECONDS)
+        if self._process.exit_code is not None:
+            await self.hear_out()
+            raise TaskFailedError(self.stopped_reason())
+        self._listening_since = time.monotonic()
+        return True
 
     async def _wait_for_port(self) -> bool:
         """Wait until it listens on its port, for as long as ECS would wait for it to become healthy.

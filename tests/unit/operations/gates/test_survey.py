@@ -25,7 +25,7 @@ def ask(monkeypatch):
     def run(entries=(), stacks=()):
         monkeypatch.setattr(preflight, "read_ledger", lambda _: Ledger(tuple(entries), len(entries)))
         monkeypatch.setattr(preflight, "read_holds", lambda _: ())
-        monkeypatch.setattr(preflight, "read_acceptances", lambda _: ())
+        monkeypatch.setattr(preflight, "read_waivers", lambda _: ())
         monkeypatch.setattr(
             preflight, "read_claim", lambda _: SimpleNamespace(by="", release="", alive=lambda _: False)
         )

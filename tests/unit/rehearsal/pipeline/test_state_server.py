@@ -81,7 +81,7 @@ def rehearse(template: Callable[..., Any], sources: Path, story: Callable[..., A
         tests = ActionRecord("Tests", "build", 2, status="succeeded")
         record = Record("pipe", "candidate", "baseline", [StageRecord("Staging", [tests])])
         environment = Environment(
-            "Prod", record=record, notify=lambda _: None, runtime=SourceRuntime(), clock=Clock(seconds_per_minute=0.1)
+            "Prod", record=record, tell=lambda _: None, runtime=SourceRuntime(), clock=Clock(seconds_per_minute=0.1)
         )
         releases = (release("working tree", template("two")), release("0123456789, the same", template("one")))
         async with environment, ReleaseTools(*releases, record=record, announce=told.append) as tools:

@@ -192,11 +192,15 @@ def test_a_definition_is_read_with_the_defaults_of_ecs() -> None:
     assert (read.repository, read.release, read.stop_timeout, read.memory) == ("audio", "abc", 30, 512)
 
 
+def test_a_container_without_a_port_gets_no_requests() -> None:
+    worker = CONTAINER | {"PortMappings": []}
+    assert read_task_definition({"Memory": "512", "ContainerDefinitions": [worker]}, "audio:3").port == 0
+
+
 @pytest.mark.parametrize(
     ("containers", "said"),
     [
         ([CONTAINER, CONTAINER], "2 entries"),
-        ([CONTAINER | {"PortMappings": []}], "PortMappings is missing"),
         ([{key: value for key, value in CONTAINER.items() if key != "Image"}], "Image is missing"),
         ([CONTAINER | {"HealthCheck": {"Command": ["python", "check"]}}], "must begin with CMD"),
     ],
