@@ -147,7 +147,11 @@ class NovaPipelineStack(cdk.Stack):
         self._announce(name)
         if config.images.scanning == "enhanced":
             VulnerabilityAlerts(
-                self, "Vulnerabilities", repositories=repository_name(config.platform.name, ""), topic=self.topic
+                self,
+                "Vulnerabilities",
+                repositories=repository_name(config.platform.name, ""),
+                topic=self.topic,
+                key=key,
             )
         acknowledge_grants(self.pipeline, artifacts=artifacts, images=images, repositories=repositories)
 

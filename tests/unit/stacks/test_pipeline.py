@@ -216,12 +216,14 @@ def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly):
     [topic] = assembly.resources(STACK, "AWS::SNS::Topic")
     assert rule["Targets"][0]["Arn"] == {"Ref": topic}
     publishers = [
-        statement["Principal"].get("Service")
+        (statement["Principal"].get("Service"), statement.get("Condition"))
         for policy in assembly.properties(STACK, "AWS::SNS::TopicPolicy")
         for statement in policy["PolicyDocument"]["Statement"]
         if "sns:Publish" in statement["Action"] and statement["Effect"] == "Allow"
     ]
-    assert "events.amazonaws.com" in publishers
+    [logical_id] = assembly.resources(STACK, "AWS::Events::Rule")
+    only_it = {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [logical_id, "Arn"]}}}
+    assert ("events.amazonaws.com", only_it) in publishers
     keys = json.dumps(assembly.properties(STACK, "AWS::KMS::Key"))
     assert "events.amazonaws.com" in keys, "a message that cannot be encrypted is lost"
 
