@@ -24,6 +24,7 @@ class BackgroundStack(cdk.Stack):
     """A service that nothing sends requests to, in a stack of its own like the others.
 
     Attributes:
+        task: What each of its tasks runs.
         worst: Name of the alarm that says most of it: a worker's on CPU, a job's on failed runs.
     """
 
@@ -67,7 +68,7 @@ class BackgroundStack(cdk.Stack):
         images = ecr.Repository.from_repository_attributes(
             self, "Images", repository_name=repository, repository_arn=arn
         )
-        task = Task(
+        self.task = task = Task(
             self,
             "Task",
             name=name,
