@@ -45,6 +45,7 @@ from nova_infra.names import (
 )
 from nova_infra.pythons import DELIVERED
 from nova_infra.stacks.environment import EnvironmentStage
+from nova_infra.stacks.infrastructure import Extension
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class NovaPipelineStack(cdk.Stack):
         *,
         config: Config,
         image_tags: Mapping[str, str],
+        extensions: Mapping[str, Extension],
         tool_versions: ToolVersions,
     ) -> None:
         """Create the pipeline and its stages.
@@ -79,6 +81,7 @@ class NovaPipelineStack(cdk.Stack):
             construct_id: Id under the parent.
             config: The configuration.
             image_tags: Service name to image tag, for every service.
+            extensions: Service name to what makes its own resources, for those that have some.
             tool_versions: Versions of the CDK CLI and of cdk-assets.
         """
         super().__init__(
@@ -135,7 +138,15 @@ class NovaPipelineStack(cdk.Stack):
             second.add_step_dependency(first)
         self.pipeline.add_wave("Images", post=images)
         for environment in config.environments:
-            self._add_environment(environment, config=config, image_tags=image_tags, source=source)
+            stage = EnvironmentStage(
+                self,
+                environment.stage,
+                config=config,
+                environment=environment,
+                image_tags=image_tags,
+                extensions=extensions,
+            )
+            self._add_environment(environment, stage, config=config, source=source)
         self.pipeline.build_pipeline()
         logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
         UpdateApproval(self.pipeline, "Update", stacks=[construct_id, REGISTRY_STACK], logging=logging)
@@ -206,9 +217,9 @@ class NovaPipelineStack(cdk.Stack):
     def _add_environment(
         self,
         environment: Environment,
+        stage: EnvironmentStage,
         *,
         config: Config,
-        image_tags: Mapping[str, str],
         source: pipelines.IFileSetProducer,
     ) -> None:
         prefix = environment_prefix(config.platform.name, environment.name)
@@ -220,7 +231,6 @@ class NovaPipelineStack(cdk.Stack):
             brief = about("brief", role="observer", more=self._may_brief(config))
             approval.add_step_dependency(brief)
             self.pipeline.add_wave(f"Approve{name}", post=[brief, approval])
-        stage = EnvironmentStage(self, environment.stage, config=config, environment=environment, image_tags=image_tags)
         url = stage.stacks.platform.url_output
         tests: list[pipelines.Step] = []
         if environment.tests == "integration":

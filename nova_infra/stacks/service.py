@@ -24,6 +24,7 @@ class ServiceStack(cdk.Stack):
     """A service in a stack of its own, so that it deploys beside the others and rolls back alone.
 
     Attributes:
+        task: What each of its tasks runs.
         web_service: The service.
         load_balancer: The load balancer in front of it.
     """
@@ -64,7 +65,7 @@ class ServiceStack(cdk.Stack):
         )
         private = platform.private_ingress
         ingress = private if service.internal and private is not None else platform.ingress
-        task = Task(
+        self.task = task = Task(
             self,
             "Task",
             name=name,

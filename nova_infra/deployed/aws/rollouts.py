@@ -10,16 +10,25 @@ from functools import partial
 from typing import Any
 
 from nova_infra.deployed.aws.answers import read_revision
-from nova_infra.deployed.aws.measurements import alarm_queries, read_latest, read_traffic, traffic_queries
+from nova_infra.deployed.aws.measurements import (
+    alarm_queries,
+    needed_requests,
+    read_latest,
+    read_traffic,
+    request_queries,
+    traffic_queries,
+)
 from nova_infra.deployed.aws.session import Aws
 from nova_infra.deployed.aws.tasks import AwsTasks
 from nova_infra.deployed.rollouts import (
     AlarmReading,
     LifecycleHook,
     Readings,
+    RequestRate,
     RevisionState,
     ServiceDeployment,
 )
+from nova_infra.names import alarm_name
 from nova_infra.parallel import PartialAnswers
 
 _TWENTY = 20
@@ -95,6 +104,27 @@ class AwsRollouts(AwsTasks):
             },
             unread=(*self._unread_revisions, *answers.unread),
         )
+
+    def request_rates(self) -> Mapping[str, RequestRate]:
+        """Service to how many requests it gets, and how many its errors alarm needs; without one it is left out."""
+        prefix, now = f"{self.prefix}-", self._aws.now()
+        names = {alarm_name(stack, "errors"): stack.removeprefix(prefix) for stack in self._names()}
+        found: dict[str, dict[str, Any]] = {}
+        for batch in _batches(list(names), 100):
+            which = {"AlarmNames": batch, "AlarmTypes": ["MetricAlarm"]}
+            for alarm in self._aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", **which):
+                found[names[alarm["AlarmName"]]] = alarm
+        queries = [query for number, alarm in enumerate(found.values()) for query in request_queries(number, alarm)]
+        counted: dict[str, float] = {}
+        for batch in _batches(queries, _QUERIES):
+            for result in self._values(batch, now - _LOOK_BACK, now):
+                place = result["Id"].partition("_")[0]
+                counted[place] = counted.get(place, 0.0) + sum(result.get("Values", ()))
+        minutes = _LOOK_BACK.total_seconds() / 60
+        return {
+            service: RequestRate(counted.get(f"r{number}", 0.0) / minutes, needed_requests(alarm))
+            for number, (service, alarm) in enumerate(found.items())
+        }
 
     def continue_deployment(self, deployment: ServiceDeployment, hook: LifecycleHook) -> None:
         """Let a deployment go on that waits at a hook.
@@ -260,6 +290,7 @@ class AwsRollouts(AwsTasks):
                 kept[name].get("Threshold"),
                 kept[name].get("ComparisonOperator", ""),
                 int(kept[name].get("EvaluationPeriods", 1)),
+                needed_requests(kept[name]),
             )
             for name in names
             if name in kept
