@@ -28,7 +28,7 @@ def executed(status, monkeypatch):
     monkeypatch.setattr("nova_infra.operations.rollback.change_sets._why", lambda *_: "no reason was given")
     changes = {"nova-prod-audio": ChangeSet("nova-prod-audio", "nova-rollback-1", ("Task",))}
     told = []
-    return execute(Environment(status), changes, may_begin=lambda: None, tell=told.append), told
+    return execute(Environment(status), changes, may_begin=lambda: None, notify=told.append), told
 
 
 @pytest.mark.parametrize("status", ["UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"])
