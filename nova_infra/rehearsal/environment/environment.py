@@ -43,6 +43,7 @@ _MOST_MINUTES_TO_ANSWER = 3
 # The kernel grants processor time by tenths of a second.
 _REST_SECONDS = 0.1
 _MOST_RESTS = 5
+_MINUTES_TO_BE_HEARD = 2  # until the alarm on a run that failed has fired
 
 
 class Environment:
@@ -210,6 +211,8 @@ class Environment:
         stack = self._resolve(stack_name, template)
         await self._apply(stack)
         await self._queues.include(stack, sources)
+        faults = {self._definitions[each].fault for each in stack.revisions.values()}
+        self._queues.poison(stack, poisoned="poison" in faults)
         results: list[BaseException | None] = []
         try:
             await self._before_deploy.run(
@@ -226,6 +229,7 @@ class Environment:
         )
         for error in results:
             if isinstance(error, BaseException):
+                self._queues.poison(stack, poisoned=False)
                 if previous is not None:
                     await self._apply(previous)
                 self._rolled_back[stack_name] = str(error)
@@ -305,12 +309,12 @@ class Environment:
 
     async def _run_jobs(self, stack: Stack, sources: Path) -> None:
         """The time of a stack's jobs has come."""
-        for logical_id in stack.resources(jobs.MACHINE):
+        for logical_id in stack.resources(jobs.MACHINE) if stack.resources(jobs.SCHEDULE) else ():
             if (found := jobs.task_of(stack, logical_id)) is None:
                 continue
             definition = self._with_local_addresses(self._definitions[found[0]])
             await self._runtime.build(definition, sources)
-            await jobs.run(
+            ended_well = await jobs.run(
                 stack.name,
                 stack.ref(logical_id),
                 definition,
@@ -320,6 +324,8 @@ class Environment:
                 store=self.monitoring.store,
                 tell=self._tell,
             )
+            for _ in range(0 if ended_well else _MINUTES_TO_BE_HEARD):
+                await self.next_minute()
 
     async def _keep_services(self) -> None:
         """Replace tasks that are lost between deployments."""
