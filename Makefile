@@ -32,7 +32,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: packages access dist .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services synth image images brief preflight verify integration browser e2e lock clean
+.PHONY: packages emulate access dist .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services synth image images brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -126,6 +126,9 @@ browser: setup ## Install the browser that the end-to-end tests drive
 
 e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
 	@pytest -q -rs tests/deployed $(wildcard services/*/tests/e2e)
+
+emulate: synth ## Deploy all of this to an emulator of AWS with the CDK CLI: a second release, a rollback, a removed service
+	@python scripts/emulate.py
 
 bench: setup ## Time synthesis, image tags, nova status, watch and rollback, the rehearsal's load balancer and the services, against their limits
 	@python scripts/bench.py
