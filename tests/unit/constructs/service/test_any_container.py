@@ -6,6 +6,8 @@ import tomllib
 import pytest
 
 from nova_infra.config import parse_config
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.pipeline.precheck import StageReading
 
 DIGEST = f"sha256:{'a' * 64}"
 MIXED = """
@@ -272,3 +274,12 @@ def test_some_tasks_run_on_spot_beyond_those_that_always_run(mixed):
     ]
     assert "LaunchType" not in mixed.only(SHOP, "AWS::ECS::Service")
     assert mixed.only(STOCK, "AWS::ECS::Service")["LaunchType"] == "FARGATE"
+
+
+def test_the_rehearsal_knows_everything_of_them_but_grpc(mixed):
+    reading = StageReading()
+    for stack in (PLATFORM, SHOP, STOCK):
+        reading.read(stack, mixed.templates[stack])
+    assert reading.sidecars == {"otel"}
+    with pytest.raises(UnresolvableError, match="GRPC"):
+        reading.read(QUOTES, mixed.templates[QUOTES])
