@@ -150,6 +150,7 @@ soak: check ## Play the rehearsal 20 times on a busy machine, and compare what b
 docs: setup ## Write the pages that are generated from the code
 	@python -m nova_infra.checks.document > docs/checks.md
 	@python -m nova_infra.config > docs/nova.schema.json
+	@python -m nova_infra.config.reference > docs/configuration.md
 	@python -m nova_infra.scaffold.copilot.document > docs/copilot.md
 	@python -m nova_infra.operations.changes.resource_types > nova_infra/operations/changes/resource_types.json
 
