@@ -119,8 +119,10 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     from nova_infra.errors import NotDeployedError
     from nova_infra.operations.gates.orphans import told
     from nova_infra.operations.gates.preflight import judge, survey
+    from nova_infra.operations.gates.traffic import too_thin
     from nova_infra.operations.records.holds import refusals
     from nova_infra.operations.records.lookup import short
+    from nova_infra.parallel import PartialAnswers
 
     target = open_environment("observer", where)
     try:
@@ -135,6 +137,11 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     judged = judge(conditions, name, images, now=datetime.now(UTC))
     for stack in conditions.orphans:
         click.echo(told(stack))
+    answers = PartialAnswers()
+    for line in too_thin(target.name, answers.ask("the requests", target.request_rates, {})):
+        click.echo(line)
+    for line in answers.unread:
+        click.echo(f"not read: {line}")
     for blocker, waiver in judged.waived:
         click.echo(f"{blocker.text}: {waiver}: {blocker.lost}")
     refused = [blocker.text for blocker in judged.refused]

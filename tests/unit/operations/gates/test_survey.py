@@ -7,7 +7,7 @@ import pytest
 
 from nova_infra.deployed.model import Stack
 from nova_infra.operations.gates import preflight
-from nova_infra.operations.gates.preflight import obstacles, survey
+from nova_infra.operations.gates.preflight import blockers, survey
 from nova_infra.operations.records.ledger import Entry, Ledger, ReleasedImage
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -54,11 +54,11 @@ def test_where_nothing_was_good_there_is_no_last_good_release(ask):
 def test_every_stack_is_looked_at_and_not_only_those_of_services(ask, name):
     good = Stack("nova-prod-other", "UPDATE_COMPLETE")
     conditions = ask(stacks=[good, Stack(name, "UPDATE_ROLLBACK_FAILED")])
-    [found] = obstacles(conditions, "release", {}, now=NOW)
+    [found] = blockers(conditions, "release", {}, now=NOW)
     assert found.text.startswith(f"{name}: is UPDATE_ROLLBACK_FAILED")
 
 
 @pytest.mark.parametrize("status", ["UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_IN_PROGRESS"])
 def test_a_stack_that_is_under_way_is_waited_for_whichever_it_is(ask, status):
-    [found] = obstacles(ask(stacks=[Stack("nova-prod-platform", status)]), "release", {}, now=NOW)
+    [found] = blockers(ask(stacks=[Stack("nova-prod-platform", status)]), "release", {}, now=NOW)
     assert "nova-prod-platform" in found.text

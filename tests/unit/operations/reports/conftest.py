@@ -18,6 +18,7 @@ from nova_infra.deployed.model import (
     StackEvent,
     StoppedTask,
 )
+from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.errors import NovaError
 from nova_infra.operations.records.ledger import Entry, Outcome, ReleasedImage, encode_entry
 
@@ -65,6 +66,10 @@ class Stub:
 
     def stack_revisions(self, _: Sequence[str]) -> Mapping[str, str]:
         return self.revisions
+
+    def request_rates(self) -> Mapping[str, RequestRate]:
+        self._check("request_rates")
+        return {"audio": RequestRate(4, 20)}
 
     def alarms(self) -> tuple[Alarm, ...]:
         self._check("alarms")
