@@ -100,6 +100,7 @@ PACKER = {
 REPORT = {
     "name": "report",
     "kind": "job",
+    "command": ["report"],
     "schedule": "0 3 * * *",
     "time_zone": "Asia/Tokyo",
     "timeout_seconds": 610,
