@@ -28,7 +28,9 @@ _IMAGES = re.compile(r"^\s*(make images?|nova image build)\b", re.MULTILINE)
 # What needs AWS, GitHub or another machine: it is done before, or not at all, where the rehearsal runs.
 _NOT_RUN = re.compile(r"^\s*(make (browser|audit|setup|coverage)|nova (github|registry|services)|npm|npx|pip|uv|cdk)\b")
 _SIGNS_IN = ("sign-in", "aws-actions/configure-aws-credentials")
+# Places of GitHub's own machines, and how tests report there.
 _RUNNER = "/home/runner/"
+_REPORTS = ("PYTEST_ADDOPTS",)
 _QUIET = {"GITHUB_OUTPUT": "/dev/null", "GITHUB_STEP_SUMMARY": "/dev/null", "GITHUB_ENV": "/dev/null"}
 
 
@@ -256,7 +258,7 @@ class _Reader:
                     **(step.get("env") or {}),
                 }
                 values = {str(key): self._filled(job, str(value), contexts) for key, value in given.items()}
-                values = {key: value for key, value in values.items() if not value.startswith(_RUNNER)}
+                values = {k: v for k, v in values.items() if not v.startswith(_RUNNER) and k not in _REPORTS}
                 yield BuildAction(name, order, (), (script.strip(),), {**_QUIET, **values}, False, False)
 
     def _deployments(self, job: _Job, name: str, environment: str, order: int) -> Iterator[Action]:
