@@ -20,6 +20,7 @@ from nova_infra.images.tags import checked_tag, image_tags
 from nova_infra.names import REGISTRY_STACK
 from nova_infra.stacks.environment import EnvironmentStacks, EnvironmentStage
 from nova_infra.stacks.github import GitHubStack
+from nova_infra.stacks.infrastructure import load_extensions
 from nova_infra.stacks.pipeline import NovaPipelineStack, ToolVersions
 from nova_infra.stacks.registry import RegistryStack
 
@@ -63,6 +64,7 @@ def build_app(
         if image_tag is not None
         else image_tags(root, config)
     )
+    extensions = load_extensions(root, config)
     # The flags are read here, too, so that the app gives the same templates without the CLI.
     app = cdk.App(
         outdir=str(outdir) if outdir else None,
@@ -73,12 +75,17 @@ def build_app(
     )
     cdk.Validations.of(app).add_plugins(NovaChecks(), AwsSolutionsChecks(app), NIST80053R5Checks(app))
     if selected is not None:
-        EnvironmentStacks(app, config=config, environment=selected, image_tags=tags)
+        EnvironmentStacks(app, config=config, environment=selected, image_tags=tags, extensions=extensions)
         return app
     registry = RegistryStack(app, REGISTRY_STACK, config=config)
     if config.delivery.engine == "codepipeline":
         pipeline = NovaPipelineStack(
-            app, "NovaPipelineStack", config=config, image_tags=tags, tool_versions=read_tool_versions(root)
+            app,
+            "NovaPipelineStack",
+            config=config,
+            image_tags=tags,
+            extensions=extensions,
+            tool_versions=read_tool_versions(root),
         )
         # The pipeline updates itself by deploying its stack, and what that depends on: without this a new service has
         # no repository when its first image is built.
@@ -89,7 +96,7 @@ def build_app(
         if account == config.toolchain.account:
             registry.add_stack_dependency(roles)  # it is deployed by one of them
     for each in config.environments:
-        EnvironmentStage(app, each.stage, config=config, environment=each, image_tags=tags)
+        EnvironmentStage(app, each.stage, config=config, environment=each, image_tags=tags, extensions=extensions)
     return app
 
 

@@ -16,6 +16,9 @@ ROLLBACK_ALARMS = ("errors", "unanswered", "latency", "cpu", "memory")
 NOTIFY_ALARMS = ("unhealthy", "running")
 """The alarms of a service that only notify."""
 
+TEST_HEADER = ("x-nova-test", "new-revision")
+"""Name and value of the header by which a request reaches a new revision before its users do."""
+
 WORKER_ALARMS = ("cpu", "memory", "oldest", "dead", "running")
 """The alarms of a worker; ``running`` only notifies, and ``oldest`` where the bake is too short to see it."""
 
@@ -27,6 +30,9 @@ BOOTSTRAP_QUALIFIER = "hnb659fds"
 
 GITHUB_ISSUER = "token.actions.githubusercontent.com"
 """Who signs the tokens of GitHub's jobs; an account knows it as an identity provider by this name."""
+
+PIPELINE_STACK = "NovaPipelineStack"
+"""The stack of the pipeline, in the toolchain's account; its roles' names begin with it."""
 
 REGISTRY_STACK = "NovaRegistryStack"
 """Id and name of the stack of the image repositories, in the toolchain's account."""
@@ -93,6 +99,21 @@ def task_log_groups(stack: str) -> str:
     of an environment begins like this.
     """
     return f"{stack}-{TASK_LOG_GROUP}-"
+
+
+def smoke_name(prefix: str) -> str:
+    """Name of the function that asks new revisions for their smoke paths, and of its role."""
+    return f"{prefix}-smoke"
+
+
+def smoke_log_group(prefix: str) -> str:
+    """Name of that function's log group."""
+    return f"/nova/{smoke_name(prefix)}"
+
+
+def smoke_hook_role_name(prefix: str) -> str:
+    """Name of the role by which ECS calls that function."""
+    return f"{prefix}-smoke-hook"
 
 
 def firewall_log_group(prefix: str) -> str:

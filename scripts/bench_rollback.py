@@ -29,7 +29,7 @@ import httpx
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from nova_infra.operations.records.ledger import Entry, ReleasedImage, encode
+from nova_infra.operations.records.ledger import Entry, ReleasedImage, encode_entry
 
 LATENCY_SECONDS = 0.08
 DESCRIBES_A_SECOND = 5
@@ -147,7 +147,11 @@ def populate(url: str, count: int) -> None:
             deploy(StackName=f"{PREFIX}-{name}", TemplateBody=body)
         entry = Entry(f"{number}" * 40, images, datetime.now(UTC).replace(microsecond=0), "verified", "bench")
         ssm.put_parameter(
-            Name="/nova/prod/release", Value=encode(entry), Type="String", Overwrite=True, Tier="Intelligent-Tiering"
+            Name="/nova/prod/release",
+            Value=encode_entry(entry),
+            Type="String",
+            Overwrite=True,
+            Tier="Intelligent-Tiering",
         )
     group, stream = f"{PREFIX}-service-00-Logs-1", f"{PREFIX}-service-00/app/1"
     logs.create_log_group(logGroupName=group)

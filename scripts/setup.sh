@@ -4,6 +4,9 @@
 # PYTHON names the Python to use. Without it .venv keeps its own, and python3 makes a new one. A .venv that is of no
 # use is made again: one by an unsupported Python, by one that is gone, or in another directory.
 #
+# NOVA_SETUP=runtime makes a new .venv of what the commands need and nothing else, for steps that hold credentials; one
+# that is there already keeps what it has.
+#
 # Usage: setup.sh [packages]: with it only the Python packages, so that `make lock` can fix locks that are refused.
 set -eu
 
@@ -56,7 +59,7 @@ state() {
 }
 
 python_state() {
-  hash_of requirements-uv.txt requirements-dev.txt pyproject.toml
+  hash_of requirements-uv.txt "$lock" pyproject.toml
 }
 
 cd "$(dirname "$0")/.."
@@ -112,19 +115,31 @@ if [ -n "$fault" ] || [ ! -e .venv ]; then
   printf '%s\n%s\n' "$wanted" "$here" >.venv/made
 fi
 
+if [ ! -e .venv/lock ]; then
+  if [ "${NOVA_SETUP:-}" = runtime ] && [ ! -e .venv/packages ]; then echo requirements.txt; else echo requirements-dev.txt; fi >.venv/lock
+fi
+lock=$(cat .venv/lock)
+
 PATH=$here/.venv/bin:$here/node_modules/.bin:$PATH
 rm -f .venv/ready
 if [ "$(cat .venv/packages 2>/dev/null)" != "$(python_state)" ]; then
   rm -f .venv/packages
   echo "setting up: Python packages"
   python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
-  uv pip sync --quiet --python .venv/bin/python --require-hashes requirements-uv.txt requirements-dev.txt
-  uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+  uv pip sync --quiet --python .venv/bin/python --require-hashes requirements-uv.txt "$lock"
+  if [ "$lock" = requirements.txt ]; then
+    # What builds the package is the developers'.
+    python -c 'import site; print(site.getsitepackages()[0])' | while read -r packages; do echo "$here" >"$packages/nova.pth"; done
+    printf '#!%s\nfrom nova_infra.cli.entry import main\nmain()\n' "$here/.venv/bin/python" >.venv/bin/nova
+    chmod +x .venv/bin/nova
+  else
+    uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+  fi
   python_state >.venv/packages
 fi
 [ "${1:-}" != packages ] || exit 0
 
-python -m nova_infra.locks
+[ "$lock" = requirements.txt ] || python -m nova_infra.locks # Build has compared them, by the developers' packages
 echo "setting up: the CDK CLI"
 npm ci --silent --ignore-scripts
 state >.venv/ready

@@ -136,4 +136,38 @@ def diff(before: Path, after: Path, markdown: Path | None) -> None:
         )
 
 
-COMMANDS = (services, github, deploy, registry, diff)
+@click.group()
+def policy() -> None:
+    """Print policies that follow from the templates."""
+
+
+@policy.command("cloudformation")
+@click.argument("account")
+@_ASSEMBLY
+def policy_cloudformation(account: str, assembly: Path) -> None:
+    """Print what CloudFormation needs to deploy an assembly to ACCOUNT.
+
+    Make a policy of it and pass its ARN to `cdk bootstrap --cloudformation-execution-policies`, which otherwise gives
+    CloudFormation administrator access.
+    """
+    from nova_infra.assembly import Assembly
+    from nova_infra.config import load_config
+    from nova_infra.operations.release.execution_policy import execution_policy
+
+    document = execution_policy(Assembly(assembly), account, platform=load_config(Path.cwd()).platform.name)
+    click.echo(json.dumps(document, indent=2))
+
+
+@policy.command("bootstrap")
+def policy_bootstrap() -> None:
+    """Print CDK's bootstrap template, limited to the roles of this pipeline.
+
+    Pass it to `cdk bootstrap --template`. Otherwise every role of the trusted account may deploy.
+    """
+    from nova_infra.config import load_config
+    from nova_infra.operations.release.bootstrap import bootstrap_template
+
+    click.echo(json.dumps(bootstrap_template(load_config(Path.cwd())), indent=2))
+
+
+COMMANDS = (services, github, deploy, registry, diff, policy)

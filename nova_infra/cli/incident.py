@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from nova_infra.cli.output import tell
+from nova_infra.cli.output import notify
 from nova_infra.cli.reports import where_options, whereabouts
 from nova_infra.errors import RefusedError
 
@@ -135,7 +135,7 @@ def run(service: str, command: tuple[str, ...], **where: Any) -> None:
     def note(line: str) -> None:
         click.echo(line, err=True)
 
-    sys.exit(run_task(target, service, command, tell=note, write=tell, wait=lambda: time.sleep(2)))
+    sys.exit(run_task(target, service, command, notify=note, write=notify, wait=lambda: time.sleep(2)))
 
 
 @click.command()

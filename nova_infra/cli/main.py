@@ -25,7 +25,7 @@ from nova_infra.cli import reports as cli_reports
 from nova_infra.cli import scaffold as cli_scaffold
 from nova_infra.cli import steering as cli_steering
 from nova_infra.cli.images import image
-from nova_infra.cli.output import open_closed_streams, tell
+from nova_infra.cli.output import notify, open_closed_streams
 from nova_infra.errors import NovaError
 
 
@@ -148,7 +148,7 @@ def main() -> None:
         # click's standalone mode would turn an interruption into exit code 1.
         sys.exit(nova(standalone_mode=False))
     except NovaError as error:
-        tell(str(error), err=True)
+        notify(str(error), err=True)
         sys.exit(error.exit_code)
     except SystemExit:
         # click puts this in when a pipe is closed, as `nova logs … | head` does, and would exit with 1: a failed check.
@@ -159,7 +159,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        tell("interrupted: everything that was started has been stopped", err=True)
+        notify("interrupted: everything that was started has been stopped", err=True)
         sys.exit(130)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 
-def tell(line: str, *, err: bool = False) -> None:
+def notify(line: str, *, err: bool = False) -> None:
     """Print a line. A closed pipe stops the printing but not the work: a rollback still runs to its end."""
     try:
         click.echo(line, err=err)

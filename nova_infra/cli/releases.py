@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nova_infra.cli.output import ask, tell
+from nova_infra.cli.output import ask, notify
 from nova_infra.cli.reports import where_options, whereabouts
 from nova_infra.errors import NovaError
 
@@ -80,15 +80,15 @@ def verify(release: str | None, checkout: bool, patience: float, **where: Any) -
     from nova_infra.operations.gates.verify import verify as look
     from nova_infra.operations.records.ledger import Entry, append
     from nova_infra.operations.records.lookup import short
-    from nova_infra.operations.records.waivers import accepted, read_acceptances
+    from nova_infra.operations.records.waivers import read_waivers, waived
 
     target = open_environment("release" if checkout else "observer", where)
     name, images, committed_at = _release(target, release, checkout)
-    found = look(target, images, patience=patience, tell=click.echo)
+    found = look(target, images, patience=patience, notify=click.echo)
     now = datetime.now(UTC).replace(microsecond=0)
-    waived = accepted(read_acceptances(target), name, now=now) if found else {}
-    in_spite = [f"{each.text}: {waived[each.subject]}" for each in found if each.subject in waived]
-    faults = [each.text for each in found if each.subject not in waived]
+    waivers = waived(read_waivers(target), name, now=now) if found else {}
+    in_spite = [f"{each.text}: {waivers[each.subject]}" for each in found if each.subject in waivers]
+    faults = [each.text for each in found if each.subject not in waivers]
     if checkout:
         outcome: Outcome = "failed" if faults else "verified"
         reason = next(iter([*faults, *in_spite]), "")
@@ -119,8 +119,10 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     from nova_infra.errors import NotDeployedError
     from nova_infra.operations.gates.orphans import told
     from nova_infra.operations.gates.preflight import judge, survey
+    from nova_infra.operations.gates.traffic import too_thin
     from nova_infra.operations.records.holds import refusals
     from nova_infra.operations.records.lookup import short
+    from nova_infra.parallel import PartialAnswers
 
     target = open_environment("observer", where)
     try:
@@ -135,11 +137,16 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     judged = judge(conditions, name, images, now=datetime.now(UTC))
     for stack in conditions.orphans:
         click.echo(told(stack))
-    for obstacle, acceptance in judged.accepted:
-        click.echo(f"{obstacle.text}: {acceptance}: {obstacle.lost}")
-    refused = [obstacle.text for obstacle in judged.refused]
+    answers = PartialAnswers()
+    for line in too_thin(target.name, answers.ask("the requests", target.request_rates, {})):
+        click.echo(line)
+    for line in answers.unread:
+        click.echo(f"not read: {line}")
+    for blocker, waiver in judged.waived:
+        click.echo(f"{blocker.text}: {waiver}: {blocker.lost}")
+    refused = [blocker.text for blocker in judged.refused]
     held = name is not None and refusals(conditions.holds, name, images)
-    if name is not None and not held and any(obstacle.subject for obstacle in judged.refused):
+    if name is not None and not held and any(blocker.subject for blocker in judged.refused):
         command = f'nova accept-red {target.name} {short(name)} --why "…"'
         refused.append(f"if the red is not the release's fault and the release cannot wait: `{command}`, then retry")
     _report(refused, f"{target.name}: a deployment may start")
@@ -199,22 +206,22 @@ def accept_red(release: str, why: str, **where: Any) -> None:
     from datetime import UTC, datetime
 
     from nova_infra.deployed.aws.session import whoami
-    from nova_infra.operations.gates.preflight import acceptable, survey
-    from nova_infra.operations.records.waivers import accept, acceptable_name
+    from nova_infra.operations.gates.preflight import survey, waivable
+    from nova_infra.operations.records.waivers import waivable_release, waive
 
-    release = acceptable_name(release)
+    release = waivable_release(release)
     target = open_environment("release", where)
-    red, others = acceptable(survey(target), release, now=datetime.now(UTC))
-    acceptance = accept(target, release, [obstacle.subject for obstacle in red], why=why, by=whoami()[1])
-    for obstacle in others:
-        click.echo(f"still blocks the release, and cannot be waived: {obstacle.text}")
-    until = f"{acceptance.until:%Y-%m-%d %H:%M} UTC"
+    red, others = waivable(survey(target), release, now=datetime.now(UTC))
+    waiver = waive(target, release, [blocker.subject for blocker in red], why=why, by=whoami()[1])
+    for blocker in others:
+        click.echo(f"still blocks the release, and cannot be waived: {blocker.text}")
+    until = f"{waiver.until:%Y-%m-%d %H:%M} UTC"
     if others:
         click.echo(f"{target.name}: until {until}, this no longer blocks {release}:")
     else:
         click.echo(f"{target.name}: {release} may be deployed until {until} despite")
-    for obstacle in red:
-        click.echo(f"  {obstacle.text}\n    {obstacle.lost}")
+    for blocker in red:
+        click.echo(f"  {blocker.text}\n    {blocker.lost}")
     _tell_unknown(target, release)
     click.echo("Now retry the stage; if it has already been rolled back, release the commit again.")
     click.echo(f"To revoke the waiver: nova hold {target.name} {release} --why TEXT")
@@ -270,7 +277,7 @@ def rollback(
         return yes or ask(f"Type {target.name} to roll it back") == target.name
 
     try:
-        rollback(target, request, confirm=confirm, tell=tell)
+        rollback(target, request, confirm=confirm, notify=notify)
     except KeyboardInterrupt:
         raise InterruptedOperationError(
             "interrupted: CloudFormation finishes what it has started; run the same command again to do the rest"

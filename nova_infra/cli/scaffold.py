@@ -24,14 +24,21 @@ def service() -> None:
     show_default=True,
     help="What it does, in one sentence.",
 )
-def add(name: str, summary: str) -> None:
+@click.option(
+    "--template",
+    type=click.Choice(["python", "node", "go", "dockerfile"]),
+    default="python",
+    show_default=True,
+    help="What it begins as: python is built on services/kit.",
+)
+def add(name: str, summary: str, template: str) -> None:
     """Add a working service NAME for you to change.
 
     It builds, passes its tests and is delivered like the others.
     """
     from nova_infra.scaffold.services import add_service
 
-    for path in add_service(Path.cwd(), name, summary):
+    for path in add_service(Path.cwd(), name, summary, template):
         click.echo(path)
     click.echo(f"next: change services/{name}, then make test")
 

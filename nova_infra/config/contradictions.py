@@ -12,13 +12,20 @@ from nova_infra.config.repeats import repeated
 from nova_infra.config.rollout_contradictions import rollout_contradictions
 from nova_infra.config.service import Service
 from nova_infra.config.service_contradictions import largest, service_contradictions
+from nova_infra.config.smoke_contradictions import smoke_contradictions
 
 MAX_SERVICES = 45
 """A load balancer has 100 target groups and 100 rules, and a service needs two target groups while it is replaced:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
 
 _ENDPOINTS_TO_START = ("ecr.api", "ecr.dkr", "logs")
-_RESERVED_SERVICES = {"platform": "stack", "overview": "stack", "kit": "directory", "tests": "directory"}
+_RESERVED_SERVICES = {
+    "smoke": "function",
+    "platform": "stack",
+    "overview": "stack",
+    "kit": "directory",
+    "tests": "directory",
+}
 _RESERVED_ENVIRONMENTS = {"source", "build", "images", "assets", "update-pipeline", "updatepipeline"}
 
 
@@ -57,6 +64,7 @@ def contradictions(
             )
     yield from _services(services)
     yield from service_contradictions(environments, services)
+    yield from smoke_contradictions(services)
     in_job = delivery is not None and delivery.engine == "github-actions"
     yield from rollout_contradictions(environments, services, in_job=in_job)
     yield from _stacks(environments, services)

@@ -67,6 +67,19 @@ class Web(Model):
     ) = None
     """A HAR or .http file of requests that its users send, for the rehearsal, relative to ``nova.toml``. Default:
     ``services/<name>/requests.http`` or ``.har`` if there is one, else its OpenAPI document, else its paths."""
+    smoke: Annotated[
+        tuple[
+            Annotated[
+                str,
+                *matching(r"/[!-~]{0,200}", "is not a path", "start it with /, without spaces, as in /shop/version"),
+            ],
+            ...,
+        ],
+        Field(max_length=10),
+    ] = ()
+    """Paths that a new revision has to answer with 2xx or 3xx before any user meets it: a function of the environment
+    asks for them through the load balancer, and ECS goes back otherwise. Not where the rollout is rolling, which has no
+    such moment. Default: none."""
     internal: bool = False
     """Whether only the environment's other services reach it, over a private load balancer at ``NOVA_INTERNAL_URL``,
     which needs no NAT. Default: false."""

@@ -22,7 +22,7 @@ from nova_infra.deployed.model import (
     TaskDefinition,
     Template,
 )
-from nova_infra.deployed.rollouts import LifecycleHook, Readings, ServiceDeployment
+from nova_infra.deployed.rollouts import LifecycleHook, Readings, RequestRate, ServiceDeployment
 
 
 class ObservedEnvironment(Protocol):
@@ -97,6 +97,9 @@ class ObservedEnvironment(Protocol):
         Returns:
             Each image with its digest, in the order of the question; None where it is gone.
         """
+
+    def request_rates(self) -> Mapping[str, RequestRate]:
+        """Service to how many requests it gets, and how many its errors alarm needs; without one it is left out."""
 
     def certificates(self) -> tuple[Certificate, ...]:
         """The certificates in the platform's stack."""

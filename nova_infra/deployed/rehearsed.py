@@ -31,6 +31,7 @@ from nova_infra.deployed.model import (
     TaskDefinition,
     Template,
 )
+from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.errors import NotDeployedError, RefusedError
 from nova_infra.names import environment_prefix, parameter_path, stack_name
 
@@ -151,6 +152,10 @@ class RehearsedEnvironment:
     def images(self, wanted: Sequence[Image]) -> tuple[Image | None, ...]:
         """Every image is there: services run from their sources."""
         return tuple(Image(image.repository, image.tag, image.digest or rehearsed_digest(image)) for image in wanted)
+
+    def request_rates(self) -> Mapping[str, RequestRate]:
+        """A rehearsal sends its own load."""
+        return {}
 
     def certificates(self) -> tuple[Certificate, ...]:
         """TLS is not rehearsed."""

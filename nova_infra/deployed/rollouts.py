@@ -132,6 +132,19 @@ class Traffic:
 
 
 @dataclass(frozen=True)
+class RequestRate:
+    """How many requests a service gets, and how many its errors alarm needs to judge.
+
+    Attributes:
+        per_minute: Requests a minute over both target groups, on average of the last hour.
+        needed: Requests a minute below which the alarm says nothing.
+    """
+
+    per_minute: float
+    needed: int
+
+
+@dataclass(frozen=True)
 class AlarmReading:
     """An alarm, and how far from its threshold its metric is.
 
@@ -142,6 +155,7 @@ class AlarmReading:
         threshold: Its threshold; None where it has no single one.
         comparison: CloudWatch's operator, such as ``GreaterThanThreshold``.
         minutes: Minutes that it looks at.
+        needs: Requests a minute, over both revisions, below which it says nothing; 0 where it needs none.
     """
 
     name: str
@@ -150,6 +164,7 @@ class AlarmReading:
     threshold: float | None = None
     comparison: str = "GreaterThanThreshold"
     minutes: int = 1
+    needs: int = 0
 
     @property
     def breaching(self) -> bool:

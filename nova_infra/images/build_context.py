@@ -93,7 +93,11 @@ def read_directory(directory: Path, *, root: Path, dockerfile: str) -> tuple[tup
     kinds = _git_index(directory) or dict(_walk(directory, directory))
     ignore = _docker_ignore(directory)
     own = (root / dockerfile).relative_to(directory).as_posix() if (root / dockerfile).is_relative_to(directory) else ""
-    paths = {path: kind for path, kind in kinds.items() if path == own or not ignore.ignores(path)}
+    # What the service's stack is made of is no part of its image: a change of it builds nothing.
+    left_out = {"infrastructure.py"}
+    paths = {
+        path: kind for path, kind in kinds.items() if path == own or not (path in left_out or ignore.ignores(path))
+    }
     files = [file for path, kind in paths.items() if (file := _read(directory, path, kind, shown)) is not None]
     if not own:
         own = ".nova.Dockerfile"

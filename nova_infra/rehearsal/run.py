@@ -21,7 +21,7 @@ from nova_infra.errors import NovaError
 from nova_infra.parallel import gather
 from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME
 from nova_infra.rehearsal.drills.catalogue import CONFIGURED, Drill, DrillResult, choose
-from nova_infra.rehearsal.drills.plan import can_be_gated, plan
+from nova_infra.rehearsal.drills.plan import lacking, plan
 from nova_infra.rehearsal.drills.steering import DrillSteering
 from nova_infra.rehearsal.ecs.hooks import HookAnswer, HookCall
 from nova_infra.rehearsal.pipeline.definition import DeployAction
@@ -151,9 +151,10 @@ def rehearse(options: Options) -> bool:
     pipeline = delivery.pipeline.until(options.until)
     not_rehearsed = precheck(candidate)
     not_rehearsed += [f"jobs beside the delivery: {', '.join(delivery.beside)}"] if delivery.beside else []
-    if ungated := [drill.name for drill in drills if drill.gated and not can_be_gated(candidate)]:
-        drills = [drill for drill in drills if drill.name not in ungated]
-        not_rehearsed.append(f"the drills {', '.join(ungated)}, as a rolling deployment has no gate")
+    for drill in list(drills):
+        if why := lacking(drill, candidate):
+            drills.remove(drill)
+            not_rehearsed.append(f"the drill {drill.name}: {why}")
     if options.what_if is not None:
         _check_what_if(options.what_if, candidate)
     with baseline_of(candidate, options.baseline) as baseline:

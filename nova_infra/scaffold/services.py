@@ -34,13 +34,28 @@ _FILES = {
 }
 
 
-def add_service(root: Path, name: str, summary: str) -> list[str]:
+# Path in the template to path in the service, of templates that are not built on the kit.
+_OTHERS = {
+    "node": {name: name for name in ("Dockerfile", "package.json", "server.js", "server.test.js")},
+    "go": {name: name for name in ("Dockerfile", "go.mod", "main.go", "main_test.go")},
+    "dockerfile": {
+        "Dockerfile": "Dockerfile",
+        "pages/health": "pages/health",
+        "pages/index.html": "pages/@name@/index.html",
+    },
+}
+TEMPLATES = ("python", *_OTHERS)
+"""What a new service may begin as: on the kit, or with nothing but an image."""
+
+
+def add_service(root: Path, name: str, summary: str, template: str = "python") -> list[str]:
     """Add a service to a project.
 
     Args:
         root: The directory that holds ``nova.toml`` and ``services/``.
         name: Its name, which is also the first segment of its paths.
         summary: What it does, in one sentence.
+        template: One of ``TEMPLATES``. Default: a service built on the kit.
 
     Returns:
         What was written, as paths relative to ``root``.
@@ -51,9 +66,12 @@ def add_service(root: Path, name: str, summary: str) -> list[str]:
     load_config(root)
     require_name(root, name)
     require_summary(summary)
-    files = {f"services/{name}/{path}": text for path, text in service_files(name, summary).items()}
-    files[CONFIG_FILE] = with_entry(_read(root, CONFIG_FILE), name, "kit = true")
-    files |= _if_there(root, LOCK, lambda text: locks.with_service(text, name))
+    kit = template == "python"
+    made = service_files(name, summary) if kit else other_files(template, name, summary)
+    files = {f"services/{name}/{path}": text for path, text in made.items()}
+    files[CONFIG_FILE] = with_entry(_read(root, CONFIG_FILE), name, "kit = true" if kit else "")
+    if kit:
+        files |= _if_there(root, LOCK, lambda text: locks.with_service(text, name))
     Changes(root, written=files).apply()
     return sorted(files)
 
@@ -137,6 +155,15 @@ def service_files(name: str, summary: str) -> dict[str, str]:
         _filled(path, name, summary): _filled((template / source).read_text(encoding="utf-8"), name, summary)
         for source, path in _FILES.items()
     } | {_filled("src/@module@/py.typed", name, summary): ""}
+
+
+def other_files(template: str, name: str, summary: str) -> dict[str, str]:
+    """What a new service that is not built on the kit consists of, as :func:`service_files` gives it."""
+    directory = resources.files(__package__) / "other_templates" / template
+    return {
+        _filled(path, name, summary): _filled((directory / f"{source}.template").read_text("utf-8"), name, summary)
+        for source, path in _OTHERS[template].items()
+    }
 
 
 def require_summary(summary: str) -> None:

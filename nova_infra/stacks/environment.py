@@ -11,6 +11,7 @@ from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import resolved
 from nova_infra.names import environment_prefix
 from nova_infra.stacks.background import BackgroundStack
+from nova_infra.stacks.infrastructure import Extension, extend
 from nova_infra.stacks.overview import OverviewStack
 from nova_infra.stacks.platform import PlatformStack
 from nova_infra.stacks.service import ServiceStack
@@ -28,7 +29,13 @@ class EnvironmentStacks:
     """
 
     def __init__(
-        self, scope: Construct, *, config: Config, environment: Environment, image_tags: Mapping[str, str]
+        self,
+        scope: Construct,
+        *,
+        config: Config,
+        environment: Environment,
+        image_tags: Mapping[str, str],
+        extensions: Mapping[str, Extension],
     ) -> None:
         """Create the stacks.
 
@@ -37,6 +44,7 @@ class EnvironmentStacks:
             config: The configuration.
             environment: The environment.
             image_tags: Service name to image tag, for every service.
+            extensions: Service name to what makes its own resources, for those that have some.
         """
         prefix = environment_prefix(config.platform.name, environment.name)
         self.platform = PlatformStack(scope, "platform", prefix=prefix, config=config, environment=environment)
@@ -54,6 +62,15 @@ class EnvironmentStacks:
             )
             for each in (resolved(service, environment) for service in config.services)
         }
+        for name, extension in extensions.items():
+            extend(
+                extension,
+                self.services[name],
+                self.services[name].task,
+                name=name,
+                environment=environment.name,
+                platform=self.platform,
+            )
         OverviewStack(
             scope,
             "overview",
@@ -79,6 +96,7 @@ class EnvironmentStage(cdk.Stage):
         config: Config,
         environment: Environment,
         image_tags: Mapping[str, str],
+        extensions: Mapping[str, Extension],
     ) -> None:
         """Create the stage.
 
@@ -88,6 +106,9 @@ class EnvironmentStage(cdk.Stage):
             config: The configuration.
             environment: The environment.
             image_tags: Service name to image tag, for every service.
+            extensions: Service name to what makes its own resources, for those that have some.
         """
         super().__init__(scope, construct_id)
-        self.stacks = EnvironmentStacks(self, config=config, environment=environment, image_tags=image_tags)
+        self.stacks = EnvironmentStacks(
+            self, config=config, environment=environment, image_tags=image_tags, extensions=extensions
+        )

@@ -31,6 +31,7 @@ from nova_infra.constructs.delivery.steps import (
     ReleaseStep,
 )
 from nova_infra.constructs.delivery.update_approval import UpdateApproval
+from nova_infra.constructs.delivery.vulnerability_alerts import VulnerabilityAlerts
 from nova_infra.constructs.environment.alert_topic import AlertTopic
 from nova_infra.constructs.environment.encryption_key import EncryptionKey
 from nova_infra.constructs.environment.publisher import Publisher
@@ -44,6 +45,7 @@ from nova_infra.names import (
 )
 from nova_infra.pythons import DELIVERED
 from nova_infra.stacks.environment import EnvironmentStage
+from nova_infra.stacks.infrastructure import Extension
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class NovaPipelineStack(cdk.Stack):
         *,
         config: Config,
         image_tags: Mapping[str, str],
+        extensions: Mapping[str, Extension],
         tool_versions: ToolVersions,
     ) -> None:
         """Create the pipeline and its stages.
@@ -78,6 +81,7 @@ class NovaPipelineStack(cdk.Stack):
             construct_id: Id under the parent.
             config: The configuration.
             image_tags: Service name to image tag, for every service.
+            extensions: Service name to what makes its own resources, for those that have some.
             tool_versions: Versions of the CDK CLI and of cdk-assets.
         """
         super().__init__(
@@ -134,7 +138,15 @@ class NovaPipelineStack(cdk.Stack):
             second.add_step_dependency(first)
         self.pipeline.add_wave("Images", post=images)
         for environment in config.environments:
-            self._add_environment(environment, config=config, image_tags=image_tags, source=source)
+            stage = EnvironmentStage(
+                self,
+                environment.stage,
+                config=config,
+                environment=environment,
+                image_tags=image_tags,
+                extensions=extensions,
+            )
+            self._add_environment(environment, stage, config=config, source=source)
         self.pipeline.build_pipeline()
         logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
         UpdateApproval(self.pipeline, "Update", stacks=[construct_id, REGISTRY_STACK], logging=logging)
@@ -144,6 +156,14 @@ class NovaPipelineStack(cdk.Stack):
             _deliver_pushes(self.pipeline.pipeline, config.source)
             grant_connection(self.pipeline, config.source.connection_arn, repository=config.source.repository)
         self._announce(name)
+        if config.images.scanning == "enhanced":
+            VulnerabilityAlerts(
+                self,
+                "Vulnerabilities",
+                repositories=repository_name(config.platform.name, ""),
+                topic=self.topic,
+                key=key,
+            )
         acknowledge_grants(self.pipeline, artifacts=artifacts, images=images, repositories=repositories)
 
     def _pipeline(
@@ -197,9 +217,9 @@ class NovaPipelineStack(cdk.Stack):
     def _add_environment(
         self,
         environment: Environment,
+        stage: EnvironmentStage,
         *,
         config: Config,
-        image_tags: Mapping[str, str],
         source: pipelines.IFileSetProducer,
     ) -> None:
         prefix = environment_prefix(config.platform.name, environment.name)
@@ -211,7 +231,6 @@ class NovaPipelineStack(cdk.Stack):
             brief = about("brief", role="observer", more=self._may_brief(config))
             approval.add_step_dependency(brief)
             self.pipeline.add_wave(f"Approve{name}", post=[brief, approval])
-        stage = EnvironmentStage(self, environment.stage, config=config, environment=environment, image_tags=image_tags)
         url = stage.stacks.platform.url_output
         tests: list[pipelines.Step] = []
         if environment.tests == "integration":

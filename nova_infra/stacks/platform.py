@@ -21,6 +21,7 @@ from nova_infra.constructs.environment.network import PRIVATE, Network
 from nova_infra.constructs.environment.private_ingress import PrivateIngress
 from nova_infra.constructs.environment.publisher import Publisher
 from nova_infra.constructs.environment.retention import retention
+from nova_infra.constructs.environment.smoke_test import SmokeTest
 from nova_infra.names import (
     alert_topic_name,
     deploy_role_name,
@@ -30,6 +31,7 @@ from nova_infra.names import (
     parameter_path,
     platform_stack_name,
     repository_name,
+    smoke_log_group,
     stack_name,
     task_log_groups,
 )
@@ -77,6 +79,12 @@ class PlatformStack(cdk.Stack):
             log_groups=[
                 f"{task_log_groups(stack_name(prefix, '*'))}*",
                 firewall_log_group(prefix),
+                *(
+                    [f"{stack_name(prefix, '*')}-BeforeDeploy*"]
+                    if any(s.before_deploy for s in config.services)
+                    else ()
+                ),
+                *([smoke_log_group(prefix)] if _tests(config, environment) else ()),
                 *([job_log_group(stack_name(prefix, "*"))] if any(s.kind == "job" for s in config.services) else ()),
             ],
         ).key
@@ -151,6 +159,8 @@ class PlatformStack(cdk.Stack):
             key=self.key,
             notifications=environment.notifications,
         ).topic
+        if _tests(config, environment):
+            SmokeTest(self, "Smoke", prefix=prefix, key=self.key, retention=retention(environment.log_retention_days))
         self._release_roles(prefix, config, environment)
         self.url_output = cdk.CfnOutput(self, "Url", value=self.ingress.url)
 
@@ -183,3 +193,9 @@ class PlatformStack(cdk.Stack):
     def availability_zones(self) -> list[str]:
         """The zones that the configuration names. CDK would look them up, which takes credentials."""
         return self._zones
+
+
+def _tests(config: Config, environment: Environment) -> bool:
+    """Whether a service's new revisions are tested in an environment before any user meets them."""
+    found = (resolved(service, environment) for service in config.services)
+    return any(each.service.smoke and each.environment.rollout.strategy != "rolling" for each in found)

@@ -10,11 +10,13 @@ from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
 from nova_infra.constructs.environment.network import PRIVATE
+from nova_infra.constructs.service.before_deploy import BeforeDeploy
+from nova_infra.constructs.service.gates import smoke_hook
 from nova_infra.constructs.service.host_names import HostNames
 from nova_infra.constructs.service.settings import ServiceSettings
 from nova_infra.constructs.service.task import Task
 from nova_infra.constructs.service.web_service import WebService
-from nova_infra.names import repository_name, stack_name
+from nova_infra.names import parameter_path, repository_name, stack_name
 from nova_infra.stacks.platform import PlatformStack
 
 
@@ -22,6 +24,7 @@ class ServiceStack(cdk.Stack):
     """A service in a stack of its own, so that it deploys beside the others and rolls back alone.
 
     Attributes:
+        task: What each of its tasks runs.
         web_service: The service.
         load_balancer: The load balancer in front of it.
     """
@@ -62,7 +65,7 @@ class ServiceStack(cdk.Stack):
         )
         private = platform.private_ingress
         ingress = private if service.internal and private is not None else platform.ingress
-        task = Task(
+        self.task = task = Task(
             self,
             "Task",
             name=name,
@@ -88,13 +91,31 @@ class ServiceStack(cdk.Stack):
             listener=ingress.listener,
             image=task.definition,
             settings=ServiceSettings(
-                service=service, runtime=environment, name=name, cluster_name=platform.cluster_name
+                service=service,
+                runtime=environment,
+                name=name,
+                cluster_name=platform.cluster_name,
+                test=smoke_hook(prefix, self._smoke_urls(service, platform), self) if service.smoke else None,
             ),
             topic=platform.topic,
             load_balancer=ingress.load_balancer,
             subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
         )
         self.load_balancer = ingress.load_balancer
+        if service.before_deploy is not None:
+            run = BeforeDeploy(
+                self,
+                "BeforeDeploy",
+                service=service,
+                task=task,
+                release=image_tag,
+                cluster_name=platform.cluster_name,
+                subnets=platform.cluster.vpc.select_subnets(subnet_group_name=PRIVATE).subnets,
+                security_groups=self.web_service.service.connections.security_groups,
+                parameter=f"{parameter_path(platform_name, environment.name)}/before-deploy/{service.name}",
+                key=platform.key,
+            )
+            self.web_service.service.node.add_dependency(run.resource)
         if environment.domain is not None and (hosts := [h for h in service.hosts if h != environment.domain.name]):
             HostNames(
                 self,
@@ -104,6 +125,11 @@ class ServiceStack(cdk.Stack):
                 load_balancer=ingress.load_balancer,
                 listener=ingress.listener,
             )
+
+    @staticmethod
+    def _smoke_urls(service: Service, platform: PlatformStack) -> list[str]:
+        base = f"https://{service.hosts[0]}" if service.hosts else platform.ingress.url
+        return [f"{base}{path}" for path in service.smoke]
 
     def _images(self, repository: str, toolchain: Toolchain) -> ecr.IRepository:
         return ecr.Repository.from_repository_attributes(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from helpers.local_aws import REGION, launch_on_fargate
+from helpers.local_aws import REGION, launch_on_fargate, stack_behind
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.aws.session import Aws, sign_in
 from nova_infra.deployed.model import Answer, Image, RunningTask, Service, Stack
@@ -42,12 +42,14 @@ class Ecs(AwsEnvironment):
     Attributes:
         answers: Service to what its ``/version`` answers, where that is not the truth.
         digests: Service to the digest that its tasks run, where that is not its task definition's.
+        pushed: Service and tag to the digest in the registry.
     """
 
     def __init__(self) -> None:
         super().__init__(ENVIRONMENT, platform="nova", aws=_aws(os.environ.get("AWS_ENDPOINT_URL")))
         self.answers: dict[str, Answer] = {}
         self.digests: dict[str, str] = {}
+        self.pushed: dict[tuple[str, str], str] = {}
 
     def services(self) -> tuple[Service, ...]:
         return tuple(self._with_tasks(s) if s.stack.startswith(PREFIX) else s for s in super().services())
@@ -58,8 +60,8 @@ class Ecs(AwsEnvironment):
             yield ended
 
     def follow(self, stack: str) -> None:
-        latest = self._aws.call("ecs", "describe_task_definition", taskDefinition=stack)["taskDefinition"]
-        self._aws.call(
+        latest = self.aws.call("ecs", "describe_task_definition", taskDefinition=stack)["taskDefinition"]
+        self.aws.call(
             "ecs", "update_service", cluster=PREFIX, service=stack, taskDefinition=latest["taskDefinitionArn"]
         )
 
@@ -72,9 +74,9 @@ class Ecs(AwsEnvironment):
         return Answer(200, json.dumps({"service": service, "release": Image.parse(found.tasks[0].image).tag}))
 
     def _with_tasks(self, service: Service) -> Service:
-        image = str(image_of(self.template(service.stack), stack=service.stack))
-        [found] = self.images([Image.parse(image)])
-        digest = self.digests.get(service.name, found.digest if found else None)
+        # Asked of moto itself: each call over HTTP takes milliseconds.
+        image = str(image_of(json.loads(stack_behind(service.stack).template), stack=service.stack))
+        digest = self.digests.get(service.name, self.pushed.get((service.name, Image.parse(image).tag)))
         task = RunningTask(service.revision, "RUNNING", True, image, digest, 256)
         alarms = tuple(f"{service.stack}-{kind}" for kind in ("errors", "unanswered", "latency", "cpu", "memory"))
         return replace(service, desired=2, running=2, tasks=(task, task), deployment_alarms=alarms)
@@ -99,7 +101,7 @@ class Deployment:
 
     def client(self, name: str) -> Any:
         """A client of the same account."""
-        return self.environment._aws.client(name)
+        return self.environment.aws.client(name)
 
     def stack(self, service: str) -> dict[str, Any]:
         """A service's stack."""
@@ -123,7 +125,8 @@ class Deployment:
             imageManifest=json.dumps({**manifest, "mediaType": "application/vnd.oci.image.manifest.v1+json"}),
             imageTag=tag,
         )
-        return ReleasedImage(tag, answer["image"]["imageId"]["imageDigest"])
+        digest = self.environment.pushed[service, tag] = answer["image"]["imageId"]["imageDigest"]
+        return ReleasedImage(tag, digest)
 
     def release(self, number: int, *services: str, outcome: str = "verified") -> Entry:
         """Deploy a release that changes some services, all if none is named, and write it to the ledger."""

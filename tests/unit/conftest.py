@@ -87,6 +87,7 @@ notifications = { emails = ["b@example.com"], slack = { workspace = "T01234567",
 name = "search"
 kit = true
 paths = ["/search", "/find/*"]
+smoke = ["/search?q=a", "/find/b"]
 priority = 7
 cpu = 512
 memory = 2048

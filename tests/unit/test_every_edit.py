@@ -25,6 +25,7 @@ ARN = "arn:aws:codeconnections:eu-west-1:444444444444:connection/11111111-0000-4
 SLACK = {"workspace": "T01234567", "channel": "C01234567"}
 ENDPOINTS = ["ecr.api", "ecr.dkr", "logs", "secretsmanager"]
 CANARY = {"strategy": "canary", "percent": 20, "step_bake_minutes": 6, "bake_minutes": 7}
+GATED = {**CANARY, "gate": "person", "gate_before": "steps", "gate_minutes": 33}
 LINEAR = {"strategy": "linear", "percent": 25, "step_bake_minutes": 8, "bake_minutes": 9}
 WINDOW = {"cron": "* * 8-16 ? * MON-FRI", "time_zone": "Asia/Tokyo"}
 
@@ -36,6 +37,75 @@ def environment(name: str, number: int, **keys: Any) -> dict[str, Any]:
 
 SHARED = {"account": f"{66:012}", "shared_account": "until there is another one"}
 DOMAIN = {"name": "live.example.org", "zone_id": "Z0LIVE"}
+
+KEY = "arn:aws:kms:eu-west-1:000000000068:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+NIGHT = {"schedule": "0 20 * * *", "time_zone": "Asia/Tokyo", "min_tasks": 0, "max_tasks": 1}
+# A service of a ready image with every key that goes with one, and one that is built in its own way.
+SHOP = {
+    "name": "shop",
+    "image": f"ghcr.io/acme/shop:1.4{DIGEST}",
+    "entrypoint": ["/shop"],
+    "command": ["serve"],
+    "user": "1000:1000",
+    "health": {"path": "/up", "command": ["/shop", "check"], "interval": 21, "timeout": 8, "start_seconds": 70},
+    "stop_seconds": 90,
+    "readonly_root": False,
+    "readonly_root_reason": "It compiles templates beside its sources.",
+    "protocol": "http2",
+    "hosts": ["shop.example.org"],
+    "permissions": [{"actions": ["s3:Get*"], "resources": ["arn:aws:s3:::acme/*"], "reason": "It reads its bucket."}],
+    "connects_to": ["db.internal:5432"],
+    "secrets": {"A": {"secret": "acme/a", "field": "password", "key": KEY}, "B": {"parameter": "/acme/b"}},
+    "sidecars": [
+        {
+            "name": "otel",
+            "image": f"ghcr.io/acme/otel{DIGEST}",
+            "command": ["collect"],
+            "environment": {"LEVEL": "info"},
+            "secrets": {"TOKEN": "acme/otel"},
+            "user": "10",
+            "readonly_root": False,
+            "memory": 64,
+            "essential": True,
+            "health": {"command": ["/ok"], "interval": 11, "timeout": 3, "start_seconds": 12},
+        }
+    ],
+    "before_deploy": ["/shop", "migrate"],
+    "scaling": {"min_tasks": 2, "max_tasks": 5, "schedules": [NIGHT], "spot": {"percent": 60, "base": 2}},
+    "rollout": GATED,
+    "environments": {"live": {"cpu": 512, "environment": {"WHERE": "{environment}"}}},
+}
+MADE = {
+    "name": "made",
+    "internal": True,
+    "context": "services/made",
+    "dockerfile": "services/made/Dockerfile",
+    "target": "final",
+    "build_arguments": {"MODE": "fast"},
+}
+PACKER = {
+    "name": "packer",
+    "kind": "worker",
+    "queue": {
+        "name": "orders-{environment}",
+        "dead": "lost-{environment}",
+        "existing": True,
+        "messages_per_task": 31,
+        "oldest_seconds": 240,
+        "dead_messages": 3,
+        "tries": 4,
+        "visibility_seconds": 95,
+    },
+}
+REPORT = {
+    "name": "report",
+    "kind": "job",
+    "schedule": "0 3 * * *",
+    "time_zone": "Asia/Tokyo",
+    "timeout_seconds": 610,
+    "allow_overlap": True,
+    "run_before_promotion": True,
+}
 
 # Name of an edit to what it sets, by path: an integer is a place in a list, None removes the key.
 EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
@@ -104,6 +174,9 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "a canary": {("environments", 0, "rollout"): CANARY},
     "linear": {("environments", 1, "rollout"): LINEAR},
     "blue and green": {("environments", 2, "rollout"): {"strategy": "blue-green", "bake_minutes": 11}},
+    "a gate": {
+        ("environments", 2, "rollout"): {**CANARY, "gate": "person", "gate_before": "steps", "gate_minutes": 13},
+    },
     "rolling": {("environments", 2, "rollout"): {"strategy": "rolling", "bake_minutes": 12}},
     "more tasks": {("environments", 0, "scaling", "min_tasks"): 3, ("environments", 0, "scaling", "max_tasks"): 9},
     "another network": {
@@ -121,11 +194,25 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "nobody on call": {("environments", 2, "notifications"): None},
     "a channel on call": {("environments", 2, "notifications", "slack"): SLACK},
     "operators": {("environments", 2, "operators"): [ROLE]},
+    "services of any image": {
+        ("environments",): [
+            environment(
+                "live", 68, domain={"name": "live.example.org", "zone_id": "Z0LIVE", "zone_name": "example.org"},
+                scaling={"schedules": [NIGHT], "spot": {"percent": 70, "base": 3}},
+            )
+        ],
+        ("services",): [SHOP, MADE, PACKER, REPORT],
+    },
+    "not on the kit": {("services", 0, "kit"): None},
     "other services": {("services",): [{"name": "orders", "paths": ["/", "/orders/*"]}, {"name": "stock"}]},
     "one service": {("services",): [{"name": "shop-api"}]},
     "a service renamed": {("services", 0, "name"): "baskets"},
     "other paths": {("services", 0, "paths"): ["/cart/*", "/basket"]},
     "a priority": {("services", 0, "priority"): 41},
+    "a service's gate": {
+        ("services", 0, "rollout"): {**CANARY, "gate": "person", "gate_before": "traffic", "gate_minutes": 14},
+    },
+    "smoke paths": {("services", 0, "smoke"): ["/carts-service/version"]},
     "a larger service": {("services", 0, "cpu"): 1024, ("services", 0, "memory"): 4096},
     "another processor": {("services", 0, "architecture"): "arm64"},
     "another port": {("services", 0, "port"): 9001},

@@ -10,7 +10,7 @@ import pytest
 from nova_infra import names
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.connect import Whereabouts, connect, connect_toolchain
-from nova_infra.operations.records.ledger import parameter_name
+from nova_infra.operations.records.parameter import parameter_name
 from nova_infra.operations.reports.doctor import BOOTSTRAP_VERSION
 
 ENVIRONMENTS = ("dev", "staging", "prod")

@@ -91,6 +91,7 @@ def test_roles_are_taken_by_these_services_and_accounts_only(everything):
         "codepipeline.amazonaws.com",
         "ecs-tasks.amazonaws.com",
         "ecs.amazonaws.com",
+        "lambda.amazonaws.com",  # the function of smoke tests, see below
     }
 
 
@@ -180,7 +181,22 @@ def test_every_log_group_is_encrypted_and_forgets(everything):
 
 def test_no_custom_resource_runs_code_in_any_account(everything):
     kinds = {kind for _, _, kind, _ in everything}
-    assert not {kind for kind in kinds if kind.startswith(("Custom::", "AWS::CloudFormation::Custom", "AWS::Lambda"))}
+    assert not {kind for kind in kinds if kind.startswith(("Custom::", "AWS::CloudFormation::Custom"))}
+
+
+def test_the_only_function_is_that_of_smoke_tests_and_it_may_write_its_log_alone(variant):
+    for environment in ("test-eu", "live"):
+        stack = f"acme-{environment}-platform"
+        function = variant.only(stack, "AWS::Lambda::Function")
+        assert function["FunctionName"] == f"acme-{environment}-smoke"
+        assert set(function["Code"]) == {"ZipFile"}, "what runs is what was reviewed"
+        role = function["Role"]["Fn::GetAtt"][0]
+        policies = [p for p in variant.properties(stack, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
+        actions = [s["Action"] for p in policies for s in p["PolicyDocument"]["Statement"]]
+        assert actions == [["logs:CreateLogStream", "logs:PutLogEvents"]]
+        assert "ManagedPolicyArns" not in variant.template(stack)["Resources"][role]["Properties"]
+    others = [name for name in variant.templates if not name.endswith("-platform")]
+    assert not [name for name in others if list(variant.properties(name, "AWS::Lambda::Function"))]
 
 
 # What credentials look like, wherever they come from.

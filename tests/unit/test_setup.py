@@ -74,6 +74,30 @@ def test_a_changed_lock_is_installed(project):
     assert "Python packages" in setup(project).stdout
 
 
+def test_a_step_with_credentials_installs_the_lock_of_the_commands_and_keeps_it(project):
+    (project / "requirements.txt").write_text("click==8.3\n")
+    assert setup(project, NOVA_SETUP="runtime").returncode == 0
+    called = (project / "called").read_text()
+    assert "requirements-uv.txt requirements.txt" in called
+    assert "requirements-dev.txt" not in called
+    assert "--editable" not in called
+    assert (project / ".venv/bin/nova").read_text().startswith(f"#!{project}/.venv/bin/python\n")
+    assert (setup(project).stdout, (project / "called").exists()) == ("", False)
+    (project / "requirements.txt").write_text("click==8.4\n")
+    setup(project)
+    assert "requirements-dev.txt" not in (project / "called").read_text()
+
+
+def test_a_developers_packages_are_never_taken_away(project):
+    setup(project)
+    (project / "package.json").write_text("{}")
+    setup(project, NOVA_SETUP="runtime")
+    assert "requirements.txt" not in (project / "called").read_text()
+    (project / "requirements-dev.txt").write_text("six==1.17\n")
+    setup(project, NOVA_SETUP="runtime")
+    assert "requirements-uv.txt requirements-dev.txt" in (project / "called").read_text()
+
+
 @pytest.mark.parametrize("version", ["2.7.18", "3.9.18", "3.10.13", "3.14.0"])
 @pytest.mark.parametrize("variables", [{}, {"PYTHON": "python3"}])
 def test_an_unsupported_python_is_refused_in_a_line_and_nothing_is_written(project, version, variables):

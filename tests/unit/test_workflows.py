@@ -222,7 +222,6 @@ def test_both_engines_run_the_same_commands(assembly):
     flowing = {step["run"] for job in delivering for step in job["steps"] if "run" in step}
     assert piped - flowing == {"make setup", "make brief ENVIRONMENT=prod"}
     assert {each for each in flowing - piped if "\n" not in each} == {
-        "make audit",
         "nova registry",  # the pipeline deploys it when it updates itself
         *(f'nova deploy {name} --outputs "$GITHUB_OUTPUT"' for name in ("dev", "staging", "prod")),
     }
@@ -427,6 +426,14 @@ def test_every_job_has_what_it_needs_and_a_limit():
             assert job["permissions"].items() <= allowed.items(), (file, name)
             signs_in = any(step.get("uses") == "./.github/actions/sign-in" for step in job["steps"])
             assert signs_in == ("id-token" in job["permissions"]), (file, name)
+
+
+def test_a_job_that_gets_credentials_installs_what_the_commands_need_and_no_other_job_does(delivered):
+    for file, text in workflows(delivered, {}).items():
+        for name, job in parsed(text)["jobs"].items():
+            set_up = [step for step in job["steps"] if step.get("uses") == "./.github/actions/setup"]
+            runtime = [step.get("with", {}).get("runtime") == "true" for step in set_up]
+            assert all(each is ("id-token" in job["permissions"]) for each in runtime), (file, name)
 
 
 def test_a_job_that_gets_credentials_takes_no_cache_and_runs_for_no_pull_request():

@@ -42,7 +42,7 @@ class ReleaseRoles(Construct):
             scope: Parent.
             construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
-            parameters: Path below which the ledger, holds and acceptances are, without a slash at the end.
+            parameters: Path below which the ledger, holds and waivers are, without a slash at the end.
             others: Prefixes of other environments whose names begin with this one's: ``nova-prod-eu`` beside
                 ``nova-prod``.
             repositories: ARN of the repositories of the images, with a wildcard for the services' names.
@@ -129,7 +129,7 @@ class ReleaseRoles(Construct):
                 actions=["ecs:StopTask"], resources=[arn("ecs", "task", f"{prefix}/*")], conditions=in_cluster
             ),
             steering(arn("ecs", "service-deployment", f"{prefix}/*")),
-            # The ledger, the claim of a rollback, holds, and acceptances of what is red.
+            # The ledger, the lock of a rollback, holds and waivers.
             iam.PolicyStatement(
                 actions=["ssm:PutParameter"],
                 resources=[
@@ -223,7 +223,7 @@ class ReleaseRoles(Construct):
             role_name=role_name(prefix, name),
             description={
                 "observer": f"Looks at {prefix} and changes nothing",
-                "release": f"Rolls {prefix} back, writes its ledger, holds releases, accepts what is red, stops tasks",
+                "release": f"Rolls {prefix} back, writes its ledger, holds releases, writes waivers, stops tasks",
                 "operator": f"Reads the logs of {prefix}, runs tasks and shells there, and scales for an incident",
             }[name],
             assumed_by=named_roles(takers),
@@ -238,7 +238,7 @@ class ReleaseRoles(Construct):
         resources = dict.fromkeys(stack.resolve(each) for statement in allowed for each in statement.resources)
         acknowledge(
             policy,
-            "Deployments, tasks, change sets, holds, acceptances and scalable targets get names later; alarms, stacks "
+            "Deployments, tasks, change sets, holds, waivers and scalable targets get names later; alarms, stacks "
             "and task definitions can only be described all together; nothing of these changes anything but services' "
             "stacks, tasks and capacity, and the ledger",
             *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in resources if "*" in each),

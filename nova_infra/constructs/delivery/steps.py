@@ -18,6 +18,9 @@ from nova_infra.constructs.delivery.image_publishing import image_publishing
 from nova_infra.names import Role, role_name, step_role_name
 
 SETUP = "make setup"
+
+RUNTIME = {"NOVA_SETUP": "runtime"}
+"""For steps that hold credentials: they install what the commands need, and nothing of what only tests do."""
 IMAGES_HOURS = 4
 
 BUILD_IMAGE = codebuild.LinuxBuildImage.STANDARD_8_0
@@ -40,7 +43,7 @@ class BuildStep(pipelines.CodeBuildStep):
             "Synth",
             input=source,
             install_commands=[SETUP],
-            commands=["make check", "make synth"],
+            commands=["make check", "make audit", "make synth"],
             primary_output_directory="cdk.out",
         )
 
@@ -64,6 +67,7 @@ class ImageStep(pipelines.CodeBuildStep):
             input=source,
             install_commands=[SETUP],
             commands=[f"make images ARCHITECTURE={architecture}"],
+            env=RUNTIME,
             # Docker needs the privilege; no other project has it.
             build_environment=codebuild.BuildEnvironment(build_image=_IMAGES[architecture], privileged=True),
             # A first release builds every image.
@@ -106,6 +110,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
             input=source,
             install_commands=[SETUP],
             commands=[f"make {step} ENVIRONMENT={environment.name}"],
+            env=RUNTIME,
             role=iam.Role(
                 scope,
                 f"{environment.stage}{step.capitalize()}Role",

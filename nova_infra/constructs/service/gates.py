@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import aws_cdk as cdk
+
 from nova_infra.config import Rollout
+from nova_infra.names import TEST_HEADER, smoke_hook_role_name, smoke_name
+
+_TEST_MINUTES = 10
+"""How long tests before the first user's request may take."""
 
 _STAGES = {
     # Once: the new tasks run and no user has met them.
@@ -18,14 +24,45 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentLifecycl
 """
 
 
-def gate_hooks(rollout: Rollout) -> list[dict[str, Any]]:
-    """The hooks of a rollout's gate, as CloudFormation takes them; none without a gate."""
+TESTED = "POST_TEST_TRAFFIC_SHIFT"
+"""The stage at which requests with a header reach the new revision alone."""
+
+
+def smoke_hook(prefix: str, urls: list[str], stack: cdk.Stack) -> dict[str, Any]:
+    """The hook that has the environment's function ask for some addresses, as CloudFormation takes it.
+
+    Args:
+        prefix: ``<platform>-<environment>``, which the function's name begins with.
+        urls: The addresses.
+        stack: The service's stack.
+    """
+    header, value = TEST_HEADER
+    return {
+        "TargetType": "AWS_LAMBDA",
+        "HookTargetArn": f"arn:{stack.partition}:lambda:{stack.region}:{stack.account}:function:{smoke_name(prefix)}",
+        "RoleArn": f"arn:{stack.partition}:iam::{stack.account}:role/{smoke_hook_role_name(prefix)}",
+        "LifecycleStages": [TESTED],
+        "HookDetails": {"header": header, "value": value, "urls": urls},
+        "TimeoutConfiguration": {"TimeoutInMinutes": _TEST_MINUTES, "Action": "ROLLBACK"},
+    }
+
+
+def gate_hooks(rollout: Rollout, *, after_tests: bool) -> list[dict[str, Any]]:
+    """The hooks of a rollout's gate, as CloudFormation takes them; none without a gate.
+
+    Args:
+        rollout: The rollout.
+        after_tests: Whether something is tested before the first user's request, so that the gate is best asked then.
+    """
     if rollout.gate is None:
         return []
+    stage = _STAGES[rollout.gate_before]
+    if after_tests and rollout.gate_before == "traffic":
+        stage = TESTED
     return [
         {
             "TargetType": "PAUSE",
-            "LifecycleStages": [_STAGES[rollout.gate_before]],
+            "LifecycleStages": [stage],
             "TimeoutConfiguration": {"TimeoutInMinutes": rollout.gate_minutes, "Action": "ROLLBACK"},
         }
     ]

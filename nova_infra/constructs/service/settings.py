@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from nova_infra.config import Rollout, Runtime, Service
 
@@ -18,9 +20,12 @@ class ServiceSettings:
             service's.
         cluster_name: Physical name of the cluster, where a reference to it would tie two stacks together. Default: the
             cluster's own.
+        test: The lifecycle hook, as CloudFormation takes it, that tests a new revision before any user meets it.
+            Default: none.
     """
 
     service: Service
     runtime: Runtime = field(default_factory=lambda: Runtime(rollout=Rollout(strategy="canary")))
     name: str | None = None
     cluster_name: str | None = None
+    test: Mapping[str, Any] | None = None

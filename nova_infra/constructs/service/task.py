@@ -30,6 +30,8 @@ class Task(Construct):
 
     Attributes:
         definition: The task definition.
+        name: Its family, and the prefix of its log streams.
+        log_group: Where its containers log to.
     """
 
     def __init__(
@@ -72,7 +74,8 @@ class Task(Construct):
         )
         # Without it CloudFormation deregisters the old revision, and a rollback finds it inactive (aws/aws-cdk#24372).
         self.definition.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
-        logging = ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self._log_group(runtime, key))
+        self.name, self.log_group = name, self._log_group(runtime, key)
+        logging = ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self.log_group)
         container = self.definition.add_container(
             CONTAINER,
             image=image,

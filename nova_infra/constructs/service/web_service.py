@@ -22,6 +22,7 @@ from nova_infra.constructs.service.scaling import Autoscaling, on_spot
 from nova_infra.constructs.service.settings import ServiceSettings
 from nova_infra.constructs.service.target_group import conditions, target_group
 from nova_infra.constructs.service.task import Task
+from nova_infra.names import TEST_HEADER
 
 _SETTLING_SECONDS = 30
 """What the load balancer may need from a container's start to its second good answer."""
@@ -103,6 +104,8 @@ class WebService(Construct):
                 ]
             ),
         )
+        tested = settings.test is not None and runtime.rollout.strategy != "rolling"
+        test_rule = self._test_rule(listener, service) if tested else None
         self.alarms = ServiceAlarms(
             self,
             "Alarms",
@@ -142,8 +145,9 @@ class WebService(Construct):
         # A task that dies under traffic is replaced by one that is healthy for a while: counted again each time, such
         # tasks would never open the breaker. CDK's own construct has no name for this yet.
         resource.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
-        if hooks := gate_hooks(runtime.rollout):
-            # CDK's own construct knows no hooks that pause.
+        hooks = [*([settings.test] if tested else []), *gate_hooks(runtime.rollout, after_tests=tested)]
+        if hooks:
+            # CDK's own construct knows no hooks that pause, and would keep no others beside these.
             resource.add_property_override("DeploymentConfiguration.LifecycleHooks", hooks)
         # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.
         for alarm in self.alarms.rollback_alarms:
@@ -161,6 +165,7 @@ class WebService(Construct):
                 "Green",
                 alternate_target_group=self.target_groups["green"],
                 production_listener=ecs.ListenerRuleConfiguration.application_listener_rule(rule),
+                test_listener=ecs.ListenerRuleConfiguration.application_listener_rule(test_rule) if test_rule else None,
             ),
         ).attach_to_application_target_group(self.target_groups["blue"])
         acknowledge(
@@ -191,6 +196,23 @@ class WebService(Construct):
             targets=service.targets,
             load_balancer=load_balancer,
             target_groups=self.target_groups,
+        )
+
+    def _test_rule(self, listener: elbv2.IApplicationListener, service: Service) -> elbv2.ApplicationListenerRule:
+        """The rule right before the service's own, for requests with the tests' header. ECS sets its weights, too."""
+        header, value = TEST_HEADER
+        return elbv2.ApplicationListenerRule(
+            self,
+            "TestRule",
+            listener=listener,
+            priority=service.priority - 1,
+            conditions=[*conditions(service), elbv2.ListenerCondition.http_header(header, [value])],
+            action=elbv2.ListenerAction.weighted_forward(
+                [
+                    elbv2.WeightedTargetGroup(target_group=self.target_groups["blue"], weight=100),
+                    elbv2.WeightedTargetGroup(target_group=self.target_groups["green"], weight=0),
+                ]
+            ),
         )
 
     def _security_group(

@@ -105,3 +105,20 @@ def _renamed(expression: str, names: list[str], renamed: Callable[[str], str]) -
         return expression
     pattern = r"\b(" + "|".join(map(re.escape, names)) + r")\b"
     return re.sub(pattern, lambda match: renamed(match[1]), expression)
+
+
+def needed_requests(alarm: Mapping[str, Any]) -> int:
+    """Requests a minute below which an alarm of Nova's says nothing: the guard in its expressions; 0 without one."""
+    expressions = (metric.get("Expression", "") for metric in alarm.get("Metrics", ()))
+    guards = (int(n) for each in expressions if "requests" in each for n in re.findall(r">=\s*(\d+)", each))
+    return max(guards, default=0)
+
+
+def request_queries(number: int, alarm: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The queries for the requests that an alarm of Nova's counts, in parts of five minutes."""
+    stats = [m["MetricStat"] for m in alarm.get("Metrics", ()) if "MetricStat" in m]
+    counted = [stat["Metric"] for stat in stats if stat["Metric"].get("MetricName") == "RequestCount"]
+    return [
+        {"Id": f"r{number}_{place}", "MetricStat": {"Metric": metric, "Period": 300, "Stat": "Sum"}}
+        for place, metric in enumerate(counted)
+    ]

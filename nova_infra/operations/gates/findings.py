@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from nova_infra.deployed.model import Alarm, Answer, Image, Service, Stack
+from nova_infra.names import JOB_ALARMS, alarm_name
 from nova_infra.operations.records.ledger import ReleasedImage
 
 
@@ -35,12 +36,14 @@ class Seen:
         alarms: Its alarms.
         versions: Service to what its ``/version`` answered through the load balancer; services that no rule leads to
             under that path are left out.
+        jobs: Service that is a job, which ECS does not keep running, to its stack and the tag that its template names.
     """
 
     services: tuple[Service, ...]
     stacks: tuple[Stack, ...]
     alarms: tuple[Alarm, ...]
     versions: Mapping[str, Answer]
+    jobs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def faults(release: Mapping[str, ReleasedImage], seen: Seen) -> list[Finding]:
@@ -52,9 +55,12 @@ def faults(release: Mapping[str, ReleasedImage], seen: Seen) -> list[Finding]:
     """
     services = {service.name: service for service in seen.services}
     stacks = {stack.name: stack for stack in seen.stacks}
-    found = []
+    found: list[Finding] = []
     for name, image in sorted(release.items()):
         service = services.get(name)
+        if name in seen.jobs:
+            found += _job_faults(name, image, seen, stacks)
+            continue
         if service is None:
             found.append(Finding(f"{name}: is part of the release but not deployed"))
             continue
@@ -136,6 +142,23 @@ def _stack_faults(service: Service, stack: Stack | None) -> list[Finding]:
     if not stack.updatable:
         return [Finding(f"{service.name}: its stack is {stack.status}: {way_out(stack)}")]
     return []
+
+
+def _job_faults(name: str, image: ReleasedImage, seen: Seen, stacks: Mapping[str, Stack]) -> Iterator[Finding]:
+    """What is wrong with a job: its next run takes what its stack names now."""
+    stack_name, tag = seen.jobs[name]
+    stack = stacks.get(stack_name)
+    if stack is None:
+        yield Finding(f"{name}: has no stack {stack_name}: it was not deployed by Nova")
+    elif stack.busy:
+        yield Finding(f"{name}: its stack is being updated ({stack.status})", may_pass=True)
+    elif not stack.updatable:
+        yield Finding(f"{name}: its stack is {stack.status}: {way_out(stack)}")
+    if tag not in (image.tag, image.digest):
+        yield Finding(f"{name}: its next run takes {tag} instead of {_told(image.tag, image.digest)}")
+    for alarm in seen.alarms:
+        if alarm.state == "ALARM" and alarm.name in {alarm_name(stack_name, kind) for kind in JOB_ALARMS}:
+            yield Finding(f"{alarm.name}: is in ALARM: {alarm.reason}", may_pass=True, subject=alarm.condition)
 
 
 def _deployment_faults(service: Service) -> list[Finding]:

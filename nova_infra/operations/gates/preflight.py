@@ -3,8 +3,8 @@
 The alarms come first: where one is in ALARM when a deployment starts, ECS watches none of the service's alarms in it,
 so that a bad release would go through. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
 
-They are no obstacle to the release that was last seen to run well: a stage that failed is rolled back to it by being
-played again, this check included, while the alarms still tell of what went wrong. Nor is what somebody has accepted for
+They do not block the release that was last seen to run well: a stage that failed is rolled back to it by being
+played again, this check included, while the alarms still tell of what went wrong. Nor does what is waived for
 the release, as :mod:`nova_infra.operations.records.waivers` says.
 """
 
@@ -23,7 +23,7 @@ from nova_infra.operations.gates.orphans import ListenerRule, orphans, rules_of,
 from nova_infra.operations.records.holds import Hold, read_holds, refusals
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.records.lookup import begins
-from nova_infra.operations.records.waivers import Acceptance, accepted, read_acceptances
+from nova_infra.operations.records.waivers import Waiver, read_waivers, waived
 from nova_infra.operations.rollback.lock import Claim, read_claim
 from nova_infra.parallel import threads
 
@@ -37,12 +37,12 @@ _SILENT = "an alarm without data cannot roll back"
 
 
 @dataclass(frozen=True)
-class Obstacle:
-    """What stands against a deployment.
+class Blocker:
+    """What blocks a deployment.
 
     Attributes:
         text: What, in a sentence, with the remedy where there is one.
-        subject: What is red, and in which state; empty where nobody can accept it.
+        subject: What is red, and in which state; empty where it cannot be waived.
         lost: What a deployment that begins all the same goes without, or risks.
     """
 
@@ -56,12 +56,12 @@ class Judgement:
     """What keeps a deployment from beginning, and what would have.
 
     Attributes:
-        refused: What stands against it.
-        accepted: What somebody has accepted for this release, each with their acceptance.
+        refused: What keeps it from beginning.
+        waived: What would keep it from beginning, were it not for a waiver, each with that waiver.
     """
 
-    refused: tuple[Obstacle, ...]
-    accepted: tuple[tuple[Obstacle, Acceptance], ...]
+    refused: tuple[Blocker, ...]
+    waived: tuple[tuple[Blocker, Waiver], ...]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Conditions:
         certificates: Its certificates.
         vcpu_quota: How many vCPUs Fargate may run; None where that is not known.
         last_good: The release that was last seen to run as it should, if any.
-        acceptances: What somebody has accepted.
+        waivers: Its waivers.
         rollback: The rollback that is under way, in a sentence; empty where none is.
         misdirected: Services whose traffic the release would send to where nothing runs, a sentence each.
         orphans: Stacks of services that the release does not have; none of the above is about them.
@@ -90,7 +90,7 @@ class Conditions:
     certificates: tuple[Certificate, ...]
     vcpu_quota: float | None
     last_good: str | None = None
-    acceptances: tuple[Acceptance, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
     rollback: str = ""
     orphans: tuple[Stack, ...] = ()
     taken: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ class Known:
 def survey(
     environment: ObservedEnvironment, known: Known | None = None, released: Mapping[str, Template] | None = None
 ) -> Conditions:
-    """Ask for everything that :func:`obstacles` decides from, side by side.
+    """Ask for everything that :func:`blockers` decides from, side by side.
 
     Args:
         environment: The environment.
@@ -125,7 +125,7 @@ def survey(
         services = pool.submit(environment.services)
         alarms = pool.submit(environment.alarms)
         holds = pool.submit(read_holds, environment)
-        acceptances = pool.submit(read_acceptances, environment)
+        waivers = pool.submit(read_waivers, environment)
         certificates = pool.submit(environment.certificates)
         quota = pool.submit(environment.vcpu_quota)
         ledger = pool.submit(read_ledger, environment)
@@ -143,7 +143,7 @@ def survey(
             certificates.result(),
             quota.result(),
             next((entry.release for entry in ledger.result().entries if entry.good), None),
-            acceptances.result(),
+            waivers.result(),
             _rollback(claim.result(), environment.now()),
             left,
             tuple(taken(rules, known.rules)) if known is not None else (),
@@ -171,26 +171,24 @@ def _rollback(claim: Claim, now: datetime) -> str:
 
 
 def judge(conditions: Conditions, release: str | None, images: Mapping[str, str], *, now: datetime) -> Judgement:
-    """Whether a deployment may begin: nothing stands against it, or somebody has accepted for this release what does.
+    """Whether a deployment may begin: nothing stands against it, or what does is waived for this release.
 
     Args:
         conditions: What the deployment would begin with.
-        release: The release; None where only the environment is asked about, for which nothing is accepted.
+        release: The release; None where only the environment is asked about, for which nothing is waived.
         images: Service to the digest of its image in the release.
         now: The time, UTC.
     """
-    found = obstacles(conditions, release, images, now=now)
-    known = accepted(conditions.acceptances, release, now=now) if release is not None else {}
+    found = blockers(conditions, release, images, now=now)
+    known = waived(conditions.waivers, release, now=now) if release is not None else {}
     return Judgement(
         tuple(each for each in found if each.subject not in known),
         tuple((each, known[each.subject]) for each in found if each.subject in known),
     )
 
 
-def obstacles(
-    conditions: Conditions, release: str | None, images: Mapping[str, str], *, now: datetime
-) -> list[Obstacle]:
-    """What stands against a deployment, accepted or not; nothing where it may begin.
+def blockers(conditions: Conditions, release: str | None, images: Mapping[str, str], *, now: datetime) -> list[Blocker]:
+    """What blocks a deployment, waived or not; nothing where it may begin.
 
     Args:
         conditions: What the deployment would begin with.
@@ -204,19 +202,19 @@ def obstacles(
             if release is None or release != conditions.last_good
             else ()
         ),
-        *(Obstacle(text) for text in (refusals(conditions.holds, release, images) if release is not None else ())),
-        *([Obstacle(conditions.rollback)] if conditions.rollback else ()),
-        *map(Obstacle, conditions.misdirected),
-        *(Obstacle(text) for text in under_way(conditions.services, conditions.stacks)),
+        *(Blocker(text) for text in (refusals(conditions.holds, release, images) if release is not None else ())),
+        *([Blocker(conditions.rollback)] if conditions.rollback else ()),
+        *map(Blocker, conditions.misdirected),
+        *(Blocker(text) for text in under_way(conditions.services, conditions.stacks)),
         *_stacks(conditions.stacks),
-        *(Obstacle(text) for text in conditions.taken),
+        *(Blocker(text) for text in conditions.taken),
         *_room(conditions.services, conditions.vcpu_quota),
         *_certificates(conditions.certificates, now),
     ]
 
 
-def acceptable(conditions: Conditions, release: str, *, now: datetime) -> tuple[list[Obstacle], list[Obstacle]]:
-    """What a person may accept for a release, and what stands against it all the same.
+def waivable(conditions: Conditions, release: str, *, now: datetime) -> tuple[list[Blocker], list[Blocker]]:
+    """What may be waived for a release, and what blocks it all the same.
 
     Args:
         conditions: What a deployment would begin with.
@@ -224,7 +222,7 @@ def acceptable(conditions: Conditions, release: str, *, now: datetime) -> tuple[
         now: The time, UTC.
 
     Raises:
-        RefusedError: The release is on hold, or nothing is red that can be accepted.
+        RefusedError: The release is on hold, or nothing is red that can be waived.
     """
     for held in conditions.holds:
         if begins(release, held.release) or begins(held.release, release):
@@ -232,9 +230,9 @@ def acceptable(conditions: Conditions, release: str, *, now: datetime) -> tuple[
                 f"release: {release} is on hold, by {held.by}: {held.why}: a release on hold gets no waiver; see "
                 "`nova release-hold`"
             )
-    found = obstacles(conditions, None, {}, now=now)
-    red = [obstacle for obstacle in found if obstacle.subject]
-    others = [obstacle for obstacle in found if not obstacle.subject]
+    found = blockers(conditions, None, {}, now=now)
+    red = [blocker for blocker in found if blocker.subject]
+    others = [blocker for blocker in found if not blocker.subject]
     if not red:
         said = f"; this cannot be waived: {others[0].text}" if others else ""
         raise RefusedError(
@@ -243,7 +241,7 @@ def acceptable(conditions: Conditions, release: str, *, now: datetime) -> tuple[
     return red, others
 
 
-def _alarms(services: Iterable[Service], alarms: Iterable[Alarm]) -> list[Obstacle]:
+def _alarms(services: Iterable[Service], alarms: Iterable[Alarm]) -> list[Blocker]:
     known = {alarm.name: alarm for alarm in alarms}
     found = []
     for service in services:
@@ -251,25 +249,25 @@ def _alarms(services: Iterable[Service], alarms: Iterable[Alarm]) -> list[Obstac
             alarm = known.get(name)
             if alarm is None:
                 text = f"{name}: does not exist, but {service.name} needs this alarm to roll back: deploy it first"
-                found.append(Obstacle(text))
+                found.append(Blocker(text))
             elif alarm.state == "ALARM":
                 text = f"{name}: is already in ALARM, so ECS would watch no alarm of {service.name}: {alarm.reason}"
-                found.append(Obstacle(text, alarm.condition, _UNWATCHED))
+                found.append(Blocker(text, alarm.condition, _UNWATCHED))
             elif alarm.state == "INSUFFICIENT_DATA":
                 text = f"{name}: has no data, so it cannot fire: {alarm.reason}"
-                found.append(Obstacle(text, alarm.condition, _SILENT))
+                found.append(Blocker(text, alarm.condition, _SILENT))
     return found
 
 
-def _stacks(stacks: Iterable[Stack]) -> list[Obstacle]:
+def _stacks(stacks: Iterable[Stack]) -> list[Blocker]:
     return [
-        Obstacle(f"{stack.name}: is {stack.status} and cannot be updated: {way_out(stack)}")
+        Blocker(f"{stack.name}: is {stack.status} and cannot be updated: {way_out(stack)}")
         for stack in stacks
         if not stack.busy and not stack.updatable
     ]
 
 
-def _room(services: Sequence[Service], quota: float | None) -> list[Obstacle]:
+def _room(services: Sequence[Service], quota: float | None) -> list[Blocker]:
     """A deployment runs up to twice the tasks."""
     needed = 2 * sum(task.cpu for service in services for task in service.tasks) / 1024
     if quota is None or needed <= quota:
@@ -278,20 +276,20 @@ def _room(services: Sequence[Service], quota: float | None) -> list[Obstacle]:
         f"Fargate: a deployment may need {needed:g} vCPUs at once, but the account may run {quota:g}: "
         f"request an increase of the quota {VCPU_QUOTA}"
     )
-    return [Obstacle(text, "Fargate", "new tasks may not start, and the circuit breaker then rolls back")]
+    return [Blocker(text, "Fargate", "new tasks may not start, and the circuit breaker then rolls back")]
 
 
-def _certificates(certificates: Iterable[Certificate], now: datetime) -> list[Obstacle]:
+def _certificates(certificates: Iterable[Certificate], now: datetime) -> list[Blocker]:
     found = []
     for certificate in certificates:
         subject = f"certificate of {certificate.domain}"
         lost = "no protection of the deployment: the certificate stays as it is"
         if certificate.status != "ISSUED":
-            found.append(Obstacle(f"{subject}: is {certificate.status}", subject, lost))
+            found.append(Blocker(f"{subject}: is {certificate.status}", subject, lost))
         elif certificate.expires is not None and certificate.expires.astimezone(UTC) - now < _CERTIFICATE_MARGIN:
             text = (
                 f"{subject}: expires on {certificate.expires:%Y-%m-%d} and was not renewed: check its validation "
                 "record in DNS"
             )
-            found.append(Obstacle(text, subject, lost))
+            found.append(Blocker(text, subject, lost))
     return found

@@ -12,6 +12,7 @@ from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import PassingError
 from nova_infra.operations.gates.findings import Finding, Seen, faults
 from nova_infra.operations.records.ledger import ReleasedImage
+from nova_infra.operations.rollback.template import image_of
 from nova_infra.parallel import threads
 
 _SECONDS_BETWEEN_LOOKS = 5.0
@@ -22,7 +23,7 @@ def verify(
     release: Mapping[str, ReleasedImage],
     *,
     patience: float,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> list[Finding]:
     """Look at an environment until it runs a release as it should, or does not.
 
@@ -30,7 +31,7 @@ def verify(
         environment: The environment.
         release: Service to the image that it should run.
         patience: Seconds to wait for what may still come right, such as an alarm that has not gone back yet.
-        tell: Told what is waited for.
+        notify: Called with what is waited for.
 
     Returns:
         What is wrong; nothing where all is well.
@@ -47,7 +48,7 @@ def verify(
             return found
         if found[0].text != waited_for:
             waited_for = found[0].text
-            tell(f"waiting: {waited_for}" + (f" (and {len(found) - 1} more)" if len(found) > 1 else ""))
+            notify(f"waiting: {waited_for}" + (f" (and {len(found) - 1} more)" if len(found) > 1 else ""))
         threading.Event().wait(min(_SECONDS_BETWEEN_LOOKS, left))
 
 
@@ -58,11 +59,16 @@ def look(environment: ObservedEnvironment, names: tuple[str, ...]) -> Seen:
         stacks = pool.submit(environment.stacks, [environment.stack_name(name) for name in names])
         alarms = pool.submit(environment.alarms)
         versions = dict(zip(names, pool.map(lambda name: _version(environment, name), names), strict=True))
+        known = {service.name for service in services.result()}
+        deployed = {stack.name for stack in stacks.result()}
+        others = [name for name in names if name not in known and environment.stack_name(name) in deployed]
+        jobs = dict(zip(others, pool.map(lambda name: _job(environment, name), others), strict=True))
         return Seen(
             services.result(),
             stacks.result(),
             alarms.result(),
             {name: answer for name, answer in versions.items() if answer is not None},
+            {name: found for name, found in jobs.items() if found is not None},
         )
 
 
@@ -70,9 +76,22 @@ def _version(environment: ObservedEnvironment, service: str) -> Answer | None:
     """What the service's ``/version`` answers; None where its rule does not lead there."""
     path = f"/{service}/version"
     answer = environment.get(path)
-    if answer.status == 404 and not leads_to(environment.template(environment.stack_name(service)), path):
+    # Where another service takes every path, it answers for those that no rule leads to.
+    doubtful = answer.status == 404 or service not in answer.body
+    if doubtful and not leads_to(environment.template(environment.stack_name(service)), path):
         return None
     return answer
+
+
+def _job(environment: ObservedEnvironment, name: str) -> tuple[str, str] | None:
+    """The stack of a job, and the tag or digest of its image; None for what is no job of Nova's."""
+    stack = environment.stack_name(name)
+    template = environment.template(stack)
+    types = {resource["Type"] for resource in template.get("Resources", {}).values()}
+    if "AWS::ECS::Service" in types or "AWS::StepFunctions::StateMachine" not in types:
+        return None
+    image = image_of(template, stack=stack)
+    return stack, image.tag or str(image.digest)
 
 
 def leads_to(template: Template, path: str) -> bool:

@@ -38,7 +38,7 @@ def run(
     service: str,
     command: Sequence[str],
     *,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
     write: Callable[[str], None],
     wait: Callable[[], None],
 ) -> int:
@@ -48,7 +48,7 @@ def run(
         environment: Where it runs.
         service: The service.
         command: The command and its arguments.
-        tell: Told what happens to the task.
+        notify: Called with what happens to the task.
         write: Given each line of its output.
         wait: Waits until more of its output may be there.
 
@@ -60,7 +60,7 @@ def run(
     """
     began = environment.now() - timedelta(minutes=1)
     task = environment.start_task(service, command)
-    tell(f"{task.arn.rpartition('/')[2]}: starts")
+    notify(f"{task.arn.rpartition('/')[2]}: starts")
     seen: set[str] = set()
     status = ""
     last = None
@@ -68,7 +68,7 @@ def run(
         for last in environment.wait_for_task(task.arn):
             if last.status != status:
                 status = last.status
-                tell(f"{last.id}: {status.lower()}")
+                notify(f"{last.id}: {status.lower()}")
             _show(environment, service, task, began, seen, write)
         for _ in range(_LOG_LOOKS):
             if _show(environment, service, task, began, seen, write) == 0 and seen:
@@ -76,14 +76,14 @@ def run(
             wait()
     except BaseException:
         if status != "STOPPED":
-            _stop(environment, task, tell)
+            _stop(environment, task, notify)
         raise
     if last is None or last.exit_code is None:
         raise AwsError(f"{service}: the task did not run: {last.reason if last else 'ECS does not know it'}")
     return last.exit_code
 
 
-def _stop(environment: Runner, task: OneOff, tell: Callable[[str], None]) -> None:
+def _stop(environment: Runner, task: OneOff, notify: Callable[[str], None]) -> None:
     """Stop a task; where that fails, say so instead of hiding why it is stopped."""
     name = task.arn.rpartition("/")[2]
     try:
@@ -91,9 +91,9 @@ def _stop(environment: Runner, task: OneOff, tell: Callable[[str], None]) -> Non
     except NovaError as error:
         cluster = task.arn.split("/")[-2]
         command = f"aws ecs stop-task --cluster {cluster} --task {name}"
-        tell(f"warning: {name}: was not stopped and still runs: {error}: stop it with `{command}`")
+        notify(f"warning: {name}: was not stopped and still runs: {error}: stop it with `{command}`")
     else:
-        tell(f"{name}: is stopped")
+        notify(f"{name}: is stopped")
 
 
 def _show(

@@ -10,7 +10,8 @@ from typing import Protocol
 from nova_infra.deployed.model import Capacity
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.errors import AwsError, NovaError, RefusedError
-from nova_infra.operations.records.ledger import Scaling, append_scaling, read_ledger
+from nova_infra.operations.records.ledger import read_ledger
+from nova_infra.operations.records.scaling import IncidentScaling, append_scaling
 
 LONGEST = timedelta(days=7)
 
@@ -33,7 +34,7 @@ class Scalable(DeployedEnvironment, Protocol):
 
 def scale(
     environment: Scalable, service: str, *, least: int | None, most: int | None, lasts: timedelta, why: str
-) -> Scaling:
+) -> IncidentScaling:
     """Scale a service for an incident, and write that to the ledger.
 
     Args:
@@ -60,7 +61,7 @@ def scale(
             f"scale: {least} to {most} tasks is not a range: --min must be at most --max, and --max at least 1"
         )
     until = (environment.now() + lasts).replace(microsecond=0)
-    made = Scaling(service, least, most, until, *_signed(environment, why))
+    made = IncidentScaling(service, least, most, until, *_signed(environment, why))
     environment.plan_end(service, now.usual, until)  # first: what has begun always ends
     with _begun():
         environment.set_capacity(service, least, most)
@@ -68,7 +69,7 @@ def scale(
     return made
 
 
-def end(environment: Scalable, service: str, *, why: str) -> Scaling:
+def end(environment: Scalable, service: str, *, why: str) -> IncidentScaling:
     """Take a scaling back before its time.
 
     Raises:
@@ -80,7 +81,7 @@ def end(environment: Scalable, service: str, *, why: str) -> Scaling:
             f"scale: {service} already has its usual {now.least} to {now.most} tasks: there is nothing to end"
         )
     least, most = now.usual
-    made = Scaling(service, least, most, environment.now().replace(microsecond=0), *_signed(environment, why))
+    made = IncidentScaling(service, least, most, environment.now().replace(microsecond=0), *_signed(environment, why))
     environment.set_capacity(service, least, most)
     with _begun():
         environment.forget_end(service)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from datetime import datetime
+from typing import Literal, get_args
+
+from nova_infra.operations.records.parameter import Fields, encode
 
 Action = Literal["promoted", "aborted"]
 
-_SCHEMA = 2
+KIND = "answer"
 _MAX_WHY = 400
 
 
@@ -35,30 +35,19 @@ class RolloutAnswer:
 
 def encode_answer(answer: RolloutAnswer) -> str:
     """The answer as compact JSON, which no other answer equals."""
-    value = {
-        "v": _SCHEMA,
-        "kind": "answer",
-        "nonce": secrets.token_hex(4),
-        "action": answer.action,
-        "services": answer.services,
-        "at": answer.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "by": answer.by,
-        "why": answer.why[:_MAX_WHY],
-    }
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return encode({"kind": KIND, **vars(answer), "why": answer.why[:_MAX_WHY]})
 
 
-def decode_answer(text: str) -> RolloutAnswer | None:
-    """Read what :func:`encode_answer` wrote; None where it is something else.
+def read_answer(fields: Fields) -> RolloutAnswer:
+    """Read what :func:`encode_answer` wrote.
 
     Raises:
-        ValueError: It is broken; as may be KeyError and TypeError.
+        UnreadableError: It is broken.
     """
-    value: Any = json.loads(text)
-    if not isinstance(value, dict) or value.get("kind") != "answer":
-        return None
-    if value["action"] not in get_args(Action):
-        raise ValueError(f"action {value['action']!r}")
     return RolloutAnswer(
-        value["action"], dict(value["services"]), datetime.fromisoformat(value["at"]), value["by"], value["why"]
+        fields.one_of("action", get_args(Action)),
+        fields.mapping("services"),
+        fields.time("at"),
+        fields.text("by"),
+        fields.text("why"),
     )

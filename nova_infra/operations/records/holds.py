@@ -7,22 +7,19 @@ names the images that it replaced: a later commit that did not fix them would br
 
 from __future__ import annotations
 
-import json
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
 from nova_infra.errors import RefusedError
-from nova_infra.operations.records.ledger import parameter_name
 from nova_infra.operations.records.lookup import SHORTEST_COMMIT, as_commit, begins, names
+from nova_infra.operations.records.parameter import NEVER, Fields, UnreadableError, encode, parameter_name
 
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
 _NAME = re.compile(rf"[\w.-]{{{SHORTEST_COMMIT},128}}")
 _MAX_WHY = 1000
-_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -55,21 +52,21 @@ def read_holds(environment: ObservedEnvironment) -> tuple[Hold, ...]:
     holds = []
     for name, text in environment.parameters(parameter_name(environment, "hold")).items():
         try:
-            value = json.loads(text)
-            if "released" in value:
+            fields = Fields(text)
+            if "released" in fields:
                 continue
             holds.append(
                 Hold(
                     release=name.rpartition("/")[2],
-                    why=str(value["why"]),
-                    by=str(value["by"]),
-                    at=datetime.fromisoformat(value["at"]),
-                    images=dict(value["images"]),
+                    why=fields.text("why"),
+                    by=fields.text("by"),
+                    at=fields.time("at"),
+                    images=fields.mapping("images"),
                 )
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            why = f"{name} was not written by `nova hold` ({error!r}): find out who wrote it, and delete it"
-            holds.append(Hold(name.rpartition("/")[2], why, "somebody", _NEVER, {}))
+        except UnreadableError as error:
+            why = f"{name} was not written by `nova hold` ({error}): find out who wrote it, and delete it"
+            holds.append(Hold(name.rpartition("/")[2], why, "somebody", NEVER, {}))
     return tuple(sorted(holds, key=lambda hold: hold.at, reverse=True))
 
 
@@ -120,11 +117,8 @@ def release_hold(environment: RecordedEnvironment, release: str, *, why: str) ->
 
 
 def _write(environment: RecordedEnvironment, held: Hold, **more: object) -> None:
-    value = {"why": held.why, "by": held.by, "at": held.at.isoformat(), "images": dict(held.images), **more}
-    value["nonce"] = secrets.token_hex(8)  # so that a write whose answer is lost is recognized
-    environment.put_parameter(
-        parameter_name(environment, "hold", held.release), json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    )
+    value = {"why": held.why, "by": held.by, "at": held.at, "images": dict(held.images), **more}
+    environment.put_parameter(parameter_name(environment, "hold", held.release), encode(value))
 
 
 def refusals(holds: tuple[Hold, ...], release: str, images: Mapping[str, str]) -> list[str]:

@@ -10,21 +10,18 @@ release's name. https://docs.aws.amazon.com/systems-manager/latest/userguide/sys
 from __future__ import annotations
 
 import base64
-import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from datetime import datetime
+from typing import Literal, get_args
 
 from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
-from nova_infra.names import parameter_path
-from nova_infra.operations.records.answers import RolloutAnswer, decode_answer
+from nova_infra.operations.records import answers, scaling
+from nova_infra.operations.records.answers import RolloutAnswer
+from nova_infra.operations.records.parameter import Fields, UnreadableError, encode, parameter_name
+from nova_infra.operations.records.scaling import IncidentScaling
 
 Outcome = Literal["deployed", "verified", "failed", "rolled-back"]
-
-SCHEMA = 2
-"""Of what is written here. Readers skip, and name, what a later schema wrote."""
 
 _MAX_REASON = 400
 
@@ -75,29 +72,6 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Scaling:
-    """A service that was scaled for an incident.
-
-    Attributes:
-        service: Its name.
-        least: The least tasks.
-        most: The most tasks.
-        until: When AWS restores what is usual, UTC; when it was ended, that moment.
-        at: When it was done, UTC.
-        by: Who did it.
-        why: The reason.
-    """
-
-    service: str
-    least: int
-    most: int
-    until: datetime
-    at: datetime
-    by: str
-    why: str
-
-
-@dataclass(frozen=True)
 class Ledger:
     """What the ledger holds.
 
@@ -112,14 +86,8 @@ class Ledger:
     entries: tuple[Entry, ...]
     version: int
     unreadable: tuple[str, ...] = ()
-    scalings: tuple[Scaling, ...] = ()
+    scalings: tuple[IncidentScaling, ...] = ()
     answers: tuple[RolloutAnswer, ...] = ()
-
-
-def parameter_name(environment: ObservedEnvironment, *parts: str) -> str:
-    """Name of one of the environment's parameters."""
-    platform = environment.prefix.removesuffix(f"-{environment.name}")
-    return "/".join((parameter_path(platform, environment.name), *parts))
 
 
 def read_ledger(environment: ObservedEnvironment) -> Ledger:
@@ -132,32 +100,30 @@ def read_ledger(environment: ObservedEnvironment) -> Ledger:
     versions = environment.history(name)
     entries: list[Entry] = []
     scalings = []
-    answers = []
+    answered = []
     unreadable = []
     for version in reversed(versions):
         try:
-            if (scaling := decode_scaling(version.value)) is not None:
-                scalings.append(scaling)
+            fields = Fields(version.value)
+            kind = fields.text("kind", "")
+            if kind == scaling.KIND:
+                scalings.append(scaling.read_scaling(fields))
                 continue
-            if (answer := decode_answer(version.value)) is not None:
-                answers.append(answer)
+            if kind == answers.KIND:
+                answered.append(answers.read_answer(fields))
                 continue
-            entry = decode(version.value)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            entry = read_entry(fields)
+        except UnreadableError as error:
             unreadable.append(
-                f"{name}: version {version.version} is not a ledger entry, so it is skipped ({_why(error)}): find out "
+                f"{name}: version {version.version} is not a ledger entry, so it is skipped ({error}): find out "
                 f"who wrote it, with `aws ssm get-parameter-history --name {name}`"
             )
             continue
         if not entry.nonce or all(entry.nonce != other.nonce for other in entries):
             entries.append(entry)
     return Ledger(
-        tuple(entries), versions[-1].version if versions else 0, tuple(unreadable), tuple(scalings), tuple(answers)
+        tuple(entries), versions[-1].version if versions else 0, tuple(unreadable), tuple(scalings), tuple(answered)
     )
-
-
-def _why(error: Exception) -> str:
-    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error) or repr(error)
 
 
 def append(environment: RecordedEnvironment, entry: Entry) -> int:
@@ -167,97 +133,57 @@ def append(environment: RecordedEnvironment, entry: Entry) -> int:
         Its version. More than one above the version that was read means that somebody else wrote meanwhile; both
         entries are kept.
     """
-    return environment.put_parameter(parameter_name(environment, "release"), encode(entry))
+    return environment.put_parameter(parameter_name(environment, "release"), encode_entry(entry))
 
 
-def append_scaling(environment: RecordedEnvironment, scaling: Scaling) -> None:
-    """Write down that a service was scaled."""
-    value = {
-        "v": SCHEMA,
-        "kind": "scaling",
-        "nonce": secrets.token_hex(4),
-        "service": scaling.service,
-        "least": scaling.least,
-        "most": scaling.most,
-        "until": _timestamp(scaling.until),
-        "at": _timestamp(scaling.at),
-        "by": scaling.by,
-        "why": scaling.why[:_MAX_REASON],
-    }
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    environment.put_parameter(parameter_name(environment, "release"), text)
-
-
-def decode_scaling(text: str) -> Scaling | None:
-    """Read what :func:`append_scaling` wrote; None where it is something else.
-
-    Raises:
-        ValueError: It is broken; as may be KeyError and TypeError.
-    """
-    value: Any = json.loads(text)
-    if not isinstance(value, dict) or value.get("kind") != "scaling":
-        return None
-    return Scaling(
-        service=value["service"],
-        least=int(value["least"]),
-        most=int(value["most"]),
-        until=datetime.fromisoformat(value["until"]),
-        at=datetime.fromisoformat(value["at"]),
-        by=value["by"],
-        why=value["why"],
-    )
-
-
-def encode(entry: Entry) -> str:
+def encode_entry(entry: Entry) -> str:
     """The entry as compact JSON."""
     images = {
         service: f"{'' if image.tag == entry.release else image.tag}@{_short(image.digest)}"
         for service, image in entry.images.items()
     }
     value = {
-        "v": SCHEMA,
-        "nonce": entry.nonce or secrets.token_hex(4),
         "release": entry.release,
-        "at": _timestamp(entry.at),
+        "at": entry.at,
         "outcome": entry.outcome,
         "by": entry.by,
-        **({"reason": entry.reason[:_MAX_REASON]} if entry.reason else {}),
-        **({"committed": _timestamp(entry.committed_at)} if entry.committed_at else {}),
+        "reason": entry.reason[:_MAX_REASON] or None,
+        "committed": entry.committed_at,
         "images": images,
     }
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return encode({**value, "nonce": entry.nonce} if entry.nonce else value)
 
 
-def decode(text: str) -> Entry:
-    """Read what :func:`encode` wrote.
+def decode_entry(text: str) -> Entry:
+    """Read what :func:`encode_entry` wrote.
 
     Raises:
-        ValueError: It is something else; as may be KeyError, TypeError and AttributeError.
+        UnreadableError: It is something else.
     """
-    value: dict[str, Any] = json.loads(text)
-    if value.get("v", 1) > SCHEMA:
-        raise ValueError(f"its schema {value['v']} is newer than this Nova, which knows {SCHEMA}")
-    if value["outcome"] not in get_args(Outcome):
-        raise ValueError(f"outcome {value['outcome']!r}")
+    return read_entry(Fields(text))
+
+
+def read_entry(fields: Fields) -> Entry:
+    """Read the fields of what :func:`encode_entry` wrote.
+
+    Raises:
+        UnreadableError: They are something else's.
+    """
+    release = fields.text("release")
     images = {}
-    for service, image in value["images"].items():
+    for service, image in fields.mapping("images").items():
         tag, _, digest = image.rpartition("@")
-        images[service] = ReleasedImage(tag or value["release"], _long(digest))
-    committed = value.get("committed")
+        images[service] = ReleasedImage(tag or release, _long(digest))
     return Entry(
-        release=value["release"],
+        release=release,
         images=images,
-        at=datetime.fromisoformat(value["at"]),
-        outcome=value["outcome"],
-        by=value["by"],
-        reason=value.get("reason", ""),
-        committed_at=datetime.fromisoformat(committed) if committed else None,
-        nonce=str(value.get("nonce", "")),
+        at=fields.time("at"),
+        outcome=fields.one_of("outcome", get_args(Outcome)),
+        by=fields.text("by"),
+        reason=fields.text("reason", ""),
+        committed_at=fields.time("committed") if "committed" in fields else None,
+        nonce=fields.text("nonce", ""),
     )
-
-
-def _timestamp(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _short(digest: str) -> str:
@@ -265,4 +191,7 @@ def _short(digest: str) -> str:
 
 
 def _long(text: str) -> str:
-    return "sha256:" + base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).hex()
+    try:
+        return "sha256:" + base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).hex()
+    except ValueError as error:
+        raise UnreadableError(f"images: {text!r} is no digest: {error}") from None

@@ -11,8 +11,6 @@ proves who did.
 
 from __future__ import annotations
 
-import json
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.operations.records.holds import checked_name
-from nova_infra.operations.records.ledger import parameter_name
 from nova_infra.operations.records.lookup import is_hexadecimal, names
+from nova_infra.operations.records.parameter import NEVER, Fields, UnreadableError, encode, parameter_name
 
 LASTS = timedelta(hours=4)
 """Enough to retry a stage, to approve and to bake for some minutes; too short to be forgotten.
@@ -35,18 +33,15 @@ _DIGITS = 12
 _MAX_WHY = 400
 
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
-
-
 @dataclass(frozen=True)
-class Acceptance:
-    """What is accepted for one release.
+class Waiver:
+    """What may stay red for one release.
 
     Attributes:
         release: The release, or the beginning of its commit.
         subjects: Alarms with their state, and whatever else the preflight found red, by their names.
         why: The reason.
-        by: Who accepted it, as STS says.
+        by: Who wrote it, as STS says.
         at: When, UTC.
         until: When it ends, UTC.
     """
@@ -63,10 +58,10 @@ class Acceptance:
         return f"waived by {self.by} because {self.why!r}, until {self.until:%Y-%m-%d %H:%M} UTC"
 
 
-def read_acceptances(environment: ObservedEnvironment) -> tuple[Acceptance, ...]:
-    """All acceptances of an environment, newest first, those that have ended included.
+def read_waivers(environment: ObservedEnvironment) -> tuple[Waiver, ...]:
+    """All waivers of an environment, newest first, expired ones included.
 
-    One that cannot be read accepts nothing.
+    One that cannot be read waives nothing.
 
     Raises:
         AwsError: They cannot be read.
@@ -74,27 +69,27 @@ def read_acceptances(environment: ObservedEnvironment) -> tuple[Acceptance, ...]
     found = []
     for name, text in environment.parameters(parameter_name(environment, "accepted")).items():
         try:
-            value = json.loads(text)
-            at = datetime.fromisoformat(value["at"]).astimezone(UTC)
+            fields = Fields(text)
+            at = fields.time("at")
             found.append(
-                Acceptance(
+                Waiver(
                     release=name.rpartition("/")[2],
-                    subjects=tuple(map(str, value["subjects"])),
-                    why=str(value["why"]),
-                    by=str(value["by"]),
+                    subjects=fields.texts("subjects"),
+                    why=fields.text("why"),
+                    by=fields.text("by"),
                     at=at,
                     # A parameter written by hand lasts no longer than one that the command writes.
-                    until=min(datetime.fromisoformat(value["until"]).astimezone(UTC), at + LASTS),
+                    until=min(fields.time("until"), at + LASTS),
                 )
             )
-        except (ValueError, KeyError, TypeError) as error:
-            why = f"{name} was not written by `nova accept-red` ({error!r}): find out who wrote it, and delete it"
-            found.append(Acceptance(name.rpartition("/")[2], (), why, "somebody", _NEVER, _NEVER))
-    return tuple(sorted(found, key=lambda acceptance: acceptance.at, reverse=True))
+        except UnreadableError as error:
+            why = f"{name} was not written by `nova accept-red` ({error}): find out who wrote it, and delete it"
+            found.append(Waiver(name.rpartition("/")[2], (), why, "somebody", NEVER, NEVER))
+    return tuple(sorted(found, key=lambda waiver: waiver.at, reverse=True))
 
 
-def acceptable_name(release: str) -> str:
-    """The name of a release that red may be accepted for, as the ledger would have it.
+def waivable_release(release: str) -> str:
+    """The name of a release that may get a waiver, as the ledger would have it.
 
     Raises:
         RefusedError: No release can have that name, or it is too little of a commit.
@@ -108,43 +103,35 @@ def acceptable_name(release: str) -> str:
     return name
 
 
-def accept(environment: RecordedEnvironment, release: str, subjects: Sequence[str], *, why: str, by: str) -> Acceptance:
+def waive(environment: RecordedEnvironment, release: str, subjects: Sequence[str], *, why: str, by: str) -> Waiver:
     """Write a waiver for what is red now, for one release. It replaces an earlier one for the same release.
 
     Args:
         environment: The environment.
-        release: The release, as :func:`acceptable_name` has it.
+        release: The release, as :func:`waivable_release` has it.
         subjects: What is red.
         why: The reason.
-        by: Who accepts it, as STS says: what started a build is a name that the build can set.
+        by: Who writes it, as STS says: what started a build is a name that the build can set.
     """
     now = datetime.now(UTC).replace(microsecond=0)
-    made = Acceptance(release, tuple(subjects), why[:_MAX_WHY], by, now, now + LASTS)
-    value = {
-        "subjects": made.subjects,
-        "why": made.why,
-        "by": made.by,
-        "at": made.at.isoformat(),
-        "until": made.until.isoformat(),
-        "nonce": secrets.token_hex(8),  # so that a write whose answer is lost is recognized
-    }
-    name = parameter_name(environment, "accepted", release)
-    environment.put_parameter(name, json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+    made = Waiver(release, tuple(subjects), why[:_MAX_WHY], by, now, now + LASTS)
+    value = {key: each for key, each in vars(made).items() if key != "release"}
+    environment.put_parameter(parameter_name(environment, "accepted", release), encode(value))
     return made
 
 
-def accepted(acceptances: Sequence[Acceptance], release: str, *, now: datetime) -> dict[str, Acceptance]:
-    """What is accepted for a release now: subject to the latest acceptance of it.
+def waived(waivers: Sequence[Waiver], release: str, *, now: datetime) -> dict[str, Waiver]:
+    """What is waived for a release now: subject to its latest waiver.
 
     Args:
-        acceptances: The environment's acceptances, newest first.
+        waivers: The environment's waivers, newest first.
         release: The release.
         now: The time, UTC.
     """
     return {
         subject: each
-        for each in reversed(acceptances)
+        for each in reversed(waivers)
         if names(each.release, release) and now < each.until
         for subject in each.subjects
-        if subject  # what nobody can accept has no name
+        if subject  # what cannot be waived has no name
     }

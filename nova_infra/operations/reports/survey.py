@@ -11,14 +11,16 @@ from typing import TypeVar
 from nova_infra.deployed.aws.toolchain import Action, Execution, Toolchain
 from nova_infra.deployed.model import Template
 from nova_infra.deployed.protocol import ObservedEnvironment
+from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.operations.changes.cost import difference
 from nova_infra.operations.changes.differences import differences
 from nova_infra.operations.gates.findings import under_way
+from nova_infra.operations.gates.traffic import too_thin
 from nova_infra.operations.records.holds import read_holds, refusals
 from nova_infra.operations.records.ledger import Ledger, read_ledger
 from nova_infra.operations.records.lookup import short
-from nova_infra.operations.records.waivers import accepted, read_acceptances
+from nova_infra.operations.records.waivers import read_waivers, waived
 from nova_infra.operations.release.candidate import Candidate
 from nova_infra.operations.reports.brief import Brief, StackChanges, image_tags
 from nova_infra.operations.reports.commits import commits_between
@@ -64,8 +66,9 @@ def survey(
         alarms = ask("the alarms", environment.alarms, ())
         services = ask("the services", environment.services, ())
         stacks = ask("the stacks", lambda: environment.stacks(names), ())
+        rates: Future[Mapping[str, RequestRate]] = ask("the requests", environment.request_rates, {})
         holds = ask("the holds", lambda: read_holds(environment), ())
-        acceptances = ask("what is accepted", lambda: read_acceptances(environment), ())
+        waivers = ask("what is accepted", lambda: read_waivers(environment), ())
         built: Future[Mapping[str, str]] = pool.submit(answers.ask, "the images", candidate.digests, {})
         delivery = pool.submit(answers.ask, "the pipeline", lambda: _delivery(toolchain, release), None)
         entries = ledger.result().entries
@@ -85,10 +88,11 @@ def survey(
             warnings=(
                 *refusals(holds.result(), release, built.result()),
                 *(
-                    f"{subject}: for this release {acceptance}"
-                    for subject, acceptance in accepted(acceptances.result(), release, now=datetime.now(UTC)).items()
+                    f"{subject}: for this release {waiver}"
+                    for subject, waiver in waived(waivers.result(), release, now=datetime.now(UTC)).items()
                 ),
                 *under_way(services.result(), stacks.result()),
+                *too_thin(environment.name, rates.result()),
                 *([_newer(newer)] if newer else []),
                 *(
                     f"{service.name} runs there but is not in this release: nothing removes it"

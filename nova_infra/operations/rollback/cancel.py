@@ -22,7 +22,7 @@ def cancel_updates(
     environment: DeployedEnvironment,
     only: Sequence[str],
     confirm: Callable[[], bool] | None,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> Outcome:
     """Stop the updates of services that can be stopped, and wait until nothing is under way.
 
@@ -32,7 +32,7 @@ def cancel_updates(
         environment: The environment.
         only: Names of the services to touch; none for all.
         confirm: Asked before anything is stopped; None to show what would be, and stop nothing.
-        tell: Told a line about each step.
+        notify: Called with a line about each step.
 
     Returns:
         ``idle`` where nothing was under way, ``planned`` where it was only shown, ``stopped`` otherwise.
@@ -43,23 +43,23 @@ def cancel_updates(
     names = [environment.stack_name(name) for name in only or environment.service_names()]
     busy = [stack for stack in environment.stacks(names) if stack.busy]
     if not busy:
-        tell("No update is under way: there is nothing to cancel.")
+        notify("No update is under way: there is nothing to cancel.")
         return "idle"
     claims.check(environment, claims.read_claim(environment))
     stoppable = [stack.name for stack in busy if stack.status == "UPDATE_IN_PROGRESS"]
     for stack in busy:
-        tell(f"{stack.name}: {stack.status}: {_what(stack)}")
+        notify(f"{stack.name}: {stack.status}: {_what(stack)}")
     if confirm is None:
-        tell("This is a plan: nothing was changed.")
+        notify("This is a plan: nothing was changed.")
         return "planned"
     if not confirm():
         raise RefusedError("rollback: not confirmed: nothing was changed")
     ledger = read_ledger(environment).version
-    with Lock(environment, Claim(secrets.token_hex(8), release="what ran before", ledger=ledger), tell) as lock:
+    with Lock(environment, Claim(secrets.token_hex(8), release="what ran before", ledger=ledger), notify) as lock:
         with threads() as pool:
             list(pool.map(environment.cancel_update, stoppable))
         for stack in environment.wait_for_stacks([stack.name for stack in busy]):
-            tell(f"{stack.name}: {stack.status}" + ("" if stack.updatable else f": {way_out(stack)}"))
+            notify(f"{stack.name}: {stack.status}" + ("" if stack.updatable else f": {way_out(stack)}"))
         lock.done = True
     return "stopped"
 

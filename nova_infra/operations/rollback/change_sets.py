@@ -78,7 +78,7 @@ def execute(
     changes: dict[str, ChangeSet],
     *,
     may_begin: Callable[[], None],
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> list[str]:
     """Execute change sets side by side and wait for all: as long as the slowest takes. What failed, in sentences.
 
@@ -86,7 +86,7 @@ def execute(
         environment: The environment.
         changes: The change sets, by stack; those that begin are taken out, those that change nothing are left alone.
         may_begin: Asked before each stack; raises NovaError where it must not be changed any more.
-        tell: Told a line about each step.
+        notify: Called with a line about each step.
 
     Raises:
         AwsError: What became of the stacks cannot be told.
@@ -102,7 +102,7 @@ def execute(
         if result is True:
             begun.append(change_set.stack)
             del changes[change_set.stack]
-            tell(f"{change_set.stack}: rolling back")
+            notify(f"{change_set.stack}: rolling back")
         elif isinstance(result, NovaError):
             failures.append(f"{change_set.stack}: {result}")
         elif isinstance(result, BaseException):
@@ -111,13 +111,13 @@ def execute(
             failures.append(f"{change_set.stack}: somebody else changed it after the plan was made")
     for stack in environment.wait_for_stacks(begun):
         if stack.status in _BACK:
-            tell(f"{stack.name}: done")
+            notify(f"{stack.name}: done")
         else:
             failures.append(f"{stack.name}: did not roll back ({stack.status}): {_why(environment, stack)}")
     return failures
 
 
-def remove_strays(environment: DeployedEnvironment, plan: Plan, own: str, tell: Callable[[str], None]) -> None:
+def remove_strays(environment: DeployedEnvironment, plan: Plan, own: str, notify: Callable[[str], None]) -> None:
     """Delete the change sets that rollbacks which were killed have left: those that are not the lock's owner's.
 
     One that somebody else is just being shown goes as well: what it was made from is no longer so.
@@ -126,7 +126,7 @@ def remove_strays(environment: DeployedEnvironment, plan: Plan, own: str, tell: 
         environment: The environment, whose lock the caller has.
         plan: The plan, with all services.
         own: What the names of the caller's change sets begin with.
-        tell: Told a line about each.
+        notify: Called with a line about each.
     """
 
     def remove(stack: str) -> None:
@@ -135,7 +135,7 @@ def remove_strays(environment: DeployedEnvironment, plan: Plan, own: str, tell: 
             for name in environment.change_set_names(stack):
                 if name.startswith(f"{CHANGE_SET_PREFIX}-") and not name.startswith(f"{own}-"):
                     environment.delete_change_set(ChangeSet(stack, name, ()))
-                    tell(f"{stack}: deleted the change set {name}, left by a rollback that was killed")
+                    notify(f"{stack}: deleted the change set {name}, left by a rollback that was killed")
 
     with threads() as pool:
         list(pool.map(remove, [service.stack.name for service in plan.deployed]))

@@ -8,7 +8,6 @@ clock. Parameter Store keeps 100 versions: fifty minutes of signs of life, of wh
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -19,12 +18,12 @@ from typing import Literal, get_args
 from nova_infra.deployed.model import ParameterVersion
 from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
 from nova_infra.errors import CheckFailedError, NovaError, RefusedError
-from nova_infra.operations.records.ledger import parameter_name
+from nova_infra.operations.records.parameter import Fields, UnreadableError, encode, parameter_name
 
 SILENCE = timedelta(minutes=2)
 """A rollback without a sign of life for this long counts as killed."""
 
-_SECONDS_BETWEEN_SIGNS = 30.0
+SECONDS_BETWEEN_SIGNS = 30.0
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 State = Literal["running", "interrupted", "done"]
@@ -111,15 +110,15 @@ def check(environment: ObservedEnvironment, claim: Claim) -> None:
 class Lock:
     """A rollback's hold on the environment, renewed while it works. Use it as a context manager."""
 
-    def __init__(self, environment: RecordedEnvironment, claim: Claim, tell: Callable[[str], None]) -> None:
+    def __init__(self, environment: RecordedEnvironment, claim: Claim, notify: Callable[[str], None]) -> None:
         """Prepare to take it.
 
         Args:
             environment: The environment.
             claim: What is to be done, with a nonce of its own.
-            tell: Told where the claim could not be given back.
+            notify: Called with where the claim could not be given back.
         """
-        self._environment, self._tell = environment, tell
+        self._environment, self._tell = environment, notify
         self._claim = replace(claim, state="running", by=environment.caller())
         self._ended = threading.Event()
         self._signs = threading.Thread(target=self._give_signs, daemon=True)
@@ -137,7 +136,7 @@ class Lock:
             self._write()
             other = read_claim(self._environment)
         except NovaError:
-            self._give_back()  # it may have been taken, although the answer is lost
+            self.give_back()  # it may have been taken, although the answer is lost
             raise
         if other.nonce != self._claim.nonce:
             raise RefusedError(
@@ -150,9 +149,10 @@ class Lock:
     def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
         """Give it back. A failure is reported as a warning and never hides an earlier one."""
         self._ended.set()
-        self._give_back()
+        self.give_back()
 
-    def _give_back(self) -> None:
+    def give_back(self) -> None:
+        """End the claim, if it is still this rollback's; a failure is a warning."""
         try:
             with self._writing:
                 if read_claim(self._environment).nonce == self._claim.nonce:
@@ -175,7 +175,7 @@ class Lock:
             )
 
     def _give_signs(self) -> None:
-        while not self._ended.wait(_SECONDS_BETWEEN_SIGNS):
+        while not self._ended.wait(SECONDS_BETWEEN_SIGNS):
             with self._writing:
                 if self._ended.is_set():
                     return
@@ -185,41 +185,26 @@ class Lock:
                     continue  # the next sign may get through; if none does, the claim is lost, and is looked at
 
     def _write(self) -> None:
-        claim = self._claim
-        value = {
-            "v": 2,
-            "nonce": claim.nonce,
-            "state": claim.state,
-            "release": claim.release,
-            "left": claim.left,
-            "change_set": claim.change_set,
-            "services": claim.services,
-            "ledger": claim.ledger,
-            "by": claim.by,
-            "at": self._environment.now().isoformat(),  # no two signs are alike
-        }
-        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        written = {key: value for key, value in vars(self._claim).items() if key != "seen"}
+        # To the microsecond, unlike other times here: no two signs are alike.
+        text = encode({**written, "at": self._environment.now().isoformat()})
         self._environment.put_parameter(parameter_name(self._environment, "rollback"), text)
 
 
 def _decode(version: ParameterVersion) -> Claim | None:
     """A sign of life; None where it is something else."""
     try:
-        value = json.loads(version.value)
-        if "under_way" in value:  # before rollbacks had a journal
-            value = {"nonce": "unnamed", "state": "running" if value["under_way"] else "done", **value}
-        if value["state"] not in get_args(State):
-            return None
+        fields = Fields(version.value)
         return Claim(
-            nonce=str(value["nonce"]),
-            state=value["state"],
-            release=str(value["release"]),
-            left=str(value.get("left", "")),
-            change_set=str(value.get("change_set", "")),
-            services=tuple(map(str, value.get("services", ()))),
-            ledger=int(value.get("ledger", -1)),
-            by=str(value["by"]),
-            seen=(version.at or datetime.fromisoformat(value["at"])).astimezone(UTC),
+            nonce=fields.text("nonce"),
+            state=fields.one_of("state", get_args(State)),
+            release=fields.text("release"),
+            left=fields.text("left", ""),
+            change_set=fields.text("change_set", ""),
+            services=fields.texts("services", ()),
+            ledger=fields.number("ledger", -1),
+            by=fields.text("by"),
+            seen=(version.at or fields.time("at")).astimezone(UTC),
         )
-    except (ValueError, KeyError, TypeError):
+    except UnreadableError:
         return None

@@ -208,7 +208,7 @@ def _left(ledger: Ledger, target: Entry, moves: Sequence[Move]) -> str:
     return f"unrecorded-{moves[0].service.image.tag}" if moves else "unrecorded"
 
 
-def obstacles(plan: Plan, found: Mapping[str, tuple[Image | None, Image | None]]) -> list[str]:
+def blockers(plan: Plan, found: Mapping[str, tuple[Image | None, Image | None]]) -> list[str]:
     """Why a plan cannot be carried out, in sentences; none where it can.
 
     Args:

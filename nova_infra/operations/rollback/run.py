@@ -20,13 +20,13 @@ from nova_infra.operations.rollback.change_sets import change_sets, execute, rem
 from nova_infra.operations.rollback.lock import Claim, Lock
 from nova_infra.operations.rollback.plan import (
     Plan,
+    blockers,
     busy_stacks,
     change_set_prefix,
     changed_since,
     choose_target,
     make_plan,
     new_holds,
-    obstacles,
     restored_release,
 )
 from nova_infra.operations.rollback.survey import Survey, images_of, survey
@@ -34,7 +34,7 @@ from nova_infra.operations.rollback.text import plan_lines, refused_changes
 
 Tell = Callable[[str], None]
 
-_FRESH_SECONDS = 1.0
+FRESH_SECONDS = 1.0
 """So long an answer about the claim and the holds counts: forty-five stacks begin within seconds."""
 
 
@@ -63,7 +63,7 @@ class Request:
     cancel: bool = False
 
 
-def rollback(environment: DeployedEnvironment, request: Request, *, confirm: Callable[[], bool], tell: Tell) -> None:
+def rollback(environment: DeployedEnvironment, request: Request, *, confirm: Callable[[], bool], notify: Tell) -> None:
     """Bring an environment back to an earlier release.
 
     Running it again finishes one that was interrupted or failed half-way.
@@ -72,7 +72,7 @@ def rollback(environment: DeployedEnvironment, request: Request, *, confirm: Cal
         environment: The environment.
         request: What the operator asked for.
         confirm: Asked when the plan has been shown; what is planned is only done if it says yes.
-        tell: Told a line about each step.
+        notify: Called with a line about each step.
 
     Raises:
         RefusedError: It is not possible or not wise; nothing was changed.
@@ -82,41 +82,41 @@ def rollback(environment: DeployedEnvironment, request: Request, *, confirm: Cal
     stopped = "idle"
     if request.cancel:
         asked = None if request.plan_only else confirm
-        stopped = cancel_updates(environment, request.services, asked, tell)
+        stopped = cancel_updates(environment, request.services, asked, notify)
         if stopped == "planned":
             return
-    seen = _settled(environment, request, tell)
+    seen = _settled(environment, request, notify)
     if stopped == "stopped" and request.to is None and (restored := restored_release(seen.ledger, seen.deployed)):
-        tell(f"{environment.name} runs {short(restored)}, as before the update: there is nothing else to do.")
+        notify(f"{environment.name} runs {short(restored)}, as before the update: there is nothing else to do.")
         return
     plan = _plan(environment, seen, request)
     for note in seen.ledger.unreadable:
-        tell(note)
+        notify(note)
     nonce = secrets.token_hex(8)
     with change_sets(environment, plan, nonce, canary=request.canary) as changes:
         for line in plan_lines(environment.name, plan, changes, canary=request.canary, now=environment.now()):
-            tell(line)
+            notify(line)
         if not request.allow_other_changes:
             refused_changes(plan, changes)
         if request.plan_only:
-            tell("This is a plan: nothing was changed.")
+            notify("This is a plan: nothing was changed.")
             return
         if not confirm():
             raise RefusedError("rollback: not confirmed: nothing was changed")
-        with Lock(environment, _claim(plan, nonce, seen), tell) as lock:
+        with Lock(environment, _claim(plan, nonce, seen), notify) as lock:
             holds = _refuse_changes(environment, plan, seen.holds, request)
-            _carry_out(environment, plan, changes, holds, request, lock, tell)
+            _carry_out(environment, plan, changes, holds, request, lock, notify)
             lock.done = True
 
 
-def _settled(environment: DeployedEnvironment, request: Request, tell: Tell) -> Survey:
+def _settled(environment: DeployedEnvironment, request: Request, notify: Tell) -> Survey:
     """Read everything, after an interrupted rollback's updates have ended."""
     seen = survey(environment)
     claims.check(environment, seen.claim)
     touched = [d for d in seen.deployed if not request.services or d.name in request.services]
     if busy := [stack.name for stack in busy_stacks(touched, seen.claim)]:
         for stack in busy:
-            tell(f"{stack}: an interrupted rollback is still running: waiting for it")
+            notify(f"{stack}: an interrupted rollback is still running: waiting for it")
         for _ in environment.wait_for_stacks(busy):
             pass
         seen = survey(environment)
@@ -134,7 +134,7 @@ def _plan(environment: DeployedEnvironment, seen: Survey, request: Request) -> P
         raise RefusedError(f"environment: {environment.name!r} has no services that Nova deployed: {why}")
     target = choose_target(seen.ledger, seen.holds, seen.deployed, request.to, seen.claim)
     plan = make_plan(seen.ledger, target, seen.deployed, request.services, strangers=seen.strangers, claim=seen.claim)
-    if reasons := obstacles(plan, images_of(environment, plan)):
+    if reasons := blockers(plan, images_of(environment, plan)):
         raise RefusedError("\n".join(reasons))
     if plan.recorded:
         raise RefusedError(
@@ -182,19 +182,19 @@ def _carry_out(
     holds: tuple[Hold, ...],
     request: Request,
     lock: Lock,
-    tell: Tell,
+    notify: Tell,
 ) -> None:
     reason = request.reason or f"rolled back to {short(plan.target.release)}"
     guard = _Guard(environment, lock, plan.target.release, holds)
     _hold(environment, plan, holds, reason)
     try:
-        failures = execute(environment, changes, may_begin=guard, tell=tell)
-        remove_strays(environment, plan, lock.change_set, tell)
+        failures = execute(environment, changes, may_begin=guard, notify=notify)
+        remove_strays(environment, plan, lock.change_set, notify)
         if failures:
             # The ledger still names what was to be left: the environment runs parts of both.
             raise CheckFailedError("\n".join([*failures, "rollback: not complete: run the same command again"]))
-        found = verify(environment, plan.images, patience=request.patience, tell=tell)
-        _look_again(environment, plan, lock)
+        found = verify(environment, plan.images, patience=request.patience, notify=notify)
+        look_again(environment, plan, lock)
         append(
             environment,
             Entry(
@@ -216,7 +216,7 @@ def _carry_out(
             "\n".join([*faults, f"rollback: {environment.name} was rolled back, but is not healthy yet"])
         )
     left = f"; release {short(plan.bad)} is on hold" if plan.bad else ""
-    tell(f"{environment.name} runs {short(plan.result)}{left}.")
+    notify(f"{environment.name} runs {short(plan.result)}{left}.")
 
 
 def _hold(environment: DeployedEnvironment, plan: Plan, holds: tuple[Hold, ...], reason: str) -> None:
@@ -236,7 +236,7 @@ class _Guard:
         self._asked = time.monotonic()  # both were read just now
 
     def __call__(self) -> None:
-        if time.monotonic() - self._asked < _FRESH_SECONDS:
+        if time.monotonic() - self._asked < FRESH_SECONDS:
             return
         self._lock.check()
         if reasons := new_holds(self._holds, read_holds(self._environment), self._target):
@@ -244,7 +244,7 @@ class _Guard:
         self._asked = time.monotonic()
 
 
-def _look_again(environment: DeployedEnvironment, plan: Plan, lock: Lock) -> None:
+def look_again(environment: DeployedEnvironment, plan: Plan, lock: Lock) -> None:
     """Before the ledger is written: is the claim still there, and does the environment still run what was brought back?
 
     Raises:

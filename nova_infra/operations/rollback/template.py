@@ -106,7 +106,7 @@ def rollout_of(template: Template) -> str:
                 return f"steps of {linear.get('StepPercent')} %, {linear.get('StepBakeTimeInMinutes')} min each{bake}"
             case strategy:
                 return f"{strategy.lower().replace('_', '/')}{bake}"
-    return "unknown"
+    return "at its next run"
 
 
 def other_changes(changes: Iterable[Change], template: Template) -> list[str]:

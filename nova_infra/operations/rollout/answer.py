@@ -9,7 +9,7 @@ from nova_infra.deployed.protocol import SteeredEnvironment
 from nova_infra.deployed.rollouts import ServiceDeployment
 from nova_infra.errors import AwsError, NovaError, RefusedError
 from nova_infra.operations.records.answers import Action, RolloutAnswer, encode_answer
-from nova_infra.operations.records.ledger import parameter_name
+from nova_infra.operations.records.parameter import parameter_name
 from nova_infra.operations.rollout.follow import gate_in_words, stage_in_words, state_of
 
 

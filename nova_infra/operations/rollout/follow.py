@@ -84,7 +84,7 @@ class Follower:
             new=_revision(deployment.new, readings),
             old=_revision(deployment.old, readings) if deployment.old else None,
             alarms=tuple(
-                _alarm(readings.alarms[name], name, deployment)
+                _alarm(readings.alarms[name], name, deployment, _per_minute(deployment, readings))
                 for name in deployment.watched
                 if name in readings.alarms
             ),
@@ -212,7 +212,14 @@ def _revision(state: RevisionState, readings: Readings) -> RevisionView:
     return replace(view, requests=traffic.requests, failed=traffic.errors, latency_ms=latency)
 
 
-def _alarm(reading: AlarmReading, name: str, deployment: ServiceDeployment) -> AlarmView:
+def _per_minute(deployment: ServiceDeployment, readings: Readings) -> int | None:
+    """Requests of the latest minute over both revisions; None where they are not known."""
+    groups = [each.target_group for each in (deployment.new, deployment.old) if each is not None]
+    known = [readings.traffic[group] for group in groups if group in readings.traffic]
+    return sum(traffic.per_minute for traffic in known) if known else None
+
+
+def _alarm(reading: AlarmReading, name: str, deployment: ServiceDeployment, requests: int | None) -> AlarmView:
     return AlarmView(
         kind=name.rpartition(f"-{deployment.service}-")[2],
         red=reading.state == "ALARM",
@@ -220,4 +227,6 @@ def _alarm(reading: AlarmReading, name: str, deployment: ServiceDeployment) -> A
         threshold=reading.threshold,
         breaching=reading.breaching,
         watched=deployment.watching,
+        requests=requests if reading.needs else None,
+        needs=reading.needs,
     )

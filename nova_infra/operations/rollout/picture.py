@@ -154,6 +154,8 @@ def _alarms(alarms: Sequence[AlarmView], width: int) -> Text:
 def alarm_in_words(alarm: AlarmView) -> str:
     """An alarm's value beside its threshold, such as ``errors 0.5 of 5``."""
     said = alarm.kind
+    if not alarm.judges:
+        return f"{said} says nothing: {alarm.requests} of {alarm.needs} requests/min"
     if alarm.threshold is not None:
         said += f" {'no data' if alarm.value is None else f'{alarm.value:.3g}'} of {alarm.threshold:g}"
     if not alarm.watched and (alarm.red or alarm.breaching):

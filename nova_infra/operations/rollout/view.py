@@ -43,6 +43,8 @@ class AlarmView:
         threshold: Its threshold; None where it is not known.
         breaching: Whether the latest value is beyond the threshold.
         watched: Whether ECS watches it during this rollout.
+        requests: Requests of the latest minute that it judged, over both revisions; None where they are not known.
+        needs: Requests a minute below which it says nothing; 0 where it needs none.
     """
 
     kind: str
@@ -51,6 +53,13 @@ class AlarmView:
     threshold: float | None = None
     breaching: bool = False
     watched: bool = True
+    requests: int | None = None
+    needs: int = 0
+
+    @property
+    def judges(self) -> bool:
+        """Whether it had enough requests to judge by, as far as that is known."""
+        return self.requests is None or self.requests >= self.needs
 
 
 @dataclass(frozen=True)

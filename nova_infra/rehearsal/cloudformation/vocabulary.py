@@ -34,8 +34,11 @@ NOT_REHEARSED = {
     "AWS::ECR::": "image repositories",
     "AWS::IAM::": "IAM",
     "AWS::KMS::": "encryption",
+    "AWS::Lambda::": "Lambda functions",
     "AWS::Logs::": "log groups",
     "AWS::S3::": "buckets",
+    "AWS::SQS::QueuePolicy": "IAM",
+    "AWS::Scheduler::": "the time at which jobs start: each runs once, when it has been deployed",
     "AWS::SNS::Subscription": "who subscribes to a topic",
     "AWS::SNS::TopicPolicy": "IAM",
     "AWS::SSM::Parameter": "parameters in Systems Manager",
@@ -81,8 +84,18 @@ _DEPLOYMENT = {
     },
     "LifecycleHooks": Each(
         {
-            "TargetType!": Only(("PAUSE",)),
-            "LifecycleStages!": Each(TEXT),  # Those that are played: see the hooks module.
+            "TargetType": Only(("PAUSE", "AWS_LAMBDA")),
+            "HookTargetArn": TEXT,
+            "RoleArn": ANY,
+            "HookDetails": {"header!": TEXT, "value!": TEXT, "urls!": Each(TEXT)},
+            "LifecycleStages!": Each(
+                Only(
+                    (
+                        *("PRE_SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT"),
+                        *("PRE_PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"),
+                    )
+                )
+            ),
             "TimeoutConfiguration": {"TimeoutInMinutes": Number(1, 20160), "Action": Only(("ROLLBACK", "CONTINUE"))},
         }
     ),
@@ -169,6 +182,9 @@ _STAGE = {
         )
     },
 }
+
+BEFORE_DEPLOY = "Custom::NovaBeforeDeploy"
+"""Runs a command in a task definition's newest revision; what depends on it waits for its success."""
 
 PLAYED: dict[str, dict[str, Any]] = {
     "AWS::ApplicationAutoScaling::ScalableTarget": {
@@ -287,6 +303,7 @@ PLAYED: dict[str, dict[str, Any]] = {
                 "AdvancedConfiguration": {
                     "AlternateTargetGroupArn": TEXT,
                     "ProductionListenerRule": TEXT,
+                    "TestListenerRule": TEXT,
                     "RoleArn": ANY,
                 },
             }
@@ -328,13 +345,24 @@ PLAYED: dict[str, dict[str, Any]] = {
         "Priority": Number(1, 50000),
         "Conditions": Each(
             {
-                "Field!": Only(("path-pattern", "host-header")),
+                "Field!": Only(("path-pattern", "host-header", "http-header")),
+                "HttpHeaderConfig": {"HttpHeaderName!": TEXT, "Values!": Each(TEXT)},
                 "Values": Each(TEXT),
                 "PathPatternConfig": {"Values!": Each(TEXT)},
                 "HostHeaderConfig": {"Values!": Each(TEXT)},
             }
         ),
         "Actions": Each(_ACTION),
+    },
+    "AWS::Lambda::Function": {
+        "Code!": {"ZipFile!": TEXT},
+        "FunctionName!": TEXT,
+        "Handler!": Only(("index.handler",)),
+        "Runtime!": Only(tuple(f"python3.{minor}" for minor in range(10, 15))),
+        "Description": ANY,
+        "LoggingConfig": ANY,
+        "Role": ANY,
+        "Timeout": Number(1, 900),
     },
     "AWS::ElasticLoadBalancingV2::LoadBalancer": {
         "Name": ANY,
@@ -376,11 +404,44 @@ PLAYED: dict[str, dict[str, Any]] = {
         "VpcId": ANY,
         "Tags": ANY,
     },
+    BEFORE_DEPLOY: {
+        "ServiceToken": ANY,
+        "ServiceTimeout": ANY,
+        "Cluster!": TEXT,
+        "Family!": TEXT,
+        "Container!": TEXT,
+        "Command!": Each(TEXT),
+        "Key!": TEXT,
+        "Done": ANY,
+        "Subnets": ANY,
+        "SecurityGroups": ANY,
+        "LogGroup": ANY,
+        "LogPrefix": ANY,
+    },
     "AWS::Route53::RecordSet": {
         "Name!": TEXT,
         "Type": Only(("A", "AAAA")),
         "AliasTarget": {"DNSName!": TEXT, "HostedZoneId": ANY, "EvaluateTargetHealth": ANY},
         "HostedZoneId": ANY,
+    },
+    "AWS::SQS::Queue": {
+        "QueueName": TEXT,
+        "VisibilityTimeout": Number(0, 43200),
+        "RedrivePolicy": {"deadLetterTargetArn!": TEXT, "maxReceiveCount!": Number(1, 1000)},
+        "MessageRetentionPeriod": ANY,
+        "ReceiveMessageWaitTimeSeconds": ANY,
+        "SqsManagedSseEnabled": ANY,
+        "KmsMasterKeyId": ANY,
+        "Tags": ANY,
+    },
+    "AWS::StepFunctions::StateMachine": {
+        "DefinitionString!": TEXT,
+        "StateMachineName": TEXT,
+        "StateMachineType": Only(("STANDARD",)),
+        "LoggingConfiguration": ANY,
+        "TracingConfiguration": ANY,
+        "RoleArn": ANY,
+        "Tags": ANY,
     },
     "AWS::SNS::Topic": {"TopicName": TEXT, "KmsMasterKeyId": ANY, "DisplayName": ANY, "Tags": ANY},
 }

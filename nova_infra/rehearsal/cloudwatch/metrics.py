@@ -27,6 +27,20 @@ MEASURED: dict[tuple[str, str], frozenset[frozenset[str]]] = {
         for digit in ("2", "3", "4", "5")
     },
     **{("AWS/ApplicationELB", f"HTTPCode_ELB_{code}_Count"): _OF_A_BALANCER for code in ("5XX", "502", "503", "504")},
+    **{
+        ("AWS/SQS", name): frozenset({frozenset({"QueueName"})})
+        for name in (
+            "ApproximateNumberOfMessagesVisible",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateAgeOfOldestMessage",
+        )
+    },
+    **{
+        ("AWS/States", name): frozenset({frozenset({"StateMachineArn"})})
+        for name in ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted")
+    },
+    # Nothing is dropped here: jobs are started when they have been deployed.
+    ("AWS/Scheduler", "InvocationDroppedCount"): frozenset({frozenset({"ScheduleGroup"})}),
 }
 """Namespace and name of each metric that the rehearsal measures, to the sets of dimensions that it has."""
 
@@ -72,6 +86,10 @@ class MetricStore:
     def record(self, metric: Metric, value: float) -> None:
         """Add a value to the current minute."""
         self._values[metric][self.minute].append(value)
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics that have values."""
+        return tuple(self._values)
 
     def values(self, metric: Metric, minutes: range) -> list[float]:
         """All values of those minutes."""

@@ -18,6 +18,7 @@ from nova_infra.rehearsal.drills.expectations import (
     KILLED_FOR_MEMORY,
     NO_LOST_REQUEST,
     NO_TRAFFIC,
+    NO_USER,
     NOT_DEPLOYED,
     OLD_SERVES,
     OTHERS_GO_THROUGH,
@@ -42,6 +43,8 @@ from nova_infra.rehearsal.tasks.pressure import PRESSURES
 
 Reach = Literal["first tests", "last tests", "approval", "production", "all of production"]
 
+ServiceKind = Literal["web", "worker", "job"]
+
 CONFIGURED = "as configured"
 """What the canary of the templates is called, beside others that a drill is repeated with."""
 
@@ -63,6 +66,9 @@ class Drill:
         needs_images: Whether it says nothing of services that run from their sources.
         answers: What whoever is asked does when a deployment waits.
         gated: Whether every deployment waits for an answer, whatever the templates say.
+        tested: Whether it is about tests before any user's request.
+        function: What the function of those tests does: its work, or ``fails`` or ``hangs``.
+        kind: What kind of service has the fault.
     """
 
     name: str
@@ -77,6 +83,9 @@ class Drill:
     needs_images: bool = False
     answers: Answers = "go on"
     gated: bool = False
+    tested: bool = False
+    function: str = ""
+    kind: ServiceKind = "web"
 
     @property
     def needs_measuring(self) -> bool:
@@ -315,6 +324,34 @@ DRILLS = (
         fault="no-program",
     ),
     Drill(
+        "worker-crash",
+        "a worker's command is a program that does not exist",
+        (_BREAKER, STAGE_STOPS, PIPELINE_TELLS),
+        fault="no-program",
+        kind="worker",
+    ),
+    Drill(
+        "backlog",
+        "a worker stops taking messages",
+        (rolls_back("the alarm on the oldest message rolls it back", because="-oldest went to ALARM"), STAGE_STOPS),
+        fault="paused",
+        kind="worker",
+    ),
+    Drill(
+        "poison-message",
+        "messages come that no worker can process, until they are dead",
+        (rolls_back("the alarm on dead messages rolls it back", because="-dead went to ALARM"), STAGE_STOPS),
+        fault="poison",
+        kind="worker",
+    ),
+    Drill(
+        "job-fails",
+        "a job's command is a program that does not exist",
+        (told("its alarm notifies", "-failed is in ALARM"),),
+        fault="no-program",
+        kind="job",
+    ),
+    Drill(
         "gate-unanswered",
         "nobody answers its gate",
         (rolls_back("it rolls back when its time is over", because="nobody answered"), NO_TRAFFIC, *_STOPPED),
@@ -333,6 +370,27 @@ DRILLS = (
         "somebody aborts it at its first share of the traffic",
         (rolls_back("it is rolled back", because="somebody aborted it"), IN_CANARY, *_STOPPED),
         answers="abort",
+    ),
+    Drill(
+        "smoke-red",
+        "it looks healthy but answers every request with 404, its smoke paths, too",
+        (rolls_back("its smoke test rolls it back", because="tests failed"), NO_USER, *_STOPPED),
+        fault="not-found",
+        tested=True,
+    ),
+    Drill(
+        "smoke-function-fails",
+        "the function of its smoke test fails",
+        (rolls_back("it is rolled back", because="the function is broken"), NO_USER, *_STOPPED),
+        tested=True,
+        function="fails",
+    ),
+    Drill(
+        "smoke-function-hangs",
+        "the function of its smoke test never ends",
+        (rolls_back("it rolls back when its time is over", because="did not end"), NO_USER, *_STOPPED),
+        tested=True,
+        function="hangs",
     ),
     Drill(
         "integration-red",

@@ -162,6 +162,12 @@ def _seen_slower(record: Record, service: str) -> list[str]:
     return [] if times >= SLOWER_TIMES else [f"it was {times:.1f} times as slow, and should have been ten times"]
 
 
+def _met_a_user(record: Record, service: str) -> list[str]:
+    deployment = deployment_of(record, service)
+    met = {user for sample in deployment.samples for user in sample.reached} if deployment else set()
+    return [f"{len(met)} users met it"] if met else []
+
+
 def _waited_once(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
     if deployment is None:
@@ -174,6 +180,7 @@ def _waited_once(record: Record, service: str) -> list[str]:
     return [f"{deployment.service} waited twice at the same place"] if len(set(places)) < len(places) else []
 
 
+NO_USER = Expectation("before any user meets it", _met_a_user)
 NO_TRAFFIC = Expectation("before it gets any traffic", _new_served)
 IN_CANARY = Expectation("before it gets all of the traffic", _had_all_traffic)
 OLD_SERVES = Expectation("the old revision answers every request meanwhile", _old_failed)

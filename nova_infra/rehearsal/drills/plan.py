@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from nova_infra.assembly import Assembly
+from nova_infra.assembly import Assembly, Template, resources_of_type
 from nova_infra.errors import NovaError
-from nova_infra.rehearsal.drills.catalogue import Drill, Reach
+from nova_infra.rehearsal.drills.catalogue import Drill, Reach, ServiceKind
 from nova_infra.rehearsal.drills.steering import GATE_MINUTES
+from nova_infra.rehearsal.environment.queues import messages_of
 from nova_infra.rehearsal.pipeline.definition import Action, ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
-from nova_infra.rehearsal.pipeline.edits import Edit, fault_in, gate, previous_images, repositories
+from nova_infra.rehearsal.pipeline.edits import (
+    Edit,
+    fault_in,
+    function_that,
+    gate,
+    previous_images,
+    repositories,
+    tests_before_traffic,
+)
 from nova_infra.rehearsal.pipeline.release import Release
 
 
@@ -45,13 +54,17 @@ def plan(drill: Drill, candidate: Release) -> Plan:
         NovaError: The pipeline has no such part.
     """
     pipeline = candidate.pipeline()
-    service = _first_service(pipeline, candidate.assembly)
+    service = _first_service(pipeline, candidate.assembly, drill.kind)
+    if service is None:
+        raise NovaError(f"--drill: {drill.name}: the pipeline deploys no {drill.kind}: leave that drill out")
     stages = _stages(pipeline, drill.reach)
     if drill.reach == "production":
         stages = [_only(stages[0], service, candidate.assembly)]
     edits: tuple[Edit, ...] = (*candidate.edits, gate(GATE_MINUTES)) if drill.gated else candidate.edits
     whose = None if drill.everywhere else service
     faulty = (*edits, fault_in(whose, drill.fault)) if drill.fault else edits
+    if drill.function:
+        faulty = (*faulty, function_that(drill.function, GATE_MINUTES))
     before = (*edits, fault_in(whose, drill.baseline_fault)) if drill.baseline_fault else edits
     return Plan(
         replace(pipeline, stages=tuple(stages)),
@@ -61,18 +74,26 @@ def plan(drill: Drill, candidate: Release) -> Plan:
     )
 
 
-def can_be_gated(candidate: Release) -> bool:
-    """Whether the service that a drill in production takes shifts traffic, so that it can wait before that."""
+def lacking(drill: Drill, candidate: Release) -> str:
+    """What a release lacks so that a drill could be played, in a clause; empty where it lacks nothing."""
     pipeline = candidate.pipeline()
-    service = _first_service(pipeline, candidate.assembly)
-    templates = [
+    service = _first_service(pipeline, candidate.assembly, drill.kind)
+    if service is None:
+        return f"no {drill.kind} is delivered"
+    if drill.kind == "worker" and not messages_of(candidate.sources, service):
+        return f"services/{service}/messages has no examples of messages"
+    if not (drill.gated or drill.tested):
+        return ""
+    *_, template = [
         candidate.template(action)
         for stage in pipeline.stages
         for action in stage.actions
         if isinstance(action, DeployAction)
         and service in repositories(candidate.assembly.template(action.template_path))
     ]
-    return gate(GATE_MINUTES)(templates[-1]) != templates[-1]
+    if drill.gated and gate(GATE_MINUTES)(template) == template:
+        return "a rolling deployment has no gate"
+    return "no smoke paths are configured" if drill.tested and not tests_before_traffic(template) else ""
 
 
 def _stages(pipeline: Pipeline, reach: Reach) -> list[Stage]:
@@ -109,10 +130,19 @@ def _only(stage: Stage, service: str, assembly: Assembly) -> Stage:
     return replace(stage, actions=tuple(kept))
 
 
-def _first_service(pipeline: Pipeline, assembly: Assembly) -> str:
+def _first_service(pipeline: Pipeline, assembly: Assembly, kind: ServiceKind) -> str | None:
+    """The first service of a kind that production deploys; None where there is none."""
     for stage in reversed(pipeline.stages):
         for action in stage.actions:
             if isinstance(action, DeployAction):
-                for repository in repositories(assembly.template(action.template_path)):
+                template = assembly.template(action.template_path)
+                for repository in repositories(template) if _kind_of(template) == kind else ():
                     return repository
-    raise NovaError("--drill: the pipeline deploys no service, so no drill has a target: leave --drill out")
+    return None
+
+
+def _kind_of(template: Template) -> ServiceKind:
+    services = [template["Resources"][each] for each in resources_of_type(template, "AWS::ECS::Service")]
+    if services:
+        return "web" if any(each["Properties"].get("LoadBalancers") for each in services) else "worker"
+    return "job" if list(resources_of_type(template, "AWS::StepFunctions::StateMachine")) else "web"

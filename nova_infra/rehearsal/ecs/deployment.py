@@ -10,7 +10,7 @@ from functools import partial
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudwatch.alarms import State
 from nova_infra.rehearsal.ecs.commands import AwaitHook, Command, Finish, ShiftTraffic, Side, StartTask, StopTask
-from nova_infra.rehearsal.ecs.hooks import GoesOn, HookCall, Steering
+from nova_infra.rehearsal.ecs.hooks import TESTED, GoesOn, HookCall, Steering
 from nova_infra.rehearsal.ecs.rollout import Rollout
 from nova_infra.rehearsal.ecs.scheduler import Scheduler
 from nova_infra.rehearsal.ecs.service import Revision, RunningTask, Service
@@ -140,6 +140,8 @@ class Deployment:
 
     async def _answer(self, command: AwaitHook, scheduler: Scheduler) -> None:
         hook = self.rollout.hooks[command.number]
+        if command.stage == TESTED:
+            self._shift_tests(to_new=True)
         what = "for an answer" if hook.kind == "PAUSE" else "for its tests"
         where = f"at {command.stage}, with {self._percent:g} % of the traffic"
         self.tell(f"{self.service.name}: waits {what} {where}, {hook.minutes} min at most")
@@ -202,6 +204,14 @@ class Deployment:
         step = TrafficStep(percent=percent, began=self.clock.now(), requests=service.requests())
         self.record.traffic.append(step)
 
+    def _shift_tests(self, *, to_new: bool) -> None:
+        """Lead tests to the new revision alone, or back to the one that serves."""
+        production, *alternates = self.service.groups
+        if self.service.test_rule is None or not alternates or self.service.revision is None:
+            return
+        wanted = alternates[0] if to_new else production
+        self.service.test_rule.set_weights({group.name: 100.0 * (group is wanted) for group in self.service.groups})
+
     def _close_step(self) -> None:
         """Turn the totals at the beginning of the last step into what came during it."""
         if not self.record.traffic or self.record.traffic[-1].ended is not None:
@@ -223,6 +233,7 @@ class Deployment:
             self.tell(f"{service.name}: {self.revision.name} runs")
             return
         if record.outcome == "rolled back":
+            self._shift_tests(to_new=False)
             self.tell(f"{service.name}: rolled back to {record.old}: {record.reason}")
         raise DeploymentFailedError(self._story())
 

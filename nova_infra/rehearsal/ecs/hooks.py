@@ -13,7 +13,8 @@ Action = Literal["CONTINUE", "ROLLBACK"]
 BEFORE_TASKS = "PRE_SCALE_UP"
 BEFORE_STEP = "PRE_PRODUCTION_TRAFFIC_SHIFT"
 AFTER_ALL_TRAFFIC = "POST_PRODUCTION_TRAFFIC_SHIFT"
-BEFORE_TRAFFIC = ("POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT")
+TESTED = "POST_TEST_TRAFFIC_SHIFT"
+BEFORE_TRAFFIC = ("POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", TESTED)
 """The stages between healthy new tasks and the first step, in order.
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentLifecycleHook.html

@@ -98,6 +98,7 @@ class Service:
         cluster: Name of its cluster.
         load_balancer: The load balancer in front.
         rule: The listener rule that leads to it.
+        test_rule: The listener rule that leads tests to its newest revision, None where there is none.
         groups: Its target groups; the first is the one that production uses now.
         runtime: What runs its tasks.
         desired: Number of tasks.
@@ -120,6 +121,7 @@ class Service:
     tasks: list[RunningTask] = field(default_factory=list)
     deploying: asyncio.Lock = field(default_factory=asyncio.Lock)
     killed_at_stop: int = 0
+    test_rule: Rule | None = None
     _ended: dict[str, Requests] = field(default_factory=dict)
 
     def requests(self) -> dict[str, Requests]:

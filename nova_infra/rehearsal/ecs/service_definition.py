@@ -21,6 +21,7 @@ class ServiceDefinition:
         task_definition: What its tasks run, as ``Ref`` gives it.
         groups: ARNs of its target groups, the one for production first; empty without a load balancer.
         rule: ARN of the listener rule that leads to it, None where only its target group says so.
+        test_rule: ARN of the listener rule that leads tests to a new revision, None where there is none.
         rollout: How a deployment goes.
         desired: Number of tasks: the autoscaler's minimum where there is one.
         grace: Seconds after a task's start in which failing health checks are ignored.
@@ -36,6 +37,7 @@ class ServiceDefinition:
     desired: int
     grace: float
     properties: Mapping[str, Any]
+    test_rule: str | None = None
 
 
 def read_service(stack: Stack, logical_id: str) -> ServiceDefinition:
@@ -70,6 +72,7 @@ def read_service(stack: Stack, logical_id: str) -> ServiceDefinition:
         desired=_desired_count(stack, name, properties),
         grace=float(properties.get("HealthCheckGracePeriodSeconds", 0)),
         properties=properties,
+        test_rule=advanced.get("TestListenerRule"),
     )
 
 

@@ -17,13 +17,18 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import Stack
 from nova_infra.rehearsal.cloudwatch.alarms import State
 from nova_infra.rehearsal.ecs.deployment import Deployment, DeploymentFailedError
+from nova_infra.rehearsal.ecs.functions import Functions
 from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
 from nova_infra.rehearsal.ecs.rollout import Rollout, TrafficStep
 from nova_infra.rehearsal.ecs.service import Revision, Service
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition, read_service
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
+from nova_infra.rehearsal.environment import jobs
+from nova_infra.rehearsal.environment.before_deploy import BeforeDeploy
 from nova_infra.rehearsal.environment.load import Load
 from nova_infra.rehearsal.environment.monitoring import Monitoring
+from nova_infra.rehearsal.environment.queues import Queues
+from nova_infra.rehearsal.environment.stand_ins import StandIns
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import Rule, read_default_rule, read_rule
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
@@ -38,6 +43,7 @@ _MOST_MINUTES_TO_ANSWER = 3
 # The kernel grants processor time by tenths of a second.
 _REST_SECONDS = 0.1
 _MOST_RESTS = 5
+_MINUTES_TO_BE_HEARD = 2  # until the alarm on a run that failed has fired
 
 
 class Environment:
@@ -69,13 +75,17 @@ class Environment:
             files: The requests that are written down.
         """
         self.name = name
-        self._steering = steering or GoesOn()
+        self._functions = Functions(
+            steering or GoesOn(),
+            localize=lambda value: json.loads(self.localize(json.dumps(value))),
+            next_minute=clock.next_minute,
+        )
         self._record = record
         self._tell = tell
         self._runtime = runtime
         self._clock = clock
         self._pace = replace(runtime.pace, seconds_per_minute=clock.seconds_per_minute)
-        self._monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell)
+        self.monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell)
         self._load = Load(record.load, name, pace=self._pace, files=files)
         self._stacks: dict[str, Stack] = {}
         self._rolled_back: dict[str, str] = {}
@@ -88,7 +98,10 @@ class Environment:
         self._services: dict[str, Service] = {}
         self._applied: dict[str, Any] = {}
         self._urls: dict[str, str] = {}
+        self._stand_ins = StandIns(self._pace, runtime.gateway)
+        self._queues = Queues(self._stand_ins, self.monitoring.store, record.not_rehearsed)
         self._background: list[asyncio.Task[None]] = []
+        self._before_deploy = BeforeDeploy(runtime, tell)
 
     async def __aenter__(self) -> Environment:
         """Get ready. Time stands still until :meth:`let_time_pass`."""
@@ -99,7 +112,7 @@ class Environment:
         """Start the clock, the load, the alarms and the replacement of lost tasks."""
         self._background = [
             asyncio.create_task(
-                self._clock.run(self._minute, lambda: self._monitoring.end_minute(self._services.values()))
+                self._clock.run(self._minute, lambda: self.monitoring.end_minute(self._services.values()))
             ),
             asyncio.create_task(self._keep_services()),
         ]
@@ -107,6 +120,7 @@ class Environment:
     async def _minute(self) -> None:
         """All that belongs to a minute: its requests, and a rest in which what tasks do without any shows."""
         await self._load.minute()
+        await self._queues.minute()
         if self._pace.is_real:
             return
         entries = [entry for service in self._services.values() for entry in service.tasks]
@@ -154,6 +168,7 @@ class Environment:
         await self._load.stop()
         await gather(*(self._close(service) for service in self._services.values()))
         await gather(*(listener.stop() for listener in self._listeners.values()))
+        await self._stand_ins.stop()
 
     async def _close(self, service: Service) -> None:
         """Stop what runs of a service, and note where none of it ends by itself: a deployment stops old tasks only."""
@@ -196,7 +211,17 @@ class Environment:
             return self._outputs(previous)  # CloudFormation: no updates are to be performed.
         stack = self._resolve(stack_name, template)
         await self._apply(stack)
-        results = await asyncio.gather(
+        await self._queues.include(stack, sources)
+        faults = {self._definitions[each].fault for each in stack.revisions.values()}
+        self._queues.poison(stack, poisoned="poison" in faults)
+        results: list[BaseException | None] = []
+        try:
+            await self._before_deploy.run(
+                stack, lambda ref: self._with_local_addresses(self._definitions[ref]), sources
+            )
+        except DeploymentFailedError as failed:
+            results = [failed]
+        results = results or await asyncio.gather(
             *(
                 self._deploy_service(stack, service, sources, baseline, takes_back, from_alternate=from_alternate)
                 for service in stack.resources("AWS::ECS::Service")
@@ -205,10 +230,13 @@ class Environment:
         )
         for error in results:
             if isinstance(error, BaseException):
+                self._queues.poison(stack, poisoned=False)
                 if previous is not None:
                     await self._apply(previous)
                 self._rolled_back[stack_name] = str(error)
                 raise error
+        if not baseline:
+            await self._run_jobs(stack, sources)
         self._stacks[stack_name] = stack
         self._rolled_back.pop(stack_name, None)
         self._exports |= stack.exports()
@@ -239,7 +267,7 @@ class Environment:
 
     def alarm_states(self) -> dict[str, State]:
         """Alarm to its state now."""
-        return dict(self._monitoring.states)
+        return dict(self.monitoring.states)
 
     def _outputs(self, stack: Stack) -> dict[str, Any]:
         return {name: self.localize(str(value)) for name, value in stack.outputs().items()}
@@ -271,12 +299,34 @@ class Environment:
             await self._listener(stack, logical_id)
         for logical_id in stack.resources(f"{_ELB}::ListenerRule"):
             self._rule(stack, logical_id)
+        for logical_id in stack.resources("AWS::Lambda::Function"):
+            self._functions.put(stack.properties(logical_id), f"{stack.name}.{logical_id}")
         for logical_id in stack.resources("AWS::Route53::RecordSet"):
             await self._record_set(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
-            self._monitoring.put_alarm(stack.properties(logical_id))
+            self.monitoring.put_alarm(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
-            self._monitoring.put_composite_alarm(stack.properties(logical_id))
+            self.monitoring.put_composite_alarm(stack.properties(logical_id))
+
+    async def _run_jobs(self, stack: Stack, sources: Path) -> None:
+        """The time of a stack's jobs has come."""
+        for logical_id in stack.resources(jobs.MACHINE) if stack.resources(jobs.SCHEDULE) else ():
+            if (found := jobs.task_of(stack, logical_id)) is None:
+                continue
+            definition = self._with_local_addresses(self._definitions[found[0]])
+            await self._runtime.build(definition, sources)
+            ended_well = await jobs.run(
+                stack.name,
+                stack.ref(logical_id),
+                definition,
+                found[1],
+                runtime=self._runtime,
+                sources=sources,
+                store=self.monitoring.store,
+                tell=self._tell,
+            )
+            for _ in range(0 if ended_well else _MINUTES_TO_BE_HEARD):
+                await self.next_minute()
 
     async def _keep_services(self) -> None:
         """Replace tasks that are lost between deployments."""
@@ -313,7 +363,7 @@ class Environment:
                 protocol=protocol,
                 public_port=int(properties["Port"]),
                 siblings=self._siblings.setdefault(load_balancer, {}),
-                store=self._monitoring.store,
+                store=self.monitoring.store,
                 pace=self._pace,
             )
             self._listeners[arn] = listener
@@ -339,6 +389,8 @@ class Environment:
         for service in self._services.values():
             if service.rule.name == arn:
                 service.rule = rule
+            elif service.test_rule is not None and service.test_rule.name == arn:
+                service.test_rule = rule
 
     async def _record_set(self, properties: dict[str, Any]) -> None:
         """A domain name that leads to a load balancer is another public address of its listeners."""
@@ -374,6 +426,7 @@ class Environment:
             await self._runtime.build(definition, sources)
         await self._runtime.prepare(definition, wanted.desired)
         service.desired, service.grace = wanted.desired, wanted.grace
+        service.test_rule = self._rule_named(wanted.test_rule)
         record = DeploymentRecord(
             environment=self.name,
             service=name,
@@ -399,16 +452,22 @@ class Environment:
             rollout=_long_over(rollout) if baseline else rollout,
             record=record,
             clock=self._clock,
-            states=self._monitoring.states,
-            measured=self._monitoring.measured,
+            states=self.monitoring.states,
+            measured=self.monitoring.measured,
             tell=_say_nothing if baseline else self._tell,
-            steering=self._steering,
+            steering=self._functions,
         )
         try:
             await deployment.run()
         except DeploymentFailedError as error:
             raise DeploymentFailedError(f"{name}: {error}") from None
         self._applied[f"service {name}"] = wanted.properties
+
+    def _rule_named(self, arn: str | None) -> Rule | None:
+        found = next((rule for each in self._listeners.values() for rule in each.rules if rule.name == arn), None)
+        if arn is not None and found is None:
+            raise UnresolvableError(f"TestListenerRule: {arn} is no rule of this environment: add it, or leave it out")
+        return found
 
     def _new_service(self, wanted: ServiceDefinition) -> Service:
         if not wanted.groups:
@@ -433,7 +492,7 @@ class Environment:
     def _with_local_addresses(self, definition: TaskDefinition) -> TaskDefinition:
         environment = {
             key: value if (local := self.localize(value)) == value else self._runtime.on_this_machine(local)
-            for key, value in definition.environment.items()
+            for key, value in self._stand_ins.environment(definition.environment).items()
         }
         return TaskDefinition(**{**vars(definition), "environment": environment})
 

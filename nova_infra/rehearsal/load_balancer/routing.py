@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,6 +71,7 @@ class Rule:
         priority: Lower ones are tried first.
         paths: Path patterns; one must match. Empty: every path.
         hosts: Host patterns; one must match. Empty: every host.
+        headers: Names of headers to patterns; one of each must match.
         forward: Where matching requests go.
         answer: What to answer instead.
     """
@@ -79,6 +80,7 @@ class Rule:
     priority: float
     paths: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    headers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     forward: list[WeightedGroup] = field(default_factory=list)
     answer: FixedResponse | Redirect | None = None
 
@@ -86,8 +88,15 @@ class Rule:
         """Whether a host is one of those that this rule is for."""
         return bool(self.hosts) and _any_match(host.lower(), [each.lower() for each in self.hosts])
 
-    def matches(self, host: str, path: str) -> bool:
-        """Whether a request is for this rule. Paths compare case by case, hosts do not, as in the load balancer."""
+    def matches(self, host: str, path: str, headers: Mapping[str, str] | None = None) -> bool:
+        """Whether a request is for this rule. Paths compare case by case, hosts and headers do not, as in AWS.
+
+        https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html
+        """
+        for name, patterns in self.headers.items():
+            value = (headers or {}).get(name)
+            if value is None or not _any_match(value.lower(), [pattern.lower() for pattern in patterns]):
+                return False
         return _any_match(path, self.paths) and _any_match(host.lower(), [host.lower() for host in self.hosts])
 
     def choose(self) -> TargetGroup | None:
@@ -133,6 +142,11 @@ def read_rule(properties: dict[str, Any], name: str, groups: dict[str, TargetGro
                 rule.paths += _values(condition, "PathPatternConfig", name)
             case "host-header":
                 rule.hosts += _values(condition, "HostHeaderConfig", name)
+            case "http-header":
+                if "HttpHeaderConfig" not in condition:
+                    raise UnresolvableError(f"{name}: Conditions holds an http-header without HttpHeaderConfig: add it")
+                asked = condition["HttpHeaderConfig"]
+                rule.headers[asked["HttpHeaderName"]] = tuple(asked["Values"])
             case unknown:
                 raise UnresolvableError(f"{name}: Conditions holds {unknown!r}, which the rehearsal does not know")
     rule.forward, rule.answer = _read_actions(properties["Actions"], name, groups)

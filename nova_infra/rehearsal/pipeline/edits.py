@@ -90,6 +90,42 @@ def gate(minutes: int) -> Edit:
     return edit
 
 
+_FUNCTIONS = {
+    "fails": "def handler(event, context):\n    raise RuntimeError('the function is broken')\n",
+    "hangs": "def handler(event, context):\n    return {'hookStatus': 'IN_PROGRESS'}\n",
+}
+
+
+def function_that(does: str, minutes: int) -> Edit:
+    """Have every function that is called at lifecycle hooks fail, or hang for longer than it may take.
+
+    Args:
+        does: ``fails`` or ``hangs``.
+        minutes: How long its hooks may take.
+    """
+
+    def edit(template: Template) -> Template:
+        copy = _copy(template)
+        for function in resources_of_type(copy, "AWS::Lambda::Function").values():
+            function["Properties"]["Code"] = {"ZipFile": _FUNCTIONS[does]}
+        for service in resources_of_type(copy, "AWS::ECS::Service").values():
+            for hook in service["Properties"].get("DeploymentConfiguration", {}).get("LifecycleHooks", ()):
+                if hook.get("TargetType") != "PAUSE":
+                    hook["TimeoutConfiguration"] = {"TimeoutInMinutes": minutes, "Action": "ROLLBACK"}
+        return copy
+
+    return edit
+
+
+def tests_before_traffic(template: Template) -> bool:
+    """Whether a service of a template has a function test it before any user meets it."""
+    return any(
+        hook.get("TargetType") != "PAUSE"
+        for service in resources_of_type(template, "AWS::ECS::Service").values()
+        for hook in service["Properties"].get("DeploymentConfiguration", {}).get("LifecycleHooks", ())
+    )
+
+
 def repositories(template: Template) -> list[str]:
     """The repositories of the images that a template runs."""
     return [repository_of(container) for container in _containers(template)]

@@ -18,7 +18,7 @@ from nova_infra.deployed.model import Alarm, Deployment, Image, Service, Stack
 from nova_infra.deployed.model import RunningTask as Task
 from nova_infra.deployed.rehearsed import rehearsed_digest
 from nova_infra.names import environment_prefix, parameter_path, platform_stack_name, stack_name
-from nova_infra.operations.records.ledger import Entry, ReleasedImage, encode
+from nova_infra.operations.records.ledger import Entry, ReleasedImage, encode_entry
 from nova_infra.operations.rollback.template import image_of
 from nova_infra.rehearsal.ecs.service import RunningTask
 from nova_infra.rehearsal.ecs.service import Service as RunningService
@@ -168,7 +168,7 @@ class ReleaseTools:
         """Name to versions of an environment's parameters; its ledger begins with what runs before."""
         platform, environment = request.match_info["platform"], request.match_info["environment"]
         if (platform, environment) not in self._parameters:
-            long_ago = encode(_long_ago(self._releases["baseline"], environment_prefix(platform, environment)))
+            long_ago = encode_entry(_long_ago(self._releases["baseline"], environment_prefix(platform, environment)))
             self._parameters[platform, environment] = {f"{parameter_path(platform, environment)}/release": [long_ago]}
         return self._parameters[platform, environment]
 

@@ -20,7 +20,7 @@ from nova_infra.rehearsal.tasks.cgroup import ControlGroup, GroupMeter
 from nova_infra.rehearsal.tasks.listening import listening
 from nova_infra.rehearsal.tasks.pressure import Pressure
 from nova_infra.rehearsal.tasks.signals import handles
-from nova_infra.rehearsal.tasks.task import SECRET, Task, TaskFailedError, free_port, in_a_line, tail
+from nova_infra.rehearsal.tasks.task import SECRET, STAY_SECONDS, Task, TaskFailedError, free_port, in_a_line, tail
 from nova_infra.rehearsal.tasks.usage import Usage
 
 _POLL_SECONDS = 0.05
@@ -146,7 +146,7 @@ class ContainerTask(Task):
             f"--name={self.name}",
             f"--label={self.label}",
             f"--network={self.network.name}",
-            f"--publish=127.0.0.1:{self.port}:{definition.port}",
+            *([f"--publish=127.0.0.1:{self.port}:{definition.port}"] if definition.port else []),
             f"--memory={definition.memory}m",
             f"--memory-swap={definition.memory}m",
             "--no-healthcheck",
@@ -176,11 +176,34 @@ class ContainerTask(Task):
         await self.create()
         async with self.starts:
             await self._run()
-            await self._wait_for_port()
+            await (self._wait_for_port() if self.definition.port else self._stay())
         await self._limit_processor()
         await self.wait_for_health()
         if self._meter is not None:
             self._meter.restart()
+
+    async def launch(self) -> None:
+        """Start the container, and wait for nothing.
+
+        Raises:
+            TaskFailedError: It does not start.
+            EngineError: This machine cannot run it.
+        """
+        self.check_secrets()
+        self._check_architecture()
+        await self.create()
+        async with self.starts:
+            await self._run()
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of its program, once it has ended."""
+        return self._exit_code
+
+    @property
+    def said(self) -> list[str]:
+        """What it printed last, once it has ended."""
+        return self._log
 
     def _check_architecture(self) -> None:
         wanted, given = self.definition.architecture, self.image.architecture
@@ -262,6 +285,19 @@ class ContainerTask(Task):
     def _count_kills(self) -> None:
         if self._group is not None:
             self._oom_kills = max(self._oom_kills, self._group.killed_for_memory())
+
+    async def _stay(self) -> None:
+        """See that it does not end at once: nothing asks a task without a port how it is.
+
+        Raises:
+            TaskFailedError: It ended.
+        """
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._gone.wait(), STAY_SECONDS)
+        if not self.running:
+            await self.hear_out()
+            raise TaskFailedError(self.stopped_reason())
+        self._listening_since = time.monotonic()
 
     async def _wait_for_port(self) -> None:
         """Wait until it listens on its port, for as long as ECS would wait for it to become healthy.

@@ -9,6 +9,8 @@ from typing import Any
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.tasks.faults import LABEL
 
+_OWN = "NOVA_RELEASE"  # the variable that only the service's own container has
+
 _ARCHITECTURES = {"X86_64": "amd64", "ARM64": "arm64"}
 
 
@@ -37,7 +39,7 @@ class TaskDefinition:
         image: The container image, with its tag.
         command: The container's command; empty for the image's own.
         environment: Its environment variables.
-        port: The port it listens on.
+        port: The port it listens on; 0 for one that nothing sends requests to.
         health_check: Its health check, if it has one.
         stop_timeout: Seconds from SIGTERM to SIGKILL.
         memory: MiB of the task.
@@ -90,10 +92,6 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
         UnresolvableError: No container is the one that requests are for, or it lacks what a task needs.
     """
     container, sidecars = _service_first(properties["ContainerDefinitions"], revision)
-    if not container.get("PortMappings"):
-        raise UnresolvableError(
-            f"{revision}: ContainerDefinitions[0].PortMappings is missing: add the container's port"
-        )
     if "Image" not in container:
         raise UnresolvableError(f"{revision}: ContainerDefinitions[0].Image is missing: it names the service's sources")
     check = container.get("HealthCheck")
@@ -106,7 +104,7 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
         image=container["Image"],
         command=tuple(map(str, container.get("Command", ()))),
         environment={variable["Name"]: str(variable["Value"]) for variable in container.get("Environment", ())},
-        port=int(container["PortMappings"][0]["ContainerPort"]),
+        port=int(ports[0]["ContainerPort"]) if (ports := container.get("PortMappings")) else 0,
         health_check=check
         and HealthCheck(
             command=tuple(check["Command"]),
@@ -141,6 +139,8 @@ def _service_first(containers: Sequence[Mapping[str, Any]], revision: str) -> tu
         UnresolvableError: There is no such one, or several.
     """
     serving = [each for each in containers if each.get("PortMappings")] if len(containers) > 1 else list(containers)
+    if not serving:  # a worker or a job with sidecars
+        serving = [each for each in containers if any(v["Name"] == _OWN for v in each.get("Environment", ()))]
     if len(serving) != 1:
         raise UnresolvableError(
             f"{revision}: ContainerDefinitions has {len(containers)} entries, {len(serving)} of them with ports; the "

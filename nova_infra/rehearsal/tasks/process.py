@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -18,11 +19,11 @@ from nova_infra.containers.dockerfile import program_of
 from nova_infra.processes import Process, start_process
 from nova_infra.rehearsal.tasks.pressure import Pressure
 from nova_infra.rehearsal.tasks.signals import ignores
-from nova_infra.rehearsal.tasks.task import SECRET, Task, TaskFailedError, free_port, in_a_line, tail
+from nova_infra.rehearsal.tasks.task import SECRET, STAY_SECONDS, Task, TaskFailedError, free_port, in_a_line, tail
 from nova_infra.rehearsal.tasks.usage import Usage, UsageMeter
 
 _LOG_LINES = 200
-_ELSEWHERE_SECONDS = 1.0
+ELSEWHERE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 _GUARD_SECONDS = 0.25
 _LAST_WORDS_SECONDS = 1.0  # a child that was left behind may hold the output open for ever
@@ -62,12 +63,37 @@ class ProcessTask(Task):
         self.check_secrets()
         async with self.starts:
             await self._start_process()
-            while not await self._wait_for_port():
+            while not await (self._wait_for_port() if self.definition.port else self._stay()):
                 # Another program took the port between its choice and its use. That is no fault of the service.
                 await self.stop()
                 self.port = free_port()
                 await self._start_process()
         await self.wait_for_health()
+
+    async def launch(self) -> None:
+        """Start the process, and wait for nothing.
+
+        Raises:
+            TaskFailedError: It does not start.
+        """
+        self.check_secrets()
+        async with self.starts:
+            await self._start_process()
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of its program, once it has ended."""
+        return self._process.exit_code if self._process is not None else None
+
+    @property
+    def said(self) -> list[str]:
+        """What it printed last."""
+        return list(self.log)
+
+    @property
+    def pid(self) -> int | None:
+        """The number of its process; None before it has one."""
+        return self._process.pid if self._process is not None else None
 
     async def _start_process(self) -> None:
         words = (*self.definition.entry_point, *self.definition.command)
@@ -194,6 +220,21 @@ class ProcessTask(Task):
             "PYTHONUNBUFFERED": "1",
         }
 
+    async def _stay(self) -> bool:
+        """See that it does not end at once: nothing asks a task without a port how it is.
+
+        Raises:
+            TaskFailedError: It ended.
+        """
+        assert self._process is not None, "called by start"
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), STAY_SECONDS)
+        if self._process.exit_code is not None:
+            await self.hear_out()
+            raise TaskFailedError(self.stopped_reason())
+        self._listening_since = time.monotonic()
+        return True
+
     async def _wait_for_port(self) -> bool:
         """Wait until it listens on its port, for as long as ECS would wait for it to become healthy.
 
@@ -218,7 +259,7 @@ class ProcessTask(Task):
                 await self.hear_out()
                 raise TaskFailedError(self.stopped_reason())
             self._started_in = self._meter.seconds_with_a_processor()
-            if elsewhere > _ELSEWHERE_SECONDS:
+            if elsewhere > ELSEWHERE_SECONDS:
                 ports = self._process.listening_ports()
                 if ports and self.port not in ports:  # It may have begun to listen since the look above.
                     raise TaskFailedError(

@@ -15,6 +15,8 @@ from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import IGNORED_SIGNAL
 from nova_infra.rehearsal.tasks.usage import Usage
 
+STAY_SECONDS = 0.1
+"""How long a task without a port has to stay, to count as started; its service looks at it again."""
 SPARE_STOP_SECONDS = 1.0
 _LINE_LENGTH = 160
 SECRET = "stand-in-of-the-rehearsal"  # noqa: S105 - no secret: it stands for one

@@ -116,7 +116,7 @@ def test_a_pipe_that_nobody_reads_ends_a_command_without_a_word(example) -> None
 def test_what_is_told_where_nobody_reads_ends_no_work() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    program = "from nova_infra.cli.output import tell\nfor _ in range(3): tell('a line')\nimport sys\nsys.exit(7)"
+    program = "from nova_infra.cli.output import notify\nfor _ in range(3): notify('a line')\nimport sys\nsys.exit(7)"
     try:
         ended = subprocess.run(
             [sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, text=True, check=False

@@ -152,6 +152,28 @@ def test_a_services_own_rollout_that_outlasts_cloudformation(raw, refused):
     assert "services[1].rollout in prod: bakes 2880 minutes in total" in refused()
 
 
+@pytest.mark.parametrize(
+    ("service", "fault"),
+    [
+        ({"priority": 1}, "services[0].priority: 1 leaves no room for the rule of its tests: 0 does not exist"),
+        (
+            {"priority": 8},
+            "priority: 8 leaves no room for the rule of its tests: 7 is that of store-service",
+        ),
+        ({"paths": [f"/{n}/*" for n in range(5)]}, "services[0].paths: 5 values leave no room for the header"),
+    ],
+)
+def test_smoke_paths_that_could_not_be_asked(raw, refused, service, fault):
+    raw["services"][0] |= {"smoke": ["/carts-service/version"], "priority": 20} | service
+    raw["services"][1]["priority"] = 7
+    assert fault in refused()
+
+
+def test_a_smoke_path_that_is_none(raw, refused):
+    raw["services"][0]["smoke"] = ["carts-service/version"]
+    assert "services[0].smoke[0]: 'carts-service/version' is not a path: start it with /" in refused()
+
+
 def test_the_longest_bake_that_cloudformation_waits_for(raw):
     raw["environments"][1]["rollout"] = {"strategy": "canary", "step_bake_minutes": 1000, "bake_minutes": 980}
     assert parse_config(raw).environments[1].rollout.minutes() == 1980

@@ -141,7 +141,7 @@ def test_every_command_is_a_make_target_or_a_nova_command(assembly, variant):
 
 def test_build_checks_before_it_synthesizes(assembly):
     action, _ = stage(assembly, "Build")["Actions"]
-    assert commands(assembly, action) == ["make setup", "make check", "make synth"]
+    assert commands(assembly, action) == ["make setup", "make check", "make audit", "make synth"]
 
 
 def test_the_pipeline_changes_itself_only_after_an_approval_that_is_skipped_where_nothing_changes(assembly):
@@ -193,6 +193,39 @@ def test_the_connection_reads_this_repository_and_nothing_else(assembly):
             } in conditions
             assert {"StringEquals": {permissions: "read_write"}} in conditions
         assert {s["Resource"] for s in denied} == {"*"}
+
+
+def test_steps_with_credentials_install_what_the_commands_need_and_nothing_else(assembly):
+    runtime = {
+        action["Name"]
+        for stage_ in pipeline(assembly)["Stages"]
+        for action in stage_["Actions"]
+        if action["ActionTypeId"]["Provider"] == "CodeBuild"
+        for variable in project(assembly, action)["Environment"].get("EnvironmentVariables", [])
+        if (variable["Name"], variable["Value"]) == ("NOVA_SETUP", "runtime")
+    }
+    assert runtime == {"x86-64", "Verify", "Brief", "Preflight"}
+
+
+def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly):
+    rule = assembly.only(STACK, "AWS::Events::Rule")
+    assert rule["EventPattern"]["source"] == ["aws.inspector2"]
+    detail = rule["EventPattern"]["detail"]
+    assert detail["severity"] == ["CRITICAL", "HIGH"]
+    assert detail["resources"]["details"]["awsEcrContainerImage"]["repositoryName"] == [{"prefix": "nova/"}]
+    [topic] = assembly.resources(STACK, "AWS::SNS::Topic")
+    assert rule["Targets"][0]["Arn"] == {"Ref": topic}
+    publishers = [
+        (statement["Principal"].get("Service"), statement.get("Condition"))
+        for policy in assembly.properties(STACK, "AWS::SNS::TopicPolicy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "sns:Publish" in statement["Action"] and statement["Effect"] == "Allow"
+    ]
+    [logical_id] = assembly.resources(STACK, "AWS::Events::Rule")
+    only_it = {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [logical_id, "Arn"]}}}
+    assert ("events.amazonaws.com", only_it) in publishers
+    keys = json.dumps(assembly.properties(STACK, "AWS::KMS::Key"))
+    assert "events.amazonaws.com" in keys, "a message that cannot be encrypted is lost"
 
 
 def test_no_build_has_a_cache_that_another_one_has_written(assembly, variant):

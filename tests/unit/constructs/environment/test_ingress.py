@@ -133,3 +133,13 @@ def test_the_firewall_has_the_managed_groups_and_lets_uploads_through(assembly):
 
 def test_an_environment_without_firewall_has_none(assembly):
     assert not assembly.resources("nova-dev-platform", "AWS::WAFv2::WebACL")
+
+
+def test_the_firewall_lets_through_what_no_rule_stops_and_leaves_each_rule_its_own_action(assembly):
+    """An action that every request gets would stop all of them, or, in place of the rules' own, none."""
+    acl = assembly.only(PLATFORM, "AWS::WAFv2::WebACL")
+    assert acl["DefaultAction"] == {"Allow": {}}
+    assert acl["Rules"]
+    for rule in acl["Rules"]:
+        assert rule["OverrideAction"] == {"None": {}}
+        assert "Action" not in rule

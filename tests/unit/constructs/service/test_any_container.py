@@ -29,6 +29,7 @@ command = ["serve", "--fast"]
 user = "1000:1000"
 port = 80
 stop_seconds = 75
+before_deploy = ["shop", "migrate"]
 readonly_root = false
 readonly_root_reason = "It compiles templates beside its sources."
 health = { path = "/up", interval = 20, timeout = 7, start_seconds = 90 }
@@ -150,6 +151,40 @@ def test_the_task_role_may_do_what_is_permitted_and_no_more(mixed):
         ("s3:Get*", "arn:aws:s3:::acme-live/*"),
     ]
     assert statements(mixed, STOCK, "TaskRole") == []
+
+
+def test_a_command_runs_before_the_service_takes_the_new_image(mixed):
+    [(logical_id, run)] = mixed.resources(SHOP, "Custom::NovaBeforeDeploy").items()
+    assert run["Properties"]["Command"] == ["shop", "migrate"]
+    assert run["Properties"]["Family"] == SHOP
+    [service] = mixed.resources(SHOP, "AWS::ECS::Service").values()
+    [definition] = mixed.resources(SHOP, "AWS::ECS::TaskDefinition")
+    assert logical_id in service["DependsOn"]
+    assert definition in run["DependsOn"]
+    network = service["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]
+    assert (run["Properties"]["Subnets"], run["Properties"]["SecurityGroups"]) == (
+        network["Subnets"],
+        network["SecurityGroups"],
+    )
+    assert mixed.properties(STOCK, "AWS::Lambda::Function") == []
+
+
+def test_going_back_to_an_image_changes_nothing_of_what_ran_before_it(mixed):
+    """So CloudFormation does not call it: nova rollback changes the image of the task definition alone."""
+    [run] = mixed.properties(SHOP, "Custom::NovaBeforeDeploy")
+    [definition] = mixed.resources(SHOP, "AWS::ECS::TaskDefinition")
+    assert definition not in json.dumps(run)
+    assert "abc123" not in json.dumps(run)
+
+
+def test_the_function_may_run_this_service_and_nothing_else(mixed):
+    allowed = statements(mixed, SHOP, "BeforeDeployRole")
+    actions = {each["Action"] if isinstance(each["Action"], str) else tuple(each["Action"]) for each in allowed}
+    assert ("ecs:DescribeTasks", "ecs:StopTask") in actions
+    [run] = [each for each in allowed if each["Action"] == "ecs:RunTask"]
+    assert json.dumps(run["Resource"]).count("nova-live-shop:*") == 1
+    assert "Condition" in run
+    assert all(each["Resource"] != "*" for each in allowed)
 
 
 def test_a_connection_opens_its_port_and_no_other(mixed):

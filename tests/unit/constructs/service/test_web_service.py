@@ -2,6 +2,9 @@ import json
 
 import pytest
 
+from nova_infra.config import Rollout
+from nova_infra.constructs.service.gates import gate_hooks
+
 STACK = "nova-prod-carts-service"
 
 
@@ -43,16 +46,58 @@ def test_a_blue_green_rollout_only_bakes(variant):
 
 @pytest.mark.parametrize(
     ("stack", "stage", "minutes"),
-    [("acme-test-eu-search", "POST_SCALE_UP", 60), ("acme-live-search", "PRE_PRODUCTION_TRAFFIC_SHIFT", 70)],
+    [("acme-test-eu-search", "POST_TEST_TRAFFIC_SHIFT", 60), ("acme-live-search", "PRE_PRODUCTION_TRAFFIC_SHIFT", 70)],
 )
-def test_a_gate_pauses_and_rolls_back_where_nobody_answers(variant, stack, stage, minutes):
-    assert deployment(variant, stack)["LifecycleHooks"] == [
-        {
-            "TargetType": "PAUSE",
-            "LifecycleStages": [stage],
-            "TimeoutConfiguration": {"TimeoutInMinutes": minutes, "Action": "ROLLBACK"},
-        }
+def test_a_gate_pauses_after_the_tests_and_rolls_back_where_nobody_answers(variant, stack, stage, minutes):
+    _, pause = deployment(variant, stack)["LifecycleHooks"]
+    assert pause == {
+        "TargetType": "PAUSE",
+        "LifecycleStages": [stage],
+        "TimeoutConfiguration": {"TimeoutInMinutes": minutes, "Action": "ROLLBACK"},
+    }
+
+
+def test_a_gate_pauses_once_new_tasks_run_where_nothing_is_tested():
+    rollout = Rollout(strategy="canary", gate="person", gate_minutes=3)
+    [hook] = gate_hooks(rollout, after_tests=False)
+    assert hook["LifecycleStages"] == ["POST_SCALE_UP"]
+
+
+def test_a_function_asks_the_smoke_paths_before_any_user_meets_the_new_revision(variant):
+    test, _ = deployment(variant, "acme-live-search")["LifecycleHooks"]
+    assert test == {
+        "TargetType": "AWS_LAMBDA",
+        "HookTargetArn": "arn:aws:lambda:us-east-1:444444444444:function:acme-live-smoke",
+        "RoleArn": "arn:aws:iam::444444444444:role/acme-live-smoke-hook",
+        "LifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"],
+        "HookDetails": {
+            "header": "x-nova-test",
+            "value": "new-revision",
+            "urls": ["https://acme.example.com/search?q=a", "https://acme.example.com/find/b"],
+        },
+        "TimeoutConfiguration": {"TimeoutInMinutes": 10, "Action": "ROLLBACK"},
+    }
+    assert variant.only("acme-live-platform", "AWS::Lambda::Function")["FunctionName"] == "acme-live-smoke"
+    roles = {role.get("RoleName"): role for role in variant.properties("acme-live-platform", "AWS::IAM::Role")}
+    [statement] = roles["acme-live-smoke-hook"]["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "ecs.amazonaws.com"}
+
+
+def test_the_rule_for_tests_stands_right_before_the_services_own_and_asks_for_a_header(variant):
+    rules = variant.properties("acme-live-search", "AWS::ElasticLoadBalancingV2::ListenerRule")
+    test, own = sorted(rules, key=lambda rule: rule["Priority"])
+    assert (test["Priority"], own["Priority"]) == (6, 7)
+    assert test["Conditions"] == [
+        *own["Conditions"],
+        {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "x-nova-test", "Values": ["new-revision"]}},
     ]
+    [balancer] = service(variant, "acme-live-search")["LoadBalancers"]
+    assert "TestListenerRule" in balancer["AdvancedConfiguration"]
+
+
+def test_without_smoke_paths_there_is_no_function_and_no_rule_for_tests(assembly):
+    assert not list(assembly.properties("nova-prod-platform", "AWS::Lambda::Function"))
+    assert len(list(assembly.properties(STACK, "AWS::ElasticLoadBalancingV2::ListenerRule"))) == 1
 
 
 def test_nothing_pauses_without_a_gate(assembly):
@@ -118,8 +163,8 @@ def test_the_rule_forwards_all_to_blue_and_nothing_to_green(assembly):
 
 
 def test_the_rule_has_the_configured_paths_and_priority(variant):
-    rule = variant.only("acme-live-search", "AWS::ElasticLoadBalancingV2::ListenerRule")
-    assert rule["Priority"] == 7
+    rules = variant.properties("acme-live-search", "AWS::ElasticLoadBalancingV2::ListenerRule")
+    [rule] = [rule for rule in rules if rule["Priority"] == 7]
     assert rule["Conditions"][0]["PathPatternConfig"]["Values"] == ["/search", "/find/*"]
 
 
@@ -141,6 +186,8 @@ def test_nothing_about_a_target_group_makes_it_be_replaced(assembly, variant):
 def test_a_target_is_in_service_within_half_a_minute_and_out_of_it_as_soon(assembly):
     for group in assembly.properties(STACK, "AWS::ElasticLoadBalancingV2::TargetGroup"):
         assert group["HealthCheckPath"] == "/health"
+        assert (group["HealthyThresholdCount"], group["UnhealthyThresholdCount"]) == (2, 3)
+        assert (group["HealthCheckIntervalSeconds"], group["HealthCheckTimeoutSeconds"]) == (10, 5)
         for threshold in ("HealthyThresholdCount", "UnhealthyThresholdCount"):
             assert group[threshold] * group["HealthCheckIntervalSeconds"] <= 30
 

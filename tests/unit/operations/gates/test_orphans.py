@@ -1,4 +1,4 @@
-"""What nova.toml no longer has and AWS still runs: named, no obstacle by its alarms, and one by its rule."""
+"""What nova.toml no longer has and AWS still runs: named, its alarms block nothing, and its rule does."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 from nova_infra.deployed.model import Alarm, Stack
 from nova_infra.names import alarm_name
 from nova_infra.operations.gates.orphans import ListenerRule, orphans, rules_of, taken, told, wanted_rules
-from nova_infra.operations.gates.preflight import Known, obstacles, survey
+from nova_infra.operations.gates.preflight import Known, blockers, survey
 from nova_infra.operations.reports.status import status
 
 LEFT = "nova-prod-store-service"
@@ -84,7 +84,7 @@ def test_an_alarm_that_is_left_over_does_not_block_and_its_rule_does(
     now = deployment.environment.now()
 
     def found(known: Known | None) -> list[str]:
-        return [each.text for each in obstacles(survey(deployment.environment, known), None, {}, now=now)]
+        return [each.text for each in blockers(survey(deployment.environment, known), None, {}, now=now)]
 
     assert len([text for text in found(None) if f"{LEFT}-errors: is already in ALARM" in text]) == 1
     [held] = rules_of(deployment.template("store-service"))

@@ -1,4 +1,4 @@
-"""What stands against a deployment: each obstacle alone."""
+"""What stands against a deployment: each blocker alone."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nova_infra.deployed.model import Alarm, Certificate, Deployment, RunningTask, Service, Stack
-from nova_infra.operations.gates.preflight import Conditions, obstacles
+from nova_infra.operations.gates.preflight import Conditions, blockers
 from nova_infra.operations.records.holds import Hold
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -20,16 +20,16 @@ FINE = Conditions((AUDIO,), (Stack("nova-prod-audio", "UPDATE_COMPLETE"),), (ERR
 HOLD = Hold("bad", "noise", "alice", NOW, {"audio": DIGEST})
 
 
-def obstacles_of(conditions, release="good", images=None):
-    return obstacles(conditions, release, images or {"audio": f"sha256:{'b' * 64}"}, now=NOW)
+def blockers_of(conditions, release="good", images=None):
+    return blockers(conditions, release, images or {"audio": f"sha256:{'b' * 64}"}, now=NOW)
 
 
 def test_nothing_stands_against_a_deployment_to_a_quiet_environment():
-    assert obstacles_of(FINE) == []
+    assert blockers_of(FINE) == []
 
 
 @pytest.mark.parametrize(
-    ("conditions", "obstacle"),
+    ("conditions", "blocker"),
     [
         (
             replace(FINE, alarms=(replace(ERRORS, state="ALARM"),)),
@@ -55,23 +55,23 @@ def test_nothing_stands_against_a_deployment_to_a_quiet_environment():
         ),
     ],
 )
-def test_an_obstacle_is_told(conditions, obstacle):
-    [found] = obstacles_of(conditions)
-    assert obstacle in found.text
+def test_a_blocker_is_named(conditions, blocker):
+    [found] = blockers_of(conditions)
+    assert blocker in found.text
 
 
 def test_a_held_image_is_refused_in_a_later_release_too():
-    [found] = obstacles_of(replace(FINE, holds=(HOLD,)), images={"audio": DIGEST})
+    [found] = blockers_of(replace(FINE, holds=(HOLD,)), images={"audio": DIGEST})
     assert "audio: has the same image as release bad, which alice put on hold: noise" in found.text
-    assert obstacles_of(replace(FINE, holds=(HOLD,))) == []
+    assert blockers_of(replace(FINE, holds=(HOLD,))) == []
 
 
-def test_a_quota_that_is_not_known_is_no_obstacle():
-    assert obstacles_of(replace(FINE, vcpu_quota=None)) == []
+def test_a_quota_that_is_not_known_blocks_nothing():
+    assert blockers_of(replace(FINE, vcpu_quota=None)) == []
 
 
 def test_red_alarms_do_not_stand_against_the_way_back():
     red = replace(FINE, alarms=(replace(ERRORS, state="ALARM"),), last_good="good")
-    assert obstacles_of(red) == []
-    assert obstacles_of(red, release="next") != []
-    assert obstacles(red, None, {}, now=NOW) != []
+    assert blockers_of(red) == []
+    assert blockers_of(red, release="next") != []
+    assert blockers(red, None, {}, now=NOW) != []

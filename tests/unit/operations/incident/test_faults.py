@@ -14,7 +14,7 @@ from nova_infra.operations.incident.run import run
 from nova_infra.operations.incident.scale import end, scale
 from nova_infra.operations.records.holds import hold, release_hold
 from nova_infra.operations.records.ledger import read_ledger
-from nova_infra.operations.records.waivers import accept
+from nova_infra.operations.records.waivers import waive
 
 CARTS = "carts-service"
 
@@ -59,7 +59,7 @@ def do_release_hold(deployment: Deployment, number: int) -> None:
 
 
 def do_accept(deployment: Deployment, number: int) -> None:
-    accept(deployment.environment, deployment.commit(number), ["a in ALARM"], why="it leaks", by="user/ann")
+    waive(deployment.environment, deployment.commit(number), ["a in ALARM"], why="it leaks", by="user/ann")
 
 
 def nothing(_: Deployment, __: int) -> None:
@@ -175,7 +175,7 @@ def exits(task: Any) -> None:
 def play(deployment: Deployment) -> tuple[int, list[str]]:
     told: list[str] = []
     code = run(
-        deployment.environment, CARTS, ("migrate", "--all"), tell=told.append, write=told.append, wait=lambda: None
+        deployment.environment, CARTS, ("migrate", "--all"), notify=told.append, write=told.append, wait=lambda: None
     )
     return code, told
 
@@ -235,7 +235,7 @@ def test_a_task_that_cannot_be_stopped_is_named_with_the_way_to_stop_it(
             local_aws.faults = {"StopTask": list(faults)}
             told: list[str] = []
             with pytest.raises(KeyboardInterrupt):
-                run(served.environment, CARTS, ("x",), tell=told.append, write=told.append, wait=lambda: None)
+                run(served.environment, CARTS, ("x",), notify=told.append, write=told.append, wait=lambda: None)
             task = only(one_off_tasks())
             assert told[-1].startswith(f"warning: {task.id}: was not stopped and still runs: ")
             assert said in told[-1]
@@ -246,13 +246,13 @@ def test_a_task_that_cannot_be_stopped_is_named_with_the_way_to_stop_it(
 def test_an_interruption_while_a_task_is_started_leaves_none(
     served, local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch, stoppable: bool
 ) -> None:
-    write = served.environment._aws.write
+    write = served.environment.aws.write
 
     def interrupted(service: str, operation: str, /, **request: Any) -> Any:
         answer = write(service, operation, **request)
         return interrupt(answer) if operation == "run_task" else answer
 
-    monkeypatch.setattr(served.environment._aws, "write", interrupted)
+    monkeypatch.setattr(served.environment.aws, "write", interrupted)
     local_aws.faults = {} if stoppable else {"StopTask": [DENIED]}
     with pytest.raises(KeyboardInterrupt):
         play(served)

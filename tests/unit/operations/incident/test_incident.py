@@ -157,7 +157,7 @@ class Runner:
 def play(runner: Runner) -> tuple[int, list[str], list[str]]:
     told: list[str] = []
     written: list[str] = []
-    code = run(runner, "carts", ("migrate",), tell=told.append, write=written.append, wait=lambda: None)
+    code = run(runner, "carts", ("migrate",), notify=told.append, write=written.append, wait=lambda: None)
     return code, told, written
 
 

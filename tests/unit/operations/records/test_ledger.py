@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from nova_infra.operations.records.ledger import Entry, ReleasedImage, decode, encode
+from nova_infra.operations.records.ledger import Entry, ReleasedImage, decode_entry, encode_entry
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 AT = datetime(2026, 11, 24, 2, 10, 11, tzinfo=UTC)
@@ -31,25 +31,32 @@ def entry(services: int = 2, **changes: object) -> Entry:
     ],
 )
 def test_an_entry_is_read_as_it_was_written(changes: dict[str, object]) -> None:
-    assert decode(encode(entry(**changes))) == entry(**changes)
+    assert decode_entry(encode_entry(entry(**changes))) == entry(**changes)
 
 
 def test_an_entry_of_as_many_services_as_an_environment_can_have_fits_into_a_parameter() -> None:
-    assert len(encode(entry(45, reason="w" * 5000)).encode()) <= ADVANCED_TIER_BYTES
+    assert len(encode_entry(entry(45, reason="w" * 5000)).encode()) <= ADVANCED_TIER_BYTES
 
 
 def test_a_tag_that_repeats_the_release_takes_no_room() -> None:
     tagged = {"carts-service": ReleasedImage(COMMIT, f"sha256:{'0' * 64}")}
-    assert encode(entry(images=tagged)).count(COMMIT) == 1
+    assert encode_entry(entry(images=tagged)).count(COMMIT) == 1
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "v1.4", "[]", "{}", encode(entry()).replace("verified", "splendid"), encode(entry()).replace("@", "@é")],
+    [
+        "",
+        "v1.4",
+        "[]",
+        "{}",
+        encode_entry(entry()).replace("verified", "splendid"),
+        encode_entry(entry()).replace("@", "@é"),
+    ],
 )
 def test_what_is_no_entry_is_not_taken_for_one(text: str) -> None:
     with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
-        decode(text)
+        decode_entry(text)
 
 
 def test_only_what_was_seen_to_run_is_good_to_go_back_to() -> None:

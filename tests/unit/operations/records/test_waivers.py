@@ -15,9 +15,9 @@ from nova_infra.deployed.aws.session import whoami
 from nova_infra.deployed.model import Alarm, Certificate, Deployment, RunningTask, Service, Stack
 from nova_infra.errors import RefusedError
 from nova_infra.operations.gates import preflight
-from nova_infra.operations.gates.preflight import Conditions, acceptable, judge
+from nova_infra.operations.gates.preflight import Conditions, judge, waivable
 from nova_infra.operations.records.holds import Hold, hold
-from nova_infra.operations.records.waivers import Acceptance, acceptable_name, accepted, read_acceptances
+from nova_infra.operations.records.waivers import Waiver, read_waivers, waivable_release, waived
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 FIX, OTHER = "3f2a91c" + "0" * 33, "b" * 40
@@ -32,23 +32,23 @@ RED = Conditions(
     holds=(),
     certificates=(),
     vcpu_quota=None,
-    acceptances=(Acceptance(FIX, (f"{MEMORY} in ALARM",), "it leaks", "mei", NOW, NOW + timedelta(hours=4)),),
+    waivers=(Waiver(FIX, (f"{MEMORY} in ALARM",), "it leaks", "mei", NOW, NOW + timedelta(hours=4)),),
 )
 
 
 def refused(conditions: Conditions, release: str | None = FIX, *, now: datetime = NOW) -> list[str]:
-    return [obstacle.text for obstacle in judge(conditions, release, {}, now=now).refused]
+    return [blocker.text for blocker in judge(conditions, release, {}, now=now).refused]
 
 
 @pytest.mark.parametrize("written", [FIX, FIX[:7], FIX[:12]])
 def test_what_is_accepted_for_a_release_stands_in_its_way_no_more(written: str) -> None:
-    [given] = RED.acceptances
-    judged = judge(replace(RED, acceptances=(replace(given, release=written),)), FIX, {}, now=NOW)
+    [given] = RED.waivers
+    judged = judge(replace(RED, waivers=(replace(given, release=written),)), FIX, {}, now=NOW)
     assert judged.refused == ()
-    [(obstacle, acceptance)] = judged.accepted
-    assert (obstacle.subject, acceptance.by) == (f"{MEMORY} in ALARM", "mei")
-    assert "ECS then watches none of this service's alarms in this deployment" in obstacle.lost
-    assert str(acceptance) == "waived by mei because 'it leaks', until 2026-11-24 06:00 UTC"
+    [(blocker, waiver)] = judged.waived
+    assert (blocker.subject, waiver.by) == (f"{MEMORY} in ALARM", "mei")
+    assert "ECS then watches none of this service's alarms in this deployment" in blocker.lost
+    assert str(waiver) == "waived by mei because 'it leaks', until 2026-11-24 06:00 UTC"
 
 
 def test_it_counts_for_that_release_that_alarm_and_those_hours_alone() -> None:
@@ -61,40 +61,40 @@ def test_it_counts_for_that_release_that_alarm_and_those_hours_alone() -> None:
 
 
 def test_an_alarm_that_was_accepted_without_data_is_not_accepted_in_alarm() -> None:
-    [given] = RED.acceptances
+    [given] = RED.waivers
     silent = replace(RED, alarms=(replace(RED.alarms[0], state="INSUFFICIENT_DATA"), RED.alarms[1]))
-    [red], _ = acceptable(silent, FIX, now=NOW)
-    acceptances = (replace(given, subjects=(red.subject,)),)
-    assert refused(replace(silent, acceptances=acceptances)) == []
-    assert [text.partition(":")[0] for text in refused(replace(RED, acceptances=acceptances))] == [MEMORY]
+    [red], _ = waivable(silent, FIX, now=NOW)
+    waivers = (replace(given, subjects=(red.subject,)),)
+    assert refused(replace(silent, waivers=waivers)) == []
+    assert [text.partition(":")[0] for text in refused(replace(RED, waivers=waivers))] == [MEMORY]
 
 
 def test_a_parameter_that_claims_more_than_the_hours_ends_with_them(deployment) -> None:
     value = {"subjects": [], "why": "x", "by": "mei", "at": NOW.isoformat(), "until": "2999-01-01T00:00:00+00:00"}
     deployment.client("ssm").put_parameter(Name=f"/nova/prod/accepted/{FIX}", Value=json.dumps(value), Type="String")
-    [given] = read_acceptances(deployment.environment)
+    [given] = read_waivers(deployment.environment)
     assert given.until == NOW + timedelta(hours=4)
 
 
 @pytest.mark.parametrize(("written", "name"), [(FIX.upper(), FIX), (FIX[:12].upper(), FIX[:12])])
 def test_a_commit_is_taken_in_either_case_and_another_name_as_it_is(written: str, name: str) -> None:
-    assert acceptable_name(written) == name
-    assert acceptable_name("Working-Tree") == "Working-Tree"
+    assert waivable_release(written) == name
+    assert waivable_release("Working-Tree") == "Working-Tree"
 
 
 @pytest.mark.parametrize("written", [FIX[:7], FIX[:11]])
 def test_red_is_accepted_for_as_much_of_a_commit_as_the_preflight_prints(written: str) -> None:
     with pytest.raises(RefusedError, match="is too short: give at least 12 hex digits"):
-        acceptable_name(written)
+        waivable_release(written)
 
 
-def test_the_latest_acceptance_of_a_release_is_the_one_that_counts() -> None:
-    later = Acceptance(
+def test_the_latest_waiver_of_a_release_is_the_one_that_counts() -> None:
+    later = Waiver(
         FIX[:7], (f"{MEMORY} in ALARM",), "it leaks still", "kim", NOW + timedelta(hours=3), NOW + timedelta(hours=7)
     )
-    conditions = replace(RED, acceptances=(later, *RED.acceptances))
-    [(_, acceptance)] = judge(conditions, FIX, {}, now=NOW + timedelta(hours=3)).accepted
-    assert acceptance.by == "kim"
+    conditions = replace(RED, waivers=(later, *RED.waivers))
+    [(_, waiver)] = judge(conditions, FIX, {}, now=NOW + timedelta(hours=3)).waived
+    assert waiver.by == "kim"
 
 
 @pytest.mark.parametrize("held", [FIX, FIX[:7]])
@@ -103,7 +103,7 @@ def test_nothing_is_accepted_for_a_release_on_hold(held: str, release: str) -> N
     conditions = replace(RED, holds=(Hold(held, "corrupts uploads", "kim", NOW, {}),))
     assert "on hold since" in refused(conditions)[0]
     with pytest.raises(RefusedError, match="on hold, by kim: corrupts uploads: a release on hold gets no waiver"):
-        acceptable(conditions, release, now=NOW)
+        waivable(conditions, release, now=NOW)
 
 
 def test_a_person_accepts_alarms_certificates_and_quotas_and_nothing_else() -> None:
@@ -113,29 +113,29 @@ def test_a_person_accepts_alarms_certificates_and_quotas_and_nothing_else() -> N
         vcpu_quota=1.0,
         stacks=(Stack("nova-prod-audio", "UPDATE_IN_PROGRESS"),),
     )
-    red, others = acceptable(conditions, FIX, now=NOW)
-    assert [obstacle.subject for obstacle in red] == [
+    red, others = waivable(conditions, FIX, now=NOW)
+    assert [blocker.subject for blocker in red] == [
         f"{MEMORY} in ALARM",
         "Fargate",
         "certificate of nova.example.com",
     ]
-    assert all(obstacle.lost for obstacle in red)
-    assert [obstacle.text for obstacle in others] == ["nova-prod-audio: an update is under way (UPDATE_IN_PROGRESS)"]
+    assert all(blocker.lost for blocker in red)
+    assert [blocker.text for blocker in others] == ["nova-prod-audio: an update is under way (UPDATE_IN_PROGRESS)"]
 
 
 def test_no_parameter_whoever_wrote_it_accepts_what_nobody_can() -> None:
-    [given] = RED.acceptances
+    [given] = RED.waivers
     held = Hold(FIX, "corrupts uploads", "kim", NOW, {})
-    conditions = replace(RED, holds=(held,), acceptances=(replace(given, subjects=("", f"{MEMORY} in ALARM", "hold")),))
+    conditions = replace(RED, holds=(held,), waivers=(replace(given, subjects=("", f"{MEMORY} in ALARM", "hold")),))
     assert [text.partition(" has been on hold")[0] for text in refused(conditions)] == [f"release {FIX}"]
 
 
 def test_where_nothing_is_red_there_is_nothing_to_accept() -> None:
     green = replace(RED, alarms=tuple(replace(alarm, state="OK") for alarm in RED.alarms))
     with pytest.raises(RefusedError, match="no deployment alarm, certificate or quota is red"):
-        acceptable(green, FIX, now=NOW)
+        waivable(green, FIX, now=NOW)
     with pytest.raises(RefusedError, match="this cannot be waived: nova-prod-audio: is ROLLBACK_COMPLETE"):
-        acceptable(replace(green, stacks=(Stack("nova-prod-audio", "ROLLBACK_COMPLETE"),)), FIX, now=NOW)
+        waivable(replace(green, stacks=(Stack("nova-prod-audio", "ROLLBACK_COMPLETE"),)), FIX, now=NOW)
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on
 
     said = run("accept-red", "prod", "3F2A91C00000", "--why", "the old revision leaks, this mends it").output
     assert "ECS then watches none of this service's alarms in this deployment: only the circuit breaker" in said
-    [given] = read_acceptances(deployment.environment)
+    [given] = read_waivers(deployment.environment)
     assert given.subjects == ("nova-prod-carts-service-memory in ALARM",)
     assert (given.release, given.by) == ("3f2a91c00000", whoami()[1])
     assert given.until - given.at == timedelta(hours=4)
@@ -217,8 +217,8 @@ def test_a_name_that_no_release_has_is_told_to_wait_for_one(deployment, run) -> 
     assert "takes effect" not in run("hold", "prod", "3f2a91c", "--why", "a commit").output
 
 
-def test_what_is_no_acceptance_accepts_nothing_and_stops_nothing(deployment) -> None:
+def test_what_is_no_waiver_waives_nothing_and_stops_nothing(deployment) -> None:
     deployment.client("ssm").put_parameter(Name=f"/nova/prod/accepted/{FIX}", Value=json.dumps([]), Type="String")
-    [found] = read_acceptances(deployment.environment)
+    [found] = read_waivers(deployment.environment)
     assert "was not written by `nova accept-red`" in found.why
-    assert accepted([found], FIX, now=datetime.now(UTC)) == {}
+    assert waived([found], FIX, now=datetime.now(UTC)) == {}

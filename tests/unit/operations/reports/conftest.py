@@ -18,8 +18,9 @@ from nova_infra.deployed.model import (
     StackEvent,
     StoppedTask,
 )
+from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.errors import NovaError
-from nova_infra.operations.records.ledger import Entry, Outcome, ReleasedImage, encode
+from nova_infra.operations.records.ledger import Entry, Outcome, ReleasedImage, encode_entry
 
 GOOD, BAD = "a" * 40, "b" * 40
 
@@ -66,6 +67,10 @@ class Stub:
     def stack_revisions(self, _: Sequence[str]) -> Mapping[str, str]:
         return self.revisions
 
+    def request_rates(self) -> Mapping[str, RequestRate]:
+        self._check("request_rates")
+        return {"audio": RequestRate(4, 20)}
+
     def alarms(self) -> tuple[Alarm, ...]:
         self._check("alarms")
         return self.held_alarms
@@ -73,7 +78,7 @@ class Stub:
     def history(self, parameter: str) -> tuple[ParameterVersion, ...]:
         self._check("history")
         assert parameter == f"/nova/{self.name}/release"
-        return tuple(ParameterVersion(n, encode(entry)) for n, entry in enumerate(self.entries, 1))
+        return tuple(ParameterVersion(n, encode_entry(entry)) for n, entry in enumerate(self.entries, 1))
 
     def parameters(self, path: str) -> Mapping[str, str]:
         self._check("parameters")

@@ -100,7 +100,7 @@ def test_what_is_accepted_for_the_release_is_a_warning_with_who_and_why(brief: A
     name = "/nova/prod/accepted/"
     text = brief(values={name + make.bad: json.dumps(given | times)})
     assert "nova-prod-audio-memory in ALARM: for this release waived by mei because 'it leaks, this mends it'," in text
-    assert "1 warning" in text
+    assert "2 warnings" in text
     assert "accepted" not in brief(values={name + "c" * 40: json.dumps(given | times)})
     assert "accepted" not in brief(values={name + make.bad: json.dumps(given | times | {"until": times["at"]})})
 
@@ -109,6 +109,11 @@ def test_a_deployment_under_way_is_a_warning(brief: Any, make: Any) -> None:
     assert "✗ audio: a deployment is under way" in brief(
         held_services=(make.service(deployments=(make.deployment("IN_PROGRESS"),)),)
     )
+
+
+def test_too_few_requests_to_judge_a_canary_by_are_a_warning(brief: Any) -> None:
+    assert "✗ audio: prod has 4 requests a minute, and its errors alarm needs 20" in brief()
+    assert "requests a minute" not in brief(broken={"request_rates": AwsError("no")})
 
 
 def test_a_service_that_the_release_has_no_more_stays_and_that_is_said(brief: Any, make: Any) -> None:

@@ -22,7 +22,7 @@ def cancel(served: Deployment) -> Callable[..., list[str]]:
     def run(confirm: Callable[[], bool] = lambda: True, **request: Any) -> list[str]:
         told: list[str] = []
         options = Request(**{"patience": 0, "cancel": True, **request})
-        rollback(served.environment, options, confirm=confirm, tell=told.append)
+        rollback(served.environment, options, confirm=confirm, notify=told.append)
         return told
 
     return run

@@ -17,7 +17,11 @@ from nova_infra.operations.rollback import lock as claims
 from nova_infra.operations.rollback.lock import read_claim
 from nova_infra.operations.rollback.run import Request, rollback
 
-# Each call of a rollback that changes something: its operation, and how many of the same kind come before it.
+WRITES = ("CreateChangeSet", "PutParameter", "ExecuteChangeSet")
+MOST_WRITES = 4
+"""Of one operation: the claim, the hold, the ledger, the end of the claim."""
+
+# Each call of a rollback that can stop it: its operation, and how many of the same kind come before it.
 CALLS = {
     "make a change set": ("CreateChangeSet", 0),
     "claim": ("PutParameter", 0),
@@ -34,7 +38,7 @@ def back(served) -> Callable[..., list[str]]:
     def run(**request: Any) -> list[str]:
         told: list[str] = []
         options = Request(**{"patience": 0, **request})
-        rollback(served.environment, options, confirm=lambda: True, tell=told.append)
+        rollback(served.environment, options, confirm=lambda: True, notify=told.append)
         return told
 
     return run
@@ -66,38 +70,47 @@ def clean(*releases: str) -> dict[str, Any]:
     return {"image": "v1", "change sets": [], "claim": "done", "outcomes": outcomes, "held": sorted(releases)}
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_what_passes_by_itself_changes_nothing_about_the_end(served, back, local_aws: Any, call: str) -> None:
-    operation, before = CALLS[call]
+def test_what_passes_by_itself_changes_nothing_about_the_end(served, back, local_aws: LocalAws, subtests) -> None:
     held = []
     for number, (name, faults) in enumerate(HARMLESS.items(), 2):
-        served.release(number, "carts-service")
-        local_aws.faults = {operation: [*[None] * before, *faults]}
-        back()
-        held.append(served.commit(number))
-        assert end(served) == clean(*held), name
+        with subtests.test(name):
+            served.release(number, "carts-service")
+            held.append(served.commit(number))
+            # It happens to each call that writes; to the next one only after this one has got through.
+            each = faults if name in ("silent", "cut after") else [*faults, None] * MOST_WRITES
+            local_aws.faults = {operation: list(each) for operation in WRITES}
+            back()
+            assert all(len(left) < len(each) for left in local_aws.faults.values()), "it has happened"
+            assert end(served) == clean(*held)
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_what_stops_a_rollback_is_named_and_running_it_again_finishes(
-    served, back, local_aws: Any, monkeypatch, call: str
+    served, back, local_aws: LocalAws, monkeypatch, subtests, call: str
 ) -> None:
     # One whose claim could not be ended counts as killed after a while: here, at once.
     monkeypatch.setattr(claims, "SILENCE", claims.SILENCE * 0)
     operation, before = CALLS[call]
     held = []
-    for number, (name, (faults, said)) in enumerate(STOPPING.items(), 2):
-        served.release(number, "carts-service")
-        local_aws.faults = {operation: [*[None] * before, *faults]}
-        with pytest.raises(NovaError, match=said):
+    for number, name in enumerate(("denied", "expired", "unreachable"), 2):
+        faults, said = STOPPING[name]
+        with subtests.test(name):
+            served.release(number, "carts-service")
+            held.append(served.commit(number))
+            local_aws.faults = {operation: [*[None] * before, *faults]}
+            with pytest.raises(NovaError, match=said):
+                back()
+            local_aws.faults = {}
             back()
-        local_aws.faults = {}
-        back()
-        held.append(served.commit(number))
-        assert end(served) == clean(*held), name
+            assert end(served) == clean(*held)
 
 
-FAULTS: dict[str, tuple[list[Any], str]] = {**{name: (faults, "") for name, faults in HARMLESS.items()}, **STOPPING}
+FAULTS: dict[str, tuple[list[Any], str]] = {
+    "cut before": (HARMLESS["cut before"], ""),
+    "silent": (HARMLESS["silent"], ""),
+    "denied": STOPPING["denied"],
+    "unreachable": STOPPING["unreachable"],
+}
 
 
 def test_a_claim_that_is_not_given_back_is_a_warning_and_hides_nothing(

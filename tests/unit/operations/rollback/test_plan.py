@@ -6,7 +6,7 @@ import pytest
 
 from nova_infra.deployed.model import Image, Stack, TaskDefinition
 from nova_infra.operations.records.ledger import Entry, Ledger, ReleasedImage
-from nova_infra.operations.rollback.plan import Deployed, make_plan, obstacles
+from nova_infra.operations.rollback.plan import Deployed, blockers, make_plan
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 GOOD, BAD = "a" * 40, "b" * 40
@@ -45,6 +45,6 @@ def test_a_stack_that_cannot_be_changed_is_told_with_its_own_way_out(status: str
     first = entry(GOOD, audio="v1")
     plan = make_plan(Ledger((entry(BAD, audio="v2"), first), 2), first, [deployed("audio", "v2", status)], [])
     there = Image("registry/nova/audio", "v1", digest("v1"))
-    [why] = obstacles(plan, {"audio": (there, there)})
+    [why] = blockers(plan, {"audio": (there, there)})
     assert f"nova-prod-audio: is {status} and cannot be updated: " in why
     assert f"`aws cloudformation {command} --stack-name nova-prod-audio`" in why

@@ -26,7 +26,7 @@ def back(deployment):
     def run(*, confirm: bool = True, **request: Any) -> list[str]:
         told: list[str] = []
         rollback(
-            deployment.environment, Request(**{"patience": 0, **request}), confirm=lambda: confirm, tell=told.append
+            deployment.environment, Request(**{"patience": 0, **request}), confirm=lambda: confirm, notify=told.append
         )
         return told
 
@@ -318,7 +318,7 @@ def test_one_that_is_killed_at_its_end_is_finished_by_running_it_again(deploymen
     deployment.release(2, "carts-service")
     with monkeypatch.context() as killed:
         killed.setattr("nova_infra.operations.rollback.run.verify", _killed)
-        killed.setattr(claims.Lock, "_give_back", lambda *_: None)
+        killed.setattr(claims.Lock, "give_back", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             back()
     with pytest.raises(RefusedError, match=r"another one, to 0101.*, is under way, started by"):
@@ -381,7 +381,7 @@ def test_of_two_at_once_one_wins_and_the_other_says_so(deployment) -> None:
 
     def run() -> None:
         try:
-            rollback(deployment.environment, Request(patience=0), confirm=confirm, tell=lambda _: None)
+            rollback(deployment.environment, Request(patience=0), confirm=confirm, notify=lambda _: None)
             results.append("won")
         except NovaError as error:
             results.append(str(error))

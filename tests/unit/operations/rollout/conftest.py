@@ -120,9 +120,9 @@ class World:
     def DescribeServiceDeployments(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         wanted = params["serviceDeploymentArns"]
         assert len(wanted) <= 20
-        return {"serviceDeployments": [self._deployment(r) for r in self.rollouts if r.arn in wanted]}
+        return {"serviceDeployments": [self.described(r) for r in self.rollouts if r.arn in wanted]}
 
-    def _deployment(self, rollout: Rollout) -> dict[str, Any]:
+    def described(self, rollout: Rollout) -> dict[str, Any]:
         name = f"{PREFIX}-{rollout.service}"
         tasks = {"requestedTaskCount": 2, "runningTaskCount": 2, "pendingTaskCount": 0}
         shift = {"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 5}
@@ -209,12 +209,21 @@ class World:
         if kind == "cpu":
             return {**alarm, **metric, "Statistic": "Maximum", "Period": 60}
         stat = {"Metric": metric, "Period": 60, "Stat": "Sum"}
+        group = target_group(name.removeprefix(f"{PREFIX}-").rpartition("-")[0], "blue").rpartition(":")[2]
+        dimensions = [{"Name": "LoadBalancer", "Value": "app/nova/1a"}, {"Name": "TargetGroup", "Value": group}]
+        counted = {"Namespace": "AWS/ApplicationELB", "MetricName": "RequestCount", "Dimensions": dimensions}
         return {
             **alarm,
             "Metrics": [
+                {"Id": "requests", "MetricStat": {**stat, "Metric": counted}, "ReturnData": False},
                 {"Id": "part", "MetricStat": stat, "ReturnData": False},
                 {"Id": "part_two", "MetricStat": stat, "ReturnData": False},
-                {"Id": "rate", "Expression": "FILL(part_two,0)+part", "ReturnData": True, "Label": name},
+                {
+                    "Id": "rate",
+                    "Expression": "IF(requests>=20,FILL(part_two,0)+part,0)",
+                    "ReturnData": True,
+                    "Label": name,
+                },
             ],
         }
 
@@ -231,8 +240,10 @@ class World:
 
     def _value(self, query: dict[str, Any], queries: dict[str, Any]) -> float | None:
         if "Expression" in query:
-            part = query["Expression"].rpartition("+")[2]
-            assert f"FILL({part}_two,0)+{part}" == query["Expression"]
+            part = query["Expression"].rpartition("+")[2].partition(",")[0]
+            requests = f"{part.rpartition('_')[0]}_requests"
+            assert query["Expression"] == f"IF({requests}>=20,FILL({part}_two,0)+{part},0)"
+            assert {part, requests} <= queries.keys()
             return self._value(queries[part], queries)
         metric = query["MetricStat"]["Metric"]
         dimensions = {each["Name"]: each["Value"] for each in metric["Dimensions"]}

@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.errors import RefusedError
+from nova_infra.operations.rollout.picture import alarm_in_words
 from nova_infra.operations.rollout.watch import looks, seconds_between_looks
 
 from .conftest import NOW, PREFIX, World, target_group
@@ -90,6 +92,27 @@ def test_an_alarm_stands_beside_its_threshold_and_goes_red(environment, world) -
     assert next(running).rollouts[0].red == ("errors",)
     world.red.clear()
     assert next(running).rollouts[0].red == ()
+
+
+def test_an_alarm_says_by_how_many_requests_it_judged_and_that_they_are_too_few(environment, world) -> None:
+    world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
+    world.requests = {target_group("s01-service", "green"): 3.0, target_group("s01-service", "blue"): 16.0}
+    world.pass_by(240)
+    _, view = itertools.islice(watching(environment, world), 2)
+    alarms = {alarm.kind: alarm for alarm in view.rollouts[0].alarms}
+    assert (alarms["errors"].requests, alarms["errors"].needs, alarms["errors"].judges) == (19, 20, False)
+    assert (alarms["cpu"].requests, alarms["cpu"].judges) == (None, True)
+    assert alarm_in_words(alarms["errors"]) == "errors says nothing: 19 of 20 requests/min"
+
+
+def test_request_rates_are_those_of_the_errors_alarms_over_the_last_hour_in_few_calls(environment, world) -> None:
+    world.requests = {target_group("s01-service", "blue"): 240.0}
+    rates = environment.request_rates()
+    assert len(rates) == 45
+    # The stub has three values an hour.
+    assert rates["s01-service"] == RequestRate(3 * 240 / 60, 20)
+    assert rates["s02-service"] == RequestRate(0.0, 20)
+    assert world.calls == ["ListServices", "DescribeAlarms", "GetMetricData"]
 
 
 @pytest.mark.parametrize("denied", ["DescribeRules", "GetMetricData", "DescribeAlarms", "DescribeServiceRevisions"])

@@ -56,6 +56,7 @@ NO_MATTER = (
     "AWS::ECS::Service.AvailabilityZoneRebalancing",
     "AWS::ECS::Service.EnableECSManagedTags",
     "AWS::ECS::Service.EnableExecuteCommand",
+    "AWS::ECS::Service.DeploymentConfiguration.LifecycleHooks[].RoleArn",
     "AWS::ECS::Service.LoadBalancers[].AdvancedConfiguration.RoleArn",
     "AWS::ECS::Service.NetworkConfiguration",
     "AWS::ECS::Service.PropagateTags",
@@ -79,6 +80,9 @@ NO_MATTER = (
     "AWS::ElasticLoadBalancingV2::TargetGroup.Port",
     "AWS::ElasticLoadBalancingV2::TargetGroup.VpcId",
     "AWS::Route53::RecordSet.AliasTarget.HostedZoneId",
+    "AWS::Lambda::Function.Description",
+    "AWS::Lambda::Function.LoggingConfig",
+    "AWS::Lambda::Function.Role",
     "AWS::Route53::RecordSet.HostedZoneId",
     "AWS::SNS::Topic.KmsMasterKeyId",
 )
@@ -91,6 +95,7 @@ TEXTS = (
     "TargetAddress", "ResourceId", "ServiceName", "StageName", "Stat", "Statistic", "TimeZone", "TopicName", "Value",
     "Values[]", "HttpCode", "DNSName", "LoadBalancerArn", "ListenerArn", "TargetGroupArn", "TaskDefinition", "Provider",
     "AlternateTargetGroupArn", "ProductionListenerRule", "Category",
+    "HookTargetArn", "TestListenerRule", "HttpHeaderName", "FunctionName", "ZipFile", "header", "value", "urls[]",
 )  # fmt: skip
 
 PIPELINE = (

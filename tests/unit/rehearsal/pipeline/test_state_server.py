@@ -13,7 +13,7 @@ import pytest
 
 from nova_infra.deployed.rehearsed import RehearsedEnvironment, RehearsedToolchain
 from nova_infra.errors import NotDeployedError
-from nova_infra.operations.gates.preflight import obstacles, survey
+from nova_infra.operations.gates.preflight import blockers, survey
 from nova_infra.operations.gates.verify import verify
 from nova_infra.operations.records.ledger import ReleasedImage, read_ledger
 from nova_infra.operations.release.candidate import read_candidate
@@ -63,7 +63,7 @@ class Tools:
         def look() -> list[str]:
             images = self.environment.played().images
             released = {name: ReleasedImage(image.tag, str(image.digest)) for name, image in images.items()}
-            found = verify(self.environment, released, patience=2, tell=lambda _: None)
+            found = verify(self.environment, released, patience=2, notify=lambda _: None)
             return [finding.text for finding in found]
 
         return await asyncio.to_thread(look)
@@ -125,12 +125,12 @@ def test_the_preflight_waits_for_data_and_sees_a_red_alarm(template, sources: Pa
         environment.let_time_pass()
         target = Tools(tools.url, "candidate").environment
         conditions = await asyncio.to_thread(survey, target)
-        assert obstacles(conditions, "working-tree", {}, now=datetime.now(UTC)) == []
-        environment._monitoring.states["nova-prod-errors"] = "ALARM"
+        assert blockers(conditions, "working-tree", {}, now=datetime.now(UTC)) == []
+        environment.monitoring.states["nova-prod-errors"] = "ALARM"
         red = await asyncio.to_thread(survey, target)
-        [obstacle] = obstacles(red, "working-tree", {}, now=datetime.now(UTC))
-        assert "nova-prod-errors: is already in ALARM" in obstacle.text
-        assert obstacles(red, "0123456789", {}, now=datetime.now(UTC)) == []
+        [blocker] = blockers(red, "working-tree", {}, now=datetime.now(UTC))
+        assert "nova-prod-errors: is already in ALARM" in blocker.text
+        assert blockers(red, "0123456789", {}, now=datetime.now(UTC)) == []
 
     rehearse(template, sources, story)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,17 +12,50 @@ import pytest
 
 from nova_infra.assembly import Assembly
 from nova_infra.rehearsal.drills.catalogue import choose
-from nova_infra.rehearsal.drills.plan import plan
+from nova_infra.rehearsal.drills.plan import lacking, plan
 from nova_infra.rehearsal.drills.steering import DrillSteering
 from nova_infra.rehearsal.pipeline.player import Player, new_record
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.record import Record
 
+ROOT = Path(__file__).parents[4]
+FUNCTION = ROOT / "nova_infra" / "constructs" / "environment" / "smoke_function.py"
 
-def played(drill: str, write_assembly: Callable[..., Path], tmp_path: Path, sources: Path) -> tuple[Record, list[str]]:
+
+def with_smoke_test(directory: Path) -> Path:
+    """The assembly, whose Prod has a rule for tests and the function that asks through it."""
+    template = json.loads((directory / "Prod.json").read_text())
+    resources = template["Resources"]
+    rule = json.loads(json.dumps(resources["Rule"]))
+    rule["Properties"]["Conditions"].append(
+        {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "x-nova-test", "Values": ["new-revision"]}}
+    )
+    resources["Rule"]["Properties"]["Priority"] = 2
+    resources["TestRule"] = rule
+    url = {"Fn::Join": ["", ["http://", {"Fn::GetAtt": ["Balancer", "DNSName"]}, "/tiny/x"]]}
+    code = {"ZipFile": FUNCTION.read_text()}
+    settings = {"FunctionName": "prod-smoke", "Handler": "index.handler", "Runtime": "python3.14", "Code": code}
+    resources["Function"] = {"Type": "AWS::Lambda::Function", "Properties": settings}
+    service = resources["Service"]["Properties"]
+    service["LoadBalancers"][0]["AdvancedConfiguration"]["TestListenerRule"] = {"Ref": "TestRule"}
+    service["DeploymentConfiguration"]["LifecycleHooks"] = [
+        {
+            "TargetType": "AWS_LAMBDA",
+            "HookTargetArn": "arn:aws:lambda:us-east-1:333333333333:function:prod-smoke",
+            "LifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"],
+            "HookDetails": {"header": "x-nova-test", "value": "new-revision", "urls": [url]},
+        }
+    ]
+    (directory / "Prod.json").write_text(json.dumps(template))
+    return directory
+
+
+def played(drill: str, directory: Path, tmp_path: Path, sources: Path) -> tuple[Record, list[str]]:
     """What happened in a drill, and what did not follow."""
     [chosen] = choose([drill])
-    planned = plan(chosen, Release("candidate", Assembly(write_assembly(tmp_path / "assembly")), sources))
+    candidate = Release("candidate", Assembly(directory), sources)
+    assert lacking(chosen, candidate) == ""
+    planned = plan(chosen, candidate)
     record = new_record(planned.pipeline, candidate=planned.candidate, baseline=planned.baseline)
 
     async def approve(_: str) -> bool:
@@ -49,7 +83,42 @@ def played(drill: str, write_assembly: Callable[..., Path], tmp_path: Path, sour
 def test_a_drill_about_answers_ends_as_it_must(
     write_assembly: Callable[..., Path], tmp_path: Path, sources: Path, drill: str, outcome: str, gates: int
 ) -> None:
-    record, misses = played(drill, write_assembly, tmp_path, sources)
+    record, misses = played(drill, write_assembly(tmp_path / "assembly"), tmp_path, sources)
     assert misses == []
     [deployment] = [each for each in record.deployments if not each.baseline]
     assert (deployment.outcome, len(deployment.gates)) == (outcome, gates)
+
+
+@pytest.mark.parametrize("drill", ["smoke-red", "smoke-function-fails", "smoke-function-hangs"])
+def test_a_red_smoke_test_ends_it_before_any_user_meets_it(
+    write_assembly: Callable[..., Path], tmp_path: Path, sources: Path, drill: str
+) -> None:
+    record, misses = played(drill, with_smoke_test(write_assembly(tmp_path / "assembly")), tmp_path, sources)
+    assert misses == []
+    [deployment] = [each for each in record.deployments if not each.baseline]
+    assert [step.percent for step in deployment.traffic] == []
+
+
+def test_a_green_smoke_test_reaches_the_new_revision_alone_and_lets_it_go_on(
+    write_assembly: Callable[..., Path], tmp_path: Path, sources: Path
+) -> None:
+    directory = with_smoke_test(write_assembly(tmp_path / "assembly"))
+    record, misses = played("gate-promoted-twice", directory, tmp_path, sources)
+    assert misses == []
+    [deployment] = [each for each in record.deployments if not each.baseline]
+    assert len(deployment.gates) == 2
+    before_traffic = [sample.requests.get(deployment.new) for sample in deployment.samples if sample.percent == 0]
+    assert sum(requests.served for requests in before_traffic if requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("drill", "why"), [("smoke-red", "no smoke paths are configured"), ("gate-unanswered", "a rolling deployment")]
+)
+def test_what_a_release_lacks_for_a_drill_is_said(
+    write_assembly: Callable[..., Path], tmp_path: Path, sources: Path, drill: str, why: str
+) -> None:
+    directory = write_assembly(tmp_path / "assembly")
+    if "rolling" in why:
+        (directory / "Prod.json").write_text((directory / "Dev.json").read_text())
+    [chosen] = choose([drill])
+    assert why in lacking(chosen, Release("candidate", Assembly(directory), sources))

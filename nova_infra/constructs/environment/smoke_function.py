@@ -1,0 +1,45 @@
+"""What runs in the environment's function: asks a new revision for its smoke paths, before any user meets it.
+
+ECS calls it at POST_TEST_TRAFFIC_SHIFT, when requests with the header reach the new revision alone. It stands in the
+template as text, so it knows nothing but Python's own library.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/lambda-lifecycle-hooks.html
+"""
+
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+TRIES = 4
+SECONDS = 2
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, str]:
+    """Say whether the deployment goes on: every path has to be answered with 2xx or 3xx."""
+    details = event.get("hookDetails") or {}
+    faults = [fault for fault in (ask(url, details) for url in details.get("urls", ())) if fault]
+    if not details.get("urls"):
+        faults = ["hookDetails names no urls"]
+    for fault in faults:
+        print(fault)
+    return {"hookStatus": "FAILED" if faults else "SUCCEEDED"}
+
+
+def ask(url: str, details: dict[str, str]) -> str:
+    """What is wrong with the answer to a request; nothing where it is good."""
+    fault = ""
+    for attempt in range(TRIES):
+        time.sleep(SECONDS * bool(attempt))
+        request = urllib.request.Request(url, headers={details["header"]: details["value"]})  # noqa: S310  the template's
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+                answer.read()
+                return ""
+        except urllib.error.HTTPError as error:
+            fault = f"{url} answered {error.code}"
+            # What the load balancer says itself may be over in a moment; what the service says will not.
+            if error.code not in (502, 503, 504):
+                return fault
+        except OSError as error:
+            fault = f"{url} did not answer: {error}"
+    return fault

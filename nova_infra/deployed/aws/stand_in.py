@@ -1,0 +1,42 @@
+"""Calls to a server that stands in for AWS on this machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import botocore.config
+import botocore.session
+
+REGION = "us-east-1"
+KEY = "rehearsal"
+"""Access key and secret key: the server takes any."""
+
+
+class StandInAws:
+    """A server of moto's, asked as AWS is. No credentials of this machine are read or sent."""
+
+    def __init__(self, endpoint: str) -> None:
+        """Ask the server at an address."""
+        self.endpoint = endpoint
+        self._session = botocore.session.Session()
+        self._clients: dict[str, Any] = {}
+
+    def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """The answer to one call.
+
+        Args:
+            service: Such as ``sqs``.
+            operation: Such as ``create_queue``.
+            parameters: As botocore takes them.
+        """
+        if service not in self._clients:
+            self._clients[service] = self._session.create_client(
+                service,
+                region_name=REGION,
+                endpoint_url=self.endpoint,
+                aws_access_key_id=KEY,
+                aws_secret_access_key=KEY,
+                config=botocore.config.Config(retries={"max_attempts": 1}, proxies={}),
+            )
+        answer: dict[str, Any] = getattr(self._clients[service], operation)(**parameters)
+        return answer

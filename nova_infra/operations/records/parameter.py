@@ -1,0 +1,120 @@
+"""What ledger, holds, waivers and locks have in common: each is compact JSON in a parameter of Parameter Store.
+
+Whatever reads them has to live with what somebody else wrote there, and with what a newer Nova wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from nova_infra.deployed.protocol import ObservedEnvironment
+from nova_infra.names import parameter_path
+
+SCHEMA = 2
+"""Of what is written. Readers skip, and name, what a later schema wrote."""
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+"""When something was written whose time cannot be read."""
+
+
+class UnreadableError(ValueError):
+    """A parameter's value is not what Nova writes there. It says why."""
+
+
+def parameter_name(environment: ObservedEnvironment, *parts: str) -> str:
+    """Name of one of the environment's parameters."""
+    platform = environment.prefix.removesuffix(f"-{environment.name}")
+    return "/".join((parameter_path(platform, environment.name), *parts))
+
+
+def encode(value: Mapping[str, object]) -> str:
+    """A value as compact JSON that no other value equals, so that a write whose answer is lost is recognized.
+
+    Args:
+        value: What to write, times included; what is None is left out.
+    """
+    kept = {
+        key: _timestamp(each) if isinstance(each, datetime) else each for key, each in value.items() if each is not None
+    }
+    unique = {"v": SCHEMA, "nonce": secrets.token_hex(4), **kept}
+    return json.dumps(unique, separators=(",", ":"), ensure_ascii=False)
+
+
+class Fields:
+    """The fields of a value; each method raises :class:`UnreadableError` where a field is not what it should be."""
+
+    def __init__(self, text: str) -> None:
+        """Parse a value.
+
+        Raises:
+            UnreadableError: It is no JSON object, or a newer Nova wrote it.
+        """
+        try:
+            self._value: Any = json.loads(text)
+        except ValueError as error:
+            raise UnreadableError(f"it is not JSON: {error}") from None
+        if not isinstance(self._value, dict):
+            raise UnreadableError("it is not a JSON object")
+        if self.number("v", 1) > SCHEMA:
+            raise UnreadableError(f"its schema {self._value['v']} is newer than this Nova, which knows {SCHEMA}")
+
+    def __contains__(self, key: str) -> bool:
+        """Whether a field is there."""
+        return key in self._value
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A text."""
+        found = self._get(key, default)
+        if not isinstance(found, str):
+            raise UnreadableError(f"{key} is {found!r}, which is no text")
+        return found
+
+    def one_of(self, key: str, known: tuple[str, ...]) -> Any:
+        """One of some texts."""
+        found = self._get(key, None)
+        if found not in known:
+            raise UnreadableError(f"{key} {found!r} is not one of {', '.join(known)}")
+        return found
+
+    def number(self, key: str, default: int | None = None) -> int:
+        """A whole number."""
+        found = self._get(key, default)
+        if not isinstance(found, int):
+            raise UnreadableError(f"{key} is {found!r}, which is no whole number")
+        return found
+
+    def time(self, key: str) -> datetime:
+        """A time, UTC."""
+        try:
+            found = datetime.fromisoformat(self.text(key))
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise UnreadableError(f"{key}: {error}") from None
+
+    def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """A list of texts."""
+        found = self._get(key, default)
+        if not isinstance(found, list | tuple):
+            raise UnreadableError(f"{key} is {found!r}, which is no list")
+        return tuple(map(str, found))
+
+    def mapping(self, key: str) -> dict[str, str]:
+        """Texts by name."""
+        found = self._get(key, None)
+        if not isinstance(found, dict):
+            raise UnreadableError(f"{key} is {found!r}, which is no object")
+        return {str(name): str(each) for name, each in found.items()}
+
+    def _get(self, key: str, default: Any) -> Any:
+        found = self._value.get(key, default)
+        if found is None:
+            raise UnreadableError(f"{key} is missing")
+        return found
+
+
+def _timestamp(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

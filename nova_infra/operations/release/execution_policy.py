@@ -1,0 +1,196 @@
+"""What CloudFormation needs to deploy an assembly: a policy for ``--cloudformation-execution-policies``.
+
+CDK's bootstrap lets CloudFormation do everything unless it is told otherwise. This policy is drawn from the templates:
+the services whose resources they hold, in the regions that they go to; roles of the installation's own names, and
+nothing of the bootstrap. It keeps a deployment out of everything else in the account. It is no boundary for the roles
+that a template makes: those may do what the template says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from nova_infra.assembly import Assembly, Template
+from nova_infra.errors import RefusedError
+from nova_infra.names import BOOTSTRAP_QUALIFIER, REGISTRY_STACK
+
+MAX_CHARACTERS = 6_144
+"""Of a managed policy: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html."""
+
+# The second part of a resource type to the prefix of its service's actions:
+# https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+_REGIONAL = {
+    "ApplicationAutoScaling": "application-autoscaling",
+    "CertificateManager": "acm",
+    "CloudWatch": "cloudwatch",
+    "CodeBuild": "codebuild",
+    "CodePipeline": "codepipeline",
+    "CodeStarNotifications": "codestar-notifications",
+    "DynamoDB": "dynamodb",
+    "EC2": "ec2",
+    "ECR": "ecr",
+    "ECS": "ecs",
+    "ElasticLoadBalancingV2": "elasticloadbalancing",
+    "Events": "events",
+    "KMS": "kms",
+    "Lambda": "lambda",
+    "Logs": "logs",
+    "S3": "s3",
+    "SNS": "sns",
+    "SQS": "sqs",
+    "SSM": "ssm",
+    "Scheduler": "scheduler",
+    "SecretsManager": "secretsmanager",
+    "ServiceDiscovery": "servicediscovery",
+    "StepFunctions": "states",
+    "WAFv2": "wafv2",
+}
+_GLOBAL = {"Chatbot": "chatbot", "Route53": "route53"}
+_NEEDS_NOTHING = ("CDK", "CloudFormation", "IAM")  # the last has statements of its own
+# What the handlers of some types call besides their own service's actions.
+_BESIDES = {"CloudWatch": (), "ECR": ("inspector2",), "WAFv2": ("logs", "elasticloadbalancing"), "ECS": ("ec2",)}
+
+_ROLE_ACTIONS = (
+    *("CreateRole", "DeleteRole", "DeleteRolePolicy", "GetRole", "GetRolePolicy", "ListAttachedRolePolicies"),
+    *(
+        "ListRolePolicies",
+        "ListRoleTags",
+        "PutRolePolicy",
+        "TagRole",
+        "UntagRole",
+        "UpdateAssumeRolePolicy",
+        "UpdateRole",
+    ),
+)
+
+
+def execution_policy(assembly: Assembly, account: str, *, platform: str) -> dict[str, Any]:
+    """The policy document by which CloudFormation can deploy an assembly's stacks to an account.
+
+    Args:
+        assembly: The assembly.
+        account: The account.
+        platform: Name of the installation, with which the names of its roles begin.
+
+    Raises:
+        RefusedError: Nothing of the assembly goes there, a resource type is not known, or the policy is too large.
+    """
+    stacks = [stack for stack in assembly.stacks() if stack.account == account]
+    if not stacks:
+        known = ", ".join(sorted({stack.account for stack in assembly.stacks()}))
+        raise RefusedError(f"account: no stack of {assembly.directory} goes to {account}: choose one of {known}")
+    templates = [assembly.template(stack.template_path) for stack in stacks]
+    document = {
+        "Version": "2012-10-17",
+        "Statement": list(
+            _statements(templates, account, sorted({stack.region for stack in stacks}), _role_names(platform, stacks))
+        ),
+    }
+    size = len(re.sub(r"\s", "", json.dumps(document, separators=(",", ":"))))
+    if size > MAX_CHARACTERS:
+        raise RefusedError(f"policy: has {size:,} characters, and IAM takes {MAX_CHARACTERS:,}: split the installation")
+    return document
+
+
+def _role_names(platform: str, stacks: Iterable[Any]) -> list[str]:
+    """Patterns of the names of roles: those that Nova gives, and those that CloudFormation makes of a stack's name."""
+    others = {stack.name for stack in stacks if not stack.name.startswith(f"{platform}-")}
+    return [f"{platform}-*", *(f"{name[:24]}*" for name in sorted(others) if name != REGISTRY_STACK)]
+
+
+def _statements(
+    templates: Sequence[Template], account: str, regions: list[str], names: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    types = {str(resource["Type"]) for template in templates for resource in template.get("Resources", {}).values()}
+    regional, worldwide = _services(types)
+    yield _allow(
+        "Resources",
+        [f"{service}:*" for service in regional],
+        "*",
+        {"StringEquals": {"aws:RequestedRegion": regions}},
+    )
+    if worldwide:
+        yield _allow("WorldwideResources", [f"{service}:*" for service in worldwide], "*")
+    bucket = f"arn:aws:s3:::cdk-{BOOTSTRAP_QUALIFIER}-assets-{account}-*"
+    yield _allow("Templates", ["s3:GetObject*", "s3:GetBucket*", "s3:List*"], [bucket, f"{bucket}/*"])
+    yield _allow("Bootstrap", ["ssm:GetParameters"], f"arn:aws:ssm:*:{account}:parameter/cdk-bootstrap/*")
+    roles = [f"arn:aws:iam::{account}:role/{name}" for name in names]
+    yield _allow("Roles", [f"iam:{action}" for action in _ROLE_ACTIONS], roles)
+    if policies := sorted(_managed_policies(templates)):
+        condition = {"ArnLike": {"iam:PolicyARN": policies}}
+        yield _allow("ManagedPolicies", ["iam:AttachRolePolicy", "iam:DetachRolePolicy"], roles, condition)
+    services = sorted(_trusted_services(templates))
+    yield _allow("PassRoles", ["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": services}})
+    yield _allow(
+        "ServiceLinkedRoles", ["iam:CreateServiceLinkedRole"], f"arn:aws:iam::{account}:role/aws-service-role/*"
+    )
+    if "AWS::IAM::OIDCProvider" in types:
+        provider = f"arn:aws:iam::{account}:oidc-provider/*"
+        yield _allow("IdentityProviders", ["iam:*OpenIDConnectProvider*"], provider)
+    yield {
+        "Sid": "NothingOfTheBootstrap",
+        "Effect": "Deny",
+        "NotAction": ["s3:Get*", "s3:List*", "ssm:GetParameters"],
+        "Resource": [
+            f"arn:aws:iam::{account}:role/cdk-*",
+            bucket,
+            f"{bucket}/*",
+            f"arn:aws:ssm:*:{account}:parameter/cdk-bootstrap/*",
+        ],
+    }
+
+
+def _services(types: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The prefixes of the actions of regional and of worldwide services that resources of these types need."""
+    regional, worldwide = set(), set()
+    for name in sorted(types):
+        owner, _, rest = name.partition("::")
+        kind = rest.partition("::")[0]
+        if owner == "Custom":
+            regional.add("lambda")
+        elif kind in _REGIONAL:
+            regional |= {_REGIONAL[kind], *_BESIDES.get(kind, ())}
+        elif kind in _GLOBAL:
+            worldwide.add(_GLOBAL[kind])
+        elif kind not in _NEEDS_NOTHING:
+            raise RefusedError(
+                f"{name}: it is not known which service's actions it takes: add it to {__name__.replace('.', '/')}.py"
+            )
+    return sorted(regional), sorted(worldwide)
+
+
+def _allow(
+    sid: str, actions: Sequence[str], resource: Any, condition: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    more = {"Condition": condition} if condition else {}
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resource, **more}
+
+
+def _trusted_services(templates: Iterable[Template]) -> Iterator[str]:
+    """The services that a template's roles are for."""
+    found = set()
+    for properties in _roles(templates):
+        for statement in properties.get("AssumeRolePolicyDocument", {}).get("Statement", ()):
+            services = statement.get("Principal", {}).get("Service", ())
+            found |= {str(each) for each in ([services] if isinstance(services, str) else services)}
+    yield from found
+
+
+def _managed_policies(templates: Iterable[Template]) -> set[str]:
+    """Patterns of the managed policies that roles of the templates have."""
+    found = set()
+    for properties in _roles(templates):
+        for arn in properties.get("ManagedPolicyArns", ()):
+            name = json.dumps(arn).rpartition("policy/")[2].rstrip('"}]')
+            found.add(f"arn:aws*:iam::aws:policy/{name}")
+    return found
+
+
+def _roles(templates: Iterable[Template]) -> Iterator[Mapping[str, Any]]:
+    for template in templates:
+        for resource in template.get("Resources", {}).values():
+            if resource["Type"] == "AWS::IAM::Role":
+                yield resource.get("Properties", {})

@@ -1,0 +1,76 @@
+"""Functions that ECS calls at lifecycle hooks: the template's own code, run here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.ecs.hooks import HookAnswer, HookCall, Steering
+
+_RECALL_MINUTES = 1
+"""ECS calls again after 30 s, or after ``callBackDelay``; a minute is what the clock can wait.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/lambda-lifecycle-hooks.html
+"""
+
+
+class Functions:
+    """Calls the functions of an environment, and leaves pauses to whoever answers them."""
+
+    def __init__(self, people: Steering, *, localize: Callable[[Any], Any], next_minute: Callable[[], Any]) -> None:
+        """Know none yet.
+
+        Args:
+            people: Who answers pauses, and stops deployments.
+            localize: Replaces public addresses in a value by those on this machine.
+            next_minute: Waits for the end of the simulated minute.
+        """
+        self._people = people
+        self._localize = localize
+        self._next_minute = next_minute
+        self._code: dict[str, str] = {}
+
+    def put(self, properties: Mapping[str, Any], where: str) -> None:
+        """Create or replace a function, by its template's resolved properties."""
+        code, handler = properties.get("Code", {}).get("ZipFile"), properties.get("Handler")
+        if not code or handler != "index.handler" or not str(properties.get("Runtime", "")).startswith("python"):
+            raise UnresolvableError(f"{where}: only a Python function whose code is in the template is rehearsed")
+        self._code[str(properties["FunctionName"])] = str(code)
+
+    async def answer(self, call: HookCall, /) -> HookAnswer:
+        """Call a hook's function, again while it is in progress; ask people about a pause."""
+        if call.hook.kind == "PAUSE":
+            return await self._people.answer(call)
+        name = call.hook.function.rpartition(":function:")[2]
+        if name not in self._code:
+            return HookAnswer("ROLLBACK", f"the function of its hook, {name or call.hook.function}, does not exist")
+        details = self._localize(call.hook.details)
+        while True:
+            said, told = await asyncio.to_thread(_call, self._code[name], {"hookDetails": details})
+            match said.get("hookStatus"):
+                case "SUCCEEDED":
+                    return HookAnswer("CONTINUE")
+                case "IN_PROGRESS":
+                    details = said.get("hookDetails", details)
+                    for _ in range(_RECALL_MINUTES):
+                        await self._next_minute()
+                case _:
+                    return HookAnswer("ROLLBACK", f"its tests failed before any user met it: {told or 'no reason'}")
+
+    def aborts(self, service: str, percent: float, /) -> str:
+        """Why people stop a deployment."""
+        return self._people.aborts(service, percent)
+
+
+def _call(code: str, event: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """What a function answers, and what it printed. One that fails answers nothing."""
+    printed: list[str] = []
+    namespace: dict[str, Any] = {"print": lambda *words: printed.append(" ".join(map(str, words)))}
+    try:
+        exec(compile(code, "index.py", "exec"), namespace)  # noqa: S102  # nosec B102 - the template's own code
+        said = namespace["handler"](event, None)
+    except Exception as error:
+        return {}, f"{type(error).__name__}: {error}"
+    return said if isinstance(said, Mapping) else {}, "; ".join(printed)

@@ -1,0 +1,72 @@
+"""Commands that run in a new image before its service takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.cloudformation.vocabulary import BEFORE_DEPLOY
+from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.once import run_once
+from nova_infra.rehearsal.tasks.runtime import Runtime
+
+_LIMIT_SECONDS = 15 * 60 - 45
+"""After which the function that waits for the command stops its task."""
+
+
+class BeforeDeploy:
+    """Runs them as the custom resource does: once for each image and settings, in one environment."""
+
+    def __init__(self, runtime: Runtime, tell: Callable[[str], None]) -> None:
+        """Begin with nothing done.
+
+        Args:
+            runtime: What runs them.
+            tell: Told what was run.
+        """
+        self._runtime = runtime
+        self._tell = tell
+        self._done: set[tuple[str, str]] = set()
+
+    async def run(self, stack: Stack, definition_of: Callable[[str], TaskDefinition], sources: Path) -> None:
+        """Run what a stack says, unless it has run before.
+
+        Args:
+            stack: The stack, whose task definitions exist already.
+            definition_of: The definition of a reference.
+            sources: Checkout that holds what the images contain.
+
+        Raises:
+            DeploymentFailedError: A command failed, or did not end.
+            UnresolvableError: It names no task definition of the stack.
+        """
+        for logical_id in stack.resources(BEFORE_DEPLOY):
+            wanted = stack.properties(logical_id)
+            family, key = str(wanted["Family"]), (str(wanted["Family"]), str(wanted["Key"]))
+            if key in self._done:
+                continue
+            definition = definition_of(_reference(stack, logical_id, family))
+            await self._runtime.build(definition, sources)
+            ended = await run_once(
+                self._runtime,
+                replace(definition, fault=""),
+                command=tuple(map(str, wanted["Command"])),
+                sources=sources,
+                seconds=_LIMIT_SECONDS / self._runtime.pace.timeouts,
+            )
+            if ended.exit_code != 0:
+                how = f"exited with {ended.exit_code}" if ended.exit_code is not None else f"failed: {ended.reason}"
+                raise DeploymentFailedError(f"{family}: before_deploy {how}: {' | '.join(ended.said) or 'no output'}")
+            self._done.add(key)
+            self._tell(f"{family}: before_deploy has run in {definition.revision}")
+
+
+def _reference(stack: Stack, logical_id: str, family: str) -> str:
+    for each in stack.resources("AWS::ECS::TaskDefinition"):
+        if stack.properties(each).get("Family") == family:
+            return stack.ref(each)
+    raise UnresolvableError(f"{stack.name}.{logical_id}.Family: {family!r} is no task definition of this stack")

@@ -1,0 +1,118 @@
+"""Messages for workers, and what CloudWatch measures of their queues."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
+from nova_infra.rehearsal.environment.stand_ins import QUEUE, StandIns
+
+MESSAGES_PER_MINUTE = 10
+"""How many messages a worker gets in a simulated minute."""
+
+POISON = "a message that no worker can process"
+
+MESSAGES = "messages"
+"""Directory of a service with examples of its messages, a file each: what goes into a queue cannot be guessed."""
+
+
+@dataclass
+class _Queue:
+    """A queue whose worker gets messages.
+
+    Attributes:
+        samples: Bodies of its messages, one after the other, without an end; None where there are no examples.
+        dead: Name of its dead-letter queue; empty where it has none.
+        sent: Minute and how many messages had been sent by its end, oldest first.
+        total: How many have been sent.
+    """
+
+    samples: Iterator[str] | None
+    dead: str
+    sent: deque[tuple[int, int]] = field(default_factory=deque)
+    total: int = 0
+
+
+class Queues:
+    """Sends every worker its messages, at the same rate all the time, and measures its queues."""
+
+    def __init__(self, stand_ins: StandIns, store: MetricStore, gaps: list[str]) -> None:
+        """Start without queues.
+
+        Args:
+            stand_ins: Where the queues are.
+            store: Where measurements go.
+            gaps: What cannot be played is added to these sentences.
+        """
+        self._stand_ins = stand_ins
+        self._store = store
+        self._gaps = gaps
+        self._queues: dict[str, _Queue] = {}
+        self._poisoned: set[str] = set()
+
+    def poison(self, stack: Stack, *, poisoned: bool) -> None:
+        """From now on, or no longer, a message of each of a stack's queues is dead every minute."""
+        names = {str(stack.properties(each).get("QueueName", each)) for each in stack.resources(QUEUE)}
+        self._poisoned = self._poisoned | names if poisoned else self._poisoned - names
+
+    async def include(self, stack: Stack, sources: Path) -> None:
+        """Make what a stack declares, and send messages to its queues from the next minute on."""
+        await self._stand_ins.apply(stack)
+        for logical_id in stack.resources(QUEUE):
+            properties = stack.properties(logical_id)
+            name = str(properties.get("QueueName", logical_id))
+            if "RedrivePolicy" not in properties or name in self._queues:
+                continue
+            target = properties["RedrivePolicy"]["deadLetterTargetArn"]
+            dead = next((each for each in stack.resources(QUEUE) if f"{stack.ref(each)}.Arn" == target), "")
+            examples = [text for service in _service_of(stack, sources) for text in messages_of(sources, service)]
+            if not examples:
+                self._gaps.append(
+                    f"{name}: its worker gets no messages: put examples into services/<name>/{MESSAGES}, a file each"
+                )
+            samples = itertools.cycle(examples) if examples else None
+            self._queues[name] = _Queue(samples, str(stack.properties(dead)["QueueName"]) if dead else "")
+
+    async def minute(self) -> None:
+        """Send a minute's messages, and measure what is left of the earlier ones."""
+        for name, queue in self._queues.items():
+            if queue.samples is not None:
+                await self._stand_ins.send(name, list(itertools.islice(queue.samples, MESSAGES_PER_MINUTE)))
+                queue.total += MESSAGES_PER_MINUTE
+                queue.sent.append((self._store.minute, queue.total))
+            if name in self._poisoned and queue.dead:
+                await self._stand_ins.send(queue.dead, [POISON])
+                queue.total += 1
+            waiting, taken = await self._stand_ins.waiting(name)
+            dead = sum(await self._stand_ins.waiting(queue.dead)) if queue.dead else 0
+            done = queue.total - waiting - taken - dead
+            while queue.sent and queue.sent[0][1] <= done:
+                queue.sent.popleft()
+            # A message that a dead-letter queue has got is no longer in this one.
+            age = 60 * (self._store.minute - queue.sent[0][0]) if queue.sent and waiting + taken else 0
+            self._record(name, "ApproximateNumberOfMessagesVisible", waiting)
+            self._record(name, "ApproximateNumberOfMessagesNotVisible", taken)
+            self._record(name, "ApproximateAgeOfOldestMessage", age)
+            if queue.dead:
+                self._record(queue.dead, "ApproximateNumberOfMessagesVisible", dead)
+
+    def _record(self, queue: str, name: str, value: float) -> None:
+        self._store.record(Metric.of("AWS/SQS", name, {"QueueName": queue}), value)
+
+
+def messages_of(root: Path, service: str) -> list[str]:
+    """Bodies of messages of a worker, in the order of their files' names; none where there are no examples."""
+    directory = root / "services" / service / MESSAGES
+    files = sorted(path for path in directory.iterdir() if path.is_file()) if directory.is_dir() else []
+    return [path.read_text(encoding="utf-8") for path in files]
+
+
+def _service_of(stack: Stack, sources: Path) -> list[str]:
+    """The service with messages whose stack it is: the longest name that the stack's ends with; none or one."""
+    names = [path.parent.name for path in (sources / "services").glob(f"*/{MESSAGES}")]
+    return sorted((name for name in names if stack.name.endswith(f"-{name}")), key=len)[-1:]

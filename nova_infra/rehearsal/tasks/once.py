@@ -1,0 +1,71 @@
+"""Runs a command in a task definition to its end, as ECS's RunTask with an override does."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nova_infra.rehearsal.tasks.container import ContainerTask
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.process import ProcessTask
+from nova_infra.rehearsal.tasks.runtime import Runtime
+from nova_infra.rehearsal.tasks.task import TaskFailedError, tail
+
+TOO_LONG = "it did not end in time"
+"""The reason of a run that was stopped because its time was over."""
+
+_LINES = 12
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        exit_code: The exit code of its program; None where it did not start, or not end in time.
+        reason: Why it has no exit code, or was ended.
+        said: The last lines that it printed.
+    """
+
+    exit_code: int | None
+    reason: str = ""
+    said: tuple[str, ...] = ()
+
+
+async def run_once(
+    runtime: Runtime,
+    definition: TaskDefinition,
+    *,
+    command: tuple[str, ...] = (),
+    sources: Path,
+    seconds: float,
+) -> Ended:
+    """Run a task to its end.
+
+    Args:
+        runtime: What runs it.
+        definition: What is run. Its health check is left out: nothing waits for it.
+        command: Instead of the definition's own command.
+        sources: The checkout that belongs to it.
+        seconds: Seconds of this machine that it may take.
+    """
+    wanted = replace(definition, command=command or definition.command, health_check=None)
+    try:
+        task = runtime.task(wanted, sources, seconds)
+        assert isinstance(task, ContainerTask | ProcessTask), "there are no others"
+    except TaskFailedError as error:
+        return Ended(None, str(error))
+    try:
+        await task.launch()
+        await asyncio.wait_for(task.ended(), seconds)
+        await task.hear_out()
+        return Ended(task.exit_code, task.stopped_because, tuple(tail(task.said, _LINES)))
+    except TaskFailedError as error:
+        return Ended(None, str(error))
+    except TimeoutError:
+        await task.stop()
+        await task.hear_out()
+        return Ended(None, TOO_LONG, tuple(tail(task.said, _LINES)))
+    finally:
+        await task.stop()

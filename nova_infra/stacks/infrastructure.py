@@ -1,0 +1,172 @@
+"""A service's own resources: ``services/<name>/infrastructure.py``, plain CDK in the service's stack."""
+
+from __future__ import annotations
+
+import importlib.util
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+
+from nova_infra.config import Config
+from nova_infra.constructs.service.task import Task
+from nova_infra.errors import ConfigError
+from nova_infra.names import CONTAINER
+from nova_infra.stacks.platform import PlatformStack
+
+FILE = "infrastructure.py"
+
+# What holds data that nothing else has. Others are made again from their template.
+_KEPT = (
+    "AWS::Cognito::UserPool",
+    "AWS::DocDB::",
+    "AWS::DynamoDB::",
+    "AWS::ECR::Repository",
+    "AWS::EFS::FileSystem",
+    "AWS::ElastiCache::",
+    "AWS::KMS::Key",
+    "AWS::Kinesis::Stream",
+    "AWS::MemoryDB::",
+    "AWS::Neptune::",
+    "AWS::OpenSearchService::Domain",
+    "AWS::RDS::",
+    "AWS::S3::Bucket",
+    "AWS::SecretsManager::Secret",
+    "AWS::SQS::Queue",
+    "AWS::SSM::Parameter",
+)
+_NOT_KEPT = ("AWS::S3::BucketPolicy",)
+
+
+@dataclass(frozen=True)
+class ServiceResources:
+    """What ``resources(service)`` is given.
+
+    Attributes:
+        name: The service's name.
+        environment: Name of the environment.
+        prefix: Prefix of physical names: ``<platform>-<environment>-<service>``.
+        stack: The service's stack: the scope of what is made.
+        task_role: The role of its code, for grants: ``table.grant_read_write_data(service.task_role)``.
+        vpc: The environment's network.
+        key: The environment's key, for logs.
+        container: The service's container.
+    """
+
+    name: str
+    environment: str
+    prefix: str
+    stack: cdk.Stack
+    task_role: iam.IRole
+    vpc: ec2.IVpc
+    key: kms.IKey
+    container: ecs.ContainerDefinition
+
+    def add_variable(self, name: str, value: str) -> None:
+        """Give the service's container an environment variable, such as the name of a table."""
+        self.container.add_environment(name, value)
+
+    def add_secret(self, name: str, secret: ecs.Secret) -> None:
+        """Give the service's container an environment variable whose value is secret."""
+        self.container.add_secret(name, secret)
+
+
+Extension = Callable[[ServiceResources], object]
+
+
+def load_extensions(root: Path, config: Config) -> dict[str, Extension]:
+    """The services' own resources, by the services' names.
+
+    Args:
+        root: The project's directory.
+        config: The configuration.
+
+    Raises:
+        ConfigError: A file cannot be run, or has no ``resources``.
+    """
+    found: dict[str, Extension] = {}
+    for service in config.services:
+        path = root / "services" / service.name / FILE
+        if path.is_file():
+            found[service.name] = _load(path, service.name)
+    return found
+
+
+def _load(path: Path, name: str) -> Extension:
+    spec = importlib.util.spec_from_file_location(f"nova_infrastructure_of_{name.replace('-', '_')}", path)
+    assert spec is not None, "it ends in .py"
+    assert spec.loader is not None, "it ends in .py"
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise _fault(error, name) from None
+    resources = getattr(module, "resources", None)
+    if not callable(resources):
+        raise ConfigError(f"services/{name}/{FILE}: defines no resources(service): define it, or remove the file")
+    extension: Extension = resources
+    return extension
+
+
+def extend(
+    extension: Extension, stack: cdk.Stack, task: Task, *, name: str, environment: str, platform: PlatformStack
+) -> None:
+    """Make a service's own resources in its stack, and keep those that hold data when the stack goes.
+
+    Args:
+        extension: What the service defines.
+        stack: The service's stack.
+        task: Its task.
+        name: The service's name.
+        environment: The environment's name.
+        platform: What the environment's services share.
+
+    Raises:
+        ConfigError: It fails.
+    """
+    container = task.definition.find_container(CONTAINER)
+    assert container is not None, "every task has it"
+    before = {each.node.path for each in stack.node.find_all()}
+    try:
+        extension(
+            ServiceResources(
+                name=name,
+                environment=environment,
+                prefix=stack.stack_name,
+                stack=stack,
+                task_role=task.definition.task_role,
+                vpc=platform.cluster.vpc,
+                key=platform.key,
+                container=container,
+            )
+        )
+    except Exception as error:
+        raise _fault(error, name) from None
+    for construct in stack.node.find_all():
+        if isinstance(construct, cdk.CfnResource) and construct.node.path not in before:
+            _keep(construct)
+
+
+def _keep(resource: cdk.CfnResource) -> None:
+    kind = resource.cfn_resource_type
+    # CDK itself writes that a queue is deleted, so what the file says of one cannot be told from what it does not say.
+    said = resource.cfn_options.deletion_policy is not None and kind != "AWS::SQS::Queue"
+    if said or kind in _NOT_KEPT or not kind.startswith(_KEPT):
+        return
+    resource.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+
+
+def _fault(error: Exception, name: str) -> ConfigError:
+    """Where in the file it went wrong, and why, in one line."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(FILE)]
+    if isinstance(error, SyntaxError):
+        lines = [error.lineno or 0]
+    where = f", line {lines[-1]}" if lines else ""
+    said = " ".join(str(error).split())[:300]
+    return ConfigError(f"services/{name}/{FILE}{where}: {type(error).__name__}: {said}: fix it")

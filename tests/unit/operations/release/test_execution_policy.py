@@ -1,0 +1,106 @@
+"""What CloudFormation may do, drawn from an assembly: enough for its templates, and nothing of the bootstrap."""
+
+import json
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra.assembly import Assembly
+from nova_infra.errors import RefusedError
+from nova_infra.operations.release.execution_policy import MAX_CHARACTERS, execution_policy
+
+PROD = "333333333333"
+
+
+@pytest.fixture(scope="module")
+def written(assembly: Any, github_assembly: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The assemblies of both engines: a manifest over their templates."""
+    accounts = {"nova-dev": "111111111111", "nova-staging": "222222222222", "nova-prod": PROD}
+    made = {}
+    for name, each in (("codepipeline", assembly), ("github", github_assembly)):
+        directory = tmp_path_factory.mktemp(name)
+        artifacts = {}
+        for stack, template in each.templates.items():
+            (directory / f"{stack}.json").write_text(json.dumps(template))
+            account = next((a for prefix, a in accounts.items() if stack.startswith(f"{prefix}-")), "444444444444")
+            artifacts[stack] = {
+                "type": "aws:cloudformation:stack",
+                "environment": f"aws://{account}/us-east-1",
+                "properties": {"templateFile": f"{stack}.json", "stackName": stack},
+            }
+        (directory / "manifest.json").write_text(json.dumps({"version": "55.0.0", "artifacts": artifacts}))
+        made[name] = directory
+    return made
+
+
+def allowed(policy: dict[str, Any], action: str, resource: str) -> bool:
+    def listed(value: Any) -> list[str]:
+        return [value] if isinstance(value, str) else list(value)
+
+    def matches(statement: dict[str, Any]) -> bool:
+        actions = listed(statement.get("Action", statement.get("NotAction")))
+        named = any(fnmatchcase(action, each) for each in actions) is ("Action" in statement)
+        return named and any(fnmatchcase(resource, each) for each in listed(statement["Resource"]))
+
+    found = [each["Effect"] for each in policy["Statement"] if matches(each)]
+    return "Allow" in found and "Deny" not in found
+
+
+@pytest.mark.parametrize("engine", ["codepipeline", "github"])
+@pytest.mark.parametrize("account", ["111111111111", "222222222222", PROD, "444444444444"])
+def test_every_resource_can_be_made_and_the_policy_is_one_that_iam_takes(
+    written: dict[str, Path], engine: str, account: str
+) -> None:
+    assembly = Assembly(written[engine])
+    policy = execution_policy(assembly, account, platform="nova")
+    assert len(json.dumps(policy, separators=(",", ":"))) <= MAX_CHARACTERS
+    for stack in assembly.stacks():
+        if stack.account != account:
+            continue
+        for logical_id, resource in assembly.template(stack.template_path)["Resources"].items():
+            properties = resource.get("Properties", {})
+            if resource["Type"] == "AWS::IAM::Role":
+                name = properties.get("RoleName", f"{stack.name}-{logical_id}-1A2B3C"[:64])
+                assert allowed(policy, "iam:CreateRole", f"arn:aws:iam::{account}:role/{name}"), name
+                assert allowed(policy, "iam:PassRole", f"arn:aws:iam::{account}:role/{name}")
+    assert not allowed(policy, "iam:CreateUser", f"arn:aws:iam::{account}:user/x")
+    assert not allowed(policy, "organizations:LeaveOrganization", "*")
+
+
+def test_nothing_of_the_bootstrap_and_of_others_roles_can_be_changed(written: dict[str, Path]) -> None:
+    policy = execution_policy(Assembly(written["codepipeline"]), PROD, platform="nova")
+    role = f"arn:aws:iam::{PROD}:role/"
+    bucket = f"arn:aws:s3:::cdk-hnb659fds-assets-{PROD}-us-east-1"
+    assert not allowed(policy, "iam:PutRolePolicy", f"{role}cdk-hnb659fds-cfn-exec-role-{PROD}-us-east-1")
+    assert not allowed(policy, "iam:PassRole", f"{role}Administrator")
+    assert not allowed(policy, "s3:PutObject", f"{bucket}/template.json")
+    assert allowed(policy, "s3:GetObject", f"{bucket}/template.json")
+    [passing] = [each for each in policy["Statement"] if each["Sid"] == "PassRoles"]
+    services = passing["Condition"]["StringEquals"]["iam:PassedToService"]
+    assert "ecs-tasks.amazonaws.com" in services
+    assert "ec2.amazonaws.com" not in services
+    [regional] = [each for each in policy["Statement"] if each["Sid"] == "Resources"]
+    assert regional["Condition"] == {"StringEquals": {"aws:RequestedRegion": ["us-east-1"]}}
+    assert "codepipeline:*" not in regional["Action"]
+
+
+def test_an_account_or_a_type_that_is_not_known_is_refused(tmp_path: Path, written: dict[str, Path]) -> None:
+    with pytest.raises(RefusedError, match=r"no stack of .* goes to 999999999999: choose one of 111111111111"):
+        execution_policy(Assembly(written["github"]), "999999999999", platform="nova")
+    artifact = {
+        "type": "aws:cloudformation:stack",
+        "environment": f"aws://{PROD}/us-east-1",
+        "properties": {"templateFile": "a.json"},
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps({"version": "55.0.0", "artifacts": {"a": artifact}}))
+    (tmp_path / "a.json").write_text('{"Resources": {"Robot": {"Type": "AWS::RoboMaker::Robot"}}}')
+    with pytest.raises(RefusedError, match="AWS::RoboMaker::Robot: it is not known which service's actions"):
+        execution_policy(Assembly(tmp_path), PROD, platform="nova")
+
+
+def test_the_command_prints_it(written: dict[str, Path], nova: Any) -> None:
+    printed = nova("policy", "cloudformation", PROD, "--assembly", str(written["codepipeline"]))
+    assert printed.returncode == 0
+    assert json.loads(printed.stdout) == execution_policy(Assembly(written["codepipeline"]), PROD, platform="nova")

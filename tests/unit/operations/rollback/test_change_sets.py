@@ -1,0 +1,82 @@
+"""What became of the stacks of a rollback, in CloudFormation's words; and a ledger that others write to meanwhile."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from nova_infra.deployed.model import ChangeSet, Stack
+from nova_infra.errors import CheckFailedError
+from nova_infra.operations.records.ledger import Ledger
+from nova_infra.operations.rollback import run
+from nova_infra.operations.rollback.change_sets import execute
+
+
+class Environment:
+    """Executes every change set, and ends each stack in a status."""
+
+    def __init__(self, status):
+        self.status = status
+
+    def execute_change_set(self, change_set):
+        return bool(change_set)
+
+    def failures(self, _):
+        return []
+
+    def wait_for_stacks(self, names):
+        return [Stack(name, self.status, "no reason was given") for name in names]
+
+
+def executed(status):
+    changes = {"nova-prod-audio": ChangeSet("nova-prod-audio", "nova-rollback-1", ("Task",))}
+    told = []
+    return execute(Environment(status), changes, may_begin=lambda: None, notify=told.append), told
+
+
+@pytest.mark.parametrize("status", ["UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"])
+def test_a_stack_whose_update_is_complete_is_back_also_while_it_tidies_up(status):
+    failures, told = executed(status)
+    assert failures == []
+    assert told == ["nova-prod-audio: rolling back", "nova-prod-audio: done"]
+
+
+@pytest.mark.parametrize(
+    "status", ["UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_FAILED"]
+)
+def test_a_stack_that_cloudformation_restored_is_not(status):
+    failures, told = executed(status)
+    assert failures == [f"nova-prod-audio: did not roll back ({status}): no reason was given"]
+    assert told == ["nova-prod-audio: rolling back"]
+
+
+DIGEST, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+
+
+@pytest.fixture
+def look_again(monkeypatch):
+    """Looks at a ledger that has got to a version, and a service that runs an image."""
+
+    def act(version, runs):
+        asked = []
+        plan = SimpleNamespace(ledger=4, images={"audio": SimpleNamespace(digest=DIGEST)})
+        monkeypatch.setattr(run, "read_ledger", lambda _: Ledger((), version))
+        deployed = (SimpleNamespace(name="audio", image=SimpleNamespace(digest=runs)),)
+        monkeypatch.setattr(run, "survey", lambda _: asked.append(1) or SimpleNamespace(deployed=deployed))
+        run.look_again(SimpleNamespace(), plan, SimpleNamespace(check=lambda: asked.append("lock")))
+        return asked
+
+    return act
+
+
+def test_a_ledger_that_nobody_wrote_to_needs_no_second_look(look_again):
+    assert look_again(4, OTHER) == ["lock"]
+
+
+def test_what_was_written_meanwhile_is_no_matter_where_the_image_is_still_the_one_brought_back(look_again):
+    assert look_again(5, DIGEST) == ["lock", 1]
+
+
+@pytest.mark.parametrize("version", [5, 6])
+def test_a_release_that_landed_meanwhile_is_not_written_over(look_again, version):
+    with pytest.raises(CheckFailedError, match="audio: got another image during the rollback"):
+        look_again(version, OTHER)

@@ -1,0 +1,223 @@
+"""Workers get messages from a queue that is stood in for, and jobs get their time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra.rehearsal.clock import COMPRESSED, Clock
+from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
+from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
+from nova_infra.rehearsal.environment.environment import Environment
+from nova_infra.rehearsal.environment.queues import Queues
+from nova_infra.rehearsal.environment.stand_ins import StandIns
+from nova_infra.rehearsal.record import Record
+from nova_infra.rehearsal.tasks.runtime import SourceRuntime
+
+WORKER = """
+import json, os, sys, urllib.request
+fault = os.environ["FAULT"]
+url, endpoint = os.environ["QUEUE_URL"], os.environ["AWS_ENDPOINT_URL"]
+
+def call(action, **parameters):
+    headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"AmazonSQS.{action}",
+               "Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/sqs/aws4_request"}
+    body = json.dumps({"QueueUrl": url, **parameters}).encode()
+    return json.loads(urllib.request.urlopen(urllib.request.Request(endpoint, body, headers)).read() or b"{}")
+
+while True:
+    for message in call("ReceiveMessage", MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", ()):
+        if fault != "poison":
+            call("DeleteMessage", ReceiptHandle=message["ReceiptHandle"])
+"""
+
+
+def container(release: str, script: str, fault: str, **variables: str) -> dict[str, Any]:
+    environment = {"FAULT": fault, "NOVA_RELEASE": release, **variables}
+    return {
+        "Image": f"registry/mails:{release}",
+        "Command": [sys.executable, "-S", "-c", script],
+        "StopTimeout": 2,
+        "Environment": [{"Name": name, "Value": value} for name, value in environment.items()],
+    }
+
+
+def alarm(name: str, metric: str, queue: str, threshold: float) -> dict[str, Any]:
+    return {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmName": name,
+            "Namespace": "AWS/SQS",
+            "MetricName": metric,
+            "Dimensions": [{"Name": "QueueName", "Value": queue}],
+            "Statistic": "Maximum",
+            "Period": 60,
+            "EvaluationPeriods": 1,
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+            "Threshold": threshold,
+            "TreatMissingData": "notBreaching",
+        },
+    }
+
+
+def worker(release: str, *, fault: str = "") -> dict[str, Any]:
+    url = {"Fn::Join": ["", ["https://sqs.us-east-1.", {"Ref": "AWS::URLSuffix"}, "/111111111111/mails"]]}
+    task = container(release, WORKER, fault)
+    task["Environment"].append({"Name": "QUEUE_URL", "Value": url})
+    dead = {"deadLetterTargetArn": {"Fn::GetAtt": ["Dead", "Arn"]}, "maxReceiveCount": 2}
+    return {
+        "Resources": {
+            "Dead": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "mails-dead"}},
+            "Queue": {
+                "Type": "AWS::SQS::Queue",
+                "Properties": {"QueueName": "mails", "VisibilityTimeout": 30, "RedrivePolicy": dead},
+            },
+            "DeadAlarm": alarm("dev-mails-dead", "ApproximateNumberOfMessagesVisible", "mails-dead", 1),
+            "Task": {
+                "Type": "AWS::ECS::TaskDefinition",
+                "Properties": {"Family": "dev-mails", "Memory": "512", "ContainerDefinitions": [task]},
+            },
+            "Service": {
+                "Type": "AWS::ECS::Service",
+                "Properties": {
+                    "ServiceName": "dev-mails",
+                    "Cluster": "dev",
+                    "DesiredCount": 1,
+                    "TaskDefinition": {"Ref": "Task"},
+                    "DeploymentConfiguration": {
+                        "Strategy": "ROLLING",
+                        "BakeTimeInMinutes": 9,
+                        "Alarms": {"AlarmNames": ["dev-mails-dead"], "Enable": True, "Rollback": True},
+                        "DeploymentCircuitBreaker": {"Enable": True, "Rollback": True},
+                    },
+                },
+            },
+        }
+    }
+
+
+def job(release: str, script: str) -> dict[str, Any]:
+    run = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::ecs:runTask.sync",
+        "Parameters": {"TaskDefinition": "TASK"},
+        "TimeoutSeconds": 60,
+        "End": True,
+    }
+    before, after = json.dumps({"StartAt": "Run", "States": {"Run": run}}).split("TASK")
+    return {
+        "Resources": {
+            "Task": {
+                "Type": "AWS::ECS::TaskDefinition",
+                "Properties": {
+                    "Family": "dev-report",
+                    "Memory": "512",
+                    "ContainerDefinitions": [container(release, script, "")],
+                },
+            },
+            "Machine": {
+                "Type": "AWS::StepFunctions::StateMachine",
+                "Properties": {"DefinitionString": {"Fn::Join": ["", [before, {"Ref": "Task"}, after]]}},
+            },
+            "Schedule": {"Type": "AWS::Scheduler::Schedule", "Properties": {}},
+            "Failed": {
+                "Type": "AWS::CloudWatch::Alarm",
+                "Properties": {
+                    "AlarmName": "dev-report-failed",
+                    "Namespace": "AWS/States",
+                    "MetricName": "ExecutionsFailed",
+                    "Dimensions": [{"Name": "StateMachineArn", "Value": {"Ref": "Machine"}}],
+                    "Statistic": "Sum",
+                    "Period": 60,
+                    "EvaluationPeriods": 1,
+                    "ComparisonOperator": "GreaterThanThreshold",
+                    "Threshold": 0,
+                    "TreatMissingData": "notBreaching",
+                },
+            },
+        }
+    }
+
+
+def play(sources: Path, story: Callable[[Environment], Awaitable[None]]) -> tuple[Record, list[str]]:
+    record, told = Record("mini", "two", "one", []), list[str]()
+
+    async def run() -> None:
+        clock = Clock(seconds_per_minute=0.3)
+        async with Environment(
+            "dev", record=record, tell=told.append, runtime=SourceRuntime(), clock=clock
+        ) as environment:
+            environment.let_time_pass()
+            await story(environment)
+
+    asyncio.run(run())
+    return record, told
+
+
+@pytest.fixture
+def messages(tmp_path: Path) -> Path:
+    """A checkout with examples of the worker's messages."""
+    directory = tmp_path / "services" / "mails" / "messages"
+    directory.mkdir(parents=True)
+    (directory / "welcome.json").write_text('{"to": "a@example.com"}')
+    return tmp_path
+
+
+def test_a_worker_that_does_its_work_stays_and_one_that_does_not_is_taken_back(messages: Path) -> None:
+    async def story(environment: Environment) -> None:
+        await environment.deploy("dev-mails", worker("one"), sources=messages, baseline=True)
+        await environment.deploy("dev-mails", worker("two"), sources=messages)
+        with pytest.raises(DeploymentFailedError, match="dev-mails-dead"):
+            await environment.deploy("dev-mails", worker("three", fault="poison"), sources=messages)
+
+    record, _ = play(messages, story)
+    assert [deployment.outcome for deployment in record.deployments] == ["completed", "completed", "rolled back"]
+    assert not any("gets no messages" in gap for gap in record.not_rehearsed)
+
+
+class Nothing(StandIns):
+    """Makes no resource, and has no messages."""
+
+    async def apply(self, _: Stack) -> None:
+        return
+
+    async def waiting(self, _: str) -> tuple[int, int]:
+        return 3, 0
+
+
+def test_a_worker_without_examples_of_messages_is_said_not_to_be_covered(tmp_path: Path) -> None:
+    gaps, store = list[str](), MetricStore()
+    queues = Queues(Nothing(COMPRESSED, None), store, gaps)
+    stack = Stack("dev-mails", worker("one"), exports={}, revisions={"Task": "dev-mails:1"})
+    asyncio.run(queues.include(stack, tmp_path))
+    asyncio.run(queues.minute())
+    assert len(gaps) == 1
+    assert "mails: its worker gets no messages" in gaps[0]
+    waiting = Metric.of("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "mails"})
+    assert store.values(waiting, range(1)) == [3]
+
+
+def test_a_job_that_fails_is_heard_of(tmp_path: Path) -> None:
+    states: list[str] = []
+
+    async def story(environment: Environment) -> None:
+        await environment.deploy("dev-report", job("one", "print('done')"), sources=tmp_path)
+        await environment.next_minute()
+        states.append(environment.alarm_states()["dev-report-failed"])
+        await environment.deploy("dev-report", job("two", "import sys; sys.exit('no data')"), sources=tmp_path)
+        for _ in range(2):
+            await environment.next_minute()
+            states.append(environment.alarm_states()["dev-report-failed"])
+
+    _, told = play(tmp_path, story)
+    assert any("dev-report:1 ended well" in line for line in told)
+    assert any("dev-report:2 failed: it exited with 1: no data" in line for line in told)
+    assert states[0] != "ALARM"
+    assert "ALARM" in states

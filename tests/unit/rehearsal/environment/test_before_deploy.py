@@ -1,0 +1,79 @@
+"""Commands that run before a service takes a new image: failures deploy nothing, and each runs once for an image."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra.rehearsal.clock import Pace
+from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
+from nova_infra.rehearsal.environment.before_deploy import BeforeDeploy
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.runtime import SourceRuntime
+
+DEFINITION = TaskDefinition(
+    revision="shop:1",
+    image="example/shop:1",
+    command=(sys.executable, "-c", "raise SystemExit('the service itself was run')"),
+    environment={"WORD": "migrated"},
+    port=8080,
+    health_check=None,
+    stop_timeout=2,
+    memory=512,
+)
+
+
+class Project:
+    def __init__(self, tmp_path: Path) -> None:
+        self.path, self.told = tmp_path, []
+        runtime = SourceRuntime()
+        runtime.pace = Pace(timeouts=1000)  # a command that hangs gets less than a second
+        self.before = BeforeDeploy(runtime, self.told.append)
+
+    def run(self, code: str, key: str = "first", family: str = "shop") -> None:
+        command = [sys.executable, "-c", code]
+        properties = {"Cluster": "live", "Family": family, "Container": "app", "Command": command, "Key": key}
+        template: dict[str, Any] = {
+            "Resources": {
+                "Definition": {"Type": "AWS::ECS::TaskDefinition", "Properties": {"Family": "shop"}},
+                "Run": {"Type": "Custom::NovaBeforeDeploy", "Properties": properties},
+            }
+        }
+        stack = Stack("shop", template, exports={}, revisions={"Definition": "shop/Definition:1"})
+        asyncio.run(self.before.run(stack, {"shop/Definition:1": DEFINITION}.__getitem__, self.path))
+
+    def writes(self, name: str) -> str:
+        return f"import os; open({str(self.path / name)!r}, 'a').write(os.environ['WORD'])"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def test_it_runs_in_the_new_definition_once_for_each_image(project: Project) -> None:
+    for key in ("first", "first", "second", "first"):
+        project.run(project.writes("ran"), key)
+    assert (project.path / "ran").read_text() == "migrated" * 2
+    assert project.told == ["shop: before_deploy has run in shop:1"] * 2
+
+
+def test_a_command_that_fails_is_told_with_its_last_words_and_runs_again_next_time(project: Project) -> None:
+    with pytest.raises(DeploymentFailedError, match=r"shop: before_deploy exited with 3: no table"):
+        project.run("print('no table'); raise SystemExit(3)")
+    project.run(project.writes("ran"))
+    assert (project.path / "ran").exists()
+
+
+def test_a_command_that_hangs_is_ended(project: Project) -> None:
+    with pytest.raises(DeploymentFailedError, match="it did not end in time"):
+        project.run("import time; print('waiting', flush=True); time.sleep(600)")
+
+
+def test_a_program_that_is_not_there_fails(project: Project) -> None:
+    before = project.run
+    with pytest.raises(DeploymentFailedError, match="before_deploy"):
+        before("import a_module_that_nobody_has")

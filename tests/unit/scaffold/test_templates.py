@@ -1,0 +1,68 @@
+"""Services that are not built on the kit: what ``nova service add --template`` writes is complete and checked."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nova_infra.config import load_config
+from nova_infra.images.tags import image_sources
+from nova_infra.scaffold.services import TEMPLATES, add_service, remove_service, rename_service
+
+ROOT = Path(__file__).parents[3]
+NAME = "un-heard"
+OTHERS = [template for template in TEMPLATES if template != "python"]
+
+
+@pytest.fixture
+def project(example: Path, tmp_path: Path) -> Path:
+    shutil.copytree(example, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def run(*command: str, directory: Path) -> str:
+    result = subprocess.run(command, cwd=directory, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize("template", OTHERS)
+def test_it_is_a_service_of_its_own_directory(project: Path, template: str) -> None:
+    written = add_service(project, NAME, "Says hello to everybody.", template)
+    config = load_config(project)
+    assert not config.service(NAME).kit
+    assert {Path(path).parts[:2] for path in written if path != "nova.toml"} == {("services", NAME)}
+    [source] = image_sources(project, config, [NAME])
+    assert source.dockerfile_path == "Dockerfile"
+    assert {f"services/{NAME}/{file.path}" for file in source.files} == set(written) - {"nova.toml"}
+    texts = "".join((project / path).read_text() for path in written)
+    assert NAME in texts
+    assert not any(word in texts for word in ("@name@", "@summary@", "@module@"))
+
+
+@pytest.mark.parametrize("template", OTHERS)
+def test_its_dockerfile_passes_the_linter_and_runs_as_nobody(project: Path, template: str) -> None:
+    add_service(project, NAME, "Says hello to everybody.", template)
+    dockerfile = project / "services" / NAME / "Dockerfile"
+    run("hadolint", str(dockerfile), directory=ROOT)
+    *_, user = [line.split()[1] for line in dockerfile.read_text().splitlines() if line.startswith("USER ")]
+    assert user == "10001:10001"
+
+
+def test_what_is_written_for_node_passes_its_own_tests(project: Path) -> None:
+    add_service(project, NAME, "Says hello to everybody.", "node")
+    assert "# pass 3" in run("node", "--test", "--test-reporter=tap", directory=project / "services" / NAME)
+
+
+@pytest.mark.parametrize("template", OTHERS)
+def test_it_is_renamed_and_removed_like_any_other(project: Path, template: str) -> None:
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    add_service(project, NAME, "Says hello to everybody.", template)
+    rename_service(project, NAME, "loud")
+    assert load_config(project).service("loud").paths == ("/loud/*",)
+    assert NAME not in "".join(
+        path.read_text() for path in (project / "services" / "loud").rglob("*") if path.is_file()
+    )
+    remove_service(project, "loud", force=True)
+    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before

@@ -1,0 +1,117 @@
+"""A service's own resources: plain CDK, in its stack, with its grants and variables, and kept when the stack goes."""
+
+from types import SimpleNamespace
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import assertions
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_kms as kms
+
+from nova_infra.config import Runtime, Service
+from nova_infra.constructs.service.task import Task
+from nova_infra.errors import ConfigError
+from nova_infra.stacks.infrastructure import extend, load_extensions
+
+SHOP = """
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_s3 as s3
+
+def resources(service):
+    table = dynamodb.Table(
+        service.stack, "Orders", partition_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING)
+    )
+    table.grant_read_data(service.task_role)
+    service.add_variable("TABLE", table.table_name)
+    sqs.Queue(service.stack, "Mail", queue_name=f"{service.prefix}-mail-{service.environment}")
+    s3.Bucket(service.stack, "Scratch", removal_policy=RemovalPolicy.DESTROY)
+"""
+
+
+def project(tmp_path, text):
+    path = tmp_path / "services" / "shop" / "infrastructure.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return load_extensions(tmp_path, SimpleNamespace(services=[Service(name="shop"), Service(name="other")]))
+
+
+@pytest.fixture
+def made(tmp_path):
+    extensions = project(tmp_path, SHOP)
+    stack = cdk.Stack(cdk.App(), "nova-live-shop")
+    task = Task(
+        stack,
+        "Task",
+        name="nova-live-shop",
+        image=ecs.ContainerImage.from_registry("example/shop:1"),
+        service=Service(name="shop"),
+        runtime=Runtime(),
+    )
+    platform = SimpleNamespace(cluster=SimpleNamespace(vpc=ec2.Vpc(stack, "Vpc", max_azs=1)), key=kms.Key(stack, "Key"))
+    extend(extensions["shop"], stack, task, name="shop", environment="live", platform=platform)
+    return assertions.Template.from_stack(stack).to_json()["Resources"]
+
+
+def of_type(resources, kind):
+    [(logical_id, found)] = [(key, each) for key, each in resources.items() if each["Type"] == kind]
+    return logical_id, found
+
+
+def test_it_is_made_in_the_services_stack_with_its_grants_and_variables(made):
+    table, _ = of_type(made, "AWS::DynamoDB::Table")
+    _, definition = of_type(made, "AWS::ECS::TaskDefinition")
+    [container] = definition["Properties"]["ContainerDefinitions"]
+    assert {"Name": "TABLE", "Value": {"Ref": table}} in container["Environment"]
+    granted = [each for each in made.values() if each["Type"] == "AWS::IAM::Policy" and table in str(each)]
+    assert len(granted) == 1
+    assert of_type(made, "AWS::SQS::Queue")[1]["Properties"]["QueueName"] == "nova-live-shop-mail-live"
+
+
+def test_what_holds_data_is_kept_unless_the_file_says_otherwise(made):
+    policies = {
+        kind: of_type(made, kind)[1].get("DeletionPolicy")
+        for kind in ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket")
+    }
+    assert policies == {
+        "AWS::DynamoDB::Table": "Retain",
+        "AWS::SQS::Queue": "RetainExceptOnCreate",
+        "AWS::S3::Bucket": "Delete",
+    }
+
+
+def test_a_service_without_the_file_has_nothing_of_its_own(tmp_path):
+    assert set(project(tmp_path, "def resources(service): pass")) == {"shop"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("import a_module_that_nobody_has", "shop/infrastructure.py, line 1: ModuleNotFoundError: No module named"),
+        ("x = 1", "shop/infrastructure.py: defines no resources(service): define it, or remove the file"),
+        ("def resources(service)\n", "shop/infrastructure.py, line 1: SyntaxError"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line(tmp_path, text, fault):
+    with pytest.raises(ConfigError) as raised:
+        project(tmp_path, text)
+    assert fault in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_function_that_fails_is_one_line_with_its_place(tmp_path):
+    extension = project(tmp_path, "def resources(service):\n    raise ValueError('no such thing')\n")["shop"]
+    stack = cdk.Stack()
+    task = Task(
+        stack,
+        "Task",
+        name="shop",
+        image=ecs.ContainerImage.from_registry("example/shop:1"),
+        service=Service(name="shop"),
+        runtime=Runtime(),
+    )
+    platform = SimpleNamespace(cluster=SimpleNamespace(vpc=None), key=None)
+    with pytest.raises(ConfigError, match=r"infrastructure.py, line 2: ValueError: no such thing: fix it"):
+        extend(extension, stack, task, name="shop", environment="live", platform=platform)
