@@ -17,9 +17,9 @@ from nova_infra.operations.records.lookup import short
 from nova_infra.operations.rollback import lock as claims
 from nova_infra.operations.rollback.cancel import cancel_updates
 from nova_infra.operations.rollback.change_sets import change_sets, execute, remove_strays
-from nova_infra.operations.rollback.lock import Claim, Lock
+from nova_infra.operations.rollback.lock import Claim, RollbackLock
 from nova_infra.operations.rollback.plan import (
-    Plan,
+    RollbackPlan,
     blockers,
     busy_stacks,
     change_set_prefix,
@@ -103,7 +103,7 @@ def rollback(environment: DeployedEnvironment, request: Request, *, confirm: Cal
             return
         if not confirm():
             raise RefusedError("rollback: not confirmed: nothing was changed")
-        with Lock(environment, _claim(plan, nonce, seen), notify) as lock:
+        with RollbackLock(environment, _claim(plan, nonce, seen), notify) as lock:
             holds = _refuse_changes(environment, plan, seen.holds, request)
             _carry_out(environment, plan, changes, holds, request, lock, notify)
             lock.done = True
@@ -123,7 +123,7 @@ def _settled(environment: DeployedEnvironment, request: Request, notify: Tell) -
     return seen
 
 
-def _plan(environment: DeployedEnvironment, seen: Survey, request: Request) -> Plan:
+def _plan(environment: DeployedEnvironment, seen: Survey, request: Request) -> RollbackPlan:
     """The plan for what was seen.
 
     Raises:
@@ -144,7 +144,7 @@ def _plan(environment: DeployedEnvironment, seen: Survey, request: Request) -> P
     return plan
 
 
-def _claim(plan: Plan, nonce: str, seen: Survey) -> Claim:
+def _claim(plan: RollbackPlan, nonce: str, seen: Survey) -> Claim:
     return Claim(
         nonce=nonce,
         release=plan.target.release,
@@ -156,7 +156,7 @@ def _claim(plan: Plan, nonce: str, seen: Survey) -> Claim:
 
 
 def _refuse_changes(
-    environment: DeployedEnvironment, plan: Plan, holds: tuple[Hold, ...], request: Request
+    environment: DeployedEnvironment, plan: RollbackPlan, holds: tuple[Hold, ...], request: Request
 ) -> tuple[Hold, ...]:
     """Read everything again: what was confirmed is what is done.
 
@@ -177,11 +177,11 @@ def _refuse_changes(
 
 def _carry_out(
     environment: DeployedEnvironment,
-    plan: Plan,
+    plan: RollbackPlan,
     changes: dict[str, ChangeSet],
     holds: tuple[Hold, ...],
     request: Request,
-    lock: Lock,
+    lock: RollbackLock,
     notify: Tell,
 ) -> None:
     reason = request.reason or f"rolled back to {short(plan.target.release)}"
@@ -219,7 +219,7 @@ def _carry_out(
     notify(f"{environment.name} runs {short(plan.result)}{left}.")
 
 
-def _hold(environment: DeployedEnvironment, plan: Plan, holds: tuple[Hold, ...], reason: str) -> None:
+def _hold(environment: DeployedEnvironment, plan: RollbackPlan, holds: tuple[Hold, ...], reason: str) -> None:
     """Hold what is left, with the images that are replaced; what an interrupted run held already stays held."""
     if plan.bad:
         before = {held.release: held.images for held in holds}
@@ -230,7 +230,9 @@ def _hold(environment: DeployedEnvironment, plan: Plan, holds: tuple[Hold, ...],
 class _Guard:
     """Asks before each stack whether the claim is still there, and whether somebody has held the target meanwhile."""
 
-    def __init__(self, environment: DeployedEnvironment, lock: Lock, target: str, holds: tuple[Hold, ...]) -> None:
+    def __init__(
+        self, environment: DeployedEnvironment, lock: RollbackLock, target: str, holds: tuple[Hold, ...]
+    ) -> None:
         self._environment, self._lock, self._target = environment, lock, target
         self._holds = holds
         self._asked = time.monotonic()  # both were read just now
@@ -244,7 +246,7 @@ class _Guard:
         self._asked = time.monotonic()
 
 
-def look_again(environment: DeployedEnvironment, plan: Plan, lock: Lock) -> None:
+def look_again(environment: DeployedEnvironment, plan: RollbackPlan, lock: RollbackLock) -> None:
     """Before the ledger is written: is the claim still there, and does the environment still run what was brought back?
 
     Raises:
