@@ -13,7 +13,8 @@ from typing import Any
 from helpers.local_aws import REGION, launch_on_fargate, stack_behind
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.aws.session import Aws, sign_in
-from nova_infra.deployed.model import Answer, Image, RunningTask, Service, Stack
+from nova_infra.deployed.model import Answer, Image, RunningTask, Service
+from nova_infra.deployed.stack import Stack
 from nova_infra.operations.records.ledger import Entry, ReleasedImage, append, read_ledger
 from nova_infra.operations.rollback.template import image_of, with_image
 
@@ -60,8 +61,8 @@ class Ecs(AwsEnvironment):
             yield ended
 
     def follow(self, stack: str) -> None:
-        latest = self._aws.call("ecs", "describe_task_definition", taskDefinition=stack)["taskDefinition"]
-        self._aws.call(
+        latest = self.aws.call("ecs", "describe_task_definition", taskDefinition=stack)["taskDefinition"]
+        self.aws.call(
             "ecs", "update_service", cluster=PREFIX, service=stack, taskDefinition=latest["taskDefinitionArn"]
         )
 
@@ -101,7 +102,7 @@ class Deployment:
 
     def client(self, name: str) -> Any:
         """A client of the same account."""
-        return self.environment._aws.client(name)
+        return self.environment.aws.client(name)
 
     def stack(self, service: str) -> dict[str, Any]:
         """A service's stack."""

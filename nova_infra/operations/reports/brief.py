@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nova_infra.deployed.aws.toolchain import Action
-from nova_infra.deployed.model import Alarm, Template
+from nova_infra.deployed.model import Alarm
+from nova_infra.deployed.stack import Template
 from nova_infra.operations.changes.differences import Difference, Kind
 from nova_infra.operations.changes.template_values import shortened, shown
 from nova_infra.operations.records.ledger import Entry

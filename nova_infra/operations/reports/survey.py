@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from nova_infra.deployed.aws.toolchain import Action, Execution, Toolchain
-from nova_infra.deployed.model import Template
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.rollouts import RequestRate
+from nova_infra.deployed.stack import Template
 from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.operations.changes.cost import difference
 from nova_infra.operations.changes.differences import differences

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nova_infra.deployed.model import ChangeSet
 from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.stack import ChangeSet
 from nova_infra.errors import AwsError, CheckFailedError, RefusedError
 from nova_infra.operations.gates.verify import verify
 from nova_infra.operations.records.holds import Hold, hold, read_holds
@@ -34,7 +34,7 @@ from nova_infra.operations.rollback.text import plan_lines, refused_changes
 
 Tell = Callable[[str], None]
 
-_FRESH_SECONDS = 1.0
+FRESH_SECONDS = 1.0
 """So long an answer about the claim and the holds counts: forty-five stacks begin within seconds."""
 
 
@@ -194,7 +194,7 @@ def _carry_out(
             # The ledger still names what was to be left: the environment runs parts of both.
             raise CheckFailedError("\n".join([*failures, "rollback: not complete: run the same command again"]))
         found = verify(environment, plan.images, patience=request.patience, notify=notify)
-        _look_again(environment, plan, lock)
+        look_again(environment, plan, lock)
         append(
             environment,
             Entry(
@@ -236,7 +236,7 @@ class _Guard:
         self._asked = time.monotonic()  # both were read just now
 
     def __call__(self) -> None:
-        if time.monotonic() - self._asked < _FRESH_SECONDS:
+        if time.monotonic() - self._asked < FRESH_SECONDS:
             return
         self._lock.check()
         if reasons := new_holds(self._holds, read_holds(self._environment), self._target):
@@ -244,7 +244,7 @@ class _Guard:
         self._asked = time.monotonic()
 
 
-def _look_again(environment: DeployedEnvironment, plan: Plan, lock: Lock) -> None:
+def look_again(environment: DeployedEnvironment, plan: Plan, lock: Lock) -> None:
     """Before the ledger is written: is the claim still there, and does the environment still run what was brought back?
 
     Raises:

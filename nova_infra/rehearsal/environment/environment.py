@@ -85,7 +85,7 @@ class Environment:
         self._runtime = runtime
         self._clock = clock
         self._pace = replace(runtime.pace, seconds_per_minute=clock.seconds_per_minute)
-        self._monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell)
+        self.monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell)
         self._load = Load(record.load, name, pace=self._pace, files=files)
         self._stacks: dict[str, Stack] = {}
         self._rolled_back: dict[str, str] = {}
@@ -99,7 +99,7 @@ class Environment:
         self._applied: dict[str, Any] = {}
         self._urls: dict[str, str] = {}
         self._stand_ins = StandIns(self._pace, runtime.gateway)
-        self._queues = Queues(self._stand_ins, self._monitoring.store, record.not_rehearsed)
+        self._queues = Queues(self._stand_ins, self.monitoring.store, record.not_rehearsed)
         self._background: list[asyncio.Task[None]] = []
         self._before_deploy = BeforeDeploy(runtime, tell)
 
@@ -112,7 +112,7 @@ class Environment:
         """Start the clock, the load, the alarms and the replacement of lost tasks."""
         self._background = [
             asyncio.create_task(
-                self._clock.run(self._minute, lambda: self._monitoring.end_minute(self._services.values()))
+                self._clock.run(self._minute, lambda: self.monitoring.end_minute(self._services.values()))
             ),
             asyncio.create_task(self._keep_services()),
         ]
@@ -127,8 +127,9 @@ class Environment:
         for entry in entries:
             entry.note_requests()
         for _ in range(_MOST_RESTS):
-            await asyncio.sleep(_REST_SECONDS * min(self._pace.seconds_per_minute, 1))
-            quiet = [entry.note_rest() for entry in entries]
+            seconds = _REST_SECONDS * min(self._pace.seconds_per_minute, 1)
+            await asyncio.sleep(seconds)
+            quiet = [entry.note_rest(seconds) for entry in entries]
             if all(quiet):
                 return
 
@@ -266,7 +267,7 @@ class Environment:
 
     def alarm_states(self) -> dict[str, State]:
         """Alarm to its state now."""
-        return dict(self._monitoring.states)
+        return dict(self.monitoring.states)
 
     def _outputs(self, stack: Stack) -> dict[str, Any]:
         return {name: self.localize(str(value)) for name, value in stack.outputs().items()}
@@ -303,9 +304,9 @@ class Environment:
         for logical_id in stack.resources("AWS::Route53::RecordSet"):
             await self._record_set(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
-            self._monitoring.put_alarm(stack.properties(logical_id))
+            self.monitoring.put_alarm(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
-            self._monitoring.put_composite_alarm(stack.properties(logical_id))
+            self.monitoring.put_composite_alarm(stack.properties(logical_id))
 
     async def _run_jobs(self, stack: Stack, sources: Path) -> None:
         """The time of a stack's jobs has come."""
@@ -321,7 +322,7 @@ class Environment:
                 found[1],
                 runtime=self._runtime,
                 sources=sources,
-                store=self._monitoring.store,
+                store=self.monitoring.store,
                 tell=self._tell,
             )
             for _ in range(0 if ended_well else _MINUTES_TO_BE_HEARD):
@@ -362,7 +363,7 @@ class Environment:
                 protocol=protocol,
                 public_port=int(properties["Port"]),
                 siblings=self._siblings.setdefault(load_balancer, {}),
-                store=self._monitoring.store,
+                store=self.monitoring.store,
                 pace=self._pace,
             )
             self._listeners[arn] = listener
@@ -451,8 +452,8 @@ class Environment:
             rollout=_long_over(rollout) if baseline else rollout,
             record=record,
             clock=self._clock,
-            states=self._monitoring.states,
-            measured=self._monitoring.measured,
+            states=self.monitoring.states,
+            measured=self.monitoring.measured,
             tell=_say_nothing if baseline else self._tell,
             steering=self._functions,
         )
