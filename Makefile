@@ -32,7 +32,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: packages advisories access dist mutants .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services synth image images brief preflight verify integration browser e2e lock clean
+.PHONY: packages advisories access dist mutants .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ coverage: setup ## Measure which lines and branches the tests run: coverage.xml,
 	@{ echo "## Coverage: $$(coverage report --format=total) % of lines and branches"; echo; \
 		coverage report --format=markdown; } > .nova/coverage/summary.md
 	@sed -n 's/^## //p' .nova/coverage/summary.md; echo "see .nova/coverage/html/index.html"
+
+example: setup ## Synthesize examples/construct where nothing but the built package and its requirements are installed
+	@scripts/example.sh
 
 synth: setup ## Write the cloud assembly to cdk.out
 	@$(call synthesize,cdk.out)

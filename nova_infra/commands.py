@@ -11,7 +11,7 @@ from pathlib import Path
 from nova_infra.processes import start_process
 
 OUTPUT_LINES = 40
-_GRACE_SECONDS = 3.0
+GRACE_SECONDS = 3.0
 _SPARED_SECONDS = 40.0
 _NOT_COVERED = re.compile(r"^not covered: (.+)$", re.MULTILINE)
 
@@ -64,4 +64,4 @@ async def run_command(
         lines.append(rest.decode(errors="replace").rstrip())
         return await process.wait(), [line for line in lines if line]
     finally:
-        await process.stop(_SPARED_SECONDS if spare else _GRACE_SECONDS, spare=spare)
+        await process.stop(_SPARED_SECONDS if spare else GRACE_SECONDS, spare=spare)

@@ -34,6 +34,9 @@ BOOTSTRAP_QUALIFIER = "hnb659fds"
 GITHUB_ISSUER = "token.actions.githubusercontent.com"
 """Who signs the tokens of GitHub's jobs; an account knows it as an identity provider by this name."""
 
+PIPELINE_STACK = "NovaPipelineStack"
+"""The stack of the pipeline, in the toolchain's account; its roles' names begin with it."""
+
 REGISTRY_STACK = "NovaRegistryStack"
 """Id and name of the stack of the image repositories, in the toolchain's account."""
 

@@ -158,4 +158,16 @@ def policy_cloudformation(account: str, assembly: Path) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
+@policy.command("bootstrap")
+def policy_bootstrap() -> None:
+    """Print CDK's bootstrap template, limited to the roles of this pipeline.
+
+    Pass it to `cdk bootstrap --template`. Otherwise every role of the trusted account may deploy.
+    """
+    from nova_infra.config import load_config
+    from nova_infra.operations.release.bootstrap import bootstrap_template
+
+    click.echo(json.dumps(bootstrap_template(load_config(Path.cwd())), indent=2))
+
+
 COMMANDS = (services, github, deploy, registry, diff, policy)

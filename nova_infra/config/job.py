@@ -41,8 +41,8 @@ class Job(Model):
     allow_overlap: bool = False
     """Whether a run may begin while another one is still going; otherwise it is left out. Default: false."""
     run_before_promotion: bool = False
-    """Whether it also runs once in each environment as part of the release, before the next environment; if it fails,
-    the release stops. Default: false."""
+    """Whether it also runs once in each environment when its image or settings have changed there, as part of the
+    release; if it fails, the release stops. It needs a ``command``. Default: false."""
 
     @field_validator("time_zone")
     @classmethod

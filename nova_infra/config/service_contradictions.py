@@ -15,6 +15,10 @@ from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.config.service import Service
 from nova_infra.config.surroundings import Permission, Sidecar
 
+MAX_RELEASE_SECONDS = 840
+"""What a job's run may take in a release: a Lambda function waits for it, which ends after 15 minutes:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
+
 
 def service_contradictions(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
     """Every contradiction, as the key's path, what is wrong and what to do.
@@ -149,6 +153,13 @@ def _of_its_kind(key: str, found: Resolved) -> Iterator[str]:
                 yield f"{key}.{other}: belongs to what runs all the time, and a job {why}: remove it"
         if service.schedule is None and not service.run_before_promotion:
             yield f"{key}.schedule: is missing, so the job would never run: write it, or run_before_promotion = true"
+        if service.run_before_promotion and service.command is None:
+            yield f"{key}.run_before_promotion: needs to know what to run: write command"
+        if service.run_before_promotion and service.timeout_seconds > MAX_RELEASE_SECONDS:
+            yield (
+                f"{key}.timeout_seconds: {service.timeout_seconds} is more than a release waits for a run: "
+                f"write {MAX_RELEASE_SECONDS} or less, or remove run_before_promotion"
+            )
         if service.schedule is None and "time_zone" in given:
             yield f"{key}.time_zone: has no schedule to go by it: write schedule, or remove it"
 

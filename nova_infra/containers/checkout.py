@@ -39,7 +39,9 @@ def source(checkout: Path, service: str, architecture: str) -> ImageSource:
 
 
 def services_of(checkout: Path) -> set[str]:
-    """Names of the services whose images a checkout can build or get."""
+    """Names of the services whose images a checkout can build or get: none where it is no project of Nova's."""
+    if not (checkout / CONFIG_FILE).is_file():
+        return set()
     try:
         entries = read_toml(checkout / CONFIG_FILE).get("services", [])
     except NovaError:

@@ -14,9 +14,9 @@ from typing import Any
 
 from nova_infra.containers.errors import EngineError, explain, last_lines
 
-_ANSWER_SECONDS = 20
+ANSWER_SECONDS = 20
 _TRIES = 5
-_PAUSE_SECONDS = 0.5
+PAUSE_SECONDS = 0.5
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "amd64": "amd64", "arm64": "arm64"}
 
 
@@ -100,7 +100,7 @@ class Engine:
         arguments = ["inspect", "--type", "image", name] if self.program == "buildah" else ["image", "inspect", name]
         for attempt in range(_TRIES):
             if attempt:
-                time.sleep(_PAUSE_SECONDS)
+                time.sleep(PAUSE_SECONDS)
             result = subprocess.run([self.program, *arguments], check=False, capture_output=True, text=True)
             if not result.returncode:
                 found = json.loads(result.stdout)
@@ -162,10 +162,10 @@ def _architecture_of(program: str) -> str:
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=_ANSWER_SECONDS,
+            timeout=ANSWER_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise EngineError(f"{program}: did not answer within {_ANSWER_SECONDS} s: restart it") from None
+        raise EngineError(f"{program}: did not answer within {ANSWER_SECONDS} s: restart it") from None
     except OSError as error:
         raise EngineError(f"{program}: cannot be run: {error.strerror}: reinstall it") from None
     answer = result.stdout.strip().splitlines()[-1:] or [""]

@@ -14,7 +14,7 @@ from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, explain
 
 _PROBE = "localhost/nova-probe:1"
-_SECONDS = 60
+SECONDS = 60
 
 
 def require_usable(engine: Engine, dockerfiles: Iterable[Path]) -> None:
@@ -71,9 +71,9 @@ def _said(engine: Engine, *arguments: str) -> str:
     command = [engine.program, *arguments]
     try:
         return subprocess.run(
-            command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=_SECONDS
+            command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=SECONDS
         ).stderr
     except subprocess.TimeoutExpired:
         raise EngineError(
-            f"{engine.program} {arguments[0]}: does not end within {_SECONDS} s: see what it does"
+            f"{engine.program} {arguments[0]}: does not end within {SECONDS} s: see what it does"
         ) from None

@@ -47,7 +47,7 @@ def ensure_image(registry: Registry, source: ImageSource, *, tools: Images) -> t
     if source.image:
         with _login(registry, address.partition("/")[0]):
             # A copy as it is, with its digest, all of its platforms and what is attested of it.
-            _docker(
+            docker(
                 "buildx", "imagetools", "create", "--prefer-index=false", f"--tag={address}:{source.tag}", source.image
             )
     else:
@@ -68,7 +68,7 @@ def _build(registry: Registry, source: ImageSource, address: str, tools: Images)
         _builder(tools.buildkit) as builder,
     ):
         write_context(source.files, Path(directory))
-        _docker(
+        docker(
             "buildx",
             "build",
             f"--builder={builder}",
@@ -92,27 +92,28 @@ def _build_arguments(arguments: Mapping[str, str]) -> list[str]:
 def _login(registry: Registry, host: str) -> Iterator[None]:
     """A login for the time of the build: its password would otherwise stay in a file."""
     user, password = registry.login()
-    _docker("login", "--username", user, "--password-stdin", host, stdin=password, quiet=True)
+    docker("login", "--username", user, "--password-stdin", host, stdin=password, quiet=True)
     try:
         yield
     finally:
-        _docker("logout", host, quiet=True)
+        docker("logout", host, quiet=True)
 
 
 @contextmanager
 def _builder(buildkit: str) -> Iterator[str]:
     """A builder of its own, because the default one cannot attest anything; removed in the end."""
     name = f"nova-{uuid.uuid4().hex[:8]}"
-    _docker(
+    docker(
         "buildx", "create", f"--name={name}", "--driver=docker-container", f"--driver-opt=image={buildkit}", quiet=True
     )
     try:
         yield name
     finally:
-        _docker("buildx", "rm", "--force", name, quiet=True)
+        docker("buildx", "rm", "--force", name, quiet=True)
 
 
-def _docker(*arguments: str, stdin: str = "", quiet: bool = False) -> None:
+def docker(*arguments: str, stdin: str = "", quiet: bool = False) -> None:
+    """Run Docker's command line."""
     output = subprocess.PIPE if quiet else None
     result = subprocess.run(["docker", *arguments], input=stdin, text=True, check=False, stdout=output, stderr=output)
     if result.returncode:

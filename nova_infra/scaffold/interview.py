@@ -64,7 +64,7 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
         "--engine": not engine,
         "--service": not services,
     }
-    if ask and any(missing.values()) and not _has_terminal():
+    if ask and any(missing.values()) and not has_terminal():
         options = ", ".join(option for option, is_missing in missing.items() if is_missing)
         raise NovaError(f"{options}: not given, and there is no terminal to ask on: give them as options, or use --yes")
     question = _ask if ask else _default
@@ -84,7 +84,8 @@ def interview(given: Given, target: Path, *, ask: bool) -> Answers:
     return Answers(name, repository, engine, accounts, regions, services)
 
 
-def _has_terminal() -> bool:
+def has_terminal() -> bool:
+    """Whether there is somebody to ask."""
     return sys.stdin.isatty()
 
 

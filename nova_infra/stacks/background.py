@@ -10,12 +10,13 @@ from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
 from nova_infra.constructs.environment.network import PRIVATE
+from nova_infra.constructs.service.before_deploy import BeforeDeploy
 from nova_infra.constructs.service.scheduled_job import ScheduledJob
 from nova_infra.constructs.service.settings import ServiceSettings
 from nova_infra.constructs.service.task import Task
 from nova_infra.constructs.service.work_queue import WorkQueue
 from nova_infra.constructs.service.worker_service import WorkerService
-from nova_infra.names import alarm_name, dead_queue_name, queue_name, repository_name, stack_name
+from nova_infra.names import alarm_name, dead_queue_name, parameter_path, queue_name, repository_name, stack_name
 from nova_infra.stacks.platform import PlatformStack
 
 
@@ -87,7 +88,7 @@ class BackgroundStack(cdk.Stack):
         settings = ServiceSettings(service=service, runtime=environment, name=name, cluster_name=platform.cluster_name)
         subnets = ec2.SubnetSelection(subnet_group_name=PRIVATE)
         if service.kind == "job":
-            ScheduledJob(
+            job = ScheduledJob(
                 self,
                 "Job",
                 cluster=platform.cluster,
@@ -97,6 +98,21 @@ class BackgroundStack(cdk.Stack):
                 subnets=subnets,
                 key=platform.key,
             )
+            if service.run_before_promotion:
+                run = BeforeDeploy(
+                    self,
+                    "BeforePromotion",
+                    service=service.model_copy(update={"before_deploy": service.command}),
+                    task=task,
+                    release=image_tag,
+                    cluster_name=platform.cluster_name,
+                    subnets=platform.cluster.vpc.select_subnets(subnet_group_name=PRIVATE).subnets,
+                    security_groups=[job.group],
+                    parameter=f"{parameter_path(platform_name, environment.name)}/before-deploy/{service.name}",
+                    key=platform.key,
+                )
+                # What failed in the release is not what the next scheduled run takes.
+                job.machine.node.add_dependency(run.resource)
             return
         role = task.definition.task_role
         queue = WorkQueue(self, "Work", name=name, queue=service.queue, consumer=role) if service.queue else None

@@ -31,6 +31,7 @@ from nova_infra.constructs.delivery.steps import (
     ReleaseStep,
 )
 from nova_infra.constructs.delivery.update_approval import UpdateApproval
+from nova_infra.constructs.delivery.vulnerability_alerts import VulnerabilityAlerts
 from nova_infra.constructs.environment.alert_topic import AlertTopic
 from nova_infra.constructs.environment.encryption_key import EncryptionKey
 from nova_infra.constructs.environment.publisher import Publisher
@@ -155,6 +156,14 @@ class NovaPipelineStack(cdk.Stack):
             _deliver_pushes(self.pipeline.pipeline, config.source)
             grant_connection(self.pipeline, config.source.connection_arn, repository=config.source.repository)
         self._announce(name)
+        if config.images.scanning == "enhanced":
+            VulnerabilityAlerts(
+                self,
+                "Vulnerabilities",
+                repositories=repository_name(config.platform.name, ""),
+                topic=self.topic,
+                key=key,
+            )
         acknowledge_grants(self.pipeline, artifacts=artifacts, images=images, repositories=repositories)
 
     def _pipeline(

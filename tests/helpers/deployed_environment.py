@@ -60,8 +60,8 @@ class Ecs(AwsEnvironment):
             yield ended
 
     def follow(self, stack: str) -> None:
-        latest = self._aws.call("ecs", "describe_task_definition", taskDefinition=stack)["taskDefinition"]
-        self._aws.call(
+        latest = self.aws.call("ecs", "describe_task_definition", taskDefinition=stack)["taskDefinition"]
+        self.aws.call(
             "ecs", "update_service", cluster=PREFIX, service=stack, taskDefinition=latest["taskDefinitionArn"]
         )
 
@@ -101,7 +101,7 @@ class Deployment:
 
     def client(self, name: str) -> Any:
         """A client of the same account."""
-        return self.environment._aws.client(name)
+        return self.environment.aws.client(name)
 
     def stack(self, service: str) -> dict[str, Any]:
         """A service's stack."""

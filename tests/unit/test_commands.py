@@ -66,7 +66,7 @@ def test_an_enclosing_make_is_not_passed_on(tmp_path: Path, monkeypatch: pytest.
     ids=["child", "child in a session of its own", "child that ignores SIGTERM"],
 )
 def test_a_cancelled_command_leaves_no_grandchild(tmp_path: Path, child: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nova_infra.commands._GRACE_SECONDS", 0.3)
+    monkeypatch.setattr("nova_infra.commands.GRACE_SECONDS", 0.3)
 
     async def play() -> None:
         command = f"{child} & echo $! > pid; wait"

@@ -33,6 +33,7 @@ class ScheduledJob(Construct):
 
     Attributes:
         machine: The state machine.
+        group: The security group of its tasks.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class ScheduledJob(Construct):
         self._name = name = settings.name or service.name
         cluster_name = settings.cluster_name or cluster.cluster_name
         self._actions = [topic.topic_arn] if topic is not None else None
-        group = outbound_group(self, name, cluster.vpc, service.connects_to)
+        self.group = outbound_group(self, name, cluster.vpc, service.connects_to)
         role = self._role(task_definition, cluster_name)
         log_group = logs.LogGroup(
             self,
@@ -89,7 +90,7 @@ class ScheduledJob(Construct):
                     task_definition=task_definition.task_definition_arn,
                     network={
                         "AssignPublicIp": "DISABLED",
-                        "SecurityGroups": [group.security_group_id],
+                        "SecurityGroups": [self.group.security_group_id],
                         "Subnets": cluster.vpc.select_subnets(
                             subnets=subnets.subnets if subnets else None,
                             subnet_group_name=subnets.subnet_group_name if subnets else None,

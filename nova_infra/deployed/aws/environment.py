@@ -76,7 +76,7 @@ class AwsEnvironment(AwsRollouts):
         try:
             found = [
                 str(stack["StackName"])
-                for stack in self._aws.pages("cloudformation", "list_stacks", "StackSummaries")
+                for stack in self.aws.pages("cloudformation", "list_stacks", "StackSummaries")
                 if stack["StackStatus"] != "DELETE_COMPLETE"
             ]
         except DeniedError:  # the environment's roles are those of its last deployment, and may be older
@@ -92,7 +92,7 @@ class AwsEnvironment(AwsRollouts):
             lambda: self._tasks(desiredStatus="RUNNING"),
             *(partial(self._described, batch) for batch in _batches(names, 10)),
         ]
-        tasks, *batches = self._aws.each(lambda ask: ask(), questions)
+        tasks, *batches = self.aws.each(lambda ask: ask(), questions)
         described = [service for batch in batches for service in batch]
         running: dict[str, list[RunningTask]] = defaultdict(list)
         for task in tasks:
@@ -106,7 +106,7 @@ class AwsEnvironment(AwsRollouts):
 
     def _ecs_names(self) -> list[str]:
         try:
-            arns = list(self._aws.pages("ecs", "list_services", "serviceArns", cluster=self.prefix, **_HUNDRED))
+            arns = list(self.aws.pages("ecs", "list_services", "serviceArns", cluster=self.prefix, **_HUNDRED))
         except ServiceError as error:
             if error.code != "ClusterNotFoundException":
                 raise
@@ -114,15 +114,15 @@ class AwsEnvironment(AwsRollouts):
         return sorted(arn.rpartition("/")[2] for arn in arns)
 
     def _described(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        found = self._aws.call("ecs", "describe_services", cluster=self.prefix, services=names)["services"]
+        found = self.aws.call("ecs", "describe_services", cluster=self.prefix, services=names)["services"]
         return [service for service in found if service["status"] != "INACTIVE"]
 
     def _tasks(self, **which: str) -> list[dict[str, Any]]:
-        arns = list(self._aws.pages("ecs", "list_tasks", "taskArns", cluster=self.prefix, **which))
+        arns = list(self.aws.pages("ecs", "list_tasks", "taskArns", cluster=self.prefix, **which))
         return [
             task
             for batch in _batches(arns, 100)
-            for task in self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=batch)["tasks"]
+            for task in self.aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=batch)["tasks"]
         ]
 
     def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:
@@ -135,7 +135,7 @@ class AwsEnvironment(AwsRollouts):
         """The last lines of a log stream of a service; none where there is no such stream."""
         for group in self.log_groups(service):
             try:
-                found = self._aws.call(
+                found = self.aws.call(
                     "logs",
                     "get_log_events",
                     logGroupName=group,
@@ -152,13 +152,13 @@ class AwsEnvironment(AwsRollouts):
 
     def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:
         """The latest deployments of a service, newest first."""
-        listed = self._aws.call(
+        listed = self.aws.call(
             "ecs", "list_service_deployments", cluster=self.prefix, service=self.stack_name(service), maxResults=20
         )["serviceDeployments"]
         arns = [deployment["serviceDeploymentArn"] for deployment in listed]
         if not arns:
             return ()
-        described = self._aws.call("ecs", "describe_service_deployments", serviceDeploymentArns=arns)
+        described = self.aws.call("ecs", "describe_service_deployments", serviceDeploymentArns=arns)
         found = [
             PastDeployment(
                 status=deployment["status"],
@@ -173,15 +173,15 @@ class AwsEnvironment(AwsRollouts):
 
     def task_definition(self, revision: str) -> TaskDefinition:
         """A revision of a task definition, ``family:revision``."""
-        found = self._aws.call("ecs", "describe_task_definition", taskDefinition=revision)["taskDefinition"]
+        found = self.aws.call("ecs", "describe_task_definition", taskDefinition=revision)["taskDefinition"]
         image = str(own_container(found.get("containerDefinitions", ())).get("image", ""))
         return TaskDefinition(revision, found.get("status", "ACTIVE") == "ACTIVE", image)
 
     def alarms(self) -> tuple[Alarm, ...]:
         """The environment's alarms, composite ones included, by name."""
         which = {"AlarmNamePrefix": f"{self.prefix}-", **_HUNDRED}
-        metric = self._aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmTypes=["MetricAlarm"], **which)
-        composite = self._aws.pages(
+        metric = self.aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmTypes=["MetricAlarm"], **which)
+        composite = self.aws.pages(
             "cloudwatch", "describe_alarms", "CompositeAlarms", AlarmTypes=["CompositeAlarm"], **which
         )
         alarms = [
@@ -196,7 +196,7 @@ class AwsEnvironment(AwsRollouts):
         for image in wanted:
             by_repository[image.repository].append(image)
         found: dict[Image, Image] = {}
-        for part in self._aws.each(self._images_of, by_repository.items()):
+        for part in self.aws.each(self._images_of, by_repository.items()):
             found |= part
         return tuple(found.get(image) for image in wanted)
 
@@ -210,7 +210,7 @@ class AwsEnvironment(AwsRollouts):
         digests: dict[str, str] = {}
         try:
             for batch in _batches(ids, 100):
-                answer = self._aws.call(
+                answer = self.aws.call(
                     "ecr",
                     "batch_get_image",
                     region=region,
@@ -235,14 +235,14 @@ class AwsEnvironment(AwsRollouts):
         """How many vCPUs Fargate may run in the account and region; None where that is not known."""
         try:
             which = {"ServiceCode": "fargate", "QuotaCode": VCPU_QUOTA}
-            return float(self._aws.call("service-quotas", "get_service_quota", **which)["Quota"]["Value"])
+            return float(self.aws.call("service-quotas", "get_service_quota", **which)["Quota"]["Value"])
         except (ServiceError, RefusedError):
             return None
 
     def history(self, parameter: str) -> tuple[ParameterVersion, ...]:
         """The versions of a parameter that are kept, oldest first; none where it does not exist."""
         try:
-            versions = list(self._aws.pages("ssm", "get_parameter_history", "Parameters", Name=parameter))
+            versions = list(self.aws.pages("ssm", "get_parameter_history", "Parameters", Name=parameter))
         except ServiceError as error:
             if error.code == "ParameterNotFound":
                 return ()
@@ -254,7 +254,7 @@ class AwsEnvironment(AwsRollouts):
 
     def parameters(self, path: str) -> Mapping[str, str]:
         """Name to value of all parameters below a path."""
-        found = self._aws.pages("ssm", "get_parameters_by_path", "Parameters", Path=path, Recursive=True)
+        found = self.aws.pages("ssm", "get_parameters_by_path", "Parameters", Path=path, Recursive=True)
         return {parameter["Name"]: parameter["Value"] for parameter in found}
 
     def put_parameter(self, name: str, value: str) -> int:
@@ -263,7 +263,7 @@ class AwsEnvironment(AwsRollouts):
         def versions() -> list[int]:
             return [version.version for version in self.history(name) if version.value == value]
 
-        answer = self._aws.write(
+        answer = self.aws.write(
             "ssm",
             "put_parameter",
             done=lambda: bool(versions()),
@@ -277,7 +277,7 @@ class AwsEnvironment(AwsRollouts):
 
     def now(self) -> datetime:
         """The time by AWS's clock, UTC."""
-        return self._aws.now()
+        return self.aws.now()
 
     @cached_property
     def _url(self) -> str:

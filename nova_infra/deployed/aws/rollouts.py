@@ -77,7 +77,7 @@ class AwsRollouts(AwsTasks):
         described = self._services_described(services)
         arns = list(dict.fromkeys((*known, *self._under_way(described))))
         questions = [partial(self._deployments_described, batch) for batch in _batches(arns, _TWENTY)]
-        found = [deployment for part in self._aws.each(lambda ask: ask(), questions) for deployment in part]
+        found = [deployment for part in self.aws.each(lambda ask: ask(), questions) for deployment in part]
         revisions = self._revisions(_revision_arns(found))
         by_arn = {service["serviceArn"]: service for service in described}
         read = (self._read(d, by_arn.get(d.get("serviceArn", ""), {}), revisions) for d in found)
@@ -90,7 +90,7 @@ class AwsRollouts(AwsTasks):
         weights: Mapping[str, float] = answers.ask("the listener's weights", lambda: self._weights(rules), {})
         names = sorted({name for deployment in deployments for name in deployment.watched})
         alarms = answers.ask("alarms", lambda: self._alarm_readings(names), {})
-        now = self._aws.now()
+        now = self.aws.now()
         if self._measured is None or now - self._measured[0] >= _BETWEEN_MEASUREMENTS:
             measured = answers.ask("metrics", lambda: self._measure(deployments, list(alarms), now), Readings())
             self._measured = now, measured
@@ -107,12 +107,12 @@ class AwsRollouts(AwsTasks):
 
     def request_rates(self) -> Mapping[str, RequestRate]:
         """Service to how many requests it gets, and how many its errors alarm needs; without one it is left out."""
-        prefix, now = f"{self.prefix}-", self._aws.now()
+        prefix, now = f"{self.prefix}-", self.aws.now()
         names = {alarm_name(stack, "errors"): stack.removeprefix(prefix) for stack in self._names()}
         found: dict[str, dict[str, Any]] = {}
         for batch in _batches(list(names), 100):
             which = {"AlarmNames": batch, "AlarmTypes": ["MetricAlarm"]}
-            for alarm in self._aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", **which):
+            for alarm in self.aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", **which):
                 found[names[alarm["AlarmName"]]] = alarm
         queries = [query for number, alarm in enumerate(found.values()) for query in request_queries(number, alarm)]
         counted: dict[str, float] = {}
@@ -132,7 +132,7 @@ class AwsRollouts(AwsTasks):
         https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContinueServiceDeployment.html
         """
         which = {"serviceDeploymentArn": deployment.arn, "hookId": hook.id}
-        self._aws.write(
+        self.aws.write(
             "ecs",
             "continue_service_deployment",
             done=lambda: hook.id not in {each.id for each in self._again(deployment).waiting},
@@ -145,7 +145,7 @@ class AwsRollouts(AwsTasks):
 
         https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopServiceDeployment.html
         """
-        self._aws.write(
+        self.aws.write(
             "ecs",
             "stop_service_deployment",
             done=lambda: self._again(deployment).status not in ("PENDING", "IN_PROGRESS"),
@@ -160,11 +160,11 @@ class AwsRollouts(AwsTasks):
     def _services_described(self, services: Collection[str]) -> list[dict[str, Any]]:
         names = [self.stack_name(name) for name in services] or self._names()
         questions = [partial(self._described, batch) for batch in _batches(names, 10)]
-        return [service for part in self._aws.each(lambda ask: ask(), questions) for service in part]
+        return [service for part in self.aws.each(lambda ask: ask(), questions) for service in part]
 
     def _names(self) -> list[str]:
         """Names of all services in the cluster, as they were a minute ago at most."""
-        now = self._aws.now()
+        now = self.aws.now()
         if self._listed is None or now - self._listed[0] >= _BETWEEN_LISTS:
             self._listed = now, self._ecs_names()
         return self._listed[1]
@@ -174,7 +174,7 @@ class AwsRollouts(AwsTasks):
             if arn := service.get("currentServiceDeployment"):
                 yield str(arn)
             elif any(d.get("rolloutState") == "IN_PROGRESS" for d in service.get("deployments", ())):
-                listed = self._aws.call(
+                listed = self.aws.call(
                     "ecs",
                     "list_service_deployments",
                     cluster=self.prefix,
@@ -185,7 +185,7 @@ class AwsRollouts(AwsTasks):
                 yield from (str(deployment["serviceDeploymentArn"]) for deployment in listed)
 
     def _deployments_described(self, arns: Sequence[str]) -> list[dict[str, Any]]:
-        answer = self._aws.call("ecs", "describe_service_deployments", serviceDeploymentArns=list(arns))
+        answer = self.aws.call("ecs", "describe_service_deployments", serviceDeploymentArns=list(arns))
         return list(answer["serviceDeployments"])
 
     def _revisions(self, arns: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
@@ -195,7 +195,7 @@ class AwsRollouts(AwsTasks):
 
         def ask() -> None:
             for batch in _batches(missing, _TWENTY):
-                found = self._aws.call("ecs", "describe_service_revisions", serviceRevisionArns=batch)
+                found = self.aws.call("ecs", "describe_service_revisions", serviceRevisionArns=batch)
                 kept.update({revision["serviceRevisionArn"]: revision for revision in found["serviceRevisions"]})
 
         answers = PartialAnswers()
@@ -254,7 +254,7 @@ class AwsRollouts(AwsTasks):
         found: dict[str, float] = {}
         for listener in sorted({_listener(rule) for rule in rules}):
             which = {"ListenerArn": listener, "PaginationConfig": {"PageSize": 400}}
-            for rule in self._aws.pages("elbv2", "describe_rules", "Rules", **which):
+            for rule in self.aws.pages("elbv2", "describe_rules", "Rules", **which):
                 if rule["RuleArn"] in rules:
                     found |= _shares(rule)
         return found
@@ -266,10 +266,10 @@ class AwsRollouts(AwsTasks):
         fresh = set(missing)
         for batch in _batches(missing, 100):
             which = {"AlarmNames": batch, "AlarmTypes": ["MetricAlarm"]}
-            for alarm in self._aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", **which):
+            for alarm in self.aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", **which):
                 kept[alarm["AlarmName"]] = alarm
         if names and not fresh.issuperset(names):
-            red = self._aws.pages(
+            red = self.aws.pages(
                 "cloudwatch",
                 "describe_alarms",
                 "MetricAlarms",
@@ -316,7 +316,7 @@ class AwsRollouts(AwsTasks):
                     questions.append(partial(self._values, batch, since, now))
                 batch = []
             batch = batch + (part or [])
-        results = {result["Id"]: result for part in self._aws.each(lambda ask: ask(), questions) for result in part}
+        results = {result["Id"]: result for part in self.aws.each(lambda ask: ask(), questions) for result in part}
         return Readings(
             traffic={group: read_traffic(n, results, began) for n, (group, (_, began)) in enumerate(groups.items())},
             alarms={name: AlarmReading(name, "", read_latest(n, results)) for n, name in enumerate(alarms)},
@@ -329,7 +329,7 @@ class AwsRollouts(AwsTasks):
             "EndTime": now,
             "ScanBy": "TimestampDescending",
         }
-        return list(self._aws.pages("cloudwatch", "get_metric_data", "MetricDataResults", **which))
+        return list(self.aws.pages("cloudwatch", "get_metric_data", "MetricDataResults", **which))
 
     @abstractmethod
     def _ecs_names(self) -> list[str]:

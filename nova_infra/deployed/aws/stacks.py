@@ -38,7 +38,7 @@ class AwsStacks(ABC):
             aws: Their account and region.
         """
         self.prefix = prefix
-        self._aws = aws
+        self.aws = aws
         self._lists_stacks = True
 
     def announce(self, message: str) -> None:
@@ -66,7 +66,7 @@ class AwsStacks(ABC):
         """
         if self._lists_stacks:
             try:
-                found = [read_stack(s) for s in self._aws.pages("cloudformation", "describe_stacks", "Stacks")]
+                found = [read_stack(s) for s in self.aws.pages("cloudformation", "describe_stacks", "Stacks")]
             except DeniedError:
                 # The roles of an environment are those of its last deployment, and may be older: then a stack whose
                 # first deployment failed is not found.
@@ -74,7 +74,7 @@ class AwsStacks(ABC):
         if not self._lists_stacks:
             known = ("platform", *self.service_names(), "overview") if names is None else ()
             wanted = names if names is not None else [self.stack_name(name) for name in known]
-            found = [stack for stack in self._aws.each(self._stack, sorted(set(wanted))) if stack is not None]
+            found = [stack for stack in self.aws.each(self._stack, sorted(set(wanted))) if stack is not None]
         if names is None:
             return tuple(sorted(_within(self.prefix, found), key=lambda stack: stack.name))
         by_name = {stack.name: stack for stack in found}
@@ -82,7 +82,7 @@ class AwsStacks(ABC):
 
     def _stack(self, name: str) -> Stack | None:
         try:
-            [stack] = self._aws.call("cloudformation", "describe_stacks", StackName=name)["Stacks"]
+            [stack] = self.aws.call("cloudformation", "describe_stacks", StackName=name)["Stacks"]
         except ServiceError as error:
             if error.code == "ValidationError" and "does not exist" in str(error):
                 return None
@@ -93,15 +93,15 @@ class AwsStacks(ABC):
         """Stack to the task definition, ``family:revision``, that it made last; those that cannot tell are left out."""
 
         def revision(stack: str) -> str:
-            found = self._aws.pages("cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack)
+            found = self.aws.pages("cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack)
             arns = [str(r["PhysicalResourceId"]) for r in found if r["ResourceType"] == "AWS::ECS::TaskDefinition"]
             return read_revision(arns[0]) if len(arns) == 1 else ""
 
-        return {stack: made for stack, made in zip(stacks, self._aws.each(revision, stacks), strict=True) if made}
+        return {stack: made for stack, made in zip(stacks, self.aws.each(revision, stacks), strict=True) if made}
 
     def template(self, stack: str) -> Template:
         """The template that a stack was last deployed with, as it was handed in."""
-        answer = self._aws.call("cloudformation", "get_template", StackName=stack, TemplateStage="Original")
+        answer = self.aws.call("cloudformation", "get_template", StackName=stack, TemplateStage="Original")
         body = answer["TemplateBody"]
         if isinstance(body, str):  # botocore parses JSON by itself where the answer allows it
             try:
@@ -115,7 +115,7 @@ class AwsStacks(ABC):
     def failures(self, stack: str) -> tuple[StackEvent, ...]:
         """What failed in a stack's latest operation, the first failure first."""
         failed = []
-        for event in self._aws.pages("cloudformation", "describe_stack_events", "StackEvents", StackName=stack):
+        for event in self.aws.pages("cloudformation", "describe_stack_events", "StackEvents", StackName=stack):
             status = event.get("ResourceStatus", "")
             if status.endswith("_FAILED"):
                 failed.append(
@@ -138,14 +138,14 @@ class AwsStacks(ABC):
 
     def certificates(self) -> tuple[Certificate, ...]:
         """The certificates in the platform's stack."""
-        resources = self._aws.pages(
+        resources = self.aws.pages(
             "cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=self.stack_name("platform")
         )
         found = []
         for resource in resources:
             if resource["ResourceType"] == "AWS::CertificateManager::Certificate":
                 arn = resource["PhysicalResourceId"]
-                certificate = self._aws.call("acm", "describe_certificate", CertificateArn=arn)["Certificate"]
+                certificate = self.aws.call("acm", "describe_certificate", CertificateArn=arn)["Certificate"]
                 found.append(Certificate(certificate["DomainName"], certificate["Status"], certificate.get("NotAfter")))
         return tuple(found)
 
@@ -159,7 +159,7 @@ class AwsStacks(ABC):
             )
         more: dict[str, Any] = {"NotificationARNs": list(stack.notifications)} if stack.notifications else {}
         # The role that CloudFormation acts by stays the stack's own, as long as none is named; nor need it be passed.
-        self._aws.write(
+        self.aws.write(
             "cloudformation",
             "create_change_set",
             done=lambda: bool(self._state(stack.name, name)),
@@ -195,7 +195,7 @@ class AwsStacks(ABC):
         changes = list(state.get("Changes", ()))
         if "NextToken" in state:
             which = {"StackName": stack.name, "ChangeSetName": arn}
-            changes = list(self._aws.pages("cloudformation", "describe_change_set", "Changes", **which))
+            changes = list(self.aws.pages("cloudformation", "describe_change_set", "Changes", **which))
         return ChangeSet(
             stack.name, arn, tuple(read_change(c["ResourceChange"]) for c in changes if "ResourceChange" in c)
         )
@@ -203,7 +203,7 @@ class AwsStacks(ABC):
     def _state(self, stack: str, change_set: str) -> dict[str, Any]:
         """A change set as CloudFormation describes it; nothing where there is none."""
         try:
-            return self._aws.call("cloudformation", "describe_change_set", StackName=stack, ChangeSetName=change_set)
+            return self.aws.call("cloudformation", "describe_change_set", StackName=stack, ChangeSetName=change_set)
         except ServiceError as error:
             if error.code == "ChangeSetNotFound" or "does not exist" in str(error):
                 return {}
@@ -226,7 +226,7 @@ class AwsStacks(ABC):
         """Start a change set's execution; False where it cannot be executed any more."""
         stack, name = change_set.stack, change_set.name
         try:
-            self._aws.write(
+            self.aws.write(
                 "cloudformation",
                 "execute_change_set",
                 done=lambda: self._begun(change_set),
@@ -250,7 +250,7 @@ class AwsStacks(ABC):
 
     def change_set_names(self, stack: str) -> tuple[str, ...]:
         """The names of a stack's change sets that are ready and were not executed."""
-        listed = self._aws.pages("cloudformation", "list_change_sets", "Summaries", StackName=stack)
+        listed = self.aws.pages("cloudformation", "list_change_sets", "Summaries", StackName=stack)
         return tuple(
             each["ChangeSetName"]
             for each in listed
@@ -260,7 +260,7 @@ class AwsStacks(ABC):
     def delete_change_set(self, change_set: ChangeSet) -> None:
         """Delete a change set that was not executed, by its ARN or its name."""
         try:
-            self._aws.write(
+            self.aws.write(
                 "cloudformation",
                 "delete_change_set",
                 done=lambda: not self._state(change_set.stack, change_set.name),
@@ -282,7 +282,7 @@ class AwsStacks(ABC):
             return found is None or found.status != "UPDATE_IN_PROGRESS"
 
         try:
-            self._aws.write(
+            self.aws.write(
                 "cloudformation",
                 "cancel_update_stack",
                 done=done,

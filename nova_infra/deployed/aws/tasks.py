@@ -52,7 +52,7 @@ class AwsTasks(AwsStacks):
         if not groups:
             self._service(service)  # or there is no such service
             raise RefusedError(f"service: {service!r} has no log group: see `nova tasks`")
-        for event in self._aws.pages("logs", "filter_log_events", "events", logGroupName=groups[0], **which):
+        for event in self.aws.pages("logs", "filter_log_events", "events", logGroupName=groups[0], **which):
             yield LogEvent(
                 event["eventId"],
                 datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
@@ -63,7 +63,7 @@ class AwsTasks(AwsStacks):
     def log_groups(self, service: str) -> tuple[str, ...]:
         """Names of a service's log groups, the newest first: one for each time that its stack was created."""
         prefix = task_log_groups(self.stack_name(service))
-        found = list(self._aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix))
+        found = list(self.aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix))
         found.sort(key=lambda group: int(group.get("creationTime", 0)), reverse=True)
         return tuple(str(group["logGroupName"]) for group in found)
 
@@ -73,14 +73,14 @@ class AwsTasks(AwsStacks):
         found = []
         for status in ("RUNNING", "STOPPED"):
             try:
-                arns = list(self._aws.pages("ecs", "list_tasks", "taskArns", desiredStatus=status, **which))
+                arns = list(self.aws.pages("ecs", "list_tasks", "taskArns", desiredStatus=status, **which))
             except ServiceError as error:
                 if error.code not in ("ServiceNotFoundException", "ClusterNotFoundException"):
                     raise
                 arns = []
             for start in range(0, len(arns), 100):
                 batch = arns[start : start + 100]
-                described = self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=batch)["tasks"]
+                described = self.aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=batch)["tasks"]
                 found += [_detail(task) for task in described]
         if not found:
             self._service(service)  # or there is no such service
@@ -94,7 +94,7 @@ class AwsTasks(AwsStacks):
             AwsError: ECS did not start it.
         """
         described = self._service(service)
-        definition = self._aws.call("ecs", "describe_task_definition", taskDefinition=described["taskDefinition"])
+        definition = self.aws.call("ecs", "describe_task_definition", taskDefinition=described["taskDefinition"])
         container = own_container(definition["taskDefinition"]["containerDefinitions"])
         mine = f"nova-run-{secrets.token_hex(8)}"
         request: dict[str, Any] = {
@@ -113,10 +113,10 @@ class AwsTasks(AwsStacks):
 
         def started() -> list[str]:
             which = {"cluster": self.prefix, "startedBy": mine}
-            return list(self._aws.pages("ecs", "list_tasks", "taskArns", **which))
+            return list(self.aws.pages("ecs", "list_tasks", "taskArns", **which))
 
         try:
-            answer = self._aws.write("ecs", "run_task", done=lambda: bool(started()), **request)
+            answer = self.aws.write("ecs", "run_task", done=lambda: bool(started()), **request)
         except BaseException:
             # It may run all the same: an interruption or a lost answer must leave no task that nobody waits for.
             with contextlib.suppress(NovaError):
@@ -135,7 +135,7 @@ class AwsTasks(AwsStacks):
         """A task each time that it is looked at, until it has ended."""
         while True:
             try:
-                found = self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[arn])["tasks"]
+                found = self.aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[arn])["tasks"]
             except PassingError:
                 found = []
             for task in found:
@@ -148,10 +148,10 @@ class AwsTasks(AwsStacks):
         """Stop a task."""
 
         def done() -> bool:
-            found = self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[arn])["tasks"]
+            found = self.aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[arn])["tasks"]
             return all(task.get("desiredStatus") == "STOPPED" for task in found)
 
-        self._aws.write("ecs", "stop_task", done=done, cluster=self.prefix, task=arn, reason=reason)
+        self.aws.write("ecs", "stop_task", done=done, cluster=self.prefix, task=arn, reason=reason)
 
     def open_shell(self, service: str, task: str, command: str) -> dict[str, Any]:
         """Open a session in a task's container: what AWS's Session Manager plugin is told.
@@ -164,12 +164,12 @@ class AwsTasks(AwsStacks):
                 f"exec: is off in {self.name}: set exec = true for it in nova.toml and deploy it; this makes "
                 "its containers' root file systems writable"
             )
-        [described] = self._aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[task])["tasks"]
+        [described] = self.aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[task])["tasks"]
         container = own_container(described["containers"])
         which = {"cluster": self.prefix, "task": task, "container": container["name"]}
-        opened = self._aws.call("ecs", "execute_command", command=command, interactive=True, **which)
+        opened = self.aws.call("ecs", "execute_command", command=command, interactive=True, **which)
         target = f"ecs:{self.prefix}_{task.rpartition('/')[2]}_{container.get('runtimeId', '')}"
-        return {"session": opened["session"], "target": target, "region": self._aws.region}
+        return {"session": opened["session"], "target": target, "region": self.aws.region}
 
     def capacity(self, service: str) -> Capacity:
         """How many tasks a service may have, and what ends a scaling for an incident.
@@ -193,8 +193,8 @@ class AwsTasks(AwsStacks):
         """A service's scalable target, and the scheduled action that ends a scaling for an incident."""
         which = self._scalable(service)
         asked: dict[str, Any] = {"ServiceNamespace": "ecs", "ResourceIds": [which["ResourceId"]]}
-        targets = self._aws.call("application-autoscaling", "describe_scalable_targets", **asked)["ScalableTargets"]
-        actions = self._aws.call("application-autoscaling", "describe_scheduled_actions", **which)["ScheduledActions"]
+        targets = self.aws.call("application-autoscaling", "describe_scalable_targets", **asked)["ScalableTargets"]
+        actions = self.aws.call("application-autoscaling", "describe_scheduled_actions", **which)["ScheduledActions"]
         ends = (action for action in actions if action["ScheduledActionName"] == _END)
         return next(iter(targets), None), next(ends, None)
 
@@ -236,7 +236,7 @@ class AwsTasks(AwsStacks):
                 raise
 
     def _scale(self, operation: str, service: str, done: Callable[[], bool], **arguments: Any) -> None:
-        self._aws.write("application-autoscaling", operation, done=done, **self._scalable(service), **arguments)
+        self.aws.write("application-autoscaling", operation, done=done, **self._scalable(service), **arguments)
 
     def _scalable(self, service: str) -> dict[str, str]:
         resource = f"service/{self.prefix}/{self.stack_name(service)}"
@@ -245,7 +245,7 @@ class AwsTasks(AwsStacks):
     def _service(self, service: str) -> dict[str, Any]:
         which: dict[str, Any] = {"cluster": self.prefix, "services": [self.stack_name(service)]}
         try:
-            found = self._aws.call("ecs", "describe_services", **which)["services"]
+            found = self.aws.call("ecs", "describe_services", **which)["services"]
         except ServiceError as error:
             if error.code != "ClusterNotFoundException":
                 raise
@@ -258,7 +258,7 @@ class AwsTasks(AwsStacks):
     def _not_deployed(self) -> NotDeployedError:
         return NotDeployedError(
             f"environment: {self.name!r} is not deployed in this account and region "
-            f"({self._aws.region}: no cluster {self.prefix}): check its name, the region and the credentials"
+            f"({self.aws.region}: no cluster {self.prefix}): check its name, the region and the credentials"
         )
 
 

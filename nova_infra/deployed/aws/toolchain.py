@@ -86,20 +86,20 @@ class AwsToolchain:
             pipeline: Name of the pipeline.
             topic_arn: The topic of its approvals.
         """
-        self._aws = aws
+        self.aws = aws
         self._pipeline = pipeline
         self._topic_arn = topic_arn
 
     def executions(self) -> tuple[Execution, ...]:
         """The latest executions, newest first."""
-        found = self._aws.call("codepipeline", "list_pipeline_executions", pipelineName=self._pipeline, maxResults=20)[
+        found = self.aws.call("codepipeline", "list_pipeline_executions", pipelineName=self._pipeline, maxResults=20)[
             "pipelineExecutionSummaries"
         ]
         return tuple(_execution(execution) for execution in found)
 
     def actions(self, execution: str) -> tuple[Action, ...]:
         """What the actions of an execution came to, in the order in which they began."""
-        found = self._aws.pages(
+        found = self.aws.pages(
             "codepipeline",
             "list_action_executions",
             "actionExecutionDetails",
@@ -110,11 +110,11 @@ class AwsToolchain:
 
     def failed_tests(self, build: str) -> tuple[str, ...]:
         """Names of the tests that failed in a build, from its log."""
-        builds = self._aws.call("codebuild", "batch_get_builds", ids=[build])["builds"]
+        builds = self.aws.call("codebuild", "batch_get_builds", ids=[build])["builds"]
         logs = builds[0].get("logs", {}) if builds else {}
         if not logs.get("groupName") or not logs.get("streamName"):
             return ()
-        events = self._aws.call(
+        events = self.aws.call(
             "logs",
             "get_log_events",
             logGroupName=logs["groupName"],
@@ -126,7 +126,7 @@ class AwsToolchain:
 
     def publish(self, *, subject: str, message: str) -> None:
         """Send a message to those who are asked for approvals."""
-        self._aws.call("sns", "publish", TopicArn=self._topic_arn, Subject=subject, Message=message)
+        self.aws.call("sns", "publish", TopicArn=self._topic_arn, Subject=subject, Message=message)
 
 
 def failed_tests_in(log: str) -> tuple[str, ...]:

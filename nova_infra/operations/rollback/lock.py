@@ -23,7 +23,7 @@ from nova_infra.operations.records.parameter import Fields, UnreadableError, enc
 SILENCE = timedelta(minutes=2)
 """A rollback without a sign of life for this long counts as killed."""
 
-_SECONDS_BETWEEN_SIGNS = 30.0
+SECONDS_BETWEEN_SIGNS = 30.0
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 State = Literal["running", "interrupted", "done"]
@@ -136,7 +136,7 @@ class Lock:
             self._write()
             other = read_claim(self._environment)
         except NovaError:
-            self._give_back()  # it may have been taken, although the answer is lost
+            self.give_back()  # it may have been taken, although the answer is lost
             raise
         if other.nonce != self._claim.nonce:
             raise RefusedError(
@@ -149,9 +149,10 @@ class Lock:
     def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
         """Give it back. A failure is reported as a warning and never hides an earlier one."""
         self._ended.set()
-        self._give_back()
+        self.give_back()
 
-    def _give_back(self) -> None:
+    def give_back(self) -> None:
+        """End the claim, if it is still this rollback's; a failure is a warning."""
         try:
             with self._writing:
                 if read_claim(self._environment).nonce == self._claim.nonce:
@@ -174,7 +175,7 @@ class Lock:
             )
 
     def _give_signs(self) -> None:
-        while not self._ended.wait(_SECONDS_BETWEEN_SIGNS):
+        while not self._ended.wait(SECONDS_BETWEEN_SIGNS):
             with self._writing:
                 if self._ended.is_set():
                     return

@@ -35,7 +35,7 @@ from nova_infra.operations.rollout.announce import announce
 
 Tell = Callable[[str], None]
 
-_FRESH_SECONDS = 1.0
+FRESH_SECONDS = 1.0
 """So long an answer about the claim and the holds counts: forty-five stacks begin within seconds."""
 
 
@@ -196,7 +196,7 @@ def _carry_out(
             # The ledger still names what was to be left: the environment runs parts of both.
             raise CheckFailedError("\n".join([*failures, "rollback: not complete: run the same command again"]))
         found = verify(environment, plan.images, patience=request.patience, notify=notify)
-        _look_again(environment, plan, lock)
+        look_again(environment, plan, lock)
         append(
             environment,
             Entry(
@@ -245,7 +245,7 @@ class _Guard:
         self._asked = time.monotonic()  # both were read just now
 
     def __call__(self) -> None:
-        if time.monotonic() - self._asked < _FRESH_SECONDS:
+        if time.monotonic() - self._asked < FRESH_SECONDS:
             return
         self._lock.check()
         if reasons := new_holds(self._holds, read_holds(self._environment), self._target):
@@ -253,7 +253,7 @@ class _Guard:
         self._asked = time.monotonic()
 
 
-def _look_again(environment: DeployedEnvironment, plan: Plan, lock: Lock) -> None:
+def look_again(environment: DeployedEnvironment, plan: Plan, lock: Lock) -> None:
     """Before the ledger is written: is the claim still there, and does the environment still run what was brought back?
 
     Raises:

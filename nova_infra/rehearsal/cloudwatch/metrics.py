@@ -87,6 +87,10 @@ class MetricStore:
         """Add a value to the current minute."""
         self._values[metric][self.minute].append(value)
 
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics that have values."""
+        return tuple(self._values)
+
     def values(self, metric: Metric, minutes: range) -> list[float]:
         """All values of those minutes."""
         by_minute = self._values.get(metric, {})

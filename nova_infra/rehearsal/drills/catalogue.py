@@ -43,6 +43,8 @@ from nova_infra.rehearsal.tasks.pressure import PRESSURES
 
 Reach = Literal["first tests", "last tests", "approval", "production", "all of production"]
 
+ServiceKind = Literal["web", "worker", "job"]
+
 CONFIGURED = "as configured"
 """What the canary of the templates is called, beside others that a drill is repeated with."""
 
@@ -66,6 +68,7 @@ class Drill:
         gated: Whether every deployment waits for an answer, whatever the templates say.
         tested: Whether it is about tests before any user's request.
         function: What the function of those tests does: its work, or ``fails`` or ``hangs``.
+        kind: What kind of service has the fault.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Drill:
     gated: bool = False
     tested: bool = False
     function: str = ""
+    kind: ServiceKind = "web"
 
     @property
     def needs_measuring(self) -> bool:
@@ -318,6 +322,34 @@ DRILLS = (
         (_BREAKER, NO_TRAFFIC, OTHERS_GO_THROUGH, *_STOPPED),
         "all of production",
         fault="no-program",
+    ),
+    Drill(
+        "worker-crash",
+        "a worker's command is a program that does not exist",
+        (_BREAKER, STAGE_STOPS, PIPELINE_TELLS),
+        fault="no-program",
+        kind="worker",
+    ),
+    Drill(
+        "backlog",
+        "a worker stops taking messages",
+        (rolls_back("the alarm on the oldest message rolls it back", because="-oldest went to ALARM"), STAGE_STOPS),
+        fault="paused",
+        kind="worker",
+    ),
+    Drill(
+        "poison-message",
+        "messages come that no worker can process, until they are dead",
+        (rolls_back("the alarm on dead messages rolls it back", because="-dead went to ALARM"), STAGE_STOPS),
+        fault="poison",
+        kind="worker",
+    ),
+    Drill(
+        "job-fails",
+        "a job's command is a program that does not exist",
+        (told("its alarm notifies", "-failed is in ALARM"),),
+        fault="no-program",
+        kind="job",
     ),
     Drill(
         "gate-unanswered",

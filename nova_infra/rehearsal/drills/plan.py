@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from nova_infra.assembly import Assembly
+from nova_infra.assembly import Assembly, Template, resources_of_type
 from nova_infra.errors import NovaError
-from nova_infra.rehearsal.drills.catalogue import Drill, Reach
+from nova_infra.rehearsal.drills.catalogue import Drill, Reach, ServiceKind
 from nova_infra.rehearsal.drills.steering import GATE_MINUTES
+from nova_infra.rehearsal.environment.queues import messages_of
 from nova_infra.rehearsal.pipeline.definition import Action, ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.pipeline.edits import (
     Edit,
@@ -53,7 +54,9 @@ def plan(drill: Drill, candidate: Release) -> Plan:
         NovaError: The pipeline has no such part.
     """
     pipeline = candidate.pipeline()
-    service = _first_service(pipeline, candidate.assembly)
+    service = _first_service(pipeline, candidate.assembly, drill.kind)
+    if service is None:
+        raise NovaError(f"--drill: {drill.name}: the pipeline deploys no {drill.kind}: leave that drill out")
     stages = _stages(pipeline, drill.reach)
     if drill.reach == "production":
         stages = [_only(stages[0], service, candidate.assembly)]
@@ -73,10 +76,14 @@ def plan(drill: Drill, candidate: Release) -> Plan:
 
 def lacking(drill: Drill, candidate: Release) -> str:
     """What a release lacks so that a drill could be played, in a clause; empty where it lacks nothing."""
+    pipeline = candidate.pipeline()
+    service = _first_service(pipeline, candidate.assembly, drill.kind)
+    if service is None:
+        return f"no {drill.kind} is delivered"
+    if drill.kind == "worker" and not messages_of(candidate.sources, service):
+        return f"services/{service}/messages has no examples of messages"
     if not (drill.gated or drill.tested):
         return ""
-    pipeline = candidate.pipeline()
-    service = _first_service(pipeline, candidate.assembly)
     *_, template = [
         candidate.template(action)
         for stage in pipeline.stages
@@ -123,10 +130,19 @@ def _only(stage: Stage, service: str, assembly: Assembly) -> Stage:
     return replace(stage, actions=tuple(kept))
 
 
-def _first_service(pipeline: Pipeline, assembly: Assembly) -> str:
+def _first_service(pipeline: Pipeline, assembly: Assembly, kind: ServiceKind) -> str | None:
+    """The first service of a kind that production deploys; None where there is none."""
     for stage in reversed(pipeline.stages):
         for action in stage.actions:
             if isinstance(action, DeployAction):
-                for repository in repositories(assembly.template(action.template_path)):
+                template = assembly.template(action.template_path)
+                for repository in repositories(template) if _kind_of(template) == kind else ():
                     return repository
-    raise NovaError("--drill: the pipeline deploys no service, so no drill has a target: leave --drill out")
+    return None
+
+
+def _kind_of(template: Template) -> ServiceKind:
+    services = [template["Resources"][each] for each in resources_of_type(template, "AWS::ECS::Service")]
+    if services:
+        return "web" if any(each["Properties"].get("LoadBalancers") for each in services) else "worker"
+    return "job" if list(resources_of_type(template, "AWS::StepFunctions::StateMachine")) else "web"

@@ -10,7 +10,7 @@ from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import Rule, WeightedGroup
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup, read_target_group
 
-_SECONDS_TO_STAY = 1.0
+SECONDS_TO_STAY = 1.0
 """A task that ends right after its start has not started: ECS looks at it again before it is steady."""
 
 
@@ -33,7 +33,7 @@ class Unbalanced(LoadBalancer):
     async def wait_healthy(self, group: TargetGroup, target: Target) -> bool:  # noqa: ARG002 - there is no health check
         """Wait a moment whether the task stays; its own health check has passed."""
         try:
-            await asyncio.wait_for(target.task.ended(), _SECONDS_TO_STAY)
+            await asyncio.wait_for(target.task.ended(), SECONDS_TO_STAY)
         except TimeoutError:
             target.healthy = True
             return True

@@ -43,6 +43,7 @@ _MOST_MINUTES_TO_ANSWER = 3
 # The kernel grants processor time by tenths of a second.
 _REST_SECONDS = 0.1
 _MOST_RESTS = 5
+_MINUTES_TO_BE_HEARD = 2  # until the alarm on a run that failed has fired
 
 
 class Environment:
@@ -84,7 +85,7 @@ class Environment:
         self._runtime = runtime
         self._clock = clock
         self._pace = replace(runtime.pace, seconds_per_minute=clock.seconds_per_minute)
-        self._monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell)
+        self.monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell)
         self._load = Load(record.load, name, pace=self._pace, files=files)
         self._stacks: dict[str, Stack] = {}
         self._rolled_back: dict[str, str] = {}
@@ -98,7 +99,7 @@ class Environment:
         self._applied: dict[str, Any] = {}
         self._urls: dict[str, str] = {}
         self._stand_ins = StandIns(self._pace, runtime.gateway)
-        self._queues = Queues(self._stand_ins, self._monitoring.store, record.not_rehearsed)
+        self._queues = Queues(self._stand_ins, self.monitoring.store, record.not_rehearsed)
         self._background: list[asyncio.Task[None]] = []
         self._before_deploy = BeforeDeploy(runtime, tell)
 
@@ -111,7 +112,7 @@ class Environment:
         """Start the clock, the load, the alarms and the replacement of lost tasks."""
         self._background = [
             asyncio.create_task(
-                self._clock.run(self._minute, lambda: self._monitoring.end_minute(self._services.values()))
+                self._clock.run(self._minute, lambda: self.monitoring.end_minute(self._services.values()))
             ),
             asyncio.create_task(self._keep_services()),
         ]
@@ -210,6 +211,8 @@ class Environment:
         stack = self._resolve(stack_name, template)
         await self._apply(stack)
         await self._queues.include(stack, sources)
+        faults = {self._definitions[each].fault for each in stack.revisions.values()}
+        self._queues.poison(stack, poisoned="poison" in faults)
         results: list[BaseException | None] = []
         try:
             await self._before_deploy.run(
@@ -226,6 +229,7 @@ class Environment:
         )
         for error in results:
             if isinstance(error, BaseException):
+                self._queues.poison(stack, poisoned=False)
                 if previous is not None:
                     await self._apply(previous)
                 self._rolled_back[stack_name] = str(error)
@@ -262,7 +266,7 @@ class Environment:
 
     def alarm_states(self) -> dict[str, State]:
         """Alarm to its state now."""
-        return dict(self._monitoring.states)
+        return dict(self.monitoring.states)
 
     def _outputs(self, stack: Stack) -> dict[str, Any]:
         return {name: self.localize(str(value)) for name, value in stack.outputs().items()}
@@ -299,27 +303,29 @@ class Environment:
         for logical_id in stack.resources("AWS::Route53::RecordSet"):
             await self._record_set(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
-            self._monitoring.put_alarm(stack.properties(logical_id))
+            self.monitoring.put_alarm(stack.properties(logical_id))
         for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
-            self._monitoring.put_composite_alarm(stack.properties(logical_id))
+            self.monitoring.put_composite_alarm(stack.properties(logical_id))
 
     async def _run_jobs(self, stack: Stack, sources: Path) -> None:
         """The time of a stack's jobs has come."""
-        for logical_id in stack.resources(jobs.MACHINE):
+        for logical_id in stack.resources(jobs.MACHINE) if stack.resources(jobs.SCHEDULE) else ():
             if (found := jobs.task_of(stack, logical_id)) is None:
                 continue
             definition = self._with_local_addresses(self._definitions[found[0]])
             await self._runtime.build(definition, sources)
-            await jobs.run(
+            ended_well = await jobs.run(
                 stack.name,
                 stack.ref(logical_id),
                 definition,
                 found[1],
                 runtime=self._runtime,
                 sources=sources,
-                store=self._monitoring.store,
+                store=self.monitoring.store,
                 tell=self._tell,
             )
+            for _ in range(0 if ended_well else _MINUTES_TO_BE_HEARD):
+                await self.next_minute()
 
     async def _keep_services(self) -> None:
         """Replace tasks that are lost between deployments."""
@@ -356,7 +362,7 @@ class Environment:
                 protocol=protocol,
                 public_port=int(properties["Port"]),
                 siblings=self._siblings.setdefault(load_balancer, {}),
-                store=self._monitoring.store,
+                store=self.monitoring.store,
                 pace=self._pace,
             )
             self._listeners[arn] = listener
@@ -445,8 +451,8 @@ class Environment:
             rollout=_long_over(rollout) if baseline else rollout,
             record=record,
             clock=self._clock,
-            states=self._monitoring.states,
-            measured=self._monitoring.measured,
+            states=self.monitoring.states,
+            measured=self.monitoring.measured,
             tell=_say_nothing if baseline else self._tell,
             steering=self._functions,
         )

@@ -14,6 +14,8 @@ from nova_infra.rehearsal.tasks.once import TOO_LONG, run_once
 from nova_infra.rehearsal.tasks.runtime import Runtime
 
 MACHINE = "AWS::StepFunctions::StateMachine"
+SCHEDULE = "AWS::Scheduler::Schedule"
+"""Without one, nothing starts it but the release itself."""
 MOST_SECONDS = 60.0
 """Real time that a run gets here, where its own limit is longer: nobody waits for an hour on a laptop."""
 

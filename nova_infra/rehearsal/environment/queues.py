@@ -15,6 +15,8 @@ from nova_infra.rehearsal.environment.stand_ins import QUEUE, StandIns
 MESSAGES_PER_MINUTE = 10
 """How many messages a worker gets in a simulated minute."""
 
+POISON = "a message that no worker can process"
+
 MESSAGES = "messages"
 """Directory of a service with examples of its messages, a file each: what goes into a queue cannot be guessed."""
 
@@ -51,6 +53,12 @@ class Queues:
         self._store = store
         self._gaps = gaps
         self._queues: dict[str, _Queue] = {}
+        self._poisoned: set[str] = set()
+
+    def poison(self, stack: Stack, *, poisoned: bool) -> None:
+        """From now on, or no longer, a message of each of a stack's queues is dead every minute."""
+        names = {str(stack.properties(each).get("QueueName", each)) for each in stack.resources(QUEUE)}
+        self._poisoned = self._poisoned | names if poisoned else self._poisoned - names
 
     async def include(self, stack: Stack, sources: Path) -> None:
         """Make what a stack declares, and send messages to its queues from the next minute on."""
@@ -62,7 +70,7 @@ class Queues:
                 continue
             target = properties["RedrivePolicy"]["deadLetterTargetArn"]
             dead = next((each for each in stack.resources(QUEUE) if f"{stack.ref(each)}.Arn" == target), "")
-            examples = _examples(stack, sources)
+            examples = [text for service in _service_of(stack, sources) for text in messages_of(sources, service)]
             if not examples:
                 self._gaps.append(
                     f"{name}: its worker gets no messages: put examples into services/<name>/{MESSAGES}, a file each"
@@ -77,6 +85,9 @@ class Queues:
                 await self._stand_ins.send(name, list(itertools.islice(queue.samples, MESSAGES_PER_MINUTE)))
                 queue.total += MESSAGES_PER_MINUTE
                 queue.sent.append((self._store.minute, queue.total))
+            if name in self._poisoned and queue.dead:
+                await self._stand_ins.send(queue.dead, [POISON])
+                queue.total += 1
             waiting, taken = await self._stand_ins.waiting(name)
             dead = sum(await self._stand_ins.waiting(queue.dead)) if queue.dead else 0
             done = queue.total - waiting - taken - dead
@@ -94,12 +105,14 @@ class Queues:
         self._store.record(Metric.of("AWS/SQS", name, {"QueueName": queue}), value)
 
 
-def _examples(stack: Stack, sources: Path) -> list[str]:
-    """Bodies of messages of the service whose stack it is."""
-    names = [path.parent for path in sorted((sources / "services").glob(f"*/{MESSAGES}"))]
-    found = [path for path in names if stack.name.endswith(f"-{path.name}")]
-    directory = max(found, key=lambda path: len(path.name), default=None)
-    if directory is None:
-        return []
-    files = sorted(path for path in (directory / MESSAGES).iterdir() if path.is_file())
+def messages_of(root: Path, service: str) -> list[str]:
+    """Bodies of messages of a worker, in the order of their files' names; none where there are no examples."""
+    directory = root / "services" / service / MESSAGES
+    files = sorted(path for path in directory.iterdir() if path.is_file()) if directory.is_dir() else []
     return [path.read_text(encoding="utf-8") for path in files]
+
+
+def _service_of(stack: Stack, sources: Path) -> list[str]:
+    """The service with messages whose stack it is: the longest name that the stack's ends with; none or one."""
+    names = [path.parent.name for path in (sources / "services").glob(f"*/{MESSAGES}")]
+    return sorted((name for name in names if stack.name.endswith(f"-{name}")), key=len)[-1:]

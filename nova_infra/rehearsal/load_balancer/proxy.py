@@ -28,7 +28,7 @@ from nova_infra.rehearsal.tasks.task import Task
 _KEEP_ALIVE_SECONDS = 2.0
 # Which the HTTP client would add where the load balancer's own client sent none.
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-_IDLE_TIMEOUT_SECONDS = 60.0
+IDLE_TIMEOUT_SECONDS = 60.0
 _CLIENT_GONE = 460
 _IP_FREEBIND = 15  # https://man7.org/linux/man-pages/man7/ip.7.html
 
@@ -118,10 +118,10 @@ class LoadBalancer:
             auto_decompress=False,
             skip_auto_headers=_NOT_ADDED,
             connector=aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=_IDLE_TIMEOUT_SECONDS if self._pace.is_real else _KEEP_ALIVE_SECONDS
+                limit=0, keepalive_timeout=IDLE_TIMEOUT_SECONDS if self._pace.is_real else _KEEP_ALIVE_SECONDS
             ),
             timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=10, sock_read=_IDLE_TIMEOUT_SECONDS / self._pace.timeouts
+                total=None, sock_connect=10, sock_read=IDLE_TIMEOUT_SECONDS / self._pace.timeouts
             ),
         )
         self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)

@@ -86,7 +86,7 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
     with tempfile.TemporaryDirectory(prefix="nova-baseline-") as directory:
         checkout = Path(directory)
         _check_out(root, commit, checkout)
-        _synthesize(checkout, tools=root / "node_modules" / ".bin", app=candidate.app)
+        synthesize_checkout(checkout, tools=root / "node_modules" / ".bin", app=candidate.app)
         yield Release(commit[:10], Assembly(checkout / "cdk.out"), checkout)
 
 
@@ -108,7 +108,7 @@ def _check_out(root: Path, commit: str, directory: Path) -> None:
         raise NovaError(f"baseline: {directory} cannot hold its checkout ({error}): make room there") from None
 
 
-def _synthesize(checkout: Path, *, tools: Path, app: str) -> None:
+def synthesize_checkout(checkout: Path, *, tools: Path, app: str) -> None:
     """Synthesize a checkout with this installation's Python, Node and CDK CLI, or as somebody's own app."""
     path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     cdk = shutil.which("cdk", path=path)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from nova_infra.errors import NovaError
 
-Place = Literal["the load balancer", "the container", "the task definition"]
+Place = Literal["the load balancer", "the container", "the task definition", "the queue"]
 
 LABEL = "nova.rehearsal.fault"
 """Label of a container definition that names its fault: the rest of the rehearsal finds it there."""
@@ -78,6 +78,8 @@ FAULTS: dict[str, Fault] = {
     "paused": Fault("the container"),
     "full-tmp": Fault("the container"),
     IGNORED_SIGNAL: Fault("the container"),
+    # What comes to the dead-letter queue, as after the last of its tries.
+    "poison": Fault("the queue"),
     "no-program": Fault("the task definition", _command(NO_PROGRAM)),
     # A file of the checkout that no image has, and a program that developers have.
     "checkout-file": Fault("the task definition", _command("services/run-from-the-checkout")),

@@ -23,7 +23,7 @@ from nova_infra.rehearsal.tasks.task import SECRET, STAY_SECONDS, Task, TaskFail
 from nova_infra.rehearsal.tasks.usage import Usage, UsageMeter
 
 _LOG_LINES = 200
-_ELSEWHERE_SECONDS = 1.0
+ELSEWHERE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 _GUARD_SECONDS = 0.25
 _LAST_WORDS_SECONDS = 1.0  # a child that was left behind may hold the output open for ever
@@ -89,6 +89,11 @@ class ProcessTask(Task):
     def said(self) -> list[str]:
         """What it printed last."""
         return list(self.log)
+
+    @property
+    def pid(self) -> int | None:
+        """The number of its process; None before it has one."""
+        return self._process.pid if self._process is not None else None
 
     async def _start_process(self) -> None:
         words = (*self.definition.entry_point, *self.definition.command)
@@ -254,7 +259,7 @@ class ProcessTask(Task):
                 await self.hear_out()
                 raise TaskFailedError(self.stopped_reason())
             self._started_in = self._meter.seconds_with_a_processor()
-            if elsewhere > _ELSEWHERE_SECONDS:
+            if elsewhere > ELSEWHERE_SECONDS:
                 ports = self._process.listening_ports()
                 if ports and self.port not in ports:  # It may have begun to listen since the look above.
                     raise TaskFailedError(

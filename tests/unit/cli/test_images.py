@@ -66,7 +66,7 @@ def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
                 name, _, tag = target.partition("/")[2].rpartition(":")
                 client.put_image(repositoryName=name, imageManifest=MANIFEST, imageTag=tag)
 
-        monkeypatch.setattr(image_build, "_docker", docker)
+        monkeypatch.setattr(image_build, "docker", docker)
         monkeypatch.setattr(image_build.shutil, "which", lambda name: f"/bin/{name}")
         yield client
 
@@ -202,7 +202,7 @@ def test_a_release_tag_is_on_no_image_that_is_not_whole_and_clean(
         scan = {"status": {"status": "COMPLETE"}, "complete": True, "enhanced": [], "basic": [finding]}
         monkeypatch.setattr(Registry, "scan", lambda *_: scan)
     else:
-        monkeypatch.setattr(image_build, "_docker", lambda *_, **__: None)
+        monkeypatch.setattr(image_build, "docker", lambda *_, **__: None)
     code, _, err = run("image", "build", "carts-service", "--release")
     assert (code, len(err.splitlines())) == ((1, 1) if fails == "scan" else (2, 1))
     assert git("rev-parse", "HEAD") not in tags(ecr)

@@ -40,7 +40,7 @@ def test_an_engine_that_does_not_answer_is_named_with_its_remedy(
     program(install / "docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
     with pytest.raises(EngineError, match=r"docker info: Cannot connect .*: it does not answer: start it"):
         detect()
-    monkeypatch.setattr(module, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.2)
     program(install / "docker", "exec sleep 20")
     with pytest.raises(EngineError, match=r"docker: did not answer within 0\.2 s: restart it"):
         detect()
@@ -56,7 +56,7 @@ def test_without_an_engine_there_is_a_line_that_says_so(install: Path) -> None:
 def test_an_image_that_is_not_there_is_none_and_one_half_stored_is_asked_for_again(
     install: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
     podman = Engine("podman", "amd64")
     program(install / "podman", "echo 'Error: inspecting object: nowhere:1: image not known' >&2; exit 125")
     assert podman.image("nowhere:1") is None

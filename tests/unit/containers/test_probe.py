@@ -56,7 +56,7 @@ def test_an_engine_that_may_not_start_containers_says_so(podman: Path) -> None:
 
 
 def test_an_engine_that_hangs_is_given_up(podman: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "_SECONDS", 0.3)
+    monkeypatch.setattr(probe, "SECONDS", 0.3)
     with pytest.raises(EngineError, match=r"podman run: does not end within 0\.3 s"):
         require_start(install(podman, run="exec sleep 20"))
 

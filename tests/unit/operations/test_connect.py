@@ -34,20 +34,20 @@ def project(tmp_path: Path) -> Whereabouts:
 
 
 def identity(environment) -> str:
-    return environment._aws.call("sts", "get_caller_identity")["Arn"]
+    return environment.aws.call("sts", "get_caller_identity")["Arn"]
 
 
 def test_with_a_configuration_the_environment_s_role_is_taken(aws, project) -> None:
     for role in ("observer", "release"):
         environment = connect("live", role=role, where=project)
         assert environment.prefix == "acme-live"
-        assert environment._aws.region == "eu-west-1"
+        assert environment.aws.region == "eu-west-1"
         assert f":assumed-role/acme-live-{role}/nova-" in identity(environment)
 
 
 def test_a_region_on_the_command_line_turns_the_configuration_off(aws, project) -> None:
     environment = connect("prod", role="release", where=Whereabouts(project.root, region="us-west-2"))
-    assert (environment.prefix, environment._aws.region) == ("nova-prod", "us-west-2")
+    assert (environment.prefix, environment.aws.region) == ("nova-prod", "us-west-2")
     assert "assumed-role" not in identity(environment)
 
 

@@ -266,7 +266,7 @@ def test_the_name_is_the_directorys_where_it_can_be(directory: str, name: str) -
 
 @pytest.mark.own_project  # it is what the project is made from
 def test_each_question_is_asked_until_its_answer_can_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(interviewing, "_has_terminal", lambda: True)
+    monkeypatch.setattr(interviewing, "has_terminal", lambda: True)
     lines = [
         "Acme!",
         "acme",

@@ -50,6 +50,12 @@ name = "sweep"
 kind = "job"
 schedule = "rate(5 minutes)"
 allow_overlap = true
+[[services]]
+name = "migrate"
+kind = "job"
+command = ["run", "migrate"]
+timeout_seconds = 300
+run_before_promotion = true
 """
 
 
@@ -135,6 +141,14 @@ def test_a_job_that_fails_or_does_not_start_notifies(assembly: Any) -> None:
     alarms = {each["AlarmName"]: each for each in assembly.properties("nova-dev-report", "AWS::CloudWatch::Alarm")}
     assert set(alarms) == {"nova-dev-report-failed", "nova-dev-report-missed"}
     assert all(alarm["AlarmActions"] for alarm in alarms.values())
+
+
+def test_a_job_of_the_release_runs_before_what_it_changes(assembly: Any) -> None:
+    run = assembly.only("nova-dev-migrate", "Custom::NovaBeforeDeploy")
+    assert run["Command"] == ["run", "migrate"]
+    assert not assembly.resources("nova-dev-migrate", "AWS::Scheduler::Schedule")
+    [machine] = assembly.resources("nova-dev-migrate", "AWS::StepFunctions::StateMachine").values()
+    assert any(each.startswith("BeforePromotionRun") for each in machine["DependsOn"])
 
 
 def test_every_check_of_a_synthesis_passes(assembly: Any) -> None:

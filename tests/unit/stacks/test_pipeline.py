@@ -207,6 +207,27 @@ def test_steps_with_credentials_install_what_the_commands_need_and_nothing_else(
     assert runtime == {"x86-64", "Verify", "Brief", "Preflight"}
 
 
+def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly):
+    rule = assembly.only(STACK, "AWS::Events::Rule")
+    assert rule["EventPattern"]["source"] == ["aws.inspector2"]
+    detail = rule["EventPattern"]["detail"]
+    assert detail["severity"] == ["CRITICAL", "HIGH"]
+    assert detail["resources"]["details"]["awsEcrContainerImage"]["repositoryName"] == [{"prefix": "nova/"}]
+    [topic] = assembly.resources(STACK, "AWS::SNS::Topic")
+    assert rule["Targets"][0]["Arn"] == {"Ref": topic}
+    publishers = [
+        (statement["Principal"].get("Service"), statement.get("Condition"))
+        for policy in assembly.properties(STACK, "AWS::SNS::TopicPolicy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "sns:Publish" in statement["Action"] and statement["Effect"] == "Allow"
+    ]
+    [logical_id] = assembly.resources(STACK, "AWS::Events::Rule")
+    only_it = {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [logical_id, "Arn"]}}}
+    assert ("events.amazonaws.com", only_it) in publishers
+    keys = json.dumps(assembly.properties(STACK, "AWS::KMS::Key"))
+    assert "events.amazonaws.com" in keys, "a message that cannot be encrypted is lost"
+
+
 def test_no_build_has_a_cache_that_another_one_has_written(assembly, variant):
     for each in (assembly, variant):
         for built in each.properties(STACK, "AWS::CodeBuild::Project"):

@@ -246,13 +246,13 @@ def test_a_task_that_cannot_be_stopped_is_named_with_the_way_to_stop_it(
 def test_an_interruption_while_a_task_is_started_leaves_none(
     served, local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch, stoppable: bool
 ) -> None:
-    write = served.environment._aws.write
+    write = served.environment.aws.write
 
     def interrupted(service: str, operation: str, /, **request: Any) -> Any:
         answer = write(service, operation, **request)
         return interrupt(answer) if operation == "run_task" else answer
 
-    monkeypatch.setattr(served.environment._aws, "write", interrupted)
+    monkeypatch.setattr(served.environment.aws, "write", interrupted)
     local_aws.faults = {} if stoppable else {"StopTask": [DENIED]}
     with pytest.raises(KeyboardInterrupt):
         play(served)

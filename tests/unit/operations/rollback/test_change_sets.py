@@ -20,20 +20,22 @@ class Environment:
     def execute_change_set(self, change_set):
         return bool(change_set)
 
+    def failures(self, _):
+        return []
+
     def wait_for_stacks(self, names):
-        return [Stack(name, self.status) for name in names]
+        return [Stack(name, self.status, "no reason was given") for name in names]
 
 
-def executed(status, monkeypatch):
-    monkeypatch.setattr("nova_infra.operations.rollback.change_sets._why", lambda *_: "no reason was given")
+def executed(status):
     changes = {"nova-prod-audio": ChangeSet("nova-prod-audio", "nova-rollback-1", ("Task",))}
     told = []
-    return execute(Environment(status), changes, may_begin=lambda: None, tell=told.append), told
+    return execute(Environment(status), changes, may_begin=lambda: None, notify=told.append), told
 
 
 @pytest.mark.parametrize("status", ["UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"])
-def test_a_stack_whose_update_is_complete_is_back_also_while_it_tidies_up(status, monkeypatch):
-    failures, told = executed(status, monkeypatch)
+def test_a_stack_whose_update_is_complete_is_back_also_while_it_tidies_up(status):
+    failures, told = executed(status)
     assert failures == []
     assert told == ["nova-prod-audio: rolling back", "nova-prod-audio: done"]
 
@@ -41,8 +43,8 @@ def test_a_stack_whose_update_is_complete_is_back_also_while_it_tidies_up(status
 @pytest.mark.parametrize(
     "status", ["UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_FAILED"]
 )
-def test_a_stack_that_cloudformation_restored_is_not(status, monkeypatch):
-    failures, told = executed(status, monkeypatch)
+def test_a_stack_that_cloudformation_restored_is_not(status):
+    failures, told = executed(status)
     assert failures == [f"nova-prod-audio: did not roll back ({status}): no reason was given"]
     assert told == ["nova-prod-audio: rolling back"]
 
@@ -60,7 +62,7 @@ def look_again(monkeypatch):
         monkeypatch.setattr(run, "read_ledger", lambda _: Ledger((), version))
         deployed = (SimpleNamespace(name="audio", image=SimpleNamespace(digest=runs)),)
         monkeypatch.setattr(run, "survey", lambda _: asked.append(1) or SimpleNamespace(deployed=deployed))
-        run._look_again(SimpleNamespace(), plan, SimpleNamespace(check=lambda: asked.append("lock")))
+        run.look_again(SimpleNamespace(), plan, SimpleNamespace(check=lambda: asked.append("lock")))
         return asked
 
     return act

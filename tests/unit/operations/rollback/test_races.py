@@ -80,7 +80,7 @@ def test_a_claim_from_the_future_is_refused_with_the_way_to_get_rid_of_it(deploy
 
 def test_a_rollback_that_verifies_for_long_keeps_its_claim(deployment, back, monkeypatch) -> None:
     deployment.release(2, "carts-service")
-    monkeypatch.setattr(claims, "_SECONDS_BETWEEN_SIGNS", 0.01)
+    monkeypatch.setattr(claims, "SECONDS_BETWEEN_SIGNS", 0.01)
     enough, second = threading.Event(), []
 
     def signs() -> int:
@@ -161,10 +161,10 @@ def test_a_release_that_lands_while_a_rollback_verifies_is_not_covered_up_in_the
 
 def test_a_target_that_is_held_meanwhile_stops_the_stacks_that_have_not_begun(deployment, back, monkeypatch) -> None:
     deployment.release(2)
-    monkeypatch.setattr("nova_infra.operations.rollback.run._FRESH_SECONDS", -1)
+    monkeypatch.setattr("nova_infra.operations.rollback.run.FRESH_SECONDS", -1)
     monkeypatch.setattr(
-        "nova_infra.operations.rollback.run._hold",
-        lambda *_: hold(deployment.environment, deployment.commit(1), why="worse"),
+        "nova_infra.operations.rollback.run.hold",
+        lambda *_, **__: hold(deployment.environment, deployment.commit(1), why="worse"),
     )
     with pytest.raises(CheckFailedError, match=r"release 010101010101 was meanwhile put on hold by .*: worse"):
         back()

@@ -120,9 +120,9 @@ class World:
     def DescribeServiceDeployments(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         wanted = params["serviceDeploymentArns"]
         assert len(wanted) <= 20
-        return {"serviceDeployments": [self._deployment(r) for r in self.rollouts if r.arn in wanted]}
+        return {"serviceDeployments": [self.described(r) for r in self.rollouts if r.arn in wanted]}
 
-    def _deployment(self, rollout: Rollout) -> dict[str, Any]:
+    def described(self, rollout: Rollout) -> dict[str, Any]:
         name = f"{PREFIX}-{rollout.service}"
         tasks = {"requestedTaskCount": 2, "runningTaskCount": 2, "pendingTaskCount": 0}
         shift = {"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 5}

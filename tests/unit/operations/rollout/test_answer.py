@@ -145,8 +145,8 @@ def test_promoting_twice_is_refused_the_second_time(environment, world, ledger) 
 
 def test_a_first_deployment_has_nothing_to_go_back_to(environment, world, monkeypatch) -> None:
     world.begin("s01-service")
-    found = world._deployment
-    monkeypatch.setattr(world, "_deployment", lambda rollout: {**found(rollout), "sourceServiceRevisions": []})
+    found = world.described
+    monkeypatch.setattr(world, "described", lambda rollout: {**found(rollout), "sourceServiceRevisions": []})
     with pytest.raises(RefusedError, match="s01-service: is deployed for the first time, so there is nothing"):
         abort(environment, ["s01-service"], why="")
     assert world.answered == []
@@ -155,8 +155,8 @@ def test_a_first_deployment_has_nothing_to_go_back_to(environment, world, monkey
 def test_what_goes_back_already_is_not_aborted_again(environment, world, ledger) -> None:
     rollout = world.begin("s01-service")
     going = {"status": "ROLLBACK_IN_PROGRESS"}
-    found = world._deployment
-    world._deployment = lambda each: {**found(each), **going}
+    found = world.described
+    world.described = lambda each: {**found(each), **going}
     with pytest.raises(RefusedError, match="s01-service: goes back already"):
         abort(environment, [], why="")
     assert rollout.status == "IN_PROGRESS"

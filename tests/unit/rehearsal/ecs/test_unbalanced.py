@@ -14,7 +14,7 @@ from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 
 def wait(seconds_until_its_end: float, monkeypatch: pytest.MonkeyPatch) -> tuple[bool, str, bool | None]:
     """Whether a task counts as healthy, why not, and what its target says."""
-    monkeypatch.setattr(unbalanced, "_SECONDS_TO_STAY", 0.05)
+    monkeypatch.setattr(unbalanced, "SECONDS_TO_STAY", 0.05)
 
     async def play() -> tuple[bool, str, bool | None]:
         task: Any = SimpleNamespace(

@@ -126,6 +126,7 @@ def job(release: str, script: str) -> dict[str, Any]:
                 "Type": "AWS::StepFunctions::StateMachine",
                 "Properties": {"DefinitionString": {"Fn::Join": ["", [before, {"Ref": "Task"}, after]]}},
             },
+            "Schedule": {"Type": "AWS::Scheduler::Schedule", "Properties": {}},
             "Failed": {
                 "Type": "AWS::CloudWatch::Alarm",
                 "Properties": {

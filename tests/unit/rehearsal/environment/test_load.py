@@ -60,7 +60,12 @@ class Behind:
             task: Any = SimpleNamespace(definition=definition, port=runner.addresses[0][1], running=True)
             group.targets.append(Target(task, healthy=True))
             tasks.append(SimpleNamespace(task=task))
-        rule = Rule("tiny", 9, self.paths, (), [WeightedGroup(g, w) for g, w in zip(groups, self.weights, strict=True)])
+        rule = Rule(
+            "tiny",
+            9,
+            self.paths,
+            forward=[WeightedGroup(g, w) for g, w in zip(groups, self.weights, strict=True)],
+        )
         balancer.rules = [rule]
         service: Any = SimpleNamespace(
             is_asked=True, name="tiny", load_balancer=balancer, rule=rule, groups=groups, tasks=tasks[:1], revision=None
@@ -229,12 +234,12 @@ def test_a_request_that_another_rule_takes_is_not_counted_as_an_answer_of_the_se
 
     definition: Any = SimpleNamespace(revision="other:7", fault="")
     other.targets.append(Target(SimpleNamespace(definition=definition, port=1), healthy=True))  # type: ignore[arg-type]
-    asked = behind.run(1, taker=Rule("other", 1, ("/tiny/*",), (), [WeightedGroup(other, 1)]))
+    asked = behind.run(1, taker=Rule("other", 1, ("/tiny/*",), forward=[WeightedGroup(other, 1)]))
     assert asked.taken == {"GET /tiny/a": ["other:7"]}
 
 
 def test_a_request_that_no_target_gets_is_counted_apart() -> None:
-    nobody = Rule("nobody", 1, ("/tiny/*",), (), [WeightedGroup(TargetGroup("g", read_target_group({})), 1)])
+    nobody = Rule("nobody", 1, ("/tiny/*",), forward=[WeightedGroup(TargetGroup("g", read_target_group({})), 1)])
     asked = Behind(documented("/tiny/a")).run(1, taker=nobody)
     assert asked.answers[NO_TARGET]["GET /tiny/a"] == {503: REQUESTS_PER_MINUTE}
 

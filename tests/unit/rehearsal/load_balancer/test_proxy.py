@@ -137,12 +137,12 @@ class World:
 
     def count(self, name: str, *, of_group: bool = False) -> float:
         dimensions = 2 if of_group else 1
-        found = [m for m in self.store._values if m.name == name and len(m.dimensions) == dimensions]
+        found = [m for m in self.store.metrics() if m.name == name and len(m.dimensions) == dimensions]
         return sum(sum(self.store.values(metric, range(1))) for metric in found)
 
     def counts_of_group(self) -> dict[str, float]:
         """All that was counted for the target group."""
-        found = {m.name for m in self.store._values if len(m.dimensions) == 2} - {"TargetResponseTime"}
+        found = {m.name for m in self.store.metrics() if len(m.dimensions) == 2} - {"TargetResponseTime"}
         return {name: self.count(name, of_group=True) for name in found}
 
     async def speak(self, text: str) -> str:
@@ -354,7 +354,7 @@ def test_an_answer_is_passed_on_as_it_is() -> None:
 
 
 def test_a_target_that_hangs_is_asked_and_has_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxy, "_IDLE_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(proxy, "IDLE_TIMEOUT_SECONDS", 0.1)
 
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
         async with client.get(f"{url}/hangs") as response:
@@ -367,7 +367,7 @@ def test_a_target_that_hangs_is_asked_and_has_not_answered(monkeypatch: pytest.M
 
 
 def test_a_target_that_hangs_half_way_is_cut_off_after_an_answer_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxy, "_IDLE_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(proxy, "IDLE_TIMEOUT_SECONDS", 0.1)
 
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
         with pytest.raises(aiohttp.ClientPayloadError):
@@ -404,7 +404,7 @@ def test_the_response_time_is_that_until_the_answer_begins() -> None:
                 await response.read()
 
     world = World().play(story)
-    [metric] = [m for m in world.store._values if m.name == "TargetResponseTime" and len(m.dimensions) == 2]
+    [metric] = [m for m in world.store.metrics() if m.name == "TargetResponseTime" and len(m.dimensions) == 2]
     waited, began_at_once = world.store.values(metric, range(1))
     assert waited >= 0.2
     assert [waited <= begins[0], began_at_once <= begins[1]] == [True, True]

@@ -47,7 +47,7 @@ def test_a_clean_tree_is_released_over_itself_under_another_name(candidate: Rele
 def test_a_changed_tree_is_released_over_a_checkout_that_is_gone_afterwards(
     candidate: Release, monkeypatch: pytest.MonkeyPatch, write_assembly: Callable[..., Path]
 ) -> None:
-    monkeypatch.setattr(module, "_synthesize", lambda checkout, **_: write_assembly(checkout / "cdk.out"))
+    monkeypatch.setattr(module, "synthesize_checkout", lambda checkout, **_: write_assembly(checkout / "cdk.out"))
     server = candidate.sources / "services" / "tiny" / "src" / "serve.py"
     committed = server.read_text()
     server.write_text("changed")

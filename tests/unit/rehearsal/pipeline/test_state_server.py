@@ -126,7 +126,7 @@ def test_the_preflight_waits_for_data_and_sees_a_red_alarm(template, sources: Pa
         target = Tools(tools.url, "candidate").environment
         conditions = await asyncio.to_thread(survey, target)
         assert blockers(conditions, "working-tree", {}, now=datetime.now(UTC)) == []
-        environment._monitoring.states["nova-prod-errors"] = "ALARM"
+        environment.monitoring.states["nova-prod-errors"] = "ALARM"
         red = await asyncio.to_thread(survey, target)
         [blocker] = blockers(red, "working-tree", {}, now=datetime.now(UTC))
         assert "nova-prod-errors: is already in ALARM" in blocker.text

@@ -65,7 +65,7 @@ def test_a_task_that_takes_less_time_to_start_than_it_is_given_runs(definition: 
 def test_a_task_that_listens_on_another_port_is_found_out_at_once(
     definition: Define, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_ELSEWHERE_SECONDS", 0.2)
+    monkeypatch.setattr(module, "ELSEWHERE_SECONDS", 0.2)
     fault = start(definition("elsewhere"), sources, patience=600)[1]
     assert re.fullmatch(r"nothing listens on port 8080, .*: the program listens on \d+ instead", fault)
 
@@ -95,8 +95,7 @@ def test_a_task_that_is_killed_from_outside_says_so(definition: Define, sources:
         task = ProcessTask(definition(), asyncio.Semaphore(2), 20, sources=sources)
         await task.start()
         try:
-            assert task._process is not None
-            psutil.Process(task._process.pid).kill()
+            psutil.Process(task.pid).kill()
             await task.ended()
             return task.stopped_reason()
         finally:

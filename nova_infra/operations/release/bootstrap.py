@@ -1,0 +1,82 @@
+"""CDK's bootstrap of an environment's account, whose roles only the pipeline's own roles may take."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nova_infra.config import Config
+from nova_infra.errors import ConfigError, RefusedError
+from nova_infra.names import PIPELINE_STACK
+
+_TAKERS = {
+    "DeploymentActionRole": "PipelineRole",
+    "FilePublishingRole": "PipelineAssetsFileRole",
+    "ImagePublishingRole": "PipelineAssetsDockerRole",
+}
+"""Role of the bootstrap to what the names of the pipeline's role that takes it begin with, after the stack's name."""
+
+
+def bootstrap_template(config: Config) -> dict[str, Any]:
+    """The template, limited to this installation's pipeline.
+
+    Raises:
+        ConfigError: GitHub Actions delivers: no other account is trusted then.
+        RefusedError: The CDK CLI gives no template, or one that trusts accounts in another way.
+    """
+    if config.delivery.engine != "codepipeline":
+        raise ConfigError(
+            "delivery.engine: GitHub Actions takes each account's roles within that account: bootstrap without --trust"
+        )
+    command = ["cdk", "bootstrap", "--show-template", "--json"]
+    try:
+        result = subprocess.run(command, check=False, text=True, capture_output=True)
+        template = json.loads(result.stdout)
+    except FileNotFoundError:
+        raise RefusedError("cdk: not found: run make setup, and put node_modules/.bin on the path") from None
+    except ValueError:
+        raise RefusedError(
+            f"cdk bootstrap: gave no template: {result.stderr.strip()[-200:]}: run `make setup`"
+        ) from None
+    return limited(template, toolchain=config.toolchain.account)
+
+
+def limited(template: Mapping[str, Any], *, toolchain: str) -> dict[str, Any]:
+    """A bootstrap template whose roles trust named roles of the trusted accounts, and not every role of them.
+
+    Args:
+        template: What ``cdk bootstrap --show-template`` gives.
+        toolchain: The account of the pipeline.
+
+    Raises:
+        RefusedError: It trusts accounts in a way that this does not know.
+    """
+    found = copy.deepcopy(dict(template))
+    for role, taker in _TAKERS.items():
+        arns = [f"arn:*:iam::{toolchain}:role/{PIPELINE_STACK}-{taker}*"]
+        statements = list(_trusting(found["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]))
+        if not statements:
+            raise RefusedError(f"{role}: trusts no account where `cdk bootstrap` did: use the CDK CLI of package.json")
+        for statement in statements:
+            statement["Condition"] = _both(statement.get("Condition"), {"ArnLike": {"aws:PrincipalArn": arns}})
+    return found
+
+
+def _trusting(statements: list[Any]) -> Iterator[dict[str, Any]]:
+    """The statements whose principals are the accounts that somebody has named."""
+    for statement in statements:
+        match statement:
+            case {"Fn::If": ["HasTrustedAccounts", {"Principal": {"AWS": {"Ref": "TrustedAccounts"}}} as given, _]}:
+                yield given
+
+
+def _both(condition: Any, added: Mapping[str, Any]) -> dict[str, Any]:
+    match condition:
+        case None:
+            return dict(added)
+        case {"Fn::If": [name, Mapping() as then, {"Ref": "AWS::NoValue"}]}:
+            return {"Fn::If": [name, {**then, **added}, dict(added)]}
+    raise RefusedError("cdk bootstrap: sets a condition that Nova does not know: use the CDK CLI of package.json")

@@ -1,0 +1,80 @@
+"""CDK's own bootstrap template, with its trust limited."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra.config import Config
+from nova_infra.errors import ConfigError, RefusedError
+from nova_infra.operations.release.bootstrap import bootstrap_template, limited
+
+ROOT = Path(__file__).parents[4]
+ROLES = ("DeploymentActionRole", "FilePublishingRole", "ImagePublishingRole")
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    """What the locked CDK CLI gives."""
+    command = [ROOT / "node_modules/.bin/cdk", "bootstrap", "--show-template", "--json"]
+    result = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT / "scripts")
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def trusting(template: dict[str, Any], role: str) -> Iterator[dict[str, Any]]:
+    """The statements of a role that trust other accounts to assume it or to tag their session."""
+    for statement in template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]:
+        if "Fn::If" in statement and "TrustedAccounts" in json.dumps(statement):
+            yield statement["Fn::If"][1]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_trust_of_another_account_names_the_pipelines_roles(template: dict[str, Any], role: str) -> None:
+    found = limited(template, toolchain="444444444444")
+    statements = list(trusting(found, role))
+    assert len(statements) == len(list(trusting(template, role))) >= 1
+    for statement in statements:
+        condition = statement["Condition"]
+        for branch in condition["Fn::If"][1:] if "Fn::If" in condition else [condition]:
+            [arn] = branch["ArnLike"]["aws:PrincipalArn"]
+            assert arn.startswith("arn:*:iam::444444444444:role/NovaPipelineStack-Pipeline")
+
+
+def test_nothing_else_of_the_template_changes(template: dict[str, Any]) -> None:
+    found = limited(template, toolchain="444444444444")
+    for role in ROLES:
+        for made, given in zip(trusting(found, role), trusting(template, role), strict=True):
+            if "Condition" in given:
+                assert made["Condition"]["Fn::If"][1].items() > given["Condition"]["Fn::If"][1].items()
+                given = {**given, "Condition": made["Condition"]}
+            assert made == {**given, "Condition": made["Condition"]}
+        found["Resources"][role] = template["Resources"][role]
+    assert found == template
+
+
+def test_the_role_that_deploys_is_the_one_that_the_template_of_the_pipeline_has(assembly: Any) -> None:
+    pipeline = assembly.only("NovaPipelineStack", "AWS::CodePipeline::Pipeline")
+    assert pipeline["RoleArn"]["Fn::GetAtt"][0].startswith("PipelineRole")
+
+
+def test_a_trust_that_is_not_known_is_refused(template: dict[str, Any]) -> None:
+    changed = copy.deepcopy(template)
+    for statement in trusting(changed, "DeploymentActionRole"):
+        statement["Condition"] = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
+    with pytest.raises(RefusedError, match="sets a condition that Nova does not know"):
+        limited(changed, toolchain="444444444444")
+    changed["Resources"]["DeploymentActionRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"] = []
+    with pytest.raises(RefusedError, match="DeploymentActionRole: trusts no account"):
+        limited(changed, toolchain="444444444444")
+
+
+def test_where_github_actions_delivers_no_account_is_trusted(github_config: Config) -> None:
+    with pytest.raises(ConfigError, match="bootstrap without --trust"):
+        bootstrap_template(github_config)
