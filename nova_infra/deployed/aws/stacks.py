@@ -47,7 +47,7 @@ class AwsStacks(ABC):
         https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
         """
         event = {"Source": EVENT_SOURCE, "DetailType": self.prefix, "Detail": json.dumps({"message": message})}
-        answer = self._aws.call("events", "put_events", Entries=[event])
+        answer = self.aws.call("events", "put_events", Entries=[event])
         if answer.get("FailedEntryCount"):
             raise AwsError(f"AWS: events:put_events: {answer['Entries'][0].get('ErrorMessage', 'no message')}")
 
