@@ -32,7 +32,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: packages advisories access dist mutants .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight verify integration browser e2e lock clean
+.PHONY: faults packages advisories access dist mutants .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ rehearse: setup ## Play the whole pipeline on this machine, and three bad releas
 
 drills: setup ## Play the pipeline, and then every fault drill
 	@nova rehearse --approve --drill all
+
+faults: setup ## Some fifty faults and edits, each played on a miniature: is the verdict that of AWS?
+	@pytest -q -rs -p no:schemathesis tests/faults
 
 test: setup ## Everything that needs no deployment: lint, types, unit tests, the services' tests
 	@python scripts/parts.py lint types unit unit-services
@@ -134,6 +137,10 @@ browser: setup ## Install the browser that the end-to-end tests drive
 e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
 	@pytest -q -rs tests/deployed $(wildcard services/*/tests/e2e)
 
+.PHONY: emulate
+emulate: synth ## Deploy all of this to an emulator of AWS with the CDK CLI: a second release, a rollback, a removed service
+	@python scripts/emulate.py
+
 bench: setup ## Time synthesis, image tags, nova status, watch and rollback, the rehearsal's load balancer and the services, against their limits
 	@python scripts/bench.py
 	@python scripts/bench_images.py
@@ -153,6 +160,7 @@ soak: check ## Play the rehearsal 20 times on a busy machine, and compare what b
 docs: setup ## Write the pages that are generated from the code
 	@python -m nova_infra.checks.document > docs/checks.md
 	@python -m nova_infra.config > docs/nova.schema.json
+	@python -m nova_infra.config.reference > docs/configuration.md
 	@python -m nova_infra.scaffold.copilot.document > docs/copilot.md
 	@python -m nova_infra.operations.changes.resource_types > nova_infra/operations/changes/resource_types.json
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from itertools import combinations
 
 from nova_infra.config.delivery import Delivery, Source, Toolchain
-from nova_infra.config.environment import Environment
+from nova_infra.config.environment import Environment, Network
 from nova_infra.config.repeats import repeated
 from nova_infra.config.rollout_contradictions import rollout_contradictions
 from nova_infra.config.service import Service
@@ -56,8 +56,10 @@ def contradictions(
         yield from _deployment(key, environment)
         yield from _addresses(key, environment, services)
         yield from _private_network(key, environment, toolchain, services)
+        yield from _existing_network(key, environment.network)
     for (_, first), (index, second) in combinations(environments.items(), 2):
-        if IPv4Network(first.network.cidr).overlaps(IPv4Network(second.network.cidr)):
+        shared = first.network.vpc is not None and first.network.vpc == second.network.vpc
+        if not shared and IPv4Network(first.network.cidr).overlaps(IPv4Network(second.network.cidr)):
             yield (
                 f"environments[{index}].network.cidr: {second.network.cidr!r} overlaps that of {first.name}: "
                 "give each environment its own range, so that the networks can be connected later"
@@ -143,6 +145,27 @@ def _addresses(key: str, environment: Environment, services: Mapping[int, Servic
             f"{key}.network.cidr: {network.cidr!r} has room for {room} tasks, but {len(services)} services may run "
             f"{needed} while all of them are deployed at max_tasks: widen it, or lower scaling.max_tasks"
         )
+
+
+def _existing_network(key: str, network: Network) -> Iterator[str]:
+    given = network.model_fields_set
+    if network.vpc is None:
+        for each in ("public_subnets", "private_subnets"):
+            if each in given:
+                yield f"{key}.network.{each}: belongs to a VPC that exists: add vpc = …, or remove it"
+        return
+    for each in ("nat_gateways", "interface_endpoints"):
+        if each in given:
+            yield f"{key}.network.{each}: nothing is added to a VPC that exists: remove it"
+    if "cidr" not in given:
+        yield f"{key}.network.cidr: is missing: write the address range of {network.vpc}"
+    for each in ("public_subnets", "private_subnets"):
+        subnets = getattr(network, each)
+        if len(subnets) != len(network.zones):
+            yield (
+                f"{key}.network.{each}: names {len(subnets)} subnets for {len(network.zones)} zones: name one in each "
+                "zone, in the order of zones"
+            )
 
 
 def _private_network(

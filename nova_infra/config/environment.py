@@ -14,11 +14,26 @@ from nova_infra.config.runtime import Runtime
 InterfaceEndpoint = Literal["ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssmmessages", "monitoring", "sts"]
 
 
-class Network(Model):
-    """The environment's VPC. S3 is always reached through a gateway endpoint."""
+SubnetId = Annotated[
+    str, *matching(r"subnet-[0-9a-f]{8,17}", "is not a subnet", "write its id, as in subnet-0123456789abcdef0")
+]
 
+
+class Network(Model):
+    """The environment's VPC: a new one, in which S3 is reached through a gateway endpoint, or one that exists."""
+
+    vpc: (
+        Annotated[str, *matching(r"vpc-[0-9a-f]{8,17}", "is not a VPC", "write its id, as in vpc-0123456789abcdef0")]
+        | None
+    ) = None
+    """Id of a VPC that exists, with ``cidr``, ``zones``, ``public_subnets`` and ``private_subnets`` as they are there.
+    Its routes, endpoints and flow logs stay its owner's. Default: a new one."""
+    public_subnets: tuple[SubnetId, ...] = ()
+    """Subnets of the existing VPC that the load balancer is in: one in each of ``zones``, in their order."""
+    private_subnets: tuple[SubnetId, ...] = ()
+    """Subnets of the existing VPC that tasks run in, with a way to AWS: one in each of ``zones``, in their order."""
     cidr: Cidr = "10.0.0.0/16"
-    """No two environments may overlap. Default: 10.0.0.0/16."""
+    """No two environments may overlap, unless they are in one VPC. Default: 10.0.0.0/16."""
     zones: Annotated[tuple[Literal["a", "b", "c", "d", "e", "f"], ...], Field(min_length=2, max_length=3)] = ("a", "b")
     """Letters of two or three availability zones. They are named, not looked up, so that synthesis takes no credentials
     and a zone that AWS adds moves no subnet. Tokyo, for one, has a, c and d. A third may be added later, at the end.

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-Template = dict[str, Any]
-"""A CloudFormation template as parsed JSON."""
+from nova_infra.deployed.stack import Template
 
 VCPU_QUOTA = "L-3032A538"
 """Code of Fargate's quota "Fargate On-Demand vCPU resource count". A deployment needs room for twice the tasks."""
@@ -168,64 +166,6 @@ class TaskDefinition:
 
 
 @dataclass(frozen=True)
-class Stack:
-    """A deployed stack.
-
-    Attributes:
-        name: Its name.
-        status: CloudFormation's word for its state.
-        reason: Why it is in that state, if CloudFormation says so.
-        change_set: ARN of the change set that it was last changed by; empty where it was none.
-        parameters: Parameter to value.
-        capabilities: What it was acknowledged to need.
-        tags: Key to value.
-        notifications: ARNs of the topics that are told of its events.
-        outputs: Output to value.
-        arn: Its ARN.
-    """
-
-    name: str
-    status: str
-    reason: str = ""
-    change_set: str = ""
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    capabilities: tuple[str, ...] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
-    notifications: tuple[str, ...] = ()
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    arn: str = ""
-
-    @property
-    def busy(self) -> bool:
-        """Whether an operation on it is under way."""
-        return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
-
-    @property
-    def updatable(self) -> bool:
-        """Whether it can be changed: it is complete, be it after a rollback."""
-        return self.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
-
-
-@dataclass(frozen=True)
-class StackEvent:
-    """Something that CloudFormation did to a resource.
-
-    Attributes:
-        logical_id: The resource.
-        type: Its type.
-        status: What came of it.
-        reason: Why, if CloudFormation says so.
-        at: When, UTC.
-    """
-
-    logical_id: str
-    type: str
-    status: str
-    reason: str
-    at: datetime | None
-
-
-@dataclass(frozen=True)
 class Alarm:
     """A CloudWatch alarm.
 
@@ -250,21 +190,6 @@ class Alarm:
 
 
 @dataclass(frozen=True)
-class Certificate:
-    """A TLS certificate of an environment.
-
-    Attributes:
-        domain: The name that it is for.
-        status: ``ISSUED``, or why it is not.
-        expires: When it ends, UTC.
-    """
-
-    domain: str
-    status: str
-    expires: datetime | None
-
-
-@dataclass(frozen=True)
 class ParameterVersion:
     """One version of a parameter in Parameter Store.
 
@@ -280,41 +205,6 @@ class ParameterVersion:
 
 
 @dataclass(frozen=True)
-class Change:
-    """What a change set would do to one resource.
-
-    Attributes:
-        action: ``Add``, ``Modify``, ``Remove``, …
-        logical_id: The resource.
-        type: Its type.
-        replacement: ``True``, ``False`` or ``Conditional``; empty where the question does not arise.
-        causes: What makes it change: ``direct`` for its own properties, else the logical id of the resource that it
-            takes a value from.
-    """
-
-    action: str
-    logical_id: str
-    type: str
-    replacement: str = ""
-    causes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ChangeSet:
-    """A change set that is ready.
-
-    Attributes:
-        stack: Name of the stack.
-        name: Its ARN, or its name.
-        changes: What it would do; empty where nothing differs.
-    """
-
-    stack: str
-    name: str
-    changes: tuple[Change, ...]
-
-
-@dataclass(frozen=True)
 class Answer:
     """An answer over HTTP.
 
@@ -325,91 +215,6 @@ class Answer:
 
     status: int
     body: str
-
-
-@dataclass(frozen=True)
-class LogEvent:
-    """A line of a log.
-
-    Attributes:
-        id: What CloudWatch knows it by.
-        at: When it was written, UTC.
-        task: Id of the task that wrote it.
-        message: The line.
-    """
-
-    id: str
-    at: datetime
-    task: str
-    message: str
-
-
-@dataclass(frozen=True)
-class TaskDetail:
-    """A task, as an operator looks at it.
-
-    Attributes:
-        arn: Its ARN.
-        revision: ``family:revision`` of its task definition.
-        status: ECS's word for its state.
-        health: ``healthy``, ``unhealthy`` or ``unknown``.
-        zone: Where it runs.
-        image: Reference of its image.
-        digest: Digest that the reference stood for; None before it was pulled.
-        started: When it started, UTC.
-        stopped: When it ended, UTC; None while it runs.
-        reason: Why it ended.
-        exit_code: Its container's; None where it never started, or runs.
-    """
-
-    arn: str
-    revision: str
-    status: str
-    health: str
-    zone: str
-    image: str
-    digest: str | None
-    started: datetime | None
-    stopped: datetime | None = None
-    reason: str = ""
-    exit_code: int | None = None
-
-    @property
-    def id(self) -> str:
-        """The last part of its ARN, as log streams have it."""
-        return self.arn.rpartition("/")[2]
-
-
-@dataclass(frozen=True)
-class OneOff:
-    """A task that was started by itself.
-
-    Attributes:
-        arn: Its ARN.
-        log_group: Where its log is.
-        log_stream: The stream in it.
-    """
-
-    arn: str
-    log_group: str
-    log_stream: str
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """How many tasks a service may have.
-
-    Attributes:
-        least: The least, now.
-        most: The most, now.
-        usual: The least and the most, when nothing is scaled for an incident.
-        scaled: Whether it is scaled for an incident.
-    """
-
-    least: int
-    most: int
-    usual: tuple[int, int]
-    scaled: bool
 
 
 @dataclass(frozen=True)

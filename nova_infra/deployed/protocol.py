@@ -9,20 +9,16 @@ from typing import Protocol
 from nova_infra.deployed.model import (
     Alarm,
     Answer,
-    Certificate,
-    ChangeSet,
     Image,
     ParameterVersion,
     PastDeployment,
     PlayedRelease,
     Service,
-    Stack,
-    StackEvent,
     StoppedTask,
     TaskDefinition,
-    Template,
 )
 from nova_infra.deployed.rollouts import LifecycleHook, Readings, RequestRate, ServiceDeployment
+from nova_infra.deployed.stack import Certificate, ChangeSet, Stack, StackEvent, Template
 
 
 class ObservedEnvironment(Protocol):

@@ -17,7 +17,6 @@ from nova_infra.deployed.http import http_get
 from nova_infra.deployed.model import (
     Alarm,
     Answer,
-    Certificate,
     Deployment,
     Image,
     ParameterVersion,
@@ -25,13 +24,11 @@ from nova_infra.deployed.model import (
     PlayedRelease,
     RunningTask,
     Service,
-    Stack,
-    StackEvent,
     StoppedTask,
     TaskDefinition,
-    Template,
 )
 from nova_infra.deployed.rollouts import RequestRate
+from nova_infra.deployed.stack import Certificate, Stack, StackEvent, Template
 from nova_infra.errors import NotDeployedError, RefusedError
 from nova_infra.names import environment_prefix, parameter_path, stack_name
 

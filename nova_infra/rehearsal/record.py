@@ -266,6 +266,7 @@ class Record:
         lived: Seconds that the longest-lived task of the candidate was up.
         real_time: Whether a minute lasted a minute.
         slow_minutes: Simulated minutes that lasted more than twice as long as they should: the machine was busy.
+        unsafe: What the delivery lets through although something failed, in clauses.
         foreseen: What CloudFormation would do or refuse that nothing played shows, a line each.
         not_rehearsed: What the rehearsal cannot show, in sentences.
         until: Last stage that was to be played, None where all were.
@@ -284,6 +285,7 @@ class Record:
     lived: float = 0.0
     real_time: bool = False
     slow_minutes: int = 0
+    unsafe: list[str] = field(default_factory=list)
     foreseen: list[str] = field(default_factory=list)
     not_rehearsed: list[str] = field(default_factory=list)
     until: str | None = None

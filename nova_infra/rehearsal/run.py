@@ -25,6 +25,7 @@ from nova_infra.rehearsal.drills.plan import lacking, plan
 from nova_infra.rehearsal.drills.steering import DrillSteering
 from nova_infra.rehearsal.ecs.hooks import HookAnswer, HookCall
 from nova_infra.rehearsal.pipeline.definition import DeployAction
+from nova_infra.rehearsal.pipeline.delivery import delivery_of
 from nova_infra.rehearsal.pipeline.edits import canary
 from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
 from nova_infra.rehearsal.pipeline.player import Approve, Player, new_record
@@ -146,8 +147,10 @@ def rehearse(options: Options) -> bool:
     runtime.pace = REAL_TIME if options.real_time else COMPRESSED
     left_out = [drill.name for drill in drills if drill.needs_images and runtime.kind == "sources"]
     drills = [drill for drill in drills if drill.name not in left_out]
-    pipeline = candidate.pipeline().until(options.until)
+    delivery = delivery_of(candidate)
+    pipeline = delivery.pipeline.until(options.until)
     not_rehearsed = precheck(candidate)
+    not_rehearsed += [f"jobs beside the delivery: {', '.join(delivery.beside)}"] if delivery.beside else []
     for drill in list(drills):
         if why := lacking(drill, candidate):
             drills.remove(drill)
@@ -159,10 +162,10 @@ def rehearse(options: Options) -> bool:
         runtime.assets = {**baseline.assembly.docker_assets(), **assets}
         record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
         record.not_rehearsed += not_rehearsed
-        record.real_time = options.real_time
+        record.real_time, record.unsafe = options.real_time, list(delivery.unsafe)
         if left_out:
             record.not_rehearsed.append(f"the drills {', '.join(left_out)}, which need images")
-        record.until = options.until if pipeline != candidate.pipeline() else None
+        record.until = options.until if pipeline != delivery.pipeline else None
         refused = note_refusals(forecast(candidate, baseline), pipeline, record)
         record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         began = time.monotonic()

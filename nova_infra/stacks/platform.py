@@ -6,6 +6,7 @@ import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
@@ -17,7 +18,7 @@ from nova_infra.constructs.environment.encryption_key import EncryptionKey
 from nova_infra.constructs.environment.firewall import Firewall
 from nova_infra.constructs.environment.ingress import Ingress
 from nova_infra.constructs.environment.log_bucket import LogBucket
-from nova_infra.constructs.environment.network import PRIVATE, Network
+from nova_infra.constructs.environment.network import PRIVATE, ExistingNetwork, Network
 from nova_infra.constructs.environment.private_ingress import PrivateIngress
 from nova_infra.constructs.environment.publisher import Publisher
 from nova_infra.constructs.environment.retention import retention
@@ -90,23 +91,13 @@ class PlatformStack(cdk.Stack):
             ],
         ).key
         log_bucket = LogBucket(self, "Logs", retention_days=environment.log_retention_days).bucket
-        network = Network(
-            self,
-            "Network",
-            name=prefix,
-            region=environment.region,
-            cidr=environment.network.cidr,
-            zones=environment.network.zones,
-            nat_gateways=environment.network.nat_gateways,
-            interface_endpoints=environment.network.interface_endpoints,
-            log_bucket=log_bucket,
-        )
+        vpc = self._vpc(prefix, environment, log_bucket)
         self.cluster_name = prefix
         self.cluster = ecs.Cluster(
             self,
             "Cluster",
             cluster_name=prefix,
-            vpc=network.vpc,
+            vpc=vpc,
             container_insights_v2=ecs.ContainerInsights.ENABLED,
             enable_fargate_capacity_providers=any(
                 resolved(service, environment).environment.scaling.spot for service in config.services
@@ -115,7 +106,7 @@ class PlatformStack(cdk.Stack):
         self.ingress = Ingress(
             self,
             "Ingress",
-            vpc=network.vpc,
+            vpc=vpc,
             cidr=environment.network.cidr,
             name=prefix,
             domain=environment.domain,
@@ -129,7 +120,7 @@ class PlatformStack(cdk.Stack):
             PrivateIngress(
                 self,
                 "PrivateIngress",
-                vpc=network.vpc,
+                vpc=vpc,
                 cidr=environment.network.cidr,
                 name=prefix,
                 subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
@@ -189,6 +180,31 @@ class PlatformStack(cdk.Stack):
             ],
             operators=environment.operators,
         )
+
+    def _vpc(self, prefix: str, environment: Environment, log_bucket: s3.IBucket) -> ec2.IVpc:
+        network = environment.network
+        if network.vpc is not None:
+            return ExistingNetwork(
+                self,
+                "Network",
+                vpc=network.vpc,
+                region=environment.region,
+                cidr=network.cidr,
+                zones=network.zones,
+                public_subnets=network.public_subnets,
+                private_subnets=network.private_subnets,
+            ).vpc
+        return Network(
+            self,
+            "Network",
+            name=prefix,
+            region=environment.region,
+            cidr=network.cidr,
+            zones=network.zones,
+            nat_gateways=network.nat_gateways,
+            interface_endpoints=network.interface_endpoints,
+            log_bucket=log_bucket,
+        ).vpc
 
     @property
     @jsii.member(jsii_name="availabilityZones")

@@ -100,6 +100,7 @@ PACKER = {
 REPORT = {
     "name": "report",
     "kind": "job",
+    "command": ["report"],
     "schedule": "0 3 * * *",
     "time_zone": "Asia/Tokyo",
     "timeout_seconds": 610,
@@ -201,6 +202,12 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
                 scaling={"schedules": [NIGHT], "spot": {"percent": 70, "base": 3}},
             )
         ],
+        ("environments", 0, "network"): {
+            "vpc": "vpc-0123456789abcdef0",
+            "cidr": "10.68.0.0/16",
+            "public_subnets": ["subnet-0123456789abcdef1", "subnet-0123456789abcdef2"],
+            "private_subnets": ["subnet-0123456789abcdef3", "subnet-0123456789abcdef4"],
+        },
         ("services",): [SHOP, MADE, PACKER, REPORT],
     },
     "not on the kit": {("services", 0, "kit"): None},

@@ -121,3 +121,51 @@ class Network(Construct):
                 subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
                 open=False,
             )
+
+
+class ExistingNetwork(Construct):
+    """A VPC that exists, with the subnets that the configuration names. Nothing is added to it.
+
+    Attributes:
+        vpc: The VPC.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        vpc: str,
+        region: str,
+        cidr: str,
+        zones: Sequence[str],
+        public_subnets: Sequence[str],
+        private_subnets: Sequence[str],
+    ) -> None:
+        """Refer to the VPC by its ids, which takes no credentials.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            vpc: Its id.
+            region: Its region.
+            cidr: Its address range.
+            zones: Letters of the availability zones.
+            public_subnets: Ids of the subnets of the load balancer, one in each zone.
+            private_subnets: Ids of the subnets of the tasks, one in each zone.
+        """
+        super().__init__(scope, construct_id)
+        self.vpc = ec2.Vpc.from_vpc_attributes(
+            self,
+            "Vpc",
+            vpc_id=vpc,
+            vpc_cidr_block=cidr,
+            availability_zones=[f"{region}{letter}" for letter in zones],
+            public_subnet_ids=list(public_subnets),
+            public_subnet_names=["Public"],
+            private_subnet_ids=list(private_subnets),
+            private_subnet_names=[PRIVATE],
+        )
+        for subnet in (*self.vpc.public_subnets, *self.vpc.private_subnets):
+            # Its route table is asked for by nothing here.
+            cdk.Annotations.of(subnet).acknowledge_warning("@aws-cdk/aws-ec2:noSubnetRouteTableId")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nova_infra.deployed.model import Alarm, Change, Deployment, RunningTask, Service, Stack, StoppedTask, Template
+from nova_infra.deployed.model import Alarm, Deployment, RunningTask, Service, StoppedTask
+from nova_infra.deployed.stack import Change, Stack, Template
 from nova_infra.names import CONTAINER
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nova_infra.deployed.model import Template
+from nova_infra.deployed.stack import Template
 
 _PRICES = Path(__file__).with_name("prices.toml")
 _NOT_COUNTED = (

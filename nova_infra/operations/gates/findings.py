@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nova_infra.deployed.model import Alarm, Answer, Image, Service, Stack
+from nova_infra.deployed.model import Alarm, Answer, Image, Service
+from nova_infra.deployed.stack import Stack
 from nova_infra.names import JOB_ALARMS, alarm_name
 from nova_infra.operations.records.ledger import ReleasedImage
 

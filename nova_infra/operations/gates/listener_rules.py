@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from nova_infra.deployed.model import Template
+from nova_infra.deployed.stack import Template
 
 _RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
 

@@ -12,8 +12,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from nova_infra.config import Config
-from nova_infra.deployed.model import Stack
 from nova_infra.deployed.protocol import ObservedEnvironment
+from nova_infra.deployed.stack import Stack
 from nova_infra.names import stack_name
 
 _SHARED = ("platform", "overview")

@@ -14,8 +14,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from nova_infra.deployed.model import VCPU_QUOTA, Alarm, Certificate, Service, Stack, Template
+from nova_infra.deployed.model import VCPU_QUOTA, Alarm, Service
 from nova_infra.deployed.protocol import ObservedEnvironment
+from nova_infra.deployed.stack import Certificate, Stack, Template
 from nova_infra.errors import RefusedError
 from nova_infra.operations.gates.findings import under_way, way_out
 from nova_infra.operations.gates.listener_rules import misdirected

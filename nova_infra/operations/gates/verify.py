@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 
-from nova_infra.deployed.model import Answer, Template
+from nova_infra.deployed.model import Answer
 from nova_infra.deployed.protocol import ObservedEnvironment
+from nova_infra.deployed.stack import Template
 from nova_infra.errors import PassingError
 from nova_infra.operations.gates.findings import Finding, Seen, faults
 from nova_infra.operations.records.ledger import ReleasedImage

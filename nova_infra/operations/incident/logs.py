@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from nova_infra.deployed.model import LogEvent
+from nova_infra.deployed.task import LogEvent
 from nova_infra.errors import PassingError, RefusedError
 from nova_infra.operations.records.ledger import ReleasedImage
 

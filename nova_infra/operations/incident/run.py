@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from nova_infra.deployed.model import LogEvent, OneOff, TaskDetail
+from nova_infra.deployed.task import LogEvent, OneOff, TaskDetail
 from nova_infra.errors import AwsError, NovaError
 
 _LOG_LOOKS = 5

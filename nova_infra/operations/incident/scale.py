@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from nova_infra.deployed.model import Capacity
 from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.task import Capacity
 from nova_infra.errors import AwsError, NovaError, RefusedError
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.records.scaling import IncidentScaling, append_scaling

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from nova_infra.deployed.model import Image, TaskDetail
+from nova_infra.deployed.model import Image
+from nova_infra.deployed.task import TaskDetail
 from nova_infra.errors import RefusedError
 from nova_infra.operations.records.lookup import ago
 

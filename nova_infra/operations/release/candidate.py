@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nova_infra.assembly import Assembly
-from nova_infra.deployed.model import Template
 from nova_infra.deployed.protocol import ObservedEnvironment
+from nova_infra.deployed.stack import Template
 from nova_infra.operations.release.checkout import read_checkout, with_digests
 
 

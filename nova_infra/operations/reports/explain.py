@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from nova_infra.deployed.aws.toolchain import Toolchain
-from nova_infra.deployed.model import Alarm, PastDeployment, Service, StackEvent, StoppedTask
+from nova_infra.deployed.model import Alarm, PastDeployment, Service, StoppedTask
 from nova_infra.deployed.protocol import ObservedEnvironment
+from nova_infra.deployed.stack import StackEvent
 from nova_infra.errors import NovaError
 from nova_infra.operations.changes.template_values import printable, shortened
 from nova_infra.operations.gates.findings import alarms_of

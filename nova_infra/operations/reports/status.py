@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nova_infra.deployed.model import Alarm, Image, Service, Stack
+from nova_infra.deployed.model import Alarm, Image, Service
 from nova_infra.deployed.protocol import ObservedEnvironment
+from nova_infra.deployed.stack import Stack
 from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.operations.gates.findings import alarms_of, way_out
 from nova_infra.operations.gates.orphans import left_environments, orphans, told

@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from nova_infra.deployed.model import Stack
 from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.stack import Stack
 from nova_infra.errors import RefusedError
 from nova_infra.operations.gates.findings import way_out
 from nova_infra.operations.records.ledger import read_ledger

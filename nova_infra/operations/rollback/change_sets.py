@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, wait
 
-from nova_infra.deployed.model import ChangeSet, Stack
 from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.stack import ChangeSet, Stack
 from nova_infra.errors import NovaError
 from nova_infra.operations.rollback.plan import CHANGE_SET_PREFIX, Move, Plan, change_set_prefix
 from nova_infra.operations.rollback.template import at_once, renewed, with_image

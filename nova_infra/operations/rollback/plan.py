@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nova_infra.deployed.model import Image, Stack, TaskDefinition, Template
+from nova_infra.deployed.model import Image, TaskDefinition
+from nova_infra.deployed.stack import Stack, Template
 from nova_infra.errors import RefusedError
 from nova_infra.operations.gates.findings import way_out
 from nova_infra.operations.records.holds import Hold

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nova_infra.deployed.model import ChangeSet
 from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.stack import ChangeSet
 from nova_infra.errors import AwsError, CheckFailedError, RefusedError
 from nova_infra.operations.gates.verify import verify
 from nova_infra.operations.records.holds import Hold, hold, read_holds

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from nova_infra.deployed.model import Image, Service, Stack
+from nova_infra.deployed.model import Image, Service
 from nova_infra.deployed.protocol import DeployedEnvironment
+from nova_infra.deployed.stack import Stack
 from nova_infra.errors import StrangerError
 from nova_infra.operations.records.holds import Hold, read_holds
 from nova_infra.operations.records.ledger import Ledger, read_ledger

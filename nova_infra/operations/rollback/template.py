@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from nova_infra.deployed.model import Change, Image, Template
+from nova_infra.deployed.model import Image
+from nova_infra.deployed.stack import Change, Template
 from nova_infra.errors import StrangerError
 
 TASK_DEFINITION = "AWS::ECS::TaskDefinition"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from nova_infra.deployed.model import ChangeSet
+from nova_infra.deployed.stack import ChangeSet
 from nova_infra.errors import RefusedError
 from nova_infra.operations.records.lookup import ago, short
 from nova_infra.operations.rollback.plan import Move, Plan

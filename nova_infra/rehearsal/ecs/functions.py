@@ -37,7 +37,8 @@ class Functions:
         code, handler = properties.get("Code", {}).get("ZipFile"), properties.get("Handler")
         if not code or handler != "index.handler" or not str(properties.get("Runtime", "")).startswith("python"):
             raise UnresolvableError(f"{where}: only a Python function whose code is in the template is rehearsed")
-        self._code[str(properties["FunctionName"])] = str(code)
+        # One without a name is called by no hook.
+        self._code[str(properties.get("FunctionName", where))] = str(code)
 
     async def answer(self, call: HookCall, /) -> HookAnswer:
         """Call a hook's function, again while it is in progress; ask people about a pause."""

@@ -69,10 +69,10 @@ class RunningTask:
         if (usage := self.task.read_usage()) is not None:
             self.work.note_requests(usage)
 
-    def note_rest(self) -> bool:
-        """Note what it uses without requests; return whether that is next to nothing."""
+    def note_rest(self, seconds: float) -> bool:
+        """Note what it used without requests, for some seconds; return whether that is next to nothing."""
         usage = self.task.read_usage()
-        quiet = usage is None or self.work.note_rest(usage)
+        quiet = usage is None or not self.task.running or self.work.note_rest(usage, seconds)
         if not self.task.is_limited:
             requests, self._served = self.target.served - self._served, self.target.served
             slower = max(1024 / self.task.definition.cpu - 1, 0.0)

@@ -127,8 +127,9 @@ class Environment:
         for entry in entries:
             entry.note_requests()
         for _ in range(_MOST_RESTS):
-            await asyncio.sleep(_REST_SECONDS * min(self._pace.seconds_per_minute, 1))
-            quiet = [entry.note_rest() for entry in entries]
+            seconds = _REST_SECONDS * min(self._pace.seconds_per_minute, 1)
+            await asyncio.sleep(seconds)
+            quiet = [entry.note_rest(seconds) for entry in entries]
             if all(quiet):
                 return
 

@@ -177,7 +177,7 @@ def read_pipeline(template: Template) -> Pipeline:
     properties = stack.required(logical_id, "Stages")
     projects = {stack.ref(project): stack.properties(project) for project in stack.resources("AWS::CodeBuild::Project")}
     closed = {
-        transition["StageName"]: transition["Reason"]
+        transition["StageName"]: f"the transition into {transition['StageName']} is disabled: {transition['Reason']}"
         for transition in properties.get("DisableInboundStageTransitions", ())
     }
     stages = tuple(_stage(stage, projects, closed) for stage in properties["Stages"])

@@ -33,6 +33,7 @@ from nova_infra.rehearsal.pipeline.definition import (
 )
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
+from nova_infra.rehearsal.pipeline.workflow import DoomedAction
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import UNPROVEN, Runtime, SourceRuntime
@@ -122,7 +123,7 @@ class Player:
         for stage, record in zip(self.pipeline.stages, self.record.stages, strict=True):
             if stage.closed_because is not None:
                 record.status = "stopped"
-                record.note = f"the transition into {stage.name} is disabled: {stage.closed_because}"
+                record.note = stage.closed_because
                 self.tell(record.note)
                 return
             record.status = "running"
@@ -288,6 +289,9 @@ class Player:
             case SourceAction():
                 record.played = "simulated"
                 record.note = f"the working tree stands for {action.repository} {action.branch}"
+            case DoomedAction():
+                record.played = "simulated"
+                raise _ActionFailedError(action.reason)
             case BuildAction(updates_pipeline=True):
                 record.played = "simulated"
                 record.note = "the pipeline played is the one synthesized: nothing to update"

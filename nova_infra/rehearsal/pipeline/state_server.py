@@ -14,9 +14,10 @@ from typing import Any
 from aiohttp import web
 
 from nova_infra.assembly import Template, resources_of_type
-from nova_infra.deployed.model import Alarm, Deployment, Image, Service, Stack
+from nova_infra.deployed.model import Alarm, Deployment, Image, Service
 from nova_infra.deployed.model import RunningTask as Task
 from nova_infra.deployed.rehearsed import rehearsed_digest
+from nova_infra.deployed.stack import Stack
 from nova_infra.names import environment_prefix, parameter_path, platform_stack_name, stack_name
 from nova_infra.operations.records.ledger import Entry, ReleasedImage, encode_entry
 from nova_infra.operations.rollback.template import image_of

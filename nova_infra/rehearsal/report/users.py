@@ -25,6 +25,7 @@ def what_users_meet(record: Record) -> list[str]:
         for environment, requests in record.load.items()
         if requests.failed
     ]
+    found += record.unsafe
     for deployment in record.deployments:
         if count := len(deployment.losses):
             tasks = "a task was" if count == 1 else f"{count} tasks were"

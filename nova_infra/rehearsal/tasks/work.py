@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from nova_infra.rehearsal.tasks.usage import Usage
 
 _MINUTE = 60.0
+_LEAST = 0.3
 QUIET = 0.5
 """Share of its processor time above which a task without requests is not quiet: it spins, or has yet to finish work."""
 
@@ -32,13 +33,19 @@ class Work:
         """Note what it used while requests were sent."""
         self._spent, self._had, self._rate = usage.spent, usage.had, None
 
-    def note_rest(self, usage: Usage) -> bool:
+    def note_rest(self, usage: Usage, seconds: float) -> bool:
         """Note what it used in a part of the minute without requests; the quietest part counts.
+
+        Args:
+            usage: What it used.
+            seconds: How long that part was. If this machine had hardly a processor for it, that says nothing.
 
         Returns:
             Whether it was quiet.
         """
-        rate = usage.spent / usage.had if usage.had else 0.0
+        if usage.had < _LEAST * seconds:
+            return False
+        rate = usage.spent / usage.had
         self._rate = rate if self._rate is None else min(self._rate, rate)
         return rate < QUIET * self.share
 

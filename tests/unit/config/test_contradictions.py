@@ -278,3 +278,40 @@ def test_a_rollout_that_outlasts_a_job(raw, refused):
 def test_an_early_branch_that_goes_to_production(raw, refused):
     raw["delivery"]["early_branch"] = "main"
     assert "delivery.early_branch: 'main' is the branch that goes to production" in refused()
+
+
+VPC = {
+    "vpc": "vpc-0123456789abcdef0",
+    "cidr": "10.10.0.0/16",
+    "public_subnets": ["subnet-0123456789abcdef1", "subnet-0123456789abcdef2"],
+    "private_subnets": ["subnet-0123456789abcdef3", "subnet-0123456789abcdef4"],
+}
+
+
+def test_a_network_that_exists_is_used_as_it_is(raw):
+    raw["environments"][0]["network"] = VPC
+    assert parse_config(raw).environments[0].network.vpc == VPC["vpc"]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"nat_gateways": 1}, "network.nat_gateways: nothing is added to a VPC that exists: remove it"),
+        ({"vpc": None}, "network.public_subnets: belongs to a VPC that exists: add vpc = …, or remove it"),
+        ({"cidr": None}, "network.cidr: is missing: write the address range of vpc-0123456789abcdef0"),
+        ({"private_subnets": ["subnet-0123456789abcdef3"]}, "network.private_subnets: names 1 subnets for 2 zones"),
+        ({"vpc": "shared"}, "network.vpc: 'shared' is not a VPC: write its id, as in vpc-"),
+    ],
+)
+def test_what_does_not_go_with_a_network_that_exists(raw, change, fault):
+    network = {key: value for key, value in {**VPC, **change}.items() if value is not None}
+    raw["environments"][0]["network"] = network
+    with pytest.raises(ConfigError) as raised:
+        parse_config(raw)
+    assert f"nova.toml: environments[0].{fault}" in str(raised.value)
+
+
+def test_two_environments_may_share_a_network_that_exists(raw):
+    for environment in raw["environments"][:2]:
+        environment["network"] = VPC
+    parse_config(raw)

@@ -105,7 +105,7 @@ def test_the_load_balancer_reaches_the_vpc_only(assembly):
     [group_id] = [group["Fn::GetAtt"][0] for group in load_balancer["SecurityGroups"]]
     group = assembly.templates[PLATFORM]["Resources"][group_id]["Properties"]
     assert {rule["CidrIp"] for rule in group["SecurityGroupEgress"]} == {"10.30.0.0/16"}
-    assert {(rule["FromPort"], rule["ToPort"]) for rule in group["SecurityGroupEgress"]} == {(1024, 65535)}
+    assert {(rule["FromPort"], rule["ToPort"]) for rule in group["SecurityGroupEgress"]} == {(0, 65535)}
     assert {(rule["FromPort"], rule["ToPort"]) for rule in group["SecurityGroupIngress"]} == {(80, 80), (443, 443)}
 
 

@@ -6,6 +6,8 @@ import tomllib
 import pytest
 
 from nova_infra.config import parse_config
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.pipeline.precheck import StageReading
 
 DIGEST = f"sha256:{'a' * 64}"
 MIXED = """
@@ -21,6 +23,12 @@ account = "444444444444"
 region = "us-east-1"
 domain = { name = "acme.example.com", zone_id = "Z0123456789", zone_name = "example.com" }
 rollout = { strategy = "canary" }
+[environments.network]
+vpc = "vpc-0123456789abcdef0"
+cidr = "10.0.0.0/16"
+zones = ["a", "c"]
+public_subnets = ["subnet-0123456789abcdef1", "subnet-0123456789abcdef2"]
+private_subnets = ["subnet-0123456789abcdef3", "subnet-0123456789abcdef4"]
 [[services]]
 name = "shop"
 image = "ghcr.io/acme/shop:1.4@DIGEST"
@@ -272,3 +280,26 @@ def test_some_tasks_run_on_spot_beyond_those_that_always_run(mixed):
     ]
     assert "LaunchType" not in mixed.only(SHOP, "AWS::ECS::Service")
     assert mixed.only(STOCK, "AWS::ECS::Service")["LaunchType"] == "FARGATE"
+
+
+def test_the_rehearsal_knows_everything_of_them_but_grpc(mixed):
+    reading = StageReading()
+    for stack in (PLATFORM, SHOP, STOCK):
+        reading.read(stack, mixed.templates[stack])
+    assert reading.sidecars == {"otel"}
+    with pytest.raises(UnresolvableError, match="GRPC"):
+        reading.read(QUOTES, mixed.templates[QUOTES])
+
+
+def test_an_environment_in_a_network_that_exists_adds_nothing_to_it(mixed):
+    for kind in ("VPC", "Subnet", "NatGateway", "VPCEndpoint", "FlowLog", "Route"):
+        assert mixed.properties(PLATFORM, f"AWS::EC2::{kind}") == []
+    private, public = ["subnet-0123456789abcdef3", "subnet-0123456789abcdef4"], "subnet-0123456789abcdef1"
+    network = mixed.only(SHOP, "AWS::ECS::Service")["NetworkConfiguration"]["AwsvpcConfiguration"]
+    assert network["Subnets"] == private
+    balancers = {
+        b["Scheme"]: b["Subnets"] for b in mixed.properties(PLATFORM, "AWS::ElasticLoadBalancingV2::LoadBalancer")
+    }
+    assert balancers["internal"] == private
+    assert balancers["internet-facing"][0] == public
+    assert mixed.properties(SHOP, "AWS::EC2::SecurityGroup")[0]["VpcId"] == "vpc-0123456789abcdef0"

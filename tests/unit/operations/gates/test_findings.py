@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from nova_infra.deployed.model import Alarm, Answer, Deployment, RunningTask, Service, Stack
+from nova_infra.deployed.model import Alarm, Answer, Deployment, RunningTask, Service
+from nova_infra.deployed.stack import Stack
 from nova_infra.operations.gates.findings import Seen, alarms_of, faults, under_way, way_out
 from nova_infra.operations.records.ledger import ReleasedImage
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from nova_infra.deployed.model import Alarm, Stack
+from nova_infra.deployed.model import Alarm
+from nova_infra.deployed.stack import Stack
 from nova_infra.names import alarm_name
 from nova_infra.operations.gates.orphans import ListenerRule, orphans, rules_of, taken, told, wanted_rules
 from nova_infra.operations.gates.preflight import Known, blockers, survey

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nova_infra.deployed.model import Alarm, Certificate, Deployment, RunningTask, Service, Stack
+from nova_infra.deployed.model import Alarm, Deployment, RunningTask, Service
+from nova_infra.deployed.stack import Certificate, Stack
 from nova_infra.operations.gates.preflight import Conditions, blockers
 from nova_infra.operations.records.holds import Hold
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nova_infra.deployed.model import Stack
+from nova_infra.deployed.stack import Stack
 from nova_infra.operations.gates import preflight
 from nova_infra.operations.gates.preflight import blockers, survey
 from nova_infra.operations.records.ledger import Entry, Ledger, ReleasedImage

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_infra.deployed.model import LogEvent, OneOff, TaskDetail
+from nova_infra.deployed.task import LogEvent, OneOff, TaskDetail
 from nova_infra.errors import AwsError, PassingError, RefusedError
 from nova_infra.operations.incident import logs
 from nova_infra.operations.incident.places import places

@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 
 from nova_infra.cli.main import nova
 from nova_infra.deployed.aws.session import whoami
-from nova_infra.deployed.model import Alarm, Certificate, Deployment, RunningTask, Service, Stack
+from nova_infra.deployed.model import Alarm, Deployment, RunningTask, Service
+from nova_infra.deployed.stack import Certificate, Stack
 from nova_infra.errors import RefusedError
 from nova_infra.operations.gates import preflight
 from nova_infra.operations.gates.preflight import Conditions, judge, waivable

@@ -14,11 +14,10 @@ from nova_infra.deployed.model import (
     PastDeployment,
     RunningTask,
     Service,
-    Stack,
-    StackEvent,
     StoppedTask,
 )
 from nova_infra.deployed.rollouts import RequestRate
+from nova_infra.deployed.stack import Stack, StackEvent
 from nova_infra.errors import NovaError
 from nova_infra.operations.records.ledger import Entry, Outcome, ReleasedImage, encode_entry
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nova_infra.deployed.aws.toolchain import Action, Execution, failed_tests_in
-from nova_infra.deployed.model import StackEvent
+from nova_infra.deployed.stack import StackEvent
 from nova_infra.errors import NovaError
 from nova_infra.operations.reports.explain import explain, last_log, observe, troubles
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from nova_infra.deployed.model import Service, Stack
+from nova_infra.deployed.model import Service
+from nova_infra.deployed.stack import Stack
 from nova_infra.errors import AwsError, NotDeployedError
 from nova_infra.operations.records.ledger import Entry, ReleasedImage
 from nova_infra.operations.reports.status import as_json, deployment_in_words, release_of, service_status, show, status

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nova_infra.deployed.aws.toolchain import Action, Execution
-from nova_infra.deployed.model import Stack
+from nova_infra.deployed.stack import Stack
 from nova_infra.errors import AwsError, NotDeployedError, NovaError
 from nova_infra.operations.release.candidate import Candidate
 from nova_infra.operations.reports.brief import document

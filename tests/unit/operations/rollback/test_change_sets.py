@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nova_infra.deployed.model import ChangeSet, Stack
+from nova_infra.deployed.stack import ChangeSet, Stack
 from nova_infra.errors import CheckFailedError
 from nova_infra.operations.records.ledger import Ledger
 from nova_infra.operations.rollback import run

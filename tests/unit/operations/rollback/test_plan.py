@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from nova_infra.deployed.model import Image, Stack, TaskDefinition
+from nova_infra.deployed.model import Image, TaskDefinition
+from nova_infra.deployed.stack import Stack
 from nova_infra.operations.records.ledger import Entry, Ledger, ReleasedImage
 from nova_infra.operations.rollback.plan import Deployed, blockers, make_plan
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from helpers.local_aws import stack_behind
-from nova_infra.deployed.model import ParameterVersion, Stack
+from nova_infra.deployed.model import ParameterVersion
+from nova_infra.deployed.stack import Stack
 from nova_infra.errors import CheckFailedError, NovaError, RefusedError
 from nova_infra.operations.records.holds import hold, read_holds
 from nova_infra.operations.rollback import lock as claims

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from helpers.local_aws import stack_behind
-from nova_infra.deployed.model import Answer, ChangeSet, Stack
+from nova_infra.deployed.model import Answer
+from nova_infra.deployed.stack import ChangeSet, Stack
 from nova_infra.errors import AwsError, CheckFailedError, NovaError, RefusedError
 from nova_infra.operations.records.holds import read_holds
 from nova_infra.operations.rollback import lock as claims

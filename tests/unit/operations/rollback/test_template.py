@@ -2,7 +2,7 @@
 
 import pytest
 
-from nova_infra.deployed.model import Change
+from nova_infra.deployed.stack import Change
 from nova_infra.operations.rollback.template import other_changes
 
 TEMPLATE = {

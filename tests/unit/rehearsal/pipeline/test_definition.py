@@ -157,7 +157,10 @@ def test_a_stage_says_what_follows_its_failure_and_when_it_may_be_entered() -> N
     properties["DisableInboundStageTransitions"] = [{"StageName": "Only", "Reason": "a freeze"}]
     [stage] = read_pipeline(pipeline).stages
     assert (stage.on_failure, stage.retries_all) == ("RETRY", True)
-    assert (stage.window, stage.closed_because) == ("* * 9-17 ? * MON-THU Asia/Tokyo", "a freeze")
+    assert (stage.window, stage.closed_because) == (
+        "* * 9-17 ? * MON-THU Asia/Tokyo",
+        "the transition into Only is disabled: a freeze",
+    )
 
 
 def test_a_stage_that_is_skipped_for_a_reason_names_it() -> None:

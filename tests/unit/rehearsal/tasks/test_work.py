@@ -28,15 +28,15 @@ def used(spent: float, had: float) -> Usage:
 def test_requests_cost_what_they_cost_and_what_goes_on_goes_on(requests: Usage, rest: Usage, percent: float) -> None:
     work = Work(0.25)
     work.note_requests(requests)
-    work.note_rest(rest)
+    work.note_rest(rest, 0.1)
     assert work.percent(NOTHING) == pytest.approx(percent)
 
 
 def test_work_that_outlasts_its_request_is_not_taken_for_spinning() -> None:
     work = Work(0.25)
     work.note_requests(used(2.4, 9.6))
-    assert not work.note_rest(used(0.025, 0.1))
-    assert work.note_rest(used(0.0, 0.1))
+    assert not work.note_rest(used(0.025, 0.1), 0.1)
+    assert work.note_rest(used(0.0, 0.1), 0.1)
     assert work.percent(NOTHING) == pytest.approx(16)
 
 
@@ -47,7 +47,7 @@ def test_what_has_just_started_has_used_what_it_used() -> None:
 def test_a_minute_forgets_the_one_before() -> None:
     work = Work(0.25)
     work.note_requests(used(2.4, 0.9))
-    work.note_rest(used(0.025, 0.1))
+    work.note_rest(used(0.025, 0.1), 0.1)
     work.percent(NOTHING)
     assert work.percent(NOTHING) == 0
 
@@ -56,6 +56,14 @@ def test_the_cost_of_one_request_is_known_while_its_minute_lasts() -> None:
     work = Work(0.25)
     assert work.seconds_for(40) == 0
     work.note_requests(used(2.4, 0.9))
-    work.note_rest(used(0.0, 0.1))
+    work.note_rest(used(0.0, 0.1), 0.1)
     assert work.seconds_for(40) == pytest.approx(0.06)
     assert work.seconds_for(0) == 0
+
+
+def test_a_rest_in_which_other_programs_had_all_processors_says_nothing() -> None:
+    work = Work(0.25)
+    work.note_requests(used(0.225, 0.9))
+    assert not work.note_rest(used(0.0, 0.001), 0.1)
+    assert not work.note_rest(used(0.025, 0.1), 0.1)
+    assert work.percent(NOTHING) == pytest.approx(100)

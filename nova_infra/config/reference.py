@@ -1,0 +1,241 @@
+"""Writes ``docs/configuration.md``: every key of ``nova.toml`` with its type, default, an example and its meaning."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from nova_infra.config.root import Config
+from nova_infra.config.service import ONLY_OF, Overrides
+
+_HEAD = """# Every key of nova.toml
+
+Generated from the models in `nova_infra/config/` by `make docs`. Editors show the same through `docs/nova.schema.json`.
+Tables within `[[services]]` can be written as `[services.scaling]`, or in one line: `scaling = { max_tasks = 9 }`.
+
+What a service is in an environment follows from four places. The most specific value wins, key by key:
+`[services.environments.NAME]`, then `[[services]]`, then `[[environments]]`, then the default.
+`nova config show SERVICE ENVIRONMENT` prints the result and where each value comes from. `{account}`, `{region}` and
+`{environment}` are filled in in a service's variables, secrets, permissions, connections, hosts and sidecars.
+"""
+
+_EXAMPLES = {
+    "account": '"111122223333"',
+    "actions": '["dynamodb:GetItem", "dynamodb:Query"]',
+    "branch": '"main"',
+    "buildkit": '"mirror.example.com/buildkit:v0.31.1@sha256:…"',
+    "build_arguments": '{ PIP_INDEX_URL = "https://pypi.example.com/simple" }',
+    "channel": '"C0123456789"',
+    "cidr": '"10.20.0.0/16"',
+    "command": '["node", "server.js"]',
+    "connection_arn": '"arn:aws:codeconnections:us-east-1:111122223333:connection/…"',
+    "connects_to": '["db.internal:5432", "10.0.0.0/16:6379"]',
+    "before_deploy": '["python", "-m", "app.migrate"]',
+    "context": '"services/api"',
+    "cron": '"* * 9-17 ? * MON-THU"',
+    "dead": '"orders-{environment}-dead"',
+    "dockerfile": '"services/api/Dockerfile"',
+    "early_branch": '"develop"',
+    "emails": '["on-call@example.com"]',
+    "entrypoint": '["/entrypoint.sh"]',
+    "environment": '{ LANGUAGE = "ja", BUCKET = "acme-{environment}" }',
+    "environments": '{ prod = { cpu = 1024, environment = { LEVEL = "warn" } } }',
+    "existing_oidc_providers": '["111122223333"]',
+    "field": '"password"',
+    "hosts": '["api.example.com"]',
+    "ignore_paths": '["docs/**", "*.md"]',
+    "image": '"ghcr.io/acme/api:1.4@sha256:…"',
+    "interface_endpoints": '["ecr.api", "ecr.dkr", "logs"]',
+    "key": '"arn:aws:kms:us-east-1:111122223333:key/…"',
+    "name": '"api"',
+    "operators": '["arn:aws:iam::111122223333:role/on-call"]',
+    "owner": "9919",
+    "parameter": '"/nova/token"',
+    "path": '"/health"',
+    "paths": '["/api/*"]',
+    "private_subnets": '["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]',
+    "public_subnets": '["subnet-0123456789abcdef2", "subnet-0123456789abcdef3"]',
+    "readonly_root_reason": '"It compiles templates beside its sources."',
+    "reason": '"It lists every table."',
+    "region": '"us-east-1"',
+    "repository": '"org/platform"',
+    "requests": '"load/recorded.har"',
+    "resources": '["arn:aws:dynamodb:{region}:{account}:table/orders"]',
+    "sbom_generator": '"mirror.example.com/syft:1.12.0@sha256:…"',
+    "schedule": '"cron(0 20 ? * MON-FRI *)"',
+    "secret": '"nova/database"',
+    "secrets": '{ PASSWORD = "nova/database:password", TOKEN = "ssm:/nova/token" }',
+    "shared_account": '"until we have a second account"',
+    "smoke": '["/api/version"]',
+    "target": '"production"',
+    "time_zone": '"Asia/Tokyo"',
+    "token_secret": '"github-token"',
+    "user": '"10001:10001"',
+    "vpc": '"vpc-0123456789abcdef0"',
+    "workspace": '"T0123456789"',
+    "zone_id": '"Z0123456789ABCDEFGHIJ"',
+    "zone_name": '"example.com"',
+    "zones": '["a", "c"]',
+}
+"""Examples of keys that no rule gives one for."""
+_BY_PATH = {
+    "environments.name": '"prod"',
+    "environments.domain.name": '"staging.example.com"',
+    "platform.name": '"acme"',
+    "services.queue.name": '"orders-{environment}"',
+    "services.sidecars.memory": "128",
+    "services.sidecars.name": '"otel"',
+    "source.repository": '"org/platform"',
+    "delivery.github_ids.repository": "583231",
+}
+
+
+def reference() -> str:
+    """The page."""
+    return "\n".join([_HEAD, *_tables(Config, "", "")]) + "\n"
+
+
+def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every key below a model, by its path, tables included."""
+    for name, info in model.model_fields.items():
+        yield f"{path}{name}", info
+        for inner in _models(info.annotation):
+            if inner is Overrides:
+                continue  # its keys are the service's
+            yield from keys(inner, f"{path}{name}.")
+
+
+def example(path: str, info: FieldInfo) -> str:
+    """What a key may be set to, as TOML writes it; nothing for a table, whose keys have their own."""
+    name = path.rpartition(".")[2]
+    if path in _BY_PATH:
+        return _BY_PATH[path]
+    if name in _EXAMPLES:
+        return _EXAMPLES[name]
+    if info.annotation is bool:
+        return "false" if info.default is True else "true"
+    if choices := _choices(info.annotation):
+        return _toml(next((each for each in reversed(choices) if each != info.default), choices[0]))
+    if _is(info.annotation, int) or _is(info.annotation, float):
+        return str(_number(info))
+    return ""
+
+
+def _tables(model: type[BaseModel], path: str, title: str) -> Iterator[str]:
+    if title:
+        yield f"\n## `{title}`\n\n{_prose(model.__doc__ or '')}\n"
+        yield "| Key | Type | Default | Example | Meaning |\n|---|---|---|---|---|"
+    inner: list[tuple[str, str, type[BaseModel]]] = []
+    for name, info in model.model_fields.items():
+        below = _models(info.annotation)
+        many = "tuple[" in str(info.annotation) and below
+        if title or not below:
+            yield _row(f"{path}{name}", name, info)
+        for each in below:
+            full = f"{path}{name}"
+            inner.append((f"{full}.", f"[[{full}]]" if many else f"[{full}]", each))
+    for prefix, heading, each in inner:
+        if each is not Overrides:
+            yield from _tables(each, prefix, heading)
+
+
+def _row(path: str, name: str, info: FieldInfo) -> str:
+    shown = example(path, info)
+    cells = (
+        f"`{name}`",
+        _type(info.annotation),
+        "required" if info.is_required() else _default(info),
+        f"`{name} = {shown}`" if shown else "",
+        _only(path) + re.sub(r" ?Default: .*?\.(?=\s|$)", "", _prose(info.description or "")),
+    )
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+def _only(path: str) -> str:
+    """For which kinds of services a key is, where not for all."""
+    table, _, name = path.partition(".")
+    if table != "services" or "." in name:
+        return ""
+    kinds = [kind for kind, model in ONLY_OF.items() if name in model.model_fields]
+    return f"*{' and '.join(kinds)} only.* " if 0 < len(kinds) < len(ONLY_OF) else ""
+
+
+def _prose(text: str) -> str:
+    """A docstring as Markdown, in one line."""
+    return " ".join(text.replace("``", "`").split())
+
+
+def _default(info: FieldInfo) -> str:
+    if (found := re.search(r"Default: (.*?)\.(?:\s|$)", _prose(info.description or ""))) is not None:
+        return found[1]
+    if info.default_factory is not None or isinstance(info.default, BaseModel):
+        return "its keys' defaults"
+    return f"`{_toml(info.default)}`" if info.default is not None else "none"
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return f'"{value}"'
+        case tuple() | list():
+            return f"[{', '.join(map(_toml, value))}]"
+        case dict():
+            return "{}" if not value else str(value)
+    return str(value)
+
+
+def _type(annotation: Any) -> str:
+    if choices := _choices(annotation):
+        return " or ".join(f"`{_toml(each)}`" for each in choices)
+    text = str(annotation)
+    if _models(annotation):
+        return "list of tables" if "tuple[" in text else "tables by name" if "dict[" in text else "table"
+    if "tuple[" in text:
+        return "list of texts"
+    if "dict[" in text:
+        return "table of texts"
+    for kind, word in ((bool, "true or false"), (int, "whole number"), (float, "number")):
+        if _is(annotation, kind):
+            return word
+    return "text"
+
+
+def _is(annotation: Any, kind: type) -> bool:
+    return annotation is kind or kind in [each for each in get_args(annotation) if isinstance(each, type)]
+
+
+def _choices(annotation: Any) -> list[Any]:
+    """The values of a Literal, wherever in an annotation, but for lists."""
+    if "tuple[" in str(annotation):
+        return []
+    if getattr(annotation, "__origin__", None) is not None and "Literal" in str(annotation.__origin__):
+        return list(get_args(annotation))
+    return (
+        [choice for each in get_args(annotation) for choice in _choices(each)] if "Literal[" in str(annotation) else []
+    )
+
+
+def _number(info: FieldInfo) -> Any:
+    """A number other than the default, within its limits."""
+    limits: Mapping[str, Any] = {
+        key: getattr(each, key) for each in info.metadata for key in ("ge", "gt", "le") if hasattr(each, key)
+    }
+    base = info.default if isinstance(info.default, int | float) and info.default else limits.get("ge", 1) or 1
+    return min(base * 2, limits.get("le", base * 2))
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models in an annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for each in get_args(annotation) for found in _models(each)]
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

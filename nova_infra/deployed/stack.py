@@ -1,0 +1,119 @@
+"""Stacks and change sets as CloudFormation describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+Template = dict[str, Any]
+"""A CloudFormation template as parsed JSON."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack.
+
+    Attributes:
+        name: Its name.
+        status: CloudFormation's word for its state.
+        reason: Why it is in that state, if CloudFormation says so.
+        change_set: ARN of the change set that it was last changed by; empty where it was none.
+        parameters: Parameter to value.
+        capabilities: What it was acknowledged to need.
+        tags: Key to value.
+        notifications: ARNs of the topics that are told of its events.
+        outputs: Output to value.
+        arn: Its ARN.
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+    change_set: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    capabilities: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    notifications: tuple[str, ...] = ()
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    arn: str = ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether an operation on it is under way."""
+        return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
+
+    @property
+    def updatable(self) -> bool:
+        """Whether it can be changed: it is complete, be it after a rollback."""
+        return self.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
+
+
+@dataclass(frozen=True)
+class StackEvent:
+    """Something that CloudFormation did to a resource.
+
+    Attributes:
+        logical_id: The resource.
+        type: Its type.
+        status: What came of it.
+        reason: Why, if CloudFormation says so.
+        at: When, UTC.
+    """
+
+    logical_id: str
+    type: str
+    status: str
+    reason: str
+    at: datetime | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a change set would do to one resource.
+
+    Attributes:
+        action: ``Add``, ``Modify``, ``Remove``, …
+        logical_id: The resource.
+        type: Its type.
+        replacement: ``True``, ``False`` or ``Conditional``; empty where the question does not arise.
+        causes: What makes it change: ``direct`` for its own properties, else the logical id of the resource that it
+            takes a value from.
+    """
+
+    action: str
+    logical_id: str
+    type: str
+    replacement: str = ""
+    causes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChangeSet:
+    """A change set that is ready.
+
+    Attributes:
+        stack: Name of the stack.
+        name: Its ARN, or its name.
+        changes: What it would do; empty where nothing differs.
+    """
+
+    stack: str
+    name: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A TLS certificate of an environment.
+
+    Attributes:
+        domain: The name that it is for.
+        status: ``ISSUED``, or why it is not.
+        expires: When it ends, UTC.
+    """
+
+    domain: str
+    status: str
+    expires: datetime | None

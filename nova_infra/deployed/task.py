@@ -1,0 +1,91 @@
+"""Tasks, their logs and their number, as an operator looks at them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class TaskDetail:
+    """A task, as an operator looks at it.
+
+    Attributes:
+        arn: Its ARN.
+        revision: ``family:revision`` of its task definition.
+        status: ECS's word for its state.
+        health: ``healthy``, ``unhealthy`` or ``unknown``.
+        zone: Where it runs.
+        image: Reference of its image.
+        digest: Digest that the reference stood for; None before it was pulled.
+        started: When it started, UTC.
+        stopped: When it ended, UTC; None while it runs.
+        reason: Why it ended.
+        exit_code: Its container's; None where it never started, or runs.
+    """
+
+    arn: str
+    revision: str
+    status: str
+    health: str
+    zone: str
+    image: str
+    digest: str | None
+    started: datetime | None
+    stopped: datetime | None = None
+    reason: str = ""
+    exit_code: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The last part of its ARN, as log streams have it."""
+        return self.arn.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class OneOff:
+    """A task that was started by itself.
+
+    Attributes:
+        arn: Its ARN.
+        log_group: Where its log is.
+        log_stream: The stream in it.
+    """
+
+    arn: str
+    log_group: str
+    log_stream: str
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How many tasks a service may have.
+
+    Attributes:
+        least: The least, now.
+        most: The most, now.
+        usual: The least and the most, when nothing is scaled for an incident.
+        scaled: Whether it is scaled for an incident.
+    """
+
+    least: int
+    most: int
+    usual: tuple[int, int]
+    scaled: bool
+
+
+@dataclass(frozen=True)
+class LogEvent:
+    """A line of a log.
+
+    Attributes:
+        id: What CloudWatch knows it by.
+        at: When it was written, UTC.
+        task: Id of the task that wrote it.
+        message: The line.
+    """
+
+    id: str
+    at: datetime
+    task: str
+    message: str

@@ -1,0 +1,307 @@
+"""``make emulate``: the real CDK CLI deploys this project to an emulator of AWS on this machine, and changes it.
+
+moto's server takes the place of AWS. The CLI bootstraps the accounts, deploys the registry, the pipeline and the first
+environment; then come a second release, a service that was removed, and the way back. What the emulator cannot make is
+taken out of the templates first. Both, what was taken out and what an emulator cannot show, are printed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from emulated_templates import makeable, set_image, write
+
+from nova_infra.assembly import Assembly
+from nova_infra.config import Config, load_config
+from nova_infra.names import REGISTRY_STACK, environment_prefix, stack_name
+
+NOT_SHOWN = (
+    "permissions, quotas, tasks, health, traffic, alarms, rollouts and what CloudFormation refuses: the emulator has "
+    "none of these"
+)
+_START_SECONDS = 60
+
+
+def main() -> int:
+    """Play all of it; 1 where a step did not do what it should."""
+    config = load_config(Path.cwd())
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="nova-emulate-") as directory, _server(Path(directory)) as url:
+        emulation = Emulation(config, Path("cdk.out"), Path(directory), url)
+        steps = (
+            ("bootstrap", emulation.bootstrap),
+            ("registry and pipeline", emulation.deploy_toolchain),
+            (f"first release to {emulation.environment.name}", emulation.first_release),
+            ("second release", emulation.second_release),
+            ("rollback", emulation.roll_back),
+            ("a service removed", emulation.remove_service),
+        )
+        for name, step in steps:
+            at = time.monotonic()
+            try:
+                said = step()
+            except AssertionError as error:
+                print(f"✗ {name}: {error}", file=sys.stderr)
+                return 1
+            print(f"✓ {name}: {said} ({time.monotonic() - at:.0f} s)", flush=True)
+        print(f"not deployed, because the emulator cannot make it: {emulation.stripped()}")
+    print(f"not shown: {NOT_SHOWN}")
+    print(f"{time.monotonic() - began:.0f} s")
+    return 0
+
+
+class Emulation:
+    """The project's first environment and its toolchain in an emulator.
+
+    Attributes:
+        environment: The environment that is deployed.
+    """
+
+    def __init__(self, config: Config, assembly: Path, directory: Path, url: str) -> None:
+        """Take an assembly.
+
+        Args:
+            config: The configuration.
+            assembly: The assembly.
+            directory: Where copies of it and the CLI's files go.
+            url: Where the emulator answers.
+        """
+        self.environment = config.environments[0]
+        self._config = config
+        self._source = assembly
+        self._directory = directory
+        self._url = url
+        self._prefix = environment_prefix(config.platform.name, self.environment.name)
+        self._service = config.services[0].name
+        self._counts: Counter[str] = Counter()
+
+    def bootstrap(self) -> str:
+        """CDK's bootstrap of both accounts."""
+        toolchain = self._config.toolchain
+        places = {(toolchain.account, toolchain.region), (self.environment.account, self.environment.region)}
+        for account, region in sorted(places):
+            trust = [] if account == toolchain.account else [f"--trust={toolchain.account}"]
+            policy = "--cloudformation-execution-policies=arn:aws:iam::aws:policy/AdministratorAccess"
+            self._cdk(account, "bootstrap", f"aws://{account}/{region}", policy, *trust)
+        return ", ".join(f"{account} {region}" for account, region in sorted(places))
+
+    def deploy_toolchain(self) -> str:
+        """The registry, and the pipeline where there is one."""
+        self._deploy(self._prepared("first"), self._toolchain_stacks())
+        ecr = self._client("ecr", self._config.toolchain.account, self._config.toolchain.region)
+        found = {each["repositoryName"] for each in ecr.describe_repositories()["repositories"]}
+        wanted = {f"{self._config.platform.name}/{service.name}" for service in self._config.services}
+        assert wanted <= found, f"no repository {', '.join(sorted(wanted - found))}"
+        return f"{len(wanted)} repositories"
+
+    def first_release(self) -> str:
+        """The environment's stacks, by CDK's own roles in its account."""
+        self._deploy(self._prepared("first"), [self._stage()])
+        statuses = self._statuses()
+        wanted = {stack_name(self._prefix, each.name) for each in self._config.services}
+        assert wanted <= statuses.keys(), f"not deployed: {', '.join(sorted(wanted - statuses.keys()))}"
+        assert set(statuses.values()) == {"CREATE_COMPLETE"}, statuses
+        return f"{len(statuses)} stacks"
+
+    def second_release(self) -> str:
+        """Another image of one service: its stack changes, and no other."""
+        before = self._statuses()
+        self._deploy(self._prepared("second", tag="second"), [self._stage()])
+        changed = {name for name, status in self._statuses().items() if status != before[name]}
+        assert changed == {stack_name(self._prefix, self._service)}, f"changed: {', '.join(sorted(changed))}"
+        assert self._tag() == "second", f"its stack has the image {self._tag()}"
+        return f"{self._service} has another image, and no other stack has changed"
+
+    def roll_back(self) -> str:
+        """The image before, by the change set that ``nova rollback`` makes."""
+        from nova_infra.operations.rollback.template import with_image
+
+        stack = stack_name(self._prefix, self._service)
+        environment = self._observed()
+        [deployed] = environment.stacks([stack])
+        template = with_image(environment.template(stack), "first", stack=stack)
+        change_set = environment.create_change_set(deployed, template, name="nova-emulated", description="emulated")
+        assert environment.execute_change_set(change_set), "the change set was not executed"
+        [ended] = environment.wait_for_stacks([stack])
+        assert ended.status == "UPDATE_COMPLETE", ended.status
+        assert self._tag() == "first", f"its stack has the image {self._tag()}"
+        return f"{self._service} has the image of before"
+
+    def remove_service(self) -> str:
+        """A release without one service: its stack stays, and is named."""
+        from nova_infra.operations.gates.orphans import orphans
+
+        stack = stack_name(self._prefix, self._service)
+        self._deploy(self._prepared("third", without=stack), [self._stage()])
+        assert stack in self._statuses(), "the stack is gone"
+        left = [service.name for service in self._config.services if service.name != self._service]
+        found = [each.name for each in orphans(self._prefix, self._observed().stacks(), left)]
+        assert found == [stack], f"left over: {found}"
+        return f"{stack} stays, and is named"
+
+    def stripped(self) -> str:
+        """What was taken out of the templates, by its type."""
+        return ", ".join(f"{count} {kind}" for kind, count in sorted(self._counts.items())) or "nothing"
+
+    def _toolchain_stacks(self) -> list[str]:
+        names = [stack.artifact_id for stack in Assembly(self._source).stacks()]
+        return [name for name in (REGISTRY_STACK, "NovaPipelineStack") if name in names]
+
+    def _stage(self) -> str:
+        stage = self.environment.stage
+        return f"NovaPipelineStack/{stage}/*" if self._config.delivery.engine == "codepipeline" else f"{stage}/*"
+
+    def _prepared(self, name: str, *, tag: str = "first", without: str = "") -> Path:
+        """A copy of the assembly that the emulator can take, with an image's tag and perhaps without a stack."""
+        target = self._directory / name
+        if target.exists():
+            return target
+        shutil.copytree(self._source, target)
+        manifests = {path: json.loads(path.read_text(encoding="utf-8")) for path in target.rglob("manifest.json")}
+        templates: dict[Path, dict[str, Any]] = {}
+        deployed: set[Path] = set()
+        for path, manifest in manifests.items():
+            artifacts = manifest["artifacts"]
+            stacks = {k: a for k, a in artifacts.items() if a["type"] == "aws:cloudformation:stack"}
+            for key, artifact in stacks.items():
+                if artifact["properties"].get("stackName", key) == without:
+                    del artifacts[key]
+                    continue
+                file = path.parent / artifact["properties"]["templateFile"]
+                templates[file] = json.loads(file.read_text(encoding="utf-8"))
+                named = str(artifact["properties"].get("stackName", key))
+                if named.startswith(f"{self._prefix}-") or named in self._toolchain_stacks():
+                    deployed.add(file)
+                if artifact["properties"].get("stackName") == stack_name(self._prefix, self._service):
+                    set_image(templates[file], tag)
+            for artifact in artifacts.values():
+                if "dependencies" in artifact:
+                    artifact["dependencies"] = [d for d in artifact["dependencies"] if d in artifacts]
+        made = makeable(templates)
+        if name == "first":
+            for file in deployed:
+                resources = templates[file]["Resources"]
+                lost = resources.keys() - made[file]["Resources"].keys()
+                self._counts.update(resources[key]["Type"] for key in lost)
+        for path, manifest in manifests.items():
+            for artifact in manifest["artifacts"].values():
+                if artifact["type"] == "aws:cloudformation:stack":
+                    file = path.parent / artifact["properties"]["templateFile"]
+                    write(file, made[file], artifact["properties"])
+            path.write_text(json.dumps(manifest), encoding="utf-8")
+        return target
+
+    def _deploy(self, assembly: Path, stacks: list[str]) -> None:
+        account = self._config.toolchain.account
+        self._cdk(account, "deploy", f"--app={assembly}", *stacks, "--require-approval=never", "--method=direct")
+
+    def _cdk(self, account: str, *arguments: str) -> None:
+        environment = {**os.environ, **self._credentials(account), "CDK_HOME": str(self._directory / "cdk")}
+        command = ["cdk", *arguments, "--ci", "--progress=events"]
+        result = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+        last = "\n".join(f"{result.stdout}\n{result.stderr}".strip().splitlines()[-12:])
+        if result.returncode:
+            log = (self._directory / "moto.log").read_text(encoding="utf-8", errors="replace")
+            faults = [line for line in log.splitlines() if re.match(r"\w*(Error|Exception)\b", line)]
+            emulator = f"\nthe emulator said: {faults[-1]}" if faults else ""
+            raise AssertionError(f"cdk {arguments[0]} exited with {result.returncode}:\n{last}{emulator}")
+
+    def _credentials(self, account: str) -> Mapping[str, str]:
+        """Variables of somebody in an account; the emulator takes whoever a role's name says."""
+        import boto3
+
+        keys = {"aws_access_key_id": "emulated", "aws_secret_access_key": "emulated"}
+        sts = boto3.client("sts", endpoint_url=self._url, region_name="us-east-1", **keys)
+        role = f"arn:aws:iam::{account}:role/emulated"
+        found = sts.assume_role(RoleArn=role, RoleSessionName="emulated")["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": found["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": found["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": found["SessionToken"],
+            "AWS_REGION": self._config.toolchain.region,
+            "AWS_ENDPOINT_URL": self._url,
+            "AWS_ENDPOINT_URL_S3": self._url,
+            # Where CloudFormation is told to read templates: moto takes the bucket from a path of this host alone.
+            "AWS_ENDPOINT_URL_S3_FOR_CLOUDFORMATION": self._url.replace("127.0.0.1", "localhost"),
+        }
+
+    def _client(self, service: str, account: str, region: str) -> Any:
+        import boto3
+
+        keys = self._credentials(account)
+        return boto3.client(
+            service,
+            endpoint_url=self._url,
+            region_name=region,
+            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=keys["AWS_SESSION_TOKEN"],
+        )
+
+    def _observed(self) -> Any:
+        """The environment as the commands see it."""
+        from nova_infra.deployed.aws.environment import AwsEnvironment
+        from nova_infra.deployed.aws.session import sign_in
+
+        os.environ.update(self._credentials(self.environment.account))
+        aws = sign_in(region=self.environment.region)
+        return AwsEnvironment(self.environment.name, platform=self._config.platform.name, aws=aws)
+
+    def _statuses(self) -> dict[str, str]:
+        client = self._client("cloudformation", self.environment.account, self.environment.region)
+        found = client.describe_stacks()["Stacks"]
+        return {s["StackName"]: s["StackStatus"] for s in found if s["StackName"].startswith(f"{self._prefix}-")}
+
+    def _tag(self) -> str:
+        """The tag of the image that the service's stack was last deployed with."""
+        from nova_infra.operations.rollback.template import image_of
+
+        stack = stack_name(self._prefix, self._service)
+        return str(image_of(self._observed().template(stack), stack=stack)).rpartition(":")[2].rstrip('"}]')
+
+
+@contextlib.contextmanager
+def _server(directory: Path) -> Iterator[str]:
+    """The emulator, for as long as it is needed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
+    with (directory / "moto.log").open("w", encoding="utf-8") as log:
+        command = [sys.executable, "-m", "moto.server", "--port", str(port)]
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _await(url, process)
+            yield url
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _await(url: str, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"{url}/moto-api/").close()  # noqa: S310  loopback
+            return
+        time.sleep(0.2)
+    raise SystemExit("emulate: moto's server did not start: run `make setup`")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""A service of one file that can have many faults, and the miniature assembly of the rehearsal's own tests."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra.assembly import Assembly, Template
+from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
+from nova_infra.rehearsal.pipeline.player import Player, new_record
+from nova_infra.rehearsal.pipeline.precheck import precheck
+from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.record import Record
+from nova_infra.rehearsal.report.verdict import Verdict, verdict
+from nova_infra.rehearsal.requests.files import RequestFiles
+
+_spec = importlib.util.spec_from_file_location(
+    "miniature", Path(__file__).parents[1] / "unit" / "rehearsal" / "conftest.py"
+)
+assert _spec is not None
+assert _spec.loader is not None
+miniature = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(miniature)
+
+SERVER = """
+import http.server, json, os, signal, sys, threading, time
+FAULT = os.environ.get("FAULT", "")
+OPERATIONS = [f"/tiny/{n}" for n in range(int(os.environ.get("OPERATIONS", "3")))]
+kept, count = [], [0]
+%(before)s
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path = self.path.partition("?")[0]
+        status, body = (200 if path in OPERATIONS else 404), b"fine"
+        if path == "/health":
+            status = 200
+        if path == "/tiny/openapi.json":
+            good = {"get": {"responses": {"200": {"description": "good"}}}}
+            document = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": dict.fromkeys(OPERATIONS, good)}
+            status, body = 200, json.dumps(document).encode()
+        count[0] += path in OPERATIONS
+%(within)s
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    do_GET = do_POST = answer
+    def log_message(self, *_): pass
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+Server((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+Edit = Callable[[dict[str, Template]], None]
+
+
+@dataclass
+class Played:
+    """What a rehearsal came to.
+
+    Attributes:
+        verdict: The verdict.
+        record: What happened.
+        story: What was told meanwhile.
+    """
+
+    verdict: Verdict
+    record: Record
+    story: list[str] = field(default_factory=list)
+
+
+def play(
+    directory: Path,
+    *,
+    before: str = "",
+    within: str = "",
+    only_production: bool = True,
+    edit: Edit | None = None,
+    edit_both: Edit | None = None,
+    requests: str = "",
+    approve: bool = True,
+    seconds: float = 0.4,
+    **pipeline: Any,
+) -> Played:
+    """Release the miniature with a fault or an edit over the miniature without.
+
+    Args:
+        directory: Where to work.
+        before: Python that the service runs when it starts, where the fault is.
+        within: Python that handles a request, where the fault is; ``path``, ``status`` and ``body`` may change.
+        only_production: Whether the fault is in Prod alone.
+        edit: Changes the candidate's templates, by file name.
+        edit_both: Changes the templates of both releases.
+        requests: What ``requests.http`` holds.
+        approve: Whether the approval is given.
+        seconds: Seconds in a minute.
+        pipeline: More for the miniature's assembly.
+    """
+    test = pipeline.pop("test", "true")
+    assemblies = {}
+    for name, release in (("old", "one"), ("new", "two")):
+        given = {**pipeline, "test": test if name == "new" else "true"}
+        assemblies[name] = miniature.make_assembly(directory / name, release=release, **given)
+    checkouts = {}
+    for name, faulty in (("old", False), ("new", True)):
+        source = directory / f"sources-{name}" / "services" / "tiny"
+        (source / "src").mkdir(parents=True)
+        condition = "if os.environ.get('PLACE') == 'Prod':" if only_production else "if True:"
+        blocks = {
+            key: "\n".join([f"{indent}{condition}", *(f"{indent}    {line}" for line in code.splitlines())])
+            if code and faulty
+            else ""
+            for key, code, indent in (("before", before, ""), ("within", within, "        "))
+        }
+        (source / "src" / "serve.py").write_text(SERVER % blocks)
+        checkouts[name] = directory / f"sources-{name}"
+    for name in ("old", "new"):
+        templates = {
+            each: json.loads((assemblies[name] / f"{each}.json").read_text()) for each in ("Dev", "Prod", "pipeline")
+        }
+        for place in ("Dev", "Prod"):
+            [container] = templates[place]["Resources"]["Task"]["Properties"]["ContainerDefinitions"]
+            container["Environment"].append({"Name": "PLACE", "Value": place})
+        if edit_both is not None:
+            edit_both(templates)
+        if edit is not None and name == "new":
+            edit(templates)
+        for each, template in templates.items():
+            (assemblies[name] / f"{each}.json").write_text(json.dumps(template))
+    if requests:
+        (checkouts["new"] / "requests.http").write_text(requests)
+    return _play(directory, assemblies, checkouts, approve=approve, seconds=seconds)
+
+
+def _play(
+    directory: Path, assemblies: dict[str, Path], checkouts: dict[str, Path], *, approve: bool, seconds: float
+) -> Played:
+    baseline = Release("baseline", Assembly(assemblies["old"]), checkouts["old"])
+    candidate = Release("candidate", Assembly(assemblies["new"]), checkouts["new"])
+    pipeline = candidate.pipeline()
+    precheck(candidate)
+    record = new_record(pipeline, candidate=candidate, baseline=baseline)
+    story: list[str] = []
+
+    async def answer(_: str) -> bool:
+        return approve
+
+    player = Player(
+        pipeline, candidate, baseline, record, approve=answer, tell=story.append, logs=directory / "logs",
+        seconds_per_minute=seconds, files=RequestFiles.load(checkouts["new"]),
+    )  # fmt: skip
+    if not note_refusals(forecast(candidate, baseline), pipeline, record):
+        asyncio.run(asyncio.wait_for(player.play(), 120))
+    return Played(verdict(record), record, story)
+
+
+@pytest.fixture(name="play")
+def _play_fixture() -> Callable[..., Played]:
+    """Plays a fault or an edit."""
+    return play

@@ -1,0 +1,333 @@
+"""Faults and edits that no drill was written for, and the verdict that AWS would have: `make faults`.
+
+Each is played from beginning to end on a miniature: a service of one file, Dev (rolling), an approval and Prod (canary).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from nova_infra.assembly import Template
+from nova_infra.errors import NovaError
+
+Templates = dict[str, Template]
+
+
+def service_of(templates: dict[str, Template], place: str = "Prod") -> dict[str, Any]:
+    """The properties of a place's service."""
+    properties: dict[str, Any] = templates[place]["Resources"]["Service"]["Properties"]
+    return properties
+
+
+def container_of(templates: dict[str, Template], place: str = "Prod") -> dict[str, Any]:
+    """The one container of a place's task definition."""
+    [container] = templates[place]["Resources"]["Task"]["Properties"]["ContainerDefinitions"]
+    found: dict[str, Any] = container
+    return found
+
+
+def alarm(name: str, metric: str, namespace: str, dimensions: Sequence[tuple[str, Any]], **more: Any) -> dict[str, Any]:
+    """An alarm on one metric, above a threshold."""
+    return {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmName": name,
+            "MetricName": metric,
+            "Namespace": namespace,
+            "Period": 60,
+            "Statistic": "Maximum",
+            "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions],
+            "EvaluationPeriods": 1,
+            "ComparisonOperator": "GreaterThanThreshold",
+            **more,
+        },
+    }
+
+
+def service(**changes: Any) -> Callable[[Templates], None]:
+    return lambda templates: service_of(templates).update(changes)
+
+
+def rollout(**changes: Any) -> Callable[[Templates], None]:
+    return lambda templates: service_of(templates)["DeploymentConfiguration"].update(changes)
+
+
+def container(**changes: Any) -> Callable[[Templates], None]:
+    return lambda templates: container_of(templates).update(changes)
+
+
+def resource(name: str, resource_type: str, place: str = "Prod", **properties: Any) -> Callable[[Templates], None]:
+    def edit(templates: Templates) -> None:
+        templates[place]["Resources"][name] = {"Type": resource_type, "Properties": properties}
+
+    return edit
+
+
+def rule(**changes: Any) -> Callable[[Templates], None]:
+    return lambda templates: templates["Prod"]["Resources"]["Rule"]["Properties"].update(changes)
+
+
+def paths(*values: str) -> list[Any]:
+    return [{"Field": "path-pattern", "PathPatternConfig": {"Values": list(values)}}]
+
+
+def with_cpu_alarm(templates: Templates) -> None:
+    dimensions = [("ClusterName", "prod"), ("ServiceName", "prod-tiny")]
+    found = alarm("prod-cpu", "CPUUtilization", "AWS/ECS", dimensions, Threshold=80, TreatMissingData="notBreaching")
+    templates["Prod"]["Resources"]["Cpu"] = found
+    templates["Prod"]["Resources"]["Task"]["Properties"]["Cpu"] = "256"
+    service_of(templates)["DeploymentConfiguration"]["Alarms"]["AlarmNames"].append("prod-cpu")
+
+
+def operations(count: int) -> Callable[[Templates], None]:
+    def edit(templates: Templates) -> None:
+        for place in ("Dev", "Prod"):
+            container_of(templates, place)["Environment"].append({"Name": "OPERATIONS", "Value": str(count)})
+
+    return edit
+
+
+def network(cidr: str) -> Callable[[Templates], None]:
+    def edit(templates: Templates) -> None:
+        resource("Vpc", "AWS::EC2::VPC", CidrBlock="10.0.0.0/16")(templates)
+        resource("Subnet", "AWS::EC2::Subnet", VpcId={"Ref": "Vpc"}, CidrBlock=cidr)(templates)
+
+    return edit
+
+
+def role(path: str) -> Callable[[Templates], None]:
+    return resource("Role", "AWS::IAM::Role", RoleName="acme", Path=path, AssumeRolePolicyDocument={"Statement": []})
+
+
+SPIN = "threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()"
+WORK = "end = time.process_time() + 0.06\nwhile time.process_time() < end: pass"
+OTHER = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
+
+FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    # What is wrong: the verdict, a part of its reason, and how it is put in.
+    "nothing at all": ("✓", "", {}),
+    "it exits at its start": ("✗", "the circuit breaker opened", {"before": "sys.exit('no')"}),
+    "it exits at its start, everywhere": ("✗", "dev-tiny", {"before": "sys.exit('no')", "only_production": False}),
+    "it needs a variable that is not set": ("✗", "KeyError: 'SECRET'", {"before": "os.environ['SECRET']"}),
+    "it imports what is not installed": ("✗", "No module named 'nowhere'", {"before": "import nowhere"}),
+    "it listens elsewhere": ("✗", "listens on", {"before": "os.environ['PORT'] = '0'"}),
+    "its health check fails": ("✗", "GET /health answered 500", {"within": "if path == '/health': status = 500"}),
+    "every request fails": ("✗", "prod-errors went to ALARM", {"within": "status = 200 if path == '/health' else 500"}),
+    "half of the requests fail": (
+        "✗",
+        "prod-errors",
+        {"within": "if path != '/health' and count[0] % 2: status = 500"},
+    ),
+    "one operation of three fails": ("✗", "GET /tiny/1 answers 500", {"within": "if path == '/tiny/1': status = 500"}),
+    "one operation of three fails, everywhere": (
+        "✗",
+        "GET /tiny/1 answers 500",
+        {"within": "if path == '/tiny/1': status = 500", "only_production": False},
+    ),
+    "one operation of forty fails": (
+        "!",
+        "GET /tiny/7 answers 500",
+        {"within": "if path == '/tiny/7': status = 500", "edit_both": operations(40)},
+    ),
+    "one operation is forbidden": ("!", "GET /tiny/2 answers 403", {"within": "if path == '/tiny/2': status = 403"}),
+    "every operation needs a login": ("!", "answers 401", {"within": "if path in OPERATIONS: status = 401"}),
+    "an operation is gone": ("!", "GET /tiny/0 answers 404", {"within": "if path == '/tiny/0': status = 404"}),
+    "it dies of every request": ("!", "tasks were lost of prod-tiny", {"within": "if path in OPERATIONS: os._exit(7)"}),
+    "it closes every fourth connection": (
+        "!",
+        "requests in Prod failed",
+        {
+            "within": "if path in OPERATIONS and count[0] % 4 == 0: self.connection.shutdown(2); self.close_connection = True; return"
+        },
+    ),
+    "it ignores SIGTERM": (
+        "!",
+        "killed at the end of its stop timeout",
+        {"before": "signal.signal(15, signal.SIG_IGN)"},
+    ),
+    "it stops within its stop timeout": (
+        "✓",
+        "",
+        {"before": "signal.signal(15, lambda *_: (time.sleep(1), os._exit(0)))"},
+    ),
+    "it stops after its stop timeout": (
+        "!",
+        "not in time",
+        {"before": "signal.signal(15, lambda *_: (time.sleep(4), os._exit(0)))"},
+    ),
+    "it keeps 1 MiB of every request": (
+        "!",
+        "MiB more every minute",
+        {"within": "if path in OPERATIONS: kept.append(b'x' * 2**20)", "edit_both": rollout(BakeTimeInMinutes=6)},
+    ),
+    "it holds more memory than granted": ("✗", "OutOfMemoryError", {"before": "kept.append(b'x' * 2**29)"}),
+    "each answer takes 300 ms more": (
+        "!",
+        "times as long",
+        {"within": "if path in OPERATIONS: time.sleep(0.3)", "edit_both": rollout(BakeTimeInMinutes=1)},
+    ),
+    "each request costs 60 ms of CPU, and no alarm fires": (
+        "!",
+        "times as long",
+        {
+            "within": f"if path in OPERATIONS:\n    {WORK.replace(chr(10), chr(10) + '    ')}",
+            "edit_both": with_cpu_alarm,
+        },
+    ),
+    "it spins": ("✗", "prod-cpu went to ALARM", {"before": SPIN, "edit_both": with_cpu_alarm, "seconds": 1.0}),
+    "another image alone": ("✓", "", {}),
+    "more tasks": ("✓", "", {"edit": service(DesiredCount=2)}),
+    "another canary": (
+        "✓",
+        "",
+        {"edit": rollout(CanaryConfiguration={"CanaryPercent": 50, "CanaryBakeTimeInMinutes": 1})},
+    ),
+    "blue/green with errors": (
+        "✗",
+        "prod-errors",
+        {"edit": rollout(Strategy="BLUE_GREEN"), "within": "status = 200 if path == '/health' else 500"},
+    ),
+    "no bake, and errors": (
+        "!",
+        "answers 500",
+        {
+            "edit": rollout(
+                BakeTimeInMinutes=0, CanaryConfiguration={"CanaryPercent": 50, "CanaryBakeTimeInMinutes": 0}
+            ),
+            "within": "if path in OPERATIONS: status = 500",
+        },
+    ),
+    "errors, and alarms do not roll back": (
+        "✗",
+        "answered by the release",
+        {
+            "edit": rollout(Alarms={"AlarmNames": ["prod-errors"], "Enable": True, "Rollback": False}),
+            "within": "if path in OPERATIONS: status = 500",
+        },
+    ),
+    "errors, and no alarm is watched": (
+        "!",
+        "answers 500",
+        {
+            "edit": rollout(Alarms={"AlarmNames": [], "Enable": False, "Rollback": False}),
+            "within": "if path in OPERATIONS: status = 500",
+        },
+    ),
+    "no circuit breaker, and it exits": (
+        "✗",
+        "there is no circuit breaker",
+        {"edit": rollout(DeploymentCircuitBreaker={"Enable": False, "Rollback": False}), "before": "sys.exit(1)"},
+    ),
+    "a command that does not exist": (
+        "✗",
+        "CannotStartContainerError",
+        {"edit": container(Command=["/no/such/program"])},
+    ),
+    "another port in the definition": ("✓", "", {"edit": container(PortMappings=[{"ContainerPort": 9090}])}),
+    "its paths change while green serves": ("!", "failed", {"edit": rule(Conditions=paths("/tiny/*", "/more/*"))}),
+    "its paths lose an operation": (
+        "!",
+        "GET /tiny/2 finds no listener rule",
+        {"edit": rule(Conditions=paths("/tiny/0", "/tiny/1", "/tiny/o*"))},
+    ),
+    "another rule takes its requests": (
+        "!",
+        "finds no listener rule",
+        {
+            "edit": resource(
+                "First",
+                "AWS::ElasticLoadBalancingV2::ListenerRule",
+                ListenerArn={"Ref": "Listener"},
+                Priority=7,
+                Conditions=paths("/tiny/1"),
+                Actions=[OTHER],
+            ),
+            "edit_both": rule(Priority=9),
+        },
+    ),
+    "a rule with a taken priority": (
+        "✗",
+        "CloudFormation would refuse",
+        {
+            "edit": resource(
+                "First",
+                "AWS::ElasticLoadBalancingV2::ListenerRule",
+                ListenerArn={"Ref": "Listener"},
+                Priority=1,
+                Conditions=paths("/x"),
+                Actions=[OTHER],
+            )
+        },
+    ),
+    "a subnet that overlaps the one it replaces": (
+        "✗",
+        "CloudFormation would refuse",
+        {"edit_both": network("10.0.0.0/24"), "edit": network("10.0.0.0/25")},
+    ),
+    "a named role that has to be replaced": (
+        "✗",
+        "CloudFormation would refuse",
+        {"edit_both": role("/a/"), "edit": role("/b/")},
+    ),
+    "more than 500 resources": (
+        "✗",
+        "CloudFormation would refuse",
+        {"edit": lambda templates: [resource(f"Topic{n}", "AWS::SNS::Topic")(templates) for n in range(500)]},
+    ),
+    "a table beside it": ("✓", "", {"edit": resource("Table", "AWS::DynamoDB::Table", BillingMode="PAY_PER_REQUEST")}),
+    "a test fails": ("✗", "exited with 3", {"test": "exit 3"}),
+    "nobody approves": ("✗", "the approval was refused", {"approve": False}),
+    "the way into Prod is closed": (
+        "✗",
+        "is disabled: incident",
+        {"closed": [{"StageName": "Prod", "Reason": "incident"}]},
+    ),
+    "errors, and the stage rolls back": (
+        "✗",
+        "as its OnFailure says",
+        {
+            "within": "if path in OPERATIONS: status = 500",
+            "stage_parts": {"Prod": {"OnFailure": {"Result": "ROLLBACK"}}},
+        },
+    ),
+    "requests of a file": ("✓", "", {"requests": "GET /tiny/0\n\n###\nPOST /tiny/1\n\nbody\n"}),
+    "a file whose requests are for nobody": (
+        "!",
+        "none of the 1 requests in its file is for its paths",
+        {"requests": "GET /elsewhere\n"},
+    ),
+}
+
+REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
+    "an alarm that does not exist": (
+        "is not an alarm of this environment",
+        {"edit": rollout(Alarms={"AlarmNames": ["none"], "Enable": True, "Rollback": True})},
+    ),
+    "CodeDeploy as the controller": (
+        "DeploymentController.Type",
+        {"edit": service(DeploymentController={"Type": "CODE_DEPLOY"})},
+    ),
+    "a file of requests with a fault": ("requests.http:3", {"requests": "GET /tiny/0\n\n> {% x %}\n"}),
+    "a type that changes what is played": ("AWS::ECS::TaskSet", {"edit": resource("Set", "AWS::ECS::TaskSet")}),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_verdict_is_that_of_aws(fault: str, play: Any, tmp_path: Any) -> None:
+    sign, why, given = FAULTS[fault]
+    played = play(tmp_path, **given)
+    assert (played.verdict.sign, why) == (sign, why if why in played.verdict.why else played.verdict.why), "\n".join(
+        [played.verdict.headline, played.verdict.why, *played.story[-12:]]
+    )
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_what_cannot_be_played_is_refused(fault: str, play: Any, tmp_path: Any) -> None:
+    said, given = REFUSED[fault]
+    with pytest.raises(NovaError) as caught:
+        play(tmp_path, **given)
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 2
