@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -227,6 +228,16 @@ def _template_files(manifest: dict[str, Any], directory: Path) -> list[str]:
         raise AssemblyError(
             f"{directory / 'manifest.json'}: was not written by `cdk synth`: run `make synth`"
         ) from None
+
+
+def digest_of(templates: Mapping[str, Template]) -> str:
+    """What a set of templates is known by, whoever has written them to whichever files: ``sha256:…``.
+
+    Args:
+        templates: Stack name to template.
+    """
+    text = json.dumps(dict(templates), sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def resources_of_type(template: Template, resource_type: str) -> dict[str, dict[str, Any]]:

@@ -116,6 +116,7 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     """
     from datetime import UTC, datetime
 
+    from nova_infra.assembly import digest_of
     from nova_infra.errors import NotDeployedError
     from nova_infra.operations.gates.orphans import told
     from nova_infra.operations.gates.preflight import judge, survey
@@ -126,7 +127,10 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
 
     target = open_environment("observer", where)
     try:
-        conditions = survey(target, _known(target, where, checkout), _released_templates(target, assembly))
+        released_templates = _released_templates(target, assembly)
+        if released_templates:
+            click.echo(f"templates: {digest_of(released_templates)}")  # as the brief said
+        conditions = survey(target, _known(target, where, checkout), released_templates)
     except NotDeployedError:
         click.echo(f"{target.name}: nothing is deployed there yet: a first deployment may start")
         return

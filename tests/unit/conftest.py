@@ -1,11 +1,8 @@
 """Assemblies that the tests share: each is synthesized once per session, through the same function as the app's."""
 
-import contextlib
-import copy
 import functools
 import gc
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -13,7 +10,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +19,9 @@ import pytest
 import yaml
 from filelock import FileLock
 
+import helpers.assembly
+from helpers.assembly import Assembly
+from helpers.own_project import guarded, refuse_what_is_the_users
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 
 # How long an example takes says how busy the machine is, and nothing of the code.
@@ -100,41 +99,13 @@ alarms = { error_percent = 2.5, unanswered_percent = 100, min_requests = 50, lat
 """
 
 
-_OWN = os.path.join(ROOT, "nova.toml"), os.path.join(ROOT, "services")  # noqa: PTH118 - compared with what is opened
-_PLATFORMS = tuple(os.path.join(_OWN[1], name) for name in ("kit", "tests", "conftest.py", ".dockerignore"))  # noqa: PTH118
-_guard = {"on": False}
-
-
-def _refuse_what_is_the_users(event: str, arguments: tuple[Any, ...]) -> None:
-    """Refuse to read the project's own nova.toml and services: a test that does fails when somebody edits them."""
-    if not _guard["on"] or event not in ("open", "os.listdir", "os.scandir"):
-        return
-    path = arguments[0]
-    if isinstance(path, (str, bytes, os.PathLike)):
-        path = os.fsdecode(path)
-        if event == "open" and arguments[1] is None and not os.path.isabs(path):  # noqa: PTH117
-            return  # `os.open`, relative to a directory that the event does not name
-        path = os.path.abspath(path)  # noqa: PTH100 - not resolved: a link to it is another file
-        if path.startswith(_OWN) and not path.startswith(_PLATFORMS):
-            raise RuntimeError(f"{path}: is the user's: a test of the platform reads tests/unit/nova.toml, `example`")
-
-
-sys.addaudithook(_refuse_what_is_the_users)
-
-
-@contextlib.contextmanager
-def _guarded() -> Iterator[None]:
-    _guard["on"] = True
-    try:
-        yield
-    finally:
-        _guard["on"] = False
+sys.addaudithook(refuse_what_is_the_users)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
     """Load the tests of the platform without what is the user's."""
-    with _guarded():
+    with guarded():
         return (yield)
 
 
@@ -143,7 +114,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Run them without it, but for those that are about nothing else."""
     if item.get_closest_marker("own_project"):
         return (yield)
-    with _guarded():
+    with guarded():
         return (yield)
 
 
@@ -165,78 +136,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     items.sort(
         key=lambda item: ({"app", "synthesize"}.isdisjoint(getattr(item, "fixturenames", ())), len(item.path.parts))
-    )
-
-
-@dataclass(frozen=True)
-class Assembly:
-    """A cloud assembly on disk.
-
-    Attributes:
-        templates: Stack name to template.
-        texts: Stack name to template as it is written.
-        report: The validation report.
-        order: Stack name to the names of the stacks that it is deployed after.
-        acknowledgements: Construct path and finding of each acknowledgement in the code.
-        protected: Names of the stacks that `cdk deploy` protects from deletion.
-    """
-
-    templates: dict[str, dict[str, Any]]
-    texts: dict[str, str]
-    report: dict[str, Any]
-    order: dict[str, set[str]]
-    acknowledgements: set[tuple[str, str]]
-    protected: set[str]
-
-    def resources(self, stack: str, resource_type: str) -> dict[str, dict[str, Any]]:
-        """Logical id to whole resource, of one type."""
-        return {
-            key: resource
-            for key, resource in self.templates[stack]["Resources"].items()
-            if resource["Type"] == resource_type
-        }
-
-    def properties(self, stack: str, resource_type: str) -> list[dict[str, Any]]:
-        """Properties of each resource of a type."""
-        return [resource.get("Properties", {}) for resource in self.resources(stack, resource_type).values()]
-
-    def only(self, stack: str, resource_type: str) -> dict[str, Any]:
-        """Properties of the one resource of a type."""
-        [properties] = self.properties(stack, resource_type)
-        return properties
-
-    def template(self, stack: str) -> dict[str, Any]:
-        """A template that may be changed."""
-        return copy.deepcopy(self.templates[stack])
-
-
-def _read(directory: Path) -> Assembly:
-    texts: dict[str, str] = {}
-    order: dict[str, set[str]] = {}
-    protected: set[str] = set()
-    for manifest in directory.rglob("manifest.json"):
-        artifacts = json.loads(manifest.read_text())["artifacts"]
-        names = {
-            key: artifact["properties"].get("stackName", key)
-            for key, artifact in artifacts.items()
-            if artifact["type"] == "aws:cloudformation:stack"
-        }
-        for key, name in names.items():
-            texts[name] = (manifest.parent / artifacts[key]["properties"]["templateFile"]).read_text()
-            if artifacts[key]["properties"].get("terminationProtection"):
-                protected.add(name)
-            order[name] = {names[other] for other in artifacts[key].get("dependencies", []) if other in names}
-    acknowledgements = {
-        (path.lstrip("/"), finding)
-        for file in directory.rglob("*.metadata.json")
-        for path, entries in json.loads(file.read_text()).items()
-        for entry in entries
-        if entry["type"] == "aws:cdk:acknowledged-rules"
-        for finding in entry["data"]
-    }
-    report = json.loads((directory / "validation-report.json").read_text())
-    return Assembly(
-        {name: json.loads(text) for name, text in texts.items()}, texts, report, order, acknowledgements, protected
     )
 
 
@@ -280,7 +179,7 @@ def nova(
 @pytest.fixture(scope="session")
 def read_assembly():
     """Reads what a synthesis has written: read_assembly(directory) -> Assembly."""
-    return _read
+    return helpers.assembly.read_assembly
 
 
 @pytest.fixture(scope="session")
@@ -310,7 +209,7 @@ def synthesize(tmp_path_factory, worker_id, example):
 
                 build_app(config, root=example, outdir=directory, **context).synth()
                 done.touch()
-        return _read(directory)
+        return helpers.assembly.read_assembly(directory)
 
     return run
 

@@ -12,6 +12,7 @@ from nova_infra.operations.planner.model import Finding, PlannedStack, Refusal, 
 from nova_infra.operations.planner.names import taken_names
 from nova_infra.operations.planner.networks import overlapping_subnets
 from nova_infra.operations.planner.quotas import account_quotas, listener_limits, template_limits
+from nova_infra.operations.planner.reach import unreachable_siblings
 from nova_infra.operations.planner.rules import back_to_rolling, reset_weights
 from nova_infra.operations.planner.states import left_behind, moved_stack, stuck_stack
 from nova_infra.operations.planner.step import Step
@@ -74,7 +75,11 @@ def plan(deployed: Iterable[Stack], waves: Sequence[Sequence[Stack]], never_depl
         for stack in changing:
             world.put(stack)
     wanted = [stack for wave in waves for stack in wave]
-    findings = (*left_behind(had, wanted, never_deployed), *account_quotas(had, world))
+    findings = (
+        *left_behind(had, wanted, never_deployed),
+        *account_quotas(had, world),
+        *unreachable_siblings(wanted),
+    )
     return Plan(tuple(planned), findings)
 
 

@@ -65,6 +65,7 @@ class Brief:
         warnings: What speaks against it.
         unseen: What could not be looked at, and why.
         cost: What it costs more, or less, a month; empty where that stays the same, or cannot be told.
+        digest: What its templates are known by; the preflight says it again. Empty where that is not known.
     """
 
     environment: str
@@ -80,6 +81,7 @@ class Brief:
     warnings: Sequence[str]
     unseen: Sequence[str]
     cost: str = ""
+    digest: str = ""
 
 
 def document(brief: Brief) -> Document:
@@ -204,6 +206,8 @@ def _sections(brief: Brief) -> Iterator[Section]:
         yield Section("Other changes", (Line.of("none: only images change"),))
     if brief.cost:
         yield Section("Costs", (Line.of(brief.cost),))
+    if brief.digest:
+        yield Section("Approved with this", (Line.of("templates ", brief.digest, ": the preflight says it again"),))
     yield Section("Tested", tuple(_tests(brief.tests)))
     yield Section("Alarms now", tuple(_alarms(brief.alarms)))
     yield _way_back(brief)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from nova_infra.assembly import digest_of
 from nova_infra.deployed.aws.toolchain import Action, Execution, Toolchain
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.rollouts import RequestRate
@@ -78,6 +79,7 @@ def survey(
             environment=environment.prefix,
             name=environment.name,
             candidate=release,
+            digest=digest_of(templates),
             running=entries[0] if entries else None,
             last_good=next((entry for entry in entries if entry.good), None),
             commits=commits_between(root, entries[0].release if entries else None, release),

@@ -44,6 +44,7 @@ Approve = Callable[[str], Awaitable[bool]]
 Tell = Callable[[str], None]
 
 _PIPELINE_UPDATE = "the pipeline's own update: the pipeline played is the one synthesized"
+_ONE_EXECUTION = "what takes days: an approval's limit of a week, and newer releases that overtake this one"
 _PUSH = "pushing and scanning images: they are built, and stay on this machine"
 
 
@@ -58,7 +59,7 @@ def new_record(pipeline: Pipeline, *, candidate: Release, baseline: Release, run
         pipeline=pipeline.name,
         candidate=candidate.name,
         baseline=baseline.name,
-        not_rehearsed=[_PUSH if runtime.kind == "images" else UNPROVEN, _PIPELINE_UPDATE],
+        not_rehearsed=[_PUSH if runtime.kind == "images" else UNPROVEN, _PIPELINE_UPDATE, _ONE_EXECUTION],
         tasks=runtime.words,
         stages=[
             StageRecord(stage.name, [ActionRecord(a.name, _kind(a), a.run_order) for a in stage.actions])

@@ -166,3 +166,9 @@ def test_a_hostile_commit_message_stays_text_in_every_format(brief: Any) -> None
     assert "<script>" not in render(found, "html")
     assert "`cccccccccc Fix <script>alert(1)</script> [a](http://x)  [2J`" in render(found, "markdown")
     assert "\x1b" not in render(found, "text")
+
+
+def test_what_is_approved_is_known_by_its_templates(brief: Any) -> None:
+    said = text(brief(digest="sha256:12ab"))
+    assert "templates sha256:12ab: the preflight says it again" in said
+    assert "preflight says it again" not in text(brief())
