@@ -16,6 +16,9 @@ ROLLBACK_ALARMS = ("errors", "unanswered", "latency", "cpu", "memory")
 NOTIFY_ALARMS = ("unhealthy", "running")
 """The alarms of a service that only notify."""
 
+EVENT_SOURCE = "nova"
+"""What EventBridge knows Nova's own events by."""
+
 TEST_HEADER = ("x-nova-test", "new-revision")
 """Name and value of the header by which a request reaches a new revision before its users do."""
 

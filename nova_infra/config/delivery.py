@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -147,19 +149,26 @@ PinnedImage = Annotated[
 ]
 
 
+# Kept in a form that Dependabot updates.
+_BUILDERS = {
+    name: image
+    for image, name in re.findall(
+        r"^FROM (\S+) AS (\S+)$",
+        Path(__file__).with_name("builders.Dockerfile").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+}
+
+
 class Images(Model):
     """How images are built and judged."""
 
     build_arguments: dict[Variable, str] = Field(default={})
     """Build arguments of every image. They count in an image's tag. Default: none, and the Dockerfiles' own defaults
     hold."""
-    buildkit: PinnedImage = (
-        "moby/buildkit:v0.31.1@sha256:6b59b7df63a8cb9902736f9ddf7fcff8261613d3e7449b8ea8b7537fc399c03a"
-    )
+    buildkit: PinnedImage = _BUILDERS["buildkit"]
     """The builder, which sees every image, by its digest. Default: a release of BuildKit, from Docker Hub."""
-    sbom_generator: PinnedImage = (
-        "docker/buildkit-syft-scanner:1.12.0@sha256:ae4f3b554449e7e25548e7d8ccc029d17357348e30c6e3df01b92bc93654d6a9"
-    )
+    sbom_generator: PinnedImage = _BUILDERS["sbom_generator"]
     """What writes the bill of materials, by its digest. Default: a release of Syft for BuildKit, from Docker Hub."""
     scanning: Literal["enhanced", "basic"] = "enhanced"
     """``enhanced`` (Amazon Inspector) knows the packages of the language and whether a fix exists; it becomes the

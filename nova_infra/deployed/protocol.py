@@ -149,6 +149,9 @@ class RecordedEnvironment(ObservedEnvironment, Protocol):
 class SteeredEnvironment(FollowedEnvironment, RecordedEnvironment, Protocol):
     """What the release role and the operator may do to deployments under way, and write down."""
 
+    def announce(self, message: str) -> None:
+        """Tell everybody who hears of the environment, in one message."""
+
     def continue_deployment(self, deployment: ServiceDeployment, hook: LifecycleHook) -> None:
         """Let a deployment go on that waits at a hook."""
 
@@ -158,6 +161,9 @@ class SteeredEnvironment(FollowedEnvironment, RecordedEnvironment, Protocol):
 
 class DeployedEnvironment(RecordedEnvironment, Protocol):
     """What the release role may change besides, which a rehearsal does not play."""
+
+    def announce(self, message: str) -> None:
+        """Tell everybody who hears of the environment, in one message."""
 
     def create_change_set(self, stack: Stack, template: Template, *, name: str, description: str) -> ChangeSet:
         """Create a change set from another template, with all else of the stack as it is, and wait for it.

@@ -97,7 +97,7 @@ class NovaPipelineStack(cdk.Stack):
             self,
             "Encryption",
             name=f"{name}: the pipeline's artifacts, logs and alert topic",
-            publisher=publisher,
+            publishers=[publisher],
             log_groups=[log_group_name],
         ).key
         self._key = key
@@ -105,7 +105,7 @@ class NovaPipelineStack(cdk.Stack):
             self,
             "Alerts",
             name=alert_topic_name(name),
-            publisher=publisher,
+            publishers=[publisher],
             key=key,
             notifications=config.toolchain.notifications,
         ).topic

@@ -22,6 +22,7 @@ from nova_infra.constructs.environment.network import PRIVATE, ExistingNetwork, 
 from nova_infra.constructs.environment.private_ingress import PrivateIngress
 from nova_infra.constructs.environment.publisher import Publisher
 from nova_infra.constructs.environment.retention import retention
+from nova_infra.constructs.environment.rollout_events import RolloutEvents
 from nova_infra.constructs.environment.smoke_test import SmokeTest
 from nova_infra.names import (
     alert_topic_name,
@@ -71,12 +72,12 @@ class PlatformStack(cdk.Stack):
             termination_protection=environment.approval,
         )
         self._zones = [f"{environment.region}{letter}" for letter in environment.network.zones]
-        alarms = Publisher.alarms(self)
+        publishers = [Publisher.alarms(self), Publisher.events()]
         self.key = EncryptionKey(
             self,
             "Encryption",
             name=f"{prefix}: log groups and the alert topic",
-            publisher=alarms,
+            publishers=publishers,
             log_groups=[
                 f"{task_log_groups(stack_name(prefix, '*'))}*",
                 firewall_log_group(prefix),
@@ -146,10 +147,11 @@ class PlatformStack(cdk.Stack):
             self,
             "Alerts",
             name=alert_topic_name(prefix),
-            publisher=alarms,
+            publishers=publishers,
             key=self.key,
             notifications=environment.notifications,
         ).topic
+        RolloutEvents(self, "Events", environment=environment.name, prefix=prefix, topic=self.topic)
         if _tests(config, environment):
             SmokeTest(self, "Smoke", prefix=prefix, key=self.key, retention=retention(environment.log_retention_days))
         self._release_roles(prefix, config, environment)

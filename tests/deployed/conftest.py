@@ -18,7 +18,7 @@ def services() -> list[Service]:
 
 def reached_at(service: Service) -> str | None:
     """Return a path that leads to a service from outside, if one does under the environment's own name."""
-    if service.internal or service.hosts or service.protocol == "grpc":
+    if service.kind != "web" or service.internal or service.hosts or service.protocol == "grpc":
         return None
     return service.paths[0].replace("*", "").replace("?", "x")
 

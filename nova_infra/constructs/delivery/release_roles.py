@@ -10,7 +10,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Toolchain
-from nova_infra.names import Role, role_name, stack_name, step_role_name, task_log_groups
+from nova_infra.names import EVENT_SOURCE, Role, role_name, stack_name, step_role_name, task_log_groups
 
 
 class ReleaseRoles(Construct):
@@ -129,6 +129,7 @@ class ReleaseRoles(Construct):
                 actions=["ecs:StopTask"], resources=[arn("ecs", "task", f"{prefix}/*")], conditions=in_cluster
             ),
             steering(arn("ecs", "service-deployment", f"{prefix}/*")),
+            announcing(arn("events", "event-bus", "default"), prefix),
             # The ledger, the lock of a rollback, holds and waivers.
             iam.PolicyStatement(
                 actions=["ssm:PutParameter"],
@@ -166,6 +167,7 @@ class ReleaseRoles(Construct):
         )
         return [
             steering(stack.format_arn(service="ecs", resource="service-deployment", resource_name=f"{prefix}/*")),
+            announcing(stack.format_arn(service="events", resource="event-bus", resource_name="default"), prefix),
             iam.PolicyStatement(actions=["logs:FilterLogEvents", "logs:GetLogEvents"], resources=[logs]),
             iam.PolicyStatement(
                 actions=["logs:DescribeLogGroups"],
@@ -255,6 +257,22 @@ def steering(deployments: str) -> iam.PolicyStatement:
     """
     return iam.PolicyStatement(
         actions=["ecs:ContinueServiceDeployment", "ecs:StopServiceDeployment"], resources=[deployments]
+    )
+
+
+def announcing(bus: str, prefix: str) -> iam.PolicyStatement:
+    """What lets Nova say in an event what it did: rules send it to the topic, whose key no role may use.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
+
+    Args:
+        bus: ARN of the account's event bus.
+        prefix: Of the environment, which the events' type names.
+    """
+    return iam.PolicyStatement(
+        actions=["events:PutEvents"],
+        resources=[bus],
+        conditions={"StringEquals": {"events:source": EVENT_SOURCE, "events:detail-type": prefix}},
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import aws_chatbot as chatbot
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -14,7 +16,7 @@ from nova_infra.constructs.environment.publisher import Publisher
 
 
 class AlertTopic(Construct):
-    """An encrypted topic, published to over TLS by one AWS service, with e-mail and chat subscriptions.
+    """An encrypted topic, published to over TLS by AWS services, with e-mail and chat subscriptions.
 
     Attributes:
         topic: The topic.
@@ -26,7 +28,7 @@ class AlertTopic(Construct):
         construct_id: str,
         *,
         name: str,
-        publisher: Publisher,
+        publishers: Sequence[Publisher],
         key: kms.IKey,
         notifications: Notifications,
     ) -> None:
@@ -36,23 +38,23 @@ class AlertTopic(Construct):
             scope: Parent.
             construct_id: Id under the parent.
             name: Physical name of the topic.
-            publisher: The service that may publish.
-            key: Key that encrypts the messages; its policy must let the publisher use it.
+            publishers: The services that may publish.
+            key: Key that encrypts the messages; its policy must let the publishers use it.
             notifications: Who is told.
         """
         super().__init__(scope, construct_id)
         self.topic = sns.Topic(self, "Topic", topic_name=name, master_key=key, enforce_ssl=True)
         # A policy of one's own replaces the default one, by which anyone in the account may publish: without this
         # statement, nothing could.
-        self.topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="Publish",
-                principals=[iam.ServicePrincipal(publisher.principal)],
-                actions=["sns:Publish"],
-                resources=[self.topic.topic_arn],
-                conditions=publisher.topic_conditions,
+        for publisher in publishers:
+            self.topic.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[iam.ServicePrincipal(publisher.principal)],
+                    actions=["sns:Publish"],
+                    resources=[self.topic.topic_arn],
+                    conditions=publisher.topic_conditions,
+                )
             )
-        )
         for email in notifications.emails:
             self.topic.add_subscription(subscriptions.EmailSubscription(email))
         if notifications.slack is not None:

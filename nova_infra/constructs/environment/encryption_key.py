@@ -20,7 +20,13 @@ class EncryptionKey(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, name: str, publisher: Publisher, log_groups: Sequence[str]
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        publishers: Sequence[Publisher],
+        log_groups: Sequence[str],
     ) -> None:
         """Create the key.
 
@@ -28,7 +34,7 @@ class EncryptionKey(Construct):
             scope: Parent.
             construct_id: Id under the parent.
             name: What the key is for, in its description.
-            publisher: Who publishes to the topic that the key encrypts.
+            publishers: Who publishes to the topic that the key encrypts.
             log_groups: Names of the log groups that it encrypts; ``*`` stands for any characters.
         """
         super().__init__(scope, construct_id)
@@ -37,15 +43,16 @@ class EncryptionKey(Construct):
             self, "Key", description=name, enable_key_rotation=True, removal_policy=cdk.RemovalPolicy.RETAIN
         )
         # AWS's own key for SNS cannot be opened to other services: messages would be published to nobody.
-        self.key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="Publish",
-                principals=[iam.ServicePrincipal(publisher.principal)],
-                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
-                resources=["*"],
-                conditions=publisher.key_conditions,
+        for number, publisher in enumerate(publishers):
+            self.key.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=f"Publish{number or ''}",
+                    principals=[iam.ServicePrincipal(publisher.principal)],
+                    actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                    resources=["*"],
+                    conditions=publisher.key_conditions,
+                )
             )
-        )
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="LogGroups",

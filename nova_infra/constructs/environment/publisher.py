@@ -42,3 +42,11 @@ class Publisher:
             "codestar-notifications.amazonaws.com",
             key_conditions={"StringEquals": {"kms:ViaService": f"sns.{stack.region}.amazonaws.com"}},
         )
+
+    @classmethod
+    def events(cls) -> Self:
+        """EventBridge, which supports no condition on the way to an encrypted topic.
+
+        https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
+        """
+        return cls("events.amazonaws.com")

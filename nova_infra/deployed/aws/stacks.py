@@ -15,7 +15,7 @@ from nova_infra.deployed.aws.errors import DeniedError, ServiceError
 from nova_infra.deployed.aws.session import Aws, pause
 from nova_infra.deployed.stack import Certificate, ChangeSet, Stack, StackEvent, Template
 from nova_infra.errors import AwsError, PassingError, RefusedError, StrangerError
-from nova_infra.names import stack_name
+from nova_infra.names import EVENT_SOURCE, stack_name
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 _MAX_TEMPLATE_BYTES = 51_200
@@ -40,6 +40,16 @@ class AwsStacks(ABC):
         self.prefix = prefix
         self.aws = aws
         self._lists_stacks = True
+
+    def announce(self, message: str) -> None:
+        """Say in an event what was done: a rule of the platform's stack sends it to the alert topic.
+
+        https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+        """
+        event = {"Source": EVENT_SOURCE, "DetailType": self.prefix, "Detail": json.dumps({"message": message})}
+        answer = self.aws.call("events", "put_events", Entries=[event])
+        if answer.get("FailedEntryCount"):
+            raise AwsError(f"AWS: events:put_events: {answer['Entries'][0].get('ErrorMessage', 'no message')}")
 
     @abstractmethod
     def service_names(self) -> tuple[str, ...]:

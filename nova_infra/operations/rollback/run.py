@@ -31,6 +31,7 @@ from nova_infra.operations.rollback.plan import (
 )
 from nova_infra.operations.rollback.survey import Survey, images_of, survey
 from nova_infra.operations.rollback.text import plan_lines, refused_changes
+from nova_infra.operations.rollout.announce import announce
 
 Tell = Callable[[str], None]
 
@@ -185,6 +186,7 @@ def _carry_out(
     notify: Tell,
 ) -> None:
     reason = request.reason or f"rolled back to {short(plan.target.release)}"
+    _tell_all(environment, plan, "is being rolled back", reason, "nova watch", notify)
     guard = _Guard(environment, lock, plan.target.release, holds)
     _hold(environment, plan, holds, reason)
     try:
@@ -215,8 +217,15 @@ def _carry_out(
         raise CheckFailedError(
             "\n".join([*faults, f"rollback: {environment.name} was rolled back, but is not healthy yet"])
         )
+    _tell_all(environment, plan, "was rolled back", reason, "nova verify", notify)
     left = f"; release {short(plan.bad)} is on hold" if plan.bad else ""
     notify(f"{environment.name} runs {short(plan.result)}{left}.")
+
+
+def _tell_all(environment: DeployedEnvironment, plan: Plan, what: str, reason: str, then: str, notify: Tell) -> None:
+    to = f"to release {short(plan.result)} by {environment.caller()}: {reason}"
+    if untold := announce(environment, f"{environment.name} {what} {to}. Next: {then} {environment.name}"):
+        notify(untold)
 
 
 def _hold(environment: DeployedEnvironment, plan: Plan, holds: tuple[Hold, ...], reason: str) -> None:

@@ -10,6 +10,7 @@ from nova_infra.deployed.rollouts import ServiceDeployment
 from nova_infra.errors import AwsError, NovaError, RefusedError
 from nova_infra.operations.records.answers import Action, RolloutAnswer, encode_answer
 from nova_infra.operations.records.parameter import parameter_name
+from nova_infra.operations.rollout.announce import announce
 from nova_infra.operations.rollout.follow import gate_in_words, stage_in_words, state_of
 
 
@@ -125,4 +126,9 @@ def _answer(
         environment.put_parameter(parameter_name(environment, "release"), encode_answer(answer))
     except NovaError as error:
         raise AwsError(f"{action}: {', '.join(done)}; the ledger does not have it: {error}") from None
+    what = ", ".join(f"{service} {stood}" for service, stood in done.items())
+    reason = f": {why}" if why else ""
+    said = f"{what} {action} in {environment.name} by {answer.by}{reason}. Next: nova watch {environment.name}"
+    if untold := announce(environment, said):
+        lines.append(untold)
     return Answered(done, tuple(lines))

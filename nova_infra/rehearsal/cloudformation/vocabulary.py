@@ -32,6 +32,7 @@ NOT_REHEARSED = {
     "AWS::ElasticLoadBalancingV2::ListenerCertificate": "TLS",
     "AWS::EC2::": "networks and security groups",
     "AWS::ECR::": "image repositories",
+    "AWS::Events::": "messages about deployments",
     "AWS::IAM::": "IAM",
     "AWS::KMS::": "encryption",
     "AWS::Lambda::EventInvokeConfig": "how often a function is asked again",

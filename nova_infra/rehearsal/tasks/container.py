@@ -205,6 +205,11 @@ class ContainerTask(Task):
         """What it printed last, once it has ended."""
         return self._log
 
+    async def said_now(self) -> list[str]:
+        """What it has printed last, while it runs."""
+        _, out, said = await self.engine.attempt("logs", "--tail", _LOG_LINES, self.name)
+        return [*out.splitlines(), *said.splitlines()]
+
     def _check_architecture(self) -> None:
         wanted, given = self.definition.architecture, self.image.architecture
         if given and wanted != given:

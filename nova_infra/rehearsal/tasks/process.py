@@ -90,6 +90,10 @@ class ProcessTask(Task):
         """What it printed last."""
         return list(self.log)
 
+    async def said_now(self) -> list[str]:
+        """What it has printed last, while it runs."""
+        return self.said
+
     @property
     def pid(self) -> int | None:
         """The number of its process; None before it has one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -200,14 +200,18 @@ def _network(manifest: Manifest | None, table: Table, ranges: list[IPv4Network])
             ids = _each(part, place, "id")
             if ids:
                 network[f"{place}_subnets"] = ids
+        ranges.append(next(each for each in _free() if not any(map(each.overlaps, ranges))))
+        network["cidr"] = str(ranges[-1])
+        if any(len(ids) > 2 for ids in network.values() if isinstance(ids, list)):
+            network["zones"] = ["a", "b", "c"]
+        table.notes.append(f"TODO the range of {network['vpc']}, and the zones of its subnets: these are placeholders.")
         return network
     text = part.take("network", "vpc", "cidr", kind=str) if part else None
     wanted = _range(text or _COPILOTS_OWN_RANGE)
     if wanted is None and part is not None:
         part.fault("network", "vpc", "cidr", what=f"{text!r} is not a private IPv4 network of /16 to /24: write one")
-    free = (IPv4Network(f"10.{number}.0.0/16") for number in range(0, 256, 10))
     chosen = wanted if wanted and not any(map(wanted.overlaps, ranges)) else None
-    chosen = chosen or next(each for each in free if not any(map(each.overlaps, ranges)))
+    chosen = chosen or next(each for each in _free() if not any(map(each.overlaps, ranges)))
     if chosen != wanted:
         table.notes.append(
             f"Its range was {text or _COPILOTS_OWN_RANGE}, which another environment has: Nova wants them apart, so "
@@ -223,6 +227,10 @@ def _network(manifest: Manifest | None, table: Table, ranges: list[IPv4Network])
             f"Its subnets are in zones {', '.join(zones)}: `zones` takes two or three, and a and b are taken."
         )
     return network
+
+
+def _free() -> Iterator[IPv4Network]:
+    return (IPv4Network(f"10.{number}.0.0/16") for number in range(0, 256, 10))
 
 
 def _each(part: Part, place: str, key: str) -> list[str]:

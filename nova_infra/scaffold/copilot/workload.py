@@ -89,6 +89,9 @@ def convert(manifest: Manifest, application: str, environments: list[str]) -> Wo
         else:
             notes += table.notes
     result.table.notes += notes
+    # A host name leads to one environment: to the last one, whose domain it gives the name.
+    if len(environments) > 1 and (hosts := result.table.values.pop("hosts", None)):
+        inner.setdefault(environments[-1], Table()).values.setdefault("hosts", hosts)
     if inner:
         result.table.values["environments"] = Table(inner)
     return result

@@ -346,3 +346,18 @@ def test_a_key_that_does_not_exist_is_refused_wherever_it_is(path, key, value):
 
 def test_what_builds_images_is_pinned_by_default() -> None:
     assert Images(**Images().model_dump()) == Images()
+
+
+def test_what_builds_images_is_pinned_where_dependabot_looks(config):
+    import yaml
+
+    root = Path(__file__).parents[3]
+    text = (root / "nova_infra" / "config" / "builders.Dockerfile").read_text()
+    assert f"FROM {config.images.buildkit} AS buildkit\n" in text
+    assert f"FROM {config.images.sbom_generator} AS sbom_generator\n" in text
+    [docker] = [
+        each
+        for each in yaml.safe_load((root / ".github" / "dependabot.yml").read_text())["updates"]
+        if each["package-ecosystem"] == "docker"
+    ]
+    assert "/nova_infra/config" in docker["directories"]

@@ -74,6 +74,7 @@ def test_the_release_role_changes_its_environment_s_services_tasks_and_parameter
         "cloudformation:CreateChangeSet": stacks,
         "cloudformation:DeleteChangeSet": stacks,
         "cloudformation:ExecuteChangeSet": stacks,
+        "events:PutEvents": ["arn:aws:events:us-east-1:333333333333:event-bus/default"],
         "ecs:ContinueServiceDeployment": ["arn:aws:ecs:us-east-1:333333333333:service-deployment/nova-prod/*"],
         "ecs:StopServiceDeployment": ["arn:aws:ecs:us-east-1:333333333333:service-deployment/nova-prod/*"],
         "ecs:StopTask": ["arn:aws:ecs:us-east-1:333333333333:task/nova-prod/*"],
@@ -104,6 +105,7 @@ def test_what_a_role_looks_at_is_of_its_environment_wherever_aws_can_tell_that_a
             assert statement["Condition"] == {"ArnEquals": {"ecs:cluster": own}}
     shared = {
         "acm:DescribeCertificate": "certificate/*",
+        "events:PutEvents": "event-bus/default",  # by a condition: of its own kind alone
         "servicequotas:GetServiceQuota": "fargate/*",
         "ssm:GetParameters": "parameter/cdk-bootstrap/*",
     }

@@ -1,31 +1,33 @@
 import pytest
 
 PLACES = [
-    ("nova-prod-platform", "cloudwatch.amazonaws.com"),
-    ("NovaPipelineStack", "codestar-notifications.amazonaws.com"),
+    ("nova-prod-platform", ["cloudwatch.amazonaws.com", "events.amazonaws.com"]),
+    ("NovaPipelineStack", ["codestar-notifications.amazonaws.com", "events.amazonaws.com"]),
 ]
 
 
-@pytest.mark.parametrize(("stack", "publisher"), PLACES)
-def test_one_service_may_publish_and_over_tls_only(assembly, stack, publisher):
+@pytest.mark.parametrize(("stack", "publishers"), PLACES)
+def test_only_the_services_that_have_something_to_say_may_publish_and_over_tls_only(assembly, stack, publishers):
     statements = assembly.only(stack, "AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
     allowed = [statement["Principal"] for statement in statements if statement["Effect"] == "Allow"]
-    assert allowed[0] == {"Service": publisher}
-    # What Inspector finds is on its way to the pipeline's topic, and to no other.
-    assert allowed[1:] == ([{"Service": "events.amazonaws.com"}] if stack == "NovaPipelineStack" else [])
+    # What Inspector finds is on its way to the pipeline's topic, what becomes of deployments to the environment's.
+    assert allowed == [{"Service": publisher} for publisher in publishers]
     [denied] = [statement for statement in statements if statement["Effect"] == "Deny"]
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-@pytest.mark.parametrize(("stack", "publisher"), PLACES)
-def test_messages_are_encrypted_with_a_rotated_key_that_the_publisher_may_use(assembly, stack, publisher):
+@pytest.mark.parametrize(("stack", "publishers"), PLACES)
+def test_messages_are_encrypted_with_a_rotated_key_that_the_publishers_may_use(assembly, stack, publishers):
     topic = assembly.only(stack, "AWS::SNS::Topic")
     [(key_id, key)] = assembly.resources(stack, "AWS::KMS::Key").items()
     assert topic["KmsMasterKeyId"] == {"Fn::GetAtt": [key_id, "Arn"]}
     assert key["Properties"]["EnableKeyRotation"] is True
-    [statement] = [s for s in key["Properties"]["KeyPolicy"]["Statement"] if s["Principal"].get("Service") == publisher]
-    assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
-    assert statement["Condition"]
+    for publisher in publishers:
+        policy = key["Properties"]["KeyPolicy"]["Statement"]
+        [statement] = [s for s in policy if s["Principal"].get("Service") == publisher]
+        assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+        # AWS documents EventBridge's without a condition: the environment's has none.
+        assert "Condition" in statement or (stack, publisher) == ("nova-prod-platform", "events.amazonaws.com")
 
 
 def test_alarms_of_other_accounts_cannot_use_the_key(assembly):
@@ -48,8 +50,9 @@ def test_a_key_encrypts_the_log_groups_of_its_environment_alone(assembly):
 
 def test_alarms_of_other_accounts_cannot_publish(assembly):
     statements = assembly.only("nova-prod-platform", "AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
-    [allowed] = [statement for statement in statements if statement["Effect"] == "Allow"]
-    assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": "333333333333"}}
+    allowed = {s["Principal"]["Service"]: s for s in statements if s["Effect"] == "Allow"}
+    own = {"StringEquals": {"aws:SourceAccount": "333333333333"}}
+    assert allowed["cloudwatch.amazonaws.com"]["Condition"] == own
 
 
 def test_people_are_told_by_email(assembly):

@@ -257,6 +257,11 @@ class World:
             metric["MetricName"]
         ]
 
+    def PutEvents(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self.answered.append(("event", params))
+        failed = [entry for entry in params["Entries"] if len(entry["Detail"]) > 300]
+        return {"FailedEntryCount": len(failed), "Entries": [{"ErrorMessage": "too long"}]}
+
     def ContinueServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         self.answered.append(("continue", params))
         return {"serviceDeploymentArn": params["serviceDeploymentArn"]}

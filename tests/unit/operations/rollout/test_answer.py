@@ -31,6 +31,35 @@ def ledger(environment, monkeypatch) -> list[str]:
     return written
 
 
+@pytest.fixture(autouse=True)
+def told(environment, monkeypatch) -> list[str]:
+    """What everybody was told."""
+    messages: list[str] = []
+    monkeypatch.setattr(environment, "announce", messages.append)
+    return messages
+
+
+def test_everybody_hears_of_an_answer_in_one_message(environment, world, told) -> None:
+    waiting(world, "s01-service", weight=10.0)
+    waiting(world, "s02-service")
+    promote(environment, [], why="looks {good}")
+    assert told == [
+        "s01-service before full traffic, s02-service before the canary promoted in prod by role/on-call/ann: "
+        "looks {good}. Next: nova watch prod"
+    ]
+
+
+def test_that_nobody_could_be_told_stops_nothing_and_is_said(environment, world, monkeypatch, ledger) -> None:
+    waiting(world, "s01-service")
+
+    def fail(_: str) -> None:
+        raise NovaError("AWS does not allow events:put_events")
+
+    monkeypatch.setattr(environment, "announce", fail)
+    assert promote(environment, [], why="").left == ("nobody was told: AWS does not allow events:put_events",)
+    assert len(ledger) == 1
+
+
 def waiting(world: World, service: str, **more: Any):
     return world.begin(service, stage="PRE_PRODUCTION_TRAFFIC_SHIFT", hooks=[dict(GATE)], **more)
 

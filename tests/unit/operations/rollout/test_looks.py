@@ -1,12 +1,13 @@
 """What is read of rollouts, and with how many calls."""
 
 import itertools
+import json
 from datetime import timedelta
 
 import pytest
 
 from nova_infra.deployed.rollouts import RequestRate
-from nova_infra.errors import RefusedError
+from nova_infra.errors import AwsError, RefusedError
 from nova_infra.operations.rollout.picture import alarm_in_words
 from nova_infra.operations.rollout.watch import looks, seconds_between_looks
 
@@ -194,3 +195,13 @@ def test_it_waits_for_a_deployment_to_begin(environment, world) -> None:
     world.rollouts.clear()
     with pytest.raises(RefusedError, match="under way"):
         next(looks(environment, patience=10, wait=real))
+
+
+def test_what_nova_did_is_an_event_of_its_own_and_one_that_was_not_taken_is_an_error(environment, world) -> None:
+    environment.announce('prod was rolled back by ann: "too slow"')
+    [(_, asked)] = world.answered
+    [entry] = asked["Entries"]
+    assert (entry["Source"], entry["DetailType"]) == ("nova", PREFIX)
+    assert json.loads(entry["Detail"]) == {"message": 'prod was rolled back by ann: "too slow"'}
+    with pytest.raises(AwsError, match="events:put_events: too long"):
+        environment.announce("long " * 100)

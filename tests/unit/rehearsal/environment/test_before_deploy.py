@@ -30,7 +30,7 @@ class Project:
     def __init__(self, tmp_path: Path) -> None:
         self.path, self.told = tmp_path, []
         runtime = SourceRuntime()
-        runtime.pace = Pace(timeouts=1000)  # a command that hangs gets less than a second
+        runtime.pace = Pace(timeouts=400)  # a command that hangs gets two seconds
         self.before = BeforeDeploy(runtime, self.told.append)
 
     def run(self, code: str, key: str = "first", family: str = "shop") -> None:
@@ -69,7 +69,7 @@ def test_a_command_that_fails_is_told_with_its_last_words_and_runs_again_next_ti
 
 
 def test_a_command_that_hangs_is_ended(project: Project) -> None:
-    with pytest.raises(DeploymentFailedError, match="it did not end in time"):
+    with pytest.raises(DeploymentFailedError, match="it did not end in time: waiting"):
         project.run("import time; print('waiting', flush=True); time.sleep(600)")
 
 

@@ -96,6 +96,36 @@ def test_environments_of_one_range_are_given_ranges_of_their_own(write: Write) -
     assert [each["network"]["cidr"] for each in data["environments"]] == ["10.0.0.0/16", "10.10.0.0/16"]
 
 
+def test_a_host_name_leads_to_the_last_environment(write: Write) -> None:
+    api = {**API, "http": {"path": "api", "alias": "www.example.com", "hosted_zone": "Z0123456789"}}
+    found = import_copilot(
+        write(
+            api=api,
+            environments__test={"name": "test", "type": "Environment"},
+            environments__prod={"name": "prod", "type": "Environment"},
+        )
+    )
+    data = tomllib.loads(found.text)
+    assert data["environments"][1]["domain"] == {"name": "www.example.com", "zone_id": "Z0123456789"}
+    assert "hosts" not in data["services"][0]
+    assert data["services"][0]["environments"]["prod"]["hosts"] == ["www.example.com"]
+    assert found.refused == ()
+
+
+def test_a_network_that_exists_is_named_by_id(write: Write) -> None:
+    ids = [f"subnet-0123456789abcdef{number}" for number in range(6)]
+    subnets = {"public": [{"id": each} for each in ids[:3]], "private": [{"id": each} for each in ids[3:]]}
+    vpc = {"id": "vpc-0123456789abcdef0", "subnets": subnets}
+    found = import_copilot(
+        write(api=API, environments__prod={"name": "prod", "type": "Environment", "network": {"vpc": vpc}})
+    )
+    [environment] = tomllib.loads(found.text)["environments"]
+    assert environment["network"]["vpc"] == "vpc-0123456789abcdef0"
+    assert environment["network"]["private_subnets"] == ids[3:]
+    assert "# TODO the range of vpc-0123456789abcdef0" in found.text
+    assert found.refused == ()
+
+
 def test_what_is_written_loads(write: Write) -> None:
     found = import_copilot(write(api=API, analyzer=WORKER, report=JOB))
     assert found.refused == ()

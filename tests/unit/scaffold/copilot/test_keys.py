@@ -171,13 +171,7 @@ def test_keys_of_nova_toml_exist() -> None:
     missing = {
         key.nova for key in answers() if key.nova and f'"{key.nova.rpartition(".")[2]}": {{' not in schema
     }  # fmt: skip
-    assert missing <= NOT_YET, missing - NOT_YET
-
-
-# Keys that are being built.
-NOT_YET = {f"environments.network.{key}" for key in ("vpc", "public_subnets", "private_subnets")} | {
-    "services.scaling.spot"
-}
+    assert missing == set()
 
 
 def test_the_page_is_what_the_table_says() -> None:

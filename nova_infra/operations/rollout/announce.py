@@ -1,0 +1,27 @@
+"""Tells everybody what an operator did; that it could not be told stops nothing."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from nova_infra.errors import NovaError
+
+
+class Announcing(Protocol):
+    """An environment whose people can be told."""
+
+    def announce(self, message: str) -> None:
+        """Tell them, in one message."""
+
+
+def announce(environment: Announcing, message: str) -> str:
+    """Tell everybody who hears of an environment.
+
+    Returns:
+        Why they could not be told, in a line; empty where they were.
+    """
+    try:
+        environment.announce(message)
+    except NovaError as error:
+        return f"nobody was told: {error}"
+    return ""
