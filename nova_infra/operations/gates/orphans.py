@@ -121,5 +121,5 @@ def _held(rule: ListenerRule, mine: ListenerRule) -> str:
 
 
 def _covers(patterns: tuple[str, ...], values: tuple[str, ...]) -> bool:
-    """Whether each of some patterns is matched by one of others; patterns of a load balancer are those of a shell."""
-    return not patterns or all(any(fnmatchcase(value, pattern) for pattern in patterns) for value in values)
+    """Whether one of some patterns is matched by one of others; patterns of a load balancer are those of a shell."""
+    return not patterns or any(fnmatchcase(value, pattern) for value in values for pattern in patterns)

@@ -12,6 +12,7 @@ import pytest
 from moto import mock_aws
 
 from nova_infra.config import Config, load_config
+from nova_infra.errors import NovaError
 from nova_infra.images import build as image_build
 from nova_infra.images.dockerignore import DockerIgnore
 from nova_infra.images.registry import Registry
@@ -222,6 +223,24 @@ def test_one_command_makes_every_image_and_one_that_fails_keeps_none_from_being_
     commit_ = git("rev-parse", "HEAD")
     for service in SERVICES:
         assert tags(ecr, f"nova/{service}") == {content(project, service), commit_}
+
+
+def test_one_image_that_may_not_be_deployed_keeps_the_release_from_all_of_them(
+    project: Path, ecr: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ecr.create_repository(repositoryName="nova/orders-service", imageTagMutability="IMMUTABLE")
+    clean = Registry.scan
+
+    def scan(registry: Registry, *arguments: Any) -> Any:
+        if registry.name == CARTS:
+            raise NovaError(f"{CARTS}: has a serious vulnerability")
+        return clean(registry, *arguments)
+
+    monkeypatch.setattr(Registry, "scan", scan)
+    code, _, said = run("image", "build", "--architecture", "x86-64", "--release")
+    assert (code, said.strip()) == (2, f"{CARTS}: has a serious vulnerability")
+    for service in SERVICES:
+        assert tags(ecr, f"nova/{service}") == {content(project, service)}
 
 
 def test_which_images_are_meant_has_to_be_said(project: Path, ecr: Any, run: Any) -> None:

@@ -44,6 +44,7 @@ def test_what_to_run_is_said_unless_somebody_has() -> None:
         (rule(7, "/elsewhere"), rule(7, "/carts/*"), "carts: its priority 7 is that of the rule of old"),
         (rule(3, "/*", hosts=("*.example.com",)), rule(9, "/a", hosts=("a.example.com",)), "its path /a goes"),
         (rule(3, hosts=("a.example.com",)), rule(9, hosts=("a.example.com",)), "its path /* goes"),
+        (rule(3, hosts=("a.example.com",)), rule(9, hosts=("b.example.com", "a.example.com")), "its path /* goes"),
     ],
 )
 def test_a_rule_that_is_left_over_and_stands_before_a_services_own_is_named(
