@@ -13,7 +13,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.constructs.service.connections import open_connections
-from nova_infra.constructs.service.scaling import scalable_target
+from nova_infra.constructs.service.scaling import on_spot, scalable_target, scheduled_actions
 from nova_infra.constructs.service.settings import ServiceSettings
 from nova_infra.constructs.service.work_queue import WorkQueue
 from nova_infra.constructs.service.worker_alarms import WorkerAlarms
@@ -90,6 +90,7 @@ class WorkerService(Construct):
                 alarm_names=self.alarms.rollback_names, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
             ),
             bake_time=cdk.Duration.minutes(runtime.rollout.bake_minutes),
+            capacity_provider_strategies=on_spot(runtime.scaling.spot),
         )
         resource = self.service.node.default_child
         assert isinstance(resource, ecs.CfnService)
@@ -105,6 +106,8 @@ class WorkerService(Construct):
         target = scalable_target(self.service)
         target.resource_id = f"service/{cluster_name}/{name}"
         target.add_resource_dependency(resource)
+        if runtime.scaling.schedules:
+            target.scheduled_actions = scheduled_actions(runtime.scaling)
         tasks.scale_on_cpu_utilization(
             "Cpu", policy_name=f"{name}-cpu", target_utilization_percent=service.targets.cpu_percent
         )

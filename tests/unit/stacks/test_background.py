@@ -34,7 +34,10 @@ name = "store"
 name = "mailer"
 kind = "worker"
 queue = { name = "mails-{environment}", messages_per_task = 40, oldest_seconds = 90, dead_messages = 2, tries = 7 }
-scaling = { min_tasks = 2, max_tasks = 9 }
+scaling.min_tasks = 2
+scaling.max_tasks = 9
+scaling.spot = { percent = 80, base = 1 }
+scaling.schedules = [{ schedule = "0 20 * * *", time_zone = "Asia/Tokyo", min_tasks = 0, max_tasks = 4 }]
 [[services]]
 name = "slow"
 kind = "worker"
@@ -74,6 +77,18 @@ def test_a_worker_has_no_way_in(assembly: Any) -> None:
     variables = {each["Name"]: each["Value"] for each in container["Environment"]}
     assert as_text(variables["QUEUE_URL"]).endswith("/111111111111/mails-dev")
     assert "PORT" not in variables
+
+
+def test_a_worker_runs_on_spot_and_scales_by_the_clock_where_it_says(assembly: Any) -> None:
+    strategy = assembly.only("nova-dev-mailer", "AWS::ECS::Service")["CapacityProviderStrategy"]
+    assert strategy == [
+        {"CapacityProvider": "FARGATE", "Base": 1, "Weight": 20},
+        {"CapacityProvider": "FARGATE_SPOT", "Weight": 80},
+    ]
+    assert "CapacityProviderStrategy" not in assembly.only("nova-dev-slow", "AWS::ECS::Service")
+    [action] = assembly.only("nova-dev-mailer", "AWS::ApplicationAutoScaling::ScalableTarget")["ScheduledActions"]
+    assert action["ScalableTargetAction"] == {"MinCapacity": 0, "MaxCapacity": 4}
+    assert action["Timezone"] == "Asia/Tokyo"
 
 
 def test_a_worker_rolls_whatever_the_environment_does(assembly: Any) -> None:
