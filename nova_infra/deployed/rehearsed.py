@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from nova_infra.deployed.aws.toolchain import Action, Execution
+from nova_infra.deployed.aws.toolchain import Execution, PipelineAction
 from nova_infra.deployed.http import http_get
 from nova_infra.deployed.model import (
     Alarm,
@@ -217,11 +217,11 @@ class RehearsedToolchain:
         name = str(self._ask()["releases"][self._release])
         return (Execution("rehearsal", "InProgress", name, "", None),)
 
-    def actions(self, execution: str) -> tuple[Action, ...]:
+    def actions(self, execution: str) -> tuple[PipelineAction, ...]:
         """What its actions came to so far."""
         statuses = {"succeeded": "Succeeded", "failed": "Failed", "running": "InProgress"}
         return tuple(
-            Action(
+            PipelineAction(
                 action["stage"],
                 action["name"],
                 statuses[action["status"]],

@@ -140,3 +140,17 @@ def test_the_entry_point_ends_with_code_2_and_one_line(example):
     [line] = result.stderr.splitlines()
     assert line.startswith("environment: 'qa' is not one of ")
     assert line.endswith(": choose one of them, or add it to nova.toml")
+
+
+def test_another_share_of_traffic_also_holds_where_a_service_has_its_own_rollout(app, raw):
+    from nova_infra.config import parse_config
+    from nova_infra.config.resolved import resolved
+
+    raw["services"][0]["rollout"] = {"percent": 20}
+    raw["services"][1]["environments"] = {"prod": {"rollout": {"step_bake_minutes": 12}}}
+    changed = app.with_canary_percentage(parse_config(raw), "3")
+    for service in changed.services[:2]:
+        for environment in changed.environments[1:]:
+            assert resolved(service, environment).environment.rollout.percent == 3
+    prod = resolved(changed.services[1], changed.environment("prod")).environment.rollout
+    assert (prod.strategy, prod.step_bake_minutes) == ("canary", 12)

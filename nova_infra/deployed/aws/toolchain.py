@@ -17,7 +17,7 @@ _LOG_LINES = 500
 
 
 @dataclass(frozen=True)
-class Action:
+class PipelineAction:
     """What an action of an execution came to.
 
     Attributes:
@@ -65,7 +65,7 @@ class Toolchain(Protocol):
     def executions(self) -> tuple[Execution, ...]:
         """The latest executions, newest first."""
 
-    def actions(self, execution: str) -> tuple[Action, ...]:
+    def actions(self, execution: str) -> tuple[PipelineAction, ...]:
         """What the actions of an execution came to, in the order in which they began."""
 
     def failed_tests(self, build: str) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ class AwsToolchain:
         ]
         return tuple(_execution(execution) for execution in found)
 
-    def actions(self, execution: str) -> tuple[Action, ...]:
+    def actions(self, execution: str) -> tuple[PipelineAction, ...]:
         """What the actions of an execution came to, in the order in which they began."""
         found = self.aws.pages(
             "codepipeline",
@@ -146,11 +146,11 @@ def _execution(execution: Mapping[str, Any]) -> Execution:
     )
 
 
-def _action(action: Mapping[str, Any]) -> Action:
+def _action(action: Mapping[str, Any]) -> PipelineAction:
     output = action.get("output", {})
     result = output.get("executionResult", {})
     said = result.get("errorDetails", {}).get("message") or result.get("externalExecutionSummary") or ""
-    return Action(
+    return PipelineAction(
         stage=action.get("stageName", ""),
         name=action.get("actionName", ""),
         status=action.get("status", ""),

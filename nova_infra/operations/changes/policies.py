@@ -100,7 +100,7 @@ class _Set:
 
 
 @dataclass(frozen=True)
-class Statement:
+class PolicyStatement:
     """One statement of a policy, in a form that can be compared.
 
     Attributes:
@@ -165,13 +165,13 @@ class Policy:
         unread: Those that cannot, as text.
     """
 
-    statements: tuple[Statement, ...] = ()
+    statements: tuple[PolicyStatement, ...] = ()
     unread: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, documents: Iterable[Any]) -> Policy:
         """The statements of policy documents, as a template holds them."""
-        statements: list[Statement] = []
+        statements: list[PolicyStatement] = []
         unread: set[str] = set()
         for document in documents:
             for raw in _statements(document):
@@ -213,11 +213,11 @@ def parsed(value: Any) -> Any:
     return value
 
 
-def _those(policy: Policy, *, allows: bool) -> list[Statement]:
+def _those(policy: Policy, *, allows: bool) -> list[PolicyStatement]:
     return [statement for statement in policy.statements if statement.allows == allows]
 
 
-def _uncovered(needed: Sequence[Statement], by: Sequence[Statement]) -> list[Grant]:
+def _uncovered(needed: Sequence[PolicyStatement], by: Sequence[PolicyStatement]) -> list[Grant]:
     """What the needed statements speak of and none of the others does, put together again."""
     grants: list[Grant] = []
     for statement in needed:
@@ -266,7 +266,7 @@ def _statements(document: Any) -> list[Any]:
     return statements if isinstance(statements, list) else [statements]
 
 
-def _read(raw: Any) -> Statement | None:
+def _read(raw: Any) -> PolicyStatement | None:
     if not isinstance(raw, dict) or raw.get("Effect") not in ("Allow", "Deny"):
         return None
     if not ("Action" in raw or "NotAction" in raw):
@@ -274,7 +274,7 @@ def _read(raw: Any) -> Statement | None:
     conditions = raw.get("Condition", {})
     if not isinstance(conditions, dict) or not all(isinstance(keys, dict) for keys in conditions.values()):
         return None
-    return Statement(
+    return PolicyStatement(
         allows=raw["Effect"] == "Allow",
         principals=_set(raw, "Principal", _principals),
         actions=_set(raw, "Action", _texts, any_case=True),

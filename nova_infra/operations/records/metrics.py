@@ -19,7 +19,7 @@ ENOUGH = 5
 
 
 @dataclass
-class Release:
+class DeliveredRelease:
     """One release to an environment: what the ledger says from its deployment to the next one.
 
     Attributes:
@@ -41,7 +41,7 @@ class Release:
 
 
 @dataclass(frozen=True)
-class Metric:
+class DeliveryMetric:
     """One of the four.
 
     Attributes:
@@ -57,13 +57,13 @@ class Metric:
     definition: str
 
 
-def releases(entries: Sequence[Entry]) -> list[Release]:
+def releases(entries: Sequence[Entry]) -> list[DeliveredRelease]:
     """The releases in a ledger, oldest first.
 
     Args:
         entries: The ledger's entries, in any order.
     """
-    found: list[Release] = []
+    found: list[DeliveredRelease] = []
     running: str | None = None
     for entry in sorted(entries, key=lambda e: e.at):
         if entry.outcome in ("rolled-back", "deployed"):
@@ -74,14 +74,14 @@ def releases(entries: Sequence[Entry]) -> list[Release]:
                 _restored(found, entry.at)
         else:
             if entry.release != running:
-                found.append(Release(entry.release, entry.committed_at, entry.at))
+                found.append(DeliveredRelease(entry.release, entry.committed_at, entry.at))
             if found and found[-1].name == entry.release:
                 _judged(found, entry)
         running = entry.release
     return found
 
 
-def _judged(found: Sequence[Release], entry: Entry) -> None:
+def _judged(found: Sequence[DeliveredRelease], entry: Entry) -> None:
     release = found[-1]
     if entry.outcome == "failed":
         release.failed_at = release.failed_at or entry.at
@@ -90,19 +90,19 @@ def _judged(found: Sequence[Release], entry: Entry) -> None:
         _restored(found, entry.at)
 
 
-def _restored(found: Sequence[Release], at: datetime) -> None:
+def _restored(found: Sequence[DeliveredRelease], at: datetime) -> None:
     for release in found:
         if release.failed_at and not release.restored_at:
             release.restored_at = at
 
 
-def metrics(entries: Sequence[Entry]) -> tuple[Metric, ...]:
+def metrics(entries: Sequence[Entry]) -> tuple[DeliveryMetric, ...]:
     """The four metrics, those that cannot be told included."""
     known = releases(entries)
     return _frequency(known), _lead_time(known), _failure_rate(known), _time_to_restore(known)
 
 
-def metric_lines(found: Sequence[Metric]) -> list[str]:
+def metric_lines(found: Sequence[DeliveryMetric]) -> list[str]:
     """The metrics as text, each with its definition."""
     width = max(len(metric.name) for metric in found)
     return [
@@ -112,52 +112,56 @@ def metric_lines(found: Sequence[Metric]) -> list[str]:
     ]
 
 
-def _frequency(known: Sequence[Release]) -> Metric:
+def _frequency(known: Sequence[DeliveredRelease]) -> DeliveryMetric:
     definition = "deployments per week, failed ones included, from the first to the latest in the ledger"
     name = "Deployment frequency"
     if len(known) < ENOUGH:
         return _unknown(name, len(known), definition)
     span = known[-1].deployed_at - known[0].deployed_at
     if span < timedelta(days=1):
-        return Metric(name, f"not enough time to tell (all {len(known)} within a day)", False, definition)
+        return DeliveryMetric(name, f"not enough time to tell (all {len(known)} within a day)", False, definition)
     # As many intervals as there are deployments after the first.
     per_week = (len(known) - 1) / (span / timedelta(weeks=1))
-    return Metric(name, f"{per_week:.1f} a week ({len(known)} in {_days(span)})", True, definition)
+    return DeliveryMetric(name, f"{per_week:.1f} a week ({len(known)} in {_days(span)})", True, definition)
 
 
-def _lead_time(known: Sequence[Release]) -> Metric:
+def _lead_time(known: Sequence[DeliveredRelease]) -> DeliveryMetric:
     definition = "median time from commit to its release seen to run as it should"
     times = [r.good_at - r.committed_at for r in known if r.good_at and r.committed_at]
     if len(times) < ENOUGH:
         return _unknown("Lead time", len(times), definition, "good ones with a known commit time")
-    return Metric("Lead time", f"{duration(_median(times))} (median of {len(times)})", True, definition)
+    return DeliveryMetric("Lead time", f"{duration(_median(times))} (median of {len(times)})", True, definition)
 
 
-def _failure_rate(known: Sequence[Release]) -> Metric:
+def _failure_rate(known: Sequence[DeliveredRelease]) -> DeliveryMetric:
     definition = "share of deployments that failed or were rolled back"
     if len(known) < ENOUGH:
         return _unknown("Change failure rate", len(known), definition)
     failed = sum(1 for release in known if release.failed_at)
-    return Metric("Change failure rate", f"{failed / len(known):.0%} ({failed} of {len(known)})", True, definition)
+    return DeliveryMetric(
+        "Change failure rate", f"{failed / len(known):.0%} ({failed} of {len(known)})", True, definition
+    )
 
 
-def _time_to_restore(known: Sequence[Release]) -> Metric:
+def _time_to_restore(known: Sequence[DeliveredRelease]) -> DeliveryMetric:
     definition = "median time from a failed deployment to something that ran as it should again"
     name = "Time to restore"
     failed = [release for release in known if release.failed_at]
     times = [r.restored_at - r.failed_at for r in failed if r.restored_at and r.failed_at]
     waiting = len(failed) - len(times)
     if not failed:
-        return Metric(name, "nothing had to be restored", False, definition)
+        return DeliveryMetric(name, "nothing had to be restored", False, definition)
     if not times:
-        return Metric(name, "not restored yet", False, definition)
+        return DeliveryMetric(name, "not restored yet", False, definition)
     note = f"; {waiting} not restored yet" if waiting else ""
-    return Metric(name, f"{duration(_median(times))} (median of {len(times)}{note})", True, definition)
+    return DeliveryMetric(name, f"{duration(_median(times))} (median of {len(times)}{note})", True, definition)
 
 
-def _unknown(name: str, count: int, definition: str, what: str = "") -> Metric:
+def _unknown(name: str, count: int, definition: str, what: str = "") -> DeliveryMetric:
     which = f" {what}" if what else ""
-    return Metric(name, f"not enough releases to tell ({count}{which}, of at least {ENOUGH})", False, definition)
+    return DeliveryMetric(
+        name, f"not enough releases to tell ({count}{which}, of at least {ENOUGH})", False, definition
+    )
 
 
 def _median(times: Sequence[timedelta]) -> timedelta:

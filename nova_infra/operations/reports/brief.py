@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from nova_infra.deployed.aws.toolchain import Action
+from nova_infra.deployed.aws.toolchain import PipelineAction
 from nova_infra.deployed.model import Alarm
 from nova_infra.deployed.stack import Template
 from nova_infra.operations.changes.differences import Difference, Kind
@@ -76,7 +76,7 @@ class Brief:
     commits: Commits
     images: Mapping[str, tuple[str | None, str]]
     stacks: Sequence[StackChanges]
-    tests: Sequence[Action] | None
+    tests: Sequence[PipelineAction] | None
     alarms: Sequence[Alarm]
     warnings: Sequence[str]
     unseen: Sequence[str]
@@ -263,7 +263,7 @@ def _images(brief: Brief) -> tuple[str, tuple[Line, ...]]:
     return f"Images ({len(changed)} of {len(brief.images)} change)", tuple(lines)
 
 
-def _tests(tests: Sequence[Action] | None) -> Iterator[Line]:
+def _tests(tests: Sequence[PipelineAction] | None) -> Iterator[Line]:
     if tests is None:
         yield Line.of("not known: the pipeline could not be read", tone="warn")
         return

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nova_infra.assembly import digest_of
-from nova_infra.deployed.aws.toolchain import Action, Execution, Toolchain
+from nova_infra.deployed.aws.toolchain import Execution, PipelineAction, Toolchain
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.deployed.stack import Template
@@ -140,7 +140,7 @@ def _images(
     return found
 
 
-def _delivery(toolchain: Toolchain | None, candidate: str) -> tuple[tuple[Action, ...], Execution | None]:
+def _delivery(toolchain: Toolchain | None, candidate: str) -> tuple[tuple[PipelineAction, ...], Execution | None]:
     """The builds and tests of the candidate's execution, and a later execution of another commit."""
     if toolchain is None:
         raise NovaError("it is in a different account from these credentials")

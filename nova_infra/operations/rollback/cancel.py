@@ -12,7 +12,7 @@ from nova_infra.errors import RefusedError
 from nova_infra.operations.gates.findings import way_out
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.rollback import lock as claims
-from nova_infra.operations.rollback.lock import Claim, Lock
+from nova_infra.operations.rollback.lock import Claim, RollbackLock
 from nova_infra.parallel import threads
 
 Outcome = Literal["idle", "planned", "stopped"]
@@ -55,7 +55,9 @@ def cancel_updates(
     if not confirm():
         raise RefusedError("rollback: not confirmed: nothing was changed")
     ledger = read_ledger(environment).version
-    with Lock(environment, Claim(secrets.token_hex(8), release="what ran before", ledger=ledger), notify) as lock:
+    with RollbackLock(
+        environment, Claim(secrets.token_hex(8), release="what ran before", ledger=ledger), notify
+    ) as lock:
         with threads() as pool:
             list(pool.map(environment.cancel_update, stoppable))
         for stack in environment.wait_for_stacks([stack.name for stack in busy]):

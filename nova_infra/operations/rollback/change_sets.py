@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_EXCEPTION, wait
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.deployed.stack import ChangeSet, Stack
 from nova_infra.errors import NovaError
-from nova_infra.operations.rollback.plan import CHANGE_SET_PREFIX, Move, Plan, change_set_prefix
+from nova_infra.operations.rollback.plan import CHANGE_SET_PREFIX, Move, RollbackPlan, change_set_prefix
 from nova_infra.operations.rollback.template import at_once, renewed, with_image
 from nova_infra.parallel import side_by_side, threads
 
@@ -21,7 +21,7 @@ _BACK = ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
 
 @contextlib.contextmanager
 def change_sets(
-    environment: DeployedEnvironment, plan: Plan, nonce: str, *, canary: bool
+    environment: DeployedEnvironment, plan: RollbackPlan, nonce: str, *, canary: bool
 ) -> Iterator[dict[str, ChangeSet]]:
     """The change sets of a plan, by stack. Those that :func:`execute` has not taken out are deleted in the end.
 
@@ -117,7 +117,9 @@ def execute(
     return failures
 
 
-def remove_strays(environment: DeployedEnvironment, plan: Plan, own: str, notify: Callable[[str], None]) -> None:
+def remove_strays(
+    environment: DeployedEnvironment, plan: RollbackPlan, own: str, notify: Callable[[str], None]
+) -> None:
     """Delete the change sets that rollbacks which were killed have left: those that are not the lock's owner's.
 
     One that somebody else is just being shown goes as well: what it was made from is no longer so.

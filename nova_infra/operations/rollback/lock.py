@@ -107,7 +107,7 @@ def check(environment: ObservedEnvironment, claim: Claim) -> None:
     )
 
 
-class Lock:
+class RollbackLock:
     """A rollback's hold on the environment, renewed while it works. Use it as a context manager."""
 
     def __init__(self, environment: RecordedEnvironment, claim: Claim, notify: Callable[[str], None]) -> None:
@@ -126,7 +126,7 @@ class Lock:
         self.change_set = claim.change_set
         self.done = False
 
-    def __enter__(self) -> Lock:
+    def __enter__(self) -> RollbackLock:
         """Take it.
 
         Raises:

@@ -65,7 +65,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RollbackPlan:
     """What a rollback would do.
 
     Attributes:
@@ -126,7 +126,7 @@ def make_plan(
     *,
     strangers: Mapping[str, str] = NONE,
     claim: Claim = NO_CLAIM,
-) -> Plan:
+) -> RollbackPlan:
     """Decide which services go back.
 
     Args:
@@ -182,7 +182,7 @@ def make_plan(
     result = target.release
     if partly:
         result = f"{short(bad)}{_MIXED}{_MIXED.join(sorted(only))}@{short(target.release)}"
-    return Plan(
+    return RollbackPlan(
         target=target,
         bad=bad,
         moves=moves,
@@ -209,7 +209,7 @@ def _left(ledger: Ledger, target: Entry, moves: Sequence[Move]) -> str:
     return f"unrecorded-{moves[0].service.image.tag}" if moves else "unrecorded"
 
 
-def blockers(plan: Plan, found: Mapping[str, tuple[Image | None, Image | None]]) -> list[str]:
+def blockers(plan: RollbackPlan, found: Mapping[str, tuple[Image | None, Image | None]]) -> list[str]:
     """Why a plan cannot be carried out, in sentences; none where it can.
 
     Args:
@@ -259,7 +259,7 @@ def busy_stacks(deployed: Sequence[Deployed], claim: Claim) -> list[Stack]:
     return busy
 
 
-def changed_since(before: Plan, now: Plan) -> list[str]:
+def changed_since(before: RollbackPlan, now: RollbackPlan) -> list[str]:
     """What is not as it was when a plan was shown, in sentences; none where the same would be done to the same.
 
     Args:

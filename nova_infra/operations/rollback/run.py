@@ -17,9 +17,9 @@ from nova_infra.operations.records.lookup import short
 from nova_infra.operations.rollback import lock as claims
 from nova_infra.operations.rollback.cancel import cancel_updates
 from nova_infra.operations.rollback.change_sets import change_sets, execute, remove_strays
-from nova_infra.operations.rollback.lock import Claim, Lock
+from nova_infra.operations.rollback.lock import Claim, RollbackLock
 from nova_infra.operations.rollback.plan import (
-    Plan,
+    RollbackPlan,
     blockers,
     busy_stacks,
     change_set_prefix,
@@ -104,7 +104,7 @@ def rollback(environment: DeployedEnvironment, request: Request, *, confirm: Cal
             return
         if not confirm():
             raise RefusedError("rollback: not confirmed: nothing was changed")
-        with Lock(environment, _claim(plan, nonce, seen), notify) as lock:
+        with RollbackLock(environment, _claim(plan, nonce, seen), notify) as lock:
             holds = _refuse_changes(environment, plan, seen.holds, request)
             _carry_out(environment, plan, changes, holds, request, lock, notify)
             lock.done = True
@@ -124,7 +124,7 @@ def _settled(environment: DeployedEnvironment, request: Request, notify: Tell) -
     return seen
 
 
-def _plan(environment: DeployedEnvironment, seen: Survey, request: Request) -> Plan:
+def _plan(environment: DeployedEnvironment, seen: Survey, request: Request) -> RollbackPlan:
     """The plan for what was seen.
 
     Raises:
@@ -145,7 +145,7 @@ def _plan(environment: DeployedEnvironment, seen: Survey, request: Request) -> P
     return plan
 
 
-def _claim(plan: Plan, nonce: str, seen: Survey) -> Claim:
+def _claim(plan: RollbackPlan, nonce: str, seen: Survey) -> Claim:
     return Claim(
         nonce=nonce,
         release=plan.target.release,
@@ -157,7 +157,7 @@ def _claim(plan: Plan, nonce: str, seen: Survey) -> Claim:
 
 
 def _refuse_changes(
-    environment: DeployedEnvironment, plan: Plan, holds: tuple[Hold, ...], request: Request
+    environment: DeployedEnvironment, plan: RollbackPlan, holds: tuple[Hold, ...], request: Request
 ) -> tuple[Hold, ...]:
     """Read everything again: what was confirmed is what is done.
 
@@ -178,11 +178,11 @@ def _refuse_changes(
 
 def _carry_out(
     environment: DeployedEnvironment,
-    plan: Plan,
+    plan: RollbackPlan,
     changes: dict[str, ChangeSet],
     holds: tuple[Hold, ...],
     request: Request,
-    lock: Lock,
+    lock: RollbackLock,
     notify: Tell,
 ) -> None:
     reason = request.reason or f"rolled back to {short(plan.target.release)}"
@@ -222,13 +222,15 @@ def _carry_out(
     notify(f"{environment.name} runs {short(plan.result)}{left}.")
 
 
-def _tell_all(environment: DeployedEnvironment, plan: Plan, what: str, reason: str, then: str, notify: Tell) -> None:
+def _tell_all(
+    environment: DeployedEnvironment, plan: RollbackPlan, what: str, reason: str, then: str, notify: Tell
+) -> None:
     to = f"to release {short(plan.result)} by {environment.caller()}: {reason}"
     if untold := announce(environment, f"{environment.name} {what} {to}. Next: {then} {environment.name}"):
         notify(untold)
 
 
-def _hold(environment: DeployedEnvironment, plan: Plan, holds: tuple[Hold, ...], reason: str) -> None:
+def _hold(environment: DeployedEnvironment, plan: RollbackPlan, holds: tuple[Hold, ...], reason: str) -> None:
     """Hold what is left, with the images that are replaced; what an interrupted run held already stays held."""
     if plan.bad:
         before = {held.release: held.images for held in holds}
@@ -239,7 +241,9 @@ def _hold(environment: DeployedEnvironment, plan: Plan, holds: tuple[Hold, ...],
 class _Guard:
     """Asks before each stack whether the claim is still there, and whether somebody has held the target meanwhile."""
 
-    def __init__(self, environment: DeployedEnvironment, lock: Lock, target: str, holds: tuple[Hold, ...]) -> None:
+    def __init__(
+        self, environment: DeployedEnvironment, lock: RollbackLock, target: str, holds: tuple[Hold, ...]
+    ) -> None:
         self._environment, self._lock, self._target = environment, lock, target
         self._holds = holds
         self._asked = time.monotonic()  # both were read just now
@@ -253,7 +257,7 @@ class _Guard:
         self._asked = time.monotonic()
 
 
-def look_again(environment: DeployedEnvironment, plan: Plan, lock: Lock) -> None:
+def look_again(environment: DeployedEnvironment, plan: RollbackPlan, lock: RollbackLock) -> None:
     """Before the ledger is written: is the claim still there, and does the environment still run what was brought back?
 
     Raises:

@@ -12,7 +12,7 @@ from nova_infra.errors import StrangerError
 from nova_infra.operations.records.holds import Hold, read_holds
 from nova_infra.operations.records.ledger import Ledger, read_ledger
 from nova_infra.operations.rollback.lock import Claim, read_claim
-from nova_infra.operations.rollback.plan import Deployed, Plan
+from nova_infra.operations.rollback.plan import Deployed, RollbackPlan
 from nova_infra.operations.rollback.template import image_of
 from nova_infra.parallel import threads
 
@@ -83,7 +83,7 @@ def _deployed(environment: DeployedEnvironment, service: Service, stack: Stack |
     return Deployed(service.name, stack, template, definition, replace(image, digest=digest))
 
 
-def images_of(environment: DeployedEnvironment, plan: Plan) -> dict[str, tuple[Image | None, Image | None]]:
+def images_of(environment: DeployedEnvironment, plan: RollbackPlan) -> dict[str, tuple[Image | None, Image | None]]:
     """For each service that goes back, what the registry has under its digest and under its tag."""
     wanted = []
     for move in plan.moves:

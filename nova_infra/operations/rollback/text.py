@@ -8,12 +8,12 @@ from datetime import datetime
 from nova_infra.deployed.stack import ChangeSet
 from nova_infra.errors import RefusedError
 from nova_infra.operations.records.lookup import ago, short
-from nova_infra.operations.rollback.plan import Move, Plan
+from nova_infra.operations.rollback.plan import Move, RollbackPlan
 from nova_infra.operations.rollback.template import other_changes, rollout_of
 
 
 def plan_lines(
-    environment: str, plan: Plan, changes: Mapping[str, ChangeSet], *, canary: bool, now: datetime
+    environment: str, plan: RollbackPlan, changes: Mapping[str, ChangeSet], *, canary: bool, now: datetime
 ) -> Iterator[str]:
     """What a plan would do, line by line.
 
@@ -61,7 +61,7 @@ def _move_lines(move: Move, change_set: ChangeSet, *, canary: bool) -> Iterator[
         yield "    CloudFormation finds nothing to change"
 
 
-def refused_changes(plan: Plan, changes: Mapping[str, ChangeSet]) -> None:
+def refused_changes(plan: RollbackPlan, changes: Mapping[str, ChangeSet]) -> None:
     """Refuse a plan that changes more than task definitions and services.
 
     Raises:

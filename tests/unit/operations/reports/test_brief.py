@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from nova_infra.deployed.aws.toolchain import Action
+from nova_infra.deployed.aws.toolchain import PipelineAction
 from nova_infra.operations.changes.differences import Difference, Kind, differences
 from nova_infra.operations.reports.brief import Brief, StackChanges, apart_from_images, document, image_tags, subject
 from nova_infra.operations.reports.commits import Commit, Commits
 from nova_infra.operations.reports.document import render
 
 TESTS = (
-    Action("Build", "Synth", "Succeeded", build="1"),
-    Action("Staging", "E2ETests", "Succeeded", build="2"),
+    PipelineAction("Build", "Synth", "Succeeded", build="1"),
+    PipelineAction("Staging", "E2ETests", "Succeeded", build="2"),
 )
 ONE = Commits((Commit("c" * 10, "Mei", "Raise the limit"),))
 
@@ -88,7 +88,7 @@ def test_the_verdict_counts_what_must_not_be_missed_and_it_comes_first(brief: An
     [
         ({"warnings": ("a newer commit is on its way: ddd Fix",)}, "✗ a newer commit is on its way: ddd Fix"),
         (
-            {"tests": (Action("Dev", "IntegrationTests", "Failed", build="1"),)},
+            {"tests": (PipelineAction("Dev", "IntegrationTests", "Failed", build="1"),)},
             "✗ Dev.IntegrationTests failed for this",
         ),
         ({"tests": None}, "! not known: the pipeline could not be read"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.deployed.aws.toolchain import Action, Execution, failed_tests_in
+from nova_infra.deployed.aws.toolchain import Execution, PipelineAction, failed_tests_in
 from nova_infra.deployed.stack import StackEvent
 from nova_infra.errors import NovaError
 from nova_infra.operations.reports.explain import explain, last_log, observe, troubles
@@ -17,13 +17,13 @@ CRASHED = "Essential container in task exited"
 class Pipeline:
     """A pipeline whose latest execution failed in an action."""
 
-    def __init__(self, *actions: Action, tests: tuple[str, ...] = (), status: str = "Failed") -> None:
+    def __init__(self, *actions: PipelineAction, tests: tuple[str, ...] = (), status: str = "Failed") -> None:
         self._actions, self._tests, self._status = actions, tests, status
 
     def executions(self) -> tuple[Execution, ...]:
         return (Execution("2", "InProgress", "", "", None), Execution("1", self._status, "c" * 40, "Change", None))
 
-    def actions(self, execution: str) -> tuple[Action, ...]:
+    def actions(self, execution: str) -> tuple[PipelineAction, ...]:
         assert execution == "1"
         return self._actions
 
@@ -33,11 +33,11 @@ class Pipeline:
 
 
 RED_TEST = Pipeline(
-    Action("Build", "Synth", "Succeeded"),
-    Action("Dev", "IntegrationTests", "Failed", "Build terminated with state: FAILED", "build:1"),
+    PipelineAction("Build", "Synth", "Succeeded"),
+    PipelineAction("Dev", "IntegrationTests", "Failed", "Build terminated with state: FAILED", "build:1"),
     tests=("tests/integration/test_services.py::test_it_answers - assert 500 == 200",),
 )
-GREEN = Pipeline(Action("Build", "Synth", "Succeeded"), status="Succeeded")
+GREEN = Pipeline(PipelineAction("Build", "Synth", "Succeeded"), status="Succeeded")
 
 
 def message(stub: Any, pipeline: Any = GREEN, width: int = 80) -> str:
@@ -193,7 +193,7 @@ def test_what_a_service_logs_cannot_steer_the_terminal(make: Any) -> None:
 
 
 def test_a_release_that_the_preflight_kept_out_names_the_command_that_says_why(make: Any) -> None:
-    kept_out = Pipeline(Action("Prod", "Preflight", "Failed", "Build terminated with state: FAILED", "build:1"))
+    kept_out = Pipeline(PipelineAction("Prod", "Preflight", "Failed", "Build terminated with state: FAILED", "build:1"))
     told = message(make.stub(held_services=(make.service(),)), kept_out)
     assert "`nova preflight prod` says what blocks a deployment now" in told
     assert "fix what the test reports" not in told

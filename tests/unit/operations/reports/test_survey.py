@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.deployed.aws.toolchain import Action, Execution
+from nova_infra.deployed.aws.toolchain import Execution, PipelineAction
 from nova_infra.deployed.stack import Stack
 from nova_infra.errors import AwsError, NotDeployedError, NovaError
 from nova_infra.operations.release.candidate import Candidate
@@ -31,11 +31,11 @@ class Pipeline:
     def executions(self) -> tuple[Execution, ...]:
         return tuple(Execution(commit, "InProgress", commit, message, None) for commit, message in self._executions)
 
-    def actions(self, execution: str) -> tuple[Action, ...]:
+    def actions(self, execution: str) -> tuple[PipelineAction, ...]:
         return (
-            Action("Build", "Synth", "Succeeded", build="build:1"),
-            Action("Dev", "nova-dev-audio.Deploy", "Succeeded"),
-            Action("Dev", f"Tests{execution[:1]}", "Succeeded", build="build:2"),
+            PipelineAction("Build", "Synth", "Succeeded", build="build:1"),
+            PipelineAction("Dev", "nova-dev-audio.Deploy", "Succeeded"),
+            PipelineAction("Dev", f"Tests{execution[:1]}", "Succeeded", build="build:2"),
         )
 
 

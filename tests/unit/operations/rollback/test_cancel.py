@@ -132,7 +132,7 @@ def test_a_rollback_under_way_is_not_cancelled(served, cancel, monkeypatch) -> N
     update(CARTS)
     claim = claims.Claim("other", release="r")
     with (
-        claims.Lock(served.environment, claim, lambda _: None),
+        claims.RollbackLock(served.environment, claim, lambda _: None),
         pytest.raises(RefusedError, match="another one, to r, is under way"),
     ):
         cancel()

@@ -14,7 +14,7 @@ from nova_infra.deployed.stack import Stack
 from nova_infra.errors import CheckFailedError, NovaError, RefusedError
 from nova_infra.operations.records.holds import hold, read_holds
 from nova_infra.operations.rollback import lock as claims
-from nova_infra.operations.rollback.lock import Claim, Lock, holder, read_claim
+from nova_infra.operations.rollback.lock import Claim, RollbackLock, holder, read_claim
 from nova_infra.operations.rollback.run import Request, rollback
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
@@ -248,10 +248,10 @@ def test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out(deployment,
 
 
 def test_a_lock_is_given_back_by_nobody_else(deployment) -> None:
-    with Lock(deployment.environment, Claim("a", release="r"), lambda _: None):
+    with RollbackLock(deployment.environment, Claim("a", release="r"), lambda _: None):
         with (
             pytest.raises(RefusedError, match="was first"),
-            Lock(deployment.environment, Claim("b", release="r"), lambda _: None),
+            RollbackLock(deployment.environment, Claim("b", release="r"), lambda _: None),
         ):
             pytest.fail("two have it")
         assert read_claim(deployment.environment).nonce == "a"

@@ -319,7 +319,7 @@ def test_one_that_is_killed_at_its_end_is_finished_by_running_it_again(deploymen
     deployment.release(2, "carts-service")
     with monkeypatch.context() as killed:
         killed.setattr("nova_infra.operations.rollback.run.verify", _killed)
-        killed.setattr(claims.Lock, "give_back", lambda *_: None)
+        killed.setattr(claims.RollbackLock, "give_back", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             back()
     with pytest.raises(RefusedError, match=r"another one, to 0101.*, is under way, started by"):
