@@ -107,7 +107,7 @@ class WorkerService(Construct):
         target.resource_id = f"service/{cluster_name}/{name}"
         target.add_resource_dependency(resource)
         if runtime.scaling.schedules:
-            target.scheduled_actions = scheduled_actions(runtime.scaling)
+            target.scheduled_actions = [*scheduled_actions(runtime.scaling)]
         tasks.scale_on_cpu_utilization(
             "Cpu", policy_name=f"{name}-cpu", target_utilization_percent=service.targets.cpu_percent
         )
