@@ -104,7 +104,7 @@ def _stages(pipeline: Pipeline, reach: Reach) -> list[Stage]:
     places = {
         "first tests": tested[:1],
         "last tests": tested[-1:],
-        "approval": approvals[:1],
+        "approval": approvals[-1:],  # Production's: the first may be that of the pipeline's own update.
         "production": deployed[-1:],
         "all of production": deployed[-1:],
     }[reach]
@@ -115,7 +115,10 @@ def _stages(pipeline: Pipeline, reach: Reach) -> list[Stage]:
 
 def _is_tested(stage: Stage) -> bool:
     """Whether something in a stage is told the address of what was deployed: a test, not one of the release tools."""
-    return any(isinstance(action, BuildAction) and action.environment for action in stage.actions)
+    values = (
+        value for action in stage.actions if isinstance(action, BuildAction) for value in action.environment.values()
+    )
+    return any("#{" in value for value in values)
 
 
 def _has(stage: Stage, kind: type[Action]) -> bool:

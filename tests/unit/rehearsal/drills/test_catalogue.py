@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from nova_infra.assembly import Assembly
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.drills.catalogue import DRILLS, choose
 from nova_infra.rehearsal.drills.plan import plan
-from nova_infra.rehearsal.pipeline.definition import DeployAction
+from nova_infra.rehearsal.pipeline.definition import ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.pipeline.player import new_record
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Notification, Record, Requests, Sample, TrafficStep
@@ -52,6 +53,26 @@ def test_an_unknown_drill_is_refused_with_those_that_there_are() -> None:
 def test_a_drill_plays_the_part_that_its_fault_can_reach(candidate: Release, name: str, stages: list[str]) -> None:
     [chosen] = choose([name])
     assert [stage.name for stage in plan(chosen, candidate).pipeline.stages] == stages
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [("browser-red", "Dev"), ("integration-red", "Dev"), ("approval-rejected", "ApproveProduction")]
+)
+def test_a_step_with_settings_is_no_test_and_the_pipeline_s_own_approval_is_not_production_s(
+    candidate: Release, name: str, first: str
+) -> None:
+    pipeline = candidate.pipeline()
+    verify = BuildAction("Verify", 99, (), ("true",), {"SETUP": "runtime"}, privileged=False, updates_pipeline=False)
+    stages = [replace(s, actions=(*s.actions, verify)) if s.name == "Prod" else s for s in pipeline.stages]
+    own = Stage("ApprovePipeline", (ApprovalAction("ApprovePipeline", 1),))
+
+    class Longer(Release):
+        def pipeline(self) -> Pipeline:
+            return replace(pipeline, stages=(stages[0], own, *stages[1:]))
+
+    [chosen] = choose([name])
+    played = plan(chosen, Longer(candidate.name, candidate.assembly, candidate.sources)).pipeline
+    assert played.stages[0].name == first
 
 
 def test_nothing_but_the_fault_differs_between_the_releases_of_a_drill(candidate: Release) -> None:
