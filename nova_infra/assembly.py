@@ -19,7 +19,7 @@ SCHEMA_MAJOR_VERSIONS = range(50, 60)
 """Versions of the cloud assembly's manifest that this interpreter was written against."""
 
 
-_NAME = re.compile(r"[A-Za-z0-9][\w./-]*(?: \([\w./-]+\))?", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][\w./:-]*(?: \([\w./-]+\))?", re.ASCII)
 
 
 class AssemblyError(RefusedError):

@@ -60,6 +60,21 @@ def test_a_template_that_is_missing_is_named(tmp_path: Path) -> None:
         write(tmp_path).template("other.json")
 
 
+def test_the_stack_that_cdk_adds_for_a_second_region_is_read(tmp_path: Path) -> None:
+    support = {
+        "type": "aws:cloudformation:stack",
+        "displayName": "cross-region-stack-123412341234:eu-west-1",
+        "properties": {"stackName": "NovaPipelineStack-support-eu-west-1", "templateFile": "s.json"},
+    }
+    (tmp_path / "s.json").write_text(json.dumps({"Resources": {}}))
+    (tmp_path / "manifest.json").write_text(
+        json.dumps({"artifacts": {"cross-region-stack-123412341234_eu-west-1": support}})
+    )
+    assert Assembly(tmp_path).templates("NovaPipelineStack") == {
+        "NovaPipelineStack-support-eu-west-1": {"Resources": {}}
+    }
+
+
 def test_an_environments_templates_are_read_from_nested_assemblies_by_stack_name(tmp_path: Path) -> None:
     nested = tmp_path / "assembly-Prod"
     nested.mkdir()
