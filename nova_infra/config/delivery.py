@@ -39,7 +39,7 @@ class Slack(Model):
 
 
 class Notifications(Model):
-    """Who is told. Default: nobody but the topic's later subscribers."""
+    """Who gets messages. Default: only those who subscribe to the topic later."""
 
     emails: tuple[Email, ...] = ()
     """Addresses; each has to confirm its subscription once."""
@@ -53,7 +53,7 @@ class Toolchain(Model):
     account: Account
     region: Region
     notifications: Notifications = Notifications()
-    """Who is told that the pipeline failed or waits for an approval."""
+    """Who gets a message when the pipeline fails or waits for an approval."""
 
 
 # https://git-scm.com/docs/git-check-ref-format, less what no branch of a team is called.

@@ -120,7 +120,7 @@ class Environment(Runtime):
     """Whether AWS's managed firewall rules filter the requests. Default: false."""
     network: Network = Network()
     notifications: Notifications = Notifications()
-    """Who is told about alarms."""
+    """Who gets messages about alarms."""
     operators: tuple[
         Annotated[
             str,

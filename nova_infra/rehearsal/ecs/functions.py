@@ -72,6 +72,6 @@ def _call(code: str, event: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     try:
         exec(compile(code, "index.py", "exec"), namespace)  # noqa: S102  # nosec B102 - the template's own code
         said = namespace["handler"](event, None)
-    except Exception as error:
+    except Exception as error:  # whatever the function raises, Lambda answers, too
         return {}, f"{type(error).__name__}: {error}"
     return said if isinstance(said, Mapping) else {}, "; ".join(printed)

@@ -73,7 +73,7 @@ class StandIns:
     async def _try(self, stack: Stack, logical_id: str, make: Callable[..., None], *arguments: Any) -> None:
         try:
             await asyncio.to_thread(make, *arguments)
-        except Exception as error:
+        except Exception as error:  # botocore and the template each have their own, without a common base class
             what = " ".join(str(error).split())
             raise UnresolvableError(f"{stack.name}.{logical_id}: cannot be stood in for: {what}") from None
 
