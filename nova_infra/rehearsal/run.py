@@ -162,7 +162,7 @@ def rehearse(options: Options) -> bool:
         runtime.assets = {**baseline.assembly.docker_assets(), **assets}
         record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
         record.not_rehearsed += not_rehearsed
-        record.real_time, record.unsafe = options.real_time, list(delivery.unsafe)
+        record.real_time, record.unsafe = options.real_time, [*delivery.unsafe, *delivery.pipeline.unsafe]
         if left_out:
             record.not_rehearsed.append(f"the drills {', '.join(left_out)}, which need images")
         record.until = options.until if pipeline != delivery.pipeline else None

@@ -71,8 +71,8 @@ _PERIOD = Only(tuple(str(60 * minutes) for minutes in range(1, 1441)))
 _DEPLOYMENT = {
     "Strategy": Only(("ROLLING", "CANARY", "LINEAR", "BLUE_GREEN")),
     "BakeTimeInMinutes": Number(0, 1440),
-    "CanaryConfiguration": {"CanaryPercent!": Number(0.1, 100), "CanaryBakeTimeInMinutes!": Number(0, 1440)},
-    "LinearConfiguration": {"StepPercent!": Number(3, 100), "StepBakeTimeInMinutes!": Number(0, 1440)},
+    "CanaryConfiguration": {"CanaryPercent": Number(0.1, 100), "CanaryBakeTimeInMinutes": Number(0, 1440)},
+    "LinearConfiguration": {"StepPercent": Number(3, 100), "StepBakeTimeInMinutes": Number(0, 1440)},
     "Alarms": {"AlarmNames": Each(TEXT), "Enable": FLAG, "Rollback": FLAG},
     "DeploymentCircuitBreaker": {
         "Enable": FLAG,
@@ -155,6 +155,7 @@ _STAGE_ACTION = {
     "Namespace": TEXT,
     "Region": ANY,
     "RoleArn": ANY,
+    "TimeoutInMinutes": Number(5, 86400),
 }
 _STAGE = {
     "Name!": TEXT,
@@ -263,7 +264,7 @@ PLAYED: dict[str, dict[str, Any]] = {
         "ArtifactStore": ANY,
         "ArtifactStores": ANY,
         "PipelineType": ANY,
-        "ExecutionMode": ANY,
+        "ExecutionMode": Only(("SUPERSEDED", "QUEUED", "PARALLEL")),
         "RestartExecutionOnUpdate": ANY,
         "RoleArn": ANY,
         "Stages": Each(_STAGE),
@@ -346,7 +347,9 @@ PLAYED: dict[str, dict[str, Any]] = {
         "Priority": Number(1, 50000),
         "Conditions": Each(
             {
-                "Field!": Only(("path-pattern", "host-header", "http-header")),
+                "Field!": Only(("path-pattern", "host-header", "http-header", "http-request-method", "query-string")),
+                "HttpRequestMethodConfig": {"Values!": Each(TEXT)},
+                "QueryStringConfig": {"Values!": Each({"Key": TEXT, "Value!": TEXT})},
                 "HttpHeaderConfig": {"HttpHeaderName!": TEXT, "Values!": Each(TEXT)},
                 "Values": Each(TEXT),
                 "PathPatternConfig": {"Values!": Each(TEXT)},

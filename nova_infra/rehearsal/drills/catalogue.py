@@ -37,6 +37,7 @@ from nova_infra.rehearsal.drills.expectations import (
     told,
 )
 from nova_infra.rehearsal.drills.steering import Answers
+from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.tasks.faults import place_of
 from nova_infra.rehearsal.tasks.pressure import PRESSURES
@@ -296,7 +297,7 @@ DRILLS = (
         (ALARM_RINGS, UNWATCHED, GOES_THROUGH),
         fault="errors:0.8",
         baseline_fault="errors:0.8",
-        minutes_before=2,
+        minutes_before=2 + METRIC_DELAY,
     ),
     Drill(
         "preflight",
@@ -304,7 +305,7 @@ DRILLS = (
         (ALARM_RINGS, stops_at("the preflight stops the pipeline", "build"), NOT_DEPLOYED, PIPELINE_TELLS),
         "all of production",
         baseline_fault="errors:0.8",
-        minutes_before=2,
+        minutes_before=2 + METRIC_DELAY,
     ),
     Drill(
         "full-traffic",

@@ -23,6 +23,8 @@ _CONFIGURATION = {
 """Provider to the keys of its configuration that are known. A source's say nothing about what is played."""
 
 
+_WEEK_MINUTES = 7 * 24 * 60
+
 _RULES = {("FAIL", "DeploymentWindow"): ("Cron",), ("SKIP", "VariableCheck"): ("Variable", "Operator", "Value")}
 """Result and provider of the rules of entry that are known, to the keys that they need."""
 
@@ -101,7 +103,21 @@ class DeployAction(Action):
 
 @dataclass(frozen=True)
 class ApprovalAction(Action):
-    """Waits for a person."""
+    """Waits for a person.
+
+    Attributes:
+        minutes: How long, before it fails: https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html.
+    """
+
+    minutes: int = _WEEK_MINUTES
+
+    @property
+    def limit(self) -> str:
+        """How long it waits, in words."""
+        days, rest = divmod(self.minutes, 24 * 60)
+        if not rest:
+            return f"{days} day{'s' * (days != 1)}"
+        return f"{self.minutes // 60} h {self.minutes % 60:02} min"
 
 
 @dataclass(frozen=True)
@@ -142,11 +158,34 @@ class Pipeline:
         name: Its name.
         stages: Its stages, in order.
         told: Event, such as ``pipeline-execution-failed``, to the topics that are told of it.
+        mode: What becomes of executions that meet: ``SUPERSEDED``, ``QUEUED`` or ``PARALLEL``.
     """
 
     name: str
     stages: tuple[Stage, ...]
     told: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    mode: str = "SUPERSEDED"
+
+    @property
+    def what_takes_days(self) -> str:
+        """What may happen to an execution while it waits, and is not played.
+
+        See https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html.
+        """
+        limits = {a.limit for stage in self.stages for a in stage.actions if isinstance(a, ApprovalAction)}
+        waits = f"an approval that nobody gives within {' or '.join(sorted(limits))}, and fails" if limits else ""
+        meets = {"QUEUED": "executions that wait for this one", "PARALLEL": ""}
+        newer = meets.get(self.mode, "a newer execution that takes the place of this one while it waits for a stage")
+        return "; ".join(filter(None, [waits, newer]))
+
+    @property
+    def unsafe(self) -> tuple[str, ...]:
+        """What of it lets through what it should not, in clauses."""
+        if self.mode != "PARALLEL":
+            return ()
+        return (
+            "its executions run side by side (ExecutionMode PARALLEL), so an older release may replace a newer one",
+        )
 
     def until(self, last: str | None) -> Pipeline:
         """The pipeline up to a stage, that one included; all of it where None is given.
@@ -181,7 +220,7 @@ def read_pipeline(template: Template) -> Pipeline:
         for transition in properties.get("DisableInboundStageTransitions", ())
     }
     stages = tuple(_stage(stage, projects, closed) for stage in properties["Stages"])
-    return Pipeline(properties["Name"], stages, _told(stack, logical_id))
+    return Pipeline(properties["Name"], stages, _told(stack, logical_id), properties.get("ExecutionMode", "SUPERSEDED"))
 
 
 def _told(stack: Stack, pipeline: str) -> dict[str, tuple[str, ...]]:
@@ -276,7 +315,7 @@ def _action(
             path = prepared[stack].partition("::")[2]
             return DeployAction(name, run_order, stack, template_path=path, namespace=action.get("Namespace"))
         case "Approval", "Manual":
-            return ApprovalAction(name, run_order)
+            return ApprovalAction(name, run_order, int(action.get("TimeoutInMinutes", _WEEK_MINUTES)))
     raise AssemblyError(
         f"{stage}.{name}: a {kind['Category']} action by {kind['Provider']} "
         f"({configuration.get('ActionMode', 'no mode')}) is not one that the rehearsal knows"
