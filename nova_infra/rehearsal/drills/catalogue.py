@@ -39,7 +39,7 @@ from nova_infra.rehearsal.drills.expectations import (
 from nova_infra.rehearsal.drills.steering import Answers
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.tasks.faults import place_of
-from nova_infra.rehearsal.tasks.pressure import PRESSURES
+from nova_infra.rehearsal.usage.pressure import PRESSURES
 
 Reach = Literal["first tests", "last tests", "approval", "production", "all of production"]
 
