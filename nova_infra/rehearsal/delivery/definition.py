@@ -6,15 +6,13 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 from typing import Any
 
 from nova_infra.assembly import AssemblyError, Template
 from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.delivery.build_spec import PHASES, deploys_with_cdk, publishes_assets, read_spec
 
 _EVENTS = "codepipeline-pipeline-"
-_SPEC_KEYS = ("version", "phases", "artifacts", "cache", "reports", "env")
-_PHASES = ("install", "pre_build", "build", "post_build")
 _CONFIGURATION = {
     "CodeBuild": ("ProjectName", "EnvironmentVariables", "PrimarySource"),
     "CloudFormation": ("ActionMode", "StackName", "TemplatePath", "Capabilities", "RoleArn", "ChangeSetName"),
@@ -326,16 +324,9 @@ def _build_action(
     name: str, run_order: int, configuration: dict[str, Any], projects: dict[str, dict[str, Any]], stage: str
 ) -> BuildAction:
     where = f"{stage}.{name}"
-    try:
-        project = projects[configuration["ProjectName"]]
-        spec = json.loads(project["Source"]["BuildSpec"])
-        phases = spec["phases"]
-    except (KeyError, TypeError, ValueError):
-        raise AssemblyError(
-            f"{where}: its CodeBuild project is not in the pipeline's template with a JSON build spec, "
-            "so the rehearsal cannot tell what it runs"
-        ) from None
-    _check_spec(spec, where)
+    project = projects.get(str(configuration.get("ProjectName")), {})
+    spec = read_spec(project, where)
+    phases = spec["phases"]
     variables = {v["Name"]: v["Value"] for v in project["Environment"].get("EnvironmentVariables", [])}
     variables |= spec.get("env", {}).get("variables", {})
     for variable in json.loads(configuration.get("EnvironmentVariables", "[]")):
@@ -344,7 +335,7 @@ def _build_action(
                 f"{where}: variable {variable['name']} has type {variable['type']}, whose value only AWS knows"
             )
         variables[variable["name"]] = variable["value"]
-    commands = tuple(command for phase in _PHASES[1:] for command in phases.get(phase, {}).get("commands", []))
+    commands = tuple(command for phase in PHASES[1:] for command in phases.get(phase, {}).get("commands", []))
     return BuildAction(
         name,
         run_order,
@@ -352,33 +343,7 @@ def _build_action(
         commands=commands,
         environment={key: value for key, value in variables.items() if not key.startswith("_")},
         privileged=project["Environment"].get("PrivilegedMode", False) in (True, "true"),
-        updates_pipeline=any(_deploys_with_cdk(command) for command in commands),
-        publishes_assets=bool(commands) and all(_publishes_assets(command) for command in commands),
+        updates_pipeline=any(deploys_with_cdk(command) for command in commands),
+        publishes_assets=bool(commands) and all(publishes_assets(command) for command in commands),
         exports=tuple(spec.get("env", {}).get("exported-variables", ())),
     )
-
-
-def _check_spec(spec: dict[str, Any], where: str) -> None:
-    """Refuse a build spec that says more than commands and variables: silence would change what runs."""
-    for key in spec:
-        if key not in _SPEC_KEYS:
-            raise AssemblyError(f"{where}: its build spec has {key!r}, which the rehearsal does not know")
-    for key in spec.get("env", {}):
-        if key not in ("variables", "shell", "exported-variables"):
-            raise AssemblyError(f"{where}: its build spec has env.{key}, whose values only AWS knows")
-    for phase, parts in spec["phases"].items():
-        if phase not in _PHASES:
-            raise AssemblyError(f"{where}: its build spec has phase {phase!r}, which the rehearsal does not know")
-        for key in parts:
-            if key not in ("commands", "runtime-versions"):
-                raise AssemblyError(f"{where}: its build spec has {phase}.{key}, which the rehearsal does not know")
-
-
-def _publishes_assets(command: str) -> bool:
-    words = command.split()
-    return bool(words) and PurePosixPath(words[0]).name == "cdk-assets" and "publish" in words
-
-
-def _deploys_with_cdk(command: str) -> bool:
-    words = command.split()
-    return bool(words) and PurePosixPath(words[0]).name == "cdk" and "deploy" in words
