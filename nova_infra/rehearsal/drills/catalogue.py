@@ -21,6 +21,7 @@ from nova_infra.rehearsal.drills.expectations import (
     NO_USER,
     NOT_DEPLOYED,
     OLD_SERVES,
+    OTHERS_GO_BACK,
     OTHERS_GO_THROUGH,
     PIPELINE_TELLS,
     SEEN_SLOWER,
@@ -69,6 +70,7 @@ class Drill:
         tested: Whether it is about tests before any user's request.
         function: What the function of those tests does: its work, or ``fails`` or ``hangs``.
         kind: What kind of service has the fault.
+        group: ``together`` or ``apart`` where it is about releases whose services do or do not wait for one another.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Drill:
     tested: bool = False
     function: str = ""
     kind: ServiceKind = "web"
+    group: Literal["", "together", "apart"] = ""
 
     @property
     def needs_measuring(self) -> bool:
@@ -322,6 +325,15 @@ DRILLS = (
         (_BREAKER, NO_TRAFFIC, OTHERS_GO_THROUGH, *_STOPPED),
         "all of production",
         fault="no-program",
+        group="apart",
+    ),
+    Drill(
+        "together-one-red",
+        "one service's command is a program that does not exist, and the others wait for it",
+        (_BREAKER, NO_TRAFFIC, OTHERS_GO_BACK, *_STOPPED),
+        "all of production",
+        fault="no-program",
+        group="together",
     ),
     Drill(
         "worker-crash",
