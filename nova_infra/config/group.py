@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from nova_infra.config.delivery import ReleaseSettings
 from nova_infra.config.environment import Environment
 from nova_infra.config.resolved import Resolved, resolved
-from nova_infra.config.service import Service
+from nova_infra.config.services.service import Service
 
 
 def group(release: ReleaseSettings, services: Iterable[Service], environment: Environment) -> tuple[str, ...]:

@@ -18,26 +18,27 @@ from nova_infra.assembly import Assembly
 from nova_infra.config import CONFIG_FILE, load_config
 from nova_infra.containers.errors import EngineError
 from nova_infra.errors import NovaError
-from nova_infra.parallel import gather
+from nova_infra.machine.parallel import gather
+from nova_infra.machine.terminal import open_console
 from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME
-from nova_infra.rehearsal.drills.catalogue import CONFIGURED, Drill, DrillResult, choose
+from nova_infra.rehearsal.delivery.definition import DeployAction
+from nova_infra.rehearsal.delivery.delivery import delivery_of
+from nova_infra.rehearsal.drills.catalogue import choose
+from nova_infra.rehearsal.drills.drill import CONFIGURED, Drill, DrillResult
 from nova_infra.rehearsal.drills.plan import lacking, plan
 from nova_infra.rehearsal.drills.steering import DrillSteering
 from nova_infra.rehearsal.ecs.hooks import HookAnswer, HookCall
-from nova_infra.rehearsal.pipeline.definition import DeployAction
-from nova_infra.rehearsal.pipeline.delivery import delivery_of
+from nova_infra.rehearsal.live.live import View
 from nova_infra.rehearsal.pipeline.edits import canary
 from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
 from nova_infra.rehearsal.pipeline.player import Approve, Player, new_record
 from nova_infra.rehearsal.pipeline.precheck import precheck
 from nova_infra.rehearsal.pipeline.release import Release, baseline_of
-from nova_infra.rehearsal.report.live import View
 from nova_infra.rehearsal.report.page import report
 from nova_infra.rehearsal.report.summary import show_summary, show_verdict
 from nova_infra.rehearsal.report.verdict import verdict
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime, Kind, Runtime, choose_runtime
-from nova_infra.terminal import open_console
 
 WORK_DIRECTORY = ".nova"
 _AT_ONCE = 2
