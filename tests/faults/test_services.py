@@ -33,7 +33,11 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "one endpoint raises, in Dev": (
         "✗",
         "answers 500",
-        {"fault": f"on_request(lambda path: 1 / 0 if {ANALYZE} else None)", "environment": "Dev", "service": VIDEO},
+        {
+            "fault": "on_request(lambda path: 1 / 0 if path.endswith('/probe') else None)",
+            "environment": "Dev",
+            "service": VIDEO,
+        },
     ),
     "every answer takes 300 ms more": (
         "!",
