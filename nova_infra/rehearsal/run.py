@@ -23,7 +23,8 @@ from nova_infra.machine.terminal import open_console
 from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME
 from nova_infra.rehearsal.delivery.definition import DeployAction
 from nova_infra.rehearsal.delivery.delivery import delivery_of
-from nova_infra.rehearsal.drills.catalogue import CONFIGURED, Drill, DrillResult, choose
+from nova_infra.rehearsal.drills.catalogue import choose
+from nova_infra.rehearsal.drills.drill import CONFIGURED, Drill, DrillResult
 from nova_infra.rehearsal.drills.plan import lacking, plan
 from nova_infra.rehearsal.drills.steering import DrillSteering
 from nova_infra.rehearsal.ecs.hooks import HookAnswer, HookCall

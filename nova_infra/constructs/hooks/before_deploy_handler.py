@@ -70,6 +70,6 @@ def said(wanted: Any, arn: str) -> str:
         events = boto3.client("logs", region_name=os.environ["AWS_REGION"]).get_log_events(
             logGroupName=wanted["LogGroup"], logStreamName=stream, limit=12
         )["events"]
-    except Exception as error:
+    except Exception as error:  # the reason must reach CloudFormation, with or without a log
         return f"its log is not there ({type(error).__name__})"
     return " | ".join(each["message"].strip() for each in events)

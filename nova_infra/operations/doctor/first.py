@@ -23,7 +23,8 @@ _FIREWALL_ROLE = {"AWSServiceRoleForWAFV2Logging": "wafv2.amazonaws.com"}
 
 
 def first_in_environment(config: Config, environment: Environment, access: Account) -> Iterator[Check]:
-    """The account of an environment: service-linked roles, the firewall's association, GitHub's identity provider."""
+    """The account of an environment: its zones, service-linked roles, the firewall's association, GitHub's provider."""
+    yield _zones(environment, access)
     for role, service in {**_ROLES, **(_FIREWALL_ROLE if environment.waf else {})}.items():
         yield _service_linked_role(role, service, access)
     if environment.waf:
@@ -37,6 +38,26 @@ def first_in_toolchain(config: Config, access: Account) -> Iterator[Check]:
     if config.images.scanning == "enhanced":
         yield _inspector(config.toolchain.account, access)
     yield from _identity_provider(config, config.toolchain.account, access)
+
+
+def _zones(environment: Environment, access: Account) -> Check:
+    """Which zones a region has for an account differs by account, and a subnet in another one is refused."""
+    try:
+        answer = access.call("ec2", "describe_availability_zones")
+    except NovaError as error:
+        return not_known("the availability zones", error)
+    there = {
+        zone["ZoneName"].removeprefix(environment.region)
+        for zone in answer["AvailabilityZones"]
+        if zone.get("State") == "available" and zone.get("ZoneType", "availability-zone") == "availability-zone"
+    }
+    missing = [letter for letter in environment.network.zones if letter not in there]
+    listed = ", ".join(sorted(there)) or "none"
+    if missing:
+        fault = f"{environment.region} has no zone {', '.join(missing)} for this account: it has {listed}"
+        remedy = f"change network.zones of {environment.name} in nova.toml before the first deployment"
+        return Check(False, fault, remedy)
+    return Check(True, f"zones {', '.join(environment.network.zones)}, of {listed}")
 
 
 def _service_linked_role(role: str, service: str, access: Account) -> Check:

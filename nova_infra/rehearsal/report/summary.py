@@ -12,7 +12,7 @@ from rich.text import Text
 
 from nova_infra.machine.terminal import fit
 from nova_infra.rehearsal.drills.blast import compared
-from nova_infra.rehearsal.drills.catalogue import DrillResult
+from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.live.signs import SIGNS
 from nova_infra.rehearsal.record import USERS, ActionRecord, DeploymentRecord, Record, Requests, StageRecord
 from nova_infra.rehearsal.report.confidence import confidence

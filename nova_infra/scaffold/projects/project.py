@@ -26,7 +26,8 @@ PLACEHOLDER = "org/nova-platform"
 
 # Letters of three availability zones, where they are not a, b and c.
 # https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-availability-zones.html
-_ZONES = {"ap-northeast-1": ("a", "c", "d"), "ca-central-1": ("a", "b", "d")}
+# In us-west-1 an account sees two of three, and which two differs: `nova doctor --first` asks.
+_ZONES = {"ap-northeast-1": ("a", "c", "d"), "ca-central-1": ("a", "b", "d"), "us-west-1": ("a", "c")}
 
 
 def source() -> Path:

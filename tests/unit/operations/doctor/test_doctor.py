@@ -279,7 +279,14 @@ def test_environments_of_one_account_share_its_quotas(checks: Any, config: Confi
 
 
 BALANCER = "arn:aws:elasticloadbalancing:us-east-1:222222222222:loadbalancer/app/nova/1"
+
+
+def zones(region: str, *letters: str, state: str = "available") -> dict[str, Any]:
+    return {"AvailabilityZones": [{"ZoneName": f"{region}{each}", "State": state} for each in letters]}
+
+
 FIRST: dict[str, Any] = {
+    "describe_availability_zones": zones("us-east-1", "a", "b", "c"),
     "get_role": {},
     "describe_stack_resources": {
         "StackResources": [
@@ -314,6 +321,18 @@ def test_an_account_that_has_had_deployments_trips_over_nothing(checks: Any) -> 
             "dev",
             "no role AWSServiceRoleForECS",
             "aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
+        ),
+        (
+            {"describe_availability_zones": zones("us-east-1", "b", "c")},
+            "dev",
+            "us-east-1 has no zone a for this account: it has b, c",
+            "change network.zones of dev in nova.toml before the first deployment",
+        ),
+        (
+            {"describe_availability_zones": zones("us-east-1", "a", "b", state="impaired")},
+            "staging",
+            "us-east-1 has no zone a, b for this account: it has none",
+            "change network.zones of staging in nova.toml before the first deployment",
         ),
         (
             {"batch_get_account_status": {"accounts": [{"resourceState": {"ecr": {"status": "DISABLED"}}}]}},
