@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from nova_infra.assumptions.experiment import MARGIN_MINUTES, Experiment
 from nova_infra.assumptions.experiments import capacity, failures, permissions, records, rollouts, tasks, traffic
 from nova_infra.assumptions.rows import rows
+from nova_infra.assumptions.sandbox.experiment import MARGIN_MINUTES, Experiment
 from nova_infra.errors import RefusedError
 from nova_infra.operations.changes.cost import prices
 
@@ -52,7 +52,7 @@ def usd(experiment: Experiment) -> float:
     """What one experiment costs: its tasks for as long as they are there, each with a public address."""
     rate, network = prices()["fargate"]["x86_64"], prices()["network"]
     hour = rate["vcpu_hour"] / 4 + rate["gb_hour"] / 2 + network["address_hour"]
-    return experiment.tasks * hour * (experiment.minutes + MARGIN_MINUTES) / 60 + experiment.usd
+    return float(experiment.tasks * hour * (experiment.minutes + MARGIN_MINUTES) / 60 + experiment.usd)
 
 
 def ground_usd(chosen: Iterable[Experiment]) -> float:
@@ -71,8 +71,8 @@ def estimate(chosen: Sequence[Experiment]) -> Iterator[str]:
         yield f"{each.name}: {each.minutes} min, {usd(each):.2f} USD: {', '.join(each.rows)}"
     if shared := ground_usd(chosen):
         yield f"network and load balancer that they share: {shared:.2f} USD"
-    total = sum(map(usd, chosen)) + shared
-    yield f"in all: {minutes(chosen)} min side by side, {total:.2f} USD at list prices of us-east-1, {prices()['dated']}"
+    total, basis = sum(map(usd, chosen)) + shared, f"list prices of us-east-1, {prices()['dated']}"
+    yield f"in all: {minutes(chosen)} min side by side, {total:.2f} USD at {basis}"
     for id_, row in rows().items():
         if row.unproven:
             yield f"no experiment: {id_}: {row.unproven}"

@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from threading import Event
 
-from nova_infra.assumptions.clean import clean, leftovers
-from nova_infra.assumptions.experiment import Experiment, Reading, UndecidedError
-from nova_infra.assumptions.sandbox import GROUND, PREFIX, Account, LeftoversError, Sandbox, StoppedError
-from nova_infra.assumptions.templates import ground as ground_template
+from nova_infra.assumptions.sandbox.clean import clean, leftovers
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, UndecidedError
+from nova_infra.assumptions.sandbox.stacks import GROUND, PREFIX, Account, LeftoversError, Sandbox, StoppedError
+from nova_infra.assumptions.sandbox.templates import ground as ground_template
 from nova_infra.errors import NovaError, RefusedError
 from nova_infra.machine.parallel import threads
 
@@ -93,7 +93,9 @@ def _run(
             return [_told(Reading(row, "undecided", said), notify) for each in chosen for row in each.rows]
 
     def one(experiment: Experiment) -> list[Reading]:
-        return list(read(experiment, Sandbox(account, experiment.name, ground=ground, stopped=stopped, pause=pause)))
+        named, limit = experiment.name, experiment.minutes
+        sandbox = Sandbox(account, named, ground=ground, stopped=stopped, minutes=limit, pause=pause)
+        return list(read(experiment, sandbox))
 
     found: list[Reading] = []
     with threads(max(1, len(chosen))) as workers:

@@ -22,9 +22,9 @@ def prove(account: str | None, region: str, ids: tuple[str, ...], dry_run: bool,
     something could not be removed.
     """
     from nova_infra.assumptions.catalogue import choose, estimate
-    from nova_infra.assumptions.clean import clean
     from nova_infra.assumptions.run import prove as run
     from nova_infra.assumptions.run import refuse_account
+    from nova_infra.assumptions.sandbox.clean import clean
     from nova_infra.cli.output import notify
     from nova_infra.config import load_config
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from nova_infra.assumptions.experiment import Experiment, Reading, held_if
-from nova_infra.assumptions.sandbox import Sandbox, Stack
-from nova_infra.assumptions.service_template import Service, service_template
-from nova_infra.assumptions.templates import Resource, attribute, resource
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_if
+from nova_infra.assumptions.sandbox.services import Service, service_template
+from nova_infra.assumptions.sandbox.stacks import Sandbox, Stack
+from nova_infra.assumptions.sandbox.templates import Resource, attribute, resource
 
 _TARGET = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}
 _SLEEPS = "import time; time.sleep(3600)"
@@ -18,7 +18,7 @@ _SLEEPS = "import time; time.sleep(3600)"
 
 def _limits(sandbox: Sandbox) -> Iterator[Reading]:
     """A scheduled action that raises the most tasks, then a deployment that leaves the target alone."""
-    at = datetime.now(UTC) + timedelta(minutes=6)
+    at = sandbox.now() + timedelta(minutes=6)
     schedule = {
         "ScheduledActionName": "raise",
         "Schedule": f"at({at:%Y-%m-%dT%H:%M:00})",
@@ -43,7 +43,7 @@ def _raised(sandbox: Sandbox) -> Iterator[Reading]:
     service = Service(strategy="ROLLING", bake=0, tasks=0, code=_SLEEPS)
     stack = sandbox.deploy(service_template(sandbox.ground, service, Target=_target(sandbox, most=1)))
     which = {**_TARGET, "ResourceId": _resource_id(sandbox, stack)}
-    back = datetime.now(UTC) + timedelta(minutes=5)
+    back = sandbox.now() + timedelta(minutes=5)
     sandbox.call(
         "application-autoscaling",
         "put_scheduled_action",
@@ -61,9 +61,9 @@ def _raised(sandbox: Sandbox) -> Iterator[Reading]:
         ]
         return True if found["desiredCount"] == 1 else None
 
-    begun = datetime.now(UTC)
+    begun = sandbox.now()
     sandbox.wait("a task for the new number", wanted, minutes=4)
-    seconds = (datetime.now(UTC) - begun).total_seconds()
+    seconds = (sandbox.now() - begun).total_seconds()
 
     def restored() -> bool | None:
         return True if _found(sandbox, stack)["MinCapacity"] == 0 else None

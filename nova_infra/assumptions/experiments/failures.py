@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from nova_infra.assumptions.experiment import Experiment, Reading, UndecidedError, held_if
 from nova_infra.assumptions.experiments.looks import OVER, breaker, deployments, in_stage, next_deployment
-from nova_infra.assumptions.sandbox import Sandbox
-from nova_infra.assumptions.service_template import Service, service_template
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, UndecidedError, held_if
+from nova_infra.assumptions.sandbox.services import Service, service_template
+from nova_infra.assumptions.sandbox.stacks import Sandbox
 
 _EXITS = "import sys; sys.exit(1)"
 _ENDS_AFTER_5_S = "import sys, time; time.sleep(5); sys.exit(1)"

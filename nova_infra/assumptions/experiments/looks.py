@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nova_infra.assumptions.sandbox import Sandbox, Stack
+from nova_infra.assumptions.sandbox.stacks import Sandbox, Stack
 
 Deployment = Mapping[str, Any]
 OVER = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
@@ -42,10 +42,9 @@ def next_deployment(sandbox: Sandbox, service: str, *, before: int) -> Deploymen
 
 def again(sandbox: Sandbox, deployment: Deployment) -> Deployment:
     """A deployment as it is now."""
-    [found] = sandbox.call(
-        "ecs", "describe_service_deployments", serviceDeploymentArns=[deployment["serviceDeploymentArn"]]
-    )["serviceDeployments"]
-    return found
+    arns = [deployment["serviceDeploymentArn"]]
+    [found] = sandbox.call("ecs", "describe_service_deployments", serviceDeploymentArns=arns)["serviceDeployments"]
+    return dict(found)
 
 
 def in_stage(sandbox: Sandbox, deployment: Deployment, *stages: str, minutes: float) -> Deployment:

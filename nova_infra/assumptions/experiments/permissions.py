@@ -6,10 +6,19 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from nova_infra.assumptions.experiment import Experiment, Reading, UndecidedError, held_if
 from nova_infra.assumptions.experiments.tasks import ended, run
-from nova_infra.assumptions.sandbox import Sandbox
-from nova_infra.assumptions.templates import allow, attribute, ref, resource, role, role_of_account, task, template
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, UndecidedError, held_if
+from nova_infra.assumptions.sandbox.stacks import Sandbox
+from nova_infra.assumptions.sandbox.templates import (
+    allow,
+    attribute,
+    ref,
+    resource,
+    role,
+    role_of_account,
+    task,
+    template,
+)
 from nova_infra.errors import NovaError
 
 _STEERING = ["ecs:ContinueServiceDeployment", "ecs:StopServiceDeployment"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from nova_infra.assumptions.experiment import Experiment, Reading, UndecidedError, held_if
-from nova_infra.assumptions.requests import ask
-from nova_infra.assumptions.sandbox import Sandbox
-from nova_infra.assumptions.templates import ref, resource, template
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, UndecidedError, held_if
+from nova_infra.assumptions.sandbox.requests import ask
+from nova_infra.assumptions.sandbox.stacks import Sandbox
+from nova_infra.assumptions.sandbox.templates import ref, resource, template
 from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import threads
 
@@ -98,7 +98,7 @@ def _composite_alarm(sandbox: Sandbox) -> Iterator[Reading]:
 
 def _idle_colour(sandbox: Sandbox) -> Iterator[Reading]:
     """The load balancer's own requests are the busy colour; a load balancer that is not there is the idle one."""
-    begun = datetime.now(UTC)
+    begun = sandbox.now()
     queries = [
         _requests("busy", sandbox.ground["Balancer"]),
         _requests("idle", "app/none/0000000000000000"),
@@ -106,16 +106,18 @@ def _idle_colour(sandbox: Sandbox) -> Iterator[Reading]:
     ]
 
     def counted() -> dict[str, list[float]] | None:
-        ask(sandbox.ground["Address"], "/")
         answer = sandbox.call(
             "cloudwatch",
             "get_metric_data",
             MetricDataQueries=queries,
             StartTime=begun - timedelta(minutes=1),
-            EndTime=datetime.now(UTC) + timedelta(minutes=1),
+            EndTime=sandbox.now() + timedelta(minutes=1),
         )
         values = {each["Id"]: list(each.get("Values", ())) for each in answer["MetricDataResults"]}
-        return values if values.get("busy") else None
+        if values.get("busy"):
+            return values
+        ask(sandbox.ground["Address"], "/")
+        return None
 
     values = sandbox.wait("the load balancer's metric", counted, minutes=8)
     if values.get("idle"):

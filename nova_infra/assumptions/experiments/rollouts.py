@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from nova_infra.assumptions.experiment import Experiment, Reading, UndecidedError, held_if
 from nova_infra.assumptions.experiments.looks import (
     OVER,
     Deployment,
@@ -16,9 +15,10 @@ from nova_infra.assumptions.experiments.looks import (
     waiting,
     weights,
 )
-from nova_infra.assumptions.requests import ask
-from nova_infra.assumptions.sandbox import Sandbox, Stack
-from nova_infra.assumptions.service_template import Service, service_template
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, UndecidedError, held_if
+from nova_infra.assumptions.sandbox.requests import ask
+from nova_infra.assumptions.sandbox.services import Service, service_template
+from nova_infra.assumptions.sandbox.stacks import Sandbox, Stack
 
 _HEADER = "x-nova-prove"
 _BAKE = 7

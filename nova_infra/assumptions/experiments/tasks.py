@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from nova_infra.assumptions.experiment import Experiment, Reading, held_if
-from nova_infra.assumptions.sandbox import Sandbox
-from nova_infra.assumptions.templates import allow, network, ref, resource, role, task, template
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_if
+from nova_infra.assumptions.sandbox.stacks import Sandbox
+from nova_infra.assumptions.sandbox.templates import allow, network, ref, resource, role, task, template
 
 _SLEEP = "import time; time.sleep(240)"
 

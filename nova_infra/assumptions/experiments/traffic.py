@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import wait as wait_for
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from nova_infra.assumptions.experiment import Experiment, Reading, UndecidedError, held_if
-from nova_infra.assumptions.requests import ask
-from nova_infra.assumptions.sandbox import Sandbox, Stack
-from nova_infra.assumptions.service_template import Service, service_template
-from nova_infra.assumptions.templates import fixed_answer, resource, template
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, UndecidedError, held_if
+from nova_infra.assumptions.sandbox.requests import ask
+from nova_infra.assumptions.sandbox.services import Service, service_template
+from nova_infra.assumptions.sandbox.stacks import Sandbox, Stack
+from nova_infra.assumptions.sandbox.templates import fixed_answer, resource, template
 from nova_infra.machine.parallel import threads
 
 _ORDINARY, _SLOW, _UNANSWERED, _LEFT = 40, 6, 10, 15
@@ -50,7 +50,7 @@ def _counts(sandbox: Sandbox) -> Iterator[Reading]:
     address = sandbox.ground["Address"]
     sandbox.wait("the service", lambda: ask(address, service.path).status == 200 or None, minutes=4)
     _next_minute(sandbox)
-    begun = datetime.now(UTC)
+    begun = sandbox.now()
     kinds = [
         *[("ordinary", "/ok", 90.0)] * _ORDINARY,
         *[("slow", "/slow", 90.0)] * _SLOW,
@@ -77,14 +77,14 @@ def _counts(sandbox: Sandbox) -> Iterator[Reading]:
 
 def _read(sandbox: Sandbox, stack: Stack, begun: datetime) -> Iterator[Reading]:
     """The metrics by the minute, looked at until they have not changed for five minutes."""
-    ended = datetime.now(UTC)
+    ended = sandbox.now()
     last = ended.replace(second=0, microsecond=0) + timedelta(minutes=1)
-    newest, changed, looked = _minutes(sandbox, stack, begun, last), datetime.now(UTC), False
-    while datetime.now(UTC) - changed < timedelta(minutes=5):
+    newest, changed, looked = _minutes(sandbox, stack, begun, last), sandbox.now(), False
+    while sandbox.now() - changed < timedelta(minutes=5):
         sandbox.sleep(10)
         found = _minutes(sandbox, stack, begun, last)
         if found != newest:
-            newest, changed, looked = found, datetime.now(UTC), True
+            newest, changed, looked = found, sandbox.now(), True
     if not looked:
         raise UndecidedError("the metrics never came")
     late = (changed - last).total_seconds()
@@ -107,7 +107,7 @@ def _read(sandbox: Sandbox, stack: Stack, begun: datetime) -> Iterator[Reading]:
 
 def _next_minute(sandbox: Sandbox) -> None:
     """Wait for the second half of a minute, so that slow answers come in the next one."""
-    now = datetime.now(UTC)
+    now = sandbox.now()
     sandbox.sleep((40 - now.second) % 60)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from nova_infra.assumptions.sandbox import Sandbox
+    from nova_infra.assumptions.sandbox.stacks import Sandbox
 
 Template = dict[str, Any]
 Verdict = Literal["held", "refuted", "undecided"]

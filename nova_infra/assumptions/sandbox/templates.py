@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nova_infra.assumptions.experiment import Template
-from nova_infra.assumptions.sandbox import GROUND, PREFIX
+from nova_infra.assumptions.sandbox.experiment import Template
+from nova_infra.assumptions.sandbox.stacks import GROUND, PREFIX
 
 Resource = dict[str, Any]
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nova_infra.assumptions.sandbox import GROUND, PREFIX, TAG, Account, LeftoversError
+from nova_infra.assumptions.sandbox.stacks import GROUND, PREFIX, TAG, Account, LeftoversError
 from nova_infra.errors import NovaError, PassingError
 
 _BETWEEN_LOOKS = 10.0

@@ -7,14 +7,14 @@ by a run that was killed is found again.
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any, Protocol, TypeVar
 
-from nova_infra.assumptions.experiment import Template, UndecidedError
+from nova_infra.assumptions.sandbox.experiment import Template, UndecidedError
 from nova_infra.errors import AwsError, NovaError, PassingError
 
 _Result = TypeVar("_Result")
@@ -75,6 +75,7 @@ class Sandbox:
     Attributes:
         name: The experiment's name.
         ground: Outputs of the stack that experiments share; empty where the experiment needs none of it.
+        now: The time, UTC.
     """
 
     def __init__(
@@ -84,8 +85,9 @@ class Sandbox:
         *,
         ground: Mapping[str, str],
         stopped: Event,
+        minutes: float = _STACK_MINUTES,
         pause: Callable[[float], object] | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Nothing is deployed yet.
 
@@ -94,12 +96,14 @@ class Sandbox:
             name: The experiment's name.
             ground: Outputs of the shared stack.
             stopped: Set when the run is interrupted.
+            minutes: How long the experiment may take; it is undecided then.
             pause: Waits for some seconds, or until ``stopped`` is set, which it does by default.
-            clock: Seconds that have gone by, from any point on.
+            clock: The time.
         """
         self.name, self.ground = name, ground
-        self._account, self._stopped, self._clock = account, stopped, clock
+        self._account, self._stopped, self.now = account, stopped, clock
         self._pause = pause or stopped.wait
+        self._minutes, self._end = minutes, clock() + timedelta(minutes=minutes)
         self._has_stack = False
 
     @property
@@ -147,14 +151,16 @@ class Sandbox:
         Raises:
             UndecidedError: It did not come.
         """
-        until = self._clock() + 60 * minutes
+        until = min(self.now() + timedelta(minutes=minutes), self._end)
         while True:
             try:
                 if found := look():
                     return found
             except PassingError:
                 pass  # AWS did not answer this time
-            if self._clock() >= until:
+            if self.now() >= self._end:
+                raise UndecidedError(f"the experiment waited for {what} when its {self._minutes:g} minutes were over")
+            if self.now() >= until:
                 raise UndecidedError(f"{what} did not come within {minutes:g} minutes")
             self.sleep(_BETWEEN_LOOKS)
 

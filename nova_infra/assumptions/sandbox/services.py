@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nova_infra.assumptions.experiment import Template
-from nova_infra.assumptions.templates import (
+from nova_infra.assumptions.sandbox.experiment import Template
+from nova_infra.assumptions.sandbox.stacks import PREFIX
+from nova_infra.assumptions.sandbox.templates import (
     CONTAINER,
     PORT,
     SERVER,
@@ -86,15 +87,16 @@ def service_template(ground: Mapping[str, str], service: Service, **more: Resour
         outputs["BlueName"] = attribute("Blue", "TargetGroupFullName")
         resources["Rule"] = _rule(ground, service)
         outputs["Rule"] = ref("Rule")
-        after.append("Rule")
+        # ECS takes a group only once a rule sends requests to it; that of both colours is named below.
+        after += [] if service.alternate else ["Rule"]
         if service.test_header:
             resources["TestRule"] = _rule(ground, service, header=service.test_header)
             outputs["TestRule"] = ref("TestRule")
-            after.append("TestRule")
         properties["LoadBalancers"] = [_load_balancer(ground, service)]
         properties["HealthCheckGracePeriodSeconds"] = 60
     if service.alarm:
-        resources["Alarm"] = _alarm()
+        after.append("Alarm")
+        resources["Alarm"] = _alarm(service)
     resources["Service"] = resource("AWS::ECS::Service", properties, after=after)
     return template({**resources, **more}, outputs)
 
@@ -112,7 +114,7 @@ def _deployment(service: Service) -> dict[str, Any]:
     if service.hooks:
         found["LifecycleHooks"] = [dict(hook) for hook in service.hooks]
     if service.alarm:
-        found["Alarms"] = {"AlarmNames": [ref("Alarm")], "Enable": True, "Rollback": True}
+        found["Alarms"] = {"AlarmNames": [_alarm_name(service)], "Enable": True, "Rollback": True}
     return found
 
 
@@ -160,11 +162,12 @@ def _load_balancer(ground: Mapping[str, str], service: Service) -> dict[str, Any
     return found
 
 
-def _alarm() -> Resource:
+def _alarm(service: Service) -> Resource:
     """An alarm that stays OK: nothing sends its metric."""
     return resource(
         "AWS::CloudWatch::Alarm",
         {
+            "AlarmName": _alarm_name(service),
             "Namespace": "AWS/ApplicationELB",
             "MetricName": "HTTPCode_Target_5XX_Count",
             "Dimensions": [{"Name": "LoadBalancer", "Value": "app/none/0000000000000000"}],
@@ -176,3 +179,7 @@ def _alarm() -> Resource:
             "TreatMissingData": "notBreaching",
         },
     )
+
+
+def _alarm_name(service: Service) -> str:
+    return f"{PREFIX}-{service.priority}"
