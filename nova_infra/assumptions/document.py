@@ -13,8 +13,8 @@ Each row names a behaviour that the templates or the checks depend on, its sourc
 prove or refute it. *Synthesized*: a test in this repository shows it. *Documented*: AWS says so. *Reported*: an issue
 says so. *Open*: only a live account can settle it, and nothing here depends on it alone.
 
-`nova prove` settles the open rows in a sandbox account: it makes what each needs, prints the row as held or refuted, and
-removes everything ([operations](operations.md#settle-what-is-open)). Where no experiment can, the row says why.
+`nova prove` settles the open rows in a sandbox account: it makes what each needs, prints the row as held or refuted,
+and removes everything ([operations](operations.md#settle-what-is-open)). Where no experiment can, the row says why.
 """
 
 

@@ -7,8 +7,16 @@ from concurrent.futures import Future, as_completed
 from threading import Event
 
 from nova_infra.assumptions.sandbox.clean import clean, leftovers
-from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, UndecidedError
-from nova_infra.assumptions.sandbox.stacks import GROUND, PREFIX, Account, LeftoversError, Sandbox, StoppedError
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading
+from nova_infra.assumptions.sandbox.stacks import (
+    GROUND,
+    PREFIX,
+    Account,
+    LeftoversError,
+    Sandbox,
+    StoppedError,
+    UndecidedError,
+)
 from nova_infra.assumptions.sandbox.templates import ground as ground_template
 from nova_infra.errors import NovaError, RefusedError
 from nova_infra.machine.parallel import threads

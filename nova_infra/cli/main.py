@@ -92,7 +92,8 @@ def rehearse(
     """
     from nova_infra.machine.git import why_unreadable
     from nova_infra.rehearsal.drills.catalogue import choose
-    from nova_infra.rehearsal.run import Options, WhatIf, rehearse
+    from nova_infra.rehearsal.drills.what_if import WhatIf
+    from nova_infra.rehearsal.run import Options, rehearse
     from nova_infra.synthesis import synthesize, synthesize_app
 
     root = Path.cwd()

@@ -15,9 +15,9 @@ import click
 @click.option("--dry-run", is_flag=True, help="Print what each experiment takes, in minutes and dollars.")
 @click.option("--clean", "clean_only", is_flag=True, help="Remove what an earlier run has left, and do nothing else.")
 def prove(account: str | None, region: str, ids: tuple[str, ...], dry_run: bool, clean_only: bool) -> None:
-    """Settle the open assumptions of docs/assumptions.md in a sandbox account.
+    """Settle open assumptions in a sandbox account.
 
-    Each experiment deploys the least it needs, prints its row as held or refuted, and is removed, also when it is
+    The rows are those of docs/assumptions.md. Each experiment deploys the least it needs, prints its row as held or refuted, and is removed, also when it is
     interrupted. Exits with 0 if every row held, with 1 if one was refuted or could not be decided, and with 3 if
     something could not be removed.
     """

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from nova_infra.assumptions.experiments.looks import OVER, breaker, deployments, in_stage, next_deployment
-from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, UndecidedError, held_if
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_if
 from nova_infra.assumptions.sandbox.services import Service, service_template
-from nova_infra.assumptions.sandbox.stacks import Sandbox
+from nova_infra.assumptions.sandbox.stacks import Sandbox, UndecidedError
 
 _EXITS = "import sys; sys.exit(1)"
 _ENDS_AFTER_5_S = "import sys, time; time.sleep(5); sys.exit(1)"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from nova_infra.assumptions.experiments.tasks import ended, run
-from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, UndecidedError, held_if
-from nova_infra.assumptions.sandbox.stacks import Sandbox
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_if
+from nova_infra.assumptions.sandbox.stacks import Sandbox, UndecidedError
 from nova_infra.assumptions.sandbox.templates import (
     allow,
     attribute,

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, UndecidedError, held_if
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_if
 from nova_infra.assumptions.sandbox.requests import ask
-from nova_infra.assumptions.sandbox.stacks import Sandbox
+from nova_infra.assumptions.sandbox.stacks import Sandbox, UndecidedError
 from nova_infra.assumptions.sandbox.templates import ref, resource, template
 from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import threads

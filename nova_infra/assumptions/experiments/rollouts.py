@@ -15,10 +15,10 @@ from nova_infra.assumptions.experiments.looks import (
     waiting,
     weights,
 )
-from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, UndecidedError, held_if
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_if
 from nova_infra.assumptions.sandbox.requests import ask
 from nova_infra.assumptions.sandbox.services import Service, service_template
-from nova_infra.assumptions.sandbox.stacks import Sandbox, Stack
+from nova_infra.assumptions.sandbox.stacks import Sandbox, Stack, UndecidedError
 
 _HEADER = "x-nova-prove"
 _BAKE = 7

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import wait as wait_for
 from datetime import datetime, timedelta
 
-from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, UndecidedError, held_if
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_if
 from nova_infra.assumptions.sandbox.requests import ask
 from nova_infra.assumptions.sandbox.services import Service, service_template
-from nova_infra.assumptions.sandbox.stacks import Sandbox, Stack
+from nova_infra.assumptions.sandbox.stacks import Sandbox, Stack, UndecidedError
 from nova_infra.assumptions.sandbox.templates import fixed_answer, resource, template
 from nova_infra.machine.parallel import threads
 

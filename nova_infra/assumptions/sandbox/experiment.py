@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from nova_infra.assumptions.sandbox.stacks import Sandbox
+from nova_infra.assumptions.sandbox.stacks import Sandbox
 
-Template = dict[str, Any]
 Verdict = Literal["held", "refuted", "undecided"]
 MARGIN_MINUTES = 2
 """Minutes that an experiment's resources may be up beyond its own: CloudFormation removes them."""
-
-
-class UndecidedError(Exception):
-    """An experiment could not be carried out to its end; its text says why."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nova_infra.assumptions.sandbox.experiment import Template
-from nova_infra.assumptions.sandbox.stacks import PREFIX
+from nova_infra.assumptions.sandbox.stacks import PREFIX, Template
 from nova_infra.assumptions.sandbox.templates import (
     CONTAINER,
     PORT,

@@ -14,10 +14,11 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any, Protocol, TypeVar
 
-from nova_infra.assumptions.sandbox.experiment import Template, UndecidedError
 from nova_infra.errors import AwsError, NovaError, PassingError
 
 _Result = TypeVar("_Result")
+
+Template = dict[str, Any]
 
 TAG = "nova:prove"
 PREFIX = "nova-prove"
@@ -41,6 +42,10 @@ class Account(Protocol):
     def assumed(self, role_arn: str) -> Account:
         """The same account, by a role in it."""
         ...
+
+
+class UndecidedError(Exception):
+    """An experiment could not be carried out to its end; its text says why."""
 
 
 class StoppedError(Exception):

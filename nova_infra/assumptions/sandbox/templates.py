@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nova_infra.assumptions.sandbox.experiment import Template
-from nova_infra.assumptions.sandbox.stacks import GROUND, PREFIX
+from nova_infra.assumptions.sandbox.stacks import GROUND, PREFIX, Template
 
 Resource = dict[str, Any]
 

@@ -30,6 +30,7 @@ from nova_infra.rehearsal.drills.expectations import (
     stops_at,
     told,
 )
+from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY
 
 _BREAKER = rolls_back("the circuit breaker rolls it back", because="circuit breaker")
 _STOPPED = (OLD_SERVES, STAGE_STOPS, PIPELINE_TELLS)
@@ -167,7 +168,7 @@ DRILLS = (
         (ALARM_RINGS, UNWATCHED, GOES_THROUGH),
         fault="errors:0.8",
         baseline_fault="errors:0.8",
-        minutes_before=2,
+        minutes_before=2 + METRIC_DELAY,
     ),
     Drill(
         "preflight",
@@ -175,7 +176,7 @@ DRILLS = (
         (ALARM_RINGS, stops_at("the preflight stops the pipeline", "build"), NOT_DEPLOYED, PIPELINE_TELLS),
         "all of production",
         baseline_fault="errors:0.8",
-        minutes_before=2,
+        minutes_before=2 + METRIC_DELAY,
     ),
     Drill(
         "full-traffic",

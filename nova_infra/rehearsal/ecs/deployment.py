@@ -162,8 +162,16 @@ class Deployment:
     async def _retire(self, task: int, running: RunningTask, reason: str, scheduler: Scheduler) -> None:
         self.record.losses.append(reason)
         self.tell(f"{self.service.name}: a task of {running.task.definition.revision} is replaced: {reason}")
-        await self.service.stop([running])
+        room = self.rollout.shifts_traffic or self.rollout.maximum_percent > 100
+        if not (running.task.running and room):
+            await self.service.stop([running])
         self._events.put_nowait(lambda: scheduler.failed(task, reason))
+        # An unhealthy task goes when its replacement is there: see :meth:`Service.replace_lost`.
+        while running in self.service.tasks:
+            if self._finish is not None or running.group.healthy >= self.service.desired:
+                await self.service.stop([running])
+            else:
+                await self.clock.next_minute()
 
     async def _tick(self, scheduler: Scheduler, group: asyncio.TaskGroup) -> None:
         while True:

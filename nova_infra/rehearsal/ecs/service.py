@@ -199,21 +199,25 @@ class Service:
     async def replace_lost(self) -> list[str]:
         """Replace the tasks that ended or became unhealthy since the last deployment, as the scheduler does.
 
+        It "starts replacement tasks first and then stops the unhealthy tasks" (``maximumPercent`` in
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html).
+
         Returns:
             What was replaced and why, in sentences.
         """
         if self.deploying.locked() or self.revision is None:
             return []
         async with self.deploying:
-            story = []
-            for running in list(self.tasks):
-                if (fault := running.fault()) is not None:
-                    await self.stop([running])
-                    story.append(f"{self.name}: a task of {self.revision.name} is replaced: {fault}")
-            for _ in range(self.desired - len(self.tasks)):
+            lost = {running: fault for running in self.tasks if (fault := running.fault()) is not None}
+            await self.stop([running for running in lost if not running.task.running])
+            unhealthy = [running for running in lost if running.task.running]
+            for _ in range(self.desired - len(self.tasks) + len(unhealthy)):
                 with contextlib.suppress(TaskFailedError):  # It is tried again in the next minute.
                     await self.start(self.revision, self.groups[0])
-            return story
+            replaced = unhealthy[: max(len(self.tasks) - self.desired, 0)]
+            await self.stop(replaced)
+            gone = [running for running in lost if not running.task.running or running in replaced]
+            return [f"{self.name}: a task of {self.revision.name} is replaced: {lost[running]}" for running in gone]
 
     async def _watch(self, task: Task, group: TargetGroup, target: Target) -> None:
         """Check a target's health; ECS takes a task that has ended out of its target group by itself."""

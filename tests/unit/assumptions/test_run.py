@@ -8,8 +8,8 @@ import pytest
 from helpers.sandbox import GROUND, SandboxAccount
 from nova_infra.assumptions.run import InterruptedCleaningError, prove, refuse_account
 from nova_infra.assumptions.sandbox.clean import clean
-from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, UndecidedError
-from nova_infra.assumptions.sandbox.stacks import TAG, LeftoversError
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading
+from nova_infra.assumptions.sandbox.stacks import TAG, LeftoversError, UndecidedError
 from nova_infra.assumptions.sandbox.templates import resource, template
 from nova_infra.errors import AwsError, RefusedError
 
