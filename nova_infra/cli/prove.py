@@ -17,9 +17,9 @@ import click
 def prove(account: str | None, region: str, ids: tuple[str, ...], dry_run: bool, clean_only: bool) -> None:
     """Settle open assumptions in a sandbox account.
 
-    The rows are those of docs/assumptions.md. Each experiment deploys the least it needs, prints its row as held or refuted, and is removed, also when it is
-    interrupted. Exits with 0 if every row held, with 1 if one was refuted or could not be decided, and with 3 if
-    something could not be removed.
+    The rows are those of docs/assumptions.md. Each experiment deploys the least it needs, prints its row as held or
+    refuted, and is removed, also when it is interrupted. Exits with 0 if every row held, with 1 if one was refuted or
+    could not be decided, and with 3 if something could not be removed.
     """
     from nova_infra.assumptions.catalogue import choose, estimate
     from nova_infra.assumptions.run import prove as run
