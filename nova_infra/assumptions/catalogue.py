@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from nova_infra.assumptions.experiments import capacity, failures, permissions, records, rollouts, tasks, traffic
+from nova_infra.assumptions.experiments import capacity, failures, hooks, permissions, records, rollouts, tasks, traffic
 from nova_infra.assumptions.rows import rows
 from nova_infra.assumptions.sandbox.experiment import MARGIN_MINUTES, Experiment
 from nova_infra.errors import RefusedError
@@ -13,6 +13,7 @@ from nova_infra.operations.changes.cost import prices
 EXPERIMENTS: tuple[Experiment, ...] = (
     *failures.EXPERIMENTS,
     *rollouts.EXPERIMENTS,
+    *hooks.EXPERIMENTS,
     *capacity.EXPERIMENTS,
     *tasks.EXPERIMENTS,
     *traffic.EXPERIMENTS,

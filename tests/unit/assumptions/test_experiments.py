@@ -108,6 +108,9 @@ def given(
     return prepare
 
 
+UNNAMED = {"lifecycleHookDetails": [{"status": "IN_PROGRESS"}], "status": "IN_PROGRESS"}
+FUNCTION = "arn:aws:iam::555555555555:x/Function"
+ASKED = {"lifecycleHookDetails": [{"status": "IN_PROGRESS", "targetArn": FUNCTION}], "status": "IN_PROGRESS"}
 FAILED = {"LogicalResourceId": "Service", "ResourceStatusReason": "Invalid request: not with ROLLING"}
 MADE, CHANGED, WENT_BACK = "CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"
 TAKEN = {3: {"deploymentConfiguration": {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0}}}
@@ -226,6 +229,9 @@ CASES: list[tuple[str, Any, dict[str, str]]] = [
     ),
     ("change-set", given(describe_change_set=then(READY, gone), **CHANGE_SET), {"executed-change-set": "refuted"}),
     ("change-set", given(describe_change_set={"Status": "FAILED"}, **CHANGE_SET), {"executed-change-set": "undecided"}),
+    ("hook-before-steps", given(deployments={2: [ASKED, ASKED, {}]}), {"hook-before-steps": "held"}),
+    ("hook-before-steps", given(deployments={2: [UNNAMED, UNNAMED, {}]}), {"hook-before-steps": "refuted"}),
+    ("hook-before-steps", given(), {"hook-before-steps": "refuted"}),
     ("composite-alarm", given(ends=["CREATE_FAILED"]), {"composite-alarm": "held"}),
     ("composite-alarm", given(), {"composite-alarm": "refuted"}),
     (
