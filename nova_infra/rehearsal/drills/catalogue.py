@@ -19,6 +19,7 @@ from nova_infra.rehearsal.drills.expectations import (
     NO_USER,
     NOT_DEPLOYED,
     OLD_SERVES,
+    OTHERS_GO_BACK,
     OTHERS_GO_THROUGH,
     PIPELINE_TELLS,
     SEEN_SLOWER,
@@ -194,6 +195,15 @@ DRILLS = (
         (_BREAKER, NO_TRAFFIC, OTHERS_GO_THROUGH, *_STOPPED),
         "all of production",
         fault="no-program",
+        group="apart",
+    ),
+    Drill(
+        "together-one-red",
+        "one service's command is a program that does not exist, and the others wait for it",
+        (_BREAKER, NO_TRAFFIC, OTHERS_GO_BACK, *_STOPPED),
+        "all of production",
+        fault="no-program",
+        group="together",
     ),
     Drill(
         "worker-crash",

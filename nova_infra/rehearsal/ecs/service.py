@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nova_infra.machine.parallel import gather
+from nova_infra.rehearsal.ecs.state import DeploymentState
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import Rule
@@ -107,6 +108,7 @@ class Service:
         tasks: The tasks that serve.
         deploying: Held while a deployment, or the replacement of a task, is under way.
         killed_at_stop: Number of tasks that did not end within their stop timeout.
+        deployments: Its deployments, as ECS describes them, the latest last.
     """
 
     name: str
@@ -122,7 +124,12 @@ class Service:
     deploying: asyncio.Lock = field(default_factory=asyncio.Lock)
     killed_at_stop: int = 0
     test_rule: Rule | None = None
+    deployments: list[DeploymentState] = field(default_factory=list)
     _ended: dict[str, Requests] = field(default_factory=dict)
+
+    def arn(self, kind: str) -> str:
+        """Its ARN, or that of the revision that it runs."""
+        return f"arn:aws:ecs:us-east-1:000000000000:{kind}/{self.cluster}/{self.name}"
 
     def requests(self) -> dict[str, Requests]:
         """Revision to the requests it got so far, those of tasks that have ended included."""

@@ -16,6 +16,7 @@ from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import Stack
 from nova_infra.rehearsal.cloudwatch.alarms import State
+from nova_infra.rehearsal.ecs.api import EcsApi
 from nova_infra.rehearsal.ecs.deployment import Deployment, DeploymentFailedError
 from nova_infra.rehearsal.ecs.functions import Functions
 from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
@@ -79,6 +80,7 @@ class Environment:
             steering or GoesOn(),
             localize=lambda value: json.loads(self.localize(json.dumps(value))),
             next_minute=clock.next_minute,
+            ecs=EcsApi(lambda: list(self._services.values())),
         )
         self._record = record
         self._tell = tell
