@@ -57,7 +57,7 @@ class CircuitBreaker:
 
 
 @dataclass(frozen=True)
-class Rollout:
+class DeploymentConfiguration:
     """A service's deployment configuration.
 
     Attributes:
@@ -100,7 +100,7 @@ class Rollout:
         return f"{name}: {shares}, then 100 % for {last.bake_minutes} min"
 
 
-def read_rollout(properties: Mapping[str, Any], where: str) -> Rollout:
+def read_rollout(properties: Mapping[str, Any], where: str) -> DeploymentConfiguration:
     """The rollout that a service's resolved ``DeploymentConfiguration`` defines.
 
     See https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html.
@@ -119,7 +119,7 @@ def read_rollout(properties: Mapping[str, Any], where: str) -> Rollout:
     except KeyError as error:
         raise UnresolvableError(f"{where}: DeploymentConfiguration has strategy {strategy} but no {error}") from None
     alarms = properties.get("Alarms", {})
-    return Rollout(
+    return DeploymentConfiguration(
         strategy=strategy,
         steps=steps,
         alarms=tuple(alarms.get("AlarmNames", ())) if alarms.get("Enable") else (),
