@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.ecs.hooks import Hook, read_hooks
+from nova_infra.rehearsal.ecs.lifecycle.hooks import Hook, read_hooks
 
 # What AWS takes where a template gives no value: API_CanaryConfiguration and API_LinearConfiguration in
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/.

@@ -27,7 +27,7 @@ from nova_infra.rehearsal.ecs.commands import (
     StartTask,
     StopTask,
 )
-from nova_infra.rehearsal.ecs.hooks import (
+from nova_infra.rehearsal.ecs.lifecycle.hooks import (
     AFTER_ALL_TRAFFIC,
     BEFORE_STEP,
     BEFORE_TASKS,

@@ -16,10 +16,10 @@ from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.alarms import State
-from nova_infra.rehearsal.ecs.api import EcsApi
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError, PlayedDeployment
-from nova_infra.rehearsal.ecs.functions import Functions
-from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
+from nova_infra.rehearsal.ecs.lifecycle.api import EcsApi
+from nova_infra.rehearsal.ecs.lifecycle.functions import Functions
+from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, Steering
 from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, TrafficStep
 from nova_infra.rehearsal.ecs.service import PlayedService, Revision
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition, read_service

@@ -29,7 +29,7 @@ from nova_infra.rehearsal.delivery.definition import (
 )
 from nova_infra.rehearsal.delivery.workflow import DoomedAction
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
-from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
+from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, Steering
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
 from nova_infra.rehearsal.pipeline.release import Release

@@ -6,7 +6,7 @@ import pytest
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.ecs.commands import AwaitHook, Command, Finish, ShiftTraffic, StartTask, StopTask
-from nova_infra.rehearsal.ecs.hooks import Action, Hook
+from nova_infra.rehearsal.ecs.lifecycle.hooks import Action, Hook
 from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, TrafficStep, read_rollout
 from nova_infra.rehearsal.ecs.scheduler import Phase, Scheduler
 
