@@ -68,7 +68,7 @@ def plan(drill: Drill, candidate: Release) -> DrillPlan:
         raise NovaError(f"--drill: {drill.name}: the pipeline deploys no {drill.kind}: leave that drill out")
     stages = _stages(pipeline, drill.reach)
     if drill.reach == "production":
-        stages = [_only(stages[0], service, candidate.assembly)]
+        stages = [only(stages[0], service, candidate.assembly)]
     edits: tuple[Edit, ...] = candidate.edits
     if drill.reach == "production":
         edits = (*edits, alone)
@@ -140,7 +140,7 @@ def _has(stage: Stage, kind: type[StageAction]) -> bool:
     return any(isinstance(action, kind) for action in stage.actions)
 
 
-def _only(stage: Stage, service: str, assembly: Assembly) -> Stage:
+def only(stage: Stage, service: str, assembly: Assembly) -> Stage:
     """The stage without the services other than one, and without what runs after the services."""
     names = {a: repositories(assembly.template(a.template_path)) for a in stage.actions if isinstance(a, DeployAction)}
     order = max(action.run_order for action, services in names.items() if service in services)

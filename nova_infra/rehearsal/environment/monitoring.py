@@ -77,6 +77,11 @@ class Monitoring:
         """
         for service in services:
             self._measure(service)
+        if self.store.minute >= METRIC_DELAY:  # Before that nothing has arrived yet of what has run for long.
+            self._evaluate()
+        self.store.minute += 1
+
+    def _evaluate(self) -> None:
         states: dict[str, State] = {
             name: alarm.state(self.store, self.store.minute, self.states[name]) for name, alarm in self._alarms.items()
         }
@@ -89,7 +94,6 @@ class Monitoring:
                 self._notify(self._alarm(name).alarm_topics, f"{name} is in ALARM")
             elif state == "OK" and before[name] == "ALARM":
                 self._notify(self._alarm(name).ok_topics, f"{name} is OK again")
-        self.store.minute += 1
 
     def _note_measure(self, name: str) -> None:
         alarm = self._alarms.get(name)
