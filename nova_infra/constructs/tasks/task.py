@@ -23,7 +23,7 @@ KIT_HEALTH_COMMAND = ("python", "-m", "nova_kit.healthcheck")
 _ARCHITECTURES = {"x86-64": ecs.CpuArchitecture.X86_64, "arm64": ecs.CpuArchitecture.ARM64}
 
 
-class Task(Construct):
+class FargateTask(Construct):
     """A Fargate task definition with its container and sidecars, its log group and its two roles.
 
     The task role may do what the service's permissions say, and nothing else. The execution role may pull this image,

@@ -19,7 +19,7 @@ from nova_infra.constructs.hooks.gates import gate_hooks
 from nova_infra.constructs.tasks.connections import open_connections
 from nova_infra.constructs.tasks.durations import minutes, seconds
 from nova_infra.constructs.tasks.scaling import Autoscaling, on_spot
-from nova_infra.constructs.tasks.task import Task
+from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.constructs.web.alarms import ServiceAlarms
 from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.constructs.web.target_group import conditions, target_group
@@ -86,7 +86,9 @@ class WebService(Construct):
             task_definition = image
         else:
             service = service.model_copy(update={"port": port or service.port})
-            task_definition = Task(self, "Task", name=name, image=image, service=service, runtime=runtime).definition
+            task_definition = FargateTask(
+                self, "Task", name=name, image=image, service=service, runtime=runtime
+            ).definition
         container = task_definition.default_container
         if container is None:
             raise ValueError(f"{self.node.path}: the task definition has no container: add one before this construct")
