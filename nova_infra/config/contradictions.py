@@ -11,7 +11,7 @@ from nova_infra.config.environment import Environment, Network
 from nova_infra.config.repeats import repeated
 from nova_infra.config.rollout_contradictions import rollout_contradictions
 from nova_infra.config.service import Service
-from nova_infra.config.service_contradictions import largest, service_contradictions
+from nova_infra.config.service_contradictions import largest, service_contradictions, services_in
 from nova_infra.config.smoke_contradictions import smoke_contradictions
 
 MAX_SERVICES = 45
@@ -174,8 +174,12 @@ def _private_network(
     if environment.network.nat_gateways > 0:
         return
     needed = list(_ENDPOINTS_TO_START)
-    if any(service.secrets for service in services.values()):
-        needed.append("secretsmanager")
+    found = services_in(services, environment)
+    secrets = [secret for each in found for secret in each.service.secrets.values()]
+    secrets += [secret for each in found for car in each.service.sidecars for secret in car.secrets.values()]
+    needed += ["secretsmanager"] if any(each.secret for each in secrets) else []
+    needed += ["ssm"] if any(each.parameter for each in secrets) else []
+    needed += ["sqs"] if any(each.service.queue for each in found) else []
     if environment.exec:
         needed.append("ssmmessages")
     missing = [endpoint for endpoint in needed if endpoint not in environment.network.interface_endpoints]

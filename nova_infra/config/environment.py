@@ -11,7 +11,9 @@ from nova_infra.config.delivery import Notifications
 from nova_infra.config.fields import DOMAIN_NAME, Account, Cidr, Model, Name, Region, matching, refusal
 from nova_infra.config.runtime import Runtime
 
-InterfaceEndpoint = Literal["ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssmmessages", "monitoring", "sts"]
+InterfaceEndpoint = Literal[
+    "ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssm", "ssmmessages", "monitoring", "sts", "sqs", "sns", "kms"
+]
 
 
 SubnetId = Annotated[

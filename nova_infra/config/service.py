@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from nova_infra.config.container import Container, Health
-from nova_infra.config.fields import Model, Name, Variable, refusal
+from nova_infra.config.fields import Model, Name, Variable
 from nova_infra.config.job import Job, Schedule
 from nova_infra.config.runtime import Rollout, Scaling
 from nova_infra.config.surroundings import Connection, Permission, Secret, Sidecar, Surroundings
@@ -16,6 +16,9 @@ from nova_infra.config.web import Host, Targets, Thresholds, Web
 from nova_infra.config.worker import Queue, Worker
 
 Kind = Literal["web", "worker", "job"]
+
+GRPC_HEALTH = "/grpc.health.v1.Health/Check"
+"""The standard's method: https://grpc.io/docs/guides/health-checking/."""
 
 ONLY_OF: dict[str, type[Model]] = {"web": Web, "worker": Worker, "job": Job}
 """Kind to the model whose keys only services of that kind may have."""
@@ -80,15 +83,13 @@ class Service(Container, Surroundings, Web, Worker, Job):
     def _defaults_from_the_name(cls, data: Any) -> Any:
         if not isinstance(data, dict) or not isinstance(name := data.get("name"), str):
             return data
-        return {**defaults_of(name, bool(data.get("hosts"))), **data} if data.get("kind", "web") == "web" else data
-
-    @model_validator(mode="after")
-    def _keys_of_its_kind(self) -> Self:
-        for kind, model in ONLY_OF.items():
-            for key in model.model_fields if kind != self.kind else ():
-                if key in self.model_fields_set and key not in ONLY_OF[self.kind].model_fields:
-                    raise refusal(f"{key} belongs to a service of kind {kind}", f'remove it, or write kind = "{kind}"')
-        return self
+        if data.get("kind", "web") != "web":
+            return data
+        data = {**defaults_of(name, bool(data.get("hosts"))), **data}
+        health = data.get("health", {})
+        if data.get("protocol") == "grpc" and isinstance(health, dict):
+            data["health"] = {"path": GRPC_HEALTH, **health}
+        return data
 
 
 def defaults_of(name: str, hosts: bool) -> dict[str, Any]:
