@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from nova_infra.config.fields import Account, Email, Model, Name, Region, Variable, matching, refusal
+from nova_infra.config.values.fields import Account, Email, Model, Name, Region, Variable, matching, refusal
 
 
 class Platform(Model):

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from nova_infra.config.environment import Environment
-from nova_infra.config.runtime import Rollout, Scaling
-from nova_infra.config.service import GRPC_HEALTH, ONLY_OF, Service, defaults_of
+from nova_infra.config.services.runtime import Rollout, Scaling
+from nova_infra.config.services.service import GRPC_HEALTH, ONLY_OF, Service, defaults_of
 
 PLACEHOLDERS = ("account", "region", "environment")
 """What ``{…}`` in a value may name."""
@@ -96,7 +96,7 @@ def origins(service: Service, environment: Environment) -> Iterator[Origin]:
     ]
     values = found.service.model_dump(exclude={"environments", *SHARED})
     values |= {key: getattr(found.environment, key).model_dump() for key in SHARED}
-    named = {**defaults_of(service.name, bool(service.hosts)), "health.path": GRPC_HEALTH}
+    named = {**defaults_of(service.name, service.hosts, service.paths), "health.path": GRPC_HEALTH}
     own = set(ONLY_OF[service.kind].model_fields)
     others = {key for model in ONLY_OF.values() for key in model.model_fields} - own
     for key, value in _leaves({key: value for key, value in values.items() if key not in others}, ""):

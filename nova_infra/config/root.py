@@ -8,8 +8,8 @@ from pydantic import Field
 
 from nova_infra.config.delivery import Delivery, Images, Platform, Source, Toolchain
 from nova_infra.config.environment import Environment
-from nova_infra.config.fields import Model
-from nova_infra.config.service import Service
+from nova_infra.config.services.service import Service
+from nova_infra.config.values.fields import Model
 from nova_infra.errors import ConfigError
 
 CONFIG_FILE = "nova.toml"

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nova_infra.config.service import Service
+from nova_infra.config.services.service import Service
 
 _FOLLOW: Mapping[str, tuple[str, ...]] = {
     "hosts": ("paths", "priority"),

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from nova_infra.config.environment import Environment
 from nova_infra.config.resolved import SHARED, given
-from nova_infra.config.service import Service
+from nova_infra.config.services.service import Service
 from nova_infra.config.wording import fault_of, follows_from_another, shortened
 from nova_infra.toml import key_path
 

@@ -12,18 +12,18 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import NIST, acknowledge
 from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import resolved
-from nova_infra.constructs.delivery.release_roles import ReleaseRoles, step_role_arn
-from nova_infra.constructs.environment.alert_topic import AlertTopic
-from nova_infra.constructs.environment.encryption_key import EncryptionKey
-from nova_infra.constructs.environment.firewall import Firewall
-from nova_infra.constructs.environment.ingress import Ingress
-from nova_infra.constructs.environment.log_bucket import LogBucket
-from nova_infra.constructs.environment.network import PRIVATE, ExistingNetwork, Network
-from nova_infra.constructs.environment.private_ingress import PrivateIngress
-from nova_infra.constructs.environment.publisher import Publisher
-from nova_infra.constructs.environment.retention import retention
-from nova_infra.constructs.environment.rollout_events import RolloutEvents
-from nova_infra.constructs.environment.smoke_test import SmokeTest
+from nova_infra.constructs.hooks.smoke_test import SmokeTest
+from nova_infra.constructs.network.firewall import Firewall
+from nova_infra.constructs.network.ingress import Ingress
+from nova_infra.constructs.network.network import PRIVATE, ExistingNetwork, Network
+from nova_infra.constructs.network.private_ingress import PrivateIngress
+from nova_infra.constructs.observability.alert_topic import AlertTopic
+from nova_infra.constructs.observability.encryption_key import EncryptionKey
+from nova_infra.constructs.observability.log_bucket import LogBucket
+from nova_infra.constructs.observability.publisher import Publisher
+from nova_infra.constructs.observability.retention import retention
+from nova_infra.constructs.observability.rollout_events import RolloutEvents
+from nova_infra.constructs.roles.release_roles import ReleaseRoles, step_role_arn
 from nova_infra.names import (
     alert_topic_name,
     deploy_role_name,

@@ -7,7 +7,7 @@ from aws_cdk import aws_ecr as ecr
 from constructs import Construct
 
 from nova_infra.config import Config
-from nova_infra.constructs.delivery.registry import ImageRegistry
+from nova_infra.constructs.images.registry import ImageRegistry
 from nova_infra.names import REGISTRY_ASSETS, registry_role_name, repository_name
 
 

@@ -9,13 +9,13 @@ from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
-from nova_infra.constructs.environment.network import PRIVATE
-from nova_infra.constructs.service.before_deploy import BeforeDeploy
-from nova_infra.constructs.service.gates import smoke_hook
-from nova_infra.constructs.service.host_names import HostNames
-from nova_infra.constructs.service.settings import ServiceSettings
-from nova_infra.constructs.service.task import Task
-from nova_infra.constructs.service.web_service import WebService
+from nova_infra.constructs.hooks.before_deploy import BeforeDeploy
+from nova_infra.constructs.hooks.gates import smoke_hook
+from nova_infra.constructs.network.network import PRIVATE
+from nova_infra.constructs.tasks.task import Task
+from nova_infra.constructs.web.host_names import HostNames
+from nova_infra.constructs.web.settings import ServiceSettings
+from nova_infra.constructs.web.web_service import WebService
 from nova_infra.names import parameter_path, repository_name, stack_name
 from nova_infra.stacks.platform import PlatformStack
 

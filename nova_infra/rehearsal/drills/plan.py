@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from nova_infra.assembly import Assembly, Template, resources_of_type
 from nova_infra.errors import NovaError
-from nova_infra.rehearsal.drills.catalogue import Drill, Reach, ServiceKind
+from nova_infra.rehearsal.delivery.definition import Action, ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
+from nova_infra.rehearsal.drills.drill import Drill, Reach, ServiceKind
 from nova_infra.rehearsal.drills.steering import GATE_MINUTES
 from nova_infra.rehearsal.environment.queues import messages_of
-from nova_infra.rehearsal.pipeline.definition import Action, ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.pipeline.edits import (
     Edit,
     fault_in,

@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nova_infra.parallel import gather
+from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import Rule
@@ -16,8 +16,8 @@ from nova_infra.rehearsal.record import Requests
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import Runtime
 from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
-from nova_infra.rehearsal.tasks.usage import Usage
-from nova_infra.rehearsal.tasks.work import Work
+from nova_infra.rehearsal.usage.processes import Usage
+from nova_infra.rehearsal.usage.work import Work
 
 
 @dataclass(frozen=True)

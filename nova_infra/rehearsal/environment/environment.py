@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
-from nova_infra.parallel import gather
+from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import Stack

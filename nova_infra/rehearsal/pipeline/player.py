@@ -9,19 +9,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nova_infra.commands import not_covered_in, run_command
 from nova_infra.containers.build import ENGINES
 from nova_infra.deployed.aws.toolchain import failed_tests_in
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import NovaError
-from nova_infra.parallel import gather
-from nova_infra.processes import nothing_left
+from nova_infra.machine.commands import not_covered_in, run_command
+from nova_infra.machine.parallel import gather
+from nova_infra.machine.processes import nothing_left
 from nova_infra.rehearsal.clock import Clock
-from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
-from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
-from nova_infra.rehearsal.environment.environment import Environment
-from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
-from nova_infra.rehearsal.pipeline.definition import (
+from nova_infra.rehearsal.delivery.definition import (
     Action,
     ApprovalAction,
     BuildAction,
@@ -31,9 +27,13 @@ from nova_infra.rehearsal.pipeline.definition import (
     SourceAction,
     Stage,
 )
+from nova_infra.rehearsal.delivery.workflow import DoomedAction
+from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
+from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
+from nova_infra.rehearsal.environment.environment import Environment
+from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
-from nova_infra.rehearsal.pipeline.workflow import DoomedAction
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import UNPROVEN, Runtime, SourceRuntime

@@ -6,7 +6,7 @@ from typing import Any
 from nova_infra.rehearsal.cloudwatch.metrics import Metric
 from nova_infra.rehearsal.environment.monitoring import Monitoring
 from nova_infra.rehearsal.record import UNMEASURED
-from nova_infra.rehearsal.tasks.usage import Usage
+from nova_infra.rehearsal.usage.processes import Usage
 
 PLACE = {"ClusterName": "shop", "ServiceName": "carts"}
 

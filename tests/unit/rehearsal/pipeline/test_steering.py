@@ -19,7 +19,7 @@ from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.record import Record
 
 ROOT = Path(__file__).parents[4]
-FUNCTION = ROOT / "nova_infra" / "constructs" / "environment" / "smoke_function.py"
+FUNCTION = ROOT / "nova_infra" / "constructs" / "hooks" / "smoke_function.py"
 
 
 def with_smoke_test(directory: Path) -> Path:

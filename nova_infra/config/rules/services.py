@@ -1,0 +1,173 @@
+"""What contradicts itself in a service, or between a service and the environments that it runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import ValidationError
+
+from nova_infra.config.environment import Environment
+from nova_infra.config.resolved import Resolved, resolved
+from nova_infra.config.rules import web
+from nova_infra.config.rules.service import kinds, queues, surroundings
+from nova_infra.config.services.service import Service
+from nova_infra.config.services.surroundings import Permission
+from nova_infra.config.values.actions import misspelt
+from nova_infra.config.whereabouts import Whereabouts
+
+
+def service_contradictions(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
+    """Every contradiction, as the path of the key that was written, what is wrong and what to do.
+
+    Args:
+        environments: The environments that are valid by themselves, by their place in the file.
+        services: The services that are valid by themselves, by their place in the file.
+    """
+    yield from _between(environments, services)
+    names = {environment.name for environment in environments.values()}
+    for index, service in services.items():
+        key = f"services[{index}]"
+        for name, override in service.environments.items():
+            if environments and name not in names:
+                choices = ", ".join(sorted(names))
+                yield f"{key}.environments.{name}: is not an environment: choose one of {choices}, or remove it"
+            yield from kinds.foreign_keys(f"{key}.environments.{name}", override, service.kind)
+        yield from kinds.foreign_keys(key, service, service.kind)
+        # As they are written: filled in, they would differ from environment to environment.
+        yield from _misspelt(key, service.permissions)
+        for name, override in service.environments.items():
+            yield from _misspelt(f"{key}.environments.{name}", override.permissions or ())
+        seen: set[str] = set()
+        for place, environment in environments.items():
+            whereabouts = Whereabouts(index, service, place, environment)
+            try:
+                found = resolved(service, environment)
+            except ValidationError as error:
+                lines = whereabouts.faults(error)
+            else:
+                lines = map(whereabouts.line, _in_one_environment(key, found))
+            for line in lines:
+                # What holds in several environments alike is one fault.
+                if line not in seen:
+                    seen.add(line)
+                    yield line
+
+
+def _between(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
+    lines: dict[str, None] = {}
+    for place, environment in environments.items():
+        found = {
+            index: each
+            for index, service in services.items()
+            if (each := _service_in(service, environment)) is not None
+        }
+        whereabouts = {f"services[{index}]": Whereabouts(index, services[index], place, environment) for index in found}
+        keyed = [(f"services[{index}]", each) for index, each in found.items()]
+        for internal in (False, True):
+            webs = [(key, each) for key, each in keyed if each.kind == "web" and each.internal == internal]
+            for line in web.between(webs, environment):
+                own = whereabouts.get(line.partition(".")[0])
+                lines[own.line(line) if own else line] = None
+        workers = [(key, each) for key, each in keyed if each.kind == "worker"]
+        for line in queues.between(workers):
+            lines[whereabouts[line.partition(".")[0]].line(line)] = None
+    yield from lines
+    yield from queues.between_environments(environments, services)
+
+
+def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
+    service, environment = found.service, found.environment
+    if service.kind == "web":
+        yield from web.in_environment(key, service, environment)
+    yield from kinds.in_environment(key, service)
+    yield from _container(key, service)
+    yield from _moving_tags(key, service, environment)
+    yield from _numbers_of_tasks(key, found)
+    yield from surroundings.in_environment(key, service, environment)
+
+
+def _container(key: str, service: Service) -> Iterator[str]:
+    health = service.health
+    # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+    if health.timeout >= health.interval:
+        yield (
+            f"{key}.health.timeout: is {health.timeout}, not shorter than the interval of {health.interval}: lower it, "
+            "or raise interval"
+        )
+    if not service.readonly_root and service.readonly_root_reason is None:
+        yield (
+            f"{key}.readonly_root: false lets an intruder change the container: say why it has to be in "
+            'readonly_root_reason = "…", or remove it'
+        )
+    if service.readonly_root and service.readonly_root_reason is not None:
+        yield f"{key}.readonly_root_reason: excuses nothing: remove it, or write readonly_root = false"
+    if service.image is not None:
+        for other in ("kit", "context", "dockerfile", "target", "build_arguments"):
+            if other in service.model_fields_set:
+                yield f"{key}.image: is ready, so {other} would build nothing: remove one of the two"
+
+
+def _numbers_of_tasks(key: str, found: Resolved) -> Iterator[str]:
+    environment, scaling = found.environment, found.environment.scaling
+    if found.service.kind == "job":
+        return
+    if environment.approval and scaling.least == 0:
+        yield (
+            f"{key}.scaling.schedules: {environment.name} takes an approval, and there a service is never without "
+            "tasks: write min_tasks = 1 or more"
+        )
+    elif any(each.max_tasks == 0 for each in scaling.schedules) and not any(
+        each.min_tasks for each in scaling.schedules
+    ):
+        yield (
+            f"{key}.scaling.schedules: leave {environment.name} without tasks, and none brings them back: add one "
+            "with min_tasks = 1 or more"
+        )
+    times = [(each.schedule, each.time_zone) for each in scaling.schedules]
+    if repeated := next((time for number, time in enumerate(times) if time in times[:number]), None):
+        yield f"{key}.scaling.schedules: come twice at {repeated[0]!r}, and only one would win: remove one"
+    if scaling.spot is not None and scaling.spot.base >= scaling.most:
+        yield (
+            f"{key}.scaling.spot.base: keeps {scaling.spot.base} of at most {scaling.most} tasks on demand, so that "
+            "none would run on Spot: lower it, or remove spot"
+        )
+
+
+def _misspelt(key: str, permissions: Sequence[Permission]) -> Iterator[str]:
+    for place, permission in enumerate(permissions):
+        for fault in misspelt(permission):
+            yield f"{key}.permissions[{place}].{fault}"
+
+
+def _moving_tags(key: str, service: Service, environment: Environment) -> Iterator[str]:
+    images = [(f"{key}.sidecars[{place}].image", each.image) for place, each in enumerate(service.sidecars)]
+    for name, image in ((f"{key}.image", service.image), *images):
+        if environment.approval and image is not None and "@" not in image:
+            yield (
+                f"{name}: {image!r} is a tag, which may move, and {environment.name} takes an approval: "
+                "add its digest, @sha256:…, as docker buildx imagetools inspect prints it"
+            )
+
+
+def largest(services: Mapping[int, Service], environment: Environment) -> int:
+    """How many tasks of all services together an environment may run, but for deployments."""
+    return sum(each.environment.scaling.most for each in services_in(services, environment))
+
+
+def services_in(services: Mapping[int, Service], environment: Environment) -> list[Resolved]:
+    """The services as they are in an environment, but for those that are refused there."""
+    found = (_resolved(service, environment) for service in services.values())
+    return [each for each in found if each is not None]
+
+
+def _service_in(service: Service, environment: Environment) -> Service | None:
+    found = _resolved(service, environment)
+    return found.service if found is not None else None
+
+
+def _resolved(service: Service, environment: Environment) -> Resolved | None:
+    """The service in an environment; None where it is refused there."""
+    try:
+        return resolved(service, environment)
+    except ValidationError:
+        return None

@@ -1,0 +1,134 @@
+"""What contradicts itself in the ways that lead to web services."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from nova_infra.config.environment import Environment
+from nova_infra.config.services.service import Service
+
+MAX_CERTIFICATES = 25
+"""What a load balancer takes besides its default certificate:
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
+
+
+def in_environment(key: str, service: Service, environment: Environment) -> Iterator[str]:
+    """What is wrong with the ways to one service in one environment.
+
+    Args:
+        key: The service's place in the file.
+        service: The service, as it is in the environment.
+        environment: The environment.
+    """
+    if not (service.paths or service.hosts):
+        yield f"{key}.paths: is empty and there are no hosts, so nothing leads to {service.name}: name a path or a host"
+    if service.internal and service.hosts:
+        yield f"{key}.internal: true leaves nobody who could ask for its hosts: remove one of the two"
+    if service.protocol == "grpc":
+        yield from _of_grpc(key, service)
+    if service.protocol != "http":
+        if service.internal:
+            yield (
+                f"{key}.protocol: {service.protocol!r} needs TLS, which the private load balancer does not have: "
+                "remove internal"
+            )
+        elif environment.domain is None:
+            yield (
+                f"{key}.protocol: {service.protocol!r} needs TLS, and {environment.name} has no domain: "
+                "give it one, or remove protocol"
+            )
+    if (domain := environment.domain) is not None:
+        for host in service.hosts:
+            if "{" not in host and not domain.holds(host):
+                yield (
+                    f"{key}.hosts: {host!r} is not under {domain.zone_name or domain.name}, the zone of "
+                    f"{environment.name}, so it would get no certificate: choose another, or write domain.zone_name"
+                )
+
+
+def _of_grpc(key: str, service: Service) -> Iterator[str]:
+    path = service.health.path
+    if path is not None and not re.fullmatch(r"/[\w.]+/\w+", path, re.ASCII):
+        yield (
+            f"{key}.health.path: {path!r} is not a method, which is what a check of gRPC calls: write "
+            "/package.Service/Method, or remove it for the standard /grpc.health.v1.Health/Check"
+        )
+    if service.requests is not None:
+        yield f"{key}.requests: records HTTP, and this service speaks gRPC: remove it"
+
+
+def between(services: Sequence[tuple[str, Service]], environment: Environment) -> Iterator[str]:
+    """What is wrong between the ways to services of one environment.
+
+    Args:
+        services: The services that are behind one load balancer, each with its place in the file.
+        environment: The environment.
+    """
+    seen: dict[tuple[str, str], Service] = {}
+    alike: set[frozenset[str]] = set()
+    for key, service in services:
+        for host in service.hosts or ("",):
+            for path in service.paths or ("",):
+                if (other := seen.setdefault((host, path), service)) is not service:
+                    alike.add(frozenset((service.name, other.name)))
+                    kind, value, at = ("path", path, f" at {host}" if host else "") if path else ("host", host, "")
+                    yield (
+                        f"{key}.{kind}s: {value!r} is also a {kind} of {other.name}{at}, and the load balancer would "
+                        f"only ever reach one of them: give each service its own {kind}s"
+                    )
+    yield from _one_record(services, environment, alike)
+    for key, service in services:
+        late = [
+            other
+            for _, other in services
+            if service.priority < other.priority
+            and frozenset((service.name, other.name)) not in alike
+            and _takes_all_of(service, other)
+        ]
+        if late:
+            names = " and ".join(each.name for each in late)
+            yield (
+                f"{key}.priority: {service.priority} comes before {names}, whose requests it would all take: write a "
+                f"priority above {max(each.priority for each in late)}"
+            )
+    named = [service for _, service in services if service.hosts and environment.domain is not None]
+    if len(named) > MAX_CERTIFICATES:
+        yield (
+            f"services: {len(named)} have hosts in {environment.name}, but a load balancer takes {MAX_CERTIFICATES} "
+            "certificates besides its own: let some share the domain by paths"
+        )
+
+
+def _one_record(
+    services: Sequence[tuple[str, Service]], environment: Environment, alike: set[frozenset[str]]
+) -> Iterator[str]:
+    """Hosts that two services would both make a DNS record and a certificate for."""
+    owners: dict[str, Service] = {}
+    for key, service in services:
+        for number, host in enumerate(service.hosts):
+            if environment.domain is not None and host == environment.domain.name:
+                continue  # the platform's own
+            other = owners.setdefault(host, service)
+            if other is not service and frozenset((other.name, service.name)) not in alike:
+                yield (
+                    f"{key}.hosts[{number}]: {host!r} is also a host of {other.name}, and its DNS record can be made "
+                    "once: give each service its own hosts, or let both share the environment's domain by paths"
+                )
+
+
+def _takes_all_of(other: Service, service: Service) -> bool:
+    """Whether every request that a service's rule is for also fits another one's."""
+    if not (other.hosts or other.paths):
+        return False  # nothing leads to it, which is said elsewhere
+    hosts = not other.hosts or (bool(service.hosts) and all(_fits_one(host, other.hosts) for host in service.hosts))
+    return hosts and (not other.paths or all(_fits_one(path, other.paths) for path in service.paths or ("/*",)))
+
+
+def _fits_one(value: str, patterns: Sequence[str]) -> bool:
+    """Whether a value, which may have wildcards itself, fits one of several patterns whatever they stand for."""
+    return any(re.fullmatch(_regex(pattern), value) for pattern in patterns)
+
+
+def _regex(pattern: str) -> str:
+    return re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "[^*]")
