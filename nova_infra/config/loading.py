@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from nova_infra.config.delivery import Delivery, Images, Source, Toolchain
+from nova_infra.config.delivery import Delivery, Images, ReleaseSettings, Source, Toolchain
 from nova_infra.config.environment import Environment
 from nova_infra.config.root import CONFIG_FILE, Config
 from nova_infra.config.rules.contradictions import contradictions
@@ -74,6 +74,7 @@ def parse_config(data: Mapping[str, Any], *, directory: Path | None = None) -> C
             toolchain=toolchain,
             source=source,
             delivery=_valid(Delivery, [data.get("delivery", {})]).get(0),
+            release=_valid(ReleaseSettings, [data.get("release", {})]).get(0, ReleaseSettings()),
             environments=environments,
             environment_count=count,
             services=services,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nova_infra.config.delivery import Delivery, Images, Platform, Source, Toolchain
+from nova_infra.config.delivery import Delivery, Images, Platform, ReleaseSettings, Source, Toolchain
 from nova_infra.config.environment import Environment
 from nova_infra.config.services.service import Service
 from nova_infra.config.values.fields import Model
@@ -22,6 +22,7 @@ class Config(Model):
     toolchain: Toolchain
     source: Source
     delivery: Delivery = Delivery()
+    release: ReleaseSettings = ReleaseSettings()
     images: Images = Images()
     environments: Annotated[tuple[Environment, ...], Field(min_length=1)]
     services: Annotated[tuple[Service, ...], Field(min_length=1)]

@@ -110,7 +110,7 @@ def rehearse(options: Options) -> bool:
         runtime.assets = {**baseline.assembly.docker_assets(), **candidate.assembly.docker_assets()}
         record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
         record.not_rehearsed += not_rehearsed
-        record.real_time, record.unsafe = options.real_time, list(delivery.unsafe)
+        record.real_time, record.unsafe = options.real_time, [*delivery.unsafe, *delivery.pipeline.unsafe]
         record.until = options.until if pipeline != delivery.pipeline else None
         refused = note_refusals(forecast(candidate, baseline), pipeline, record)
         record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")

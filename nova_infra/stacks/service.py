@@ -10,7 +10,7 @@ from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
 from nova_infra.constructs.hooks.before_deploy import BeforeDeploy
-from nova_infra.constructs.hooks.gates import smoke_hook
+from nova_infra.constructs.hooks.gates import group_hook, smoke_hook
 from nova_infra.constructs.network.network import PRIVATE
 from nova_infra.constructs.tasks.task import Task
 from nova_infra.constructs.web.host_names import HostNames
@@ -41,6 +41,7 @@ class ServiceStack(cdk.Stack):
         environment: Environment,
         service: Service,
         image_tag: str,
+        group_minutes: int = 0,
     ) -> None:
         """Create the service.
 
@@ -54,6 +55,7 @@ class ServiceStack(cdk.Stack):
             environment: The environment.
             service: The service.
             image_tag: Tag of the image to run.
+            group_minutes: How long it waits for the other services of its release; 0 where it waits for none.
         """
         name = stack_name(prefix, service.name)
         super().__init__(
@@ -96,6 +98,7 @@ class ServiceStack(cdk.Stack):
                 name=name,
                 cluster_name=platform.cluster_name,
                 test=smoke_hook(prefix, self._smoke_urls(service, platform), self) if service.smoke else None,
+                together=group_hook(prefix, group_minutes, self) if group_minutes else None,
             ),
             topic=platform.topic,
             load_balancer=ingress.load_balancer,

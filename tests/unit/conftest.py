@@ -58,6 +58,9 @@ notifications = { emails = ["a@example.com"], slack = { workspace = "T01234567",
 [source]
 repository = "acme/platform"
 token_secret = "github-token"
+[release]
+together = true
+wait_minutes = 35
 [[environments]]
 name = "test-eu"
 account = "444444444444"

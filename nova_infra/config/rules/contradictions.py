@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 from itertools import combinations
 
-from nova_infra.config.delivery import Delivery, Source, Toolchain
+from nova_infra.config.delivery import Delivery, ReleaseSettings, Source, Toolchain
 from nova_infra.config.environment import Environment, Network
+from nova_infra.config.rules.group import group_contradictions
 from nova_infra.config.rules.repeats import repeated
 from nova_infra.config.rules.rollouts import rollout_contradictions
 from nova_infra.config.rules.services import largest, service_contradictions, services_in
@@ -21,6 +22,7 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 _ENDPOINTS_TO_START = ("ecr.api", "ecr.dkr", "logs")
 _RESERVED_SERVICES = {
     "smoke": "function",
+    "together": "function",
     "platform": "stack",
     "overview": "stack",
     "kit": "directory",
@@ -34,6 +36,7 @@ def contradictions(
     toolchain: Toolchain | None,
     source: Source | None,
     delivery: Delivery | None,
+    release: ReleaseSettings,
     environments: Mapping[int, Environment],
     environment_count: int,
     services: Mapping[int, Service],
@@ -44,6 +47,7 @@ def contradictions(
         toolchain: The toolchain, where it is valid by itself.
         source: The source, where it is valid by itself.
         delivery: The delivery, where it is valid by itself or left out.
+        release: How the services of a release go together; its defaults where it is not valid by itself.
         environments: The environments that are valid by themselves, by their place in the file.
         environment_count: How many environments there are, valid or not.
         services: The services that are valid by themselves, by their place in the file.
@@ -69,6 +73,7 @@ def contradictions(
     yield from smoke_contradictions(services)
     in_job = delivery is not None and delivery.engine == "github-actions"
     yield from rollout_contradictions(environments, services, in_job=in_job)
+    yield from group_contradictions(release, environments, services, in_job=in_job)
     yield from _stacks(environments, services)
 
 

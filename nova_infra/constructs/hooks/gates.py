@@ -7,7 +7,7 @@ from typing import Any
 import aws_cdk as cdk
 
 from nova_infra.config import Rollout
-from nova_infra.names import TEST_HEADER, smoke_hook_role_name, smoke_name
+from nova_infra.names import TEST_HEADER, hook_role_name, smoke_name, together_name
 
 _TEST_MINUTES = 10
 """How long tests before the first user's request may take."""
@@ -37,13 +37,28 @@ def smoke_hook(prefix: str, urls: list[str], stack: cdk.Stack) -> dict[str, Any]
         stack: The service's stack.
     """
     header, value = TEST_HEADER
+    details = {"header": header, "value": value, "urls": urls}
+    return {**_calls(smoke_name(prefix), TESTED, _TEST_MINUTES, stack), "HookDetails": details}
+
+
+def group_hook(prefix: str, minutes: int, stack: cdk.Stack) -> dict[str, Any]:
+    """The hook that has a service wait for the others of its release, as CloudFormation takes it.
+
+    Args:
+        prefix: ``<platform>-<environment>``, which the function's name begins with.
+        minutes: How long it waits.
+        stack: The service's stack.
+    """
+    return _calls(together_name(prefix), _STAGES["steps"], minutes, stack)
+
+
+def _calls(function: str, stage: str, minutes: int, stack: cdk.Stack) -> dict[str, Any]:
     return {
         "TargetType": "AWS_LAMBDA",
-        "HookTargetArn": f"arn:{stack.partition}:lambda:{stack.region}:{stack.account}:function:{smoke_name(prefix)}",
-        "RoleArn": f"arn:{stack.partition}:iam::{stack.account}:role/{smoke_hook_role_name(prefix)}",
-        "LifecycleStages": [TESTED],
-        "HookDetails": {"header": header, "value": value, "urls": urls},
-        "TimeoutConfiguration": {"TimeoutInMinutes": _TEST_MINUTES, "Action": "ROLLBACK"},
+        "HookTargetArn": f"arn:{stack.partition}:lambda:{stack.region}:{stack.account}:function:{function}",
+        "RoleArn": f"arn:{stack.partition}:iam::{stack.account}:role/{hook_role_name(function)}",
+        "LifecycleStages": [stage],
+        "TimeoutConfiguration": {"TimeoutInMinutes": minutes, "Action": "ROLLBACK"},
     }
 
 

@@ -22,6 +22,8 @@ class ServiceSettings:
             cluster's own.
         test: The lifecycle hook, as CloudFormation takes it, that tests a new revision before any user meets it.
             Default: none.
+        together: The lifecycle hook, as CloudFormation takes it, that waits for the other services of a release before
+            each step. Default: none.
     """
 
     service: Service
@@ -29,3 +31,4 @@ class ServiceSettings:
     name: str | None = None
     cluster_name: str | None = None
     test: Mapping[str, Any] | None = None
+    together: Mapping[str, Any] | None = None

@@ -146,6 +146,7 @@ class WebService(Construct):
         # tasks would never open the breaker. CDK's own construct has no name for this yet.
         resource.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
         hooks = [*([settings.test] if tested else []), *gate_hooks(runtime.rollout, after_tests=tested)]
+        hooks += [settings.together] if settings.together is not None and runtime.rollout.strategy != "rolling" else []
         if hooks:
             # CDK's own construct knows no hooks that pause, and would keep no others beside these.
             resource.add_property_override("DeploymentConfiguration.LifecycleHooks", hooks)

@@ -114,12 +114,14 @@ class Refusal:
         where: Resource, and its property where one is meant, such as ``Vpc.CidrBlock``; empty for the whole stack.
         fault: What is wrong, in a clause.
         remedy: What to do.
+        verdict: What AWS would make of it, the beginning of a sentence.
     """
 
     stack: str
     where: str
     fault: str
     remedy: str
+    verdict: str = "CloudFormation would refuse this"
 
     def __str__(self) -> str:
         """One line: stack and resource, the fault, the remedy."""

@@ -11,8 +11,10 @@ from nova_infra.operations.planner.blockers.images import missing_repositories
 from nova_infra.operations.planner.blockers.listener_rules import back_to_rolling, reset_weights
 from nova_infra.operations.planner.blockers.names import taken_names
 from nova_infra.operations.planner.blockers.networks import overlapping_subnets
+from nova_infra.operations.planner.blockers.permissions import missing_permissions
 from nova_infra.operations.planner.blockers.quotas import account_quotas, listener_limits, template_limits
 from nova_infra.operations.planner.blockers.reach import unreachable_siblings
+from nova_infra.operations.planner.blockers.sizes import impossible_sizes
 from nova_infra.operations.planner.blockers.states import left_behind, moved_stack, stuck_stack
 from nova_infra.operations.planner.model import Finding, PlannedStack, Refusal, Stack
 from nova_infra.operations.planner.step import Step
@@ -28,6 +30,8 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     overlapping_subnets,
     listener_limits,
     missing_repositories,
+    missing_permissions,
+    impossible_sizes,
 )
 _OBSERVERS: Sequence[Callable[[Step], Iterator[Finding]]] = (reset_weights, back_to_rolling)
 

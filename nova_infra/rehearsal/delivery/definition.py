@@ -6,15 +6,13 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 from typing import Any
 
 from nova_infra.assembly import AssemblyError, Template
 from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.delivery.build_spec import PHASES, deploys_with_cdk, publishes_assets, read_spec
 
 _EVENTS = "codepipeline-pipeline-"
-_SPEC_KEYS = ("version", "phases", "artifacts", "cache", "reports", "env")
-_PHASES = ("install", "pre_build", "build", "post_build")
 _CONFIGURATION = {
     "CodeBuild": ("ProjectName", "EnvironmentVariables", "PrimarySource"),
     "CloudFormation": ("ActionMode", "StackName", "TemplatePath", "Capabilities", "RoleArn", "ChangeSetName"),
@@ -22,6 +20,8 @@ _CONFIGURATION = {
 }
 """Provider to the keys of its configuration that are known. A source's say nothing about what is played."""
 
+
+_WEEK_MINUTES = 7 * 24 * 60
 
 _RULES = {("FAIL", "DeploymentWindow"): ("Cron",), ("SKIP", "VariableCheck"): ("Variable", "Operator", "Value")}
 """Result and provider of the rules of entry that are known, to the keys that they need."""
@@ -101,7 +101,21 @@ class DeployAction(Action):
 
 @dataclass(frozen=True)
 class ApprovalAction(Action):
-    """Waits for a person."""
+    """Waits for a person.
+
+    Attributes:
+        minutes: How long, before it fails: https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html.
+    """
+
+    minutes: int = _WEEK_MINUTES
+
+    @property
+    def limit(self) -> str:
+        """How long it waits, in words."""
+        days, rest = divmod(self.minutes, 24 * 60)
+        if not rest:
+            return f"{days} day{'s' * (days != 1)}"
+        return f"{self.minutes // 60} h {self.minutes % 60:02} min"
 
 
 @dataclass(frozen=True)
@@ -142,11 +156,34 @@ class Pipeline:
         name: Its name.
         stages: Its stages, in order.
         told: Event, such as ``pipeline-execution-failed``, to the topics that are told of it.
+        mode: What becomes of executions that meet: ``SUPERSEDED``, ``QUEUED`` or ``PARALLEL``.
     """
 
     name: str
     stages: tuple[Stage, ...]
     told: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    mode: str = "SUPERSEDED"
+
+    @property
+    def what_takes_days(self) -> str:
+        """What may happen to an execution while it waits, and is not played.
+
+        See https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html.
+        """
+        limits = {a.limit for stage in self.stages for a in stage.actions if isinstance(a, ApprovalAction)}
+        waits = f"an approval that nobody gives within {' or '.join(sorted(limits))}, and fails" if limits else ""
+        meets = {"QUEUED": "executions that wait for this one", "PARALLEL": ""}
+        newer = meets.get(self.mode, "a newer execution that takes the place of this one while it waits for a stage")
+        return "; ".join(filter(None, [waits, newer]))
+
+    @property
+    def unsafe(self) -> tuple[str, ...]:
+        """What of it lets through what it should not, in clauses."""
+        if self.mode != "PARALLEL":
+            return ()
+        return (
+            "its executions run side by side (ExecutionMode PARALLEL), so an older release may replace a newer one",
+        )
 
     def until(self, last: str | None) -> Pipeline:
         """The pipeline up to a stage, that one included; all of it where None is given.
@@ -181,7 +218,7 @@ def read_pipeline(template: Template) -> Pipeline:
         for transition in properties.get("DisableInboundStageTransitions", ())
     }
     stages = tuple(_stage(stage, projects, closed) for stage in properties["Stages"])
-    return Pipeline(properties["Name"], stages, _told(stack, logical_id))
+    return Pipeline(properties["Name"], stages, _told(stack, logical_id), properties.get("ExecutionMode", "SUPERSEDED"))
 
 
 def _told(stack: Stack, pipeline: str) -> dict[str, tuple[str, ...]]:
@@ -276,7 +313,7 @@ def _action(
             path = prepared[stack].partition("::")[2]
             return DeployAction(name, run_order, stack, template_path=path, namespace=action.get("Namespace"))
         case "Approval", "Manual":
-            return ApprovalAction(name, run_order)
+            return ApprovalAction(name, run_order, int(action.get("TimeoutInMinutes", _WEEK_MINUTES)))
     raise AssemblyError(
         f"{stage}.{name}: a {kind['Category']} action by {kind['Provider']} "
         f"({configuration.get('ActionMode', 'no mode')}) is not one that the rehearsal knows"
@@ -287,16 +324,9 @@ def _build_action(
     name: str, run_order: int, configuration: dict[str, Any], projects: dict[str, dict[str, Any]], stage: str
 ) -> BuildAction:
     where = f"{stage}.{name}"
-    try:
-        project = projects[configuration["ProjectName"]]
-        spec = json.loads(project["Source"]["BuildSpec"])
-        phases = spec["phases"]
-    except (KeyError, TypeError, ValueError):
-        raise AssemblyError(
-            f"{where}: its CodeBuild project is not in the pipeline's template with a JSON build spec, "
-            "so the rehearsal cannot tell what it runs"
-        ) from None
-    _check_spec(spec, where)
+    project = projects.get(str(configuration.get("ProjectName")), {})
+    spec = read_spec(project, where)
+    phases = spec["phases"]
     variables = {v["Name"]: v["Value"] for v in project["Environment"].get("EnvironmentVariables", [])}
     variables |= spec.get("env", {}).get("variables", {})
     for variable in json.loads(configuration.get("EnvironmentVariables", "[]")):
@@ -305,7 +335,7 @@ def _build_action(
                 f"{where}: variable {variable['name']} has type {variable['type']}, whose value only AWS knows"
             )
         variables[variable["name"]] = variable["value"]
-    commands = tuple(command for phase in _PHASES[1:] for command in phases.get(phase, {}).get("commands", []))
+    commands = tuple(command for phase in PHASES[1:] for command in phases.get(phase, {}).get("commands", []))
     return BuildAction(
         name,
         run_order,
@@ -313,33 +343,7 @@ def _build_action(
         commands=commands,
         environment={key: value for key, value in variables.items() if not key.startswith("_")},
         privileged=project["Environment"].get("PrivilegedMode", False) in (True, "true"),
-        updates_pipeline=any(_deploys_with_cdk(command) for command in commands),
-        publishes_assets=bool(commands) and all(_publishes_assets(command) for command in commands),
+        updates_pipeline=any(deploys_with_cdk(command) for command in commands),
+        publishes_assets=bool(commands) and all(publishes_assets(command) for command in commands),
         exports=tuple(spec.get("env", {}).get("exported-variables", ())),
     )
-
-
-def _check_spec(spec: dict[str, Any], where: str) -> None:
-    """Refuse a build spec that says more than commands and variables: silence would change what runs."""
-    for key in spec:
-        if key not in _SPEC_KEYS:
-            raise AssemblyError(f"{where}: its build spec has {key!r}, which the rehearsal does not know")
-    for key in spec.get("env", {}):
-        if key not in ("variables", "shell", "exported-variables"):
-            raise AssemblyError(f"{where}: its build spec has env.{key}, whose values only AWS knows")
-    for phase, parts in spec["phases"].items():
-        if phase not in _PHASES:
-            raise AssemblyError(f"{where}: its build spec has phase {phase!r}, which the rehearsal does not know")
-        for key in parts:
-            if key not in ("commands", "runtime-versions"):
-                raise AssemblyError(f"{where}: its build spec has {phase}.{key}, which the rehearsal does not know")
-
-
-def _publishes_assets(command: str) -> bool:
-    words = command.split()
-    return bool(words) and PurePosixPath(words[0]).name == "cdk-assets" and "publish" in words
-
-
-def _deploys_with_cdk(command: str) -> bool:
-    words = command.split()
-    return bool(words) and PurePosixPath(words[0]).name == "cdk" and "deploy" in words

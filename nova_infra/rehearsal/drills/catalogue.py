@@ -19,6 +19,7 @@ from nova_infra.rehearsal.drills.expectations import (
     NO_USER,
     NOT_DEPLOYED,
     OLD_SERVES,
+    OTHERS_GO_BACK,
     OTHERS_GO_THROUGH,
     PIPELINE_TELLS,
     SEEN_SLOWER,
@@ -30,6 +31,7 @@ from nova_infra.rehearsal.drills.expectations import (
     stops_at,
     told,
 )
+from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY
 
 _BREAKER = rolls_back("the circuit breaker rolls it back", because="circuit breaker")
 _STOPPED = (OLD_SERVES, STAGE_STOPS, PIPELINE_TELLS)
@@ -167,7 +169,7 @@ DRILLS = (
         (ALARM_RINGS, UNWATCHED, GOES_THROUGH),
         fault="errors:0.8",
         baseline_fault="errors:0.8",
-        minutes_before=2,
+        minutes_before=2 + METRIC_DELAY,
     ),
     Drill(
         "preflight",
@@ -175,7 +177,7 @@ DRILLS = (
         (ALARM_RINGS, stops_at("the preflight stops the pipeline", "build"), NOT_DEPLOYED, PIPELINE_TELLS),
         "all of production",
         baseline_fault="errors:0.8",
-        minutes_before=2,
+        minutes_before=2 + METRIC_DELAY,
     ),
     Drill(
         "full-traffic",
@@ -193,6 +195,15 @@ DRILLS = (
         (_BREAKER, NO_TRAFFIC, OTHERS_GO_THROUGH, *_STOPPED),
         "all of production",
         fault="no-program",
+        group="apart",
+    ),
+    Drill(
+        "together-one-red",
+        "one service's command is a program that does not exist, and the others wait for it",
+        (_BREAKER, NO_TRAFFIC, OTHERS_GO_BACK, *_STOPPED),
+        "all of production",
+        fault="no-program",
+        group="together",
     ),
     Drill(
         "worker-crash",

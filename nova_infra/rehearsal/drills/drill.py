@@ -40,6 +40,7 @@ class Drill:
         tested: Whether it is about tests before any user's request.
         function: What the function of those tests does: its work, or ``fails`` or ``hangs``.
         kind: What kind of service has the fault.
+        group: ``together`` or ``apart`` where it is about releases whose services do or do not wait for one another.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Drill:
     tested: bool = False
     function: str = ""
     kind: ServiceKind = "web"
+    group: Literal["", "together", "apart"] = ""
 
     @property
     def needs_measuring(self) -> bool:

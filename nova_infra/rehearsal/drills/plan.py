@@ -16,9 +16,11 @@ from nova_infra.rehearsal.drills.steering import GATE_MINUTES
 from nova_infra.rehearsal.environment.queues import messages_of
 from nova_infra.rehearsal.pipeline.edits import (
     Edit,
+    alone,
     fault_in,
     function_that,
     gate,
+    goes_together,
     previous_images,
     repositories,
     tests_before_traffic,
@@ -59,8 +61,12 @@ def plan(drill: Drill, candidate: Release) -> Plan:
         raise NovaError(f"--drill: {drill.name}: the pipeline deploys no {drill.kind}: leave that drill out")
     stages = _stages(pipeline, drill.reach)
     if drill.reach == "production":
-        stages = [_only(stages[0], service, candidate.assembly)]
-    edits: tuple[Edit, ...] = (*candidate.edits, gate(GATE_MINUTES)) if drill.gated else candidate.edits
+        stages = [only(stages[0], service, candidate.assembly)]
+    edits: tuple[Edit, ...] = candidate.edits
+    if drill.reach == "production":
+        edits = (*edits, alone)
+    if drill.gated:
+        edits = (*edits, gate(GATE_MINUTES))
     whose = None if drill.everywhere else service
     faulty = (*edits, fault_in(whose, drill.fault)) if drill.fault else edits
     if drill.function:
@@ -82,7 +88,7 @@ def lacking(drill: Drill, candidate: Release) -> str:
         return f"no {drill.kind} is delivered"
     if drill.kind == "worker" and not messages_of(candidate.sources, service):
         return f"services/{service}/messages has no examples of messages"
-    if not (drill.gated or drill.tested):
+    if not (drill.gated or drill.tested or drill.group):
         return ""
     *_, template = [
         candidate.template(action)
@@ -91,6 +97,8 @@ def lacking(drill: Drill, candidate: Release) -> str:
         if isinstance(action, DeployAction)
         and service in repositories(candidate.assembly.template(action.template_path))
     ]
+    if drill.group and (drill.group == "together") != goes_together(template):
+        return f"the services of a release {'do not wait' if drill.group == 'together' else 'wait'} for one another"
     if drill.gated and gate(GATE_MINUTES)(template) == template:
         return "a rolling deployment has no gate"
     return "no smoke paths are configured" if drill.tested and not tests_before_traffic(template) else ""
@@ -125,7 +133,7 @@ def _has(stage: Stage, kind: type[Action]) -> bool:
     return any(isinstance(action, kind) for action in stage.actions)
 
 
-def _only(stage: Stage, service: str, assembly: Assembly) -> Stage:
+def only(stage: Stage, service: str, assembly: Assembly) -> Stage:
     """The stage without the services other than one, and without what runs after the services."""
     names = {a: repositories(assembly.template(a.template_path)) for a in stage.actions if isinstance(a, DeployAction)}
     order = max(action.run_order for action, services in names.items() if service in services)

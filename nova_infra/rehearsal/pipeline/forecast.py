@@ -96,7 +96,7 @@ def note_refusals(planned: Plan, pipeline: Pipeline, record: Record) -> bool:
             if faults and stopped in (None, stage.name):
                 stopped, stage_record.status = stage.name, "failed"
                 action_record.status, action_record.played = "failed", "simulated"
-                action_record.note = "CloudFormation would refuse this: " + "; ".join(map(str, faults))
+                action_record.note = f"{faults[0].verdict}: " + "; ".join(map(str, faults))
             else:
                 record.foreseen += map(str, faults)
     record.foreseen += [str(fault) for faults in refused.values() for fault in faults]

@@ -44,7 +44,6 @@ Approve = Callable[[str], Awaitable[bool]]
 Tell = Callable[[str], None]
 
 _PIPELINE_UPDATE = "the pipeline's own update: the pipeline played is the one synthesized"
-_ONE_EXECUTION = "what takes days: an approval's limit of a week, and newer releases that overtake this one"
 _PUSH = "pushing and scanning images: they are built, and stay on this machine"
 
 
@@ -59,7 +58,11 @@ def new_record(pipeline: Pipeline, *, candidate: Release, baseline: Release, run
         pipeline=pipeline.name,
         candidate=candidate.name,
         baseline=baseline.name,
-        not_rehearsed=[_PUSH if runtime.kind == "images" else UNPROVEN, _PIPELINE_UPDATE, _ONE_EXECUTION],
+        not_rehearsed=[
+            _PUSH if runtime.kind == "images" else UNPROVEN,
+            _PIPELINE_UPDATE,
+            *filter(None, [pipeline.what_takes_days]),
+        ],
         tasks=runtime.words,
         stages=[
             StageRecord(stage.name, [ActionRecord(a.name, _kind(a), a.run_order) for a in stage.actions])
@@ -219,10 +222,11 @@ class Player:
         CodePipeline can only where the pipeline's structure is that of the earlier execution:
         https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html.
         """
-        if self.baseline.pipeline() != self.candidate.pipeline():
-            record.note = (
-                "not rolled back as its OnFailure says: the pipeline's structure has changed with this release"
-            )
+        before, after = self.baseline.pipeline(), self.candidate.pipeline()
+        why = "the pipeline's structure has changed with this release" if before != after else ""
+        if why or after.mode == "PARALLEL":
+            why = why or "a pipeline whose executions run side by side cannot roll back"
+            record.note = f"not rolled back as its OnFailure says: {why}"
             self.tell(f"{stage.name}: {record.note}")
             return
         self.tell(f"{stage.name}: rolling back to {self.baseline.name}, as its OnFailure says")

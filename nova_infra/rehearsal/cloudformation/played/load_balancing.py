@@ -59,7 +59,9 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
         "Priority": Number(1, 50000),
         "Conditions": Each(
             {
-                "Field!": Only(("path-pattern", "host-header", "http-header")),
+                "Field!": Only(("path-pattern", "host-header", "http-header", "http-request-method", "query-string")),
+                "HttpRequestMethodConfig": {"Values!": Each(TEXT)},
+                "QueryStringConfig": {"Values!": Each({"Key": TEXT, "Value!": TEXT})},
                 "HttpHeaderConfig": {"HttpHeaderName!": TEXT, "Values!": Each(TEXT)},
                 "Values": Each(TEXT),
                 "PathPatternConfig": {"Values!": Each(TEXT)},

@@ -29,6 +29,7 @@ _STAGE_ACTION = {
     "Namespace": TEXT,
     "Region": ANY,
     "RoleArn": ANY,
+    "TimeoutInMinutes": Number(5, 86400),
 }
 _STAGE = {
     "Name!": TEXT,
@@ -83,7 +84,7 @@ PIPELINES: dict[str, dict[str, Any]] = {
         "ArtifactStore": ANY,
         "ArtifactStores": ANY,
         "PipelineType": ANY,
-        "ExecutionMode": ANY,
+        "ExecutionMode": Only(("SUPERSEDED", "QUEUED", "PARALLEL")),
         "RestartExecutionOnUpdate": ANY,
         "RoleArn": ANY,
         "Stages": Each(_STAGE),

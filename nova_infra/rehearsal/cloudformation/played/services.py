@@ -9,8 +9,8 @@ from nova_infra.rehearsal.cloudformation.shapes import ANY, FLAG, TEXT, Each, Nu
 _DEPLOYMENT = {
     "Strategy": Only(("ROLLING", "CANARY", "LINEAR", "BLUE_GREEN")),
     "BakeTimeInMinutes": Number(0, 1440),
-    "CanaryConfiguration": {"CanaryPercent!": Number(0.1, 100), "CanaryBakeTimeInMinutes!": Number(0, 1440)},
-    "LinearConfiguration": {"StepPercent!": Number(3, 100), "StepBakeTimeInMinutes!": Number(0, 1440)},
+    "CanaryConfiguration": {"CanaryPercent": Number(0.1, 100), "CanaryBakeTimeInMinutes": Number(0, 1440)},
+    "LinearConfiguration": {"StepPercent": Number(3, 100), "StepBakeTimeInMinutes": Number(0, 1440)},
     "Alarms": {"AlarmNames": Each(TEXT), "Enable": FLAG, "Rollback": FLAG},
     "DeploymentCircuitBreaker": {
         "Enable": FLAG,

@@ -14,19 +14,6 @@ def raw(raw):
     return {**raw, "services": raw["services"][:4]}
 
 
-@pytest.fixture
-def refused(raw):
-    """Gives the one line that a changed configuration is refused with."""
-
-    def line() -> str:
-        with pytest.raises(ConfigError) as raised:
-            parse_config(raw)
-        [text] = str(raised.value).splitlines()
-        return text
-
-    return line
-
-
 def test_two_environments_of_one_name(raw, refused):
     raw["environments"][1]["name"] = "dev"
     assert "environments[1].name: 'dev' is used twice" in refused()

@@ -49,7 +49,7 @@ def test_a_blue_green_rollout_only_bakes(variant):
     [("acme-test-eu-search", "POST_TEST_TRAFFIC_SHIFT", 60), ("acme-live-search", "PRE_PRODUCTION_TRAFFIC_SHIFT", 70)],
 )
 def test_a_gate_pauses_after_the_tests_and_rolls_back_where_nobody_answers(variant, stack, stage, minutes):
-    _, pause = deployment(variant, stack)["LifecycleHooks"]
+    _, pause, _ = deployment(variant, stack)["LifecycleHooks"]
     assert pause == {
         "TargetType": "PAUSE",
         "LifecycleStages": [stage],
@@ -64,7 +64,7 @@ def test_a_gate_pauses_once_new_tasks_run_where_nothing_is_tested():
 
 
 def test_a_function_asks_the_smoke_paths_before_any_user_meets_the_new_revision(variant):
-    test, _ = deployment(variant, "acme-live-search")["LifecycleHooks"]
+    test, *_ = deployment(variant, "acme-live-search")["LifecycleHooks"]
     assert test == {
         "TargetType": "AWS_LAMBDA",
         "HookTargetArn": "arn:aws:lambda:us-east-1:444444444444:function:acme-live-smoke",
@@ -77,10 +77,45 @@ def test_a_function_asks_the_smoke_paths_before_any_user_meets_the_new_revision(
         },
         "TimeoutConfiguration": {"TimeoutInMinutes": 10, "Action": "ROLLBACK"},
     }
-    assert variant.only("acme-live-platform", "AWS::Lambda::Function")["FunctionName"] == "acme-live-smoke"
+    functions = variant.properties("acme-live-platform", "AWS::Lambda::Function")
+    assert "acme-live-smoke" in {each["FunctionName"] for each in functions}
     roles = {role.get("RoleName"): role for role in variant.properties("acme-live-platform", "AWS::IAM::Role")}
     [statement] = roles["acme-live-smoke-hook"]["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "ecs.amazonaws.com"}
+
+
+def test_a_service_waits_for_the_others_of_its_release_before_every_step(variant):
+    *_, together = deployment(variant, "acme-live-search")["LifecycleHooks"]
+    assert together == {
+        "TargetType": "AWS_LAMBDA",
+        "HookTargetArn": "arn:aws:lambda:us-east-1:444444444444:function:acme-live-together",
+        "RoleArn": "arn:aws:iam::444444444444:role/acme-live-together-hook",
+        "LifecycleStages": ["PRE_PRODUCTION_TRAFFIC_SHIFT"],
+        "TimeoutConfiguration": {"TimeoutInMinutes": 35 + 70, "Action": "ROLLBACK"},
+    }
+
+
+def test_the_function_of_a_group_knows_the_images_of_its_release(variant):
+    functions = variant.properties("acme-live-platform", "AWS::Lambda::Function")
+    [function] = [each for each in functions if each["FunctionName"] == "acme-live-together"]
+    told = function["Code"]["ZipFile"].rpartition("RELEASE.update(")[2]
+    variables = variant.only("acme-live-search", "AWS::ECS::TaskDefinition")["ContainerDefinitions"][0]["Environment"]
+    [tag] = [each["Value"] for each in variables if each["Name"] == "NOVA_RELEASE"]
+    assert json.loads(told.strip().removesuffix(")")) == {"acme-live-search": tag}
+
+
+def test_every_hooks_function_and_role_are_there_before_the_service(variant):
+    """They are named, not referred to: so they are in the stack that is deployed before."""
+    platform = "acme-live-platform"
+    functions = {each["FunctionName"] for each in variant.properties(platform, "AWS::Lambda::Function")}
+    roles = {each.get("RoleName") for each in variant.properties(platform, "AWS::IAM::Role")}
+    hooks = [each for each in deployment(variant, "acme-live-search")["LifecycleHooks"] if "RoleArn" in each]
+    assert len(hooks) == 2
+    for hook in hooks:
+        name = hook["HookTargetArn"].rpartition(":")[2]
+        assert name in functions
+        assert hook["RoleArn"].rpartition("/")[2] == f"{name}-hook"
+        assert f"{name}-hook" in roles
 
 
 def test_the_rule_for_tests_stands_right_before_the_services_own_and_asks_for_a_header(variant):

@@ -122,6 +122,36 @@ def test_an_approval_is_an_action_of_its_own() -> None:
     assert read_one(action("Ask", "Approval", "Manual")) == ApprovalAction("Ask", 1)
 
 
+@pytest.mark.parametrize(
+    ("minutes", "limit"),
+    [(None, "7 days"), (1440, "1 day"), (86400, "60 days"), (90, "1 h 30 min"), (10085, "168 h 05 min")],
+)
+def test_an_approval_waits_for_a_week_unless_the_template_says_otherwise(minutes: int | None, limit: str) -> None:
+    given = {} if minutes is None else {"TimeoutInMinutes": minutes}
+    approval = {**action("Ask", "Approval", "Manual"), **given}
+    assert read_one(approval).limit == limit
+    assert f"within {limit}, and fails" in read_pipeline(template(approval)).what_takes_days
+
+
+@pytest.mark.parametrize(
+    ("mode", "said", "unsafe"),
+    [
+        ({}, "takes the place of this one", False),
+        ({"ExecutionMode": "SUPERSEDED"}, "takes the place of this one", False),
+        ({"ExecutionMode": "QUEUED"}, "executions that wait for this one", False),
+        ({"ExecutionMode": "PARALLEL"}, "", True),
+    ],
+)
+def test_what_becomes_of_executions_that_meet_is_said(mode: dict[str, str], said: str, unsafe: bool) -> None:
+    """Source: How pipeline executions work."""
+    content = template(action("Build", "Build", "CodeBuild", ProjectName={"Ref": "Project"}))
+    content["Resources"]["Pipe"]["Properties"].update(mode)
+    pipeline = read_pipeline(content)
+    assert said in pipeline.what_takes_days
+    assert bool(pipeline.what_takes_days) is bool(said)
+    assert any("PARALLEL" in clause for clause in pipeline.unsafe) is unsafe
+
+
 def test_actions_with_one_run_order_are_a_wave() -> None:
     actions = [action(name, "Approval", "Manual", order=order) for name, order in [("c", 3), ("a", 1), ("b", 1)]]
     [stage] = read_pipeline(template(*actions)).stages
