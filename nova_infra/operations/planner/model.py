@@ -22,7 +22,7 @@ class StackKey(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Stack:
+class StackTemplate:
     """A stack with its template, deployed or to be deployed.
 
     Attributes:
@@ -130,7 +130,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Consequence:
     """Something that AWS would do and that somebody should know before.
 
     Attributes:
@@ -158,15 +158,15 @@ class PlannedStack:
         is_new: Whether the stack does not exist yet.
         actions: What happens to its resources; empty where the template is the same.
         refusals: What AWS would refuse.
-        findings: What else to know.
+        consequences: What else to know.
     """
 
-    stack: Stack
+    stack: StackTemplate
     wave: int
     is_new: bool
     actions: tuple[ResourceAction, ...]
     refusals: tuple[Refusal, ...]
-    findings: tuple[Finding, ...]
+    consequences: tuple[Consequence, ...]
 
 
 def _imports(value: Any) -> Iterator[str]:

@@ -9,10 +9,10 @@ from difflib import get_close_matches
 from nova_infra.config.environment import Environment
 from nova_infra.config.resolved import PLACEHOLDERS
 from nova_infra.config.rules.addresses import addresses, is_local, is_open
-from nova_infra.config.rules.repeats import repeated
 from nova_infra.config.rules.service import queues
 from nova_infra.config.services.service import Service
 from nova_infra.config.values.fields import aws_regions
+from nova_infra.config.values.repeats import repeated
 
 _BRACES = re.compile(r"\{(\w*)\}")
 _PORTS = ("PORT", "LISTEN_PORT", "HTTP_PORT", "SERVER_PORT")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.operations.planner import Plan, Stack, StackKey, plan
+from nova_infra.operations.planner import Plan, StackKey, StackTemplate, plan
 
 ECR = "arn:aws:ecr:eu-north-1:210987654321:repository"
 KEY = StackKey("210987654321", "eu-north-1", "carts")
@@ -106,7 +106,7 @@ def resources() -> dict[str, Any]:
 
 
 def planned(given: dict[str, Any]) -> Plan:
-    return plan([], [[Stack(KEY, {"Resources": given})]])
+    return plan([], [[StackTemplate(KEY, {"Resources": given})]])
 
 
 def statements(given: dict[str, Any], name: str) -> list[dict[str, Any]]:
