@@ -12,11 +12,11 @@ from pydantic import BaseModel, ValidationError
 
 from nova_infra.config.delivery import Delivery, Images, ReleaseSettings, Source, Toolchain
 from nova_infra.config.environment import Environment
+from nova_infra.config.faults.salvage import usable_services
 from nova_infra.config.root import CONFIG_FILE, Config
 from nova_infra.config.rules.contradictions import contradictions
 from nova_infra.config.rules.limits import limits
 from nova_infra.config.rules.weaknesses import weaknesses
-from nova_infra.config.salvage import usable_services
 from nova_infra.config.wording import follows_from_another, in_one_line, key_of
 from nova_infra.errors import ConfigError
 from nova_infra.toml import TOO_DEEP, read_toml, unusable_values

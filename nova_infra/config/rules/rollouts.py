@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 
 from nova_infra.config.environment import Environment
+from nova_infra.config.faults.whereabouts import Whereabouts
 from nova_infra.config.resolved import resolved
 from nova_infra.config.services.runtime import Rollout
 from nova_infra.config.services.service import Service
-from nova_infra.config.whereabouts import Whereabouts
 
 MAX_BAKE_MINUTES = 33 * 60
 """What a deployment may bake in sum; CloudFormation refuses more, because its own operations end after 36 hours:

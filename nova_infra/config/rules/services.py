@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import ValidationError
 
 from nova_infra.config.environment import Environment
+from nova_infra.config.faults.whereabouts import Whereabouts
 from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.config.rules import web
 from nova_infra.config.rules.service import kinds, queues, surroundings
 from nova_infra.config.services.service import Service
 from nova_infra.config.services.surroundings import Permission
 from nova_infra.config.values.actions import misspelt
-from nova_infra.config.whereabouts import Whereabouts
 
 
 def service_contradictions(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
