@@ -12,8 +12,8 @@ from pathlib import Path
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
-from nova_infra.rehearsal.environment.handling import Handling
-from nova_infra.rehearsal.environment.stand_ins import QUEUE, StandIns
+from nova_infra.rehearsal.environment.background.handling import Handling
+from nova_infra.rehearsal.environment.background.stand_ins import QUEUE, StandIns
 from nova_infra.rehearsal.record import QueueRecord
 
 MESSAGES_PER_MINUTE = 10

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nova_infra.rehearsal.environment.handling import MOST_SECONDS, Handling
+from nova_infra.rehearsal.environment.background.handling import MOST_SECONDS, Handling
 from nova_infra.rehearsal.record import QueueRecord
 
 
