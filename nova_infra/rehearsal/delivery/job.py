@@ -17,7 +17,7 @@ _TIMEOUT_MINUTES = 360
 
 
 @dataclass
-class Job:
+class WorkflowJob:
     """A job, or one combination of a job with a matrix.
 
     Attributes:
@@ -52,7 +52,9 @@ def in_matrix(script: str, values: Mapping[str, Any]) -> str:
     return _OF_A_MATRIX.sub(lambda found: fill(found.group(), {"matrix": values}), script) if values else script
 
 
-def why_doomed(job: Job, step: Mapping[str, Any], uses: str, jobs: Iterable[Job], skipped: Collection[str]) -> str:
+def why_doomed(
+    job: WorkflowJob, step: Mapping[str, Any], uses: str, jobs: Iterable[WorkflowJob], skipped: Collection[str]
+) -> str:
     """Why a step fails for sure; empty where it may succeed.
 
     Args:
@@ -79,7 +81,7 @@ def why_doomed(job: Job, step: Mapping[str, Any], uses: str, jobs: Iterable[Job]
     return ""
 
 
-def why_cut(job: Job, stage: Stage, bakes: Callable[[DeployAction], int]) -> str:
+def why_cut(job: WorkflowJob, stage: Stage, bakes: Callable[[DeployAction], int]) -> str:
     """Why GitHub ends a job before its deployment is over; empty where it does not for sure.
 
     Args:

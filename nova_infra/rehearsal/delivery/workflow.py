@@ -22,7 +22,7 @@ from nova_infra.rehearsal.delivery.definition import (
     StageAction,
 )
 from nova_infra.rehearsal.delivery.expressions import ExpressionError, fill, holds
-from nova_infra.rehearsal.delivery.job import Job, in_matrix, why_cut, why_doomed
+from nova_infra.rehearsal.delivery.job import WorkflowJob, in_matrix, why_cut, why_doomed
 from nova_infra.rehearsal.delivery.matrix import combinations
 
 _DEPLOYS = re.compile(r"^\s*nova deploy (\S+)", re.MULTILINE)
@@ -148,7 +148,7 @@ class _WorkflowReader:
             raise WorkflowError(f"{self._path}:1: has no jobs, so it is no workflow: write jobs:")
         return content
 
-    def _read_jobs(self) -> dict[str, Job]:
+    def _read_jobs(self) -> dict[str, WorkflowJob]:
         jobs = {}
         for name, content in self._content["jobs"].items():
             steps = content.get("steps") if isinstance(content, dict) else None
@@ -158,7 +158,7 @@ class _WorkflowReader:
             for ending, values in combinations(content):
                 waits_for = [needs] if isinstance(needs, str) else list(needs)
                 permissions = content.get("permissions", self._content.get("permissions", {}))
-                job = Job(f"{name}{ending}", content, waits_for, steps, permissions, str(name), values)
+                job = WorkflowJob(f"{name}{ending}", content, waits_for, steps, permissions, str(name), values)
                 found = [match.group(1) for script in job.scripts() for match in _DEPLOYS.finditer(script)]
                 if len(found) > 1:
                     raise self._error(name, f"job {name} deploys {len(found)} times", "deploy once in a job")
@@ -172,9 +172,9 @@ class _WorkflowReader:
             job.needs = [each.name for other in job.needs for each in jobs.values() if each.base == other]
         return jobs
 
-    def _ordered(self, jobs: Mapping[str, Job]) -> list[Job]:
+    def _ordered(self, jobs: Mapping[str, WorkflowJob]) -> list[WorkflowJob]:
         """The jobs, each after those that it needs, otherwise as they are written."""
-        waiting, done = dict(jobs), dict[str, Job]()
+        waiting, done = dict(jobs), dict[str, WorkflowJob]()
         while waiting:
             free = [job for job in waiting.values() if all(other in done for other in job.needs)]
             if not free:
@@ -191,7 +191,7 @@ class _WorkflowReader:
         branches = push.get("branches", [self._branch]) if isinstance(push, dict) else [self._branch]
         return push is not False and self._branch in branches
 
-    def _contexts(self, job: Job) -> dict[str, Any]:
+    def _contexts(self, job: WorkflowJob) -> dict[str, Any]:
         needs = {
             self._base[name]: {
                 "result": "skipped" if name in self._skipped else "success",
@@ -202,7 +202,7 @@ class _WorkflowReader:
         known = {"github": self._github, "needs": needs, "env": self._content.get("env", {}), "matrix": job.matrix}
         return {**known, "vars": {}, "secrets": {}}
 
-    def _outputs_of(self, job: Job) -> dict[str, str]:
+    def _outputs_of(self, job: WorkflowJob) -> dict[str, str]:
         steps: dict[str, Any] = {}
         for step in job.steps:
             if "id" in step:
@@ -219,7 +219,7 @@ class _WorkflowReader:
             key: self._filled(job, str(value), contexts) for key, value in (job.content.get("outputs") or {}).items()
         }
 
-    def _stages_of(self, job: Job, deploying: list[Job]) -> Iterator[Stage]:
+    def _stages_of(self, job: WorkflowJob, deploying: list[WorkflowJob]) -> Iterator[Stage]:
         why = self._why_skipped(job)
         if why:
             self._skipped[job.name] = why
@@ -237,7 +237,7 @@ class _WorkflowReader:
         actions = () if why else tuple(self._actions(job))
         yield Stage(name, actions, closed_because=f"job {job.name} is skipped: {why}" if why else None)
 
-    def _why_skipped(self, job: Job) -> str:
+    def _why_skipped(self, job: WorkflowJob) -> str:
         condition = str(job.content.get("if", ""))
         skipped = [other for other in job.needs if other in self._skipped]
         try:
@@ -248,7 +248,7 @@ class _WorkflowReader:
             raise self._error(job.base, f"job {job.name}: if: {error}", "write a simpler one") from None
         return ""
 
-    def _actions(self, job: Job) -> Iterator[StageAction]:
+    def _actions(self, job: WorkflowJob) -> Iterator[StageAction]:
         contexts, order = self._contexts(job), 0
         for number, step in enumerate(job.steps, start=1):
             if not holds(str(step.get("if", "")), {**contexts, "env": {}}):
@@ -278,11 +278,11 @@ class _WorkflowReader:
                 values = {k: v for k, v in values.items() if not v.startswith(_RUNNER) and k not in _REPORTS}
                 yield BuildAction(name, order, (), (script.strip(),), {**_QUIET, **values}, False, False)
 
-    def _why_cut(self, job: Job, environment: str) -> str:
+    def _why_cut(self, job: WorkflowJob, environment: str) -> str:
         stage = self._environments.get(environment.replace("-", ""))
         return why_cut(job, stage, self._bakes) if stage is not None else ""
 
-    def _deployments(self, job: Job, name: str, environment: str, order: int) -> Iterator[StageAction]:
+    def _deployments(self, job: WorkflowJob, name: str, environment: str, order: int) -> Iterator[StageAction]:
         stage = self._environments.get(environment.replace("-", ""))
         if stage is None:
             reason = f"{environment} is no environment"
@@ -295,7 +295,7 @@ class _WorkflowReader:
             namespace = job.deploys if action.stack_name.endswith("-platform") else None
             yield replace(action, run_order=order + action.run_order - first, namespace=namespace)
 
-    def _unsafe(self, deploying: list[Job]) -> Iterator[str]:
+    def _unsafe(self, deploying: list[WorkflowJob]) -> Iterator[str]:
         """What reaches an environment although something that comes before it failed, or nobody was asked."""
         order = list(self._environments)
         for job in deploying:
@@ -320,7 +320,7 @@ class _WorkflowReader:
             if isinstance(concurrency, dict) and str(concurrency.get("cancel-in-progress")).lower() == "true":
                 yield f"a newer push cancels {job.name} in the middle of a deployment (cancel-in-progress)"
 
-    def _filled(self, job: Job, text: str, contexts: Mapping[str, Any]) -> str:
+    def _filled(self, job: WorkflowJob, text: str, contexts: Mapping[str, Any]) -> str:
         try:
             return fill(text, contexts)
         except ExpressionError as error:
