@@ -18,7 +18,7 @@ def smoke_contradictions(environments: Mapping[int, Environment], services: Mapp
         environments: The environments that are valid by themselves, by their place in the file.
         services: The services that are valid by themselves, by their place in the file.
     """
-    taken = {service.priority: service.name for service in services.values()}
+    taken = {service.priority: service.name for service in services.values() if service.kind == "web"}
     approved = next((each.name for each in environments.values() if each.approval), "")
     for index, service in services.items():
         untested = "smoke" in service.model_fields_set and not service.smoke
@@ -29,7 +29,7 @@ def smoke_contradictions(environments: Mapping[int, Environment], services: Mapp
             )
         if service.untested_reason is not None and not untested:
             yield f"services[{index}].untested_reason: excuses nothing: write smoke = [] beside it, or remove it"
-        if not service.smoke:
+        if not service.smoke or service.kind != "web":
             continue
         key = f"services[{index}]"
         before = service.priority - 1
