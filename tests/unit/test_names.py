@@ -110,6 +110,7 @@ def test_roles_are_the_ones_that_are_taken(
     steps |= {names.step_role_name(PREFIXES["prod"], step) for step in ("brief", "preflight")}
     smoke = names.smoke_name(PREFIXES["prod"])  # of Lambda and ECS
     assert named(assembly, "AWS::IAM::Role", "RoleName") == taken | steps | {smoke, names.hook_role_name(smoke)}
+    taken |= {smoke, names.hook_role_name(smoke)}
     # Each account has a stack of this name; the fixture keeps one of them.
     github = named(github_assembly, "AWS::IAM::Role", "RoleName") - taken
     assert github
