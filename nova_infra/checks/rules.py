@@ -11,10 +11,12 @@ from nova_infra.checks.pipeline import PIPELINE_RULES
 from nova_infra.checks.policies import POLICY_RULES
 from nova_infra.checks.rule import Finding, Rule, Template
 from nova_infra.checks.services import SERVICE_RULES
+from nova_infra.checks.trust import TRUST_RULES
 
 RULES: tuple[Rule, ...] = (
     *sorted((*SERVICE_RULES, *ALARM_RULES, *BACKGROUND_RULES), key=lambda rule: rule.id),
     *PIPELINE_RULES,
+    *TRUST_RULES,
     *POLICY_RULES,
 )
 

@@ -58,6 +58,7 @@ class EnvironmentStacks:
                 toolchain=config.toolchain,
                 environment=each.environment,
                 service=each.service,
+                repository=config.repository(each.service.name, environment.name),
                 image_tag=image_tags[each.service.name],
             )
             for each in (resolved(service, environment) for service in config.services)

@@ -16,7 +16,7 @@ from nova_infra.constructs.service.host_names import HostNames
 from nova_infra.constructs.service.settings import ServiceSettings
 from nova_infra.constructs.service.task import Task
 from nova_infra.constructs.service.web_service import WebService
-from nova_infra.names import parameter_path, repository_name, stack_name
+from nova_infra.names import parameter_path, stack_name
 from nova_infra.stacks.platform import PlatformStack
 
 
@@ -40,6 +40,7 @@ class ServiceStack(cdk.Stack):
         toolchain: Toolchain,
         environment: Environment,
         service: Service,
+        repository: str,
         image_tag: str,
     ) -> None:
         """Create the service.
@@ -48,11 +49,12 @@ class ServiceStack(cdk.Stack):
             scope: Parent.
             construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
-            platform_name: Name of the installation, the prefix of its repositories.
+            platform_name: Name of the installation, which its records are kept under.
             platform: The environment's shared stack.
             toolchain: Account and region that hold the images.
             environment: The environment.
             service: The service.
+            repository: Name of the repository that holds the images.
             image_tag: Tag of the image to run.
         """
         name = stack_name(prefix, service.name)
@@ -69,9 +71,7 @@ class ServiceStack(cdk.Stack):
             self,
             "Task",
             name=name,
-            image=ecs.ContainerImage.from_ecr_repository(
-                self._images(repository_name(platform_name, service.name), toolchain), image_tag
-            ),
+            image=ecs.ContainerImage.from_ecr_repository(self._images(repository, toolchain), image_tag),
             service=service,
             runtime=environment,
             variables={
