@@ -162,6 +162,7 @@ docs: setup ## Write the pages that are generated from the code
 	@python -m nova_infra.config > docs/nova.schema.json
 	@python -m nova_infra.config.reference > docs/configuration.md
 	@python -m nova_infra.scaffold.copilot.document > docs/copilot.md
+	@python -m nova_infra.assumptions.document > docs/assumptions.md
 	@python -m nova_infra.operations.changes.resource_types > nova_infra/operations/changes/resource_types.json
 
 access: synth ## Write docs/access.md: who can do what before and after the approval, by the templates

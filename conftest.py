@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nova_infra import tools
+from nova_infra.machine import tools
 
 if TYPE_CHECKING:
     import httpx

@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from nova_infra.errors import NovaError
-from nova_infra.pythons import SUPPORTED
+from nova_infra.machine.pythons import SUPPORTED
 
 REMEDY = "run `make lock` and commit what it writes"
 

@@ -115,14 +115,19 @@ def smoke_name(prefix: str) -> str:
     return f"{prefix}-smoke"
 
 
-def smoke_log_group(prefix: str) -> str:
-    """Name of that function's log group."""
-    return f"/nova/{smoke_name(prefix)}"
+def together_name(prefix: str) -> str:
+    """Name of the function by which the services of a release wait for one another, and of its role."""
+    return f"{prefix}-together"
 
 
-def smoke_hook_role_name(prefix: str) -> str:
-    """Name of the role by which ECS calls that function."""
-    return f"{prefix}-smoke-hook"
+def hook_log_group(function: str) -> str:
+    """Name of the log group of a function that ECS calls at lifecycle hooks."""
+    return f"/nova/{function}"
+
+
+def hook_role_name(function: str) -> str:
+    """Name of the role by which ECS calls such a function."""
+    return f"{function}-hook"
 
 
 def firewall_log_group(prefix: str) -> str:

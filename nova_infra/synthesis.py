@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nova_infra.config import load_config
 from nova_infra.errors import NovaError
-from nova_infra.processes import run_to_end
+from nova_infra.machine.processes import run_to_end
 
 
 def synthesize(root: Path) -> Path:

@@ -254,8 +254,8 @@ class Emulation:
 
     def _observed(self) -> Any:
         """The environment as the commands see it."""
+        from nova_infra.deployed.aws.client.session import sign_in
         from nova_infra.deployed.aws.environment import AwsEnvironment
-        from nova_infra.deployed.aws.session import sign_in
 
         os.environ.update(self._credentials(self.environment.account))
         aws = sign_in(region=self.environment.region)

@@ -9,7 +9,7 @@ import json
 from importlib import resources
 from pathlib import Path
 
-LIST = Path(__file__).parents[1] / "nova_infra" / "config" / "iam_actions.txt"
+LIST = Path(__file__).parents[1] / "nova_infra" / "config" / "values" / "iam_actions.txt"
 
 
 def listed() -> str:

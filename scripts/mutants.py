@@ -46,6 +46,8 @@ name = "local"
 def tests_of(module: Path) -> list[str]:
     """Where the tests of a module are, relative to the project."""
     beside = Path("tests/unit") / module.relative_to("nova_infra").parent
+    while not (ROOT / beside).exists():
+        beside = beside.parent
     return [str(beside), *(test for area, tests in ALSO.items() if module.is_relative_to(area) for test in tests)]
 
 

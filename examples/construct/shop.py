@@ -6,7 +6,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
-from nova_infra.constructs.service.web_service import WebService
+from nova_infra.constructs.web.web_service import WebService
 
 
 class ShopStack(cdk.Stack):

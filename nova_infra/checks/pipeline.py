@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.boundary import production_out_of_reach, project_and_role
+from nova_infra.checks.permissions.boundary import production_out_of_reach, project_and_role
 from nova_infra.checks.rule import Finding, Rule, Template, as_text
 from nova_infra.checks.stages import PIPELINE, actions, deployments, environments, stages
 

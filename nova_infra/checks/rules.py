@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nova_infra.checks.alarms import ALARM_RULES
-from nova_infra.checks.background import BACKGROUND_RULES
+from nova_infra.checks.permissions.policies import POLICY_RULES
+from nova_infra.checks.permissions.trust import TRUST_RULES
 from nova_infra.checks.pipeline import PIPELINE_RULES
-from nova_infra.checks.policies import POLICY_RULES
+from nova_infra.checks.rollback.alarms import ALARM_RULES
+from nova_infra.checks.rollback.background import BACKGROUND_RULES
+from nova_infra.checks.rollback.services import SERVICE_RULES
 from nova_infra.checks.rule import Finding, Rule, Template
-from nova_infra.checks.services import SERVICE_RULES
-from nova_infra.checks.trust import TRUST_RULES
 
 RULES: tuple[Rule, ...] = (
     *sorted((*SERVICE_RULES, *ALARM_RULES, *BACKGROUND_RULES), key=lambda rule: rule.id),

@@ -243,7 +243,7 @@ def _project() -> tuple[Path, Config]:
 
 
 def _registry(config: Config, service: str, *, early: bool = False) -> Registry:
-    from nova_infra.deployed.aws.session import sign_in
+    from nova_infra.deployed.aws.client.session import sign_in
     from nova_infra.images.registry import Registry
     from nova_infra.names import early_repository_name, repository_name
 
@@ -262,8 +262,8 @@ def _scan(root: Path, registry: Registry, found: StoredImage, service: str) -> N
 
 def _commit(root: Path, *, required: bool) -> str | None:
     from nova_infra.errors import RefusedError
-    from nova_infra.git import why_unreadable
     from nova_infra.images.tags import current_commit
+    from nova_infra.machine.git import why_unreadable
 
     # A pipeline whose source is a token gets an archive without git, of exactly the commit that CodeBuild names.
     archive = not (root / ".git").exists()

@@ -15,7 +15,6 @@ from typing import Literal
 
 import click
 
-from nova_infra import tools
 from nova_infra.cli import configuration as cli_configuration
 from nova_infra.cli import delivery as cli_delivery
 from nova_infra.cli import incident as cli_incident
@@ -27,6 +26,7 @@ from nova_infra.cli import steering as cli_steering
 from nova_infra.cli.images import image
 from nova_infra.cli.output import notify, open_closed_streams
 from nova_infra.errors import NovaError
+from nova_infra.machine import tools
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -89,9 +89,10 @@ def rehearse(
 
     Exits with 0 if production would take the release and every drill ended as it must, and with 1 otherwise.
     """
-    from nova_infra.git import why_unreadable
+    from nova_infra.machine.git import why_unreadable
     from nova_infra.rehearsal.drills.catalogue import choose
-    from nova_infra.rehearsal.run import Options, WhatIf, rehearse
+    from nova_infra.rehearsal.drills.what_if import WhatIf
+    from nova_infra.rehearsal.run import Options, rehearse
     from nova_infra.synthesis import synthesize, synthesize_app
 
     root = Path.cwd()

@@ -120,13 +120,13 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
 
     from nova_infra.assembly import digest_of
     from nova_infra.errors import NotDeployedError
+    from nova_infra.machine.parallel import PartialAnswers
     from nova_infra.operations.gates.orphans import told
     from nova_infra.operations.gates.preflight import judge, survey
     from nova_infra.operations.gates.traffic import too_thin
     from nova_infra.operations.records.holds import refusals
     from nova_infra.operations.records.lookup import short
     from nova_infra.operations.release.checkout import unsigned
-    from nova_infra.parallel import PartialAnswers
 
     target = open_environment("observer", where)
     try:
@@ -211,7 +211,7 @@ def accept_red(release: str, why: str, **where: Any) -> None:
     """
     from datetime import UTC, datetime
 
-    from nova_infra.deployed.aws.session import whoami
+    from nova_infra.deployed.aws.client.session import whoami
     from nova_infra.operations.gates.preflight import survey, waivable
     from nova_infra.operations.records.waivers import waivable_release, waive
 

@@ -110,10 +110,10 @@ def doctor(first: bool) -> None:
     1 if something has to be fixed. Without credentials it checks only this machine, and says so.
     """
     from nova_infra.config import load_config
-    from nova_infra.deployed.aws.session import Aws, sign_in, whoami
+    from nova_infra.deployed.aws.client.session import Aws, sign_in, whoami
     from nova_infra.names import bootstrap_role_name
-    from nova_infra.operations.reports import doctor as report
-    from nova_infra.operations.reports.github import ask_github, github_checks
+    from nova_infra.operations.doctor import doctor as report
+    from nova_infra.operations.doctor.github import ask_github, github_checks
 
     root = Path.cwd()
     config = load_config(root)
@@ -218,7 +218,7 @@ def access(assembly: Path, write: bool) -> None:
     Computed from the templates that `make synth` has written.
     """
     from nova_infra.assembly import Assembly
-    from nova_infra.checks.access_page import page
+    from nova_infra.checks.permissions.access_page import page
     from nova_infra.checks.rule import Template
     from nova_infra.config import load_config
 

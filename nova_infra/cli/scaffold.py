@@ -36,7 +36,7 @@ def add(name: str, summary: str, template: str) -> None:
 
     It builds, passes its tests and is delivered like the others.
     """
-    from nova_infra.scaffold.services import add_service
+    from nova_infra.scaffold.editing.services import add_service
 
     for path in add_service(Path.cwd(), name, summary, template):
         click.echo(path)
@@ -53,8 +53,8 @@ def remove(name: str, force: bool) -> None:
     nothing. What runs in AWS stays until you delete it; this prints the commands.
     """
     from nova_infra.config import load_config
-    from nova_infra.scaffold.leftovers import after_removal
-    from nova_infra.scaffold.services import mentions, remove_service
+    from nova_infra.scaffold.editing.leftovers import after_removal
+    from nova_infra.scaffold.editing.services import mentions, remove_service
 
     root = Path.cwd()
     config = load_config(root)
@@ -75,8 +75,8 @@ def rename(old: str, new: str) -> None:
     what happens to the old one and what is left to do.
     """
     from nova_infra.config import load_config
-    from nova_infra.scaffold.leftovers import after_renaming
-    from nova_infra.scaffold.services import mentions, rename_service
+    from nova_infra.scaffold.editing.leftovers import after_renaming
+    from nova_infra.scaffold.editing.services import mentions, rename_service
 
     root = Path.cwd()
     config = load_config(root)
@@ -129,9 +129,9 @@ def init(
     It gets its own nova.toml, workflows and CODEOWNERS, and new services instead of the examples. DIRECTORY has to be
     empty, or this project as freshly cloned. Asks for every answer not given as an option; each question has a default.
     """
-    from nova_infra.scaffold.interview import Given, interview
-    from nova_infra.scaffold.project import create_project, require_place, source
-    from nova_infra.scaffold.welcome import welcome
+    from nova_infra.scaffold.projects.interview import Given, interview
+    from nova_infra.scaffold.projects.project import create_project, require_place, source
+    from nova_infra.scaffold.projects.welcome import welcome
 
     root, target = source(), directory.resolve()
     require_place(root, target)

@@ -30,9 +30,9 @@ def watch(service: str | None, as_json: bool, patience: float, **where: Any) -> 
     Exits with 0 if every deployment was completed, with 1 if one was not, and with 2 if none is under way.
     """
     from nova_infra.deployed.connect import connect_followed
+    from nova_infra.machine.terminal import open_console
     from nova_infra.operations.rollout.watch import looks
     from nova_infra.operations.rollout.watch import watch as show
-    from nova_infra.terminal import open_console
 
     target = connect_followed(where["environment"], where=whereabouts(where["region"], where["platform"]))
     last = show(looks(target, (service,) if service else (), patience=patience), open_console(), as_json=as_json)

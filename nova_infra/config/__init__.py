@@ -5,19 +5,19 @@ services. :func:`load_config` reads all of it, reports every fault at once, and 
 file, the environment or a context key again.
 """
 
-from nova_infra.config.container import FARGATE_MEMORY_MIB, Health
-from nova_infra.config.contradictions import MAX_SERVICES
 from nova_infra.config.delivery import Delivery, GitHubIds, Images, Notifications, Platform, Slack, Source, Toolchain
 from nova_infra.config.environment import Domain, Environment, Network, Window
-from nova_infra.config.fields import aws_regions
 from nova_infra.config.loading import load_config, parse_config
 from nova_infra.config.root import CONFIG_FILE, Config
-from nova_infra.config.runtime import Rollout, Runtime, Scaling
-from nova_infra.config.service import Overrides, Service
-from nova_infra.config.surroundings import Permission, Secret, Sidecar
-from nova_infra.config.web import Targets, Thresholds
+from nova_infra.config.rules.contradictions import MAX_SERVICES
+from nova_infra.config.services.container import FARGATE_MEMORY_MIB, Health
+from nova_infra.config.services.runtime import Rollout, Runtime, Scaling
+from nova_infra.config.services.service import Overrides, Service
+from nova_infra.config.services.surroundings import Permission, Secret, Sidecar
+from nova_infra.config.services.web import Targets, Thresholds
+from nova_infra.config.services.worker import Queue
+from nova_infra.config.values.fields import aws_regions
 from nova_infra.config.wording import shortened
-from nova_infra.config.worker import Queue
 
 __all__ = [
     "CONFIG_FILE",

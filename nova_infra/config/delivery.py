@@ -1,4 +1,4 @@
-"""``[platform]``, ``[toolchain]``, ``[source]``, ``[delivery]``, ``[images]``: what is delivered, from where, how."""
+"""What is delivered, from where, how: every table of ``nova.toml`` but those of environments and services."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from nova_infra.config.fields import Account, Email, Model, Name, Region, Variable, matching, refusal
+from nova_infra.config.values.fields import Account, Email, Model, Name, Region, Variable, matching, refusal
 
 
 class Platform(Model):
@@ -137,6 +137,17 @@ class Delivery(Model):
     existing_oidc_providers: tuple[Account, ...] = ()
     """Accounts that have an identity provider for GitHub Actions already: an account can have only one. Default: none,
     and Nova creates it."""
+
+
+class ReleaseSettings(Model):
+    """How the services of one release go to an environment."""
+
+    together: bool = False
+    """Whether the web services of a release take users at the same time: each waits, before its first user, until all
+    of them are ready, and all go back when one does. Not in an environment whose rollout is rolling. Default: false."""
+    wait_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+    """How long a service waits for the others, beyond the time that their gates may take; then it goes back.
+    Default: 60."""
 
 
 PinnedImage = Annotated[

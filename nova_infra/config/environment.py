@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from nova_infra.config import schedule
 from nova_infra.config.delivery import Notifications
-from nova_infra.config.fields import DOMAIN_NAME, Account, Cidr, Model, Name, Region, matching, refusal
-from nova_infra.config.runtime import Runtime
+from nova_infra.config.services.runtime import Runtime
+from nova_infra.config.values import schedule
+from nova_infra.config.values.fields import DOMAIN_NAME, Account, Cidr, Model, Name, Region, matching, refusal
 
 InterfaceEndpoint = Literal["ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssmmessages", "monitoring", "sts"]
 

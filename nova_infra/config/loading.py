@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from nova_infra.config.contradictions import contradictions
-from nova_infra.config.delivery import Delivery, Images, Source, Toolchain
+from nova_infra.config.delivery import Delivery, Images, ReleaseSettings, Source, Toolchain
 from nova_infra.config.environment import Environment
-from nova_infra.config.limits import limits
 from nova_infra.config.root import CONFIG_FILE, Config
-from nova_infra.config.service import Service
-from nova_infra.config.weaknesses import weaknesses
+from nova_infra.config.rules.contradictions import contradictions
+from nova_infra.config.rules.limits import limits
+from nova_infra.config.rules.weaknesses import weaknesses
+from nova_infra.config.services.service import Service
 from nova_infra.config.wording import follows_from_another, in_one_line, key_of
 from nova_infra.errors import ConfigError
 from nova_infra.toml import TOO_DEEP, read_toml, unusable_values
@@ -73,6 +73,7 @@ def parse_config(data: Mapping[str, Any], *, directory: Path | None = None) -> C
             toolchain=toolchain,
             source=source,
             delivery=_valid(Delivery, [data.get("delivery", {})]).get(0),
+            release=_valid(ReleaseSettings, [data.get("release", {})]).get(0, ReleaseSettings()),
             environments=environments,
             environment_count=count,
             services=services,

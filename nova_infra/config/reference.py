@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from nova_infra.config.root import Config
-from nova_infra.config.service import ONLY_OF, Overrides
+from nova_infra.config.services.service import ONLY_OF, Overrides
 
 _HEAD = """# Every key of nova.toml
 

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from nova_infra.config.environment import Environment
-from nova_infra.config.runtime import Rollout, Scaling
-from nova_infra.config.service import ONLY_OF, Service, defaults_of
+from nova_infra.config.services.runtime import Rollout, Scaling
+from nova_infra.config.services.service import ONLY_OF, Service, defaults_of
 
 PLACEHOLDERS = ("account", "region", "environment")
 """What ``{…}`` in a value may name."""

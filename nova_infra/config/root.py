@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nova_infra.config.delivery import Delivery, Images, Platform, Source, Toolchain
+from nova_infra.config.delivery import Delivery, Images, Platform, ReleaseSettings, Source, Toolchain
 from nova_infra.config.environment import Environment
-from nova_infra.config.fields import Model
-from nova_infra.config.service import Service
+from nova_infra.config.services.service import Service
+from nova_infra.config.values.fields import Model
 from nova_infra.errors import ConfigError
 from nova_infra.names import early_repository_name, repository_name
 
@@ -23,6 +23,7 @@ class Config(Model):
     toolchain: Toolchain
     source: Source
     delivery: Delivery = Delivery()
+    release: ReleaseSettings = ReleaseSettings()
     images: Images = Images()
     environments: Annotated[tuple[Environment, ...], Field(min_length=1)]
     services: Annotated[tuple[Service, ...], Field(min_length=1)]

@@ -10,11 +10,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nova_infra import git
 from nova_infra.containers.build import local_name
 from nova_infra.containers.engine import Engine
 from nova_infra.errors import NovaError
 from nova_infra.images.tags import image_tags
+from nova_infra.machine import git
 from nova_infra.names import repository_name
 
 if TYPE_CHECKING:

@@ -80,8 +80,8 @@ def connect_to_aws(name: str, *, role: Role, where: Whereabouts) -> AwsEnvironme
     """The environment of a name in AWS; see :func:`connect`."""
     entry, platform = _entry(name, where)
     # Imported here: the AWS SDK takes half a second.
+    from nova_infra.deployed.aws.client.session import configured_region, sign_in
     from nova_infra.deployed.aws.environment import AwsEnvironment
-    from nova_infra.deployed.aws.session import configured_region, sign_in
 
     if entry is not None:
         aws = sign_in(
@@ -129,7 +129,7 @@ def connect_steered(name: str, *, where: Whereabouts) -> SteeredEnvironment:
     """
     if REHEARSAL_VARIABLE in os.environ:
         raise RefusedError(f"environment: {name!r} is a rehearsal's, which answers its own gates")
-    from nova_infra.deployed.aws.errors import DeniedError
+    from nova_infra.deployed.aws.client.errors import DeniedError
 
     try:
         return connect_to_aws(name, role="operator", where=where)
@@ -188,7 +188,7 @@ def connect_toolchain(where: Whereabouts) -> Toolchain | None:
     toolchain = read_toml(path).get("toolchain", {})
     if not isinstance(toolchain, dict) or not {"account", "region"} <= toolchain.keys():
         raise RefusedError("nova.toml: toolchain: has no account or region: add them")
-    from nova_infra.deployed.aws.session import sign_in, whoami
+    from nova_infra.deployed.aws.client.session import sign_in, whoami
     from nova_infra.deployed.aws.toolchain import AwsToolchain
 
     account, region = str(toolchain["account"]), str(toolchain["region"])

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from nova_infra import git
 from nova_infra.errors import NovaError
 from nova_infra.images.dockerignore import DockerIgnore
+from nova_infra.machine import git
 
 Kind = Literal["executable", "file", "link"]
 

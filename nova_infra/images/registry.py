@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from nova_infra.deployed.aws.errors import ServiceError
-from nova_infra.deployed.aws.session import Aws
+from nova_infra.deployed.aws.client.errors import ServiceError
+from nova_infra.deployed.aws.client.session import Aws
 from nova_infra.errors import RefusedError
 
 _INDEXES = {

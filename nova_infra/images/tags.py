@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nova_infra import git
 from nova_infra.errors import ConfigError
 from nova_infra.images.build_context import ContextFile, read_contexts, read_directory
+from nova_infra.machine import git
 
 if TYPE_CHECKING:
     from nova_infra.config import Config, Service

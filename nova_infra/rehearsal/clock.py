@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from nova_infra.parallel import gather
+from nova_infra.machine.parallel import gather
 
 
 @dataclass(frozen=True)

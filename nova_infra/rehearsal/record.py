@@ -126,6 +126,7 @@ class DeploymentRecord:
         taken: Operation to the revisions of other services that answered it: their rules come first.
         watched: Deployment alarms that may end it.
         bakes: Whether anything of it bakes.
+        bake_is_given: Whether the template says how long it bakes in the end.
         asked_from: Where the requests of synthetic users came from, in words.
         has_requests: Whether requests can reach it: it is behind a load balancer.
         not_asked: What synthetic users did not ask for, and why, in clauses.
@@ -159,6 +160,7 @@ class DeploymentRecord:
     taken: dict[str, list[str]] = field(default_factory=dict)
     watched: list[str] = field(default_factory=list)
     bakes: bool = False
+    bake_is_given: bool = True
     asked_from: str = ""
     has_requests: bool = True
     not_asked: list[str] = field(default_factory=list)

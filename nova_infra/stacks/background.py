@@ -9,13 +9,13 @@ from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
-from nova_infra.constructs.environment.network import PRIVATE
-from nova_infra.constructs.service.before_deploy import BeforeDeploy
-from nova_infra.constructs.service.scheduled_job import ScheduledJob
-from nova_infra.constructs.service.settings import ServiceSettings
-from nova_infra.constructs.service.task import Task
-from nova_infra.constructs.service.work_queue import WorkQueue
-from nova_infra.constructs.service.worker_service import WorkerService
+from nova_infra.constructs.background.scheduled_job import ScheduledJob
+from nova_infra.constructs.background.work_queue import WorkQueue
+from nova_infra.constructs.background.worker_service import WorkerService
+from nova_infra.constructs.hooks.before_deploy import BeforeDeploy
+from nova_infra.constructs.network.network import PRIVATE
+from nova_infra.constructs.tasks.task import Task
+from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.names import alarm_name, dead_queue_name, parameter_path, queue_name, stack_name
 from nova_infra.stacks.platform import PlatformStack
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import aws_cdk as cdk
 from constructs import Construct
 
 from nova_infra.config import Config, Environment
-from nova_infra.config.resolved import resolved
+from nova_infra.config.group import group, group_minutes
+from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.names import environment_prefix
 from nova_infra.stacks.background import BackgroundStack
 from nova_infra.stacks.infrastructure import Extension, extend
@@ -47,19 +49,24 @@ class EnvironmentStacks:
             extensions: Service name to what makes its own resources, for those that have some.
         """
         prefix = environment_prefix(config.platform.name, environment.name)
-        self.platform = PlatformStack(scope, "platform", prefix=prefix, config=config, environment=environment)
+        members = group(config.release, config.services, environment)
+        self.platform = PlatformStack(
+            scope,
+            "platform",
+            prefix=prefix,
+            config=config,
+            environment=environment,
+            group={name: image_tags[name] for name in members},
+        )
+        minutes = group_minutes(config.release, config.services, environment)
         self.services = {
-            each.service.name: (ServiceStack if each.service.kind == "web" else BackgroundStack)(
+            each.service.name: self._service(
                 scope,
-                each.service.name,
+                each,
                 prefix=prefix,
-                platform_name=config.platform.name,
-                platform=self.platform,
-                toolchain=config.toolchain,
-                environment=each.environment,
-                service=each.service,
-                repository=config.repository(each.service.name, environment.name),
+                config=config,
                 image_tag=image_tags[each.service.name],
+                group_minutes=minutes if each.service.name in members else 0,
             )
             for each in (resolved(service, environment) for service in config.services)
         }
@@ -80,6 +87,23 @@ class EnvironmentStacks:
             platform=self.platform,
             services=self.services,
         )
+
+    def _service(
+        self, scope: Construct, each: Resolved, *, prefix: str, config: Config, image_tag: str, group_minutes: int
+    ) -> ServiceStack | BackgroundStack:
+        about: dict[str, Any] = {
+            "prefix": prefix,
+            "platform_name": config.platform.name,
+            "platform": self.platform,
+            "toolchain": config.toolchain,
+            "environment": each.environment,
+            "service": each.service,
+            "repository": config.repository(each.service.name, each.environment.name),
+            "image_tag": image_tag,
+        }
+        if each.service.kind != "web":
+            return BackgroundStack(scope, each.service.name, **about)
+        return ServiceStack(scope, each.service.name, **about, group_minutes=group_minutes)
 
 
 class EnvironmentStage(cdk.Stage):

@@ -10,9 +10,9 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Config, Environment
-from nova_infra.constructs.delivery.github_role import GitHubRole, subject_prefix
-from nova_infra.constructs.delivery.image_publishing import image_publishing, image_signing
-from nova_infra.constructs.delivery.registry_role import RegistryRole
+from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
+from nova_infra.constructs.roles.github_role import GitHubRole, subject_prefix
+from nova_infra.constructs.roles.registry_role import RegistryRole
 from nova_infra.github import IMAGE_SESSION_SECONDS, deploy_session_seconds
 from nova_infra.names import (
     EARLY_REGISTRY_ASSETS,

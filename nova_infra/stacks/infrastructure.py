@@ -15,7 +15,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 from nova_infra.config import Config
-from nova_infra.constructs.service.task import Task
+from nova_infra.constructs.tasks.task import Task
 from nova_infra.errors import ConfigError
 from nova_infra.names import CONTAINER
 from nova_infra.stacks.platform import PlatformStack

@@ -9,7 +9,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from nova_infra.config import Environment
-from nova_infra.constructs.service.dashboard import Dashboard
+from nova_infra.constructs.observability.dashboard import Dashboard
 from nova_infra.names import alarm_name, canary_alarm_name, stack_name
 from nova_infra.stacks.background import BackgroundStack
 from nova_infra.stacks.platform import PlatformStack

@@ -18,11 +18,15 @@ from aws_cdk import pipelines
 from constructs import Construct
 
 from nova_infra.config import Config, Environment, Source
-from nova_infra.constructs.delivery.artifact_store import ArtifactStore, write_only
-from nova_infra.constructs.delivery.conditions import add_stage_conditions
-from nova_infra.constructs.delivery.connection import grant_connection
-from nova_infra.constructs.delivery.grants import acknowledge_grants
-from nova_infra.constructs.delivery.steps import (
+from nova_infra.constructs.images.vulnerability_alerts import VulnerabilityAlerts
+from nova_infra.constructs.observability.alert_topic import AlertTopic
+from nova_infra.constructs.observability.encryption_key import EncryptionKey
+from nova_infra.constructs.observability.publisher import Publisher
+from nova_infra.constructs.pipeline.artifact_store import ArtifactStore, write_only
+from nova_infra.constructs.pipeline.conditions import add_stage_conditions
+from nova_infra.constructs.pipeline.connection import grant_connection
+from nova_infra.constructs.pipeline.grants import acknowledge_grants
+from nova_infra.constructs.pipeline.steps import (
     BUILD_IMAGE,
     BuildStep,
     EndToEndTestStep,
@@ -30,11 +34,8 @@ from nova_infra.constructs.delivery.steps import (
     IntegrationTestStep,
     ReleaseStep,
 )
-from nova_infra.constructs.delivery.update_approval import UpdateApproval
-from nova_infra.constructs.delivery.vulnerability_alerts import VulnerabilityAlerts
-from nova_infra.constructs.environment.alert_topic import AlertTopic
-from nova_infra.constructs.environment.encryption_key import EncryptionKey
-from nova_infra.constructs.environment.publisher import Publisher
+from nova_infra.constructs.pipeline.update_approval import UpdateApproval
+from nova_infra.machine.pythons import DELIVERED
 from nova_infra.names import (
     REGISTRY_STACK,
     alert_topic_name,
@@ -43,7 +44,6 @@ from nova_infra.names import (
     pipeline_name,
     repository_name,
 )
-from nova_infra.pythons import DELIVERED
 from nova_infra.stacks.environment import EnvironmentStage
 from nova_infra.stacks.infrastructure import Extension
 

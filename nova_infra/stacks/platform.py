@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_ec2 as ec2
@@ -12,29 +14,32 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import NIST, acknowledge
 from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import resolved
-from nova_infra.constructs.delivery.release_roles import ReleaseRoles, step_role_arn
-from nova_infra.constructs.environment.alert_topic import AlertTopic
-from nova_infra.constructs.environment.encryption_key import EncryptionKey
-from nova_infra.constructs.environment.firewall import Firewall
-from nova_infra.constructs.environment.ingress import Ingress
-from nova_infra.constructs.environment.log_bucket import LogBucket
-from nova_infra.constructs.environment.network import PRIVATE, ExistingNetwork, Network
-from nova_infra.constructs.environment.private_ingress import PrivateIngress
-from nova_infra.constructs.environment.publisher import Publisher
-from nova_infra.constructs.environment.retention import retention
-from nova_infra.constructs.environment.rollout_events import RolloutEvents
-from nova_infra.constructs.environment.smoke_test import SmokeTest
+from nova_infra.constructs.hooks.release_group import ReleaseGroup
+from nova_infra.constructs.hooks.smoke_test import SmokeTest
+from nova_infra.constructs.network.firewall import Firewall
+from nova_infra.constructs.network.ingress import Ingress
+from nova_infra.constructs.network.network import PRIVATE, ExistingNetwork, Network
+from nova_infra.constructs.network.private_ingress import PrivateIngress
+from nova_infra.constructs.observability.alert_topic import AlertTopic
+from nova_infra.constructs.observability.encryption_key import EncryptionKey
+from nova_infra.constructs.observability.log_bucket import LogBucket
+from nova_infra.constructs.observability.publisher import Publisher
+from nova_infra.constructs.observability.retention import retention
+from nova_infra.constructs.observability.rollout_events import RolloutEvents
+from nova_infra.constructs.roles.release_roles import ReleaseRoles, step_role_arn
 from nova_infra.names import (
     alert_topic_name,
     deploy_role_name,
     environment_prefix,
     firewall_log_group,
+    hook_log_group,
     job_log_group,
     parameter_path,
     platform_stack_name,
-    smoke_log_group,
+    smoke_name,
     stack_name,
     task_log_groups,
+    together_name,
 )
 
 
@@ -52,7 +57,14 @@ class PlatformStack(cdk.Stack):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, prefix: str, config: Config, environment: Environment
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        prefix: str,
+        config: Config,
+        environment: Environment,
+        group: Mapping[str, str],
     ) -> None:
         """Create the environment's shared resources.
 
@@ -62,6 +74,7 @@ class PlatformStack(cdk.Stack):
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
             config: The configuration.
             environment: The environment.
+            group: Each service of a release that goes together to the tag of its image.
         """
         super().__init__(
             scope,
@@ -85,7 +98,8 @@ class PlatformStack(cdk.Stack):
                     if any(s.before_deploy for s in config.services)
                     else ()
                 ),
-                *([smoke_log_group(prefix)] if _tests(config, environment) else ()),
+                *([hook_log_group(smoke_name(prefix))] if _tests(config, environment) else ()),
+                *([hook_log_group(together_name(prefix))] if group else ()),
                 *([job_log_group(stack_name(prefix, "*"))] if any(s.kind == "job" for s in config.services) else ()),
             ],
         ).key
@@ -153,6 +167,15 @@ class PlatformStack(cdk.Stack):
         RolloutEvents(self, "Events", environment=environment.name, prefix=prefix, topic=self.topic)
         if _tests(config, environment):
             SmokeTest(self, "Smoke", prefix=prefix, key=self.key, retention=retention(environment.log_retention_days))
+        if group:
+            ReleaseGroup(
+                self,
+                "Together",
+                prefix=prefix,
+                images=group,
+                key=self.key,
+                retention=retention(environment.log_retention_days),
+            )
         self._release_roles(prefix, config, environment)
         self.url_output = cdk.CfnOutput(self, "Url", value=self.ingress.url)
 

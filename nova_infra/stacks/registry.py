@@ -10,7 +10,7 @@ from aws_cdk import aws_signer as signer
 from constructs import Construct
 
 from nova_infra.config import Config
-from nova_infra.constructs.delivery.registry import ImageRegistry
+from nova_infra.constructs.images.registry import ImageRegistry
 from nova_infra.names import (
     EARLY_REGISTRY_ASSETS,
     REGISTRY_ASSETS,

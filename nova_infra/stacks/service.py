@@ -9,13 +9,13 @@ from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
-from nova_infra.constructs.environment.network import PRIVATE
-from nova_infra.constructs.service.before_deploy import BeforeDeploy
-from nova_infra.constructs.service.gates import smoke_hook
-from nova_infra.constructs.service.host_names import HostNames
-from nova_infra.constructs.service.settings import ServiceSettings
-from nova_infra.constructs.service.task import Task
-from nova_infra.constructs.service.web_service import WebService
+from nova_infra.constructs.hooks.before_deploy import BeforeDeploy
+from nova_infra.constructs.hooks.gates import group_hook, smoke_hook
+from nova_infra.constructs.network.network import PRIVATE
+from nova_infra.constructs.tasks.task import Task
+from nova_infra.constructs.web.host_names import HostNames
+from nova_infra.constructs.web.settings import ServiceSettings
+from nova_infra.constructs.web.web_service import WebService
 from nova_infra.names import parameter_path, stack_name
 from nova_infra.stacks.platform import PlatformStack
 
@@ -42,6 +42,7 @@ class ServiceStack(cdk.Stack):
         service: Service,
         repository: str,
         image_tag: str,
+        group_minutes: int = 0,
     ) -> None:
         """Create the service.
 
@@ -56,6 +57,7 @@ class ServiceStack(cdk.Stack):
             service: The service.
             repository: Name of the repository that holds the images.
             image_tag: Tag of the image to run.
+            group_minutes: How long it waits for the other services of its release; 0 where it waits for none.
         """
         name = stack_name(prefix, service.name)
         super().__init__(
@@ -96,6 +98,7 @@ class ServiceStack(cdk.Stack):
                 name=name,
                 cluster_name=platform.cluster_name,
                 test=smoke_hook(prefix, self._smoke_urls(service, platform), self) if service.smoke else None,
+                together=group_hook(prefix, group_minutes, self) if group_minutes else None,
             ),
             topic=platform.topic,
             load_balancer=ingress.load_balancer,

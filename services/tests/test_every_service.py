@@ -18,7 +18,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
-from nova_infra.scaffold.services import service_files
+from nova_infra.scaffold.editing.services import service_files
 from nova_kit import logs
 from nova_kit.settings import Settings
 

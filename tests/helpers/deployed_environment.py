@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from helpers.local_aws import REGION, launch_on_fargate, stack_behind
+from nova_infra.deployed.aws.client.session import Aws, sign_in
 from nova_infra.deployed.aws.environment import AwsEnvironment
-from nova_infra.deployed.aws.session import Aws, sign_in
 from nova_infra.deployed.model import Answer, Image, RunningTask, Service
 from nova_infra.deployed.stack import Stack
 from nova_infra.operations.records.ledger import Entry, ReleasedImage, append, read_ledger

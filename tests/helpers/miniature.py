@@ -147,7 +147,9 @@ def environment_template(name: str, *, release: str = "one", fault: str = "", st
             "Properties": {
                 "AlarmName": f"{name}-errors",
                 "AlarmDescription": "tiny fails requests",
-                "EvaluationPeriods": 1,
+                # Two periods more than must breach: FILL answers for a minute whose data have not arrived.
+                "EvaluationPeriods": 3,
+                "DatapointsToAlarm": 1,
                 "ComparisonOperator": "GreaterThanThreshold",
                 "Threshold": 2,
                 "TreatMissingData": "notBreaching",

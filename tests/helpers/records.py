@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nova_infra.rehearsal.drills.catalogue import CONFIGURED, DrillResult
+from nova_infra.rehearsal.drills.drill import CONFIGURED, DrillResult
 from nova_infra.rehearsal.record import (
     ActionRecord,
     DeploymentRecord,

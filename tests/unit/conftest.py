@@ -58,6 +58,9 @@ notifications = { emails = ["a@example.com"], slack = { workspace = "T01234567",
 [source]
 repository = "acme/platform"
 token_secret = "github-token"
+[release]
+together = true
+wait_minutes = 35
 [[environments]]
 name = "test-eu"
 account = "444444444444"
@@ -237,7 +240,7 @@ def service_names(config) -> list[str]:
 @pytest.fixture(scope="session")
 def example(tmp_path_factory, service_names) -> Path:
     """A project of the example's configuration: its services are what `nova service add` writes. Nobody changes it."""
-    from nova_infra.scaffold.services import service_files
+    from nova_infra.scaffold.editing.services import service_files
 
     directory = tmp_path_factory.mktemp("example")
     for file in (EXAMPLE, ROOT / "app.py", ROOT / "cdk.json", ROOT / "package.json"):

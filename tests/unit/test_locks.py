@@ -4,7 +4,7 @@ import re
 import pytest
 
 from nova_infra.locks import LockDriftError, check, read_lock, split_packages, splits
-from nova_infra.pythons import SUPPORTED
+from nova_infra.machine.pythons import SUPPORTED
 
 # A project that asks for little, with the locks that uv and npm write for it: what anybody's own asks for is not here.
 FILES = {

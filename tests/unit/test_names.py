@@ -10,8 +10,8 @@ import pytest
 from nova_infra import names
 from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.connect import Whereabouts, connect, connect_toolchain
+from nova_infra.operations.doctor.doctor import BOOTSTRAP_VERSION
 from nova_infra.operations.records.parameter import parameter_name
-from nova_infra.operations.reports.doctor import BOOTSTRAP_VERSION
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 PREFIXES = {environment: f"nova-{environment}" for environment in ENVIRONMENTS}
@@ -102,7 +102,7 @@ def test_roles_are_the_ones_that_are_taken(
     assembly, github_assembly, project: Whereabouts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = set()
-    monkeypatch.setattr("nova_infra.deployed.aws.session.sign_in", lambda *, role, **_: taken.add(role))
+    monkeypatch.setattr("nova_infra.deployed.aws.client.session.sign_in", lambda *, role, **_: taken.add(role))
     for name, role in product(ENVIRONMENTS, ("observer", "release")):
         connect(name, role=role, where=project)  # type: ignore[arg-type]
     steps = {names.step_role_name(PREFIXES[name], "verify") for name in ENVIRONMENTS}
@@ -118,8 +118,8 @@ def test_the_pipeline_and_its_topic_are_the_ones_that_are_asked(
     assembly, project: Whereabouts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = Asked()
-    monkeypatch.setattr("nova_infra.deployed.aws.session.sign_in", lambda **_: asked)
-    monkeypatch.setattr("nova_infra.deployed.aws.session.whoami", lambda: ("444444444444", "user/a"))
+    monkeypatch.setattr("nova_infra.deployed.aws.client.session.sign_in", lambda **_: asked)
+    monkeypatch.setattr("nova_infra.deployed.aws.client.session.whoami", lambda: ("444444444444", "user/a"))
     toolchain = connect_toolchain(project)
     assert toolchain is not None
     toolchain.actions("1")

@@ -91,7 +91,7 @@ def test_roles_are_taken_by_these_services_and_accounts_only(everything):
         "codepipeline.amazonaws.com",
         "ecs-tasks.amazonaws.com",
         "ecs.amazonaws.com",
-        "lambda.amazonaws.com",  # the function of smoke tests, see below
+        "lambda.amazonaws.com",  # the functions of lifecycle hooks, see below
     }
 
 
@@ -189,17 +189,30 @@ def test_no_custom_resource_runs_code_in_any_account(everything):
     assert not {kind for kind in kinds if kind.startswith(("Custom::", "AWS::CloudFormation::Custom"))}
 
 
-def test_the_only_function_is_that_of_smoke_tests_and_it_may_write_its_log_alone(variant):
+def test_the_only_functions_are_those_of_hooks_and_each_may_do_what_it_is_for_alone(variant):
+    may = {
+        "smoke": [["logs:CreateLogStream", "logs:PutLogEvents"]],
+        "together": [
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            [
+                "ecs:DescribeServiceDeployments",
+                "ecs:DescribeServiceRevisions",
+                "ecs:DescribeServices",
+                "ecs:ListServiceDeployments",
+            ],
+        ],
+    }
     for environment in ("test-eu", "live"):
         stack = f"acme-{environment}-platform"
-        function = variant.only(stack, "AWS::Lambda::Function")
-        assert function["FunctionName"] == f"acme-{environment}-smoke"
-        assert set(function["Code"]) == {"ZipFile"}, "what runs is what was reviewed"
-        role = function["Role"]["Fn::GetAtt"][0]
-        policies = [p for p in variant.properties(stack, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
-        actions = [s["Action"] for p in policies for s in p["PolicyDocument"]["Statement"]]
-        assert actions == [["logs:CreateLogStream", "logs:PutLogEvents"]]
-        assert "ManagedPolicyArns" not in variant.template(stack)["Resources"][role]["Properties"]
+        functions = {each["FunctionName"]: each for each in variant.properties(stack, "AWS::Lambda::Function")}
+        assert set(functions) == {f"acme-{environment}-{name}" for name in may}
+        for name, function in functions.items():
+            assert set(function["Code"]) == {"ZipFile"}, "what runs is what was reviewed"
+            role = function["Role"]["Fn::GetAtt"][0]
+            policies = [p for p in variant.properties(stack, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
+            actions = [s["Action"] for p in policies for s in p["PolicyDocument"]["Statement"]]
+            assert actions == may[name.rpartition("-")[2]]
+            assert "ManagedPolicyArns" not in variant.template(stack)["Resources"][role]["Properties"]
     others = [name for name in variant.templates if not name.endswith("-platform")]
     assert not [name for name in others if list(variant.properties(name, "AWS::Lambda::Function"))]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.pythons import SUPPORTED
+from nova_infra.machine.pythons import SUPPORTED
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 PYTHON = """#!/bin/sh

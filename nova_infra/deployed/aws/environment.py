@@ -17,9 +17,9 @@ from nova_infra.deployed.aws.answers import (
     read_service,
     read_stopped_task,
 )
-from nova_infra.deployed.aws.errors import DeniedError, ServiceError
+from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
+from nova_infra.deployed.aws.client.session import Aws, whoami
 from nova_infra.deployed.aws.rollouts import AwsRollouts
-from nova_infra.deployed.aws.session import Aws, whoami
 from nova_infra.deployed.http import http_get
 from nova_infra.deployed.model import (
     VCPU_QUOTA,

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from nova_infra.deployed.aws.answers import read_revision
+from nova_infra.deployed.aws.client.session import Aws
 from nova_infra.deployed.aws.measurements import (
     alarm_queries,
     needed_requests,
@@ -18,7 +19,6 @@ from nova_infra.deployed.aws.measurements import (
     request_queries,
     traffic_queries,
 )
-from nova_infra.deployed.aws.session import Aws
 from nova_infra.deployed.aws.tasks import AwsTasks
 from nova_infra.deployed.rollouts import (
     AlarmReading,
@@ -28,8 +28,8 @@ from nova_infra.deployed.rollouts import (
     RevisionState,
     ServiceDeployment,
 )
+from nova_infra.machine.parallel import PartialAnswers
 from nova_infra.names import alarm_name
-from nova_infra.parallel import PartialAnswers
 
 _TWENTY = 20
 """Service deployments, and service revisions, that are described at once.

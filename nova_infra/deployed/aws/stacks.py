@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nova_infra.deployed.aws.answers import names_its_own_source, read_change, read_revision, read_stack
-from nova_infra.deployed.aws.errors import DeniedError, ServiceError
-from nova_infra.deployed.aws.session import Aws, pause
+from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
+from nova_infra.deployed.aws.client.session import Aws, pause
 from nova_infra.deployed.stack import Certificate, ChangeSet, Stack, StackEvent, Template
 from nova_infra.errors import AwsError, PassingError, RefusedError, StrangerError
 from nova_infra.names import EVENT_SOURCE, stack_name

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nova_infra.deployed.aws.answers import own_container, read_revision
-from nova_infra.deployed.aws.errors import ServiceError
-from nova_infra.deployed.aws.session import pause
+from nova_infra.deployed.aws.client.errors import ServiceError
+from nova_infra.deployed.aws.client.session import pause
 from nova_infra.deployed.aws.stacks import AwsStacks
 from nova_infra.deployed.task import Capacity, LogEvent, OneOff, TaskDetail
 from nova_infra.errors import AwsError, NotDeployedError, NovaError, PassingError, RefusedError

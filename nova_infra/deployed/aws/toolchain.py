@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from nova_infra.deployed.aws.session import Aws
+    from nova_infra.deployed.aws.client.session import Aws
 
 # Pytest's last word on each test that failed.
 _FAILED_TEST = re.compile(r"^(?:FAILED|ERROR) (\S+::\S.*|\S+\.py.*)$")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from nova_infra.assembly import AssembledStack, Assembly, Template
 from nova_infra.errors import RefusedError
+from nova_infra.machine.parallel import threads
 from nova_infra.operations.changes.cost import difference
 from nova_infra.operations.changes.differences import Difference, Kind, differences
 from nova_infra.operations.changes.template_values import printable
-from nova_infra.parallel import threads
 
 WIDER = (Kind.WIDENS_ACCESS, Kind.OPENS_NETWORK)
 """What needs a reviewer's label."""

@@ -18,6 +18,7 @@ from nova_infra.deployed.model import VCPU_QUOTA, Alarm, Service
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Certificate, Stack, Template
 from nova_infra.errors import RefusedError
+from nova_infra.machine.parallel import threads
 from nova_infra.operations.gates.findings import under_way, way_out
 from nova_infra.operations.gates.listener_rules import misdirected
 from nova_infra.operations.gates.orphans import ListenerRule, orphans, rules_of, taken
@@ -26,7 +27,6 @@ from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.records.lookup import begins
 from nova_infra.operations.records.waivers import Waiver, read_waivers, waived
 from nova_infra.operations.rollback.lock import Claim, read_claim
-from nova_infra.parallel import threads
 
 _CERTIFICATE_MARGIN = timedelta(days=14)
 """ACM renews 60 days before the end: one that is this close to it was not renewed."""

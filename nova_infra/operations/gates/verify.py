@@ -11,10 +11,10 @@ from nova_infra.deployed.model import Answer
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Template
 from nova_infra.errors import PassingError
+from nova_infra.machine.parallel import threads
 from nova_infra.operations.gates.findings import Finding, Seen, faults
 from nova_infra.operations.records.ledger import ReleasedImage
 from nova_infra.operations.rollback.template import image_of
-from nova_infra.parallel import threads
 
 _SECONDS_BETWEEN_LOOKS = 5.0
 

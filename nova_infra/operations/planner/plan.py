@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nova_infra.operations.planner.actions import resource_actions
-from nova_infra.operations.planner.exports import locked_exports, missing_exports
-from nova_infra.operations.planner.images import missing_repositories
+from nova_infra.operations.planner.blockers.exports import locked_exports, missing_exports
+from nova_infra.operations.planner.blockers.images import missing_repositories
+from nova_infra.operations.planner.blockers.listener_rules import back_to_rolling, reset_weights
+from nova_infra.operations.planner.blockers.names import taken_names
+from nova_infra.operations.planner.blockers.networks import overlapping_subnets
+from nova_infra.operations.planner.blockers.quotas import account_quotas, listener_limits, template_limits
+from nova_infra.operations.planner.blockers.reach import unreachable_siblings
+from nova_infra.operations.planner.blockers.states import left_behind, moved_stack, stuck_stack
 from nova_infra.operations.planner.model import Finding, PlannedStack, Refusal, Stack
-from nova_infra.operations.planner.names import taken_names
-from nova_infra.operations.planner.networks import overlapping_subnets
-from nova_infra.operations.planner.quotas import account_quotas, listener_limits, template_limits
-from nova_infra.operations.planner.reach import unreachable_siblings
-from nova_infra.operations.planner.rules import back_to_rolling, reset_weights
-from nova_infra.operations.planner.states import left_behind, moved_stack, stuck_stack
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import Owner, World
 

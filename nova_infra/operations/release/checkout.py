@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from nova_infra import git
 from nova_infra.config import Config, load_config
 from nova_infra.deployed.model import Image
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.images.tags import current_commit, image_tags
+from nova_infra.machine import git
 from nova_infra.operations.gates import signatures
 from nova_infra.operations.records.ledger import ReleasedImage
 

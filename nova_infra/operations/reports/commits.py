@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from nova_infra import git
+from nova_infra.machine import git
 from nova_infra.operations.records.lookup import short
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")

@@ -12,13 +12,13 @@ from nova_infra.deployed.model import Alarm, PastDeployment, Service, StoppedTas
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import StackEvent
 from nova_infra.errors import NovaError
+from nova_infra.machine.parallel import PartialAnswers, threads
 from nova_infra.operations.changes.template_values import printable, shortened
 from nova_infra.operations.gates.findings import alarms_of
 from nova_infra.operations.records.ledger import Entry, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
 from nova_infra.operations.reports.causes import Cause, cause_of
-from nova_infra.parallel import PartialAnswers, threads
 
 _LOG_LINES = 8
 # What ECS calls a deployment that did not end well, or will not.

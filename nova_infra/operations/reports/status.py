@@ -16,12 +16,12 @@ from nova_infra.deployed.model import Alarm, Image, Service
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Stack
 from nova_infra.errors import NotDeployedError, NovaError
+from nova_infra.machine.parallel import threads
 from nova_infra.operations.gates.findings import alarms_of, way_out
 from nova_infra.operations.gates.orphans import left_environments, orphans, told
 from nova_infra.operations.records.ledger import Entry, Ledger, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
-from nova_infra.parallel import threads
 
 
 @dataclass(frozen=True)

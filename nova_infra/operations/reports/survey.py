@@ -14,6 +14,7 @@ from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.deployed.stack import Template
 from nova_infra.errors import NotDeployedError, NovaError
+from nova_infra.machine.parallel import PartialAnswers, threads
 from nova_infra.operations.changes.cost import difference
 from nova_infra.operations.changes.differences import differences
 from nova_infra.operations.gates.findings import under_way
@@ -25,7 +26,6 @@ from nova_infra.operations.records.waivers import read_waivers, waived
 from nova_infra.operations.release.candidate import Candidate
 from nova_infra.operations.reports.brief import Brief, StackChanges, image_tags
 from nova_infra.operations.reports.commits import commits_between
-from nova_infra.parallel import PartialAnswers, threads
 
 _Result = TypeVar("_Result")
 _Other = TypeVar("_Other")

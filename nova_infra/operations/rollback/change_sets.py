@@ -9,9 +9,9 @@ from concurrent.futures import FIRST_EXCEPTION, wait
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.deployed.stack import ChangeSet, Stack
 from nova_infra.errors import NovaError
+from nova_infra.machine.parallel import side_by_side, threads
 from nova_infra.operations.rollback.plan import CHANGE_SET_PREFIX, Move, RollbackPlan, change_set_prefix
-from nova_infra.operations.rollback.template import at_once, renewed, with_image
-from nova_infra.parallel import side_by_side, threads
+from nova_infra.operations.rollback.template import at_once, by_itself, renewed, with_image
 
 _MAX_NAME = 128
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html"""
@@ -46,8 +46,7 @@ def change_sets(
         template = with_image(move.service.template, move.image.tag, stack=stack.name)
         if move.repair:
             template = renewed(template, prefix, stack=stack.name)
-        if not canary:
-            template = at_once(template)
+        template = by_itself(template) if canary else at_once(template)
         name = f"{prefix}-{move.service.name}"[:_MAX_NAME]
         begun.append(ChangeSet(stack.name, name, ()))
         description = f"Back to release {plan.target.release}"

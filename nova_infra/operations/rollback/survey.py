@@ -9,12 +9,12 @@ from nova_infra.deployed.model import Image, Service
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.deployed.stack import Stack
 from nova_infra.errors import StrangerError
+from nova_infra.machine.parallel import threads
 from nova_infra.operations.records.holds import Hold, read_holds
 from nova_infra.operations.records.ledger import Ledger, read_ledger
 from nova_infra.operations.rollback.lock import Claim, read_claim
 from nova_infra.operations.rollback.plan import Deployed, RollbackPlan
 from nova_infra.operations.rollback.template import image_of
-from nova_infra.parallel import threads
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from nova_infra.deployed.model import Image
 from nova_infra.deployed.stack import Change, Template
 from nova_infra.errors import StrangerError
+from nova_infra.names import together_name
 
 TASK_DEFINITION = "AWS::ECS::TaskDefinition"
 SERVICE = "AWS::ECS::Service"
@@ -89,6 +91,18 @@ def at_once(template: Template) -> Template:
         configuration.pop("LifecycleHooks", None)  # Nobody is asked, and nothing is tested, on the way back.
         if "Alarms" in configuration:
             configuration["Alarms"] = {**configuration["Alarms"], "Enable": False, "Rollback": False}
+    return changed
+
+
+def by_itself(template: Template) -> Template:
+    """The template whose deployment waits for no other service: what the others run is not of the same release."""
+    changed = copy.deepcopy(template)
+    for resource in _of_type(changed, SERVICE):
+        configuration = resource["Properties"].get("DeploymentConfiguration", {})
+        hooks = configuration.get("LifecycleHooks", ())
+        kept = [hook for hook in hooks if together_name("") not in json.dumps(hook.get("HookTargetArn", ""))]
+        if len(kept) < len(hooks):
+            configuration["LifecycleHooks"] = kept
     return changed
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from nova_infra.machine.terminal import bar, clock, cut, fit
 from nova_infra.operations.rollout.view import AlarmView, ReleaseView, RevisionView, RolloutView, State
-from nova_infra.terminal import bar, clock, cut, fit
 
 SIGNS: dict[State, tuple[str, str]] = {
     "running": ("▶", "bold cyan"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nova_infra.machine.terminal import clock
 from nova_infra.operations.rollout.view import ReleaseView, RolloutView
-from nova_infra.terminal import clock
 
 
 def turns(before: ReleaseView | None, now: ReleaseView) -> Iterator[str]:

@@ -15,11 +15,11 @@ from rich.live import Live
 from nova_infra.deployed.protocol import FollowedEnvironment
 from nova_infra.deployed.rollouts import Readings
 from nova_infra.errors import PassingError, RefusedError
+from nova_infra.machine.terminal import can_redraw
 from nova_infra.operations.rollout.follow import Follower
 from nova_infra.operations.rollout.picture import release_lines
 from nova_infra.operations.rollout.turns import turns
 from nova_infra.operations.rollout.view import ReleaseView
-from nova_infra.terminal import can_redraw
 
 REDRAWS = 4
 """Pictures in a second: between two looks only the clocks move."""

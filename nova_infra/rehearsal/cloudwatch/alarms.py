@@ -90,6 +90,11 @@ class Alarm:
 
         return value_of(next(query.id for query in self.queries if query.returned))
 
+    def breaching_value(self, store: MetricStore, last_minute: int) -> float | None:
+        """The newest data point that breaches, of those that the state after a minute follows from."""
+        values = (self.value(store, end) for end in self._ends(last_minute))
+        return next((value for value in values if value is not None and self._breaches(value)), None)
+
     def state(self, store: MetricStore, last_minute: int, current: State) -> State:
         """The state after the period that ends with a minute.
 
@@ -98,10 +103,15 @@ class Alarm:
             last_minute: The last whole minute.
             current: The state before.
         """
-        ends = (last_minute - age * self.period for age in range(self.evaluation_periods + _EXTRA_PERIODS))
-        values = [self.value(store, end) for end in ends]
-        breaches = [None if value is None else _COMPARISONS[self.comparison](value, self.threshold) for value in values]
-        return self._judge(breaches, current)
+        values = [self.value(store, end) for end in self._ends(last_minute)]
+        return self._judge([None if value is None else self._breaches(value) for value in values], current)
+
+    def _ends(self, last_minute: int) -> list[int]:
+        """The last minute of each period of the evaluation range, newest first."""
+        return [last_minute - age * self.period for age in range(self.evaluation_periods + _EXTRA_PERIODS)]
+
+    def _breaches(self, value: float) -> bool:
+        return _COMPARISONS[self.comparison](value, self.threshold)
 
     def _judge(self, breaches: Sequence[bool | None], current: State) -> State:
         """The state that follows from the evaluation range, newest period first; None is a period without data.

@@ -76,9 +76,11 @@ class MetricStore:
 
     Attributes:
         minute: The simulated minute that new values belong to.
+        delay: Minutes after its end until a minute's values can be read.
     """
 
     minute: int = 0
+    delay: int = 0
     _values: dict[Metric, dict[int, list[float]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list)), repr=False
     )
@@ -92,9 +94,9 @@ class MetricStore:
         return tuple(self._values)
 
     def values(self, metric: Metric, minutes: range) -> list[float]:
-        """All values of those minutes."""
-        by_minute = self._values.get(metric, {})
-        return [value for minute in minutes for value in by_minute.get(minute, ())]
+        """All values of those minutes that can be read by the end of the current one."""
+        by_minute, last = self._values.get(metric, {}), self.minute - self.delay
+        return [value for minute in minutes if minute <= last for value in by_minute.get(minute, ())]
 
 
 def statistic(name: str, values: Sequence[float]) -> float | None:

@@ -120,6 +120,17 @@ def _others_completed(record: Record, service: str) -> list[str]:
     ]
 
 
+def _others_went_back(record: Record, service: str) -> list[str]:
+    others = [
+        each
+        for each in record.deployments
+        if not each.baseline and not each.service.endswith(service) and each.strategy != "ROLLING"
+    ]
+    clauses = [f"{each.service} ended {each.outcome}" for each in others if each.outcome != "rolled back"]
+    met = [each.service for each in others if any(sample.reached for sample in each.samples)]
+    return clauses + [f"users met {each}" for each in met] + ([] if others else ["no other service was deployed"])
+
+
 def _lost_request(record: Record, _: str) -> list[str]:
     failed = sum(requests.failed for requests in record.load.values())
     return [f"{failed} requests failed"] if failed else []
@@ -187,6 +198,7 @@ OLD_SERVES = Expectation("the old revision answers every request meanwhile", _ol
 NOT_DEPLOYED = Expectation("before anything is deployed", _deployed)
 GOES_THROUGH = Expectation("the release goes through", _completed)
 OTHERS_GO_THROUGH = Expectation("the others go through", _others_completed)
+OTHERS_GO_BACK = Expectation("the others go back before any user meets them", _others_went_back)
 NO_LOST_REQUEST = Expectation("no request is lost", _lost_request)
 WAITED_ONCE = Expectation("it waits once at each place", _waited_once)
 UNWATCHED = Expectation("ECS watches no alarm", _unwatched)

@@ -10,15 +10,17 @@ from dataclasses import dataclass, replace
 
 from nova_infra.assembly import Assembly, Template, resources_of_type
 from nova_infra.errors import NovaError
-from nova_infra.rehearsal.drills.catalogue import Drill, Reach, ServiceKind
+from nova_infra.rehearsal.delivery.definition import Action, ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
+from nova_infra.rehearsal.drills.drill import Drill, Reach, ServiceKind
 from nova_infra.rehearsal.drills.steering import GATE_MINUTES
 from nova_infra.rehearsal.environment.queues import messages_of
-from nova_infra.rehearsal.pipeline.definition import Action, ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.pipeline.edits import (
     Edit,
+    alone,
     fault_in,
     function_that,
     gate,
+    goes_together,
     previous_images,
     repositories,
     tests_before_traffic,
@@ -60,7 +62,11 @@ def plan(drill: Drill, candidate: Release) -> Plan:
     stages = _stages(pipeline, drill.reach)
     if drill.reach == "production":
         stages = [_only(stages[0], service, candidate.assembly)]
-    edits: tuple[Edit, ...] = (*candidate.edits, gate(GATE_MINUTES)) if drill.gated else candidate.edits
+    edits: tuple[Edit, ...] = candidate.edits
+    if drill.reach == "production":
+        edits = (*edits, alone)
+    if drill.gated:
+        edits = (*edits, gate(GATE_MINUTES))
     whose = None if drill.everywhere else service
     faulty = (*edits, fault_in(whose, drill.fault)) if drill.fault else edits
     if drill.function:
@@ -82,7 +88,7 @@ def lacking(drill: Drill, candidate: Release) -> str:
         return f"no {drill.kind} is delivered"
     if drill.kind == "worker" and not messages_of(candidate.sources, service):
         return f"services/{service}/messages has no examples of messages"
-    if not (drill.gated or drill.tested):
+    if not (drill.gated or drill.tested or drill.group):
         return ""
     *_, template = [
         candidate.template(action)
@@ -91,6 +97,8 @@ def lacking(drill: Drill, candidate: Release) -> str:
         if isinstance(action, DeployAction)
         and service in repositories(candidate.assembly.template(action.template_path))
     ]
+    if drill.group and (drill.group == "together") != goes_together(template):
+        return f"the services of a release {'do not wait' if drill.group == 'together' else 'wait'} for one another"
     if drill.gated and gate(GATE_MINUTES)(template) == template:
         return "a rolling deployment has no gate"
     return "no smoke paths are configured" if drill.tested and not tests_before_traffic(template) else ""

@@ -12,10 +12,14 @@ from nova_infra.rehearsal.cloudwatch.alarms import State
 from nova_infra.rehearsal.ecs.commands import AwaitHook, Command, Finish, ShiftTraffic, Side, StartTask, StopTask
 from nova_infra.rehearsal.ecs.hooks import TESTED, GoesOn, HookCall, Steering
 from nova_infra.rehearsal.ecs.rollout import Rollout
-from nova_infra.rehearsal.ecs.scheduler import Scheduler
+from nova_infra.rehearsal.ecs.scheduler import Phase, Scheduler
 from nova_infra.rehearsal.ecs.service import Revision, RunningTask, Service
+from nova_infra.rehearsal.ecs.state import DeploymentState
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Requests, Sample, TrafficStep
 from nova_infra.rehearsal.tasks.task import TaskFailedError
+
+_STATUS = {"completed": "SUCCESSFUL", "rolled back": "ROLLBACK_SUCCESSFUL", "failed": "ROLLBACK_FAILED"}
+"""How a deployment ends, to ECS's word for it."""
 
 Event = Callable[[], list[Command]]
 
@@ -57,6 +61,7 @@ class Deployment:
     _finish: Finish | None = None
     _percent: float = 0.0
     _before: dict[str, Requests] = field(default_factory=dict)
+    _state: DeploymentState = field(default_factory=lambda: DeploymentState(0))
 
     async def run(self) -> None:
         """Deploy, or go back to what ran before.
@@ -66,6 +71,8 @@ class Deployment:
         """
         async with self.service.deploying:
             self._running = dict(enumerate(self.service.tasks, start=1))
+            self._state = DeploymentState(len(self.service.deployments) + 1)
+            self.service.deployments.append(self._state)
             killed = self.service.killed_at_stop
             self.record.began, self._before = self.clock.now(), self.service.requests()
             self.record.memory = self.revision.definition.memory
@@ -94,6 +101,8 @@ class Deployment:
             while self._finish is None:
                 event = await self._events.get()
                 self._obey(event(), scheduler, group)
+                if scheduler.phase is Phase.RESTORING:
+                    self._state.status = "ROLLBACK_IN_PROGRESS"
             ticking.cancel()
             for asked in self._asked:
                 asked.cancel()
@@ -142,11 +151,16 @@ class Deployment:
         hook = self.rollout.hooks[command.number]
         if command.stage == TESTED:
             self._shift_tests(to_new=True)
-        what = "for an answer" if hook.kind == "PAUSE" else "for its tests"
+        what = (
+            "for an answer" if hook.kind == "PAUSE" else "for its tests" if command.stage == TESTED else "for its hook"
+        )
+        self._state.come_to(command.number, command.stage, hook.kind, hook.function)
         where = f"at {command.stage}, with {self._percent:g} % of the traffic"
         self.tell(f"{self.service.name}: waits {what} {where}, {hook.minutes} min at most")
         self.record.gates.append(f"waited {what} {where}")
-        answer = await self.steering.answer(HookCall(self.service.name, hook, command.stage, self._percent))
+        arn = self.service.arn("service")
+        answer = await self.steering.answer(HookCall(self.service.name, hook, command.stage, self._percent, arn))
+        self._state.answered(command.number)
         self.tell(f"{self.service.name}: {answer.reason or 'goes on'}")
         for _ in range(answer.times):
             self._events.put_nowait(partial(scheduler.answered, command.number, answer.action, answer.reason))
@@ -162,8 +176,16 @@ class Deployment:
     async def _retire(self, task: int, running: RunningTask, reason: str, scheduler: Scheduler) -> None:
         self.record.losses.append(reason)
         self.tell(f"{self.service.name}: a task of {running.task.definition.revision} is replaced: {reason}")
-        await self.service.stop([running])
+        room = self.rollout.shifts_traffic or self.rollout.maximum_percent > 100
+        if not (running.task.running and room):
+            await self.service.stop([running])
         self._events.put_nowait(lambda: scheduler.failed(task, reason))
+        # An unhealthy task goes when its replacement is there: see :meth:`Service.replace_lost`.
+        while running in self.service.tasks:
+            if self._finish is not None or running.group.healthy >= self.service.desired:
+                await self.service.stop([running])
+            else:
+                await self.clock.next_minute()
 
     async def _tick(self, scheduler: Scheduler, group: asyncio.TaskGroup) -> None:
         while True:
@@ -201,6 +223,7 @@ class Deployment:
             share, whose = (percent, self.revision.name) if percent else (100, service.revision.name)
             self.tell(f"{service.name}: {share:g} % of the traffic {'to' if percent else 'back to'} {whose}")
         self._percent = percent
+        self._state.shift(percent)
         step = TrafficStep(percent=percent, began=self.clock.now(), requests=service.requests())
         self.record.traffic.append(step)
 
@@ -226,6 +249,7 @@ class Deployment:
         service, record = self.service, self.record
         record.outcome, record.reason = self._finish.outcome, self._finish.reason
         record.running = sum(task in self._running for task in self._new)
+        self._state.end(_STATUS[record.outcome])
         if record.outcome == "completed":
             if self.rollout.shifts_traffic and service.revision is not None:
                 service.groups.reverse()

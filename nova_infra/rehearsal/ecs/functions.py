@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 from collections.abc import Callable, Mapping
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.ecs.hooks import HookAnswer, HookCall, Steering
+from nova_infra.rehearsal.ecs.api import EcsApi, sdk
+from nova_infra.rehearsal.ecs.hooks import TESTED, HookAnswer, HookCall, Steering
 
 _RECALL_MINUTES = 1
 """ECS calls again after 30 s, or after ``callBackDelay``; a minute is what the clock can wait.
@@ -19,17 +22,21 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/lambda-lifecycle-hoo
 class Functions:
     """Calls the functions of an environment, and leaves pauses to whoever answers them."""
 
-    def __init__(self, people: Steering, *, localize: Callable[[Any], Any], next_minute: Callable[[], Any]) -> None:
+    def __init__(
+        self, people: Steering, *, localize: Callable[[Any], Any], next_minute: Callable[[], Any], ecs: EcsApi
+    ) -> None:
         """Know none yet.
 
         Args:
             people: Who answers pauses, and stops deployments.
             localize: Replaces public addresses in a value by those on this machine.
             next_minute: Waits for the end of the simulated minute.
+            ecs: What answers a function that asks ECS.
         """
         self._people = people
         self._localize = localize
         self._next_minute = next_minute
+        self._sdk = sdk(ecs)
         self._code: dict[str, str] = {}
 
     def put(self, properties: Mapping[str, Any], where: str) -> None:
@@ -49,7 +56,9 @@ class Functions:
             return HookAnswer("ROLLBACK", f"the function of its hook, {name or call.hook.function}, does not exist")
         details = self._localize(call.hook.details)
         while True:
-            said, told = await asyncio.to_thread(_call, self._code[name], {"hookDetails": details})
+            event = {"hookDetails": details, "lifecycleStage": call.stage, "executionDetails": {"serviceArn": call.arn}}
+            context = SimpleNamespace(invoked_function_arn=call.hook.function)
+            said, told = await asyncio.to_thread(_call, self._code[name], event, context, self._sdk)
             match said.get("hookStatus"):
                 case "SUCCEEDED":
                     return HookAnswer("CONTINUE")
@@ -58,20 +67,31 @@ class Functions:
                     for _ in range(_RECALL_MINUTES):
                         await self._next_minute()
                 case _:
-                    return HookAnswer("ROLLBACK", f"its tests failed before any user met it: {told or 'no reason'}")
+                    return HookAnswer("ROLLBACK", f"{_failed(call)}: {told or 'no reason'}")
 
     def aborts(self, service: str, percent: float, /) -> str:
         """Why people stop a deployment."""
         return self._people.aborts(service, percent)
 
 
-def _call(code: str, event: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+def _failed(call: HookCall) -> str:
+    return "its tests failed before any user met it" if call.stage == TESTED else f"its hook at {call.stage} failed"
+
+
+def _call(code: str, event: Mapping[str, Any], context: object, boto3: ModuleType) -> tuple[Mapping[str, Any], str]:
     """What a function answers, and what it printed. One that fails answers nothing."""
     printed: list[str] = []
-    namespace: dict[str, Any] = {"print": lambda *words: printed.append(" ".join(map(str, words)))}
+
+    def load(name: str, *rest: Any) -> Any:
+        return boto3 if name == "boto3" else __import__(name, *rest)
+
+    namespace: dict[str, Any] = {
+        "__builtins__": {**vars(builtins), "__import__": load},
+        "print": lambda *words: printed.append(" ".join(map(str, words))),
+    }
     try:
         exec(compile(code, "index.py", "exec"), namespace)  # noqa: S102  # nosec B102 - the template's own code
-        said = namespace["handler"](event, None)
+        said = namespace["handler"](event, context)
     except Exception as error:  # whatever the function raises, Lambda answers, too
         return {}, f"{type(error).__name__}: {error}"
     return said if isinstance(said, Mapping) else {}, "; ".join(printed)

@@ -53,12 +53,14 @@ class HookCall:
         hook: The hook.
         stage: The stage.
         percent: Share of the traffic that the new revision has, in percent.
+        arn: ARN of the service.
     """
 
     service: str
     hook: Hook
     stage: str
     percent: float
+    arn: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.ecs.hooks import Hook, read_hooks
+
+# What AWS takes where a template gives no value: API_CanaryConfiguration and API_LinearConfiguration in
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/.
+_CANARY = {"CanaryPercent": 5.0, "CanaryBakeTimeInMinutes": 10}
+_LINEAR = {"StepPercent": 10.0, "StepBakeTimeInMinutes": 6}
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Rollout:
         minimum_percent: Tasks that stay healthy during a rolling deployment, in percent of the desired count.
         maximum_percent: Tasks that may run during a rolling deployment, in percent of the desired count.
         hooks: What it waits for on the way.
+        bake_is_given: Whether the template says how long it bakes in the end.
     """
 
     strategy: str
@@ -79,6 +85,12 @@ class Rollout:
     minimum_percent: int
     maximum_percent: int
     hooks: tuple[Hook, ...] = ()
+    bake_is_given: bool = True
+
+    def with_bake(self, minutes: int) -> Rollout:
+        """The same with another bake in the end."""
+        *before, last = self.steps
+        return replace(self, steps=(*before, replace(last, bake_minutes=minutes)))
 
     @property
     def shifts_traffic(self) -> bool:
@@ -128,6 +140,7 @@ def read_rollout(properties: Mapping[str, Any], where: str) -> Rollout:
         minimum_percent=int(properties.get("MinimumHealthyPercent", 100)),
         maximum_percent=int(properties.get("MaximumPercent", 200)),
         hooks=read_hooks(properties, strategy, f"{where}.DeploymentConfiguration"),
+        bake_is_given="BakeTimeInMinutes" in properties,
     )
 
 
@@ -136,10 +149,10 @@ def _steps_before_last(strategy: str, properties: Mapping[str, Any]) -> list[Tra
         case "ROLLING" | "BLUE_GREEN":
             return []
         case "CANARY":
-            canary = properties["CanaryConfiguration"]
+            canary = {**_CANARY, **properties.get("CanaryConfiguration", {})}
             return [TrafficStep(float(canary["CanaryPercent"]), int(canary["CanaryBakeTimeInMinutes"]))]
         case "LINEAR":
-            linear = properties["LinearConfiguration"]
+            linear = {**_LINEAR, **properties.get("LinearConfiguration", {})}
             size, bake = float(linear["StepPercent"]), int(linear["StepBakeTimeInMinutes"])
             return [TrafficStep(size * number, bake) for number in range(1, math.ceil(100 / size))]
     raise KeyError(f"strategy {strategy!r} that the rehearsal knows")

@@ -7,7 +7,8 @@ import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nova_infra.parallel import gather
+from nova_infra.machine.parallel import gather
+from nova_infra.rehearsal.ecs.state import DeploymentState
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import Rule
@@ -16,8 +17,8 @@ from nova_infra.rehearsal.record import Requests
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import Runtime
 from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
-from nova_infra.rehearsal.tasks.usage import Usage
-from nova_infra.rehearsal.tasks.work import Work
+from nova_infra.rehearsal.usage.processes import Usage
+from nova_infra.rehearsal.usage.work import Work
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Service:
         tasks: The tasks that serve.
         deploying: Held while a deployment, or the replacement of a task, is under way.
         killed_at_stop: Number of tasks that did not end within their stop timeout.
+        deployments: Its deployments, as ECS describes them, the latest last.
     """
 
     name: str
@@ -122,7 +124,12 @@ class Service:
     deploying: asyncio.Lock = field(default_factory=asyncio.Lock)
     killed_at_stop: int = 0
     test_rule: Rule | None = None
+    deployments: list[DeploymentState] = field(default_factory=list)
     _ended: dict[str, Requests] = field(default_factory=dict)
+
+    def arn(self, kind: str) -> str:
+        """Its ARN, or that of the revision that it runs."""
+        return f"arn:aws:ecs:us-east-1:000000000000:{kind}/{self.cluster}/{self.name}"
 
     def requests(self) -> dict[str, Requests]:
         """Revision to the requests it got so far, those of tasks that have ended included."""
@@ -199,21 +206,25 @@ class Service:
     async def replace_lost(self) -> list[str]:
         """Replace the tasks that ended or became unhealthy since the last deployment, as the scheduler does.
 
+        It "starts replacement tasks first and then stops the unhealthy tasks" (``maximumPercent`` in
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html).
+
         Returns:
             What was replaced and why, in sentences.
         """
         if self.deploying.locked() or self.revision is None:
             return []
         async with self.deploying:
-            story = []
-            for running in list(self.tasks):
-                if (fault := running.fault()) is not None:
-                    await self.stop([running])
-                    story.append(f"{self.name}: a task of {self.revision.name} is replaced: {fault}")
-            for _ in range(self.desired - len(self.tasks)):
+            lost = {running: fault for running in self.tasks if (fault := running.fault()) is not None}
+            await self.stop([running for running in lost if not running.task.running])
+            unhealthy = [running for running in lost if running.task.running]
+            for _ in range(self.desired - len(self.tasks) + len(unhealthy)):
                 with contextlib.suppress(TaskFailedError):  # It is tried again in the next minute.
                     await self.start(self.revision, self.groups[0])
-            return story
+            replaced = unhealthy[: max(len(self.tasks) - self.desired, 0)]
+            await self.stop(replaced)
+            gone = [running for running in lost if not running.task.running or running in replaced]
+            return [f"{self.name}: a task of {self.revision.name} is replaced: {lost[running]}" for running in gone]
 
     async def _watch(self, task: Task, group: TargetGroup, target: Target) -> None:
         """Check a target's health; ECS takes a task that has ended out of its target group by itself."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from nova_infra.rehearsal.ecs.service import Service
+from nova_infra.rehearsal.load_balancer.paths import normalized
 from nova_infra.rehearsal.load_balancer.routing import Rule
 from nova_infra.rehearsal.record import NO_TARGET, REQUESTS_PER_MINUTE, Answers
 from nova_infra.rehearsal.requests.openapi import DOCUMENTS, read_document, read_operations
@@ -152,7 +153,7 @@ class Asked:
 
     async def _candidates(self, session: aiohttp.ClientSession, port: int) -> list[Sample]:
         if self.written:
-            if not (mine := [each for each in self.written if self._leads_here(each.path)]):
+            if not (mine := [each for each in self.written if self._leads_here(each.path, each.method)]):
                 self.left_out = [f"none of the {len(self.written)} requests in its file is for its paths"]
             return mine
         found = await self._from_document(session, port)
@@ -172,12 +173,12 @@ class Asked:
                 continue
             self._documents[place] = text
             samples, self.left_out = await asyncio.to_thread(read_operations, document)
-            mine = [each for each in samples if self._leads_here(each.path)]
+            mine = [each for each in samples if self._leads_here(each.path, each.method)]
             if samples and not mine:  # Some documents name a place that users do not ask for.
                 samples, self.left_out = await asyncio.to_thread(
                     read_operations, {**document, "servers": [], "basePath": "/"}
                 )
-                mine = [each for each in samples if self._leads_here(each.path)]
+                mine = [each for each in samples if self._leads_here(each.path, each.method)]
             return mine
         return []
 
@@ -217,19 +218,20 @@ class Asked:
         """A request's headers, with the host that leads to the service."""
         return [*each.headers, *([("Host", self.host)] if self.host else [])]
 
-    def _leads_here(self, path: str) -> bool:
+    def _leads_here(self, path: str, method: str = "GET") -> bool:
         """Whether the load balancer sends a path to this service."""
-        plain = path.partition("?")[0]
-        return taker(self.service.load_balancer.rules, self.host, plain) is self.service.rule
+        return taker(self.service.load_balancer.rules, self.host, path, method) is self.service.rule
 
     def _count(self, revision: str, operation: str, status: int) -> None:
         answers = self.answers_of(revision).setdefault(operation, {})
         answers[status] = answers.get(status, 0) + 1
 
 
-def taker(rules: list[Rule], host: str, path: str) -> Rule | None:
-    """The rule that a request meets first."""
-    return next((rule for rule in sorted(rules, key=lambda rule: rule.priority) if rule.matches(host, path)), None)
+def taker(rules: list[Rule], host: str, path: str, method: str = "GET") -> Rule | None:
+    """The rule that a request without headers of its own meets first."""
+    plain, query = normalized(path), path.partition("?")[2]
+    in_order = sorted(rules, key=lambda rule: rule.priority)
+    return next((rule for rule in in_order if rule.matches(host, plain, method=method, query=query)), None)
 
 
 def _before_wildcard(pattern: str) -> str:

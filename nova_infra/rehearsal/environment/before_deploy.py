@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.played.services import BEFORE_DEPLOY
 from nova_infra.rehearsal.cloudformation.stack import Stack
-from nova_infra.rehearsal.cloudformation.vocabulary import BEFORE_DEPLOY
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.once import run_once

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
-from nova_infra.parallel import gather
+from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import Stack
 from nova_infra.rehearsal.cloudwatch.alarms import State
+from nova_infra.rehearsal.ecs.api import EcsApi
 from nova_infra.rehearsal.ecs.deployment import Deployment, DeploymentFailedError
 from nova_infra.rehearsal.ecs.functions import Functions
 from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
@@ -26,7 +27,7 @@ from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.environment import jobs
 from nova_infra.rehearsal.environment.before_deploy import BeforeDeploy
 from nova_infra.rehearsal.environment.load import Load
-from nova_infra.rehearsal.environment.monitoring import Monitoring
+from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY, Monitoring
 from nova_infra.rehearsal.environment.queues import Queues
 from nova_infra.rehearsal.environment.stand_ins import StandIns
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
@@ -43,7 +44,7 @@ _MOST_MINUTES_TO_ANSWER = 3
 # The kernel grants processor time by tenths of a second.
 _REST_SECONDS = 0.1
 _MOST_RESTS = 5
-_MINUTES_TO_BE_HEARD = 2  # until the alarm on a run that failed has fired
+_MINUTES_TO_BE_HEARD = 1 + METRIC_DELAY  # until the alarm on a run that failed has fired
 
 
 class Environment:
@@ -79,6 +80,7 @@ class Environment:
             steering or GoesOn(),
             localize=lambda value: json.loads(self.localize(json.dumps(value))),
             next_minute=clock.next_minute,
+            ecs=EcsApi(lambda: list(self._services.values())),
         )
         self._record = record
         self._tell = tell
@@ -414,6 +416,10 @@ class Environment:
     ) -> None:
         wanted = read_service(stack, logical_id)
         name, rollout = wanted.name, wanted.rollout
+        if not rollout.bake_is_given and not rollout.shifts_traffic:
+            # "Amazon ECS computes this time period based on the alarm configuration associated with the deployment":
+            # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
+            rollout = rollout.with_bake(self.monitoring.minutes_to_judge(rollout.alarms))
         if self._applied.get(f"service {name}") == wanted.properties:
             return
         definition = self._with_local_addresses(self._definitions[wanted.task_definition])
@@ -437,6 +443,7 @@ class Environment:
             takes_back=takes_back,
             plan=rollout.in_words,
             from_alternate=service.serves_from_alternate,
+            bake_is_given=rollout.bake_is_given,
         )
         self._record.deployments.append(record)
         asked = self._load.include(service, definition.repository, rollout)

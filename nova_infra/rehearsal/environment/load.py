@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import aiohttp
 
-from nova_infra.parallel import gather
+from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.ecs.rollout import Rollout
 from nova_infra.rehearsal.ecs.service import Service

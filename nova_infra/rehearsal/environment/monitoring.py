@@ -10,6 +10,9 @@ from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.ecs.service import Service
 from nova_infra.rehearsal.record import UNMEASURED, Notification
 
+METRIC_DELAY = 1
+"""Minutes after its end until alarms see a minute's data. AWS gives no figure; ``FILL`` answers for it meanwhile."""
+
 
 class Monitoring:
     """The environment's metrics and alarms.
@@ -31,7 +34,7 @@ class Monitoring:
             gaps: What cannot be measured here is added to these sentences.
             tell: Told a line about each message.
         """
-        self.store = MetricStore()
+        self.store = MetricStore(delay=METRIC_DELAY)
         self.states: dict[str, State] = {}
         self.measured: dict[str, str] = {}
         self._environment = environment
@@ -54,6 +57,17 @@ class Monitoring:
         composite = read_composite_alarm(properties)
         self._composites[composite.name] = composite
         self.states.setdefault(composite.name, "INSUFFICIENT_DATA")
+
+    def minutes_to_judge(self, names: Iterable[str]) -> int:
+        """Minutes until every one of some alarms has judged nothing but what came after now; 0 where there are none."""
+        alarms = [self._alarms[each] for name in names for each in self._parts(name)]
+        return max((each.period * each.evaluation_periods + METRIC_DELAY for each in alarms), default=0)
+
+    def _parts(self, name: str) -> tuple[str, ...]:
+        """The metric alarms that an alarm consists of."""
+        composite = self._composites.get(name)
+        parts = composite.alarms if composite is not None else (name,)
+        return tuple(part for part in parts if part in self._alarms)
 
     def end_minute(self, services: Iterable[Service]) -> None:
         """Measure the services, evaluate the alarms, and tell those who subscribed.
@@ -79,7 +93,7 @@ class Monitoring:
 
     def _note_measure(self, name: str) -> None:
         alarm = self._alarms.get(name)
-        if alarm is not None and (value := alarm.value(self.store, self.store.minute)) is not None:
+        if alarm is not None and (value := alarm.breaching_value(self.store, self.store.minute)) is not None:
             measured = f"it measured {value:.4g}, and the limit is {alarm.threshold:g}"
             self.measured[name] = "; ".join(filter(None, [self._means[name], measured]))
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nova_infra.deployed.aws.stand_in import KEY, REGION, StandInAws
-from nova_infra.processes import Process, start_process
+from nova_infra.deployed.aws.client.stand_in import KEY, REGION, StandInAws
+from nova_infra.machine.processes import Process, start_process
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import Stack

@@ -23,6 +23,9 @@ _NOT_PASSED_ON = frozenset(
     ]
 )
 
+_MOST_BYTES_TO_TRACE = 7 * 1024
+"""With longer headers the load balancer writes a new trace: see :func:`_trace`."""
+
 
 def headers_to_target(headers: CIMultiDictProxy[str], *, client: str, protocol: str, port: int) -> CIMultiDict[str]:
     """What the client sent, who it is, and the trace that the request belongs to.
@@ -40,7 +43,8 @@ def headers_to_target(headers: CIMultiDictProxy[str], *, client: str, protocol: 
     passed["X-Forwarded-For"] = ", ".join([*headers.getall("X-Forwarded-For", ()), client])
     passed["X-Forwarded-Proto"] = protocol.lower()
     passed["X-Forwarded-Port"] = str(port)
-    passed["X-Amzn-Trace-Id"] = _trace(headers.get("X-Amzn-Trace-Id", ""))
+    long = sum(len(name) + len(value) for name, value in headers.items()) > _MOST_BYTES_TO_TRACE
+    passed["X-Amzn-Trace-Id"] = _trace("" if long else headers.get("X-Amzn-Trace-Id", ""))
     return passed
 
 

@@ -19,6 +19,7 @@ from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.load_balancer.client import open_client
 from nova_infra.rehearsal.load_balancer.headers import headers_to_target, passed_on
 from nova_infra.rehearsal.load_balancer.interference import Interference
+from nova_infra.rehearsal.load_balancer.paths import normalized
 from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER, FixedResponse, Redirect, Rule
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup
 from nova_infra.rehearsal.tasks.task import Task
@@ -227,8 +228,9 @@ class LoadBalancer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         host = self._names.get(_port(request)) or request.host.partition(":")[0]
+        path, (_, _, query) = normalized(request.raw_path), request.raw_path.partition("?")
         for rule in sorted(self.rules, key=lambda rule: rule.priority):
-            if rule.matches(host, request.path, request.headers):
+            if rule.matches(host, path, request.headers, method=request.method, query=query):
                 break
         else:
             return web.Response(status=404)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup
@@ -72,6 +73,8 @@ class Rule:
         paths: Path patterns; one must match. Empty: every path.
         hosts: Host patterns; one must match. Empty: every host.
         headers: Names of headers to patterns; one of each must match.
+        methods: Methods; one must match. Empty: every method.
+        queries: Of each entry's keys and values, as patterns, one must be in the query. An empty key: any key.
         forward: Where matching requests go.
         answer: What to answer instead.
     """
@@ -81,6 +84,8 @@ class Rule:
     paths: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     headers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    methods: tuple[str, ...] = ()
+    queries: list[tuple[tuple[str, str], ...]] = field(default_factory=list)
     forward: list[WeightedGroup] = field(default_factory=list)
     answer: FixedResponse | Redirect | None = None
 
@@ -88,11 +93,26 @@ class Rule:
         """Whether a host is one of those that this rule is for."""
         return bool(self.hosts) and _any_match(host.lower(), [each.lower() for each in self.hosts])
 
-    def matches(self, host: str, path: str, headers: Mapping[str, str] | None = None) -> bool:
-        """Whether a request is for this rule. Paths compare case by case, hosts and headers do not, as in AWS.
+    def matches(
+        self, host: str, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET", query: str = ""
+    ) -> bool:
+        """Whether a request is for this rule. Paths and methods compare case by case, all else does not, as in AWS.
 
         https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html
+
+        Args:
+            host: The host that is asked.
+            path: The path, normalized.
+            headers: The request's headers.
+            method: Its method.
+            query: What follows the question mark.
         """
+        if self.methods and method not in self.methods:
+            return False
+        if self.queries:
+            pairs = [(key.lower(), value.lower()) for key, value in parse_qsl(query, keep_blank_values=True)]
+            if not all(any(_is_in(pairs, *wanted) for wanted in condition) for condition in self.queries):
+                return False
         for name, patterns in self.headers.items():
             value = (headers or {}).get(name)
             if value is None or not _any_match(value.lower(), [pattern.lower() for pattern in patterns]):
@@ -147,13 +167,25 @@ def read_rule(properties: dict[str, Any], name: str, groups: dict[str, TargetGro
                     raise UnresolvableError(f"{name}: Conditions holds an http-header without HttpHeaderConfig: add it")
                 asked = condition["HttpHeaderConfig"]
                 rule.headers[asked["HttpHeaderName"]] = tuple(asked["Values"])
+            case "http-request-method":
+                rule.methods += _values(condition, "HttpRequestMethodConfig", name)
+            case "query-string":
+                pairs = _values(condition, "QueryStringConfig", name)
+                rule.queries.append(tuple((pair.get("Key", ""), pair.get("Value", "")) for pair in pairs))
             case unknown:
                 raise UnresolvableError(f"{name}: Conditions holds {unknown!r}, which the rehearsal does not know")
     rule.forward, rule.answer = _read_actions(properties["Actions"], name, groups)
     return rule
 
 
-def _values(condition: dict[str, Any], config: str, name: str) -> tuple[str, ...]:
+def _is_in(pairs: list[tuple[str, str]], key: str, value: str) -> bool:
+    """Whether a query, in small letters, has a key and a value that match two patterns."""
+    return any(
+        (not key or _any_match(k, [key.lower()])) and _any_match(v, [value.lower()] if value else []) for k, v in pairs
+    )
+
+
+def _values(condition: dict[str, Any], config: str, name: str) -> tuple[Any, ...]:
     values = tuple(condition.get(config, condition).get("Values", ()))
     if not values:
         raise UnresolvableError(f"{name}: Conditions holds a {condition['Field']} without Values: add them")

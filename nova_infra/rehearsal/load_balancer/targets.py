@@ -149,6 +149,11 @@ class TargetGroup:
     audience: Audience = field(default_factory=Audience)
     _turn: int = 0
 
+    @property
+    def healthy(self) -> int:
+        """How many of its targets are healthy and take new requests."""
+        return sum(target.healthy is True and not target.draining for target in self.targets)
+
     def next_target(self) -> Target | None:
         """The target that the next request goes to, in turns; None where there is none.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
+from nova_infra.names import together_name
+from nova_infra.rehearsal.ecs.hooks import TESTED
 from nova_infra.rehearsal.tasks.faults import put_into
 
 Edit = Callable[[Template], Template]
@@ -119,11 +121,31 @@ def function_that(does: str, minutes: int) -> Edit:
 
 def tests_before_traffic(template: Template) -> bool:
     """Whether a service of a template has a function test it before any user meets it."""
-    return any(
-        hook.get("TargetType") != "PAUSE"
-        for service in resources_of_type(template, "AWS::ECS::Service").values()
-        for hook in service["Properties"].get("DeploymentConfiguration", {}).get("LifecycleHooks", ())
-    )
+    return any(hook.get("TargetType") != "PAUSE" and TESTED in hook["LifecycleStages"] for hook in _hooks(template))
+
+
+def goes_together(template: Template) -> bool:
+    """Whether a service of a template waits for the others of its release."""
+    return any(_waits_for_others(hook) for hook in _hooks(template))
+
+
+def alone(template: Template) -> Template:
+    """Have services wait for no others, as where only one of them is deployed."""
+    copy = _copy(template)
+    for service in resources_of_type(copy, "AWS::ECS::Service").values():
+        rollout = service["Properties"].get("DeploymentConfiguration", {})
+        if hooks := rollout.get("LifecycleHooks"):
+            rollout["LifecycleHooks"] = [hook for hook in hooks if not _waits_for_others(hook)]
+    return copy
+
+
+def _waits_for_others(hook: Mapping[str, Any]) -> bool:
+    return together_name("") in json.dumps(hook.get("HookTargetArn", ""))
+
+
+def _hooks(template: Template) -> Iterator[Mapping[str, Any]]:
+    for service in resources_of_type(template, "AWS::ECS::Service").values():
+        yield from service["Properties"].get("DeploymentConfiguration", {}).get("LifecycleHooks", ())
 
 
 def repositories(template: Template) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from nova_infra.assembly import AssembledStack, Assembly, resources_of_type
 from nova_infra.operations.planner import Plan, Refusal, Stack, StackKey, plan
-from nova_infra.rehearsal.pipeline.definition import Action, BuildAction, DeployAction, Pipeline
+from nova_infra.rehearsal.delivery.definition import Action, BuildAction, DeployAction, Pipeline
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.record import Record
 

@@ -9,19 +9,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nova_infra.commands import not_covered_in, run_command
 from nova_infra.containers.build import ENGINES
 from nova_infra.deployed.aws.toolchain import failed_tests_in
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import NovaError
-from nova_infra.parallel import gather
-from nova_infra.processes import nothing_left
+from nova_infra.machine.commands import not_covered_in, run_command
+from nova_infra.machine.parallel import gather
+from nova_infra.machine.processes import nothing_left
 from nova_infra.rehearsal.clock import Clock
-from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
-from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
-from nova_infra.rehearsal.environment.environment import Environment
-from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
-from nova_infra.rehearsal.pipeline.definition import (
+from nova_infra.rehearsal.delivery.definition import (
     Action,
     ApprovalAction,
     BuildAction,
@@ -31,9 +27,13 @@ from nova_infra.rehearsal.pipeline.definition import (
     SourceAction,
     Stage,
 )
+from nova_infra.rehearsal.delivery.workflow import DoomedAction
+from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
+from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
+from nova_infra.rehearsal.environment.environment import Environment
+from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
-from nova_infra.rehearsal.pipeline.workflow import DoomedAction
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import UNPROVEN, Runtime, SourceRuntime
@@ -44,7 +44,6 @@ Approve = Callable[[str], Awaitable[bool]]
 Tell = Callable[[str], None]
 
 _PIPELINE_UPDATE = "the pipeline's own update: the pipeline played is the one synthesized"
-_ONE_EXECUTION = "what takes days: an approval's limit of a week, and newer releases that overtake this one"
 _PUSH = "pushing and scanning images: they are built, and stay on this machine"
 
 
@@ -59,7 +58,11 @@ def new_record(pipeline: Pipeline, *, candidate: Release, baseline: Release, run
         pipeline=pipeline.name,
         candidate=candidate.name,
         baseline=baseline.name,
-        not_rehearsed=[_PUSH if runtime.kind == "images" else UNPROVEN, _PIPELINE_UPDATE, _ONE_EXECUTION],
+        not_rehearsed=[
+            _PUSH if runtime.kind == "images" else UNPROVEN,
+            _PIPELINE_UPDATE,
+            *filter(None, [pipeline.what_takes_days]),
+        ],
         tasks=runtime.words,
         stages=[
             StageRecord(stage.name, [ActionRecord(a.name, _kind(a), a.run_order) for a in stage.actions])
@@ -219,10 +222,11 @@ class Player:
         CodePipeline can only where the pipeline's structure is that of the earlier execution:
         https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html.
         """
-        if self.baseline.pipeline() != self.candidate.pipeline():
-            record.note = (
-                "not rolled back as its OnFailure says: the pipeline's structure has changed with this release"
-            )
+        before, after = self.baseline.pipeline(), self.candidate.pipeline()
+        why = "the pipeline's structure has changed with this release" if before != after else ""
+        if why or after.mode == "PARALLEL":
+            why = why or "a pipeline whose executions run side by side cannot roll back"
+            record.note = f"not rolled back as its OnFailure says: {why}"
             self.tell(f"{stage.name}: {record.note}")
             return
         self.tell(f"{stage.name}: rolling back to {self.baseline.name}, as its OnFailure says")

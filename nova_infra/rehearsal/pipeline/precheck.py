@@ -9,10 +9,10 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import Stack
 from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed
 from nova_infra.rehearsal.cloudwatch.alarms import read_alarm, read_composite_alarm
+from nova_infra.rehearsal.delivery.definition import DeployAction, Stage
 from nova_infra.rehearsal.ecs.service_definition import read_service
 from nova_infra.rehearsal.load_balancer.routing import read_default_rule, read_rule
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
-from nova_infra.rehearsal.pipeline.definition import DeployAction, Stage
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.tasks.definition import read_task_definition
 

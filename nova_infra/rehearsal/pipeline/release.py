@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nova_infra import git
 from nova_infra.assembly import Assembly, Template
 from nova_infra.errors import NovaError
-from nova_infra.processes import run_to_end
-from nova_infra.rehearsal.pipeline.definition import DeployAction, Pipeline, read_pipeline
+from nova_infra.machine import git
+from nova_infra.machine.processes import run_to_end
+from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, read_pipeline
 from nova_infra.rehearsal.pipeline.edits import Edit, previous_images
 
 

@@ -21,10 +21,10 @@ from nova_infra.deployed.stack import Stack
 from nova_infra.names import environment_prefix, parameter_path, platform_stack_name, stack_name
 from nova_infra.operations.records.ledger import Entry, ReleasedImage, encode_entry
 from nova_infra.operations.rollback.template import image_of
+from nova_infra.rehearsal.delivery.definition import DeployAction
 from nova_infra.rehearsal.ecs.service import RunningTask
 from nova_infra.rehearsal.ecs.service import Service as RunningService
 from nova_infra.rehearsal.environment.environment import Environment
-from nova_infra.rehearsal.pipeline.definition import DeployAction
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.record import Record
 

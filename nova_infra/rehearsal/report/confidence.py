@@ -35,8 +35,21 @@ _ASSUMPTIONS: tuple[_Assumption, ...] = (
         "that ECS watches the alarms of a rolling deployment for as long as its bake says",
     ),
     (
-        lambda d: d.strategy == "BLUE_GREEN" and bool(d.watched) and not d.bakes,
+        lambda d: not d.shifts_traffic and not d.bake_is_given and bool(d.watched),
+        "that without BakeTimeInMinutes a rolling deployment bakes for as long as its slowest alarm looks back",
+    ),
+    (
+        lambda d: d.shifts_traffic and not d.bake_is_given,
+        "that without BakeTimeInMinutes a deployment is over as soon as all traffic has moved (one of AWS's pages says "
+        "36 hours)",
+    ),
+    (
+        lambda d: d.strategy == "BLUE_GREEN" and bool(d.watched) and not d.bakes and d.bake_is_given,
         "that a blue/green deployment without a bake time is over as soon as the traffic has moved",
+    ),
+    (
+        lambda d: bool(d.losses) and d.outcome == "completed",
+        "that ECS replaces tasks that it loses in a bake and goes on, unless its circuit breaker opens",
     ),
 )
 

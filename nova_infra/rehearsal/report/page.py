@@ -15,7 +15,8 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from nova_infra.rehearsal.drills.blast import BlastRadius, blast_radius, compared
-from nova_infra.rehearsal.drills.catalogue import DRILLS, DrillResult
+from nova_infra.rehearsal.drills.catalogue import DRILLS
+from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import (
     REQUESTS_PER_MINUTE,
     USERS,

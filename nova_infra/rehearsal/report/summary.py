@@ -10,13 +10,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from nova_infra.machine.terminal import fit
 from nova_infra.rehearsal.drills.blast import compared
-from nova_infra.rehearsal.drills.catalogue import DrillResult
+from nova_infra.rehearsal.drills.drill import DrillResult
+from nova_infra.rehearsal.live.signs import SIGNS
 from nova_infra.rehearsal.record import USERS, ActionRecord, DeploymentRecord, Record, Requests, StageRecord
 from nova_infra.rehearsal.report.confidence import confidence
-from nova_infra.rehearsal.report.signs import SIGNS
 from nova_infra.rehearsal.report.verdict import Verdict, short_name
-from nova_infra.terminal import fit
 
 _NAME = 20
 _DRILL = 18

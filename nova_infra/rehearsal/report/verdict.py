@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nova_infra.operations.changes.template_values import listed
-from nova_infra.rehearsal.drills.catalogue import DrillResult
+from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
 from nova_infra.rehearsal.report.answers import untested, what_breaks
 from nova_infra.rehearsal.report.users import what_users_meet

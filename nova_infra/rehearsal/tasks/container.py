@@ -16,12 +16,12 @@ from typing import Any
 
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, explain, last_lines
-from nova_infra.rehearsal.tasks.cgroup import ControlGroup, GroupMeter
 from nova_infra.rehearsal.tasks.listening import listening
-from nova_infra.rehearsal.tasks.pressure import Pressure
 from nova_infra.rehearsal.tasks.signals import handles
 from nova_infra.rehearsal.tasks.task import SECRET, STAY_SECONDS, Task, TaskFailedError, free_port, in_a_line, tail
-from nova_infra.rehearsal.tasks.usage import Usage
+from nova_infra.rehearsal.usage.cgroup import ControlGroup, GroupMeter
+from nova_infra.rehearsal.usage.pressure import Pressure
+from nova_infra.rehearsal.usage.processes import Usage
 
 _POLL_SECONDS = 0.05
 _GONE_SECONDS = 3.0

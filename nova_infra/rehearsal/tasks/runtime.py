@@ -21,7 +21,6 @@ from typing import Literal
 import psutil
 
 from nova_infra.assembly import DockerAsset
-from nova_infra.commands import run_command
 from nova_infra.containers.asset import asset_command
 from nova_infra.containers.build import ENGINES, local_name
 from nova_infra.containers.checkout import build_command, services_of
@@ -29,7 +28,8 @@ from nova_infra.containers.engine import Engine, detect
 from nova_infra.containers.errors import EngineError, ImageError
 from nova_infra.containers.probe import require_usable
 from nova_infra.errors import NovaError
-from nova_infra.parallel import gather
+from nova_infra.machine.commands import run_command
+from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.tasks.container import ContainerTask, Image, Network
 from nova_infra.rehearsal.tasks.definition import TaskDefinition

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import IGNORED_SIGNAL
-from nova_infra.rehearsal.tasks.usage import Usage
+from nova_infra.rehearsal.usage.processes import Usage
 
 STAY_SECONDS = 0.1
 """How long a task without a port has to stay, to count as started; its service looks at it again."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from nova_infra.config import CONFIG_FILE, parse_config
 from nova_infra.errors import ConfigError
-from nova_infra.scaffold.copilot.part import Table
+from nova_infra.scaffold.copilot.reading.part import Table
 from nova_infra.scaffold.copilot.writing import inline
 
 _ROUNDS = 5  # a value that goes may leave another one alone

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TypedDict
 
 from nova_infra.errors import NovaError
-from nova_infra.scaffold.answers import checked_account, checked_region
+from nova_infra.scaffold.projects.answers import checked_account, checked_region
 
 
 class Placed(TypedDict):

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nova_infra.errors import NovaError
-from nova_infra.scaffold.answers import ACCOUNTS, REGION, default_name
-from nova_infra.scaffold.copilot import environments, workload
+from nova_infra.scaffold.copilot.converting import environments, workload
 from nova_infra.scaffold.copilot.fitting import fit
-from nova_infra.scaffold.copilot.manifests import Workspace, read_workspace
-from nova_infra.scaffold.copilot.part import Table
+from nova_infra.scaffold.copilot.reading.manifests import Workspace, read_workspace
+from nova_infra.scaffold.copilot.reading.part import Table
 from nova_infra.scaffold.copilot.writing import comments, lines
+from nova_infra.scaffold.projects.answers import ACCOUNTS, REGION, default_name
 
 _HEADER = """\
 #:schema docs/nova.schema.json

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.scaffold.copilot.part import Table
+from nova_infra.scaffold.copilot.reading.part import Table
 
 _WIDTH = 118
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.deployed.aws.session import Aws
+from nova_infra.deployed.aws.client.session import Aws
 
 
 @pytest.fixture(scope="session")

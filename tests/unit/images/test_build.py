@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from nova_infra.config import Images
-from nova_infra.deployed.aws.session import Aws, sign_in
+from nova_infra.deployed.aws.client.session import Aws, sign_in
 from nova_infra.errors import AwsError, NovaError, RefusedError
 from nova_infra.images import build as image_build
 from nova_infra.images.build import ensure_image

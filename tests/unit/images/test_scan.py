@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from nova_infra.deployed.aws.session import Aws
+from nova_infra.deployed.aws.client.session import Aws
 from nova_infra.errors import AwsError, CheckFailedError, RefusedError
 from nova_infra.images.accepted_vulnerabilities import Accepted, read_accepted
 from nova_infra.images.registry import Registry, StoredImage

@@ -29,7 +29,7 @@ def local_aws() -> Iterator[LocalAws]:
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is waited for between two looks at AWS, or two attempts."""
     monkeypatch.setattr("nova_infra.deployed.aws.stacks.pause", lambda _: None)
-    monkeypatch.setattr("nova_infra.deployed.aws.session.pause", lambda _: None)
+    monkeypatch.setattr("nova_infra.deployed.aws.client.session.pause", lambda _: None)
     monkeypatch.setattr("nova_infra.deployed.aws.tasks.pause", lambda _: None)
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from nova_infra.deployed.aws import session as aws_session
-from nova_infra.deployed.aws.errors import DeniedError
-from nova_infra.deployed.aws.session import sign_in
+from nova_infra.deployed.aws.client import session as aws_session
+from nova_infra.deployed.aws.client.errors import DeniedError
+from nova_infra.deployed.aws.client.session import sign_in
 from nova_infra.deployed.connect import (
     REHEARSAL_VARIABLE,
     Whereabouts,

@@ -10,7 +10,7 @@ import pytest
 
 from helpers.miniature import SERVER, environment_template, make_assembly, make_definition
 from helpers.records import make_deployment, make_drill, make_record
-from nova_infra.rehearsal.drills.catalogue import DrillResult
+from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 

@@ -8,7 +8,7 @@ import pytest
 
 from nova_infra.config import load_config
 from nova_infra.images.tags import image_sources
-from nova_infra.scaffold.services import TEMPLATES, add_service, remove_service, rename_service
+from nova_infra.scaffold.editing.services import TEMPLATES, add_service, remove_service, rename_service
 
 ROOT = Path(__file__).parents[3]
 NAME = "un-heard"

@@ -10,7 +10,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 
 from nova_infra.config import Runtime, Service
-from nova_infra.constructs.service.task import Task
+from nova_infra.constructs.tasks.task import Task
 from nova_infra.errors import ConfigError
 from nova_infra.stacks.infrastructure import extend, load_extensions
 

@@ -5,7 +5,7 @@ import pytest
 
 from nova_infra.checks.pipeline import MAX_ACTIONS_PER_STAGE
 from nova_infra.config import MAX_SERVICES
-from nova_infra.pythons import DELIVERED
+from nova_infra.machine.pythons import DELIVERED
 
 ROOT = Path(__file__).parents[3]
 STACK = "NovaPipelineStack"
@@ -164,7 +164,7 @@ def test_the_pipeline_changes_itself_only_after_an_approval_that_is_skipped_wher
 def test_what_compares_runs_nothing_of_the_commit_and_may_only_read_the_two_templates(assembly):
     compare = stage(assembly, "Build")["Actions"][1]
     [command] = commands(assembly, compare)
-    assert (ROOT / "nova_infra/constructs/delivery/compare_pipeline.py").read_text() in command
+    assert (ROOT / "nova_infra/constructs/pipeline/compare_pipeline.py").read_text() in command
     assert "make" not in command.split()
     role = project(assembly, compare)["ServiceRole"]["Fn::GetAtt"][0]
     [policy] = [p for p in assembly.properties(STACK, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]

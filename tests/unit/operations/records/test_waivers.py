@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nova_infra.cli.main import nova
-from nova_infra.deployed.aws.session import whoami
+from nova_infra.deployed.aws.client.session import whoami
 from nova_infra.deployed.model import Alarm, Deployment, RunningTask, Service
 from nova_infra.deployed.stack import Certificate, Stack
 from nova_infra.errors import RefusedError

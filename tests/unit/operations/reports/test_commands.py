@@ -219,7 +219,7 @@ def test_a_brief_that_cannot_be_written_is_refused(run: Any, aws: Any, arguments
 
 def test_doctor_finds_what_a_first_deployment_lacks(run: Any, aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "nova_infra.operations.reports.doctor.tools", lambda _: ()
+        "nova_infra.operations.doctor.doctor.tools", lambda _: ()
     )  # this machine's: asked in test_doctor.py
     aws.faults = {"GetConnection": [(400, "ResourceNotFoundException")], "GetServiceQuota": [(400, "NoSuch")] * 9}
     result = run(aws, "doctor", account=TOOLCHAIN)

@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
+from nova_infra.deployed.aws.client.session import Aws
 from nova_infra.deployed.aws.environment import AwsEnvironment
-from nova_infra.deployed.aws.session import Aws
 
 REGION = "us-east-1"
 PREFIX = "nova-prod"

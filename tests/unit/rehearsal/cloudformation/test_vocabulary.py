@@ -13,7 +13,7 @@ import pytest
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed, check_properties, check_template
-from nova_infra.rehearsal.pipeline.definition import read_pipeline
+from nova_infra.rehearsal.delivery.definition import read_pipeline
 from nova_infra.rehearsal.pipeline.precheck import StageReading
 
 # Whatever these say, the rehearsal is the same. All else must be read, or be refused.

@@ -34,6 +34,12 @@ from nova_infra.rehearsal.ecs.rollout import CircuitBreaker, read_rollout
             {"Strategy": "LINEAR", "LinearConfiguration": {"StepPercent": 50, "StepBakeTimeInMinutes": 2}},
             [(50, 2), (100, 0)],
         ),
+        # What API_CanaryConfiguration and API_LinearConfiguration say of values that are not given.
+        ({"Strategy": "CANARY"}, [(5, 10), (100, 0)]),
+        ({"Strategy": "CANARY", "CanaryConfiguration": {"CanaryPercent": 7.5}}, [(7.5, 10), (100, 0)]),
+        ({"Strategy": "CANARY", "CanaryConfiguration": {"CanaryBakeTimeInMinutes": 3}}, [(5, 3), (100, 0)]),
+        ({"Strategy": "LINEAR"}, [*((10 * step, 6) for step in range(1, 10)), (100, 0)]),
+        ({"Strategy": "LINEAR", "LinearConfiguration": {"StepPercent": 50}}, [(50, 6), (100, 0)]),
     ],
 )
 def test_each_strategy_has_its_steps(properties: dict[str, Any], steps: list[tuple[float, int]]) -> None:
@@ -56,7 +62,6 @@ def test_a_linear_rollout_has_as_many_steps_before_the_last_as_cloudformation_co
     ("properties", "said"),
     [
         ({"Strategy": "ALL_AT_ONCE"}, "ALL_AT_ONCE"),
-        ({"Strategy": "CANARY"}, "CanaryConfiguration"),
         ({"DeploymentCircuitBreaker": {"Enable": True, "ThresholdConfiguration": {"Type": "SHARE"}}}, "SHARE"),
     ],
 )

@@ -3,10 +3,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from nova_infra.rehearsal.cloudwatch.metrics import Metric
-from nova_infra.rehearsal.environment.monitoring import Monitoring
+from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY, Monitoring
 from nova_infra.rehearsal.record import UNMEASURED
-from nova_infra.rehearsal.tasks.usage import Usage
+from nova_infra.rehearsal.usage.processes import Usage
 
 PLACE = {"ClusterName": "shop", "ServiceName": "carts"}
 
@@ -45,3 +47,65 @@ def test_what_tasks_use_is_recorded_as_shares() -> None:
     assert gaps == []
     assert values(monitoring, "CPUUtilization") == [40.0, 60.0]
     assert values(monitoring, "MemoryUtilization") == [25.0, 75.0]
+
+
+def cpu_alarm(name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "AlarmName": name,
+        "Namespace": "AWS/ECS",
+        "MetricName": "CPUUtilization",
+        "Dimensions": [{"Name": key, "Value": value} for key, value in PLACE.items()],
+        "Statistic": "Maximum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "Threshold": 80,
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("evaluated", "needed", "first_red", "last_red"),
+    [
+        # Minutes 3 to 5 breach. Data of a minute are there one minute later: nothing fires before that.
+        (1, 1, 3 + METRIC_DELAY, 5 + METRIC_DELAY),
+        (3, 2, 4 + METRIC_DELAY, 6 + METRIC_DELAY),
+        (3, 3, 5 + METRIC_DELAY, 5 + METRIC_DELAY),
+    ],
+)
+def test_an_alarm_sees_a_minute_when_its_data_have_arrived(
+    evaluated: int, needed: int, first_red: int, last_red: int
+) -> None:
+    said: list[str] = []
+    monitoring = Monitoring("prod", [], [], said.append)
+    monitoring.put_alarm(cpu_alarm("busy", EvaluationPeriods=evaluated, DatapointsToAlarm=needed, AlarmActions=["t"]))
+    red = []
+    for minute in range(12):
+        monitoring.end_minute([service(Usage(cpu=91.5 if 3 <= minute <= 5 else 20.0, memory=1.0))])
+        red += [minute] if monitoring.states["busy"] == "ALARM" else []
+    assert (red[0], red[-1]) == (first_red, last_red)
+    assert said == ["t: busy is in ALARM"]
+    assert monitoring.measured["busy"] == "it measured 91.5, and the limit is 80"
+
+
+def test_fill_answers_for_the_minute_whose_data_are_on_their_way() -> None:
+    """Why an alarm with FILL looks at more periods than must breach: the newest one is always filled."""
+    one = {"Id": "m", "ReturnData": False, "MetricStat": {"Stat": "Maximum", "Period": 60}}
+    one["MetricStat"]["Metric"] = {key: cpu_alarm("x")[key] for key in ("Namespace", "MetricName", "Dimensions")}
+    monitoring = Monitoring("prod", [], [], lambda _: None)
+    for name, evaluated in (("one-of-one", 1), ("two-of-two", 2), ("two-of-three", 3)):
+        alarm = cpu_alarm(name, EvaluationPeriods=evaluated, DatapointsToAlarm=min(evaluated, 2))
+        alarm["Metrics"] = [one, {"Id": "e", "Expression": "FILL(m,0)"}]
+        monitoring.put_alarm(alarm)
+    for _ in range(6):
+        monitoring.end_minute([service(Usage(cpu=95.0, memory=1.0))])
+    assert [name for name, state in monitoring.states.items() if state == "ALARM"] == ["two-of-three"]
+
+
+def test_ecs_needs_as_long_as_the_slowest_alarm_looks_back() -> None:
+    monitoring = Monitoring("prod", [], [], lambda _: None)
+    monitoring.put_alarm(cpu_alarm("quick", EvaluationPeriods=2))
+    monitoring.put_alarm(cpu_alarm("slow", EvaluationPeriods=3, Period=300))
+    monitoring.put_composite_alarm({"AlarmName": "either", "AlarmRule": 'ALARM("quick") OR ALARM("slow")'})
+    told = [monitoring.minutes_to_judge(names) for names in ((), ("quick",), ("quick", "slow"), ("either",))]
+    assert told == [0, 2 + METRIC_DELAY, 15 + METRIC_DELAY, 15 + METRIC_DELAY]

@@ -226,6 +226,20 @@ def test_a_trace_is_continued_with_the_load_balancers_own_part(sent: str, rest: 
     world.play(story)
 
 
+def test_a_trace_in_headers_of_more_than_seven_kilobytes_is_begun_again() -> None:
+    """Source: Request tracing for your Application Load Balancer, limitations."""
+    world = World()
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        head = "GET /heard HTTP/1.1\nHost: a\nConnection: close\nX-Amzn-Trace-Id: Root=1-67891233-abcdef\n"
+        [kept] = heard(await world.speak(f"{head}X-Long: {'a' * 6900}\n\n"))["x-amzn-trace-id"]
+        assert kept.endswith(";Root=1-67891233-abcdef")
+        [new] = heard(await world.speak(f"{head}X-Long: {'a' * 7200}\n\n"))["x-amzn-trace-id"]
+        assert re.fullmatch(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24}", new)
+
+    world.play(story)
+
+
 def test_the_target_hears_who_asks_and_nothing_that_the_client_did_not_say() -> None:
     world = World()
 

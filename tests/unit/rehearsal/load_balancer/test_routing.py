@@ -85,6 +85,33 @@ def test_weights_are_kept_exactly_over_every_cycle(weights: list[int]) -> None:
     assert [chosen[g.name] for g in groups] == weights
 
 
+@pytest.mark.parametrize(
+    ("condition", "method", "query", "matches"),
+    [
+        (("http-request-method", ["POST", "PUT"]), "PUT", "", True),
+        (("http-request-method", ["POST"]), "post", "", False),
+        (("query-string", [{"Key": "Version", "Value": "v*"}]), "GET", "a=1&version=V2", True),
+        (("query-string", [{"Key": "version", "Value": "v1"}, {"Value": "beta"}]), "GET", "x=beta", True),
+        (("query-string", [{"Key": "version", "Value": "v1"}]), "GET", "x=v1", False),
+        (("query-string", [{"Value": "beta"}]), "GET", "", False),
+    ],
+)
+def test_a_method_and_a_query_count(condition: tuple[str, list[Any]], method: str, query: str, matches: bool) -> None:
+    """Source: Condition types for listener rules: methods are case-sensitive, queries are not."""
+    kind, values = condition
+    config = {"http-request-method": "HttpRequestMethodConfig", "query-string": "QueryStringConfig"}[kind]
+    rule = read_rule(
+        {
+            "Priority": 1,
+            "Conditions": [{"Field": kind, config: {"Values": values}}],
+            "Actions": [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}],
+        },
+        "rule",
+        {},
+    )
+    assert rule.matches("host", "/", method=method, query=query) is matches
+
+
 def test_ten_percent_is_every_tenth_request_from_the_first_ten_on() -> None:
     rule = Rule("r", 1, forward=[WeightedGroup(group("old"), 100), WeightedGroup(group("new"), 0)])
     rule.set_weights({"old": 90, "new": 10})

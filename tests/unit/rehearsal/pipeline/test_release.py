@@ -9,8 +9,8 @@ import pytest
 
 from nova_infra.assembly import Assembly
 from nova_infra.errors import NovaError
+from nova_infra.rehearsal.delivery.definition import DeployAction
 from nova_infra.rehearsal.pipeline import release as module
-from nova_infra.rehearsal.pipeline.definition import DeployAction
 from nova_infra.rehearsal.pipeline.release import Release, baseline_of
 
 

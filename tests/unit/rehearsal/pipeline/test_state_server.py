@@ -20,9 +20,9 @@ from nova_infra.operations.release.candidate import read_candidate
 from nova_infra.operations.reports.brief import Brief
 from nova_infra.operations.reports.survey import survey as survey_brief
 from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.environment.environment import Environment
-from nova_infra.rehearsal.pipeline.definition import DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
 from nova_infra.rehearsal.tasks.runtime import SourceRuntime

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,14 @@ from nova_infra.assembly import Assembly
 from nova_infra.rehearsal.drills.catalogue import choose
 from nova_infra.rehearsal.drills.plan import lacking, plan
 from nova_infra.rehearsal.drills.steering import DrillSteering
+from nova_infra.rehearsal.pipeline.edits import previous_images
 from nova_infra.rehearsal.pipeline.player import Player, new_record
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.record import Record
 
 ROOT = Path(__file__).parents[4]
-FUNCTION = ROOT / "nova_infra" / "constructs" / "environment" / "smoke_function.py"
+FUNCTION = ROOT / "nova_infra" / "constructs" / "hooks" / "smoke_function.py"
+HANDLER = FUNCTION.with_name("release_group_handler.py")
 
 
 def with_smoke_test(directory: Path) -> Path:
@@ -47,6 +50,37 @@ def with_smoke_test(directory: Path) -> Path:
         }
     ]
     (directory / "Prod.json").write_text(json.dumps(template))
+    return directory
+
+
+def with_group(directory: Path) -> Path:
+    """The assembly, whose Prod has a second service in a stack of its own: each waits for the other one."""
+    code = HANDLER.read_text() + "\nRELEASE.update({'prod-tiny': 'one', 'prod-twin': 'one'})\n"
+    settings = {"FunctionName": "prod-together", "Handler": "index.handler", "Runtime": "python3.14"}
+    function = {"Type": "AWS::Lambda::Function", "Properties": {**settings, "Code": {"ZipFile": code}}}
+    hook = {
+        "TargetType": "AWS_LAMBDA",
+        "HookTargetArn": "arn:aws:lambda:us-east-1:333333333333:function:prod-together",
+        "LifecycleStages": ["PRE_PRODUCTION_TRAFFIC_SHIFT"],
+        "TimeoutConfiguration": {"TimeoutInMinutes": 9, "Action": "ROLLBACK"},
+    }
+    template = json.loads((directory / "Prod.json").read_text())
+    resources = template["Resources"]
+    rollout = resources["Service"]["Properties"]["DeploymentConfiguration"]
+    rollout |= {"LifecycleHooks": [hook], "BakeTimeInMinutes": 1}
+    rollout["CanaryConfiguration"]["CanaryBakeTimeInMinutes"] = 1
+    resources["Task"]["Properties"]["ContainerDefinitions"][0]["Name"] = "app"
+    twin = json.loads(json.dumps(template).replace("prod-", "prod-t-").replace("prod-t-together", "prod-together"))
+    twin["Resources"]["Service"]["Properties"]["ServiceName"] = "prod-twin"
+    resources["Function"] = function
+    (directory / "Prod.json").write_text(json.dumps(template))
+    (directory / "Twin.json").write_text(json.dumps(twin).replace("registry/tiny", "registry/twin"))
+    pipeline = json.loads((directory / "pipeline.json").read_text())
+    [*_, prod] = pipeline["Resources"]["Pipeline"]["Properties"]["Stages"]
+    [deploy] = prod["Actions"]
+    configuration = {"ActionMode": "CREATE_UPDATE", "StackName": "twin", "TemplatePath": "Synth::Twin.json"}
+    prod["Actions"].append({**deploy, "Name": "Twin", "Namespace": "Twin", "Configuration": configuration})
+    (directory / "pipeline.json").write_text(json.dumps(pipeline))
     return directory
 
 
@@ -122,3 +156,73 @@ def test_what_a_release_lacks_for_a_drill_is_said(
         (directory / "Prod.json").write_text((directory / "Dev.json").read_text())
     [chosen] = choose([drill])
     assert why in lacking(chosen, Release("candidate", Assembly(directory), sources))
+
+
+@pytest.fixture
+def two_sources(sources: Path) -> Path:
+    """A checkout with two services of the same code."""
+    shutil.copytree(sources / "services" / "tiny", sources / "services" / "twin")
+    return sources
+
+
+def test_where_one_of_a_group_is_red_all_go_back_before_any_user_meets_them(
+    write_assembly: Callable[..., Path], tmp_path: Path, two_sources: Path
+) -> None:
+    directory = with_group(write_assembly(tmp_path / "assembly"))
+    record, misses = played("together-one-red", directory, tmp_path, two_sources)
+    assert misses == []
+    ended = {each.service: (each.outcome, each.reason) for each in record.deployments if not each.baseline}
+    assert {service: outcome for service, (outcome, _) in ended.items()} == {
+        "prod-tiny": "rolled back",
+        "prod-twin": "rolled back",
+    }
+    assert "together: prod-tiny went back" in ended["prod-twin"][1]
+
+
+def test_a_group_goes_on_when_all_of_it_are_ready(
+    write_assembly: Callable[..., Path], tmp_path: Path, two_sources: Path
+) -> None:
+    directory = with_group(write_assembly(tmp_path / "assembly"))
+    candidate = Release("candidate", Assembly(directory), two_sources)
+    baseline = replace(candidate, name="before", edits=(previous_images,))
+    pipeline = candidate.pipeline()
+    pipeline = replace(pipeline, stages=pipeline.stages[-1:])
+    record = new_record(pipeline, candidate=candidate, baseline=baseline)
+
+    async def approve(_: str) -> bool:
+        return True
+
+    logs = tmp_path / "logs"
+    player = Player(
+        pipeline, candidate, baseline, record, approve=approve, tell=lambda _: None, logs=logs, seconds_per_minute=0.1
+    )
+    asyncio.run(asyncio.wait_for(player.play(), 60))
+    deployments = [each for each in record.deployments if not each.baseline]
+    assert [each.outcome for each in deployments] == ["completed", "completed"]
+    began = [next(step.began for step in each.traffic if step.percent == 25) for each in deployments]
+    assert abs(began[0] - began[1]) <= 1, "no user met one of them before the other one was ready"
+
+
+@pytest.mark.parametrize(
+    ("drill", "together", "why"),
+    [
+        ("together-one-red", False, "the services of a release do not wait for one another"),
+        ("one-of-four", True, "the services of a release wait for one another"),
+        ("one-of-four", False, ""),
+        ("aborted", True, ""),
+    ],
+)
+def test_drills_about_groups_are_for_releases_that_go_so(
+    write_assembly: Callable[..., Path], tmp_path: Path, sources: Path, drill: str, together: bool, why: str
+) -> None:
+    directory = write_assembly(tmp_path / "assembly")
+    directory = with_group(directory) if together else directory
+    [chosen] = choose([drill])
+    assert lacking(chosen, Release("candidate", Assembly(directory), sources)) == why
+
+
+def test_a_drill_of_one_service_waits_for_no_other(
+    write_assembly: Callable[..., Path], tmp_path: Path, two_sources: Path
+) -> None:
+    _, misses = played("aborted", with_group(write_assembly(tmp_path / "assembly")), tmp_path, two_sources)
+    assert misses == []

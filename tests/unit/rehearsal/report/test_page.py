@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from nova_infra.rehearsal.drills.catalogue import DRILLS, DrillResult
+from nova_infra.rehearsal.drills.catalogue import DRILLS
+from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import NO_TARGET, Record, Requests
 from nova_infra.rehearsal.report.page import duration, report
 

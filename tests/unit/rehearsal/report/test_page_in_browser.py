@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from nova_infra.rehearsal.drills.catalogue import DrillResult
+from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.report.page import report
 

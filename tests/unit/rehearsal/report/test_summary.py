@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from nova_infra.rehearsal.drills.catalogue import DrillResult
+from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import Notification, Record
 from nova_infra.rehearsal.report.summary import show_summary, show_verdict
 from nova_infra.rehearsal.report.verdict import verdict

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.rehearsal.drills.catalogue import DrillResult
+from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import (
     UNMEASURED,
     ActionRecord,

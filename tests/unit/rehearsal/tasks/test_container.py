@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from nova_infra.rehearsal.tasks.cgroup import ControlGroup
 from nova_infra.rehearsal.tasks.definition import HealthCheck, TaskDefinition
 from nova_infra.rehearsal.tasks.task import Task
+from nova_infra.rehearsal.usage.cgroup import ControlGroup
 
 Define = Callable[..., TaskDefinition]
 Run = Callable[..., tuple[Task, str]]

@@ -13,7 +13,7 @@ from nova_infra.cli.main import nova
 from nova_infra.config import parse_config
 from nova_infra.errors import NovaError
 from nova_infra.scaffold.copilot.project import import_copilot
-from nova_infra.scaffold.copilot.values import filled_in, schedule, seconds
+from nova_infra.scaffold.copilot.reading.values import filled_in, schedule, seconds
 
 from .conftest import API, Write
 

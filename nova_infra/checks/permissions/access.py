@@ -1,0 +1,130 @@
+"""Who can do what before and after the approval, by the synthesized templates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nova_infra.checks.permissions.attached import role_patterns
+from nova_infra.checks.permissions.boundary import production_out_of_reach, project_and_role, repository_steps
+from nova_infra.checks.permissions.reach import Graph
+from nova_infra.checks.permissions.statements import Statement, contains, pattern_of
+from nova_infra.checks.rule import Template, as_list
+from nova_infra.checks.stages import PIPELINE, actions, environments, stages
+
+_ROLE = "AWS::IAM::Role"
+_TAKE = "sts:assume*"
+_READS = re.compile(r"[\w-]+:(Get|List|Describe|BatchGet|BatchCheck|FilterLogEvents|View|Lookup)\w*\*?", re.IGNORECASE)
+# What every project needs to say what it does.
+_OWN = re.compile(r"logs:(Create|Put)Log\w+|codebuild:\w*(Report|TestCases|CodeCoverages)\w*", re.IGNORECASE)
+_SUBJECT = "token.actions.githubusercontent.com:sub"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Somebody with permissions.
+
+    Attributes:
+        name: A step of the pipeline with its stage, a GitHub environment or branch, or a role's name.
+        after: Whether it begins only after the last approval.
+        runs_repository: Whether it runs what is in the repository.
+        takers: Who may take the role, where that is no step.
+        takes: Roles that it can take, in one step or in several.
+        changes: What it may change, each as actions and resources.
+    """
+
+    name: str
+    after: bool
+    runs_repository: bool
+    takers: tuple[str, ...]
+    takes: tuple[str, ...]
+    changes: tuple[tuple[str, str], ...]
+
+
+def steps(template: Template) -> Iterator[Holder]:
+    """Each step of a template's pipeline that runs commands, in order."""
+    graph = Graph(template)
+    for _, pipeline in template.of_type(PIPELINE):
+        production = environments(pipeline)[-1]
+        of_repository = [id(action) for action in repository_steps(pipeline, before=len(stages(pipeline)))]
+        for place, stage in enumerate(stages(pipeline)):
+            for action in actions(stage, "Build", "Test"):
+                _, role = project_and_role(template, action)
+                if role is None:
+                    continue
+                held = [each for way in graph.ways(role) for each in graph.statements(way)]
+                yield Holder(
+                    f"{stage['Name']}: {action['Name']}",
+                    place >= production,
+                    id(action) in of_repository,
+                    (),
+                    _takes(held),
+                    _changes(held),
+                )
+
+
+def jobs(template: Template, *, protected: Sequence[str]) -> Iterator[Holder]:
+    """Each kind of GitHub's jobs that a role of a template lets in.
+
+    Args:
+        template: The template.
+        protected: Names of the environments that wait for an approval.
+    """
+    graph = Graph(template)
+    for logical_id, role in template.of_type(_ROLE):
+        for subject in _conditions(role, _SUBJECT):
+            environment = subject.partition(":environment:")[2]
+            held = graph.statements(logical_id)
+            yield Holder(subject, environment in protected, True, (), _takes(held), _changes(held))
+
+
+def roles(template: Template) -> Iterator[Holder]:
+    """Each role of a template that named roles may take."""
+    graph = Graph(template)
+    for logical_id, role in template.of_type(_ROLE):
+        takers = sorted(_conditions(role, "aws:PrincipalArn"))
+        if takers:
+            held = graph.statements(logical_id)
+            name = pattern_of(role.get("RoleName", role_patterns(logical_id, role)[0]))
+            yield Holder(name, False, False, tuple(takers), _takes(held), _changes(held))
+
+
+def ways_around(template: Template) -> list[str]:
+    """Each way around the approval that the template has."""
+    return [finding.detail for finding in production_out_of_reach(template)]
+
+
+def _conditions(role: Mapping[str, Any], key: str) -> Iterator[str]:
+    """Values of one key in the conditions of a role's trust."""
+    for statement in as_list(role.get("AssumeRolePolicyDocument", {}).get("Statement")):
+        for operator in statement.get("Condition", {}).values():
+            yield from (pattern_of(value) for value in as_list(operator.get(key)))
+
+
+def _takes(statements: Sequence[Statement]) -> tuple[str, ...]:
+    taken = {
+        resource
+        for each in statements
+        if any(True for _ in each.actions_within(("sts:AssumeRole",)))
+        for resource in each.resources
+    }
+    return tuple(sorted(taken))
+
+
+def _changes(statements: Sequence[Statement]) -> tuple[tuple[str, str], ...]:
+    found: dict[str, set[str]] = {}
+    for each in statements:
+        if not each.allows:
+            continue
+        names = [f"all but {', '.join(each.actions)}"] if each.not_actions else each.actions
+        changing = {
+            name
+            for name in names
+            if not contains(_TAKE, name.lower()) and not _READS.fullmatch(name) and not _OWN.fullmatch(name)
+        }
+        resources = ", ".join(sorted(each.resources))
+        if changing:
+            found.setdefault(f"all but {resources}" if each.not_resources else resources, set()).update(changing)
+    return tuple((", ".join(sorted(names)), resources) for resources, names in sorted(found.items()))

@@ -1,0 +1,171 @@
+"""Which roles the projects that run the repository's code before the approval can assume, and what those may do.
+
+A path begins at such a project's role, goes on to every role that it can take (by assuming or passing it, or by
+changing or starting something that has it), and ends where one of them may change what an approval protects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nova_infra.checks.permissions.attached import ROLE, Attached
+from nova_infra.checks.permissions.statements import Statement, allowing, overlap
+from nova_infra.checks.rule import Template, referenced
+
+_PROJECT = "AWS::CodeBuild::Project"
+
+# What gives its caller the role of a thing, by the thing's type.
+_TAKES_OVER = {
+    _PROJECT: (
+        "codebuild:StartBuild",
+        "codebuild:StartBuildBatch",
+        "codebuild:UpdateProject",
+    ),
+    "AWS::Lambda::Function": ("lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration"),
+}
+_TAKING = ("iam:PassRole", "sts:AssumeRole", *(action for actions in _TAKES_OVER.values() for action in actions))
+_ROLE_OF = {_PROJECT: "ServiceRole", "AWS::Lambda::Function": "Role"}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Something that nobody may reach.
+
+    Attributes:
+        what: What it is, as the end of "may".
+        actions: Patterns of the actions that reach it.
+        resources: Patterns of the resources that they would be done to.
+        harmless: Patterns of resources that are none of it, where a permission names nothing else.
+        harmless_actions: Patterns of actions that do not reach it, such as reading.
+        elsewhere: Accounts in which whatever is done reaches none of it.
+    """
+
+    what: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...] = ("*",)
+    harmless: tuple[str, ...] = ()
+    harmless_actions: tuple[str, ...] = ()
+    elsewhere: frozenset[str] = frozenset()
+
+    def spares(self, pattern: str) -> bool:
+        """Whether what a pattern of resources means is none of it."""
+        if account_of(pattern) in self.elsewhere:
+            return True
+        bucket = pattern.partition("/")[0]
+        if bucket.startswith("arn:aws:s3:::") and "*" not in bucket:
+            # No bucket's name has a slash, which a star in a pattern would stand for.
+            return not any(overlap(bucket, each) for each in self.resources)
+        return "*" not in pattern and any(overlap(pattern, each) for each in self.harmless)
+
+
+@dataclass(frozen=True)
+class Path:
+    """A way from a role to a goal.
+
+    Attributes:
+        roles: Logical ids of the roles, from the first to the one that reaches the goal.
+        policy: Logical id of the resource whose permission is the last step.
+        action: The action.
+        resource: The pattern of resources of that permission.
+        goal: What is reached.
+    """
+
+    roles: tuple[str, ...]
+    policy: str
+    action: str
+    resource: str
+    goal: Goal
+
+    def __str__(self) -> str:
+        """The way in words."""
+        by = "".join(f" takes {role}, which" for role in self.roles[1:])
+        return f"{by} may {self.action} on {self.resource}: {self.goal.what}".strip()
+
+
+@dataclass
+class Graph:
+    """The roles of a template and what each can take.
+
+    Attributes:
+        template: The template.
+        attached: Its policies.
+    """
+
+    template: Template
+    attached: Attached = field(init=False)
+    _statements: dict[str, list[Statement]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Find the policies of the template."""
+        self.attached = Attached(self.template)
+
+    def paths(self, start: str, goals: Sequence[Goal]) -> Iterator[Path]:
+        """The shortest way from a role to each goal that it reaches.
+
+        Args:
+            start: Logical id of the role.
+            goals: What must not be reached.
+        """
+        ways = self.ways(start)
+        for goal in goals:
+            if (path := next(self._reached(ways, goal), None)) is not None:
+                yield path
+
+    def _reached(self, ways: Mapping[str, tuple[str, ...]], goal: Goal) -> Iterator[Path]:
+        for role, way in ways.items():
+            held = self.statements(role)
+            for statement in held:
+                for action in statement.actions_within(goal.actions, but=goal.harmless_actions):
+                    for pattern in statement.resources_within(goal.resources):
+                        denied = any(each.forbids(action, pattern) for each in held)
+                        if not denied and not goal.spares(pattern):
+                            yield Path(way, statement.policy, action, pattern, goal)
+
+    def ways(self, start: str) -> dict[str, tuple[str, ...]]:
+        """Every role that can be taken from one, to the roles on the way there; the nearest first."""
+        ways: dict[str, tuple[str, ...]] = {start: (start,)}
+        for role in (queue := [start]):
+            for taken in self._taken_by(role):
+                if taken not in ways:
+                    ways[taken] = (*ways[role], taken)
+                    queue.append(taken)
+        return ways
+
+    def _taken_by(self, role: str) -> Iterator[str]:
+        statements = self.statements(role)
+        # Most roles may do none of these to anything, and a template has many of both.
+        able = {action for action in _TAKING if any(each.allows and each.names(action) for each in statements)}
+        for logical_id, resource in self.template.resources.items():
+            properties = resource.get("Properties", {})
+            if resource["Type"] == ROLE:
+                names = self.attached.names(logical_id) if able else ()
+                taking = able & {"iam:PassRole", "sts:AssumeRole"}
+                if self.attached.trusts(logical_id, role) or any(
+                    allowing(statements, a, name) for a in taking for name in names
+                ):
+                    yield logical_id
+            elif resource["Type"] in _TAKES_OVER and able.intersection(_TAKES_OVER[resource["Type"]]):
+                taken = referenced(properties.get(_ROLE_OF[resource["Type"]]))
+                names = (
+                    f"${{{logical_id}}}",
+                    f"arn:aws:*:*:*:*/${{{logical_id}}}",
+                    f"arn:aws:*:*:*:*:${{{logical_id}}}",
+                )
+                actions = _TAKES_OVER[resource["Type"]]
+                if taken and any(allowing(statements, action, name) for action in actions for name in names):
+                    yield taken
+
+    def statements(self, role: str) -> list[Statement]:
+        """What a role of the template may do; nothing for one that is not in it."""
+        if role not in self._statements:
+            known = role in self.template.resources
+            self._statements[role] = self.attached.statements(role) if known else []
+        return self._statements[role]
+
+
+def account_of(pattern: str) -> str | None:
+    """The account that a pattern of ARNs names, and no other one; None where it may be any."""
+    arn, partition, service, region, account, *_ = (*pattern.split(":", 5), *[""] * 5)
+    unclear = "*" in service or any("*" in each and each != "*" for each in (partition, region))
+    return account if arn == "arn" and not unclear and account.isdigit() else None

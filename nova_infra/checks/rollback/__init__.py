@@ -1,0 +1,1 @@
+"""The rules ``NOVA-R…``: a failing release of a service can be noticed and rolled back, and is."""

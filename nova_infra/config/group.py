@@ -1,0 +1,41 @@
+"""Which services of a release go together in an environment, and how long they wait for one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from nova_infra.config.delivery import ReleaseSettings
+from nova_infra.config.environment import Environment
+from nova_infra.config.resolved import Resolved, resolved
+from nova_infra.config.services.service import Service
+
+
+def group(release: ReleaseSettings, services: Iterable[Service], environment: Environment) -> tuple[str, ...]:
+    """The names of the services that wait for one another; none where a release does not go together.
+
+    A worker or a job takes no users, so nobody waits for it. A rolling service gets users task by task and cannot wait,
+    so an environment whose own rollout is rolling has no group.
+
+    Raises:
+        pydantic.ValidationError: An override contradicts what it is merged with.
+    """
+    if not release.together or environment.rollout.strategy == "rolling":
+        return ()
+    return tuple(each.service.name for each in _members(services, environment))
+
+
+def group_minutes(release: ReleaseSettings, services: Iterable[Service], environment: Environment) -> int:
+    """How long a service waits for the others at most: until the slowest gate before the first user, and then some.
+
+    Raises:
+        pydantic.ValidationError: An override contradicts what it is merged with.
+    """
+    rollouts = (each.environment.rollout for each in _members(services, environment))
+    return release.wait_minutes + max((each.gate_minutes for each in rollouts if each.gate), default=0)
+
+
+def _members(services: Iterable[Service], environment: Environment) -> Iterator[Resolved]:
+    for service in services:
+        found = resolved(service, environment)
+        if service.kind == "web" and found.environment.rollout.strategy != "rolling":
+            yield found

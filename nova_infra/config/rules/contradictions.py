@@ -1,0 +1,229 @@
+"""Values of ``nova.toml`` that are valid alone but contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network
+from itertools import combinations
+
+from nova_infra.config.delivery import Delivery, ReleaseSettings, Source, Toolchain
+from nova_infra.config.environment import Environment, Network
+from nova_infra.config.rules.group import group_contradictions
+from nova_infra.config.rules.repeats import repeated
+from nova_infra.config.rules.rollouts import rollout_contradictions
+from nova_infra.config.rules.services import largest, service_contradictions
+from nova_infra.config.rules.smoke import smoke_contradictions
+from nova_infra.config.services.service import Service
+
+MAX_SERVICES = 45
+"""A load balancer has 100 target groups and 100 rules, and a service needs two target groups while it is replaced:
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
+
+_ENDPOINTS_TO_START = ("ecr.api", "ecr.dkr", "logs")
+_RESERVED_SERVICES = {
+    "smoke": "function",
+    "together": "function",
+    "platform": "stack",
+    "overview": "stack",
+    "kit": "directory",
+    "tests": "directory",
+}
+_RESERVED_ENVIRONMENTS = {"source", "build", "images", "assets", "update-pipeline", "updatepipeline"}
+
+
+def contradictions(
+    *,
+    toolchain: Toolchain | None,
+    source: Source | None,
+    delivery: Delivery | None,
+    release: ReleaseSettings,
+    environments: Mapping[int, Environment],
+    environment_count: int,
+    services: Mapping[int, Service],
+) -> Iterator[str]:
+    """Every contradiction, each as the key's path, the value, what is wrong and what to do.
+
+    Args:
+        toolchain: The toolchain, where it is valid by itself.
+        source: The source, where it is valid by itself.
+        delivery: The delivery, where it is valid by itself or left out.
+        release: How the services of a release go together; its defaults where it is not valid by itself.
+        environments: The environments that are valid by themselves, by their place in the file.
+        environment_count: How many environments there are, valid or not.
+        services: The services that are valid by themselves, by their place in the file.
+    """
+    if source is not None and delivery is not None:
+        yield from _engine(source, delivery, environments)
+    yield from _promotion(environments, last=environment_count - 1)
+    for index, environment in environments.items():
+        key = f"environments[{index}]"
+        yield from _deployment(key, environment)
+        yield from _addresses(key, environment, services)
+        yield from _private_network(key, environment, toolchain, services)
+        yield from _existing_network(key, environment.network)
+    for (_, first), (index, second) in combinations(environments.items(), 2):
+        shared = first.network.vpc is not None and first.network.vpc == second.network.vpc
+        if not shared and IPv4Network(first.network.cidr).overlaps(IPv4Network(second.network.cidr)):
+            yield (
+                f"environments[{index}].network.cidr: {second.network.cidr!r} overlaps that of {first.name}: "
+                "give each environment its own range, so that the networks can be connected later"
+            )
+    yield from _services(services)
+    yield from service_contradictions(environments, services)
+    yield from smoke_contradictions(services)
+    in_job = delivery is not None and delivery.engine == "github-actions"
+    yield from rollout_contradictions(environments, services, in_job=in_job)
+    yield from group_contradictions(release, environments, services, in_job=in_job)
+    yield from _stacks(environments, services)
+
+
+def _engine(source: Source, delivery: Delivery, environments: Mapping[int, Environment]) -> Iterator[str]:
+    if delivery.engine == "codepipeline" and source.connection_arn is None and source.token_secret is None:
+        yield (
+            "source: needs exactly one way to authenticate: set connection_arn or token_secret, "
+            'or set engine = "github-actions" under [delivery]'
+        )
+    if delivery.early_branch == source.branch:
+        yield (
+            f"delivery.early_branch: {source.branch!r} is the branch that goes to production: "
+            "name another one, or leave it out"
+        )
+    if delivery.engine == "codepipeline":
+        return
+    for index, environment in environments.items():
+        if environment.window is not None:
+            yield (
+                f"environments[{index}].window: works only with CodePipeline; GitHub Actions would "
+                "deploy at any time: remove it"
+            )
+
+
+def _promotion(environments: Mapping[int, Environment], *, last: int) -> Iterator[str]:
+    for index, name, _ in repeated({index: environment.name for index, environment in environments.items()}):
+        yield f"environments[{index}].name: {name!r} is used twice: give each its own name"
+    domains = {index: environment.domain.name for index, environment in environments.items() if environment.domain}
+    for index, domain, first in repeated(domains):
+        yield (
+            f"environments[{index}].domain.name: {domain!r} is also the domain of {environments[first].name}: "
+            "give each environment its own name"
+        )
+    for index, environment in environments.items():
+        key = f"environments[{index}]"
+        if environment.name in _RESERVED_ENVIRONMENTS or environment.name.startswith("approve-"):
+            yield f"{key}.name: {environment.name!r} is already the name of a stage: choose another name"
+        if index == 0 and environment.approval:
+            yield (
+                f"{key}.approval: true is set on the first environment, before anything has been tested: "
+                "remove it, or put another environment first"
+            )
+        if index == last > 0 and not environment.approval:
+            yield (f"{key}.approval: false lets every push into the last environment: write approval = true")
+        if index < last and environment.tests is None:
+            yield (
+                f"{key}.tests: is missing, so nothing would test a release here before it moves on: "
+                'write tests = "integration" or tests = "e2e"'
+            )
+
+
+def _deployment(key: str, environment: Environment) -> Iterator[str]:
+    if environment.domain is None and not environment.allow_plain_http:
+        yield (
+            f"{key}.domain: is missing, so nothing could be served over TLS: "
+            'write domain = { name = "…", zone_id = "Z…" }, or allow_plain_http = true'
+        )
+    if environment.window is not None and environment.on_failure == "rollback":
+        # AWS documents both conditions, and not whether a rollback of the stage has to wait for the window, too.
+        yield (
+            f'{key}.window: may keep on_failure = "rollback" from rolling back outside of it, which AWS does not '
+            'document: write on_failure = "stop" or "retry", or remove the window'
+        )
+
+
+def _addresses(key: str, environment: Environment, services: Mapping[int, Service]) -> Iterator[str]:
+    network = environment.network
+    zones = len(network.zones)
+    # An eighth of the network for each subnet, public and private ones in up to three zones; AWS keeps five addresses.
+    room = zones * (2 ** (32 - IPv4Network(network.cidr).prefixlen - 3) - 5)
+    needed = 2 * largest(services, environment) + zones * len(network.interface_endpoints)
+    if needed > room:
+        yield (
+            f"{key}.network.cidr: {network.cidr!r} has room for {room} tasks, but {len(services)} services may run "
+            f"{needed} while all of them are deployed at max_tasks: widen it, or lower scaling.max_tasks"
+        )
+
+
+def _existing_network(key: str, network: Network) -> Iterator[str]:
+    given = network.model_fields_set
+    if network.vpc is None:
+        for each in ("public_subnets", "private_subnets"):
+            if each in given:
+                yield f"{key}.network.{each}: belongs to a VPC that exists: add vpc = …, or remove it"
+        return
+    for each in ("nat_gateways", "interface_endpoints"):
+        if each in given:
+            yield f"{key}.network.{each}: nothing is added to a VPC that exists: remove it"
+    if "cidr" not in given:
+        yield f"{key}.network.cidr: is missing: write the address range of {network.vpc}"
+    for each in ("public_subnets", "private_subnets"):
+        subnets = getattr(network, each)
+        if len(subnets) != len(network.zones):
+            yield (
+                f"{key}.network.{each}: names {len(subnets)} subnets for {len(network.zones)} zones: name one in each "
+                "zone, in the order of zones"
+            )
+
+
+def _private_network(
+    key: str, environment: Environment, toolchain: Toolchain | None, services: Mapping[int, Service]
+) -> Iterator[str]:
+    if environment.network.nat_gateways > 0:
+        return
+    needed = list(_ENDPOINTS_TO_START)
+    if any(service.secrets for service in services.values()):
+        needed.append("secretsmanager")
+    if environment.exec:
+        needed.append("ssmmessages")
+    missing = [endpoint for endpoint in needed if endpoint not in environment.network.interface_endpoints]
+    if missing:
+        yield (
+            f"{key}.network.nat_gateways: 0 leaves tasks without {', '.join(missing)}: "
+            "add them to interface_endpoints, or write nat_gateways = 1"
+        )
+    if toolchain is not None and toolchain.region != environment.region:
+        yield (
+            f"{key}.network.nat_gateways: 0 leaves tasks without images, which are in {toolchain.region}: "
+            "write nat_gateways = 1, or use the toolchain's region"
+        )
+
+
+def _services(services: Mapping[int, Service]) -> Iterator[str]:
+    if len(services) > MAX_SERVICES:
+        yield (
+            f"services: has {len(services)} entries, but one load balancer has 100 target groups, and a service needs "
+            f"two of them while it is replaced: keep at most {MAX_SERVICES} services"
+        )
+    for index, name, _ in repeated({index: service.name for index, service in services.items()}):
+        yield f"services[{index}].name: {name!r} is used twice: give each its own name"
+    for index, service in services.items():
+        if taken := _RESERVED_SERVICES.get(service.name):
+            yield f"services[{index}].name: {service.name!r} is already the name of a {taken}: choose another one"
+    priorities = {index: service.priority for index, service in services.items() if service.kind == "web"}
+    for index, priority, first in repeated(priorities):
+        yield (
+            f"services[{index}].priority: {priority} is also the priority of {services[first].name}: "
+            "write priority = … with another number"
+        )
+
+
+def _stacks(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
+    names = {
+        (index, name): f"{environment.name}-{name}"
+        for index, environment in environments.items()
+        for name in ("platform", "overview", *(service.name for service in services.values()))
+    }
+    for (index, name), stack, (first, other) in repeated(names):
+        if environments[index].name != environments[first].name:
+            yield (
+                f"environments[{index}].name: {environments[index].name!r} gives {name} the stack {stack}, which also "
+                f"belongs to {other} in {environments[first].name}: choose another name"
+            )

@@ -1,0 +1,92 @@
+"""What AWS would refuse, of values that are valid alone and contradict nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from nova_infra.config.delivery import Images, Source, Toolchain
+from nova_infra.config.environment import Environment
+from nova_infra.config.services.service import Service
+from nova_infra.config.values.fields import aws_regions
+
+MAX_WILDCARDS = 6
+"""Wildcards in all conditions of a load balancer's rule; the quota cannot be raised:
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
+
+MAX_VARIABLES_BYTES = 48 * 1024
+"""What variables may take of a task definition, which has 64 KiB for everything:
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html."""
+
+MAX_ARGUMENTS_BYTES = 32 * 1024
+"""What build arguments may take. Linux hands a program 128 KiB for each argument."""
+
+
+def limits(
+    *,
+    toolchain: Toolchain | None,
+    source: Source | None,
+    images: Images | None,
+    environments: Mapping[int, Environment],
+    services: Mapping[int, Service],
+) -> Iterator[str]:
+    """Every value over a limit, as the key's path, what is wrong and what to do.
+
+    Args:
+        toolchain: The toolchain, where it is valid by itself.
+        source: The source, where it is valid by itself.
+        images: How images are built, where that is valid by itself.
+        environments: The environments that are valid by themselves, by their place in the file.
+        services: The services that are valid by themselves, by their place in the file.
+    """
+    if toolchain is not None:
+        yield from _partitions(toolchain, source, environments)
+    for index, service in services.items():
+        wildcards = sum(text.count("*") + text.count("?") for text in (*service.paths, *service.hosts))
+        if wildcards > MAX_WILDCARDS:
+            yield (
+                f"services[{index}].paths: has {wildcards} wildcards, but a rule of the load balancer may have "
+                f"{MAX_WILDCARDS}: write fewer, or split the service"
+            )
+        for key, variables in variables_of(service):
+            arguments = key.endswith("build_arguments")
+            most = MAX_ARGUMENTS_BYTES if arguments else MAX_VARIABLES_BYTES
+            yield from _size(f"services[{index}].{key}", variables, most)
+    if images is not None:
+        yield from _size("images.build_arguments", images.build_arguments, MAX_ARGUMENTS_BYTES)
+
+
+def variables_of(service: Service) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Every table of variables that a service has, by its key."""
+    yield "environment", service.environment
+    yield "build_arguments", service.build_arguments
+    sidecars = [("sidecars", service.sidecars)]
+    for name, overrides in service.environments.items():
+        yield f"environments.{name}.environment", overrides.environment or {}
+        sidecars.append((f"environments.{name}.sidecars", overrides.sidecars or ()))
+    for key, each in sidecars:
+        yield from ((f"{key}[{number}].environment", sidecar.environment) for number, sidecar in enumerate(each))
+
+
+def _partitions(toolchain: Toolchain, source: Source | None, environments: Mapping[int, Environment]) -> Iterator[str]:
+    own = aws_regions()[toolchain.region]
+    remedy = f"{toolchain.region} of the toolchain is in {own}, and no role reaches from one partition into another"
+    for index, environment in environments.items():
+        key = f"environments[{index}]"
+        if (partition := aws_regions()[environment.region]) != own:
+            yield f"{key}.region: {environment.region!r} is in {partition}, but {remedy}: choose a region in {own}"
+        for number, arn in enumerate(environment.operators):
+            if arn.split(":")[1] != own:
+                yield f"{key}.operators[{number}]: {arn!r} is not in {own}, but {remedy}: name a role in {own}"
+    connection = source.connection_arn if source is not None else None
+    if connection is not None and connection.split(":")[1] != own:
+        yield f"source.connection_arn: {connection!r} is not in {own}, but {remedy}: name a connection in {own}"
+
+
+def _size(key: str, variables: Mapping[str, str], most: int) -> Iterator[str]:
+    size = len(json.dumps(dict(variables)).encode())
+    if size > most:
+        yield (
+            f"{key}: takes {size // 1024} KiB, but there is room for {most // 1024} KiB: "
+            "put large values into files of the image"
+        )

@@ -1,0 +1,77 @@
+"""What contradicts itself in a rollout: its gates, and how long it may take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import ValidationError
+
+from nova_infra.config.environment import Environment
+from nova_infra.config.resolved import resolved
+from nova_infra.config.services.runtime import Rollout
+from nova_infra.config.services.service import Service
+
+MAX_BAKE_MINUTES = 33 * 60
+"""What a deployment may bake in sum; CloudFormation refuses more, because its own operations end after 36 hours:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-canaryconfiguration.html.
+"""
+
+MAX_MINUTES = 35 * 60
+"""What bakes and gates may take in sum: an hour of CloudFormation's 36 is left for tasks to start and to stop."""
+
+MAX_JOB_MINUTES = 5 * 60
+"""What a deployment may take while a job on one of GitHub's runners waits for it, which ends after six hours:
+https://docs.github.com/en/actions/reference/limits."""
+
+
+def rollout_contradictions(
+    environments: Mapping[int, Environment], services: Mapping[int, Service], *, in_job: bool
+) -> Iterator[str]:
+    """Every contradiction, as the key's path, what is wrong and what to do.
+
+    Args:
+        environments: The environments that are valid by themselves, by their place in the file.
+        services: The services that are valid by themselves, by their place in the file.
+        in_job: Whether a job of GitHub Actions waits for a deployment.
+    """
+    for index, environment in environments.items():
+        yield from _faults(f"environments[{index}].rollout", environment.rollout, in_job=in_job)
+        for place, service in services.items():
+            own = service.environments.get(environment.name)
+            if service.rollout is None and (own is None or own.rollout is None):
+                continue
+            try:
+                rollout = resolved(service, environment).environment.rollout
+            except ValidationError:
+                continue  # Another check says so.
+            yield from _faults(f"services[{place}].rollout in {environment.name}", rollout, in_job=in_job)
+
+
+def _faults(key: str, rollout: Rollout, *, in_job: bool) -> Iterator[str]:
+    if rollout.gate and rollout.strategy == "rolling":
+        yield (
+            f"{key}.gate: {rollout.gate!r} needs a strategy that shifts traffic, and this one is rolling: "
+            'write strategy = "canary", "linear" or "blue-green", or remove gate'
+        )
+    if not rollout.gate:
+        for name in ("gate_before", "gate_minutes"):
+            if name in rollout.model_fields_set:
+                yield f'{key}.{name}: says nothing without a gate: write gate = "person", or remove it'
+    bakes, waits = rollout.minutes(), rollout.waiting_minutes()
+    if bakes > MAX_BAKE_MINUTES:
+        yield (
+            f"{key}: bakes {bakes:g} minutes in total, longer than CloudFormation waits: "
+            f"lower bake_minutes or step_bake_minutes, or raise percent, to stay within {MAX_BAKE_MINUTES} minutes"
+        )
+    elif bakes + waits > MAX_MINUTES:
+        yield (
+            f"{key}: bakes and waits {bakes + waits:g} minutes in total, longer than CloudFormation waits: lower "
+            f"gate_minutes or the bakes, or raise percent, to stay within {MAX_MINUTES} minutes"
+        )
+    if in_job and bakes + waits > MAX_JOB_MINUTES:
+        what, which = ("bakes and waits", "gate_minutes, ") if waits else ("bakes", "")
+        yield (
+            f"{key}: {what} {bakes + waits:g} minutes in total, but a GitHub Actions job ends "
+            f"after six hours: lower {which}bake_minutes or step_bake_minutes, or raise percent, to stay within "
+            f"{MAX_JOB_MINUTES} minutes"
+        )

@@ -1,0 +1,43 @@
+"""What keeps a service's smoke paths from being asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from nova_infra.config.services.service import Service
+
+_VALUES = 5
+"""Values in all conditions of a listener rule:
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
+
+
+def smoke_contradictions(services: Mapping[int, Service]) -> Iterator[str]:
+    """Every contradiction, as the key's path, what is wrong and what to do.
+
+    The rule for tests stands right before the service's own, with the same conditions and a header.
+
+    Args:
+        services: The services that are valid by themselves, by their place in the file.
+    """
+    taken = {service.priority: service.name for service in services.values()}
+    for index, service in services.items():
+        if not service.smoke:
+            continue
+        key = f"services[{index}]"
+        before = service.priority - 1
+        if before < 1 or before in taken:
+            whose = f"is that of {taken[before]}" if before in taken else "does not exist"
+            yield (
+                f"{key}.priority: {service.priority} leaves no room for the rule of its tests: {before} {whose}: "
+                "write priority = … with another number"
+            )
+        if len(service.paths) + len(service.hosts) >= _VALUES:
+            yield (
+                f"{key}.paths: {len(service.paths) + len(service.hosts)} values leave no room for the header of its "
+                f"tests, as a rule has {_VALUES}: remove one, or remove smoke"
+            )
+        if any("*" in host for host in service.hosts[:1]):
+            yield f"{key}.hosts: {service.hosts[0]!r} is no name that can be asked: put another one first"
+        if service.protocol == "grpc" or service.internal:
+            what = "protocol" if service.protocol == "grpc" else "internal"
+            yield f"{key}.smoke: cannot be asked, because of {what}: remove smoke"

@@ -1,0 +1,129 @@
+"""What AWS would accept, and nobody should deploy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from nova_infra.config.delivery import Images, Source, Toolchain
+from nova_infra.config.environment import Environment
+from nova_infra.config.rules.limits import variables_of
+from nova_infra.config.services.service import Service
+
+_NAMES_A_SECRET = re.compile(
+    r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|SECRET_KEY|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)",
+    re.IGNORECASE,
+)
+_IS_A_SECRET = re.compile(
+    r"(?P<key>\b(AKIA|ASIA)[A-Z0-9]{16}\b)|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY)|(?P<url>\w://[^/\s:@]*:[^/\s@]+@)"
+    r"|(?P<token>\b(gh[pousr]_\w{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|sk_live_\w{10,}))"
+)
+_SECRETS = {
+    "key": "an AWS access key",
+    "pem": "a private key",
+    "url": "a URL with a password",
+    "token": "an access token",
+}
+
+# Of each kind of file one that a release can depend on.
+_DELIVERED = (
+    "nova.toml",
+    "app.py",
+    "package-lock.json",
+    "requirements.txt",
+    "nova_infra/app.py",
+    "services/{}/Dockerfile",
+    "services/{}/src/main.py",
+    "services/{}/src/handbook.md",
+)
+
+
+def weaknesses(
+    *,
+    toolchain: Toolchain | None,
+    source: Source | None,
+    images: Images | None,
+    environments: Mapping[int, Environment],
+    services: Mapping[int, Service],
+) -> Iterator[str]:
+    """Every weakness, as the key's path, what is wrong and what to do.
+
+    Args:
+        toolchain: The toolchain, where it is valid by itself.
+        source: The source, where it is valid by itself.
+        images: How images are built, where that is valid by itself.
+        environments: The environments that are valid by themselves, by their place in the file.
+        services: The services that are valid by themselves, by their place in the file.
+    """
+    for index, environment in environments.items():
+        if environment.approval and index:  # on the first one it is refused anyway
+            yield from _unprotected(f"environments[{index}]", environment)
+            earlier = {each.account: each.name for place, each in environments.items() if place < index}
+            if toolchain is not None:
+                earlier.setdefault(toolchain.account, "the toolchain")
+            yield from _shared(f"environments[{index}]", environment, earlier)
+    for index, service in services.items():
+        for key, variables in variables_of(service):
+            yield from _plain_secrets(f"services[{index}].{key}", variables)
+    if images is not None:
+        yield from _plain_secrets("images.build_arguments", images.build_arguments)
+    if source is not None:
+        yield from _ignored(source, [service.name for service in services.values()] or ["service"])
+
+
+def _unprotected(key: str, environment: Environment) -> Iterator[str]:
+    if environment.allow_plain_http:
+        yield (
+            f"{key}.allow_plain_http: true lets anyone on the way read and change what the users of an approved "
+            'environment send: write domain = { name = "…", zone_id = "Z…" } instead'
+        )
+    if environment.exec and not environment.waf:
+        yield (
+            f"{key}.exec: true gives an approved environment shells and writable file systems, behind no firewall: "
+            "remove it, or write waf = true"
+        )
+
+
+def _shared(key: str, environment: Environment, earlier: Mapping[str, str]) -> Iterator[str]:
+    other = earlier.get(environment.account)
+    if other is not None and environment.shared_account is None:
+        yield (
+            f"{key}.account: {environment.account!r} is also that of {other}, and whoever can deploy there "
+            'could deploy here without the approval: use an account of its own, or say why not: shared_account = "…"'
+        )
+    if other is None and environment.shared_account is not None:
+        yield f"{key}.shared_account: excuses nothing, because nothing before it shares the account: remove it"
+
+
+def _plain_secrets(key: str, variables: Mapping[str, str]) -> Iterator[str]:
+    remedy = "put it into Secrets Manager and name it under secrets"
+    if key.endswith("build_arguments"):
+        remedy = "let the Dockerfile mount it instead"
+    for name, value in variables.items():
+        if found := _IS_A_SECRET.search(value):
+            yield f"{key}.{name}: holds {_SECRETS[found.lastgroup or 'token']}, which everybody could read: {remedy}"
+        elif value and _NAMES_A_SECRET.fullmatch(name):
+            yield f"{key}.{name}: is called a secret, but everybody could read it here: {remedy}, or rename it"
+
+
+def _ignored(source: Source, services: list[str]) -> Iterator[str]:
+    for index, pattern in enumerate(source.ignore_paths):
+        matches = re.compile(_as_regex(pattern))
+        files = (path.format(service) for path in _DELIVERED for service in services)
+        if file := next(filter(matches.fullmatch, files), None):
+            yield (
+                f"source.ignore_paths[{index}]: {pattern!r} also matches {file}, so that a push which changes it "
+                "would not be delivered: name only what no release depends on, as in docs/**"
+            )
+
+
+def _as_regex(pattern: str) -> str:
+    """A pattern of paths, in which ``**`` crosses directories, as a regular expression.
+
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/syntax-glob.html
+    """
+    tokens = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
+    braces = pattern.count("{") == pattern.count("}") == 1 and pattern.index("{") < pattern.index("}")
+    known = tokens if braces else {key: value for key, value in tokens.items() if key[0] in "*?"}
+    parts = re.findall(r"\*\*/?|.", pattern, re.DOTALL)
+    return "".join("(?:.*/)?" if part == "**/" else known.get(part, re.escape(part)) for part in parts)

@@ -1,0 +1,52 @@
+"""What only a job has: when it runs, how long it may, and what its runs are to each other."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from nova_infra.config.values import schedule as clocks
+from nova_infra.config.values.fields import Model, refusal
+from nova_infra.schedules import parse
+
+
+def _schedule(text: str) -> str:
+    remedy = "write one such as rate(15 minutes), cron(0 3 * * ? *) or 0 3 * * *"
+    try:
+        schedule = parse(text)
+    except ValueError as error:
+        raise refusal(str(error), remedy) from None
+    if next(schedule.times(datetime.now(UTC), ZoneInfo("UTC")), None) is None:
+        raise refusal("never comes", "correct its day, month or year")
+    return text
+
+
+Schedule = Annotated[str, AfterValidator(_schedule)]
+TimeZone = Annotated[str, AfterValidator(clocks.time_zone)]
+
+
+class Job(Model):
+    """What a service of ``kind = "job"`` may say besides."""
+
+    schedule: Schedule | None = None
+    """When it runs: ``rate(15 minutes)``, ``cron(0 3 * * ? *)`` as EventBridge writes it, or a crontab's five fields.
+    Default: by no schedule, so ``run_before_promotion`` is needed."""
+    time_zone: TimeZone = "UTC"
+    """Whose clocks the schedule goes by. Default: UTC."""
+    timeout_seconds: Annotated[int, Field(ge=60, le=86_400)] = 3600
+    """How long a run may take, the start of its task included; then it is stopped and has failed. Default: 3600."""
+    allow_overlap: bool = False
+    """Whether a run may begin while another one is still going; otherwise it is left out. Default: false."""
+    run_before_promotion: bool = False
+    """Whether it also runs once in each environment when its image or settings have changed there, as part of the
+    release; if it fails, the release stops. It needs a ``command``. Default: false."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _of_a_calendar(cls, name: str, info: ValidationInfo) -> str:
+        if name != "UTC" and (info.data.get("schedule") or "").startswith("rate("):
+            raise refusal("means nothing to a rate, which goes by no clock", "remove it, or write a cron")
+        return name

@@ -1,0 +1,210 @@
+"""What a service needs around its container: variables, secrets, permissions, connections, sidecars."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from nova_infra.config.services.container import Command, ImageReference, User
+from nova_infra.config.values.fields import Model, Variable, matching, refusal
+
+# Set by the platform itself: a user's value would be overwritten, or break the service.
+_RESERVED_VARIABLES = re.compile(r"PORT|STOP_TIMEOUT|NOVA_.*|AWS_.*|ECS_.*")
+
+Reason = Annotated[str, Field(min_length=8)]
+
+
+class Secret(Model):
+    """A secret value.
+
+    Its short forms are texts: ``"NAME"`` and ``"NAME:FIELD"`` for Secrets Manager, ``"ssm:/PATH"`` for Parameter Store.
+    """
+
+    secret: (
+        Annotated[
+            str,
+            *matching(
+                r"(arn:[\w-]+:secretsmanager:[\w{}-]+:(\d{12}|\{account\}):secret:)?[\w/+=.@{}-]{1,512}",
+                "is not the name of a secret",
+                "write its name, as in nova/token, or nova/database:password for a field of its JSON",
+            ),
+        ]
+        | None
+    ) = None
+    """Name or full ARN of a secret in Secrets Manager."""
+    parameter: (
+        Annotated[
+            str,
+            *matching(
+                r"/?[\w.{}-]+(/[\w.{}-]+)*", "is not the name of a parameter", "write its name, as in /nova/token"
+            ),
+        ]
+        | None
+    ) = None
+    """Name of a SecureString in Parameter Store."""
+    field: Annotated[str, *matching(r"[^:\s]{1,128}", "is not a field", "write the JSON key without colons")] | None = (
+        None
+    )
+    """Key of the secret's JSON whose value is meant. Default: the whole text."""
+    key: (
+        Annotated[
+            str,
+            *matching(
+                r"arn:[\w-]+:kms:[\w{}-]+:(\d{12}|\{account\}):key/[\w{}-]+",
+                "is not the ARN of a key",
+                "write one such as arn:aws:kms:us-east-1:111122223333:key/1234abcd-…",
+            ),
+        ]
+        | None
+    ) = None
+    """The customer's key that it is encrypted with. Default: the one that AWS keeps for the service."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, data: Any) -> Any:
+        if not isinstance(data, str):
+            return data
+        if data.startswith("ssm:"):
+            return {"parameter": data.removeprefix("ssm:")}
+        head, arn, tail = data.partition(":secret:")
+        name, colon, field = (tail if arn else head).partition(":")
+        return {"secret": f"{head}{arn}{name}" if arn else name, **({"field": field} if colon else {})}
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.secret is None) == (self.parameter is None):
+            raise refusal("has to name one place", "write secret = … or parameter = …")
+        if self.field is not None and self.secret is None:
+            raise refusal("names a field of a parameter, which has none", "remove field, or use a secret")
+        return self
+
+
+class Permission(Model):
+    """What the service's code may do in AWS: one statement of its task role."""
+
+    actions: Annotated[
+        tuple[
+            Annotated[
+                str,
+                *matching(r"\*|[a-z0-9-]+:[A-Za-z*?][\w*?]*", "is not an action", "write one such as dynamodb:GetItem"),
+            ],
+            ...,
+        ],
+        Field(min_length=1),
+    ]
+    """Actions, as IAM writes them. A ``*`` needs a reason."""
+    resources: Annotated[
+        tuple[
+            Annotated[
+                str,
+                *matching(
+                    r"\*|arn:[\w{}*-]+:[\w-]+:[\w{}*-]*:[\w{}*]*:\S+",
+                    "is not the ARN of a resource",
+                    "write one such as arn:aws:dynamodb:{region}:{account}:table/orders",
+                ),
+            ],
+            ...,
+        ],
+        Field(min_length=1),
+    ]
+    """ARNs; ``{account}``, ``{region}`` and ``{environment}`` are filled in. ``*`` alone needs a reason."""
+    reason: Reason | None = None
+    """Why the actions or the resources cannot be narrower."""
+
+    @model_validator(mode="after")
+    def _narrow_or_explained(self) -> Self:
+        if self.reason is None:
+            for action in self.actions:
+                if "*" in action:
+                    raise refusal(
+                        f"allows {action}, which is more than one action", 'list the actions, or add reason = "…"'
+                    )
+            if "*" in self.resources:
+                raise refusal("allows it on every resource", 'name the ARNs, or add reason = "…"')
+        return self
+
+
+Connection = Annotated[
+    str,
+    *matching(
+        r"[A-Za-z0-9*]([\w.*{}-]*[\w}])?(/([12]?\d|3[0-2]))?:([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])",
+        "is not a host and a port",
+        "write one such as db.internal:5432 or 10.0.0.0/16:6379",
+    ),
+]
+
+
+class SidecarHealth(Model):
+    """How ECS tells whether a sidecar is healthy."""
+
+    command: Command
+    """Runs in the container; it exits with 0 if the container is healthy."""
+    interval: Annotated[int, Field(ge=5, le=300)] = 10
+    """Seconds between two checks. Default: 10."""
+    timeout: Annotated[int, Field(ge=2, le=60)] = 5
+    """Seconds that a check may take. Default: 5."""
+    start_seconds: Annotated[int, Field(ge=0, le=300)] = 30
+    """Seconds in which failures do not count. Default: 30."""
+
+
+class Sidecar(Model):
+    """A further container in each task, reached by the service at ``localhost``."""
+
+    name: Annotated[
+        str,
+        *matching(
+            r"(?!app$)[a-z](-?[a-z0-9])*",
+            "is not a free name",
+            "use lower-case letters, digits and hyphens; app is taken",
+        ),
+    ]
+    image: ImageReference
+    """Pulled from where it is, so an environment without NAT needs it in ECR."""
+    command: Command | None = None
+    """Default: the image's own."""
+    environment: dict[Variable, str] = Field(default={})
+    """Its environment variables."""
+    secrets: dict[Variable, Secret] = Field(default={})
+    """Its secrets."""
+    user: User | None = None
+    """Default: the image's own."""
+    readonly_root: bool = True
+    """Whether its file system is read-only. Default: true."""
+    memory: Annotated[int, Field(ge=16)] | None = None
+    """MiB of the task's memory that it may use. Default: no limit of its own."""
+    essential: bool = False
+    """Whether the task ends when it ends. Default: false."""
+    health: SidecarHealth | None = None
+    """If given, the service's container starts once it is healthy. Default: they start together."""
+
+
+class Surroundings(Model):
+    """What every service may need, whatever its kind."""
+
+    environment: dict[Variable, str] = Field(default={})
+    """Further environment variables. ``{account}``, ``{region}`` and ``{environment}`` in a value are filled in."""
+    secrets: dict[Variable, Secret] = Field(default={})
+    """Environment variables whose values are secret: variable = ``"NAME"`` or ``"NAME:FIELD"`` of a secret in each
+    environment, ``"ssm:/PATH"`` of a parameter, or a table with the customer's key."""
+    permissions: tuple[Permission, ...] = ()
+    """What its code may do in AWS. Default: nothing."""
+    connects_to: tuple[Connection, ...] = ()
+    """``host:port`` that its tasks open connections to, besides ports 80 and 443. An address range, as in
+    ``10.0.0.0/16:6379``, keeps the port closed elsewhere. Default: none."""
+    sidecars: Annotated[tuple[Sidecar, ...], Field(max_length=9)] = ()
+    """Further containers in each task. Default: none."""
+    before_deploy: Command | None = None
+    """Command that runs once, in the new image with the service's role, network and secrets, before the new revision
+    gets traffic. If it fails, nothing is deployed. Default: none."""
+
+    @field_validator("environment", "secrets")
+    @classmethod
+    def _free_variables(cls, variables: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        for name in variables:
+            if _RESERVED_VARIABLES.fullmatch(name):
+                raise refusal(f"sets {name}, which the platform sets", "choose another name")
+            if info.field_name == "secrets" and name in info.data.get("environment", ()):
+                raise refusal(f"sets {name}, which environment also sets", "remove one of the two")
+        return variables

@@ -1,0 +1,95 @@
+"""What only a web service has: the ways that lead to it, what each task is held to, and when its alarms fire."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from nova_infra.config.values.fields import Model, PathPattern, matching
+
+
+class Targets(Model):
+    """What autoscaling holds each task to."""
+
+    cpu_percent: Annotated[int, Field(ge=10, le=90)] = 60
+    """Default: 60."""
+    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    """Requests per task and minute. Default: 1000."""
+
+
+class Thresholds(Model):
+    """When a service's alarms fire. That of CPU is fixed: one task at 90 % for three minutes."""
+
+    error_percent: Annotated[float, Field(gt=0, le=50)] = 5
+    """Share of 5xx answers in a minute, in percent. Default: 5."""
+    unanswered_percent: Annotated[float, Field(gt=0, le=100)] = 5
+    """Share of requests that get no answer, in two minutes of four, in percent. 100 switches it off, as a service of
+    WebSockets must: the load balancer counts no answer to a request for one. Default: 5."""
+    min_requests: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    """Requests per minute below which errors, unanswered requests and latency say nothing. Default: 20."""
+    latency_ms: Annotated[int, Field(ge=10, le=60_000)] = 2000
+    """95th percentile of the response time, for two minutes of four. Default: 2000."""
+    memory_percent: Annotated[int, Field(ge=10, le=100)] = 90
+    """Share of a task's memory, in one minute of three. Default: 90."""
+
+
+Host = Annotated[
+    str,
+    *matching(
+        r"(\*\.)?([a-z0-9{]([a-z0-9{}-]{0,61}[a-z0-9}])?\.)+[a-z]{2,63}",
+        "is not a host name",
+        "write it in lower case and without a scheme, as in api.example.com",
+    ),
+    Field(max_length=64),
+]
+
+
+class Web(Model):
+    """What a service of ``kind = "web"`` may say besides."""
+
+    paths: Annotated[tuple[PathPattern, ...], Field(max_length=5)] = Field(default_factory=tuple)
+    """Path patterns that the load balancer forwards to it. Default: ``/<name>/*``, or every path where there are
+    ``hosts``."""
+    hosts: Annotated[tuple[Host, ...], Field(max_length=5)] = ()
+    """Host names that the load balancer forwards to it, in the hosted zone of the environment's domain. Their
+    certificate and DNS records are made. ``{environment}`` in them is the environment's name. Default: any host."""
+    requests: (
+        Annotated[
+            str,
+            *matching(
+                r"(?!/)(?!.*\.\./).{1,300}\.(http|rest|har)",
+                "is not a file of requests in this project",
+                'write its path, as in requests = "load/recorded.har"',
+            ),
+        ]
+        | None
+    ) = None
+    """A HAR or .http file of requests that its users send, for the rehearsal, relative to ``nova.toml``. Default:
+    ``services/<name>/requests.http`` or ``.har`` if there is one, else its OpenAPI document, else its paths."""
+    smoke: Annotated[
+        tuple[
+            Annotated[
+                str,
+                *matching(r"/[!-~]{0,200}", "is not a path", "start it with /, without spaces, as in /shop/version"),
+            ],
+            ...,
+        ],
+        Field(max_length=10),
+    ] = ()
+    """Paths that a new revision has to answer with 2xx or 3xx before any user meets it: a function of the environment
+    asks for them through the load balancer, and ECS goes back otherwise. Not where the rollout is rolling, which has no
+    such moment. Default: none."""
+    internal: bool = False
+    """Whether only the environment's other services reach it, over a private load balancer at ``NOVA_INTERNAL_URL``,
+    which needs no NAT. Default: false."""
+    protocol: Literal["http", "http2", "grpc"] = "http"
+    """What the load balancer speaks to the container. http2 and grpc need a domain, because clients reach them over TLS
+    only. Default: http."""
+    priority: Annotated[int, Field(ge=1, le=50_000)] = Field(default_factory=int)
+    """Place of its rule on the load balancer; lower ones are tried first. Default: drawn from the name, because a place
+    in the file would change with the order of the services, and a changed rule resets the weights that ECS has set."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    """Where the container listens; also in its environment, as ``PORT``. Default: 8080."""
+    targets: Targets = Targets()
+    alarms: Thresholds = Thresholds()

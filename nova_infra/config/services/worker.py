@@ -1,0 +1,73 @@
+"""What only a worker has: the queue that it takes its work from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from nova_infra.config.services.web import Targets, Thresholds
+from nova_infra.config.values.fields import Model, matching, refusal
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html. Not FIFO, whose names end
+# with .fifo: how far a FIFO queue is behind says nothing of how many tasks could work on it.
+QueueName = Annotated[
+    str,
+    *matching(
+        r"[A-Za-z0-9_{}-]{1,80}",
+        "is not the name of a standard queue",
+        "use up to 80 letters, digits, hyphens and underscores, without .fifo",
+    ),
+]
+
+
+class Queue(Model):
+    """The queue of a worker, and the one for messages that it cannot process.
+
+    The container finds its address as ``QUEUE_URL``. A message that was received ``tries`` times and not deleted goes
+    to the dead-letter queue.
+    """
+
+    name: QueueName | None = None
+    """Name of the queue; ``{environment}`` in it is filled in. Default: ``<platform>-<environment>-<service>``."""
+    dead: QueueName | None = None
+    """Name of the dead-letter queue. Default: the queue's name and ``-dead``."""
+    existing: bool = False
+    """Whether both queues exist already, such as those that ``infrastructure.py`` makes: then Nova makes neither, and
+    ``name`` and ``dead`` are needed. Default: false."""
+    messages_per_task: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """How many waiting messages one task is there for: scaling aims at that. Default: 100."""
+    oldest_seconds: Annotated[int, Field(ge=60, le=1_209_600)] = 120
+    """Age of the oldest message, in seconds, from which on the alarm fires. It rolls a deployment back where the bake
+    is long enough to see it: three minutes longer than this. Default: 120."""
+    dead_messages: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """Messages in the dead-letter queue from which on the alarm fires. Default: 1."""
+    tries: Annotated[int, Field(ge=1, le=1000)] = 5
+    """How often a message is received before it is dead. Default: 5."""
+    visibility_seconds: Annotated[int, Field(ge=1, le=43_200)] = 60
+    """Seconds in which a received message is not given to others: longer than processing one takes. Default: 60."""
+
+    @field_validator("existing")
+    @classmethod
+    def _named(cls, existing: bool, info: ValidationInfo) -> bool:
+        if existing and not (info.data.get("name") and info.data.get("dead")):
+            raise refusal("needs the names of both queues", "write name and dead")
+        return existing
+
+    @field_validator("dead")
+    @classmethod
+    def _another_one(cls, dead: str | None, info: ValidationInfo) -> str | None:
+        if dead is not None and dead == info.data.get("name"):
+            raise refusal("is the queue itself", "write another name")
+        return dead
+
+
+class Worker(Model):
+    """What a service of ``kind = "worker"`` may say besides."""
+
+    queue: Queue | None = None
+    """Where its work comes from. Default: no queue, and it is scaled by its CPU alone."""
+    targets: Targets = Targets()
+    """What scaling holds each task to; of its keys, a worker has ``cpu_percent``."""
+    alarms: Thresholds = Thresholds()
+    """When its alarms fire; of its keys, a worker has ``memory_percent``."""

@@ -1,0 +1,1 @@
+"""Services without requests: workers and their queues, and scheduled jobs."""

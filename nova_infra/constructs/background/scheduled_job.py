@@ -1,0 +1,264 @@
+"""A job on Fargate: it runs at its time, ends, and tells when it did not end well."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_stepfunctions as stepfunctions
+from constructs import Construct
+
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.constructs.background.job_machine import definition
+from nova_infra.constructs.background.worker_service import acknowledge_exec, outbound_group
+from nova_infra.constructs.observability.retention import retention
+from nova_infra.constructs.web.settings import ServiceSettings
+from nova_infra.names import alarm_name, job_log_group
+from nova_infra.schedules import expression
+
+_PERIOD_SECONDS = 60
+
+
+class ScheduledJob(Construct):
+    """A schedule, the state machine that it starts, and the alarms on both.
+
+    EventBridge Scheduler can run a task by itself, but it neither waits for the task, nor stops it, nor leaves a run
+    out while another one is going: the state machine does.
+
+    Attributes:
+        machine: The state machine.
+        group: The security group of its tasks.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cluster: ecs.ICluster,
+        task_definition: ecs.FargateTaskDefinition,
+        settings: ServiceSettings,
+        topic: sns.ITopic | None = None,
+        subnets: ec2.SubnetSelection | None = None,
+        key: kms.IKey | None = None,
+    ) -> None:
+        """Create the state machine, its schedule and alarms.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            cluster: The ECS cluster.
+            task_definition: What a run does.
+            settings: Schedule and time limit; ``name`` and ``cluster_name`` are needed.
+            topic: Notified when an alarm changes. Default: nobody is.
+            subnets: Where tasks run. Default: the VPC's private subnets.
+            key: Key of the log group. Default: CloudWatch's own.
+        """
+        super().__init__(scope, construct_id)
+        stack = cdk.Stack.of(self)
+        service, runtime = settings.service, settings.runtime
+        self._name = name = settings.name or service.name
+        cluster_name = settings.cluster_name or cluster.cluster_name
+        self._actions = [topic.topic_arn] if topic is not None else None
+        self.group = outbound_group(self, name, cluster.vpc, service.connects_to)
+        role = self._role(task_definition, cluster_name)
+        log_group = logs.LogGroup(
+            self,
+            "Runs",
+            log_group_name=job_log_group(name),
+            retention=retention(runtime.log_retention_days),
+            encryption_key=key,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        self.machine = stepfunctions.CfnStateMachine(
+            self,
+            "Machine",
+            state_machine_name=name,
+            state_machine_type="STANDARD",
+            role_arn=role.role_arn,
+            definition_string=stack.to_json_string(
+                definition(
+                    partition=stack.partition,
+                    cluster=cluster_name,
+                    family=name,
+                    task_definition=task_definition.task_definition_arn,
+                    network={
+                        "AssignPublicIp": "DISABLED",
+                        "SecurityGroups": [self.group.security_group_id],
+                        "Subnets": cluster.vpc.select_subnets(
+                            subnets=subnets.subnets if subnets else None,
+                            subnet_group_name=subnets.subnet_group_name if subnets else None,
+                        ).subnet_ids,
+                    },
+                    timeout_seconds=service.timeout_seconds,
+                    allow_overlap=service.allow_overlap,
+                )
+            ),
+            logging_configuration=stepfunctions.CfnStateMachine.LoggingConfigurationProperty(
+                level="ALL",
+                include_execution_data=True,
+                destinations=[
+                    stepfunctions.CfnStateMachine.LogDestinationProperty(
+                        cloud_watch_logs_log_group=stepfunctions.CfnStateMachine.CloudWatchLogsLogGroupProperty(
+                            log_group_arn=log_group.log_group_arn
+                        )
+                    )
+                ],
+            ),
+            tracing_configuration=stepfunctions.CfnStateMachine.TracingConfigurationProperty(enabled=True),
+        )
+        self.machine.node.add_dependency(role)
+        if runtime.exec:
+            acknowledge_exec(task_definition)
+        self._failed()
+        if service.schedule is not None:
+            self._schedule(expression(service.schedule), service.time_zone)
+
+    def _schedule(self, when: str, time_zone: str) -> None:
+        group = scheduler.CfnScheduleGroup(self, "Schedules", name=self._name)
+        role = iam.Role(self, "ScheduleRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
+        role.add_to_policy(iam.PolicyStatement(actions=["states:StartExecution"], resources=[self.machine.ref]))
+        _acknowledge_inline(role)
+        schedule = scheduler.CfnSchedule(
+            self,
+            "Schedule",
+            name=self._name,
+            group_name=group.ref,
+            schedule_expression=when,
+            schedule_expression_timezone=time_zone,
+            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            target=scheduler.CfnSchedule.TargetProperty(
+                # By the API itself, which takes a name: a start that Scheduler repeats is then one run.
+                arn=f"arn:{cdk.Aws.PARTITION}:scheduler:::aws-sdk:sfn:startExecution",
+                role_arn=role.role_arn,
+                input=cdk.Stack.of(self).to_json_string(
+                    {"StateMachineArn": self.machine.ref, "Name": "<aws.scheduler.execution-id>", "Input": "{}"}
+                ),
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
+                    maximum_event_age_in_seconds=3600, maximum_retry_attempts=10
+                ),
+            ),
+        )
+        schedule.node.add_dependency(role)
+        self._alarm(
+            "Missed",
+            "was not started at its time, after an hour of attempts",
+            namespace="AWS/Scheduler",
+            metrics=("InvocationDroppedCount",),
+            dimension=("ScheduleGroup", self._name),
+        )
+
+    def _failed(self) -> None:
+        self._alarm(
+            "Failed",
+            "has failed, was stopped, or took too long",
+            namespace="AWS/States",
+            metrics=("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"),
+            dimension=("StateMachineArn", self.machine.ref),
+        )
+
+    def _alarm(
+        self, construct_id: str, what: str, *, namespace: str, metrics: tuple[str, ...], dimension: tuple[str, str]
+    ) -> None:
+        key, value = dimension
+        cloudwatch.CfnAlarm(
+            self,
+            construct_id,
+            alarm_name=alarm_name(self._name, construct_id.lower()),
+            alarm_description=f"{self._name} {what}",
+            comparison_operator="GreaterThanThreshold",
+            threshold=0,
+            # One more than is needed: FILL answers 0 for a minute whose data has not arrived.
+            evaluation_periods=3,
+            datapoints_to_alarm=1,
+            treat_missing_data="notBreaching",
+            metrics=[
+                *(
+                    cloudwatch.CfnAlarm.MetricDataQueryProperty(
+                        id=f"m{number}",
+                        return_data=False,
+                        metric_stat=cloudwatch.CfnAlarm.MetricStatProperty(
+                            metric=cloudwatch.CfnAlarm.MetricProperty(
+                                namespace=namespace,
+                                metric_name=metric,
+                                dimensions=[cloudwatch.CfnAlarm.DimensionProperty(name=key, value=value)],
+                            ),
+                            period=_PERIOD_SECONDS,
+                            stat="Sum",
+                        ),
+                    )
+                    for number, metric in enumerate(metrics)
+                ),
+                cloudwatch.CfnAlarm.MetricDataQueryProperty(
+                    id="runs",
+                    expression="+".join(f"FILL(m{number},0)" for number in range(len(metrics))),
+                    label="runs",
+                    return_data=True,
+                ),
+            ],
+            alarm_actions=self._actions,
+            ok_actions=self._actions,
+        )
+
+    def _role(self, task_definition: ecs.FargateTaskDefinition, cluster_name: str) -> iam.Role:
+        stack = cdk.Stack.of(self)
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+
+        def arn(resource: str) -> str:
+            return stack.format_arn(service="ecs", resource=resource)
+
+        in_cluster = {"ArnEquals": {"ecs:cluster": arn(f"cluster/{cluster_name}")}}
+        statements = [
+            # By family: a policy that named the revision would change with every release.
+            (["ecs:RunTask"], [arn(f"task-definition/{self._name}:*")], in_cluster),
+            (["ecs:StopTask", "ecs:DescribeTasks"], [arn(f"task/{cluster_name}/*")], None),
+            (["ecs:ListTasks"], ["*"], in_cluster),
+            (
+                ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
+                [stack.format_arn(service="events", resource="rule/StepFunctionsGetEventsForECSTaskRule")],
+                None,
+            ),
+            (
+                ["logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
+                 "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies",
+                 "logs:DescribeLogGroups"],
+                ["*"],
+                None,
+            ),
+            (["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules",
+              "xray:GetSamplingTargets"], ["*"], None),
+        ]  # fmt: skip
+        for actions, resources, conditions in statements:
+            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions))
+        for passed in (task_definition.task_role, task_definition.obtain_execution_role()):
+            role.add_to_policy(
+                iam.PolicyStatement(
+                    actions=["iam:PassRole"],
+                    resources=[passed.role_arn],
+                    conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+                )
+            )
+        _acknowledge_inline(role)
+        acknowledge(
+            role,
+            "Listing tasks, delivering logs and traces know no narrower resource; tasks have no ARN before they run",
+            *(
+                f"{AWS_SOLUTIONS}-IAM5[Resource::{resource}]"
+                for resource in ("*", arn(f"task-definition/{self._name}:*"), arn(f"task/{cluster_name}/*"))
+            ),
+        )
+        return role
+
+
+def _acknowledge_inline(role: iam.Role) -> None:
+    acknowledge(
+        role,
+        "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
+        f"{NIST}-IAMNoInlinePolicy",
+    )

@@ -1,1 +1,0 @@
-"""Constructs for delivery: the pipeline's steps, its permissions, registries and roles."""

@@ -1,1 +1,0 @@
-"""What the services of an environment share: network, way in, logs, alerts."""

@@ -1,0 +1,159 @@
+"""What runs once in a new image before the service takes it, such as a migration of its database."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.config import Service
+from nova_infra.constructs.tasks.task import Task
+from nova_infra.names import CONTAINER
+
+TYPE = "Custom::NovaBeforeDeploy"
+LIMIT = cdk.Duration.minutes(15)
+"""As long as a Lambda function may run, which waits for the command:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
+
+
+class BeforeDeploy(Construct):
+    """A custom resource between a task definition and the service: its task's failure fails the stack's update.
+
+    It names the task definition's family and not its revision, so that going back to an image changes nothing of it,
+    and remembers in a parameter what has run: an image whose command has succeeded here is not run again, neither by
+    CloudFormation's own rollback nor by a later one.
+
+    Attributes:
+        resource: The custom resource; what must come after the command depends on it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        service: Service,
+        task: Task,
+        release: str,
+        cluster_name: str,
+        subnets: Sequence[ec2.ISubnet],
+        security_groups: Sequence[ec2.ISecurityGroup],
+        parameter: str,
+        key: kms.IKey | None = None,
+    ) -> None:
+        """Create the function and the custom resource.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            service: The service, with its command.
+            task: What the command runs in.
+            release: Tag of the image.
+            cluster_name: Name of the cluster.
+            subnets: Where the task runs.
+            security_groups: What it may connect to.
+            parameter: Name of the parameter that remembers what has run.
+            key: Key of the function's log group. Default: CloudWatch's own.
+        """
+        super().__init__(scope, construct_id)
+        assert service.before_deploy is not None, "nothing to run"
+        definition = task.definition
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=logs.RetentionDays.ONE_MONTH,
+            encryption_key=key,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        group.grant_write(role)
+        task.log_group.grant(role, "logs:GetLogEvents")
+        self._may_run(role, task, cluster_name, parameter)
+        source = (resources.files(__package__) / "before_deploy_handler.py").read_text(encoding="utf-8")
+        function = lambda_.Function(
+            self,
+            "Function",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            handler="index.handler",
+            code=lambda_.Code.from_inline(source),
+            timeout=LIMIT,
+            role=role.without_policy_updates(),
+            log_group=group,
+            # Asked again, it would find its own task by the request's id; an error is an answer already.
+            retry_attempts=0,
+        )
+        function.node.add_dependency(role)
+        self.resource = cdk.CustomResource(
+            self,
+            "Run",
+            resource_type=TYPE,
+            service_token=function.function_arn,
+            service_timeout=LIMIT.plus(cdk.Duration.minutes(1)),
+            properties={
+                "Cluster": cluster_name,
+                "Family": definition.family,
+                "Container": CONTAINER,
+                "Command": list(service.before_deploy),
+                "Key": _key(service, release),
+                "Done": parameter,
+                "Subnets": [subnet.subnet_id for subnet in subnets],
+                "SecurityGroups": [each.security_group_id for each in security_groups],
+                "LogGroup": task.log_group.log_group_name,
+                "LogPrefix": task.name,
+            },
+        )
+        self.resource.node.add_dependency(definition, role)
+        acknowledge(
+            function,
+            "It runs once in a deployment, CloudFormation waits for its answer, and it calls AWS alone",
+            f"{NIST}-LambdaConcurrency",
+            f"{NIST}-LambdaDLQ",
+            f"{NIST}-LambdaInsideVPC",
+            f"{AWS_SOLUTIONS}-L1",
+        )
+
+    def _may_run(self, role: iam.Role, task: Task, cluster_name: str, parameter: str) -> None:
+        stack, definition = cdk.Stack.of(self), task.definition
+        cluster = stack.format_arn(service="ecs", resource="cluster", resource_name=cluster_name)
+        family = stack.format_arn(service="ecs", resource="task-definition", resource_name=f"{definition.family}:*")
+        tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster_name}/*")
+        of_the_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
+        for statement in (
+            iam.PolicyStatement(actions=["ecs:RunTask"], resources=[family], conditions=of_the_cluster),
+            iam.PolicyStatement(actions=["ecs:DescribeTasks", "ecs:StopTask"], resources=[tasks]),
+            iam.PolicyStatement(
+                actions=["iam:PassRole"],
+                resources=[definition.task_role.role_arn, definition.obtain_execution_role().role_arn],
+                conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+            ),
+            iam.PolicyStatement(
+                actions=["ssm:GetParameter", "ssm:PutParameter"],
+                resources=[stack.format_arn(service="ssm", resource="parameter", resource_name=parameter.lstrip("/"))],
+            ),
+        ):
+            role.add_to_policy(statement)
+        acknowledge(
+            role,
+            "Its tasks have no names before they run, and each revision of the family has another number",
+            *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in (family, tasks)),
+        )
+        acknowledge(
+            role,
+            "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
+            f"{NIST}-IAMNoInlinePolicy",
+        )
+
+
+def _key(service: Service, release: str) -> str:
+    """What has run: an image, with the settings that the command may see. Only another one is run."""
+    seen = service.model_dump_json(include={"before_deploy", "environment", "secrets", "connects_to", "user"})
+    return hashlib.sha256(f"{release} {seen}".encode()).hexdigest()[:16]

@@ -1,0 +1,75 @@
+"""Runs a service's command in its new image before the service takes that image; a Lambda function, inline."""
+
+import json
+import os
+import time
+import urllib.request
+from typing import Any
+
+import boto3
+
+
+def handler(event: Any, context: Any) -> None:
+    """Answer CloudFormation: FAILED with what the command said last, so that nothing is deployed."""
+    status, reason = "SUCCESS", "done"
+    try:
+        if event["RequestType"] != "Delete":
+            run(event["ResourceProperties"], event["RequestId"], context)
+    except Exception as error:  # CloudFormation would wait an hour for an answer
+        status, reason = "FAILED", str(error)[:1500]
+    physical = event.get("PhysicalResourceId") or event["LogicalResourceId"]
+    same = {key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")}
+    body = json.dumps({"Status": status, "Reason": reason, "PhysicalResourceId": physical, **same}).encode()
+    request = urllib.request.Request(event["ResponseURL"], data=body, method="PUT")  # noqa: S310 - of CloudFormation
+    urllib.request.urlopen(request, timeout=30)  # noqa: S310
+
+
+def run(wanted: Any, token: str, context: Any) -> None:
+    """Run the command, unless it has run before for this image and these settings, as in a rollback."""
+    ssm, name = boto3.client("ssm"), wanted["Done"]
+    try:
+        done = ssm.get_parameter(Name=name)["Parameter"]["Value"].split(",")
+    except ssm.exceptions.ParameterNotFound:
+        done = []
+    if wanted["Key"] in done:
+        return
+    ecs, cluster, container = boto3.client("ecs"), wanted["Cluster"], wanted["Container"]
+    network = {"subnets": wanted["Subnets"], "securityGroups": wanted["SecurityGroups"], "assignPublicIp": "DISABLED"}
+    started = ecs.run_task(
+        cluster=cluster,
+        taskDefinition=wanted["Family"],
+        launchType="FARGATE",
+        networkConfiguration={"awsvpcConfiguration": network},
+        overrides={"containerOverrides": [{"name": container, "command": wanted["Command"]}]},
+        clientToken=token,
+        startedBy="before-deploy",
+    )
+    if not started["tasks"]:
+        raise RuntimeError(f"before_deploy: ECS started no task: {started['failures']}")
+    arn = started["tasks"][0]["taskArn"]
+    while True:
+        [task] = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
+        if task["lastStatus"] == "STOPPED":
+            break
+        if context.get_remaining_time_in_millis() < 45000:
+            ecs.stop_task(cluster=cluster, task=arn, reason="before_deploy took too long")
+            raise RuntimeError(f"before_deploy did not end in time: {said(wanted, arn)}")
+        time.sleep(5)
+    [own] = [each for each in task["containers"] if each["name"] == container]
+    if own.get("exitCode") != 0:
+        why = own.get("reason") or task.get("stoppedReason", "")
+        raise RuntimeError(f"before_deploy exited with {own.get('exitCode')} ({why}): {said(wanted, arn)}")
+    value = ",".join([*done, wanted["Key"]][-100:])
+    ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+
+
+def said(wanted: Any, arn: str) -> str:
+    """What the command printed last."""
+    stream = f"{wanted['LogPrefix']}/{wanted['Container']}/{arn.rsplit('/', 1)[1]}"
+    try:
+        events = boto3.client("logs", region_name=os.environ["AWS_REGION"]).get_log_events(
+            logGroupName=wanted["LogGroup"], logStreamName=stream, limit=12
+        )["events"]
+    except Exception as error:  # the reason must reach CloudFormation, with or without a log
+        return f"its log is not there ({type(error).__name__})"
+    return " | ".join(each["message"].strip() for each in events)

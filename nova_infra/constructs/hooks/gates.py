@@ -1,0 +1,83 @@
+"""Where a deployment waits for an answer: ECS's lifecycle hooks that pause."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aws_cdk as cdk
+
+from nova_infra.config import Rollout
+from nova_infra.names import TEST_HEADER, hook_role_name, smoke_name, together_name
+
+_TEST_MINUTES = 10
+"""How long tests before the first user's request may take."""
+
+_STAGES = {
+    # Once: the new tasks run and no user has met them.
+    "traffic": "POST_SCALE_UP",
+    # Canary and linear come to this stage before every step.
+    "steps": "PRE_PRODUCTION_TRAFFIC_SHIFT",
+}
+"""What a gate is before, to the lifecycle stage at which it pauses.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentLifecycleHook.html
+"""
+
+
+TESTED = "POST_TEST_TRAFFIC_SHIFT"
+"""The stage at which requests with a header reach the new revision alone."""
+
+
+def smoke_hook(prefix: str, urls: list[str], stack: cdk.Stack) -> dict[str, Any]:
+    """The hook that has the environment's function ask for some addresses, as CloudFormation takes it.
+
+    Args:
+        prefix: ``<platform>-<environment>``, which the function's name begins with.
+        urls: The addresses.
+        stack: The service's stack.
+    """
+    header, value = TEST_HEADER
+    details = {"header": header, "value": value, "urls": urls}
+    return {**_calls(smoke_name(prefix), TESTED, _TEST_MINUTES, stack), "HookDetails": details}
+
+
+def group_hook(prefix: str, minutes: int, stack: cdk.Stack) -> dict[str, Any]:
+    """The hook that has a service wait for the others of its release, as CloudFormation takes it.
+
+    Args:
+        prefix: ``<platform>-<environment>``, which the function's name begins with.
+        minutes: How long it waits.
+        stack: The service's stack.
+    """
+    return _calls(together_name(prefix), _STAGES["steps"], minutes, stack)
+
+
+def _calls(function: str, stage: str, minutes: int, stack: cdk.Stack) -> dict[str, Any]:
+    return {
+        "TargetType": "AWS_LAMBDA",
+        "HookTargetArn": f"arn:{stack.partition}:lambda:{stack.region}:{stack.account}:function:{function}",
+        "RoleArn": f"arn:{stack.partition}:iam::{stack.account}:role/{hook_role_name(function)}",
+        "LifecycleStages": [stage],
+        "TimeoutConfiguration": {"TimeoutInMinutes": minutes, "Action": "ROLLBACK"},
+    }
+
+
+def gate_hooks(rollout: Rollout, *, after_tests: bool) -> list[dict[str, Any]]:
+    """The hooks of a rollout's gate, as CloudFormation takes them; none without a gate.
+
+    Args:
+        rollout: The rollout.
+        after_tests: Whether something is tested before the first user's request, so that the gate is best asked then.
+    """
+    if rollout.gate is None:
+        return []
+    stage = _STAGES[rollout.gate_before]
+    if after_tests and rollout.gate_before == "traffic":
+        stage = TESTED
+    return [
+        {
+            "TargetType": "PAUSE",
+            "LifecycleStages": [stage],
+            "TimeoutConfiguration": {"TimeoutInMinutes": rollout.gate_minutes, "Action": "ROLLBACK"},
+        }
+    ]

@@ -1,0 +1,110 @@
+"""A function that ECS calls at lifecycle hooks, with a role of its own, and the role by which ECS calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from nova_infra.checks.acknowledge import NIST, acknowledge
+from nova_infra.names import hook_log_group, hook_role_name
+
+
+class HookFunction(Construct):
+    """One function for all services of an environment.
+
+    It has fixed names, so that the services' stacks need nothing of this one but that it was deployed before.
+
+    Attributes:
+        may: The policy of its role.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        description: str,
+        code: str,
+        key: kms.IKey,
+        retention: logs.RetentionDays,
+        variables: Mapping[str, str] | None = None,
+        statements: Sequence[iam.PolicyStatement] = (),
+    ) -> None:
+        """Create the function, its log group and both roles.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            name: Name of the function, and of its role.
+            description: What it does, for the console.
+            code: Its Python code, with a function ``handler``.
+            key: Key of the log group.
+            retention: How long its log is kept.
+            variables: Its environment variables.
+            statements: What it may do besides writing its log.
+        """
+        super().__init__(scope, construct_id)
+        log_group = logs.LogGroup(
+            self,
+            "Log",
+            log_group_name=hook_log_group(name),
+            encryption_key=key,
+            retention=retention,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        role = iam.Role(self, "Role", role_name=name, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        self.may = iam.Policy(
+            self,
+            "Writes",
+            statements=[
+                iam.PolicyStatement(
+                    actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
+                ),
+                *statements,
+            ],
+            roles=[role],
+        )
+        function = lambda_.Function(
+            self,
+            "Function",
+            function_name=name,
+            description=description,
+            runtime=lambda_.Runtime.PYTHON_3_14,
+            handler="index.handler",
+            code=lambda_.Code.from_inline(code),
+            role=role,
+            log_group=log_group,
+            timeout=cdk.Duration.minutes(5),
+            environment=dict(variables) if variables else None,
+        )
+        function.node.add_dependency(self.may)
+        calls = iam.Role(
+            self,
+            "Hook",
+            role_name=hook_role_name(name),
+            description=f"By which ECS calls {name}",
+            assumed_by=iam.ServicePrincipal("ecs.amazonaws.com"),
+        )
+        may_call = iam.Policy(
+            self,
+            "Calls",
+            statements=[iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])],
+            roles=[calls],
+        )
+        for policy in (self.may, may_call):
+            acknowledge(policy, "A policy of one role, which nothing else may have", f"{NIST}-IAMNoInlinePolicy")
+        acknowledge(
+            function,
+            "ECS calls it and waits for its answer, a few times a deployment: there is nothing to queue, nothing to "
+            "limit, and it asks public addresses alone",
+            f"{NIST}-LambdaConcurrency",
+            f"{NIST}-LambdaDLQ",
+            f"{NIST}-LambdaInsideVPC",
+        )

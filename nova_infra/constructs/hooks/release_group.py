@@ -1,0 +1,77 @@
+"""The function by which the services of a release wait for one another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
+from nova_infra.constructs.hooks.hook_function import HookFunction
+from nova_infra.names import stack_name, together_name
+
+
+class ReleaseGroup(HookFunction):
+    """The function of a release that goes together: it reads deployments from ECS, and changes nothing.
+
+    What a release is stands in its code, so that it is deployed with the platform's stack, before any service's.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        prefix: str,
+        images: Mapping[str, str],
+        key: kms.IKey,
+        retention: logs.RetentionDays,
+    ) -> None:
+        """Create the function.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            prefix: ``<platform>-<environment>``, the prefix of all physical names, and the cluster's name.
+            images: Name of each service of the group to the tag of its image.
+            key: Key of the log group.
+            retention: How long its log is kept.
+        """
+        stack = cdk.Stack.of(scope)
+        code = Path(__file__).with_name("release_group_handler.py").read_text(encoding="utf-8")
+        tags = {stack_name(prefix, name): tag for name, tag in sorted(images.items())}
+        kinds = ("service", "service-deployment", "service-revision")
+        arns = [stack.format_arn(service="ecs", resource=kind, resource_name=f"{prefix}/*") for kind in kinds]
+        super().__init__(
+            scope,
+            construct_id,
+            name=together_name(prefix),
+            description=f"Has the services of a release in {prefix} wait for one another, before any user meets them",
+            code=f"{code}\n\nRELEASE.update({json.dumps(tags)})\n",
+            key=key,
+            retention=retention,
+            # Many services ask at the same time, and an error would send a good release back.
+            variables={"AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "8"},
+            statements=[
+                iam.PolicyStatement(
+                    actions=[
+                        "ecs:DescribeServiceDeployments",
+                        "ecs:DescribeServiceRevisions",
+                        "ecs:DescribeServices",
+                        "ecs:ListServiceDeployments",
+                    ],
+                    resources=arns,
+                )
+            ],
+        )
+        acknowledge(
+            self.may,
+            "Deployments and revisions get their names later; it may look at them and change nothing",
+            *(f"{AWS_SOLUTIONS}-IAM5[Resource::{stack.resolve(arn)}]" for arn in arns),
+        )

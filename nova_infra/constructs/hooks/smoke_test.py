@@ -1,0 +1,38 @@
+"""The function that asks new revisions for their smoke paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from nova_infra.constructs.hooks.hook_function import HookFunction
+from nova_infra.names import smoke_name
+
+
+class SmokeTest(HookFunction):
+    """The function of an environment's smoke tests, whose role may only write its log."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, prefix: str, key: kms.IKey, retention: logs.RetentionDays
+    ) -> None:
+        """Create the function.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            prefix: ``<platform>-<environment>``, the prefix of all physical names.
+            key: Key of the log group.
+            retention: How long its log is kept.
+        """
+        super().__init__(
+            scope,
+            construct_id,
+            name=smoke_name(prefix),
+            description=f"Asks new revisions in {prefix} for their smoke paths, before any user meets them",
+            code=Path(__file__).with_name("smoke_function.py").read_text(encoding="utf-8"),
+            key=key,
+            retention=retention,
+        )

@@ -1,0 +1,1 @@
+"""Image repositories: who may publish to them, and who hears of vulnerabilities."""

@@ -1,0 +1,1 @@
+"""The network of an environment and the ways into it: load balancers and their firewall."""

@@ -1,0 +1,96 @@
+"""The private load balancer, by which an environment's services reach those that are internal."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from nova_infra.checks.acknowledge import NIST, acknowledge
+from nova_infra.constructs.network.ingress import not_found
+
+
+class PrivateIngress(Construct):
+    """A load balancer in the private subnets, which answers plain HTTP to this VPC alone.
+
+    Its addresses are the VPC's own, so that tasks reach it without a NAT gateway.
+
+    Attributes:
+        load_balancer: The application load balancer.
+        listener: The listener that internal services attach their rules to.
+        url: Its base URL, without a trailing slash.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        vpc: ec2.IVpc,
+        cidr: str,
+        name: str,
+        subnets: ec2.SubnetSelection,
+        deletion_protection: bool,
+        log_bucket: s3.IBucket,
+    ) -> None:
+        """Create the load balancer.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            vpc: The VPC.
+            cidr: The VPC's address range.
+            name: Prefix of its physical name.
+            subnets: Where it is: where the tasks are.
+            deletion_protection: Whether it refuses to be deleted.
+            log_bucket: Where access logs go.
+        """
+        super().__init__(scope, construct_id)
+        group = ec2.SecurityGroup(
+            self,
+            "Group",
+            vpc=vpc,
+            description=f"{name}: the private load balancer, open to the VPC",
+            allow_all_outbound=False,
+        )
+        group.add_ingress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(80), "HTTP from the VPC")
+        group.add_egress_rule(ec2.Peer.ipv4(cidr), ec2.Port.all_tcp(), "Tasks in the VPC")
+        self.load_balancer = elbv2.ApplicationLoadBalancer(
+            self,
+            "LoadBalancer",
+            vpc=vpc,
+            vpc_subnets=subnets,
+            # A name has 32 characters at most, and must not begin with "internal-".
+            load_balancer_name=f"{name}-in",
+            internet_facing=False,
+            security_group=ec2.SecurityGroup.from_security_group_id(
+                self, "FixedGroup", group.security_group_id, mutable=False
+            ),
+            drop_invalid_header_fields=True,
+            idle_timeout=cdk.Duration.seconds(60),
+            deletion_protection=deletion_protection,
+        )
+        if not deletion_protection:
+            acknowledge(
+                self.load_balancer,
+                "Only what takes an approval to change takes one to remove",
+                f"{NIST}-ELBDeletionProtectionEnabled",
+            )
+        acknowledge(self.load_balancer, "Nothing outside of the VPC reaches it", f"{NIST}-ALBWAFEnabled")
+        self.load_balancer.log_access_logs(log_bucket, "private-load-balancer")
+        self.listener = self.load_balancer.add_listener(
+            "Listener",
+            port=80,
+            protocol=elbv2.ApplicationProtocol.HTTP,
+            open=False,
+            default_action=not_found(),
+        )
+        acknowledge(
+            self.listener,
+            "Requests between services stay in the VPC, and a private name has no public certificate",
+            f"{NIST}-ALBHttpToHttpsRedirection",
+            f"{NIST}-ELBv2ACMCertificateRequired",
+        )
+        self.url = f"http://{self.load_balancer.load_balancer_dns_name}"

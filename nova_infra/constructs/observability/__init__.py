@@ -1,0 +1,1 @@
+"""Logs, alerts, messages about rollouts, and the dashboard of an environment."""

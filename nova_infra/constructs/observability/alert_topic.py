@@ -1,0 +1,70 @@
+"""The topic that notifies people of alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_chatbot as chatbot
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from nova_infra.config import Notifications
+from nova_infra.constructs.observability.publisher import Publisher
+
+
+class AlertTopic(Construct):
+    """An encrypted topic, published to over TLS by AWS services, with e-mail and chat subscriptions.
+
+    Attributes:
+        topic: The topic.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        publishers: Sequence[Publisher],
+        key: kms.IKey,
+        notifications: Notifications,
+    ) -> None:
+        """Create the topic and its subscriptions.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            name: Physical name of the topic.
+            publishers: The services that may publish.
+            key: Key that encrypts the messages; its policy must let the publishers use it.
+            notifications: Who is told.
+        """
+        super().__init__(scope, construct_id)
+        self.topic = sns.Topic(self, "Topic", topic_name=name, master_key=key, enforce_ssl=True)
+        # A policy of one's own replaces the default one, by which anyone in the account may publish: without this
+        # statement, nothing could.
+        for publisher in publishers:
+            self.topic.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[iam.ServicePrincipal(publisher.principal)],
+                    actions=["sns:Publish"],
+                    resources=[self.topic.topic_arn],
+                    conditions=publisher.topic_conditions,
+                )
+            )
+        for email in notifications.emails:
+            self.topic.add_subscription(subscriptions.EmailSubscription(email))
+        if notifications.slack is not None:
+            chatbot.SlackChannelConfiguration(
+                self,
+                "Slack",
+                slack_channel_configuration_name=name,
+                slack_workspace_id=notifications.slack.workspace,
+                slack_channel_id=notifications.slack.channel,
+                notification_topics=[self.topic],
+                # People who write in the channel may only look.
+                guardrail_policies=[iam.ManagedPolicy.from_aws_managed_policy_name("CloudWatchReadOnlyAccess")],
+            )

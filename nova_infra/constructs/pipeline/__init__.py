@@ -1,0 +1,1 @@
+"""The pipeline: its steps, permissions, conditions, and the approval before it changes itself."""

@@ -1,0 +1,168 @@
+"""The steps of the pipeline. What each does is a make target, which finds the locked tools by itself.
+
+A fixed step then needs no deployment of the pipeline, which mutates only after its Build stage has succeeded
+(aws/aws-cdk#36120).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import CfnOutput, Duration, Stack, pipelines
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from nova_infra.config import Environment
+from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
+from nova_infra.names import Role, role_name, step_role_name
+
+SETUP = "make setup"
+
+RUNTIME = {"NOVA_SETUP": "runtime"}
+"""For steps that hold credentials: they install what the commands need, and nothing of what only tests do."""
+IMAGES_HOURS = 4
+
+BUILD_IMAGE = codebuild.LinuxBuildImage.STANDARD_8_0
+_IMAGES = {
+    "x86-64": BUILD_IMAGE,
+    "arm64": codebuild.LinuxArmBuildImage.AMAZON_LINUX_2023_STANDARD_4_0,
+}
+
+
+class BuildStep(pipelines.CodeBuildStep):
+    """Checks the commit and synthesizes it."""
+
+    def __init__(self, *, source: pipelines.IFileSetProducer) -> None:
+        """Create the step.
+
+        Args:
+            source: The commit.
+        """
+        super().__init__(
+            "Synth",
+            input=source,
+            install_commands=[SETUP],
+            commands=["make check", "make audit", "make synth"],
+            primary_output_directory="cdk.out",
+        )
+
+
+class ImageStep(pipelines.CodeBuildStep):
+    """Builds the images of one architecture, one after the other; those that their repositories have are left alone.
+
+    One build for all services: CodeBuild refuses builds over an account's quota, which begins at one.
+    """
+
+    def __init__(
+        self, *, source: pipelines.IFileSetProducer, repositories: str, profiles: str, architecture: str
+    ) -> None:
+        """Create the step.
+
+        Args:
+            source: The commit.
+            repositories: ARN of the repositories that the step may write to, with a wildcard for services to come.
+            profiles: ARN of the profiles that it may have images signed with, likewise.
+            architecture: ``x86-64`` or ``arm64``: an image is built where it can run.
+        """
+        super().__init__(
+            architecture,
+            input=source,
+            install_commands=[SETUP],
+            commands=[f"make images ARCHITECTURE={architecture}"],
+            env=RUNTIME,
+            # Docker needs the privilege; no other project has it.
+            build_environment=codebuild.BuildEnvironment(build_image=_IMAGES[architecture], privileged=True),
+            # A first release builds every image.
+            timeout=Duration.hours(IMAGES_HOURS),
+            role_policy_statements=[*image_publishing([repositories]), image_signing(profiles)],
+        )
+
+
+class ReleaseStep(pipelines.CodeBuildStep):
+    """Runs one of the release tools about an environment, by a role in the environment's account.
+
+    The step's own role has a fixed name, which the role in the environment's account names as the one that may take it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        step: str,
+        *,
+        source: pipelines.IFileSetProducer,
+        prefix: str,
+        environment: Environment,
+        role: Role,
+        more: Sequence[iam.PolicyStatement] = (),
+    ) -> None:
+        """Create the step.
+
+        Args:
+            scope: Parent of its role.
+            step: ``preflight``, ``verify`` or ``brief``: the make target.
+            source: The commit.
+            prefix: ``<platform>-<environment>``, the prefix of the environment's names.
+            environment: The environment.
+            role: ``observer`` or ``release``: what it may do there.
+            more: What it may do here besides.
+        """
+        stack = Stack.of(scope)
+        super().__init__(
+            step.capitalize(),
+            input=source,
+            install_commands=[SETUP],
+            commands=[f"make {step} ENVIRONMENT={environment.name}"],
+            env=RUNTIME,
+            role=iam.Role(
+                scope,
+                f"{environment.stage}{step.capitalize()}Role",
+                role_name=step_role_name(prefix, step),
+                assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"),
+            ),
+            role_policy_statements=[
+                iam.PolicyStatement(
+                    actions=["sts:AssumeRole"],
+                    resources=[f"arn:{stack.partition}:iam::{environment.account}:role/{role_name(prefix, role)}"],
+                ),
+                *more,
+            ],
+        )
+
+
+class IntegrationTestStep(pipelines.CodeBuildStep):
+    """Calls a deployed environment's services over HTTP."""
+
+    def __init__(self, *, source: pipelines.IFileSetProducer, url: CfnOutput) -> None:
+        """Create the step.
+
+        Args:
+            source: The commit.
+            url: The environment's base URL.
+        """
+        super().__init__(
+            "IntegrationTests",
+            input=source,
+            install_commands=[SETUP],
+            commands=["make integration"],
+            env_from_cfn_outputs={"API_BASE_URL": url},
+        )
+
+
+class EndToEndTestStep(pipelines.CodeBuildStep):
+    """Drives a deployed environment in a browser."""
+
+    def __init__(self, *, source: pipelines.IFileSetProducer, url: CfnOutput) -> None:
+        """Create the step.
+
+        Args:
+            source: The commit.
+            url: The environment's base URL.
+        """
+        super().__init__(
+            "E2ETests",
+            input=source,
+            install_commands=[SETUP, "make browser"],
+            commands=["make e2e"],
+            env_from_cfn_outputs={"BASE_URL": url},
+        )

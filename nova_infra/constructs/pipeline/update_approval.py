@@ -1,0 +1,110 @@
+"""An approval of its own before the pipeline changes itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_codepipeline as codepipeline
+from aws_cdk import aws_codepipeline_actions as codepipeline_actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import pipelines
+from constructs import Construct
+
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
+from nova_infra.machine.pythons import DELIVERED
+from nova_infra.names import BOOTSTRAP_QUALIFIER
+
+STAGE = "ApprovePipeline"
+_PROGRAM = Path(__file__).with_name("compare_pipeline.py")
+_VARIABLE = "PIPELINE"
+
+
+class UpdateApproval(Construct):
+    """Compares the pipeline of the commit with the deployed one, and asks a person before anything of it changes.
+
+    What a pipeline may do is decided by the template that it deploys itself from, and that by whoever may push. The
+    comparison is part of the deployed pipeline, so it is the last approved one that judges the next. The stage is
+    skipped where nothing changes, as with most commits.
+    """
+
+    def __init__(
+        self,
+        pipeline: pipelines.CodePipeline,
+        construct_id: str,
+        *,
+        stacks: Sequence[str],
+        logging: codebuild.LoggingOptions,
+    ) -> None:
+        """Add the comparison to the stage Build, and the approval before the stage that updates the pipeline.
+
+        Args:
+            pipeline: The pipeline, after ``build_pipeline()``.
+            construct_id: Id under the pipeline.
+            stacks: Names of the stacks that the update deploys, the pipeline's own first.
+            logging: Where the comparison logs.
+        """
+        super().__init__(pipeline, construct_id)
+        stack = cdk.Stack.of(self)
+        program = f"{_VARIABLE}=$(python3 - <<'PROGRAM'\n{_PROGRAM.read_text(encoding='utf-8')}\nPROGRAM\n)"
+        project = codebuild.PipelineProject(
+            self,
+            "Compare",
+            environment=codebuild.BuildEnvironment(build_image=codebuild.LinuxBuildImage.STANDARD_8_0),
+            environment_variables={
+                name: codebuild.BuildEnvironmentVariable(value=value)
+                for name, value in {
+                    "STACKS": " ".join(stacks),
+                    "PLACE": f"aws://{stack.account}/{stack.region}",
+                    "QUALIFIER": BOOTSTRAP_QUALIFIER,
+                }.items()
+            },
+            build_spec=codebuild.BuildSpec.from_object(
+                {
+                    "version": "0.2",
+                    "env": {"exported-variables": [_VARIABLE]},
+                    "phases": {
+                        "install": {"runtime-versions": {"python": DELIVERED}},
+                        "build": {"commands": [f"{program} && export {_VARIABLE} && echo ${_VARIABLE}"]},
+                    },
+                }
+            ),
+            encryption_key=pipeline.pipeline.artifact_bucket.encryption_key,
+            timeout=cdk.Duration.minutes(10),
+            logging=logging,
+        )
+        arns = [
+            stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{name}/*") for name in stacks
+        ]
+        project.add_to_role_policy(iam.PolicyStatement(actions=["cloudformation:GetTemplate"], resources=arns))
+        acknowledge(
+            project,
+            "A stack's ARN ends with an id that nobody knows before",
+            *(f"{AWS_SOLUTIONS}-IAM5[Resource::{stack.resolve(arn)}]" for arn in arns),
+        )
+        stages = {stage.stage_name: stage for stage in pipeline.pipeline.stages}
+        stages["Build"].add_action(
+            codepipeline_actions.CodeBuildAction(
+                action_name="Compare",
+                project=project,
+                input=codepipeline.Artifact.artifact("Synth_Output"),
+                run_order=2,
+                variables_namespace="Compare",
+            )
+        )
+        changes = codepipeline.Rule(
+            name="PipelineChanges",
+            provider="VariableCheck",
+            version="1",
+            configuration={"Variable": f"#{{Compare.{_VARIABLE}}}", "Value": "same", "Operator": "NE"},
+        )
+        pipeline.pipeline.add_stage(
+            stage_name=STAGE,
+            placement=codepipeline.StagePlacement(right_before=stages["UpdatePipeline"]),
+            actions=[codepipeline_actions.ManualApprovalAction(action_name=STAGE)],
+            before_entry=codepipeline.Conditions(
+                conditions=[codepipeline.Condition(result=codepipeline.Result.SKIP, rules=[changes])]
+            ),
+        )

@@ -1,0 +1,1 @@
+"""The IAM roles that people, GitHub jobs and release tools assume."""

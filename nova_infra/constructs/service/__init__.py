@@ -1,1 +1,0 @@
-"""A web service: its task, rollout, alarms, scaling and dashboard."""

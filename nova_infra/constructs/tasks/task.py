@@ -1,0 +1,147 @@
+"""What one task of a service runs, and what it may do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.config import Runtime, Service
+from nova_infra.constructs.observability.retention import retention
+from nova_infra.constructs.tasks.permissions import grant
+from nova_infra.constructs.tasks.secrets import secret_value
+from nova_infra.constructs.tasks.sidecars import add_sidecars
+from nova_infra.names import CONTAINER, TASK_LOG_GROUP
+
+KIT_HEALTH_COMMAND = ("python", "-m", "nova_kit.healthcheck")
+_ARCHITECTURES = {"x86-64": ecs.CpuArchitecture.X86_64, "arm64": ecs.CpuArchitecture.ARM64}
+
+
+class Task(Construct):
+    """A Fargate task definition with its container and sidecars, its log group and its two roles.
+
+    The task role may do what the service's permissions say, and nothing else. The execution role may pull this image,
+    write these logs and read these secrets.
+
+    Attributes:
+        definition: The task definition.
+        name: Its family, and the prefix of its log streams.
+        log_group: Where its containers log to.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        image: ecs.ContainerImage,
+        service: Service,
+        runtime: Runtime,
+        variables: Mapping[str, str] | None = None,
+        key: kms.IKey | None = None,
+    ) -> None:
+        """Create the task definition.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            name: Its family, and the name of its log group.
+            image: The container image.
+            service: Command, health check, user, size, architecture, port, variables, secrets and sidecars.
+            runtime: How long logs are kept, and whether ECS Exec may write the root file system. ``/tmp`` can always be
+                written.
+            variables: Environment variables besides the service's.
+            key: Key of the log group. Default: CloudWatch's own.
+        """
+        super().__init__(scope, construct_id)
+        self.definition = ecs.FargateTaskDefinition(
+            self,
+            "Definition",
+            family=name,
+            cpu=service.cpu,
+            memory_limit_mib=service.memory,
+            runtime_platform=ecs.RuntimePlatform(
+                cpu_architecture=_ARCHITECTURES[service.architecture],
+                operating_system_family=ecs.OperatingSystemFamily.LINUX,
+            ),
+            volumes=[ecs.Volume(name="tmp")],
+        )
+        # Without it CloudFormation deregisters the old revision, and a rollback finds it inactive (aws/aws-cdk#24372).
+        self.definition.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+        self.name, self.log_group = name, self._log_group(runtime, key)
+        logging = ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self.log_group)
+        container = self.definition.add_container(
+            CONTAINER,
+            image=image,
+            entry_point=list(service.entrypoint) if service.entrypoint else None,
+            command=list(command) if (command := _command(service)) else None,
+            user=service.user,
+            environment={**service.environment, **(variables or {})},
+            secrets={
+                variable: secret_value(self, f"Secret{variable}", secret, self.definition.obtain_execution_role())
+                for variable, secret in service.secrets.items()
+            },
+            port_mappings=[ecs.PortMapping(container_port=service.port)] if service.kind == "web" else None,
+            readonly_root_filesystem=service.readonly_root and not runtime.exec,
+            stop_timeout=cdk.Duration.seconds(service.stop_seconds),
+            health_check=_health_check(service),
+            logging=logging,
+        )
+        add_sidecars(self, container, service, logging)
+        grant(self.definition.task_role, service.permissions)
+        acknowledge(
+            self.definition,
+            "Plain settings are environment variables; what is secret comes from Secrets Manager",
+            f"{AWS_SOLUTIONS}-ECS2",
+        )
+        acknowledge(
+            self.definition.obtain_execution_role(),
+            "ecr:GetAuthorizationToken knows no narrower resource",
+            f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
+        )
+        acknowledge(
+            self.definition.obtain_execution_role(),
+            "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
+            f"{NIST}-IAMNoInlinePolicy",
+        )
+        container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
+
+    def _log_group(self, runtime: Runtime, key: kms.IKey | None) -> logs.ILogGroup:
+        """A log group that outlives its stack: only what a first deployment wrote says why it failed."""
+        group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=retention(runtime.log_retention_days),
+            encryption_key=key,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+        resource = group.node.default_child
+        assert isinstance(resource, logs.CfnLogGroup)
+        resource.override_logical_id(TASK_LOG_GROUP)  # part of its name, by which it is found
+        return group
+
+
+def _health_check(service: Service) -> ecs.HealthCheck | None:
+    command = service.health.command or (KIT_HEALTH_COMMAND if service.kit else None)
+    if command is None:
+        return None
+    return ecs.HealthCheck(
+        command=["CMD", *command],
+        interval=cdk.Duration.seconds(service.health.interval),
+        timeout=cdk.Duration.seconds(service.health.timeout),
+        retries=3,
+        start_period=cdk.Duration.seconds(service.health.start_seconds),
+    )
+
+
+def _command(service: Service) -> tuple[str, ...] | None:
+    """What the container runs: what the service says, what the kit needs, or None for the image's own."""
+    if service.command is None and service.kit:
+        return ("python", "-m", "nova_kit.serve", f"{service.name.replace('-', '_')}.main:app")
+    return service.command

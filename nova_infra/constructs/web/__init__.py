@@ -1,0 +1,1 @@
+"""A web service: its target groups, host names, alarms and canary."""

@@ -1,0 +1,288 @@
+"""A web service on Fargate that replaces itself safely."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TypedDict
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.config import Rollout, Service
+from nova_infra.constructs.hooks.gates import gate_hooks
+from nova_infra.constructs.tasks.connections import open_connections
+from nova_infra.constructs.tasks.scaling import Autoscaling, on_spot
+from nova_infra.constructs.tasks.task import Task
+from nova_infra.constructs.web.alarms import ServiceAlarms
+from nova_infra.constructs.web.settings import ServiceSettings
+from nova_infra.constructs.web.target_group import conditions, target_group
+from nova_infra.names import TEST_HEADER
+
+_SETTLING_SECONDS = 30
+"""What the load balancer may need from a container's start to its second good answer."""
+
+
+class WebService(Construct):
+    """A Fargate service behind a listener rule, with two target groups, alarms and automatic rollback.
+
+    ECS shifts traffic by rewriting the rule's weights, and the colour that is new alternates, so nothing in the rule
+    may change from release to release.
+
+    Attributes:
+        service: The ECS service.
+        alarms: Its alarms.
+        target_groups: Both colours by name.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cluster: ecs.ICluster,
+        listener: elbv2.IApplicationListener,
+        image: ecs.ContainerImage | ecs.TaskDefinition,
+        port: int | None = None,
+        settings: ServiceSettings | None = None,
+        topic: sns.ITopic | None = None,
+        load_balancer: elbv2.IApplicationLoadBalancer | None = None,
+        subnets: ec2.SubnetSelection | None = None,
+    ) -> None:
+        """Create the service, its target groups, rule, security group, scaling and alarms.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            cluster: The ECS cluster.
+            listener: The listener that gets the rule.
+            image: What each task runs: an image, or a Fargate task definition whose default container takes the
+                requests.
+            port: Port that the container listens on. Default: the container's first port mapping, or the settings'.
+            settings: Paths, size, rollout, scaling and thresholds. Default: a service of the construct's id, at
+                ``/<id>/*``, by a canary of 10 %.
+            topic: Notified when an alarm changes. Default: nobody is.
+            load_balancer: The load balancer of the listener. Needed for a listener that is imported.
+            subnets: Where tasks run. Default: the VPC's private subnets.
+
+        Raises:
+            ValueError: The listener is imported and no load balancer given, or the task definition has no container.
+        """
+        super().__init__(scope, construct_id)
+        settings = settings or ServiceSettings(service=Service(name=_service_name(construct_id)))
+        service, runtime = settings.service, settings.runtime
+        name = settings.name or f"{cdk.Stack.of(self).stack_name}-{service.name}"
+        cluster_name = settings.cluster_name or cluster.cluster_name
+        load_balancer = load_balancer or _load_balancer(listener)
+        if isinstance(image, ecs.TaskDefinition):
+            task_definition = image
+        else:
+            service = service.model_copy(update={"port": port or service.port})
+            task_definition = Task(self, "Task", name=name, image=image, service=service, runtime=runtime).definition
+        container = task_definition.default_container
+        if container is None:
+            raise ValueError(f"{self.node.path}: the task definition has no container: add one before this construct")
+        port = port or int(container.container_port)
+        self.target_groups = {
+            colour: target_group(self, colour, vpc=cluster.vpc, service=service) for colour in ("blue", "green")
+        }
+        rule = elbv2.ApplicationListenerRule(
+            self,
+            "Rule",
+            listener=listener,
+            priority=service.priority,
+            conditions=conditions(service),
+            action=elbv2.ListenerAction.weighted_forward(
+                [
+                    elbv2.WeightedTargetGroup(target_group=self.target_groups["blue"], weight=100),
+                    elbv2.WeightedTargetGroup(target_group=self.target_groups["green"], weight=0),
+                ]
+            ),
+        )
+        tested = settings.test is not None and runtime.rollout.strategy != "rolling"
+        test_rule = self._test_rule(listener, service) if tested else None
+        self.alarms = ServiceAlarms(
+            self,
+            "Alarms",
+            cluster_name=cluster_name,
+            service_name=name,
+            load_balancer=load_balancer,
+            target_groups=self.target_groups,
+            min_tasks=runtime.scaling.least,
+            thresholds=service.alarms,
+            topic=topic,
+        )
+        self.service = ecs.FargateService(
+            self,
+            "Service",
+            service_name=name,
+            cluster=cluster,
+            task_definition=task_definition,
+            vpc_subnets=subnets,
+            security_groups=[self._security_group(name, cluster.vpc, port, load_balancer, service.connects_to)],
+            assign_public_ip=False,
+            enable_execute_command=runtime.exec,
+            circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
+            min_healthy_percent=100,
+            max_healthy_percent=200,
+            health_check_grace_period=cdk.Duration.seconds(service.health.start_seconds + _SETTLING_SECONDS),
+            deployment_controller=ecs.DeploymentController(type=ecs.DeploymentControllerType.ECS),
+            # enable_deployment_alarms() keeps only the first list it is given (aws/aws-cdk#36308): pass all here.
+            deployment_alarms=ecs.DeploymentAlarmConfig(
+                alarm_names=self.alarms.rollback_names, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
+            ),
+            bake_time=cdk.Duration.minutes(runtime.rollout.bake_minutes),
+            capacity_provider_strategies=on_spot(runtime.scaling.spot),
+            **_strategy(runtime.rollout),
+        )
+        resource = self.service.node.default_child
+        assert isinstance(resource, ecs.CfnService)
+        # A task that dies under traffic is replaced by one that is healthy for a while: counted again each time, such
+        # tasks would never open the breaker. CDK's own construct has no name for this yet.
+        resource.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
+        hooks = [*([settings.test] if tested else []), *gate_hooks(runtime.rollout, after_tests=tested)]
+        hooks += [settings.together] if settings.together is not None and runtime.rollout.strategy != "rolling" else []
+        if hooks:
+            # CDK's own construct knows no hooks that pause, and would keep no others beside these.
+            resource.add_property_override("DeploymentConfiguration.LifecycleHooks", hooks)
+        # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.
+        for alarm in self.alarms.rollback_alarms:
+            resource.add_resource_dependency(alarm)
+        # They come with the first tasks, not before: nobody is woken because a service does not run yet.
+        for alarm in self.alarms.notify_alarms:
+            alarm.add_resource_dependency(resource)
+        # CDK waits for the task role's policy only. Tasks that start before the execution role may pull their image or
+        # read a new secret fail, and the breaker counts them.
+        self.service.node.add_dependency(task_definition.obtain_execution_role())
+        self.service.load_balancer_target(
+            container_name=container.container_name,
+            container_port=port,
+            alternate_target=ecs.AlternateTarget(
+                "Green",
+                alternate_target_group=self.target_groups["green"],
+                production_listener=ecs.ListenerRuleConfiguration.application_listener_rule(rule),
+                test_listener=ecs.ListenerRuleConfiguration.application_listener_rule(test_rule) if test_rule else None,
+            ),
+        ).attach_to_application_target_group(self.target_groups["blue"])
+        acknowledge(
+            self.service.node.find_child("GreenRole"),
+            "AWS's own policy for what ECS does to the load balancer, kept up by AWS as ECS learns more",
+            f"{AWS_SOLUTIONS}-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/"
+            "AmazonECSInfrastructureRolePolicyForLoadBalancers]",
+        )
+        if runtime.exec:
+            acknowledge(
+                task_definition.task_role,
+                "The configuration asks for ECS Exec, whose channels have no ARN before they are opened",
+                f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
+            )
+            acknowledge(
+                task_definition.task_role,
+                "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
+                f"{NIST}-IAMNoInlinePolicy",
+            )
+        # No desired count: a fixed one would undo the autoscaler's choice at every deployment (aws/aws-cdk#3919).
+        Autoscaling(
+            self,
+            "Scaling",
+            service=self.service,
+            cluster_name=cluster_name,
+            name=name,
+            range_=runtime.scaling,
+            targets=service.targets,
+            load_balancer=load_balancer,
+            target_groups=self.target_groups,
+        )
+
+    def _test_rule(self, listener: elbv2.IApplicationListener, service: Service) -> elbv2.ApplicationListenerRule:
+        """The rule right before the service's own, for requests with the tests' header. ECS sets its weights, too."""
+        header, value = TEST_HEADER
+        return elbv2.ApplicationListenerRule(
+            self,
+            "TestRule",
+            listener=listener,
+            priority=service.priority - 1,
+            conditions=[*conditions(service), elbv2.ListenerCondition.http_header(header, [value])],
+            action=elbv2.ListenerAction.weighted_forward(
+                [
+                    elbv2.WeightedTargetGroup(target_group=self.target_groups["blue"], weight=100),
+                    elbv2.WeightedTargetGroup(target_group=self.target_groups["green"], weight=0),
+                ]
+            ),
+        )
+
+    def _security_group(
+        self,
+        name: str,
+        vpc: ec2.IVpc,
+        port: int,
+        load_balancer: elbv2.IApplicationLoadBalancer,
+        connections: Sequence[str],
+    ) -> ec2.ISecurityGroup:
+        group = ec2.SecurityGroup(
+            self,
+            "Group",
+            vpc=vpc,
+            description=f"{name}: tasks, reached by the load balancer only",
+            allow_all_outbound=False,
+        )
+        for protocol, out in (("HTTP", 80), ("HTTPS", 443)):
+            group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(out), f"{protocol} to AWS and to other services")
+        open_connections(group, connections)
+        for number, source in enumerate(load_balancer.connections.security_groups):
+            ec2.CfnSecurityGroupIngress(
+                self,
+                f"FromLoadBalancer{number or ''}",
+                group_id=group.security_group_id,
+                source_security_group_id=source.security_group_id,
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                description="Load balancer to tasks",
+            )
+        # CDK would add the same rule again, under an id that holds the construct path. That differs between a direct
+        # deployment and one through the pipeline, so a change of way would remove the rule for a moment.
+        return ec2.SecurityGroup.from_security_group_id(self, "FixedGroup", group.security_group_id, mutable=False)
+
+
+def _load_balancer(listener: elbv2.IApplicationListener) -> elbv2.IApplicationLoadBalancer:
+    if isinstance(listener, elbv2.ApplicationListener):
+        return listener.load_balancer
+    raise ValueError(f"{listener.node.path}: an imported listener does not know its load balancer: pass load_balancer")
+
+
+def _service_name(construct_id: str) -> str:
+    """A service's name from a construct's id: ``WebShop`` is ``web-shop``."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "-", construct_id)
+    return words.strip("-").lower()
+
+
+_STRATEGIES = {
+    "rolling": ecs.DeploymentStrategy.ROLLING,
+    "blue-green": ecs.DeploymentStrategy.BLUE_GREEN,
+    "canary": ecs.DeploymentStrategy.CANARY,
+    "linear": ecs.DeploymentStrategy.LINEAR,
+}
+
+
+class _StrategyProps(TypedDict, total=False):
+    deployment_strategy: ecs.DeploymentStrategy
+    canary_configuration: ecs.TrafficShiftConfig
+    linear_configuration: ecs.TrafficShiftConfig
+
+
+def _strategy(rollout: Rollout) -> _StrategyProps:
+    props: _StrategyProps = {"deployment_strategy": _STRATEGIES[rollout.strategy]}
+    shift = ecs.TrafficShiftConfig(
+        step_percent=rollout.percent, step_bake_time=cdk.Duration.minutes(rollout.step_bake_minutes)
+    )
+    if rollout.strategy == "canary":
+        props["canary_configuration"] = shift
+    elif rollout.strategy == "linear":
+        props["linear_configuration"] = shift
+    return props

@@ -1,0 +1,1 @@
+"""Calls to AWS: clients, retries, errors in one line, and servers that stand in for AWS."""

@@ -1,0 +1,39 @@
+"""One line of ``nova doctor``: right, to be fixed, or not known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from nova_infra.errors import NovaError
+
+
+class Account(Protocol):
+    """Calls AWS in one account and region: see :class:`nova_infra.deployed.aws.client.session.Aws`."""
+
+    def call(self, service: str, operation: str, /, *, region: str | None = None, **arguments: Any) -> dict[str, Any]:
+        """Call an operation.
+
+        Raises:
+            NovaError: AWS refused it, or could not be reached.
+        """
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line.
+
+    Attributes:
+        right: Whether it is as it should be; None where that is not known.
+        what: What was found.
+        remedy: What to do; empty where nothing has to be done.
+    """
+
+    right: bool | None
+    what: str
+    remedy: str = ""
+
+
+def not_known(what: str, error: NovaError) -> Check:
+    """What AWS did not tell."""
+    return Check(None, f"{what}: not known: {error}")

@@ -1,0 +1,151 @@
+"""What a first deployment trips over in an account that has never had one: ``nova doctor --first``.
+
+Each is made by AWS when it is first needed, or by somebody else before, and is no part of a template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nova_infra.config import Config, Environment
+from nova_infra.errors import NovaError
+from nova_infra.names import GITHUB_ISSUER, environment_prefix, github_stack_name, platform_stack_name
+from nova_infra.operations.doctor.check import Account, Check, not_known
+
+# AWS makes each with the first resource that needs it, and that one now and then fails because the role is not there
+# yet: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html and its siblings.
+_ROLES = {
+    "AWSServiceRoleForECS": "ecs.amazonaws.com",
+    "AWSServiceRoleForElasticLoadBalancing": "elasticloadbalancing.amazonaws.com",
+    "AWSServiceRoleForApplicationAutoScaling_ECSService": "ecs.application-autoscaling.amazonaws.com",
+}
+_FIREWALL_ROLE = {"AWSServiceRoleForWAFV2Logging": "wafv2.amazonaws.com"}
+
+
+def first_in_environment(config: Config, environment: Environment, access: Account) -> Iterator[Check]:
+    """The account of an environment: its zones, service-linked roles, the firewall's association, GitHub's provider."""
+    yield _zones(environment, access)
+    for role, service in {**_ROLES, **(_FIREWALL_ROLE if environment.waf else {})}.items():
+        yield _service_linked_role(role, service, access)
+    if environment.waf:
+        yield _firewall(environment_prefix(config.platform.name, environment.name), access)
+    if environment.account != config.toolchain.account:
+        yield from _identity_provider(config, environment.account, access)
+
+
+def first_in_toolchain(config: Config, access: Account) -> Iterator[Check]:
+    """The toolchain's account: Inspector, GitHub's identity provider."""
+    if config.images.scanning == "enhanced":
+        yield _inspector(config.toolchain.account, access)
+    yield from _identity_provider(config, config.toolchain.account, access)
+
+
+def _zones(environment: Environment, access: Account) -> Check:
+    """Which zones a region has for an account differs by account, and a subnet in another one is refused."""
+    try:
+        answer = access.call("ec2", "describe_availability_zones")
+    except NovaError as error:
+        return not_known("the availability zones", error)
+    there = {
+        zone["ZoneName"].removeprefix(environment.region)
+        for zone in answer["AvailabilityZones"]
+        if zone.get("State") == "available" and zone.get("ZoneType", "availability-zone") == "availability-zone"
+    }
+    missing = [letter for letter in environment.network.zones if letter not in there]
+    listed = ", ".join(sorted(there)) or "none"
+    if missing:
+        fault = f"{environment.region} has no zone {', '.join(missing)} for this account: it has {listed}"
+        remedy = f"change network.zones of {environment.name} in nova.toml before the first deployment"
+        return Check(False, fault, remedy)
+    return Check(True, f"zones {', '.join(environment.network.zones)}, of {listed}")
+
+
+def _service_linked_role(role: str, service: str, access: Account) -> Check:
+    try:
+        access.call("iam", "get_role", RoleName=role)
+    except NovaError as error:
+        if getattr(error, "code", "") in ("NoSuchEntity", "NoSuchEntityException"):
+            return Check(False, f"no role {role}", f"aws iam create-service-linked-role --aws-service-name {service}")
+        return not_known(f"the role {role}", error)
+    return Check(True, f"role {role}")
+
+
+def _firewall(prefix: str, access: Account) -> Check:
+    """An association right after its ACL and load balancer fails now and then; without it nothing is filtered."""
+    stack = platform_stack_name(prefix)
+    try:
+        found = access.call("cloudformation", "describe_stack_resources", StackName=stack)["StackResources"]
+    except NovaError as error:
+        if getattr(error, "code", "") == "ValidationError":
+            return Check(
+                True,
+                f"firewall: {stack} is not deployed yet",
+                f"if that fails at its association: `aws cloudformation delete-stack --stack-name {stack}`, and again",
+            )
+        return not_known(f"the firewall of {stack}", error)
+    arns = {resource["ResourceType"]: str(resource.get("PhysicalResourceId", "")) for resource in found}
+    balancer = arns.get("AWS::ElasticLoadBalancingV2::LoadBalancer", "")
+    if not balancer:
+        return Check(None, f"firewall: {stack} has no load balancer")
+    try:
+        answer = access.call("wafv2", "get_web_acl_for_resource", ResourceArn=balancer)
+    except NovaError as error:
+        return not_known(f"the firewall of {stack}", error)
+    if "WebACL" in answer:
+        return Check(True, f"firewall: {answer['WebACL'].get('Name', 'an ACL')} filters the load balancer")
+    acl = arns.get("AWS::WAFv2::WebACL", "").partition("|")[0] or "…"
+    command = f"aws wafv2 associate-web-acl --resource-arn {balancer} --web-acl-arn ARN-OF-{acl}"
+    return Check(False, "firewall: nothing filters the load balancer", command)
+
+
+def _inspector(account: str, access: Account) -> Check:
+    try:
+        [found] = access.call("inspector2", "batch_get_account_status", accountIds=[account])["accounts"]
+    except (NovaError, ValueError) as error:
+        return not_known("whether Inspector scans images", NovaError(str(error)))
+    state = str(found.get("resourceState", {}).get("ecr", {}).get("status", "unknown"))
+    right = state == "ENABLED"
+    remedy = "" if right else f"aws inspector2 enable --resource-types ECR --account-ids {account}"
+    return Check(right, f"Inspector's scans of images are {state}", remedy)
+
+
+def _identity_provider(config: Config, account: str, access: Account) -> Iterator[Check]:
+    """An account has one identity provider for GitHub at most: a second one is refused."""
+    if config.delivery.engine != "github-actions":
+        return
+    arn = f"arn:aws:iam::{account}:oidc-provider/{GITHUB_ISSUER}"
+    listed = account in config.delivery.existing_oidc_providers
+    try:
+        access.call("iam", "get_open_id_connect_provider", OpenIDConnectProviderArn=arn)
+        there = True
+    except NovaError as error:
+        if getattr(error, "code", "") not in ("NoSuchEntity", "NoSuchEntityException"):
+            yield not_known("GitHub's identity provider", error)
+            return
+        there = False
+    if there == listed:
+        yield Check(True, f"GitHub's identity provider is {'there' if there else 'made by the first deployment'}")
+    elif listed:
+        create = f"aws iam create-open-id-connect-provider --url https://{GITHUB_ISSUER}"
+        yield Check(
+            False,
+            "GitHub's identity provider is in existing_oidc_providers but not there",
+            f"{create} --client-id-list sts.amazonaws.com",
+        )
+    else:
+        yield _owner(github_stack_name(config.platform.name), account, access)
+
+
+def _owner(stack: str, account: str, access: Account) -> Check:
+    """Whether the identity provider that is there is this installation's own."""
+    try:
+        access.call("cloudformation", "describe_stacks", StackName=stack)
+    except NovaError as error:
+        if getattr(error, "code", "") == "ValidationError":
+            return Check(
+                False,
+                "GitHub's identity provider is there already, and a second one would be refused",
+                f'set existing_oidc_providers = ["{account}"] under [delivery]',
+            )
+        return not_known("whose GitHub's identity provider is", error)
+    return Check(True, f"GitHub's identity provider is that of {stack}")

@@ -1,0 +1,86 @@
+"""What an installation needs of an account's quotas, all environments in it counted together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nova_infra.config import Config, Environment
+from nova_infra.config.resolved import resolved
+from nova_infra.deployed.model import VCPU_QUOTA
+from nova_infra.errors import NovaError
+from nova_infra.operations.doctor.check import Account, Check, not_known
+
+_ADDRESS_QUOTA = ("ec2", "L-0263D0A3")  # EC2-VPC Elastic IPs
+
+# The compute types that CDK gives the pipeline's projects; the quotas are named after them:
+# https://docs.aws.amazon.com/general/latest/gr/codebuild.html
+_BUILDS = {"x86-64": "Linux/Small", "arm64": "ARM/Large"}
+_COMFORTABLE_BUILDS = 3
+"""So that a push can be built while another is tested in Dev and a third in Staging."""
+
+
+def environment_quotas(config: Config, environment: Environment, access: Account) -> Iterator[Check]:
+    """Fargate and elastic addresses, which environments of the same account and region share."""
+    place = (environment.account, environment.region)
+    sharing = [each for each in config.environments if (each.account, each.region) == place]
+    shared = f", of {' and '.join(each.name for each in sharing)} together" if len(sharing) > 1 else ""
+    vcpus = sum(_vcpus(config, each) for each in sharing)
+    told = f"Fargate vCPUs, with twice the tasks in a deployment{shared}"
+    yield _quota(access, ("fargate", VCPU_QUOTA), vcpus, told)
+    if addresses := sum(each.network.nat_gateways for each in sharing):
+        yield _quota(access, _ADDRESS_QUOTA, addresses, f"elastic addresses, for NAT gateways{shared}")
+
+
+def build_quotas(config: Config, access: Account) -> Iterator[Check]:
+    """How many builds CodeBuild runs at once, for each kind that the pipeline has. CodeBuild refuses those over it."""
+    if config.delivery.engine != "codepipeline":
+        return
+    wanted = dict.fromkeys(["x86-64", *(service.architecture for service in config.services)])
+    found: dict[str, tuple[float, str]] = {}
+    token: dict[str, str] = {}
+    try:
+        while True:
+            answer = access.call("service-quotas", "list_service_quotas", ServiceCode="codebuild", **token)
+            for quota in answer["Quotas"]:
+                found[str(quota["QuotaName"])] = (float(quota["Value"]), str(quota["QuotaCode"]))
+            if "NextToken" not in answer:
+                break
+            token = {"NextToken": answer["NextToken"]}
+    except NovaError as error:
+        yield not_known("the quota of concurrent builds", error)
+        return
+    for architecture in wanted:
+        kind = _BUILDS[architecture]
+        match = [each for name, each in found.items() if "concurrently running builds" in name.lower() and kind in name]
+        yield _builds(kind, *match[0]) if match else Check(None, f"concurrent {kind} builds: no such quota is listed")
+
+
+def _builds(kind: str, value: float, code: str) -> Check:
+    request = f"request {_COMFORTABLE_BUILDS} in Service Quotas (codebuild {code})"
+    if value < 1:
+        return Check(False, f"no {kind} build may run", request)
+    if value < _COMFORTABLE_BUILDS:
+        return Check(
+            True,
+            f"{value:g} concurrent {kind} build{'s' if value > 1 else ''}: one execution of the pipeline needs one",
+            f"so that several pushes can be on their way at once, {request}",
+        )
+    return Check(True, f"{value:g} concurrent {kind} builds")
+
+
+def _quota(access: Account, quota: tuple[str, str], needed: float, what: str) -> Check:
+    service, code = quota
+    try:
+        answer = access.call("service-quotas", "get_service_quota", ServiceCode=service, QuotaCode=code)
+    except NovaError as error:
+        return not_known(f"the quota of {what}", error)
+    value = float(answer["Quota"]["Value"])
+    lower = "max_tasks" if service == "fargate" else "nat_gateways"
+    remedy = f"request {needed:g} in Service Quotas ({service} {code}), or lower {lower} in nova.toml"
+    return Check(value >= needed, f"{needed:g} of {value:g} {what}", "" if value >= needed else remedy)
+
+
+def _vcpus(config: Config, environment: Environment) -> float:
+    """What all services need at once, each with all of its tasks, twice while a deployment replaces them."""
+    found = [resolved(service, environment) for service in config.services]
+    return 2 * sum(each.environment.scaling.most * each.service.cpu for each in found) / 1024

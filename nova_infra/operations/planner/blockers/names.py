@@ -1,0 +1,78 @@
+"""Names, listener ports and rule priorities that are taken, or that a replacement would need twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nova_infra.operations.changes.template_values import references, shown
+from nova_infra.operations.planner.blockers.identity import IDENTITIES
+from nova_infra.operations.planner.model import Action, Refusal, ResourceAction
+from nova_infra.operations.planner.step import Step
+
+
+def taken_names(step: Step) -> Iterator[Refusal]:
+    """Refuse what another resource is already.
+
+    CloudFormation makes and updates everything before it deletes anything, also in the same stack.
+    """
+    for action in step.actions:
+        resource = step.after.resources.get(action.logical_id)
+        if resource is None or not action.changes or (known := IDENTITIES.get(action.type)) is None:
+            continue
+        if (wanted := step.world.identity_of(step.after, resource)) is None:
+            continue
+        had = step.identity_before(action.logical_id)
+        where = f"{action.logical_id}.{known.properties[0]}"
+        what = _said(action.type, resource)
+        if action.action is Action.REPLACE and wanted == had and known.named and not _follows(step, action, resource):
+            yield Refusal(
+                step.after.key.name,
+                where,
+                f"{what} has a fixed name and {action.because or 'is replaced'}; CloudFormation creates the new one "
+                "before it deletes the old one",
+                "give it another name in the same release, or change it without replacing it",
+            )
+        if wanted == had:
+            continue
+        for owner in step.others_with(wanted, action.logical_id):
+            if _moves_first(step, owner, wanted, resource):
+                continue
+            yield Refusal(
+                step.after.key.name,
+                where,
+                f"{what} belongs to {owner} when this is deployed",
+                "delete that listener by hand first, or keep the domain as it is"
+                if action.type.endswith("::Listener")
+                else "choose another one, or free it in an earlier release",
+            )
+            break
+
+
+def _moves_first(step: Step, owner: str, wanted: str, resource: Mapping[str, Any]) -> bool:
+    """Whether the owner takes another identity in the same deployment, and the resource waits for it."""
+    other = step.after.resources.get(owner)
+    waits_for = resource.get("DependsOn", ())
+    return (
+        other is not None
+        and step.world.identity_of(step.after, other) not in (None, wanted)
+        and owner in ([waits_for] if isinstance(waits_for, str) else waits_for)
+    )
+
+
+def _follows(step: Step, action: ResourceAction, resource: Mapping[str, Any]) -> bool:
+    """Whether the identity itself goes with a resource that is replaced, such as a listener with its load balancer."""
+    replaced = {other.logical_id for other in step.actions if other.action is Action.REPLACE}
+    names = IDENTITIES[action.type].properties
+    values = [resource.get("Properties", {}).get(name) for name in names]
+    return any(reference in replaced for value in values for reference in references(value))
+
+
+def _said(kind: str, resource: Mapping[str, Any]) -> str:
+    """What is taken, as one would say it."""
+    properties = resource.get("Properties", {})
+    first = IDENTITIES[kind].properties[0]
+    value = shown(properties.get(first))
+    if first in ("Priority", "Port"):
+        return f"{first.lower()} {value}"
+    return f"{kind.rpartition('::')[2]} {value!r}"

@@ -1,0 +1,60 @@
+"""Approvals in a rehearsal: given in advance, or asked for on the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from rich.console import Console
+
+from nova_infra.rehearsal.ecs.hooks import HookAnswer, HookCall
+from nova_infra.rehearsal.live.live import View
+from nova_infra.rehearsal.pipeline.player import Approve
+
+
+def approval(console: Console, view: View, *, in_advance: bool) -> Approve:
+    """What answers approvals: everything is approved in advance, or the person at the terminal decides."""
+
+    async def approve(name: str) -> bool:
+        if in_advance:
+            return True
+        with view.paused():
+            console.print(f"{name}: go on? \\[y/N] ", end="")
+            answer = await _read_line()
+        return answer.strip().lower() in ("y", "yes")
+
+    return approve
+
+
+class GateApprovals:
+    """Whoever gives the approvals also decides whether a deployment that waits at a gate goes on."""
+
+    def __init__(self, approve: Approve) -> None:
+        """Create it.
+
+        Args:
+            approve: What answers approvals.
+        """
+        self._approve = approve
+        self._terminal = asyncio.Lock()
+
+    async def answer(self, call: HookCall, /) -> HookAnswer:
+        """Ask whether the deployment goes on; one question at a time."""
+        async with self._terminal:
+            goes_on = await self._approve(f"{call.service} waits at {call.stage}")
+        return HookAnswer("CONTINUE") if goes_on else HookAnswer("ROLLBACK", "its gate was refused")
+
+    def aborts(self, _: str, __: float, /) -> str:
+        """Nobody stops a deployment that is under way."""
+        return ""
+
+
+async def _read_line() -> str:
+    """A line from the terminal. Not read in a thread: a thread would keep Ctrl-C waiting for the Enter key."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+    return sys.stdin.readline()

@@ -1,0 +1,56 @@
+"""Alarms and the topics that they notify."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nova_infra.rehearsal.cloudformation.shapes import ANY, FLAG, TEXT, Each, Number, Only
+
+_METRIC = {"Namespace": TEXT, "MetricName": TEXT, "Dimensions": Each({"Name!": TEXT, "Value!": TEXT})}
+_PERIOD = Only(tuple(str(60 * minutes) for minutes in range(1, 1441)))
+
+ALARMS: dict[str, dict[str, Any]] = {
+    "AWS::CloudWatch::Alarm": {
+        **_METRIC,
+        "AlarmName": TEXT,
+        "AlarmDescription": ANY,
+        "AlarmActions": Each(TEXT),
+        "OKActions": Each(TEXT),
+        "ComparisonOperator": Only(
+            (
+                "GreaterThanThreshold",
+                "GreaterThanOrEqualToThreshold",
+                "LessThanThreshold",
+                "LessThanOrEqualToThreshold",
+            )
+        ),
+        "EvaluationPeriods": Number(1),
+        "DatapointsToAlarm": Number(1),
+        "Threshold": Number(float("-inf")),
+        "ActionsEnabled": FLAG,
+        "TreatMissingData": Only(("missing", "ignore", "breaching", "notBreaching")),
+        "Period": _PERIOD,
+        "Statistic": TEXT,
+        "ExtendedStatistic": TEXT,
+        "Metrics": Each(
+            {
+                "Id!": TEXT,
+                "Expression": TEXT,
+                "Label": ANY,
+                "Period": _PERIOD,
+                "ReturnData": FLAG,
+                "MetricStat": {"Metric!": _METRIC, "Period!": _PERIOD, "Stat!": TEXT},
+            }
+        ),
+        "Tags": ANY,
+    },
+    "AWS::CloudWatch::CompositeAlarm": {
+        "AlarmName": TEXT,
+        "AlarmDescription": ANY,
+        "AlarmRule": TEXT,
+        "AlarmActions": Each(TEXT),
+        "OKActions": Each(TEXT),
+        "ActionsEnabled": FLAG,
+    },
+    "AWS::SNS::Topic": {"TopicName": TEXT, "KmsMasterKeyId": ANY, "DisplayName": ANY, "Tags": ANY},
+}

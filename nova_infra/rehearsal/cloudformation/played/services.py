@@ -1,0 +1,176 @@
+"""Services of ECS and what runs with them: task definitions, scaling, functions, queues, jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nova_infra.rehearsal.cloudformation.shapes import ANY, FLAG, TEXT, Each, Number, Only
+
+_DEPLOYMENT = {
+    "Strategy": Only(("ROLLING", "CANARY", "LINEAR", "BLUE_GREEN")),
+    "BakeTimeInMinutes": Number(0, 1440),
+    "CanaryConfiguration": {"CanaryPercent": Number(0.1, 100), "CanaryBakeTimeInMinutes": Number(0, 1440)},
+    "LinearConfiguration": {"StepPercent": Number(3, 100), "StepBakeTimeInMinutes": Number(0, 1440)},
+    "Alarms": {"AlarmNames": Each(TEXT), "Enable": FLAG, "Rollback": FLAG},
+    "DeploymentCircuitBreaker": {
+        "Enable": FLAG,
+        "Rollback": FLAG,
+        "ResetOnHealthyTask": FLAG,
+        "ThresholdConfiguration": {
+            "Type": Only(("COUNT", "BOUNDED_PERCENT", "UNBOUNDED_PERCENT")),
+            "Value": Number(1),
+        },
+    },
+    "LifecycleHooks": Each(
+        {
+            "TargetType": Only(("PAUSE", "AWS_LAMBDA")),
+            "HookTargetArn": TEXT,
+            "RoleArn": ANY,
+            "HookDetails": {"header!": TEXT, "value!": TEXT, "urls!": Each(TEXT)},
+            "LifecycleStages!": Each(
+                Only(
+                    (
+                        *("PRE_SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT"),
+                        *("PRE_PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"),
+                    )
+                )
+            ),
+            "TimeoutConfiguration": {"TimeoutInMinutes": Number(1, 20160), "Action": Only(("ROLLBACK", "CONTINUE"))},
+        }
+    ),
+    "MinimumHealthyPercent": Number(0, 100),
+    "MaximumPercent": Number(100, 200),
+}
+_CONTAINER = {
+    "Name": TEXT,
+    "Image": TEXT,
+    "Command": Each(TEXT),
+    "Essential": FLAG,
+    "DependsOn": ANY,
+    "Environment": Each({"Name!": TEXT, "Value!": TEXT}),
+    "Secrets": Each({"Name!": TEXT, "ValueFrom": ANY}),
+    "PortMappings": Each({"ContainerPort!": Number(1, 65535), "Protocol": Only(("tcp",)), "Name": ANY}),
+    "HealthCheck": {
+        "Command!": Each(TEXT),
+        "Interval": Number(5, 300),
+        "Timeout": Number(2, 60),
+        "Retries": Number(1, 10),
+        "StartPeriod": Number(0, 300),
+    },
+    "StopTimeout": Number(0, 120),
+    "LogConfiguration": ANY,
+    "DockerLabels": ANY,
+    "EntryPoint": Each(TEXT),
+    "User": TEXT,
+    "WorkingDirectory": TEXT,
+    "Cpu": ANY,
+    "Memory": Number(4),
+    "MemoryReservation": ANY,
+    "MountPoints": ANY,
+    "ReadonlyRootFilesystem": ANY,
+    "LinuxParameters": ANY,
+}
+BEFORE_DEPLOY = "Custom::NovaBeforeDeploy"
+"""Runs a command in a task definition's newest revision; what depends on it waits for its success."""
+
+
+SERVICES: dict[str, dict[str, Any]] = {
+    "AWS::ApplicationAutoScaling::ScalableTarget": {
+        "ResourceId": TEXT,
+        "MinCapacity": Number(0),
+        "MaxCapacity": Number(0),
+        "ScalableDimension": Only(("ecs:service:DesiredCount",)),
+        "ServiceNamespace": Only(("ecs",)),
+        "RoleARN": ANY,
+        "ScheduledActions": ANY,
+    },
+    "AWS::ECS::Cluster": {"ClusterName": TEXT, "ClusterSettings": ANY, "CapacityProviders": ANY},
+    "AWS::ECS::Service": {
+        "ServiceName": TEXT,
+        "Cluster": TEXT,
+        "TaskDefinition": TEXT,
+        "DesiredCount": Number(0),
+        "DeploymentConfiguration": _DEPLOYMENT,
+        "DeploymentController": {"Type": Only(("ECS",))},
+        "HealthCheckGracePeriodSeconds": Number(0),
+        "LoadBalancers": Each(
+            {
+                "TargetGroupArn": TEXT,
+                "ContainerName": TEXT,
+                "ContainerPort": Number(1, 65535),
+                "AdvancedConfiguration": {
+                    "AlternateTargetGroupArn": TEXT,
+                    "ProductionListenerRule": TEXT,
+                    "TestListenerRule": TEXT,
+                    "RoleArn": ANY,
+                },
+            }
+        ),
+        "LaunchType": Only(("FARGATE",)),
+        "CapacityProviderStrategy": ANY,
+        "PlatformVersion": ANY,
+        "NetworkConfiguration": ANY,
+        "EnableECSManagedTags": ANY,
+        "EnableExecuteCommand": ANY,
+        "PropagateTags": ANY,
+        "AvailabilityZoneRebalancing": ANY,
+        "Tags": ANY,
+    },
+    "AWS::ECS::TaskDefinition": {
+        "Family": TEXT,
+        "ContainerDefinitions": Each(_CONTAINER),
+        "Cpu": ANY,
+        "Memory": Number(1),
+        "EphemeralStorage": ANY,
+        "ExecutionRoleArn": ANY,
+        "TaskRoleArn": ANY,
+        "NetworkMode": Only(("awsvpc",)),
+        "RequiresCompatibilities": ANY,
+        "RuntimePlatform": ANY,
+        "Volumes": Each({"Name": TEXT}),
+        "Tags": ANY,
+    },
+    "AWS::Lambda::Function": {
+        "Code!": {"ZipFile!": TEXT},
+        "FunctionName": TEXT,
+        "Handler!": Only(("index.handler",)),
+        "Runtime!": Only(tuple(f"python3.{minor}" for minor in range(10, 15))),
+        "Description": ANY,
+        "LoggingConfig": ANY,
+        "Role": ANY,
+        "Timeout": Number(1, 900),
+    },
+    "AWS::SQS::Queue": {
+        "QueueName": TEXT,
+        "VisibilityTimeout": Number(0, 43200),
+        "RedrivePolicy": {"deadLetterTargetArn!": TEXT, "maxReceiveCount!": Number(1, 1000)},
+        "MessageRetentionPeriod": ANY,
+        "ReceiveMessageWaitTimeSeconds": ANY,
+        "SqsManagedSseEnabled": ANY,
+        "KmsMasterKeyId": ANY,
+        "Tags": ANY,
+    },
+    "AWS::StepFunctions::StateMachine": {
+        "DefinitionString!": TEXT,
+        "StateMachineName": TEXT,
+        "StateMachineType": Only(("STANDARD",)),
+        "LoggingConfiguration": ANY,
+        "TracingConfiguration": ANY,
+        "RoleArn": ANY,
+        "Tags": ANY,
+    },
+    BEFORE_DEPLOY: {
+        "ServiceToken": ANY,
+        "ServiceTimeout": ANY,
+        "Cluster!": TEXT,
+        "Family!": TEXT,
+        "Container!": TEXT,
+        "Command!": Each(TEXT),
+        "Key!": TEXT,
+        "Done": ANY,
+        "Subnets": ANY,
+        "SecurityGroups": ANY,
+        "LogGroup": ANY,
+        "LogPrefix": ANY,
+    },
+}

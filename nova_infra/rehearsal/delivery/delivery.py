@@ -1,0 +1,38 @@
+"""What delivers a release: the pipeline in its assembly, or a workflow of GitHub Actions."""
+
+from __future__ import annotations
+
+from nova_infra.config import CONFIG_FILE, load_config
+from nova_infra.rehearsal.delivery.workflow import Workflow, WorkflowError, read_workflow
+from nova_infra.rehearsal.pipeline.release import Release
+
+_WORKFLOW = ".github/workflows/deploy.yml"
+
+
+def delivery_of(release: Release) -> Workflow:
+    """What a push of the release starts.
+
+    Raises:
+        WorkflowError: GitHub Actions delivers, and its workflow cannot be read.
+    """
+    pipeline = release.pipeline()
+    if release.app or not (release.sources / CONFIG_FILE).is_file():
+        return Workflow(pipeline)
+    config = load_config(release.sources)
+    if config.delivery.engine != "github-actions":
+        return Workflow(pipeline)
+    path = release.sources / _WORKFLOW
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise WorkflowError(
+            f"{_WORKFLOW}:1: cannot be read ({error.strerror}): write it with `nova github workflow --write`"
+        ) from None
+    return read_workflow(
+        path,
+        text,
+        pipeline,
+        branch=config.source.branch,
+        engine=config.delivery.engine,
+        approved=[environment.name for environment in config.environments if environment.approval],
+    )

@@ -1,0 +1,334 @@
+"""The delivery as a workflow of GitHub Actions states it: its jobs become stages that a rehearsal plays.
+
+Commands are those of the workflow, in the order of ``needs``; what a job deploys is what the assembly says of that
+environment. See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nova_infra.errors import RefusedError
+from nova_infra.rehearsal.delivery.definition import (
+    Action,
+    ApprovalAction,
+    BuildAction,
+    DeployAction,
+    Pipeline,
+    Stage,
+)
+from nova_infra.rehearsal.delivery.expressions import ExpressionError, fill, holds
+
+_DEPLOYS = re.compile(r"^\s*nova deploy (\S+)", re.MULTILINE)
+_IMAGES = re.compile(r"^\s*(make images?|nova image build)\b", re.MULTILINE)
+# What needs AWS, GitHub or another machine: it is done before, or not at all, where the rehearsal runs.
+_NOT_RUN = re.compile(r"^\s*(make (browser|audit|setup|coverage)|nova (github|registry|services)|npm|npx|pip|uv|cdk)\b")
+_SIGNS_IN = ("sign-in", "aws-actions/configure-aws-credentials")
+# Places of GitHub's own machines, and how tests report there.
+_RUNNER = "/home/runner/"
+_REPORTS = ("PYTEST_ADDOPTS",)
+_QUIET = {"GITHUB_OUTPUT": "/dev/null", "GITHUB_STEP_SUMMARY": "/dev/null", "GITHUB_ENV": "/dev/null"}
+
+
+class WorkflowError(RefusedError):
+    """A workflow cannot be read. The message names the file, the line, the fault and the remedy."""
+
+
+@dataclass(frozen=True)
+class DoomedAction(BuildAction):
+    """A step that would fail on GitHub, for a reason that is known without playing it."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """What a workflow comes to.
+
+    Attributes:
+        pipeline: Its jobs as stages.
+        unsafe: What would reach users although something before it failed, in clauses.
+        beside: Jobs that no deployment waits for and that wait for none: they are not played.
+    """
+
+    pipeline: Pipeline
+    unsafe: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+
+@dataclass
+class _Job:
+    name: str
+    content: Mapping[str, Any]
+    needs: list[str]
+    steps: list[Mapping[str, Any]]
+    deploys: str = ""
+    ancestors: set[str] = field(default_factory=set)
+
+    def scripts(self) -> Iterator[str]:
+        yield from (str(step["run"]) for step in self.steps if "run" in step)
+
+
+def read_workflow(
+    path: Path, text: str, delivered: Pipeline, *, branch: str, engine: str, approved: Collection[str]
+) -> Workflow:
+    """The stages that a push starts.
+
+    Args:
+        path: The workflow's file, for messages.
+        text: Its content.
+        delivered: A pipeline over the same environments: what deploying one of them means.
+        branch: The branch that is pushed.
+        engine: What ``nova github outputs`` says of the engine.
+        approved: Environments that somebody has to approve.
+
+    Raises:
+        WorkflowError: It is no workflow, or says something that the rehearsal does not know.
+    """
+    return _Reader(path, text, delivered, branch, engine, approved).read()
+
+
+class _Reader:
+    def __init__(
+        self, path: Path, text: str, delivered: Pipeline, branch: str, engine: str, approved: Collection[str]
+    ) -> None:
+        self._path, self._text, self._delivered, self._branch = path, text, delivered, branch
+        self._engine, self._approved = engine, approved
+        self._environments = {
+            stage.name.lower(): stage
+            for stage in delivered.stages
+            if any(isinstance(action, DeployAction) for action in stage.actions)
+        }
+        self._github = {"event_name": "push", "ref": f"refs/heads/{branch}", "ref_name": branch, "workflow": "deploy"}
+        self._outputs: dict[str, dict[str, str]] = {}
+        self._skipped: dict[str, str] = {}
+
+    def read(self) -> Workflow:
+        self._content = self._parsed()
+        self._jobs = self._ordered(self._read_jobs())
+        pushes = self._on_push()
+        deploying = [job for job in self._jobs if job.deploys]
+        relevant = {name for job in deploying for name in (job.name, *job.ancestors)}
+        relevant |= {job.name for job in self._jobs if any(d.name in job.ancestors for d in deploying)}
+        stages: dict[str, Stage] = {}
+        for job in self._jobs:
+            if job.name not in relevant:
+                continue
+            self._outputs[job.name] = self._outputs_of(job)
+            for stage in self._stages_of(job, deploying):
+                known = stages.get(stage.name)
+                stages[stage.name] = stage if known is None else _joined(known, stage)
+        found = list(stages.values())
+        if not pushes and found:
+            found[0] = replace(found[0], closed_because=f"a push to {self._branch} does not start this workflow")
+        pipeline = Pipeline(str(self._content.get("name") or self._path.stem), tuple(found), {})
+        beside = tuple(job.name for job in self._jobs if job.name not in relevant)
+        return Workflow(pipeline, tuple(self._unsafe(deploying)), beside)
+
+    def _parsed(self) -> dict[Any, Any]:
+        import yaml
+
+        try:
+            content = yaml.safe_load(self._text)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = mark.line + 1 if mark is not None else 1
+            problem = getattr(error, "problem", None) or "it is not YAML"
+            raise WorkflowError(f"{self._path}:{line}: cannot be read ({problem}): correct it") from None
+        if not isinstance(content, dict) or not isinstance(content.get("jobs"), dict):
+            raise WorkflowError(f"{self._path}:1: has no jobs, so it is no workflow: write jobs:")
+        return content
+
+    def _read_jobs(self) -> dict[str, _Job]:
+        jobs = {}
+        for name, content in self._content["jobs"].items():
+            steps = content.get("steps") if isinstance(content, dict) else None
+            if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+                raise self._error(name, f"job {name} has no list of steps", "write steps:")
+            needs = content.get("needs", [])
+            job = _Job(str(name), content, [needs] if isinstance(needs, str) else list(needs), steps)
+            found = [match.group(1) for script in job.scripts() for match in _DEPLOYS.finditer(script)]
+            if len(found) > 1:
+                raise self._error(name, f"job {name} deploys {len(found)} times", "deploy once in a job")
+            job.deploys = found[0] if found else ""
+            jobs[job.name] = job
+        for job in jobs.values():
+            for other in job.needs:
+                if other not in jobs:
+                    raise self._error(job.name, f"job {job.name} needs {other!r}, which is no job", "correct needs")
+        return jobs
+
+    def _ordered(self, jobs: Mapping[str, _Job]) -> list[_Job]:
+        """The jobs, each after those that it needs, otherwise as they are written."""
+        waiting, done = dict(jobs), dict[str, _Job]()
+        while waiting:
+            free = [job for job in waiting.values() if all(other in done for other in job.needs)]
+            if not free:
+                raise self._error(next(iter(waiting)), f"{', '.join(waiting)} need each other", "correct needs")
+            job = free[0]
+            job.ancestors = {*job.needs, *(a for other in job.needs for a in done[other].ancestors)}
+            done[job.name] = waiting.pop(job.name)
+        return list(done.values())
+
+    def _on_push(self) -> bool:
+        # YAML 1.1 reads the key ``on`` as true.
+        on = self._content.get("on", self._content.get(True))
+        push = on.get("push", False) if isinstance(on, dict) else "push" in (on or ())
+        branches = push.get("branches", [self._branch]) if isinstance(push, dict) else [self._branch]
+        return push is not False and self._branch in branches
+
+    def _contexts(self, job: _Job) -> dict[str, Any]:
+        needs = {
+            name: {"result": "skipped" if name in self._skipped else "success", "outputs": self._outputs[name]}
+            for name in job.needs
+        }
+        return {"github": self._github, "needs": needs, "env": self._content.get("env", {}), "vars": {}, "secrets": {}}
+
+    def _outputs_of(self, job: _Job) -> dict[str, str]:
+        steps: dict[str, Any] = {}
+        for step in job.steps:
+            if "id" in step:
+                script, outputs = str(step.get("run", "")), {}
+                if "nova github outputs" in script:
+                    outputs["engine"] = self._engine
+                if "nova services" in script:
+                    outputs["services"] = "the services"
+                if (deploys := _DEPLOYS.search(script)) and "--outputs" in script:
+                    outputs["url"] = f"#{{{deploys.group(1)}.Url}}"
+                steps[str(step["id"])] = {"outputs": outputs}
+        contexts = {**self._contexts(job), "steps": steps}
+        return {
+            key: self._filled(job, str(value), contexts) for key, value in (job.content.get("outputs") or {}).items()
+        }
+
+    def _stages_of(self, job: _Job, deploying: list[_Job]) -> Iterator[Stage]:
+        why = self._why_skipped(job)
+        if why:
+            self._skipped[job.name] = why
+        before = [other for other in deploying if other.name in job.ancestors]
+        name = job.name
+        if job.deploys and (known := self._environments.get(job.deploys.replace("-", ""))) is not None:
+            name = known.name
+        elif before and not job.deploys:
+            owner = self._environments.get(before[-1].deploys.replace("-", ""))
+            name = owner.name if owner is not None else name
+        if job.deploys in self._approved and not why and "environment" in job.content:
+            yield Stage(f"Approve {job.deploys}", (ApprovalAction(f"reviewers of {job.deploys}", 1),))
+        if why and not job.deploys:
+            return  # What needs it says so.
+        actions = () if why else tuple(self._actions(job))
+        yield Stage(name, actions, closed_because=f"job {job.name} is skipped: {why}" if why else None)
+
+    def _why_skipped(self, job: _Job) -> str:
+        condition = str(job.content.get("if", ""))
+        skipped = [other for other in job.needs if other in self._skipped]
+        try:
+            if not holds(condition, self._contexts(job), failed=bool(skipped)):
+                because = f"{skipped[0]}, which it needs, is skipped: {self._skipped[skipped[0]]}" if skipped else ""
+                return because or f"its condition {condition!r} is false for a push to {self._branch}"
+        except ExpressionError as error:
+            raise self._error(job.name, f"job {job.name}: if: {error}", "write a simpler one") from None
+        return ""
+
+    def _actions(self, job: _Job) -> Iterator[Action]:
+        contexts, order = self._contexts(job), 0
+        for number, step in enumerate(job.steps, start=1):
+            if not holds(str(step.get("if", "")), {**contexts, "env": {}}):
+                continue
+            name = f"{job.name}: {step.get('name') or step.get('id') or step.get('uses') or number}"
+            script, uses = str(step.get("run", "")), str(step.get("uses", ""))
+            order += 1
+            if reason := self._why_doomed(job, step, uses):
+                yield DoomedAction(name, order, (), (), {}, False, False, reason=reason)
+            elif deploys := _DEPLOYS.search(script):
+                for action in self._deployments(job, name, deploys.group(1), order):
+                    order = max(order, action.run_order)
+                    yield action
+            elif _IMAGES.search(script):
+                for action in (a for s in self._delivered.stages if s.name == "Images" for a in s.actions):
+                    yield replace(action, run_order=order)
+            elif script and not _NOT_RUN.match(script):
+                given = {
+                    **(self._content.get("env") or {}),
+                    **(job.content.get("env") or {}),
+                    **(step.get("env") or {}),
+                }
+                values = {str(key): self._filled(job, str(value), contexts) for key, value in given.items()}
+                values = {k: v for k, v in values.items() if not v.startswith(_RUNNER) and k not in _REPORTS}
+                yield BuildAction(name, order, (), (script.strip(),), {**_QUIET, **values}, False, False)
+
+    def _deployments(self, job: _Job, name: str, environment: str, order: int) -> Iterator[Action]:
+        stage = self._environments.get(environment.replace("-", ""))
+        if stage is None:
+            reason = f"{environment} is no environment"
+            yield DoomedAction(name, order, (), (), {}, False, False, reason=reason)
+            return
+        deployments = [action for action in stage.actions if isinstance(action, DeployAction)]
+        first = min(action.run_order for action in deployments)
+        for action in deployments:
+            # `nova deploy --outputs` writes what the platform's stack says.
+            namespace = job.deploys if action.stack_name.endswith("-platform") else None
+            yield replace(action, run_order=order + action.run_order - first, namespace=namespace)
+
+    def _why_doomed(self, job: _Job, step: Mapping[str, Any], uses: str) -> str:
+        permissions = job.content.get("permissions", self._content.get("permissions", {}))
+        signs_in = any(name in uses for name in _SIGNS_IN)
+        if signs_in and isinstance(permissions, dict) and permissions.get("id-token") != "write":
+            return "the job has no permission id-token: write, so AWS gives it no role"
+        if "actions/download-artifact" in uses:
+            wanted = (step.get("with") or {}).get("name")
+            uploads = {
+                (other.get("with") or {}).get("name")
+                for known in self._jobs
+                if known.name in job.ancestors and known.name not in self._skipped
+                for other in known.steps
+                if "actions/upload-artifact" in str(other.get("uses", ""))
+            }
+            if wanted is not None and wanted not in uploads:
+                return f"no job that it needs uploads the artifact {wanted!r}"
+        return ""
+
+    def _unsafe(self, deploying: list[_Job]) -> Iterator[str]:
+        """What reaches an environment although something that comes before it failed, or nobody was asked."""
+        order = list(self._environments)
+        for job in deploying:
+            environment = job.deploys.replace("-", "")
+            earlier = order[: order.index(environment)] if environment in order else []
+            for other in deploying:
+                if other.deploys.replace("-", "") in earlier and other.name not in job.ancestors:
+                    yield f"{job.name} does not wait for {other.name}, so that it deploys what fails there"
+            for test in self._jobs:
+                after = [other for other in deploying if other.name in test.ancestors]
+                tested = [other.deploys.replace("-", "") in earlier for other in after]
+                if not test.deploys and tested and all(tested) and test.name not in job.ancestors:
+                    yield f"{job.name} does not wait for {test.name}, so that it deploys what fails its tests"
+            condition = str(job.content.get("if", ""))
+            if job.needs and not self._why_skipped(job) and holds(condition, self._contexts(job), failed=True):
+                yield f"{job.name} runs even if {' or '.join(job.needs)} has failed, by its condition {condition!r}"
+            if job.deploys in self._approved and "environment" not in job.content:
+                yield f"{job.name} names no environment, so that nobody is asked before it deploys"
+            concurrency = job.content.get("concurrency", {})
+            if isinstance(concurrency, dict) and str(concurrency.get("cancel-in-progress")).lower() == "true":
+                yield f"a newer push cancels {job.name} in the middle of a deployment (cancel-in-progress)"
+
+    def _filled(self, job: _Job, text: str, contexts: Mapping[str, Any]) -> str:
+        try:
+            return fill(text, contexts)
+        except ExpressionError as error:
+            raise self._error(job.name, f"job {job.name}: {error}", "write a simpler one") from None
+
+    def _error(self, job: str, fault: str, remedy: str) -> WorkflowError:
+        match = re.search(rf"^\s+[\"']?{re.escape(str(job))}[\"']?\s*:", self._text, re.MULTILINE)
+        line = self._text.count("\n", 0, match.end()) + 1 if match else 1
+        return WorkflowError(f"{self._path}:{line}: {fault}: {remedy}")
+
+
+def _joined(first: Stage, then: Stage) -> Stage:
+    """A stage with the actions of a later job after its own: both are about one environment."""
+    last = max((action.run_order for action in first.actions), default=0)
+    moved = tuple(replace(action, run_order=action.run_order + last) for action in then.actions)
+    return replace(first, actions=first.actions + moved, closed_because=first.closed_because or then.closed_because)

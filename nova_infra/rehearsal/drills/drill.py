@@ -1,0 +1,133 @@
+"""A drill: a release with a fault, what must follow, and how it went."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from nova_infra.rehearsal.drills.blast import BlastRadius, blast_radius
+from nova_infra.rehearsal.drills.expectations import Expectation, deployment_of, in_words, missing
+from nova_infra.rehearsal.drills.steering import Answers
+from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.tasks.faults import place_of
+from nova_infra.rehearsal.usage.pressure import PRESSURES
+
+Reach = Literal["first tests", "last tests", "approval", "production", "all of production"]
+
+ServiceKind = Literal["web", "worker", "job"]
+
+CONFIGURED = "as configured"
+"""What the canary of the templates is called, beside others that a drill is repeated with."""
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One fault and what must follow.
+
+    Attributes:
+        name: What to call it on the command line.
+        title: What is wrong with the release.
+        must_follow: What must follow.
+        reach: The part of the pipeline that is played; by default the one service in production.
+        fault: The fault in the candidate.
+        baseline_fault: A fault in what ran before.
+        approves: Whether the approval is given.
+        minutes_before: Simulated minutes for which what ran before serves alone.
+        everywhere: Whether every service has the fault.
+        needs_images: Whether it says nothing of services that run from their sources.
+        answers: What whoever is asked does when a deployment waits.
+        gated: Whether every deployment waits for an answer, whatever the templates say.
+        tested: Whether it is about tests before any user's request.
+        function: What the function of those tests does: its work, or ``fails`` or ``hangs``.
+        kind: What kind of service has the fault.
+        group: ``together`` or ``apart`` where it is about releases whose services do or do not wait for one another.
+    """
+
+    name: str
+    title: str
+    must_follow: tuple[Expectation, ...]
+    reach: Reach = "production"
+    fault: str = ""
+    baseline_fault: str = ""
+    approves: bool = True
+    minutes_before: int = 0
+    everywhere: bool = False
+    needs_images: bool = False
+    answers: Answers = "go on"
+    gated: bool = False
+    tested: bool = False
+    function: str = ""
+    kind: ServiceKind = "web"
+    group: Literal["", "together", "apart"] = ""
+
+    @property
+    def needs_measuring(self) -> bool:
+        """Whether it is about what a container uses, which not every machine shows."""
+        return self.fault.partition(":")[0] in PRESSURES
+
+    @property
+    def place(self) -> str:
+        """Where its fault sits; empty where it has none."""
+        fault = self.fault or self.baseline_fault
+        return place_of(fault) if fault else ""
+
+    @property
+    def expected(self) -> str:
+        """What must follow, in a sentence."""
+        return in_words(self.must_follow)
+
+    def check(self, record: Record, service: str) -> list[str]:
+        """What did not follow, in clauses, from what happened and the faulty service's name."""
+        return missing(self.must_follow, record, service)
+
+
+@dataclass
+class DrillResult:
+    """How a drill went.
+
+    Attributes:
+        drill: Its name.
+        title: What was wrong with the release.
+        expected: What had to follow.
+        service: The service that had the fault.
+        canary: Which canary it was played with.
+        misses: What did not follow; empty when it passed.
+        seconds: How long it took.
+        record: What happened.
+        place: Where the fault sat.
+    """
+
+    drill: str
+    title: str
+    expected: str
+    service: str
+    canary: str
+    misses: list[str]
+    seconds: float
+    record: Record = field(repr=False)
+    place: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything that had to follow did."""
+        return not self.misses
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says something of the release; with another canary it answers a question."""
+        return self.canary == CONFIGURED
+
+    @property
+    def deployment(self) -> DeploymentRecord | None:
+        """The faulty service's deployment, None where it did not come to one."""
+        return deployment_of(self.record, self.service)
+
+    @property
+    def blast(self) -> BlastRadius | None:
+        """How far the fault got, None where it was not deployed."""
+        return blast_radius(self.deployment) if self.deployment else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as JSON-ready data."""
+        blast = self.blast.as_json() if self.blast else None
+        return {**asdict(self), "passed": self.passed, "blast_radius": blast}

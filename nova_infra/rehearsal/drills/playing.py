@@ -1,0 +1,124 @@
+"""Plays drills, each over the candidate that the pipeline has just delivered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nova_infra.machine.parallel import gather
+from nova_infra.rehearsal.drills.drill import CONFIGURED, Drill, DrillResult
+from nova_infra.rehearsal.drills.plan import plan
+from nova_infra.rehearsal.drills.steering import DrillSteering
+from nova_infra.rehearsal.drills.what_if import WhatIf
+from nova_infra.rehearsal.live.live import View
+from nova_infra.rehearsal.pipeline.player import Player, new_record
+from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.requests.files import RequestFiles
+from nova_infra.rehearsal.tasks.runtime import Runtime
+
+_AT_ONCE = 2
+"""So many drills of a single service are played side by side: they wait for minutes more than they work."""
+
+
+@dataclass(frozen=True)
+class DrillRun:
+    """One drill with one canary.
+
+    Attributes:
+        drill: The drill.
+        release: The release that it is played on.
+        canary: Name of the canary: :data:`CONFIGURED`, or that of another one.
+    """
+
+    drill: Drill
+    release: Release
+    canary: str = CONFIGURED
+
+
+def drill_runs(drills: Iterable[Drill], candidate: Release, what_if: WhatIf | None) -> list[DrillRun]:
+    """Each drill as configured; those in production with the other canary, too."""
+    runs = []
+    for drill in drills:
+        runs.append(DrillRun(drill, candidate))
+        if what_if is not None and drill.reach == "production":
+            runs.append(DrillRun(drill, replace(candidate, edits=(what_if.edit,)), what_if.name))
+    return runs
+
+
+@dataclass(frozen=True)
+class DrillPlayer:
+    """Plays drills.
+
+    Attributes:
+        view: Shows what happens.
+        logs: Directory for the output of commands.
+        runtime: What runs the tasks.
+        files: The requests that are written down.
+    """
+
+    view: View
+    logs: Path
+    runtime: Runtime
+    files: RequestFiles
+
+    async def play(self, runs: list[DrillRun]) -> list[DrillResult]:
+        """Play the drills, those of a single service two at a time; results are in the order of the runs."""
+        places = asyncio.Semaphore(_AT_ONCE)
+
+        async def play(number: int, run: DrillRun) -> DrillResult:
+            async with places:
+                self.view.announce(f"drill {number} of {len(runs)}, {run.drill.name}, {run.canary}: {run.drill.title}")
+                return await self._play_one(run)
+
+        numbered = list(enumerate(runs, start=1))
+        single = [(number, run) for number, run in numbered if run.drill.reach == "production"]
+        results = dict(
+            zip((number for number, _ in single), await gather(*(play(*each) for each in single)), strict=True)
+        )
+        for number, run in numbered:
+            if number not in results:
+                results[number] = await play(number, run)
+        return [results[number] for number, _ in numbered]
+
+    async def _play_one(self, run: DrillRun) -> DrillResult:
+        drill, planned = run.drill, plan(run.drill, run.release)
+        record = new_record(
+            planned.pipeline, candidate=planned.candidate, baseline=planned.baseline, runtime=self.runtime
+        )
+
+        async def approve(_: str) -> bool:
+            return drill.approves
+
+        self.view.follow(record)
+        began = asyncio.get_running_loop().time()
+        player = Player(
+            planned.pipeline,
+            planned.candidate,
+            planned.baseline,
+            record,
+            approve=approve,
+            tell=lambda line: self.view.tell(f"  {line}"),
+            logs=self.logs / (drill.name if run.canary == CONFIGURED else f"{drill.name}, {run.canary}"),
+            minutes_before=drill.minutes_before,
+            seconds_per_minute=self.runtime.pace.seconds_per_minute,
+            runtime=self.runtime,
+            steering=DrillSteering(drill.answers, planned.service),
+            files=self.files,
+        )
+        await player.play()
+        result = DrillResult(
+            drill.name,
+            drill.title,
+            drill.expected,
+            planned.service,
+            run.canary,
+            drill.check(record, planned.service),
+            asyncio.get_running_loop().time() - began,
+            record,
+            drill.place,
+        )
+        came = "; ".join(result.misses) or "all that must follow did"
+        self.view.ended(f"{'✓' if result.passed else '✗'} drill {drill.name}, {run.canary}: {came}")
+        return result

@@ -1,0 +1,114 @@
+"""What ECS answers in a rehearsal to those functions of a template that ask it, in the shapes of its API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from types import ModuleType
+from typing import Any
+
+from nova_infra.names import CONTAINER
+from nova_infra.rehearsal.ecs.service import Service
+from nova_infra.rehearsal.ecs.state import DeploymentState
+
+
+class EcsApi:
+    """The calls of ECS's API that a rehearsal answers, for the services of one environment."""
+
+    def __init__(self, services: Callable[[], Iterable[Service]]) -> None:
+        """Answer for some services.
+
+        Args:
+            services: Gives them, as they are now.
+        """
+        self._services = services
+
+    def describe_services(self, *, cluster: str, services: Sequence[str]) -> dict[str, Any]:
+        """DescribeServices."""
+        found = [each for each in self._services() if each.name in services and each.cluster == cluster]
+        return {"services": [_service(each) for each in found]}
+
+    def describe_service_deployments(self, *, serviceDeploymentArns: Sequence[str]) -> dict[str, Any]:  # noqa: N803
+        """DescribeServiceDeployments."""
+        return {
+            "serviceDeployments": [
+                {
+                    **_summary(service, state),
+                    "lifecycleStage": state.stage,
+                    "lifecycleHookDetails": list(state.hooks.values()),
+                    "targetServiceRevision": {"requestedProductionTrafficWeight": state.percent},
+                }
+                for service in self._services()
+                for state in service.deployments
+                if _deployment_arn(service, state) in serviceDeploymentArns
+            ]
+        }
+
+    def describe_service_revisions(self, *, serviceRevisionArns: Sequence[str]) -> dict[str, Any]:  # noqa: N803
+        """DescribeServiceRevisions."""
+        return {
+            "serviceRevisions": [
+                {
+                    "serviceRevisionArn": service.arn("service-revision"),
+                    "containerImages": [{"containerName": CONTAINER, "image": service.revision.definition.image}],
+                }
+                for service in self._services()
+                if service.revision is not None and service.arn("service-revision") in serviceRevisionArns
+            ]
+        }
+
+    def list_service_deployments(
+        self,
+        *,
+        cluster: str,
+        service: str,
+        status: Sequence[str],
+        maxResults: int,  # noqa: N803
+    ) -> dict[str, Any]:
+        """ListServiceDeployments, newest first."""
+        found = [
+            _summary(each, state)
+            for each in self._services()
+            if (each.cluster, each.name) == (cluster, service)
+            for state in reversed(each.deployments)
+            if state.status in status
+        ]
+        return {"serviceDeployments": found[:maxResults]}
+
+
+def sdk(api: EcsApi) -> ModuleType:
+    """What ``import boto3`` gives a function of a template here: a client of ECS, and none of anything else."""
+
+    def client(name: str, **_: Any) -> EcsApi:
+        if name != "ecs":
+            raise NotImplementedError(f"the rehearsal does not answer for {name}")
+        return api
+
+    module = ModuleType("boto3")
+    module.client = client  # type: ignore[attr-defined]
+    return module
+
+
+def _deployment_arn(service: Service, state: DeploymentState) -> str:
+    return f"{service.arn('service-deployment')}/{state.number}"
+
+
+def _service(service: Service) -> dict[str, Any]:
+    latest = service.deployments[-1] if service.deployments else None
+    under_way = latest if latest is not None and latest.finished is None else None
+    return {
+        "serviceArn": service.arn("service"),
+        "serviceName": service.name,
+        "status": "ACTIVE",
+        **({"currentServiceDeployment": _deployment_arn(service, under_way)} if under_way else {}),
+        "currentServiceRevisions": [{"arn": service.arn("service-revision")}] if service.revision else [],
+    }
+
+
+def _summary(service: Service, state: DeploymentState) -> dict[str, Any]:
+    return {
+        "serviceDeploymentArn": _deployment_arn(service, state),
+        "serviceArn": service.arn("service"),
+        "status": state.status,
+        "createdAt": state.created,
+        **({"finishedAt": state.finished} if state.finished else {}),
+    }

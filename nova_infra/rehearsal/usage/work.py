@@ -1,0 +1,67 @@
+"""Projects a task's processor time from a minute that lasts a second onto one that lasts sixty.
+
+A compressed minute holds the requests of a real one, so what they cost is the same; what a task does besides, such as
+spinning, goes on for sixty times as long. To tell one from the other, a short part of each minute has no requests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nova_infra.rehearsal.usage.processes import Usage
+
+_MINUTE = 60.0
+_LEAST = 0.3
+QUIET = 0.5
+"""Share of its processor time above which a task without requests is not quiet: it spins, or has yet to finish work."""
+
+
+@dataclass
+class Work:
+    """What one task did in a simulated minute.
+
+    Attributes:
+        share: Processors that the task is granted, such as 0.25.
+    """
+
+    share: float
+    _spent: float | None = None
+    _had: float = 0.0
+    _rate: float | None = None
+
+    def note_requests(self, usage: Usage) -> None:
+        """Note what it used while requests were sent."""
+        self._spent, self._had, self._rate = usage.spent, usage.had, None
+
+    def note_rest(self, usage: Usage, seconds: float) -> bool:
+        """Note what it used in a part of the minute without requests; the quietest part counts.
+
+        Args:
+            usage: What it used.
+            seconds: How long that part was. If this machine had hardly a processor for it, that says nothing.
+
+        Returns:
+            Whether it was quiet.
+        """
+        if usage.had < _LEAST * seconds:
+            return False
+        rate = usage.spent / usage.had
+        self._rate = rate if self._rate is None else min(self._rate, rate)
+        return rate < QUIET * self.share
+
+    def percent(self, rest: Usage) -> float:
+        """What it used of its processor time in the minute, as in AWS, from 0 to 100; then begin the next minute.
+
+        Args:
+            rest: What it used since it was last noted. A task that has just started was not noted before.
+        """
+        rate = self._rate or 0.0
+        spent = rest.spent if self._spent is None else max(self._spent - rate * self._had, 0.0)
+        self._spent, self._rate = None, None
+        return min(100 * (rate * _MINUTE + spent) / _MINUTE / self.share, 100.0)
+
+    def seconds_for(self, requests: int) -> float:
+        """Processor time of one request, of those that were sent before the last :meth:`note_rest`."""
+        if not requests or self._spent is None:
+            return 0.0
+        return max(self._spent - (self._rate or 0.0) * self._had, 0.0) / requests

@@ -1,0 +1,1 @@
+"""Turns what was read into tables of ``nova.toml``."""

@@ -1,0 +1,251 @@
+"""Environments and the pipeline: ``[[environments]]`` in promotion order, and ``[source]``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Network
+from typing import Any
+
+from nova_infra.config import Environment
+from nova_infra.scaffold.copilot.converting.workload import Workload
+from nova_infra.scaffold.copilot.reading.manifests import Manifest, Workspace
+from nova_infra.scaffold.copilot.reading.part import Part, Table, left_over
+from nova_infra.scaffold.projects.answers import ACCOUNTS
+
+_NAME = re.compile(r"[a-z](-?[a-z0-9])*")
+_ZONE = re.compile(r"Z[A-Z0-9]{5,31}")
+_COPILOTS_OWN_RANGE = "10.0.0.0/16"
+_DAYS: list[int] = sorted(
+    days
+    for days in Environment.model_fields["log_retention_days"].annotation.__args__  # type: ignore[union-attr]
+)
+
+
+def names(workspace: Workspace) -> list[str]:
+    """Every environment in promotion order: that of the pipeline's stages, then what has a manifest only."""
+    staged = [
+        stage["name"]
+        for pipeline in workspace.pipelines
+        for stage in pipeline.get("stages") or []
+        if isinstance(stage, dict) and isinstance(stage.get("name"), str)
+    ]
+    known = [manifest.data["name"] for manifest in workspace.environments]
+    # Nobody has said in which order these follow: what is called production comes last.
+    others = sorted(set(known) - set(staged), key=lambda name: (name.startswith("prod"), name))
+    production = [name for name in staged if name.startswith("prod")]
+    rest = [name for name in staged if name not in production]
+    return list(dict.fromkeys([*rest, *(o for o in others if not o.startswith("prod")), *production, *others])) or [
+        "prod"
+    ]
+
+
+def convert(
+    workspace: Workspace,
+    workloads: Sequence[Workload],
+    *,
+    accounts: Mapping[str, str],
+    regions: Mapping[str, str],
+    region: str,
+    application: str,
+) -> list[Table]:
+    """The ``[[environments]]`` tables.
+
+    Args:
+        workspace: All manifests, to which faults are added.
+        workloads: The converted services, which some keys of an environment follow from.
+        accounts: Accounts of environments, by name; a placeholder stands for one that is missing.
+        regions: Regions of environments, by name.
+        region: Region of the others.
+        application: The platform's name, for placeholders of domains.
+    """
+    manifests = {manifest.data["name"]: manifest for manifest in workspace.environments}
+    stages = {
+        stage["name"]: Part(pipeline, ("stages", f"[{number}]"))
+        for pipeline in workspace.pipelines
+        for number, stage in enumerate(pipeline.get("stages") or [])
+        if isinstance(stage, dict) and isinstance(stage.get("name"), str)
+    }
+    order = names(workspace)
+    tables = []
+    ranges: list[IPv4Network] = []
+    for number, name in enumerate(order):
+        last = number == len(order) - 1
+        table = Table({"name": name, "account": accounts.get(name, list(ACCOUNTS.values())[1 + number % 3])})
+        if name not in accounts:
+            table.notes.append("TODO the account of this environment; this one is a placeholder.")
+        table.put("region", regions.get(name, region))
+        stage = stages.get(name)
+        _promotion(table, stage, first=number == 0, last=last)
+        table.put("exec", any({"*", name} & workload.exec_in for workload in workloads) or None)
+        table.put("log_retention_days", _retention(workloads, name))
+        _domain(table, workloads, name, application, last=last)
+        table.put("rollout", _rollout(last))
+        found = manifests.get(name)
+        table.put("network", _network(found, table, ranges))
+        if found is not None:
+            found.used |= {("name",), ("type",)}
+            if not _NAME.fullmatch(name) or len(name) > 16:
+                found.fault(("name",), f"{name!r}: write at most 16 lower-case letters, digits and single hyphens")
+            if Part(found).take("observability", "container_insights", kind=bool) is False:
+                Part(found).leave("observability", "container_insights")
+            table.notes += left_over(found)
+        tables.append(table)
+    return tables
+
+
+def source(workspace: Workspace, *, account: str, region: str, repository: str) -> Table:
+    """The ``[source]`` table.
+
+    Args:
+        workspace: All manifests.
+        account: Account of the toolchain, for a placeholder.
+        region: Region of the toolchain, for a placeholder.
+        repository: What stands for a repository that no pipeline names.
+    """
+    table = Table()
+    for other in workspace.pipelines[1:]:
+        table.notes.append(f"{other.file}: one pipeline delivers every service: this one is not converted.")
+    pipeline = workspace.pipelines[0] if workspace.pipelines else None
+    part = Part(pipeline) if pipeline else None
+    if part is not None and pipeline is not None:
+        pipeline.used |= {("name",), ("version",)}
+        address = part.take("source", "properties", "repository", kind=str) or ""
+        found = re.search(r"[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$", address)
+        if found:
+            repository = found[1]
+        elif address:
+            part.leave("source", "properties", "repository")
+        provider = part.take("source", "provider", kind=str)
+        if provider not in (None, "GitHub", "GitHubV1", "Bitbucket"):
+            part.leave("source", "provider")
+    table.put("repository", repository)
+    table.put("branch", (part.take("source", "properties", "branch", kind=str) if part else None) or "main")
+    token = part.take("source", "properties", "access_token_secret", kind=str) if part else None
+    if token:
+        table.put("token_secret", token)
+    else:
+        table.put(
+            "connection_arn",
+            f"arn:aws:codeconnections:{region}:{account}:connection/00000000-0000-4000-8000-000000000000",
+        )
+        table.notes.append("TODO the ARN of the connection; the console of CodeConnections shows it beside the name.")
+    if pipeline is not None:
+        table.notes += left_over(pipeline)
+    return table
+
+
+def _promotion(table: Table, stage: Part | None, *, first: bool, last: bool) -> None:
+    approval = stage.take("requires_approval", kind=bool) if stage else None
+    if stage:
+        stage.use("name")
+    if not last:
+        table.put("tests", "integration")
+        table.notes.append("`tests` is required before the next environment: what it runs is in services/<name>/tests.")
+    if first and not last:
+        if approval:
+            table.notes.append("Its approval is left out: before the first environment, nothing has been tested.")
+    elif approval or last:
+        table.put("approval", not first or None)
+
+
+def _retention(workloads: Sequence[Workload], name: str) -> int | None:
+    wanted = [workload.log_days.get(name, workload.log_days.get("*", 0)) for workload in workloads if workload.log_days]
+    if not any(wanted):
+        return None
+    return next((days for days in _DAYS if days >= max(wanted)), _DAYS[-1])
+
+
+def _rollout(last: bool) -> dict[str, Any]:
+    if last:
+        return {"strategy": "canary", "percent": 10, "step_bake_minutes": 5, "bake_minutes": 5}
+    return {"strategy": "rolling", "bake_minutes": 5}
+
+
+def _domain(table: Table, workloads: Sequence[Workload], name: str, application: str, *, last: bool) -> None:
+    own: dict[str, str | None] = {}
+    everywhere: dict[str, str | None] = {}
+    for workload in workloads:
+        own |= workload.hosts.get(name, {})
+        everywhere |= workload.hosts.get("*", {})
+    common = _common(list(own or everywhere))
+    zone = next((zone for zone in (own or everywhere).values() if zone and _ZONE.fullmatch(zone)), None)
+    if common and not own and not last:
+        common, zone = f"{name}.{common}", None  # the name itself is the last environment's
+    table.put(
+        "domain", {"name": common or f"{name}.{application}.example.com", "zone_id": zone or "Z00000000000PLACEHOLDER"}
+    )
+    if not (common and zone):
+        table.notes.append("TODO the domain, and the id of its hosted zone: the manifests do not name both.")
+
+
+def _common(hosts: list[str]) -> str | None:
+    """The longest domain that all host names lie in, if it is more than a public suffix seems to be."""
+    if not hosts:
+        return None
+    shared: list[str] = []
+    for labels in zip(*(reversed(host.lower().split(".")) for host in hosts), strict=False):
+        if len(set(labels)) > 1:
+            break
+        shared.insert(0, labels[0])
+    return ".".join(shared) if len(shared) > 1 and "*" not in shared else None
+
+
+def _network(manifest: Manifest | None, table: Table, ranges: list[IPv4Network]) -> dict[str, Any]:
+    part = Part(manifest) if manifest else None
+    network: dict[str, Any] = {}
+    if part is not None and part.has("network", "vpc", "id"):
+        network["vpc"] = part.take("network", "vpc", "id", kind=str)
+        for place in ("public", "private"):
+            ids = _each(part, place, "id")
+            if ids:
+                network[f"{place}_subnets"] = ids
+        ranges.append(next(each for each in _free() if not any(map(each.overlaps, ranges))))
+        network["cidr"] = str(ranges[-1])
+        if any(len(ids) > 2 for ids in network.values() if isinstance(ids, list)):
+            network["zones"] = ["a", "b", "c"]
+        table.notes.append(f"TODO the range of {network['vpc']}, and the zones of its subnets: these are placeholders.")
+        return network
+    text = part.take("network", "vpc", "cidr", kind=str) if part else None
+    wanted = _range(text or _COPILOTS_OWN_RANGE)
+    if wanted is None and part is not None:
+        part.fault("network", "vpc", "cidr", what=f"{text!r} is not a private IPv4 network of /16 to /24: write one")
+    chosen = wanted if wanted and not any(map(wanted.overlaps, ranges)) else None
+    chosen = chosen or next(each for each in _free() if not any(map(each.overlaps, ranges)))
+    if chosen != wanted:
+        table.notes.append(
+            f"Its range was {text or _COPILOTS_OWN_RANGE}, which another environment has: Nova wants them apart, so "
+            "that they can be connected."
+        )
+    ranges.append(chosen)
+    network["cidr"] = str(chosen)
+    zones = sorted({zone[-1] for place in ("public", "private") for zone in _each(part, place, "az")} if part else ())
+    if 2 <= len(zones) <= 3:
+        network["zones"] = zones
+    elif zones:
+        table.notes.append(
+            f"Its subnets are in zones {', '.join(zones)}: `zones` takes two or three, and a and b are taken."
+        )
+    return network
+
+
+def _free() -> Iterator[IPv4Network]:
+    return (IPv4Network(f"10.{number}.0.0/16") for number in range(0, 256, 10))
+
+
+def _each(part: Part, place: str, key: str) -> list[str]:
+    found = part.peek("network", "vpc", "subnets", place)
+    values = []
+    for number, subnet in enumerate(found if isinstance(found, list) else []):
+        if isinstance(subnet, dict) and isinstance(subnet.get(key), str):
+            values.append(subnet[key])
+            part.use("network", "vpc", "subnets", place, f"[{number}]", key)
+    return values
+
+
+def _range(text: str) -> IPv4Network | None:
+    try:
+        network = IPv4Network(text)
+    except ValueError:
+        return None
+    return network if 16 <= network.prefixlen <= 24 and network.is_private else None

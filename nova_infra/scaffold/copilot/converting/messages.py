@@ -1,0 +1,46 @@
+"""Workers' queues and jobs' schedules."""
+
+from __future__ import annotations
+
+from nova_infra.scaffold.copilot.reading.part import Part, Table
+from nova_infra.scaffold.copilot.reading.values import schedule, seconds, whole_seconds
+
+
+def convert(part: Part, table: Table) -> None:
+    """The queue of a worker, or the schedule of a job."""
+    if part.manifest.letter == "W":
+        _queue(part, table)
+    if part.manifest.letter == "J":
+        _schedule(part, table)
+
+
+def _queue(part: Part, table: Table) -> None:
+    tries = part.take("subscribe", "queue", "dead_letter", "tries", kind=int)
+    table.put("queue.tries", tries)
+    visible = part.take("subscribe", "queue", "timeout", kind=object, convert=whole_seconds)
+    table.put("queue.visibility_seconds", visible)
+    latency = part.take("count", "queue_delay", "acceptable_latency", kind=object, convert=seconds)
+    each = part.take("count", "queue_delay", "msg_processing_time", kind=object, convert=seconds)
+    if latency and each:
+        table.put("queue.messages_per_task", max(1, int(latency / each)))
+        table.put("queue.oldest_seconds", max(60, round(latency)))
+    elif part.has("count", "queue_delay"):
+        part.fault("count", "queue_delay", what="has no acceptable_latency or no msg_processing_time: write both")
+    if "queue" not in table.values and not part.is_override:
+        table.values["queue"] = {}
+
+
+def _schedule(part: Part, table: Table) -> None:
+    text = part.peek("on", "schedule")
+    if text == "none":
+        part.take("on", "schedule", kind=str)
+        table.notes.append(
+            part.note(
+                "on", "schedule", what="A job without a schedule runs by `nova run`, or with `run_before_promotion`."
+            )
+        )
+    else:
+        table.put("schedule", part.take("on", "schedule", kind=object, convert=schedule))
+    if text is None and not part.is_override:
+        part.fault("on", "schedule", what="is missing: write when the job runs, such as @daily")
+    table.put("timeout_seconds", part.take("timeout", kind=object, convert=whole_seconds))

@@ -1,0 +1,333 @@
+"""Services and jobs: one manifest becomes one ``[[services]]`` table and its overrides by environment."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from nova_infra.config import FARGATE_MEMORY_MIB, Overrides
+from nova_infra.scaffold.copilot.converting import messages, traffic
+from nova_infra.scaffold.copilot.reading.manifests import Manifest
+from nova_infra.scaffold.copilot.reading.part import Part, Table, left_over
+from nova_infra.scaffold.copilot.reading.values import filled_in, task_range, words
+
+_KINDS = {"L": "web", "B": "web", "R": "web", "W": "worker", "J": "job"}
+_ARCHITECTURES = {"arm64": "arm64", "arm": "arm64", "x86_64": "x86-64", "amd64": "x86-64"}
+_RESERVED = re.compile(r"PORT|STOP_TIMEOUT|NOVA_.*|AWS_.*|ECS_.*")
+_SERVICE_NAME = re.compile(r"[a-z](-?[a-z0-9])*")
+
+# What a table of one environment may change: the rest is one and the same in every environment.
+_BY_ENVIRONMENT = set(Overrides.model_fields)
+
+
+@dataclass
+class Workload:
+    """A converted manifest.
+
+    Attributes:
+        name: Its name.
+        table: The ``[[services]]`` table, whose ``environments`` are tables of their own.
+        exec_in: Environments that must open shells; ``*`` for all.
+        log_days: Days that logs are kept, by environment; ``*`` for all.
+        hosts: Host names by environment, each with the hosted zone where the manifest names it; ``*`` for all.
+    """
+
+    name: str
+    table: Table
+    exec_in: set[str] = field(default_factory=set)
+    log_days: dict[str, int] = field(default_factory=dict)
+    hosts: dict[str, dict[str, str | None]] = field(default_factory=dict)
+
+
+def convert(manifest: Manifest, application: str, environments: list[str]) -> Workload | None:
+    """One service or job, or None for a static site.
+
+    Args:
+        manifest: Its manifest, to which faults are added.
+        application: Name of the application, for what Copilot fills in.
+        environments: Names of the environments that there are.
+    """
+    name = manifest.data["name"]
+    if not _SERVICE_NAME.fullmatch(name) or len(name) > 40:
+        manifest.fault(("name",), f"{name!r}: write at most 40 lower-case letters, digits and single hyphens")
+    if manifest.letter == "S":
+        return None
+    manifest.used |= {("name",), ("type",)}
+    result = Workload(name, Table({"name": name, "kind": _kind(manifest)}))
+    _convert(Part(manifest), result, result.table, "*", application)
+    overrides = manifest.get("environments")
+    if overrides is not None and not isinstance(overrides, dict):
+        manifest.fault(("environments",), "is not a map: write environments by their names")
+        overrides = None
+    inner: dict[str, Any] = {}
+    notes = left_over(manifest)
+    for environment, override in (overrides or {}).items():
+        prefix = ("environments", environment)
+        if override is None:
+            continue
+        if not isinstance(override, dict):
+            manifest.fault(prefix, "is not a map: write keys of the manifest below it")
+            continue
+        if environment not in environments:
+            notes.append(
+                f"{manifest.file}:{manifest.line(prefix)}: {environment} is not an environment: not converted."
+            )
+            continue
+        table = Table()
+        _convert(Part(manifest, prefix), result, table, environment, application)
+        for key in [key for key in table.values if key not in _BY_ENVIRONMENT]:
+            table.notes.append(
+                f"{manifest.file}:{manifest.line(prefix)}: `{key}` is one and the same in all environments: "
+                "deliver a second service, or let a variable tell them apart."
+            )
+            del table.values[key]
+        table.notes += left_over(manifest, prefix)
+        if table.values:
+            inner[environment] = table
+        else:
+            notes += table.notes
+    result.table.notes += notes
+    # A host name leads to one environment: to the last one, whose domain it gives the name.
+    if len(environments) > 1 and (hosts := result.table.values.pop("hosts", None)):
+        inner.setdefault(environments[-1], Table()).values.setdefault("hosts", hosts)
+    if inner:
+        result.table.values["environments"] = Table(inner)
+    return result
+
+
+def _kind(manifest: Manifest) -> str:
+    if manifest.letter == "B" and not manifest.get("http") and manifest.get("image", "port") is None:
+        return "worker"
+    return _KINDS[manifest.letter]
+
+
+def _convert(part: Part, result: Workload, table: Table, environment: str, application: str) -> None:
+    _image(part, table)
+    _size(part, table)
+    if table.values.get("kind", "") == "web" or part.manifest.letter in "LBR":
+        traffic.convert(part, table, result.hosts.setdefault(environment, {}))
+    if part.manifest.letter != "J":
+        _count(part, table)
+    messages.convert(part, table)
+    _variables(part, table, application)
+    _deployment(part, table)
+    _sidecars(part, table, application)
+    if part.take("exec", kind=bool):
+        result.exec_in.add(environment)
+    if days := part.take("logging", "retention", kind=int):
+        result.log_days[environment] = days
+    if part.take("storage", "readonly_fs", kind=bool) is False:
+        part.leave("storage", "readonly_fs")
+    elif not part.has("storage", "readonly_fs") and not part.is_override:
+        table.notes.append(
+            f"{part.manifest.file}: its root file system becomes read-only but for /tmp. A service that writes "
+            "elsewhere needs readonly_root = false and a readonly_root_reason."
+        )
+
+
+def _image(part: Part, table: Table) -> None:
+    if isinstance(part.peek("image"), str):
+        table.put("image", part.take("image", kind=str))
+        return
+    table.put("image", part.take("image", "location", kind=str))
+    build = part.peek("image", "build")
+    if isinstance(build, str):
+        file = PurePosixPath(part.take("image", "build", kind=str))
+        table.put("context", str(file.parent))
+        table.put("dockerfile", str(file))
+    elif build is not None:
+        file_name = part.take("image", "build", "dockerfile", kind=str)
+        context = part.take("image", "build", "context", kind=str)
+        if context is None and file_name is not None:
+            context = str(PurePosixPath(file_name).parent)
+        table.put("context", context and str(PurePosixPath(context)))
+        table.put("dockerfile", str(PurePosixPath(file_name or f"{context or '.'}/Dockerfile")))
+        table.put("target", part.take("image", "build", "target", kind=str))
+        arguments = part.take("image", "build", "args", kind=dict) or {}
+        table.put("build_arguments", {key: _text(value) for key, value in arguments.items()})
+    elif not part.is_override and "image" not in table.values:
+        part.fault("image", what="is missing: write build or location below it")
+    table.put("entrypoint", part.take("entrypoint", kind=object, convert=words))
+    table.put("command", part.take("command", kind=object, convert=words))
+    check = part.take("image", "healthcheck", "command", kind=object, convert=_health_command)
+    table.put("health.command", check)
+    traffic.health_times(part, table, "image", "healthcheck")
+
+
+def _health_command(value: Any) -> list[str]:
+    parts = words(value)
+    if parts[0] == "CMD-SHELL":
+        return ["sh", "-c", " ".join(parts[1:])]
+    return parts[1:] if parts[0] == "CMD" and len(parts) > 1 else parts
+
+
+def _size(part: Part, table: Table) -> None:
+    cpu, memory = part.take("cpu", kind=int), part.take("memory", kind=int)
+    if part.is_override and (cpu is None) != (memory is None):  # one of the two is the manifest's own
+        cpu = cpu or part.manifest.get("cpu")
+        memory = memory or part.manifest.get("memory")
+    if cpu is None and memory is None:
+        return
+    cpu, memory = cpu or 256, memory or 512
+    fitting = next((size for size in FARGATE_MEMORY_MIB if size >= cpu and max(FARGATE_MEMORY_MIB[size]) >= memory), 0)
+    if not fitting:
+        part.fault("cpu", what=f"Fargate has no size of cpu {cpu} with memory {memory}: choose a smaller one")
+        return
+    offered = next(size for size in FARGATE_MEMORY_MIB[fitting] if size >= memory)
+    if (fitting, offered) != (cpu, memory):
+        table.notes.append(
+            part.note("memory", what=f"Fargate has no cpu {cpu} with memory {memory}: the next larger one is taken.")
+        )
+    table.put("cpu", fitting)
+    table.put("memory", offered)
+    platform = part.take("platform", kind=str) if isinstance(part.peek("platform"), str) else None
+    wanted = platform.partition("/")[2] if platform else part.take("platform", "architecture", kind=str)
+    if wanted is not None or platform is not None:
+        if platform and not platform.startswith("linux/"):
+            part.leave("platform")
+        elif wanted in _ARCHITECTURES:
+            table.put("architecture", _ARCHITECTURES[wanted])
+        else:
+            part.fault("platform", what=f"{wanted!r} is not an architecture: write x86_64 or arm64")
+
+
+def _count(part: Part, table: Table) -> None:
+    count = part.peek("count")
+    if isinstance(count, int) and not isinstance(count, bool):
+        if number := part.take("count", kind=int):
+            table.put("scaling", {"min_tasks": number, "max_tasks": number})
+        else:
+            table.notes.append(
+                part.note("count", what="Nova keeps one task at least: remove a service that is not to run.")
+            )
+        return
+    if isinstance(count, str) and part.manifest.letter == "R":
+        part.take("count", kind=str)
+        table.notes.append(part.note("count", what="App Runner's configuration does not count tasks: set `scaling`."))
+        return
+    if count is not None and not isinstance(count, dict):
+        part.fault("count", what="is neither a number of tasks nor a map: write one of them")
+        return
+    if spot := part.take("count", "spot", kind=int):
+        table.put("scaling", {"min_tasks": spot, "max_tasks": spot, "spot": {"percent": 100, "base": 0}})
+    if isinstance(part.peek("count", "range"), dict):
+        fewest, most = part.take("count", "range", "min", kind=int), part.take("count", "range", "max", kind=int)
+        if fewest is None or most is None or fewest > most:
+            part.fault("count", "range", what="has no min up to max: write both")
+            return
+        table.put("scaling", {"min_tasks": fewest, "max_tasks": most})
+        if first_spot := part.take("count", "range", "spot_from", kind=int):
+            table.put("scaling.spot", {"percent": 100, "base": max(0, first_spot - 1)})
+    elif (bounds := part.take("count", "range", kind=object, convert=task_range)) is not None:
+        table.put("scaling", {"min_tasks": bounds[0], "max_tasks": bounds[1]})
+    _target(part, table, "cpu_percentage", "targets.cpu_percent")
+    _target(part, table, "requests", "targets.requests_per_minute")
+
+
+def _target(part: Part, table: Table, theirs: str, ours: str) -> None:
+    nested = isinstance(part.peek("count", theirs), dict)
+    value = part.take("count", theirs, *(["value"] if nested else []), kind=int)
+    if value is not None and ours.endswith("percent") and not 10 <= value <= 90:
+        table.notes.append(
+            part.note("count", theirs, what=f"Nova holds tasks between 10 and 90 %: {ours} is left out.")
+        )
+    else:
+        table.put(ours, value)
+
+
+def _variables(part: Part, table: Table, application: str) -> None:
+    variables, secrets = variables_of(part, table, application)
+    table.put("environment", variables)
+    table.put("secrets", secrets)
+
+
+def variables_of(part: Part, table: Table, application: str, *path: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Plain and secret variables of a container, whose keys are at a path; what cannot be had is noted."""
+    plain: dict[str, str] = {}
+    secret: dict[str, str] = {}
+    for name, value in (part.peek(*path, "variables") or {}).items() if _is_map(part, *path, "variables") else ():
+        place = (*path, "variables", name)
+        if isinstance(value, dict | list):
+            continue
+        part.take(*place, kind=object)
+        if _RESERVED.fullmatch(name):
+            table.notes.append(
+                part.note(*place, what="Nova sets this itself, or AWS does: read its value, or rename yours.")
+            )
+            continue
+        try:
+            plain[name] = filled_in(_text(value), application)
+        except ValueError as error:
+            table.notes.append(part.note(*place, what=_sentence(error)))
+    for name, value in (part.peek(*path, "secrets") or {}).items() if _is_map(part, *path, "secrets") else ():
+        place = (*path, "secrets", name)
+        inner = isinstance(value, dict) and isinstance(value.get("secretsmanager"), str)
+        if not inner and not isinstance(value, str):
+            continue
+        text = part.take(*place, *(["secretsmanager"] if inner else []), kind=str)
+        try:
+            text = filled_in(text, application)
+        except ValueError as error:
+            table.notes.append(part.note(*place, what=_sentence(error)))
+            continue
+        secret[name] = _secret(text, inner)
+    return plain, secret
+
+
+def _secret(text: str, in_secrets_manager: bool) -> str:
+    """Nova's short form of a secret's name or ARN, or a parameter's."""
+    if in_secrets_manager or ":secret:" in text:
+        return text.rstrip(":")
+    return f"ssm:{text.partition(':parameter')[2] or text}"
+
+
+def _is_map(part: Part, *path: str) -> bool:
+    value = part.peek(*path)
+    if value is not None and not isinstance(value, dict):
+        part.fault(*path, what="is not a map: write names and values")
+    return isinstance(value, dict)
+
+
+def _deployment(part: Part, table: Table) -> None:
+    if part.take("deployment", "rolling", kind=str) == "recreate":
+        part.leave("deployment", "rolling")
+    table.put("alarms.memory_percent", part.take("deployment", "rollback_alarms", "memory_utilization", kind=int))
+
+
+def _sidecars(part: Part, table: Table, application: str) -> None:
+    sidecars: list[dict[str, Any]] = []
+    for name in part.peek("sidecars") or {} if _is_map(part, "sidecars") else ():
+        if not _is_map(part, "sidecars", name):
+            continue
+        made = Table({"name": name})
+        image = part.peek("sidecars", name, "image")
+        place = ("image",) if isinstance(image, str) else ("image", "location")
+        made.put("image", part.take("sidecars", name, *place, kind=str))
+        made.put("command", part.take("sidecars", name, "command", kind=object, convert=words))
+        essential = part.take("sidecars", name, "essential", kind=bool)
+        made.put("essential", essential is not False)
+        plain, secret = variables_of(part, table, application, "sidecars", name)
+        made.put("environment", plain)
+        made.put("secrets", secret)
+        _sidecar_health(part, made, name)
+        sidecars.append(made.values)
+    table.put("sidecars", sidecars)
+
+
+def _sentence(error: ValueError) -> str:
+    text = str(error)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _sidecar_health(part: Part, made: Table, name: str) -> None:
+    place = ("sidecars", name, "healthcheck")
+    if not part.has(*place, "command"):
+        return
+    made.put("health.command", part.take(*place, "command", kind=object, convert=_health_command))
+    traffic.health_times(part, made, *place)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

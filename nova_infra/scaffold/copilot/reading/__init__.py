@@ -1,0 +1,1 @@
+"""Reads Copilot's manifests."""

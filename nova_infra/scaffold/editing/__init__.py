@@ -1,0 +1,1 @@
+"""Adds, removes or renames a service in the files of a project."""

@@ -1,0 +1,1 @@
+"""Makes a new project: its questions, its files, its welcome."""

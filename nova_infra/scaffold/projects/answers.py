@@ -1,0 +1,149 @@
+"""The answers that a new project needs, and their defaults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from nova_infra.config import CONFIG_FILE, Platform, Source, Toolchain
+from nova_infra.config.wording import in_one_line
+from nova_infra.errors import NovaError
+from nova_infra.scaffold.editing.names import require_usable
+
+#: The account of the pipeline and the images, then the environments in promotion order; each with a placeholder, which
+#: is enough for everything but AWS itself.
+ACCOUNTS = {
+    "toolchain": "444444444444",
+    "dev": "111111111111",
+    "staging": "222222222222",
+    "prod": "333333333333",
+}
+REGION = "us-east-1"
+ENGINES = ("codepipeline", "github-actions")
+SERVICE = "text-service"
+
+_NAME = "nova"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a project is made from.
+
+    Attributes:
+        name: Prefix of every physical name.
+        repository: Its repository on GitHub, as owner/name.
+        engine: What delivers it, one of ``ENGINES``.
+        accounts: Account of each of ``ACCOUNTS``.
+        regions: Region of each of ``ACCOUNTS``.
+        services: Names of the services to start with.
+    """
+
+    name: str
+    repository: str
+    engine: str
+    accounts: Mapping[str, str]
+    regions: Mapping[str, str]
+    services: tuple[str, ...]
+
+    @property
+    def owner(self) -> str:
+        """Who owns the repository."""
+        return self.repository.partition("/")[0]
+
+
+def checked_name(value: str) -> str:
+    """The name, if it can be the prefix of physical names.
+
+    Raises:
+        NovaError: It cannot.
+    """
+    return _checked(Platform, "name", value)
+
+
+def checked_repository(value: str) -> str:
+    """The repository, if it is one.
+
+    Raises:
+        NovaError: It is none.
+    """
+    return _checked(Source, "repository", value)
+
+
+def checked_account(value: str) -> str:
+    """The account, if it is one.
+
+    Raises:
+        NovaError: It is none.
+    """
+    if not re.fullmatch(r"[0-9]{12}", value):
+        raise NovaError(f"account: {value!r} is not an AWS account: give its 12 digits")
+    return value
+
+
+def checked_region(value: str) -> str:
+    """The region, if there is one of that name.
+
+    Raises:
+        NovaError: There is none.
+    """
+    return _checked(Toolchain, "region", value, account=ACCOUNTS["toolchain"])
+
+
+def checked_engine(value: str) -> str:
+    """The engine, if it is one.
+
+    Raises:
+        NovaError: It is none.
+    """
+    if value not in ENGINES:
+        raise NovaError(f"engine: {value!r} is not a delivery engine: choose {' or '.join(ENGINES)}")
+    return value
+
+
+def checked_services(value: str) -> tuple[str, ...]:
+    """The names in a list, by spaces or commas, if services can have them.
+
+    Raises:
+        NovaError: One of them cannot be used or is there twice, or there is none.
+    """
+    names = value.replace(",", " ").split()
+    if not names:
+        raise NovaError("service: none is named, but a platform needs one: name at least one")
+    for name in names:
+        require_usable(name)
+        if names.count(name) > 1:
+            raise NovaError(f"service: {name!r} is named twice: give each its own name")
+    return tuple(names)
+
+
+def default_name(directory: Path) -> str:
+    """The directory's name, where it can be the prefix of physical names."""
+    name = re.sub(r"[^a-z0-9]+", "-", directory.name.lower()).strip("-")
+    try:
+        return checked_name(name)
+    except NovaError:
+        return _NAME
+
+
+def default_repository(name: str, remote: str | None) -> str:
+    """What git fetches from, where that is a repository on GitHub; else a placeholder.
+
+    Args:
+        name: The project's name.
+        remote: Address of the remote, if there is one.
+    """
+    found = re.search(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$", remote or "")
+    return found[1] if found else f"org/{name}-platform"
+
+
+def _checked(model: type[BaseModel], key: str, value: str, **others: str) -> str:
+    try:
+        model.model_validate({key: value, **others})
+    except ValidationError as error:
+        [fault, *_] = error.errors(include_url=False)
+        raise NovaError(in_one_line(fault).removeprefix(f"{CONFIG_FILE}: ")) from None
+    return value

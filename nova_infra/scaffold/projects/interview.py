@@ -1,0 +1,125 @@
+"""Asks for the answers that a new project needs and that were not given as options."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from nova_infra.errors import NovaError
+from nova_infra.scaffold.projects import answers
+from nova_infra.scaffold.projects.answers import ACCOUNTS, ENGINES, REGION, SERVICE, Answers
+from nova_infra.scaffold.projects.project import remote_of
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Given:
+    """The options as they were given; None or empty where one was not.
+
+    Attributes:
+        name: ``--name``.
+        repository: ``--repository``.
+        engine: ``--engine``.
+        accounts: ``--account``: an account for everything, or ``dev=<account>``.
+        regions: ``--region``, in the same form.
+        services: ``--service``.
+    """
+
+    name: str | None
+    repository: str | None
+    engine: str | None
+    accounts: tuple[str, ...]
+    regions: tuple[str, ...]
+    services: tuple[str, ...]
+
+
+def interview(given: Given, target: Path, *, ask: bool) -> Answers:
+    """What a project is made from: options first, then the user's answers, then the defaults.
+
+    Args:
+        given: The options.
+        target: Where the project goes.
+        ask: Whether to ask for what is not given. Otherwise the defaults hold.
+
+    Raises:
+        NovaError: An option cannot be used, or there is no terminal to ask on. Each is one line.
+    """
+    accounts = _placed("--account", given.accounts, answers.checked_account)
+    regions = _placed("--region", given.regions, answers.checked_region)
+    name = given.name and _option("--name", given.name, answers.checked_name)
+    repository = given.repository and _option("--repository", given.repository, answers.checked_repository)
+    engine = given.engine and _option("--engine", given.engine, answers.checked_engine)
+    services = _option("--service", " ".join(given.services), answers.checked_services) if given.services else None
+    missing = {
+        "--name": not name,
+        "--repository": not repository,
+        "--region": not regions,
+        "--account": accounts.keys() != ACCOUNTS.keys(),
+        "--engine": not engine,
+        "--service": not services,
+    }
+    if ask and any(missing.values()) and not has_terminal():
+        options = ", ".join(option for option, is_missing in missing.items() if is_missing)
+        raise NovaError(f"{options}: not given, and there is no terminal to ask on: give them as options, or use --yes")
+    question = _ask if ask else _default
+    name = name or question("Name, the prefix of everything in AWS", answers.default_name(target), answers.checked_name)
+    repository = repository or question(
+        "Repository on GitHub", answers.default_repository(name, remote_of(target)), answers.checked_repository
+    )
+    engine = engine or question(f"What delivers: {' or '.join(ENGINES)}", ENGINES[0], answers.checked_engine)
+    if not regions:
+        region = question("AWS region", REGION, answers.checked_region)
+        regions = dict.fromkeys(ACCOUNTS, region)
+    for place, placeholder in ACCOUNTS.items():
+        of = "the pipeline and the images" if place == "toolchain" else place
+        accounts[place] = accounts.get(place) or question(f"AWS account of {of}", placeholder, answers.checked_account)
+        regions.setdefault(place, REGION)
+    services = services or question("Services to start with", SERVICE, answers.checked_services)
+    return Answers(name, repository, engine, accounts, regions, services)
+
+
+def has_terminal() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty()
+
+
+def _ask(text: str, default: str, check: Callable[[str], _T]) -> _T:
+    """Ask until the answer can be used."""
+    while True:
+        try:
+            return check(click.prompt(text, default=default).strip())
+        except NovaError as error:
+            click.echo(f"  {error}")
+
+
+def _default(_text: str, default: str, check: Callable[[str], _T]) -> _T:
+    return check(default)
+
+
+def _option(option: str, value: str, check: Callable[[str], _T]) -> _T:
+    try:
+        return check(value)
+    except NovaError as error:
+        raise NovaError(f"{option} {error.args[0].partition(': ')[2]}") from None
+
+
+def _placed(option: str, values: tuple[str, ...], check: Callable[[str], str]) -> dict[str, str]:
+    """The value of each place, from ``value`` and ``place=value`` in any order."""
+    everywhere: dict[str, str] = {}
+    placed: dict[str, str] = {}
+    for each in values:
+        place, _, value = each.rpartition("=")
+        if place and place not in ACCOUNTS:
+            raise NovaError(f"{option} {each}: {place!r} is not one of {', '.join(ACCOUNTS)}: choose one of them")
+        checked = _option(option, value, check)
+        if place:
+            placed[place] = checked
+        else:
+            everywhere = dict.fromkeys(ACCOUNTS, checked)
+    return everywhere | placed

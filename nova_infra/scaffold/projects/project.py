@@ -1,0 +1,177 @@
+"""Makes a new project out of this one: another ``nova.toml``, other services, everything else unchanged.
+
+It is written into an empty directory, or over the project itself as it comes from the repository or an archive.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+from nova_infra.config import CONFIG_FILE, Config, parse_config
+from nova_infra.errors import NovaError
+from nova_infra.machine import git
+from nova_infra.scaffold import workflows
+from nova_infra.scaffold.changes import Changes
+from nova_infra.scaffold.editing import locks, owners
+from nova_infra.scaffold.editing.services import DEFAULT_SUMMARY, LOCK, service_files
+from nova_infra.scaffold.projects.answers import Answers
+from nova_infra.scaffold.rendering import render
+from nova_infra.toml import read_toml
+
+#: The repository that nova.toml names as it is shipped: nobody's.
+PLACEHOLDER = "org/nova-platform"
+
+# Letters of three availability zones, where they are not a, b and c.
+# https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-availability-zones.html
+# In us-west-1 an account sees two of three, and which two differs: `nova doctor --first` asks.
+_ZONES = {"ap-northeast-1": ("a", "c", "d"), "ca-central-1": ("a", "b", "d"), "us-west-1": ("a", "c")}
+
+
+def source() -> Path:
+    """The project that this code belongs to.
+
+    Raises:
+        NovaError: It is installed without one.
+    """
+    root = Path(__file__).parents[3]
+    if not (root / "Makefile").exists() or not (root / "services" / "kit").exists():
+        raise NovaError("nova: was installed without its project: run it from a clone or an archive of Nova")
+    return root
+
+
+def require_place(root: Path, target: Path) -> None:
+    """Make sure that a project can be written to a directory.
+
+    Args:
+        root: The project that it is made from.
+        target: The directory; it need not exist.
+
+    Raises:
+        NovaError: It holds something else.
+    """
+    if target == root:
+        _require_untouched(root)
+        return
+    if target.is_relative_to(root):
+        raise NovaError(f"{target}: is inside the project that it is made from: choose a directory outside {root}")
+    if target.exists() and not target.is_dir():
+        raise NovaError(f"{target}: is a file: choose a directory that is empty or does not exist")
+    if target.exists() and [path for path in target.iterdir() if path.name != ".git"]:
+        raise NovaError(f"{target}: is not empty: choose a directory that is empty or does not exist")
+
+
+def create_project(root: Path, target: Path, answers: Answers) -> Config:
+    """Write a project, all of it or nothing.
+
+    Args:
+        root: The project that it is made from.
+        target: Where it goes: an empty directory, one that does not exist, or ``root`` itself.
+        answers: What it is made from.
+
+    Returns:
+        Its configuration.
+
+    Raises:
+        NovaError: It cannot be made. Nothing has been written then.
+    """
+    require_place(root, target)
+    old = sorted(path.parent.name for path in (root / "services").glob("*/Dockerfile"))
+    config, written = _written(root, old, answers)
+    if target == root:
+        Changes(root, written=written, removed={f"services/{name}" for name in old}).apply()
+        return config
+    gone = tuple(f"services/{name}/" for name in old)
+    copied = {
+        path: root / path
+        for path in _tree(root)
+        if path not in written and not path.startswith(gone) and (root / path).exists()
+    }
+    made = [parent for parent in (target, *target.parents) if not parent.exists()]
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        Changes(target, written=written, copied=copied).apply()
+    except BaseException as error:
+        for directory in made:
+            if directory.exists():
+                directory.rmdir()
+        if isinstance(error, OSError):
+            raise NovaError(f"{target}: cannot be created: {error.strerror}: choose another directory") from None
+        raise
+    _commit(target, config)
+    return config
+
+
+def remote_of(directory: Path) -> str | None:
+    """Where git fetches a directory's repository from; None where it has none of its own."""
+    if not (directory / ".git").exists():
+        return None
+    return git.read(directory, "remote", "get-url", "origin")
+
+
+def is_committed(target: Path) -> bool:
+    """Whether a directory's own repository has all of it in a commit."""
+    return (target / ".git").exists() and git.read(target, "status", "--porcelain") == ""
+
+
+def _written(root: Path, old: list[str], answers: Answers) -> tuple[Config, dict[str, str]]:
+    """What a project has instead of the files that it is made from."""
+    zones = {place: _ZONES.get(region, ("a", "b", "c")) for place, region in answers.regions.items()}
+    text = render("project_template/nova.toml.j2", {**vars(answers), "zones": zones})
+    config = parse_config(tomllib.loads(text))
+    lock = (root / LOCK).read_text(encoding="utf-8")
+    for name in old:
+        lock = locks.without_service(lock, name)
+    for name in answers.services:
+        lock = locks.with_service(lock, name)
+    written = {CONFIG_FILE: text, LOCK: lock}
+    for name in answers.services:
+        written |= {
+            f"services/{name}/{path}": content for path, content in service_files(name, DEFAULT_SUMMARY).items()
+        }
+    if (reviewed := root / owners.CODEOWNERS).exists():
+        lines = reviewed.read_text(encoding="utf-8")
+        for name in old:
+            lines = owners.without_service(lines, name)
+        written[owners.CODEOWNERS] = re.sub(r"(?<=\s)@[\w./-]+", f"@{answers.owner}/platform", lines)
+    present = workflows.read_workflows(root)
+    return config, written | {
+        f"{workflows.DIRECTORY}/{name}": content for name, content in workflows.workflows(config, present).items()
+    }
+
+
+def _tree(root: Path) -> list[str]:
+    """Every file that git would commit, whether or not there is a repository: an archive has none."""
+    listed = subprocess.run([root / "scripts" / "tree.sh", "list"], check=False, capture_output=True, text=True)
+    if listed.returncode:
+        raise NovaError(f"{root}: its files cannot be listed: {listed.stderr.strip()}: install git")
+    return [path for path in listed.stdout.split("\0") if path]
+
+
+def _require_untouched(root: Path) -> None:
+    """Make sure that nobody has made the project theirs yet, so that nothing of theirs is replaced."""
+    data = read_toml(root / CONFIG_FILE)
+    repository = data.get("source", {}).get("repository")
+    if repository != PLACEHOLDER:
+        raise NovaError(
+            f"{root}: is not empty, and its {CONFIG_FILE} already delivers {repository}: "
+            "edit that, or name an empty directory"
+        )
+    if (root / ".git").exists() and (changed := git.read(root, "status", "--porcelain", "--", CONFIG_FILE, "services")):
+        raise NovaError(f"{root}: has uncommitted work ({changed.split()[-1]}): commit it, then run this again")
+
+
+def _commit(target: Path, config: Config) -> None:
+    """Make the first commit, which the rehearsal needs to release over; where there are others, that is the user's."""
+    if not (target / ".git").exists():
+        git.read(target, "init", "--quiet", f"--initial-branch={config.source.branch}")
+    if (
+        git.read(target, "rev-parse", "--verify", "--quiet", "HEAD") is None
+        and git.read(target, "add", "--all") is not None
+    ):
+        nobody = ["-c", "user.name=Nova", "-c", "user.email=nova@localhost"]
+        named = [] if git.read(target, "var", "GIT_AUTHOR_IDENT") else nobody
+        message = f"Start {config.platform.name} from Nova"
+        git.read(target, *named, "-c", "commit.gpgsign=false", "commit", "--quiet", "--message", message)

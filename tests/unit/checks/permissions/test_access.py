@@ -1,0 +1,108 @@
+"""The page of who can do what, from the templates of both engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nova_infra.checks.permissions.access import jobs, roles, steps, ways_around
+from nova_infra.checks.permissions.access_page import page
+from nova_infra.checks.rule import Template
+
+PROD = "arn:aws:iam::333333333333:role"
+
+
+@pytest.fixture
+def pipeline(assembly: Any) -> Template:
+    return Template(assembly.template("NovaPipelineStack")["Resources"])
+
+
+def test_what_runs_the_repository_before_the_approval_takes_nothing_of_production_but_its_observer(
+    pipeline: Template,
+) -> None:
+    taken = {role for each in steps(pipeline) if each.runs_repository and not each.after for role in each.takes}
+    assert {role for role in taken if "333333333333" in role} == {f"{PROD}/nova-prod-observer"}
+
+
+def test_steps_are_in_the_pipelines_order_and_begin_after_the_approval_at_production(pipeline: Template) -> None:
+    found = list(steps(pipeline))
+    names = [each.name.partition(":")[0] for each in found]
+    assert list(dict.fromkeys(names)) == [
+        *("Build", "UpdatePipeline", "Images", "Dev", "Staging", "ApproveProduction", "Prod")
+    ]
+    assert {each.name.partition(":")[0] for each in found if each.after} == {"Prod"}
+    assert {each.name for each in found if not each.runs_repository} == {
+        "Build: Compare",
+        "UpdatePipeline: SelfMutate",
+    }
+
+
+def test_a_role_that_a_step_can_take_counts_with_it(pipeline: Template) -> None:
+    [update] = [each for each in steps(pipeline) if each.name.startswith("UpdatePipeline")]
+    assert any("deploy-role-333333333333" in role for role in update.takes)
+
+
+def test_only_images_are_pushed_by_the_steps_of_images(pipeline: Template) -> None:
+    pushing = [each for each in steps(pipeline) if "ecr:PutImage" in str(each.changes) and each.runs_repository]
+    assert {each.name.partition(":")[0] for each in pushing} == {"Images"}
+
+
+def test_a_job_of_githubs_is_after_the_approval_in_a_protected_environment_alone(github_assembly: Any) -> None:
+    found = {
+        each.name.rpartition(":")[2]: each
+        for template in github_assembly.templates.values()
+        for each in jobs(Template(template["Resources"]), protected=["prod"])
+    }
+    assert f"{PROD}/nova-prod-release" in found["prod"].takes
+    assert found["prod"].after
+    again = [
+        each
+        for template in github_assembly.templates.values()
+        for each in jobs(Template(template["Resources"]), protected=["staging"])
+    ]
+    assert not [each for each in again if each.after]
+
+
+def test_the_roles_of_an_environment_name_who_takes_them_and_what_they_change(assembly: Any) -> None:
+    found = {each.name: each for each in roles(Template(assembly.template("nova-prod-platform")["Resources"]))}
+    assert found["nova-prod-observer"].changes == ()
+    assert "arn:aws:iam::444444444444:role/nova-prod-brief-step" in found["nova-prod-observer"].takers
+    assert "arn:aws:iam::444444444444:role/nova-prod-brief-step" not in found["nova-prod-release"].takers
+    assert "ssm:PutParameter" in str(found["nova-prod-release"].changes)
+
+
+def test_the_page_names_each_way_around_and_each_shared_account(assembly: Any) -> None:
+    template = assembly.template("NovaPipelineStack")
+    [action] = [
+        each
+        for stage in next(r for r in template["Resources"].values() if r["Type"] == "AWS::CodePipeline::Pipeline")[
+            "Properties"
+        ]["Stages"]
+        for each in stage["Actions"]
+        if each["Name"] == "E2ETests"
+    ]
+    project = template["Resources"][action["Configuration"]["ProjectName"]["Ref"]]["Properties"]
+    template["Resources"]["Added"] = {
+        "Type": "AWS::IAM::Policy",
+        "Properties": {
+            "PolicyDocument": {
+                "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": f"{PROD}/deployer|x"}
+            },
+            "Roles": [{"Ref": project["ServiceRole"]["Fn::GetAtt"][0]}],
+        },
+    }
+    changed = Template(template["Resources"])
+    assert len(ways_around(changed)) == 1
+    text = page([changed], protected=["prod"], shared=[("prod", "only one | account")])
+    before, _, after = text.partition("## After the approval")
+    assert f"{PROD}/deployer\\|x" in before
+    assert f"{PROD}/deployer" not in after.partition("## Ways around")[0]
+    assert "E2ETests may sts:AssumeRole" in after
+    assert "- prod shares its account with what needs no approval: only one \\| account" in after
+
+
+def test_the_page_of_the_pipeline_as_it_is_names_no_way_around_but_its_own_update(pipeline: Template) -> None:
+    _, _, ways = page([pipeline], protected=["prod"]).partition("## Ways around the approval\n\n")
+    assert ways.startswith("NOVA-P06 found no path")
+    assert [line[:17] for line in ways.splitlines() if line.startswith("- ")] == ["- UpdatePipeline "]

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import re
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nova_infra.checks.permissions.statements import contains, overlap, pattern_of
+
+patterns = st.text("ab*?", max_size=4)
+TEXTS = ["".join(letters) for length in range(7) for letters in product("ab", repeat=length)]
+
+
+def matches(pattern: str, text: str) -> bool:
+    return bool(re.fullmatch(pattern.replace("*", ".*").replace("?", "."), text))
+
+
+@given(one=patterns, other=patterns)
+def test_patterns_overlap_where_some_text_matches_both(one: str, other: str) -> None:
+    assert overlap(one, other) is any(matches(one, text) and matches(other, text) for text in TEXTS)
+
+
+@given(pattern=patterns, other=patterns)
+def test_what_contains_a_pattern_matches_all_of_its_texts(pattern: str, other: str) -> None:
+    if contains(pattern, other):
+        assert all(matches(pattern, text) for text in TEXTS if matches(other, text))
+
+
+def test_a_value_that_only_cloudformation_knows_may_be_anything() -> None:
+    assert pattern_of({"Fn::ImportValue": "x"}) == "*"
+    assert pattern_of({"Ref": "AWS::AccountId"}) == "*"
+    assert pattern_of({"Fn::Join": [":", ["arn", {"Ref": "AWS::Partition"}, {"Fn::Select": [0, []]}]]}) == "arn:aws:*"
+    assert pattern_of({"Fn::Sub": "arn:${AWS::Partition}:s3:::${Bucket.Arn}/${aws:username}"}) == (
+        "arn:aws:s3:::${Bucket}/${aws:username}"
+    )
+    assert pattern_of({"Fn::GetAtt": ["Role", "Arn"]}) == "${Role}"

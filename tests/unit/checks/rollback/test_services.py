@@ -1,0 +1,251 @@
+"""Each rule on the project's own template, which it must pass, and on the smallest change that it must refuse."""
+
+import pytest
+
+from nova_infra.checks.rollback.alarms import ALARM_RULES
+from nova_infra.checks.rollback.services import SERVICE_RULES
+from nova_infra.checks.rule import Template
+from nova_infra.checks.rules import findings
+
+STACK = "nova-prod-carts-service"
+
+
+def of(template, resource_type):
+    return next(r for r in template["Resources"].values() if r["Type"] == resource_type)
+
+
+def service(template):
+    return of(template, "AWS::ECS::Service")["Properties"]
+
+
+def deployment(template):
+    return service(template)["DeploymentConfiguration"]
+
+
+def alarm(template, kind):
+    return next(
+        r["Properties"]
+        for r in template["Resources"].values()
+        if r["Type"] == "AWS::CloudWatch::Alarm" and r["Properties"]["AlarmName"].endswith(f"-{kind}")
+    )
+
+
+def set_(node, key, value):
+    node[key] = value
+
+
+def without_metric(alarm_, key):
+    alarm_["Metrics"] = [query for query in alarm_["Metrics"] if query["Id"] != key]
+
+
+def unfilled(alarm_, key):
+    for query in alarm_["Metrics"]:
+        if "Expression" in query:
+            query["Expression"] = query["Expression"].replace(f"FILL({key},0)", key)
+
+
+def with_math(alarm_, expression):
+    [returned] = [query for query in alarm_["Metrics"] if query["ReturnData"]]
+    returned["Expression"] = expression
+
+
+def statistics(template, kind):
+    return [query["MetricStat"] for query in alarm(template, kind)["Metrics"] if "MetricStat" in query]
+
+
+def drain(template, seconds):
+    for attribute in target_group(template)["TargetGroupAttributes"]:
+        if attribute["Key"] == "deregistration_delay.timeout_seconds":
+            attribute["Value"] = str(seconds)
+
+
+def canary(template):
+    return deployment(template)["CanaryConfiguration"]
+
+
+def breaker(template):
+    return deployment(template)["DeploymentCircuitBreaker"]
+
+
+def rollback_names(template):
+    return deployment(template)["Alarms"]["AlarmNames"]
+
+
+def container(template):
+    return of(template, "AWS::ECS::TaskDefinition")["Properties"]["ContainerDefinitions"][0]
+
+
+def target_group(template):
+    return of(template, "AWS::ElasticLoadBalancingV2::TargetGroup")["Properties"]
+
+
+def advanced(template):
+    return service(template)["LoadBalancers"][0]["AdvancedConfiguration"]
+
+
+def weighted(template, colour):
+    rule = of(template, "AWS::ElasticLoadBalancingV2::ListenerRule")["Properties"]
+    return rule["Actions"][0]["ForwardConfig"]["TargetGroups"][colour]
+
+
+_PARAMETER = {"Fn::Join": ["", ["registry/app:", {"Ref": "Tag"}]]}
+
+
+def scaled_by_reference(template):
+    [logical_id] = [key for key, r in template["Resources"].items() if r["Type"] == "AWS::ECS::Service"]
+    parts = ["service/cluster/", {"Fn::GetAtt": [logical_id, "Name"]}]
+    set_(
+        of(template, "AWS::ApplicationAutoScaling::ScalableTarget")["Properties"],
+        "ResourceId",
+        {"Fn::Join": ["", parts]},
+    )
+    set_(service(template), "DesiredCount", 2)
+
+
+CHANGES = [
+    ("NOVA-R01", "no circuit breaker", lambda t: deployment(t).pop("DeploymentCircuitBreaker")),
+    ("NOVA-R01", "breaker off", lambda t: set_(breaker(t), "Enable", False)),
+    ("NOVA-R01", "breaker without rollback", lambda t: set_(breaker(t), "Rollback", False)),
+    ("NOVA-R02", "fewer healthy tasks", lambda t: set_(deployment(t), "MinimumHealthyPercent", 99)),
+    ("NOVA-R02", "no room for the new tasks", lambda t: set_(deployment(t), "MaximumPercent", 150)),
+    ("NOVA-R02", "room for all new tasks but one percent", lambda t: set_(deployment(t), "MaximumPercent", 199)),
+    ("NOVA-R03", "no deployment alarms", lambda t: deployment(t).pop("Alarms")),
+    ("NOVA-R03", "alarms off", lambda t: set_(deployment(t)["Alarms"], "Enable", False)),
+    ("NOVA-R03", "alarms without rollback", lambda t: set_(deployment(t)["Alarms"], "Rollback", False)),
+    ("NOVA-R03", "errors not in the list", lambda t: rollback_names(t).remove(f"{STACK}-errors")),
+    ("NOVA-R03", "unanswered not in the list", lambda t: rollback_names(t).remove(f"{STACK}-unanswered")),
+    ("NOVA-R03", "latency not in the list", lambda t: rollback_names(t).remove(f"{STACK}-latency")),
+    ("NOVA-R03", "CPU not in the list", lambda t: rollback_names(t).remove(f"{STACK}-cpu")),
+    ("NOVA-R04", "a name without alarm", lambda t: rollback_names(t).append("typo")),
+    ("NOVA-R04", "alarms created any time", lambda t: of(t, "AWS::ECS::Service").pop("DependsOn")),
+    ("NOVA-R05", "blue errors unwatched", lambda t: without_metric(alarm(t, "errors"), "errors_blue")),
+    ("NOVA-R05", "green latency unwatched", lambda t: without_metric(alarm(t, "latency"), "seconds_green")),
+    ("NOVA-R05", "an idle colour silences", lambda t: unfilled(alarm(t, "latency"), "requests_green")),
+    ("NOVA-R06", "no bake", lambda t: deployment(t).pop("BakeTimeInMinutes")),
+    ("NOVA-R06", "bake too short", lambda t: set_(deployment(t), "BakeTimeInMinutes", 4)),
+    (
+        "NOVA-R06",
+        "canary too short",
+        lambda t: set_(canary(t), "CanaryBakeTimeInMinutes", 4),
+    ),
+    ("NOVA-R06", "period too long", lambda t: set_(alarm(t, "cpu"), "Period", 300)),
+    ("NOVA-R06", "one metric's period too long", lambda t: set_(statistics(t, "errors")[0], "Period", 600)),
+    ("NOVA-R06", "too many datapoints", lambda t: alarm(t, "cpu").update(DatapointsToAlarm=6, EvaluationPeriods=6)),
+    ("NOVA-R06", "too long for a timeout", lambda t: set_(alarm(t, "unanswered"), "DatapointsToAlarm", 3)),
+    ("NOVA-R07", "missing data not stated", lambda t: alarm(t, "errors").pop("TreatMissingData")),
+    ("NOVA-R08", "nobody told", lambda t: alarm(t, "memory").pop("AlarmActions")),
+    ("NOVA-R08", "actions off", lambda t: set_(alarm(t, "running"), "ActionsEnabled", False)),
+    ("NOVA-R09", "deleted with its stack", lambda t: of(t, "AWS::ECS::TaskDefinition").pop("DeletionPolicy")),
+    ("NOVA-R09", "deregistered when replaced", lambda t: of(t, "AWS::ECS::TaskDefinition").pop("UpdateReplacePolicy")),
+    ("NOVA-R10", "fixed desired count", lambda t: set_(service(t), "DesiredCount", 2)),
+    ("NOVA-R10", "fixed desired count, the target by reference", scaled_by_reference),
+    ("NOVA-R11", "latest", lambda t: set_(container(t), "Image", "registry/app:latest")),
+    ("NOVA-R11", "no tag", lambda t: set_(container(t), "Image", "registry/app")),
+    ("NOVA-R11", "a parameter", lambda t: set_(container(t), "Image", _PARAMETER)),
+    ("NOVA-R12", "no rule to shift by", lambda t: advanced(t).pop("ProductionListenerRule")),
+    ("NOVA-R12", "a rule that is not there", lambda t: set_(advanced(t), "ProductionListenerRule", {"Ref": "None"})),
+    ("NOVA-R12", "no second colour", lambda t: advanced(t).pop("AlternateTargetGroupArn")),
+    ("NOVA-R12", "both colours get traffic", lambda t: set_(weighted(t, 1), "Weight", 50)),
+    ("NOVA-R13", "stopped before drained", lambda t: set_(container(t), "StopTimeout", 20)),
+    (
+        "NOVA-R13",
+        "drains as long as a task stops by default",
+        lambda t: (container(t).pop("StopTimeout"), drain(t, 30)),
+    ),
+    ("NOVA-R13", "drains for five minutes", lambda t: target_group(t).pop("TargetGroupAttributes")),
+    ("NOVA-R14", "errors need the newest minute", lambda t: set_(alarm(t, "errors"), "EvaluationPeriods", 1)),
+    ("NOVA-R14", "unhealthy needs all minutes", lambda t: alarm(t, "unhealthy").pop("DatapointsToAlarm")),
+    ("NOVA-R15", "MAX over both colours", lambda t: with_math(alarm(t, "errors"), "MAX([rate_blue,rate_green])")),
+    ("NOVA-R16", "an average CPU over all tasks", lambda t: set_(alarm(t, "cpu"), "Statistic", "Average")),
+    ("NOVA-R16", "an average memory over all tasks", lambda t: set_(alarm(t, "memory"), "Statistic", "Average")),
+]
+
+
+def test_every_template_passes(assembly, variant):
+    for each in (assembly, variant):
+        for name, template in each.templates.items():
+            assert findings(template) == [], name
+
+
+@pytest.mark.parametrize(("rule", "what", "change"), CHANGES, ids=[f"{rule}: {what}" for rule, what, _ in CHANGES])
+def test_the_smallest_change_is_refused_by_its_rule_and_no_other(assembly, rule, what, change):
+    template = assembly.template(STACK)
+    change(template)
+    assert {broken.id for broken, _ in findings(template)} == {rule}
+
+
+def test_no_alarms_at_all_are_one_finding_and_not_one_for_each_metric(assembly):
+    template = assembly.template(STACK)
+    del deployment(template)["Alarms"]
+    assert [broken.id for broken, _ in findings(template)] == ["NOVA-R03"]
+
+
+def test_a_finding_about_a_colour_says_which_metric_of_which(assembly):
+    template = assembly.template(STACK)
+    without_metric(alarm(template, "errors"), "errors_blue")
+    [blue] = [key for key in assembly.resources(STACK, "AWS::ElasticLoadBalancingV2::TargetGroup") if "Blue" in key]
+    [rule] = [rule for rule in ALARM_RULES if rule.id == "NOVA-R05"]
+    details = [finding.detail for finding in rule.check(Template(template["Resources"]))]
+    assert f"it does not watch HTTPCode_Target_5XX_Count of {blue}" in details
+
+
+def test_a_load_balancer_in_the_same_stack_is_no_colour(assembly):
+    template = assembly.template(STACK)
+    for stat in (*statistics(template, "errors"), *statistics(template, "latency")):
+        dimensions = stat["Metric"]["Dimensions"]
+        [balancer] = [dimension for dimension in dimensions if dimension["Name"] == "LoadBalancer"]
+        balancer["Value"] = {"Fn::GetAtt": ["Balancer", "LoadBalancerFullName"]}
+        dimensions.sort(key=lambda dimension: dimension["Name"], reverse=True)
+    assert findings(template) == []
+
+
+def test_a_rolling_service_needs_no_second_colour(assembly):
+    template = assembly.template("nova-dev-carts-service")
+    del advanced(template)["AlternateTargetGroupArn"], advanced(template)["ProductionListenerRule"]
+    assert findings(template) == []
+
+
+def test_a_task_that_says_nothing_has_thirty_seconds_to_stop(assembly):
+    template = assembly.template(STACK)
+    del container(template)["StopTimeout"]
+    drain(template, 29)
+    assert findings(template) == []
+
+
+def test_a_task_without_a_load_balancer_may_stop_when_it_likes(assembly):
+    template = assembly.template(STACK)
+    template["Resources"] = {"Task": of(template, "AWS::ECS::TaskDefinition")}
+    container(template)["StopTimeout"] = 2
+    assert findings(template) == []
+
+
+def test_a_linear_rollout_needs_a_step_that_alarms_can_fire_in(variant):
+    template = variant.template("acme-test-eu-search")
+    deployment(template)["LinearConfiguration"]["StepBakeTimeInMinutes"] = 4
+    assert {broken.id for broken, _ in findings(template)} == {"NOVA-R06"}
+
+
+def test_a_service_without_autoscaling_may_fix_its_count(assembly):
+    template = assembly.template(STACK)
+    service(template)["DesiredCount"] = 2
+    template["Resources"] = {
+        key: resource
+        for key, resource in template["Resources"].items()
+        if resource["Type"] != "AWS::ApplicationAutoScaling::ScalableTarget"
+    }
+    assert findings(template) == []
+
+
+def test_an_alarm_of_a_users_own_in_promql_is_none_of_these_rules_business():
+    promql = {"EvaluationCriteria": {"PromQLCriteria": {"Query": "up == 0"}}, "AlarmActions": ["topic"]}
+    assert findings({"Resources": {"Own": {"Type": "AWS::CloudWatch::Alarm", "Properties": promql}}}) == []
+
+
+def test_an_image_pinned_by_digest_passes(assembly):
+    template = assembly.template(STACK)
+    container(template)["Image"] = f"registry/app@sha256:{'0' * 64}"
+    assert findings(template) == []
+
+
+def test_every_rule_has_a_change_that_it_refuses():
+    assert {rule.id for rule in (*SERVICE_RULES, *ALARM_RULES)} == {rule for rule, _, _ in CHANGES}

@@ -1,0 +1,269 @@
+"""What AWS, or CDK with a traceback, would refuse long after; and what nobody should deploy."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nova_infra.config import Config, load_config, parse_config
+from nova_infra.config.values.schedule import cron_fault
+from nova_infra.errors import ConfigError
+
+OPERATOR = "arn:aws:iam::333333333333:role/on-call"
+CONNECTION = "arn:aws-cn:codeconnections:cn-north-1:444444444444:connection/0"
+TOKEN = "${Token[TOKEN.12]}"
+HUGE = 10**400
+
+
+def changed(raw, path, value):
+    *parents, last = path.split(".")
+    node = raw
+    for part in parents:
+        node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
+    node[int(last) if isinstance(node, list) else last] = value
+    return raw
+
+
+def faults(raw):
+    with pytest.raises(ConfigError) as raised:
+        parse_config(raw)
+    return str(raised.value).splitlines()
+
+
+REFUSED = {
+    "a percentage with three decimals": ("environments.1.rollout.percent", 10.125, "write at most one decimal"),
+    "a percentage with two decimals": ("environments.0.rollout.percent", 0.15, "write at most one decimal"),
+    "a placeholder of CDK's": ("services.0.environment", {"A": f"x{TOKEN}"}, "would be replaced on the way"),
+    "a list of CDK's": ("services.0.paths", ["/#{Token[TOKEN.1]}"], "would be replaced on the way"),
+    "a reference of CloudFormation's": (
+        "services.0.environment",
+        {"A": "{{resolve:secretsmanager:x}}"},
+        "would be replaced on the way",
+    ),
+    "NUL": ("services.0.environment", {"A": "a\0b"}, r"has the character '\x00'"),
+    "an escape": ("images", {"build_arguments": {"A": "\x1b[31m"}}, r"has the character '\x1b'"),
+    "no character": ("services.0.environment", {"A": "\uffff"}, r"has the character '\uffff'"),
+    "NUL in a key": ("services.0.environment", {"A\0": "b"}, "is a key with a character that AWS accepts nowhere"),
+    "a number of 400 digits": ("services.0.port", HUGE, "is a number of more than 64 bits"),
+    "a negative number": ("environments.1.scaling.max_tasks", -HUGE, "is a number of more than 64 bits"),
+    "an id of a thousand digits": ("delivery.github_ids", {"owner": HUGE, "repository": 7}, "more than 64 bits"),
+    "an id of twenty digits": ("delivery.github_ids", {"owner": 1, "repository": 2**62}, "less than or equal to"),
+    "an address twice": ("environments.2.notifications.emails", ["a@b.de", "a@b.de"], "has 'a@b.de' twice"),
+    "a zone twice": ("environments.1.network.zones", ["a", "a"], "has 'a' twice: write it once"),
+    "an endpoint twice": ("environments.1.network.interface_endpoints", ["sts", "logs", "sts"], "has 'sts' twice"),
+    "an operator twice": ("environments.2.operators", [OPERATOR, OPERATOR], "twice: write it once"),
+    "an account twice": ("delivery.existing_oidc_providers", ["111111111111"] * 2, "has '111111111111' twice"),
+    "a pattern twice": ("source.ignore_paths", ["docs/**", "docs/**"], "has 'docs/**' twice"),
+    "another partition": (
+        "environments.1.region",
+        "cn-north-1",
+        "is in aws-cn, but us-east-1 of the toolchain is in aws",
+    ),
+    "the government's": ("environments.2.region", "us-gov-west-1", "is in aws-us-gov, but us-east-1"),
+    "an operator elsewhere": ("environments.2.operators", [OPERATOR.replace("aws", "aws-cn")], "name a role in aws"),
+    "a connection elsewhere": ("source.connection_arn", CONNECTION, "name a connection in aws"),
+    "seven wildcards": ("services.0.paths", ["/a*b*c*d*", "/e?f?g?"], "has 7 wildcards, but a rule"),
+    "sixteen wildcards": ("services.0.paths", ["/*" * 16], "has 16 wildcards, but a rule"),
+    "a variable of 100 KB": ("services.0.environment", {"A": "x" * 100_000}, "takes 97 KiB, but there is room for 48"),
+    "many variables": ("services.0.environment", {f"A{n}": "x" * 500 for n in range(100)}, "but there is room for 48"),
+    "an argument of 100 KB": ("images", {"build_arguments": {"A": "x" * 100_000}}, "but there is room for 32 KiB"),
+    "an unknown time zone": (
+        "environments.2.window",
+        {"cron": "* * 9-17 ? * MON-FRI", "time_zone": "Mars/Phobos"},
+        "is not a time zone: write one such as Asia/Tokyo",
+    ),
+    "a branch of dots": ("source.branch", "a..b", "is not a branch"),
+    "a branch like an option": ("source.branch", "-x", "is not a branch"),
+    "a branch of slashes": ("delivery.early_branch", "a//b", "is not a branch"),
+    "a branch that ends": ("source.branch", "main/", "is not a branch"),
+    "a lock of git's": ("source.branch", "a.lock", "is not a branch"),
+    "a repository above": ("source.repository", "org/..", "is not a repository"),
+    "a password": ("services.0.environment", {"DB_PASSWORD": "hunter2"}, "is called a secret"),
+    "a token": ("services.0.environment", {"token": "x"}, "is called a secret"),
+    "an api key": ("services.0.environment", {"OPENAI_API_KEY": "x"}, "name it under secrets"),
+    "a password in a URL": (
+        "services.0.environment",
+        {"DB": "https:" + "//me:pw@db/x"},
+        "holds a URL with a password",
+    ),
+    "an access key": ("services.0.environment", {"ID": "AKIA" + "ABCDEFGHIJKLMNOP"}, "holds an AWS access key"),
+    "a private key": ("services.0.environment", {"A": "-----BEGIN RSA " + "PRIVATE KEY-----\n"}, "holds a private key"),
+    "a token of GitHub's": ("services.0.environment", {"A": f"ghp_{'a' * 36}"}, "holds an access token"),
+    "a secret in an image": ("images", {"build_arguments": {"NPM_TOKEN": "x"}}, "is called a secret"),
+    "everything ignored": ("source.ignore_paths", ["**"], "also matches nova.toml"),
+    "all files ignored": ("source.ignore_paths", ["*"], "also matches nova.toml"),
+    "all directories ignored": ("source.ignore_paths", ["**/*"], "also matches nova.toml"),
+    "the services ignored": ("source.ignore_paths", ["services/**"], "also matches services/carts-service/Dockerfile"),
+    "one service ignored": ("source.ignore_paths", ["services/store-service/**"], "services/store-service/Dockerfile"),
+    "all code ignored": ("source.ignore_paths", ["docs/**", "**/*.py"], "source.ignore_paths[1]: '**/*.py' also"),
+    "texts of images ignored": ("source.ignore_paths", ["**.md"], "services/carts-service/src/handbook.md"),
+    "a choice of files ignored": ("source.ignore_paths", ["*.{toml,md}"], "also matches nova.toml"),
+    "an earlier environment's account": ("environments.2.account", "222222222222", "is also that of staging"),
+    "the toolchain's account": ("environments.2.account", "444444444444", "is also that of the toolchain"),
+    "an excuse for nothing": ("environments.2.shared_account", "there is only one", "excuses nothing"),
+    "a shell behind no firewall": ("environments.2", {"waf": False, "exec": True}, "behind no firewall"),
+}
+NETWORKS = (
+    *("127.0.0.0/16", "169.254.0.0/16", "0.0.0.0/16", "198.18.0.0/16", "192.0.2.0/24", "198.51.100.0/24"),
+    *("203.0.113.0/24", "192.0.0.0/24", "240.0.0.0/16", "255.255.0.0/16", "224.0.0.0/16", "100.64.0.0/16"),
+    *("172.15.0.0/16", "172.32.0.0/16", "192.169.0.0/16", "11.0.0.0/16"),
+)
+
+
+@pytest.mark.parametrize(("path", "value", "fault"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_would_fail_later_or_be_weak_is_refused_in_one_line(raw, path, value, fault):
+    if isinstance(value, dict) and path == "environments.2":
+        value = raw["environments"][2] | value
+    [line] = faults(changed(raw, path, value))
+    assert line.startswith("nova.toml: ")
+    assert fault in line
+    assert len(line) < 500
+
+
+@pytest.mark.parametrize("cidr", NETWORKS)
+def test_a_range_that_no_vpc_can_have_or_that_is_not_private_is_refused(raw, cidr):
+    assert faults(changed(raw, "environments.1.network.cidr", cidr)) == [
+        f"nova.toml: environments[1].network.cidr: '{cidr}' is not a private range: "
+        "choose one within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"
+    ]
+
+
+@pytest.mark.parametrize("cidr", ["10.255.0.0/16", "172.31.0.0/16", "192.168.255.0/24"])
+def test_the_last_of_each_private_range_is_accepted(raw, cidr):
+    raw["services"] = raw["services"][:1]
+    assert parse_config(changed(raw, "environments.0.network.cidr", cidr))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("environments.1.rollout.percent", 0.3),
+        ("environments.1.rollout.percent", 33.3),
+        ("services.0.paths", ["/a*b*c*", "/e?f?g?"]),
+        ("services.0.environment", {"A": "x" * 40_000}),
+        ("services.0.environment", {"MAX_TOKENS": "7", "PASSWORD_FILE": "/run/x", "TOKEN_URL": "https://a.b/@c"}),
+        ("services.0.environment", {"PASSWORD": "", "TEXT": "two\nlines\tand $dollars, {braces}"}),
+        ("source.ignore_paths", ["docs/**", "*.md", "LICENSE", "**/CHANGELOG.txt"]),
+        ("source.branch", "release/2.x"),
+        ("environments.1.window", {"cron": "* * 9-17 ? * MON-FRI", "time_zone": "America/Argentina/Buenos_Aires"}),
+        ("environments.2.exec", True),
+    ],
+)
+def test_what_only_looks_like_it_is_accepted(raw, path, value):
+    assert parse_config(changed(raw, path, value))
+
+
+def test_several_faults_of_all_kinds_are_reported_at_once(raw):
+    del raw["environments"][2]["domain"]
+    raw["environments"][2] |= {"allow_plain_http": True, "exec": True, "waf": False}
+    changed(raw, "source.ignore_paths", ["**"])
+    changed(raw, "services.0.environment", {"PASSWORD": "x"})
+    changed(raw, "environments.0.network.zones", ["a", "a"])
+    text = "\n".join(faults(raw))
+    assert "environments[2].allow_plain_http: true lets anyone on the way read and change" in text
+    for key in ("environments[2].exec", "ignore_paths[0]", "environment.PASSWORD", "environments[0].network.zones"):
+        assert key in text
+
+
+CRON = {
+    "* 9-17 ? * MON-FRI": None,
+    "0/15 8,12,16 1,15 * ?": None,
+    "*/5 * L JAN-MAR,7 ?": None,
+    "0 0 LW * ? 2026-2030": None,
+    "0 0 15W 1-12/2 ?": None,
+    "5-55/10 0-23 ? * 2#1,FRIL": None,
+    "0 0 ? * mon": None,
+    "a * ? * MON": "has 'a' for the minutes",
+    "60 * ? * MON": "has '60' for the minutes",
+    "* 24 ? * MON": "has '24' for the hours",
+    "* 9-x ? * MON": "has '9-x' for the hours",
+    "* 17-9 ? * MON": "has '17-9' for the hours",
+    "* * 32 * ?": "has '32' for the days of the month",
+    "* * 0 * ?": "has '0' for the days of the month",
+    "* * ? 13 MON": "has '13' for the months",
+    "* * ? FOO MON": "has 'FOO' for the months",
+    "* * ? * 0": "has '0' for the days of the week",
+    "* * ? * 8": "has '8' for the days of the week",
+    "* * ? * MOND": "has 'MOND' for the days of the week",
+    "* * ? * 2#6": "has '2#6' for the days of the week",
+    "* * ? * MON 1969": "has '1969' for the years",
+    "* ? 1 * ?": "has '?' for the hours",
+    "*/0 * ? * MON": "has '*/0' for the minutes",
+    "*/99 * ? * MON": "has '*/99' for the minutes",
+    ", * ? * MON": "has ',' for the minutes",
+    "* * * * *": "needs ? for either the days of the month or the days of the week",
+    "* * ? * ?": "needs ? for either the days of the month or the days of the week",
+    "* * ? *": "has 4 fields of time",
+    "* * ? * MON 2026 x": "has 7 fields of time",
+    "*  * ? * MON": "has '' for the hours",
+    "\u0663 * ? * MON": "has '\u0663' for the minutes",
+}
+
+
+@pytest.mark.parametrize(("expression", "fault"), CRON.items())
+def test_a_schedule_is_read_as_aws_reads_it(expression, fault):
+    assert cron_fault(expression) == fault
+
+
+@pytest.mark.parametrize("cron", ["daily", "* abc * ? * MON", "0 * * ? * MON", "* * * * * *", "*"])
+def test_a_window_without_a_schedule_is_refused(raw, cron):
+    [line] = faults(changed(raw, "environments.2.window", {"cron": cron}))
+    assert line.startswith(f"nova.toml: environments[2].window.cron: {cron!r} is not a schedule")
+    assert line.endswith("as in * * 9-17 ? * MON-THU")
+
+
+EXAMPLE = (Path(__file__).parents[2] / "nova.toml").read_bytes()
+FILES = {
+    "three thousand dotted keys": (b".".join([b"a"] * 3000) + b" = 1", "is nested too deeply"),
+    "three thousand tables": (b"[" + b".".join([b"a"] * 3000) + b"]", "is nested too deeply"),
+    "nested inline tables": (b"a = " + b"{a=" * 300 + b"1" + b"}" * 300, "nested too deeply|not valid TOML"),
+    "a decimal of 5,000 digits": (b"a = " + b"7" * 5000, "thousands of digits"),
+    "a hexadecimal of 5,000 digits": (b"a = 0x" + b"7" * 5000, "more than 64 bits"),
+    "UTF-16": ("a = 1".encode("utf-16"), "is not UTF-8"),
+    "NUL": (b"a = 1\0", "is not valid TOML"),
+    "nothing": (b"", "toolchain: is missing"),
+}
+
+
+@pytest.mark.parametrize(("content", "fault"), FILES.values(), ids=FILES.keys())
+def test_a_file_that_nobody_could_use_is_refused_in_lines(tmp_path, content, fault):
+    (tmp_path / "nova.toml").write_bytes(content)
+    with pytest.raises(ConfigError, match=fault) as raised:
+        load_config(tmp_path)
+    assert all(line.startswith("nova.toml: ") and len(line) < 300 for line in str(raised.value).splitlines())
+
+
+def test_a_directory_of_that_name_is_no_file(tmp_path):
+    (tmp_path / "nova.toml").mkdir()
+    with pytest.raises(ConfigError, match=r"^nova.toml: is not a file: replace it by one$"):
+        load_config(tmp_path)
+
+
+def test_a_link_to_itself_is_no_file(tmp_path):
+    (tmp_path / "nova.toml").symlink_to("nova.toml")
+    with pytest.raises(ConfigError, match=r"^nova.toml: "):
+        load_config(tmp_path)
+
+
+def test_a_byte_order_mark_and_line_ends_of_windows_are_passed_over(tmp_path):
+    (tmp_path / "nova.toml").write_bytes(b"\xef\xbb\xbf" + EXAMPLE.replace(b"\n", b"\r\n"))
+    for service in tomllib.loads(EXAMPLE.decode())["services"]:
+        (tmp_path / "services" / service["name"]).mkdir(parents=True)
+        (tmp_path / "services" / service["name"] / "Dockerfile").touch()
+    assert load_config(tmp_path) == parse_config(tomllib.loads(EXAMPLE.decode()))
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(),
+    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=4), each, max_size=3),
+)
+
+
+@settings(max_examples=200, derandomize=True, deadline=None, database=None)
+@given(data=st.dictionaries(st.sampled_from(sorted(Config.model_fields)) | st.text(max_size=3), _VALUES, max_size=7))
+def test_nothing_of_any_shape_is_a_traceback(data):
+    with pytest.raises(ConfigError) as raised:
+        parse_config(data)
+    assert all(line.startswith("nova.toml: ") for line in str(raised.value).split("\n"))

@@ -1,0 +1,216 @@
+"""What services say of themselves, by environment; and what of it contradicts itself."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from nova_infra.config import parse_config
+from nova_infra.config.resolved import origins, resolved
+from nova_infra.config.values.actions import known_actions
+from nova_infra.errors import ConfigError
+
+ROOT = Path(__file__).parents[4]
+DIGEST = f"sha256:{'a' * 64}"
+
+
+def service(raw, where="prod", **keys):
+    raw["services"][0] |= keys
+    config = parse_config(raw)
+    return resolved(config.services[0], config.environment(where))
+
+
+def faults(raw, **keys):
+    raw["services"][0] |= keys
+    with pytest.raises(ConfigError) as raised:
+        parse_config(raw)
+    return str(raised.value).splitlines()
+
+
+def test_the_most_specific_value_wins_key_by_key(raw):
+    keys = {
+        "scaling": {"max_tasks": 20},
+        "rollout": {"percent": 20},
+        "environment": {"A": "service", "B": "service"},
+        "environments": {
+            "prod": {"rollout": {"percent": 3}, "environment": {"B": "prod"}, "alarms": {"latency_ms": 90}}
+        },
+        "alarms": {"latency_ms": 800, "min_requests": 7},
+    }
+    prod, staging = (service(raw, name, **keys) for name in ("prod", "staging"))
+    assert (prod.environment.scaling.min_tasks, prod.environment.scaling.max_tasks) == (2, 20)
+    assert (staging.environment.scaling.min_tasks, staging.environment.scaling.max_tasks) == (1, 20)
+    assert (prod.environment.rollout.percent, staging.environment.rollout.percent) == (3, 20)
+    assert prod.environment.rollout.strategy == "canary"
+    assert prod.service.environment == {"A": "service", "B": "prod"}
+    assert staging.service.environment == {"A": "service", "B": "service"}
+    assert (prod.service.alarms.latency_ms, prod.service.alarms.min_requests) == (90, 7)
+
+
+def test_memory_follows_the_processor_unless_it_is_given(raw):
+    assert service(raw, cpu=1024).service.memory == 2048
+    assert service(raw, cpu=256, environments={"prod": {"cpu": 512}}).service.memory == 1024
+
+
+def test_a_list_and_a_secret_are_replaced_as_a_whole(raw):
+    found = service(
+        raw,
+        connects_to=["db:5432"],
+        secrets={"A": "nova/a:field"},
+        environments={"prod": {"connects_to": ["cache:6379"], "secrets": {"A": "ssm:/nova/a"}}},
+    )
+    assert found.service.connects_to == ("cache:6379",)
+    assert found.service.secrets["A"].model_dump(exclude_none=True) == {"parameter": "/nova/a"}
+
+
+def test_each_value_says_where_it_comes_from(raw):
+    found = service(
+        raw,
+        scaling={"max_tasks": 20},
+        cpu=512,
+        memory=1024,
+        environments={"prod": {"memory": 2048, "environment": {"A": "{region}"}}},
+    )
+    config = parse_config(raw)
+    sources = {each.key: (each.value, each.source) for each in origins(config.services[0], config.environment("prod"))}
+    assert sources["scaling.max_tasks"] == (20, "[[services]]")
+    assert sources["scaling.min_tasks"] == (2, "[[environments]]")
+    assert sources["memory"] == (2048, "[services.environments.prod]")
+    assert sources["environment.A"] == ("us-east-1", "[services.environments.prod]")
+    assert sources["priority"] == (found.service.priority, "default")
+    assert sources["stop_seconds"] == (30, "default")
+
+
+@pytest.mark.parametrize(
+    ("keys", "fault"),
+    [
+        ({"environments": {"qa": {}}}, "environments.qa: is not an environment: choose one of dev, prod, staging"),
+        (
+            {"memory": 512, "environments": {"prod": {"cpu": 1024}}},
+            "environments.prod.memory: is not a memory that Fargate offers",
+        ),
+        (
+            {"environments": {"prod": {"scaling": {"max_tasks": 1}}}},
+            "environments.prod.scaling.max_tasks: is below min_tasks: raise it, or lower min_tasks",
+        ),
+        ({"environments": {"prod": {"paths": ["/x"]}}}, "environments.prod.paths: is not a key that Nova knows"),
+        (
+            {"kit": False, "image": "ghcr.io/a/b:1"},
+            "image: 'ghcr.io/a/b:1' is a tag, which may move, and prod takes an",
+        ),
+        ({"image": f"ghcr.io/a/b@{DIGEST}"}, "image: is ready, so kit would build nothing"),
+        ({"image": "nginx"}, "image: 'nginx' is not an image by a digest or a tag other than latest"),
+        ({"image": "nginx:latest"}, "image: 'nginx:latest' is not an image by a digest or a tag other than latest"),
+        ({"context": "../elsewhere"}, "context: '../elsewhere' is not a path in the project"),
+        ({"dockerfile": "/etc/passwd"}, "dockerfile: '/etc/passwd' is not a path in the project"),
+        ({"readonly_root": False}, "readonly_root: false lets an intruder change the container: say why"),
+        ({"health": {"interval": 5}}, "health: has a timeout of 5 that is not shorter than the interval of 5"),
+        ({"health": {"path": "up"}}, "health.path: 'up' is not the path of a health check"),
+        ({"protocol": "grpc"}, "protocol: 'grpc' needs TLS, and dev has no domain"),
+        (
+            {"internal": True, "hosts": ["a.nova.example.com"]},
+            "internal: true leaves nobody who could ask for its hosts",
+        ),
+        ({"hosts": ["shop.example.org"]}, "hosts: 'shop.example.org' is not under nova.example.com, the zone of prod"),
+        ({"hosts": ["https://a.example.com"]}, "hosts[0]: 'https://a.example.com' is not a host name"),
+        (
+            {"permissions": [{"actions": ["s3:GetObjet"], "resources": ["arn:aws:s3:::a/b"]}]},
+            "permissions[0]: 's3:GetObjet': is not an action of s3: did you mean s3:getobject?",
+        ),
+        (
+            {"permissions": [{"actions": ["dynamo:GetItem"], "resources": ["arn:aws:dynamodb:*:*:table/a"]}]},
+            "permissions[0]: 'dynamo:GetItem': dynamo is not a service of IAM: did you mean dynamodb?",
+        ),
+        (
+            {"permissions": [{"actions": ["sqs:SendMessage"], "resources": ["arn:aws:sqqs:{region}:{account}:a"]}]},
+            "sqqs is not a service of IAM: did you mean sqs?",
+        ),
+        (
+            {"permissions": [{"actions": ["s3:*"], "resources": ["arn:aws:s3:::a/b"]}]},
+            "permissions[0]: allows s3:*, which is more than one action",
+        ),
+        ({"permissions": [{"actions": ["sqs:SendMessage"], "resources": ["*"]}]}, "allows it on every resource"),
+        (
+            {"environment": {"DATABASE_URL": "postgres://db.internal/a"}},
+            "environment.DATABASE_URL: leads to db.internal:5432, a port that its tasks cannot reach: "
+            'add connects_to = ["db.internal:5432"]',
+        ),
+        ({"connects_to": ["db.internal"]}, "connects_to[0]: 'db.internal' is not a host and a port"),
+        ({"connects_to": ["db.internal:70000"]}, "connects_to[0]: 'db.internal:70000' is not a host and a port"),
+        ({"secrets": {"A": {}}}, "secrets.A: has to name one place: write secret = … or parameter = …"),
+        ({"secrets": {"A": {"parameter": "/a", "field": "b"}}}, "secrets.A: names a field of a parameter"),
+        (
+            {"sidecars": [{"name": "otel", "image": f"a/b@{DIGEST}", "memory": 600}]},
+            "sidecars: may use 600 of the task's 512 MiB",
+        ),
+        (
+            {"scaling": {"schedules": [{"schedule": "0 20 * * *", "min_tasks": 0, "max_tasks": 0}]}},
+            "scaling.schedules: prod takes an approval, and there a service is never without tasks",
+        ),
+        (
+            {"scaling": {"schedules": [{"schedule": "0 25 * * *", "min_tasks": 1, "max_tasks": 2}]}},
+            "scaling.schedules[0].schedule: '0 25 * * *'",
+        ),
+        ({"sidecars": [{"name": "app", "image": f"a/b@{DIGEST}"}]}, "sidecars[0].name: 'app' is not a free name"),
+    ],
+)
+def test_what_contradicts_itself_is_one_line_with_the_key_and_the_remedy(raw, keys, fault):
+    found = [line for line in faults(raw, **keys) if fault in line]
+    assert len(found) == 1
+    assert found[0].startswith("nova.toml: services[0].")
+
+
+def test_everything_that_contradicts_itself_is_reported_at_once(raw):
+    lines = faults(
+        raw, readonly_root=False, environment={"A": "redis://cache"}, context="services", image=f"a/b@{DIGEST}"
+    )
+    assert len(lines) == 4
+
+
+def test_services_of_different_hosts_may_share_a_path_and_others_may_not(raw):
+    for environment, domain in zip(
+        raw["environments"][1:], ("staging.nova.example.com", "nova.example.com"), strict=True
+    ):
+        environment["domain"]["zone_name"] = "example.com"
+        assert environment["domain"]["name"] == domain
+    raw["services"][0] |= {"hosts": ["a.example.com"], "paths": ["/x/*"], "priority": 1}
+    raw["services"][1] |= {"hosts": ["b.example.com"], "paths": ["/x/*"], "priority": 2}
+    parse_config(raw)
+    raw["services"][1]["hosts"] = ["a.example.com"]
+    [line] = faults(raw)
+    assert "services[1].paths: '/x/*' is also a path of carts-service" in line
+
+
+def test_a_rule_for_every_path_does_not_come_before_one_for_a_host(raw):
+    for environment in raw["environments"][1:]:
+        environment["domain"]["zone_name"] = "example.com"
+    raw["services"][0] |= {"hosts": ["a.example.com"], "priority": 9}
+    raw["services"][1] |= {"paths": ["/*"], "priority": 8}
+    [line] = faults(raw)
+    assert "services[0].priority: 9 comes after store-service, whose paths take every request to a.example.com" in line
+    raw["services"][1]["priority"] = 10
+    parse_config(raw)
+
+
+def test_values_are_shown_with_their_sources_and_defaults_only_on_request(nova, service_names):
+    shown = nova("config", "show", service_names[1], "prod")
+    assert shown.returncode == 0
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    assert ["memory", "1024", "[[services]]"] in lines
+    assert ["scaling.min_tasks", "2", "[[environments]]"] in lines
+    assert not any(line[0] == "stop_seconds" for line in lines)
+    assert ["stop_seconds", "30", "default"] in [
+        line.split() for line in nova("config", "show", service_names[1], "prod", "--all").stdout.splitlines()
+    ]
+    refused = nova("config", "show", "nobody", "prod")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+
+
+def test_the_list_of_actions_is_that_of_the_installed_linter():
+    spec = importlib.util.spec_from_file_location("iam_actions", ROOT / "scripts" / "iam_actions.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.LIST.read_text() == module.listed(), "run `python scripts/iam_actions.py`"
+    assert "getobject" in known_actions()["s3"]

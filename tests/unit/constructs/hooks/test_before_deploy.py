@@ -1,0 +1,150 @@
+"""The function that runs a command before a deployment, against moto's ECS and a CloudFormation that listens."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+
+from nova_infra.constructs.hooks import before_deploy_handler as function
+
+WANTED = {
+    "Cluster": "nova-live",
+    "Family": "nova-live-shop",
+    "Container": "app",
+    "Command": ["migrate"],
+    "Key": "0123456789abcdef",
+    "Done": "/nova/live/before-deploy/shop",
+    "Subnets": ["subnet-1"],
+    "SecurityGroups": ["sg-1"],
+    "LogGroup": "logs",
+    "LogPrefix": "nova-live-shop",
+}
+ARN = "arn:aws:ecs:us-east-1:444444444444:task/nova-live/0123"
+
+
+class Aws:
+    """What the function's clients answer, in order, and what it told CloudFormation."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        made = {
+            name: boto3.client(name, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+            for name in ("ssm", "ecs", "logs")
+        }
+        self.stubs = {name: Stubber(client) for name, client in made.items()}
+        self.told: dict[str, Any] = {}
+        for stub in self.stubs.values():
+            stub.activate()
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        monkeypatch.setattr(f"{function.__name__}.boto3.client", lambda name, **_: made[name])
+        monkeypatch.setattr(f"{function.__name__}.time.sleep", lambda _: None)
+        monkeypatch.setattr(f"{function.__name__}.urllib.request.urlopen", lambda request, **_: self._hear(request))
+
+    def _hear(self, request: Any) -> None:
+        self.told = json.loads(request.data)
+
+    def done(self, *keys: str) -> None:
+        if keys:
+            self.stubs["ssm"].add_response("get_parameter", {"Parameter": {"Value": ",".join(keys)}})
+        else:
+            self.stubs["ssm"].add_client_error("get_parameter", "ParameterNotFound")
+
+    def runs(self, *states: dict[str, Any]) -> None:
+        self.stubs["ecs"].add_response(
+            "run_task",
+            {"tasks": [{"taskArn": ARN}], "failures": []},
+            {
+                "cluster": "nova-live",
+                "taskDefinition": "nova-live-shop",
+                "launchType": "FARGATE",
+                "networkConfiguration": ANY,
+                "overrides": {"containerOverrides": [{"name": "app", "command": ["migrate"]}]},
+                "clientToken": "request",
+                "startedBy": "before-deploy",
+            },
+        )
+        for state in states:
+            self.stubs["ecs"].add_response("describe_tasks", {"tasks": [state]})
+
+    def call(self, kind: str = "Update", left: int = 600_000) -> dict[str, Any]:
+        event = {
+            "RequestType": kind,
+            "RequestId": "request",
+            "StackId": "stack",
+            "LogicalResourceId": "Run",
+            "PhysicalResourceId": "Run",
+            "ResponseURL": "https://cloudformation.example.com/",
+            "ResourceProperties": WANTED,
+        }
+        function.handler(event, SimpleNamespace(get_remaining_time_in_millis=lambda: left))
+        for stub in self.stubs.values():
+            stub.assert_no_pending_responses()
+        return self.told
+
+
+def stopped(code: int) -> dict[str, Any]:
+    return {"lastStatus": "STOPPED", "containers": [{"name": "otel"}, {"name": "app", "exitCode": code}]}
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    return Aws(monkeypatch)
+
+
+def test_it_waits_for_the_command_and_remembers_that_it_ran(aws: Aws) -> None:
+    aws.done("aaaa")
+    aws.runs({"lastStatus": "RUNNING", "containers": []}, stopped(0))
+    aws.stubs["ssm"].add_response(
+        "put_parameter",
+        {},
+        {"Name": WANTED["Done"], "Value": f"aaaa,{WANTED['Key']}", "Type": "String", "Overwrite": True},
+    )
+    assert aws.call()["Status"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update"])
+def test_what_has_run_for_this_image_is_not_run_again(aws: Aws, kind: str) -> None:
+    aws.done("aaaa", str(WANTED["Key"]))
+    assert aws.call(kind)["Status"] == "SUCCESS"
+
+
+def test_a_removed_command_is_not_run(aws: Aws) -> None:
+    assert aws.call("Delete")["Status"] == "SUCCESS"
+
+
+def test_a_command_that_fails_fails_the_stack_with_what_it_said(aws: Aws) -> None:
+    aws.done()
+    aws.runs(stopped(3))
+    aws.stubs["logs"].add_response(
+        "get_log_events",
+        {"events": [{"message": "no table"}, {"message": "bye"}]},
+        {"logGroupName": "logs", "logStreamName": "nova-live-shop/app/0123", "limit": 12},
+    )
+    told = aws.call()
+    assert told["Status"] == "FAILED"
+    assert "exited with 3" in told["Reason"]
+    assert "no table | bye" in told["Reason"]
+
+
+def test_a_command_that_hangs_is_stopped_before_the_function_is(aws: Aws) -> None:
+    aws.done()
+    aws.runs({"lastStatus": "RUNNING", "containers": []})
+    aws.stubs["ecs"].add_response("stop_task", {}, {"cluster": "nova-live", "task": ARN, "reason": ANY})
+    aws.stubs["logs"].add_client_error("get_log_events", "ResourceNotFoundException")
+    told = aws.call(left=44_000)
+    assert told["Status"] == "FAILED"
+    assert "did not end in time" in told["Reason"]
+
+
+def test_a_task_that_does_not_start_fails_the_stack(aws: Aws) -> None:
+    aws.done()
+    aws.stubs["ecs"].add_response("run_task", {"tasks": [], "failures": [{"reason": "RESOURCE:ENI"}]})
+    assert "RESOURCE:ENI" in aws.call()["Reason"]
+
+
+def test_the_function_fits_into_a_template() -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html"""
+    with open(function.__file__, encoding="utf-8") as file:  # noqa: PTH123
+        assert len(file.read()) <= 4096

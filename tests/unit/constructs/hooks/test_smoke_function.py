@@ -1,0 +1,88 @@
+"""The function that asks a new revision for its smoke paths, against a server here."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from nova_infra.constructs.hooks import smoke_function
+
+ANSWERS = {
+    "/good": [200],
+    "/moved": [204],
+    "/missing": [404],
+    "/broken": [500],
+    "/late": [503, 502, 200],
+    "/gone": [503],
+}
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A server that answers as the table says, the last answer again and again, and keeps what it was asked."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    asked: list[tuple[str, str]] = []
+    left = {path: list(statuses) for path, statuses in ANSWERS.items()}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers.get("x-nova-test", "")))
+            statuses = left[self.path]
+            self.send_response(statuses.pop(0) if len(statuses) > 1 else statuses[0])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Logs nothing."""
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    running.asked = asked  # type: ignore[attr-defined]
+    thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+    thread.start()
+    yield running
+    running.shutdown()
+    thread.join()
+    running.server_close()
+
+
+def event(server: Any, *paths: str) -> dict[str, Any]:
+    urls = [f"http://127.0.0.1:{server.server_port}{path}" for path in paths]
+    return {"hookDetails": {"header": "x-nova-test", "value": "new-revision", "urls": urls}}
+
+
+@pytest.mark.parametrize(
+    ("paths", "status"),
+    [
+        (["/good", "/moved"], "SUCCEEDED"),
+        (["/good", "/missing"], "FAILED"),
+        (["/broken"], "FAILED"),
+        (["/late"], "SUCCEEDED"),
+        (["/gone"], "FAILED"),
+        ([], "FAILED"),
+    ],
+)
+def test_every_path_has_to_be_answered_well(server: Any, paths: list[str], status: str) -> None:
+    assert smoke_function.handler(event(server, *paths), None) == {"hookStatus": status}
+
+
+def test_it_asks_with_the_header_that_leads_to_the_new_revision(server: Any) -> None:
+    smoke_function.handler(event(server, "/good"), None)
+    assert server.asked == [("/good", "new-revision")]
+
+
+def test_a_services_own_red_is_not_asked_for_again(server: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    smoke_function.handler(event(server, "/broken", "/good"), None)
+    assert [path for path, _ in server.asked] == ["/broken", "/good"]
+    assert "/broken answered 500" in capsys.readouterr().out
+
+
+def test_nobody_who_answers_is_red(server: Any) -> None:
+    asked = event(server, "/good")
+    asked["hookDetails"]["urls"] = ["http://127.0.0.1:1/good"]
+    assert smoke_function.handler(asked, None) == {"hookStatus": "FAILED"}
+
+
+def test_a_call_without_details_is_red() -> None:
+    assert smoke_function.handler({}, None) == {"hookStatus": "FAILED"}

@@ -1,0 +1,151 @@
+"""The comparison of the commit's pipeline with the deployed one, over assemblies that were tampered with."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).parents[4] / "nova_infra/constructs/pipeline/compare_pipeline.py"
+PLACE, ASSETS = "aws://444444444444/us-east-1", "cdk-q-assets-444444444444-us-east-1"
+ROLE = "arn:${AWS::Partition}:iam::444444444444:role/cdk-q-%s-role-444444444444-us-east-1"
+AWS = """#!{python}
+import pathlib, sys
+name = sys.argv[sys.argv.index("--stack-name") + 1]
+print((pathlib.Path({deployed!r}) / name).read_text())
+"""
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def stack(directory, name, template):
+    """A stack's template, its assets and its entry in the manifest, as `cdk synth` writes them."""
+    file = f"{name}.template.json"
+    digest = write(directory / file, template)
+    destination = {"bucketName": ASSETS, "objectKey": f"{digest}.json", "region": "us-east-1"}
+    files = {digest: {"source": {"path": file, "packaging": "file"}, "destinations": {"x": destination}}}
+    write(directory / f"{name}.assets.json", {"files": files})
+    return {
+        "type": "aws:cloudformation:stack",
+        "environment": PLACE,
+        "displayName": name,
+        "properties": {
+            "templateFile": file,
+            "assumeRoleArn": ROLE % "deploy",
+            "cloudFormationExecutionRoleArn": ROLE % "cfn-exec",
+            "stackTemplateAssetObjectUrl": f"s3://{ASSETS}/{digest}.json",
+        },
+        "dependencies": [f"{name}.assets"],
+    }
+
+
+@pytest.fixture
+def artifacts(tmp_path):
+    """The manifest's entries of an assembly that is what is deployed."""
+    (tmp_path / "bin").mkdir()
+    aws = tmp_path / "bin" / "aws"
+    aws.write_text(AWS.format(python=sys.executable, deployed=str(tmp_path / "deployed")))
+    aws.chmod(0o755)
+    templates = {"Pipeline": {"Resources": {"A": {"Type": "AWS::IAM::Role"}}}, "Registry": {"Resources": {}}}
+    for name, template in templates.items():
+        write(tmp_path / "deployed" / name, template)
+    found = {name: stack(tmp_path / "cdk.out", name, template) for name, template in templates.items()}
+    found["Pipeline"]["dependencies"].append("Registry")
+    nested = {
+        "PipelineDevshop": {**stack(tmp_path / "cdk.out" / "dev", "shop", {}), "displayName": "Pipeline/Dev/shop"}
+    }
+    write(tmp_path / "cdk.out" / "dev" / "manifest.json", {"artifacts": nested})
+    return found | {"dev": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "dev"}}}
+
+
+@pytest.fixture
+def compare(tmp_path, artifacts):
+    def run():
+        write(tmp_path / "cdk.out" / "manifest.json", {"artifacts": artifacts})
+        variables = {"STACKS": "Pipeline Registry", "PLACE": PLACE, "QUALIFIER": "q"}
+        environment = {**os.environ, **variables, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+        command = [sys.executable, "-S", "-"]
+        result = subprocess.run(
+            command,
+            input=PROGRAM.read_bytes(),
+            cwd=tmp_path / "cdk.out",
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+        return result.stdout.decode().strip() if result.returncode == 0 else "failed"
+
+    return run
+
+
+def test_what_is_deployed_is_the_same(compare):
+    assert compare() == "same"
+
+
+def test_the_order_of_keys_is_no_change(compare, artifacts, tmp_path):
+    (tmp_path / "deployed" / "Registry").write_text('{ "Resources": {} }')
+    assert compare() == "same"
+
+
+@pytest.mark.parametrize("name", ["Pipeline", "Registry"])
+def test_any_change_of_a_template_is_one(compare, artifacts, tmp_path, name):
+    artifacts[name] |= {"properties": stack(tmp_path / "cdk.out", name, {"Resources": {"B": {}}})["properties"]}
+    assert compare() == f"changed: {name} changes"
+
+
+def other_template_in_the_assets(artifacts, directory):
+    assets = json.loads((directory / "Pipeline.assets.json").read_text())
+    [file] = assets["files"].values()
+    file["source"]["path"] = "evil.json"
+    write(directory / "Pipeline.assets.json", assets)
+
+
+def second_source_of_the_template(artifacts, directory):
+    assets = json.loads((directory / "Pipeline.assets.json").read_text())
+    [file] = assets["files"].values()
+    assets["files"]["again"] = {**file, "source": {"path": "evil.json"}}
+    write(directory / "Pipeline.assets.json", assets)
+
+
+def nested_stack_of_that_name(artifacts, directory):
+    manifest = json.loads((directory / "dev" / "manifest.json").read_text())
+    manifest["artifacts"]["PipelineDevshop"]["displayName"] = "Pipeline"
+    write(directory / "dev" / "manifest.json", manifest)
+
+
+def properties(name, **values):
+    return lambda artifacts, _: artifacts[name]["properties"].update(values)
+
+
+TAMPERED = {
+    "another stack at the top": lambda a, d: a.update(Evil=stack(d, "Evil", {})),
+    "a stack of another name": properties("Registry", stackName="production"),
+    "a name to find it by": lambda a, _: a["Registry"].update(displayName="Other"),
+    "a nested stack of that name": nested_stack_of_that_name,
+    "another account": lambda a, _: a["Pipeline"].update(environment="aws://333333333333/us-east-1"),
+    "another role": properties("Pipeline", assumeRoleArn=ROLE.replace("444444444444", "333333333333") % "deploy"),
+    "another role of CloudFormation": properties("Pipeline", cloudFormationExecutionRoleArn="arn:x"),
+    "another object": properties("Pipeline", stackTemplateAssetObjectUrl=f"s3://{ASSETS}/evil.json"),
+    "no object": lambda a, _: a["Pipeline"]["properties"].pop("stackTemplateAssetObjectUrl"),
+    "another template in the assets": other_template_in_the_assets,
+    "two templates in the assets": second_source_of_the_template,
+    "another dependency": lambda a, _: a["Pipeline"]["dependencies"].append("dev"),
+}
+
+
+@pytest.mark.parametrize("tamper", TAMPERED.values(), ids=TAMPERED.keys())
+def test_whatever_would_deploy_something_else_is_a_change(compare, artifacts, tmp_path, tamper):
+    tamper(artifacts, tmp_path / "cdk.out")
+    assert compare().startswith("changed: ")
+
+
+def test_what_cannot_be_compared_is_not_the_same(compare, tmp_path):
+    (tmp_path / "deployed" / "Pipeline").unlink()
+    assert compare() == "failed"

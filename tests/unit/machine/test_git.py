@@ -1,0 +1,80 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nova_infra.machine.git import why_unreadable
+
+
+def git(root, *arguments):
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "protocol.file.allow=always"]
+    subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Two commits of a project, in a directory with a space and letters beyond ASCII."""
+    root = tmp_path / "配送 platform"
+    root.mkdir()
+    git(root, "init", "-q")
+    for content in ("one", "two"):
+        (root / "nova.toml").write_text(content)
+        git(root, "add", ".")
+        git(root, "commit", "-qm", content)
+    return root
+
+
+@pytest.mark.parametrize("revision", ["HEAD", "HEAD~1"])
+def test_a_commit_of_the_project_can_be_read(repository, revision):
+    assert why_unreadable(repository, revision) is None
+
+
+def test_a_worktree_is_a_repository(repository):
+    git(repository, "worktree", "add", "-q", "../tree")
+    assert why_unreadable(repository.parent / "tree") is None
+
+
+def test_an_archive_has_no_repository(tmp_path):
+    assert "no git repository here, as in an unpacked archive: clone the project" in (why_unreadable(tmp_path) or "")
+
+
+def test_a_repository_without_a_commit_needs_one(tmp_path):
+    git(tmp_path, "init", "-q")
+    assert why_unreadable(tmp_path) == "nothing is committed in this repository: commit first"
+
+
+def test_a_shallow_clone_ends_before_what_is_asked_for(repository):
+    git(repository.parent, "clone", "-q", "--depth=1", repository.as_uri(), "shallow")
+    shallow = repository.parent / "shallow"
+    assert why_unreadable(shallow) is None
+    assert (why_unreadable(shallow, "HEAD^") or "").startswith("this clone is shallow and ends before 'HEAD^': run ")
+
+
+def test_a_revision_that_does_not_exist_is_named(repository):
+    assert why_unreadable(repository, "v9") == "'v9' is not a revision of this repository: name one that exists"
+
+
+def test_an_archive_below_another_repository_is_not_in_its_commits(repository):
+    archive = repository / "unpacked"
+    archive.mkdir()
+    (archive / "nova.toml").touch()
+    assert (why_unreadable(archive) or "").startswith("'HEAD' does not have this directory: commit")
+
+
+def test_a_repository_of_another_user_is_not_one_without_commits(repository, monkeypatch):
+    # Git's own tests use it to stand for a directory that belongs to somebody else.
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert (why_unreadable(repository) or "").startswith("this repository belongs to another user: run `git config")
+
+
+def test_git_itself_may_be_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert why_unreadable(tmp_path) == "git: not found: install it"
+
+
+def test_a_rehearsal_says_so_before_it_synthesizes(nova, example, tmp_path):
+    (tmp_path / "nova.toml").write_text((example / "nova.toml").read_text())
+    result = nova("rehearse", "--approve", directory=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    [line] = result.stderr.splitlines()
+    assert line.startswith("baseline: there is no git repository here, as in an unpacked archive")

@@ -1,0 +1,131 @@
+"""The repository's settings, as GitHub's API answers them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from nova_infra.config import Config, GitHubIds
+from nova_infra.errors import RefusedError
+from nova_infra.operations.doctor.github import ask_github, github_checks
+
+PLACE = "repos/org/nova-platform"
+BRANCHES = {"protected_branches": False, "custom_branch_policies": True}
+GOOD: dict[str, Any] = {
+    PLACE: {"default_branch": "main", "id": 345, "owner": {"id": 12}},
+    f"{PLACE}/rules/branches/main": [
+        {"type": "pull_request", "parameters": {"require_code_owner_review": True}},
+        {
+            "type": "required_status_checks",
+            "parameters": {
+                "required_status_checks": [{"context": c} for c in ("Test", "CDK Synth", "Wider access", "Rehearse")]
+            },
+        },
+    ],
+    f"{PLACE}/environments": {
+        "environments": [
+            {"name": "dev", "protection_rules": [], "deployment_branch_policy": BRANCHES},
+            {"name": "staging", "protection_rules": [], "deployment_branch_policy": BRANCHES},
+            {
+                "name": "prod",
+                "protection_rules": [
+                    {"type": "required_reviewers", "reviewers": [{"type": "Team"}], "prevent_self_review": True}
+                ],
+                "deployment_branch_policy": BRANCHES,
+            },
+        ]
+    },
+}
+
+
+def look(config: Config, answers: Mapping[str, Any]) -> list[tuple[bool | None, str]]:
+    def ask(path: str) -> Any:
+        if path not in answers:
+            raise RefusedError("gh: Not Found (HTTP 404)")
+        return answers[path]
+
+    return [(check.right, check.what) for check in github_checks(config, ask)]
+
+
+@pytest.fixture
+def answers() -> dict[str, Any]:
+    return copy.deepcopy(GOOD)
+
+
+def test_settings_as_they_should_be(github_config: Config, answers: dict[str, Any]) -> None:
+    assert look(github_config, answers) == [
+        (True, "the default branch is main"),
+        (True, "main takes reviewed pull requests with Test, CDK Synth, Wider access alone"),
+        (True, "the environment dev takes deployments from chosen branches"),
+        (True, "the environment staging takes deployments from chosen branches"),
+        (True, "the environment prod takes deployments from chosen branches, after an approval"),
+    ]
+
+
+def test_the_older_protection_of_a_branch_counts_as_well(config: Config, answers: dict[str, Any]) -> None:
+    answers[f"{PLACE}/rules/branches/main"] = []
+    answers[f"{PLACE}/branches/main/protection"] = {
+        "required_pull_request_reviews": {"require_code_owner_reviews": True},
+        "required_status_checks": {"contexts": ["Test", "CDK Synth", "Wider access"]},
+    }
+    assert look(config, answers)[1][0] is True
+
+
+def test_without_rules_what_is_missing_is_named(config: Config, answers: dict[str, Any]) -> None:
+    answers[f"{PLACE}/rules/branches/main"] = [{"type": "pull_request", "parameters": {}}]
+    assert look(config, answers)[1] == (
+        False,
+        "main does not require a review by code owners, the check Test, the check CDK Synth, the check Wider access",
+    )
+
+
+def test_rules_that_nobody_may_read_are_not_known(config: Config, answers: dict[str, Any]) -> None:
+    del answers[f"{PLACE}/rules/branches/main"]
+    assert look(config, answers)[1] == (None, "the rules of main: not known: gh: Not Found (HTTP 404)")
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"protection_rules": []}, "has no required reviewers"),
+        ({"protection_rules": [{"type": "required_reviewers", "reviewers": []}]}, "has no required reviewers"),
+        (
+            {"protection_rules": [{"type": "required_reviewers", "reviewers": [1], "prevent_self_review": False}]},
+            "lets people approve what they started",
+        ),
+        ({"deployment_branch_policy": None}, "takes deployments from any branch"),
+    ],
+)
+def test_an_environment_that_protects_nothing(
+    github_config: Config, answers: dict[str, Any], change: dict[str, Any], fault: str
+) -> None:
+    answers[f"{PLACE}/environments"]["environments"][2] |= change
+    assert look(github_config, answers)[-1] == (False, f"the environment prod {fault}")
+
+
+def test_an_environment_that_does_not_exist(github_config: Config, answers: dict[str, Any]) -> None:
+    del answers[f"{PLACE}/environments"]["environments"][0]
+    assert (False, "no environment dev") in look(github_config, answers)
+
+
+def test_another_default_branch_and_other_ids(github_config: Config, answers: dict[str, Any]) -> None:
+    answers[PLACE] |= {"default_branch": "develop", "id": 346}
+    delivery = github_config.delivery.model_copy(update={"github_ids": GitHubIds(owner=12, repository=345)})
+    found = look(github_config.model_copy(update={"delivery": delivery}), answers)
+    assert found[:2] == [
+        (False, "the default branch is develop"),
+        (False, "the ids of owner and repository are 12 and 346"),
+    ]
+
+
+def test_without_access_nothing_is_said_to_be_wrong(config: Config) -> None:
+    assert look(config, {}) == [(None, "not checked: gh: Not Found (HTTP 404)")]
+
+
+def test_without_the_command_line_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RefusedError, match="run `gh auth login`"):
+        ask_github(PLACE)

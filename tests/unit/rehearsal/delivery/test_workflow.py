@@ -1,0 +1,181 @@
+"""A delivery by GitHub Actions in small: two environments, each deployed and tested, the second one approved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
+from nova_infra.rehearsal.delivery.workflow import DoomedAction, Workflow, WorkflowError, read_workflow
+
+TEXT = """\
+name: Delivery
+on:
+  push:
+    branches: [trunk]
+permissions: {}
+jobs:
+  check:
+    runs-on: x
+    outputs:
+      engine: ${{ steps.known.outputs.engine }}
+    steps:
+      - run: make check
+      - id: known
+        run: nova github outputs >> "$GITHUB_OUTPUT"
+      - uses: actions/upload-artifact@1
+        with: {name: cdk-out}
+  deploy-lab:
+    needs: check
+    if: github.event_name == 'push' && needs.check.outputs.engine == 'github-actions'
+    runs-on: x
+    permissions: {id-token: write}
+    outputs:
+      url: ${{ steps.deploy.outputs.url }}
+    steps:
+      - uses: actions/download-artifact@1
+        with: {name: cdk-out}
+      - uses: ./.github/actions/sign-in
+      - id: deploy
+        run: nova deploy lab --outputs "$GITHUB_OUTPUT"
+  try-lab:
+    needs: deploy-lab
+    runs-on: x
+    steps:
+      - run: make integration
+        env:
+          API_BASE_URL: ${{ needs.deploy-lab.outputs.url }}
+  deploy-live:
+    needs: [try-lab, check]
+    if: github.ref == 'refs/heads/trunk'
+    runs-on: x
+    environment: live
+    concurrency: {group: live, cancel-in-progress: false}
+    permissions: {id-token: write}
+    steps:
+      - uses: actions/download-artifact@1
+        with: {name: cdk-out}
+      - uses: ./.github/actions/sign-in
+      - run: nova deploy live
+  measure:
+    runs-on: x
+    steps:
+      - run: make coverage
+"""
+
+
+def stage(name: str) -> Stage:
+    stacks = [("platform", 1), ("shop", 2)]
+    deployments = [
+        DeployAction(f"{stack}.Deploy", order, f"acme-{name.lower()}-{stack}", f"{name}/{stack}.json", None)
+        for stack, order in stacks
+    ]
+    return Stage(name, tuple(deployments))
+
+
+DELIVERED = Pipeline("acme", (stage("Lab"), stage("Live")))
+
+
+def read(*changes: tuple[str, str], branch: str = "trunk") -> Workflow:
+    text = TEXT
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    return read_workflow(Path("deploy.yml"), text, DELIVERED, branch=branch, engine="github-actions", approved=["live"])
+
+
+def stages(workflow: Workflow) -> dict[str, Stage]:
+    return {each.name: each for each in workflow.pipeline.stages}
+
+
+def test_jobs_become_stages_in_the_order_of_needs() -> None:
+    read_one = read()
+    assert list(stages(read_one)) == ["check", "Lab", "Approve live", "Live"]
+    assert (read_one.unsafe, read_one.beside) == ((), ("measure",))
+    lab = stages(read_one)["Lab"].actions
+    assert [type(action) for action in lab] == [DeployAction, DeployAction, BuildAction]
+    assert [action.run_order for action in lab] == [3, 4, 5]
+    test: Any = lab[-1]
+    assert (test.commands, test.environment["API_BASE_URL"]) == (("make integration",), "#{lab.Url}")
+    platform: Any = lab[0]
+    assert platform.namespace == "lab"
+    assert isinstance(stages(read_one)["Approve live"].actions[0], ApprovalAction)
+
+
+@pytest.mark.parametrize(
+    ("change", "stage_name", "said"),
+    [
+        (("refs/heads/trunk'", "refs/heads/main'"), "Live", "job deploy-live is skipped: its condition"),
+        (("engine: ${{ steps.known", "engin: ${{ steps.known"), "Lab", "job deploy-lab is skipped: its condition"),
+        (("branches: [trunk]", "branches: [main]"), "check", "a push to trunk does not start this workflow"),
+    ],
+)
+def test_a_job_that_is_skipped_stops_the_delivery(change: tuple[str, str], stage_name: str, said: str) -> None:
+    assert said in str(stages(read(change))[stage_name].closed_because)
+
+
+def test_what_needs_a_skipped_job_is_skipped_too() -> None:
+    closed = stages(read(("engine: ${{ steps.known", "engin: ${{ steps.known")))["Live"].closed_because
+    assert closed is not None
+    assert "try-lab, which it needs, is skipped: deploy-lab, which it needs, is skipped: its condition" in closed
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            ("cancel-in-progress: false}\n    permissions: {id-token: write}", "cancel-in-progress: false}"),
+            "no permission id-token",
+        ),
+        (
+            ("with: {name: cdk-out}\n  deploy-lab", "with: {name: cdk-oout}\n  deploy-lab"),
+            "no job that it needs uploads the artifact 'cdk-out'",
+        ),
+        (("nova deploy live", "nova deploy life"), "life is no environment"),
+    ],
+)
+def test_a_step_that_must_fail_on_github_fails(change: tuple[str, str], said: str) -> None:
+    doomed = [a.reason for s in read(change).pipeline.stages for a in s.actions if isinstance(a, DoomedAction)]
+    assert any(said in reason for reason in doomed)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("needs: [try-lab, check]", "needs: [deploy-lab, check]"), "deploy-live does not wait for try-lab"),
+        (("needs: [try-lab, check]", "needs: [check]"), "deploy-live does not wait for deploy-lab"),
+        (("if: github.ref == 'refs/heads/trunk'", "if: always()"), "runs even if try-lab or check has failed"),
+        (("cancel-in-progress: false", "cancel-in-progress: true"), "a newer push cancels deploy-live in the middle"),
+        (("    environment: live\n", ""), "deploy-live names no environment, so that nobody is asked"),
+    ],
+)
+def test_what_reaches_users_past_a_failure_is_said(change: tuple[str, str], said: str) -> None:
+    assert any(said in each for each in read(change).unsafe)
+
+
+def test_an_output_that_nothing_gives_is_empty_as_on_github() -> None:
+    test: Any = stages(read(("needs.deploy-lab.outputs.url", "needs.deploy-lab.outputs.uri")))["Lab"].actions[-1]
+    assert test.environment["API_BASE_URL"] == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("needs: deploy-lab", "needs: deploy-lap"), "deploy.yml:30: job try-lab needs 'deploy-lap', which is no job"),
+        (("name: Delivery", "name: [Delivery"), "deploy.yml:2: cannot be read"),
+        (("    needs: check\n", "    needs: deploy-live\n"), "need each other"),
+        (("if: github.ref ==", "if: github.ref = ="), "deploy.yml:37: job deploy-live: if: "),
+    ],
+)
+def test_a_workflow_that_cannot_be_read_is_refused_with_its_line(change: tuple[str, str], said: str) -> None:
+    with pytest.raises(WorkflowError) as caught:
+        read(change)
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_what_is_no_workflow_is_refused() -> None:
+    with pytest.raises(WorkflowError, match=r"deploy.yml:1: has no jobs"):
+        read_workflow(Path("deploy.yml"), "name: x\n", DELIVERED, branch="b", engine="e", approved=[])

@@ -1,0 +1,108 @@
+"""Entries of nova.toml come, go and change their names, and no other line changes."""
+
+from __future__ import annotations
+
+import pytest
+
+from nova_infra.errors import NovaError
+from nova_infra.scaffold.editing.configuration import with_entry, with_renamed_entry, without_entry
+
+HEAD = """# What is delivered.
+[toolchain]
+account = "444444444444"
+region = "us-east-1"
+[source]
+repository = "org/nova-platform"
+token_secret = "token"
+"""
+STORE = """# The shop window.
+# It is the busiest.
+[[services]]
+name = "store"   # ours
+paths = ["/", "/store/*", "/store", "/stores/*"]
+[services.environment]
+BILLS = "bills"
+OTHER = "/store/x, and store"
+"""
+BILLS = """[[services]]
+name = "bills"
+memory = 1024
+"""
+LAST = """# Nobody knows.
+[[services]]
+name = 'carts'
+"""
+ENVIRONMENTS = """# Where.
+[[environments]]
+name = "store"
+account = "111111111111"
+region = "us-east-1"
+allow_plain_http = true
+"""
+
+
+def toml(*parts: str) -> str:
+    return "\n".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("store", (HEAD, ENVIRONMENTS, BILLS, LAST)),
+        ("bills", (HEAD, ENVIRONMENTS, STORE, LAST)),
+        ("carts", (HEAD, ENVIRONMENTS, STORE, BILLS)),
+    ],
+)
+def test_an_entry_goes_with_its_comment_and_its_tables(name: str, left: tuple[str, ...]) -> None:
+    assert without_entry(toml(HEAD, ENVIRONMENTS, STORE, BILLS, LAST), name) == toml(*left)
+
+
+def test_an_entry_goes_from_between_other_tables() -> None:
+    assert without_entry(toml(HEAD, STORE, BILLS, ENVIRONMENTS), "bills") == toml(HEAD, STORE, ENVIRONMENTS)
+
+
+def test_a_new_name_goes_into_the_entry_its_paths_and_what_names_the_service() -> None:
+    text = toml(HEAD, ENVIRONMENTS, STORE, BILLS, LAST)
+    renamed = STORE.replace('name = "store"', 'name = "shop"').replace('"/store/*", "/store"', '"/shop/*", "/shop"')
+    renamed = renamed.replace('"/store/x', '"/shop/x')
+    assert with_renamed_entry(text, "store", "shop") == toml(HEAD, ENVIRONMENTS, renamed, BILLS, LAST)
+    paid = STORE.replace('"bills"', '"invoices"')
+    invoices = BILLS.replace('"bills"', '"invoices"')
+    assert with_renamed_entry(text, "bills", "invoices") == toml(HEAD, ENVIRONMENTS, paid, invoices, LAST)
+    assert with_renamed_entry(text, "carts", "baskets") == text.replace("'carts'", "'baskets'")
+
+
+def test_what_is_added_and_removed_again_leaves_the_file_as_it_was() -> None:
+    for text in (toml(HEAD, ENVIRONMENTS, BILLS), toml(HEAD, ENVIRONMENTS, BILLS).replace("\n", "\r\n")):
+        added = with_entry(text, "carts")
+        assert added.startswith(text)
+        assert without_entry(added, "carts") == text
+
+
+@pytest.mark.parametrize("change", [lambda t: without_entry(t, "bills"), lambda t: with_renamed_entry(t, "bills", "x")])
+@pytest.mark.parametrize(
+    "services",
+    [
+        'services = [{ name = "bills" }, { name = "carts" }]\n',
+        "[[services]]\nname = '''bills'''\n[['services']]\nname = 'c'\n",
+    ],
+)
+def test_services_that_are_written_in_another_way_are_refused_not_spoilt(change, services: str) -> None:
+    with pytest.raises(NovaError, match=r"is not a list of \[\[services\]\] tables"):
+        change(
+            services + toml(HEAD, ENVIRONMENTS)
+            if services.startswith("services")
+            else toml(HEAD, ENVIRONMENTS, services)
+        )
+
+
+def test_a_new_name_that_contradicts_another_entry_is_refused() -> None:
+    text = toml(HEAD, ENVIRONMENTS, BILLS, LAST)
+    with pytest.raises(NovaError, match="'carts' is used twice"):
+        with_renamed_entry(text, "bills", "carts")
+
+
+def test_a_name_that_is_written_in_escapes_is_refused_not_missed() -> None:
+    escaped = toml(HEAD, ENVIRONMENTS, BILLS.replace('"bills"', r'"b\u0069lls"'), LAST)
+    with pytest.raises(NovaError, match=r"is not a list of \[\[services\]\] tables"):
+        with_renamed_entry(escaped, "bills", "invoices")
