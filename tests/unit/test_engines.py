@@ -203,7 +203,7 @@ def test_before_images_are_built_the_registry_is_deployed_by_a_role_that_only_ma
     [execute] = [each for each in job if "cloudformation:ExecuteChangeSet" in as_set(each["Action"])]
     stack = "arn:aws:cloudformation:us-east-1:444444444444:stack/NovaRegistryStack/*"
     early = stack.replace("NovaRegistryStack", "NovaEarlyRegistryStack")
-    assert (change["Resource"], execute["Resource"]) == (stack, [stack, early])
+    assert (change["Resource"], execute["Resource"]) == (stack, [early, stack])
     # The condition is not met where no role is named: then the role of the stack's last deployment would act.
     [(logical_id, _)] = [
         (k, v) for k, v in template["Resources"].items() if k.startswith("RegistryRole") and "Policy" not in k
