@@ -18,7 +18,7 @@ from typing import cast
 
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
-from nova_infra.rehearsal.load_balancer.routing import Rule, WeightedGroup
+from nova_infra.rehearsal.load_balancer.routing import RoutingRule, WeightedGroup
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup, TargetGroupSettings
 from nova_infra.rehearsal.tasks.task import Task
 
@@ -89,7 +89,7 @@ async def _serve_proxy(parent: Connection) -> None:
     balancer = LoadBalancer(full_name="lb", protocol="HTTP", public_port=80, siblings={}, store=MetricStore())
     task = cast(Task, SimpleNamespace(port=target_port, definition=SimpleNamespace(revision="tiny:1")))
     group = TargetGroup("group", TargetGroupSettings("/health", 10, 5, 2, 2, "200", 0), [Target(task, healthy=True)])
-    balancer.rules = [Rule("rule", 1, ("/tiny/*",), forward=[WeightedGroup(group, 1)])]
+    balancer.rules = [RoutingRule("rule", 1, ("/tiny/*",), forward=[WeightedGroup(group, 1)])]
     await balancer.start()
     parent.send(balancer.port)
     processor = time.process_time()

@@ -12,6 +12,9 @@ _HEADER = """\
 Each row names a behaviour that the templates or the checks depend on, its source, and how a live account would
 prove or refute it. *Synthesized*: a test in this repository shows it. *Documented*: AWS says so. *Reported*: an issue
 says so. *Open*: only a live account can settle it, and nothing here depends on it alone.
+
+`nova prove` settles the open rows in a sandbox account: it makes what each needs, prints the row as held or refuted,
+and removes everything ([operations](operations.md#settle-what-is-open)). Where no experiment can, the row says why.
 """
 
 
@@ -25,7 +28,9 @@ def document() -> str:
 
 
 def _proof(row: Row) -> str:
-    return f"{row.proof}. No experiment: {row.unproven}" if row.unproven else row.proof
+    if row.unproven:
+        return f"{row.proof}. No experiment: {row.unproven}"
+    return f"{row.proof}: `nova prove --only {row.id}`" if row.id else row.proof
 
 
 if __name__ == "__main__":

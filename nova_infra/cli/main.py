@@ -18,6 +18,7 @@ import click
 from nova_infra.cli import configuration as cli_configuration
 from nova_infra.cli import delivery as cli_delivery
 from nova_infra.cli import incident as cli_incident
+from nova_infra.cli import prove as cli_prove
 from nova_infra.cli import rehearsal as cli_rehearsal
 from nova_infra.cli import releases as cli_releases
 from nova_infra.cli import reports as cli_reports
@@ -132,6 +133,7 @@ for command in (
     *cli_configuration.COMMANDS,
     *cli_incident.COMMANDS,
     *cli_delivery.COMMANDS,
+    *cli_prove.COMMANDS,
     *cli_rehearsal.COMMANDS,
     *cli_scaffold.COMMANDS,
 ):

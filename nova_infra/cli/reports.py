@@ -123,7 +123,7 @@ def doctor(first: bool) -> None:
         return sign_in(region=region) if own else sign_in(region=region, role=lookup, account=account)
 
     parts = report.diagnose(config, root, account_of_caller=lambda: whoami()[0], open_account=open_account, first=first)
-    parts = (*parts, report.Part("GitHub", tuple(github_checks(config, ask_github))))
+    parts = (*parts, report.PlaceChecks("GitHub", tuple(github_checks(config, ask_github))))
     for line in report.lines(parts):
         click.echo(line)
     sys.exit(1 if report.must_be_fixed(parts) else 0)

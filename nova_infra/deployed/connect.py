@@ -20,7 +20,7 @@ from nova_infra.toml import read_toml
 
 if TYPE_CHECKING:
     from nova_infra.deployed.aws.environment import AwsEnvironment
-    from nova_infra.deployed.aws.toolchain import Toolchain
+    from nova_infra.deployed.aws.toolchain import ToolchainAccount
 
 REHEARSAL_VARIABLE = "NOVA_REHEARSED_BY"
 """Set by a rehearsal for the steps that it plays: where it answers for its environments."""
@@ -172,7 +172,7 @@ def service_names(where: Whereabouts) -> tuple[str, ...] | None:
         return None  # whoever looks at an environment during an incident gets the rest
 
 
-def connect_toolchain(where: Whereabouts) -> Toolchain | None:
+def connect_toolchain(where: Whereabouts) -> ToolchainAccount | None:
     """The account that delivers, by ``nova.toml``; None where there is no such file, or no access to the account.
 
     In a rehearsal's steps, it is the rehearsal's pipeline.

@@ -124,7 +124,7 @@ class PastDeployment:
 
 
 @dataclass(frozen=True)
-class Service:
+class RunningService:
     """A service and what runs of it.
 
     Attributes:
@@ -151,7 +151,7 @@ class Service:
 
 
 @dataclass(frozen=True)
-class TaskDefinition:
+class TaskRevision:
     """A revision of a task definition.
 
     Attributes:

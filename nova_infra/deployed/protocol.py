@@ -13,9 +13,9 @@ from nova_infra.deployed.model import (
     ParameterVersion,
     PastDeployment,
     PlayedRelease,
-    Service,
+    RunningService,
     StoppedTask,
-    TaskDefinition,
+    TaskRevision,
 )
 from nova_infra.deployed.rollouts import LifecycleHook, Readings, RequestRate, ServiceDeployment
 from nova_infra.deployed.stack import Certificate, ChangeSet, Stack, StackEvent, Template
@@ -37,7 +37,7 @@ class ObservedEnvironment(Protocol):
     def played(self) -> PlayedRelease | None:
         """The release that a rehearsal plays there; None where the environment is a real one."""
 
-    def services(self) -> tuple[Service, ...]:
+    def services(self) -> tuple[RunningService, ...]:
         """Every service with its tasks and deployments, by name.
 
         Raises:
@@ -60,7 +60,7 @@ class ObservedEnvironment(Protocol):
     def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:
         """The latest deployments of a service, newest first."""
 
-    def task_definition(self, revision: str) -> TaskDefinition:
+    def task_definition(self, revision: str) -> TaskRevision:
         """A revision of a task definition, ``family:revision``."""
 
     def stack_name(self, name: str) -> str:

@@ -22,10 +22,10 @@ from nova_infra.deployed.model import (
     ParameterVersion,
     PastDeployment,
     PlayedRelease,
+    RunningService,
     RunningTask,
-    Service,
     StoppedTask,
-    TaskDefinition,
+    TaskRevision,
 )
 from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.deployed.stack import Certificate, Stack, StackEvent, Template
@@ -68,10 +68,10 @@ class RehearsedEnvironment:
             answer["templates"],
         )
 
-    def services(self) -> tuple[Service, ...]:
+    def services(self) -> tuple[RunningService, ...]:
         """Every service with its tasks and deployments, by name."""
         return tuple(
-            Service(
+            RunningService(
                 **{
                     **service,
                     "deployments": tuple(Deployment(**deployment) for deployment in service["deployments"]),
@@ -99,12 +99,12 @@ class RehearsedEnvironment:
         """A rehearsal's own report has them."""
         return ()
 
-    def task_definition(self, revision: str) -> TaskDefinition:
+    def task_definition(self, revision: str) -> TaskRevision:
         """A revision that runs."""
         for service in self.services():
             for task in service.tasks:
                 if task.revision == revision:
-                    return TaskDefinition(revision, True, task.image)
+                    return TaskRevision(revision, True, task.image)
         raise RefusedError(f"{revision}: does not run in the rehearsal")
 
     def stack_name(self, name: str) -> str:
@@ -205,7 +205,7 @@ class RehearsedEnvironment:
 
 
 class RehearsedToolchain:
-    """The pipeline of a rehearsal. See :class:`nova_infra.deployed.aws.toolchain.Toolchain`."""
+    """The pipeline of a rehearsal. See :class:`nova_infra.deployed.aws.toolchain.ToolchainAccount`."""
 
     def __init__(self, url: str) -> None:
         """Name it.

@@ -25,7 +25,7 @@ _PATIENCE_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class Vulnerability:
     """One vulnerability of an image.
 
     Attributes:
@@ -83,7 +83,7 @@ def check_image(
     return len(findings)
 
 
-def _findings(registry: Registry, digest: str, *, pause: Callable[[float], None]) -> Iterable[Finding]:
+def _findings(registry: Registry, digest: str, *, pause: Callable[[float], None]) -> Iterable[Vulnerability]:
     waited = 0.0
     while True:
         scan = registry.scan(digest)
@@ -106,7 +106,7 @@ def _findings(registry: Registry, digest: str, *, pause: Callable[[float], None]
         waited += _POLL_SECONDS
 
 
-def _from_inspector(finding: dict[str, Any]) -> Finding:
+def _from_inspector(finding: dict[str, Any]) -> Vulnerability:
     """https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_EnhancedImageScanFinding.html."""
     details = finding.get("packageVulnerabilityDetails", {})
     packages = tuple(
@@ -116,24 +116,24 @@ def _from_inspector(finding: dict[str, Any]) -> Finding:
     )
     # "PARTIAL": for some of the packages. Not said: taken for a yes, because a finding must not pass by accident.
     fixable = finding.get("fixAvailable", "YES") != "NO"
-    return Finding(details.get("vulnerabilityId", "unknown"), finding.get("severity", "HIGH"), packages, fixable)
+    return Vulnerability(details.get("vulnerabilityId", "unknown"), finding.get("severity", "HIGH"), packages, fixable)
 
 
-def _from_basic(finding: dict[str, Any]) -> Finding:
+def _from_basic(finding: dict[str, Any]) -> Vulnerability:
     """https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageScanFinding.html: says nothing of fixes."""
     attributes = {each["key"]: each.get("value", "") for each in finding.get("attributes", ())}
     package = f"{attributes.get('package_name', 'a package')} {attributes.get('package_version', '')}".strip()
-    return Finding(finding.get("name", "unknown"), finding.get("severity", "HIGH"), (package,), fixable=True)
+    return Vulnerability(finding.get("name", "unknown"), finding.get("severity", "HIGH"), (package,), fixable=True)
 
 
-def _is_accepted(finding: Finding, service: str, accepted: Iterable[Accepted], today: datetime.date) -> bool:
+def _is_accepted(finding: Vulnerability, service: str, accepted: Iterable[Accepted], today: datetime.date) -> bool:
     return any(
         each.id == finding.id and today <= each.expires and (not each.services or service in each.services)
         for each in accepted
     )
 
 
-def _line(registry: Registry, finding: Finding, expired: bool) -> str:
+def _line(registry: Registry, finding: Vulnerability, expired: bool) -> str:
     remedy = (
         f"its entry in {EXCEPTIONS_FILE} has expired: fix it, or have it reviewed again"
         if expired

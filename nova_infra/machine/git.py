@@ -11,7 +11,7 @@ NOT_FOUND = 127
 
 
 @dataclass(frozen=True)
-class Output:
+class GitAnswer:
     """What git answers.
 
     Attributes:
@@ -30,7 +30,7 @@ class Output:
         return self.out.decode(errors="replace").strip()
 
 
-def run(root: Path, *arguments: str) -> Output:
+def run(root: Path, *arguments: str) -> GitAnswer:
     """Run git in a directory.
 
     Args:
@@ -40,8 +40,8 @@ def run(root: Path, *arguments: str) -> Output:
     try:
         result = subprocess.run(["git", *arguments], cwd=root, check=False, capture_output=True)
     except FileNotFoundError:
-        return Output(NOT_FOUND, b"", "git: not found: install it")
-    return Output(result.returncode, result.stdout, result.stderr.decode(errors="replace").strip())
+        return GitAnswer(NOT_FOUND, b"", "git: not found: install it")
+    return GitAnswer(result.returncode, result.stdout, result.stderr.decode(errors="replace").strip())
 
 
 def read(root: Path, *arguments: str) -> str | None:

@@ -7,7 +7,7 @@ import sys
 
 from rich.console import Console
 
-from nova_infra.rehearsal.ecs.hooks import HookAnswer, HookCall
+from nova_infra.rehearsal.ecs.lifecycle.hooks import HookAnswer, HookCall
 from nova_infra.rehearsal.live.live import View
 from nova_infra.rehearsal.pipeline.player import Approve
 

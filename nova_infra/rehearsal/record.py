@@ -50,7 +50,7 @@ class Requests:
 
 
 @dataclass
-class TrafficStep:
+class TrafficRecord:
     """A share of the traffic, and what came of it.
 
     Attributes:
@@ -67,7 +67,7 @@ class TrafficStep:
 
 
 @dataclass
-class Sample:
+class MinuteRecord:
     """One simulated minute of a deployment; the first and the last one may be a part of a minute.
 
     Attributes:
@@ -140,11 +140,11 @@ class DeploymentRecord:
     baseline: bool
     outcome: Literal["in progress", "completed", "rolled back", "failed"] = "in progress"
     reason: str = ""
-    traffic: list[TrafficStep] = field(default_factory=list)
+    traffic: list[TrafficRecord] = field(default_factory=list)
     running: int = 0
     began: float = 0.0
     ended: float = 0.0
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[MinuteRecord] = field(default_factory=list)
     memory: float = 0.0
     losses: list[str] = field(default_factory=list)
     killed_at_stop: int = 0

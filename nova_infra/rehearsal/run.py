@@ -37,7 +37,7 @@ from nova_infra.rehearsal.report.page import report
 from nova_infra.rehearsal.report.summary import show_summary, show_verdict
 from nova_infra.rehearsal.report.verdict import verdict
 from nova_infra.rehearsal.requests.files import RequestFiles
-from nova_infra.rehearsal.tasks.runtime import ImageRuntime, Kind, Runtime, choose_runtime
+from nova_infra.rehearsal.tasks.runtime import ImageRuntime, Kind, TaskRuntime, choose_runtime
 
 WORK_DIRECTORY = ".nova"
 
@@ -153,7 +153,7 @@ def rehearse(options: Options) -> bool:
     return _show(record, results, options, console)
 
 
-def _runtime(options: Options, candidate: Release, console: Console) -> Runtime:
+def _runtime(options: Options, candidate: Release, console: Console) -> TaskRuntime:
     """What runs the candidate's tasks, at the pace that was asked for."""
     assets = candidate.assembly.docker_assets()
     dockerfiles = sorted(options.root.glob("services/*/Dockerfile"))
@@ -167,7 +167,7 @@ def _runtime(options: Options, candidate: Release, console: Console) -> Runtime:
     return runtime
 
 
-def _playable(drills: list[Drill], candidate: Release, runtime: Runtime, not_rehearsed: list[str]) -> list[Drill]:
+def _playable(drills: list[Drill], candidate: Release, runtime: TaskRuntime, not_rehearsed: list[str]) -> list[Drill]:
     """The drills that the candidate and the runtime allow; the others are noted in ``not_rehearsed``."""
     played, left_out = [], []
     for drill in drills:

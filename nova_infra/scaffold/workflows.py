@@ -26,7 +26,7 @@ _PIN = re.compile(r"uses: ([\w.-]+/[\w./-]+)@([0-9a-f]{40} # v[\w.]+)$", re.MULT
 
 
 @dataclass(frozen=True)
-class Deployment:
+class EnvironmentJobs:
     """One environment's jobs: its deployment, and the tests that follow.
 
     Attributes:
@@ -71,12 +71,12 @@ class Deployment:
         return f"{self.environment.tests}{self.suffix}"
 
 
-def deployments(config: Config) -> Iterator[Deployment]:
+def deployments(config: Config) -> Iterator[EnvironmentJobs]:
     """Each environment's jobs, in promotion order."""
     needs: tuple[str, ...] = ("build", "cdk-synth")
     seen: set[str] = set()
     for environment in config.environments:
-        each = Deployment(environment, needs, f"-{environment.name}" if environment.tests in seen else "")
+        each = EnvironmentJobs(environment, needs, f"-{environment.name}" if environment.tests in seen else "")
         yield each
         if environment.tests:
             seen.add(environment.tests)

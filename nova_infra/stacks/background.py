@@ -14,7 +14,7 @@ from nova_infra.constructs.background.work_queue import WorkQueue
 from nova_infra.constructs.background.worker_service import WorkerService
 from nova_infra.constructs.hooks.before_deploy import BeforeDeploy
 from nova_infra.constructs.network.network import PRIVATE
-from nova_infra.constructs.tasks.task import Task
+from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.names import alarm_name, dead_queue_name, parameter_path, queue_name, stack_name
 from nova_infra.stacks.platform import PlatformStack
@@ -69,7 +69,7 @@ class BackgroundStack(cdk.Stack):
         images = ecr.Repository.from_repository_attributes(
             self, "Images", repository_name=repository, repository_arn=arn
         )
-        self.task = task = Task(
+        self.task = task = FargateTask(
             self,
             "Task",
             name=name,

@@ -15,7 +15,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 from nova_infra.config import Config
-from nova_infra.constructs.tasks.task import Task
+from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.errors import ConfigError
 from nova_infra.names import CONTAINER
 from nova_infra.stacks.platform import PlatformStack
@@ -115,7 +115,7 @@ def _load(path: Path, name: str) -> Extension:
 
 
 def extend(
-    extension: Extension, stack: cdk.Stack, task: Task, *, name: str, environment: str, platform: PlatformStack
+    extension: Extension, stack: cdk.Stack, task: FargateTask, *, name: str, environment: str, platform: PlatformStack
 ) -> None:
     """Make a service's own resources in its stack, and keep those that hold data when the stack goes.
 

@@ -73,11 +73,6 @@ class OverviewStack(cdk.Stack):
             "Dashboard",
             prefix=prefix,
             cluster_name=platform.cluster_name,
-            load_balancers={service: stack.load_balancer.load_balancer_full_name for service, stack in web.items()},
-            target_groups={
-                service: {
-                    colour: group.target_group_full_name for colour, group in stack.web_service.target_groups.items()
-                }
-                for service, stack in web.items()
-            },
+            load_balancers={service: stack.web_service.load_balancer_full_name for service, stack in web.items()},
+            target_groups={service: stack.web_service.target_group_full_names for service, stack in web.items()},
         )

@@ -18,7 +18,7 @@ from nova_infra.constructs.hooks.release_group import ReleaseGroup
 from nova_infra.constructs.hooks.smoke_test import SmokeTest
 from nova_infra.constructs.network.firewall import Firewall
 from nova_infra.constructs.network.ingress import Ingress
-from nova_infra.constructs.network.network import PRIVATE, ExistingNetwork, Network
+from nova_infra.constructs.network.network import PRIVATE, EnvironmentNetwork, ExistingNetwork
 from nova_infra.constructs.network.private_ingress import PrivateIngress
 from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
@@ -216,7 +216,7 @@ class PlatformStack(cdk.Stack):
                 public_subnets=network.public_subnets,
                 private_subnets=network.private_subnets,
             ).vpc
-        return Network(
+        return EnvironmentNetwork(
             self,
             "Network",
             name=prefix,

@@ -12,7 +12,7 @@ from nova_infra.config import Environment, Service, Toolchain
 from nova_infra.constructs.hooks.before_deploy import BeforeDeploy
 from nova_infra.constructs.hooks.gates import group_hook, smoke_hook
 from nova_infra.constructs.network.network import PRIVATE
-from nova_infra.constructs.tasks.task import Task
+from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.constructs.web.host_names import HostNames
 from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.constructs.web.web_service import WebService
@@ -69,7 +69,7 @@ class ServiceStack(cdk.Stack):
         )
         private = platform.private_ingress
         ingress = private if service.internal and private is not None else platform.ingress
-        self.task = task = Task(
+        self.task = task = FargateTask(
             self,
             "Task",
             name=name,

@@ -13,7 +13,7 @@ from typing import Any
 from helpers.local_aws import REGION, launch_on_fargate, stack_behind
 from nova_infra.deployed.aws.client.session import Aws, sign_in
 from nova_infra.deployed.aws.environment import AwsEnvironment
-from nova_infra.deployed.model import Answer, Image, RunningTask, Service
+from nova_infra.deployed.model import Answer, Image, RunningService, RunningTask
 from nova_infra.deployed.stack import Stack
 from nova_infra.operations.records.ledger import Entry, ReleasedImage, append, read_ledger
 from nova_infra.operations.rollback.template import image_of, with_image
@@ -58,7 +58,7 @@ class Ecs(AwsEnvironment):
         names = [image.repository.rpartition("/")[2] for image in images]
         return tuple(() if name in self.unsigned else ("COMPLETE",) for name in names)
 
-    def services(self) -> tuple[Service, ...]:
+    def services(self) -> tuple[RunningService, ...]:
         return tuple(self._with_tasks(s) if s.stack.startswith(PREFIX) else s for s in super().services())
 
     def wait_for_stacks(self, names: Sequence[str]) -> Iterator[Stack]:
@@ -80,7 +80,7 @@ class Ecs(AwsEnvironment):
         [found] = [s for s in self.services() if s.name == service]
         return Answer(200, json.dumps({"service": service, "release": Image.parse(found.tasks[0].image).tag}))
 
-    def _with_tasks(self, service: Service) -> Service:
+    def _with_tasks(self, service: RunningService) -> RunningService:
         # Asked of moto itself: each call over HTTP takes milliseconds.
         image = str(image_of(json.loads(stack_behind(service.stack).template), stack=service.stack))
         digest = self.digests.get(service.name, self.pushed.get((service.name, Image.parse(image).tag)))

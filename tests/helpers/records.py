@@ -6,12 +6,12 @@ from nova_infra.rehearsal.drills.drill import CONFIGURED, DrillResult
 from nova_infra.rehearsal.record import (
     ActionRecord,
     DeploymentRecord,
+    MinuteRecord,
     Notification,
     Record,
     Requests,
-    Sample,
     StageRecord,
-    TrafficStep,
+    TrafficRecord,
 )
 
 
@@ -26,8 +26,10 @@ def make_deployment(service: str, environment: str = "Prod", *, bad: bool = Fals
         requests = {old: Requests(40 - got, 0, 0.2), new: Requests(got, got if bad else 0, 0.01 * got)}
         users = [str(number) for number in range(minute * 10, minute * 10 + got)]
         red = [f"{service}-errors"] if bad and minute >= 2 else []
-        made.samples.append(Sample(minute, percent, requests, red, reached=users, hit=users if bad else []))
-    made.traffic = [TrafficStep(10, 0.6), TrafficStep(0, 2.0)] if bad else [TrafficStep(10, 0.6), TrafficStep(100, 4.0)]
+        made.samples.append(MinuteRecord(minute, percent, requests, red, reached=users, hit=users if bad else []))
+    made.traffic = (
+        [TrafficRecord(10, 0.6), TrafficRecord(0, 2.0)] if bad else [TrafficRecord(10, 0.6), TrafficRecord(100, 4.0)]
+    )
     made.ended = len(percents) + 0.4
     made.outcome = "rolled back" if bad else "completed"
     made.reason = f"alarm {service}-errors went to ALARM at 10 % of the traffic" if bad else ""

@@ -126,6 +126,16 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+def pytest_configure() -> None:
+    """Have the signals that stop a program stop what the tests start.
+
+    A shell that starts the tests in the background has them ignored, and a process passes on what it ignores.
+    """
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, lambda *_: None)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 def pytest_collection_finish() -> None:
     """Leave what has been imported out of every search for garbage."""
     gc.freeze()

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,3 +88,27 @@ def test_no_imports_go_in_a_circle() -> None:
     while free := {module for module, others in waiting.items() if not others & waiting.keys() - {module}}:
         waiting = {module: others for module, others in waiting.items() if module not in free}
     assert not waiting, f"each of these imports another one: {', '.join(sorted(waiting))}"
+
+
+MOST_MODULES = {"nova_infra/cli": 15, "nova_infra/operations/planner/blockers": 15}
+"""Rooms of more than nine modules, and how many: one for each group of commands, one for each reason of a refusal."""
+
+
+def test_a_room_has_at_most_nine_modules_and_says_what_they_share() -> None:
+    rooms = Counter(path.parent for path in MODULES.values() if path.name != "__init__.py")
+    crowded = {
+        room.relative_to(ROOT).as_posix(): count
+        for room, count in rooms.items()
+        if count > MOST_MODULES.get(room.relative_to(ROOT).as_posix(), 9)
+    }
+    assert not crowded, "give these a room below by subject"
+    assert all(ast.get_docstring(ast.parse((room / "__init__.py").read_text())) for room in rooms)
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    places: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}

@@ -1,6 +1,9 @@
+import json
 import logging
 
 import pytest
+
+from helpers.sandbox import first_templates
 
 # Part of the finding, and why it is right.
 ACCEPTED = {
@@ -40,6 +43,11 @@ def lint():
 def test_cfn_lint_finds_nothing_but_what_is_accepted(lint, request, which, stack):
     text = request.getfixturevalue(which).texts[stack]
     assert [each for each in lint(text) if not any(part in each for part in ACCEPTED)] == []
+
+
+@pytest.mark.parametrize("experiment", first_templates())
+def test_cfn_lint_finds_nothing_in_what_experiments_deploy(lint, experiment):
+    assert lint(json.dumps(first_templates()[experiment])) == []
 
 
 def test_cfn_lint_would_find_a_fault(lint, variant):

@@ -9,11 +9,11 @@ from itertools import combinations
 from nova_infra.config.delivery import Delivery, ReleaseSettings, Source, Toolchain
 from nova_infra.config.environment import Environment, Network
 from nova_infra.config.rules.group import group_contradictions
-from nova_infra.config.rules.repeats import repeated
 from nova_infra.config.rules.rollouts import rollout_contradictions
 from nova_infra.config.rules.services import largest, service_contradictions
 from nova_infra.config.rules.smoke import smoke_contradictions
 from nova_infra.config.services.service import Service
+from nova_infra.config.values.repeats import repeated
 
 MAX_SERVICES = 45
 """A load balancer has 100 target groups and 100 rules, and a service needs two target groups while it is replaced:

@@ -10,10 +10,10 @@ from nova_infra.config.environment import Environment
 from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.config.rules import web as web_contradictions
 from nova_infra.config.rules.addresses import addresses, is_open
-from nova_infra.config.rules.repeats import repeated
 from nova_infra.config.services.service import Service
 from nova_infra.config.services.surroundings import Permission, Sidecar
 from nova_infra.config.values.actions import misspelt
+from nova_infra.config.values.repeats import repeated
 
 MAX_RELEASE_SECONDS = 840
 """What a job's run may take in a release: a Lambda function waits for it, which ends after 15 minutes:

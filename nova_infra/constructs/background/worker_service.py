@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import aws_cdk as cdk
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
@@ -15,6 +14,7 @@ from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.constructs.background.work_queue import WorkQueue
 from nova_infra.constructs.background.worker_alarms import WorkerAlarms
 from nova_infra.constructs.tasks.connections import open_connections
+from nova_infra.constructs.tasks.durations import minutes
 from nova_infra.constructs.tasks.scaling import on_spot, scalable_target, scheduled_actions
 from nova_infra.constructs.web.settings import ServiceSettings
 
@@ -89,14 +89,13 @@ class WorkerService(Construct):
             deployment_alarms=ecs.DeploymentAlarmConfig(
                 alarm_names=self.alarms.rollback_names, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
             ),
-            bake_time=cdk.Duration.minutes(runtime.rollout.bake_minutes),
+            bake_time=minutes(runtime.rollout.bake_minutes),
             capacity_provider_strategies=on_spot(runtime.scaling.spot),
         )
         resource = self.service.node.default_child
         assert isinstance(resource, ecs.CfnService)
         resource.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
-        for alarm in self.alarms.rollback_alarms:
-            resource.add_resource_dependency(alarm)
+        resource.node.add_dependency(*self.alarms.rollback_alarms)
         self.service.node.add_dependency(task_definition.obtain_execution_role())
         if runtime.exec:
             acknowledge_exec(task_definition)

@@ -16,7 +16,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Service
-from nova_infra.constructs.tasks.task import Task
+from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.names import CONTAINER
 
 TYPE = "Custom::NovaBeforeDeploy"
@@ -42,7 +42,7 @@ class BeforeDeploy(Construct):
         construct_id: str,
         *,
         service: Service,
-        task: Task,
+        task: FargateTask,
         release: str,
         cluster_name: str,
         subnets: Sequence[ec2.ISubnet],
@@ -121,7 +121,7 @@ class BeforeDeploy(Construct):
             f"{AWS_SOLUTIONS}-L1",
         )
 
-    def _may_run(self, role: iam.Role, task: Task, cluster_name: str, parameter: str) -> None:
+    def _may_run(self, role: iam.Role, task: FargateTask, cluster_name: str, parameter: str) -> None:
         stack, definition = cdk.Stack.of(self), task.definition
         cluster = stack.format_arn(service="ecs", resource="cluster", resource_name=cluster_name)
         family = stack.format_arn(service="ecs", resource="task-definition", resource_name=f"{definition.family}:*")

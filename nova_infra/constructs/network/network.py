@@ -17,7 +17,7 @@ PRIVATE = "Private"
 """Name of the subnets that tasks run in."""
 
 
-class Network(Construct):
+class EnvironmentNetwork(Construct):
     """A VPC with public subnets for the load balancer and private ones for the tasks.
 
     Attributes:

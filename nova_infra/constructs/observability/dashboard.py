@@ -49,14 +49,17 @@ class Dashboard(Construct):
         """
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
+        region = stack.region
+        # Asked of CDK once: there are seven for each service.
+        arn = stack.format_arn(
+            service="cloudwatch",
+            resource="alarm",
+            resource_name="",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
 
         def alarm(service: str, kind: str) -> str:
-            return stack.format_arn(
-                service="cloudwatch",
-                resource="alarm",
-                resource_name=alarm_name(stack_name(prefix, service), kind),
-                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-            )
+            return f"{arn}{alarm_name(stack_name(prefix, service), kind)}"
 
         # One widget holds 100 alarms at most, and there may be 45 services: two kinds in one at most.
         widgets: list[dict[str, Any]] = [
@@ -112,7 +115,7 @@ class Dashboard(Construct):
                 _widget(
                     column * _WIDTH,
                     row * _HEIGHT,
-                    {"view": "timeSeries", "region": stack.region, "period": PERIOD_SECONDS, **graph},
+                    {"view": "timeSeries", "region": region, "period": PERIOD_SECONDS, **graph},
                 )
                 for column, graph in enumerate(graphs)
             ]

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
 from nova_infra.config import Scaling, Targets
@@ -29,8 +28,8 @@ class Autoscaling(Construct):
         name: str,
         range_: Scaling,
         targets: Targets,
-        load_balancer: elbv2.IApplicationLoadBalancer,
-        target_groups: Mapping[str, elbv2.IApplicationTargetGroup],
+        load_balancer: str,
+        target_groups: Mapping[str, str],
     ) -> None:
         """Create the scalable target and its policies.
 
@@ -43,8 +42,8 @@ class Autoscaling(Construct):
                 a direct deployment and one through the pipeline, and a changed name replaces the policy.
             range_: The least and the most tasks.
             targets: What each task is held to.
-            load_balancer: The load balancer in front.
-            target_groups: Both colours by name.
+            load_balancer: Full name of the load balancer in front.
+            target_groups: Full names of both colours.
         """
         super().__init__(scope, construct_id)
         tasks = service.auto_scale_task_count(min_capacity=range_.min_tasks, max_capacity=range_.max_tasks)
@@ -131,7 +130,7 @@ def _resource(service: ecs.FargateService) -> ecs.CfnService:
 
 
 def _requests_per_target(
-    colour: str, load_balancer: elbv2.IApplicationLoadBalancer, group: elbv2.IApplicationTargetGroup
+    colour: str, load_balancer: str, group: str
 ) -> scaling.CfnScalingPolicy.TargetTrackingMetricDataQueryProperty:
     return _Policy.TargetTrackingMetricDataQueryProperty(
         id=colour,
@@ -142,12 +141,8 @@ def _requests_per_target(
                 namespace="AWS/ApplicationELB",
                 metric_name="RequestCountPerTarget",
                 dimensions=[
-                    _Policy.TargetTrackingMetricDimensionProperty(
-                        name="LoadBalancer", value=load_balancer.load_balancer_full_name
-                    ),
-                    _Policy.TargetTrackingMetricDimensionProperty(
-                        name="TargetGroup", value=group.target_group_full_name
-                    ),
+                    _Policy.TargetTrackingMetricDimensionProperty(name="LoadBalancer", value=load_balancer),
+                    _Policy.TargetTrackingMetricDimensionProperty(name="TargetGroup", value=group),
                 ],
             ),
         ),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from nova_infra.config import Service
+from nova_infra.constructs.tasks.durations import seconds
 from nova_infra.constructs.tasks.secrets import secret_value
 
 
@@ -21,6 +21,8 @@ def add_sidecars(
         service: The service, which says what they are. They get as long to stop as its own container.
         logging: Where their logs go.
     """
+    if not service.sidecars:
+        return
     role = container.task_definition.obtain_execution_role()
     for sidecar in service.sidecars:
         added = container.task_definition.add_container(
@@ -36,14 +38,14 @@ def add_sidecars(
             readonly_root_filesystem=sidecar.readonly_root,
             memory_limit_mib=sidecar.memory,
             essential=sidecar.essential,
-            stop_timeout=cdk.Duration.seconds(service.stop_seconds),
+            stop_timeout=seconds(service.stop_seconds),
             logging=logging,
             health_check=ecs.HealthCheck(
                 command=["CMD", *sidecar.health.command],
-                interval=cdk.Duration.seconds(sidecar.health.interval),
-                timeout=cdk.Duration.seconds(sidecar.health.timeout),
+                interval=seconds(sidecar.health.interval),
+                timeout=seconds(sidecar.health.timeout),
                 retries=3,
-                start_period=cdk.Duration.seconds(sidecar.health.start_seconds),
+                start_period=seconds(sidecar.health.start_seconds),
             )
             if sidecar.health
             else None,

@@ -13,6 +13,7 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Runtime, Service
 from nova_infra.constructs.observability.retention import retention
+from nova_infra.constructs.tasks.durations import seconds
 from nova_infra.constructs.tasks.permissions import grant
 from nova_infra.constructs.tasks.secrets import secret_value
 from nova_infra.constructs.tasks.sidecars import add_sidecars
@@ -22,7 +23,7 @@ KIT_HEALTH_COMMAND = ("python", "-m", "nova_kit.healthcheck")
 _ARCHITECTURES = {"x86-64": ecs.CpuArchitecture.X86_64, "arm64": ecs.CpuArchitecture.ARM64}
 
 
-class Task(Construct):
+class FargateTask(Construct):
     """A Fargate task definition with its container and sidecars, its log group and its two roles.
 
     The task role may do what the service's permissions say, and nothing else. The execution role may pull this image,
@@ -76,6 +77,7 @@ class Task(Construct):
         self.definition.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
         self.name, self.log_group = name, self._log_group(runtime, key)
         logging = ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self.log_group)
+        execution_role = self.definition.obtain_execution_role()
         container = self.definition.add_container(
             CONTAINER,
             image=image,
@@ -84,12 +86,12 @@ class Task(Construct):
             user=service.user,
             environment={**service.environment, **(variables or {})},
             secrets={
-                variable: secret_value(self, f"Secret{variable}", secret, self.definition.obtain_execution_role())
+                variable: secret_value(self, f"Secret{variable}", secret, execution_role)
                 for variable, secret in service.secrets.items()
             },
             port_mappings=[ecs.PortMapping(container_port=service.port)] if service.kind == "web" else None,
             readonly_root_filesystem=service.readonly_root and not runtime.exec,
-            stop_timeout=cdk.Duration.seconds(service.stop_seconds),
+            stop_timeout=seconds(service.stop_seconds),
             health_check=_health_check(service),
             logging=logging,
         )
@@ -101,12 +103,12 @@ class Task(Construct):
             f"{AWS_SOLUTIONS}-ECS2",
         )
         acknowledge(
-            self.definition.obtain_execution_role(),
+            execution_role,
             "ecr:GetAuthorizationToken knows no narrower resource",
             f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
         )
         acknowledge(
-            self.definition.obtain_execution_role(),
+            execution_role,
             "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
             f"{NIST}-IAMNoInlinePolicy",
         )
@@ -133,10 +135,10 @@ def _health_check(service: Service) -> ecs.HealthCheck | None:
         return None
     return ecs.HealthCheck(
         command=["CMD", *command],
-        interval=cdk.Duration.seconds(service.health.interval),
-        timeout=cdk.Duration.seconds(service.health.timeout),
+        interval=seconds(service.health.interval),
+        timeout=seconds(service.health.timeout),
         retries=3,
-        start_period=cdk.Duration.seconds(service.health.start_seconds),
+        start_period=seconds(service.health.start_seconds),
     )
 
 

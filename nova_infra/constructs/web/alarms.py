@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
@@ -55,8 +54,8 @@ class ServiceAlarms(Construct):
         *,
         cluster_name: str,
         service_name: str,
-        load_balancer: elbv2.IApplicationLoadBalancer,
-        target_groups: Mapping[str, elbv2.IApplicationTargetGroup],
+        load_balancer: str,
+        target_groups: Mapping[str, str],
         min_tasks: int,
         thresholds: Thresholds,
         topic: sns.ITopic | None,
@@ -68,8 +67,9 @@ class ServiceAlarms(Construct):
             construct_id: Id under the parent.
             cluster_name: Name of the ECS cluster.
             service_name: Name of the ECS service, and prefix of the alarms' names.
-            load_balancer: The load balancer in front.
-            target_groups: Both colours by name: which of them is the new one alternates from deployment to deployment.
+            load_balancer: Full name of the load balancer in front.
+            target_groups: Colour to full name of its target group: which is the new one alternates from deployment to
+                deployment.
             min_tasks: Number of tasks below which too few run.
             thresholds: When the alarms fire.
             topic: Notified of every change to ALARM and back; None for nobody.
@@ -77,8 +77,8 @@ class ServiceAlarms(Construct):
         super().__init__(scope, construct_id)
         self._service_name = service_name
         self._actions = [topic.topic_arn] if topic is not None else None
-        self._load_balancer = load_balancer.load_balancer_full_name
-        self._colours = {colour: group.target_group_full_name for colour, group in target_groups.items()}
+        self._load_balancer = load_balancer
+        self._colours = target_groups
         in_cluster = [_dimension("ClusterName", cluster_name), _dimension("ServiceName", service_name)]
 
         self.rollback_alarms = [

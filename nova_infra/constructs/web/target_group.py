@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
 from nova_infra.config import Service
+from nova_infra.constructs.tasks.durations import seconds
 
 _VERSIONS = {
     "http": None,
@@ -45,11 +45,11 @@ def target_group(scope: Construct, colour: str, *, vpc: ec2.IVpc, service: Servi
         protocol=elbv2.ApplicationProtocol.HTTP,
         protocol_version=_VERSIONS[service.protocol],
         target_type=elbv2.TargetType.IP,
-        deregistration_delay=cdk.Duration.seconds(service.drain_seconds),
+        deregistration_delay=seconds(service.drain_seconds),
         health_check=elbv2.HealthCheck(
             path=health.path,
-            interval=cdk.Duration.seconds(health.interval),
-            timeout=cdk.Duration.seconds(health.timeout),
+            interval=seconds(health.interval),
+            timeout=seconds(health.timeout),
             healthy_threshold_count=2,
             unhealthy_threshold_count=3,
             healthy_grpc_codes="0" if service.protocol == "grpc" else None,

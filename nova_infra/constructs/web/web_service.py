@@ -17,8 +17,9 @@ from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Rollout, Service
 from nova_infra.constructs.hooks.gates import gate_hooks
 from nova_infra.constructs.tasks.connections import open_connections
+from nova_infra.constructs.tasks.durations import minutes, seconds
 from nova_infra.constructs.tasks.scaling import Autoscaling, on_spot
-from nova_infra.constructs.tasks.task import Task
+from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.constructs.web.alarms import ServiceAlarms
 from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.constructs.web.target_group import conditions, target_group
@@ -38,6 +39,8 @@ class WebService(Construct):
         service: The ECS service.
         alarms: Its alarms.
         target_groups: Both colours by name.
+        target_group_full_names: What CloudWatch knows them by.
+        load_balancer_full_name: What CloudWatch knows the load balancer by.
     """
 
     def __init__(
@@ -83,13 +86,20 @@ class WebService(Construct):
             task_definition = image
         else:
             service = service.model_copy(update={"port": port or service.port})
-            task_definition = Task(self, "Task", name=name, image=image, service=service, runtime=runtime).definition
+            task_definition = FargateTask(
+                self, "Task", name=name, image=image, service=service, runtime=runtime
+            ).definition
         container = task_definition.default_container
         if container is None:
             raise ValueError(f"{self.node.path}: the task definition has no container: add one before this construct")
         port = port or int(container.container_port)
+        vpc = cluster.vpc
         self.target_groups = {
-            colour: target_group(self, colour, vpc=cluster.vpc, service=service) for colour in ("blue", "green")
+            colour: target_group(self, colour, vpc=vpc, service=service) for colour in ("blue", "green")
+        }
+        self.load_balancer_full_name = load_balancer.load_balancer_full_name
+        self.target_group_full_names = {
+            colour: group.target_group_full_name for colour, group in self.target_groups.items()
         }
         rule = elbv2.ApplicationListenerRule(
             self,
@@ -111,8 +121,8 @@ class WebService(Construct):
             "Alarms",
             cluster_name=cluster_name,
             service_name=name,
-            load_balancer=load_balancer,
-            target_groups=self.target_groups,
+            load_balancer=self.load_balancer_full_name,
+            target_groups=self.target_group_full_names,
             min_tasks=runtime.scaling.least,
             thresholds=service.alarms,
             topic=topic,
@@ -124,19 +134,19 @@ class WebService(Construct):
             cluster=cluster,
             task_definition=task_definition,
             vpc_subnets=subnets,
-            security_groups=[self._security_group(name, cluster.vpc, port, load_balancer, service.connects_to)],
+            security_groups=[self._security_group(name, vpc, port, load_balancer, service.connects_to)],
             assign_public_ip=False,
             enable_execute_command=runtime.exec,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             min_healthy_percent=100,
             max_healthy_percent=200,
-            health_check_grace_period=cdk.Duration.seconds(service.health.start_seconds + _SETTLING_SECONDS),
+            health_check_grace_period=seconds(service.health.start_seconds + _SETTLING_SECONDS),
             deployment_controller=ecs.DeploymentController(type=ecs.DeploymentControllerType.ECS),
             # enable_deployment_alarms() keeps only the first list it is given (aws/aws-cdk#36308): pass all here.
             deployment_alarms=ecs.DeploymentAlarmConfig(
                 alarm_names=self.alarms.rollback_names, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
             ),
-            bake_time=cdk.Duration.minutes(runtime.rollout.bake_minutes),
+            bake_time=minutes(runtime.rollout.bake_minutes),
             capacity_provider_strategies=on_spot(runtime.scaling.spot),
             **_strategy(runtime.rollout),
         )
@@ -151,8 +161,7 @@ class WebService(Construct):
             # CDK's own construct knows no hooks that pause, and would keep no others beside these.
             resource.add_property_override("DeploymentConfiguration.LifecycleHooks", hooks)
         # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.
-        for alarm in self.alarms.rollback_alarms:
-            resource.add_resource_dependency(alarm)
+        resource.node.add_dependency(*self.alarms.rollback_alarms)
         # They come with the first tasks, not before: nobody is woken because a service does not run yet.
         for alarm in self.alarms.notify_alarms:
             alarm.add_resource_dependency(resource)
@@ -195,8 +204,8 @@ class WebService(Construct):
             name=name,
             range_=runtime.scaling,
             targets=service.targets,
-            load_balancer=load_balancer,
-            target_groups=self.target_groups,
+            load_balancer=self.load_balancer_full_name,
+            target_groups=self.target_group_full_names,
         )
 
     def _test_rule(self, listener: elbv2.IApplicationListener, service: Service) -> elbv2.ApplicationListenerRule:
@@ -231,14 +240,16 @@ class WebService(Construct):
             description=f"{name}: tasks, reached by the load balancer only",
             allow_all_outbound=False,
         )
+        anywhere = ec2.Peer.any_ipv4()
         for protocol, out in (("HTTP", 80), ("HTTPS", 443)):
-            group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(out), f"{protocol} to AWS and to other services")
+            group.add_egress_rule(anywhere, ec2.Port.tcp(out), f"{protocol} to AWS and to other services")
         open_connections(group, connections)
+        group_id = group.security_group_id
         for number, source in enumerate(load_balancer.connections.security_groups):
             ec2.CfnSecurityGroupIngress(
                 self,
                 f"FromLoadBalancer{number or ''}",
-                group_id=group.security_group_id,
+                group_id=group_id,
                 source_security_group_id=source.security_group_id,
                 ip_protocol="tcp",
                 from_port=port,
@@ -247,7 +258,7 @@ class WebService(Construct):
             )
         # CDK would add the same rule again, under an id that holds the construct path. That differs between a direct
         # deployment and one through the pipeline, so a change of way would remove the rule for a moment.
-        return ec2.SecurityGroup.from_security_group_id(self, "FixedGroup", group.security_group_id, mutable=False)
+        return ec2.SecurityGroup.from_security_group_id(self, "FixedGroup", group_id, mutable=False)
 
 
 def _load_balancer(listener: elbv2.IApplicationListener) -> elbv2.IApplicationLoadBalancer:
@@ -278,9 +289,7 @@ class _StrategyProps(TypedDict, total=False):
 
 def _strategy(rollout: Rollout) -> _StrategyProps:
     props: _StrategyProps = {"deployment_strategy": _STRATEGIES[rollout.strategy]}
-    shift = ecs.TrafficShiftConfig(
-        step_percent=rollout.percent, step_bake_time=cdk.Duration.minutes(rollout.step_bake_minutes)
-    )
+    shift = ecs.TrafficShiftConfig(step_percent=rollout.percent, step_bake_time=minutes(rollout.step_bake_minutes))
     if rollout.strategy == "canary":
         props["canary_configuration"] = shift
     elif rollout.strategy == "linear":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nova_infra.deployed.model import Alarm, Deployment, RunningTask, Service, StoppedTask
+from nova_infra.deployed.model import Alarm, Deployment, RunningService, RunningTask, StoppedTask
 from nova_infra.deployed.stack import Change, Stack, Template
 from nova_infra.names import CONTAINER
 
@@ -55,9 +55,9 @@ def read_stopped_task(task: Mapping[str, Any]) -> StoppedTask:
     )
 
 
-def read_service(service: Mapping[str, Any], name: str, tasks: Sequence[RunningTask]) -> Service:
+def read_service(service: Mapping[str, Any], name: str, tasks: Sequence[RunningTask]) -> RunningService:
     """A service in DescribeServices, with its tasks."""
-    return Service(
+    return RunningService(
         name=name,
         stack=service["serviceName"],
         revision=read_revision(service["taskDefinition"]),

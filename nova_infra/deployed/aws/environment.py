@@ -28,10 +28,10 @@ from nova_infra.deployed.model import (
     Image,
     ParameterVersion,
     PastDeployment,
+    RunningService,
     RunningTask,
-    Service,
     StoppedTask,
-    TaskDefinition,
+    TaskRevision,
 )
 from nova_infra.errors import RefusedError, StrangerError
 from nova_infra.names import environment_prefix
@@ -84,7 +84,7 @@ class AwsEnvironment(AwsRollouts):
         platforms = (re.fullmatch(rf"{re.escape(installation)}(.+)-platform", name) for name in sorted(found))
         return tuple(dict.fromkeys(match[1] for match in platforms if match))
 
-    def services(self) -> tuple[Service, ...]:
+    def services(self) -> tuple[RunningService, ...]:
         """Every service with its tasks and deployments, by name."""
         names = self._ecs_names()
         # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html: ten at a time
@@ -171,11 +171,11 @@ class AwsEnvironment(AwsRollouts):
         earliest = datetime.min.replace(tzinfo=UTC)
         return tuple(sorted(found, key=lambda deployment: deployment.started_at or earliest, reverse=True))
 
-    def task_definition(self, revision: str) -> TaskDefinition:
+    def task_definition(self, revision: str) -> TaskRevision:
         """A revision of a task definition, ``family:revision``."""
         found = self.aws.call("ecs", "describe_task_definition", taskDefinition=revision)["taskDefinition"]
         image = str(own_container(found.get("containerDefinitions", ())).get("image", ""))
-        return TaskDefinition(revision, found.get("status", "ACTIVE") == "ACTIVE", image)
+        return TaskRevision(revision, found.get("status", "ACTIVE") == "ACTIVE", image)
 
     def alarms(self) -> tuple[Alarm, ...]:
         """The environment's alarms, composite ones included, by name."""

@@ -59,7 +59,7 @@ class Execution:
     started_at: datetime | None
 
 
-class Toolchain(Protocol):
+class ToolchainAccount(Protocol):
     """The pipeline and its topic. Every method may raise :class:`nova_infra.errors.AwsError`."""
 
     def executions(self) -> tuple[Execution, ...]:
@@ -76,7 +76,7 @@ class Toolchain(Protocol):
 
 
 class AwsToolchain:
-    """The toolchain's account in AWS. See :class:`Toolchain`."""
+    """The toolchain's account in AWS. See :class:`ToolchainAccount`."""
 
     def __init__(self, aws: Aws, *, pipeline: str, topic_arn: str) -> None:
         """Name it.

@@ -33,7 +33,7 @@ _DIRECTIONS = {
 
 
 @dataclass(frozen=True)
-class Rule:
+class SecurityGroupRule:
     """One permission of a security group.
 
     Attributes:
@@ -48,7 +48,7 @@ class Rule:
     ports: tuple[int, int]
     peer: str
 
-    def covers(self, other: Rule) -> bool:
+    def covers(self, other: SecurityGroupRule) -> bool:
         """Whether all traffic that the other lets through passes by this one, too."""
         if self.inbound != other.inbound or not _covers(self.peer, other.peer):
             return False
@@ -69,7 +69,10 @@ class Rule:
 
 
 _ALL_PORTS = (0, 65535)
-_EVERYWHERE_OUT = (Rule(False, "-1", _ALL_PORTS, "0.0.0.0/0"), Rule(False, "-1", _ALL_PORTS, "::/0"))
+_EVERYWHERE_OUT = (
+    SecurityGroupRule(False, "-1", _ALL_PORTS, "0.0.0.0/0"),
+    SecurityGroupRule(False, "-1", _ALL_PORTS, "::/0"),
+)
 
 
 def opened(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -101,9 +104,9 @@ def closed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tupl
             yield group, f"no longer {sentence}"
 
 
-def security_rules(resources: Mapping[str, Any]) -> dict[str, list[Rule]]:
+def security_rules(resources: Mapping[str, Any]) -> dict[str, list[SecurityGroupRule]]:
     """Security group, as logical id or text, to its rules, wherever the template states them."""
-    rules: dict[str, list[Rule]] = defaultdict(list)
+    rules: dict[str, list[SecurityGroupRule]] = defaultdict(list)
     for logical_id, resource in resources.items():
         kind, values = resource["Type"], properties(resource)
         if kind == "AWS::EC2::SecurityGroup":
@@ -129,12 +132,12 @@ def _opened_by_security_groups(before: Mapping[str, Any], after: Mapping[str, An
                 yield group, str(rule)
 
 
-def _rule(raw: Any, *, inbound: bool) -> Rule:
+def _rule(raw: Any, *, inbound: bool) -> SecurityGroupRule:
     if not isinstance(raw, dict) or "Fn::If" in raw:
-        return Rule(inbound, "-1", _ALL_PORTS, shown(raw))
+        return SecurityGroupRule(inbound, "-1", _ALL_PORTS, shown(raw))
     peer = next((f"{words}{shown(raw[key])}" for key, words in _SOURCES.items() if key in raw), "everyone")
     protocol = shown(raw.get("IpProtocol", "-1")).lower()
-    return Rule(inbound, {"6": "tcp", "17": "udp", "1": "icmp"}.get(protocol, protocol), _ports(raw), peer)
+    return SecurityGroupRule(inbound, {"6": "tcp", "17": "udp", "1": "icmp"}.get(protocol, protocol), _ports(raw), peer)
 
 
 def _ports(raw: Mapping[str, Any]) -> tuple[int, int]:

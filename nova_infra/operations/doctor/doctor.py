@@ -31,7 +31,7 @@ NODE_MAJORS = (22, 24)
 
 
 @dataclass(frozen=True)
-class Part:
+class PlaceChecks:
     """The checks of one place."""
 
     title: str
@@ -45,7 +45,7 @@ def diagnose(
     account_of_caller: Callable[[], str],
     open_account: Callable[[str, str, bool], Account],
     first: bool = False,
-) -> tuple[Part, ...]:
+) -> tuple[PlaceChecks, ...]:
     """Check everything, the accounts side by side.
 
     Args:
@@ -55,23 +55,23 @@ def diagnose(
         open_account: Gives access to an account and region; the flag says whether it is the caller's own.
         first: Whether to check also what only a first deployment trips over.
     """
-    parts = [Part("This machine", tuple(tools(root)))]
+    parts = [PlaceChecks("This machine", tuple(tools(root)))]
     try:
         caller = account_of_caller()
     except NovaError as error:
-        return (*parts, Part("AWS", (Check(None, f"not checked: {error}"),)))
+        return (*parts, PlaceChecks("AWS", (Check(None, f"not checked: {error}"),)))
     toolchain = config.toolchain
     own = caller == toolchain.account
     remedy = "" if own else f"sign in to {toolchain.account}, which can reach the others"
     who = Check(own or None, f"the credentials are of account {caller}{', the toolchain' if own else ''}", remedy)
 
-    def look(place: tuple[str, str, str, Callable[[Account], Iterator[Check]]]) -> Part:
+    def look(place: tuple[str, str, str, Callable[[Account], Iterator[Check]]]) -> PlaceChecks:
         title, account, region, checks = place
         try:
             access = open_account(account, region, account == caller)
         except NovaError as error:
-            return Part(title, (_unreachable(config, account, region, own=own, error=error),))
-        return Part(title, tuple(checks(access)))
+            return PlaceChecks(title, (_unreachable(config, account, region, own=own, error=error),))
+        return PlaceChecks(title, tuple(checks(access)))
 
     places = [
         (
@@ -91,7 +91,7 @@ def diagnose(
         ),
     ]
     with threads() as pool:
-        return (*parts, Part("Credentials", (who,)), *pool.map(look, places))
+        return (*parts, PlaceChecks("Credentials", (who,)), *pool.map(look, places))
 
 
 def tools(root: Path) -> Iterator[Check]:
@@ -282,7 +282,7 @@ def _parameter(name: str, access: Account) -> Check:
     return Check(False, f"no parameter {name}", "create it in this account and region, as a SecureString")
 
 
-def lines(parts: Sequence[Part]) -> Iterator[str]:
+def lines(parts: Sequence[PlaceChecks]) -> Iterator[str]:
     """The checks as text, with what to do below each that needs something."""
     marks: Mapping[bool | None, str] = {True: "✓", False: "✗", None: "?"}
     for part in parts:
@@ -297,6 +297,6 @@ def lines(parts: Sequence[Part]) -> Iterator[str]:
     yield f"{told}, {unknown} could not be checked" if unknown else told
 
 
-def must_be_fixed(parts: Sequence[Part]) -> bool:
+def must_be_fixed(parts: Sequence[PlaceChecks]) -> bool:
     """Whether something is not as it should be."""
     return any(check.right is False for part in parts for check in part.checks)

@@ -14,14 +14,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from nova_infra.deployed.model import VCPU_QUOTA, Alarm, Service
+from nova_infra.deployed.model import VCPU_QUOTA, Alarm, RunningService
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Certificate, Stack, Template
 from nova_infra.errors import RefusedError
 from nova_infra.machine.parallel import threads
-from nova_infra.operations.gates.findings import under_way, way_out
 from nova_infra.operations.gates.listener_rules import misdirected
 from nova_infra.operations.gates.orphans import ListenerRule, orphans, rules_of, taken
+from nova_infra.operations.gates.problems import under_way, way_out
 from nova_infra.operations.records.holds import Hold, read_holds, refusals
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.records.lookup import begins
@@ -84,7 +84,7 @@ class Conditions:
         taken: What their rules hold that the release needs, in sentences.
     """
 
-    services: tuple[Service, ...]
+    services: tuple[RunningService, ...]
     stacks: tuple[Stack, ...]
     alarms: tuple[Alarm, ...]
     holds: tuple[Hold, ...]
@@ -242,7 +242,7 @@ def waivable(conditions: Conditions, release: str, *, now: datetime) -> tuple[li
     return red, others
 
 
-def _alarms(services: Iterable[Service], alarms: Iterable[Alarm]) -> list[Blocker]:
+def _alarms(services: Iterable[RunningService], alarms: Iterable[Alarm]) -> list[Blocker]:
     known = {alarm.name: alarm for alarm in alarms}
     found = []
     for service in services:
@@ -268,7 +268,7 @@ def _stacks(stacks: Iterable[Stack]) -> list[Blocker]:
     ]
 
 
-def _room(services: Sequence[Service], quota: float | None) -> list[Blocker]:
+def _room(services: Sequence[RunningService], quota: float | None) -> list[Blocker]:
     """A deployment runs up to twice the tasks."""
     needed = 2 * sum(task.cpu for service in services for task in service.tasks) / 1024
     if quota is None or needed <= quota:

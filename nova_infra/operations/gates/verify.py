@@ -12,7 +12,7 @@ from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Template
 from nova_infra.errors import PassingError
 from nova_infra.machine.parallel import threads
-from nova_infra.operations.gates.findings import Finding, Seen, faults
+from nova_infra.operations.gates.problems import Problem, Seen, faults
 from nova_infra.operations.records.ledger import ReleasedImage
 from nova_infra.operations.rollback.template import image_of
 
@@ -25,7 +25,7 @@ def verify(
     *,
     patience: float,
     notify: Callable[[str], None],
-) -> list[Finding]:
+) -> list[Problem]:
     """Look at an environment until it runs a release as it should, or does not.
 
     Args:
@@ -43,9 +43,9 @@ def verify(
         try:
             found = faults(release, look(environment, tuple(release)))
         except PassingError as error:
-            found = [Finding(f"{environment.name}: cannot be read: {error}", may_pass=True)]
+            found = [Problem(f"{environment.name}: cannot be read: {error}", may_pass=True)]
         left = until - time.monotonic()
-        if not found or not all(finding.may_pass for finding in found) or left <= 0:
+        if not found or not all(problem.may_pass for problem in found) or left <= 0:
             return found
         if found[0].text != waited_for:
             waited_for = found[0].text

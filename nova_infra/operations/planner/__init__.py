@@ -5,13 +5,23 @@ Pure: it reads the templates that are deployed and those that would be, in the o
 
 from nova_infra.operations.planner.model import (
     Action,
-    Finding,
+    Consequence,
     PlannedStack,
     Refusal,
     ResourceAction,
-    Stack,
     StackKey,
+    StackTemplate,
 )
 from nova_infra.operations.planner.plan import Plan, plan
 
-__all__ = ["Action", "Finding", "Plan", "PlannedStack", "Refusal", "ResourceAction", "Stack", "StackKey", "plan"]
+__all__ = [
+    "Action",
+    "Consequence",
+    "Plan",
+    "PlannedStack",
+    "Refusal",
+    "ResourceAction",
+    "StackKey",
+    "StackTemplate",
+    "plan",
+]

@@ -7,13 +7,13 @@ from typing import Any
 
 from nova_infra.operations.changes.differences import Replacement, changed_leaves, replacements
 from nova_infra.operations.changes.template_values import references, same
-from nova_infra.operations.planner.model import Action, ResourceAction, Stack
+from nova_infra.operations.planner.model import Action, ResourceAction, StackTemplate
 
 _KEPT = ("Retain", "RetainExceptOnCreate")
 _ATTRIBUTES = ("Metadata", "UpdatePolicy", "UpdateReplacePolicy", "DeletionPolicy", "CreationPolicy")
 
 
-def resource_actions(before: Stack | None, after: Stack) -> tuple[ResourceAction, ...]:
+def resource_actions(before: StackTemplate | None, after: StackTemplate) -> tuple[ResourceAction, ...]:
     """What CloudFormation does with the resources of a stack.
 
     Args:
@@ -25,7 +25,7 @@ def resource_actions(before: Stack | None, after: Stack) -> tuple[ResourceAction
     return tuple(_actions(before, after))
 
 
-def _actions(before: Stack | None, after: Stack) -> Iterator[ResourceAction]:
+def _actions(before: StackTemplate | None, after: StackTemplate) -> Iterator[ResourceAction]:
     old, new = (before.resources if before is not None else {}), after.resources
     leaves = changed_leaves(old, new)
     replaced = replacements(new, leaves)

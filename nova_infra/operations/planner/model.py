@@ -22,7 +22,7 @@ class StackKey(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Stack:
+class StackTemplate:
     """A stack with its template, deployed or to be deployed.
 
     Attributes:
@@ -114,12 +114,14 @@ class Refusal:
         where: Resource, and its property where one is meant, such as ``Vpc.CidrBlock``; empty for the whole stack.
         fault: What is wrong, in a clause.
         remedy: What to do.
+        verdict: What AWS would make of it, the beginning of a sentence.
     """
 
     stack: str
     where: str
     fault: str
     remedy: str
+    verdict: str = "CloudFormation would refuse this"
 
     def __str__(self) -> str:
         """One line: stack and resource, the fault, the remedy."""
@@ -128,7 +130,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Consequence:
     """Something that AWS would do and that somebody should know before.
 
     Attributes:
@@ -156,15 +158,15 @@ class PlannedStack:
         is_new: Whether the stack does not exist yet.
         actions: What happens to its resources; empty where the template is the same.
         refusals: What AWS would refuse.
-        findings: What else to know.
+        consequences: What else to know.
     """
 
-    stack: Stack
+    stack: StackTemplate
     wave: int
     is_new: bool
     actions: tuple[ResourceAction, ...]
     refusals: tuple[Refusal, ...]
-    findings: tuple[Finding, ...]
+    consequences: tuple[Consequence, ...]
 
 
 def _imports(value: Any) -> Iterator[str]:

@@ -11,10 +11,12 @@ from nova_infra.operations.planner.blockers.images import missing_repositories
 from nova_infra.operations.planner.blockers.listener_rules import back_to_rolling, reset_weights
 from nova_infra.operations.planner.blockers.names import taken_names
 from nova_infra.operations.planner.blockers.networks import overlapping_subnets
+from nova_infra.operations.planner.blockers.permissions import missing_permissions
 from nova_infra.operations.planner.blockers.quotas import account_quotas, listener_limits, template_limits
 from nova_infra.operations.planner.blockers.reach import unreachable_siblings
+from nova_infra.operations.planner.blockers.sizes import impossible_sizes
 from nova_infra.operations.planner.blockers.states import left_behind, moved_stack, stuck_stack
-from nova_infra.operations.planner.model import Finding, PlannedStack, Refusal, Stack
+from nova_infra.operations.planner.model import Consequence, PlannedStack, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import Owner, World
 
@@ -28,8 +30,10 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     overlapping_subnets,
     listener_limits,
     missing_repositories,
+    missing_permissions,
+    impossible_sizes,
 )
-_OBSERVERS: Sequence[Callable[[Step], Iterator[Finding]]] = (reset_weights, back_to_rolling)
+_OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (reset_weights, back_to_rolling)
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,11 @@ class Plan:
 
     Attributes:
         stacks: Its stacks, in the order of their deployment; those that do not change are left out.
-        findings: What else to know of the release as a whole.
+        consequences: What else to know of the release as a whole.
     """
 
     stacks: tuple[PlannedStack, ...]
-    findings: tuple[Finding, ...]
+    consequences: tuple[Consequence, ...]
 
     @property
     def refusals(self) -> list[Refusal]:
@@ -50,7 +54,11 @@ class Plan:
         return [refusal for stack in self.stacks for refusal in stack.refusals]
 
 
-def plan(deployed: Iterable[Stack], waves: Sequence[Sequence[Stack]], never_deployed: Sequence[Stack] = ()) -> Plan:
+def plan(
+    deployed: Iterable[StackTemplate],
+    waves: Sequence[Sequence[StackTemplate]],
+    never_deployed: Sequence[StackTemplate] = (),
+) -> Plan:
     """Plan a release.
 
     A stack that would be refused counts as deployed for those after it, so that all refusals are found at once.
@@ -70,26 +78,26 @@ def plan(deployed: Iterable[Stack], waves: Sequence[Sequence[Stack]], never_depl
             before = world.stacks.get(stack.key)
             step = Step(world, before, stack, resource_actions(before, stack), claims, never_deployed)
             refusals = tuple(dict.fromkeys(refusal for judge in _JUDGES for refusal in judge(step)))
-            findings = tuple(finding for observe in _OBSERVERS for finding in observe(step))
-            planned.append(PlannedStack(stack, number, before is None, tuple(step.actions), refusals, findings))
+            consequences = tuple(consequence for observe in _OBSERVERS for consequence in observe(step))
+            planned.append(PlannedStack(stack, number, before is None, tuple(step.actions), refusals, consequences))
         for stack in changing:
             world.put(stack)
     wanted = [stack for wave in waves for stack in wave]
-    findings = (
+    consequences = (
         *left_behind(had, wanted, never_deployed),
         *account_quotas(had, world),
         *unreachable_siblings(wanted),
     )
-    return Plan(tuple(planned), findings)
+    return Plan(tuple(planned), consequences)
 
 
-def _same(world: World, stack: Stack) -> bool:
+def _same(world: World, stack: StackTemplate) -> bool:
     """Whether nothing would happen, not even a look at the stack's state."""
     before = world.stacks.get(stack.key)
     return before is not None and before.template == stack.template
 
 
-def _claims(world: World, wave: Iterable[Stack]) -> dict[str, list[Owner]]:
+def _claims(world: World, wave: Iterable[StackTemplate]) -> dict[str, list[Owner]]:
     claims: dict[str, list[Owner]] = {}
     for stack in wave:
         for name, logical_id in world.identities(stack):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nova_infra.operations.planner.model import ResourceAction, Stack
+from nova_infra.operations.planner.model import ResourceAction, StackTemplate
 from nova_infra.operations.planner.world import Owner, World
 
 
@@ -23,11 +23,11 @@ class Step:
     """
 
     world: World
-    before: Stack | None
-    after: Stack
+    before: StackTemplate | None
+    after: StackTemplate
     actions: Sequence[ResourceAction]
     claims: Mapping[str, Sequence[Owner]] = field(default_factory=dict)
-    never_deployed: Sequence[Stack] = ()
+    never_deployed: Sequence[StackTemplate] = ()
 
     def identity_before(self, logical_id: str) -> str | None:
         """The identity that a resource had."""

@@ -25,8 +25,8 @@ def lines(plan: Plan) -> Iterator[str]:
         yield "Nothing changes: every stack stays as it is."
     for stack in plan.stacks:
         yield from _stack(stack)
-    for finding in plan.findings:
-        yield f"! {finding}"
+    for consequence in plan.consequences:
+        yield f"! {consequence}"
 
 
 def _stack(planned: PlannedStack) -> Iterator[str]:
@@ -43,5 +43,5 @@ def _stack(planned: PlannedStack) -> Iterator[str]:
         yield f"    and {following} more because of resources that they refer to"
     for refusal in planned.refusals:
         yield f"  ✗ {refusal}"
-    for finding in planned.findings:
-        yield f"  ! {finding}"
+    for consequence in planned.consequences:
+        yield f"  ! {consequence}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.planner.blockers.identity import identity
-from nova_infra.operations.planner.model import Stack, StackKey
+from nova_infra.operations.planner.model import StackKey, StackTemplate
 
 Owner = tuple[StackKey, str]
 """A resource: its stack and its logical id."""
@@ -20,10 +20,10 @@ class World:
         stacks: The stacks by their keys.
     """
 
-    def __init__(self, deployed: Iterable[Stack]) -> None:
+    def __init__(self, deployed: Iterable[StackTemplate]) -> None:
         """Begin with what is deployed."""
-        self.stacks: dict[StackKey, Stack] = {}
-        self._exporters: dict[tuple[str, str, str], Stack] = {}
+        self.stacks: dict[StackKey, StackTemplate] = {}
+        self._exporters: dict[tuple[str, str, str], StackTemplate] = {}
         self._owners: dict[str, list[Owner]] = {}
         for stack in deployed:
             self._export(stack)
@@ -31,7 +31,7 @@ class World:
         for stack in self.stacks.values():
             self._own(stack)
 
-    def put(self, stack: Stack) -> None:
+    def put(self, stack: StackTemplate) -> None:
         """A stack has been deployed."""
         before = self.stacks.get(stack.key)
         if before is not None:
@@ -43,11 +43,11 @@ class World:
         self._export(stack)
         self._own(stack)
 
-    def exporter(self, stack: Stack, name: str) -> Stack | None:
+    def exporter(self, stack: StackTemplate, name: str) -> StackTemplate | None:
         """The stack that exports a name where another stack is."""
         return self._exporters.get((stack.key.account, stack.key.region, name))
 
-    def importers(self, stack: Stack, name: str) -> list[Stack]:
+    def importers(self, stack: StackTemplate, name: str) -> list[StackTemplate]:
         """The stacks that use an export of a stack, itself left out."""
         place = stack.key[:2]
         return [
@@ -60,11 +60,11 @@ class World:
         """The resources that have an identity, see :func:`identity_of`."""
         return self._owners.get(name, [])
 
-    def identity_of(self, stack: Stack, resource: Mapping[str, Any]) -> str | None:
+    def identity_of(self, stack: StackTemplate, resource: Mapping[str, Any]) -> str | None:
         """What only one resource can be, such as the role of a name in an account; None where AWS makes a name."""
         return identity(resource, stack.key, lambda value: self.meaning(stack, value))
 
-    def meaning(self, stack: Stack, value: Any) -> str:
+    def meaning(self, stack: StackTemplate, value: Any) -> str:
         """A value of a template, the same text for the same thing in whichever stack it is meant."""
         if isinstance(value, Mapping) and len(value) == 1:
             if "Fn::ImportValue" in value:
@@ -75,15 +75,15 @@ class World:
                 return f"{stack.key.account}/{stack.key.region}/{stack.key.name}/{shown(value)}"
         return shown(value)
 
-    def _export(self, stack: Stack) -> None:
+    def _export(self, stack: StackTemplate) -> None:
         for name in stack.exports:
             self._exporters[stack.key.account, stack.key.region, name] = stack
 
-    def _own(self, stack: Stack) -> None:
+    def _own(self, stack: StackTemplate) -> None:
         for name, logical_id in self.identities(stack):
             self._owners.setdefault(name, []).append((stack.key, logical_id))
 
-    def identities(self, stack: Stack) -> Iterator[tuple[str, str]]:
+    def identities(self, stack: StackTemplate) -> Iterator[tuple[str, str]]:
         """Identity and logical id of each resource of a stack that has one."""
         for logical_id, resource in stack.resources.items():
             if (name := self.identity_of(stack, resource)) is not None:

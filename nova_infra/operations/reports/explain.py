@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from nova_infra.deployed.aws.toolchain import Toolchain
-from nova_infra.deployed.model import Alarm, PastDeployment, Service, StoppedTask
+from nova_infra.deployed.aws.toolchain import ToolchainAccount
+from nova_infra.deployed.model import Alarm, PastDeployment, RunningService, StoppedTask
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import StackEvent
 from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import PartialAnswers, threads
 from nova_infra.operations.changes.template_values import printable, shortened
-from nova_infra.operations.gates.findings import alarms_of
+from nova_infra.operations.gates.problems import alarms_of
 from nova_infra.operations.records.ledger import Entry, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
@@ -38,7 +38,7 @@ class ServiceFacts:
         alarms: Its alarms that are in ALARM.
     """
 
-    service: Service
+    service: RunningService
     stopped: tuple[StoppedTask, ...] = ()
     past: tuple[PastDeployment, ...] = ()
     failures: tuple[StackEvent, ...] = ()
@@ -176,7 +176,7 @@ def _task_words(task: StoppedTask) -> str:
     return "; ".join(part for part in (task.reason, task.container_reason) if part)
 
 
-def observe(environment: ObservedEnvironment, toolchain: Toolchain | None) -> Facts:
+def observe(environment: ObservedEnvironment, toolchain: ToolchainAccount | None) -> Facts:
     """Look at an environment, and at the pipeline where that is possible.
 
     Raises:
@@ -186,7 +186,7 @@ def observe(environment: ObservedEnvironment, toolchain: Toolchain | None) -> Fa
     answers = PartialAnswers()
     red = [a for a in answers.ask("the alarms", environment.alarms, ()) if a.state == "ALARM" and not a.composite]
 
-    def facts(service: Service) -> ServiceFacts:
+    def facts(service: RunningService) -> ServiceFacts:
         name, stack = service.name, service.stack
         return ServiceFacts(
             service=service,
@@ -204,7 +204,7 @@ def observe(environment: ObservedEnvironment, toolchain: Toolchain | None) -> Fa
     return Facts(environment.name, seen, entries, action, answers.unread)
 
 
-def failed_action(toolchain: Toolchain | None) -> FailedAction | None:
+def failed_action(toolchain: ToolchainAccount | None) -> FailedAction | None:
     """What stopped the latest execution of the pipeline that ended, if something did."""
     if toolchain is None:
         raise NovaError("it is in a different account from these credentials")

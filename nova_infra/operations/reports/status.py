@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nova_infra.deployed.model import Alarm, Image, Service
+from nova_infra.deployed.model import Alarm, Image, RunningService
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Stack
 from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.machine.parallel import threads
-from nova_infra.operations.gates.findings import alarms_of, way_out
 from nova_infra.operations.gates.orphans import left_environments, orphans, told
+from nova_infra.operations.gates.problems import alarms_of, way_out
 from nova_infra.operations.records.ledger import Entry, Ledger, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
@@ -150,7 +150,7 @@ def _status(
 
 
 def service_status(
-    service: Service, alarms: Sequence[Alarm], entries: Sequence[Entry], faults: Sequence[str] = ()
+    service: RunningService, alarms: Sequence[Alarm], entries: Sequence[Entry], faults: Sequence[str] = ()
 ) -> ServiceStatus:
     """What is to be said about a service.
 
@@ -179,7 +179,7 @@ def service_status(
 
 
 def faults_of(
-    service: Service, stack: Stack | None, revision: str | None, entries: Sequence[Entry], *, environment: str
+    service: RunningService, stack: Stack | None, revision: str | None, entries: Sequence[Entry], *, environment: str
 ) -> list[str]:
     """What is wrong with a service that ECS itself calls steady, in sentences with the remedy.
 
@@ -210,7 +210,7 @@ def faults_of(
     return found
 
 
-def _back(environment: str, service: Service, entries: Sequence[Entry]) -> str:
+def _back(environment: str, service: RunningService, entries: Sequence[Entry]) -> str:
     good = next((e for e in entries if e.good and service.name in e.images), None)
     if good is None:
         return "deploy it again"
@@ -225,7 +225,7 @@ def _stack_faults(stacks: Iterable[Stack]) -> tuple[str, ...]:
     )
 
 
-def release_of(service: Service, entries: Sequence[Entry]) -> str:
+def release_of(service: RunningService, entries: Sequence[Entry]) -> str:
     """The latest release in the ledger whose image the service runs; else the image's tag; two while both run."""
     found = []
     for image in dict.fromkeys((task.image, task.digest) for task in service.tasks):
@@ -240,7 +240,7 @@ def release_of(service: Service, entries: Sequence[Entry]) -> str:
     return " and ".join(sorted(set(found)))
 
 
-def deployment_in_words(service: Service) -> tuple[str, bool]:
+def deployment_in_words(service: RunningService) -> tuple[str, bool]:
     """What a service's deployment does, and whether that is calm."""
     if not service.deployments:
         return "never deployed", False

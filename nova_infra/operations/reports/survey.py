@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nova_infra.assembly import digest_of
-from nova_infra.deployed.aws.toolchain import Execution, PipelineAction, Toolchain
+from nova_infra.deployed.aws.toolchain import Execution, PipelineAction, ToolchainAccount
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.deployed.stack import Template
@@ -17,7 +17,7 @@ from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.machine.parallel import PartialAnswers, threads
 from nova_infra.operations.changes.cost import difference
 from nova_infra.operations.changes.differences import differences
-from nova_infra.operations.gates.findings import under_way
+from nova_infra.operations.gates.problems import under_way
 from nova_infra.operations.gates.traffic import too_thin
 from nova_infra.operations.records.holds import read_holds, refusals
 from nova_infra.operations.records.ledger import Ledger, read_ledger
@@ -35,7 +35,7 @@ _UNDER_WAY = "InProgress"
 
 def survey(
     environment: ObservedEnvironment,
-    toolchain: Toolchain | None,
+    toolchain: ToolchainAccount | None,
     candidate: Candidate,
     *,
     root: Path,
@@ -140,7 +140,9 @@ def _images(
     return found
 
 
-def _delivery(toolchain: Toolchain | None, candidate: str) -> tuple[tuple[PipelineAction, ...], Execution | None]:
+def _delivery(
+    toolchain: ToolchainAccount | None, candidate: str
+) -> tuple[tuple[PipelineAction, ...], Execution | None]:
     """The builds and tests of the candidate's execution, and a later execution of another commit."""
     if toolchain is None:
         raise NovaError("it is in a different account from these credentials")

@@ -10,7 +10,7 @@ from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.deployed.stack import Stack
 from nova_infra.errors import RefusedError
 from nova_infra.machine.parallel import threads
-from nova_infra.operations.gates.findings import way_out
+from nova_infra.operations.gates.problems import way_out
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.rollback import lock as claims
 from nova_infra.operations.rollback.lock import Claim, RollbackLock

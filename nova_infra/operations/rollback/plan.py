@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nova_infra.deployed.model import Image, TaskDefinition
+from nova_infra.deployed.model import Image, TaskRevision
 from nova_infra.deployed.stack import Stack, Template
 from nova_infra.errors import RefusedError
-from nova_infra.operations.gates.findings import way_out
+from nova_infra.operations.gates.problems import way_out
 from nova_infra.operations.records.holds import Hold
 from nova_infra.operations.records.ledger import Entry, Ledger, ReleasedImage
 from nova_infra.operations.records.lookup import current, find, last_good, names, short
@@ -38,7 +38,7 @@ class Deployed:
     name: str
     stack: Stack
     template: Template
-    definition: TaskDefinition
+    definition: TaskRevision
     image: Image
 
     @property

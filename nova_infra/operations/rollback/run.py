@@ -213,7 +213,7 @@ def _carry_out(
         # From here on something was changed, so that this is no refusal any more.
         raise AwsError(f"{error}; the rollback is not complete: run the same command again") from None
     if found:
-        faults = [finding.text for finding in found]
+        faults = [problem.text for problem in found]
         raise CheckFailedError(
             "\n".join([*faults, f"rollback: {environment.name} was rolled back, but is not healthy yet"])
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from nova_infra.deployed.model import Image, Service
+from nova_infra.deployed.model import Image, RunningService
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.deployed.stack import Stack
 from nova_infra.errors import StrangerError
@@ -51,7 +51,7 @@ def survey(environment: DeployedEnvironment) -> Survey:
         stacks = {stack.name: stack for stack in found.result()}
         services = described.result()
 
-        def deployed(service: Service) -> Deployed | str:
+        def deployed(service: RunningService) -> Deployed | str:
             try:
                 return _deployed(environment, service, stacks.get(environment.stack_name(service.name)))
             except StrangerError as error:
@@ -68,7 +68,7 @@ def survey(environment: DeployedEnvironment) -> Survey:
         )
 
 
-def _deployed(environment: DeployedEnvironment, service: Service, stack: Stack | None) -> Deployed:
+def _deployed(environment: DeployedEnvironment, service: RunningService, stack: Stack | None) -> Deployed:
     if stack is None:
         raise StrangerError(
             f"{environment.stack_name(service.name)}: is not a stack: Nova did not deploy the service {service.name}"

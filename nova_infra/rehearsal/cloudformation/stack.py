@@ -36,7 +36,7 @@ _ATTRIBUTE_PROPERTIES = {
 }
 
 
-class Stack:
+class PlayedStack:
     """A template, resolved.
 
     Attributes:

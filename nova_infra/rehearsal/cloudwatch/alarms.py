@@ -49,7 +49,7 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Alarm:
+class PlayedAlarm:
     """A metric alarm.
 
     Attributes:
@@ -174,7 +174,7 @@ class CompositeAlarm:
         return "ALARM" if any(states.get(name) == "ALARM" for name in self.alarms) else "OK"
 
 
-def read_alarm(properties: Mapping[str, Any]) -> Alarm:
+def read_alarm(properties: Mapping[str, Any]) -> PlayedAlarm:
     """The alarm that a resource's resolved properties define.
 
     Raises:
@@ -191,7 +191,7 @@ def read_alarm(properties: Mapping[str, Any]) -> Alarm:
     return alarm
 
 
-def _read_alarm(name: str, properties: Mapping[str, Any]) -> Alarm:
+def _read_alarm(name: str, properties: Mapping[str, Any]) -> PlayedAlarm:
     periods = int(properties["EvaluationPeriods"])
     comparison = properties["ComparisonOperator"]
     if comparison not in _COMPARISONS:
@@ -202,7 +202,7 @@ def _read_alarm(name: str, properties: Mapping[str, Any]) -> Alarm:
     queries, seconds = _queries(name, properties)
     if [query.returned for query in queries].count(True) != 1:
         raise UnresolvableError(f"{name}: Metrics must have exactly one entry with ReturnData true")
-    return Alarm(
+    return PlayedAlarm(
         name=name,
         queries=queries,
         period=seconds // 60,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nova_infra.assembly import AssemblyError, Template
-from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.delivery.build_spec import PHASES, deploys_with_cdk, publishes_assets, read_spec
 
 _EVENTS = "codepipeline-pipeline-"
@@ -28,7 +28,7 @@ _RULES = {("FAIL", "DeploymentWindow"): ("Cron",), ("SKIP", "VariableCheck"): ("
 
 
 @dataclass(frozen=True)
-class Action:
+class StageAction:
     """What every action has.
 
     Attributes:
@@ -41,7 +41,7 @@ class Action:
 
 
 @dataclass(frozen=True)
-class SourceAction(Action):
+class SourceAction(StageAction):
     """Takes a revision from the repository."""
 
     repository: str
@@ -49,7 +49,7 @@ class SourceAction(Action):
 
 
 @dataclass(frozen=True)
-class BuildAction(Action):
+class BuildAction(StageAction):
     """A CodeBuild project.
 
     Attributes:
@@ -72,7 +72,7 @@ class BuildAction(Action):
 
 
 @dataclass(frozen=True)
-class PrepareAction(Action):
+class PrepareAction(StageAction):
     """Makes a change set, which a later action executes.
 
     Attributes:
@@ -85,7 +85,7 @@ class PrepareAction(Action):
 
 
 @dataclass(frozen=True)
-class DeployAction(Action):
+class DeployAction(StageAction):
     """A CloudFormation deployment.
 
     Attributes:
@@ -100,7 +100,7 @@ class DeployAction(Action):
 
 
 @dataclass(frozen=True)
-class ApprovalAction(Action):
+class ApprovalAction(StageAction):
     """Waits for a person.
 
     Attributes:
@@ -133,16 +133,16 @@ class Stage:
     """
 
     name: str
-    actions: tuple[Action, ...]
+    actions: tuple[StageAction, ...]
     on_failure: str | None = None
     retries_all: bool = False
     window: str | None = None
     skipped_unless: str | None = None
     closed_because: str | None = None
 
-    def waves(self) -> list[tuple[Action, ...]]:
+    def waves(self) -> list[tuple[StageAction, ...]]:
         """The actions grouped by run order: each group runs side by side, after the one before it."""
-        groups: dict[int, list[Action]] = defaultdict(list)
+        groups: dict[int, list[StageAction]] = defaultdict(list)
         for action in self.actions:
             groups[action.run_order].append(action)
         return [tuple(groups[order]) for order in sorted(groups)]
@@ -206,7 +206,7 @@ def read_pipeline(template: Template) -> Pipeline:
         AssemblyError: The pipeline holds an action that the rehearsal does not know.
         UnresolvableError: It, or a project of it, says something else that the rehearsal does not know.
     """
-    stack = Stack("pipeline", template, exports={}, revisions={})
+    stack = PlayedStack("pipeline", template, exports={}, revisions={})
     pipelines = stack.resources("AWS::CodePipeline::Pipeline")
     if len(pipelines) != 1:
         raise AssemblyError(f"the pipeline's template holds {len(pipelines)} pipelines; the rehearsal plays one")
@@ -221,7 +221,7 @@ def read_pipeline(template: Template) -> Pipeline:
     return Pipeline(properties["Name"], stages, _told(stack, logical_id), properties.get("ExecutionMode", "SUPERSEDED"))
 
 
-def _told(stack: Stack, pipeline: str) -> dict[str, tuple[str, ...]]:
+def _told(stack: PlayedStack, pipeline: str) -> dict[str, tuple[str, ...]]:
     told: dict[str, tuple[str, ...]] = {}
     for logical_id in stack.resources("AWS::CodeStarNotifications::NotificationRule"):
         rule = stack.required(logical_id, "EventTypeIds", "Resource", "Targets")
@@ -271,7 +271,7 @@ def _stage(stage: dict[str, Any], projects: dict[str, dict[str, Any]], closed: d
 
 def _action(
     action: dict[str, Any], stage: str, projects: dict[str, dict[str, Any]], prepared: Mapping[str, str]
-) -> Action:
+) -> StageAction:
     """One action of a stage.
 
     Args:

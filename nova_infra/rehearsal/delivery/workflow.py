@@ -14,12 +14,12 @@ from typing import Any
 
 from nova_infra.errors import RefusedError
 from nova_infra.rehearsal.delivery.definition import (
-    Action,
     ApprovalAction,
     BuildAction,
     DeployAction,
     Pipeline,
     Stage,
+    StageAction,
 )
 from nova_infra.rehearsal.delivery.expressions import ExpressionError, fill, holds
 
@@ -89,10 +89,10 @@ def read_workflow(
     Raises:
         WorkflowError: It is no workflow, or says something that the rehearsal does not know.
     """
-    return _Reader(path, text, delivered, branch, engine, approved).read()
+    return _WorkflowReader(path, text, delivered, branch, engine, approved).read()
 
 
-class _Reader:
+class _WorkflowReader:
     def __init__(
         self, path: Path, text: str, delivered: Pipeline, branch: str, engine: str, approved: Collection[str]
     ) -> None:
@@ -234,7 +234,7 @@ class _Reader:
             raise self._error(job.name, f"job {job.name}: if: {error}", "write a simpler one") from None
         return ""
 
-    def _actions(self, job: _Job) -> Iterator[Action]:
+    def _actions(self, job: _Job) -> Iterator[StageAction]:
         contexts, order = self._contexts(job), 0
         for number, step in enumerate(job.steps, start=1):
             if not holds(str(step.get("if", "")), {**contexts, "env": {}}):
@@ -261,7 +261,7 @@ class _Reader:
                 values = {k: v for k, v in values.items() if not v.startswith(_RUNNER) and k not in _REPORTS}
                 yield BuildAction(name, order, (), (script.strip(),), {**_QUIET, **values}, False, False)
 
-    def _deployments(self, job: _Job, name: str, environment: str, order: int) -> Iterator[Action]:
+    def _deployments(self, job: _Job, name: str, environment: str, order: int) -> Iterator[StageAction]:
         stage = self._environments.get(environment.replace("-", ""))
         if stage is None:
             reason = f"{environment} is no environment"

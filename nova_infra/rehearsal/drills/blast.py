@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nova_infra.rehearsal.record import NO_TARGET, USERS, DeploymentRecord, Requests, Sample
+from nova_infra.rehearsal.record import NO_TARGET, USERS, DeploymentRecord, MinuteRecord, Requests
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _traffic_back(deployment: DeploymentRecord) -> float | None:
         return back
     if deployment.outcome != "rolled back":
         return None
-    got: list[Sample] = [s for s in deployment.samples if s.requests.get(deployment.new, Requests()).served]
+    got: list[MinuteRecord] = [s for s in deployment.samples if s.requests.get(deployment.new, Requests()).served]
     return got[-1].minute if got else None
 
 

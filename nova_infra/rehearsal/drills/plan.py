@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 
 from nova_infra.assembly import Assembly, Template, resources_of_type
 from nova_infra.errors import NovaError
-from nova_infra.rehearsal.delivery.definition import Action, ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
+from nova_infra.rehearsal.delivery.definition import (
+    ApprovalAction,
+    BuildAction,
+    DeployAction,
+    Pipeline,
+    Stage,
+    StageAction,
+)
 from nova_infra.rehearsal.drills.drill import Drill, Reach, ServiceKind
 from nova_infra.rehearsal.drills.steering import GATE_MINUTES
 from nova_infra.rehearsal.environment.queues import messages_of
@@ -29,7 +36,7 @@ from nova_infra.rehearsal.pipeline.release import Release
 
 
 @dataclass(frozen=True)
-class Plan:
+class DrillPlan:
     """What is played in a drill.
 
     Attributes:
@@ -45,7 +52,7 @@ class Plan:
     service: str
 
 
-def plan(drill: Drill, candidate: Release) -> Plan:
+def plan(drill: Drill, candidate: Release) -> DrillPlan:
     """What to play for a drill.
 
     Args:
@@ -61,7 +68,7 @@ def plan(drill: Drill, candidate: Release) -> Plan:
         raise NovaError(f"--drill: {drill.name}: the pipeline deploys no {drill.kind}: leave that drill out")
     stages = _stages(pipeline, drill.reach)
     if drill.reach == "production":
-        stages = [_only(stages[0], service, candidate.assembly)]
+        stages = [only(stages[0], service, candidate.assembly)]
     edits: tuple[Edit, ...] = candidate.edits
     if drill.reach == "production":
         edits = (*edits, alone)
@@ -72,7 +79,7 @@ def plan(drill: Drill, candidate: Release) -> Plan:
     if drill.function:
         faulty = (*faulty, function_that(drill.function, GATE_MINUTES))
     before = (*edits, fault_in(whose, drill.baseline_fault)) if drill.baseline_fault else edits
-    return Plan(
+    return DrillPlan(
         replace(pipeline, stages=tuple(stages)),
         replace(candidate, name=f"a release in which {drill.title}", edits=faulty),
         replace(candidate, name="the same release without the fault", edits=(*before, previous_images)),
@@ -129,11 +136,11 @@ def _is_tested(stage: Stage) -> bool:
     return any("#{" in value for value in values)
 
 
-def _has(stage: Stage, kind: type[Action]) -> bool:
+def _has(stage: Stage, kind: type[StageAction]) -> bool:
     return any(isinstance(action, kind) for action in stage.actions)
 
 
-def _only(stage: Stage, service: str, assembly: Assembly) -> Stage:
+def only(stage: Stage, service: str, assembly: Assembly) -> Stage:
     """The stage without the services other than one, and without what runs after the services."""
     names = {a: repositories(assembly.template(a.template_path)) for a in stage.actions if isinstance(a, DeployAction)}
     order = max(action.run_order for action, services in names.items() if service in services)

@@ -16,7 +16,7 @@ from nova_infra.rehearsal.live.live import View
 from nova_infra.rehearsal.pipeline.player import Player, new_record
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.requests.files import RequestFiles
-from nova_infra.rehearsal.tasks.runtime import Runtime
+from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
 _AT_ONCE = 2
 """So many drills of a single service are played side by side: they wait for minutes more than they work."""
@@ -60,7 +60,7 @@ class DrillPlayer:
 
     view: View
     logs: Path
-    runtime: Runtime
+    runtime: TaskRuntime
     files: RequestFiles
 
     async def play(self, runs: list[DrillRun]) -> list[DrillResult]:

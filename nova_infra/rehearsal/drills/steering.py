@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
-from nova_infra.rehearsal.ecs.hooks import HookAnswer, HookCall
+from nova_infra.rehearsal.ecs.lifecycle.hooks import HookAnswer, HookCall
 
 Answers = Literal["go on", "nobody", "twice", "abort"]
 

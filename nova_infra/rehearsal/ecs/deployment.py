@@ -10,12 +10,12 @@ from functools import partial
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudwatch.alarms import State
 from nova_infra.rehearsal.ecs.commands import AwaitHook, Command, Finish, ShiftTraffic, Side, StartTask, StopTask
-from nova_infra.rehearsal.ecs.hooks import TESTED, GoesOn, HookCall, Steering
-from nova_infra.rehearsal.ecs.rollout import Rollout
+from nova_infra.rehearsal.ecs.lifecycle.hooks import TESTED, GoesOn, HookCall, Steering
+from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration
 from nova_infra.rehearsal.ecs.scheduler import Phase, Scheduler
-from nova_infra.rehearsal.ecs.service import Revision, RunningTask, Service
+from nova_infra.rehearsal.ecs.service import PlacedTask, PlayedService, Revision
 from nova_infra.rehearsal.ecs.state import DeploymentState
-from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Requests, Sample, TrafficStep
+from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, MinuteRecord, Requests, TrafficRecord
 from nova_infra.rehearsal.tasks.task import TaskFailedError
 
 _STATUS = {"completed": "SUCCESSFUL", "rolled back": "ROLLBACK_SUCCESSFUL", "failed": "ROLLBACK_FAILED"}
@@ -29,7 +29,7 @@ class DeploymentFailedError(Exception):
 
 
 @dataclass
-class Deployment:
+class PlayedDeployment:
     """One deployment of a service.
 
     Attributes:
@@ -44,9 +44,9 @@ class Deployment:
         steering: Who answers its hooks, and may stop it.
     """
 
-    service: Service
+    service: PlayedService
     revision: Revision
-    rollout: Rollout
+    rollout: DeploymentConfiguration
     record: DeploymentRecord
     clock: Clock
     states: Mapping[str, State]
@@ -54,7 +54,7 @@ class Deployment:
     tell: Callable[[str], None]
     steering: Steering = field(default_factory=GoesOn)
     _asked: set[asyncio.Task[None]] = field(default_factory=set)
-    _running: dict[int, RunningTask] = field(default_factory=dict)
+    _running: dict[int, PlacedTask] = field(default_factory=dict)
     _starting: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     _new: set[int] = field(default_factory=set)
     _events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
@@ -173,7 +173,7 @@ class Deployment:
             await self.service.stop([running])
         self._events.put_nowait(lambda: scheduler.stopped(task))
 
-    async def _retire(self, task: int, running: RunningTask, reason: str, scheduler: Scheduler) -> None:
+    async def _retire(self, task: int, running: PlacedTask, reason: str, scheduler: Scheduler) -> None:
         self.record.losses.append(reason)
         self.tell(f"{self.service.name}: a task of {running.task.definition.revision} is replaced: {reason}")
         room = self.rollout.shifts_traffic or self.rollout.maximum_percent > 100
@@ -210,7 +210,7 @@ class Deployment:
         reached = audience.reached.get(self.revision.name, set())
         memory = max((self._running[task].task.memory for task in self._new & self._running.keys()), default=0.0)
         self.record.samples.append(
-            Sample(self.clock.now(), self._percent, got, red, sorted(reached), sorted(audience.hit), memory)
+            MinuteRecord(self.clock.now(), self._percent, got, red, sorted(reached), sorted(audience.hit), memory)
         )
         self._before = now
 
@@ -224,7 +224,7 @@ class Deployment:
             self.tell(f"{service.name}: {share:g} % of the traffic {'to' if percent else 'back to'} {whose}")
         self._percent = percent
         self._state.shift(percent)
-        step = TrafficStep(percent=percent, began=self.clock.now(), requests=service.requests())
+        step = TrafficRecord(percent=percent, began=self.clock.now(), requests=service.requests())
         self.record.traffic.append(step)
 
     def _shift_tests(self, *, to_new: bool) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.ecs.hooks import Hook, read_hooks
+from nova_infra.rehearsal.ecs.lifecycle.hooks import Hook, read_hooks
 
 # What AWS takes where a template gives no value: API_CanaryConfiguration and API_LinearConfiguration in
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/.
@@ -62,7 +62,7 @@ class CircuitBreaker:
 
 
 @dataclass(frozen=True)
-class Rollout:
+class DeploymentConfiguration:
     """A service's deployment configuration.
 
     Attributes:
@@ -87,7 +87,7 @@ class Rollout:
     hooks: tuple[Hook, ...] = ()
     bake_is_given: bool = True
 
-    def with_bake(self, minutes: int) -> Rollout:
+    def with_bake(self, minutes: int) -> DeploymentConfiguration:
         """The same with another bake in the end."""
         *before, last = self.steps
         return replace(self, steps=(*before, replace(last, bake_minutes=minutes)))
@@ -112,7 +112,7 @@ class Rollout:
         return f"{name}: {shares}, then 100 % for {last.bake_minutes} min"
 
 
-def read_rollout(properties: Mapping[str, Any], where: str) -> Rollout:
+def read_rollout(properties: Mapping[str, Any], where: str) -> DeploymentConfiguration:
     """The rollout that a service's resolved ``DeploymentConfiguration`` defines.
 
     See https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html.
@@ -131,7 +131,7 @@ def read_rollout(properties: Mapping[str, Any], where: str) -> Rollout:
     except KeyError as error:
         raise UnresolvableError(f"{where}: DeploymentConfiguration has strategy {strategy} but no {error}") from None
     alarms = properties.get("Alarms", {})
-    return Rollout(
+    return DeploymentConfiguration(
         strategy=strategy,
         steps=steps,
         alarms=tuple(alarms.get("AlarmNames", ())) if alarms.get("Enable") else (),

@@ -27,7 +27,7 @@ from nova_infra.rehearsal.ecs.commands import (
     StartTask,
     StopTask,
 )
-from nova_infra.rehearsal.ecs.hooks import (
+from nova_infra.rehearsal.ecs.lifecycle.hooks import (
     AFTER_ALL_TRAFFIC,
     BEFORE_STEP,
     BEFORE_TASKS,
@@ -35,7 +35,7 @@ from nova_infra.rehearsal.ecs.hooks import (
     Action,
     OpenHooks,
 )
-from nova_infra.rehearsal.ecs.rollout import CircuitBreaker, Rollout
+from nova_infra.rehearsal.ecs.rollout import CircuitBreaker, DeploymentConfiguration
 
 DEFAULT_BREAKER = CircuitBreaker()
 """Where there is none, so that a deployment ends before CloudFormation gives up and takes it back."""
@@ -76,7 +76,12 @@ class Scheduler:
     """
 
     def __init__(
-        self, rollout: Rollout, *, desired: int, running: Collection[int], red_alarms: Collection[str] = ()
+        self,
+        rollout: DeploymentConfiguration,
+        *,
+        desired: int,
+        running: Collection[int],
+        red_alarms: Collection[str] = (),
     ) -> None:
         """Plan a deployment.
 

@@ -11,11 +11,11 @@ from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.ecs.state import DeploymentState
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
-from nova_infra.rehearsal.load_balancer.routing import Rule
+from nova_infra.rehearsal.load_balancer.routing import RoutingRule
 from nova_infra.rehearsal.load_balancer.targets import Audience, Target, TargetGroup
 from nova_infra.rehearsal.record import Requests
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
-from nova_infra.rehearsal.tasks.runtime import Runtime
+from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
 from nova_infra.rehearsal.usage.processes import Usage
 from nova_infra.rehearsal.usage.work import Work
@@ -40,7 +40,7 @@ class Revision:
 
 
 @dataclass(eq=False)
-class RunningTask:
+class PlacedTask:
     """A task of a service, with its place behind the load balancer."""
 
     task: Task
@@ -91,7 +91,7 @@ class RunningTask:
 
 
 @dataclass(eq=False)
-class Service:
+class PlayedService:
     """An ECS service and what runs of it.
 
     Attributes:
@@ -114,16 +114,16 @@ class Service:
     name: str
     cluster: str
     load_balancer: LoadBalancer
-    rule: Rule
+    rule: RoutingRule
     groups: list[TargetGroup]
-    runtime: Runtime
+    runtime: TaskRuntime
     desired: int = 1
     grace: float = 0.0
     revision: Revision | None = None
-    tasks: list[RunningTask] = field(default_factory=list)
+    tasks: list[PlacedTask] = field(default_factory=list)
     deploying: asyncio.Lock = field(default_factory=asyncio.Lock)
     killed_at_stop: int = 0
-    test_rule: Rule | None = None
+    test_rule: RoutingRule | None = None
     deployments: list[DeploymentState] = field(default_factory=list)
     _ended: dict[str, Requests] = field(default_factory=dict)
 
@@ -171,7 +171,7 @@ class Service:
             group.audience = Audience()
         return seen
 
-    async def start(self, revision: Revision, group: TargetGroup) -> RunningTask:
+    async def start(self, revision: Revision, group: TargetGroup) -> PlacedTask:
         """Start a task and wait until the load balancer finds it healthy.
 
         Raises:
@@ -195,11 +195,11 @@ class Service:
             await task.stop()
             raise
         checks = asyncio.create_task(self._watch(task, group, target))
-        running = RunningTask(task, target, group, checks)
+        running = PlacedTask(task, target, group, checks)
         self.tasks.append(running)
         return running
 
-    async def stop(self, tasks: list[RunningTask]) -> None:
+    async def stop(self, tasks: list[PlacedTask]) -> None:
         """Drain and stop some tasks, side by side."""
         await gather(*(self._stop(running) for running in tasks))
 
@@ -235,7 +235,7 @@ class Service:
         finally:
             checking.cancel()
 
-    async def _stop(self, running: RunningTask) -> None:
+    async def _stop(self, running: PlacedTask) -> None:
         running.checks.cancel()
         try:
             await self.load_balancer.deregister(running.group, running.target)

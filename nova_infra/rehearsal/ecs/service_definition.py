@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.cloudformation.stack import Stack
-from nova_infra.rehearsal.ecs.rollout import Rollout, read_rollout
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
+from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, read_rollout
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class ServiceDefinition:
     task_definition: str
     groups: tuple[str, ...]
     rule: str | None
-    rollout: Rollout
+    rollout: DeploymentConfiguration
     desired: int
     grace: float
     properties: Mapping[str, Any]
     test_rule: str | None = None
 
 
-def read_service(stack: Stack, logical_id: str) -> ServiceDefinition:
+def read_service(stack: PlayedStack, logical_id: str) -> ServiceDefinition:
     """The service that a resource of a stack defines.
 
     Raises:
@@ -76,7 +76,7 @@ def read_service(stack: Stack, logical_id: str) -> ServiceDefinition:
     )
 
 
-def _desired_count(stack: Stack, service: str, properties: Mapping[str, Any]) -> int:
+def _desired_count(stack: PlayedStack, service: str, properties: Mapping[str, Any]) -> int:
     """The autoscaler's minimum where there is one, else the service's desired count, else one."""
     for logical_id in stack.resources("AWS::ApplicationAutoScaling::ScalableTarget"):
         target = stack.required(logical_id, "ResourceId", "MinCapacity")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from nova_infra.rehearsal.ecs.hooks import BEFORE_STEP
+from nova_infra.rehearsal.ecs.lifecycle.hooks import BEFORE_STEP
 
 
 @dataclass

@@ -7,7 +7,7 @@ import asyncio
 from nova_infra.rehearsal.clock import COMPRESSED
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
-from nova_infra.rehearsal.load_balancer.routing import Rule, WeightedGroup
+from nova_infra.rehearsal.load_balancer.routing import RoutingRule, WeightedGroup
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup, read_target_group
 
 SECONDS_TO_STAY = 1.0
@@ -28,7 +28,7 @@ class Unbalanced(LoadBalancer):
             pace=COMPRESSED,
         )
         self.group = TargetGroup(f"none of {service}", read_target_group({}))
-        self.rule = Rule(f"none of {service}", float("inf"), forward=[WeightedGroup(self.group, 1)])
+        self.rule = RoutingRule(f"none of {service}", float("inf"), forward=[WeightedGroup(self.group, 1)])
 
     async def wait_healthy(self, group: TargetGroup, target: Target) -> bool:  # noqa: ARG002 - there is no health check
         """Wait a moment whether the task stays; its own health check has passed."""

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from nova_infra.rehearsal.ecs.service import Service
+from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.load_balancer.paths import normalized
-from nova_infra.rehearsal.load_balancer.routing import Rule
+from nova_infra.rehearsal.load_balancer.routing import RoutingRule
 from nova_infra.rehearsal.record import NO_TARGET, REQUESTS_PER_MINUTE, Answers
 from nova_infra.rehearsal.requests.openapi import DOCUMENTS, read_document, read_operations
-from nova_infra.rehearsal.requests.sample import Sample, sample
+from nova_infra.rehearsal.requests.sample import SampleRequest, sample
 
 MOST_REQUESTS_PER_MINUTE = 400
 _PROBE_TIMEOUT = aiohttp.ClientTimeout(total=10)
@@ -39,15 +39,15 @@ class Asked:
         left_out: What is not asked, and why, in clauses.
     """
 
-    service: Service
-    written: list[Sample]
+    service: PlayedService
+    written: list[SampleRequest]
     canary_minutes: float = 0.0
     answers: dict[str, Answers] = field(default_factory=dict)
     taken: dict[str, list[str]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
-    _samples: dict[str, list[Sample]] = field(default_factory=dict)
+    _samples: dict[str, list[SampleRequest]] = field(default_factory=dict)
     _documents: dict[str, str] = field(default_factory=dict)
-    _queues: dict[str, deque[Sample]] = field(default_factory=dict)
+    _queues: dict[str, deque[SampleRequest]] = field(default_factory=dict)
     _seconds: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _order: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - the same in every rehearsal
 
@@ -87,7 +87,7 @@ class Asked:
         """The host that its users ask for, where its rule names one; empty for any."""
         return self.service.rule.hosts[0].replace("*", "www").replace("?", "x") if self.service.rule.hosts else ""
 
-    def next_sample(self) -> Sample:
+    def next_sample(self) -> SampleRequest:
         """What is asked next: of each target group, every operation once before any comes again."""
         group = self.service.rule.peek()
         queue = self._queues.setdefault(group.name if group else "", deque())
@@ -151,7 +151,7 @@ class Asked:
         if all(each.origin == "paths" for known in self._samples.values() for each in known):
             self._keep_good_paths(revision)
 
-    async def _candidates(self, session: aiohttp.ClientSession, port: int) -> list[Sample]:
+    async def _candidates(self, session: aiohttp.ClientSession, port: int) -> list[SampleRequest]:
         if self.written:
             if not (mine := [each for each in self.written if self._leads_here(each.path, each.method)]):
                 self.left_out = [f"none of the {len(self.written)} requests in its file is for its paths"]
@@ -159,7 +159,7 @@ class Asked:
         found = await self._from_document(session, port)
         return found or ([] if self._samples else list(self._from_paths()))
 
-    async def _from_document(self, session: aiohttp.ClientSession, port: int) -> list[Sample]:
+    async def _from_document(self, session: aiohttp.ClientSession, port: int) -> list[SampleRequest]:
         prefixes = {"/", *(f"{_before_wildcard(path).rstrip('/')}/" for path in self.service.rule.paths)}
         for place in list(self._documents) or [f"{p}{d}" for p in sorted(prefixes) for d in DOCUMENTS]:
             try:
@@ -182,7 +182,7 @@ class Asked:
             return mine
         return []
 
-    def _from_paths(self) -> Iterator[Sample]:
+    def _from_paths(self) -> Iterator[SampleRequest]:
         """What its listener rule says: the beginning of each path pattern, and a version below it."""
         for pattern in self.service.rule.paths or ("/*",):
             start = _before_wildcard(pattern)
@@ -199,7 +199,7 @@ class Asked:
             self._samples = {name: self._samples[name] for name in good}
             self.answers[revision] = {name: self.answers[revision][name] for name in good}
 
-    async def _probe(self, session: aiohttp.ClientSession, port: int, each: Sample) -> int:
+    async def _probe(self, session: aiohttp.ClientSession, port: int, each: SampleRequest) -> int:
         try:
             async with session.request(
                 each.method,
@@ -214,7 +214,7 @@ class Asked:
         except (aiohttp.ClientError, TimeoutError, ValueError):
             return 0
 
-    def headers(self, each: Sample) -> list[tuple[str, str]]:
+    def headers(self, each: SampleRequest) -> list[tuple[str, str]]:
         """A request's headers, with the host that leads to the service."""
         return [*each.headers, *([("Host", self.host)] if self.host else [])]
 
@@ -227,7 +227,7 @@ class Asked:
         answers[status] = answers.get(status, 0) + 1
 
 
-def taker(rules: list[Rule], host: str, path: str, method: str = "GET") -> Rule | None:
+def taker(rules: list[RoutingRule], host: str, path: str, method: str = "GET") -> RoutingRule | None:
     """The rule that a request without headers of its own meets first."""
     plain, query = normalized(path), path.partition("?")[2]
     in_order = sorted(rules, key=lambda rule: rule.priority)

@@ -8,20 +8,20 @@ from pathlib import Path
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.played.services import BEFORE_DEPLOY
-from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.once import run_once
-from nova_infra.rehearsal.tasks.runtime import Runtime
+from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
 _LIMIT_SECONDS = 15 * 60 - 45
 """After which the function that waits for the command stops its task."""
 
 
-class BeforeDeploy:
+class PlayedBeforeDeploy:
     """Runs them as the custom resource does: once for each image and settings, in one environment."""
 
-    def __init__(self, runtime: Runtime, tell: Callable[[str], None]) -> None:
+    def __init__(self, runtime: TaskRuntime, tell: Callable[[str], None]) -> None:
         """Begin with nothing done.
 
         Args:
@@ -32,7 +32,7 @@ class BeforeDeploy:
         self._tell = tell
         self._done: set[tuple[str, str]] = set()
 
-    async def run(self, stack: Stack, definition_of: Callable[[str], TaskDefinition], sources: Path) -> None:
+    async def run(self, stack: PlayedStack, definition_of: Callable[[str], TaskDefinition], sources: Path) -> None:
         """Run what a stack says, unless it has run before.
 
         Args:
@@ -65,7 +65,7 @@ class BeforeDeploy:
             self._tell(f"{family}: before_deploy has run in {definition.revision}")
 
 
-def _reference(stack: Stack, logical_id: str, family: str) -> str:
+def _reference(stack: PlayedStack, logical_id: str, family: str) -> str:
     for each in stack.resources("AWS::ECS::TaskDefinition"):
         if stack.properties(each).get("Family") == family:
             return stack.ref(each)

@@ -14,29 +14,29 @@ from nova_infra.assembly import Template, resources_of_type
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.alarms import State
-from nova_infra.rehearsal.ecs.api import EcsApi
-from nova_infra.rehearsal.ecs.deployment import Deployment, DeploymentFailedError
-from nova_infra.rehearsal.ecs.functions import Functions
-from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
-from nova_infra.rehearsal.ecs.rollout import Rollout, TrafficStep
-from nova_infra.rehearsal.ecs.service import Revision, Service
+from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError, PlayedDeployment
+from nova_infra.rehearsal.ecs.lifecycle.api import EcsApi
+from nova_infra.rehearsal.ecs.lifecycle.functions import Functions
+from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, Steering
+from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, TrafficStep
+from nova_infra.rehearsal.ecs.service import PlayedService, Revision
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition, read_service
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.environment import jobs
-from nova_infra.rehearsal.environment.before_deploy import BeforeDeploy
+from nova_infra.rehearsal.environment.before_deploy import PlayedBeforeDeploy
 from nova_infra.rehearsal.environment.load import Load
 from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY, Monitoring
 from nova_infra.rehearsal.environment.queues import Queues
 from nova_infra.rehearsal.environment.stand_ins import StandIns
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
-from nova_infra.rehearsal.load_balancer.routing import Rule, read_default_rule, read_rule
+from nova_infra.rehearsal.load_balancer.routing import RoutingRule, read_default_rule, read_rule
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.definition import TaskDefinition, read_task_definition
-from nova_infra.rehearsal.tasks.runtime import Runtime
+from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
 _ELB = "AWS::ElasticLoadBalancingV2"
 
@@ -47,7 +47,7 @@ _MOST_RESTS = 5
 _MINUTES_TO_BE_HEARD = 1 + METRIC_DELAY  # until the alarm on a run that failed has fired
 
 
-class Environment:
+class PlayedEnvironment:
     """An environment that stacks are deployed to, as CloudFormation would.
 
     Use it as an asynchronous context manager: leaving it stops everything that it started.
@@ -59,7 +59,7 @@ class Environment:
         *,
         record: Record,
         tell: Callable[[str], None],
-        runtime: Runtime,
+        runtime: TaskRuntime,
         clock: Clock,
         steering: Steering | None = None,
         files: RequestFiles | None = None,
@@ -89,7 +89,7 @@ class Environment:
         self._pace = replace(runtime.pace, seconds_per_minute=clock.seconds_per_minute)
         self.monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell)
         self._load = Load(record.load, name, pace=self._pace, files=files)
-        self._stacks: dict[str, Stack] = {}
+        self._stacks: dict[str, PlayedStack] = {}
         self._rolled_back: dict[str, str] = {}
         self._exports: dict[str, Any] = {}
         self._definitions: dict[str, TaskDefinition] = {}
@@ -97,15 +97,15 @@ class Environment:
         self._listeners: dict[str, LoadBalancer] = {}
         self._siblings: dict[str, dict[str, str]] = {}
         self._groups: dict[str, TargetGroup] = {}
-        self._services: dict[str, Service] = {}
+        self._services: dict[str, PlayedService] = {}
         self._applied: dict[str, Any] = {}
         self._urls: dict[str, str] = {}
         self._stand_ins = StandIns(self._pace, runtime.gateway)
         self._queues = Queues(self._stand_ins, self.monitoring.store, record.not_rehearsed)
         self._background: list[asyncio.Task[None]] = []
-        self._before_deploy = BeforeDeploy(runtime, tell)
+        self._before_deploy = PlayedBeforeDeploy(runtime, tell)
 
-    async def __aenter__(self) -> Environment:
+    async def __aenter__(self) -> PlayedEnvironment:
         """Get ready. Time stands still until :meth:`let_time_pass`."""
         await self._load.start()
         return self
@@ -172,7 +172,7 @@ class Environment:
         await gather(*(listener.stop() for listener in self._listeners.values()))
         await self._stand_ins.stop()
 
-    async def _close(self, service: Service) -> None:
+    async def _close(self, service: PlayedService) -> None:
         """Stop what runs of a service, and note where none of it ends by itself: a deployment stops old tasks only."""
         tasks, killed = list(service.tasks), service.killed_at_stop
         await service.stop(tasks)
@@ -263,7 +263,7 @@ class Environment:
         """Stack to why its last deployment was rolled back; empty where it was not."""
         return {name: self._rolled_back.get(name, "") for name in self._stacks}
 
-    def services(self) -> list[Service]:
+    def services(self) -> list[PlayedService]:
         """The services that run."""
         return [service for service in self._services.values() if service.revision is not None]
 
@@ -271,10 +271,10 @@ class Environment:
         """Alarm to its state now."""
         return dict(self.monitoring.states)
 
-    def _outputs(self, stack: Stack) -> dict[str, Any]:
+    def _outputs(self, stack: PlayedStack) -> dict[str, Any]:
         return {name: self.localize(str(value)) for name, value in stack.outputs().items()}
 
-    def _resolve(self, stack_name: str, template: Template) -> Stack:
+    def _resolve(self, stack_name: str, template: Template) -> PlayedStack:
         """The stack, with a revision number for each task definition that goes up only when it has changed."""
         revisions = {}
         for logical_id in resources_of_type(template, "AWS::ECS::TaskDefinition"):
@@ -285,7 +285,7 @@ class Environment:
                 number += 1
                 self._revisions[key] = (number, content)
             revisions[logical_id] = f"{key}:{number}"
-        stack = Stack(stack_name, template, exports=self._exports, revisions=revisions)
+        stack = PlayedStack(stack_name, template, exports=self._exports, revisions=revisions)
         for logical_id in revisions:
             properties = stack.properties(logical_id)
             family = properties.get("Family", logical_id)
@@ -293,7 +293,7 @@ class Environment:
             self._definitions[revisions[logical_id]] = read_task_definition(properties, revision)
         return stack
 
-    async def _apply(self, stack: Stack) -> None:
+    async def _apply(self, stack: PlayedStack) -> None:
         """Bring everything but services to what the stack says, and leave alone what has not changed."""
         for logical_id in stack.resources(f"{_ELB}::TargetGroup"):
             await self._target_group(stack, logical_id)
@@ -310,7 +310,7 @@ class Environment:
         for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
             self.monitoring.put_composite_alarm(stack.properties(logical_id))
 
-    async def _run_jobs(self, stack: Stack, sources: Path) -> None:
+    async def _run_jobs(self, stack: PlayedStack, sources: Path) -> None:
         """The time of a stack's jobs has come."""
         for logical_id in stack.resources(jobs.MACHINE) if stack.resources(jobs.SCHEDULE) else ():
             if (found := jobs.task_of(stack, logical_id)) is None:
@@ -344,7 +344,7 @@ class Environment:
         self._applied[key] = properties
         return True
 
-    async def _target_group(self, stack: Stack, logical_id: str) -> None:
+    async def _target_group(self, stack: PlayedStack, logical_id: str) -> None:
         arn, properties = stack.ref(logical_id), stack.properties(logical_id)
         if not self._changed(arn, properties):
             return
@@ -354,7 +354,7 @@ class Environment:
         else:
             self._groups[arn] = TargetGroup(f"{arn}.TargetGroupFullName", settings)
 
-    async def _listener(self, stack: Stack, logical_id: str) -> None:
+    async def _listener(self, stack: PlayedStack, logical_id: str) -> None:
         arn, properties = stack.ref(logical_id), stack.properties(logical_id)
         if not self._changed(arn, properties):
             return
@@ -380,7 +380,7 @@ class Environment:
             if service.rule.name == arn:
                 service.rule = default
 
-    def _rule(self, stack: Stack, logical_id: str) -> None:
+    def _rule(self, stack: PlayedStack, logical_id: str) -> None:
         """Add or replace a rule. A rule that has changed loses the weights that ECS gave it (aws/aws-cdk#36649)."""
         arn, properties = stack.ref(logical_id), stack.properties(logical_id)
         if not self._changed(arn, properties):
@@ -406,7 +406,7 @@ class Environment:
 
     async def _deploy_service(
         self,
-        stack: Stack,
+        stack: PlayedStack,
         logical_id: str,
         sources: Path,
         baseline: bool,
@@ -453,7 +453,7 @@ class Environment:
             record.not_asked, record.asked_from = asked.left_out, asked.origin
             record.has_requests = service.is_asked
             record.watched, record.bakes = list(rollout.alarms), any(step.bake_minutes for step in rollout.steps)
-        deployment = Deployment(
+        deployment = PlayedDeployment(
             service=service,
             revision=Revision(definition, sources),
             rollout=_long_over(rollout) if baseline else rollout,
@@ -470,21 +470,21 @@ class Environment:
             raise DeploymentFailedError(f"{name}: {error}") from None
         self._applied[f"service {name}"] = wanted.properties
 
-    def _rule_named(self, arn: str | None) -> Rule | None:
+    def _rule_named(self, arn: str | None) -> RoutingRule | None:
         found = next((rule for each in self._listeners.values() for rule in each.rules if rule.name == arn), None)
         if arn is not None and found is None:
             raise UnresolvableError(f"TestListenerRule: {arn} is no rule of this environment: add it, or leave it out")
         return found
 
-    def _new_service(self, wanted: ServiceDefinition) -> Service:
+    def _new_service(self, wanted: ServiceDefinition) -> PlayedService:
         if not wanted.groups:
             none = Unbalanced(wanted.name)
-            return Service(wanted.name, wanted.cluster, none, none.rule, [none.group], self._runtime)
+            return PlayedService(wanted.name, wanted.cluster, none, none.rule, [none.group], self._runtime)
         groups = [self._groups[arn] for arn in wanted.groups]
         listener, rule = self._place_of(wanted, groups)
-        return Service(wanted.name, wanted.cluster, listener, rule, groups, self._runtime)
+        return PlayedService(wanted.name, wanted.cluster, listener, rule, groups, self._runtime)
 
-    def _place_of(self, wanted: ServiceDefinition, groups: list[TargetGroup]) -> tuple[LoadBalancer, Rule]:
+    def _place_of(self, wanted: ServiceDefinition, groups: list[TargetGroup]) -> tuple[LoadBalancer, RoutingRule]:
         """The listener and the rule that lead to a service: the one it names, or the one that forwards to its group."""
         for listener in self._listeners.values():
             for rule in listener.rules:
@@ -504,7 +504,7 @@ class Environment:
         return TaskDefinition(**{**vars(definition), "environment": environment})
 
 
-def _long_over(rollout: Rollout) -> Rollout:
+def _long_over(rollout: DeploymentConfiguration) -> DeploymentConfiguration:
     """The rollout without its bakes, alarms and hooks: the baseline was deployed long ago."""
     return replace(rollout, steps=(TrafficStep(100.0, 0),), alarms=(), hooks=())
 

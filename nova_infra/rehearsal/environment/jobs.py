@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.once import TOO_LONG, run_once
-from nova_infra.rehearsal.tasks.runtime import Runtime
+from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
 MACHINE = "AWS::StepFunctions::StateMachine"
 SCHEDULE = "AWS::Scheduler::Schedule"
@@ -22,7 +22,7 @@ MOST_SECONDS = 60.0
 _RUN_TASK = ":states:::ecs:runTask.sync"
 
 
-def task_of(stack: Stack, logical_id: str) -> tuple[str, float] | None:
+def task_of(stack: PlayedStack, logical_id: str) -> tuple[str, float] | None:
     """The task definition that a state machine runs and its limit in seconds; None for one that runs none."""
     text = stack.properties(logical_id).get("DefinitionString", "{}")
     states: dict[str, Any] = json.loads(text).get("States", {})
@@ -38,7 +38,7 @@ async def run(
     definition: TaskDefinition,
     limit: float,
     *,
-    runtime: Runtime,
+    runtime: TaskRuntime,
     sources: Path,
     store: MetricStore,
     tell: Callable[[str], None],

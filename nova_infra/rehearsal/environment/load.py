@@ -11,8 +11,8 @@ import aiohttp
 
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import Pace
-from nova_infra.rehearsal.ecs.rollout import Rollout
-from nova_infra.rehearsal.ecs.service import Service
+from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration
+from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.environment.asked import Asked
 from nova_infra.rehearsal.load_balancer.client import open_client
 from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER
@@ -47,7 +47,7 @@ class Load:
         self._numbers = itertools.count(1)
         self._session: aiohttp.ClientSession | None = None
 
-    def include(self, service: Service, repository: str, rollout: Rollout) -> Asked:
+    def include(self, service: PlayedService, repository: str, rollout: DeploymentConfiguration) -> Asked:
         """Include a service, or its next rollout.
 
         Args:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nova_infra.rehearsal.cloudwatch.alarms import Alarm, CompositeAlarm, State, read_alarm, read_composite_alarm
+from nova_infra.rehearsal.cloudwatch.alarms import CompositeAlarm, PlayedAlarm, State, read_alarm, read_composite_alarm
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
-from nova_infra.rehearsal.ecs.service import Service
+from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.record import UNMEASURED, Notification
 
 METRIC_DELAY = 1
@@ -41,7 +41,7 @@ class Monitoring:
         self._notifications = notifications
         self._gaps = gaps
         self._tell = tell
-        self._alarms: dict[str, Alarm] = {}
+        self._alarms: dict[str, PlayedAlarm] = {}
         self._composites: dict[str, CompositeAlarm] = {}
         self._means: dict[str, str] = {}
 
@@ -69,7 +69,7 @@ class Monitoring:
         parts = composite.alarms if composite is not None else (name,)
         return tuple(part for part in parts if part in self._alarms)
 
-    def end_minute(self, services: Iterable[Service]) -> None:
+    def end_minute(self, services: Iterable[PlayedService]) -> None:
         """Measure the services, evaluate the alarms, and tell those who subscribed.
 
         Args:
@@ -77,6 +77,11 @@ class Monitoring:
         """
         for service in services:
             self._measure(service)
+        if self.store.minute >= METRIC_DELAY:  # Before that nothing has arrived yet of what has run for long.
+            self._evaluate()
+        self.store.minute += 1
+
+    def _evaluate(self) -> None:
         states: dict[str, State] = {
             name: alarm.state(self.store, self.store.minute, self.states[name]) for name, alarm in self._alarms.items()
         }
@@ -89,7 +94,6 @@ class Monitoring:
                 self._notify(self._alarm(name).alarm_topics, f"{name} is in ALARM")
             elif state == "OK" and before[name] == "ALARM":
                 self._notify(self._alarm(name).ok_topics, f"{name} is OK again")
-        self.store.minute += 1
 
     def _note_measure(self, name: str) -> None:
         alarm = self._alarms.get(name)
@@ -97,7 +101,7 @@ class Monitoring:
             measured = f"it measured {value:.4g}, and the limit is {alarm.threshold:g}"
             self.measured[name] = "; ".join(filter(None, [self._means[name], measured]))
 
-    def _alarm(self, name: str) -> Alarm | CompositeAlarm:
+    def _alarm(self, name: str) -> PlayedAlarm | CompositeAlarm:
         return self._alarms.get(name) or self._composites[name]
 
     def _notify(self, topics: Iterable[str], message: str) -> None:
@@ -105,7 +109,7 @@ class Monitoring:
             self._notifications.append(Notification(self._environment, self.store.minute, topic, message))
             self._tell(f"{topic}: {message}")
 
-    def _measure(self, service: Service) -> None:
+    def _measure(self, service: PlayedService) -> None:
         dimensions = {"ClusterName": service.cluster, "ServiceName": service.name}
         running = [entry.task for entry in service.tasks if entry.task.running]
         for entry in service.tasks:

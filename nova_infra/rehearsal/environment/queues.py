@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.environment.stand_ins import QUEUE, StandIns
 
@@ -55,12 +55,12 @@ class Queues:
         self._queues: dict[str, _Queue] = {}
         self._poisoned: set[str] = set()
 
-    def poison(self, stack: Stack, *, poisoned: bool) -> None:
+    def poison(self, stack: PlayedStack, *, poisoned: bool) -> None:
         """From now on, or no longer, a message of each of a stack's queues is dead every minute."""
         names = {str(stack.properties(each).get("QueueName", each)) for each in stack.resources(QUEUE)}
         self._poisoned = self._poisoned | names if poisoned else self._poisoned - names
 
-    async def include(self, stack: Stack, sources: Path) -> None:
+    async def include(self, stack: PlayedStack, sources: Path) -> None:
         """Make what a stack declares, and send messages to its queues from the next minute on."""
         await self._stand_ins.apply(stack)
         for logical_id in stack.resources(QUEUE):
@@ -112,7 +112,7 @@ def messages_of(root: Path, service: str) -> list[str]:
     return [path.read_text(encoding="utf-8") for path in files]
 
 
-def _service_of(stack: Stack, sources: Path) -> list[str]:
+def _service_of(stack: PlayedStack, sources: Path) -> list[str]:
     """The service with messages whose stack it is: the longest name that the stack's ends with; none or one."""
     names = [path.parent.name for path in (sources / "services").glob(f"*/{MESSAGES}")]
     return sorted((name for name in names if stack.name.endswith(f"-{name}")), key=len)[-1:]

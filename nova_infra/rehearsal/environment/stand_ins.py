@@ -14,7 +14,7 @@ from nova_infra.deployed.aws.client.stand_in import KEY, REGION, StandInAws
 from nova_infra.machine.processes import Process, start_process
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.tasks.task import SECRET, free_port
 
 QUEUE = "AWS::SQS::Queue"
@@ -43,7 +43,7 @@ class StandIns:
         self._made: set[tuple[str, str]] = set()
         self.queues: dict[str, str] = {}
 
-    async def apply(self, stack: Stack) -> None:
+    async def apply(self, stack: PlayedStack) -> None:
         """Make what a stack declares and is not there yet. What a stack no longer has is kept, as in AWS.
 
         Raises:
@@ -70,7 +70,7 @@ class StandIns:
             await self._try(stack, logical_id, make, self._aws, stack.properties(logical_id))
             self._made.add((stack.name, logical_id))
 
-    async def _try(self, stack: Stack, logical_id: str, make: Callable[..., None], *arguments: Any) -> None:
+    async def _try(self, stack: PlayedStack, logical_id: str, make: Callable[..., None], *arguments: Any) -> None:
         try:
             await asyncio.to_thread(make, *arguments)
         except Exception as error:  # botocore and the template each have their own, without a common base class

@@ -20,7 +20,7 @@ from nova_infra.rehearsal.load_balancer.client import open_client
 from nova_infra.rehearsal.load_balancer.headers import headers_to_target, passed_on
 from nova_infra.rehearsal.load_balancer.interference import Interference
 from nova_infra.rehearsal.load_balancer.paths import normalized
-from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER, FixedResponse, Redirect, Rule
+from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER, FixedResponse, Redirect, RoutingRule
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup
 from nova_infra.rehearsal.tasks.task import Task
 
@@ -91,7 +91,7 @@ class LoadBalancer:
             store: Where its metrics go.
             pace: How fast time passes.
         """
-        self.rules: list[Rule] = []
+        self.rules: list[RoutingRule] = []
         self.port = 0
         self.sent_to: dict[str, str] = {}
         self.full_name = full_name

@@ -64,7 +64,7 @@ class Redirect:
 
 
 @dataclass
-class Rule:
+class RoutingRule:
     """A listener rule.
 
     Attributes:
@@ -144,7 +144,7 @@ class Rule:
             entry._credit = 0.0
 
 
-def read_rule(properties: dict[str, Any], name: str, groups: dict[str, TargetGroup]) -> Rule:
+def read_rule(properties: dict[str, Any], name: str, groups: dict[str, TargetGroup]) -> RoutingRule:
     """The rule that a listener rule's resolved properties define.
 
     Args:
@@ -155,7 +155,7 @@ def read_rule(properties: dict[str, Any], name: str, groups: dict[str, TargetGro
     Raises:
         UnresolvableError: It has a condition or action that the rehearsal does not know.
     """
-    rule = Rule(name, priority=float(properties["Priority"]))
+    rule = RoutingRule(name, priority=float(properties["Priority"]))
     for condition in properties.get("Conditions", ()):
         match condition["Field"]:
             case "path-pattern":
@@ -192,9 +192,9 @@ def _values(condition: dict[str, Any], config: str, name: str) -> tuple[Any, ...
     return values
 
 
-def read_default_rule(actions: list[dict[str, Any]], name: str, groups: dict[str, TargetGroup]) -> Rule:
+def read_default_rule(actions: list[dict[str, Any]], name: str, groups: dict[str, TargetGroup]) -> RoutingRule:
     """The rule that a listener's default actions define: it matches what nothing else does."""
-    rule = Rule(name, priority=float("inf"))
+    rule = RoutingRule(name, priority=float("inf"))
     rule.forward, rule.answer = _read_actions(actions, name, groups)
     return rule
 

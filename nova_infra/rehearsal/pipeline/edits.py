@@ -8,7 +8,7 @@ from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
 from nova_infra.names import together_name
-from nova_infra.rehearsal.ecs.hooks import TESTED
+from nova_infra.rehearsal.ecs.lifecycle.hooks import TESTED
 from nova_infra.rehearsal.tasks.faults import put_into
 
 Edit = Callable[[Template], Template]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nova_infra.assembly import AssembledStack, Assembly, resources_of_type
-from nova_infra.operations.planner import Plan, Refusal, Stack, StackKey, plan
-from nova_infra.rehearsal.delivery.definition import Action, BuildAction, DeployAction, Pipeline
+from nova_infra.operations.planner import Plan, Refusal, StackKey, StackTemplate, plan
+from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Pipeline, StageAction
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.record import Record
 
@@ -20,24 +20,24 @@ def forecast(candidate: Release, baseline: Release) -> Plan:
     return plan(deployed_stacks(baseline), *_release(candidate))
 
 
-def deployed_stacks(release: Release) -> list[Stack]:
+def deployed_stacks(release: Release) -> list[StackTemplate]:
     """All stacks of a release, as they are when it has been deployed."""
     waves, _ = _release(release)
     stacks = {stack.key: stack for stack in _all(release.assembly)}
     return list((stacks | {stack.key: stack for wave in waves for stack in wave}).values())
 
 
-def _release(release: Release) -> tuple[list[list[Stack]], list[Stack]]:
+def _release(release: Release) -> tuple[list[list[StackTemplate]], list[StackTemplate]]:
     """The stacks that a release deploys, wave by wave, and those that it does not."""
     assembled = release.assembly.stacks()
     by_path = {stack.template_path: stack for stack in assembled}
-    waves: list[list[Stack]] = []
+    waves: list[list[StackTemplate]] = []
     for stage in release.pipeline().stages:
         for actions in stage.waves():
             if any(isinstance(action, BuildAction) and action.updates_pipeline for action in actions):
                 waves += _self_update(release.assembly, assembled)
             wave = [
-                Stack(_key(by_path.get(action.template_path), action.stack_name), release.template(action))
+                StackTemplate(_key(by_path.get(action.template_path), action.stack_name), release.template(action))
                 for action in actions
                 if isinstance(action, DeployAction)
             ]
@@ -47,10 +47,10 @@ def _release(release: Release) -> tuple[list[list[Stack]], list[Stack]]:
     return waves, [stack for stack in _all(release.assembly) if stack.key not in deployed]
 
 
-def _self_update(assembly: Assembly, assembled: Iterable[AssembledStack]) -> list[list[Stack]]:
+def _self_update(assembly: Assembly, assembled: Iterable[AssembledStack]) -> list[list[StackTemplate]]:
     """The stack with the pipeline after those that it depends on: what `cdk deploy` of it deploys."""
     by_id = {stack.artifact_id: stack for stack in assembled}
-    waves: list[list[Stack]] = []
+    waves: list[list[StackTemplate]] = []
     done: set[str] = set()
 
     def add(stack: AssembledStack) -> None:
@@ -58,7 +58,7 @@ def _self_update(assembly: Assembly, assembled: Iterable[AssembledStack]) -> lis
             if dependency in by_id and dependency not in done:
                 add(by_id[dependency])
         done.add(stack.artifact_id)
-        waves.append([Stack(_key(stack, stack.name), assembly.template(stack.template_path))])
+        waves.append([StackTemplate(_key(stack, stack.name), assembly.template(stack.template_path))])
 
     for stack in by_id.values():
         if resources_of_type(assembly.template(stack.template_path), "AWS::CodePipeline::Pipeline"):
@@ -66,8 +66,8 @@ def _self_update(assembly: Assembly, assembled: Iterable[AssembledStack]) -> lis
     return waves
 
 
-def _all(assembly: Assembly) -> list[Stack]:
-    return [Stack(_key(each, each.name), assembly.template(each.template_path)) for each in assembly.stacks()]
+def _all(assembly: Assembly) -> list[StackTemplate]:
+    return [StackTemplate(_key(each, each.name), assembly.template(each.template_path)) for each in assembly.stacks()]
 
 
 def _key(stack: AssembledStack | None, name: str) -> StackKey:
@@ -96,16 +96,16 @@ def note_refusals(planned: Plan, pipeline: Pipeline, record: Record) -> bool:
             if faults and stopped in (None, stage.name):
                 stopped, stage_record.status = stage.name, "failed"
                 action_record.status, action_record.played = "failed", "simulated"
-                action_record.note = "CloudFormation would refuse this: " + "; ".join(map(str, faults))
+                action_record.note = f"{faults[0].verdict}: " + "; ".join(map(str, faults))
             else:
                 record.foreseen += map(str, faults)
     record.foreseen += [str(fault) for faults in refused.values() for fault in faults]
-    record.foreseen += [str(finding) for stack in planned.stacks for finding in stack.findings]
-    record.foreseen += map(str, planned.findings)
+    record.foreseen += [str(consequence) for stack in planned.stacks for consequence in stack.consequences]
+    record.foreseen += map(str, planned.consequences)
     return stopped is not None
 
 
-def _stacks_of(action: Action, planned: Plan, pipeline: Pipeline) -> list[str]:
+def _stacks_of(action: StageAction, planned: Plan, pipeline: Pipeline) -> list[str]:
     """Names of the stacks that an action deploys."""
     if isinstance(action, DeployAction):
         return [action.stack_name]

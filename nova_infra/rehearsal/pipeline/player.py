@@ -18,7 +18,6 @@ from nova_infra.machine.parallel import gather
 from nova_infra.machine.processes import nothing_left
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.delivery.definition import (
-    Action,
     ApprovalAction,
     BuildAction,
     DeployAction,
@@ -26,17 +25,18 @@ from nova_infra.rehearsal.delivery.definition import (
     PrepareAction,
     SourceAction,
     Stage,
+    StageAction,
 )
 from nova_infra.rehearsal.delivery.workflow import DoomedAction
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
-from nova_infra.rehearsal.ecs.hooks import GoesOn, Steering
-from nova_infra.rehearsal.environment.environment import Environment
+from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, Steering
+from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
 from nova_infra.rehearsal.requests.files import RequestFiles
-from nova_infra.rehearsal.tasks.runtime import UNPROVEN, Runtime, SourceRuntime
+from nova_infra.rehearsal.tasks.runtime import UNPROVEN, SourceRuntime, TaskRuntime
 
 _VERIFY_MINUTES = 5
 
@@ -51,7 +51,9 @@ class _ActionFailedError(Exception):
     """An action failed. The message says why."""
 
 
-def new_record(pipeline: Pipeline, *, candidate: Release, baseline: Release, runtime: Runtime | None = None) -> Record:
+def new_record(
+    pipeline: Pipeline, *, candidate: Release, baseline: Release, runtime: TaskRuntime | None = None
+) -> Record:
     """A record in which nothing has been reached yet."""
     runtime = runtime or SourceRuntime()
     return Record(
@@ -103,7 +105,7 @@ class Player:
     minutes_before: int = 0
     taking_back: bool = False
     tools: Path | None = None
-    runtime: Runtime = field(default_factory=SourceRuntime)
+    runtime: TaskRuntime = field(default_factory=SourceRuntime)
     steering: Steering = field(default_factory=GoesOn)
     files: RequestFiles = field(default_factory=RequestFiles)
     _began: float = 0.0
@@ -162,7 +164,7 @@ class Player:
             environment = None
             if any(isinstance(action, DeployAction) for action in stage.actions):
                 environment = await resources.enter_async_context(
-                    Environment(
+                    PlayedEnvironment(
                         stage.name,
                         record=self.record,
                         tell=self.tell,
@@ -191,7 +193,7 @@ class Player:
         return False
 
     async def _play_actions(
-        self, stage: Stage, records: dict[str, ActionRecord], environment: Environment | None
+        self, stage: Stage, records: dict[str, ActionRecord], environment: PlayedEnvironment | None
     ) -> bool:
         """Play those actions of a stage that have not succeeded, wave after wave until one fails."""
         for wave in stage.waves():
@@ -203,7 +205,7 @@ class Player:
                 return False
         return True
 
-    async def _play_again(self, stage: Stage, record: StageRecord, environment: Environment | None) -> bool:
+    async def _play_again(self, stage: Stage, record: StageRecord, environment: PlayedEnvironment | None) -> bool:
         """Play a failed stage a second time, as its OnFailure says.
 
         CodePipeline retries once: https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-retry.html.
@@ -216,7 +218,7 @@ class Player:
                 action.status, action.note = "not reached", ""
         return await self._play_actions(stage, {action.name: action for action in record.actions}, environment)
 
-    async def _take_back(self, stage: Stage, record: StageRecord, environment: Environment | None) -> None:
+    async def _take_back(self, stage: Stage, record: StageRecord, environment: PlayedEnvironment | None) -> None:
         """Play a failed stage with the release that was in it before, as its OnFailure says.
 
         CodePipeline can only where the pipeline's structure is that of the earlier execution:
@@ -239,7 +241,7 @@ class Player:
             failed = "; ".join(f"{a.name}: {a.note}" for a in actions.values() if a.status == "failed")
             record.note = f"its OnFailure says to roll back to {self.baseline.name}, but that failed: {failed}"
 
-    async def _deploy_baseline(self, stage: Stage, environment: Environment) -> None:
+    async def _deploy_baseline(self, stage: Stage, environment: PlayedEnvironment) -> None:
         self.tell(f"{stage.name}: starting what runs there now, {self.baseline.name}")
         for wave in stage.waves():
             deployments = []
@@ -271,7 +273,7 @@ class Player:
                 ) from None
 
     async def _play_action(
-        self, stage: Stage, action: Action, record: ActionRecord, environment: Environment | None
+        self, stage: Stage, action: StageAction, record: ActionRecord, environment: PlayedEnvironment | None
     ) -> bool:
         record.status = "running"
         self.tell(f"{stage.name}.{action.name}")
@@ -289,7 +291,9 @@ class Player:
         self.tell(f"{stage.name}.{action.name} {record.status}" + (f": {record.note}" if record.note else ""))
         return record.status == "succeeded"
 
-    async def _do(self, stage: Stage, action: Action, record: ActionRecord, environment: Environment | None) -> None:
+    async def _do(
+        self, stage: Stage, action: StageAction, record: ActionRecord, environment: PlayedEnvironment | None
+    ) -> None:
         match action:
             case SourceAction():
                 record.played = "simulated"
@@ -375,7 +379,7 @@ class Player:
         return re.sub(r"#\{([^}]+)\}", output, value)
 
 
-def _kind(action: Action) -> str:
+def _kind(action: StageAction) -> str:
     return type(action).__name__.removesuffix("Action").lower()
 
 

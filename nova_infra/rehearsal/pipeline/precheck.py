@@ -6,7 +6,7 @@ from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed
 from nova_infra.rehearsal.cloudwatch.alarms import read_alarm, read_composite_alarm
 from nova_infra.rehearsal.delivery.definition import DeployAction, Stage
@@ -75,7 +75,7 @@ class StageReading:
         """
         definitions = resources_of_type(template, "AWS::ECS::TaskDefinition")
         revisions = {logical_id: f"{stack_name}/{logical_id}:1" for logical_id in definitions}
-        stack = Stack(stack_name, template, exports=self._exports, revisions=revisions)
+        stack = PlayedStack(stack_name, template, exports=self._exports, revisions=revisions)
         for resource_type in PLAYED:
             for logical_id in stack.resources(resource_type):
                 stack.properties(logical_id)
@@ -102,7 +102,7 @@ class StageReading:
                 )
         self._exports |= stack.exports()
 
-    def _read_load_balancers(self, stack: Stack) -> None:
+    def _read_load_balancers(self, stack: PlayedStack) -> None:
         for logical_id in stack.resources(f"{_ELB}::TargetGroup"):
             arn = stack.ref(logical_id)
             self._groups[arn] = TargetGroup(arn, read_target_group(stack.properties(logical_id)))

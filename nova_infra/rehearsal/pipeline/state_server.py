@@ -14,17 +14,15 @@ from typing import Any
 from aiohttp import web
 
 from nova_infra.assembly import Template, resources_of_type
-from nova_infra.deployed.model import Alarm, Deployment, Image, Service
-from nova_infra.deployed.model import RunningTask as Task
+from nova_infra.deployed.model import Alarm, Deployment, Image, RunningService, RunningTask
 from nova_infra.deployed.rehearsed import rehearsed_digest
 from nova_infra.deployed.stack import Stack
 from nova_infra.names import environment_prefix, parameter_path, platform_stack_name, stack_name
 from nova_infra.operations.records.ledger import Entry, ReleasedImage, encode_entry
 from nova_infra.operations.rollback.template import image_of
 from nova_infra.rehearsal.delivery.definition import DeployAction
-from nova_infra.rehearsal.ecs.service import RunningTask
-from nova_infra.rehearsal.ecs.service import Service as RunningService
-from nova_infra.rehearsal.environment.environment import Environment
+from nova_infra.rehearsal.ecs.service import PlacedTask, PlayedService
+from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.record import Record
 
@@ -54,7 +52,7 @@ class ReleaseTools:
         self._releases = {"candidate": candidate, "baseline": baseline}
         self._record = record
         self._announce = announce
-        self._environments: dict[str, Environment] = {}
+        self._environments: dict[str, PlayedEnvironment] = {}
         self._parameters: dict[tuple[str, str], dict[str, list[str]]] = {}
         self._runner: web.AppRunner | None = None
 
@@ -80,7 +78,7 @@ class ReleaseTools:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def open(self, environment: Environment, stacks: list[str]) -> None:
+    def open(self, environment: PlayedEnvironment, stacks: list[str]) -> None:
         """Answer about an environment from now on.
 
         Args:
@@ -126,7 +124,7 @@ class ReleaseTools:
         templates = _templates(self._releases["baseline"], prefix)
         if not templates:
             raise web.HTTPNotFound
-        services = [Service(n, stack_name(prefix, n), "", 0, 0, (), ()) for n in _images_in(templates, prefix)]
+        services = [RunningService(n, stack_name(prefix, n), "", 0, 0, (), ()) for n in _images_in(templates, prefix)]
         return {
             "url": "",
             "services": [asdict(service) for service in services],
@@ -174,7 +172,7 @@ class ReleaseTools:
         return self._parameters[platform, environment]
 
 
-async def _until_data(environment: Environment) -> None:
+async def _until_data(environment: PlayedEnvironment) -> None:
     for _ in range(_MINUTES_UNTIL_DATA):
         if "INSUFFICIENT_DATA" not in environment.alarm_states().values():
             return
@@ -219,7 +217,7 @@ def _images_in(templates: Mapping[str, Template], prefix: str) -> dict[str, Imag
     }
 
 
-def _service(service: RunningService, prefix: str, templates: dict[str, Template]) -> Service:
+def _service(service: PlayedService, prefix: str, templates: dict[str, Template]) -> RunningService:
     assert service.revision is not None, "a service is told about once it runs"
     revision = service.revision.name
     template = templates.get(service.name, {})
@@ -232,7 +230,7 @@ def _service(service: RunningService, prefix: str, templates: dict[str, Template
     tasks = [_task(entry) for entry in service.tasks]
     running = sum(task.status == "RUNNING" for task in tasks)
     state = "IN_PROGRESS" if service.deploying.locked() else "COMPLETED"
-    return Service(
+    return RunningService(
         name=service.name.removeprefix(f"{prefix}-"),
         stack=service.name,
         revision=revision,
@@ -244,8 +242,8 @@ def _service(service: RunningService, prefix: str, templates: dict[str, Template
     )
 
 
-def _task(entry: RunningTask) -> Task:
+def _task(entry: PlacedTask) -> RunningTask:
     definition = entry.task.definition
     image = Image.parse(definition.image)
     status = "RUNNING" if entry.task.running else "STOPPED"
-    return Task(definition.revision, status, entry.target.healthy, str(image), rehearsed_digest(image), 256)
+    return RunningTask(definition.revision, status, entry.target.healthy, str(image), rehearsed_digest(image), 256)

@@ -22,9 +22,9 @@ from nova_infra.rehearsal.record import (
     USERS,
     ActionRecord,
     DeploymentRecord,
+    MinuteRecord,
     Record,
     Requests,
-    Sample,
     StageRecord,
 )
 from nova_infra.rehearsal.report.chart import Event, deployment_chart, events
@@ -91,7 +91,7 @@ class _Deployment:
     blast: BlastRadius
 
     @property
-    def minutes(self) -> list[Sample]:
+    def minutes(self) -> list[MinuteRecord]:
         """What was measured, minute by minute, where somebody will want to check it."""
         return self.record.samples if self.record.outcome != "completed" or self.blast.failed else []
 

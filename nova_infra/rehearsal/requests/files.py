@@ -9,9 +9,13 @@ from pathlib import Path
 
 from nova_infra.rehearsal.requests.har import read_har
 from nova_infra.rehearsal.requests.http_file import read_http
-from nova_infra.rehearsal.requests.sample import RequestFileError, Sample
+from nova_infra.rehearsal.requests.sample import RequestFileError, SampleRequest
 
-_READERS: dict[str, Callable[[Path, str], list[Sample]]] = {".http": read_http, ".rest": read_http, ".har": read_har}
+_READERS: dict[str, Callable[[Path, str], list[SampleRequest]]] = {
+    ".http": read_http,
+    ".rest": read_http,
+    ".har": read_har,
+}
 _EVERY_SERVICE = ""
 
 
@@ -23,7 +27,7 @@ class RequestFiles:
         by_service: Name of a service to its requests; those under the empty name are anybody's.
     """
 
-    by_service: dict[str, list[Sample]] = field(default_factory=dict)
+    by_service: dict[str, list[SampleRequest]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, root: Path) -> RequestFiles:
@@ -42,7 +46,7 @@ class RequestFiles:
         paths |= {name: root / path for name, path in _named(root).items()}
         return cls({name: _read(path) for name, path in paths.items()})
 
-    def of(self, service: str) -> list[Sample]:
+    def of(self, service: str) -> list[SampleRequest]:
         """The requests of a service, those of every service included."""
         return [*self.by_service.get(service, ()), *self.by_service.get(_EVERY_SERVICE, ())]
 
@@ -64,7 +68,7 @@ def _named(root: Path) -> dict[str, str]:
         return {}
 
 
-def _read(path: Path) -> list[Sample]:
+def _read(path: Path) -> list[SampleRequest]:
     if not _known(path):
         raise RequestFileError(f"{path}:1: is neither a HAR nor an .http file: name one that ends in .har or .http")
     try:

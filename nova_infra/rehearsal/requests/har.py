@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from nova_infra.rehearsal.requests.sample import METHODS, RequestFileError, Sample, sample
+from nova_infra.rehearsal.requests.sample import METHODS, RequestFileError, SampleRequest, sample
 
 _EXPORT = "export it again from the browser's network tab"
 
 
-def read_har(path: Path, text: str) -> list[Sample]:
+def read_har(path: Path, text: str) -> list[SampleRequest]:
     """The requests of a file, each different one once.
 
     Args:
@@ -33,7 +33,7 @@ def read_har(path: Path, text: str) -> list[Sample]:
     if not isinstance(entries, list):
         raise RequestFileError(f"{path}:1: has no log.entries, so it is no HAR file: {_EXPORT}")
     lines = [text.count("\n", 0, match.start()) + 1 for match in re.finditer(r'"request"\s*:', text)]
-    found: dict[Sample, None] = {}
+    found: dict[SampleRequest, None] = {}
     for index, entry in enumerate(entries):
         line = lines[index] if index < len(lines) else 1
         try:
@@ -46,7 +46,7 @@ def read_har(path: Path, text: str) -> list[Sample]:
     return list(found)
 
 
-def _request(request: dict[str, Any]) -> Sample:
+def _request(request: dict[str, Any]) -> SampleRequest:
     method, url = str(request["method"]).upper(), str(request["url"])
     if method not in METHODS:
         raise ValueError(f"method {method}")

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nova_infra.rehearsal.requests.sample import METHODS, RequestFileError, Sample, sample
+from nova_infra.rehearsal.requests.sample import METHODS, RequestFileError, SampleRequest, sample
 
 _REQUEST = re.compile(r"(?:([A-Z]+)\s+)?(\S+)(?:\s+HTTP/[\d.]+)?")
 _VARIABLE = re.compile(r"@([\w.-]+)\s*=\s*(.*)")
@@ -40,7 +40,7 @@ class _Draft:
     in_body: bool = False
 
 
-def read_http(path: Path, text: str) -> list[Sample]:
+def read_http(path: Path, text: str) -> list[SampleRequest]:
     """The requests of a file.
 
     Args:
@@ -50,17 +50,17 @@ def read_http(path: Path, text: str) -> list[Sample]:
     Raises:
         RequestFileError: A line is not one that the rehearsal can send.
     """
-    return _Reader(path).read(text)
+    return _HttpFileReader(path).read(text)
 
 
-class _Reader:
+class _HttpFileReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._variables: dict[str, str] = {}
         self._drafts: list[_Draft] = []
         self._open = False
 
-    def read(self, text: str) -> list[Sample]:
+    def read(self, text: str) -> list[SampleRequest]:
         for number, line in enumerate(text.splitlines(), start=1):
             if line.startswith("###"):
                 self._open = False
@@ -103,7 +103,7 @@ class _Reader:
                 number, f"{line.strip()!r} is not a header", "write Name: value, or a blank line before a body"
             )
 
-    def _finished(self, draft: _Draft) -> Sample:
+    def _finished(self, draft: _Draft) -> SampleRequest:
         text = "\n".join(draft.body).strip("\n")
         body = text.encode()
         if text.startswith("< "):

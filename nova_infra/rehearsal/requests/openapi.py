@@ -6,7 +6,7 @@ import json
 import logging
 from typing import Any
 
-from nova_infra.rehearsal.requests.sample import Sample
+from nova_infra.rehearsal.requests.sample import SampleRequest
 
 DOCUMENTS = (
     "openapi.json",
@@ -36,7 +36,7 @@ def read_document(text: str) -> dict[str, Any] | None:
     return content
 
 
-def read_operations(document: dict[str, Any]) -> tuple[list[Sample], list[str]]:
+def read_operations(document: dict[str, Any]) -> tuple[list[SampleRequest], list[str]]:
     """A request for each operation of a document, the same ones in every rehearsal.
 
     Examples of the document are preferred to values that are made up. Takes seconds for a large document.
@@ -52,7 +52,7 @@ def read_operations(document: dict[str, Any]) -> tuple[list[Sample], list[str]]:
         results = list(schema.get_all_operations())
     except Exception as error:  # the library has no base class for what is wrong with a document
         return [], [f"its OpenAPI document cannot be read ({_first_line(error)})"]
-    samples: list[Sample] = []
+    samples: list[SampleRequest] = []
     left_out = [f"{len(results) - _MOST_OPERATIONS} more operations"] if len(results) > _MOST_OPERATIONS else []
     for result in results[:_MOST_OPERATIONS]:
         try:
@@ -64,7 +64,7 @@ def read_operations(document: dict[str, Any]) -> tuple[list[Sample], list[str]]:
     return samples, left_out
 
 
-def _sample(operation: Any, base: str) -> Sample:
+def _sample(operation: Any, base: str) -> SampleRequest:
     import requests
     from hypothesis import HealthCheck, Phase, given, settings
 
@@ -86,7 +86,7 @@ def _sample(operation: Any, base: str) -> Sample:
     draw()
     made = requests.Request(**cases[0].as_transport_kwargs(base_url=f"http://service{base}")).prepare()
     body = made.body or b""
-    return Sample(
+    return SampleRequest(
         operation=f"{operation.method.upper()} {base}{operation.path}",
         method=str(made.method),
         path=made.path_url,

@@ -23,7 +23,7 @@ class RequestFileError(NovaError):
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleRequest:
     """A request that users send.
 
     Attributes:
@@ -45,10 +45,12 @@ class Sample:
 
 def sample(
     method: str, url: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"", *, origin: Origin
-) -> Sample:
+) -> SampleRequest:
     """A request as it was written down or recorded: of its address, the path and the query are kept."""
     parts = urlsplit(url)
     path = parts.path or "/"
     operation = "/".join("{id}" if _ID.fullmatch(segment) else segment for segment in path.split("/"))
     kept = tuple((k, v) for k, v in headers if k.lower() not in _NOT_SENT and not k.startswith(":"))
-    return Sample(f"{method} {operation}", method, f"{path}?{parts.query}" if parts.query else path, kept, body, origin)
+    return SampleRequest(
+        f"{method} {operation}", method, f"{path}?{parts.query}" if parts.query else path, kept, body, origin
+    )

@@ -36,7 +36,7 @@ _TRIES = 5
 
 
 @dataclass(frozen=True)
-class Image:
+class EngineImage:
     """What an image in the engine's store says of itself.
 
     Attributes:
@@ -54,7 +54,7 @@ class Image:
     volumes: tuple[str, ...]
 
     @classmethod
-    def read(cls, name: str, found: Mapping[str, Any]) -> Image:
+    def read(cls, name: str, found: Mapping[str, Any]) -> EngineImage:
         """From what the engine's ``image inspect`` says."""
         config = found.get("Config") or {}
         return cls(
@@ -67,7 +67,7 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Network:
+class ContainerNetwork:
     """The network of a rehearsal's containers.
 
     Attributes:
@@ -93,8 +93,8 @@ class ContainerTask(Task):
     """
 
     engine: Engine
-    image: Image
-    network: Network
+    image: EngineImage
+    network: ContainerNetwork
     name: str
     label: str
     directory: str

@@ -9,7 +9,7 @@ from pathlib import Path
 from nova_infra.rehearsal.tasks.container import ContainerTask
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.process import ProcessTask
-from nova_infra.rehearsal.tasks.runtime import Runtime
+from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 from nova_infra.rehearsal.tasks.task import TaskFailedError, tail
 
 TOO_LONG = "it did not end in time"
@@ -34,7 +34,7 @@ class Ended:
 
 
 async def run_once(
-    runtime: Runtime,
+    runtime: TaskRuntime,
     definition: TaskDefinition,
     *,
     command: tuple[str, ...] = (),

@@ -31,7 +31,7 @@ from nova_infra.errors import NovaError
 from nova_infra.machine.commands import run_command
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
-from nova_infra.rehearsal.tasks.container import ContainerTask, Image, Network
+from nova_infra.rehearsal.tasks.container import ContainerNetwork, ContainerTask, EngineImage
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.process import ProcessTask
 from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
@@ -49,7 +49,7 @@ _TRIES = 20
 _HOST_NAME = "host.docker.internal"
 
 
-class Runtime(ABC):
+class TaskRuntime(ABC):
     """Makes tasks.
 
     Attributes:
@@ -113,7 +113,7 @@ class Runtime(ABC):
         return url
 
     @abstractmethod
-    async def __aenter__(self) -> Runtime:
+    async def __aenter__(self) -> TaskRuntime:
         """Get ready."""
 
     @abstractmethod
@@ -121,7 +121,7 @@ class Runtime(ABC):
         """Leave nothing behind."""
 
 
-class SourceRuntime(Runtime):
+class SourceRuntime(TaskRuntime):
     """Tasks are processes of the sources."""
 
     kind: Kind = "sources"
@@ -155,7 +155,7 @@ class SourceRuntime(Runtime):
 
 
 @dataclass
-class ImageRuntime(Runtime):
+class ImageRuntime(TaskRuntime):
     """Tasks are containers of their images. Use it as an asynchronous context manager: it leaves nothing behind.
 
     Attributes:
@@ -172,8 +172,8 @@ class ImageRuntime(Runtime):
     log: Path = field(default_factory=lambda: Path(os.devnull))
     _building: asyncio.Lock = field(default_factory=asyncio.Lock)
     label: str = field(default_factory=lambda: f"{LABEL}={os.getpid()}-{uuid.uuid4().hex[:8]}")
-    _network: Network | None = None
-    _images: dict[str, Image] = field(default_factory=dict)
+    _network: ContainerNetwork | None = None
+    _images: dict[str, EngineImage] = field(default_factory=dict)
     _ready: dict[str, list[ContainerTask]] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -200,7 +200,7 @@ class ImageRuntime(Runtime):
     async def _clear(self) -> None:
         await _remove_labelled(self.engine, self.label)
 
-    async def _make_network(self) -> Network:
+    async def _make_network(self) -> ContainerNetwork:
         """A network of its own: the engine's default one may be claimed by another engine, too."""
         said = ""
         for subnet in _free_subnets():
@@ -210,7 +210,7 @@ class ImageRuntime(Runtime):
                 "network", "create", *podman, f"--subnet={subnet}", f"--label={self.label}", f"nova-{name}"
             )
             if not code:
-                return Network(f"nova-{name}", await self._gateway(str(subnet[1])))
+                return ContainerNetwork(f"nova-{name}", await self._gateway(str(subnet[1])))
         raise EngineError(f"{self.engine.program} network create: {said.splitlines()[-1:]}: free an address range")
 
     async def _gateway(self, address: str) -> str | None:
@@ -291,7 +291,7 @@ class ImageRuntime(Runtime):
             pace=self.pace,
         )
 
-    def _image(self, name: str) -> Image:
+    def _image(self, name: str) -> EngineImage:
         """An image by the name in its definition: the one of that name, or the one that was built for it here.
 
         Raises:
@@ -302,22 +302,22 @@ class ImageRuntime(Runtime):
         if name not in self._images:
             for candidate in (name, local_name(name)):
                 if (found := self.engine.image(candidate)) is not None:
-                    self._images[name] = Image.read(candidate, found)
+                    self._images[name] = EngineImage.read(candidate, found)
                     break
             else:
                 self._images[name] = self._pulled(name)
         return self._images[name]
 
-    def _pulled(self, name: str) -> Image:
+    def _pulled(self, name: str) -> EngineImage:
         if ".dkr.ecr." in name or name.startswith("localhost/"):
             raise ImageError(f"{name}: is not in {self.engine.program}'s store: nova image build --local builds it")
         self.engine.run("pull", "--quiet", name)
-        return Image.read(name, self.engine.image(name) or {})
+        return EngineImage.read(name, self.engine.image(name) or {})
 
 
 def choose_runtime(
     kind: Kind | None, dockerfiles: Iterable[Path] = (), *, tell: Callable[[str], None] = lambda _: None
-) -> Runtime:
+) -> TaskRuntime:
     """What tasks run as.
 
     Args:

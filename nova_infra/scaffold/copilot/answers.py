@@ -25,7 +25,7 @@ Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ManifestKey:
     """One key of a manifest and what Nova has for it.
 
     Attributes:
@@ -54,17 +54,17 @@ class Answer:
 
 
 @cache
-def answers() -> tuple[Answer, ...]:
+def answers() -> tuple[ManifestKey, ...]:
     """All keys, in the order of the file."""
     text = (resources.files(__package__) / "keys.toml").read_text(encoding="utf-8")
     return tuple(
-        Answer(section, key, tuple(types.split()), nova, sentence)
+        ManifestKey(section, key, tuple(types.split()), nova, sentence)
         for section, rows in tomllib.loads(text).items()
         for key, (types, nova, sentence) in rows.items()
     )
 
 
-def answer(letter: str, path: Path) -> Answer | None:
+def answer(letter: str, path: Path) -> ManifestKey | None:
     """What becomes of the value at a place in a manifest of some type, if Copilot documents that key for it."""
     found: list[tuple[str, ...]] = [()]
     known = _known(letter)
@@ -75,7 +75,7 @@ def answer(letter: str, path: Path) -> Answer | None:
 
 
 @cache
-def _known(letter: str) -> dict[Path, Answer]:
+def _known(letter: str) -> dict[Path, ManifestKey]:
     return {answer.path: answer for answer in answers() if letter in answer.types}
 
 

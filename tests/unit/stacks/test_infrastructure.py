@@ -10,7 +10,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 
 from nova_infra.config import Runtime, Service
-from nova_infra.constructs.tasks.task import Task
+from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.errors import ConfigError
 from nova_infra.stacks.infrastructure import extend, load_extensions
 
@@ -42,7 +42,7 @@ def project(tmp_path, text):
 def made(tmp_path):
     extensions = project(tmp_path, SHOP)
     stack = cdk.Stack(cdk.App(), "nova-live-shop")
-    task = Task(
+    task = FargateTask(
         stack,
         "Task",
         name="nova-live-shop",
@@ -104,7 +104,7 @@ def test_a_file_that_cannot_be_used_is_one_line(tmp_path, text, fault):
 def test_a_function_that_fails_is_one_line_with_its_place(tmp_path):
     extension = project(tmp_path, "def resources(service):\n    raise ValueError('no such thing')\n")["shop"]
     stack = cdk.Stack()
-    task = Task(
+    task = FargateTask(
         stack,
         "Task",
         name="shop",

@@ -156,6 +156,18 @@ class Aws:
         """The client of a service that repeats nothing by itself."""
         return self.client(service, config=_ONCE)
 
+    def assumed(self, role_arn: str) -> Aws:
+        """The same region by a role, for an hour at most.
+
+        Raises:
+            NovaError: The role may not be taken.
+        """
+        answer = self.call("sts", "assume_role", RoleArn=role_arn, RoleSessionName=_session_name())["Credentials"]
+        inside = Session()
+        inside.set_config_variable("region", self.region)
+        inside.set_credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
+        return Aws(inside)
+
     def each(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
         """The results of a function for each item, side by side. The function must not use this itself."""
         return list(self._threads.map(function, items))

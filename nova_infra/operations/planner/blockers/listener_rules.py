@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.operations.changes.template_values import references
-from nova_infra.operations.planner.model import Action, Finding, Stack
+from nova_infra.operations.planner.model import Action, Consequence, StackTemplate
 from nova_infra.operations.planner.step import Step
 
 
@@ -23,10 +23,10 @@ def rules_with_weights_that_change(step: Step) -> list[str]:
     ]
 
 
-def reset_weights(step: Step) -> Iterator[Finding]:
+def reset_weights(step: Step) -> Iterator[Consequence]:
     """Say that a rule's change sends all traffic to the colour of the template."""
     for logical_id in rules_with_weights_that_change(step):
-        yield Finding(
+        yield Consequence(
             step.after.key.name,
             logical_id,
             "the rule changes, which resets the weights that ECS set: an outage while the other colour serves; the "
@@ -34,14 +34,14 @@ def reset_weights(step: Step) -> Iterator[Finding]:
         )
 
 
-def back_to_rolling(step: Step) -> Iterator[Finding]:
+def back_to_rolling(step: Step) -> Iterator[Consequence]:
     """Say that ECS no longer moves the traffic of a service, wherever that is: open in docs/assumptions.md."""
     if step.before is None:
         return
     before = dict(step.before.of_type("AWS::ECS::Service"))
     for logical_id, properties in step.after.of_type("AWS::ECS::Service"):
         if _strategy(properties) == "ROLLING" and _strategy(before.get(logical_id, {})) != "ROLLING":
-            yield Finding(
+            yield Consequence(
                 step.after.key.name,
                 logical_id,
                 "goes back to rolling: an outage if the second target group serves by then, because ECS registers "
@@ -53,7 +53,7 @@ def _strategy(service: Mapping[str, Any]) -> str:
     return str(service.get("DeploymentConfiguration", {}).get("Strategy", "ROLLING"))
 
 
-def _steered(stack: Stack) -> Iterator[str]:
+def _steered(stack: StackTemplate) -> Iterator[str]:
     """The rules whose weights ECS changes: those that a service with another strategy than rolling names."""
     for _, properties in stack.of_type("AWS::ECS::Service"):
         if _strategy(properties) != "ROLLING":

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
-from nova_infra.operations.planner.model import Action, Refusal, Stack
+from nova_infra.operations.planner.model import Action, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -36,7 +36,7 @@ def overlapping_subnets(step: Step) -> Iterator[Refusal]:
                 break
 
 
-def _subnets(stack: Stack) -> dict[str, tuple[str, _Network]]:
+def _subnets(stack: StackTemplate) -> dict[str, tuple[str, _Network]]:
     """Logical id to the VPC's logical id and the range, of the subnets that state theirs."""
     found = {}
     for logical_id, properties in stack.of_type("AWS::EC2::Subnet"):

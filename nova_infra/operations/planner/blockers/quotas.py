@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from nova_infra.operations.changes.template_values import shown
-from nova_infra.operations.planner.model import Finding, Refusal, Stack
+from nova_infra.operations.planner.model import Consequence, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import World
 
@@ -80,7 +80,7 @@ def _rules_by_listener(step: Step) -> Mapping[str, int]:
     )
 
 
-def account_quotas(before: Iterable[Stack], world: World) -> Iterator[Finding]:
+def account_quotas(before: Iterable[StackTemplate], world: World) -> Iterator[Consequence]:
     """Say where a release needs more of something than a new account has.
 
     Args:
@@ -91,14 +91,14 @@ def account_quotas(before: Iterable[Stack], world: World) -> Iterator[Finding]:
     for (account, region, kind), count in sorted(_counts(world.stacks.values()).items()):
         quota, name = _BY_REGION[kind]
         if count > quota and count > had[account, region, kind]:
-            yield Finding(
+            yield Consequence(
                 f"{account} {region}",
                 "",
                 f"would hold {count} {name}, but the default quota is {quota}: request a higher one first",
             )
 
 
-def _counts(stacks: Iterable[Stack]) -> Counter[tuple[str, str, str]]:
+def _counts(stacks: Iterable[StackTemplate]) -> Counter[tuple[str, str, str]]:
     return Counter(
         (stack.key.account, stack.key.region, str(resource["Type"]))
         for stack in stacks

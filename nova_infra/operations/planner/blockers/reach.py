@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from nova_infra.operations.planner.model import Finding, Stack
+from nova_infra.operations.planner.model import Consequence, StackTemplate
 
 _BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
 _WAYS_OUT = ("AWS::EC2::NatGateway", "AWS::EC2::TransitGatewayAttachment", "AWS::EC2::VPNGateway")
 
 
-def unreachable_siblings(stacks: Iterable[Stack]) -> Iterator[Finding]:
+def unreachable_siblings(stacks: Iterable[StackTemplate]) -> Iterator[Consequence]:
     """Say where services that call each other over the public load balancer would wait in vain.
 
     Args:
@@ -25,7 +25,7 @@ def unreachable_siblings(stacks: Iterable[Stack]) -> Iterator[Finding]:
             continue
         for logical_id, properties in stack.of_type(_BALANCER):
             if properties.get("Scheme") == "internet-facing":
-                yield Finding(
+                yield Consequence(
                     stack.key.name,
                     logical_id,
                     "has public addresses only, and the network has no NAT gateway: services that call each other "

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 
 from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.gates.orphans import rules_of, taken
-from nova_infra.operations.planner.model import Finding, Refusal, Stack
+from nova_infra.operations.planner.model import Consequence, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 
 _STUCK = {
@@ -58,8 +58,8 @@ def moved_stack(step: Step) -> Iterator[Refusal]:
 
 
 def left_behind(
-    deployed: Collection[Stack], wanted: Collection[Stack], never_deployed: Collection[Stack]
-) -> Iterator[Finding]:
+    deployed: Collection[StackTemplate], wanted: Collection[StackTemplate], never_deployed: Collection[StackTemplate]
+) -> Iterator[Consequence]:
     """Name the stacks that the release no longer has: nothing updates or deletes them."""
     known = {stack.key for stack in (*wanted, *never_deployed)}
     for stack in deployed:
@@ -69,14 +69,14 @@ def left_behind(
         rules = [p.get("Priority") for _, p in stack.of_type("AWS::ElasticLoadBalancingV2::ListenerRule")]
         holds = [*(["its tasks run on"] if runs else []), *([f"its rule keeps priority {rules[0]}"] if rules else [])]
         what = f" ({', '.join(holds)})" if holds else ""
-        yield Finding(stack.key.name, "", f"is no longer part of the release and stays as it is{what}: delete it")
+        yield Consequence(stack.key.name, "", f"is no longer part of the release and stays as it is{what}: delete it")
         left, beside = list(rules_of(stack.template)), [each for each in wanted if _same_listener(each, stack)]
         mine = {each.key.name: rule for each in beside for rule in rules_of(each.template)}
         for fault in taken({stack.key.name: left}, mine):
-            yield Finding(stack.key.name, "", fault)
+            yield Consequence(stack.key.name, "", fault)
 
 
-def _same_listener(first: Stack, second: Stack) -> bool:
+def _same_listener(first: StackTemplate, second: StackTemplate) -> bool:
     """Whether two stacks have rules on a listener that both import by the same name."""
     rule = "AWS::ElasticLoadBalancingV2::ListenerRule"
     listeners = ([shown(p.get("ListenerArn")) for _, p in each.of_type(rule)] for each in (first, second))

@@ -11,7 +11,7 @@ from nova_infra.config import Config, parse_config
 from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
 from nova_infra.errors import NovaError
 from nova_infra.operations.doctor.check import Check
-from nova_infra.operations.doctor.doctor import Part, diagnose, lines, must_be_fixed, tools
+from nova_infra.operations.doctor.doctor import PlaceChecks, diagnose, lines, must_be_fixed, tools
 
 ROOT = Path(__file__).parents[4]
 TOOLCHAIN, DEV = "444444444444", "111111111111"
@@ -217,7 +217,7 @@ def test_a_cdk_cli_that_package_json_does_not_name_has_to_be_replaced(tmp_path: 
 
 
 def test_the_lines_show_each_remedy_below_its_check_and_count_at_the_end() -> None:
-    part = Part("Here", (Check(True, "good"), Check(False, "bad", "mend it"), Check(None, "unclear")))
+    part = PlaceChecks("Here", (Check(True, "good"), Check(False, "bad", "mend it"), Check(None, "unclear")))
     assert list(lines([part])) == [
         "Here",
         "  ✓ good",
@@ -228,8 +228,8 @@ def test_the_lines_show_each_remedy_below_its_check_and_count_at_the_end() -> No
         "1 to fix, 1 could not be checked",
     ]
     assert must_be_fixed([part])
-    assert not must_be_fixed([Part("Here", (Check(True, "good"), Check(None, "unclear")))])
-    assert list(lines([Part("Here", (Check(True, "good"),))]))[-1] == "nothing to fix"
+    assert not must_be_fixed([PlaceChecks("Here", (Check(True, "good"), Check(None, "unclear")))])
+    assert list(lines([PlaceChecks("Here", (Check(True, "good"),))]))[-1] == "nothing to fix"
 
 
 def builds(value: float, kind: str = "Linux/Small") -> dict[str, Any]:

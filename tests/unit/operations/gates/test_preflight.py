@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nova_infra.deployed.model import Alarm, Deployment, RunningTask, Service
+from nova_infra.deployed.model import Alarm, Deployment, RunningService, RunningTask
 from nova_infra.deployed.stack import Certificate, Stack
 from nova_infra.operations.gates.preflight import Conditions, blockers
 from nova_infra.operations.records.holds import Hold
@@ -14,7 +14,7 @@ NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 DIGEST = f"sha256:{'a' * 64}"
 TASK = RunningTask("audio:1", "RUNNING", True, "x/audio:v1", DIGEST, 1024)
 DONE = Deployment("PRIMARY", "COMPLETED", "", "audio:1", None, 2, 2, 0)
-AUDIO = Service("audio", "nova-prod-audio", "audio:1", 2, 2, (DONE,), (TASK, TASK), ("nova-prod-audio-errors",))
+AUDIO = RunningService("audio", "nova-prod-audio", "audio:1", 2, 2, (DONE,), (TASK, TASK), ("nova-prod-audio-errors",))
 ERRORS = Alarm("nova-prod-audio-errors", "OK", "fine", None)
 CERTIFICATE = Certificate("nova.example.com", "ISSUED", NOW + timedelta(days=90))
 FINE = Conditions((AUDIO,), (Stack("nova-prod-audio", "UPDATE_COMPLETE"),), (ERRORS,), (), (CERTIFICATE,), 4.0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.operations.planner import Action, Plan, Stack, StackKey, plan
+from nova_infra.operations.planner import Action, Plan, StackKey, StackTemplate, plan
 
 ACCOUNT, REGION = "210987654321", "eu-north-1"
 ELB = "AWS::ElasticLoadBalancingV2"
@@ -14,9 +14,9 @@ ELB = "AWS::ElasticLoadBalancingV2"
 
 def stack(
     name: str, *, outputs: dict[str, Any] | None = None, status: str = "UPDATE_COMPLETE", **resources: Any
-) -> Stack:
+) -> StackTemplate:
     template = {"Resources": resources} | ({"Outputs": outputs} if outputs else {})
-    return Stack(StackKey(ACCOUNT, REGION, name), template, status)
+    return StackTemplate(StackKey(ACCOUNT, REGION, name), template, status)
 
 
 def resource(kind: str, *, properties: dict[str, Any] | None = None, **attributes: Any) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def test_a_priority_belongs_to_a_stack_that_the_release_no_longer_has() -> None:
     result = plan([PLATFORM, BILLS], [[PLATFORM], [stack("carts", Rule=rule(4))]])
     assert "priority 4 belongs to bills.Rule" in refused(result)
     assert "bills: is no longer part of the release and stays as it is (its rule keeps priority 4)" in str(
-        result.findings[0]
+        result.consequences[0]
     )
 
 
@@ -135,7 +135,7 @@ def test_of_two_new_resources_with_one_name_the_second_is_refused() -> None:
 
 
 def test_the_same_name_in_another_account_is_another_resource() -> None:
-    other = Stack(StackKey("345678901234", REGION, "b"), {"Resources": {"Mine": role("shop-reader")}})
+    other = StackTemplate(StackKey("345678901234", REGION, "b"), {"Resources": {"Mine": role("shop-reader")}})
     assert plan([stack("a", Mine=role("shop-reader"))], [[stack("a", Mine=role("shop-reader")), other]]).refusals == []
 
 
@@ -169,7 +169,7 @@ def test_a_network_that_others_use_cannot_be_replaced() -> None:
         Group=resource("AWS::EC2::SecurityGroup", properties={"VpcId": {"Fn::ImportValue": "shop:Vpc"}}),
     )
     resources = {**PLATFORM.resources, "Vpc": resource("AWS::EC2::VPC", properties={"CidrBlock": "10.7.0.0/16"})}
-    after = Stack(PLATFORM.key, {"Resources": resources, "Outputs": PLATFORM.template["Outputs"]})
+    after = StackTemplate(PLATFORM.key, {"Resources": resources, "Outputs": PLATFORM.template["Outputs"]})
     result = plan([PLATFORM, user], [[after], [user]])
     assert refused(result).startswith(
         "shop.Vpc: would be replaced (CidrBlock cannot be changed in place), and what it exports is in use by carts"
@@ -178,10 +178,10 @@ def test_a_network_that_others_use_cannot_be_replaced() -> None:
 
 
 def test_an_export_in_use_can_neither_go_nor_change() -> None:
-    gone = Stack(PLATFORM.key, {"Resources": PLATFORM.resources})
+    gone = StackTemplate(PLATFORM.key, {"Resources": PLATFORM.resources})
     assert "the export shop:Listener is removed while carts still uses it" in refused(plan([PLATFORM, CARTS], [[gone]]))
     outputs = {**PLATFORM.template["Outputs"], "L": export("shop:Listener", {"Ref": "Vpc"})}
-    changed = Stack(PLATFORM.key, {"Resources": PLATFORM.resources, "Outputs": outputs})
+    changed = StackTemplate(PLATFORM.key, {"Resources": PLATFORM.resources, "Outputs": outputs})
     result = plan([PLATFORM, CARTS], [[changed]])
     assert "the export shop:Listener would change while carts uses it" in refused(result)
 
@@ -219,7 +219,7 @@ def test_a_stack_in_a_bad_state_is_refused_with_the_way_out(status: str, said: s
 
 
 def test_a_stack_does_not_move_to_another_account() -> None:
-    moved = Stack(StackKey("345678901234", REGION, "shop"), PLATFORM.template)
+    moved = StackTemplate(StackKey("345678901234", REGION, "shop"), PLATFORM.template)
     assert f"shop: is deployed in {ACCOUNT} {REGION} and would be created again in 345678901234" in refused(
         plan([PLATFORM], [[moved]])
     )
@@ -240,14 +240,14 @@ def test_an_image_needs_a_repository_that_something_deploys() -> None:
 
 
 def test_a_rule_that_ecs_steers_loses_its_weights_when_it_changes() -> None:
-    def carts(strategy: str, path: str) -> Stack:
+    def carts(strategy: str, path: str) -> StackTemplate:
         return stack("carts", Rule=rule(3, path), Service=service(strategy))
 
     changed = plan([PLATFORM, carts("CANARY", "/carts/*")], [[carts("CANARY", "/basket/*")]])
-    assert [finding.where for planned in changed.stacks for finding in planned.findings] == ["Rule"]
+    assert [consequence.where for planned in changed.stacks for consequence in planned.consequences] == ["Rule"]
     for before, after in [("ROLLING", "/basket/*"), ("CANARY", "/carts/*")]:
         same = plan([PLATFORM, carts(before, "/carts/*")], [[carts(before, after)]])
-        assert [finding for planned in same.stacks for finding in planned.findings] == []
+        assert [consequence for planned in same.stacks for consequence in planned.consequences] == []
 
 
 def test_a_template_has_limits() -> None:
@@ -267,15 +267,15 @@ def test_a_listener_takes_a_hundred_rules_of_all_stacks_together() -> None:
 
 def test_more_addresses_than_a_new_account_has_are_said() -> None:
     six = {f"E{number}": resource("AWS::EC2::EIP") for number in range(6)}
-    [finding] = plan([], [[stack("shop", **six)]]).findings
-    assert "would hold 6 Elastic IP addresses, but the default quota is 5" in str(finding)
-    assert plan([stack("shop", **six)], [[stack("shop", **six, Q=resource("AWS::SQS::Queue"))]]).findings == ()
+    [consequence] = plan([], [[stack("shop", **six)]]).consequences
+    assert "would hold 6 Elastic IP addresses, but the default quota is 5" in str(consequence)
+    assert plan([stack("shop", **six)], [[stack("shop", **six, Q=resource("AWS::SQS::Queue"))]]).consequences == ()
 
 
 def test_a_rule_that_is_left_behind_before_that_of_a_service_is_told() -> None:
     renamed = stack("baskets", Rule=rule(5, "/carts/*"))
-    found = [str(each) for each in plan([PLATFORM, CARTS], [[PLATFORM], [renamed]]).findings]
+    found = [str(each) for each in plan([PLATFORM, CARTS], [[PLATFORM], [renamed]]).consequences]
     assert any("baskets: its path /carts/* goes to an earlier rule, of carts" in each for each in found)
     later = stack("baskets", Rule=rule(2, "/carts/*"))
-    found = [str(each) for each in plan([PLATFORM, CARTS], [[PLATFORM], [later]]).findings]
+    found = [str(each) for each in plan([PLATFORM, CARTS], [[PLATFORM], [later]]).consequences]
     assert not any("its path" in each for each in found)

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from nova_infra.operations.planner import Stack, StackKey, plan
+from nova_infra.operations.planner import StackKey, StackTemplate, plan
 from nova_infra.operations.planner.text import lines
 
 
-def stack(name: str, **resources: Any) -> Stack:
-    return Stack(StackKey("210987654321", "eu-north-1", name), {"Resources": resources})
+def stack(name: str, **resources: Any) -> StackTemplate:
+    return StackTemplate(StackKey("210987654321", "eu-north-1", name), {"Resources": resources})
 
 
 def queue(**properties: Any) -> dict[str, Any]:

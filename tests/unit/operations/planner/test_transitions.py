@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.operations.planner import Action, Plan, Stack, StackKey, plan
+from nova_infra.operations.planner import Action, Plan, StackKey, StackTemplate, plan
 
 PLATFORM, CARTS, STORE, OVERVIEW = (
     f"nova-prod-{name}" for name in ("platform", "carts-service", "store-service", "overview")
@@ -28,8 +28,8 @@ def deployed(assembly: Any) -> Templates:
     return {name: assembly.templates[name] for name in (PLATFORM, CARTS, STORE, OVERVIEW)}
 
 
-def stack(name: str, template: dict[str, Any], place: tuple[str, str] = PLACE) -> Stack:
-    return Stack(StackKey(*place, name), template)
+def stack(name: str, template: dict[str, Any], place: tuple[str, str] = PLACE) -> StackTemplate:
+    return StackTemplate(StackKey(*place, name), template)
 
 
 def of_type(template: dict[str, Any], kind: str) -> list[tuple[str, dict[str, Any]]]:
@@ -185,7 +185,8 @@ def test_an_edit_is_judged_before_it_is_deployed(deployed: Templates, name: str)
     assert bool(refused) is bool(case.refused), refused
     for words in case.refused:
         assert words in refused
-    told = [str(each) for planned in result.stacks for each in planned.findings] + list(map(str, result.findings))
+    of_stacks = [each for planned in result.stacks for each in planned.consequences]
+    told = [str(each) for each in (*of_stacks, *result.consequences)]
     assert len(told) == len(case.told), told
     for words in case.told:
         assert any(words in each for each in told), told
@@ -230,12 +231,12 @@ def test_basic_scanning_leaves_the_accounts_setting(assembly: Any) -> None:
 
 
 def test_another_engine_leaves_the_old_ones_stack(assembly: Any, github_assembly: Any) -> None:
-    def stacks(each: Any) -> list[Stack]:
+    def stacks(each: Any) -> list[StackTemplate]:
         return [stack(name, template) for name, template in each.templates.items() if not name.startswith("nova-")]
 
     result = plan(stacks(assembly), [stacks(github_assembly)])
     assert result.refusals == []
-    assert [finding.stack for finding in result.findings] == ["NovaPipelineStack"]
+    assert [consequence.stack for consequence in result.consequences] == ["NovaPipelineStack"]
 
 
 def test_a_service_that_had_its_log_groups_name_gets_one_without(deployed: Templates) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from nova_infra.cli.main import nova
 from nova_infra.deployed.aws.client.session import whoami
-from nova_infra.deployed.model import Alarm, Deployment, RunningTask, Service
+from nova_infra.deployed.model import Alarm, Deployment, RunningService, RunningTask
 from nova_infra.deployed.stack import Certificate, Stack
 from nova_infra.errors import RefusedError
 from nova_infra.operations.gates import preflight
@@ -25,7 +25,7 @@ FIX, OTHER = "3f2a91c" + "0" * 33, "b" * 40
 TASK = RunningTask("audio:1", "RUNNING", True, "x/audio:v1", f"sha256:{'a' * 64}", 1024)
 DONE = Deployment("PRIMARY", "COMPLETED", "", "audio:1", None, 2, 2, 0)
 MEMORY, ERRORS = "nova-prod-audio-memory", "nova-prod-audio-errors"
-AUDIO = Service("audio", "nova-prod-audio", "audio:1", 2, 2, (DONE,), (TASK, TASK), (MEMORY, ERRORS))
+AUDIO = RunningService("audio", "nova-prod-audio", "audio:1", 2, 2, (DONE,), (TASK, TASK), (MEMORY, ERRORS))
 RED = Conditions(
     services=(AUDIO,),
     stacks=(Stack("nova-prod-audio", "UPDATE_COMPLETE"),),

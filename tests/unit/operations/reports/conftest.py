@@ -12,8 +12,8 @@ from nova_infra.deployed.model import (
     Deployment,
     ParameterVersion,
     PastDeployment,
+    RunningService,
     RunningTask,
-    Service,
     StoppedTask,
 )
 from nova_infra.deployed.rollouts import RequestRate
@@ -29,7 +29,7 @@ class Stub:
     """Answers with what it holds. A method that ``broken`` names raises its error instead."""
 
     name: str = "prod"
-    held_services: tuple[Service, ...] = ()
+    held_services: tuple[RunningService, ...] = ()
     held_alarms: tuple[Alarm, ...] = ()
     entries: tuple[Entry, ...] = ()
     stopped: Mapping[str, tuple[StoppedTask, ...]] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Stub:
         if method in self.broken:
             raise self.broken[method]
 
-    def services(self) -> tuple[Service, ...]:
+    def services(self) -> tuple[RunningService, ...]:
         self._check("services")
         return self.held_services
 
@@ -122,7 +122,7 @@ def deployment(state: str = "COMPLETED", **changes: Any) -> Deployment:
     return Deployment(**{**values, **changes})
 
 
-def service(name: str = "audio", *, tag: str = "tag1", digest: str | None = None, **changes: Any) -> Service:
+def service(name: str = "audio", *, tag: str = "tag1", digest: str | None = None, **changes: Any) -> RunningService:
     task = RunningTask("family:1", "RUNNING", True, f"registry/nova/{name}:{tag}", digest, 256)
     values = {
         "name": name,
@@ -133,7 +133,7 @@ def service(name: str = "audio", *, tag: str = "tag1", digest: str | None = None
         "deployments": (deployment(),),
         "tasks": (task, task),
     }
-    return Service(**{**values, **changes})
+    return RunningService(**{**values, **changes})
 
 
 def alarm(name: str, state: str = "OK", reason: str = "", **changes: Any) -> Alarm:
@@ -162,7 +162,7 @@ class Making:
     """The functions above, for tests."""
 
     stub: Callable[..., Stub] = Stub
-    service: Callable[..., Service] = service
+    service: Callable[..., RunningService] = service
     deployment: Callable[..., Deployment] = deployment
     alarm: Callable[..., Alarm] = alarm
     entry: Callable[..., Entry] = entry

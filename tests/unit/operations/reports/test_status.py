@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from nova_infra.deployed.model import Service
+from nova_infra.deployed.model import RunningService
 from nova_infra.deployed.stack import Stack
 from nova_infra.errors import AwsError, NotDeployedError
 from nova_infra.operations.records.ledger import Entry, ReleasedImage
@@ -121,7 +121,7 @@ def test_environments_are_looked_at_side_by_side(make: Any) -> None:
     all_there = threading.Barrier(3, timeout=20)
 
     class Waiting(type(make.stub())):  # type: ignore[misc]
-        def services(self) -> tuple[Service, ...]:
+        def services(self) -> tuple[RunningService, ...]:
             all_there.wait()  # would break, were they asked one after the other
             return ()
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from nova_infra.deployed.model import Image, TaskDefinition
+from nova_infra.deployed.model import Image, TaskRevision
 from nova_infra.deployed.stack import Stack
 from nova_infra.operations.records.ledger import Entry, Ledger, ReleasedImage
 from nova_infra.operations.rollback.plan import Deployed, blockers, make_plan
@@ -24,7 +24,7 @@ def entry(release: str, outcome: str = "verified", **tags: str) -> Entry:
 
 def deployed(name: str, tag: str, status: str = "UPDATE_COMPLETE") -> Deployed:
     image = Image(f"registry/nova/{name}", tag, digest(tag))
-    return Deployed(name, Stack(f"nova-prod-{name}", status), {}, TaskDefinition(f"{name}:1", True, str(image)), image)
+    return Deployed(name, Stack(f"nova-prod-{name}", status), {}, TaskRevision(f"{name}:1", True, str(image)), image)
 
 
 def test_after_one_service_went_back_the_rest_goes_back_from_the_release_that_brought_it() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.cloudwatch.alarms import Alarm, CompositeAlarm, State, read_alarm, read_composite_alarm
+from nova_infra.rehearsal.cloudwatch.alarms import CompositeAlarm, PlayedAlarm, State, read_alarm, read_composite_alarm
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 
 CPU = Metric.of("AWS/ECS", "CPUUtilization", {"ClusterName": "dev", "ServiceName": "audio"})
@@ -28,7 +28,7 @@ def properties(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def evaluate(alarm: Alarm, points: str, current: State = "OK") -> State:
+def evaluate(alarm: PlayedAlarm, points: str, current: State = "OK") -> State:
     """The state after some minutes: ``X`` breaches, ``0`` does not, ``-`` is missing."""
     store = MetricStore()
     for store.minute, point in enumerate(points):
@@ -149,7 +149,9 @@ def test_a_percentile_is_an_extended_statistic() -> None:
 
 
 @pytest.mark.parametrize("read", [read_alarm, read_composite_alarm])
-def test_an_alarm_tells_its_topics_unless_its_actions_are_off(read: Callable[..., Alarm | CompositeAlarm]) -> None:
+def test_an_alarm_tells_its_topics_unless_its_actions_are_off(
+    read: Callable[..., PlayedAlarm | CompositeAlarm],
+) -> None:
     silent = properties(AlarmRule="ALARM(a)")
     loud = silent | {"AlarmActions": ["red"], "OKActions": ["green"]}
     alarm = read(loud)

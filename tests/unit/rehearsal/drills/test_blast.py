@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nova_infra.rehearsal.drills.blast import BlastRadius, blast_radius, compared
-from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Requests, Sample, TrafficStep
+from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, MinuteRecord, Requests, TrafficRecord
 
 OLD, NEW = "tiny:1", "tiny:2"
 
@@ -18,10 +18,10 @@ def deployment(
     record = DeploymentRecord("Prod", "tiny", strategy, OLD, NEW, baseline=False, began=0.25)
     record.outcome = outcome  # type: ignore[assignment]
     record.samples = [
-        Sample(number, 10, {OLD: Requests(90), NEW: Requests(served, failed)}, ["errors"] if red else [])
+        MinuteRecord(number, 10, {OLD: Requests(90), NEW: Requests(served, failed)}, ["errors"] if red else [])
         for number, (served, failed, red) in enumerate(minutes, start=1)
     ]
-    record.traffic = [TrafficStep(percent, began) for percent, began in steps]
+    record.traffic = [TrafficRecord(percent, began) for percent, began in steps]
     record.ended = len(minutes) + 0.5
     return record
 

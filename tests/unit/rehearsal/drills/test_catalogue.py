@@ -14,7 +14,15 @@ from nova_infra.rehearsal.drills.catalogue import DRILLS, choose
 from nova_infra.rehearsal.drills.plan import plan
 from nova_infra.rehearsal.pipeline.player import new_record
 from nova_infra.rehearsal.pipeline.release import Release
-from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Notification, Record, Requests, Sample, TrafficStep
+from nova_infra.rehearsal.record import (
+    NO_TARGET,
+    DeploymentRecord,
+    MinuteRecord,
+    Notification,
+    Record,
+    Requests,
+    TrafficRecord,
+)
 from nova_infra.rehearsal.tasks.faults import LABEL
 
 COMMAND = ["python", "-m", "serve", "tiny:app"]
@@ -99,7 +107,7 @@ class Went:
         self.record.stages[0].actions[0].status = "failed"
         self.deployment = DeploymentRecord("Prod", "prod-tiny", "CANARY", "tiny:1", "tiny:2", baseline=False)
         self.deployment.outcome, self.deployment.reason = outcome, reason  # type: ignore[assignment]
-        self.deployment.samples = [Sample(1, 10, {"tiny:1": Requests(9)}, [])]
+        self.deployment.samples = [MinuteRecord(1, 10, {"tiny:1": Requests(9)}, [])]
         self.record.deployments = [self.deployment]
         self.tell("prod-tiny-errors is in ALARM", "nova failed in Prod", "Approve waits for an approval")
 
@@ -122,9 +130,9 @@ def test_a_drill_that_goes_as_it_must_misses_nothing(candidate: Release) -> None
 
 def test_a_canary_that_gets_all_of_the_traffic_before_it_goes_back_fails_its_drill(candidate: Release) -> None:
     went = Went(candidate, "errors", reason=RED)
-    went.deployment.traffic = [TrafficStep(10, 1), TrafficStep(0, 2)]
+    went.deployment.traffic = [TrafficRecord(10, 1), TrafficRecord(0, 2)]
     assert went.misses == []
-    went.deployment.traffic.insert(1, TrafficStep(100, 1.5))
+    went.deployment.traffic.insert(1, TrafficRecord(100, 1.5))
     assert went.misses == ["prod-tiny had all of the traffic before it rolled back"]
     went.deployment.traffic.pop(0)
     assert went.misses == [], "a rollout without a canary has no other share"

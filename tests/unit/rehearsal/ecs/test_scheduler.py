@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_infra.rehearsal.ecs.rollout import CircuitBreaker, Rollout, TrafficStep
+from nova_infra.rehearsal.ecs.rollout import CircuitBreaker, DeploymentConfiguration, TrafficStep
 from nova_infra.rehearsal.ecs.scheduler import Command, Finish, Phase, Scheduler, ShiftTraffic, StartTask, StopTask
 
 CANARY = (TrafficStep(10, 5), TrafficStep(100, 3))
 
 
-def rollout(strategy: str = "CANARY", steps: tuple[TrafficStep, ...] = CANARY, **changes: object) -> Rollout:
+def rollout(
+    strategy: str = "CANARY", steps: tuple[TrafficStep, ...] = CANARY, **changes: object
+) -> DeploymentConfiguration:
     settings = {
         "alarms": ("errors", "cpu"),
         "alarms_roll_back": True,
@@ -22,10 +24,10 @@ def rollout(strategy: str = "CANARY", steps: tuple[TrafficStep, ...] = CANARY, *
         "minimum_percent": 100,
         "maximum_percent": 200,
     } | changes
-    return Rollout(strategy, steps, **settings)  # type: ignore[arg-type]
+    return DeploymentConfiguration(strategy, steps, **settings)  # type: ignore[arg-type]
 
 
-def rolling(bake: int = 0, **changes: object) -> Rollout:
+def rolling(bake: int = 0, **changes: object) -> DeploymentConfiguration:
     return rollout("ROLLING", (TrafficStep(100, bake),), **changes)
 
 
@@ -34,7 +36,7 @@ class World:
 
     def __init__(
         self,
-        rollout: Rollout,
+        rollout: DeploymentConfiguration,
         *,
         desired: int = 2,
         old: int | None = None,

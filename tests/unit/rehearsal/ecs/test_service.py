@@ -6,35 +6,35 @@ from typing import Any, cast
 
 import pytest
 
-from nova_infra.rehearsal.ecs.service import RunningTask, Service
+from nova_infra.rehearsal.ecs.service import PlacedTask, PlayedService
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.tasks.task import TaskFailedError
 
 
-def running(name: str, *, runs: bool = True, healthy: bool = True) -> RunningTask:
+def running(name: str, *, runs: bool = True, healthy: bool = True) -> PlacedTask:
     task = SimpleNamespace(running=runs, stopped_reason=lambda: f"{name} exited", name=name)
     target = SimpleNamespace(healthy=healthy, last_fault=f"{name} answers 500")
-    return RunningTask(cast(Any, task), cast(Any, target), cast(Any, None), cast(Any, None))
+    return PlacedTask(cast(Any, task), cast(Any, target), cast(Any, None), cast(Any, None))
 
 
-class Watched(Service):
+class Watched(PlayedService):
     """A service that notes what it starts and stops, and runs nothing."""
 
-    def __init__(self, tasks: list[RunningTask], *, starts_fail: bool = False) -> None:
+    def __init__(self, tasks: list[PlacedTask], *, starts_fail: bool = False) -> None:
         none = Unbalanced("carts")
         super().__init__("carts", "shop", none, none.rule, [none.group], cast(Any, None), desired=len(tasks))
         self.tasks, self.revision = tasks, cast(Any, SimpleNamespace(name="carts:7"))
         self.did: list[str] = []
         self._starts_fail = starts_fail
 
-    async def start(self, revision: Any, group: Any) -> RunningTask:  # noqa: ARG002
+    async def start(self, revision: Any, group: Any) -> PlacedTask:  # noqa: ARG002
         self.did.append("start")
         if self._starts_fail:
             raise TaskFailedError("no")
         self.tasks.append(running("new"))
         return self.tasks[-1]
 
-    async def stop(self, tasks: list[RunningTask]) -> None:
+    async def stop(self, tasks: list[PlacedTask]) -> None:
         for each in tasks:
             self.did.append(f"stop {cast(Any, each.task).name}")
             self.tasks.remove(each)
@@ -55,7 +55,7 @@ class Watched(Service):
     ],
 )
 def test_what_is_unhealthy_goes_when_its_replacement_is_there(
-    tasks: list[RunningTask], did: list[str], story: list[str]
+    tasks: list[PlacedTask], did: list[str], story: list[str]
 ) -> None:
     service = Watched(tasks)
     told = asyncio.run(service.replace_lost())

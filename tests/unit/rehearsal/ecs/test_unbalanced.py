@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs import unbalanced
 from nova_infra.rehearsal.ecs.service_definition import read_service
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
@@ -42,6 +42,6 @@ def test_a_task_that_ends_at_once_has_not_started(monkeypatch: pytest.MonkeyPatc
 
 def test_a_service_needs_no_load_balancer_no_name_and_no_cluster() -> None:
     service = {"Type": "AWS::ECS::Service", "Properties": {"TaskDefinition": "worker:1", "DesiredCount": 3}}
-    stack = Stack("shop", {"Resources": {"Worker": service}}, exports={}, revisions={})
+    stack = PlayedStack("shop", {"Resources": {"Worker": service}}, exports={}, revisions={})
     read = read_service(stack, "Worker")
     assert (read.name, read.cluster, read.groups, read.rule, read.desired) == ("shop-Worker", "default", (), None, 3)

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from nova_infra.rehearsal.clock import COMPRESSED, Clock
-from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
-from nova_infra.rehearsal.environment.environment import Environment
+from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.environment.queues import Queues
 from nova_infra.rehearsal.environment.stand_ins import StandIns
 from nova_infra.rehearsal.record import Record
@@ -146,12 +146,12 @@ def job(release: str, script: str) -> dict[str, Any]:
     }
 
 
-def play(sources: Path, story: Callable[[Environment], Awaitable[None]]) -> tuple[Record, list[str]]:
+def play(sources: Path, story: Callable[[PlayedEnvironment], Awaitable[None]]) -> tuple[Record, list[str]]:
     record, told = Record("mini", "two", "one", []), list[str]()
 
     async def run() -> None:
         clock = Clock(seconds_per_minute=0.3)
-        async with Environment(
+        async with PlayedEnvironment(
             "dev", record=record, tell=told.append, runtime=SourceRuntime(), clock=clock
         ) as environment:
             environment.let_time_pass()
@@ -171,7 +171,7 @@ def messages(tmp_path: Path) -> Path:
 
 
 def test_a_worker_that_does_its_work_stays_and_one_that_does_not_is_taken_back(messages: Path) -> None:
-    async def story(environment: Environment) -> None:
+    async def story(environment: PlayedEnvironment) -> None:
         await environment.deploy("dev-mails", worker("one"), sources=messages, baseline=True)
         await environment.deploy("dev-mails", worker("two"), sources=messages)
         with pytest.raises(DeploymentFailedError, match="dev-mails-dead"):
@@ -185,7 +185,7 @@ def test_a_worker_that_does_its_work_stays_and_one_that_does_not_is_taken_back(m
 class Nothing(StandIns):
     """Makes no resource, and has no messages."""
 
-    async def apply(self, _: Stack) -> None:
+    async def apply(self, _: PlayedStack) -> None:
         return
 
     async def waiting(self, _: str) -> tuple[int, int]:
@@ -195,7 +195,7 @@ class Nothing(StandIns):
 def test_a_worker_without_examples_of_messages_is_said_not_to_be_covered(tmp_path: Path) -> None:
     gaps, store = list[str](), MetricStore()
     queues = Queues(Nothing(COMPRESSED, None), store, gaps)
-    stack = Stack("dev-mails", worker("one"), exports={}, revisions={"Task": "dev-mails:1"})
+    stack = PlayedStack("dev-mails", worker("one"), exports={}, revisions={"Task": "dev-mails:1"})
     asyncio.run(queues.include(stack, tmp_path))
     asyncio.run(queues.minute())
     assert len(gaps) == 1
@@ -207,7 +207,7 @@ def test_a_worker_without_examples_of_messages_is_said_not_to_be_covered(tmp_pat
 def test_a_job_that_fails_is_heard_of(tmp_path: Path) -> None:
     states: list[str] = []
 
-    async def story(environment: Environment) -> None:
+    async def story(environment: PlayedEnvironment) -> None:
         await environment.deploy("dev-report", job("one", "print('done')"), sources=tmp_path)
         await environment.next_minute()
         states.append(environment.alarm_states()["dev-report-failed"])

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from nova_infra.rehearsal.clock import Pace
-from nova_infra.rehearsal.cloudformation.stack import Stack
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
-from nova_infra.rehearsal.environment.before_deploy import BeforeDeploy
+from nova_infra.rehearsal.environment.before_deploy import PlayedBeforeDeploy
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 
@@ -31,7 +31,7 @@ class Project:
         self.path, self.told = tmp_path, []
         runtime = SourceRuntime()
         runtime.pace = Pace(timeouts=400)  # a command that hangs gets two seconds
-        self.before = BeforeDeploy(runtime, self.told.append)
+        self.before = PlayedBeforeDeploy(runtime, self.told.append)
 
     def run(self, code: str, key: str = "first", family: str = "shop") -> None:
         command = [sys.executable, "-c", code]
@@ -42,7 +42,7 @@ class Project:
                 "Run": {"Type": "Custom::NovaBeforeDeploy", "Properties": properties},
             }
         }
-        stack = Stack("shop", template, exports={}, revisions={"Definition": "shop/Definition:1"})
+        stack = PlayedStack("shop", template, exports={}, revisions={"Definition": "shop/Definition:1"})
         asyncio.run(self.before.run(stack, {"shop/Definition:1": DEFINITION}.__getitem__, self.path))
 
     def writes(self, name: str) -> str:

@@ -13,22 +13,22 @@ from aiohttp import web
 
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
-from nova_infra.rehearsal.ecs.rollout import Rollout, TrafficStep
+from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, TrafficStep
 from nova_infra.rehearsal.environment.asked import Asked
 from nova_infra.rehearsal.environment.load import Load, in_turns
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
-from nova_infra.rehearsal.load_balancer.routing import USER_HEADER, Rule, WeightedGroup
+from nova_infra.rehearsal.load_balancer.routing import USER_HEADER, RoutingRule, WeightedGroup
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup, read_target_group
 from nova_infra.rehearsal.record import NO_TARGET, REQUESTS_PER_MINUTE, USERS, Requests
 from nova_infra.rehearsal.requests.files import RequestFiles
-from nova_infra.rehearsal.requests.sample import Sample, sample
+from nova_infra.rehearsal.requests.sample import SampleRequest, sample
 
 Answer = Callable[[web.BaseRequest, str], web.Response]
 
 
-def rollout(percent: float = 100, minutes: int = 0) -> Rollout:
+def rollout(percent: float = 100, minutes: int = 0) -> DeploymentConfiguration:
     steps = (TrafficStep(percent, minutes), TrafficStep(100, 0))
-    return Rollout("CANARY", steps, (), True, None, 100, 200)
+    return DeploymentConfiguration("CANARY", steps, (), True, None, 100, 200)
 
 
 class Behind:
@@ -42,10 +42,23 @@ class Behind:
         self.most_at_once = 0
         self._under_way = 0
 
-    def run(self, minutes: int, *, files: Sequence[Sample] = (), config: Rollout | None = None, **more: Rule) -> Asked:
+    def run(
+        self,
+        minutes: int,
+        *,
+        files: Sequence[SampleRequest] = (),
+        config: DeploymentConfiguration | None = None,
+        **more: RoutingRule,
+    ) -> Asked:
         return asyncio.run(asyncio.wait_for(self._run(minutes, files, config or rollout(), more), 60))
 
-    async def _run(self, minutes: int, files: Sequence[Sample], config: Rollout, more: dict[str, Rule]) -> Asked:
+    async def _run(
+        self,
+        minutes: int,
+        files: Sequence[SampleRequest],
+        config: DeploymentConfiguration,
+        more: dict[str, RoutingRule],
+    ) -> Asked:
         balancer = LoadBalancer(full_name="lb", protocol="HTTP", public_port=80, siblings={}, store=MetricStore())
         await balancer.start()
         groups = [TargetGroup(name, read_target_group({"HealthCheckPath": "/up"})) for name in ("blue", "green")]
@@ -60,7 +73,7 @@ class Behind:
             task: Any = SimpleNamespace(definition=definition, port=runner.addresses[0][1], running=True)
             group.targets.append(Target(task, healthy=True))
             tasks.append(SimpleNamespace(task=task))
-        rule = Rule(
+        rule = RoutingRule(
             "tiny",
             9,
             self.paths,
@@ -234,12 +247,12 @@ def test_a_request_that_another_rule_takes_is_not_counted_as_an_answer_of_the_se
 
     definition: Any = SimpleNamespace(revision="other:7", fault="")
     other.targets.append(Target(SimpleNamespace(definition=definition, port=1), healthy=True))  # type: ignore[arg-type]
-    asked = behind.run(1, taker=Rule("other", 1, ("/tiny/*",), forward=[WeightedGroup(other, 1)]))
+    asked = behind.run(1, taker=RoutingRule("other", 1, ("/tiny/*",), forward=[WeightedGroup(other, 1)]))
     assert asked.taken == {"GET /tiny/a": ["other:7"]}
 
 
 def test_a_request_that_no_target_gets_is_counted_apart() -> None:
-    nobody = Rule("nobody", 1, ("/tiny/*",), forward=[WeightedGroup(TargetGroup("g", read_target_group({})), 1)])
+    nobody = RoutingRule("nobody", 1, ("/tiny/*",), forward=[WeightedGroup(TargetGroup("g", read_target_group({})), 1)])
     asked = Behind(documented("/tiny/a")).run(1, taker=nobody)
     assert asked.answers[NO_TARGET]["GET /tiny/a"] == {503: REQUESTS_PER_MINUTE}
 

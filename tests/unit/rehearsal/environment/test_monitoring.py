@@ -109,3 +109,13 @@ def test_ecs_needs_as_long_as_the_slowest_alarm_looks_back() -> None:
     monitoring.put_composite_alarm({"AlarmName": "either", "AlarmRule": 'ALARM("quick") OR ALARM("slow")'})
     told = [monitoring.minutes_to_judge(names) for names in ((), ("quick",), ("quick", "slow"), ("either",))]
     assert told == [0, 2 + METRIC_DELAY, 15 + METRIC_DELAY, 15 + METRIC_DELAY]
+
+
+def test_nothing_is_red_because_nothing_has_arrived_yet() -> None:
+    monitoring = Monitoring("prod", [], [], lambda _: None)
+    monitoring.put_alarm(cpu_alarm("idle", ComparisonOperator="LessThanThreshold", TreatMissingData="breaching"))
+    states = []
+    for cpu in (90.0, 90.0, 90.0, 10.0, 10.0, 10.0):
+        monitoring.end_minute([service(Usage(cpu=cpu, memory=1.0))])
+        states.append(monitoring.states["idle"])
+    assert states == ["INSUFFICIENT_DATA", "OK", "OK", "OK", "ALARM", "ALARM"]

@@ -19,7 +19,7 @@ from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.load_balancer import proxy
 from nova_infra.rehearsal.load_balancer.client import open_client
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
-from nova_infra.rehearsal.load_balancer.routing import USER_HEADER, FixedResponse, Redirect, Rule, WeightedGroup
+from nova_infra.rehearsal.load_balancer.routing import USER_HEADER, FixedResponse, Redirect, RoutingRule, WeightedGroup
 from nova_infra.rehearsal.load_balancer.targets import Audience, Target, TargetGroup, TargetGroupSettings
 from nova_infra.rehearsal.tasks.task import Task
 
@@ -128,7 +128,7 @@ class World:
         self.balancer = self.listener("HTTP", 80)
         settings = TargetGroupSettings("/health", 1, 5, 2, 2, "200", 20)
         self.group = TargetGroup("group", settings)
-        self.balancer.rules = [Rule("r", 1, forward=[WeightedGroup(self.group, 1)])]
+        self.balancer.rules = [RoutingRule("r", 1, forward=[WeightedGroup(self.group, 1)])]
 
     def listener(self, protocol: str, port: int) -> LoadBalancer:
         return LoadBalancer(
@@ -516,7 +516,9 @@ def test_what_each_user_met_is_kept_for_the_target_group() -> None:
 
 def test_the_first_rule_by_priority_that_matches_decides() -> None:
     world = World()
-    world.balancer.rules.append(Rule("first", 0.5, paths=("/own",), answer=FixedResponse(418, "text/plain", "own")))
+    world.balancer.rules.append(
+        RoutingRule("first", 0.5, paths=("/own",), answer=FixedResponse(418, "text/plain", "own"))
+    )
 
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
         async with client.get(f"{url}/own") as own, client.get(f"{url}/other") as other:
@@ -533,7 +535,7 @@ def test_a_redirect_to_another_listener_of_the_load_balancer_leads_there() -> No
     https = world.listener("HTTPS", 443)
     https.rules = world.balancer.rules
     redirect = Redirect(301, "HTTPS", "#{host}", "443", "/#{path}", "#{query}")
-    world.balancer.rules = [Rule("redirect", float("inf"), answer=redirect)]
+    world.balancer.rules = [RoutingRule("redirect", float("inf"), answer=redirect)]
 
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
         await https.start()
@@ -551,7 +553,7 @@ def test_a_redirect_to_another_host_leads_there() -> None:
     world = World()
     world.siblings["https:443"] = "http://127.0.0.1:1"
     redirect = Redirect(302, "HTTPS", "www.example.com", "443", "/#{path}", "#{query}")
-    world.balancer.rules = [Rule("redirect", 1, answer=redirect)]
+    world.balancer.rules = [RoutingRule("redirect", 1, answer=redirect)]
 
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
         async with client.get(f"{url}/x", allow_redirects=False) as response:

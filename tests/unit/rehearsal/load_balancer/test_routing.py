@@ -12,7 +12,7 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.load_balancer.routing import (
     FixedResponse,
     Redirect,
-    Rule,
+    RoutingRule,
     WeightedGroup,
     read_default_rule,
     read_rule,
@@ -54,17 +54,17 @@ def group(name: str = "blue", *targets: Target) -> TargetGroup:
 def test_a_path_pattern_knows_stars_and_question_marks_and_compares_case_by_case(
     pattern: str, path: str, matches: bool
 ) -> None:
-    assert Rule("r", 1, paths=(pattern,)).matches("host", path) is matches
+    assert RoutingRule("r", 1, paths=(pattern,)).matches("host", path) is matches
 
 
 def test_one_of_several_patterns_is_enough_and_without_any_every_path_matches() -> None:
-    rule = Rule("r", 1, paths=("/a", "/b/*"))
+    rule = RoutingRule("r", 1, paths=("/a", "/b/*"))
     assert [rule.matches("host", path) for path in ("/a", "/b/c", "/c")] == [True, True, False]
-    assert Rule("r", 1).matches("host", "/c")
+    assert RoutingRule("r", 1).matches("host", "/c")
 
 
 def test_a_host_and_a_path_must_both_match() -> None:
-    rule = Rule("r", 1, paths=("/a",), hosts=("x.test",))
+    rule = RoutingRule("r", 1, paths=("/a",), hosts=("x.test",))
     assert [rule.matches(host, path) for host, path in (("x.test", "/a"), ("x.test", "/b"), ("y.test", "/a"))] == [
         True,
         False,
@@ -73,14 +73,14 @@ def test_a_host_and_a_path_must_both_match() -> None:
 
 
 def test_a_host_pattern_does_not_care_about_case() -> None:
-    assert Rule("r", 1, hosts=("*.Example.com",)).matches("API.example.COM", "/")
-    assert not Rule("r", 1, hosts=("*.example.com",)).matches("example.org", "/")
+    assert RoutingRule("r", 1, hosts=("*.Example.com",)).matches("API.example.COM", "/")
+    assert not RoutingRule("r", 1, hosts=("*.example.com",)).matches("example.org", "/")
 
 
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=4).filter(any))
 def test_weights_are_kept_exactly_over_every_cycle(weights: list[int]) -> None:
     groups = [group(str(number)) for number in range(len(weights))]
-    rule = Rule("r", 1, forward=[WeightedGroup(g, w) for g, w in zip(groups, weights, strict=True)])
+    rule = RoutingRule("r", 1, forward=[WeightedGroup(g, w) for g, w in zip(groups, weights, strict=True)])
     chosen = Counter(rule.choose().name for _ in range(sum(weights)))  # type: ignore[union-attr]
     assert [chosen[g.name] for g in groups] == weights
 
@@ -113,14 +113,14 @@ def test_a_method_and_a_query_count(condition: tuple[str, list[Any]], method: st
 
 
 def test_ten_percent_is_every_tenth_request_from_the_first_ten_on() -> None:
-    rule = Rule("r", 1, forward=[WeightedGroup(group("old"), 100), WeightedGroup(group("new"), 0)])
+    rule = RoutingRule("r", 1, forward=[WeightedGroup(group("old"), 100), WeightedGroup(group("new"), 0)])
     rule.set_weights({"old": 90, "new": 10})
     chosen = [rule.choose().name for _ in range(100)]  # type: ignore[union-attr]
     assert all(chosen[start : start + 10].count("new") == 1 for start in range(0, 100, 10))
 
 
 def test_without_any_weight_there_is_no_group() -> None:
-    assert Rule("r", 1, forward=[WeightedGroup(group(), 0)]).choose() is None
+    assert RoutingRule("r", 1, forward=[WeightedGroup(group(), 0)]).choose() is None
 
 
 def test_requests_go_to_healthy_targets_in_turns() -> None:
@@ -160,7 +160,7 @@ def test_a_target_group_without_settings_has_the_defaults_of_the_load_balancer()
     assert settings.drain == 300
 
 
-def rule_with(**parts: Any) -> Rule:
+def rule_with(**parts: Any) -> RoutingRule:
     properties = {"Priority": 7, "Actions": [{"Type": "forward", "TargetGroupArn": "blue"}]} | parts
     return read_rule(properties, "stack/Rule", {"blue": group("blue"), "green": group("green")})
 
@@ -225,7 +225,7 @@ def test_a_redirect_keeps_what_it_does_not_change() -> None:
 
 def test_new_weights_begin_a_new_cycle() -> None:
     used, fresh = (
-        Rule("r", 1, forward=[WeightedGroup(group("old"), 99), WeightedGroup(group("new"), 1)]) for _ in range(2)
+        RoutingRule("r", 1, forward=[WeightedGroup(group("old"), 99), WeightedGroup(group("new"), 1)]) for _ in range(2)
     )
     for _ in range(50):
         used.choose()

@@ -22,7 +22,7 @@ from nova_infra.operations.reports.survey import survey as survey_brief
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
-from nova_infra.rehearsal.environment.environment import Environment
+from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
 from nova_infra.rehearsal.tasks.runtime import SourceRuntime
@@ -80,7 +80,7 @@ def rehearse(template: Callable[..., Any], sources: Path, story: Callable[..., A
     async def play() -> None:
         tests = ActionRecord("Tests", "build", 2, status="succeeded")
         record = Record("pipe", "candidate", "baseline", [StageRecord("Staging", [tests])])
-        environment = Environment(
+        environment = PlayedEnvironment(
             "Prod", record=record, tell=lambda _: None, runtime=SourceRuntime(), clock=Clock(seconds_per_minute=0.1)
         )
         releases = (release("working tree", template("two")), release("0123456789, the same", template("one")))
@@ -94,7 +94,7 @@ def rehearse(template: Callable[..., Any], sources: Path, story: Callable[..., A
 
 
 def test_verify_passes_once_the_release_runs(template, sources: Path) -> None:
-    async def story(environment: Environment, tools: ReleaseTools) -> None:
+    async def story(environment: PlayedEnvironment, tools: ReleaseTools) -> None:
         tools.open(environment, STACKS)
         environment.let_time_pass()
         assert await Tools(tools.url, "baseline").faults() == []
@@ -107,7 +107,7 @@ def test_verify_passes_once_the_release_runs(template, sources: Path) -> None:
 
 
 def test_verify_fails_after_a_deployment_that_was_rolled_back(template, sources: Path) -> None:
-    async def story(environment: Environment, tools: ReleaseTools) -> None:
+    async def story(environment: PlayedEnvironment, tools: ReleaseTools) -> None:
         tools.open(environment, STACKS)
         environment.let_time_pass()
         with pytest.raises(DeploymentFailedError):
@@ -120,7 +120,7 @@ def test_verify_fails_after_a_deployment_that_was_rolled_back(template, sources:
 
 
 def test_the_preflight_waits_for_data_and_sees_a_red_alarm(template, sources: Path) -> None:
-    async def story(environment: Environment, tools: ReleaseTools) -> None:
+    async def story(environment: PlayedEnvironment, tools: ReleaseTools) -> None:
         tools.open(environment, STACKS)
         environment.let_time_pass()
         target = Tools(tools.url, "candidate").environment
@@ -138,7 +138,7 @@ def test_the_preflight_waits_for_data_and_sees_a_red_alarm(template, sources: Pa
 def test_before_its_stage_is_reached_what_is_deployed_there_is_known_and_every_ledger_begins_with_it(
     template, sources: Path
 ) -> None:
-    async def story(environment: Environment, tools: ReleaseTools) -> None:
+    async def story(environment: PlayedEnvironment, tools: ReleaseTools) -> None:
         target = Tools(tools.url, "candidate").environment
 
         def look() -> None:
@@ -158,7 +158,7 @@ def test_before_its_stage_is_reached_what_is_deployed_there_is_known_and_every_l
 def test_a_brief_tells_what_is_being_played_and_those_who_approve_are_told(template, sources: Path) -> None:
     briefs: list[Brief] = []
 
-    async def story(_: Environment, tools: ReleaseTools) -> None:
+    async def story(_: PlayedEnvironment, tools: ReleaseTools) -> None:
         target, pipeline = Tools(tools.url, "candidate").environment, RehearsedToolchain(f"{tools.url}/candidate")
 
         def look() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_infra.rehearsal.record import DeploymentRecord, Requests, Sample, TrafficStep
+from nova_infra.rehearsal.record import DeploymentRecord, MinuteRecord, Requests, TrafficRecord
 from nova_infra.rehearsal.report.chart import WIDTH, Event, deployment_chart, events
 
 Make = Callable[..., DeploymentRecord]
@@ -100,11 +100,11 @@ def test_the_new_revisions_share_is_a_step_line_with_the_shares_written_on_it(de
 
 def test_where_traffic_follows_the_tasks_the_measured_share_is_drawn(deployed: Make) -> None:
     deployment = deployed("tiny")
-    deployment.strategy, deployment.traffic = "ROLLING", [TrafficStep(100, 3)]
+    deployment.strategy, deployment.traffic = "ROLLING", [TrafficRecord(100, 3)]
     deployment.samples = [
-        Sample(1, 0, {"tiny:1": Requests(40)}, []),
-        Sample(2, 0, {"tiny:1": Requests(10), "tiny:2": Requests(10)}, []),
-        Sample(3, 0, {"tiny:2": Requests(40)}, []),
+        MinuteRecord(1, 0, {"tiny:1": Requests(40)}, []),
+        MinuteRecord(2, 0, {"tiny:1": Requests(10), "tiny:2": Requests(10)}, []),
+        MinuteRecord(3, 0, {"tiny:2": Requests(40)}, []),
     ]
     deployment.ended = 3.0
     assert texts(drawn(deployment), "share") == ["50 %", "100 %"]
@@ -128,7 +128,7 @@ def test_old_and_new_differ_in_shape_and_not_in_colour_alone(deployed: Make) -> 
 
 def test_a_long_deployment_is_drawn_without_a_mark_at_each_point(deployed: Make) -> None:
     deployment = deployed("tiny")
-    deployment.samples = [Sample(n, 10, {"tiny:2": Requests(4)}, []) for n in range(1, 61)]
+    deployment.samples = [MinuteRecord(n, 10, {"tiny:2": Requests(4)}, []) for n in range(1, 61)]
     deployment.ended = 60.5
     picture = drawn(deployment)
     assert paths(picture, "new mark") == []
@@ -137,7 +137,7 @@ def test_a_long_deployment_is_drawn_without_a_mark_at_each_point(deployed: Make)
 
 def test_a_rollout_of_many_steps_has_its_numbers_side_by_side_within_the_picture(deployed: Make) -> None:
     deployment = deployed("tiny")
-    deployment.traffic = [TrafficStep(n, 0.6 + n / 10) for n in range(1, 31)]
+    deployment.traffic = [TrafficRecord(n, 0.6 + n / 10) for n in range(1, 31)]
     badges = [float(e.get("cx", 0)) for e in drawn(deployment).iter(f"{SVG}circle")]
     assert len(badges) == 31
     assert badges == sorted(badges)
@@ -147,7 +147,7 @@ def test_a_rollout_of_many_steps_has_its_numbers_side_by_side_within_the_picture
 
 def test_what_was_measured_after_the_end_lies_within_the_picture(deployed: Make) -> None:
     deployment = deployed("tiny")
-    deployment.traffic.append(TrafficStep(50, deployment.ended + 5))
+    deployment.traffic.append(TrafficRecord(50, deployment.ended + 5))
     numbers = [float(x) for d in paths(drawn(deployment), "event") for x in re.findall(r"L([\d.]+) ", d)]
     assert max(numbers) <= WIDTH
 
@@ -160,9 +160,9 @@ def deployments(draw: st.DrawFn) -> DeploymentRecord:
     requests = st.builds(Requests, served=st.integers(0, 9), failed=st.integers(0, 9), seconds=st.floats(0, 99))
     for number in range(1, length + 1):
         red = draw(st.sampled_from([[], ["tiny-errors"], ["tiny-errors", "tiny-cpu"]]))
-        made.samples.append(Sample(began + number, 10, {"tiny:1": draw(requests), "tiny:2": draw(requests)}, red))
+        made.samples.append(MinuteRecord(began + number, 10, {"tiny:1": draw(requests), "tiny:2": draw(requests)}, red))
     steps = draw(st.lists(st.tuples(st.floats(0, length), st.sampled_from([0, 0.1, 10, 100])), max_size=30))
-    made.traffic = [TrafficStep(percent, began + time) for time, percent in sorted(steps)]
+    made.traffic = [TrafficRecord(percent, began + time) for time, percent in sorted(steps)]
     made.ended = began + length
     made.outcome = "completed"
     return made

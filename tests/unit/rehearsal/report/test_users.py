@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nova_infra.rehearsal.record import DeploymentRecord, Record, Requests, Sample
+from nova_infra.rehearsal.record import DeploymentRecord, MinuteRecord, Record, Requests
 from nova_infra.rehearsal.report.users import what_users_meet
 from nova_infra.rehearsal.report.verdict import verdict
 
@@ -26,7 +26,7 @@ def test_memory_that_fills_a_task_within_a_day_is_seen(
 ) -> None:
     record, deployment = rehearsed(), deployed("shop")
     deployment.memory = 512
-    deployment.samples = [Sample(n, 100, {}, [], memory=memory) for n, memory in enumerate(held)]
+    deployment.samples = [MinuteRecord(n, 100, {}, [], memory=memory) for n, memory in enumerate(held)]
     record.deployments = [deployment]
     found = what_users_meet(record)
     assert [f"in {hours} hours" in each for each in found] == [True] * (hours is not None)
@@ -70,7 +70,7 @@ def test_an_answer_is_worse_than_before_or_it_is_not(
 
 def test_what_nobody_asked_is_not_tested_and_no_tick(rehearsed: Make) -> None:
     record = rehearsed(1)
-    record.deployments[-1].samples = [Sample(1, 100, {record.deployments[-1].new: Requests()}, [])]
+    record.deployments[-1].samples = [MinuteRecord(1, 100, {record.deployments[-1].new: Requests()}, [])]
     said = verdict(record)
     assert (said.sign, said.passed) == ("!", True)
     assert "nobody asked service-1 anything" in said.why

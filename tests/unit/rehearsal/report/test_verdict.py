@@ -10,9 +10,9 @@ from nova_infra.rehearsal.record import (
     UNMEASURED,
     ActionRecord,
     DeploymentRecord,
+    MinuteRecord,
     Record,
     Requests,
-    Sample,
     StageRecord,
 )
 from nova_infra.rehearsal.report.verdict import verdict
@@ -175,7 +175,7 @@ def test_memory_that_will_be_full_after_the_bake_is_not_passed_over(
     deployment = record.deployments[-1]
     deployment.memory = limit
     asked = {deployment.new: Requests(40, 0, 0.4)}
-    deployment.samples = [Sample(n, 100, asked, [], memory=memory) for n, memory in enumerate(held)]
+    deployment.samples = [MinuteRecord(n, 100, asked, [], memory=memory) for n, memory in enumerate(held)]
     said = verdict(record)
     assert said.passed
     assert (f"it is killed for its memory in {minutes} minutes" in said.why) is (minutes is not None)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from nova_infra.config import parse_config
-from nova_infra.scaffold.copilot.answers import TYPES, Answer, answer, answers
+from nova_infra.scaffold.copilot.answers import TYPES, ManifestKey, answer, answers
 from nova_infra.scaffold.copilot.document import document
 from nova_infra.scaffold.copilot.project import import_copilot
 
@@ -90,14 +90,14 @@ DURATIONS = ("interval", "timeout", "start_period", "grace_period")
 NUMBERS = ("spot", "value", "requests", "cpu_percentage")
 
 
-def sample(key: Answer) -> Any:
+def sample(key: ManifestKey) -> Any:
     if key.key in VALUES:
         return VALUES[key.key]
     last = key.path[-1]
     return "30s" if last in DURATIONS else 55 if last in NUMBERS else "text"
 
 
-def manifest(key: Answer, letter: str) -> dict[str, Any]:
+def manifest(key: ManifestKey, letter: str) -> dict[str, Any]:
     """The least that a manifest says, and one key more."""
     data: dict[str, Any] = yaml.safe_load(yaml.safe_dump({"name": "it", "type": TYPES[letter], **LEAST[letter]}))
     if key.key in TOGETHER:
@@ -114,7 +114,7 @@ def manifest(key: Answer, letter: str) -> dict[str, Any]:
     return data
 
 
-def imported(directory: Path, key: Answer, letter: str) -> str:
+def imported(directory: Path, key: ManifestKey, letter: str) -> str:
     copilot = directory / "copilot"
     for place, least in (("it", "W"), ("environments/prod", "E"), ("pipelines/main", "P")):
         path = copilot / place / "manifest.yml"
@@ -141,7 +141,7 @@ KEYS = [key for key in answers() if not key.groups_others and key.key not in MAP
 
 
 @pytest.mark.parametrize("key", KEYS, ids=[f"{key.section}:{key.key}" for key in KEYS])
-def test_the_importer_answers_every_key(key: Answer, tmp_path: Path) -> None:
+def test_the_importer_answers_every_key(key: ManifestKey, tmp_path: Path) -> None:
     letter = key.types[-1] if key.section in ("environment", "pipeline") else key.types[0]
     text = imported(tmp_path, key, letter)
     if letter == "S":
@@ -154,7 +154,7 @@ def test_the_importer_answers_every_key(key: Answer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", answers(), ids=[f"{key.section}:{key.key}" for key in answers()])
-def test_every_key_says_something_about_each_of_its_types(key: Answer) -> None:
+def test_every_key_says_something_about_each_of_its_types(key: ManifestKey) -> None:
     assert key.sentence.endswith(".")
     assert set(key.types) <= set(TYPES)
     assert key.nova or key.groups_others or len(key.sentence) > 20

@@ -9,8 +9,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
-from nova_infra.rehearsal.ecs.api import EcsApi, sdk
-from nova_infra.rehearsal.ecs.hooks import TESTED, HookAnswer, HookCall, Steering
+from nova_infra.rehearsal.ecs.lifecycle.api import EcsApi, sdk
+from nova_infra.rehearsal.ecs.lifecycle.hooks import TESTED, HookAnswer, HookCall, Steering
 
 _RECALL_MINUTES = 1
 """ECS calls again after 30 s, or after ``callBackDelay``; a minute is what the clock can wait.

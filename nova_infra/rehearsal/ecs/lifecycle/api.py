@@ -7,14 +7,14 @@ from types import ModuleType
 from typing import Any
 
 from nova_infra.names import CONTAINER
-from nova_infra.rehearsal.ecs.service import Service
+from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.ecs.state import DeploymentState
 
 
 class EcsApi:
     """The calls of ECS's API that a rehearsal answers, for the services of one environment."""
 
-    def __init__(self, services: Callable[[], Iterable[Service]]) -> None:
+    def __init__(self, services: Callable[[], Iterable[PlayedService]]) -> None:
         """Answer for some services.
 
         Args:
@@ -88,11 +88,11 @@ def sdk(api: EcsApi) -> ModuleType:
     return module
 
 
-def _deployment_arn(service: Service, state: DeploymentState) -> str:
+def _deployment_arn(service: PlayedService, state: DeploymentState) -> str:
     return f"{service.arn('service-deployment')}/{state.number}"
 
 
-def _service(service: Service) -> dict[str, Any]:
+def _service(service: PlayedService) -> dict[str, Any]:
     latest = service.deployments[-1] if service.deployments else None
     under_way = latest if latest is not None and latest.finished is None else None
     return {
@@ -104,7 +104,7 @@ def _service(service: Service) -> dict[str, Any]:
     }
 
 
-def _summary(service: Service, state: DeploymentState) -> dict[str, Any]:
+def _summary(service: PlayedService, state: DeploymentState) -> dict[str, Any]:
     return {
         "serviceDeploymentArn": _deployment_arn(service, state),
         "serviceArn": service.arn("service"),

@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from nova_infra.deployed.model import Alarm, Answer, Deployment, RunningTask, Service
+from nova_infra.deployed.model import Alarm, Answer, Deployment, RunningService, RunningTask
 from nova_infra.deployed.stack import Stack
-from nova_infra.operations.gates.findings import Seen, alarms_of, faults, under_way, way_out
+from nova_infra.operations.gates.problems import Seen, alarms_of, faults, under_way, way_out
 from nova_infra.operations.records.ledger import ReleasedImage
 
 DIGEST, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 IMAGE = "444444444444.dkr.ecr.us-east-1.amazonaws.com/nova/audio:v2"
 TASK = RunningTask("nova-prod-audio:2", "RUNNING", True, IMAGE, DIGEST, 256)
 DEPLOYMENT = Deployment("PRIMARY", "COMPLETED", "", "nova-prod-audio:2", None, 2, 2, 0)
-AUDIO = Service(
+AUDIO = RunningService(
     "audio", "nova-prod-audio", "nova-prod-audio:2", 2, 2, (DEPLOYMENT,), (TASK, TASK), ("nova-prod-audio-errors",)
 )
 STACK = Stack("nova-prod-audio", "UPDATE_COMPLETE")

@@ -6,8 +6,8 @@ import pytest
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.ecs.commands import AwaitHook, Command, Finish, ShiftTraffic, StartTask, StopTask
-from nova_infra.rehearsal.ecs.hooks import Action, Hook
-from nova_infra.rehearsal.ecs.rollout import Rollout, TrafficStep, read_rollout
+from nova_infra.rehearsal.ecs.lifecycle.hooks import Action, Hook
+from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, TrafficStep, read_rollout
 from nova_infra.rehearsal.ecs.scheduler import Phase, Scheduler
 
 CANARY = (TrafficStep(10, 5), TrafficStep(100, 3))
@@ -23,7 +23,9 @@ class World:
 
     def __init__(self, *hooks: Hook, steps: tuple[TrafficStep, ...] = CANARY, strategy: str = "CANARY") -> None:
         self.scheduler = Scheduler(
-            Rollout(strategy, steps, ("errors",), True, None, 100, 200, hooks), desired=2, running=[1, 2]
+            DeploymentConfiguration(strategy, steps, ("errors",), True, None, 100, 200, hooks),
+            desired=2,
+            running=[1, 2],
         )
         self.told: list[str] = []
         self.waiting: list[AwaitHook] = []

@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nova_infra.deployed.model import Alarm, Answer, Image, Service
+from nova_infra.deployed.model import Alarm, Answer, Image, RunningService
 from nova_infra.deployed.stack import Stack
 from nova_infra.names import JOB_ALARMS, alarm_name
 from nova_infra.operations.records.ledger import ReleasedImage
 
 
 @dataclass(frozen=True)
-class Finding:
+class Problem:
     """Something that is not as it should be.
 
     Attributes:
@@ -40,14 +40,14 @@ class Seen:
         jobs: Service that is a job, which ECS does not keep running, to its stack and the tag that its template names.
     """
 
-    services: tuple[Service, ...]
+    services: tuple[RunningService, ...]
     stacks: tuple[Stack, ...]
     alarms: tuple[Alarm, ...]
     versions: Mapping[str, Answer]
     jobs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
-def faults(release: Mapping[str, ReleasedImage], seen: Seen) -> list[Finding]:
+def faults(release: Mapping[str, ReleasedImage], seen: Seen) -> list[Problem]:
     """What keeps an environment from running a release as it should; nothing where it does.
 
     Args:
@@ -56,14 +56,14 @@ def faults(release: Mapping[str, ReleasedImage], seen: Seen) -> list[Finding]:
     """
     services = {service.name: service for service in seen.services}
     stacks = {stack.name: stack for stack in seen.stacks}
-    found: list[Finding] = []
+    found: list[Problem] = []
     for name, image in sorted(release.items()):
         service = services.get(name)
         if name in seen.jobs:
             found += _job_faults(name, image, seen, stacks)
             continue
         if service is None:
-            found.append(Finding(f"{name}: is part of the release but not deployed"))
+            found.append(Problem(f"{name}: is part of the release but not deployed"))
             continue
         found += _stack_faults(service, stacks.get(service.stack))
         found += _deployment_faults(service)
@@ -74,7 +74,7 @@ def faults(release: Mapping[str, ReleasedImage], seen: Seen) -> list[Finding]:
     return found
 
 
-def under_way(services: Iterable[Service], stacks: Iterable[Stack]) -> list[str]:
+def under_way(services: Iterable[RunningService], stacks: Iterable[Stack]) -> list[str]:
     """The deployments that are under way, in sentences."""
     return [
         *(f"{stack.name}: an update is under way ({stack.status})" for stack in stacks if stack.busy),
@@ -124,7 +124,7 @@ def way_out(stack: Stack) -> str:
             return stack.reason or f"see {command.format('describe-stack-events')}"
 
 
-def alarms_of(service: Service, alarms: Iterable[Alarm], services: Sequence[Service]) -> list[Alarm]:
+def alarms_of(service: RunningService, alarms: Iterable[Alarm], services: Sequence[RunningService]) -> list[Alarm]:
     """A service's alarms: those under its name, and not under the longer name of another service."""
     longer = [s.stack for s in services if s.stack != service.stack and s.stack.startswith(f"{service.stack}-")]
     return [
@@ -135,54 +135,54 @@ def alarms_of(service: Service, alarms: Iterable[Alarm], services: Sequence[Serv
     ]
 
 
-def _stack_faults(service: Service, stack: Stack | None) -> list[Finding]:
+def _stack_faults(service: RunningService, stack: Stack | None) -> list[Problem]:
     if stack is None:
-        return [Finding(f"{service.name}: has no stack {service.stack}: it was not deployed by Nova")]
+        return [Problem(f"{service.name}: has no stack {service.stack}: it was not deployed by Nova")]
     if stack.busy:
-        return [Finding(f"{service.name}: its stack is being updated ({stack.status})", may_pass=True)]
+        return [Problem(f"{service.name}: its stack is being updated ({stack.status})", may_pass=True)]
     if not stack.updatable:
-        return [Finding(f"{service.name}: its stack is {stack.status}: {way_out(stack)}")]
+        return [Problem(f"{service.name}: its stack is {stack.status}: {way_out(stack)}")]
     return []
 
 
-def _job_faults(name: str, image: ReleasedImage, seen: Seen, stacks: Mapping[str, Stack]) -> Iterator[Finding]:
+def _job_faults(name: str, image: ReleasedImage, seen: Seen, stacks: Mapping[str, Stack]) -> Iterator[Problem]:
     """What is wrong with a job: its next run takes what its stack names now."""
     stack_name, tag = seen.jobs[name]
     stack = stacks.get(stack_name)
     if stack is None:
-        yield Finding(f"{name}: has no stack {stack_name}: it was not deployed by Nova")
+        yield Problem(f"{name}: has no stack {stack_name}: it was not deployed by Nova")
     elif stack.busy:
-        yield Finding(f"{name}: its stack is being updated ({stack.status})", may_pass=True)
+        yield Problem(f"{name}: its stack is being updated ({stack.status})", may_pass=True)
     elif not stack.updatable:
-        yield Finding(f"{name}: its stack is {stack.status}: {way_out(stack)}")
+        yield Problem(f"{name}: its stack is {stack.status}: {way_out(stack)}")
     if tag not in (image.tag, image.digest):
-        yield Finding(f"{name}: its next run takes {tag} instead of {_told(image.tag, image.digest)}")
+        yield Problem(f"{name}: its next run takes {tag} instead of {_told(image.tag, image.digest)}")
     for alarm in seen.alarms:
         if alarm.state == "ALARM" and alarm.name in {alarm_name(stack_name, kind) for kind in JOB_ALARMS}:
-            yield Finding(f"{alarm.name}: is in ALARM: {alarm.reason}", may_pass=True, subject=alarm.condition)
+            yield Problem(f"{alarm.name}: is in ALARM: {alarm.reason}", may_pass=True, subject=alarm.condition)
 
 
-def _deployment_faults(service: Service) -> list[Finding]:
+def _deployment_faults(service: RunningService) -> list[Problem]:
     if not service.deployments:
-        return [Finding(f"{service.name}: ECS has no deployment of it")]
+        return [Problem(f"{service.name}: ECS has no deployment of it")]
     latest = service.deployments[0]
     if latest.rollout_state == "FAILED":
-        return [Finding(f"{service.name}: its deployment failed: {latest.reason or 'ECS gives no reason'}")]
+        return [Problem(f"{service.name}: its deployment failed: {latest.reason or 'ECS gives no reason'}")]
     if len(service.deployments) > 1 or latest.rollout_state == "IN_PROGRESS":
-        return [Finding(f"{service.name}: its deployment is not complete", may_pass=True)]
+        return [Problem(f"{service.name}: its deployment is not complete", may_pass=True)]
     return []
 
 
-def _task_faults(service: Service, image: ReleasedImage, stack: Stack | None) -> list[Finding]:
+def _task_faults(service: RunningService, image: ReleasedImage, stack: Stack | None) -> list[Problem]:
     if service.desired == 0:
-        return [Finding(f"{service.name}: is scaled to zero: no tasks are meant to run")]
+        return [Problem(f"{service.name}: is scaled to zero: no tasks are meant to run")]
     running = [task for task in service.tasks if task.status == "RUNNING"]
     found = []
     if len(running) < service.desired:
-        found.append(Finding(f"{service.name}: {len(running)} of {service.desired} tasks run", may_pass=True))
+        found.append(Problem(f"{service.name}: {len(running)} of {service.desired} tasks run", may_pass=True))
     if unhealthy := sum(task.healthy is False for task in running):
         found.append(
-            Finding(f"{service.name}: {unhealthy} of {len(running)} tasks fail their health check", may_pass=True)
+            Problem(f"{service.name}: {unhealthy} of {len(running)} tasks fail their health check", may_pass=True)
         )
     others = [task for task in running if task.digest != image.digest]
     if others:
@@ -191,7 +191,7 @@ def _task_faults(service: Service, image: ReleasedImage, stack: Stack | None) ->
         if stack is not None and "ROLLBACK" in stack.status:
             hint = f": its last update was rolled back{f' ({stack.reason})' if stack.reason else ''}"
         found.append(
-            Finding(
+            Problem(
                 f"{service.name}: {len(others)} of {len(running)} tasks run {', '.join(what)} instead of "
                 f"{_told(image.tag, image.digest)}{hint}",
                 # While a deployment is under way, tasks of two revisions run.
@@ -206,19 +206,19 @@ def _told(reference: str, digest: str | None) -> str:
     return f"{tag} ({digest[:19] if digest else 'not pulled yet'})"
 
 
-def _version_faults(service: Service, image: ReleasedImage, answer: Answer) -> list[Finding]:
+def _version_faults(service: RunningService, image: ReleasedImage, answer: Answer) -> list[Problem]:
     # A release can be deployed under another tag than its content's, such as the commit: what counts is the digest.
     tags = {Image.parse(task.image).tag for task in service.tasks if task.digest == image.digest} or {image.tag}
     expected = " or ".join(sorted(tags))
     if answer.status != 200:
         said = f"{answer.status} {answer.body}".strip() if answer.status else answer.body
         return [
-            Finding(f"{service.name}: /version does not answer through the load balancer: {said[:200]}", may_pass=True)
+            Problem(f"{service.name}: /version does not answer through the load balancer: {said[:200]}", may_pass=True)
         ]
     release = answered_release(answer)
     if release not in tags:
         return [
-            Finding(f"{service.name}: /version answers {release or 'something else'}, not {expected}", may_pass=True)
+            Problem(f"{service.name}: /version answers {release or 'something else'}, not {expected}", may_pass=True)
         ]
     return []
 
@@ -232,7 +232,7 @@ def answered_release(answer: Answer) -> str | None:
     return str(release)
 
 
-def _alarm_faults(seen: Seen, release: Mapping[str, ReleasedImage]) -> list[Finding]:
+def _alarm_faults(seen: Seen, release: Mapping[str, ReleasedImage]) -> list[Problem]:
     found = []
     for service in seen.services:
         if service.name not in release:
@@ -244,5 +244,5 @@ def _alarm_faults(seen: Seen, release: Mapping[str, ReleasedImage]) -> list[Find
                 text = f"{alarm.name}: has no data yet: {alarm.reason}"
             else:
                 continue
-            found.append(Finding(text, may_pass=True, subject=alarm.condition))
+            found.append(Problem(text, may_pass=True, subject=alarm.condition))
     return found

@@ -1,0 +1,63 @@
+"""Experiments with releases that fail: what the circuit breaker counts, and how the stack ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from nova_infra.assumptions.experiments.looks import OVER, breaker, deployments, in_stage, next_deployment
+from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_if
+from nova_infra.assumptions.sandbox.services import Service, service_template
+from nova_infra.assumptions.sandbox.stacks import Sandbox, UndecidedError
+
+_EXITS = "import sys; sys.exit(1)"
+_ENDS_AFTER_5_S = "import sys, time; time.sleep(5); sys.exit(1)"
+_SLEEPS = "import time; time.sleep(3600)"
+
+
+def _canary(sandbox: Sandbox) -> Iterator[Reading]:
+    """A canary whose new tasks exit at once."""
+    service = Service(strategy="CANARY", priority=11)
+    stack = sandbox.deploy(service_template(sandbox.ground, service))
+    before = len(deployments(sandbox, stack.outputs["Service"]))
+    sandbox.start(service_template(sandbox.ground, replace(service, code=_EXITS)))
+    begun = next_deployment(sandbox, stack.outputs["Service"], before=before)
+    found = in_stage(sandbox, begun, minutes=20)
+    tripped = found.get("deploymentCircuitBreaker", {}).get("status") == "TRIGGERED"
+    yield held_if("canary-breaker", tripped, breaker(found))
+    ended = sandbox.settled()
+    yield held_if("failed-canary", ended.status == "UPDATE_ROLLBACK_COMPLETE", f"the stack ended in {ended.status}")
+
+
+def _bake(sandbox: Sandbox) -> Iterator[Reading]:
+    """Tasks that serve through the shift of the traffic, and exit one after the other in the bake."""
+    service = Service(strategy="CANARY", priority=12, step_bake=0, bake=10, tasks=3)
+    stack = sandbox.deploy(service_template(sandbox.ground, replace(service, bake=0)))
+    before = len(deployments(sandbox, stack.outputs["Service"]))
+    sandbox.start(service_template(sandbox.ground, replace(service, variables={"LIFE": "240"})))
+    begun = next_deployment(sandbox, stack.outputs["Service"], before=before)
+    baking = in_stage(sandbox, begun, "BAKE_TIME", minutes=12)
+    if baking["status"] in OVER:
+        raise UndecidedError(f"the deployment was over before its bake: {breaker(baking)}")
+    found = in_stage(sandbox, begun, minutes=16)
+    tripped = found.get("deploymentCircuitBreaker", {}).get("status") == "TRIGGERED"
+    yield held_if("bake-breaker", tripped, breaker(found))
+
+
+def _worker(sandbox: Sandbox) -> Iterator[Reading]:
+    """A service without a load balancer whose new tasks run for five seconds."""
+    service = Service(strategy="ROLLING", bake=0, code=_SLEEPS)
+    stack = sandbox.deploy(service_template(sandbox.ground, service))
+    before = len(deployments(sandbox, stack.outputs["Service"]))
+    sandbox.start(service_template(sandbox.ground, replace(service, code=_ENDS_AFTER_5_S)))
+    begun = next_deployment(sandbox, stack.outputs["Service"], before=before)
+    found = in_stage(sandbox, begun, minutes=15)
+    tripped = found.get("deploymentCircuitBreaker", {}).get("status") == "TRIGGERED"
+    yield held_if("worker-breaker", tripped, breaker(found))
+
+
+EXPERIMENTS = (
+    Experiment("canary-breaker", ("canary-breaker", "failed-canary"), 25, _canary, tasks=2),
+    Experiment("bake-breaker", ("bake-breaker",), 30, _bake, tasks=6),
+    Experiment("worker-breaker", ("worker-breaker",), 20, _worker, tasks=2),
+)

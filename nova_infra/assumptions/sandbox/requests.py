@@ -1,0 +1,43 @@
+"""Requests to the load balancer of the experiments, sent as they are written: nothing normalizes their paths."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+        status: HTTP's; 0 where nothing came.
+        text: The body.
+    """
+
+    status: int
+    text: str = ""
+
+
+def ask(address: str, path: str, *, headers: Mapping[str, str] | None = None, patience: float = 90) -> Answer:
+    """Send a GET request and wait for the answer.
+
+    Args:
+        address: Host name of the load balancer.
+        path: The path, as it goes over the wire.
+        headers: Headers.
+        patience: Seconds to wait; then the connection is closed.
+    """
+    connection = http.client.HTTPConnection(address, timeout=patience)
+    try:
+        connection.putrequest("GET", path)
+        for name, value in (headers or {}).items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.read().decode(errors="replace"))
+    except (OSError, http.client.HTTPException):
+        return Answer(0)
+    finally:
+        connection.close()

@@ -1,0 +1,237 @@
+"""Roles of a template that may not do what its other resources need them for: a deployment would fail at its start.
+
+Only what is sure is refused. A permission under a condition counts as given, and so does a policy of AWS's own that is
+not known, a resource that another stack names, and everything of a role that is not in the template. Sources:
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html,
+https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html#sync-async-iam-policies,
+https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html#setting-up-execution-role.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nova_infra.checks.permissions.statements import Statement, allowing, pattern_of, statements_of
+from nova_infra.checks.rule import Template, as_list, referenced
+from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.planner.step import Step
+
+_ROLE, _TASK, _SERVICE = "AWS::IAM::Role", "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
+_SCHEDULE, _MACHINE = "AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"
+_ECR = re.compile(r"(?P<account>[^.]+)\.dkr\.ecr\.(?P<region>[^./]+)\.[^/]+/(?P<repository>[^:@]+)[:@].+")
+
+_FAILS = "this would fail"
+_NEVER_RUNS = "its schedule starts nothing"
+# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonECSTaskExecutionRolePolicy.html
+_TASK_EXECUTION = "policy/service-role/AmazonECSTaskExecutionRolePolicy"
+_TASK_EXECUTION_ACTIONS = (
+    *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken"),
+    *("ecr:GetDownloadUrlForLayer", "logs:CreateLogStream", "logs:PutLogEvents"),
+)
+
+# Type to the property that names its role, to the service that has to be able to assume it.
+_TRUSTED = {
+    (_TASK, "ExecutionRoleArn"): "ecs-tasks.amazonaws.com",
+    (_TASK, "TaskRoleArn"): "ecs-tasks.amazonaws.com",
+    ("AWS::Lambda::Function", "Role"): "lambda.amazonaws.com",
+    (_MACHINE, "RoleArn"): "states.amazonaws.com",
+    ("AWS::CodeBuild::Project", "ServiceRole"): "codebuild.amazonaws.com",
+    ("AWS::CodePipeline::Pipeline", "RoleArn"): "codepipeline.amazonaws.com",
+}
+# What a schedule does to a target, by the target's type.
+_STARTS = {
+    _MACHINE: "states:StartExecution",
+    "AWS::Lambda::Function": "lambda:InvokeFunction",
+    "AWS::SQS::Queue": "sqs:SendMessage",
+    "AWS::SNS::Topic": "sns:Publish",
+}
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that a role has to be able to do.
+
+    Attributes:
+        role: Logical id of the role.
+        action: The action.
+        names: Patterns by which a policy may name what it is done to; one that is allowed is enough.
+        why: What it is needed for, as the end of "so".
+    """
+
+    role: str
+    action: str
+    names: tuple[str, ...]
+    why: str
+
+
+def missing_permissions(step: Step) -> Iterator[Refusal]:
+    """Refuse what cannot start because a role of the same template may not do its part."""
+    if not step.actions:
+        return
+    template, statements = Template(step.after.resources), dict[str, list[Statement]]()
+    key = step.after.key
+    place = ":".join(each if re.fullmatch(r"[a-z0-9-]+", each) else "*" for each in (key.region, key.account))
+    for logical_id, resource in step.after.resources.items():
+        properties = resource.get("Properties", {})
+        for (kind, name), service in _TRUSTED.items():
+            role = _role(template, properties.get(name)) if kind == resource["Type"] else None
+            if role is not None and not _trusts(template, role, service):
+                fault = f"{service} cannot assume {role}, because its trust does not name it"
+                yield Refusal(step.after.key.name, f"{logical_id}.{name}", fault, f"let {service} assume it", _FAILS)
+        for need in _needs(template, place, resource["Type"], properties):
+            if need.role not in statements:
+                statements[need.role] = _all_statements(template, need.role)
+            if any(allowing(statements[need.role], need.action, name) for name in need.names):
+                continue
+            fault = f"{need.role} may not {need.action} on {need.names[0]}, so {need.why}"
+            yield Refusal(step.after.key.name, logical_id, fault, f"grant {need.action} to {need.role}", _FAILS)
+
+
+def _all_statements(template: Template, role: str) -> list[Statement]:
+    """What holds for a role; everything where a policy that the template does not hold may allow it."""
+    arns = [
+        pattern_of(arn)
+        for arn in as_list(template.resources[role].get("Properties", {}).get("ManagedPolicyArns"))
+        if referenced(arn) not in template.resources
+    ]
+    if any(not arn.endswith(_TASK_EXECUTION) for arn in arns):
+        return [Statement(role, True, ("*",), False, ("*",), False, conditional=False)]
+    found = [each for each in statements_of(template, role) if each.actions != ("*",) or not arns]
+    if arns:
+        found.append(Statement(role, True, _TASK_EXECUTION_ACTIONS, False, ("*",), False, conditional=False))
+    return found
+
+
+def _needs(template: Template, place: str, kind: str, properties: Mapping[str, Any]) -> Iterable[Need]:
+    match kind:
+        case "AWS::ECS::TaskDefinition":
+            return _of_a_task(template, place, properties)
+        case "AWS::ECS::Service":
+            return _of_a_service(template, place, properties)
+        case "AWS::Scheduler::Schedule":
+            return _of_a_schedule(template, place, properties)
+        case "AWS::StepFunctions::StateMachine":
+            return _of_a_machine(template, place, properties)
+    return ()
+
+
+def _of_a_task(template: Template, place: str, properties: Mapping[str, Any]) -> Iterator[Need]:
+    if (role := _role(template, properties.get("ExecutionRoleArn"))) is None:
+        return
+    for container in properties.get("ContainerDefinitions", ()):
+        if match := _ECR.fullmatch(pattern_of(container.get("Image"))):
+            why = "its image cannot be pulled"
+            yield Need(role, "ecr:GetAuthorizationToken", ("*",), why)
+            repository = ("arn:aws:ecr:{region}:{account}:repository/{repository}".format_map(match.groupdict()),)
+            yield Need(role, "ecr:BatchGetImage", repository, why)
+            yield Need(role, "ecr:GetDownloadUrlForLayer", repository, why)
+        log = container.get("LogConfiguration", {})
+        if log.get("LogDriver") == "awslogs":
+            group = log.get("Options", {}).get("awslogs-group")
+            names = _names(template, group, "LogGroupName", f"arn:aws:logs:{place}:log-group:{{}}", ":*")
+            yield Need(role, "logs:CreateLogStream", names, "its tasks cannot start without their log")
+        for secret in container.get("Secrets", ()):
+            yield from _of_a_secret(template, place, role, secret)
+
+
+def _of_a_secret(template: Template, place: str, role: str, secret: Mapping[str, Any]) -> Iterator[Need]:
+    value, why = secret.get("ValueFrom"), f"its tasks cannot start without the secret {secret.get('Name')}"
+    text = pattern_of(value)
+    logical_id = referenced(value) or next(iter(re.findall(r"\$\{(\w+)\}", text)), None)
+    resource = template.resources.get(logical_id or "", {})
+    if ":secretsmanager:" in text or resource.get("Type") == "AWS::SecretsManager::Secret":
+        # What follows the name is a field of it, and Secrets Manager ends every ARN with six characters of its own.
+        arn = ":".join(text.split(":")[:7]) if text.startswith("arn:") else text.partition(":")[0]
+        yield Need(role, "secretsmanager:GetSecretValue", (arn, f"{arn}-*"), why)
+    else:
+        name = text.rpartition("parameter")[2].lstrip("/") if ":ssm:" in text else text.lstrip("/")
+        arn = text if text.startswith("${") else f"arn:aws:ssm:{place}:parameter/{name}"
+        yield Need(role, "ssm:GetParameters", (arn, f"arn:aws:ssm:{place}:parameter/{name}"), why)
+    key = resource.get("Properties", {}).get("KmsKeyId")
+    if key is not None and referenced(key) is not None:
+        yield Need(role, "kms:Decrypt", (pattern_of(key),), why)
+
+
+def _of_a_service(template: Template, place: str, properties: Mapping[str, Any]) -> Iterator[Need]:
+    for hook in properties.get("DeploymentConfiguration", {}).get("LifecycleHooks", ()):
+        role = _role(template, hook.get("RoleArn"))
+        if role is not None and "HookTargetArn" in hook:
+            names = _names(
+                template, hook["HookTargetArn"], "FunctionName", f"arn:aws:lambda:{place}:function:{{}}", ":*"
+            )
+            yield Need(role, "lambda:InvokeFunction", names, "its lifecycle hook fails and ECS rolls back")
+    for balancer in properties.get("LoadBalancers", ()):
+        role = _role(template, balancer.get("AdvancedConfiguration", {}).get("RoleArn"))
+        if role is not None:
+            yield Need(role, "elasticloadbalancing:ModifyRule", ("*",), "ECS cannot shift its traffic")
+
+
+def _of_a_schedule(template: Template, place: str, properties: Mapping[str, Any]) -> Iterator[Need]:
+    target = properties.get("Target", {})
+    role, started = _role(template, target.get("RoleArn")), referenced(target.get("Arn"))
+    kind = template.resources.get(started or "", {}).get("Type", "")
+    if role is None:
+        return
+    if kind in _STARTS:
+        yield Need(role, _STARTS[kind], (pattern_of(target["Arn"]), f"{pattern_of(target['Arn'])}:*"), _NEVER_RUNS)
+    elif "EcsParameters" in target:
+        yield from _starting_tasks(template, place, role, target["EcsParameters"].get("TaskDefinitionArn"), _NEVER_RUNS)
+    elif pattern_of(target.get("Arn")).endswith(":aws-sdk:sfn:startExecution"):
+        yield Need(role, "states:StartExecution", ("*",), _NEVER_RUNS)
+
+
+def _of_a_machine(template: Template, place: str, properties: Mapping[str, Any]) -> Iterator[Need]:
+    role, text = _role(template, properties.get("RoleArn")), pattern_of(properties.get("DefinitionString"))
+    if role is None or "states:::ecs:runTask" not in text:
+        return
+    why = "its runs fail"
+    for logical_id, _ in template.of_type(_TASK):
+        if f"${{{logical_id}}}" in text:
+            yield from _starting_tasks(template, place, role, {"Ref": logical_id}, why)
+    if "runTask.sync" in text:
+        rule = f"arn:aws:events:{place}:rule/StepFunctionsGetEventsForECSTaskRule"
+        yield Need(role, "events:PutRule", (rule,), f"{why}: it cannot wait for its task")
+        yield Need(role, "events:PutTargets", (rule,), f"{why}: it cannot wait for its task")
+
+
+def _starting_tasks(template: Template, place: str, role: str, definition: Any, why: str) -> Iterator[Need]:
+    """What it takes to run a task definition of the template."""
+    logical_id = referenced(definition)
+    properties = template.resources.get(logical_id or "", {}).get("Properties")
+    if properties is None:
+        return
+    family = pattern_of(properties.get("Family", "*"))
+    names = (f"${{{logical_id}}}", f"${{{logical_id}}}:*", f"arn:aws:ecs:{place}:task-definition/{family}:*")
+    yield Need(role, "ecs:RunTask", names, why)
+    for name in ("ExecutionRoleArn", "TaskRoleArn"):
+        if (passed := _role(template, properties.get(name))) is not None:
+            yield Need(role, "iam:PassRole", (f"${{{passed}}}", "arn:aws:iam::*:role/*"), why)
+
+
+def _names(template: Template, value: Any, name: str, arn: str, ending: str) -> tuple[str, ...]:
+    """How policies may name a resource: by its reference, by the ARN of its name, with or without an ending."""
+    pattern = pattern_of(value)
+    resource = template.resources.get(referenced(value) or "", {}).get("Properties", {})
+    known = pattern_of(resource[name]) if name in resource else pattern
+    if pattern.startswith("arn:"):
+        return (pattern, f"{pattern}{ending}")
+    return (pattern, f"{pattern}{ending}", arn.format(known), f"{arn.format(known)}{ending}")
+
+
+def _role(template: Template, value: Any) -> str | None:
+    """The role of the template that a value points to."""
+    logical_id = referenced(value)
+    return logical_id if template.resources.get(logical_id or "", {}).get("Type") == _ROLE else None
+
+
+def _trusts(template: Template, role: str, service: str) -> bool:
+    statements = as_list(
+        template.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument", {}).get("Statement")
+    )
+    principals = [each.get("Principal") for each in statements if each.get("Effect") == "Allow"]
+    named = [p for each in principals for p in (as_list(each.get("Service")) if isinstance(each, Mapping) else ["*"])]
+    # A name that only CloudFormation knows may be any.
+    return any(not isinstance(each, str) or each in (service, "*") or "${" in each for each in named)

@@ -1,0 +1,271 @@
+"""The project's own services as containers of their images, with a fault in one of them, in one environment.
+
+Of each service one further image is made: the same, with a module that runs what the variable FAULT says when the
+server starts. So a fault costs no build, and what is played is the service itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nova_infra.assembly import Assembly, Template, resources_of_type
+from nova_infra.containers.engine import Engine
+from nova_infra.rehearsal.delivery.definition import BuildAction, Pipeline
+from nova_infra.rehearsal.drills.plan import only
+from nova_infra.rehearsal.pipeline.edits import previous_images, repository_of
+from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
+from nova_infra.rehearsal.pipeline.player import Player, new_record
+from nova_infra.rehearsal.pipeline.precheck import precheck
+from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.record import Record
+from nova_infra.rehearsal.report.confidence import confidence
+from nova_infra.rehearsal.report.verdict import Verdict, verdict
+from nova_infra.rehearsal.requests.files import RequestFiles
+from nova_infra.rehearsal.tasks.runtime import ImageRuntime
+
+Change = Callable[[dict[str, dict[str, Any]]], None]
+"""Changes the resources of the service's stack."""
+
+MODULE = r'''
+import asyncio, os, sys, threading, time
+
+kept, count = [], [0]
+
+def on_request(handle):
+    """Have a function see each request of a user or of the load balancer first, and none that the service sends itself.
+
+    What it returns is the status to answer with; with None the service answers.
+    """
+    from fastapi import FastAPI
+    call = FastAPI.__call__
+    async def wrapped(app, scope, receive, send):
+        sent = scope["type"] == "http" and (
+            scope["path"] == "/health" or any(name == b"x-forwarded-for" for name, _ in scope["headers"])
+        )
+        if sent:
+            count[0] += 1
+            status = handle(scope["path"])
+            if asyncio.iscoroutine(status):
+                status = await status
+            if status is not None:
+                await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
+                await send({"type": "http.response.body", "body": b""})
+                return
+        await call(app, scope, receive, send)
+    FastAPI.__call__ = wrapped
+
+if "nova_kit.serve" in sys.orig_argv:
+    exec(os.environ.get("FAULT", ""))
+'''
+
+
+@dataclass
+class Played:
+    """What a rehearsal came to.
+
+    Attributes:
+        verdict: The verdict.
+        record: What happened.
+        story: What was told meanwhile.
+    """
+
+    verdict: Verdict
+    record: Record
+    story: list[str]
+
+    def __str__(self) -> str:
+        """All that a person needs to judge it."""
+        return "\n".join([self.verdict.headline, self.verdict.why, *confidence(self.record), *self.story[-30:]])
+
+
+def prepare(engine: Engine, assembly: Assembly, services: Sequence[str]) -> dict[str, str]:
+    """Make the further images.
+
+    Args:
+        engine: The engine.
+        assembly: Names the images that they are made of.
+        services: Names of the services.
+
+    Returns:
+        Service to the name of its image.
+    """
+    images = {}
+    for stage in Release("any", assembly, Path()).pipeline().stages:
+        for action in stage.actions:
+            for image in _images(assembly.template(path)) if (path := getattr(action, "template_path", "")) else ():
+                images[image.rpartition("/")[2].partition(":")[0]] = image
+    made = {}
+    for service in services:
+        tag = images[service].rpartition(":")[2]
+        made[service] = f"localhost/nova-faults/{service}:{tag}-{hashlib.sha256(MODULE.encode()).hexdigest()[:8]}"
+        if engine.image(made[service]) is None:
+            _build(engine, f"localhost/nova/{service}:{tag}", made[service])
+    return made
+
+
+def _build(engine: Engine, base: str, name: str) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "nova_fault.py").write_text(MODULE, encoding="utf-8")
+        Path(directory, "nova_fault.pth").write_text("import nova_fault\n", encoding="utf-8")
+        Path(directory, "Dockerfile").write_text(
+            f"FROM {base}\nCOPY nova_fault.py /opt/nova/src/\n"
+            "COPY nova_fault.pth /opt/nova/lib/python3.13/site-packages/\n",
+            encoding="utf-8",
+        )
+        engine.run("build", "--quiet", f"--tag={name}", directory)
+
+
+def play(
+    runtime: ImageRuntime,
+    assembly: Assembly,
+    sources: Path,
+    logs: Path,
+    *,
+    service: str,
+    image: str,
+    fault: str = "",
+    environment: str = "Prod",
+    change: Change | None = None,
+    change_both: Change | None = None,
+    requests: str = "",
+    tested: bool = False,
+) -> Played:
+    """Release a service with a fault or a change over the same service without.
+
+    Args:
+        runtime: What runs containers.
+        assembly: The project's templates.
+        sources: The project.
+        logs: Where to write what commands say.
+        service: The service.
+        image: The image that runs what FAULT says.
+        fault: Python that the server runs when it starts.
+        environment: Name of the stage that is played.
+        change: Changes the candidate's resources.
+        change_both: Changes those of both releases.
+        requests: What users ask, as ``requests.http`` holds it; otherwise what the service's document says.
+        tested: Whether the service's own integration tests follow.
+    """
+
+    def edit(changes: Sequence[Change | None]) -> Callable[[Template], Template]:
+        def edited(template: Template) -> Template:
+            copy: dict[str, Any] = json.loads(json.dumps(template))
+            for change in filter(None, changes) if service in _repositories(copy) else ():
+                change(copy["Resources"])
+            return copy
+
+        return edited
+
+    baseline = Release("before", assembly, sources, (edit([change_both]), previous_images))
+    faulty = [_with(image, fault)] if fault else []
+    candidate = Release("candidate", assembly, sources, (edit([change_both, *faulty, change]),))
+    whole = candidate.pipeline()
+    stage = next(stage for stage in whole.stages if stage.name == environment)
+    narrow = only(stage, service, assembly)
+    kept = tuple(action for action in narrow.actions if not isinstance(action, BuildAction))
+    if tested:
+        builds = [action for action in stage.actions if isinstance(action, BuildAction)]
+        [test] = [build for build in builds if any("#{" in value for value in build.environment.values())]
+        kept = (
+            *kept,
+            replace(test, commands=(f'BASE_URL="$API_BASE_URL" pytest -q services/{service}/tests/integration',)),
+        )
+    pipeline = Pipeline(whole.name, (replace(narrow, actions=kept),), whole.told)
+    precheck(candidate)
+    record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
+    story: list[str] = []
+    files = RequestFiles.load(sources)
+    if requests:
+        (logs / "requests.http").write_text(requests, encoding="utf-8")
+        files = RequestFiles.load(logs)
+
+    async def answer(_: str) -> bool:
+        return True
+
+    player = Player(
+        pipeline, candidate, baseline, record, approve=answer, tell=story.append, logs=logs / "logs", runtime=runtime,
+        files=files,
+    )  # fmt: skip
+
+    async def played() -> None:
+        async with runtime:
+            await player.play()
+
+    if not note_refusals(forecast(candidate, baseline), pipeline, record):
+        asyncio.run(asyncio.wait_for(played(), 400))
+    return Played(verdict(record), record, story)
+
+
+def container(**changes: Any) -> Change:
+    """Change the service's container."""
+
+    def change(resources: dict[str, dict[str, Any]]) -> None:
+        for definition in _of(resources, "AWS::ECS::TaskDefinition"):
+            definition["ContainerDefinitions"][0].update(changes)
+
+    return change
+
+
+def variable(name: str, value: str) -> Change:
+    """Set an environment variable of the service's container."""
+
+    def change(resources: dict[str, dict[str, Any]]) -> None:
+        for definition in _of(resources, "AWS::ECS::TaskDefinition"):
+            [found, *_] = definition["ContainerDefinitions"]
+            found["Environment"] = [v for v in found["Environment"] if v["Name"] != name]
+            found["Environment"].append({"Name": name, "Value": value})
+
+    return change
+
+
+def properties(resource_type: str, **changes: Any) -> Change:
+    """Change all resources of a type."""
+
+    def change(resources: dict[str, dict[str, Any]]) -> None:
+        for found in _of(resources, resource_type):
+            found.update(changes)
+
+    return change
+
+
+def rollout(**changes: Any) -> Change:
+    """Change how the service is deployed."""
+
+    def change(resources: dict[str, dict[str, Any]]) -> None:
+        for found in _of(resources, "AWS::ECS::Service"):
+            found["DeploymentConfiguration"].update(changes)
+
+    return change
+
+
+def _with(image: str, fault: str) -> Change:
+    def change(resources: dict[str, dict[str, Any]]) -> None:
+        container(Image=image)(resources)
+        variable("FAULT", fault)(resources)
+
+    return change
+
+
+def _of(resources: Mapping[str, Mapping[str, Any]], resource_type: str) -> list[dict[str, Any]]:
+    return [resource["Properties"] for resource in resources.values() if resource["Type"] == resource_type]
+
+
+def _images(template: Template) -> list[str]:
+    found = []
+    for definition in resources_of_type(template, "AWS::ECS::TaskDefinition").values():
+        for each in definition["Properties"]["ContainerDefinitions"]:
+            image = each["Image"]
+            found.append(str(image["Fn::Join"][1][-1]) if isinstance(image, dict) else str(image))
+    return found
+
+
+def _repositories(template: Template) -> list[str]:
+    definitions = resources_of_type(template, "AWS::ECS::TaskDefinition").values()
+    return [repository_of(c) for each in definitions for c in each["Properties"]["ContainerDefinitions"]]

@@ -1,0 +1,219 @@
+"""Roles that may not do their part: each case takes a permission, or a trust, from a stack that has all of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from nova_infra.operations.planner import Plan, StackKey, StackTemplate, plan
+
+ECR = "arn:aws:ecr:eu-north-1:210987654321:repository"
+KEY = StackKey("210987654321", "eu-north-1", "carts")
+
+
+def allow(*actions: str, on: Any = "*") -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": on}
+
+
+def role(service: str, *statements: dict[str, Any], managed: tuple[str, ...] = ()) -> dict[str, Any]:
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}]}
+    properties: dict[str, Any] = {"AssumeRolePolicyDocument": trust, "ManagedPolicyArns": list(managed)}
+    if statements:
+        properties["Policies"] = [{"PolicyName": "p", "PolicyDocument": {"Statement": list(statements)}}]
+    return {"Type": "AWS::IAM::Role", "Properties": properties}
+
+
+def resources() -> dict[str, Any]:
+    """A service and a job whose roles may do all that they have to."""
+    image = {"Fn::Join": ["", ["210987654321.dkr.ecr.eu-north-1.", {"Ref": "AWS::URLSuffix"}, "/shop/carts:0123"]]}
+    log = {"LogDriver": "awslogs", "Options": {"awslogs-group": {"Ref": "Logs"}}}
+    secrets = [
+        {"Name": "TOKEN", "ValueFrom": {"Fn::Join": ["", [{"Ref": "Token"}, ":field::"]]}},
+        {"Name": "KEY", "ValueFrom": "arn:aws:secretsmanager:eu-north-1:210987654321:secret:carts/key"},
+        {"Name": "LIMIT", "ValueFrom": "/carts/limit"},
+    ]
+    container = {"Name": "app", "Image": image, "LogConfiguration": log, "Secrets": secrets}
+    secret = "arn:aws:secretsmanager:eu-north-1:210987654321:secret:carts/key-??????"
+    job = {"States": {"Run": {"Resource": "arn:aws:states:::ecs:runTask.sync", "Parameters": {"TaskDefinition": "{}"}}}}
+    text = json.dumps(job).split("{}")
+    rule = "arn:aws:events:eu-north-1:210987654321:rule/StepFunctionsGetEventsForECSTaskRule"
+    return {
+        "Logs": {"Type": "AWS::Logs::LogGroup"},
+        "Key": {"Type": "AWS::KMS::Key"},
+        "Token": {"Type": "AWS::SecretsManager::Secret", "Properties": {"KmsKeyId": {"Fn::GetAtt": ["Key", "Arn"]}}},
+        "Start": role(
+            "ecs-tasks.amazonaws.com",
+            allow("ecr:GetAuthorizationToken"),
+            allow(
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+                on=f"{ECR}/shop/*",
+            ),
+            allow("logs:CreateLogStream", "logs:PutLogEvents", on={"Fn::GetAtt": ["Logs", "Arn"]}),
+            allow("secretsmanager:GetSecretValue", on=[{"Ref": "Token"}, secret]),
+            allow("ssm:GetParameters", on="arn:aws:ssm:eu-north-1:210987654321:parameter/carts/*"),
+            allow("kms:Decrypt", on={"Fn::GetAtt": ["Key", "Arn"]}),
+        ),
+        "Own": role("ecs-tasks.amazonaws.com"),
+        "Task": {
+            "Type": "AWS::ECS::TaskDefinition",
+            "Properties": {
+                "ContainerDefinitions": [container],
+                "ExecutionRoleArn": {"Fn::GetAtt": ["Start", "Arn"]},
+                "TaskRoleArn": {"Fn::GetAtt": ["Own", "Arn"]},
+            },
+        },
+        "Smoke": {"Type": "AWS::Lambda::Function", "Properties": {"Role": {"Fn::GetAtt": ["Caller", "Arn"]}}},
+        "Caller": role("lambda.amazonaws.com"),
+        "Hook": role("ecs.amazonaws.com", allow("lambda:InvokeFunction", on={"Fn::GetAtt": ["Smoke", "Arn"]})),
+        "Shift": role("ecs.amazonaws.com", allow("elasticloadbalancing:Modify*")),
+        "Service": {
+            "Type": "AWS::ECS::Service",
+            "Properties": {
+                "DeploymentConfiguration": {
+                    "LifecycleHooks": [
+                        {
+                            "HookTargetArn": {"Fn::GetAtt": ["Smoke", "Arn"]},
+                            "RoleArn": {"Fn::GetAtt": ["Hook", "Arn"]},
+                        }
+                    ]
+                },
+                "LoadBalancers": [{"AdvancedConfiguration": {"RoleArn": {"Fn::GetAtt": ["Shift", "Arn"]}}}],
+            },
+        },
+        "Runner": role(
+            "states.amazonaws.com",
+            allow("ecs:RunTask", on={"Ref": "Task"}),
+            allow("iam:PassRole", on=[{"Fn::GetAtt": ["Start", "Arn"]}, {"Fn::GetAtt": ["Own", "Arn"]}]),
+            allow("events:PutRule", "events:PutTargets", on=rule),
+        ),
+        "Machine": {
+            "Type": "AWS::StepFunctions::StateMachine",
+            "Properties": {
+                "RoleArn": {"Fn::GetAtt": ["Runner", "Arn"]},
+                "DefinitionString": {"Fn::Join": ["", [text[0], {"Ref": "Task"}, text[1]]]},
+            },
+        },
+        "Clock": role("scheduler.amazonaws.com", allow("states:StartExecution", on={"Ref": "Machine"})),
+        "Nightly": {
+            "Type": "AWS::Scheduler::Schedule",
+            "Properties": {"Target": {"Arn": {"Ref": "Machine"}, "RoleArn": {"Fn::GetAtt": ["Clock", "Arn"]}}},
+        },
+    }
+
+
+def planned(given: dict[str, Any]) -> Plan:
+    return plan([], [[StackTemplate(KEY, {"Resources": given})]])
+
+
+def statements(given: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = given[name]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    return found
+
+
+def without(name: str, action: str) -> Callable[[dict[str, Any]], None]:
+    def change(given: dict[str, Any]) -> None:
+        for statement in statements(given, name):
+            statement["Action"] = [each for each in statement["Action"] if each != action]
+
+    return change
+
+
+def on(name: str, action: str, resource: Any) -> Callable[[dict[str, Any]], None]:
+    def change(given: dict[str, Any]) -> None:
+        [statement] = [each for each in statements(given, name) if action in each["Action"]]
+        statement["Resource"] = resource
+
+    return change
+
+
+def test_a_stack_whose_roles_may_do_their_part_is_not_refused() -> None:
+    assert planned(resources()).refusals == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (without("Start", "ecr:GetAuthorizationToken"), "carts.Task: Start may not ecr:GetAuthorizationToken on *"),
+        (without("Start", "ecr:BatchGetImage"), "so its image cannot be pulled: grant ecr:BatchGetImage to Start"),
+        (on("Start", "ecr:BatchGetImage", f"{ECR}/other/*"), f"may not ecr:BatchGetImage on {ECR}/shop/carts"),
+        (on("Start", "ecr:BatchGetImage", f"{ECR}/shop/cart"), f"may not ecr:BatchGetImage on {ECR}/shop/carts"),
+        (without("Start", "logs:CreateLogStream"), "may not logs:CreateLogStream on ${Logs}"),
+        (on("Start", "secretsmanager:GetSecretValue", {"Ref": "Token"}), "without the secret KEY"),
+        (on("Start", "secretsmanager:GetSecretValue", "arn:*:secret:carts/key-??????"), "without the secret TOKEN"),
+        (without("Start", "ssm:GetParameters"), "on arn:aws:ssm:eu-north-1:210987654321:parameter/carts/limit"),
+        (without("Start", "kms:Decrypt"), "may not kms:Decrypt on ${Key}, so its tasks cannot"),
+        (without("Hook", "lambda:InvokeFunction"), "carts.Service: Hook may not lambda:InvokeFunction on ${Smoke}"),
+        (without("Shift", "elasticloadbalancing:Modify*"), "so ECS cannot shift its traffic"),
+        (without("Runner", "ecs:RunTask"), "carts.Machine: Runner may not ecs:RunTask on ${Task}, so its runs fail"),
+        (on("Runner", "iam:PassRole", {"Fn::GetAtt": ["Own", "Arn"]}), "may not iam:PassRole on ${Start}"),
+        (without("Runner", "events:PutRule"), "it cannot wait for its task"),
+        (without("Clock", "states:StartExecution"), "carts.Nightly: Clock may not states:StartExecution on ${Machine}"),
+        (
+            lambda given: statements(given, "Start").append({"Effect": "Deny", "Action": "ecr:*", "Resource": "*"}),
+            "may not ecr:GetAuthorizationToken",
+        ),
+        (
+            lambda given: given.update(Own=role("ec2.amazonaws.com")),
+            "carts.Task.TaskRoleArn: ecs-tasks.amazonaws.com cannot assume Own",
+        ),
+        (
+            lambda given: given.update(Caller=role("edgelambda.amazonaws.com")),
+            "carts.Smoke.Role: lambda.amazonaws.com cannot assume Caller, because its trust does not name it: let",
+        ),
+    ],
+)  # fmt: skip
+def test_a_role_that_may_not_do_its_part_is_named_with_what_it_lacks(
+    change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    given = resources()
+    change(given)
+    refusals = planned(given).refusals
+    assert said in "\n".join(map(str, refusals))
+    assert {refusal.verdict for refusal in refusals} == {"this would fail"}
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        # What the template does not hold may allow it: nothing is said.
+        role("ecs-tasks.amazonaws.com", managed=("arn:aws:iam::210987654321:policy/ours",)),
+        role("ecs-tasks.amazonaws.com", managed=("arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryReadOnly",)),
+    ],
+)
+def test_what_is_not_known_counts_as_given(start: dict[str, Any]) -> None:
+    assert planned({**resources(), "Start": start}).refusals == []
+    imported = resources()
+    del imported["Start"]
+    imported["Task"]["Properties"]["ExecutionRoleArn"] = "arn:aws:iam::210987654321:role/theirs"
+    assert planned(imported).refusals == []
+
+
+def test_awss_own_policy_for_starting_tasks_allows_images_and_logs_and_no_secrets() -> None:
+    policy = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
+    refused = planned({**resources(), "Start": role("ecs-tasks.amazonaws.com", managed=(policy,))}).refusals
+    lacking = {str(refusal).partition(" may not ")[2].partition(" ")[0] for refusal in refused}
+    assert lacking == {"secretsmanager:GetSecretValue", "ssm:GetParameters", "kms:Decrypt"}
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "said"),
+    [
+        ("256", "512", ""),
+        ("512", "4096", ""),
+        ("16384", "122880", ""),
+        ("256", "256", "Task.Memory: Fargate has no task with 256 CPU units and 256 MiB: give it 512 MiB"),
+        ("1024", "9216", "Task.Memory: Fargate has no task with 1024 CPU units and 9216 MiB: give it 8192 MiB"),
+        ("300", "512", "Task.Cpu: Fargate has no task with 300 CPU units and 512 MiB: choose one of 256, 512,"),
+        ({"Ref": "Cpu"}, "300", ""),
+    ],
+)
+def test_a_size_that_fargate_does_not_have_is_refused(cpu: Any, memory: Any, said: str) -> None:
+    """Source: Fargate task sizes, "Task CPU and memory"."""
+    task = {"RequiresCompatibilities": ["FARGATE"], "Cpu": cpu, "Memory": memory}
+    refused = planned({"Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": task}}).refusals
+    assert bool(refused) is bool(said)
+    assert said in "".join(map(str, refused))
