@@ -150,6 +150,11 @@ class Attached:
             )
 
 
+def statements_of(template: Template, role: str) -> list[Statement]:
+    """All statements that hold for one role of a template."""
+    return Attached(template).statements(role)
+
+
 def role_patterns(logical_id: str, properties: Mapping[str, Any]) -> tuple[str, ...]:
     """How policies may name a role: by its reference, by its ARN."""
     name, path = properties.get("RoleName"), properties.get("Path", "/")

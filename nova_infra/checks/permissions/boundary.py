@@ -23,7 +23,7 @@ _OF_CDK = re.compile(
 
 
 @dataclass(frozen=True)
-class Step:
+class RunStep:
     """An action that runs commands.
 
     Attributes:
@@ -91,7 +91,7 @@ def repository_steps(pipeline: Mapping[str, Any], *, before: int) -> Iterator[Ma
                 yield action
 
 
-def _derived_steps(template: Template, pipeline: Mapping[str, Any], *, before: int) -> Iterator[Step]:
+def _derived_steps(template: Template, pipeline: Mapping[str, Any], *, before: int) -> Iterator[RunStep]:
     """The steps that get the repository or what was made of it, in the stages before one, but for CDK's own."""
     for stage in stages(pipeline)[:before]:
         for action in actions(stage, "Build", "Test", "Compute"):
@@ -101,7 +101,7 @@ def _derived_steps(template: Template, pipeline: Mapping[str, Any], *, before: i
             if action["ActionTypeId"]["Category"] == "Compute":
                 role = _role(template, action.get("RoleArn", pipeline.get("RoleArn")))
             if not _of_cdk(project):
-                yield Step(action, stage["Name"], role, project)
+                yield RunStep(action, stage["Name"], role, project)
 
 
 def _of_cdk(project: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from nova_infra.checks.rule import Finding, Rule, Template, as_list
 _TRUST = "Properties.AssumeRolePolicyDocument"
 _OURS = ("-observer", "-release", "-operator", "-deploy")
 _EXACT = ("StringEquals", "ArnEquals", "ForAnyValue:StringEquals")
+_OWN = "000000000000"
 _AUDIENCE = "sts.amazonaws.com"
 
 
@@ -44,7 +46,7 @@ def _faults(statement: Mapping[str, Any], *, ours: bool) -> Iterator[str]:
         principal = {"AWS": principal}
     conditions = statement.get("Condition", {})
     callers = _exact(conditions, "aws:PrincipalArn")
-    for each in map(pattern_of, branches(principal.get("AWS"), mappings=False)):
+    for each in map(_shown, branches(principal.get("AWS"), mappings=False)):
         role = each.rpartition(":")[2]
         if "*" in each and not callers:
             yield "anybody may take it"
@@ -74,6 +76,12 @@ def _exact(conditions: Mapping[str, Any], key: str) -> list[str]:
         for value in as_list(values)
     ]
     return [] if any("*" in each or "?" in each for each in found) else found
+
+
+def _shown(principal: object) -> str:
+    """A principal as a pattern in which its own account is no wildcard."""
+    text = json.dumps(principal).replace("${AWS::AccountId}", _OWN).replace('{"Ref": "AWS::AccountId"}', f'"{_OWN}"')
+    return pattern_of(json.loads(text))
 
 
 def _name(role: Mapping[str, Any]) -> str:

@@ -59,6 +59,18 @@ def test_an_environments_role_that_names_nobody_is_a_finding(
     assert {rule.id for rule, _ in findings(template)} == {"NOVA-P10"}
 
 
+def test_a_role_for_the_whole_account_leaves_it_to_the_accounts_policies(assembly: Any) -> None:
+    template = assembly.template("nova-prod-platform")
+    root = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+    for number, principal in enumerate((root, {"AWS": {"Ref": "AWS::AccountId"}}, {"AWS": "444444444444"})):
+        trust = {"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}}
+        template["Resources"][f"Added{number}"] = {
+            "Type": "AWS::IAM::Role",
+            "Properties": {"AssumeRolePolicyDocument": trust},
+        }
+    assert findings(template) == []
+
+
 @pytest.mark.parametrize("action", ["ssm:PutParameter", "ecs:ExecuteCommand", "cloudformation:*", "*"])
 def test_an_observer_that_may_change_something_is_a_finding(assembly: Any, action: str) -> None:
     template = assembly.template("nova-prod-platform")
