@@ -99,6 +99,7 @@ class EnvironmentStacks:
             "toolchain": config.toolchain,
             "environment": each.environment,
             "service": each.service,
+            "repository": config.repository(each.service.name, each.environment.name),
             "image_tag": image_tag,
         }
         if each.service.kind != "web":

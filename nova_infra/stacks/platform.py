@@ -37,7 +37,6 @@ from nova_infra.names import (
     job_log_group,
     parameter_path,
     platform_stack_name,
-    repository_name,
     smoke_name,
     stack_name,
     task_log_groups,
@@ -195,7 +194,7 @@ class PlatformStack(cdk.Stack):
                 for each in config.environments
                 if each.name.startswith(f"{environment.name}-")
             ],
-            repositories=f"{registry}/{repository_name(platform, '*')}",
+            repositories=f"{registry}/{config.repository('*', environment.name)}",
             observers=[step_role_arn(self.partition, toolchain, prefix, step) for step in ("brief", "preflight")],
             releasers=[
                 step_role_arn(self.partition, toolchain, prefix, "verify"),

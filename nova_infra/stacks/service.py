@@ -18,7 +18,7 @@ from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.constructs.web.host_names import HostNames
 from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.constructs.web.web_service import WebService
-from nova_infra.names import parameter_path, repository_name, stack_name
+from nova_infra.names import parameter_path, stack_name
 from nova_infra.stacks.platform import PlatformStack
 
 
@@ -42,6 +42,7 @@ class ServiceStack(cdk.Stack):
         toolchain: Toolchain,
         environment: Environment,
         service: Service,
+        repository: str,
         image_tag: str,
         smoke: Sequence[str] = (),
         group_minutes: int = 0,
@@ -52,11 +53,12 @@ class ServiceStack(cdk.Stack):
             scope: Parent.
             construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
-            platform_name: Name of the installation, the prefix of its repositories.
+            platform_name: Name of the installation, which its records are kept under.
             platform: The environment's shared stack.
             toolchain: Account and region that hold the images.
             environment: The environment.
             service: The service.
+            repository: Name of the repository that holds the images.
             image_tag: Tag of the image to run.
             smoke: Paths that a new revision is asked for before any user meets it.
             group_minutes: How long it waits for the other services of its release; 0 where it waits for none.
@@ -75,9 +77,7 @@ class ServiceStack(cdk.Stack):
             self,
             "Task",
             name=name,
-            image=ecs.ContainerImage.from_ecr_repository(
-                self._images(repository_name(platform_name, service.name), toolchain), image_tag
-            ),
+            image=ecs.ContainerImage.from_ecr_repository(self._images(repository, toolchain), image_tag),
             service=service,
             runtime=environment,
             variables={
