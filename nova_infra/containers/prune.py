@@ -61,7 +61,7 @@ def unused_images(names: Iterable[str], used: set[str], *, prefix: str) -> list[
         used: Those that are needed.
         prefix: How the project's names begin.
     """
-    ours = re.compile(rf"{re.escape(prefix)}[^/:]+:[0-9a-f]{{16}}")
+    ours = re.compile(rf"{re.escape(prefix)}[^/:]+:[0-9a-f]{{16,64}}")
     return [name for name in names if ours.fullmatch(name) and name not in used]
 
 
