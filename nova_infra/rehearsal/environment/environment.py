@@ -24,12 +24,12 @@ from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, TrafficSte
 from nova_infra.rehearsal.ecs.service import PlayedService, Revision
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition, read_service
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
-from nova_infra.rehearsal.environment import jobs
-from nova_infra.rehearsal.environment.before_deploy import PlayedBeforeDeploy
+from nova_infra.rehearsal.environment.background import jobs
+from nova_infra.rehearsal.environment.background.before_deploy import PlayedBeforeDeploy
+from nova_infra.rehearsal.environment.background.queues import Queues
+from nova_infra.rehearsal.environment.background.stand_ins import StandIns
 from nova_infra.rehearsal.environment.load import Load
 from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY, Monitoring
-from nova_infra.rehearsal.environment.queues import Queues
-from nova_infra.rehearsal.environment.stand_ins import StandIns
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import RoutingRule, read_default_rule, read_rule
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
-from nova_infra.rehearsal.environment.stand_ins import QUEUE, StandIns
+from nova_infra.rehearsal.environment.background.stand_ins import QUEUE, StandIns
 
 MESSAGES_PER_MINUTE = 10
 """How many messages a worker gets in a simulated minute."""
