@@ -11,7 +11,9 @@ from nova_infra.config.services.runtime import Runtime
 from nova_infra.config.values import schedule
 from nova_infra.config.values.fields import DOMAIN_NAME, Account, Cidr, Model, Name, Region, matching, refusal
 
-InterfaceEndpoint = Literal["ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssmmessages", "monitoring", "sts"]
+InterfaceEndpoint = Literal[
+    "ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssm", "ssmmessages", "monitoring", "sts", "sqs", "sns", "kms"
+]
 
 
 SubnetId = Annotated[

@@ -12,11 +12,11 @@ from pydantic import BaseModel, ValidationError
 
 from nova_infra.config.delivery import Delivery, Images, ReleaseSettings, Source, Toolchain
 from nova_infra.config.environment import Environment
+from nova_infra.config.faults.salvage import usable_services
 from nova_infra.config.root import CONFIG_FILE, Config
 from nova_infra.config.rules.contradictions import contradictions
 from nova_infra.config.rules.limits import limits
 from nova_infra.config.rules.weaknesses import weaknesses
-from nova_infra.config.services.service import Service
 from nova_infra.config.wording import follows_from_another, in_one_line, key_of
 from nova_infra.errors import ConfigError
 from nova_infra.toml import TOO_DEEP, read_toml, unusable_values
@@ -67,7 +67,8 @@ def parse_config(data: Mapping[str, Any], *, directory: Path | None = None) -> C
     toolchain = _valid(Toolchain, [data.get("toolchain")]).get(0)
     source = _valid(Source, [data.get("source")]).get(0)
     images = _valid(Images, [data.get("images", {})]).get(0)
-    environments, services = _valid(Environment, data.get("environments")), _valid(Service, data.get("services"))
+    environments = _valid(Environment, data.get("environments"))
+    services, refused = usable_services(data.get("services"))
     found = chain(
         contradictions(
             toolchain=toolchain,
@@ -81,7 +82,7 @@ def parse_config(data: Mapping[str, Any], *, directory: Path | None = None) -> C
         limits(toolchain=toolchain, source=source, images=images, environments=environments, services=services),
         weaknesses(toolchain=toolchain, source=source, images=images, environments=environments, services=services),
     )
-    faults += (f"{CONFIG_FILE}: {fault}" for fault in found)
+    faults += (f"{CONFIG_FILE}: {fault}" for fault in found if not refused.explains(fault))
     if directory is not None:
         faults += _directory_faults(data.get("services"), directory)
     if faults or config is None:

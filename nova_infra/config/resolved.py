@@ -15,12 +15,12 @@ from pydantic import BaseModel
 
 from nova_infra.config.environment import Environment
 from nova_infra.config.services.runtime import Rollout, Scaling
-from nova_infra.config.services.service import ONLY_OF, Service, defaults_of
+from nova_infra.config.services.service import GRPC_HEALTH, ONLY_OF, Service, defaults_of
 
 PLACEHOLDERS = ("account", "region", "environment")
 """What ``{…}`` in a value may name."""
 
-_SHARED = ("scaling", "rollout")
+SHARED = ("scaling", "rollout")
 """What an environment says for all of its services."""
 _FILLED = ("environment", "secrets", "permissions", "connects_to", "hosts", "sidecars", "queue")
 """Keys whose texts may have placeholders."""
@@ -45,9 +45,9 @@ def resolved(service: Service, environment: Environment) -> Resolved:
     Raises:
         pydantic.ValidationError: An override contradicts what it is merged with.
     """
-    data = _merged(_given(service), _given(service.environments.get(environment.name)))
+    data = _merged(given(service), given(service.environments.get(environment.name)))
     data.pop("environments", None)
-    shared = {key: _merged(_given(getattr(environment, key)), data.get(key, {})) for key in _SHARED}
+    shared = {key: _merged(given(getattr(environment, key)), data.get(key, {})) for key in SHARED}
     data |= {key: filled(data[key], environment) for key in _FILLED if key in data}
     # Validated as in the file, so that a fault has the key's path there.
     final = Service.model_validate(data | {key: value for key, value in shared.items() if key in data})
@@ -90,13 +90,13 @@ def origins(service: Service, environment: Environment) -> Iterator[Origin]:
     found = resolved(service, environment)
     override = f"[services.environments.{environment.name}]"
     layers: list[tuple[str, Mapping[str, Any]]] = [
-        (override, _given(service.environments.get(environment.name))),
-        ("[[services]]", _given(service)),
-        ("[[environments]]", {key: _given(getattr(environment, key)) for key in _SHARED}),
+        (override, given(service.environments.get(environment.name))),
+        ("[[services]]", given(service)),
+        ("[[environments]]", {key: given(getattr(environment, key)) for key in SHARED}),
     ]
-    values = found.service.model_dump(exclude={"environments", *_SHARED})
-    values |= {key: getattr(found.environment, key).model_dump() for key in _SHARED}
-    named = defaults_of(service.name, bool(service.hosts))
+    values = found.service.model_dump(exclude={"environments", *SHARED})
+    values |= {key: getattr(found.environment, key).model_dump() for key in SHARED}
+    named = {**defaults_of(service.name, service.hosts, service.paths), "health.path": GRPC_HEALTH}
     own = set(ONLY_OF[service.kind].model_fields)
     others = {key for model in ONLY_OF.values() for key in model.model_fields} - own
     for key, value in _leaves({key: value for key, value in values.items() if key not in others}, ""):
@@ -122,15 +122,17 @@ def _has(layer: Any, path: list[str]) -> bool:
     return True
 
 
-def _given(part: BaseModel | None) -> dict[str, Any]:
+def given(part: BaseModel | None) -> dict[str, Any]:
     """What the file says of a part: nothing of its defaults."""
     return part.model_dump(exclude_unset=True) if part is not None else {}
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Two tables as one: of a table that both have, the entries of the second win; other values are replaced."""
+    """Two tables as one: what the second one has wins, key by key in every table; other values are replaced."""
     both = {
-        key: {**base[key], **value} if isinstance(value, Mapping) and isinstance(base.get(key), Mapping) else value
+        key: _merged(base[key], value) if isinstance(value, Mapping) and isinstance(base.get(key), Mapping) else value
         for key, value in over.items()
     }
+    if "secrets" in both and "secrets" in base:  # one names one place: it is replaced as a whole
+        both["secrets"] = {**base["secrets"], **over["secrets"]}
     return {**base, **both}

@@ -37,11 +37,22 @@ def key_of(error: ErrorDetails) -> str:
 
 def in_one_line(error: ErrorDetails) -> str:
     """One fault as one line: the key's path, the value where it helps, what is wrong and what to do."""
-    key = key_of(error)
+    key, value = key_of(error), error["input"]
+    shown = "" if isinstance(value, dict | list | tuple) or error["type"] == "missing" else shortened(value)
+    return " ".join(f"{CONFIG_FILE}: {f'{key}:' if key else ''} {shown} {fault_of(error)}".split())
+
+
+def fault_of(error: ErrorDetails, where: str = "") -> str:
+    """What is wrong with a value, and what to do.
+
+    Args:
+        error: What pydantic says.
+        where: Words that belong between the two. Default: none.
+    """
     context = error.get("ctx", {})
     match error["type"]:
         case "nova":
-            fault = error["msg"]
+            return f"{context['fault']}{where}: {context['remedy']}"
         case "literal_error":
             fault = f"is not one of the choices: write {context['expected']}"
         case "too_short":
@@ -53,9 +64,7 @@ def in_one_line(error: ErrorDetails) -> str:
         case kind:
             message = error["msg"].removeprefix("Input ")
             fault = _REMEDIES.get(kind, f"is out of range: it {message}")
-    value = error["input"]
-    shown = "" if isinstance(value, dict | list | tuple) or error["type"] == "missing" else shortened(value)
-    return " ".join(f"{CONFIG_FILE}: {f'{key}:' if key else ''} {shown} {fault}".split())
+    return fault
 
 
 def shortened(value: object) -> str:

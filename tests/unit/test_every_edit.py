@@ -89,7 +89,6 @@ PACKER = {
     "queue": {
         "name": "orders-{environment}",
         "dead": "lost-{environment}",
-        "existing": True,
         "messages_per_task": 31,
         "oldest_seconds": 240,
         "dead_messages": 3,
@@ -97,6 +96,7 @@ PACKER = {
         "visibility_seconds": 95,
     },
 }
+MOVER = {"name": "mover", "kind": "worker", "queue": {"name": "waiting", "dead": "given-up", "existing": True}}
 REPORT = {
     "name": "report",
     "kind": "job",
@@ -209,7 +209,7 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
             "public_subnets": ["subnet-0123456789abcdef1", "subnet-0123456789abcdef2"],
             "private_subnets": ["subnet-0123456789abcdef3", "subnet-0123456789abcdef4"],
         },
-        ("services",): [SHOP, MADE, PACKER, REPORT],
+        ("services",): [SHOP, MADE, PACKER, MOVER, REPORT],
     },
     "not on the kit": {("services", 0, "kit"): None},
     "other services": {("services",): [{"name": "orders", "paths": ["/", "/orders/*"]}, {"name": "stock"}]},

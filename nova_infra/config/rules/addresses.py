@@ -101,6 +101,11 @@ def _in(value: str) -> Iterator[tuple[str, int]]:
                 yield host, int(port)
 
 
+def is_local(host: str) -> bool:
+    """Whether a host is the task itself."""
+    return _LOCAL.fullmatch(host) is not None
+
+
 def is_open(address: Address, connections: tuple[str, ...]) -> bool:
     """Whether a task may reach an address.
 

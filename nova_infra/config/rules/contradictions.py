@@ -10,7 +10,7 @@ from nova_infra.config.delivery import Delivery, ReleaseSettings, Source, Toolch
 from nova_infra.config.environment import Environment, Network
 from nova_infra.config.rules.group import group_contradictions
 from nova_infra.config.rules.rollouts import rollout_contradictions
-from nova_infra.config.rules.services import largest, service_contradictions
+from nova_infra.config.rules.services import largest, service_contradictions, services_in
 from nova_infra.config.rules.smoke import smoke_contradictions
 from nova_infra.config.services.service import Service
 from nova_infra.config.values.repeats import repeated
@@ -179,8 +179,12 @@ def _private_network(
     if environment.network.nat_gateways > 0:
         return
     needed = list(_ENDPOINTS_TO_START)
-    if any(service.secrets for service in services.values()):
-        needed.append("secretsmanager")
+    found = services_in(services, environment)
+    secrets = [secret for each in found for secret in each.service.secrets.values()]
+    secrets += [secret for each in found for car in each.service.sidecars for secret in car.secrets.values()]
+    needed += ["secretsmanager"] if any(each.secret for each in secrets) else []
+    needed += ["ssm"] if any(each.parameter for each in secrets) else []
+    needed += ["sqs"] if any(each.service.queue for each in found) else []
     if environment.exec:
         needed.append("ssmmessages")
     missing = [endpoint for endpoint in needed if endpoint not in environment.network.interface_endpoints]
@@ -207,8 +211,9 @@ def _services(services: Mapping[int, Service]) -> Iterator[str]:
     for index, service in services.items():
         if taken := _RESERVED_SERVICES.get(service.name):
             yield f"services[{index}].name: {service.name!r} is already the name of a {taken}: choose another one"
-    priorities = {index: service.priority for index, service in services.items() if service.kind == "web"}
-    for index, priority, first in repeated(priorities):
+    # Those of internal services are on another load balancer.
+    priorities = {index: (s.priority, s.internal) for index, s in services.items() if s.kind == "web"}
+    for index, (priority, _), first in repeated(priorities):
         yield (
             f"services[{index}].priority: {priority} is also the priority of {services[first].name}: "
             "write priority = … with another number"

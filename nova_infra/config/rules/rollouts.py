@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 
 from nova_infra.config.environment import Environment
+from nova_infra.config.faults.whereabouts import Whereabouts
 from nova_infra.config.resolved import resolved
 from nova_infra.config.services.runtime import Rollout
 from nova_infra.config.services.service import Service
@@ -36,7 +37,9 @@ def rollout_contradictions(
     """
     for index, environment in environments.items():
         yield from _faults(f"environments[{index}].rollout", environment.rollout, in_job=in_job)
-        for place, service in services.items():
+    for place, service in services.items():
+        lines: dict[str, None] = {}
+        for index, environment in environments.items() if service.kind == "web" else ():
             own = service.environments.get(environment.name)
             if service.rollout is None and (own is None or own.rollout is None):
                 continue
@@ -44,13 +47,16 @@ def rollout_contradictions(
                 rollout = resolved(service, environment).environment.rollout
             except ValidationError:
                 continue  # Another check says so.
-            yield from _faults(f"services[{place}].rollout in {environment.name}", rollout, in_job=in_job)
+            whereabouts = Whereabouts(place, service, index, environment)
+            found = _faults(f"services[{place}].rollout", rollout, in_job=in_job, where=f" in {environment.name}")
+            lines |= dict.fromkeys(map(whereabouts.line, found))
+        yield from lines
 
 
-def _faults(key: str, rollout: Rollout, *, in_job: bool) -> Iterator[str]:
+def _faults(key: str, rollout: Rollout, *, in_job: bool, where: str = "") -> Iterator[str]:
     if rollout.gate and rollout.strategy == "rolling":
         yield (
-            f"{key}.gate: {rollout.gate!r} needs a strategy that shifts traffic, and this one is rolling: "
+            f"{key}.gate: needs a strategy that shifts traffic, and this one is rolling{where}: "
             'write strategy = "canary", "linear" or "blue-green", or remove gate'
         )
     if not rollout.gate:
@@ -60,18 +66,18 @@ def _faults(key: str, rollout: Rollout, *, in_job: bool) -> Iterator[str]:
     bakes, waits = rollout.minutes(), rollout.waiting_minutes()
     if bakes > MAX_BAKE_MINUTES:
         yield (
-            f"{key}: bakes {bakes:g} minutes in total, longer than CloudFormation waits: "
+            f"{key}: bakes {bakes:g} minutes in total{where}, longer than CloudFormation waits: "
             f"lower bake_minutes or step_bake_minutes, or raise percent, to stay within {MAX_BAKE_MINUTES} minutes"
         )
     elif bakes + waits > MAX_MINUTES:
         yield (
-            f"{key}: bakes and waits {bakes + waits:g} minutes in total, longer than CloudFormation waits: lower "
-            f"gate_minutes or the bakes, or raise percent, to stay within {MAX_MINUTES} minutes"
+            f"{key}: bakes and waits {bakes + waits:g} minutes in total{where}, longer than CloudFormation waits: "
+            f"lower gate_minutes or the bakes, or raise percent, to stay within {MAX_MINUTES} minutes"
         )
     if in_job and bakes + waits > MAX_JOB_MINUTES:
         what, which = ("bakes and waits", "gate_minutes, ") if waits else ("bakes", "")
         yield (
-            f"{key}: {what} {bakes + waits:g} minutes in total, but a GitHub Actions job ends "
+            f"{key}: {what} {bakes + waits:g} minutes in total{where}, but a GitHub Actions job ends "
             f"after six hours: lower {which}bake_minutes or step_bake_minutes, or raise percent, to stay within "
             f"{MAX_JOB_MINUTES} minutes"
         )

@@ -19,9 +19,9 @@ def smoke_contradictions(services: Mapping[int, Service]) -> Iterator[str]:
     Args:
         services: The services that are valid by themselves, by their place in the file.
     """
-    taken = {service.priority: service.name for service in services.values()}
+    taken = {service.priority: service.name for service in services.values() if service.kind == "web"}
     for index, service in services.items():
-        if not service.smoke:
+        if not service.smoke or service.kind != "web":
             continue
         key = f"services[{index}]"
         before = service.priority - 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from itertools import permutations
 
 from nova_infra.config.environment import Environment
 from nova_infra.config.services.service import Service
@@ -25,6 +25,8 @@ def in_environment(key: str, service: Service, environment: Environment) -> Iter
         yield f"{key}.paths: is empty and there are no hosts, so nothing leads to {service.name}: name a path or a host"
     if service.internal and service.hosts:
         yield f"{key}.internal: true leaves nobody who could ask for its hosts: remove one of the two"
+    if service.protocol == "grpc":
+        yield from _of_grpc(key, service)
     if service.protocol != "http":
         if service.internal:
             yield (
@@ -38,11 +40,22 @@ def in_environment(key: str, service: Service, environment: Environment) -> Iter
             )
     if (domain := environment.domain) is not None:
         for host in service.hosts:
-            if not domain.holds(host):
+            if "{" not in host and not domain.holds(host):
                 yield (
                     f"{key}.hosts: {host!r} is not under {domain.zone_name or domain.name}, the zone of "
                     f"{environment.name}, so it would get no certificate: choose another, or write domain.zone_name"
                 )
+
+
+def _of_grpc(key: str, service: Service) -> Iterator[str]:
+    path = service.health.path
+    if path is not None and not re.fullmatch(r"/[\w.]+/\w+", path, re.ASCII):
+        yield (
+            f"{key}.health.path: {path!r} is not a method, which is what a check of gRPC calls: write "
+            "/package.Service/Method, or remove it for the standard /grpc.health.v1.Health/Check"
+        )
+    if service.requests is not None:
+        yield f"{key}.requests: records HTTP, and this service speaks gRPC: remove it"
 
 
 def between(services: Sequence[tuple[str, Service]], environment: Environment) -> Iterator[str]:
@@ -53,20 +66,31 @@ def between(services: Sequence[tuple[str, Service]], environment: Environment) -
         environment: The environment.
     """
     seen: dict[tuple[str, str], Service] = {}
+    alike: set[frozenset[str]] = set()
     for key, service in services:
         for host in service.hosts or ("",):
             for path in service.paths or ("",):
                 if (other := seen.setdefault((host, path), service)) is not service:
-                    kind, value = ("path", path) if path else ("host", host)
+                    alike.add(frozenset((service.name, other.name)))
+                    kind, value, at = ("path", path, f" at {host}" if host else "") if path else ("host", host, "")
                     yield (
-                        f"{key}.{kind}s: {value!r} is also a {kind} of {other.name}, and the load balancer would only "
-                        f"ever reach one of them: give each service its own {kind}s"
+                        f"{key}.{kind}s: {value!r} is also a {kind} of {other.name}{at}, and the load balancer would "
+                        f"only ever reach one of them: give each service its own {kind}s"
                     )
-    for (key, service), (_, other) in permutations(services, 2):
-        if other.priority < service.priority and not other.hosts and service.hosts and _covers(other, service):
+    yield from _one_record(services, environment, alike)
+    for key, service in services:
+        late = [
+            other
+            for _, other in services
+            if service.priority < other.priority
+            and frozenset((service.name, other.name)) not in alike
+            and _takes_all_of(service, other)
+        ]
+        if late:
+            names = " and ".join(each.name for each in late)
             yield (
-                f"{key}.priority: {service.priority} comes after {other.name}, whose paths take every request to "
-                f"{service.hosts[0]}: write a priority below {other.priority}"
+                f"{key}.priority: {service.priority} comes before {names}, whose requests it would all take: write a "
+                f"priority above {max(each.priority for each in late)}"
             )
     named = [service for _, service in services if service.hosts and environment.domain is not None]
     if len(named) > MAX_CERTIFICATES:
@@ -76,13 +100,35 @@ def between(services: Sequence[tuple[str, Service]], environment: Environment) -
         )
 
 
-def _covers(other: Service, service: Service) -> bool:
-    """Whether every request that a service's rule is for also fits another one's paths."""
-    return all(
-        any(pattern in ("*", "/*") or _fits(path, pattern) for pattern in other.paths)
-        for path in service.paths or ("/*",)
-    )
+def _one_record(
+    services: Sequence[tuple[str, Service]], environment: Environment, alike: set[frozenset[str]]
+) -> Iterator[str]:
+    """Hosts that two services would both make a DNS record and a certificate for."""
+    owners: dict[str, Service] = {}
+    for key, service in services:
+        for number, host in enumerate(service.hosts):
+            if environment.domain is not None and host == environment.domain.name:
+                continue  # the platform's own
+            other = owners.setdefault(host, service)
+            if other is not service and frozenset((other.name, service.name)) not in alike:
+                yield (
+                    f"{key}.hosts[{number}]: {host!r} is also a host of {other.name}, and its DNS record can be made "
+                    "once: give each service its own hosts, or let both share the environment's domain by paths"
+                )
 
 
-def _fits(path: str, pattern: str) -> bool:
-    return path == pattern or (pattern.endswith("*") and path.startswith(pattern[:-1]))
+def _takes_all_of(other: Service, service: Service) -> bool:
+    """Whether every request that a service's rule is for also fits another one's."""
+    if not (other.hosts or other.paths):
+        return False  # nothing leads to it, which is said elsewhere
+    hosts = not other.hosts or (bool(service.hosts) and all(_fits_one(host, other.hosts) for host in service.hosts))
+    return hosts and (not other.paths or all(_fits_one(path, other.paths) for path in service.paths or ("/*",)))
+
+
+def _fits_one(value: str, patterns: Sequence[str]) -> bool:
+    """Whether a value, which may have wildcards itself, fits one of several patterns whatever they stand for."""
+    return any(re.fullmatch(_regex(pattern), value) for pattern in patterns)
+
+
+def _regex(pattern: str) -> str:
+    return re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "[^*]")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from nova_infra.config.values.fields import Model, ProjectPath, Variable, matching, refusal
 
@@ -50,7 +50,8 @@ class Health(Model):
         ),
     ] = "/health"
     """What the load balancer requests of a web service; an answer of 200 is healthy. With ``protocol = "grpc"`` the
-    method to call. Default: /health."""
+    method to call, and status 0 is healthy. Default: /health, and with grpc the standard
+    /grpc.health.v1.Health/Check."""
     command: Command | None = None
     """What ECS runs in the container besides, such as ``["curl", "-f", "http://localhost:8080/health"]``; it exits with
     0 if the container is healthy. Default: nothing, and the load balancer decides; for a service of the kit, the
@@ -61,16 +62,6 @@ class Health(Model):
     """Seconds that a check may take. Default: 5."""
     start_seconds: Annotated[int, Field(ge=0, le=300)] = 30
     """Seconds that a container may need to start, in which failures do not count. Default: 30."""
-
-    @model_validator(mode="after")
-    def _within_the_interval(self) -> Self:
-        # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
-        if self.timeout >= self.interval:
-            raise refusal(
-                f"has a timeout of {self.timeout} that is not shorter than the interval of {self.interval}",
-                "lower timeout, or raise interval",
-            )
-        return self
 
 
 class Container(Model):
@@ -122,6 +113,11 @@ class Container(Model):
     def _fargate_size(cls, memory: int, info: ValidationInfo) -> int:
         cpu = info.data.get("cpu")
         if cpu is not None and memory not in FARGATE_MEMORY_MIB[cpu]:
-            choices = ", ".join(map(str, FARGATE_MEMORY_MIB[cpu]))
-            raise refusal(f"is not a memory that Fargate offers with cpu = {cpu}", f"choose one of {choices}")
+            offered = FARGATE_MEMORY_MIB[cpu]
+            choices = (
+                f"{offered[0]} to {offered[-1]} in steps of {offered.step}"
+                if isinstance(offered, range)
+                else f"one of {', '.join(map(str, offered))}"
+            )
+            raise refusal(f"is not a memory that Fargate offers with cpu = {cpu}", f"choose {choices}")
         return memory

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,9 +13,17 @@ from nova_infra.config.services.runtime import Rollout, Scaling
 from nova_infra.config.services.surroundings import Connection, Permission, Secret, Sidecar, Surroundings
 from nova_infra.config.services.web import Host, Targets, Thresholds, Web
 from nova_infra.config.services.worker import Queue, Worker
-from nova_infra.config.values.fields import Model, Name, Variable, refusal
+from nova_infra.config.values.fields import Model, Name, Variable
 
 Kind = Literal["web", "worker", "job"]
+
+_LAST = 50_000
+"""The greatest priority of a rule: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateRule.html."""
+_WHOLE_HOSTS = 40_000
+"""After this one come the rules of services that take every path of their hosts."""
+
+GRPC_HEALTH = "/grpc.health.v1.Health/Check"
+"""The standard's method: https://grpc.io/docs/guides/health-checking/."""
 
 ONLY_OF: dict[str, type[Model]] = {"web": Web, "worker": Worker, "job": Job}
 """Kind to the model whose keys only services of that kind may have."""
@@ -80,23 +88,29 @@ class Service(Container, Surroundings, Web, Worker, Job):
     def _defaults_from_the_name(cls, data: Any) -> Any:
         if not isinstance(data, dict) or not isinstance(name := data.get("name"), str):
             return data
-        return {**defaults_of(name, bool(data.get("hosts"))), **data} if data.get("kind", "web") == "web" else data
-
-    @model_validator(mode="after")
-    def _keys_of_its_kind(self) -> Self:
-        for kind, model in ONLY_OF.items():
-            for key in model.model_fields if kind != self.kind else ():
-                if key in self.model_fields_set and key not in ONLY_OF[self.kind].model_fields:
-                    raise refusal(f"{key} belongs to a service of kind {kind}", f'remove it, or write kind = "{kind}"')
-        return self
+        if data.get("kind", "web") != "web":
+            return data
+        data = {**defaults_of(name, data.get("hosts"), data.get("paths")), **data}
+        health = data.get("health", {})
+        if data.get("protocol") == "grpc" and isinstance(health, dict):
+            data["health"] = {"path": GRPC_HEALTH, **health}
+        return data
 
 
-def defaults_of(name: str, hosts: bool) -> dict[str, Any]:
-    """The keys of a web service whose default depends on its name.
+def defaults_of(name: str, hosts: Any, paths: Any) -> dict[str, Any]:
+    """The keys of a web service whose default depends on others.
 
     Args:
         name: The service's name.
-        hosts: Whether it has hosts of its own.
+        hosts: Its hosts, as they are written.
+        paths: Its paths, as they are written.
     """
-    priority = 1 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % 50_000
+    drawn = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
+    # What takes every path of its hosts comes after what takes some, and what takes every request after both.
+    if paths and not (isinstance(paths, list | tuple) and {"/*", "*"} & set(map(str, paths))):
+        priority = 1 + drawn % _WHOLE_HOSTS
+    elif hosts:
+        priority = 1 + _WHOLE_HOSTS + drawn % (_LAST - _WHOLE_HOSTS - 1)
+    else:
+        priority = _LAST if paths else 1 + drawn % _WHOLE_HOSTS
     return {"paths": () if hosts else (f"/{name}/*",), "priority": priority}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from nova_infra.config.services.container import Command, ImageReference, User
 from nova_infra.config.values.fields import Model, Variable, matching, refusal
@@ -126,13 +127,26 @@ class Permission(Model):
         return self
 
 
+def _address(value: str) -> str:
+    host = value.rpartition(":")[0]
+    if "/" in host or re.fullmatch(r"[\d.]+", host):
+        try:
+            IPv4Network(host)
+        except ValueError:
+            raise refusal(
+                "is not an address range", "write its first address and prefix length, as in 10.0.0.0/16:6379"
+            ) from None
+    return value
+
+
 Connection = Annotated[
     str,
     *matching(
-        r"[A-Za-z0-9*]([\w.*{}-]*[\w}])?(/([12]?\d|3[0-2]))?:([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])",
+        r"[A-Za-z0-9*{]([\w.*{}-]*[\w}])?(/([12]?\d|3[0-2]))?:([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])",
         "is not a host and a port",
         "write one such as db.internal:5432 or 10.0.0.0/16:6379",
     ),
+    AfterValidator(_address),
 ]
 
 

@@ -87,8 +87,9 @@ class Web(Model):
     """What the load balancer speaks to the container. http2 and grpc need a domain, because clients reach them over TLS
     only. Default: http."""
     priority: Annotated[int, Field(ge=1, le=50_000)] = Field(default_factory=int)
-    """Place of its rule on the load balancer; lower ones are tried first. Default: drawn from the name, because a place
-    in the file would change with the order of the services, and a changed rule resets the weights that ECS has set."""
+    """Place of its rule on the load balancer; lower ones are tried first. Default: drawn from the name, late for a
+    service of all paths, because a place in the file would change with the order of the services, and a changed rule
+    resets the weights that ECS has set."""
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
     """Where the container listens; also in its environment, as ``PORT``. Default: 8080."""
     targets: Targets = Targets()

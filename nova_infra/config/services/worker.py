@@ -47,13 +47,6 @@ class Queue(Model):
     visibility_seconds: Annotated[int, Field(ge=1, le=43_200)] = 60
     """Seconds in which a received message is not given to others: longer than processing one takes. Default: 60."""
 
-    @field_validator("existing")
-    @classmethod
-    def _named(cls, existing: bool, info: ValidationInfo) -> bool:
-        if existing and not (info.data.get("name") and info.data.get("dead")):
-            raise refusal("needs the names of both queues", "write name and dead")
-        return existing
-
     @field_validator("dead")
     @classmethod
     def _another_one(cls, dead: str | None, info: ValidationInfo) -> str | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 from nova_infra.config.services.surroundings import Permission
 
@@ -18,27 +21,61 @@ def known_actions() -> Mapping[str, frozenset[str]]:
     return {prefix: frozenset(actions) for prefix, *actions in map(str.split, text.splitlines())}
 
 
+_ARNS_OF_THEIR_OWN = frozenset(
+    {"dynamodb", "elasticfilesystem", "events", "kinesis", "kms", "lambda", "logs", "rds-db", "s3", "secretsmanager"}
+    | {"sns", "sqs", "states"}
+)
+"""Services whose actions are about resources of theirs alone."""
+
+
 def misspelt(permission: Permission) -> Iterator[str]:
-    """What of a permission IAM does not know: each as the value, the fault and the remedy."""
+    """What of a permission IAM does not know, or would never use: each as its key, the value, the fault and the remedy.
+
+    Args:
+        permission: The permission, as it is written.
+    """
     known = known_actions()
-    for action in permission.actions:
+    whose = {arn.split(":")[2] if arn != "*" else "*" for arn in permission.resources}
+    for place, action in enumerate(permission.actions):
         service, _, name = action.lower().partition(":")
+        key = f"actions[{place}]: {action!r}"
         if action == "*":
             continue
         if service not in known:
-            yield f"{action!r}: {service} is not a service of IAM: {_instead(service, known)}"
+            yield f"{key} begins with {service}, which is not a service of IAM: {_instead(service, known)}"
         elif not any(re.fullmatch(_pattern(name), each) for each in known[service]):
-            yield f"{action!r}: is not an action of {service}: {_instead(name, known[service], f'{service}:')}"
-    for arn in permission.resources:
+            choice = _instead(name, known[service], f"{service}:", _as_written(service))
+            yield f"{key} is not an action of {service}: {choice}"
+        elif service in _ARNS_OF_THEIR_OWN and whose <= known.keys() - {service}:
+            yield (
+                f"{key} works on resources of {service}, and resources names only those of "
+                f"{' and '.join(sorted(whose))}: write arn:aws:{service}:…, or move it to a permission of its own"
+            )
+    for place, arn in enumerate(permission.resources):
         service = arn.split(":")[2] if arn != "*" else ""
         if service and service not in known:
-            yield f"{arn!r}: {service} is not a service of IAM: {_instead(service, known)}"
+            choice = _instead(service, known)
+            yield f"resources[{place}]: {arn!r} is of {service}, which is not a service of IAM: {choice}"
+
+
+def _as_written(service: str) -> Mapping[str, str]:
+    """The operations of a service's API in lower case, to their usual spelling; most are actions of IAM, too."""
+    # The file is read as it is: the SDK takes half a second to be imported.
+    files = sorted((Path(str(resources.files("botocore"))) / "data" / service).glob("*/service-2.json.gz"))
+    if not files:
+        return {}
+    return {name.lower(): name for name in json.loads(gzip.decompress(files[-1].read_bytes()))["operations"]}
 
 
 def _pattern(name: str) -> str:
     return re.escape(name).replace(r"\*", ".*").replace(r"\?", ".")
 
 
-def _instead(word: str, choices: Mapping[str, object] | frozenset[str], prefix: str = "") -> str:
+def _instead(
+    word: str,
+    choices: Mapping[str, object] | frozenset[str],
+    prefix: str = "",
+    spelling: Mapping[str, str] | None = None,
+) -> str:
     close = get_close_matches(word, sorted(choices), n=1, cutoff=0.6)
-    return f"did you mean {prefix}{close[0]}?" if close else "correct its spelling"
+    return f"did you mean {prefix}{(spelling or {}).get(close[0], close[0])}?" if close else "correct its spelling"

@@ -23,7 +23,7 @@ RUNTIME = {"NOVA_SETUP": "runtime"}
 """For steps that hold credentials: they install what the commands need, and nothing of what only tests do."""
 
 TOOLS = ".nova/tools"
-"""Where Build leaves what ``RUNTIME`` installs, and the release tools' steps find it: no registry's outage stops them."""
+"""Where Build leaves what ``RUNTIME`` installs, and later steps find it: no registry's outage stops the way back."""
 
 IMAGES_HOURS = 4
 

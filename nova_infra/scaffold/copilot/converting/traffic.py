@@ -9,8 +9,6 @@ from nova_infra.scaffold.copilot.reading.part import Part, Table
 from nova_infra.scaffold.copilot.reading.values import whole_seconds
 
 MAX_PATHS = 5
-LAST = 50_000
-"""The last place among the rules of a load balancer: what takes every path must not be asked before the others."""
 
 MAX_STOP = 120
 """Seconds: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html, stopTimeout."""
@@ -103,8 +101,6 @@ def _paths(part: Part, table: Table) -> None:
             "as a service of its own."
         )
     table.put("paths", paths[:MAX_PATHS])
-    if "/*" in paths:
-        table.put("priority", LAST)
 
 
 def _patterns(text: str) -> list[str]:

@@ -95,12 +95,12 @@ def test_a_bake_that_outlasts_cloudformation(raw, refused, rollout):
 @pytest.mark.parametrize("strategy", ["rolling", None])
 def test_a_gate_where_no_traffic_is_shifted(raw, refused, strategy):
     raw["environments"][1]["rollout"] = {"gate": "person"} | ({"strategy": strategy} if strategy else {})
-    assert "environments[1].rollout.gate: 'person' needs a strategy that shifts traffic" in refused()
+    assert "environments[1].rollout.gate: needs a strategy that shifts traffic" in refused()
 
 
 def test_a_gate_of_one_service_where_no_traffic_is_shifted(raw, refused):
     raw["services"][0]["rollout"] = {"gate": "person"}
-    assert "services[0].rollout in dev.gate: 'person' needs a strategy that shifts traffic" in refused()
+    assert "services[0].rollout.gate: needs a strategy that shifts traffic, and this one is rolling in dev" in refused()
 
 
 @pytest.mark.parametrize("key", [{"gate_before": "steps"}, {"gate_minutes": 7}])
@@ -136,7 +136,7 @@ def test_gates_count_against_a_jobs_hours(raw, refused):
 
 def test_a_services_own_rollout_that_outlasts_cloudformation(raw, refused):
     raw["services"][1]["environments"] = {"prod": {"rollout": {"bake_minutes": 1440, "step_bake_minutes": 1440}}}
-    assert "services[1].rollout in prod: bakes 2880 minutes in total" in refused()
+    assert "services[1].environments.prod.rollout: bakes 2880 minutes in total in prod" in refused()
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_service_takes_its_path_and_what_is_below_it(write: Write) -> None:
     root = {**API, "name": "root", "http": {"path": "/"}}
     services = {each["name"]: each for each in read(write(api=API, root=root))["services"]}
     assert services["api"]["paths"] == ["/api", "/api/*"]
-    assert (services["root"]["paths"], services["root"]["priority"]) == (["/*"], 50_000)
+    assert services["root"]["paths"] == ["/*"]
 
 
 def test_environments_follow_the_pipeline_and_are_overridden(write: Write) -> None:

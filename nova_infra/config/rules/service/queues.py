@@ -1,0 +1,92 @@
+"""What contradicts itself in the queues of workers, and between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import ValidationError
+
+from nova_infra.config.environment import Environment
+from nova_infra.config.resolved import resolved
+from nova_infra.config.services.service import Service
+from nova_infra.config.services.worker import Queue
+from nova_infra.names import dead_queue_name
+
+
+def of_one(key: str, service: Service) -> Iterator[str]:
+    """What a queue that exists lacks.
+
+    Args:
+        key: The service's place in the file.
+        service: The worker, as it is in an environment.
+    """
+    queue = service.queue
+    if queue is not None and queue.existing and not (queue.name and queue.dead):
+        yield f"{key}.queue.existing: needs the names of both queues: write name and dead"
+
+
+def of_its_maker(key: str, queue: Queue | None) -> Iterator[str]:
+    """Keys of a queue that exists, written beside that, which only its maker has a say in.
+
+    Args:
+        key: Path of the table.
+        queue: The table.
+    """
+    if queue is not None and queue.existing:
+        for other in ("tries", "visibility_seconds"):
+            if other in queue.model_fields_set:
+                yield f"{key}.{other}: is the choice of whoever makes the queue, and it exists: remove it"
+
+
+def between(workers: Sequence[tuple[str, Service]]) -> Iterator[str]:
+    """Queues of one environment that have the same name.
+
+    Args:
+        workers: The workers, as they are in the environment, each with its place in the file.
+    """
+    seen: dict[str, str] = {}
+    for key, service in workers:
+        for each, name in _made(service):
+            if (other := seen.setdefault(name, service.name)) != service.name:
+                yield (
+                    f"{key}.queue.{each}: {name!r} is also a queue of {other}, and SQS has each name once: "
+                    "give it its own name, or write existing = true"
+                )
+                break  # the other queue has its name from this one
+
+
+def between_environments(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
+    """Queues that two environments of one account and region would both make.
+
+    Args:
+        environments: The environments that are valid by themselves, by their place in the file.
+        services: The services that are valid by themselves, by their place in the file.
+    """
+    for index, service in services.items():
+        seen: dict[tuple[str, str, str], str] = {}
+        for environment in environments.values() if service.kind == "worker" else ():
+            try:
+                found = resolved(service, environment).service
+            except ValidationError:
+                continue
+            for each, name in _made(found):
+                place = (environment.account, environment.region, name)
+                if (other := seen.setdefault(place, environment.name)) != environment.name:
+                    yield (
+                        f"services[{index}].queue.{each}: {name!r} would be made by {other} and by {environment.name}, "
+                        "which share an account: write {environment} into it"
+                    )
+                    break
+
+
+def _made(service: Service) -> Iterator[tuple[str, str]]:
+    """The names of a worker's own that the queues get which are made for it, each with the key that gives it."""
+    queue = service.queue
+    if queue is None or queue.existing:
+        return
+    if queue.name is not None:
+        yield "name", queue.name
+    if queue.dead is not None:
+        yield "dead", queue.dead
+    elif queue.name is not None:
+        yield "name", dead_queue_name("", queue.name, None)

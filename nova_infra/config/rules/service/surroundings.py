@@ -1,0 +1,132 @@
+"""What contradicts itself in what a service needs around its container."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from nova_infra.config.environment import Environment
+from nova_infra.config.resolved import PLACEHOLDERS
+from nova_infra.config.rules.addresses import addresses, is_local, is_open
+from nova_infra.config.rules.service import queues
+from nova_infra.config.services.service import Service
+from nova_infra.config.values.fields import aws_regions
+from nova_infra.config.values.repeats import repeated
+
+_BRACES = re.compile(r"\{(\w*)\}")
+_PORTS = ("PORT", "LISTEN_PORT", "HTTP_PORT", "SERVER_PORT")
+"""Variables by which containers are told where to listen."""
+
+
+def in_environment(key: str, service: Service, environment: Environment) -> Iterator[str]:
+    """What contradicts itself in variables, permissions, connections, queues and sidecars.
+
+    Args:
+        key: The service's place in the file.
+        service: The service, as it is in the environment.
+        environment: The environment.
+    """
+    yield from _placeholders(key, service)
+    yield from queues.of_one(key, service)
+    yield from _elsewhere(key, service, environment)
+    for place, connection in enumerate(service.connects_to):
+        if is_local(connection.rpartition(":")[0]):
+            where = f"{key}.connects_to[{place}]: {connection!r}"
+            yield f"{where} is in the task itself, where all ports are open: remove it"
+    yield from _closed(key, service)
+    yield from _sidecars(key, service, environment)
+
+
+def _closed(key: str, service: Service) -> Iterator[str]:
+    parts = [
+        (key, service.environment),
+        *((f"{key}.sidecars[{n}]", each.environment) for n, each in enumerate(service.sidecars)),
+    ]
+    for where, variables in parts:
+        for address in addresses(variables):
+            if not is_open(address, service.connects_to):
+                yield (
+                    f"{where}.environment.{address.variable}: leads to {address.host}:{address.port}, a port that its "
+                    f'tasks cannot reach: add connects_to = ["{address.host}:{address.port}"]'
+                )
+
+
+def _sidecars(key: str, service: Service, environment: Environment) -> Iterator[str]:
+    sidecars = service.sidecars
+    for sidecar in sidecars if environment.network.nat_gateways == 0 else ():
+        if ".dkr.ecr." not in sidecar.image:
+            yield (
+                f"{key}.sidecars: {sidecar.name} comes from outside of AWS, which {environment.name} cannot reach "
+                "without NAT: copy its image to ECR, or write nat_gateways = 1"
+            )
+    for place, name, _ in repeated(dict(enumerate(each.name for each in sidecars))):
+        yield f"{key}.sidecars[{place}].name: {name!r} is also the name of another one: give each its own name"
+    memory = sum(sidecar.memory or 0 for sidecar in sidecars)
+    if memory >= service.memory:
+        yield f"{key}.sidecars: may use {memory} of the task's {service.memory} MiB: raise memory, or lower theirs"
+    taken = {str(service.port): "the service itself"} if service.kind == "web" else {}
+    for place, sidecar in enumerate(sidecars):
+        for variable in _PORTS:
+            port = sidecar.environment.get(variable)
+            if port is not None and (other := taken.setdefault(port, sidecar.name)) != sidecar.name:
+                yield (
+                    f"{key}.sidecars[{place}].environment.{variable}: {port!r} is where {other} listens, and the "
+                    "containers of a task share their ports: choose another one"
+                )
+
+
+def _placeholders(key: str, service: Service) -> Iterator[str]:
+    """Braces that nothing fills in, where AWS would take them for what they are, or refuse them."""
+    strict = {
+        **{f"hosts[{n}]": host for n, host in enumerate(service.hosts)},
+        **{f"connects_to[{n}]": each for n, each in enumerate(service.connects_to)},
+        **{
+            f"permissions[{n}].resources[{m}]": arn
+            for n, permission in enumerate(service.permissions)
+            for m, arn in enumerate(permission.resources)
+        },
+        **{
+            f"secrets.{name}": text
+            for name, secret in service.secrets.items()
+            for text in (secret.secret or secret.parameter, secret.key)
+            if text
+        },
+    }
+    if service.queue is not None:
+        strict |= {
+            f"queue.{name}": text for name in ("name", "dead") if (text := getattr(service.queue, name)) is not None
+        }
+    for path, text in strict.items():
+        for name in _BRACES.findall(text):
+            yield f"{key}.{path}: has {{{name}}}, which nothing fills in: write {_instead(name)}"
+    # A variable may have braces of its own, but hardly these.
+    tables = {f"sidecars[{n}].environment": each.environment for n, each in enumerate(service.sidecars)}
+    for path, variables in {"environment": service.environment, **tables}.items():
+        for variable, text in variables.items():
+            for name in _BRACES.findall(text):
+                if get_close_matches(name, PLACEHOLDERS, n=1, cutoff=0.8):
+                    yield f"{key}.{path}.{variable}: has {{{name}}}, which nothing fills in: write {_instead(name)}"
+
+
+def _instead(name: str) -> str:
+    begun = [each for each in PLACEHOLDERS if name and each.startswith(name)]
+    choices = begun or get_close_matches(name, PLACEHOLDERS, n=1, cutoff=0.6) or PLACEHOLDERS
+    return " or ".join(f"{{{each}}}" for each in choices)
+
+
+def _elsewhere(key: str, service: Service, environment: Environment) -> Iterator[str]:
+    """ARNs of permissions that lead nowhere from an environment."""
+    partition = aws_regions()[environment.region]
+    for place, permission in enumerate(service.permissions):
+        for number, arn in enumerate(permission.resources):
+            if arn == "*" or _BRACES.search(arn):
+                continue
+            where = f"{key}.permissions[{place}].resources[{number}]: {arn!r}"
+            _, of, _, region, account, _ = arn.split(":", 5)
+            if "*" not in of and of != partition:
+                yield f"{where} is in {of}, and {environment.name} is in {partition}: write arn:{partition}:…"
+            if region and "*" not in region and region not in aws_regions():
+                yield f"{where} is in {region}, which is no region of AWS: correct it, or write {{region}}"
+            if account not in ("", "aws") and "*" not in account and not re.fullmatch(r"\d{12}", account):
+                yield f"{where} has the account {account}, which has no 12 digits: correct it, or write {{account}}"
