@@ -114,7 +114,7 @@ synth: setup ## Write the cloud assembly to cdk.out
 	@$(call synthesize,.nova/rehearsed,--context rehearsed=true)
 
 image: setup ## Have a release's image in the registry, scanned: make image SERVICE=audio-service
-	@nova image build $(call given,SERVICE,audio-service) --release
+	@nova image build $(call given,SERVICE,audio-service) --release $(if $(EARLY),--early)
 
 images: setup ## Have every image of an architecture in the registry, scanned: make images ARCHITECTURE=arm64
 	@nova image build --architecture $(call given,ARCHITECTURE,x86-64) --release

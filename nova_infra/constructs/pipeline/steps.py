@@ -14,7 +14,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from nova_infra.config import Environment
-from nova_infra.constructs.images.image_publishing import image_publishing
+from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
 from nova_infra.names import Role, role_name, step_role_name
 
 SETUP = "make setup"
@@ -63,12 +63,15 @@ class ImageStep(pipelines.CodeBuildStep):
     One build for all services: CodeBuild refuses builds over an account's quota, which begins at one.
     """
 
-    def __init__(self, *, source: pipelines.IFileSetProducer, repositories: str, architecture: str) -> None:
+    def __init__(
+        self, *, source: pipelines.IFileSetProducer, repositories: str, profiles: str, architecture: str
+    ) -> None:
         """Create the step.
 
         Args:
             source: The commit.
             repositories: ARN of the repositories that the step may write to, with a wildcard for services to come.
+            profiles: ARN of the profiles that it may have images signed with, likewise.
             architecture: ``x86-64`` or ``arm64``: an image is built where it can run.
         """
         super().__init__(
@@ -81,7 +84,7 @@ class ImageStep(pipelines.CodeBuildStep):
             build_environment=codebuild.BuildEnvironment(build_image=_IMAGES[architecture], privileged=True),
             # A first release builds every image.
             timeout=Duration.hours(IMAGES_HOURS),
-            role_policy_statements=image_publishing([repositories]),
+            role_policy_statements=[*image_publishing([repositories]), image_signing(profiles)],
         )
 
 

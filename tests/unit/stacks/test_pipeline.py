@@ -178,13 +178,27 @@ def test_what_compares_runs_nothing_of_the_commit_and_may_only_read_the_two_temp
     assert granted == {"cloudformation:GetTemplate"}
 
 
+def test_what_synthesizes_writes_its_own_artifact_and_deletes_nothing(assembly):
+    role = project(assembly, stage(assembly, "Build")["Actions"][0])["ServiceRole"]["Fn::GetAtt"][0]
+    [policy] = [p for p in assembly.properties(STACK, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
+    denied = {
+        each["Action"]: each
+        for each in policy["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Deny" and "UseConnection" not in each["Action"]
+    }
+    assert set(denied) == {"s3:DeleteObject*", "s3:PutObject*"}
+    assert denied["s3:DeleteObject*"]["Resource"] == "*"
+    [_, [_, tail]] = denied["s3:PutObject*"]["NotResource"]["Fn::Join"]
+    assert tail == "/*/Synth_Ou*"
+
+
 def test_the_connection_reads_this_repository_and_nothing_else(assembly):
     """Whoever may use it is denied other repositories, and whatever needs to write."""
     policies = [p["PolicyDocument"]["Statement"] for p in assembly.properties(STACK, "AWS::IAM::Policy")]
     users = [each for each in policies if "UseConnection" in json.dumps(each)]
     assert len(users) > 5
     for statements in users:
-        denied = [s for s in statements if s["Effect"] == "Deny"]
+        denied = [s for s in statements if s["Effect"] == "Deny" and "UseConnection" in s["Action"]]
         for prefix in ("codestar-connections", "codeconnections"):
             repository, permissions = f"{prefix}:FullRepositoryId", f"{prefix}:ProviderPermissionsRequired"
             conditions = [s["Condition"] for s in denied if s["Action"] == f"{prefix}:UseConnection"]
