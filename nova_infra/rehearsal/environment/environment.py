@@ -101,7 +101,9 @@ class PlayedEnvironment:
             steering=self._functions,
         )
         self._stand_ins = StandIns(self._pace, runtime.gateway)
-        self._queues = Queues(self._stand_ins, self.monitoring.store, record.not_rehearsed)
+        self._queues = Queues(
+            self._stand_ins, self.monitoring.store, record.not_rehearsed, pace=self._pace, records=record.queues
+        )
         self._background: list[asyncio.Task[None]] = []
         self._before_deploy = PlayedBeforeDeploy(runtime, tell)
 
