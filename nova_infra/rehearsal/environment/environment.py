@@ -24,12 +24,12 @@ from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, TrafficSte
 from nova_infra.rehearsal.ecs.service import PlayedService, Revision
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition, read_service
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
-from nova_infra.rehearsal.environment import jobs
 from nova_infra.rehearsal.environment.before_deploy import PlayedBeforeDeploy
 from nova_infra.rehearsal.environment.load import Load
 from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY, Monitoring
 from nova_infra.rehearsal.environment.queues import Queues
 from nova_infra.rehearsal.environment.stand_ins import StandIns
+from nova_infra.rehearsal.jobs.schedule import PlayedJobs
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import RoutingRule, read_default_rule, read_rule
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
@@ -103,6 +103,7 @@ class PlayedEnvironment:
         self._stand_ins = StandIns(self._pace, runtime.gateway)
         self._queues = Queues(self._stand_ins, self.monitoring.store, record.not_rehearsed)
         self._background: list[asyncio.Task[None]] = []
+        self._jobs = PlayedJobs(runtime, self.monitoring.store, pace=self._pace, tell=tell, gaps=record.not_rehearsed)
         self._before_deploy = PlayedBeforeDeploy(runtime, tell)
 
     async def __aenter__(self) -> PlayedEnvironment:
@@ -312,23 +313,11 @@ class PlayedEnvironment:
 
     async def _run_jobs(self, stack: PlayedStack, sources: Path) -> None:
         """The time of a stack's jobs has come."""
-        for logical_id in stack.resources(jobs.MACHINE) if stack.resources(jobs.SCHEDULE) else ():
-            if (found := jobs.task_of(stack, logical_id)) is None:
-                continue
-            definition = self._with_local_addresses(self._definitions[found[0]])
-            await self._runtime.build(definition, sources)
-            ended_well = await jobs.run(
-                stack.name,
-                stack.ref(logical_id),
-                definition,
-                found[1],
-                runtime=self._runtime,
-                sources=sources,
-                store=self.monitoring.store,
-                tell=self._tell,
-            )
-            for _ in range(0 if ended_well else _MINUTES_TO_BE_HEARD):
-                await self.next_minute()
+        ended_well = await self._jobs.run(
+            stack, lambda reference: self._with_local_addresses(self._definitions[reference]), sources
+        )
+        for _ in range(0 if ended_well else _MINUTES_TO_BE_HEARD):
+            await self.next_minute()
 
     async def _keep_services(self) -> None:
         """Replace tasks that are lost between deployments."""
