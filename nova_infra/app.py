@@ -17,12 +17,12 @@ from nova_infra.config.resolved import resolved
 from nova_infra.errors import ConfigError
 from nova_infra.github import github_accounts
 from nova_infra.images.tags import checked_tag, image_tags
-from nova_infra.names import REGISTRY_STACK
+from nova_infra.names import EARLY_REGISTRY_STACK, REGISTRY_STACK
 from nova_infra.stacks.environment import EnvironmentStacks, EnvironmentStage
 from nova_infra.stacks.github import GitHubStack
 from nova_infra.stacks.infrastructure import load_extensions
 from nova_infra.stacks.pipeline import NovaPipelineStack, ToolVersions
-from nova_infra.stacks.registry import RegistryStack
+from nova_infra.stacks.registry import EarlyRegistryStack, RegistryStack
 
 
 def build_app(
@@ -95,6 +95,8 @@ def build_app(
         roles = GitHubStack(app, f"NovaGitHubStack-{account}", account=account, config=config)
         if account == config.toolchain.account:
             registry.add_stack_dependency(roles)  # it is deployed by one of them
+            if config.early_branch is not None:
+                EarlyRegistryStack(app, EARLY_REGISTRY_STACK, config=config).add_stack_dependency(roles)
     for each in config.environments:
         EnvironmentStage(app, each.stage, config=config, environment=each, image_tags=tags, extensions=extensions)
     return app

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from nova_infra.config import Config, Environment
-from nova_infra.names import deploy_role_name, environment_prefix, image_role_name
+from nova_infra.names import deploy_role_name, early_image_role_name, environment_prefix, image_role_name
 
 IMAGE_SESSION_SECONDS = 3600
 _HOUR = 3600
@@ -25,18 +25,20 @@ def deploy_session_seconds(environment: Environment) -> int:
     return math.ceil((rollout.minutes() + rollout.waiting_minutes()) / 60) * _HOUR + _HOUR
 
 
-def outputs(config: Config, environment: str | None = None) -> dict[str, str]:
+def outputs(config: Config, environment: str | None = None, *, branch: str = "") -> dict[str, str]:
     """What a job has to know, as name and value.
 
     Args:
         config: The configuration.
         environment: Name of the environment that the job deploys. Default: it builds images.
+        branch: The branch that it runs for: the early branch's images are published by a role of their own.
 
     Raises:
         ConfigError: There is no such environment.
     """
     if environment is None:
-        role = image_role_name(config.platform.name)
+        name = early_image_role_name if branch and branch == config.early_branch else image_role_name
+        role = name(config.platform.name)
         return {
             "engine": config.delivery.engine,
             "role": f"arn:aws:iam::{config.toolchain.account}:role/{role}",

@@ -43,6 +43,12 @@ REGISTRY_STACK = "NovaRegistryStack"
 REGISTRY_ASSETS = "registry/"
 """What the names of that stack's templates begin with in the bootstrap bucket, where GitHub Actions deploys it."""
 
+EARLY_REGISTRY_STACK = "NovaEarlyRegistryStack"
+"""Id and name of the stack of the early branch's image repositories, in the toolchain's account."""
+
+EARLY_REGISTRY_ASSETS = "early-registry/"
+"""What the names of that stack's templates begin with in the bootstrap bucket."""
+
 BOOTSTRAP_VERSION = f"/cdk-bootstrap/{BOOTSTRAP_QUALIFIER}/version"
 """The parameter that holds the bootstrap stack's version."""
 
@@ -162,9 +168,19 @@ def image_role_name(platform: str) -> str:
     return f"{platform}-image-builder"
 
 
+def early_image_role_name(platform: str) -> str:
+    """Name of the role by which GitHub Actions publishes the early branch's images, in the toolchain's account."""
+    return f"{platform}-early-image-builder"
+
+
 def registry_role_name(platform: str) -> str:
     """Name of the role by which CloudFormation deploys the image repositories for GitHub Actions."""
     return f"{platform}-registry"
+
+
+def early_registry_role_name(platform: str) -> str:
+    """Name of the role by which CloudFormation deploys the early branch's image repositories."""
+    return f"{platform}-early-registry"
 
 
 def bootstrap_bucket_name(account: str, region: str) -> str:
@@ -180,6 +196,11 @@ def bootstrap_role_name(role: str, account: str, region: str) -> str:
 def repository_name(platform: str, service: str) -> str:
     """Name of a service's image repository."""
     return f"{platform}/{service}"
+
+
+def early_repository_name(platform: str, service: str) -> str:
+    """Name of the repository of what the early branch builds of a service. No pattern means both."""
+    return f"{platform}-early/{service}"
 
 
 def parameter_path(platform: str, environment: str) -> str:

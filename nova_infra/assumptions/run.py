@@ -11,9 +11,9 @@ from nova_infra.assumptions.sandbox.experiment import Experiment, Reading
 from nova_infra.assumptions.sandbox.stacks import (
     GROUND,
     PREFIX,
-    Account,
     LeftoversError,
     Sandbox,
+    SandboxAccount,
     StoppedError,
     UndecidedError,
 )
@@ -52,7 +52,7 @@ def refuse_account(account: str | None, named: Collection[str], *, signed_in: st
 
 
 def prove(
-    account: Account,
+    account: SandboxAccount,
     chosen: Sequence[Experiment],
     *,
     notify: Notify,
@@ -84,7 +84,7 @@ def prove(
 
 
 def _run(
-    account: Account,
+    account: SandboxAccount,
     chosen: Sequence[Experiment],
     *,
     notify: Notify,
@@ -139,7 +139,7 @@ def _told(reading: Reading, notify: Notify) -> Reading:
     return reading
 
 
-def _clean(account: Account, pause: Callable[[float], object] | None) -> None:
+def _clean(account: SandboxAccount, pause: Callable[[float], object] | None) -> None:
     try:
         clean(account, **({"pause": pause} if pause else {}))
     except KeyboardInterrupt:

@@ -55,7 +55,7 @@ def _update_approved(template: Template) -> Iterator[Finding]:
 
 def _updates(template: Template, action: Mapping[str, Any]) -> bool:
     project, _ = project_and_role(template, action)
-    return "cdk -a . deploy" in as_text(project.get("Properties", {}).get("Source", {}).get("BuildSpec", ""))
+    return "cdk -a . deploy" in as_text(project.get("Source", {}).get("BuildSpec", ""))
 
 
 def _approval_deploys_nothing(template: Template) -> Iterator[Finding]:

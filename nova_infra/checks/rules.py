@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nova_infra.checks.permissions.policies import POLICY_RULES
+from nova_infra.checks.permissions.trust import TRUST_RULES
 from nova_infra.checks.pipeline import PIPELINE_RULES
 from nova_infra.checks.rollback.alarms import ALARM_RULES
 from nova_infra.checks.rollback.background import BACKGROUND_RULES
@@ -15,6 +16,7 @@ from nova_infra.checks.rule import Finding, Rule, Template
 RULES: tuple[Rule, ...] = (
     *sorted((*SERVICE_RULES, *ALARM_RULES, *BACKGROUND_RULES), key=lambda rule: rule.id),
     *PIPELINE_RULES,
+    *TRUST_RULES,
     *POLICY_RULES,
 )
 

@@ -36,7 +36,8 @@ def github() -> None:
 
 @github.command("outputs")
 @click.argument("environment", required=False)
-def github_outputs(environment: str | None) -> None:
+@click.option("--branch", default="", help="The branch that the job runs for. Default: the delivered one.")
+def github_outputs(environment: str | None, branch: str) -> None:
     """Print the settings that a job needs, as name=value lines.
 
     Without ENVIRONMENT: the settings of jobs that build images. With it: those of the job that deploys there.
@@ -44,7 +45,7 @@ def github_outputs(environment: str | None) -> None:
     from nova_infra.config import load_config
     from nova_infra.github import outputs
 
-    known = outputs(load_config(Path.cwd()), environment)
+    known = outputs(load_config(Path.cwd()), environment, branch=branch)
     click.echo("\n".join(f"{name}={value}" for name, value in known.items()))
 
 
@@ -94,15 +95,16 @@ def deploy(environment: str, assembly: Path, outputs: Path | None) -> None:
 
 @click.command()
 @_ASSEMBLY
-def registry(assembly: Path) -> None:
+@click.option("--early", is_flag=True, help="Only those of the early branch.")
+def registry(assembly: Path, early: bool) -> None:
     """Deploy the image repositories from an assembly.
 
-    GitHub Actions does so before it builds images. Exits with 3 if the stack was not deployed.
+    GitHub Actions does so before it builds images. Exits with 3 if a stack was not deployed.
     """
     from nova_infra.config import load_config
     from nova_infra.operations.release.deploy import deploy_registry
 
-    deploy_registry(load_config(Path.cwd()), assembly=assembly)
+    deploy_registry(load_config(Path.cwd()), assembly=assembly, early=early)
 
 
 @click.command()

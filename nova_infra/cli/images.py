@@ -69,9 +69,10 @@ def exists(services: Sequence[str]) -> None:
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
 @click.option("--architecture", help="Instead of SERVICEs: every service of x86-64 or of arm64.")
 @click.option("--release", is_flag=True, help="Also tag them with the commit, which needs a clean tree.")
+@click.option("--early", is_flag=True, help="Publish them to the early branch's repositories alone.")
 @click.option("--local", is_flag=True, help="Only build them on this machine, with Docker, Podman or Buildah.")
-def build(services: Sequence[str], architecture: str | None, release: bool, local: bool) -> None:
-    """Build, push and scan the images of SERVICEs, unless they exist.
+def build(services: Sequence[str], architecture: str | None, release: bool, early: bool, local: bool) -> None:
+    """Build, push and scan the images of SERVICEs, unless they exist. ECR signs what is released.
 
     One that does not build keeps none of the others from being built. Exits with 1 if a build fails, or if an image has
     a serious vulnerability that has a fix and was not accepted. Exits with 2 if this machine cannot build images.
@@ -84,14 +85,17 @@ def build(services: Sequence[str], architecture: str | None, release: bool, loca
     if local or os.environ.get(REHEARSAL_VARIABLE):
         _build_here(root, config, names)
         return
-    from nova_infra.errors import NovaError
-    from nova_infra.images.build import ensure_image
+    from nova_infra.errors import NovaError, RefusedError
+    from nova_infra.images.build import ensure_copy, ensure_image
     from nova_infra.images.promote import promote
+    from nova_infra.images.signing import wait_for_signature
     from nova_infra.images.tags import image_sources
 
+    if early and config.early_branch is None:
+        raise RefusedError("--early: there is no early branch: set early_branch under [delivery], or leave it out")
     commit = _commit(root, required=release)
     sources = image_sources(root, config, names)
-    registries = {name: _registry(config, name) for name in names}
+    registries = {name: _registry(config, name, early=early) for name in names}
     found: dict[str, StoredImage] = {}
     faults: list[NovaError] = []
     for source in sources:
@@ -105,13 +109,22 @@ def build(services: Sequence[str], architecture: str | None, release: bool, loca
     for service, stored in found.items():
         try:
             _scan(root, registries[service], stored, service)
+            if not early:
+                wait_for_signature(registries[service], stored)
         except NovaError as error:
             faults.append(error)
     _raise(faults)
+    tags = {source.service: source.tag for source in sources}
+    places = [registries]
+    if config.early_branch is not None and not early:
+        # The first environment pulls from nowhere else, whichever branch it gets a release of.
+        places.append({name: _registry(config, name, early=True) for name in names})
+        for name, registry in places[-1].items():
+            if ensure_copy(registry, registries[name], tags[name]):
+                click.echo(f"copied {registries[name].name}:{tags[name]} to {registry.name}")
     # Last, so that only complete images that may be deployed carry a release's name.
-    if release and commit is not None:
-        tags = {source.service: source.tag for source in sources}
-        click.echo("\n".join(promote(registries, tags=tags, release=commit)))
+    for place in places if release and commit is not None else ():
+        click.echo("\n".join(promote(place, tags=tags, release=str(commit))))
 
 
 @image.command()
@@ -229,13 +242,13 @@ def _project() -> tuple[Path, Config]:
     return root, load_config(root)
 
 
-def _registry(config: Config, service: str) -> Registry:
+def _registry(config: Config, service: str, *, early: bool = False) -> Registry:
     from nova_infra.deployed.aws.client.session import sign_in
     from nova_infra.images.registry import Registry
-    from nova_infra.names import repository_name
+    from nova_infra.names import early_repository_name, repository_name
 
     aws = sign_in(region=config.toolchain.region)
-    return Registry(repository_name(config.platform.name, service), aws=aws)
+    return Registry((early_repository_name if early else repository_name)(config.platform.name, service), aws=aws)
 
 
 def _scan(root: Path, registry: Registry, found: StoredImage, service: str) -> None:

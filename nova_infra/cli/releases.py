@@ -81,6 +81,7 @@ def verify(release: str | None, checkout: bool, patience: float, **where: Any) -
     from nova_infra.operations.records.ledger import Entry, append
     from nova_infra.operations.records.lookup import short
     from nova_infra.operations.records.waivers import read_waivers, waived
+    from nova_infra.operations.release.checkout import unsigned
 
     target = open_environment("release" if checkout else "observer", where)
     name, images, committed_at = _release(target, release, checkout)
@@ -90,6 +91,7 @@ def verify(release: str | None, checkout: bool, patience: float, **where: Any) -
     in_spite = [f"{each.text}: {waivers[each.subject]}" for each in found if each.subject in waivers]
     faults = [each.text for each in found if each.subject not in waivers]
     if checkout:
+        faults += unsigned(target, images, Path.cwd())
         outcome: Outcome = "failed" if faults else "verified"
         reason = next(iter([*faults, *in_spite]), "")
         append(target, Entry(name, images, now, outcome, target.caller(), reason, committed_at))
@@ -124,6 +126,7 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     from nova_infra.operations.gates.traffic import too_thin
     from nova_infra.operations.records.holds import refusals
     from nova_infra.operations.records.lookup import short
+    from nova_infra.operations.release.checkout import unsigned
 
     target = open_environment("observer", where)
     try:
@@ -134,10 +137,11 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     except NotDeployedError:
         click.echo(f"{target.name}: nothing is deployed there yet: a first deployment may start")
         return
-    name, images = None, {}
+    name, images, unsigned_images = None, {}, list[str]()
     if checkout:
         name, released, _ = _release(target, None, checkout=True)
         images = {service: image.digest for service, image in released.items()}
+        unsigned_images = unsigned(target, released, Path.cwd())
     judged = judge(conditions, name, images, now=datetime.now(UTC))
     for stack in conditions.orphans:
         click.echo(told(stack))
@@ -148,7 +152,7 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
         click.echo(f"not read: {line}")
     for blocker, waiver in judged.waived:
         click.echo(f"{blocker.text}: {waiver}: {blocker.lost}")
-    refused = [blocker.text for blocker in judged.refused]
+    refused = [blocker.text for blocker in judged.refused] + unsigned_images
     held = name is not None and refusals(conditions.holds, name, images)
     if name is not None and not held and any(blocker.subject for blocker in judged.refused):
         command = f'nova accept-red {target.name} {short(name)} --why "…"'
@@ -198,9 +202,7 @@ def release_hold(release: str, why: str, **where: Any) -> None:
 @click.command("accept-red")
 @in_environment
 @click.argument("release")
-@click.option(
-    "--why", required=True, metavar="TEXT", help="The reason, for the log, verify, the ledger and a later brief."
-)
+@click.option("--why", required=True, metavar="TEXT", help="The reason, for the log, the ledger and a later brief.")
 def accept_red(release: str, why: str, **where: Any) -> None:
     """Write a waiver: let RELEASE into ENV despite what is red.
 

@@ -11,6 +11,7 @@ from nova_infra.config.environment import Environment
 from nova_infra.config.services.service import Service
 from nova_infra.config.values.fields import Model
 from nova_infra.errors import ConfigError
+from nova_infra.names import early_repository_name, repository_name
 
 CONFIG_FILE = "nova.toml"
 
@@ -40,6 +41,20 @@ class Config(Model):
             f"environment: {name!r} is not one of {', '.join(e.name for e in self.environments)}: "
             f"choose one of them, or add it to {CONFIG_FILE}"
         )
+
+    @property
+    def early_branch(self) -> str | None:
+        """The branch that is delivered to the first environment alone; None where there is none."""
+        return self.delivery.early_branch if self.delivery.engine == "github-actions" else None
+
+    def takes_early_images(self, environment: str) -> bool:
+        """Whether an environment runs what the early branch builds, from repositories that no other one pulls from."""
+        return self.early_branch is not None and environment == self.environments[0].name
+
+    def repository(self, service: str, environment: str) -> str:
+        """Name of the repository that an environment pulls a service's images from; ``*`` for those of all services."""
+        name = early_repository_name if self.takes_early_images(environment) else repository_name
+        return name(self.platform.name, service)
 
     def service(self, name: str) -> Service:
         """The service of that name.

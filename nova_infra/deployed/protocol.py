@@ -94,6 +94,14 @@ class ObservedEnvironment(Protocol):
             Each image with its digest, in the order of the question; None where it is gone.
         """
 
+    def signatures(self, images: Sequence[Image]) -> tuple[tuple[str, ...], ...]:
+        """How far the registry's signing of images is, by their digests.
+
+        Returns:
+            For each image ``IN_PROGRESS``, ``COMPLETE`` or ``FAILED`` by each signing profile; nothing where it has
+            not been signed at all.
+        """
+
     def request_rates(self) -> Mapping[str, RequestRate]:
         """Service to how many requests it gets, and how many its errors alarm needs; without one it is left out."""
 

@@ -150,6 +150,10 @@ class RehearsedEnvironment:
         """Every image is there: services run from their sources."""
         return tuple(Image(image.repository, image.tag, image.digest or rehearsed_digest(image)) for image in wanted)
 
+    def signatures(self, images: Sequence[Image]) -> tuple[tuple[str, ...], ...]:
+        """Nothing is pushed or signed in a rehearsal: every image counts as signed."""
+        return (("COMPLETE",),) * len(images)
+
     def request_rates(self) -> Mapping[str, RequestRate]:
         """A rehearsal sends its own load."""
         return {}

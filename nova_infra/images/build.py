@@ -46,10 +46,7 @@ def ensure_image(registry: Registry, source: ImageSource, *, tools: Images) -> t
     address = registry.address()
     if source.image:
         with _login(registry, address.partition("/")[0]):
-            # A copy as it is, with its digest, all of its platforms and what is attested of it.
-            docker(
-                "buildx", "imagetools", "create", "--prefer-index=false", f"--tag={address}:{source.tag}", source.image
-            )
+            _copy(source.image, f"{address}:{source.tag}")
     else:
         _build(registry, source, address, tools)
     image = registry.find(source.tag)
@@ -58,6 +55,34 @@ def ensure_image(registry: Registry, source: ImageSource, *, tools: Images) -> t
             f"{registry.name}:{source.tag}: was pushed, but the registry does not have it: push it again"
         )
     return image, True
+
+
+def ensure_copy(registry: Registry, origin: Registry, tag: str) -> bool:
+    """Have an image of one repository in another one, as it is and under the same tag.
+
+    Args:
+        registry: Where it is to be. What has the tag there is left alone: only what comes from there can tell.
+        origin: Where it is.
+        tag: Its tag.
+
+    Returns:
+        Whether it was copied now.
+
+    Raises:
+        RefusedError: There is no container engine, or the registry refuses it.
+        AwsError: The registry was not reached.
+    """
+    if registry.find(tag) is not None:
+        return False
+    address = registry.address()
+    with _login(registry, address.partition("/")[0]):
+        _copy(f"{origin.address()}:{tag}", f"{address}:{tag}")
+    return True
+
+
+def _copy(image: str, name: str) -> None:
+    """A copy as it is, with its digest, all of its platforms and what is attested of it."""
+    docker("buildx", "imagetools", "create", "--prefer-index=false", f"--tag={name}", image)
 
 
 def _build(registry: Registry, source: ImageSource, address: str, tools: Images) -> None:

@@ -147,6 +147,21 @@ class Registry:
             "basic": [finding for each in found for finding in each.get("findings", ())],
         }
 
+    def signing(self, digest: str) -> list[tuple[str, str]]:
+        """How far the registry's own signing of an image is, for each profile: status, and why it failed.
+
+        https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageSigningStatus.html
+
+        Returns:
+            ``IN_PROGRESS``, ``COMPLETE`` or ``FAILED``, each with a reason, which may be empty. Nothing where the
+            registry does not sign what is pushed there.
+        """
+        answer = self._call("describe_image_signing_status", repositoryName=self.name, imageId={"imageDigest": digest})
+        return [
+            (each["status"], each.get("failureReason") or each.get("failureCode", ""))
+            for each in answer.get("signingStatuses", ())
+        ]
+
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         with self._refusals():
             return self._aws.call("ecr", operation, **arguments)

@@ -20,7 +20,6 @@ from nova_infra.machine import git
 if TYPE_CHECKING:
     from nova_infra.config import Config, Service
 
-_TAG_LENGTH = 16
 _PLATFORMS = {"x86-64": "linux/amd64", "arm64": "linux/arm64"}
 
 
@@ -48,7 +47,7 @@ class ImageSource:
 
     @property
     def tag(self) -> str:
-        """The content tag: 16 hexadecimal digits."""
+        """The content tag: a whole SHA-256, 64 hexadecimal digits. Nobody can find other files with the same one."""
         digest = hashlib.sha256(self.platform.encode())
         # What most images have not is left out, so that it leaves their tags as they are.
         for name, value in (("dockerfile", self.dockerfile), ("target", self.target), ("image", self.image)):
@@ -59,7 +58,7 @@ class ImageSource:
         for file in self.files:
             digest.update(b"\0%b\0%b%d\0" % (file.encoded_path, file.kind.encode(), len(file.content)))
             digest.update(file.content)
-        return digest.hexdigest()[:_TAG_LENGTH]
+        return digest.hexdigest()
 
     @property
     def dockerfile_path(self) -> str:

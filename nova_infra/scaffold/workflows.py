@@ -97,6 +97,7 @@ def workflows(config: Config, present: Mapping[str, str]) -> dict[str, str]:
         "platform": config.platform,
         "source": config.source,
         "branches": [name for name in (config.source.branch, config.delivery.early_branch) if name],
+        "early_branch": config.delivery.early_branch,
         "environments": config.environments,
         "deployments": list(deployments(config)),
     }

@@ -16,7 +16,7 @@ from nova_infra.constructs.hooks.before_deploy import BeforeDeploy
 from nova_infra.constructs.network.network import PRIVATE
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.constructs.web.settings import ServiceSettings
-from nova_infra.names import alarm_name, dead_queue_name, parameter_path, queue_name, repository_name, stack_name
+from nova_infra.names import alarm_name, dead_queue_name, parameter_path, queue_name, stack_name
 from nova_infra.stacks.platform import PlatformStack
 
 
@@ -39,6 +39,7 @@ class BackgroundStack(cdk.Stack):
         toolchain: Toolchain,
         environment: Environment,
         service: Service,
+        repository: str,
         image_tag: str,
     ) -> None:
         """Create the worker or the job.
@@ -52,6 +53,7 @@ class BackgroundStack(cdk.Stack):
             toolchain: Account and region that hold the images.
             environment: The environment.
             service: The worker or job.
+            repository: Name of the repository that holds the images.
             image_tag: Tag of the image to run.
         """
         name = stack_name(prefix, service.name)
@@ -63,7 +65,6 @@ class BackgroundStack(cdk.Stack):
             termination_protection=environment.approval,
         )
         self.worst = alarm_name(name, "failed" if service.kind == "job" else "cpu")
-        repository = repository_name(platform_name, service.name)
         arn = f"arn:{self.partition}:ecr:{toolchain.region}:{toolchain.account}:repository/{repository}"
         images = ecr.Repository.from_repository_attributes(
             self, "Images", repository_name=repository, repository_arn=arn

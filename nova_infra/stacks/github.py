@@ -10,17 +10,25 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Config, Environment
-from nova_infra.constructs.images.image_publishing import image_publishing
+from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
 from nova_infra.constructs.roles.github_role import GitHubRole, subject_prefix
 from nova_infra.constructs.roles.registry_role import RegistryRole
 from nova_infra.github import IMAGE_SESSION_SECONDS, deploy_session_seconds
 from nova_infra.names import (
+    EARLY_REGISTRY_ASSETS,
+    EARLY_REGISTRY_STACK,
     GITHUB_ISSUER,
+    REGISTRY_ASSETS,
+    REGISTRY_STACK,
     bootstrap_role_name,
     deploy_role_name,
+    early_image_role_name,
+    early_registry_role_name,
+    early_repository_name,
     environment_prefix,
     github_stack_name,
     image_role_name,
+    registry_role_name,
     repository_name,
     role_name,
 )
@@ -35,7 +43,7 @@ class GitHubStack(cdk.Stack):
 
     An environment's role is taken by jobs of the GitHub environment of the same name alone, which GitHub lets run once
     its reviewers have agreed. The image builders' role, in the toolchain's account, is taken by jobs of the delivered
-    branches.
+    branch; those of the early branch take another one, whose repositories only the first environment pulls from.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, account: str, config: Config) -> None:
@@ -77,7 +85,7 @@ class GitHubStack(cdk.Stack):
         for environment in environments:
             self._add_deploy_role(environment, config)
         if toolchain:
-            self._add_image_role(config)
+            self._add_image_roles(config)
 
     def _add_deploy_role(self, environment: Environment, config: Config) -> None:
         platform = config.platform.name
@@ -107,38 +115,67 @@ class GitHubStack(cdk.Stack):
         bootstrap = [bootstrap_role_name(role, environment.account, environment.region) for role in _BOOTSTRAP_ROLES]
         return [*bootstrap, role_name(prefix, "observer"), role_name(prefix, "release")]
 
-    def _add_image_role(self, config: Config) -> None:
-        branches = _branches(config)
-        repositories = self.format_arn(
-            service="ecr",
-            region=config.toolchain.region,
-            resource="repository",
-            resource_name=repository_name(config.platform.name, "*"),
+    def _add_image_roles(self, config: Config) -> None:
+        platform, region = config.platform.name, config.toolchain.region
+        registry = RegistryRole(
+            self,
+            "Registry",
+            name=registry_role_name(platform),
+            stack=REGISTRY_STACK,
+            assets=REGISTRY_ASSETS,
+            repositories=repository_name(platform, "*"),
+            region=region,
+            settings=True,
         )
-        registry = RegistryRole(self, "Registry", platform=config.platform.name, region=config.toolchain.region)
-        statements = [*image_publishing([repositories]), *registry.deployment()]
+        released = self._repositories(config, repository_name(platform, "*"))
+        profiles = f"arn:{self.partition}:signer:{region}:{self.account}:/signing-profiles/*"
+        statements = [*image_publishing([released]), image_signing(profiles), *registry.deployment()]
+        if config.early_branch is not None:
+            early = RegistryRole(
+                self,
+                "EarlyRegistry",
+                name=early_registry_role_name(platform),
+                stack=EARLY_REGISTRY_STACK,
+                assets=EARLY_REGISTRY_ASSETS,
+                repositories=early_repository_name(platform, "*"),
+                region=region,
+                settings=False,
+            )
+            published = image_publishing([self._repositories(config, early_repository_name(platform, "*"))])
+            own = [*published, *early.deployment()]
+            self._add_image_role("EarlyImages", early_image_role_name(platform), config.early_branch, own)
+            # What is released goes to the first environment as well.
+            statements += own
+        self._add_image_role("Images", image_role_name(platform), config.source.branch, statements)
+
+    def _repositories(self, config: Config, name: str) -> str:
+        # By a pattern: a new service's repository is deployed, and its image built, by the same run.
+        return self.format_arn(service="ecr", region=config.toolchain.region, resource="repository", resource_name=name)
+
+    def _add_image_role(
+        self, construct_id: str, name: str, branch: str, statements: Sequence[iam.PolicyStatement]
+    ) -> None:
         wildcards = [self.resolve(each) for statement in statements for each in statement.resources if "*" in each]
         builder = GitHubRole(
             self,
-            "Images",
-            name=image_role_name(config.platform.name),
-            description="Builds and publishes images from GitHub Actions",
+            construct_id,
+            name=name,
+            description=f"Builds and publishes images of {branch} from GitHub Actions",
             provider_arn=self._provider_arn,
-            subjects=[f"{self._subject}:ref:refs/heads/{branch}" for branch in branches],
-            branches=branches,
+            subjects=[f"{self._subject}:ref:refs/heads/{branch}"],
+            branches=[branch],
             repository_id=self._repository_id,
-            # By a pattern: a new service's repository is deployed, and its image built, by the same run.
             statements=statements,
             max_session=cdk.Duration.seconds(IMAGE_SESSION_SECONDS),
         )
         acknowledge(
             builder,
-            "A login to ECR and the lists of Inspector have no narrower resource; repositories, change sets and "
-            "templates get names later",
+            "A login to ECR and the lists of Inspector have no narrower resource; repositories, change sets, "
+            "templates and the signing profile get names later",
             *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in dict.fromkeys(wildcards)),
         )
 
 
 def _branches(config: Config) -> list[str]:
     """The branches that are delivered: to production, and to the first environment alone."""
-    return [config.source.branch, *([config.delivery.early_branch] if config.delivery.early_branch else [])]
+    return [config.source.branch, *([config.early_branch] if config.early_branch else [])]

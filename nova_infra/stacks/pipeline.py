@@ -22,7 +22,7 @@ from nova_infra.constructs.images.vulnerability_alerts import VulnerabilityAlert
 from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
 from nova_infra.constructs.observability.publisher import Publisher
-from nova_infra.constructs.pipeline.artifact_store import ArtifactStore
+from nova_infra.constructs.pipeline.artifact_store import ArtifactStore, write_only
 from nova_infra.constructs.pipeline.conditions import add_stage_conditions
 from nova_infra.constructs.pipeline.connection import grant_connection
 from nova_infra.constructs.pipeline.grants import acknowledge_grants
@@ -119,9 +119,10 @@ class NovaPipelineStack(cdk.Stack):
         )
         artifacts = ArtifactStore(self, "Artifacts", key=key).bucket
         source = _source(config.source)
+        build = BuildStep(source=source)
         self.pipeline = self._pipeline(
             name,
-            synth=BuildStep(source=source),
+            synth=build,
             artifacts=artifacts,
             log_group=log_group,
             tool_versions=tool_versions,
@@ -130,8 +131,9 @@ class NovaPipelineStack(cdk.Stack):
         repositories = self.format_arn(
             service="ecr", resource="repository", resource_name=repository_name(config.platform.name, "*")
         )
+        profiles = f"arn:{self.partition}:signer:{self.region}:{self.account}:/signing-profiles/*"
         images = [
-            ImageStep(source=source, repositories=repositories, architecture=architecture)
+            ImageStep(source=source, repositories=repositories, profiles=profiles, architecture=architecture)
             for architecture in dict.fromkeys(service.architecture for service in config.services)
         ]
         for first, second in pairwise(images):
@@ -146,8 +148,11 @@ class NovaPipelineStack(cdk.Stack):
                 image_tags=image_tags,
                 extensions=extensions,
             )
-            self._add_environment(environment, stage, config=config, source=source)
+            self._add_environment(environment, stage, config=config, source=source, tools=build.tools)
         self.pipeline.build_pipeline()
+        synth = self.pipeline.synth_project.role
+        assert synth is not None, "CDK Pipelines gives every project a role"
+        write_only(synth, artifacts, artifact="Synth_Output")
         logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
         UpdateApproval(self.pipeline, "Update", stacks=[construct_id, REGISTRY_STACK], logging=logging)
         for environment in config.environments:
@@ -164,7 +169,7 @@ class NovaPipelineStack(cdk.Stack):
                 topic=self.topic,
                 key=key,
             )
-        acknowledge_grants(self.pipeline, artifacts=artifacts, images=images, repositories=repositories)
+        acknowledge_grants(self.pipeline, artifacts=artifacts, images=images, published=[repositories, profiles])
 
     def _pipeline(
         self,
@@ -221,9 +226,10 @@ class NovaPipelineStack(cdk.Stack):
         *,
         config: Config,
         source: pipelines.IFileSetProducer,
+        tools: pipelines.IFileSetProducer,
     ) -> None:
         prefix = environment_prefix(config.platform.name, environment.name)
-        about = partial(ReleaseStep, self.pipeline, source=source, prefix=prefix, environment=environment)
+        about = partial(ReleaseStep, self.pipeline, source=source, tools=tools, prefix=prefix, environment=environment)
         if environment.approval:
             # A stage of its own: one inside the environment's stage would ask again when that stage is rolled back.
             name = "Production" if environment == config.environments[-1] else environment.stage

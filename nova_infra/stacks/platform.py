@@ -14,6 +14,7 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import NIST, acknowledge
 from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import resolved
+from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.constructs.hooks.release_group import ReleaseGroup
 from nova_infra.constructs.hooks.smoke_test import SmokeTest
 from nova_infra.constructs.network.firewall import Firewall
@@ -36,7 +37,6 @@ from nova_infra.names import (
     job_log_group,
     parameter_path,
     platform_stack_name,
-    repository_name,
     smoke_name,
     stack_name,
     task_log_groups,
@@ -194,7 +194,7 @@ class PlatformStack(cdk.Stack):
                 for each in config.environments
                 if each.name.startswith(f"{environment.name}-")
             ],
-            repositories=f"{registry}/{repository_name(platform, '*')}",
+            repositories=f"{registry}/{config.repository('*', environment.name)}",
             observers=[step_role_arn(self.partition, toolchain, prefix, step) for step in ("brief", "preflight")],
             releasers=[
                 step_role_arn(self.partition, toolchain, prefix, "verify"),
@@ -239,4 +239,4 @@ class PlatformStack(cdk.Stack):
 def _tests(config: Config, environment: Environment) -> bool:
     """Whether a service's new revisions are tested in an environment before any user meets them."""
     found = (resolved(service, environment) for service in config.services)
-    return any(each.service.smoke and each.environment.rollout.strategy != "rolling" for each in found)
+    return any(smoke_paths(each.service, each.environment, config.services) for each in found)

@@ -1,18 +1,31 @@
-"""The image repositories and how ECR scans them."""
+"""The image repositories, how ECR scans what is in them, and who signs it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_signer as signer
 from constructs import Construct
 
 from nova_infra.config import Config
 from nova_infra.constructs.images.registry import ImageRegistry
-from nova_infra.names import REGISTRY_ASSETS, registry_role_name, repository_name
+from nova_infra.names import (
+    EARLY_REGISTRY_ASSETS,
+    REGISTRY_ASSETS,
+    early_registry_role_name,
+    early_repository_name,
+    registry_role_name,
+    repository_name,
+)
+
+SIGNING_PLATFORM = "Notation-OCI-SHA384-ECDSA"
+"""What AWS Signer calls signatures of images: https://docs.aws.amazon.com/signer/latest/developerguide/Welcome.html."""
 
 
 class RegistryStack(cdk.Stack):
-    """One image repository per service, in the toolchain account."""
+    """One image repository per service, in the toolchain account: what production runs comes from there alone."""
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
         """Create the repositories.
@@ -22,43 +35,77 @@ class RegistryStack(cdk.Stack):
             construct_id: Id under the parent.
             config: The configuration.
         """
+        platform = config.platform.name
+        role = registry_role_name(platform)
         super().__init__(
             scope,
             construct_id,
             env=cdk.Environment(account=config.toolchain.account, region=config.toolchain.region),
             termination_protection=True,
-            synthesizer=_by_a_role_of_its_own(config) if config.delivery.engine == "github-actions" else None,
+            synthesizer=_by_a_role_of_its_own(config, REGISTRY_ASSETS, role)
+            if config.delivery.engine == "github-actions"
+            else None,
         )
         if config.images.scanning == "enhanced":
-            _scan_continuously(self, f"{config.platform.name}/*")
-        accounts = sorted({environment.account for environment in config.environments} - {config.toolchain.account})
+            early = [early_repository_name(platform, "*")] if config.early_branch else []
+            _scan_continuously(self, [repository_name(platform, "*"), *early])
+        _sign(self, repository_name(platform, "*"))
+        # An early branch's environment pulls from its own repositories alone.
+        accounts = {each.account for each in config.environments if not config.takes_early_images(each.name)}
         for service in config.services:
             ImageRegistry(
                 self,
                 service.name,
-                name=repository_name(config.platform.name, service.name),
-                pull_accounts=accounts,
+                name=repository_name(platform, service.name),
+                pull_accounts=sorted(accounts - {config.toolchain.account}),
             )
 
 
-def _by_a_role_of_its_own(config: Config) -> cdk.DefaultStackSynthesizer:
+class EarlyRegistryStack(cdk.Stack):
+    """One repository per service for what the early branch builds, where GitHub Actions delivers one."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
+        """Create the repositories.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            config: The configuration.
+        """
+        platform = config.platform.name
+        super().__init__(
+            scope,
+            construct_id,
+            env=cdk.Environment(account=config.toolchain.account, region=config.toolchain.region),
+            termination_protection=True,
+            synthesizer=_by_a_role_of_its_own(config, EARLY_REGISTRY_ASSETS, early_registry_role_name(platform)),
+        )
+        for service in config.services:
+            ImageRegistry(
+                self,
+                service.name,
+                name=early_repository_name(platform, service.name),
+                pull_accounts=sorted({config.environments[0].account} - {config.toolchain.account}),
+            )
+
+
+def _by_a_role_of_its_own(config: Config, assets: str, role: str) -> cdk.DefaultStackSynthesizer:
     """Has the caller deploy by a role that only makes repositories, instead of by CDK's, which may do anything."""
-    toolchain, name = config.toolchain, registry_role_name(config.platform.name)
     return cdk.DefaultStackSynthesizer(
-        bucket_prefix=REGISTRY_ASSETS,
+        bucket_prefix=assets,
         # Empty: by the credentials that the caller has.
         deploy_role_arn="",
         file_asset_publishing_role_arn="",
         lookup_role_arn="",
         use_lookup_role_for_stack_operations=False,
-        cloud_formation_execution_role=f"arn:${{AWS::Partition}}:iam::{toolchain.account}:role/{name}",
+        cloud_formation_execution_role=f"arn:${{AWS::Partition}}:iam::{config.toolchain.account}:role/{role}",
     )
 
 
-def _scan_continuously(scope: Construct, repositories: str) -> None:
+def _scan_continuously(scope: Construct, repositories: Sequence[str]) -> None:
     """Have Amazon Inspector scan images when they are pushed, and again whenever a vulnerability becomes known.
 
-    It is the one setting of a whole registry: repositories that the pattern does not match are no longer scanned.
+    It is the one setting of a whole registry: repositories that no pattern matches are no longer scanned.
     """
     setting = ecr.CfnRegistryScanningConfiguration(
         scope,
@@ -68,12 +115,36 @@ def _scan_continuously(scope: Construct, repositories: str) -> None:
             ecr.CfnRegistryScanningConfiguration.ScanningRuleProperty(
                 scan_frequency="CONTINUOUS_SCAN",
                 repository_filters=[
-                    ecr.CfnRegistryScanningConfiguration.RepositoryFilterProperty(
-                        filter=repositories, filter_type="WILDCARD"
-                    )
+                    ecr.CfnRegistryScanningConfiguration.RepositoryFilterProperty(filter=each, filter_type="WILDCARD")
+                    for each in repositories
                 ],
             )
         ],
     )
     # It is the account's: deleted with `scanning = "basic"`, it would no longer be scanned for others either.
     setting.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+
+
+def _sign(scope: Construct, repositories: str) -> None:
+    """Have ECR sign whatever is pushed there, with the leave of whoever pushes it.
+
+    It is the one setting of a whole registry, too. https://docs.aws.amazon.com/AmazonECR/latest/userguide/managed-signing.html
+    """
+    profile = signer.CfnSigningProfile(scope, "SigningProfile", platform_id=SIGNING_PLATFORM)
+    setting = ecr.CfnSigningConfiguration(
+        scope,
+        "Signing",
+        rules=[
+            ecr.CfnSigningConfiguration.RuleProperty(
+                signing_profile_arn=profile.attr_arn,
+                repository_filters=[
+                    ecr.CfnSigningConfiguration.RepositoryFilterProperty(
+                        filter=repositories, filter_type="WILDCARD_MATCH"
+                    )
+                ],
+            )
+        ],
+    )
+    for each in (profile, setting):
+        # A profile that is deleted revokes nothing, but nobody could say any more by what images were signed.
+        each.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
@@ -16,7 +18,7 @@ from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.constructs.web.host_names import HostNames
 from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.constructs.web.web_service import WebService
-from nova_infra.names import parameter_path, repository_name, stack_name
+from nova_infra.names import parameter_path, stack_name
 from nova_infra.stacks.platform import PlatformStack
 
 
@@ -40,7 +42,9 @@ class ServiceStack(cdk.Stack):
         toolchain: Toolchain,
         environment: Environment,
         service: Service,
+        repository: str,
         image_tag: str,
+        smoke: Sequence[str] = (),
         group_minutes: int = 0,
     ) -> None:
         """Create the service.
@@ -49,12 +53,14 @@ class ServiceStack(cdk.Stack):
             scope: Parent.
             construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
-            platform_name: Name of the installation, the prefix of its repositories.
+            platform_name: Name of the installation, which its records are kept under.
             platform: The environment's shared stack.
             toolchain: Account and region that hold the images.
             environment: The environment.
             service: The service.
+            repository: Name of the repository that holds the images.
             image_tag: Tag of the image to run.
+            smoke: Paths that a new revision is asked for before any user meets it.
             group_minutes: How long it waits for the other services of its release; 0 where it waits for none.
         """
         name = stack_name(prefix, service.name)
@@ -71,9 +77,7 @@ class ServiceStack(cdk.Stack):
             self,
             "Task",
             name=name,
-            image=ecs.ContainerImage.from_ecr_repository(
-                self._images(repository_name(platform_name, service.name), toolchain), image_tag
-            ),
+            image=ecs.ContainerImage.from_ecr_repository(self._images(repository, toolchain), image_tag),
             service=service,
             runtime=environment,
             variables={
@@ -97,7 +101,7 @@ class ServiceStack(cdk.Stack):
                 runtime=environment,
                 name=name,
                 cluster_name=platform.cluster_name,
-                test=smoke_hook(prefix, self._smoke_urls(service, platform), self) if service.smoke else None,
+                test=smoke_hook(prefix, self._smoke_urls(service, smoke, platform), self) if smoke else None,
                 together=group_hook(prefix, group_minutes, self) if group_minutes else None,
             ),
             topic=platform.topic,
@@ -130,9 +134,9 @@ class ServiceStack(cdk.Stack):
             )
 
     @staticmethod
-    def _smoke_urls(service: Service, platform: PlatformStack) -> list[str]:
+    def _smoke_urls(service: Service, paths: Sequence[str], platform: PlatformStack) -> list[str]:
         base = f"https://{service.hosts[0]}" if service.hosts else platform.ingress.url
-        return [f"{base}{path}" for path in service.smoke]
+        return [f"{base}{path}" for path in paths]
 
     def _images(self, repository: str, toolchain: Toolchain) -> ecr.IRepository:
         return ecr.Repository.from_repository_attributes(

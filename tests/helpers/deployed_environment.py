@@ -44,6 +44,7 @@ class Ecs(AwsEnvironment):
         answers: Service to what its ``/version`` answers, where that is not the truth.
         digests: Service to the digest that its tasks run, where that is not its task definition's.
         pushed: Service and tag to the digest in the registry.
+        unsigned: Services whose images the registry has not signed.
     """
 
     def __init__(self) -> None:
@@ -51,6 +52,11 @@ class Ecs(AwsEnvironment):
         self.answers: dict[str, Answer] = {}
         self.digests: dict[str, str] = {}
         self.pushed: dict[tuple[str, str], str] = {}
+        self.unsigned: set[str] = set()
+
+    def signatures(self, images: Sequence[Image]) -> tuple[tuple[str, ...], ...]:
+        names = [image.repository.rpartition("/")[2] for image in images]
+        return tuple(() if name in self.unsigned else ("COMPLETE",) for name in names)
 
     def services(self) -> tuple[RunningService, ...]:
         return tuple(self._with_tasks(s) if s.stack.startswith(PREFIX) else s for s in super().services())

@@ -16,12 +16,50 @@ def environment_stacks(assembly):
     return {name: text for name, text in assembly.texts.items() if name.startswith("nova-") and "github" not in name}
 
 
-def test_both_engines_synthesize_the_same_environments_and_registry_byte_for_byte(
+def test_both_engines_synthesize_the_same_environments_byte_for_byte_but_for_where_early_images_are(
     assembly, github_assembly, service_names
 ):
     assert len(environment_stacks(assembly)) == 3 * len(["platform", *service_names, "overview"])
-    assert environment_stacks(github_assembly) == environment_stacks(assembly)
-    assert github_assembly.texts["NovaRegistryStack"] == assembly.texts["NovaRegistryStack"]
+    released = {
+        name: text.replace("nova-early/", "nova/") if name.startswith("nova-dev-") else text
+        for name, text in environment_stacks(github_assembly).items()
+    }
+    assert released == environment_stacks(assembly)
+
+
+def test_only_the_first_environment_pulls_from_the_early_branchs_repositories(github_assembly, service_names):
+    pulling = {
+        name for name, text in environment_stacks(github_assembly).items() if "nova-early/" in text or "/nova/" in text
+    }
+    early = {name for name in pulling if "nova-early/" in github_assembly.texts[name]}
+    assert early == {f"nova-dev-{each}" for each in (*service_names, "platform")}
+    assert not {name for name in early if ":repository/nova/" in github_assembly.texts[name]}
+
+
+def pulling_accounts(assembly, stack):
+    policies = [each["RepositoryPolicyText"] for each in assembly.properties(stack, "AWS::ECR::Repository")]
+    return {
+        account
+        for account in ("111111111111", "222222222222", "333333333333")
+        for each in policies
+        if account in str(each)
+    }
+
+
+def test_each_registry_lets_in_the_accounts_of_its_environments_alone(assembly, github_assembly):
+    assert pulling_accounts(github_assembly, "NovaRegistryStack") == {"222222222222", "333333333333"}
+    assert pulling_accounts(github_assembly, "NovaEarlyRegistryStack") == {"111111111111"}
+    assert pulling_accounts(assembly, "NovaRegistryStack") == {"111111111111", "222222222222", "333333333333"}
+
+
+def test_what_is_released_is_signed_when_it_is_pushed(assembly, github_assembly):
+    for each in (assembly, github_assembly):
+        [profile] = each.resources("NovaRegistryStack", "AWS::Signer::SigningProfile")
+        [rule] = each.only("NovaRegistryStack", "AWS::ECR::SigningConfiguration")["Rules"]
+        assert rule == {
+            "SigningProfileArn": {"Fn::GetAtt": [profile, "Arn"]},
+            "RepositoryFilters": [{"Filter": "nova/*", "FilterType": "WILDCARD_MATCH"}],
+        }
 
 
 def test_both_engines_deploy_the_stacks_in_the_same_order(assembly, github_assembly):
@@ -34,7 +72,7 @@ def test_only_the_chosen_engine_is_synthesized(assembly, github_assembly):
         return set(each.texts) - set(environment_stacks(each)) - {"NovaRegistryStack"}
 
     assert rest(assembly) == {"NovaPipelineStack"}
-    assert rest(github_assembly) == {"nova-github-actions"}
+    assert rest(github_assembly) == {"nova-github-actions", "NovaEarlyRegistryStack"}
 
 
 def test_what_is_rehearsed_has_a_pipeline_whichever_engine_delivers(raw, tmp_path, app, synthesize):
@@ -112,17 +150,40 @@ def test_an_environments_role_is_taken_by_jobs_of_its_own_github_environment_alo
 
 def test_images_are_published_from_the_delivered_branches_to_the_projects_repositories_alone(roles, github_config):
     found, _ = roles(github_config, "444444444444")
-    [(role, (trust, statements, _))] = [each for each in found.items() if each[0] != "nova-registry"]
-    assert role == image_role_name("nova") == "nova-image-builder"
-    assert trust["Condition"]["StringEquals"][f"{ISSUER}:sub"] == [
-        "repo:org/nova-platform:ref:refs/heads/main",
-        "repo:org/nova-platform:ref:refs/heads/develop",
-    ]
-    everywhere, ours = statements[:2]
-    assert everywhere["Resource"] == "*"
-    assert everywhere["Action"] == ["ecr:GetAuthorizationToken", "inspector2:ListCoverage", "inspector2:ListFindings"]
-    assert ours["Resource"] == "arn:aws:ecr:us-east-1:444444444444:repository/nova/*"
-    assert not {action for action in ours["Action"] if "Delete" in action or action.endswith("*")}
+    assert set(found) == {"nova-image-builder", "nova-registry", "nova-early-image-builder", "nova-early-registry"}
+    assert image_role_name("nova") == "nova-image-builder"
+    ours = "arn:aws:ecr:us-east-1:444444444444:repository/nova/*"
+    early = "arn:aws:ecr:us-east-1:444444444444:repository/nova-early/*"
+    for role, branch, pushed in (
+        ("nova-image-builder", "main", {ours, early}),
+        ("nova-early-image-builder", "develop", {early}),
+    ):
+        trust, statements, _ = found[role]
+        claims = trust["Condition"]["StringEquals"]
+        assert claims[f"{ISSUER}:sub"] == [f"repo:org/nova-platform:ref:refs/heads/{branch}"]
+        assert claims[f"{ISSUER}:ref"] == [f"refs/heads/{branch}"]
+        pushing = [each for each in statements if "ecr:PutImage" in as_set(each["Action"])]
+        assert {arn for each in pushing for arn in as_set(each["Resource"])} == pushed
+        actions = {action for each in statements for action in as_set(each["Action"])}
+        assert not {action for action in actions if action.startswith("ecr:Delete") or action.endswith("*")}
+        assert ("signer:SignPayload" in actions) == (branch == "main")
+
+
+def test_the_early_branch_deploys_no_repository_that_production_pulls_from(roles, github_config):
+    found, template = roles(github_config, "444444444444")
+    _, job, _ = found["nova-early-image-builder"]
+    [passed] = [each["Resource"] for each in job if "iam:PassRole" in as_set(each["Action"])]
+    name = template["Resources"][passed["Fn::GetAtt"][0]]["Properties"]["RoleName"]
+    assert name == "nova-early-registry"
+    stacks = {each["Resource"] for each in job if "cloudformation:" in str(each["Action"])}
+    assert stacks == {"arn:aws:cloudformation:us-east-1:444444444444:stack/NovaEarlyRegistryStack/*"}
+    stored = {each["Resource"] for each in job if "s3:PutObject" in as_set(each["Action"])}
+    assert {each.rpartition(":::")[2] for each in stored} == {
+        "cdk-hnb659fds-assets-444444444444-us-east-1/early-registry/*"
+    }
+    _, statements, _ = found["nova-early-registry"]
+    touched = {each["Resource"] for each in statements if "ecr:" in str(each["Action"])}
+    assert touched == {"arn:aws:ecr:us-east-1:444444444444:repository/nova-early/*"}
 
 
 def test_before_images_are_built_the_registry_is_deployed_by_a_role_that_only_makes_repositories(
@@ -138,16 +199,19 @@ def test_before_images_are_built_the_registry_is_deployed_by_a_role_that_only_ma
     assert not {
         a for a in written if a in ("ecr:DeleteRepository", "ecr:BatchDeleteImage", "ecr:PutImageTagMutability")
     }
-    [change] = [each for each in job if "cloudformation:CreateChangeSet" in as_set(each["Action"])]
+    [change, _] = [each for each in job if "cloudformation:CreateChangeSet" in as_set(each["Action"])]
     [execute] = [each for each in job if "cloudformation:ExecuteChangeSet" in as_set(each["Action"])]
     stack = "arn:aws:cloudformation:us-east-1:444444444444:stack/NovaRegistryStack/*"
-    assert (change["Resource"], execute["Resource"]) == (stack, stack)
+    early = stack.replace("NovaRegistryStack", "NovaEarlyRegistryStack")
+    assert (change["Resource"], execute["Resource"]) == (stack, [early, stack])
     # The condition is not met where no role is named: then the role of the stack's last deployment would act.
-    [(logical_id, _)] = [(k, v) for k, v in template["Resources"].items() if "RegistryRole" in k and "Policy" not in k]
+    [(logical_id, _)] = [
+        (k, v) for k, v in template["Resources"].items() if k.startswith("RegistryRole") and "Policy" not in k
+    ]
     registry = {"Fn::GetAtt": [logical_id, "Arn"]}
     assert change["Condition"] == {"StringEquals": {"cloudformation:RoleArn": registry}}
-    [passed] = [each for each in job if "iam:PassRole" in as_set(each["Action"])]
-    assert passed["Resource"] == registry
+    passed = [each["Resource"] for each in job if "iam:PassRole" in as_set(each["Action"])]
+    assert registry in (passed[0] if isinstance(passed[0], list) else passed)
     assert github_assembly.order["NovaRegistryStack"] == {"nova-github-actions"}
 
 
@@ -220,3 +284,5 @@ def test_a_job_is_told_the_roles_that_the_stacks_create(roles, github_config):
         arn = outputs(github_config, environment)["role"]
         account, _, name = arn.removeprefix("arn:aws:iam::").partition(":role/")
         assert name in roles(github_config, account)[0]
+    assert outputs(github_config, branch="develop")["role"].endswith(":role/nova-early-image-builder")
+    assert outputs(github_config, branch="main") == outputs(github_config)

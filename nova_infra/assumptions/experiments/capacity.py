@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_if
-from nova_infra.assumptions.sandbox.services import Service, service_template
-from nova_infra.assumptions.sandbox.stacks import Sandbox, Stack
+from nova_infra.assumptions.sandbox.services import SandboxService, service_template
+from nova_infra.assumptions.sandbox.stacks import Sandbox, SandboxStack
 from nova_infra.assumptions.sandbox.templates import Resource, attribute, resource
 
 _TARGET = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}
@@ -25,7 +25,7 @@ def _limits(sandbox: Sandbox) -> Iterator[Reading]:
         "Timezone": "UTC",
         "ScalableTargetAction": {"MaxCapacity": 3},
     }
-    service = Service(strategy="ROLLING", bake=0, tasks=0, code=_SLEEPS)
+    service = SandboxService(strategy="ROLLING", bake=0, tasks=0, code=_SLEEPS)
     target = {"Target": _target(sandbox, most=1, schedules=[schedule])}
     stack = sandbox.deploy(service_template(sandbox.ground, service, **target))
 
@@ -40,7 +40,7 @@ def _limits(sandbox: Sandbox) -> Iterator[Reading]:
 
 def _raised(sandbox: Sandbox) -> Iterator[Reading]:
     """The least tasks, raised by hand, with an action that sets them back."""
-    service = Service(strategy="ROLLING", bake=0, tasks=0, code=_SLEEPS)
+    service = SandboxService(strategy="ROLLING", bake=0, tasks=0, code=_SLEEPS)
     stack = sandbox.deploy(service_template(sandbox.ground, service, Target=_target(sandbox, most=1)))
     which = {**_TARGET, "ResourceId": _resource_id(sandbox, stack)}
     back = sandbox.now() + timedelta(minutes=5)
@@ -85,11 +85,11 @@ def _target(sandbox: Sandbox, *, most: int, schedules: list[Mapping[str, Any]] |
     return resource("AWS::ApplicationAutoScaling::ScalableTarget", properties)
 
 
-def _resource_id(sandbox: Sandbox, stack: Stack) -> str:
+def _resource_id(sandbox: Sandbox, stack: SandboxStack) -> str:
     return f"service/{sandbox.ground['Cluster']}/{stack.outputs['Name']}"
 
 
-def _found(sandbox: Sandbox, stack: Stack) -> Mapping[str, Any]:
+def _found(sandbox: Sandbox, stack: SandboxStack) -> Mapping[str, Any]:
     [found] = sandbox.call(
         "application-autoscaling",
         "describe_scalable_targets",
@@ -99,7 +99,7 @@ def _found(sandbox: Sandbox, stack: Stack) -> Mapping[str, Any]:
     return dict(found)
 
 
-def _most(sandbox: Sandbox, stack: Stack) -> int:
+def _most(sandbox: Sandbox, stack: SandboxStack) -> int:
     return int(_found(sandbox, stack)["MaxCapacity"])
 
 

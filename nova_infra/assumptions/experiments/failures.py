@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nova_infra.assumptions.experiments.looks import OVER, breaker, deployments, in_stage, next_deployment
 from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_if
-from nova_infra.assumptions.sandbox.services import Service, service_template
+from nova_infra.assumptions.sandbox.services import SandboxService, service_template
 from nova_infra.assumptions.sandbox.stacks import Sandbox, UndecidedError
 
 _EXITS = "import sys; sys.exit(1)"
@@ -17,7 +17,7 @@ _SLEEPS = "import time; time.sleep(3600)"
 
 def _canary(sandbox: Sandbox) -> Iterator[Reading]:
     """A canary whose new tasks exit at once."""
-    service = Service(strategy="CANARY", priority=11)
+    service = SandboxService(strategy="CANARY", priority=11)
     stack = sandbox.deploy(service_template(sandbox.ground, service))
     before = len(deployments(sandbox, stack.outputs["Service"]))
     sandbox.start(service_template(sandbox.ground, replace(service, code=_EXITS)))
@@ -31,7 +31,7 @@ def _canary(sandbox: Sandbox) -> Iterator[Reading]:
 
 def _bake(sandbox: Sandbox) -> Iterator[Reading]:
     """Tasks that serve through the shift of the traffic, and exit one after the other in the bake."""
-    service = Service(strategy="CANARY", priority=12, step_bake=0, bake=10, tasks=3)
+    service = SandboxService(strategy="CANARY", priority=12, step_bake=0, bake=10, tasks=3)
     stack = sandbox.deploy(service_template(sandbox.ground, replace(service, bake=0)))
     before = len(deployments(sandbox, stack.outputs["Service"]))
     sandbox.start(service_template(sandbox.ground, replace(service, variables={"LIFE": "240"})))
@@ -46,7 +46,7 @@ def _bake(sandbox: Sandbox) -> Iterator[Reading]:
 
 def _worker(sandbox: Sandbox) -> Iterator[Reading]:
     """A service without a load balancer whose new tasks run for five seconds."""
-    service = Service(strategy="ROLLING", bake=0, code=_SLEEPS)
+    service = SandboxService(strategy="ROLLING", bake=0, code=_SLEEPS)
     stack = sandbox.deploy(service_template(sandbox.ground, service))
     before = len(deployments(sandbox, stack.outputs["Service"]))
     sandbox.start(service_template(sandbox.ground, replace(service, code=_ENDS_AFTER_5_S)))

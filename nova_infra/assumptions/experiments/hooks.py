@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nova_infra.assumptions.experiments.looks import OVER, again, deployments, next_deployment
 from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_if
-from nova_infra.assumptions.sandbox.services import Service, service_template
+from nova_infra.assumptions.sandbox.services import SandboxService, service_template
 from nova_infra.assumptions.sandbox.stacks import Sandbox
 from nova_infra.assumptions.sandbox.templates import allow, attribute, resource, role
 
@@ -40,7 +40,7 @@ def _before_steps(sandbox: Sandbox) -> Iterator[Reading]:
         "Function": resource("AWS::Lambda::Function", function),
         "Caller": role("ecs", statements=[allow("lambda:InvokeFunction", attribute("Function", "Arn"))]),
     }
-    service = Service(strategy="CANARY", priority=26, hooks=[hook])
+    service = SandboxService(strategy="CANARY", priority=26, hooks=[hook])
     first = service_template(sandbox.ground, service, **more)
     first["Outputs"]["Function"] = {"Value": attribute("Function", "Arn")}
     stack = sandbox.deploy(first)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nova_infra.assumptions.sandbox.stacks import Sandbox, Stack
+from nova_infra.assumptions.sandbox.stacks import Sandbox, SandboxStack
 
 Deployment = Mapping[str, Any]
 OVER = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
@@ -78,7 +78,7 @@ def breaker(deployment: Deployment) -> str:
     return f"circuit breaker {found.get('status', 'not described')}, {counted}; deployment {deployment['status']}"
 
 
-def weights(sandbox: Sandbox, stack: Stack, rule: str = "Rule") -> str:
+def weights(sandbox: Sandbox, stack: SandboxStack, rule: str = "Rule") -> str:
     """The weights of a rule, such as ``blue 100, green 0``."""
     [found] = sandbox.call("elbv2", "describe_rules", RuleArns=[stack.outputs[rule]])["Rules"]
     [action] = found["Actions"]

@@ -17,8 +17,8 @@ from nova_infra.assumptions.experiments.looks import (
 )
 from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_if
 from nova_infra.assumptions.sandbox.requests import ask
-from nova_infra.assumptions.sandbox.services import Service, service_template
-from nova_infra.assumptions.sandbox.stacks import Sandbox, Stack, UndecidedError
+from nova_infra.assumptions.sandbox.services import SandboxService, service_template
+from nova_infra.assumptions.sandbox.stacks import Sandbox, SandboxStack, UndecidedError
 
 _HEADER = "x-nova-prove"
 _BAKE = 7
@@ -26,7 +26,9 @@ _BAKE = 7
 
 def _alternate(sandbox: Sandbox) -> Iterator[Reading]:
     """A rolling service without tasks that names a second target group."""
-    stack = sandbox.try_to_deploy(service_template(sandbox.ground, Service(strategy="ROLLING", priority=21, tasks=0)))
+    stack = sandbox.try_to_deploy(
+        service_template(sandbox.ground, SandboxService(strategy="ROLLING", priority=21, tasks=0))
+    )
     if not stack.is_deployed and not stack.failure.startswith("Service:"):
         raise UndecidedError(f"something else failed: {stack.failure or stack.status}")
     yield held_if("rolling-alternate", stack.is_deployed, stack.failure or "the service was made")
@@ -34,7 +36,7 @@ def _alternate(sandbox: Sandbox) -> Iterator[Reading]:
 
 def _rolling_bake(sandbox: Sandbox) -> Iterator[Reading]:
     """A rolling service with a bake that is longer than what its alarm would ask for."""
-    service = Service(strategy="ROLLING", priority=22, bake=_BAKE, alarm=True)
+    service = SandboxService(strategy="ROLLING", priority=22, bake=_BAKE, alarm=True)
     stack = sandbox.deploy(service_template(sandbox.ground, service))
     sandbox.deploy(service_template(sandbox.ground, replace(service, variables={"RELEASE": "2"})))
     found = deployments(sandbox, stack.outputs["Service"])[0]
@@ -47,7 +49,7 @@ def _rolling_bake(sandbox: Sandbox) -> Iterator[Reading]:
 
 def _cancel(sandbox: Sandbox) -> Iterator[Reading]:
     """An update that is cancelled while a canary bakes for longer than the experiment lasts."""
-    service = Service(strategy="CANARY", priority=23)
+    service = SandboxService(strategy="CANARY", priority=23)
     stack = sandbox.deploy(service_template(sandbox.ground, service))
     before = len(deployments(sandbox, stack.outputs["Service"]))
     sandbox.start(service_template(sandbox.ground, replace(service, bake=60, variables={"RELEASE": "2"})))
@@ -68,7 +70,7 @@ def _first_pause(sandbox: Sandbox) -> Iterator[Reading]:
         "LifecycleStages": ["POST_SCALE_UP"],
         "TimeoutConfiguration": {"TimeoutInMinutes": 30, "Action": "ROLLBACK"},
     }
-    service = Service(strategy="CANARY", priority=24, hooks=[pause])
+    service = SandboxService(strategy="CANARY", priority=24, hooks=[pause])
     sandbox.start(service_template(sandbox.ground, service))
     arn = sandbox.wait("the service", lambda: stack_service(sandbox), minutes=6)
     first = next_deployment(sandbox, arn, before=0)
@@ -113,7 +115,7 @@ def _ended_or_paused(sandbox: Sandbox, service: str, aborted: Deployment) -> str
 
 def _life(sandbox: Sandbox) -> Iterator[Reading]:
     """Two canaries with a test rule, then another configuration, then rolling: one service."""
-    service = Service(strategy="CANARY", priority=25, test_header=_HEADER)
+    service = SandboxService(strategy="CANARY", priority=25, test_header=_HEADER)
     first = sandbox.deploy(service_template(sandbox.ground, service))
     seen = [_rules(sandbox, first, service)]
     second = replace(service, variables={"RELEASE": "2"})
@@ -140,7 +142,7 @@ def _life(sandbox: Sandbox) -> Iterator[Reading]:
     yield held_if("back-to-rolling", healthy["Blue"] > 0 and not healthy["Green"], said)
 
 
-def _rules(sandbox: Sandbox, stack: Stack, service: Service) -> tuple[bool, str]:
+def _rules(sandbox: Sandbox, stack: SandboxStack, service: SandboxService) -> tuple[bool, str]:
     """Whether both rules are answered by a task, and where both point to."""
     address = sandbox.ground["Address"]
     statuses = [ask(address, service.path).status, ask(address, service.path, headers={_HEADER: "test"}).status]

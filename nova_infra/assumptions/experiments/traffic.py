@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_if
 from nova_infra.assumptions.sandbox.requests import ask
-from nova_infra.assumptions.sandbox.services import Service, service_template
-from nova_infra.assumptions.sandbox.stacks import Sandbox, Stack, UndecidedError
+from nova_infra.assumptions.sandbox.services import SandboxService, service_template
+from nova_infra.assumptions.sandbox.stacks import Sandbox, SandboxStack, UndecidedError
 from nova_infra.assumptions.sandbox.templates import fixed_answer, resource, template
 from nova_infra.machine.parallel import threads
 
@@ -45,7 +45,7 @@ def _paths(sandbox: Sandbox) -> Iterator[Reading]:
 
 def _counts(sandbox: Sandbox) -> Iterator[Reading]:
     """Known numbers of requests of each kind, and what the target group's metrics make of them."""
-    service = Service(strategy="ROLLING", priority=31, bake=0, alternate=False)
+    service = SandboxService(strategy="ROLLING", priority=31, bake=0, alternate=False)
     stack = sandbox.deploy(service_template(sandbox.ground, service))
     address = sandbox.ground["Address"]
     sandbox.wait("the service", lambda: ask(address, service.path).status == 200 or None, minutes=4)
@@ -75,7 +75,7 @@ def _counts(sandbox: Sandbox) -> Iterator[Reading]:
     yield from _read(sandbox, stack, begun)
 
 
-def _read(sandbox: Sandbox, stack: Stack, begun: datetime) -> Iterator[Reading]:
+def _read(sandbox: Sandbox, stack: SandboxStack, begun: datetime) -> Iterator[Reading]:
     """The metrics by the minute, looked at until they have not changed for five minutes."""
     ended = sandbox.now()
     last = ended.replace(second=0, microsecond=0) + timedelta(minutes=1)
@@ -111,7 +111,9 @@ def _next_minute(sandbox: Sandbox) -> None:
     sandbox.sleep((40 - now.second) % 60)
 
 
-def _minutes(sandbox: Sandbox, stack: Stack, begun: datetime, ended: datetime) -> Mapping[str, Mapping[str, float]]:
+def _minutes(
+    sandbox: Sandbox, stack: SandboxStack, begun: datetime, ended: datetime
+) -> Mapping[str, Mapping[str, float]]:
     """Metric to minute to sum, of the target group."""
     names = ("RequestCount", *_ANSWERED)
     dimensions = [

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nova_infra.assumptions.sandbox.stacks import GROUND, PREFIX, TAG, Account, LeftoversError
+from nova_infra.assumptions.sandbox.stacks import GROUND, PREFIX, TAG, LeftoversError, SandboxAccount
 from nova_infra.errors import NovaError, PassingError
 
 _BETWEEN_LOOKS = 10.0
@@ -14,7 +14,7 @@ _MINUTES = 30
 _TRIES = 2
 
 
-def leftovers(account: Account) -> list[dict[str, Any]]:
+def leftovers(account: SandboxAccount) -> list[dict[str, Any]]:
     """The stacks that experiments made and that are still there, by their tag."""
     found: list[dict[str, Any]] = []
     more: dict[str, str] = {}
@@ -26,7 +26,7 @@ def leftovers(account: Account) -> list[dict[str, Any]]:
         more = {"NextToken": page["NextToken"]}
 
 
-def clean(account: Account, *, pause: Callable[[float], object] = time.sleep) -> list[str]:
+def clean(account: SandboxAccount, *, pause: Callable[[float], object] = time.sleep) -> list[str]:
     """Remove every stack of the experiments, the shared one last.
 
     Args:
@@ -59,7 +59,7 @@ def clean(account: Account, *, pause: Callable[[float], object] = time.sleep) ->
     return names
 
 
-def _remove(names: Sequence[str], account: Account, pause: Callable[[float], object]) -> list[str]:
+def _remove(names: Sequence[str], account: SandboxAccount, pause: Callable[[float], object]) -> list[str]:
     """Remove stacks side by side; a line for each that is still there."""
     tries, faults = dict.fromkeys(names, 0), dict[str, str]()
     for _ in range(int(_MINUTES * 60 / _BETWEEN_LOOKS)):
@@ -79,7 +79,7 @@ def _remove(names: Sequence[str], account: Account, pause: Callable[[float], obj
     return [faults.get(name, _remedy(name, f"is not gone after {_MINUTES} minutes")) for name in tries]
 
 
-def _step(name: str, account: Account, tries: dict[str, int]) -> bool:
+def _step(name: str, account: SandboxAccount, tries: dict[str, int]) -> bool:
     """Bring a stack closer to its removal; whether it has gone."""
     stack = _described(name, account)
     if stack is None:
@@ -98,7 +98,7 @@ def _step(name: str, account: Account, tries: dict[str, int]) -> bool:
     return False
 
 
-def _described(name: str, account: Account) -> Mapping[str, Any] | None:
+def _described(name: str, account: SandboxAccount) -> Mapping[str, Any] | None:
     try:
         stacks = account.call("cloudformation", "describe_stacks", StackName=name)["Stacks"]
     except NovaError as error:
@@ -108,7 +108,7 @@ def _described(name: str, account: Account) -> Mapping[str, Any] | None:
     return next((stack for stack in stacks if _is_ours(stack)), None)
 
 
-def _stop_tasks(account: Account) -> None:
+def _stop_tasks(account: SandboxAccount) -> None:
     """Stop the tasks that no service has: they would keep the cluster."""
     cluster = f"{PREFIX}-{GROUND}"
     try:

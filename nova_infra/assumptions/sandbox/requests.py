@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Answer:
+class SandboxAnswer:
     """What came back.
 
     Attributes:
@@ -20,7 +20,7 @@ class Answer:
     text: str = ""
 
 
-def ask(address: str, path: str, *, headers: Mapping[str, str] | None = None, patience: float = 90) -> Answer:
+def ask(address: str, path: str, *, headers: Mapping[str, str] | None = None, patience: float = 90) -> SandboxAnswer:
     """Send a GET request and wait for the answer.
 
     Args:
@@ -36,8 +36,8 @@ def ask(address: str, path: str, *, headers: Mapping[str, str] | None = None, pa
             connection.putheader(name, value)
         connection.endheaders()
         answer = connection.getresponse()
-        return Answer(answer.status, answer.read().decode(errors="replace"))
+        return SandboxAnswer(answer.status, answer.read().decode(errors="replace"))
     except (OSError, http.client.HTTPException):
-        return Answer(0)
+        return SandboxAnswer(0)
     finally:
         connection.close()

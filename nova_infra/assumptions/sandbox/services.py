@@ -24,7 +24,7 @@ BREAKER = {"Enable": True, "Rollback": True}
 
 
 @dataclass(frozen=True)
-class Service:
+class SandboxService:
     """What a service is made of.
 
     Attributes:
@@ -59,7 +59,7 @@ class Service:
         return f"/{self.priority}"
 
 
-def service_template(ground: Mapping[str, str], service: Service, **more: Resource) -> Template:
+def service_template(ground: Mapping[str, str], service: SandboxService, **more: Resource) -> Template:
     """A service, its target groups and its rules.
 
     Args:
@@ -100,7 +100,7 @@ def service_template(ground: Mapping[str, str], service: Service, **more: Resour
     return template({**resources, **more}, outputs)
 
 
-def _deployment(service: Service) -> dict[str, Any]:
+def _deployment(service: SandboxService) -> dict[str, Any]:
     found: dict[str, Any] = {
         "Strategy": service.strategy,
         "MinimumHealthyPercent": 100,
@@ -133,7 +133,7 @@ def _target_group(ground: Mapping[str, str]) -> Resource:
     )
 
 
-def _rule(ground: Mapping[str, str], service: Service, *, header: str = "") -> Resource:
+def _rule(ground: Mapping[str, str], service: SandboxService, *, header: str = "") -> Resource:
     path = {"Field": "path-pattern", "PathPatternConfig": {"Values": [service.path, f"{service.path}/*"]}}
     test = {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": header, "Values": ["test"]}}
     groups = [{"TargetGroupArn": ref(colour), "Weight": weight} for colour, weight in (("Blue", 100), ("Green", 0))]
@@ -149,7 +149,7 @@ def _rule(ground: Mapping[str, str], service: Service, *, header: str = "") -> R
     )
 
 
-def _load_balancer(ground: Mapping[str, str], service: Service) -> dict[str, Any]:
+def _load_balancer(ground: Mapping[str, str], service: SandboxService) -> dict[str, Any]:
     found: dict[str, Any] = {"ContainerName": CONTAINER, "ContainerPort": PORT, "TargetGroupArn": ref("Blue")}
     if service.alternate:
         found["AdvancedConfiguration"] = {
@@ -161,7 +161,7 @@ def _load_balancer(ground: Mapping[str, str], service: Service) -> dict[str, Any
     return found
 
 
-def _alarm(service: Service) -> Resource:
+def _alarm(service: SandboxService) -> Resource:
     """An alarm that stays OK: nothing sends its metric."""
     return resource(
         "AWS::CloudWatch::Alarm",
@@ -180,5 +180,5 @@ def _alarm(service: Service) -> Resource:
     )
 
 
-def _alarm_name(service: Service) -> str:
+def _alarm_name(service: SandboxService) -> str:
     return f"{PREFIX}-{service.priority}"

@@ -27,7 +27,7 @@ _BETWEEN_LOOKS = 5.0
 _STACK_MINUTES = 30
 
 
-class Account(Protocol):
+class SandboxAccount(Protocol):
     """The calls that are made of AWS: :class:`nova_infra.deployed.aws.client.session.Aws`."""
 
     @property
@@ -39,7 +39,7 @@ class Account(Protocol):
         """Call an operation."""
         ...
 
-    def assumed(self, role_arn: str) -> Account:
+    def assumed(self, role_arn: str) -> SandboxAccount:
         """The same account, by a role in it."""
         ...
 
@@ -53,7 +53,7 @@ class StoppedError(Exception):
 
 
 @dataclass(frozen=True)
-class Stack:
+class SandboxStack:
     """A stack after CloudFormation is through with it.
 
     Attributes:
@@ -85,7 +85,7 @@ class Sandbox:
 
     def __init__(
         self,
-        account: Account,
+        account: SandboxAccount,
         name: str,
         *,
         ground: Mapping[str, str],
@@ -132,7 +132,7 @@ class Sandbox:
             raise StoppedError
         return self._account.call(service, operation, **arguments)
 
-    def assume(self, role_arn: str) -> Account | None:
+    def assume(self, role_arn: str) -> SandboxAccount | None:
         """The account by a role in it; None while the role cannot be taken yet."""
         try:
             return self._account.assumed(role_arn)
@@ -186,16 +186,16 @@ class Sandbox:
         )
         self._has_stack = True
 
-    def settled(self, *, minutes: float = _STACK_MINUTES) -> Stack:
+    def settled(self, *, minutes: float = _STACK_MINUTES) -> SandboxStack:
         """The experiment's stack, once CloudFormation is through with it."""
         return self.wait(f"the end of {self.stack_name}'s deployment", self._look, minutes=minutes)
 
-    def try_to_deploy(self, template: Template) -> Stack:
+    def try_to_deploy(self, template: Template) -> SandboxStack:
         """Make the experiment's stack, or change it, and wait; it may fail."""
         self.start(template)
         return self.settled()
 
-    def deploy(self, template: Template) -> Stack:
+    def deploy(self, template: Template) -> SandboxStack:
         """Make the experiment's stack, or change it, and wait.
 
         Raises:
@@ -206,14 +206,14 @@ class Sandbox:
             raise UndecidedError(f"{self.stack_name} ended in {stack.status}: {stack.failure or 'no reason given'}")
         return stack
 
-    def _look(self) -> Stack | None:
+    def _look(self) -> SandboxStack | None:
         [found] = self.call("cloudformation", "describe_stacks", StackName=self.stack_name)["Stacks"]
         status = str(found["StackStatus"])
         if status.endswith("_IN_PROGRESS"):
             return None
         outputs = {each["OutputKey"]: str(each["OutputValue"]) for each in found.get("Outputs", ())}
-        stack = Stack(self.stack_name, status, outputs)
-        return stack if stack.is_deployed else Stack(self.stack_name, status, outputs, self._failure())
+        stack = SandboxStack(self.stack_name, status, outputs)
+        return stack if stack.is_deployed else SandboxStack(self.stack_name, status, outputs, self._failure())
 
     def _failure(self) -> str:
         events = self.call("cloudformation", "describe_stack_events", StackName=self.stack_name)["StackEvents"]

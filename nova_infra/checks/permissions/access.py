@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nova_infra.checks.permissions.attached import role_patterns
 from nova_infra.checks.permissions.boundary import production_out_of_reach, project_and_role, repository_steps
-from nova_infra.checks.permissions.reach import Graph, role_patterns
-from nova_infra.checks.permissions.statements import Statement, pattern_of
+from nova_infra.checks.permissions.reach import Graph
+from nova_infra.checks.permissions.statements import Statement, contains, pattern_of
 from nova_infra.checks.rule import Template, as_list
 from nova_infra.checks.stages import PIPELINE, actions, environments, stages
 
 _ROLE = "AWS::IAM::Role"
-_TAKES = frozenset({"sts:assumerole", "sts:*", "*"})
+_TAKE = "sts:assume*"
 _READS = re.compile(r"[\w-]+:(Get|List|Describe|BatchGet|BatchCheck|FilterLogEvents|View|Lookup)\w*\*?", re.IGNORECASE)
 # What every project needs to say what it does.
 _OWN = re.compile(r"logs:(Create|Put)Log\w+|codebuild:\w*(Report|TestCases|CodeCoverages)\w*", re.IGNORECASE)
@@ -106,7 +107,7 @@ def _takes(statements: Sequence[Statement]) -> tuple[str, ...]:
     taken = {
         resource
         for each in statements
-        if each.allows and not each.not_actions and any(action.lower() in _TAKES for action in each.actions)
+        if any(True for _ in each.actions_within(("sts:AssumeRole",)))
         for resource in each.resources
     }
     return tuple(sorted(taken))
@@ -121,7 +122,7 @@ def _changes(statements: Sequence[Statement]) -> tuple[tuple[str, str], ...]:
         changing = {
             name
             for name in names
-            if name.lower() not in _TAKES and not _READS.fullmatch(name) and not _OWN.fullmatch(name)
+            if not contains(_TAKE, name.lower()) and not _READS.fullmatch(name) and not _OWN.fullmatch(name)
         }
         resources = ", ".join(sorted(each.resources))
         if changing:

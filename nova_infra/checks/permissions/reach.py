@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from nova_infra.checks.permissions.statements import Statement, allowing, overlap, pattern_of, statements_of
-from nova_infra.checks.rule import Template, as_list, referenced
+from nova_infra.checks.permissions.attached import ROLE, Attached
+from nova_infra.checks.permissions.statements import Statement, allowing, overlap
+from nova_infra.checks.rule import Template, referenced
 
-_PROJECT, _ROLE = "AWS::CodeBuild::Project", "AWS::IAM::Role"
+_PROJECT = "AWS::CodeBuild::Project"
 
 # What gives its caller the role of a thing, by the thing's type.
 _TAKES_OVER = {
@@ -34,15 +34,29 @@ class Goal:
 
     Attributes:
         what: What it is, as the end of "may".
-        actions: The actions that reach it.
+        actions: Patterns of the actions that reach it.
         resources: Patterns of the resources that they would be done to.
         harmless: Patterns of resources that are none of it, where a permission names nothing else.
+        harmless_actions: Patterns of actions that do not reach it, such as reading.
+        elsewhere: Accounts in which whatever is done reaches none of it.
     """
 
     what: str
     actions: tuple[str, ...]
-    resources: tuple[str, ...]
+    resources: tuple[str, ...] = ("*",)
     harmless: tuple[str, ...] = ()
+    harmless_actions: tuple[str, ...] = ()
+    elsewhere: frozenset[str] = frozenset()
+
+    def spares(self, pattern: str) -> bool:
+        """Whether what a pattern of resources means is none of it."""
+        if account_of(pattern) in self.elsewhere:
+            return True
+        bucket = pattern.partition("/")[0]
+        if bucket.startswith("arn:aws:s3:::") and "*" not in bucket:
+            # No bucket's name has a slash, which a star in a pattern would stand for.
+            return not any(overlap(bucket, each) for each in self.resources)
+        return "*" not in pattern and any(overlap(pattern, each) for each in self.harmless)
 
 
 @dataclass(frozen=True)
@@ -75,10 +89,16 @@ class Graph:
 
     Attributes:
         template: The template.
+        attached: Its policies.
     """
 
     template: Template
+    attached: Attached = field(init=False)
     _statements: dict[str, list[Statement]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Find the policies of the template."""
+        self.attached = Attached(self.template)
 
     def paths(self, start: str, goals: Sequence[Goal]) -> Iterator[Path]:
         """The shortest way from a role to each goal that it reaches.
@@ -94,11 +114,13 @@ class Graph:
 
     def _reached(self, ways: Mapping[str, tuple[str, ...]], goal: Goal) -> Iterator[Path]:
         for role, way in ways.items():
-            for action in goal.actions:
-                for resource in goal.resources:
-                    for policy, pattern in allowing(self.statements(role), action, resource):
-                        if not any(overlap(pattern, each) and "*" not in pattern for each in goal.harmless):
-                            yield Path(way, policy, action, pattern, goal)
+            held = self.statements(role)
+            for statement in held:
+                for action in statement.actions_within(goal.actions, but=goal.harmless_actions):
+                    for pattern in statement.resources_within(goal.resources):
+                        denied = any(each.forbids(action, pattern) for each in held)
+                        if not denied and not goal.spares(pattern):
+                            yield Path(way, statement.policy, action, pattern, goal)
 
     def ways(self, start: str) -> dict[str, tuple[str, ...]]:
         """Every role that can be taken from one, to the roles on the way there; the nearest first."""
@@ -116,10 +138,12 @@ class Graph:
         able = {action for action in _TAKING if any(each.allows and each.names(action) for each in statements)}
         for logical_id, resource in self.template.resources.items():
             properties = resource.get("Properties", {})
-            if resource["Type"] == _ROLE:
-                names = role_patterns(logical_id, properties) if able else ()
+            if resource["Type"] == ROLE:
+                names = self.attached.names(logical_id) if able else ()
                 taking = able & {"iam:PassRole", "sts:AssumeRole"}
-                if role in _trusted(properties) or any(allowing(statements, a, name) for a in taking for name in names):
+                if self.attached.trusts(logical_id, role) or any(
+                    allowing(statements, a, name) for a in taking for name in names
+                ):
                     yield logical_id
             elif resource["Type"] in _TAKES_OVER and able.intersection(_TAKES_OVER[resource["Type"]]):
                 taken = referenced(properties.get(_ROLE_OF[resource["Type"]]))
@@ -136,19 +160,12 @@ class Graph:
         """What a role of the template may do; nothing for one that is not in it."""
         if role not in self._statements:
             known = role in self.template.resources
-            self._statements[role] = statements_of(self.template, role) if known else []
+            self._statements[role] = self.attached.statements(role) if known else []
         return self._statements[role]
 
 
-def role_patterns(logical_id: str, properties: Mapping[str, Any]) -> tuple[str, ...]:
-    """How policies may name a role: by its reference, by its ARN."""
-    name = properties.get("RoleName")
-    return (f"${{{logical_id}}}", f"arn:aws:iam::*:role/{pattern_of(name) if name else f'${{{logical_id}}}'}")
-
-
-def _trusted(properties: Mapping[str, Any]) -> set[str]:
-    """Logical ids of the roles that a role's trust names."""
-    statements = as_list(properties.get("AssumeRolePolicyDocument", {}).get("Statement"))
-    principals = [each.get("Principal") for each in statements if each.get("Effect") == "Allow"]
-    named = [value for each in principals if isinstance(each, Mapping) for value in as_list(each.get("AWS"))]
-    return {logical_id for value in named if (logical_id := referenced(value)) is not None}
+def account_of(pattern: str) -> str | None:
+    """The account that a pattern of ARNs names, and no other one; None where it may be any."""
+    arn, partition, service, region, account, *_ = (*pattern.split(":", 5), *[""] * 5)
+    unclear = "*" in service or any("*" in each and each != "*" for each in (partition, region))
+    return account if arn == "arn" and not unclear and account.isdigit() else None

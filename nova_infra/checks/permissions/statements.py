@@ -1,4 +1,4 @@
-"""What a template's policies let a role do, read as IAM would; in doubt, rather too much than too little.
+"""What the statements of policies let a role do, read as IAM would; in doubt, rather too much than too little.
 
 A condition of an Allow is taken as met, a permissions boundary as none, a policy of AWS's own that is not known to read
 only as everything, and a value that only CloudFormation knows as any value. See
@@ -8,15 +8,11 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-from nova_infra.checks.rule import Template, as_list, referenced
-
-# Of AWS's own policies, those that change nothing but logs.
-_HARMLESS_MANAGED = re.compile(r".*(ReadOnlyAccess|ReadOnly|ViewOnlyAccess|AWSLambda\w*ExecutionRole)")
+from nova_infra.checks.rule import referenced
 
 
 @dataclass(frozen=True)
@@ -55,6 +51,34 @@ class Statement:
             return not any(contains(pattern, resource) for pattern in self.resources)
         return any(overlap(pattern, resource) for pattern in self.resources)
 
+    def actions_within(self, wanted: Sequence[str], *, but: Sequence[str] = ()) -> Iterator[str]:
+        """Which of some actions it allows; the narrower pattern, where both are one.
+
+        Args:
+            wanted: Patterns of the actions.
+            but: Patterns of actions that do not count.
+        """
+        if not self.allows:
+            return
+        for each in wanted:
+            if self.not_actions:
+                found = [] if any(contains(one.lower(), each.lower()) for one in self.actions) else [each]
+            else:
+                found = [
+                    one if contains(each.lower(), one.lower()) else each if contains(one.lower(), each.lower()) else one
+                    for one in self.actions
+                    if overlap(one.lower(), each.lower())
+                ]
+            yield from (one for one in found if not any(contains(other.lower(), one.lower()) for other in but))
+
+    def resources_within(self, wanted: Sequence[str]) -> Iterator[str]:
+        """Patterns of the resources that it speaks of, as far as they are some of those that are wanted."""
+        for each in wanted:
+            if not self.not_resources:
+                yield from (one for one in self.resources if overlap(one, each))
+            elif not any(contains(one, each) for one in self.resources):
+                yield "*"
+
     def forbids(self, action: str, resource: str) -> bool:
         """Whether it denies an action on all that a pattern of resources means."""
         if self.allows or self.conditional:
@@ -62,51 +86,6 @@ class Statement:
         named = any(contains(pattern.lower(), action.lower()) for pattern in self.actions)
         meant = any(contains(pattern, resource) for pattern in self.resources)
         return named is not self.not_actions and meant is not self.not_resources
-
-
-def statements_of(template: Template, role_id: str) -> list[Statement]:
-    """All statements that hold for a role of a template, wherever they stand."""
-    found = list(_statements(template, role_id))
-    role = template.resources[role_id].get("Properties", {})
-    for managed in as_list(role.get("ManagedPolicyArns")):
-        policy_id = referenced(managed)
-        if policy_id is not None and policy_id in template.resources:
-            found += _read(policy_id, template.resources[policy_id]["Properties"].get("PolicyDocument", {}))
-        elif not _HARMLESS_MANAGED.fullmatch(pattern_of(managed)):
-            found.append(Statement(role_id, True, ("*",), False, ("*",), False, conditional=False))
-    return found
-
-
-def _statements(template: Template, role_id: str) -> Iterator[Statement]:
-    role = template.resources[role_id].get("Properties", {})
-    for policy in as_list(role.get("Policies")):
-        yield from _read(role_id, policy.get("PolicyDocument", {}))
-    for policy_id, resource in template.resources.items():
-        properties = resource.get("Properties", {})
-        match resource["Type"]:
-            case "AWS::IAM::Policy" | "AWS::IAM::ManagedPolicy":
-                holders = as_list(properties.get("Roles"))
-            case "AWS::IAM::RolePolicy":
-                holders = [properties.get("RoleName")]
-            case _:
-                continue
-        if any(referenced(each) == role_id or (each and each == role.get("RoleName")) for each in holders):
-            yield from _read(policy_id, properties.get("PolicyDocument", {}))
-
-
-def _read(policy: str, document: Mapping[str, Any]) -> Iterator[Statement]:
-    for statement in as_list(document.get("Statement")):
-        yield Statement(
-            policy,
-            allows=statement.get("Effect") == "Allow",
-            actions=tuple(pattern_of(each) for each in as_list(statement.get("Action", statement.get("NotAction")))),
-            not_actions="NotAction" in statement,
-            resources=tuple(
-                pattern_of(each) for each in as_list(statement.get("Resource", statement.get("NotResource")))
-            ),
-            not_resources="NotResource" in statement,
-            conditional=bool(statement.get("Condition")),
-        )
 
 
 def allowing(statements: Sequence[Statement], action: str, resource: str) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 
 
 def image_publishing(repository_arns: Sequence[str]) -> list[iam.PolicyStatement]:
-    """The statements of such a role.
+    """The statements of such a role, without those of signing.
 
     Args:
         repository_arns: The only repositories that it may read and write.
@@ -26,6 +26,7 @@ def image_publishing(repository_arns: Sequence[str]) -> list[iam.PolicyStatement
                 "ecr:BatchGetImage",
                 "ecr:CompleteLayerUpload",
                 "ecr:DescribeImageScanFindings",
+                "ecr:DescribeImageSigningStatus",
                 "ecr:DescribeImages",
                 "ecr:DescribeRepositories",
                 "ecr:GetDownloadUrlForLayer",
@@ -36,3 +37,14 @@ def image_publishing(repository_arns: Sequence[str]) -> list[iam.PolicyStatement
             resources=list(repository_arns),
         ),
     ]
+
+
+def image_signing(profiles: str) -> iam.PolicyStatement:
+    """What such a role needs so that ECR signs what it pushes.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/managed-signing.html
+
+    Args:
+        profiles: ARN of the signing profiles: CloudFormation names the one that is used.
+    """
+    return iam.PolicyStatement(actions=["signer:GetSigningProfile", "signer:SignPayload"], resources=[profiles])

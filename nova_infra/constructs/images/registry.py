@@ -51,3 +51,8 @@ class ImageRegistry(Construct):
         )
         for account in pull_accounts:
             self.repository.grant_pull(iam.AccountPrincipal(account))
+            self.repository.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[iam.AccountPrincipal(account)], actions=["ecr:DescribeImageSigningStatus"]
+                )
+            )

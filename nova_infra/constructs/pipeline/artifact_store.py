@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -11,6 +12,9 @@ from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 
 KEPT_FOR = cdk.Duration.days(90)
 """A stage can be rolled back to an execution as long as its artifacts are there."""
+
+_SHORTENED = 8
+"""How much of an artifact's name certainly stands in its key: CodePipeline keeps ten characters, undocumented."""
 
 
 class ArtifactStore(Construct):
@@ -60,3 +64,22 @@ class ArtifactStore(Construct):
             "Every artifact can be made again from its commit",
             f"{NIST}-S3BucketReplicationEnabled",
         )
+
+
+def write_only(role: iam.IRole, bucket: s3.IBucket, *, artifact: str) -> None:
+    """Let a role that CDK lets write to the whole bucket write its own artifact, and delete nothing.
+
+    CodePipeline puts an artifact under the pipeline's and the artifact's name, both shortened, and a random one. So
+    what the role wrote for an earlier execution stays within its reach, as long as it guesses that name.
+
+    Args:
+        role: The role of the project that makes the artifact.
+        bucket: The bucket.
+        artifact: The artifact's name.
+    """
+    own = bucket.arn_for_objects(f"*/{artifact[:_SHORTENED]}*")
+    for statement in (
+        iam.PolicyStatement(effect=iam.Effect.DENY, actions=["s3:DeleteObject*"], resources=["*"]),
+        iam.PolicyStatement(effect=iam.Effect.DENY, actions=["s3:PutObject*"], not_resources=[own]),
+    ):
+        role.add_to_principal_policy(statement)

@@ -21,7 +21,7 @@ def acknowledge_grants(
     *,
     artifacts: s3.IBucket,
     images: Sequence[pipelines.CodeBuildStep],
-    repositories: str,
+    published: Sequence[str],
 ) -> None:
     """Accept what the roles of a pipeline and of its projects are granted.
 
@@ -29,7 +29,7 @@ def acknowledge_grants(
         pipeline: The pipeline, after ``build_pipeline()``.
         artifacts: Its artifact bucket.
         images: The steps that log in to the image registry.
-        repositories: ARN of the repositories that they write to.
+        published: ARNs of the repositories that they write to, and of what signs images there.
     """
     bucket = artifacts.node.default_child
     assert isinstance(bucket, cdk.CfnResource)
@@ -51,9 +51,9 @@ def acknowledge_grants(
     for step in images:
         acknowledge(
             step.project,
-            "A login to ECR and the lists of Inspector have no narrower resource; one build makes all images",
+            "A login to ECR and the lists of Inspector have no narrower resource; one build makes and signs all images",
             _iam5("Resource::*"),
-            _iam5(f"Resource::{stack.resolve(repositories)}"),
+            *(_iam5(f"Resource::{stack.resolve(each)}") for each in published),
         )
     acknowledge(
         pipeline.self_mutation_project,

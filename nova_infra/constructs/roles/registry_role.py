@@ -7,13 +7,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
-from nova_infra.names import (
-    REGISTRY_ASSETS,
-    REGISTRY_STACK,
-    bootstrap_bucket_name,
-    registry_role_name,
-    repository_name,
-)
+from nova_infra.names import bootstrap_bucket_name
 
 # The resource types' handlers call these: https://github.com/aws-cloudformation/aws-cloudformation-resource-providers-ecr.
 # None deletes a repository or an image, or makes tags mutable.
@@ -34,7 +28,7 @@ _REPOSITORY_WRITES = (
 
 
 class RegistryRole(Construct):
-    """Creates repositories and sets how they are scanned, and nothing else, for CloudFormation alone.
+    """Creates repositories, and may set how they are scanned and signed, and nothing else, for CloudFormation alone.
 
     CDK's own deploy role would do, but whoever may take it may deploy anything to the account, perhaps production's.
 
@@ -42,24 +36,38 @@ class RegistryRole(Construct):
         role: The role.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, platform: str, region: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        stack: str,
+        assets: str,
+        repositories: str,
+        region: str,
+        settings: bool,
+    ) -> None:
         """Create the role.
 
         Args:
             scope: Parent.
             construct_id: Id under the parent.
-            platform: Name of the installation.
+            name: Name of the role.
+            stack: Name of the stack that it deploys.
+            assets: What the names of that stack's templates begin with in the bootstrap bucket.
+            repositories: Names of the repositories, as a pattern.
             region: Region of the repositories.
+            settings: Whether it also sets what holds for the whole registry.
         """
         super().__init__(scope, construct_id)
-        self._region = region
-        stack = cdk.Stack.of(self)
-        repositories = self._arn("ecr", "repository", repository_name(platform, "*"))
+        self._region, self._stack, self._assets = region, stack, assets
+        arn = self._arn("ecr", "repository", repositories)
         bootstrap = self._arn("ssm", "parameter", "cdk-bootstrap/*")
         self.role = iam.Role(
             self,
             "Role",
-            role_name=registry_role_name(platform),
+            role_name=name,
             description="Creates the image repositories for CloudFormation, and deletes none",
             assumed_by=iam.ServicePrincipal("cloudformation.amazonaws.com"),
         )
@@ -70,43 +78,29 @@ class RegistryRole(Construct):
             statements=[
                 iam.PolicyStatement(
                     actions=list(_REPOSITORY_WRITES),
-                    resources=[repositories],
-                ),
-                iam.PolicyStatement(
-                    # The setting is the whole registry's, and Inspector's is the account's.
-                    actions=[
-                        "ecr:GetRegistryScanningConfiguration",
-                        "ecr:PutRegistryScanningConfiguration",
-                        "inspector2:Enable",
-                        "inspector2:ListAccountPermissions",
-                    ],
-                    resources=["*"],
+                    resources=[arn],
                 ),
                 iam.PolicyStatement(
                     # AWS's key for ECR, whose id is not known before.
                     actions=["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"],
                     resources=["*"],
-                    conditions={"StringEquals": {"kms:ViaService": f"ecr.{region}.{stack.url_suffix}"}},
-                ),
-                iam.PolicyStatement(
-                    actions=["iam:CreateServiceLinkedRole"],
-                    resources=["*"],
-                    conditions={"StringEquals": {"iam:AWSServiceName": "inspector2.amazonaws.com"}},
+                    conditions={"StringEquals": {"kms:ViaService": f"ecr.{region}.{cdk.Stack.of(self).url_suffix}"}},
                 ),
                 iam.PolicyStatement(actions=["ssm:GetParameters"], resources=[bootstrap]),
+                *(_settings() if settings else ()),
             ],
         )
         acknowledge(policy, "A policy of one role, which nothing else may have", f"{NIST}-IAMNoInlinePolicy")
         acknowledge(
             policy,
             "Repositories get names later; a registry's setting and AWS's own key have no name",
-            *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in ("*", repositories, bootstrap)),
+            *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in ("*", arn, bootstrap)),
         )
 
     def deployment(self) -> list[iam.PolicyStatement]:
         """What a job needs besides to deploy the registry's stack by this role, and by no other one."""
         stack = cdk.Stack.of(self)
-        stacks = [self._arn("cloudformation", "stack", f"{REGISTRY_STACK}/*")]
+        stacks = [self._arn("cloudformation", "stack", f"{self._stack}/*")]
         bucket = f"arn:{stack.partition}:s3:::{bootstrap_bucket_name(stack.account, self._region)}"
         return [
             iam.PolicyStatement(
@@ -135,7 +129,7 @@ class RegistryRole(Construct):
             iam.PolicyStatement(
                 actions=["s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "s3:ListBucket"], resources=[bucket]
             ),
-            iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=[f"{bucket}/{REGISTRY_ASSETS}*"]),
+            iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=[f"{bucket}/{self._assets}*"]),
             iam.PolicyStatement(
                 actions=["ssm:GetParameter"], resources=[self._arn("ssm", "parameter", "cdk-bootstrap/*")]
             ),
@@ -144,3 +138,28 @@ class RegistryRole(Construct):
     def _arn(self, service: str, resource: str, name: str) -> str:
         stack = cdk.Stack.of(self)
         return stack.format_arn(service=service, region=self._region, resource=resource, resource_name=name)
+
+
+def _settings() -> list[iam.PolicyStatement]:
+    """What a role needs that sets how the whole registry scans and signs; Inspector's setting is the account's."""
+    return [
+        iam.PolicyStatement(
+            actions=[
+                "ecr:GetRegistryScanningConfiguration",
+                "ecr:GetSigningConfiguration",
+                "ecr:PutRegistryScanningConfiguration",
+                "ecr:PutSigningConfiguration",
+                "inspector2:Enable",
+                "inspector2:ListAccountPermissions",
+                "signer:GetSigningProfile",
+                "signer:ListTagsForResource",
+                "signer:PutSigningProfile",
+            ],
+            resources=["*"],
+        ),
+        iam.PolicyStatement(
+            actions=["iam:CreateServiceLinkedRole"],
+            resources=["*"],
+            conditions={"StringEquals": {"iam:AWSServiceName": "inspector2.amazonaws.com"}},
+        ),
+    ]

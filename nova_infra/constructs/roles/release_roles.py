@@ -98,7 +98,9 @@ class ReleaseRoles(Construct):
                 actions=["cloudformation:DescribeStacks", "cloudformation:ListStacks"], resources=["*"]
             ),
             iam.PolicyStatement(actions=["ssm:GetParameterHistory", "ssm:GetParametersByPath"], resources=[below]),
-            iam.PolicyStatement(actions=["ecr:BatchGetImage"], resources=[repositories]),
+            iam.PolicyStatement(
+                actions=["ecr:BatchGetImage", "ecr:DescribeImageSigningStatus"], resources=[repositories]
+            ),
             iam.PolicyStatement(actions=["acm:DescribeCertificate"], resources=[arn("acm", "certificate", "*")]),
             iam.PolicyStatement(
                 actions=["servicequotas:GetServiceQuota"],

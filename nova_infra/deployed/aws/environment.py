@@ -231,6 +231,25 @@ class AwsEnvironment(AwsRollouts):
             if (image.digest or image.tag) in digests
         }
 
+    def signatures(self, images: Sequence[Image]) -> tuple[tuple[str, ...], ...]:
+        """How far the registry's signing of images is, by their digests: one call for each, side by side."""
+        return tuple(self.aws.each(self._signature_of, images))
+
+    def _signature_of(self, image: Image) -> tuple[str, ...]:
+        match = _ECR.fullmatch(image.repository)
+        if match is None:
+            raise StrangerError(f"{image.repository}: is not an ECR repository, where Nova keeps its images")
+        account, region, name = match.groups()
+        answer = self.aws.call(
+            "ecr",
+            "describe_image_signing_status",
+            region=region,
+            registryId=account,
+            repositoryName=name,
+            imageId={"imageDigest": image.digest},
+        )
+        return tuple(each["status"] for each in answer.get("signingStatuses", ()))
+
     def vcpu_quota(self) -> float | None:
         """How many vCPUs Fargate may run in the account and region; None where that is not known."""
         try:

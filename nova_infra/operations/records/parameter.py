@@ -14,8 +14,8 @@ from typing import Any
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.names import parameter_path
 
-SCHEMA = 2
-"""Of what is written. Readers skip, and name, what a later schema wrote."""
+SCHEMA = 3
+"""The latest one that is known. Readers skip, and name, what a later schema wrote."""
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 """When something was written whose time cannot be read."""
@@ -35,12 +35,12 @@ def encode(value: Mapping[str, object]) -> str:
     """A value as compact JSON that no other value equals, so that a write whose answer is lost is recognized.
 
     Args:
-        value: What to write, times included; what is None is left out.
+        value: What to write, times included; what is None is left out. ``v``, its schema, is 2 unless it says so.
     """
     kept = {
         key: _timestamp(each) if isinstance(each, datetime) else each for key, each in value.items() if each is not None
     }
-    unique = {"v": SCHEMA, "nonce": secrets.token_hex(4), **kept}
+    unique = {"v": 2, "nonce": secrets.token_hex(4), **kept}
     return json.dumps(unique, separators=(",", ":"), ensure_ascii=False)
 
 

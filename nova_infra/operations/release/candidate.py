@@ -41,7 +41,7 @@ def read_candidate(environment: ObservedEnvironment, root: Path, assembly: Calla
     if (played := environment.played()) is not None:
         digests = {service: str(image.digest) for service, image in played.images.items()}
         return Candidate(played.release, played.templates, lambda: digests)
-    checkout = read_checkout(root)
+    checkout = read_checkout(root, environment.name)
 
     def registry() -> dict[str, str]:
         return {service: image.digest for service, image in with_digests(environment, checkout).items()}

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from nova_infra.config import load_config
+from nova_infra.config import Config, load_config
 from nova_infra.deployed.model import Image
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.errors import RefusedError
 from nova_infra.images.tags import current_commit, image_tags
 from nova_infra.machine import git
-from nova_infra.names import repository_name
+from nova_infra.operations.gates import signatures
 from nova_infra.operations.records.ledger import ReleasedImage
 
 
@@ -34,16 +34,19 @@ class Checkout:
     committed_at: datetime | None
 
 
-def read_checkout(root: Path) -> Checkout:
-    """The release of a directory.
+def read_checkout(root: Path, environment: str) -> Checkout:
+    """The release of a directory, as an environment pulls it.
+
+    Args:
+        root: The directory.
+        environment: Name of the environment.
 
     Raises:
         ConfigError: It holds no usable ``nova.toml``.
     """
     config = load_config(root)
-    registry = f"{config.toolchain.account}.dkr.ecr.{config.toolchain.region}.amazonaws.com"
     images = {
-        service: Image(f"{registry}/{repository_name(config.platform.name, service)}", tag)
+        service: Image(f"{_registry(config)}/{config.repository(service, environment)}", tag)
         for service, tag in image_tags(root, config).items()
     }
     # CodeBuild says which commit it was started for, also where the source is an archive without git.
@@ -64,8 +67,28 @@ def released(environment: ObservedEnvironment, root: Path) -> tuple[str, dict[st
     """
     if (played := environment.played()) is not None:
         return played.release, {each: _stored(image) for each, image in played.images.items()}, None
-    checkout = read_checkout(root)
+    checkout = read_checkout(root, environment.name)
     return checkout.release, with_digests(environment, checkout), checkout.committed_at
+
+
+def unsigned(environment: ObservedEnvironment, images: Mapping[str, ReleasedImage], root: Path) -> list[str]:
+    """A sentence for each image of the release in a directory that the registry has not signed.
+
+    Nothing is signed in a rehearsal, nor in the repositories of an early branch.
+
+    Args:
+        environment: Where the release is to go.
+        images: Service to its image.
+        root: The directory.
+    """
+    config = load_config(root)
+    if environment.played() is not None or config.takes_early_images(environment.name):
+        return []
+    asked = {
+        service: Image(f"{_registry(config)}/{config.repository(service, environment.name)}", image.tag, image.digest)
+        for service, image in images.items()
+    }
+    return signatures.unsigned(environment, asked)
 
 
 def with_digests(environment: ObservedEnvironment, checkout: Checkout) -> dict[str, ReleasedImage]:
@@ -81,6 +104,10 @@ def with_digests(environment: ObservedEnvironment, checkout: Checkout) -> dict[s
             raise RefusedError(f"{service}: its image {wanted} is not in the registry: `nova image build {service}`")
         released[service] = _stored(image)
     return released
+
+
+def _registry(config: Config) -> str:
+    return f"{config.toolchain.account}.dkr.ecr.{config.toolchain.region}.amazonaws.com"
 
 
 def _stored(image: Image) -> ReleasedImage:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nova_infra.config import Config
 from nova_infra.errors import AwsError, RefusedError
-from nova_infra.names import REGISTRY_STACK, environment_prefix, platform_stack_name
+from nova_infra.names import EARLY_REGISTRY_STACK, REGISTRY_STACK, environment_prefix, platform_stack_name
 
 
 def deploy(config: Config, environment: str, *, assembly: Path) -> str:
@@ -47,23 +47,28 @@ def deploy(config: Config, environment: str, *, assembly: Path) -> str:
     return url
 
 
-def deploy_registry(config: Config, *, assembly: Path) -> None:
+def deploy_registry(config: Config, *, assembly: Path, early: bool = False) -> None:
     """Deploy the image repositories from an assembly that was made before, so that each service has one.
 
     Args:
         config: The configuration.
         assembly: Where ``make synth`` wrote it.
+        early: Whether only the early branch's are meant: its jobs may deploy no others.
 
     Raises:
         RefusedError: Another engine delivers here, or the assembly holds no registry.
-        AwsError: The stack was not deployed.
+        AwsError: A stack was not deployed.
     """
     _require_engine(config, "registry")
-    if not (assembly / f"{REGISTRY_STACK}.template.json").exists():
-        raise RefusedError(f"{assembly}: holds no stack {REGISTRY_STACK}: run make synth")
-    # Not the roles that it depends on, which an administrator deploys. A repository outlives its service: where a name
-    # is used again, it is adopted.
-    _cdk_deploy("registry", assembly, REGISTRY_STACK, "--exclusively", "--import-existing-resources")
+    if early and config.early_branch is None:
+        raise RefusedError("--early: there is no early branch: set early_branch under [delivery], or leave it out")
+    released = [] if early else [REGISTRY_STACK]
+    for stack in (*released, *([EARLY_REGISTRY_STACK] if config.early_branch else ())):
+        if not (assembly / f"{stack}.template.json").exists():
+            raise RefusedError(f"{assembly}: holds no stack {stack}: run make synth")
+        # Not the roles that it depends on, which an administrator deploys. A repository outlives its service: where a
+        # name is used again, it is adopted.
+        _cdk_deploy("registry", assembly, stack, "--exclusively", "--import-existing-resources")
 
 
 def _require_engine(config: Config, what: str) -> None:

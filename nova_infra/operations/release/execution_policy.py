@@ -44,6 +44,7 @@ _REGIONAL = {
     "SSM": "ssm",
     "Scheduler": "scheduler",
     "SecretsManager": "secretsmanager",
+    "Signer": "signer",
     "ServiceDiscovery": "servicediscovery",
     "StepFunctions": "states",
     "WAFv2": "wafv2",

@@ -20,7 +20,7 @@ from nova_infra.rehearsal.delivery.definition import (
 )
 from nova_infra.rehearsal.drills.drill import Drill, Reach, ServiceKind
 from nova_infra.rehearsal.drills.steering import GATE_MINUTES
-from nova_infra.rehearsal.environment.queues import messages_of
+from nova_infra.rehearsal.environment.background.queues import messages_of
 from nova_infra.rehearsal.pipeline.edits import (
     Edit,
     alone,

@@ -337,8 +337,9 @@ class Player:
                     raise _ActionFailedError("the approval was refused")
 
     async def _build(self, stage: Stage, action: BuildAction, record: ActionRecord) -> None:
-        if action.install:
-            record.note = f"not run here, this machine's tools are used instead: {'; '.join(action.install)}"
+        # What links an artifact of an earlier step is CDK's own: everything runs in one directory here.
+        if install := [command for command in action.install if "CODEBUILD_SRC_DIR_" not in command]:
+            record.note = f"not run here, this machine's tools are used instead: {'; '.join(install)}"
         environment = {key: self._with_outputs(value) for key, value in action.environment.items()}
         if self._release_tools is not None:
             release = "baseline" if self.taking_back else "candidate"

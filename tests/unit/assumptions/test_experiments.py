@@ -10,7 +10,7 @@ from helpers.sandbox import BEGUN, SandboxAccount, denied, refused
 from nova_infra.assumptions.catalogue import EXPERIMENTS
 from nova_infra.assumptions.experiments import traffic
 from nova_infra.assumptions.run import read
-from nova_infra.assumptions.sandbox.requests import Answer
+from nova_infra.assumptions.sandbox.requests import SandboxAnswer
 
 BY_NAME = {each.name: each for each in EXPERIMENTS}
 TRIGGERED = {"deploymentCircuitBreaker": {"status": "TRIGGERED", "failureCount": 3, "threshold": 3}}
@@ -270,7 +270,9 @@ CASES: list[tuple[str, Any, dict[str, str]]] = [
 def answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every request is answered by a task."""
     for module in ("records", "rollouts", "traffic"):
-        monkeypatch.setattr(f"nova_infra.assumptions.experiments.{module}.ask", lambda *_, **__: Answer(200, "0"))
+        monkeypatch.setattr(
+            f"nova_infra.assumptions.experiments.{module}.ask", lambda *_, **__: SandboxAnswer(200, "0")
+        )
 
 
 def verdicts(name: str, account: SandboxAccount) -> dict[str, str]:
@@ -330,7 +332,9 @@ def test_a_gate_pauses_the_first_deployment_and_not_the_way_back(statuses: Any, 
 )
 def test_paths_are_normalized_where_another_spelling_matches(monkeypatch, matched: set[str], expected: str) -> None:
     monkeypatch.setattr(
-        traffic, "ask", lambda _, path, **__: Answer(200, "matched") if path in matched else Answer(404, "none")
+        traffic,
+        "ask",
+        lambda _, path, **__: SandboxAnswer(200, "matched") if path in matched else SandboxAnswer(404, "none"),
     )
     assert verdicts("path-normalization", SandboxAccount()) == {"path-normalization": expected}
 
@@ -349,10 +353,10 @@ def test_paths_are_normalized_where_another_spelling_matches(monkeypatch, matche
 def test_requests_are_counted_by_the_minute(monkeypatch, requests, answered, left: int, expected) -> None:
     account = SandboxAccount()
 
-    def asked(_: str, path: str, *, patience: float = 90.0, **__: Any) -> Answer:
+    def asked(_: str, path: str, *, patience: float = 90.0, **__: Any) -> SandboxAnswer:
         if path.endswith("/hang"):
-            return Answer(0) if patience < 60 else Answer(504)
-        return Answer(200, str(left))
+            return SandboxAnswer(0) if patience < 60 else SandboxAnswer(504)
+        return SandboxAnswer(200, str(left))
 
     def counted(MetricDataQueries: Any, **_: Any) -> dict[str, Any]:  # noqa: N803
         minutes = [BEGUN, BEGUN + timedelta(minutes=1)]

@@ -225,10 +225,12 @@ def test_the_pipeline_itself_which_runs_what_cdk_wrote_may_assume_the_roles_that
     assert findings(template) == []
 
 
-def test_a_project_of_another_stack_is_judged_there(assembly):
+def test_nobody_can_judge_a_project_of_another_stack(assembly):
     template = assembly.template("NovaPipelineStack")
     test_action(template)["Configuration"]["ProjectName"] = "elsewhere"
-    assert findings(template) == []
+    [(rule, finding)] = findings(template)
+    assert rule.id == "NOVA-P06"
+    assert finding.detail.startswith("E2ETests runs by a role that the template does not show")
 
 
 def test_tests_may_assume_the_observer_of_production(assembly):

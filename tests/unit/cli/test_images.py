@@ -56,6 +56,7 @@ def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv(key, "testing")
     clean = {"status": {"status": "ACTIVE"}, "complete": True, "enhanced": [], "basic": []}
     monkeypatch.setattr(Registry, "scan", lambda *_: clean)
+    monkeypatch.setattr(Registry, "signing", lambda *_: [("COMPLETE", "")])
     with mock_aws():
         client = boto3.client("ecr", region_name="us-east-1")
         for name in SERVICES[:-1]:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 def test_the_image_tag_of_a_service_is_printed_alone(example: Path) -> None:
     command = [sys.executable, "-c", "from nova_infra.cli.main import main; main()", "image", "tag", "carts-service"]
     result = subprocess.run(command, cwd=example, check=False, capture_output=True, text=True)
-    assert (result.returncode, len(result.stdout.strip())) == (0, 16)
+    assert (result.returncode, len(result.stdout.strip())) == (0, 64)
 
 
 def test_without_a_service_every_image_tag_is_printed(nova: Any) -> None:

@@ -65,7 +65,7 @@ def deploy(service_templates) -> Callable[[], Deployment]:
 def served(
     local_aws: LocalAws, deploy: Callable[[], Deployment], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Deployment]:
-    """Production with two services, at release 1, over HTTP."""
+    """Production with two services, at release 1, for this process and for those that it starts."""
     local_aws.reset()
     monkeypatch.setenv("AWS_ENDPOINT_URL", local_aws.url)
     for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):

@@ -136,12 +136,13 @@ def test_every_command_is_a_make_target_or_a_nova_command(assembly, variant):
                 own = stage_["Name"] == "UpdatePipeline" or action["Name"] == "Compare"
                 if action["ActionTypeId"]["Provider"] == "CodeBuild" and not own:
                     for command in commands(each, action):
-                        assert command.split()[0] == "make", command
+                        # CDK links an artifact of another step, here that of the tools.
+                        assert command.split()[0] == "make" or "CODEBUILD_SRC_DIR_" in command, command
 
 
 def test_build_checks_before_it_synthesizes(assembly):
     action, _ = stage(assembly, "Build")["Actions"]
-    assert commands(assembly, action) == ["make setup", "make check", "make audit", "make synth"]
+    assert commands(assembly, action) == ["make setup", "make check", "make audit", "make tools", "make synth"]
 
 
 def test_the_pipeline_changes_itself_only_after_an_approval_that_is_skipped_where_nothing_changes(assembly):
@@ -177,13 +178,27 @@ def test_what_compares_runs_nothing_of_the_commit_and_may_only_read_the_two_temp
     assert granted == {"cloudformation:GetTemplate"}
 
 
+def test_what_synthesizes_writes_its_own_artifact_and_deletes_nothing(assembly):
+    role = project(assembly, stage(assembly, "Build")["Actions"][0])["ServiceRole"]["Fn::GetAtt"][0]
+    [policy] = [p for p in assembly.properties(STACK, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
+    denied = {
+        each["Action"]: each
+        for each in policy["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Deny" and "UseConnection" not in each["Action"]
+    }
+    assert set(denied) == {"s3:DeleteObject*", "s3:PutObject*"}
+    assert denied["s3:DeleteObject*"]["Resource"] == "*"
+    [_, [_, tail]] = denied["s3:PutObject*"]["NotResource"]["Fn::Join"]
+    assert tail == "/*/Synth_Ou*"
+
+
 def test_the_connection_reads_this_repository_and_nothing_else(assembly):
     """Whoever may use it is denied other repositories, and whatever needs to write."""
     policies = [p["PolicyDocument"]["Statement"] for p in assembly.properties(STACK, "AWS::IAM::Policy")]
     users = [each for each in policies if "UseConnection" in json.dumps(each)]
     assert len(users) > 5
     for statements in users:
-        denied = [s for s in statements if s["Effect"] == "Deny"]
+        denied = [s for s in statements if s["Effect"] == "Deny" and "UseConnection" in s["Action"]]
         for prefix in ("codestar-connections", "codeconnections"):
             repository, permissions = f"{prefix}:FullRepositoryId", f"{prefix}:ProviderPermissionsRequired"
             conditions = [s["Condition"] for s in denied if s["Action"] == f"{prefix}:UseConnection"]
@@ -205,6 +220,30 @@ def test_steps_with_credentials_install_what_the_commands_need_and_nothing_else(
         if (variable["Name"], variable["Value"]) == ("NOVA_SETUP", "runtime")
     }
     assert runtime == {"x86-64", "Verify", "Brief", "Preflight"}
+
+
+def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_registry(assembly):
+    [packed] = [
+        artifact["Name"]
+        for artifact in stage(assembly, "Build")["Actions"][0]["OutputArtifacts"]
+        if artifact["Name"] != "Synth_Output"
+    ]
+    installed = set()
+    for stage_ in pipeline(assembly)["Stages"]:
+        for action in stage_["Actions"]:
+            if action["Name"] not in ("Preflight", "Verify", "Brief"):
+                continue
+            assert packed in {each["Name"] for each in action["InputArtifacts"]}
+            own = project(assembly, action)
+            assert {"Name": "NOVA_TOOLS", "Type": "PLAINTEXT", "Value": ".nova/tools"} in own["Environment"][
+                "EnvironmentVariables"
+            ]
+            install = json.loads(own["Source"]["BuildSpec"])["phases"]["install"]["commands"]
+            link, set_up = install
+            assert link.endswith(f'ln -s -- "$CODEBUILD_SRC_DIR_{packed}" ".nova/tools"')
+            assert set_up == "make setup"
+            installed.add(action["Name"])
+    assert installed == {"Preflight", "Verify", "Brief"}
 
 
 def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly):

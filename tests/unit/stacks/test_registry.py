@@ -48,11 +48,12 @@ def test_images_of_this_installation_are_scanned_again_whenever_a_vulnerability_
 
 def test_the_environments_accounts_may_pull_and_nobody_may_push(assembly):
     for repository in repositories(assembly).values():
-        [statement] = repository["Properties"]["RepositoryPolicyText"]["Statement"]
-        principals = json.dumps(statement["Principal"])
-        assert all(account in principals for account in ("111111111111", "222222222222", "333333333333"))
-        assert "*" not in principals
-        assert not any("Put" in action or "Upload" in action for action in statement["Action"])
+        statements = repository["Properties"]["RepositoryPolicyText"]["Statement"]
+        for action in ("ecr:BatchGetImage", "ecr:DescribeImageSigningStatus"):
+            principals = json.dumps([each["Principal"] for each in statements if action in each["Action"]])
+            assert all(account in principals for account in ("111111111111", "222222222222", "333333333333"))
+            assert "*" not in principals
+        assert not any("Put" in str(each["Action"]) or "Upload" in str(each["Action"]) for each in statements)
 
 
 def test_one_account_alone_needs_no_grant(variant):

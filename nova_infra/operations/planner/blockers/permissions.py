@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nova_infra.checks.permissions.statements import Statement, allowing, pattern_of, statements_of
+from nova_infra.checks.permissions.attached import statements_of
+from nova_infra.checks.permissions.statements import Statement, allowing, pattern_of
 from nova_infra.checks.rule import Template, as_list, referenced
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step

@@ -13,7 +13,7 @@ ADVANCED_TIER_BYTES = 8192
 
 def entry(services: int = 2, **changes: object) -> Entry:
     images = {
-        f"service-{number:02}-{'x' * 29}": ReleasedImage(f"{number:016x}", f"sha256:{number:064x}")
+        f"service-{number:02}-{'x' * 29}": ReleasedImage(f"{number + 1000:064x}", f"sha256:{number:064x}")
         for number in range(services)
     }
     values = {"release": COMMIT, "images": images, "at": AT, "outcome": "verified", "by": "alice", **changes}
@@ -36,6 +36,14 @@ def test_an_entry_is_read_as_it_was_written(changes: dict[str, object]) -> None:
 
 def test_an_entry_of_as_many_services_as_an_environment_can_have_fits_into_a_parameter() -> None:
     assert len(encode_entry(entry(45, reason="w" * 5000)).encode()) <= ADVANCED_TIER_BYTES
+
+
+def test_the_tags_of_earlier_releases_are_read_as_they_were_written() -> None:
+    for tag in ("0123456789abcdef", "v1.4", "a" * 43):
+        images = {"carts-service": ReleasedImage(tag, f"sha256:{'ab' * 32}")}
+        written = encode_entry(entry(images=images))
+        assert f'"{tag}@' in written
+        assert decode_entry(written).images == images
 
 
 def test_a_tag_that_repeats_the_release_takes_no_room() -> None:

@@ -223,3 +223,14 @@ def test_what_is_no_waiver_waives_nothing_and_stops_nothing(deployment) -> None:
     [found] = read_waivers(deployment.environment)
     assert "was not written by `nova accept-red`" in found.why
     assert waived([found], FIX, now=datetime.now(UTC)) == {}
+
+
+def test_nothing_gets_an_image_past_that_the_registry_has_not_signed(deployment, run) -> None:
+    deployment.environment.unsigned.add("store-service")
+    assert run("accept-red", "prod", "3f2a91c00000", "--why", "the old revision leaks").exception is None
+    said = str(run("preflight", "prod", "--checkout").exception)
+    assert said.startswith("store-service: its image sha256:")
+    assert "is not signed, so nobody knows who pushed it" in said
+    assert "carts-service" not in said
+    assert "is not signed" in str(run("verify", "prod", "--checkout").exception)
+    assert deployment.ledger()[0].outcome == "failed"

@@ -89,7 +89,13 @@ def test_the_repositories_are_deployed_without_the_roles_and_a_kept_one_is_adopt
     github_config: Config, assembly: Path, cdk: Path
 ) -> None:
     (assembly / "NovaRegistryStack.template.json").write_text("{}")
+    (assembly / "NovaEarlyRegistryStack.template.json").write_text("{}")
     deploy_registry(github_config, assembly=assembly)
+    action, app, stack, *options = cdk.read_text().splitlines()
+    assert (action, app, stack) == ("deploy", f"--app={assembly}", "NovaEarlyRegistryStack")
+    (assembly / "NovaEarlyRegistryStack.template.json").unlink()
+    with pytest.raises(NovaError, match="holds no stack NovaEarlyRegistryStack"):
+        deploy_registry(github_config, assembly=assembly)
     action, app, stack, *options = cdk.read_text().splitlines()
     assert (action, app, stack) == ("deploy", f"--app={assembly}", "NovaRegistryStack")
     assert {"--exclusively", "--import-existing-resources", "--require-approval=never"} <= set(options)
@@ -103,3 +109,12 @@ def test_repositories_are_not_deployed_beside_the_pipeline_nor_from_an_assembly_
     with pytest.raises(NovaError, match="holds no stack NovaRegistryStack: run make synth"):
         deploy_registry(github_config, assembly=assembly)
     assert not cdk.exists()
+
+
+def test_the_early_branch_deploys_its_own_repositories_alone(github_config: Config, assembly: Path, cdk: Path) -> None:
+    (assembly / "NovaEarlyRegistryStack.template.json").write_text("{}")
+    deploy_registry(github_config, assembly=assembly, early=True)
+    assert cdk.read_text().splitlines()[2] == "NovaEarlyRegistryStack"
+    delivery = github_config.delivery.model_copy(update={"early_branch": None})
+    with pytest.raises(NovaError, match="--early: there is no early branch"):
+        deploy_registry(github_config.model_copy(update={"delivery": delivery}), assembly=assembly, early=True)

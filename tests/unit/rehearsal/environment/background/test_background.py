@@ -15,9 +15,9 @@ from nova_infra.rehearsal.clock import COMPRESSED, Clock
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
+from nova_infra.rehearsal.environment.background.queues import Queues
+from nova_infra.rehearsal.environment.background.stand_ins import StandIns
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
-from nova_infra.rehearsal.environment.queues import Queues
-from nova_infra.rehearsal.environment.stand_ins import StandIns
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 

@@ -10,7 +10,7 @@ import pytest
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
-from nova_infra.rehearsal.environment.before_deploy import PlayedBeforeDeploy
+from nova_infra.rehearsal.environment.background.before_deploy import PlayedBeforeDeploy
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 

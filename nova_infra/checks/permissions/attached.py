@@ -1,0 +1,180 @@
+"""Which statements of a template hold for a role, wherever they stand: on the role, beside it, or on a resource.
+
+What only CloudFormation knows counts as anything: a holder, a principal or a resource by a parameter, and a condition's
+two branches both. So does a policy that is named and not shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nova_infra.checks.permissions.statements import Statement, overlap, pattern_of
+from nova_infra.checks.rule import Template, as_list
+
+ROLE = "AWS::IAM::Role"
+
+# Of AWS's own policies, those that change nothing but logs. Anybody may give a policy of his own such a name.
+_HARMLESS_MANAGED = re.compile(
+    r"arn:[^:]*:iam::aws:policy/(?:[\w-]+/)*\w*(ReadOnlyAccess|ReadOnly|ViewOnlyAccess|AWSLambda\w*ExecutionRole)"
+)
+_ACCOUNT = re.compile(r"\d{12}|arn:[^:]*:iam::\d{12}:root")
+_NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+class Attached:
+    """The policies of a template, to be asked for those of one role after the other."""
+
+    def __init__(self, template: Template) -> None:
+        """Find them.
+
+        Args:
+            template: The template.
+        """
+        self._template = template
+        self._beside = list(self._policies_beside())
+        self._on_resources = list(self._resource_policies())
+
+    def pattern(self, value: object) -> str:
+        """A value as a pattern: what refers to no resource of the template may be anything."""
+        known = self._template.resources
+        return re.sub(r"\$\{(\w+)\}", lambda match: match[0] if match[1] in known else "*", pattern_of(value))
+
+    def names(self, role: str) -> tuple[str, ...]:
+        """How policies may name a role of the template: by its reference, by its ARN."""
+        return role_patterns(role, self._template.resources[role].get("Properties", {}))
+
+    def roles_named(self, value: object) -> list[str]:
+        """The roles of the template that a value may mean: a reference, an ARN or a name."""
+        pattern = self.pattern(value)
+        return [logical_id for logical_id, _ in self._template.of_type(ROLE) if self._means(pattern, logical_id)]
+
+    def statements(self, role: str) -> list[Statement]:
+        """All statements that hold for a role of the template."""
+        properties = self._template.resources[role].get("Properties", {})
+        found = [
+            statement
+            for policy in branches(properties.get("Policies"))
+            for statement in self._read(role, policy.get("PolicyDocument", {}))
+        ]
+        for policy_id, holders, document in self._beside:
+            if any(self._means(holder, role) for holder in holders):
+                found += self._read(policy_id, document)
+        for managed in branches(properties.get("ManagedPolicyArns"), mappings=False):
+            found += self._managed(role, managed)
+        for policy_id, principals, statement in self._on_resources:
+            if any(self._means(principal, role) for principal in principals):
+                found += self._read(policy_id, {"Statement": [statement]})
+        return found
+
+    def trusts(self, role: str, other: str) -> bool:
+        """Whether a role's trust names another one, so that it needs no further permission to take it."""
+        document = self._template.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument", {})
+        return any(
+            self._means(principal, other)
+            for statement in branches(document.get("Statement"))
+            if statement.get("Effect") != "Deny"
+            for principal in self._principals(statement)
+        )
+
+    def _means(self, pattern: str, role: str) -> bool:
+        if _ACCOUNT.fullmatch(pattern):
+            return False  # the account's own policies then say who
+        name = self._template.resources[role].get("Properties", {}).get("RoleName")
+        bare = () if name is None else (pattern_of(name),)
+        return any(overlap(pattern, each) for each in (*self.names(role), *bare))
+
+    def _managed(self, role: str, managed: object) -> Iterator[Statement]:
+        pattern = self.pattern(managed)
+        shown = [
+            (policy_id, properties)
+            for policy_id, properties in self._template.of_type("AWS::IAM::ManagedPolicy")
+            if pattern == f"${{{policy_id}}}"
+            or pattern.rpartition("/")[2] == pattern_of(properties.get("ManagedPolicyName", {})) != "*"
+        ]
+        for policy_id, properties in shown:
+            yield from self._read(policy_id, properties.get("PolicyDocument", {}))
+        if not shown and not _HARMLESS_MANAGED.fullmatch(pattern):
+            yield Statement(role, True, ("*",), False, ("*",), False, conditional=False)
+
+    def _policies_beside(self) -> Iterator[tuple[str, list[str], Mapping[str, Any]]]:
+        for policy_id, resource in self._template.resources.items():
+            properties = resource.get("Properties", {})
+            match resource["Type"]:
+                case "AWS::IAM::Policy" | "AWS::IAM::ManagedPolicy":
+                    holders = properties.get("Roles")
+                case "AWS::IAM::RolePolicy":
+                    holders = properties.get("RoleName")
+                case _:
+                    continue
+            patterns = [self.pattern(each) for each in branches(holders, mappings=False)]
+            yield policy_id, patterns, properties.get("PolicyDocument", {})
+
+    def _resource_policies(self) -> Iterator[tuple[str, list[str], Mapping[str, Any]]]:
+        """Whatever has principals, on a resource of any kind: a key, a bucket, a topic, a repository, a function."""
+        for policy_id, resource in self._template.resources.items():
+            properties = resource.get("Properties", {})
+            if resource["Type"] == "AWS::Lambda::Permission":
+                action, function = properties.get("Action", "*"), properties.get("FunctionName", "*")
+                statement = {"Effect": "Allow", "Action": action, "Resource": function}
+                yield policy_id, [self.pattern(properties.get("Principal"))], statement
+            if resource["Type"].startswith("AWS::IAM::"):
+                continue
+            for document in properties.values():
+                document = document if isinstance(document, Mapping) else {}
+                held = branches(document.get("Statement", document if "Principal" in document else None))
+                for statement in held:
+                    if isinstance(statement, Mapping) and {"Principal", "NotPrincipal"} & set(statement):
+                        yield policy_id, list(self._principals(statement)), {"Resource": "*", **statement}
+
+    def _principals(self, statement: Mapping[str, Any]) -> Iterator[str]:
+        """Patterns of those whom a statement names, services and identity providers left out."""
+        principal = statement.get("Principal", "*")
+        named = principal.get("AWS") if isinstance(principal, Mapping) and "Fn::If" not in principal else principal
+        yield from (self.pattern(each) for each in branches(named, mappings=False))
+
+    def _read(self, policy: str, document: Mapping[str, Any]) -> Iterator[Statement]:
+        for statement in branches(document.get("Statement")):
+            # Neither of the two: an intrinsic function, which may be any statement.
+            actions = as_list(statement.get("Action", statement.get("NotAction", "*")))
+            resources = as_list(statement.get("Resource", statement.get("NotResource", "*")))
+            yield Statement(
+                policy,
+                allows=statement.get("Effect") != "Deny",
+                actions=tuple(self.pattern(each) for each in actions),
+                not_actions="NotAction" in statement,
+                resources=tuple(self.pattern(each) for each in resources),
+                not_resources="NotResource" in statement,
+                conditional=bool(statement.get("Condition")),
+            )
+
+
+def statements_of(template: Template, role: str) -> list[Statement]:
+    """All statements that hold for one role of a template."""
+    return Attached(template).statements(role)
+
+
+def role_patterns(logical_id: str, properties: Mapping[str, Any]) -> tuple[str, ...]:
+    """How policies may name a role: by its reference, by its ARN."""
+    name, path = properties.get("RoleName"), properties.get("Path", "/")
+    shown = pattern_of(name) if name else f"${{{logical_id}}}"
+    return (f"${{{logical_id}}}", f"arn:aws:iam::*:role{pattern_of(path)}{shown}")
+
+
+def branches(value: object, *, mappings: bool = True) -> Iterator[Any]:
+    """The values of a list or of one alone, with both branches of each condition.
+
+    Args:
+        value: The list, or a value that stands for a list of one.
+        mappings: Whether only objects are meant.
+    """
+    for each in as_list(value):
+        match each:
+            case {"Fn::If": [_, one, other]}:
+                for branch in (one, other):
+                    if branch != _NO_VALUE:
+                        yield from branches(branch, mappings=mappings)
+            case _:
+                if not mappings or isinstance(each, Mapping):
+                    yield each

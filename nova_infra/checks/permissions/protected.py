@@ -1,0 +1,176 @@
+"""What an approval protects, as goals of a search: whatever writes to it, by any action of its services but a few.
+
+The few are reading, and what a step needs for its own work. All others count, known or not, because what they do today
+says nothing of tomorrow; what a step needs besides can be acknowledged.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from nova_infra.checks.permissions.reach import Goal
+from nova_infra.checks.permissions.statements import pattern_of
+from nova_infra.checks.rule import as_list, as_text
+from nova_infra.checks.stages import deployments
+
+READING = tuple(
+    f"*:{verb}*"
+    for verb in (
+        *("Get", "List", "Describe", "BatchGet", "BatchCheck", "BatchDescribe", "View", "Lookup", "Search", "Query"),
+        *("Filter", "Validate", "Simulate", "Estimate", "Detect", "Head", "Preview", "Decode"),
+    )
+)
+
+# What each service holds, and what a step may do there besides reading.
+_SERVICES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    (
+        "the approval and what follows it",
+        ("codepipeline",),
+        (),
+    ),
+    (
+        "the permissions of others",
+        ("iam", "organizations", "account", "sso", "sso-directory", "identitystore", "ram", "cognito-identity"),
+        (),
+    ),
+    ("the stacks of the pipeline's account", ("cloudformation", "servicecatalog"), ()),
+    ("the ledger and the holds", ("ssm", "ssm-incidents", "ssm-guiconnect"), ()),
+    (
+        "the work of other steps",
+        ("codebuild", "codecommit", "codedeploy", "codeartifact", "lambda", "states", "scheduler", "ssmmessages"),
+        # Its own reports.
+        (
+            "codebuild:CreateReport*",
+            "codebuild:UpdateReport*",
+            "codebuild:BatchPutTestCases*",
+            "codebuild:BatchPutCodeCoverages*",
+        ),
+    ),
+    (
+        "the connection to the source",
+        ("codeconnections", "codestar-connections"),
+        ("codeconnections:UseConnection", "codestar-connections:UseConnection"),
+    ),
+    (
+        "the keys",
+        ("kms", "acm", "acm-pca"),
+        ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*", "kms:Verify*"),
+    ),
+    ("secrets", ("secretsmanager",), ()),
+    (
+        "who is notified, and of what",
+        ("sns", "codestar-notifications", "events", "chatbot", "cloudwatch", "logs", "cloudtrail", "config"),
+        (
+            "sns:Publish",
+            "events:PutEvents",
+            "cloudwatch:PutMetricData",
+            "logs:CreateLogGroup*",
+            "logs:CreateLogStream*",
+            "logs:PutLogEvents*",
+        ),
+    ),
+    (
+        "what runs, and what leads there",
+        (
+            *("ecs", "ec2", "ec2messages", "autoscaling", "application-autoscaling", "elasticloadbalancing", "eks"),
+            *("route53", "servicediscovery", "wafv2", "cloudfront", "batch", "rds", "inspector2", "resource-groups"),
+        ),
+        (),
+    ),
+)
+_PUSHING = (
+    "ecr:CompleteLayerUpload",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+    "signer:SignPayload",
+)
+_STORING = ("s3:Abort*", "s3:PutObject*")
+
+
+def goals(before: Sequence[Mapping[str, Any]], production: Mapping[str, Any]) -> list[Goal]:
+    """What the approval protects from everybody before it.
+
+    Args:
+        before: The stages of earlier environments.
+        production: The stage of the last environment.
+    """
+    accounts = _accounts([production])
+    elsewhere = frozenset(_accounts(before)) - frozenset(accounts)
+    # Names of an earlier environment's own roles, which matter where it shares production's account.
+    harmless = (
+        *(f"*:role/{prefix}-release" for stage in before for prefix in _prefixes(stage)),
+        "*:role/*-observer",
+        "*:role/cdk-*-lookup-role-*",
+    )
+    taking = ("sts:Assume*", "sts:GetFederationToken")
+    return [
+        Goal(
+            "a role in production's account",
+            taking,
+            tuple(f"arn:aws:iam::{account}:role/*" for account in accounts),
+            harmless=harmless,
+        ),
+        Goal("a role that may do anything here", taking, harmless=harmless, elsewhere=elsewhere),
+        *(
+            Goal(
+                what,
+                tuple(f"{service}:*" for service in services),
+                harmless_actions=(*READING, *but),
+                elsewhere=elsewhere,
+            )
+            for what, services, but in _SERVICES
+        ),
+        Goal("the templates that are deployed", ("s3:*",), ("arn:aws:s3:::cdk-*",), harmless_actions=READING),
+    ]
+
+
+def goals_beside(pipeline: Mapping[str, Any], *, stores: bool, pushes: bool) -> list[Goal]:
+    """What is protected from a step, because its work is another one.
+
+    Args:
+        pipeline: The pipeline's properties.
+        stores: Whether it makes artifacts.
+        pushes: Whether it publishes images.
+    """
+    return [
+        Goal(
+            "the artifacts that await the approval",
+            ("s3:*",),
+            tuple(f"{bucket}*" for bucket in _buckets(pipeline)),
+            harmless_actions=(*READING, *(_STORING if stores else ())),
+        ),
+        Goal("released images", ("ecr:*", "signer:*"), harmless_actions=(*READING, *(_PUSHING if pushes else ()))),
+    ]
+
+
+def _buckets(pipeline: Mapping[str, Any]) -> list[str]:
+    """Patterns of the buckets of artifacts: by reference, and by the name that CloudFormation gives or was given."""
+    stores = [
+        pipeline.get("ArtifactStore"),
+        *(each.get("ArtifactStore") for each in as_list(pipeline.get("ArtifactStores"))),
+    ]
+    found: dict[str, None] = {}
+    for store in stores:
+        location = pattern_of((store or {}).get("Location", {}))
+        logical_id = re.fullmatch(r"\$\{(\w+)\}", location)
+        if logical_id:
+            found |= {location: None, f"arn:aws:s3:::*-{logical_id[1].lower()}-*": None}
+        elif location != "*":
+            found[f"arn:aws:s3:::{location}"] = None
+    return list(found)
+
+
+def _accounts(stages: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The accounts that stages deploy to."""
+    found = [action for stage in stages for action in deployments(stage)]
+    arns = [arn for a in found for arn in (a.get("RoleArn"), a["Configuration"].get("RoleArn")) if arn]
+    return sorted(set(re.findall(r":iam::(\d{12}):", " ".join(map(as_text, arns)))))
+
+
+def _prefixes(stage: Mapping[str, Any]) -> list[str]:
+    """The prefix of the names of a stage's environment: its release role may only touch what has it."""
+    names = [str(action["Configuration"].get("StackName", "")) for action in deployments(stage)]
+    return [name.removesuffix("-platform") for name in names if name.endswith("-platform")]

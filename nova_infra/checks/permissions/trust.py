@@ -1,0 +1,106 @@
+"""``NOVA-P09``, ``NOVA-P10``: who may take the roles on either side of the approval, and what looking means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nova_infra.checks.permissions.attached import ROLE, Attached, branches
+from nova_infra.checks.permissions.protected import READING
+from nova_infra.checks.permissions.statements import pattern_of
+from nova_infra.checks.rule import Finding, Rule, Template, as_list
+
+_TRUST = "Properties.AssumeRolePolicyDocument"
+_OURS = ("-observer", "-release", "-operator", "-deploy")
+_EXACT = ("StringEquals", "ArnEquals", "ForAnyValue:StringEquals")
+_OWN = "000000000000"
+_AUDIENCE = "sts.amazonaws.com"
+
+
+def _observers_read(template: Template) -> Iterator[Finding]:
+    """Each permission of an observer that is none to read: a step before the approval may take it."""
+    attached = Attached(template)
+    for logical_id, role in template.of_type(ROLE):
+        if not _name(role).endswith("-observer"):
+            continue
+        for statement in attached.statements(logical_id):
+            for action in statement.actions_within(("*",), but=READING):
+                yield Finding(statement.policy, "Properties.PolicyDocument", f"{_name(role)} may {action}")
+
+
+def _trust_is_named(template: Template) -> Iterator[Finding]:
+    """Each way to take a role that names nobody in particular."""
+    for logical_id, role in template.of_type(ROLE):
+        ours = _name(role).endswith(_OURS)
+        for statement in branches(role.get("AssumeRolePolicyDocument", {}).get("Statement")):
+            if statement.get("Effect") == "Deny":
+                continue
+            for fault in _faults(statement, ours=ours):
+                yield Finding(logical_id, _TRUST, f"{_name(role)}: {fault}")
+
+
+def _faults(statement: Mapping[str, Any], *, ours: bool) -> Iterator[str]:
+    principal = statement.get("Principal", "*")
+    if not isinstance(principal, Mapping):
+        principal = {"AWS": principal}
+    conditions = statement.get("Condition", {})
+    callers = _exact(conditions, "aws:PrincipalArn")
+    for each in map(_shown, branches(principal.get("AWS"), mappings=False)):
+        role = each.rpartition(":")[2]
+        if "*" in each and not callers:
+            yield "anybody may take it"
+        elif ours and (role == "root" or each.isdigit()) and not callers:
+            yield f"every role of {each} may take it"
+    for provider in map(pattern_of, branches(principal.get("Federated"), mappings=False)):
+        keys = {key for operator in conditions.values() for key in operator}
+        issuers = {key.rpartition(":")[0] for key in keys if key.endswith((":sub", ":aud"))} or {""}
+        for issuer in issuers:
+            if not _exact(conditions, f"{issuer}:sub"):
+                yield f"whatever {provider} signs may take it: no subject is named word for word"
+            elif any(
+                ":environment:" not in each and ":ref:" not in each for each in _exact(conditions, f"{issuer}:sub")
+            ):
+                yield "a subject names neither an environment nor a branch"
+            if _exact(conditions, f"{issuer}:aud") != [_AUDIENCE]:
+                yield f"a token for another audience than {_AUDIENCE} may take it"
+
+
+def _exact(conditions: Mapping[str, Any], key: str) -> list[str]:
+    """The values that a condition compares word for word; nothing where a wildcard is among them."""
+    found = [
+        pattern_of(value)
+        for operator in _EXACT
+        for name, values in conditions.get(operator, {}).items()
+        if name.lower() == key.lower()
+        for value in as_list(values)
+    ]
+    return [] if any("*" in each or "?" in each for each in found) else found
+
+
+def _shown(principal: object) -> str:
+    """A principal as a pattern in which its own account is no wildcard."""
+    text = json.dumps(principal).replace("${AWS::AccountId}", _OWN).replace('{"Ref": "AWS::AccountId"}', f'"{_OWN}"')
+    return pattern_of(json.loads(text))
+
+
+def _name(role: Mapping[str, Any]) -> str:
+    return pattern_of(role.get("RoleName", "")) or "a role without a name"
+
+
+TRUST_RULES = (
+    Rule(
+        "NOVA-P09",
+        "An environment's observer only reads",
+        "give the permission to the release role, which steps after the approval take",
+        "Steps before the approval take the observer of production",
+        _observers_read,
+    ),
+    Rule(
+        "NOVA-P10",
+        "Roles name who may take them: roles by their ARN, GitHub's jobs by their whole subject and audience",
+        "name them in the trust's condition, without wildcards: aws:PrincipalArn, or the provider's sub and aud",
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-idp_oidc.html",
+        _trust_is_named,
+    ),
+)

@@ -1,0 +1,36 @@
+"""Are a release's images signed by the registry that they were pushed to?
+
+ECR signs what the delivered branch's role pushes, with a profile that no other role may use, and says so by digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nova_infra.deployed.model import Image
+from nova_infra.deployed.protocol import ObservedEnvironment
+
+
+def unsigned(environment: ObservedEnvironment, images: Mapping[str, Image]) -> list[str]:
+    """A sentence for each image that is not signed.
+
+    Args:
+        environment: Where the images are to run; its account may ask the registry.
+        images: Service to its image, with a digest.
+    """
+    found = environment.signatures(list(images.values()))
+    return [
+        _sentence(service, image, statuses)
+        for (service, image), statuses in zip(images.items(), found, strict=True)
+        if not statuses or set(statuses) != {"COMPLETE"}
+    ]
+
+
+def _sentence(service: str, image: Image, statuses: tuple[str, ...]) -> str:
+    digest = str(image.digest)[:19]
+    if "FAILED" in statuses or not statuses:
+        return (
+            f"{service}: its image {digest} is not signed, so nobody knows who pushed it: find out in CloudTrail "
+            "(PutImage), and build the release again"
+        )
+    return f"{service}: its image {digest} is still being signed: wait a minute, then retry"

@@ -1,0 +1,161 @@
+"""The load balancers of an environment, as its stacks describe them: listeners, rules, target groups and names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nova_infra.machine.parallel import gather
+from nova_infra.rehearsal.clock import Pace
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
+from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
+from nova_infra.rehearsal.ecs.service import PlayedService
+from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition
+from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
+from nova_infra.rehearsal.load_balancer.routing import RoutingRule, read_default_rule, read_rule
+from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
+
+_ELB = "AWS::ElasticLoadBalancingV2"
+
+
+class LoadBalancers:
+    """What stands between users and services, and the addresses that lead there."""
+
+    def __init__(
+        self, services: Mapping[str, PlayedService], *, store: MetricStore, pace: Pace, gateway: str | None
+    ) -> None:
+        """Begin without any.
+
+        Args:
+            services: The environment's services by name: a rule that is replaced is theirs, too.
+            store: Where metrics go.
+            pace: How fast time passes.
+            gateway: A further address of this machine to listen on: where containers find it.
+        """
+        self._services = services
+        self._store = store
+        self._pace = pace
+        self._gateway = gateway
+        self._listeners: dict[str, LoadBalancer] = {}
+        self._siblings: dict[str, dict[str, str]] = {}
+        self._groups: dict[str, TargetGroup] = {}
+        self._applied: dict[str, Any] = {}
+        self._urls: dict[str, str] = {}
+
+    async def apply(self, stack: PlayedStack) -> None:
+        """Bring them to what the stack says, and leave alone what has not changed."""
+        for logical_id in stack.resources(f"{_ELB}::TargetGroup"):
+            self._target_group(stack, logical_id)
+        for logical_id in stack.resources(f"{_ELB}::Listener"):
+            await self._listener(stack, logical_id)
+        for logical_id in stack.resources(f"{_ELB}::ListenerRule"):
+            self._rule(stack, logical_id)
+        for logical_id in stack.resources("AWS::Route53::RecordSet"):
+            await self._record_set(stack.properties(logical_id))
+
+    async def stop(self) -> None:
+        """Close every port."""
+        await gather(*(listener.stop() for listener in self._listeners.values()))
+
+    def localize(self, text: str) -> str:
+        """The text with public addresses replaced by those on this machine."""
+        for url in sorted(self._urls, key=len, reverse=True):
+            text = text.replace(url, self._urls[url])
+        return text
+
+    def rule_named(self, arn: str | None) -> RoutingRule | None:
+        """The rule with an ARN; None where there is no ARN.
+
+        Raises:
+            UnresolvableError: There is no such rule.
+        """
+        found = next((rule for each in self._listeners.values() for rule in each.rules if rule.name == arn), None)
+        if arn is not None and found is None:
+            raise UnresolvableError(f"TestListenerRule: {arn} is no rule of this environment: add it, or leave it out")
+        return found
+
+    def place_of(self, wanted: ServiceDefinition) -> tuple[LoadBalancer, RoutingRule, list[TargetGroup]]:
+        """The listener, the rule and the target groups that lead to a service.
+
+        The rule is the one that the service names, or the one that forwards to its first group.
+
+        Raises:
+            UnresolvableError: No rule does.
+        """
+        groups = [self._groups[arn] for arn in wanted.groups]
+        for listener in self._listeners.values():
+            for rule in listener.rules:
+                if rule.name == wanted.rule or (
+                    wanted.rule is None and any(entry.group is groups[0] for entry in rule.forward)
+                ):
+                    return listener, rule, groups
+        raise UnresolvableError(
+            f"{wanted.name}: no listener rule of this environment leads to it, so it would get no traffic: add one"
+        )
+
+    def _changed(self, key: str, properties: Any) -> bool:
+        if self._applied.get(key) == properties:
+            return False
+        self._applied[key] = properties
+        return True
+
+    def _target_group(self, stack: PlayedStack, logical_id: str) -> None:
+        arn, properties = stack.ref(logical_id), stack.properties(logical_id)
+        if not self._changed(arn, properties):
+            return
+        settings = read_target_group(properties)
+        if arn in self._groups:
+            self._groups[arn].settings = settings
+        else:
+            self._groups[arn] = TargetGroup(f"{arn}.TargetGroupFullName", settings)
+
+    async def _listener(self, stack: PlayedStack, logical_id: str) -> None:
+        arn, properties = stack.ref(logical_id), stack.properties(logical_id)
+        if not self._changed(arn, properties):
+            return
+        if arn not in self._listeners:
+            load_balancer, protocol = str(properties["LoadBalancerArn"]), str(properties["Protocol"])
+            listener = LoadBalancer(
+                full_name=f"{load_balancer}.LoadBalancerFullName",
+                protocol=protocol,
+                public_port=int(properties["Port"]),
+                siblings=self._siblings.setdefault(load_balancer, {}),
+                store=self._store,
+                pace=self._pace,
+            )
+            self._listeners[arn] = listener
+            await listener.start(self._gateway)
+            stack_name, _, load_balancer_id = load_balancer.partition("/")
+            self._urls[f"{protocol}://{load_balancer_id}.{stack_name}.elb.test".lower()] = listener.url
+        listener = self._listeners[arn]
+        listener.rules = [rule for rule in listener.rules if rule.priority != float("inf")]
+        default = read_default_rule(properties["DefaultActions"], arn, self._groups)
+        listener.rules.append(default)
+        for service in self._services.values():
+            if service.rule.name == arn:
+                service.rule = default
+
+    def _rule(self, stack: PlayedStack, logical_id: str) -> None:
+        """Add or replace a rule. A rule that has changed loses the weights that ECS gave it (aws/aws-cdk#36649)."""
+        arn, properties = stack.ref(logical_id), stack.properties(logical_id)
+        if not self._changed(arn, properties):
+            return
+        rule = read_rule(properties, arn, self._groups)
+        listener = self._listeners[properties["ListenerArn"]]
+        listener.rules = [known for known in listener.rules if known.name != arn] + [rule]
+        for service in self._services.values():
+            if service.rule.name == arn:
+                service.rule = rule
+            elif service.test_rule is not None and service.test_rule.name == arn:
+                service.test_rule = rule
+
+    async def _record_set(self, properties: dict[str, Any]) -> None:
+        """A domain name that leads to a load balancer is another public address of its listeners."""
+        name = properties["Name"].rstrip(".")
+        alias = properties.get("AliasTarget", {}).get("DNSName", "").removeprefix("dualstack.")
+        for url, local in list(self._urls.items()):
+            scheme, _, host = url.partition("://")
+            if host == alias:
+                [listener] = [each for each in self._listeners.values() if each.url == local]
+                self._urls[f"{scheme}://{name}"] = await listener.address_of(name, self._gateway)

@@ -1,0 +1,44 @@
+"""Task definitions of an environment: each change of one is another revision."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from nova_infra.assembly import Template, resources_of_type
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
+from nova_infra.rehearsal.tasks.definition import TaskDefinition, read_task_definition
+
+
+class Revisions:
+    """The revisions of an environment's task definitions, numbered as ECS numbers them."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._definitions: dict[str, TaskDefinition] = {}
+        self._numbers: dict[str, tuple[int, str]] = {}
+
+    def __getitem__(self, ref: str) -> TaskDefinition:
+        """The task definition that a resource refers to."""
+        return self._definitions[ref]
+
+    def resolve(self, stack_name: str, template: Template, exports: Mapping[str, Any]) -> PlayedStack:
+        """The stack of a template, with a number for each task definition that goes up only when it has changed."""
+        revisions = {}
+        for logical_id in resources_of_type(template, "AWS::ECS::TaskDefinition"):
+            key = f"{stack_name}/{logical_id}"
+            content = hashlib.sha256(json.dumps(template["Resources"][logical_id], sort_keys=True).encode()).hexdigest()
+            number, known = self._numbers.get(key, (0, ""))
+            if content != known:
+                number += 1
+                self._numbers[key] = (number, content)
+            revisions[logical_id] = f"{key}:{number}"
+        stack = PlayedStack(stack_name, template, exports=exports, revisions=revisions)
+        for logical_id in revisions:
+            properties = stack.properties(logical_id)
+            family = properties.get("Family", logical_id)
+            revision = f"{family}:{self._numbers[f'{stack_name}/{logical_id}'][0]}"
+            self._definitions[revisions[logical_id]] = read_task_definition(properties, revision)
+        return stack

@@ -1,0 +1,209 @@
+"""The services of an environment: how each is deployed, kept running and stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nova_infra.machine.parallel import gather
+from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError, PlayedDeployment
+from nova_infra.rehearsal.ecs.lifecycle.functions import Functions
+from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, TrafficStep
+from nova_infra.rehearsal.ecs.service import PlayedService, Revision
+from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition
+from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
+from nova_infra.rehearsal.environment.load import Load
+from nova_infra.rehearsal.environment.load_balancers import LoadBalancers
+from nova_infra.rehearsal.environment.monitoring import Monitoring
+from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.runtime import TaskRuntime
+
+
+class Services:
+    """The services of one environment.
+
+    Attributes:
+        running: The services by name.
+    """
+
+    def __init__(
+        self,
+        environment: str,
+        running: dict[str, PlayedService],
+        *,
+        record: Record,
+        tell: Callable[[str], None],
+        runtime: TaskRuntime,
+        clock: Clock,
+        load: Load,
+        monitoring: Monitoring,
+        balancers: LoadBalancers,
+        steering: Functions,
+    ) -> None:
+        """Create it; see :class:`nova_infra.rehearsal.environment.environment.PlayedEnvironment` for most of it.
+
+        Args:
+            environment: Name of the environment, for the record.
+            running: Where the services are kept, which the load balancers read, too.
+            record: What happens is written here.
+            tell: Takes a line about each turn of the story.
+            runtime: What runs the tasks.
+            clock: Simulated time.
+            load: The users of the services.
+            monitoring: The alarms.
+            balancers: What leads to the services.
+            steering: What answers deployments that wait.
+        """
+        self.running = running
+        self._environment = environment
+        self._record = record
+        self._tell = tell
+        self._runtime = runtime
+        self._clock = clock
+        self._load = load
+        self._monitoring = monitoring
+        self._balancers = balancers
+        self._steering = steering
+        self._deployed: dict[str, Any] = {}
+
+    async def deploy(
+        self,
+        wanted: ServiceDefinition,
+        definition: TaskDefinition,
+        sources: Path,
+        *,
+        baseline: bool,
+        takes_back: bool,
+        from_alternate: bool,
+    ) -> None:
+        """Bring a service to what its stack says; nothing happens where that has not changed.
+
+        Args:
+            wanted: The service as its stack describes it.
+            definition: What its tasks run, with addresses of this machine.
+            sources: Checkout that holds what its image contains.
+            baseline: Whether this is part of the state that the rehearsal starts from.
+            takes_back: Whether this takes a release back that was deployed before.
+            from_alternate: Whether a service that shifts traffic then serves from its alternate target group.
+
+        Raises:
+            DeploymentFailedError: The service did not take the new revision.
+        """
+        name, rollout = wanted.name, wanted.rollout
+        if not rollout.bake_is_given and not rollout.shifts_traffic:
+            # "Amazon ECS computes this time period based on the alarm configuration associated with the deployment":
+            # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
+            rollout = rollout.with_bake(self._monitoring.minutes_to_judge(rollout.alarms))
+        if self._deployed.get(name) == wanted.properties:
+            return
+        service = self.running.get(name)
+        if service is None:
+            service = self.running[name] = self._new_service(wanted)
+            if from_alternate and rollout.shifts_traffic:
+                service.serve_from_alternate()
+        if baseline or self._runtime.asset_of(definition) is not None:
+            await self._runtime.build(definition, sources)
+        await self._runtime.prepare(definition, wanted.desired)
+        service.desired, service.grace = wanted.desired, wanted.grace
+        service.test_rule = self._balancers.rule_named(wanted.test_rule)
+        record = self._new_record(service, definition, rollout, baseline=baseline, takes_back=takes_back)
+        deployment = PlayedDeployment(
+            service=service,
+            revision=Revision(definition, sources),
+            rollout=_long_over(rollout) if baseline else rollout,
+            record=record,
+            clock=self._clock,
+            states=self._monitoring.states,
+            measured=self._monitoring.measured,
+            tell=_say_nothing if baseline else self._tell,
+            steering=self._steering,
+        )
+        try:
+            await deployment.run()
+        except DeploymentFailedError as error:
+            raise DeploymentFailedError(f"{name}: {error}") from None
+        self._deployed[name] = wanted.properties
+
+    async def keep(self) -> None:
+        """Replace tasks that are lost between deployments."""
+        while True:
+            await self._clock.next_minute()
+            for story in await gather(*(service.replace_lost() for service in self.running.values())):
+                for line in story:
+                    self._tell(line)
+
+    def note_uptimes(self) -> None:
+        """Note how long the oldest task of the candidate has run."""
+        released = {each.new for each in self._record.deployments if not each.baseline}
+        uptimes = [
+            entry.task.uptime
+            for service in self.running.values()
+            for entry in service.tasks
+            if entry.task.running and entry.task.definition.revision in released
+        ]
+        self._record.lived = max([self._record.lived, *uptimes])
+
+    async def stop(self) -> None:
+        """Stop what runs of every service."""
+        await gather(*(self._stop(service) for service in self.running.values()))
+
+    async def _stop(self, service: PlayedService) -> None:
+        """Stop what runs of a service, and note where none of it ends by itself: a deployment stops old tasks only."""
+        tasks, killed = list(service.tasks), service.killed_at_stop
+        await service.stop(tasks)
+        if tasks and service.killed_at_stop - killed == len(tasks) and service.revision is not None:
+            for record in self._record.deployments:
+                if (record.service, record.new) == (service.name, service.revision.name):
+                    record.ignores_sigterm = True
+
+    def _new_record(
+        self,
+        service: PlayedService,
+        definition: TaskDefinition,
+        rollout: DeploymentConfiguration,
+        *,
+        baseline: bool,
+        takes_back: bool,
+    ) -> DeploymentRecord:
+        """The record of a deployment that begins, with the service among those that users ask."""
+        record = DeploymentRecord(
+            environment=self._environment,
+            service=service.name,
+            strategy=rollout.strategy,
+            old=service.revision.name if service.revision else None,
+            new=definition.revision,
+            baseline=baseline,
+            takes_back=takes_back,
+            plan=rollout.in_words,
+            from_alternate=service.serves_from_alternate,
+            bake_is_given=rollout.bake_is_given,
+        )
+        self._record.deployments.append(record)
+        asked = self._load.include(service, definition.repository, rollout)
+        if not baseline:
+            record.answers, record.answers_before = asked.answers_of(record.new), asked.answers_of(record.old)
+            record.answers_without_target, record.taken = asked.answers_of(None), asked.taken
+            record.not_asked, record.asked_from = asked.left_out, asked.origin
+            record.has_requests = service.is_asked
+            record.watched, record.bakes = list(rollout.alarms), any(step.bake_minutes for step in rollout.steps)
+        return record
+
+    def _new_service(self, wanted: ServiceDefinition) -> PlayedService:
+        if not wanted.groups:
+            none = Unbalanced(wanted.name)
+            return PlayedService(wanted.name, wanted.cluster, none, none.rule, [none.group], self._runtime)
+        listener, rule, groups = self._balancers.place_of(wanted)
+        return PlayedService(wanted.name, wanted.cluster, listener, rule, groups, self._runtime)
+
+
+def _long_over(rollout: DeploymentConfiguration) -> DeploymentConfiguration:
+    """The rollout without its bakes, alarms and hooks: the baseline was deployed long ago."""
+    return replace(rollout, steps=(TrafficStep(100.0, 0),), alarms=(), hooks=())
+
+
+def _say_nothing(_: str) -> None:
+    """The baseline's own start is no part of the story."""

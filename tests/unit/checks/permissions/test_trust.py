@@ -1,0 +1,147 @@
+"""Who may take the roles on either side of the approval: loosened in one place each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from nova_infra.checks.rules import findings
+
+Properties = dict[str, Any]
+
+
+def role_called(template: dict[str, Any], name: str) -> Properties:
+    [found] = [
+        each["Properties"]
+        for each in template["Resources"].values()
+        if each.get("Properties", {}).get("RoleName") == name
+    ]
+    properties: Properties = found
+    return properties
+
+
+def trust_of(properties: Properties) -> dict[str, Any]:
+    trust: dict[str, Any] = properties["AssumeRolePolicyDocument"]["Statement"][0]
+    return trust
+
+
+def everybody(role: Properties) -> None:
+    trust_of(role).update(Principal={"AWS": "*"}, Condition={})
+
+
+def without_condition(role: Properties) -> None:
+    del trust_of(role)["Condition"]
+
+
+def by_a_pattern(role: Properties) -> None:
+    trust_of(role)["Condition"] = {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::444444444444:role/nova-*"}}
+
+
+def a_wildcard_taken_literally(role: Properties) -> None:
+    trust_of(role)["Condition"] = {"ArnEquals": {"aws:PrincipalArn": ["arn:aws:iam::444444444444:role/*"]}}
+
+
+def another_statement(role: Properties) -> None:
+    more = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::444444444444:root"}}
+    role["AssumeRolePolicyDocument"]["Statement"].append(more)
+
+
+@pytest.mark.parametrize(
+    "loosened", [everybody, without_condition, by_a_pattern, a_wildcard_taken_literally, another_statement]
+)
+def test_an_environments_role_that_names_nobody_is_a_finding(
+    assembly: Any, loosened: Callable[[Properties], None]
+) -> None:
+    template = assembly.template("nova-prod-platform")
+    loosened(role_called(template, "nova-prod-release"))
+    assert {rule.id for rule, _ in findings(template)} == {"NOVA-P10"}
+
+
+def test_a_role_for_the_whole_account_leaves_it_to_the_accounts_policies(assembly: Any) -> None:
+    template = assembly.template("nova-prod-platform")
+    root = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+    for number, principal in enumerate((root, {"AWS": {"Ref": "AWS::AccountId"}}, {"AWS": "444444444444"})):
+        trust = {"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}}
+        template["Resources"][f"Added{number}"] = {
+            "Type": "AWS::IAM::Role",
+            "Properties": {"AssumeRolePolicyDocument": trust},
+        }
+    assert findings(template) == []
+
+
+@pytest.mark.parametrize("action", ["ssm:PutParameter", "ecs:ExecuteCommand", "cloudformation:*", "*"])
+def test_an_observer_that_may_change_something_is_a_finding(assembly: Any, action: str) -> None:
+    template = assembly.template("nova-prod-platform")
+    role_called(template, "nova-prod-observer")["Policies"] = [
+        {
+            "PolicyName": "more",
+            "PolicyDocument": {"Statement": {"Effect": "Allow", "Action": action, "Resource": "arn:aws:ssm:::x"}},
+        }
+    ]
+    [(rule, finding)] = findings(template)
+    assert (rule.id, finding.detail) == ("NOVA-P09", f"nova-prod-observer may {action}")
+
+
+def test_an_observer_may_get_what_else_can_be_read(assembly: Any) -> None:
+    template = assembly.template("nova-prod-platform")
+    role_called(template, "nova-prod-observer")["Policies"] = [
+        {
+            "PolicyName": "more",
+            "PolicyDocument": {"Statement": {"Effect": "Allow", "Action": "rds:Describe*", "Resource": "*"}},
+        }
+    ]
+    assert findings(template) == []
+
+
+def claims(role: Properties) -> dict[str, Any]:
+    found: dict[str, Any] = trust_of(role)["Condition"]["StringEquals"]
+    return found
+
+
+ISSUER = "token.actions.githubusercontent.com"
+
+
+def any_subject(role: Properties) -> None:
+    trust_of(role)["Condition"] = {
+        "StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com"},
+        "StringLike": {f"{ISSUER}:sub": "repo:org/*"},
+    }
+
+
+def a_wildcard(role: Properties) -> None:
+    claims(role)[f"{ISSUER}:sub"] = "repo:org/nova-platform:*"
+
+
+def a_pull_request(role: Properties) -> None:
+    claims(role)[f"{ISSUER}:sub"] = ["repo:org/nova-platform:pull_request"]
+
+
+def no_subject(role: Properties) -> None:
+    del claims(role)[f"{ISSUER}:sub"]
+
+
+def no_audience(role: Properties) -> None:
+    del claims(role)[f"{ISSUER}:aud"]
+
+
+def another_audience(role: Properties) -> None:
+    claims(role)[f"{ISSUER}:aud"] = "anybody"
+
+
+def no_condition(role: Properties) -> None:
+    del trust_of(role)["Condition"]
+
+
+@pytest.mark.parametrize(
+    "loosened",
+    [any_subject, a_wildcard, a_pull_request, no_subject, no_audience, another_audience, no_condition],
+)
+def test_a_role_that_takes_tokens_of_more_than_its_jobs_is_a_finding(
+    github_assembly: Any, loosened: Callable[[Properties], None]
+) -> None:
+    template = github_assembly.template("nova-github-actions")
+    roles = [each["Properties"] for each in template["Resources"].values() if each["Type"] == "AWS::IAM::Role"]
+    loosened(next(each for each in roles if "Federated" in trust_of(each)["Principal"]))
+    assert {rule.id for rule, _ in findings(template)} == {"NOVA-P10"}
