@@ -104,7 +104,7 @@ class Queues:
             record = QueueRecord(float(properties.get("VisibilityTimeout", 30)))
             self._records[name] = record
             hide = max(record.hidden * self._pace.seconds_per_minute / 60, 1.0)
-            self._queues[name] = _Queue(samples, str(stack.properties(dead)["QueueName"]) if dead else "", record, hide)
+            self._queues[name] = _Queue(samples, str(stack.properties(dead).get("QueueName", dead)) if dead else "", record, hide)
 
     async def minute(self) -> None:
         """Send a minute's messages, and measure what is left of the earlier ones."""
