@@ -41,7 +41,7 @@ def show(service: str, environment: str, whole: bool, as_json: bool) -> None:
     from nova_infra.config.resolved import origins
 
     found = load_config(Path.cwd())
-    values = list(origins(found.service(service), found.environment(environment)))
+    values = list(origins(found.service(service), found.environment(environment), found.services))
     if as_json:
         click.echo(json.dumps({each.key: {"value": each.value, "source": each.source} for each in values}, indent=2))
         return

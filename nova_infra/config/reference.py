@@ -75,6 +75,7 @@ _EXAMPLES = {
     "target": '"production"',
     "time_zone": '"Asia/Tokyo"',
     "token_secret": '"github-token"',
+    "untested_reason": '"Its only path needs a signed request."',
     "user": '"10001:10001"',
     "vpc": '"vpc-0123456789abcdef0"',
     "workspace": '"T0123456789"',

@@ -7,7 +7,7 @@ The most specific value wins, key by key: ``[services.environments.NAME]``, then
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from nova_infra.config.environment import Environment
 from nova_infra.config.services.runtime import Rollout, Scaling
 from nova_infra.config.services.service import GRPC_HEALTH, ONLY_OF, Service, defaults_of
+from nova_infra.config.services.smoke import smoke_paths
 
 PLACEHOLDERS = ("account", "region", "environment")
 """What ``{…}`` in a value may name."""
@@ -85,8 +86,8 @@ class Origin:
     source: str
 
 
-def origins(service: Service, environment: Environment) -> Iterator[Origin]:
-    """Every value of a service in an environment, with where it comes from."""
+def origins(service: Service, environment: Environment, services: Iterable[Service]) -> Iterator[Origin]:
+    """Every value of a service in an environment, with where it comes from, beside all services."""
     found = resolved(service, environment)
     override = f"[services.environments.{environment.name}]"
     layers: list[tuple[str, Mapping[str, Any]]] = [
@@ -97,6 +98,8 @@ def origins(service: Service, environment: Environment) -> Iterator[Origin]:
     values = found.service.model_dump(exclude={"environments", *SHARED})
     values |= {key: getattr(found.environment, key).model_dump() for key in SHARED}
     named = {**defaults_of(service.name, service.hosts, service.paths), "health.path": GRPC_HEALTH}
+    if service.kind == "web":
+        values["smoke"] = smoke_paths(found.service, found.environment, services)
     own = set(ONLY_OF[service.kind].model_fields)
     others = {key for model in ONLY_OF.values() for key in model.model_fields} - own
     for key, value in _leaves({key: value for key, value in values.items() if key not in others}, ""):

@@ -11,6 +11,7 @@ from constructs import Construct
 from nova_infra.config import Config, Environment
 from nova_infra.config.group import group, group_minutes
 from nova_infra.config.resolved import Resolved, resolved
+from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.names import environment_prefix
 from nova_infra.stacks.background import BackgroundStack
 from nova_infra.stacks.infrastructure import Extension, extend
@@ -103,7 +104,8 @@ class EnvironmentStacks:
         }
         if each.service.kind != "web":
             return BackgroundStack(scope, each.service.name, **about)
-        return ServiceStack(scope, each.service.name, **about, group_minutes=group_minutes)
+        smoke = smoke_paths(each.service, each.environment, config.services)
+        return ServiceStack(scope, each.service.name, **about, smoke=smoke, group_minutes=group_minutes)
 
 
 class EnvironmentStage(cdk.Stage):

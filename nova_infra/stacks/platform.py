@@ -14,6 +14,7 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import NIST, acknowledge
 from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import resolved
+from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.constructs.hooks.release_group import ReleaseGroup
 from nova_infra.constructs.hooks.smoke_test import SmokeTest
 from nova_infra.constructs.network.firewall import Firewall
@@ -238,4 +239,4 @@ class PlatformStack(cdk.Stack):
 def _tests(config: Config, environment: Environment) -> bool:
     """Whether a service's new revisions are tested in an environment before any user meets them."""
     found = (resolved(service, environment) for service in config.services)
-    return any(each.service.smoke and each.environment.rollout.strategy != "rolling" for each in found)
+    return any(smoke_paths(each.service, each.environment, config.services) for each in found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
@@ -42,6 +44,7 @@ class ServiceStack(cdk.Stack):
         service: Service,
         repository: str,
         image_tag: str,
+        smoke: Sequence[str] = (),
         group_minutes: int = 0,
     ) -> None:
         """Create the service.
@@ -57,6 +60,7 @@ class ServiceStack(cdk.Stack):
             service: The service.
             repository: Name of the repository that holds the images.
             image_tag: Tag of the image to run.
+            smoke: Paths that a new revision is asked for before any user meets it.
             group_minutes: How long it waits for the other services of its release; 0 where it waits for none.
         """
         name = stack_name(prefix, service.name)
@@ -97,7 +101,7 @@ class ServiceStack(cdk.Stack):
                 runtime=environment,
                 name=name,
                 cluster_name=platform.cluster_name,
-                test=smoke_hook(prefix, self._smoke_urls(service, platform), self) if service.smoke else None,
+                test=smoke_hook(prefix, self._smoke_urls(service, smoke, platform), self) if smoke else None,
                 together=group_hook(prefix, group_minutes, self) if group_minutes else None,
             ),
             topic=platform.topic,
@@ -130,9 +134,9 @@ class ServiceStack(cdk.Stack):
             )
 
     @staticmethod
-    def _smoke_urls(service: Service, platform: PlatformStack) -> list[str]:
+    def _smoke_urls(service: Service, paths: Sequence[str], platform: PlatformStack) -> list[str]:
         base = f"https://{service.hosts[0]}" if service.hosts else platform.ingress.url
-        return [f"{base}{path}" for path in service.smoke]
+        return [f"{base}{path}" for path in paths]
 
     def _images(self, repository: str, toolchain: Toolchain) -> ecr.IRepository:
         return ecr.Repository.from_repository_attributes(

@@ -1,19 +1,28 @@
 """An implementation of AWS that answers over HTTP, with faults where a test asks for them."""
 
+import functools
 import io
 import json
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import boto3
-import httpx
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ConnectionClosedError
+from botocore.handlers import BUILTIN_HANDLERS
 from moto.cloudformation.models import cloudformation_backends
+from moto.core.botocore_stubber import MockRawResponse
 from moto.ecs.models import ecs_backends
+from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.datastructures import Headers
+from werkzeug.http import http_date
 from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.test import create_environ, run_wsgi_app
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 _LOOKS_WHILE_IT_ROLLS_BACK = 2
@@ -54,7 +63,8 @@ class _Quiet(WSGIRequestHandler):
 class LocalAws:
     """An implementation of AWS that answers over HTTP, chosen operations with faults first.
 
-    It is moto, with two operations that moto lacks: CancelUpdateStack and ExecuteCommand.
+    It is moto, with two operations that moto lacks: CancelUpdateStack and ExecuteCommand. What asks in the same process
+    gets the same answers without a connection, which takes longer than the answer: see ``ask``.
 
     Attributes:
         faults: Operation to what happens to its next calls, one after the other, before it works: a status and a code;
@@ -66,14 +76,41 @@ class LocalAws:
 
     def __init__(self) -> None:
         self._application = DomainDispatcherApplication(create_backend_app)
+        # moto lists its own directory and matches two hundred patterns, for every call.
+        self._application.get_backend_for_host = functools.cache(self._application.get_backend_for_host)
         self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=_Quiet)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.faults: dict[str, list[tuple[int, str] | str | None]] = {}
         self.calls: list[str] = []
         self.requests: dict[str, dict[str, Any]] = {}
         self._rolling_back: dict[str, int] = {}
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
         self._thread.start()
+        _RUNNING[self.url] = self
+
+    def ask(self, request: AWSPreparedRequest) -> AWSResponse:
+        """Answer a request of the SDK in this process: what it would get over the network, or its error of there.
+
+        Raises:
+            ConnectionClosedError: The connection would have been cut.
+        """
+        url = urlsplit(request.url)
+        environ = create_environ(
+            path=url.path,
+            base_url=self.url,
+            query_string=url.query,
+            method=request.method,
+            headers={name: _text(value) for name, value in request.headers.items()},
+            data=_bytes(request.body),
+        )
+        try:
+            body, status, headers = run_wsgi_app(self, environ, buffered=True)
+        except ConnectionResetError:
+            raise ConnectionClosedError(endpoint_url=request.url) from None
+        except Exception:  # as the server does
+            body, status, headers = (b"",), "500 INTERNAL SERVER ERROR", Headers()
+        answered = HTTPHeaders.from_dict({"Date": http_date(), **dict(headers)})
+        return AWSResponse(request.url, int(status.split()[0]), answered, MockRawResponse(b"".join(body)))
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         operation, request = self._read(environ)
@@ -149,13 +186,14 @@ class LocalAws:
 
     @staticmethod
     def _cut(environ: Any) -> NoReturn:
-        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        if connection := environ.get("werkzeug.socket"):
+            connection.shutdown(socket.SHUT_RDWR)
         raise ConnectionResetError("cut, as the test asks")
 
     def reset(self) -> None:
         """Forget everything: the state is the process's, and that of tests without HTTP, too."""
         self.faults, self.calls, self.requests, self._rolling_back = {}, [], {}, {}
-        httpx.post(f"{self.url}/moto-api/reset").raise_for_status()
+        moto_api_backend.reset()
 
     def credentials(self, account: str) -> dict[str, str]:
         """Environment variables of somebody in an account."""
@@ -175,9 +213,33 @@ class LocalAws:
         return boto3.client(service, endpoint_url=self.url, region_name=REGION, **keys)
 
     def stop(self) -> None:
+        del _RUNNING[self.url]
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+_RUNNING: dict[str, LocalAws] = {}
+"""Address to what answers there, in this process."""
+
+
+def ask_in_this_process(request: AWSPreparedRequest, **_: object) -> AWSResponse | None:
+    """Let the SDK of this process ask directly what answers in it; None where something else is asked."""
+    for address, running in _RUNNING.items():
+        if request.url.startswith(address):
+            return running.ask(request)
+    return None
+
+
+BUILTIN_HANDLERS.append(("before-send", ask_in_this_process))
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _bytes(body: str | bytes | None) -> bytes:
+    return body.encode() if isinstance(body, str) else body or b""
 
 
 def stack_behind(name: str) -> Any:

@@ -222,6 +222,10 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
         ("services", 0, "rollout"): {**CANARY, "gate": "person", "gate_before": "traffic", "gate_minutes": 14},
     },
     "smoke paths": {("services", 0, "smoke"): ["/carts-service/version"]},
+    "a service that is not tested": {
+        ("services", 0, "smoke"): [],
+        ("services", 0, "untested_reason"): "Its only path needs a signed request.",
+    },
     "a larger service": {("services", 0, "cpu"): 1024, ("services", 0, "memory"): 4096},
     "another processor": {("services", 0, "architecture"): "arm64"},
     "another port": {("services", 0, "port"): 9001},

@@ -89,6 +89,7 @@ def test_logs_are_read_where_tasks_write_them(assembly, service_names) -> None:
         deployed.log_lines(service, "stream", 1)
         read.add(asked.calls[0]["logGroupNamePrefix"])
     others = {names.firewall_log_group(PREFIXES[name]) for name in ("staging", "prod")}
+    others.add(names.hook_log_group(names.smoke_name(PREFIXES["prod"])))
     groups = {
         stack: assembly.resources(stack, "AWS::Logs::LogGroup") for stack in assembly.templates if stack != "nova-prod"
     }
@@ -107,7 +108,9 @@ def test_roles_are_the_ones_that_are_taken(
         connect(name, role=role, where=project)  # type: ignore[arg-type]
     steps = {names.step_role_name(PREFIXES[name], "verify") for name in ENVIRONMENTS}
     steps |= {names.step_role_name(PREFIXES["prod"], step) for step in ("brief", "preflight")}
-    assert named(assembly, "AWS::IAM::Role", "RoleName") == taken | steps
+    smoke = names.smoke_name(PREFIXES["prod"])  # of Lambda and ECS
+    assert named(assembly, "AWS::IAM::Role", "RoleName") == taken | steps | {smoke, names.hook_role_name(smoke)}
+    taken |= {smoke, names.hook_role_name(smoke)}
     # Each account has a stack of this name; the fixture keeps one of them.
     github = named(github_assembly, "AWS::IAM::Role", "RoleName") - taken
     assert github

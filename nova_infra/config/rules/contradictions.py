@@ -70,7 +70,7 @@ def contradictions(
             )
     yield from _services(services)
     yield from service_contradictions(environments, services)
-    yield from smoke_contradictions(services)
+    yield from smoke_contradictions(environments, services)
     in_job = delivery is not None and delivery.engine == "github-actions"
     yield from rollout_contradictions(environments, services, in_job=in_job)
     yield from group_contradictions(release, environments, services, in_job=in_job)

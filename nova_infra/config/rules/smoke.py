@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from nova_infra.config.environment import Environment
 from nova_infra.config.services.service import Service
-
-_VALUES = 5
-"""Values in all conditions of a listener rule:
-https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
+from nova_infra.config.services.smoke import RULE_VALUES
 
 
-def smoke_contradictions(services: Mapping[int, Service]) -> Iterator[str]:
+def smoke_contradictions(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
     """Every contradiction, as the key's path, what is wrong and what to do.
 
     The rule for tests stands right before the service's own, with the same conditions and a header.
 
     Args:
+        environments: The environments that are valid by themselves, by their place in the file.
         services: The services that are valid by themselves, by their place in the file.
     """
     taken = {service.priority: service.name for service in services.values() if service.kind == "web"}
+    approved = next((each.name for each in environments.values() if each.approval), "")
     for index, service in services.items():
+        untested = "smoke" in service.model_fields_set and not service.smoke
+        if untested and approved and service.untested_reason is None:
+            yield (
+                f"services[{index}].smoke: is empty, so users of {approved}, which takes an approval, would meet "
+                'revisions that nothing has tested: name paths, or say why not: untested_reason = "…"'
+            )
+        if service.untested_reason is not None and not untested:
+            yield f"services[{index}].untested_reason: excuses nothing: write smoke = [] beside it, or remove it"
         if not service.smoke or service.kind != "web":
             continue
         key = f"services[{index}]"
@@ -31,10 +39,10 @@ def smoke_contradictions(services: Mapping[int, Service]) -> Iterator[str]:
                 f"{key}.priority: {service.priority} leaves no room for the rule of its tests: {before} {whose}: "
                 "write priority = … with another number"
             )
-        if len(service.paths) + len(service.hosts) >= _VALUES:
+        if len(service.paths) + len(service.hosts) >= RULE_VALUES:
             yield (
                 f"{key}.paths: {len(service.paths) + len(service.hosts)} values leave no room for the header of its "
-                f"tests, as a rule has {_VALUES}: remove one, or remove smoke"
+                f"tests, as a rule has {RULE_VALUES}: remove one, or remove smoke"
             )
         if any("*" in host for host in service.hosts[:1]):
             yield f"{key}.hosts: {service.hosts[0]!r} is no name that can be asked: put another one first"

@@ -79,7 +79,11 @@ class Web(Model):
     ] = ()
     """Paths that a new revision has to answer with 2xx or 3xx before any user meets it: a function of the environment
     asks for them through the load balancer, and ECS goes back otherwise. Not where the rollout is rolling, which has no
-    such moment. Default: none."""
+    such moment. Default: none, and where an environment takes an approval, what the kit answers, or the path of the
+    health check where the load balancer leads to it."""
+    untested_reason: Annotated[str, Field(min_length=10, max_length=200)] | None = None
+    """Why its new revisions meet users untested where an environment takes an approval, beside ``smoke = []``. Default:
+    they do not."""
     internal: bool = False
     """Whether only the environment's other services reach it, over a private load balancer at ``NOVA_INTERNAL_URL``,
     which needs no NAT. Default: false."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -34,7 +34,6 @@ class HookFunction(Construct):
         code: str,
         key: kms.IKey,
         retention: logs.RetentionDays,
-        variables: Mapping[str, str] | None = None,
         statements: Sequence[iam.PolicyStatement] = (),
     ) -> None:
         """Create the function, its log group and both roles.
@@ -47,7 +46,6 @@ class HookFunction(Construct):
             code: Its Python code, with a function ``handler``.
             key: Key of the log group.
             retention: How long its log is kept.
-            variables: Its environment variables.
             statements: What it may do besides writing its log.
         """
         super().__init__(scope, construct_id)
@@ -82,7 +80,6 @@ class HookFunction(Construct):
             role=role,
             log_group=log_group,
             timeout=cdk.Duration.minutes(5),
-            environment=dict(variables) if variables else None,
         )
         function.node.add_dependency(self.may)
         calls = iam.Role(

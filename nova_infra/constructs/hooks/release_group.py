@@ -56,8 +56,6 @@ class ReleaseGroup(HookFunction):
             code=f"{code}\n\nRELEASE.update({json.dumps(tags)})\n",
             key=key,
             retention=retention,
-            # Many services ask at the same time, and an error would send a good release back.
-            variables={"AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "8"},
             statements=[
                 iam.PolicyStatement(
                     actions=[

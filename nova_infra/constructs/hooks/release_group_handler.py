@@ -8,9 +8,13 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/lambda-lifecycle-hoo
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 RELEASE: dict[str, str] = {}
 """Name of each ECS service of the group to the tag of its image in this release; the stack fills it."""
+
+PATIENT = Config(retries={"mode": "standard", "max_attempts": 8})
+"""Many services ask at the same time, and an error would send a good release back."""
 
 CONTAINER = "app"
 WENT_BACK = ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
@@ -23,7 +27,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """Say whether the deployment goes on: when all of its release are ready, and unless one of them went back."""
     service = (event.get("executionDetails") or event)["serviceArn"]
     _, cluster, own = service.rsplit("/", 2)
-    group = Group(boto3.client("ecs"), cluster, context.invoked_function_arn)
+    group = Group(boto3.client("ecs", config=PATIENT), cluster, context.invoked_function_arn)
     mine = group.deployments.get(own)
     if mine is None:
         print(f"together: ECS knows no deployment of {own}")

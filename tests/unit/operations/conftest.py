@@ -1,7 +1,9 @@
 """A deployed environment in a local implementation of AWS, in this process or over HTTP."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +33,9 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nova_infra.deployed.aws.stacks.pause", lambda _: None)
     monkeypatch.setattr("nova_infra.deployed.aws.client.session.pause", lambda _: None)
     monkeypatch.setattr("nova_infra.deployed.aws.tasks.pause", lambda _: None)
+    # Nor by the SDK: before it tries again, and for the rate that its adaptive retries have found.
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None, time=time.time))
+    monkeypatch.setattr("botocore.retries.bucket.TokenBucket.acquire", lambda *_, **__: True)
 
 
 @pytest.fixture
@@ -65,7 +70,7 @@ def deploy(service_templates) -> Callable[[], Deployment]:
 def served(
     local_aws: LocalAws, deploy: Callable[[], Deployment], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Deployment]:
-    """Production with two services, at release 1, over HTTP."""
+    """Production with two services, at release 1, for this process and for those that it starts."""
     local_aws.reset()
     monkeypatch.setenv("AWS_ENDPOINT_URL", local_aws.url)
     for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):

@@ -72,7 +72,10 @@ def test_each_value_says_where_it_comes_from(raw):
         environments={"prod": {"memory": 2048, "environment": {"A": "{region}"}}},
     )
     config = parse_config(raw)
-    sources = {each.key: (each.value, each.source) for each in origins(config.services[0], config.environment("prod"))}
+    sources = {
+        each.key: (each.value, each.source)
+        for each in origins(config.services[0], config.environment("prod"), config.services)
+    }
     assert sources["scaling.max_tasks"] == (20, "[[services]]")
     assert sources["scaling.min_tasks"] == (2, "[[environments]]")
     assert sources["memory"] == (2048, "[services.environments.prod]")

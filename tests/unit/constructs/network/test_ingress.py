@@ -125,8 +125,8 @@ def test_the_firewall_has_the_managed_groups_and_lets_uploads_through(assembly):
     assert association["ResourceArn"] == {"Ref": next(iter(assembly.resources(PLATFORM, f"{ELB}::LoadBalancer")))}
     assert all(each["VisibilityConfig"]["CloudWatchMetricsEnabled"] for each in (acl, *acl["Rules"]))
     logging = assembly.only(PLATFORM, "AWS::WAFv2::LoggingConfiguration")
-    [group] = assembly.resources(PLATFORM, "AWS::Logs::LogGroup")
-    assert assembly.only(PLATFORM, "AWS::Logs::LogGroup")["LogGroupName"] == "aws-waf-logs-nova-prod"
+    groups = assembly.resources(PLATFORM, "AWS::Logs::LogGroup").items()
+    [group] = [key for key, each in groups if each["Properties"]["LogGroupName"] == "aws-waf-logs-nova-prod"]
     arn = "arn:aws:logs:us-east-1:333333333333:log-group:"
     assert logging["LogDestinationConfigs"] == [{"Fn::Join": ["", [arn, {"Ref": group}]]}]
 

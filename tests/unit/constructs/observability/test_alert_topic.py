@@ -43,7 +43,11 @@ def test_a_key_encrypts_the_log_groups_of_its_environment_alone(assembly):
     assert logs["Principal"] == {"Service": "logs.us-east-1.amazonaws.com"}
     assert logs["Condition"] == {
         "ArnLike": {
-            "kms:EncryptionContext:aws:logs:arn": [f"{groups}:nova-prod-*-Logs-*", f"{groups}:aws-waf-logs-nova-prod"]
+            "kms:EncryptionContext:aws:logs:arn": [
+                f"{groups}:nova-prod-*-Logs-*",
+                f"{groups}:aws-waf-logs-nova-prod",
+                f"{groups}:/nova/nova-prod-smoke",
+            ]
         }
     }
 

@@ -130,13 +130,21 @@ def test_the_rule_for_tests_stands_right_before_the_services_own_and_asks_for_a_
     assert "TestListenerRule" in balancer["AdvancedConfiguration"]
 
 
-def test_without_smoke_paths_there_is_no_function_and_no_rule_for_tests(assembly):
-    assert not list(assembly.properties("nova-prod-platform", "AWS::Lambda::Function"))
-    assert len(list(assembly.properties(STACK, "AWS::ElasticLoadBalancingV2::ListenerRule"))) == 1
+def test_where_nothing_is_tested_there_is_no_function_and_no_rule_for_tests(assembly):
+    assert not list(assembly.properties("nova-staging-platform", "AWS::Lambda::Function"))
+    stack = "nova-staging-carts-service"
+    assert len(list(assembly.properties(stack, "AWS::ElasticLoadBalancingV2::ListenerRule"))) == 1
+    assert "LifecycleHooks" not in deployment(assembly, stack)
+
+
+def test_where_an_approval_is_taken_services_of_the_kit_are_tested_by_default(assembly):
+    [hook] = deployment(assembly)["LifecycleHooks"]
+    base = "https://nova.example.com/carts-service"
+    assert hook["HookDetails"]["urls"] == [f"{base}/version", f"{base}/openapi.json"]
 
 
 def test_nothing_pauses_without_a_gate(assembly):
-    assert "LifecycleHooks" not in deployment(assembly)
+    assert {hook["TargetType"] for hook in deployment(assembly)["LifecycleHooks"]} == {"AWS_LAMBDA"}
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
@@ -191,10 +199,11 @@ def test_tasks_are_reached_by_the_load_balancer_on_their_port_only(variant):
 
 
 def test_the_rule_forwards_all_to_blue_and_nothing_to_green(assembly):
-    [action] = assembly.only(STACK, "AWS::ElasticLoadBalancingV2::ListenerRule")["Actions"]
-    weights = [group["Weight"] for group in action["ForwardConfig"]["TargetGroups"]]
-    groups = ["Blue" in str(group["TargetGroupArn"]) for group in action["ForwardConfig"]["TargetGroups"]]
-    assert (weights, groups) == ([100, 0], [True, False])
+    for rule in assembly.properties(STACK, "AWS::ElasticLoadBalancingV2::ListenerRule"):
+        [action] = rule["Actions"]
+        weights = [group["Weight"] for group in action["ForwardConfig"]["TargetGroups"]]
+        groups = ["Blue" in str(group["TargetGroupArn"]) for group in action["ForwardConfig"]["TargetGroups"]]
+        assert (weights, groups) == ([100, 0], [True, False])
 
 
 def test_the_rule_has_the_configured_paths_and_priority(variant):
@@ -205,7 +214,8 @@ def test_the_rule_has_the_configured_paths_and_priority(variant):
 
 def test_ecs_moves_traffic_between_the_two_groups_of_the_rule(assembly):
     [balancer] = service(assembly)["LoadBalancers"]
-    [rule] = assembly.resources(STACK, "AWS::ElasticLoadBalancingV2::ListenerRule")
+    rules = assembly.resources(STACK, "AWS::ElasticLoadBalancingV2::ListenerRule")
+    [rule] = [each for each, found in rules.items() if len(found["Properties"]["Conditions"]) == 1]
     assert balancer["AdvancedConfiguration"]["ProductionListenerRule"] == {"Ref": rule}
     assert "Green" in str(balancer["AdvancedConfiguration"]["AlternateTargetGroupArn"])
     assert "Blue" in str(balancer["TargetGroupArn"])

@@ -1,15 +1,16 @@
 """Rolling back while AWS throttles, refuses, and loses calls or their answers: the end is the same."""
 
 import json
-import time
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
 
 from helpers.deployed_environment import Deployment
-from helpers.local_aws import DENIED, EXPIRED, HARMLESS, STOPPING, LocalAws
+from helpers.local_aws import DENIED, EXPIRED, HARMLESS, PASSING, REGION, STOPPING, LocalAws, ask_in_this_process
 from nova_infra.errors import NovaError
 from nova_infra.operations.records.holds import read_holds
 from nova_infra.operations.records.ledger import read_ledger
@@ -61,6 +62,32 @@ def end(deployment) -> dict[str, Any]:
         "outcomes": [entry.outcome for entry in deployment.ledger()],
         "held": sorted(held.release for held in read_holds(deployment.environment)),
     }
+
+
+def outcome(session: Any, fault: Any, local_aws: LocalAws) -> tuple[str, ...]:
+    """How a call ends for the SDK: what it learns of a parameter, or its error."""
+    once = Config(retries={"total_max_attempts": 1})
+    ssm = session.create_client("ssm", region_name=REGION, config=once)
+    local_aws.faults = {"GetParameter": [fault]}
+    try:
+        answer = ssm.get_parameter(Name="/cdk-bootstrap/hnb659fds/version")
+    except ClientError as error:
+        return error.response["Error"]["Code"], str(error.response["ResponseMetadata"]["HTTPStatusCode"])
+    except BotoCoreError as error:
+        return type(error).__name__, str(error)
+    return answer["Parameter"]["Value"], "Date" if answer["ResponseMetadata"]["HTTPHeaders"]["date"] else ""
+
+
+def test_what_is_asked_without_a_connection_ends_as_over_one(served, local_aws: LocalAws, subtests) -> None:
+    """All tests of this room rely on that: an answer that is lost is the same error for them as on a network."""
+    over_http, directly = Session(), Session()
+    over_http.unregister("before-send", ask_in_this_process)
+    for fault in (None, *PASSING.values(), DENIED, EXPIRED):
+        with subtests.test(str(fault)):
+            asked = len(local_aws.calls)
+            ends = {outcome(session, fault, local_aws) for session in (over_http, directly)}
+            assert len(ends) == 1, ends
+            assert local_aws.calls[asked:] == ["GetParameter"] * 2
 
 
 def clean(*releases: str) -> dict[str, Any]:
@@ -154,10 +181,7 @@ def test_a_change_set_that_cannot_be_deleted_hides_no_plan_and_goes_with_the_nex
     assert end(served) == clean(served.commit(2))
 
 
-def test_a_throttled_look_at_the_stacks_is_no_failure(served, back, local_aws: Any, monkeypatch) -> None:
-    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None, time=time.time))
-    # Nor does it wait here for the rate that adaptive retries have found.
-    monkeypatch.setattr("botocore.retries.bucket.TokenBucket.acquire", lambda *_, **__: True)
+def test_a_throttled_look_at_the_stacks_is_no_failure(served, back, local_aws: Any) -> None:
     served.release(2, "carts-service")
     local_aws.calls.clear()
     # The SDK gives up after ten: more than one look fails.

@@ -1,0 +1,50 @@
+"""What a new revision has to answer before any user meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from nova_infra.config.environment import Environment
+from nova_infra.config.services.service import Service
+
+RULE_VALUES = 5
+"""Values in all conditions of a listener rule:
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
+
+
+def smoke_paths(service: Service, environment: Environment, services: Iterable[Service]) -> tuple[str, ...]:
+    """The smoke paths of a service in an environment: those that it says, else the default.
+
+    By default, a service is tested in environments that take an approval: at what the kit answers, or else at the path
+    of its health check. Not where a rolling deployment has no moment before its users, where nothing leads to these
+    paths through the load balancer, or where no place is left there for the rule of the tests.
+
+    Args:
+        service: The service, as it is in the environment.
+        environment: The environment, with the service's rollout.
+        services: All services, whose rules stand on the same load balancer.
+    """
+    if service.kind != "web" or environment.rollout.strategy == "rolling":
+        return ()
+    if "smoke" in service.model_fields_set or not environment.approval:
+        return service.smoke
+    return default_paths(service) if has_room(service, services) else ()
+
+
+def default_paths(service: Service) -> tuple[str, ...]:
+    """What a service is asked by default; nothing where it cannot be asked through the load balancer."""
+    if service.protocol == "grpc" or service.internal or any("*" in host for host in service.hosts[:1]):
+        return ()
+    name = service.name
+    paths = (f"/{name}/version", f"/{name}/openapi.json") if service.kit else (service.health.path,)
+    patterns = service.paths or ("/*",)
+    reached = all(any(fnmatchcase(path.partition("?")[0], each) for each in patterns) for path in paths)
+    return paths if reached else ()
+
+
+def has_room(service: Service, services: Iterable[Service]) -> bool:
+    """Whether the rule of its tests has a place right before its own, and values left for the tests' header."""
+    taken = {each.priority for each in services if each.kind == "web"}
+    before = service.priority - 1
+    return before > 0 and before not in taken and len(service.paths) + len(service.hosts) < RULE_VALUES

@@ -1,0 +1,58 @@
+"""What new revisions are asked before any user meets them."""
+
+import pytest
+
+from nova_infra.config import Rollout, Service, parse_config
+from nova_infra.config.resolved import resolved
+from nova_infra.config.services.smoke import smoke_paths
+
+KIT = ("/carts-service/version", "/carts-service/openapi.json")
+
+
+def paths(raw, environment="prod"):
+    """The smoke paths of the first service."""
+    config = parse_config(raw)
+    found = resolved(config.services[0], config.environment(environment))
+    return smoke_paths(found.service, found.environment, config.services)
+
+
+def test_a_service_of_the_kit_is_tested_where_an_approval_is_taken(raw):
+    assert paths(raw) == KIT
+    assert paths(raw, "staging") == paths(raw, "dev") == ()
+
+
+@pytest.mark.parametrize(
+    ("service", "asked"),
+    [
+        ({"smoke": ["/carts-service/x"]}, ("/carts-service/x",)),
+        ({"smoke": [], "untested_reason": "Its only path needs a signed request."}, ()),
+        ({"paths": ["/baskets"]}, ()),
+        ({"paths": ["/carts-service/v*", "/*/openapi.json"]}, KIT),
+        ({"paths": [f"/carts-service/*{n}" for n in range(4)] + ["/carts-service/*"]}, ()),
+        ({"priority": 8}, ()),  # 7 is that of another service
+        ({"priority": 9}, KIT),
+        ({"internal": True}, ()),
+        ({"rollout": {"strategy": "rolling"}}, ()),
+        ({"kit": False}, ()),  # nothing leads to /health
+        ({"kit": False, "health": {"path": "/carts-service/up?deep=1"}}, ("/carts-service/up?deep=1",)),
+        ({"kit": False, "hosts": ["carts.nova.example.com"]}, ("/health",)),
+        ({"kit": False, "hosts": ["*.nova.example.com"]}, ()),
+    ],
+)
+def test_it_is_asked_what_leads_to_it(raw, service, asked):
+    [*_, environment] = parse_config(raw).environments
+    data = raw["services"][0] | {key: tuple(each) if isinstance(each, list) else each for key, each in service.items()}
+    services = [Service.model_validate(data), Service(name="store-service", priority=7)]
+    rollout = Rollout.model_validate(data.get("rollout", {"strategy": "canary"}))
+    found = smoke_paths(services[0], environment.model_copy(update={"rollout": rollout}), services)
+    assert found == asked
+
+
+def test_no_smoke_paths_need_a_reason(raw, refused):
+    raw["services"][0]["smoke"] = []
+    assert "services[0].smoke: is empty, so users of prod, which takes an approval" in refused()
+
+
+def test_a_reason_that_excuses_nothing(raw, refused):
+    raw["services"][0]["untested_reason"] = "Its only path needs a signed request."
+    assert "services[0].untested_reason: excuses nothing" in refused()
