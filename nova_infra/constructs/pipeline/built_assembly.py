@@ -34,8 +34,8 @@ def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str]) -> No
             if properties.action_name not in steps or not properties.inputs:
                 continue
             path = f"Stages.{place}.Actions.{number}"
-            source = properties.inputs[0].artifact_name
+            inputs = [each.artifact_name for each in properties.inputs]
             variables = [{"name": ASSEMBLY, "type": "PLAINTEXT", "value": WANTED}]
-            resource.add_property_override(f"{path}.InputArtifacts", [{"Name": source}, {"Name": BUILT}])
-            resource.add_property_override(f"{path}.Configuration.PrimarySource", source)
+            resource.add_property_override(f"{path}.InputArtifacts", [{"Name": each} for each in (*inputs, BUILT)])
+            resource.add_property_override(f"{path}.Configuration.PrimarySource", inputs[0])
             resource.add_property_override(f"{path}.Configuration.EnvironmentVariables", json.dumps(variables))

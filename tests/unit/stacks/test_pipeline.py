@@ -190,7 +190,7 @@ def test_what_is_deployed_is_what_the_brief_the_approval_the_preflight_and_verif
     assert set(about) == {*names, "ApproveProduction: ApproveProduction"}
     assert "#{Compare.ASSEMBLY}" in about.pop("ApproveProduction: ApproveProduction")["Configuration"]["CustomData"]
     for action in about.values():
-        source, built = action["InputArtifacts"]
+        source, *_, built = action["InputArtifacts"]
         assert built == {"Name": "Synth_Output"}
         assert action["Configuration"]["PrimarySource"] == source["Name"]
         [variable] = json.loads(action["Configuration"]["EnvironmentVariables"])
@@ -207,8 +207,10 @@ def test_what_synthesizes_writes_its_own_artifact_and_deletes_nothing(assembly):
     }
     assert set(denied) == {"s3:DeleteObject*", "s3:PutObject*"}
     assert denied["s3:DeleteObject*"]["Resource"] == "*"
-    [_, [_, tail]] = denied["s3:PutObject*"]["NotResource"]["Fn::Join"]
-    assert tail == "/*/Synth_Ou*"
+    own = [each["Fn::Join"][1][1] for each in denied["s3:PutObject*"]["NotResource"]]
+    made = [each["Name"] for each in stage(assembly, "Build")["Actions"][0]["OutputArtifacts"]]
+    assert sorted(own) == sorted(f"/*/{name[:8]}*" for name in made)
+    assert "/*/Synth_Ou*" in own
 
 
 def test_the_connection_reads_this_repository_and_nothing_else(assembly):
