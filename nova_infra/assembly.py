@@ -173,13 +173,17 @@ class Assembly:
                 f"{self.directory}: is an assembly of version {version}, but Nova reads "
                 f"{SCHEMA_MAJOR_VERSIONS.start} to {SCHEMA_MAJOR_VERSIONS.stop - 1}: run `make synth`"
             )
-        for path in _template_files(manifest, self.directory):
-            template = self.template(path)
-            if resources_of_type(template, "AWS::CodePipeline::Pipeline"):
-                return template
-        raise AssemblyError(
-            f"{self.directory}: no stack in it holds a pipeline: run `make synth`, which synthesizes all environments"
-        )
+        paths = list(_template_files(manifest, self.directory))
+        found = [path for path in paths if resources_of_type(self.template(path), "AWS::CodePipeline::Pipeline")]
+        if not found:
+            raise AssemblyError(
+                f"{self.directory}: no stack in it holds a pipeline, and only what one delivers can be played: in a "
+                "project of Nova run `make synth`; deliver another app by CDK Pipelines"
+            )
+        if len(found) > 1:
+            names = " and ".join(sorted(str(path) for path in found))
+            raise AssemblyError(f"{self.directory}: {names} each hold a pipeline: synthesize one of them at a time")
+        return self.template(found[0])
 
 
 def _stacks(directory: Path, nested: PurePosixPath) -> Iterator[AssembledStack]:
