@@ -90,11 +90,7 @@ def rehearse(options: Options) -> bool:
     """
     console = open_console()
     drills = choose(options.drills)
-    if not options.approve and not (sys.stdin.isatty() and console.is_terminal):
-        raise NovaError("approval: there is no terminal to ask on: approve in advance with --approve")
-    for file in (options.json_file, options.report_file):
-        if file is not None:
-            _check_writable(file)
+    _require_terminal_and_place(options, console)
     files = RequestFiles.load(options.root)
     candidate = Release("working tree", Assembly(options.assembly), options.root, app=options.app)
     runtime = _runtime(options, candidate, console)
@@ -112,8 +108,8 @@ def rehearse(options: Options) -> bool:
         record.not_rehearsed += not_rehearsed
         record.real_time, record.unsafe = options.real_time, [*delivery.unsafe, *delivery.pipeline.unsafe]
         record.until = options.until if pipeline != delivery.pipeline else None
-        refused = note_refusals(forecast(candidate, baseline), pipeline, record)
         record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        refused = note_refusals(forecast(candidate, baseline), pipeline, record)
         began = time.monotonic()
         view = View(console, record)
         logs = options.root / WORK_DIRECTORY / "logs"
@@ -131,9 +127,6 @@ def rehearse(options: Options) -> bool:
             files=files,
             seconds_per_minute=runtime.pace.seconds_per_minute,
         )
-        if isinstance(runtime, ImageRuntime):
-            logs.mkdir(parents=True, exist_ok=True)
-            runtime.log = logs / "baseline-images.log"
         results: list[DrillResult] = []
 
         async def play() -> None:
@@ -145,12 +138,25 @@ def rehearse(options: Options) -> bool:
 
         if not refused:
             with view.following():
-                try:
-                    asyncio.run(_until_stopped(play()))
-                except OSError as error:
-                    raise NovaError(f"{error.filename or logs}: {error.strerror}: make room there") from None
+                _run_to_its_end(play(), logs)
         record.seconds = time.monotonic() - began
     return _show(record, results, options, console)
+
+
+def _require_terminal_and_place(options: Options, console: Console) -> None:
+    """Refuse, before a minute's work, a rehearsal whose approvals nobody can give or whose result has no place."""
+    if not options.approve and not (sys.stdin.isatty() and console.is_terminal):
+        raise NovaError("approval: there is no terminal to ask on: approve in advance with --approve")
+    for file in (options.json_file, options.report_file):
+        if file is not None:
+            _check_writable(file)
+
+
+def _run_to_its_end(play: Coroutine[object, object, None], logs: Path) -> None:
+    try:
+        asyncio.run(_until_stopped(play))
+    except OSError as error:
+        raise NovaError(f"{error.filename or logs}: {error.strerror}: make room there") from None
 
 
 def _runtime(options: Options, candidate: Release, console: Console) -> TaskRuntime:
@@ -163,6 +169,8 @@ def _runtime(options: Options, candidate: Release, console: Console) -> TaskRunt
     )
     if runtime.kind == "sources":
         _require_kit(options.root)
+    if isinstance(runtime, ImageRuntime):
+        runtime.log = options.root / WORK_DIRECTORY / "logs" / "baseline-images.log"
     runtime.pace = REAL_TIME if options.real_time else COMPRESSED
     return runtime
 
