@@ -153,8 +153,8 @@ class NovaPipelineStack(cdk.Stack):
         self.pipeline.build_pipeline()
         synth = self.pipeline.synth_project.role
         assert synth is not None, "CDK Pipelines gives every project a role"
-        [first, *_] = next(each for each in self.pipeline.pipeline.stages if each.stage_name == "Build").actions
-        made = [each.artifact_name for each in first.action_properties.outputs or ()]
+        [synthesis, *_] = next(each for each in self.pipeline.pipeline.stages if each.stage_name == "Build").actions
+        made = [each.artifact_name for each in synthesis.action_properties.outputs or ()]
         write_only(synth, artifacts, artifacts=[name for name in made if name is not None])
         logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
         UpdateApproval(self.pipeline, "Update", stacks=[construct_id, REGISTRY_STACK], logging=logging)
