@@ -1,1 +1,0 @@
-"""Scanning an image on this machine, before it is pushed."""
