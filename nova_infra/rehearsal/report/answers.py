@@ -13,8 +13,8 @@ _MOST_NAMED = 3
 def broken_operations(deployment: DeploymentRecord) -> list[str]:
     """Operations that are worse with the new revision, a clause each.
 
-    A 5xx or no answer is worse than anything. A request that nothing handles any more, or that nobody may send, is worse
-    than one that is refused for what it says, and any error is worse than none.
+    A 5xx or no answer is worse than anything. A request that nothing handles any more, or that nobody may send, is
+    worse than one that is refused for what it says, and any error is worse than none.
     """
     if deployment.baseline:
         return []
