@@ -32,7 +32,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: faults packages advisories access dist mutants .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight verify integration browser e2e lock clean
+.PHONY: faults packages tools advisories access dist mutants .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,6 +101,10 @@ coverage: setup ## Measure which lines and branches the tests run: coverage.xml,
 
 example: setup ## Synthesize examples/construct where nothing but the built package and its requirements are installed
 	@scripts/example.sh
+
+tools: setup ## Pack what the steps after Build install, so that they need neither PyPI nor npm: .nova/tools
+	@if [ -n "$$NOVA_REHEARSED_BY" ]; then mkdir -p .nova/tools; \
+		echo "not covered: the archive of tools: make tools packs it when it is delivered"; else scripts/setup.sh tools; fi
 
 synth: setup ## Write the cloud assembly to cdk.out
 	@$(call synthesize,cdk.out)

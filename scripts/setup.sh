@@ -7,7 +7,12 @@
 # NOVA_SETUP=runtime makes a new .venv of what the commands need and nothing else, for steps that hold credentials; one
 # that is there already keeps what it has.
 #
-# Usage: setup.sh [packages]: with it only the Python packages, so that `make lock` can fix locks that are refused.
+# NOVA_TOOLS names a directory that `setup.sh tools` has made of everything that NOVA_SETUP=runtime installs: then nothing
+# is asked of PyPI and npm, whose outage would otherwise stop the way back. The locks have the hashes of all that is in it.
+# Where it does not fit, a line says why, and the registries are asked.
+#
+# Usage: setup.sh [packages | tools]: `packages` only installs the Python packages, so that `make lock` can fix locks that
+# are refused.
 set -eu
 
 needed="Nova needs Python 3.11, 3.12 or 3.13"
@@ -62,6 +67,41 @@ python_state() {
   hash_of requirements-uv.txt "$lock" pyproject.toml
 }
 
+# What an archive of tools is made for.
+tools_for() {
+  printf '%s %s %s\n' "$(version_of .venv/bin/python | cut -d. -f1,2)" "$(uname -sm)" \
+    "$(hash_of requirements-uv.txt requirements.txt package.json package-lock.json)"
+}
+
+hash_of_tools() {
+  (cd "$1" && find wheels npm -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
+}
+
+# Why the archive of tools is of no use here; nothing where it is.
+unfit() {
+  if [ ! -e "$1/made-for" ]; then
+    echo "there is none"
+  elif [ "$(cat "$1/made-for")" != "$(tools_for)" ]; then
+    echo "it was made for other locks, another Python or another kind of machine"
+  elif [ "$(cat "$1/sha256")" != "$(hash_of_tools "$1")" ]; then
+    echo "it is damaged"
+  fi
+}
+
+make_tools() {
+  tools=.nova/tools
+  rm -rf "$tools"
+  mkdir -p "$tools/package"
+  python -m pip download --quiet --disable-pip-version-check --only-binary=:all: --require-hashes --no-deps \
+    --dest "$tools/wheels" -r requirements-uv.txt -r requirements.txt
+  cp package.json package-lock.json "$tools/package"
+  (cd "$tools/package" && npm ci --silent --ignore-scripts --cache ../npm)
+  rm -rf "$tools/package" "$tools/npm/_logs"
+  tools_for >"$tools/made-for"
+  hash_of_tools "$tools" >"$tools/sha256"
+  echo "tools: $(du -sm "$tools" | cut -f1) MB, sha256 $(cat "$tools/sha256")"
+}
+
 cd "$(dirname "$0")/.."
 here=$(pwd -P)
 # A Python to make .venv with is looked for outside of it, also where make or an activation has put it first.
@@ -79,7 +119,7 @@ fi
 # The version that made .venv, and the directory that it was made in.
 { read -r made_by && read -r made_in; } 2>/dev/null <.venv/made || made_by='' made_in=''
 if [ -z "$wanted" ] || [ "${made_by%.*}" = "${wanted%.*}" ]; then
-  if [ "$(cat .venv/ready 2>/dev/null)" = "$(state)" ]; then
+  if [ "${1:-}" != tools ] && [ "$(cat .venv/ready 2>/dev/null)" = "$(state)" ]; then
     exit 0
   fi
 fi
@@ -121,7 +161,22 @@ fi
 lock=$(cat .venv/lock)
 
 PATH=$here/.venv/bin:$here/node_modules/.bin:$PATH
+if [ "${1:-}" = tools ]; then
+  make_tools
+  exit 0
+fi
 rm -f .venv/ready
+if [ -n "${NOVA_TOOLS:-}" ] && [ "$lock" = requirements.txt ]; then
+  why=$(unfit "$NOVA_TOOLS")
+  if [ -z "$why" ]; then
+    echo "setting up: from the archive of tools, sha256 $(cat "$NOVA_TOOLS/sha256")"
+    wheels=$(cd "$NOVA_TOOLS/wheels" && pwd -P)
+    export PIP_NO_INDEX=1 PIP_FIND_LINKS="$wheels" UV_NO_INDEX=1 UV_OFFLINE=1 UV_FIND_LINKS="$wheels"
+    export npm_config_offline=true npm_config_cache="$NOVA_TOOLS/npm"
+  else
+    echo "setting up: $NOVA_TOOLS: no archive of tools to install from, $why: asking PyPI and npm" >&2
+  fi
+fi
 if [ "$(cat .venv/packages 2>/dev/null)" != "$(python_state)" ]; then
   rm -f .venv/packages
   echo "setting up: Python packages"

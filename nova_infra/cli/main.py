@@ -30,8 +30,20 @@ from nova_infra.errors import NovaError
 from nova_infra.machine import tools
 
 
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        click.echo(f"nova {version('nova-infra')}")
+    except PackageNotFoundError:  # a step's set-up puts the sources on the path, and installs no package
+        click.echo("nova of this checkout")
+    context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="nova-infra", message="nova %(version)s")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def nova() -> None:
     """Deliver container services to AWS; rehearse it without AWS."""
 

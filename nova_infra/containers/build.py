@@ -30,6 +30,10 @@ ENGINES = ("docker", "podman", "buildah")
 """Programs that build: on an interruption they are left to end by themselves."""
 _KEPT_LINES = 60
 _BASE_LABEL = "nova.built-on"
+STAGE_LABEL = "nova.stage"
+"""Label of what a build leaves between its steps."""
+# Docker's format notes the ids of containers, which no two builds share.
+_DATELESS = ("--timestamp=0", "--format=oci")
 _INTERRUPT_SECONDS = 30
 # What undoes the network of a build step: ended, it would leave half of it behind.
 _LEFT_ALONE = ("netavark", "iptables", "ip6tables", "nft", "aardvark-dns", "conmon")
@@ -116,7 +120,6 @@ def _build(
             f"--platform={recipe.platform}",
             *([f"--target={recipe.target}"] if recipe.target else []),
             f"--file={context / recipe.dockerfile}",
-            f"--label={_BASE_LABEL}={base}",
             *(f"--build-arg={key}={value}" for key, value in sorted(recipe.arguments.items())),
             f"--build-arg=RELEASE={recipe.tag}",
             *(f"--secret=id={name},src={path}" for name, path in _secrets()),
@@ -124,14 +127,32 @@ def _build(
         if engine.is_docker:
             arguments += [f"--build-context={ref}=docker-image://{name}" for ref, name, _ in stand_ins]
             # No file carries the day on which it was built: the same files give the same digest.
-            arguments += ["--build-arg=SOURCE_DATE_EPOCH=0", "--provenance=false"]
+            arguments += ["--build-arg=SOURCE_DATE_EPOCH=0", "--provenance=false", f"--label={_BASE_LABEL}={base}"]
             arguments += [f"--output=type=docker,name={recipe.name},rewrite-timestamp=true"]
         else:
             arguments += [f"--build-context={ref}=container-image://{name}" for ref, name, _ in stand_ins]
-            # Docker's format notes the ids of containers, which no two builds share; and the host's network is used,
-            # because a second engine on the machine may claim the same addresses as this one's.
-            arguments += ["--timestamp=0", "--layers", "--format=oci", "--network=host", f"--tag={recipe.name}"]
+            # The host's network: a second engine on the machine may claim the same addresses as this one's.
+            arguments += [*_DATELESS, "--layers", "--network=host", f"--iidfile={scratch / 'id'}"]
+            arguments += [f"--label={STAGE_LABEL}=image"]
         _run(engine, [*arguments, str(context)], scratch, recipe, tell)
+        if not engine.is_docker:
+            _seal(engine, recipe, base, scratch, tell)
+
+
+def _seal(engine: Engine, recipe: Recipe, base: str, scratch: Path, tell: Callable[[str], None]) -> None:
+    """Leave out the history: it names the cached images that a build began with, which no two machines share.
+
+    The build itself cannot leave it out, because the engine finds its cached layers by their history.
+    """
+    built = (scratch / "id").read_text(encoding="ascii").strip().removeprefix("sha256:")
+    dockerfile = scratch / "Dockerfile"
+    dockerfile.write_text(f"FROM {built}\n", encoding="ascii")
+    (scratch / "nothing").mkdir()
+    arguments = ["build", f"--platform={recipe.platform}", f"--file={dockerfile}", f"--label={_BASE_LABEL}={base}"]
+    # The annotation would be the digest of what was just built, history and all.
+    arguments += [*_DATELESS, "--annotation=org.opencontainers.image.base.digest=", "--layers=false", "--omit-history"]
+    arguments += [f"--tag={recipe.name}", str(scratch / "nothing")]
+    _run(engine, arguments, scratch, recipe, tell)
 
 
 @contextmanager

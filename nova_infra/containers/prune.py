@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nova_infra.containers.build import local_name
+from nova_infra.containers.build import STAGE_LABEL, local_name
 from nova_infra.containers.engine import Engine
 from nova_infra.errors import NovaError
 from nova_infra.images.tags import image_tags
@@ -19,9 +19,6 @@ from nova_infra.names import repository_name
 
 if TYPE_CHECKING:
     from nova_infra.config import Config
-
-STAGE_LABEL = "nova.stage"
-"""Label of what a build leaves between its steps."""
 
 
 def prune(engine: Engine, root: Path, config: Config, *, dry_run: bool) -> list[str]:

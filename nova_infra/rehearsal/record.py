@@ -189,6 +189,25 @@ class DeploymentRecord:
 
 
 @dataclass
+class QueueRecord:
+    """A queue of a worker, while a release goes through.
+
+    Attributes:
+        hidden: Seconds for which it hides a message that has been received, as in AWS.
+        sent: Messages that were sent to it.
+        slowest: Seconds that its worker took for a message, at most; 0 where that was not seen.
+        came_back: Messages that could be received again after they had been received.
+        dead: Messages that its dead-letter queue has got.
+    """
+
+    hidden: float
+    sent: int = 0
+    slowest: float = 0.0
+    came_back: int = 0
+    dead: int = 0
+
+
+@dataclass
 class Notification:
     """A message that somebody would have received.
 
@@ -265,6 +284,7 @@ class Record:
         deployments: All ECS deployments, in the order they began.
         notifications: All messages.
         load: Environment to the synthetic requests sent to it.
+        queues: Queue of a worker to what was seen of it.
         lived: Seconds that the longest-lived task of the candidate was up.
         real_time: Whether a minute lasted a minute.
         slow_minutes: Simulated minutes that lasted more than twice as long as they should: the machine was busy.
@@ -284,6 +304,7 @@ class Record:
     deployments: list[DeploymentRecord] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     load: dict[str, Requests] = field(default_factory=dict)
+    queues: dict[str, QueueRecord] = field(default_factory=dict)
     lived: float = 0.0
     real_time: bool = False
     slow_minutes: int = 0

@@ -119,9 +119,10 @@ class NovaPipelineStack(cdk.Stack):
         )
         artifacts = ArtifactStore(self, "Artifacts", key=key).bucket
         source = _source(config.source)
+        build = BuildStep(source=source)
         self.pipeline = self._pipeline(
             name,
-            synth=BuildStep(source=source),
+            synth=build,
             artifacts=artifacts,
             log_group=log_group,
             tool_versions=tool_versions,
@@ -147,7 +148,7 @@ class NovaPipelineStack(cdk.Stack):
                 image_tags=image_tags,
                 extensions=extensions,
             )
-            self._add_environment(environment, stage, config=config, source=source)
+            self._add_environment(environment, stage, config=config, source=source, tools=build.tools)
         self.pipeline.build_pipeline()
         synth = self.pipeline.synth_project.role
         assert synth is not None, "CDK Pipelines gives every project a role"
@@ -225,9 +226,10 @@ class NovaPipelineStack(cdk.Stack):
         *,
         config: Config,
         source: pipelines.IFileSetProducer,
+        tools: pipelines.IFileSetProducer,
     ) -> None:
         prefix = environment_prefix(config.platform.name, environment.name)
-        about = partial(ReleaseStep, self.pipeline, source=source, prefix=prefix, environment=environment)
+        about = partial(ReleaseStep, self.pipeline, source=source, tools=tools, prefix=prefix, environment=environment)
         if environment.approval:
             # A stage of its own: one inside the environment's stage would ask again when that stage is rolled back.
             name = "Production" if environment == config.environments[-1] else environment.stage

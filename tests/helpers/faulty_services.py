@@ -34,7 +34,7 @@ Change = Callable[[dict[str, dict[str, Any]]], None]
 """Changes the resources of the service's stack."""
 
 MODULE = r'''
-import asyncio, os, sys, threading, time
+import asyncio, os, sys, threading, time, traceback
 
 kept, count = [], [0]
 
@@ -62,7 +62,11 @@ def on_request(handle):
     FastAPI.__call__ = wrapped
 
 if "nova_kit.serve" in sys.orig_argv:
-    exec(os.environ.get("FAULT", ""))
+    try:
+        exec(os.environ.get("FAULT", ""))
+    except BaseException:  # Python itself would only print it and go on.
+        traceback.print_exc()
+        os._exit(1)
 '''
 
 

@@ -17,10 +17,13 @@ case "$*" in
   "-m venv .venv")
     mkdir -p .venv/bin
     cp "$0" .venv/bin/python
-    printf '#!/bin/sh\\necho "$@" >> called\\n' > .venv/bin/uv
-    cp .venv/bin/uv .venv/bin/npm
+    printf '#!/bin/sh\\necho "$@" "${{UV_NO_INDEX:+no index}}" >> called\\n' > .venv/bin/uv
+    printf '#!/bin/sh\\necho "$@" "${{npm_config_offline:+offline}}" >> called\\n' > .venv/bin/npm
+    echo '[ ! -d ../wheels ] || {{ mkdir -p ../npm && echo npm > ../npm/packed; }}' >> .venv/bin/npm
     chmod +x .venv/bin/* ;;
-  *pip*) echo pip >> called ;;
+  *ensurepip*) ;;
+  *"pip download"*) mkdir -p .nova/tools/wheels && echo wheel > .nova/tools/wheels/a.whl ;;
+  *pip*) echo pip "${{PIP_NO_INDEX:+no index}}" >> called ;;
 esac
 """
 
@@ -186,3 +189,82 @@ def test_pyenv_s_own_python_stands_in_for_a_shim_that_does_not_run(project):
     (versions / "bin" / "python3.13").write_text(PYTHON.format(version="3.13.0"))
     assert setup(project, PYTHON="python3.13").returncode == 0
     assert python_of(project) == "3.13.0"
+
+
+@pytest.fixture
+def packed(project):
+    """The same in another directory, with the archive of tools that Build has made in the first one."""
+    for name in ("requirements.txt", "package-lock.json"):
+        (project / name).write_text(f"{name}\n")
+    assert setup(project).returncode == 0
+    environment = {"PATH": f"{project / '.venv' / 'bin'}:{os.environ['PATH']}", "HOME": str(project.parent)}
+    made = subprocess.run(
+        [project / "scripts" / "setup.sh", "tools"], env=environment, check=True, capture_output=True, text=True
+    )
+    digest = (project / ".nova/tools/sha256").read_text().strip()
+    assert re.fullmatch(rf"tools: \d+ MB, sha256 {digest}\n", made.stdout)
+    shutil.rmtree(project / ".venv")
+    return project
+
+
+def from_archive(root, **variables):
+    return setup(root, NOVA_SETUP="runtime", NOVA_TOOLS=".nova/tools", **variables)
+
+
+def test_a_step_that_has_the_archive_of_tools_asks_no_registry(packed):
+    done = from_archive(packed)
+    assert (done.returncode, done.stderr) == (0, "")
+    digest = (packed / ".nova/tools/sha256").read_text().strip()
+    assert f"setting up: from the archive of tools, sha256 {digest}" in done.stdout
+    called = (packed / "called").read_text().splitlines()
+    assert len(called) == 3
+    assert [line for line in called if not line.endswith(("no index", "offline"))] == []
+
+
+def test_what_the_archive_gives_is_still_checked_by_the_locks_hashes(packed):
+    from_archive(packed)
+    assert "--require-hashes" in (packed / "called").read_text()
+
+
+def without_archive(root):
+    shutil.rmtree(root / ".nova")
+
+
+def for_another_lock(root):
+    (root / "requirements.txt").write_text("another\n")
+
+
+def for_another_python(root):
+    add_python(root.parent, "python3", "3.13.0")
+
+
+def damaged(root):
+    (root / ".nova/tools/wheels/a.whl").write_text("another wheel")
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (without_archive, "there is none"),
+        (for_another_lock, "it was made for other locks, another Python or another kind of machine"),
+        (for_another_python, "it was made for other locks, another Python or another kind of machine"),
+        (damaged, "it is damaged"),
+    ],
+)
+def test_an_archive_that_does_not_fit_is_named_and_the_registries_are_asked(packed, fault, why):
+    fault(packed)
+    done = from_archive(packed)
+    assert done.returncode == 0
+    assert done.stderr == (
+        f"setting up: .nova/tools: no archive of tools to install from, {why}: asking PyPI and npm\n"
+    )
+    called = (packed / "called").read_text()
+    assert "pip" in called
+    assert "no index" not in called
+    assert "offline" not in called
+
+
+def test_a_developer_s_packages_do_not_come_from_the_archive_which_lacks_them(packed):
+    done = setup(packed, NOVA_TOOLS=".nova/tools")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no index" not in (packed / "called").read_text()

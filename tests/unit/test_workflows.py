@@ -279,8 +279,8 @@ def test_one_image_is_built_for_each_service_of_the_configuration_where_it_can_r
 
 def test_the_assembly_is_made_once_and_deployed_as_it_is():
     assert sum("synth" in line for place, line in commands() if place.startswith("deploy.yml")) == 1
-    [upload] = [s["with"] for s in DEPLOY["cdk-synth"]["steps"] if "upload-artifact" in s.get("uses", "")]
-    assert (upload["name"], upload["path"]) == ("cdk-out", "cdk.out")
+    uploads = [s["with"] for s in DEPLOY["cdk-synth"]["steps"] if "upload-artifact" in s.get("uses", "")]
+    assert {each["name"]: each["path"] for each in uploads} == {"cdk-out": "cdk.out", "tools": ".nova/tools"}
     for name, job in DEPLOY.items():
         if name.startswith("deploy-") or name == "registry":
             [download] = [s["with"] for s in job["steps"] if "download-artifact" in s.get("uses", "")]
@@ -350,7 +350,7 @@ def test_what_may_write_runs_one_script_of_the_default_branch():
 
 def test_every_output_that_is_read_is_written(delivered, deploy):
     written = {"project": {*outputs(delivered), "services"}, "target": set(outputs(delivered))}
-    written |= {"deploy": {"url"}, "diff": {"verdict"}}
+    written |= {"deploy": {"url"}, "diff": {"verdict"}, "tools": {"run"}}
     for file, text in {**workflows(delivered, {}), **ACTION_TEXTS}.items():
         for step, output in re.findall(r"steps\.(\S+?)\.outputs\.([\w-]+)", text):
             assert output in written[step], (file, step, output)
@@ -423,7 +423,9 @@ def test_every_job_has_what_it_needs_and_a_limit():
             assert 0 < job["timeout-minutes"] <= 360, (file, name)
             if file == "judge.yml":
                 continue
-            assert job["permissions"].items() <= allowed.items(), (file, name)
+            # It reads the artifacts of another run.
+            more = {"actions": "read"} if file == "rollback.yml" else {}
+            assert job["permissions"].items() <= {**allowed, **more}.items(), (file, name)
             signs_in = any(step.get("uses") == "./.github/actions/sign-in" for step in job["steps"])
             assert signs_in == ("id-token" in job["permissions"]), (file, name)
 
@@ -434,6 +436,21 @@ def test_a_job_that_gets_credentials_installs_what_the_commands_need_and_no_othe
             set_up = [step for step in job["steps"] if step.get("uses") == "./.github/actions/setup"]
             runtime = [step.get("with", {}).get("runtime") == "true" for step in set_up]
             assert all(each is ("id-token" in job["permissions"]) for each in runtime), (file, name)
+
+
+def test_whoever_deploys_or_goes_back_installs_the_tools_that_a_delivery_has_packed():
+    [upload] = [s["with"] for s in DEPLOY["cdk-synth"]["steps"] if s.get("with", {}).get("name") == "tools"]
+    assert upload["path"] == ".nova/tools"
+    assert upload["include-hidden-files"]
+    [packs] = [n for n, s in enumerate(DEPLOY["cdk-synth"]["steps"]) if s.get("run") == "make tools"]
+    assert DEPLOY["cdk-synth"]["steps"][packs + 1]["with"] == upload
+    delivering = [name for name in DEPLOY if name == "registry" or name.startswith("deploy-")]
+    jobs = [*(DEPLOY[name] for name in delivering), WORKFLOWS["rollback.yml"]["jobs"]["rollback"]]
+    runs = []
+    for job in jobs:
+        [set_up] = [s["with"] for s in job["steps"] if s.get("uses") == "./.github/actions/setup"]
+        runs.append(set_up["tools"])
+    assert runs == ["${{ github.run_id }}"] * len(delivering) + ["${{ steps.tools.outputs.run || 'none' }}"]
 
 
 def test_a_job_that_gets_credentials_takes_no_cache_and_runs_for_no_pull_request():

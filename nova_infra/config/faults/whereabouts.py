@@ -32,7 +32,7 @@ _PARTNERS: Mapping[str, tuple[str, ...]] = {
 """What a value can contradict: the fault may be in either."""
 
 
-class Whereabouts:
+class KeyPlace:
     """The tables that a service in an environment is made of, the most specific one first."""
 
     def __init__(self, index: int, service: Service, place: int, environment: Environment) -> None:

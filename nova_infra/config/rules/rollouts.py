@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 
 from nova_infra.config.environment import Environment
-from nova_infra.config.faults.whereabouts import Whereabouts
+from nova_infra.config.faults.whereabouts import KeyPlace
 from nova_infra.config.resolved import resolved
 from nova_infra.config.services.runtime import Rollout
 from nova_infra.config.services.service import Service
@@ -47,7 +47,7 @@ def rollout_contradictions(
                 rollout = resolved(service, environment).environment.rollout
             except ValidationError:
                 continue  # Another check says so.
-            whereabouts = Whereabouts(place, service, index, environment)
+            whereabouts = KeyPlace(place, service, index, environment)
             found = _faults(f"services[{place}].rollout", rollout, in_job=in_job, where=f" in {environment.name}")
             lines |= dict.fromkeys(map(whereabouts.line, found))
         yield from lines

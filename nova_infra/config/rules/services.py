@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import ValidationError
 
 from nova_infra.config.environment import Environment
-from nova_infra.config.faults.whereabouts import Whereabouts
+from nova_infra.config.faults.whereabouts import KeyPlace
 from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.config.rules import web
 from nova_infra.config.rules.service import kinds, queues, surroundings
@@ -39,7 +39,7 @@ def service_contradictions(environments: Mapping[int, Environment], services: Ma
             yield from _misspelt(f"{key}.environments.{name}", override.permissions or ())
         seen: set[str] = set()
         for place, environment in environments.items():
-            whereabouts = Whereabouts(index, service, place, environment)
+            whereabouts = KeyPlace(index, service, place, environment)
             try:
                 found = resolved(service, environment)
             except ValidationError as error:
@@ -61,7 +61,7 @@ def _between(environments: Mapping[int, Environment], services: Mapping[int, Ser
             for index, service in services.items()
             if (each := _service_in(service, environment)) is not None
         }
-        whereabouts = {f"services[{index}]": Whereabouts(index, services[index], place, environment) for index in found}
+        whereabouts = {f"services[{index}]": KeyPlace(index, services[index], place, environment) for index in found}
         keyed = [(f"services[{index}]", each) for index, each in found.items()]
         for internal in (False, True):
             webs = [(key, each) for key, each in keyed if each.kind == "web" and each.internal == internal]

@@ -21,6 +21,10 @@ SETUP = "make setup"
 
 RUNTIME = {"NOVA_SETUP": "runtime"}
 """For steps that hold credentials: they install what the commands need, and nothing of what only tests do."""
+
+TOOLS = ".nova/tools"
+"""Where Build leaves what ``RUNTIME`` installs, and later steps find it: no registry's outage stops the way back."""
+
 IMAGES_HOURS = 4
 
 BUILD_IMAGE = codebuild.LinuxBuildImage.STANDARD_8_0
@@ -31,7 +35,11 @@ _IMAGES = {
 
 
 class BuildStep(pipelines.CodeBuildStep):
-    """Checks the commit and synthesizes it."""
+    """Checks the commit, synthesizes it, and packs the tools of the steps that follow.
+
+    Attributes:
+        tools: The archive of tools.
+    """
 
     def __init__(self, *, source: pipelines.IFileSetProducer) -> None:
         """Create the step.
@@ -43,9 +51,10 @@ class BuildStep(pipelines.CodeBuildStep):
             "Synth",
             input=source,
             install_commands=[SETUP],
-            commands=["make check", "make audit", "make synth"],
+            commands=["make check", "make audit", "make tools", "make synth"],
             primary_output_directory="cdk.out",
         )
+        self.tools = self.add_output_directory(TOOLS)
 
 
 class ImageStep(pipelines.CodeBuildStep):
@@ -91,6 +100,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
         step: str,
         *,
         source: pipelines.IFileSetProducer,
+        tools: pipelines.IFileSetProducer,
         prefix: str,
         environment: Environment,
         role: Role,
@@ -102,6 +112,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
             scope: Parent of its role.
             step: ``preflight``, ``verify`` or ``brief``: the make target.
             source: The commit.
+            tools: The archive of tools that Build has made.
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
             environment: The environment.
             role: ``observer`` or ``release``: what it may do there.
@@ -111,9 +122,10 @@ class ReleaseStep(pipelines.CodeBuildStep):
         super().__init__(
             step.capitalize(),
             input=source,
+            additional_inputs={TOOLS: tools},
             install_commands=[SETUP],
             commands=[f"make {step} ENVIRONMENT={environment.name}"],
-            env=RUNTIME,
+            env={**RUNTIME, "NOVA_TOOLS": TOOLS},
             role=iam.Role(
                 scope,
                 f"{environment.stage}{step.capitalize()}Role",

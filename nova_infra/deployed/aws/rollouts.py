@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from nova_infra.deployed.aws.answers import read_revision
 from nova_infra.deployed.aws.client.session import Aws
+from nova_infra.deployed.aws.deployments import listener_of, load_balancer_of, read_deployment, revision_arns, shares
 from nova_infra.deployed.aws.measurements import (
     alarm_queries,
     needed_requests,
@@ -25,7 +25,6 @@ from nova_infra.deployed.rollouts import (
     LifecycleHook,
     Readings,
     RequestRate,
-    RevisionState,
     ServiceDeployment,
 )
 from nova_infra.machine.parallel import PartialAnswers
@@ -78,9 +77,11 @@ class AwsRollouts(AwsTasks):
         arns = list(dict.fromkeys((*known, *self._under_way(described))))
         questions = [partial(self._deployments_described, batch) for batch in _batches(arns, _TWENTY)]
         found = [deployment for part in self.aws.each(lambda ask: ask(), questions) for deployment in part]
-        revisions = self._revisions(_revision_arns(found))
+        revisions = self._revisions(revision_arns(found))
         by_arn = {service["serviceArn"]: service for service in described}
-        read = (self._read(d, by_arn.get(d.get("serviceArn", ""), {}), revisions) for d in found)
+        read = (
+            read_deployment(d, by_arn.get(d.get("serviceArn", ""), {}), revisions, prefix=self.prefix) for d in found
+        )
         return tuple(sorted(read, key=lambda deployment: (deployment.service, str(deployment.started))))
 
     def readings(self, deployments: Sequence[ServiceDeployment]) -> Readings:
@@ -155,7 +156,7 @@ class AwsRollouts(AwsTasks):
 
     def _again(self, deployment: ServiceDeployment) -> ServiceDeployment:
         [found] = self._deployments_described([deployment.arn])
-        return self._read(found, {}, self._kept_revisions)
+        return read_deployment(found, {}, self._kept_revisions, prefix=self.prefix)
 
     def _services_described(self, services: Collection[str]) -> list[dict[str, Any]]:
         names = [self.stack_name(name) for name in services] or self._names()
@@ -203,39 +204,6 @@ class AwsRollouts(AwsTasks):
         self._unread_revisions = answers.unread
         return kept
 
-    def _read(
-        self, deployment: Mapping[str, Any], service: Mapping[str, Any], revisions: Mapping[str, Mapping[str, Any]]
-    ) -> ServiceDeployment:
-        configuration = deployment.get("deploymentConfiguration", {})
-        shift = configuration.get("canaryConfiguration") or configuration.get("linearConfiguration") or {}
-        alarms = deployment.get("alarms", {})
-        shifts = configuration.get("strategy", "ROLLING") != "ROLLING"
-        old = next(iter(deployment.get("sourceServiceRevisions", ())), None)
-        name = deployment.get("serviceArn", "").rpartition("/")[2]
-        balancer: Mapping[str, Any] = next(iter(service.get("loadBalancers", ())), {})
-        return ServiceDeployment(
-            service=name.removeprefix(f"{self.prefix}-"),
-            arn=deployment["serviceDeploymentArn"],
-            status=deployment.get("status", ""),
-            reason=deployment.get("statusReason", ""),
-            stage=deployment.get("lifecycleStage", ""),
-            strategy=configuration.get("strategy", "ROLLING"),
-            new=_revision(deployment.get("targetServiceRevision", {}), revisions, shifts),
-            old=_revision(old, revisions, shifts) if old else None,
-            hooks=tuple(_hook(each) for each in deployment.get("lifecycleHookDetails", ())),
-            watched=tuple(configuration.get("alarms", {}).get("alarmNames", ())),
-            triggered=tuple(alarms.get("triggeredAlarmNames", ())),
-            watching=alarms.get("status", "MONITORING") != "DISABLED",
-            percent=shift.get("canaryPercent", shift.get("stepPercent")),
-            step_bake=int(shift.get("canaryBakeTimeInMinutes", shift.get("stepBakeTimeInMinutes", 0))),
-            bake=int(configuration.get("bakeTimeInMinutes", 0)),
-            started=deployment.get("startedAt") or deployment.get("createdAt"),
-            finished=deployment.get("finishedAt") or deployment.get("stoppedAt"),
-            rollback_reason=deployment.get("rollback", {}).get("reason", ""),
-            event=next((event["message"] for event in service.get("events", ())), ""),
-            rule=balancer.get("advancedConfiguration", {}).get("productionListenerRule", ""),
-        )
-
     def on_alternate(self) -> frozenset[str]:
         """Names of the services whose alternate target group gets traffic now, as after every other deployment."""
         steered = {
@@ -252,11 +220,11 @@ class AwsRollouts(AwsTasks):
     def _weights(self, rules: Collection[str]) -> dict[str, float]:
         """ARN of a target group to its share. All rules of a listener come in one call."""
         found: dict[str, float] = {}
-        for listener in sorted({_listener(rule) for rule in rules}):
+        for listener in sorted({listener_of(rule) for rule in rules}):
             which = {"ListenerArn": listener, "PaginationConfig": {"PageSize": 400}}
             for rule in self.aws.pages("elbv2", "describe_rules", "Rules", **which):
                 if rule["RuleArn"] in rules:
-                    found |= _shares(rule)
+                    found |= shares(rule)
         return found
 
     def _alarm_readings(self, names: Sequence[str]) -> dict[str, AlarmReading]:
@@ -300,7 +268,7 @@ class AwsRollouts(AwsTasks):
         started = min((d.started for d in deployments if d.started), default=now - _LOOK_BACK)
         since = max(started, now - _LOOK_BACK).replace(second=0, microsecond=0)
         groups = {
-            each.target_group: (_load_balancer(d.rule), max(d.started or since, since))
+            each.target_group: (load_balancer_of(d.rule), max(d.started or since, since))
             for d in deployments
             for each in (d.new, d.old)
             if each is not None and each.target_group and d.rule
@@ -338,60 +306,6 @@ class AwsRollouts(AwsTasks):
     @abstractmethod
     def _described(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """At most ten services, as DescribeServices has them."""
-
-
-def _revision_arns(deployments: Iterable[Mapping[str, Any]]) -> list[str]:
-    arns = (
-        revision.get("arn", "")
-        for deployment in deployments
-        for revision in (deployment.get("targetServiceRevision", {}), *deployment.get("sourceServiceRevisions", ())[:1])
-    )
-    return list(dict.fromkeys(arn for arn in arns if arn))
-
-
-def _revision(state: Mapping[str, Any], revisions: Mapping[str, Mapping[str, Any]], shifts: bool) -> RevisionState:
-    arn = state.get("arn", "")
-    known = revisions.get(arn, {})
-    balancers = known.get("resolvedConfiguration", {}).get("loadBalancers", ())
-    return RevisionState(
-        arn=arn,
-        revision=read_revision(known.get("taskDefinition", "")),
-        wanted_tasks=int(state.get("requestedTaskCount", 0)),
-        running=int(state.get("runningTaskCount", 0)),
-        pending=int(state.get("pendingTaskCount", 0)),
-        weight=float(state.get("requestedProductionTrafficWeight", 0)) if shifts else None,
-        target_group=next((str(b["targetGroupArn"]) for b in balancers if "targetGroupArn" in b), ""),
-    )
-
-
-def _hook(detail: Mapping[str, Any]) -> LifecycleHook:
-    return LifecycleHook(
-        id=detail.get("hookId", ""),
-        kind=detail.get("targetType", "AWS_LAMBDA"),
-        status=detail.get("status", ""),
-        expires=detail.get("expiresAt"),
-        on_timeout=detail.get("timeoutAction", "ROLLBACK"),
-    )
-
-
-def _listener(rule: str) -> str:
-    """ARN of the listener that a rule belongs to: a rule's ARN is that one with a last part more."""
-    return rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
-
-
-def _load_balancer(rule: str) -> str:
-    """Name of the load balancer that a rule belongs to, as CloudWatch has it: ``app/<name>/<id>``."""
-    return "/".join(rule.rpartition(":listener-rule/")[2].split("/")[:3])
-
-
-def _shares(rule: Mapping[str, Any]) -> dict[str, float]:
-    """ARN of a target group to its share of what a rule forwards, in percent."""
-    for action in rule.get("Actions", ()):
-        groups = action.get("ForwardConfig", {}).get("TargetGroups", ())
-        weights = {group["TargetGroupArn"]: float(group.get("Weight", 1)) for group in groups}
-        if total := sum(weights.values()):
-            return {group: 100 * weight / total for group, weight in weights.items()}
-    return {}
 
 
 def _batches(items: Sequence[Any], size: int) -> list[list[Any]]:

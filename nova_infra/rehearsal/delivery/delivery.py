@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from nova_infra.assembly import Template, resources_of_type
 from nova_infra.config import CONFIG_FILE, load_config
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.delivery.workflow import Workflow, WorkflowError, read_workflow
+from nova_infra.rehearsal.ecs.rollout import read_rollout
 from nova_infra.rehearsal.pipeline.release import Release
 
 _WORKFLOW = ".github/workflows/deploy.yml"
@@ -35,4 +40,15 @@ def delivery_of(release: Release) -> Workflow:
         branch=config.source.branch,
         engine=config.delivery.engine,
         approved=[environment.name for environment in config.environments if environment.approval],
+        bakes=lambda action: bake_minutes(release.template(action)),
     )
+
+
+def bake_minutes(template: Template) -> int:
+    """Minutes that the deployment of a template's services bakes, side by side; 0 where that is not known."""
+    minutes = [0]
+    for logical_id, resource in resources_of_type(template, "AWS::ECS::Service").items():
+        with contextlib.suppress(UnresolvableError, TypeError, ValueError):
+            rollout = read_rollout(resource["Properties"].get("DeploymentConfiguration", {}), logical_id)
+            minutes.append(sum(step.bake_minutes for step in rollout.steps))
+    return max(minutes)

@@ -7,8 +7,8 @@ environment. See https://docs.github.com/en/actions/reference/workflows-and-acti
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,13 @@ from nova_infra.rehearsal.delivery.definition import (
     StageAction,
 )
 from nova_infra.rehearsal.delivery.expressions import ExpressionError, fill, holds
+from nova_infra.rehearsal.delivery.job import WorkflowJob, in_matrix, why_cut, why_doomed
+from nova_infra.rehearsal.delivery.matrix import combinations
 
 _DEPLOYS = re.compile(r"^\s*nova deploy (\S+)", re.MULTILINE)
 _IMAGES = re.compile(r"^\s*(make images?|nova image build)\b", re.MULTILINE)
 # What needs AWS, GitHub or another machine: it is done before, or not at all, where the rehearsal runs.
 _NOT_RUN = re.compile(r"^\s*(make (browser|audit|setup|coverage)|nova (github|registry|services)|npm|npx|pip|uv|cdk)\b")
-_SIGNS_IN = ("sign-in", "aws-actions/configure-aws-credentials")
 # Places of GitHub's own machines, and how tests report there.
 _RUNNER = "/home/runner/"
 _REPORTS = ("PYTEST_ADDOPTS",)
@@ -60,21 +61,15 @@ class Workflow:
     beside: tuple[str, ...] = ()
 
 
-@dataclass
-class _Job:
-    name: str
-    content: Mapping[str, Any]
-    needs: list[str]
-    steps: list[Mapping[str, Any]]
-    deploys: str = ""
-    ancestors: set[str] = field(default_factory=set)
-
-    def scripts(self) -> Iterator[str]:
-        yield from (str(step["run"]) for step in self.steps if "run" in step)
-
-
 def read_workflow(
-    path: Path, text: str, delivered: Pipeline, *, branch: str, engine: str, approved: Collection[str]
+    path: Path,
+    text: str,
+    delivered: Pipeline,
+    *,
+    branch: str,
+    engine: str,
+    approved: Collection[str],
+    bakes: Callable[[DeployAction], int] = lambda _: 0,
 ) -> Workflow:
     """The stages that a push starts.
 
@@ -85,17 +80,26 @@ def read_workflow(
         branch: The branch that is pushed.
         engine: What ``nova github outputs`` says of the engine.
         approved: Environments that somebody has to approve.
+        bakes: Minutes that what a deployment deploys bakes.
 
     Raises:
         WorkflowError: It is no workflow, or says something that the rehearsal does not know.
     """
-    return _WorkflowReader(path, text, delivered, branch, engine, approved).read()
+    return _WorkflowReader(path, text, delivered, branch, engine, approved, bakes).read()
 
 
 class _WorkflowReader:
     def __init__(
-        self, path: Path, text: str, delivered: Pipeline, branch: str, engine: str, approved: Collection[str]
+        self,
+        path: Path,
+        text: str,
+        delivered: Pipeline,
+        branch: str,
+        engine: str,
+        approved: Collection[str],
+        bakes: Callable[[DeployAction], int],
     ) -> None:
+        self._bakes = bakes
         self._path, self._text, self._delivered, self._branch = path, text, delivered, branch
         self._engine, self._approved = engine, approved
         self._environments = {
@@ -110,6 +114,7 @@ class _WorkflowReader:
     def read(self) -> Workflow:
         self._content = self._parsed()
         self._jobs = self._ordered(self._read_jobs())
+        self._base = {job.name: job.base for job in self._jobs}
         pushes = self._on_push()
         deploying = [job for job in self._jobs if job.deploys]
         relevant = {name for job in deploying for name in (job.name, *job.ancestors)}
@@ -143,28 +148,33 @@ class _WorkflowReader:
             raise WorkflowError(f"{self._path}:1: has no jobs, so it is no workflow: write jobs:")
         return content
 
-    def _read_jobs(self) -> dict[str, _Job]:
+    def _read_jobs(self) -> dict[str, WorkflowJob]:
         jobs = {}
         for name, content in self._content["jobs"].items():
             steps = content.get("steps") if isinstance(content, dict) else None
             if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
                 raise self._error(name, f"job {name} has no list of steps", "write steps:")
             needs = content.get("needs", [])
-            job = _Job(str(name), content, [needs] if isinstance(needs, str) else list(needs), steps)
-            found = [match.group(1) for script in job.scripts() for match in _DEPLOYS.finditer(script)]
-            if len(found) > 1:
-                raise self._error(name, f"job {name} deploys {len(found)} times", "deploy once in a job")
-            job.deploys = found[0] if found else ""
-            jobs[job.name] = job
+            for ending, values in combinations(content):
+                waits_for = [needs] if isinstance(needs, str) else list(needs)
+                permissions = content.get("permissions", self._content.get("permissions", {}))
+                job = WorkflowJob(f"{name}{ending}", content, waits_for, steps, permissions, str(name), values)
+                found = [match.group(1) for script in job.scripts() for match in _DEPLOYS.finditer(script)]
+                if len(found) > 1:
+                    raise self._error(name, f"job {name} deploys {len(found)} times", "deploy once in a job")
+                job.deploys = found[0] if found else ""
+                jobs[job.name] = job
         for job in jobs.values():
             for other in job.needs:
-                if other not in jobs:
-                    raise self._error(job.name, f"job {job.name} needs {other!r}, which is no job", "correct needs")
+                if other not in self._content["jobs"]:
+                    raise self._error(job.base, f"job {job.name} needs {other!r}, which is no job", "correct needs")
+            # Who needs a job with a matrix waits for all of its combinations.
+            job.needs = [each.name for other in job.needs for each in jobs.values() if each.base == other]
         return jobs
 
-    def _ordered(self, jobs: Mapping[str, _Job]) -> list[_Job]:
+    def _ordered(self, jobs: Mapping[str, WorkflowJob]) -> list[WorkflowJob]:
         """The jobs, each after those that it needs, otherwise as they are written."""
-        waiting, done = dict(jobs), dict[str, _Job]()
+        waiting, done = dict(jobs), dict[str, WorkflowJob]()
         while waiting:
             free = [job for job in waiting.values() if all(other in done for other in job.needs)]
             if not free:
@@ -181,18 +191,22 @@ class _WorkflowReader:
         branches = push.get("branches", [self._branch]) if isinstance(push, dict) else [self._branch]
         return push is not False and self._branch in branches
 
-    def _contexts(self, job: _Job) -> dict[str, Any]:
+    def _contexts(self, job: WorkflowJob) -> dict[str, Any]:
         needs = {
-            name: {"result": "skipped" if name in self._skipped else "success", "outputs": self._outputs[name]}
+            self._base[name]: {
+                "result": "skipped" if name in self._skipped else "success",
+                "outputs": self._outputs[name],
+            }
             for name in job.needs
         }
-        return {"github": self._github, "needs": needs, "env": self._content.get("env", {}), "vars": {}, "secrets": {}}
+        known = {"github": self._github, "needs": needs, "env": self._content.get("env", {}), "matrix": job.matrix}
+        return {**known, "vars": {}, "secrets": {}}
 
-    def _outputs_of(self, job: _Job) -> dict[str, str]:
+    def _outputs_of(self, job: WorkflowJob) -> dict[str, str]:
         steps: dict[str, Any] = {}
         for step in job.steps:
             if "id" in step:
-                script, outputs = str(step.get("run", "")), {}
+                script, outputs = in_matrix(str(step.get("run", "")), job.matrix), {}
                 if "nova github outputs" in script:
                     outputs["engine"] = self._engine
                 if "nova services" in script:
@@ -205,7 +219,7 @@ class _WorkflowReader:
             key: self._filled(job, str(value), contexts) for key, value in (job.content.get("outputs") or {}).items()
         }
 
-    def _stages_of(self, job: _Job, deploying: list[_Job]) -> Iterator[Stage]:
+    def _stages_of(self, job: WorkflowJob, deploying: list[WorkflowJob]) -> Iterator[Stage]:
         why = self._why_skipped(job)
         if why:
             self._skipped[job.name] = why
@@ -223,7 +237,7 @@ class _WorkflowReader:
         actions = () if why else tuple(self._actions(job))
         yield Stage(name, actions, closed_because=f"job {job.name} is skipped: {why}" if why else None)
 
-    def _why_skipped(self, job: _Job) -> str:
+    def _why_skipped(self, job: WorkflowJob) -> str:
         condition = str(job.content.get("if", ""))
         skipped = [other for other in job.needs if other in self._skipped]
         try:
@@ -231,20 +245,23 @@ class _WorkflowReader:
                 because = f"{skipped[0]}, which it needs, is skipped: {self._skipped[skipped[0]]}" if skipped else ""
                 return because or f"its condition {condition!r} is false for a push to {self._branch}"
         except ExpressionError as error:
-            raise self._error(job.name, f"job {job.name}: if: {error}", "write a simpler one") from None
+            raise self._error(job.base, f"job {job.name}: if: {error}", "write a simpler one") from None
         return ""
 
-    def _actions(self, job: _Job) -> Iterator[StageAction]:
+    def _actions(self, job: WorkflowJob) -> Iterator[StageAction]:
         contexts, order = self._contexts(job), 0
         for number, step in enumerate(job.steps, start=1):
             if not holds(str(step.get("if", "")), {**contexts, "env": {}}):
                 continue
             name = f"{job.name}: {step.get('name') or step.get('id') or step.get('uses') or number}"
-            script, uses = str(step.get("run", "")), str(step.get("uses", ""))
+            script, uses = in_matrix(str(step.get("run", "")), job.matrix), str(step.get("uses", ""))
             order += 1
-            if reason := self._why_doomed(job, step, uses):
+            if reason := why_doomed(job, step, uses, self._jobs, self._skipped):
                 yield DoomedAction(name, order, (), (), {}, False, False, reason=reason)
             elif deploys := _DEPLOYS.search(script):
+                if reason := self._why_cut(job, deploys.group(1)):
+                    yield DoomedAction(name, order, (), (), {}, False, False, reason=reason)
+                    return
                 for action in self._deployments(job, name, deploys.group(1), order):
                     order = max(order, action.run_order)
                     yield action
@@ -261,7 +278,11 @@ class _WorkflowReader:
                 values = {k: v for k, v in values.items() if not v.startswith(_RUNNER) and k not in _REPORTS}
                 yield BuildAction(name, order, (), (script.strip(),), {**_QUIET, **values}, False, False)
 
-    def _deployments(self, job: _Job, name: str, environment: str, order: int) -> Iterator[StageAction]:
+    def _why_cut(self, job: WorkflowJob, environment: str) -> str:
+        stage = self._environments.get(environment.replace("-", ""))
+        return why_cut(job, stage, self._bakes) if stage is not None else ""
+
+    def _deployments(self, job: WorkflowJob, name: str, environment: str, order: int) -> Iterator[StageAction]:
         stage = self._environments.get(environment.replace("-", ""))
         if stage is None:
             reason = f"{environment} is no environment"
@@ -274,25 +295,7 @@ class _WorkflowReader:
             namespace = job.deploys if action.stack_name.endswith("-platform") else None
             yield replace(action, run_order=order + action.run_order - first, namespace=namespace)
 
-    def _why_doomed(self, job: _Job, step: Mapping[str, Any], uses: str) -> str:
-        permissions = job.content.get("permissions", self._content.get("permissions", {}))
-        signs_in = any(name in uses for name in _SIGNS_IN)
-        if signs_in and isinstance(permissions, dict) and permissions.get("id-token") != "write":
-            return "the job has no permission id-token: write, so AWS gives it no role"
-        if "actions/download-artifact" in uses:
-            wanted = (step.get("with") or {}).get("name")
-            uploads = {
-                (other.get("with") or {}).get("name")
-                for known in self._jobs
-                if known.name in job.ancestors and known.name not in self._skipped
-                for other in known.steps
-                if "actions/upload-artifact" in str(other.get("uses", ""))
-            }
-            if wanted is not None and wanted not in uploads:
-                return f"no job that it needs uploads the artifact {wanted!r}"
-        return ""
-
-    def _unsafe(self, deploying: list[_Job]) -> Iterator[str]:
+    def _unsafe(self, deploying: list[WorkflowJob]) -> Iterator[str]:
         """What reaches an environment although something that comes before it failed, or nobody was asked."""
         order = list(self._environments)
         for job in deploying:
@@ -311,15 +314,17 @@ class _WorkflowReader:
                 yield f"{job.name} runs even if {' or '.join(job.needs)} has failed, by its condition {condition!r}"
             if job.deploys in self._approved and "environment" not in job.content:
                 yield f"{job.name} names no environment, so that nobody is asked before it deploys"
-            concurrency = job.content.get("concurrency", {})
+            concurrency = job.content.get("concurrency", self._content.get("concurrency"))
+            if concurrency is None:
+                yield f"{job.name} is in no concurrency group, so that two pushes deploy at once"
             if isinstance(concurrency, dict) and str(concurrency.get("cancel-in-progress")).lower() == "true":
                 yield f"a newer push cancels {job.name} in the middle of a deployment (cancel-in-progress)"
 
-    def _filled(self, job: _Job, text: str, contexts: Mapping[str, Any]) -> str:
+    def _filled(self, job: WorkflowJob, text: str, contexts: Mapping[str, Any]) -> str:
         try:
             return fill(text, contexts)
         except ExpressionError as error:
-            raise self._error(job.name, f"job {job.name}: {error}", "write a simpler one") from None
+            raise self._error(job.base, f"job {job.name}: {error}", "write a simpler one") from None
 
     def _error(self, job: str, fault: str, remedy: str) -> WorkflowError:
         match = re.search(rf"^\s+[\"']?{re.escape(str(job))}[\"']?\s*:", self._text, re.MULTILINE)

@@ -19,7 +19,6 @@ from nova_infra.rehearsal.ecs.lifecycle.functions import Functions
 from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, Steering
 from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.ecs.service_definition import read_service
-from nova_infra.rehearsal.environment.background import jobs
 from nova_infra.rehearsal.environment.background.before_deploy import PlayedBeforeDeploy
 from nova_infra.rehearsal.environment.background.queues import Queues
 from nova_infra.rehearsal.environment.background.stand_ins import StandIns
@@ -28,6 +27,7 @@ from nova_infra.rehearsal.environment.load_balancers import LoadBalancers
 from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY, Monitoring
 from nova_infra.rehearsal.environment.revisions import Revisions
 from nova_infra.rehearsal.environment.services import Services
+from nova_infra.rehearsal.jobs.schedule import PlayedJobs
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
@@ -101,8 +101,11 @@ class PlayedEnvironment:
             steering=self._functions,
         )
         self._stand_ins = StandIns(self._pace, runtime.gateway)
-        self._queues = Queues(self._stand_ins, self.monitoring.store, record.not_rehearsed)
+        self._queues = Queues(
+            self._stand_ins, self.monitoring.store, record.not_rehearsed, pace=self._pace, records=record.queues
+        )
         self._background: list[asyncio.Task[None]] = []
+        self._jobs = PlayedJobs(runtime, self.monitoring.store, pace=self._pace, tell=tell, gaps=record.not_rehearsed)
         self._before_deploy = PlayedBeforeDeploy(runtime, tell)
 
     async def __aenter__(self) -> PlayedEnvironment:
@@ -273,23 +276,11 @@ class PlayedEnvironment:
 
     async def _run_jobs(self, stack: PlayedStack, sources: Path) -> None:
         """The time of a stack's jobs has come."""
-        for logical_id in stack.resources(jobs.MACHINE) if stack.resources(jobs.SCHEDULE) else ():
-            if (found := jobs.task_of(stack, logical_id)) is None:
-                continue
-            definition = self._with_local_addresses(self._revisions[found[0]])
-            await self._runtime.build(definition, sources)
-            ended_well = await jobs.run(
-                stack.name,
-                stack.ref(logical_id),
-                definition,
-                found[1],
-                runtime=self._runtime,
-                sources=sources,
-                store=self.monitoring.store,
-                tell=self._tell,
-            )
-            for _ in range(0 if ended_well else _MINUTES_TO_BE_HEARD):
-                await self.next_minute()
+        ended_well = await self._jobs.run(
+            stack, lambda reference: self._with_local_addresses(self._revisions[reference]), sources
+        )
+        for _ in range(0 if ended_well else _MINUTES_TO_BE_HEARD):
+            await self.next_minute()
 
     def _with_local_addresses(self, definition: TaskDefinition) -> TaskDefinition:
         environment = {

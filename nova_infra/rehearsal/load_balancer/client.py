@@ -1,10 +1,12 @@
-"""The HTTP client of the load balancer and of the load: it sends every request once."""
+"""HTTP clients of the rehearsal: what sends requests, and what checks the health of a target."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import aiohttp
+
+from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup
 
 
 def open_client(**options: Any) -> aiohttp.ClientSession:
@@ -19,3 +21,25 @@ def open_client(**options: Any) -> aiohttp.ClientSession:
     session = aiohttp.ClientSession(**options)
     session._retry_connection = False
     return session
+
+
+async def probe(client: aiohttp.ClientSession, group: TargetGroup, target: Target) -> bool:
+    """Check once whether a target answers its health check; if not, the target remembers why."""
+    if (fault := target.interference.health()) is not None:
+        target.last_fault = fault
+        return False
+    try:
+        async with client.get(
+            f"http://127.0.0.1:{target.task.port}{group.settings.health_path}",
+            timeout=aiohttp.ClientTimeout(total=group.settings.timeout),
+            allow_redirects=False,
+            headers={"User-Agent": "ELB-HealthChecker/2.0"},
+        ) as response:
+            if group.settings.accepts(response.status):
+                return True
+            target.last_fault = f"GET {group.settings.health_path} answered {response.status}"
+    except TimeoutError:
+        target.last_fault = f"GET {group.settings.health_path} did not answer within {group.settings.timeout:g} s"
+    except (aiohttp.ClientError, ConnectionError) as error:
+        target.last_fault = f"GET {group.settings.health_path} got no answer ({error.__class__.__name__})"
+    return False

@@ -5,10 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import socket
-import sys
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 
 import aiohttp
 from aiohttp import web
@@ -16,11 +12,12 @@ from yarl import URL
 
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
-from nova_infra.rehearsal.load_balancer.client import open_client
-from nova_infra.rehearsal.load_balancer.headers import headers_to_target, passed_on
+from nova_infra.rehearsal.load_balancer.client import open_client, probe
+from nova_infra.rehearsal.load_balancer.exchange import ClientGoneError, TargetAnswer, exchange
 from nova_infra.rehearsal.load_balancer.interference import Interference
 from nova_infra.rehearsal.load_balancer.paths import normalized
 from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER, FixedResponse, Redirect, RoutingRule
+from nova_infra.rehearsal.load_balancer.sockets import bound, port_of
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup
 from nova_infra.rehearsal.tasks.task import Task
 
@@ -31,33 +28,6 @@ _KEEP_ALIVE_SECONDS = 2.0
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 IDLE_TIMEOUT_SECONDS = 60.0
 _CLIENT_GONE = 460
-_IP_FREEBIND = 15  # https://man7.org/linux/man-pages/man7/ip.7.html
-
-
-class _ClientGoneError(Exception):
-    """The client closed the connection before it had its answer."""
-
-
-@dataclass
-class _Answer:
-    """What a target answered, as far as it got.
-
-    Attributes:
-        status: Its status code, None until its headers are there.
-        seconds: How long it took until then, as in AWS.
-        added: How many of them did not pass here.
-        whole: Whether all of it came.
-    """
-
-    status: int | None = None
-    seconds: float = 0.0
-    added: float = 0.0
-    whole: bool = False
-
-    @property
-    def failed(self) -> bool:
-        """Whether the client has no good answer."""
-        return not self.whole or self.status is None or self.status >= 500
 
 
 class LoadBalancer:
@@ -136,7 +106,7 @@ class LoadBalancer:
             raise
         self.port = self._runner.addresses[0][1]
         if gateway is not None:
-            await web.SockSite(self._runner, _bound(gateway, self.port), backlog=1024).start()
+            await web.SockSite(self._runner, bound(gateway, self.port), backlog=1024).start()
         self._siblings[f"{self.protocol.lower()}:{self._public_port}"] = self.url
 
     async def address_of(self, host: str, gateway: str | None = None) -> str:
@@ -151,13 +121,18 @@ class LoadBalancer:
             if known == host:
                 return f"http://127.0.0.1:{port}"
         assert self._runner is not None, "started"
-        listening = _bound("127.0.0.1", 0)
+        listening = bound("127.0.0.1", 0)
         port = listening.getsockname()[1]
         self._names[port] = host
         await web.SockSite(self._runner, listening, backlog=1024).start()
         if gateway is not None:
-            await web.SockSite(self._runner, _bound(gateway, port), backlog=1024).start()
+            await web.SockSite(self._runner, bound(gateway, port), backlog=1024).start()
         return f"http://127.0.0.1:{port}"
+
+    @property
+    def _client(self) -> aiohttp.ClientSession:
+        assert self._session is not None, "requests follow start()"
+        return self._session
 
     async def stop(self) -> None:
         """Close the port and every connection."""
@@ -185,7 +160,7 @@ class LoadBalancer:
     async def wait_healthy(self, group: TargetGroup, target: Target) -> bool:
         """Check a new target until it is healthy, or has failed as often as makes it unhealthy and ECS gives it up."""
         failures = 0
-        while not await self._probe(group, target):
+        while not await probe(self._client, group, target):
             failures += 1
             if failures >= group.settings.unhealthy_threshold and target.task.patience_left() <= 0:
                 return False
@@ -200,34 +175,13 @@ class LoadBalancer:
         streak = 0
         while not target.draining:
             await asyncio.sleep(group.settings.interval / self._pace.checks)
-            good = await self._probe(group, target)
+            good = await probe(self._client, group, target)
             streak = 0 if good is target.healthy else streak + 1
             if streak >= (group.settings.healthy_threshold if good else group.settings.unhealthy_threshold):
                 target.healthy, streak = good, 0
 
-    async def _probe(self, group: TargetGroup, target: Target) -> bool:
-        assert self._session is not None, "probes follow start()"
-        if (fault := target.interference.health()) is not None:
-            target.last_fault = fault
-            return False
-        try:
-            async with self._session.get(
-                f"http://127.0.0.1:{target.task.port}{group.settings.health_path}",
-                timeout=aiohttp.ClientTimeout(total=group.settings.timeout),
-                allow_redirects=False,
-                headers={"User-Agent": "ELB-HealthChecker/2.0"},
-            ) as response:
-                if group.settings.accepts(response.status):
-                    return True
-                target.last_fault = f"GET {group.settings.health_path} answered {response.status}"
-        except TimeoutError:
-            target.last_fault = f"GET {group.settings.health_path} did not answer within {group.settings.timeout:g} s"
-        except (aiohttp.ClientError, ConnectionError) as error:
-            target.last_fault = f"GET {group.settings.health_path} got no answer ({error.__class__.__name__})"
-        return False
-
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        host = self._names.get(_port(request)) or request.host.partition(":")[0]
+        host = self._names.get(port_of(request)) or request.host.partition(":")[0]
         path, (_, _, query) = normalized(request.raw_path), request.raw_path.partition("?")
         for rule in sorted(self.rules, key=lambda rule: rule.priority):
             if rule.matches(host, path, request.headers, method=request.method, query=query):
@@ -274,13 +228,15 @@ class LoadBalancer:
         went away before.
         """
         began = asyncio.get_running_loop().time()
-        answer, blamed = _Answer(), True
+        answer, blamed = TargetAnswer(), True
         if (number := request.headers.get(REQUEST_HEADER)) is not None:
             self.sent_to[number] = target.revision
         target.enter()
         try:
-            return await self._exchange(request, target, answer)
-        except _ClientGoneError:
+            return await exchange(
+                self._client, request, target, answer, protocol=self.protocol, public_port=self._public_port
+            )
+        except ClientGoneError:
             blamed = False
             return web.Response(status=_CLIENT_GONE)
         except TimeoutError:
@@ -298,47 +254,6 @@ class LoadBalancer:
             if answer.status is not None:
                 self._count(group, f"HTTPCode_Target_{answer.status // 100}XX_Count", 1)
                 self._count(group, "TargetResponseTime", answer.seconds)
-
-    async def _exchange(self, request: web.BaseRequest, target: Target, answer: _Answer) -> web.StreamResponse:
-        """Pass a request on and its answer back, a piece at a time: bodies of any size take the same memory.
-
-        Args:
-            request: The request.
-            target: Where it goes.
-            answer: Says how far the target got, also where this raises.
-        """
-        assert self._session is not None, "requests follow start()"
-        if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
-            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        sent = asyncio.get_running_loop().time()
-        instead = target.interference.before(request.path)
-        if instead is not None:
-            answer.status, answer.whole = instead, True
-            return web.Response(status=instead)
-        async with self._session.request(
-            request.method,
-            # A request may name the whole address instead of the path alone.
-            URL(f"http://127.0.0.1:{target.task.port}{_path(request)}", encoded=True),
-            headers=headers_to_target(
-                request.headers, client=request.remote or "", protocol=self.protocol, port=self._public_port
-            ),
-            data=_body(request) if request.body_exists else None,
-            allow_redirects=False,
-        ) as upstream:
-            seconds = asyncio.get_running_loop().time() - sent
-            answer.added = target.interference.added_seconds(seconds) + target.added_seconds
-            answer.status, answer.seconds = upstream.status, seconds + answer.added
-            response = web.StreamResponse(status=upstream.status)
-            response.headers.extend(passed_on(upstream.headers))
-            with _client_side():
-                await response.prepare(request)
-            async for chunk in upstream.content.iter_any():
-                with _client_side():
-                    await response.write(chunk)
-            answer.whole = True
-            with _client_side():
-                await response.write_eof()
-            return response
 
     def _answer_instead(self, request: web.BaseRequest, status: int, text: str) -> web.Response:
         """Answer for a target that did not, or not to the end."""
@@ -362,46 +277,8 @@ class LoadBalancer:
             self._store.record(_metric(name, self.full_name, group.name), value)
 
 
-def _port(request: web.BaseRequest) -> int:
-    """The port of this machine that a request came in at."""
-    name = request.transport.get_extra_info("sockname") if request.transport is not None else None
-    return int(name[1]) if name else 0
-
-
-def _bound(address: str, port: int) -> socket.socket:
-    """A socket at an address that this machine has as soon as the first container is there."""
-    bound = socket.socket()
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if sys.platform == "linux":
-        bound.setsockopt(socket.SOL_IP, _IP_FREEBIND, 1)
-    bound.bind((address, port))
-    return bound
-
-
 @functools.cache
 def _metric(name: str, load_balancer: str, group: str | None) -> Metric:
     """A metric of the load balancer, or of one of its target groups. Made once: it is asked for with every request."""
     dimensions = {"LoadBalancer": load_balancer} | ({"TargetGroup": group} if group is not None else {})
     return Metric.of("AWS/ApplicationELB", name, dimensions)
-
-
-def _path(request: web.BaseRequest) -> str:
-    return request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
-
-
-async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    while True:
-        with _client_side():
-            chunk = await request.content.readany()
-        if not chunk:
-            return
-        yield chunk
-
-
-@contextlib.contextmanager
-def _client_side() -> Iterator[None]:
-    """Tell the client's faults from the target's: both are the same kind of error."""
-    try:
-        yield
-    except (aiohttp.ClientError, ConnectionError, web.RequestPayloadError) as error:
-        raise _ClientGoneError from error

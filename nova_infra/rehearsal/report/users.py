@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
-from nova_infra.rehearsal.record import SLOWER_TIMES, DeploymentRecord, Record
+from nova_infra.rehearsal.record import SLOWER_TIMES, DeploymentRecord, QueueRecord, Record
 from nova_infra.rehearsal.report.answers import what_breaks
 
 _FEWEST_STEPS = 3
@@ -32,9 +33,25 @@ def what_users_meet(record: Record) -> list[str]:
             found.append(
                 f"{tasks} lost of {deployment.service} while serving, the last because {deployment.losses[-1]}"
             )
+    for name, queue in record.queues.items():
+        found += _messages(name, queue)
     for clause in (what_breaks, _leak, _slower, _killed):
         found += filter(None, map(clause, record.deployments))
     return found
+
+
+def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
+    """What becomes of messages: SQS hands out again whatever has not been deleted in time."""
+    if queue.slowest > queue.hidden:
+        yield (
+            f"a message of {name} takes its worker {queue.slowest:.0f} s, and after {queue.hidden:.0f} s the queue "
+            "hands it out again (VisibilityTimeout): it is handled twice"
+        )
+    elif queue.came_back:
+        count = "a message was" if queue.came_back == 1 else f"{queue.came_back} messages were"
+        yield f"of {name}, {count} received and not deleted, so that the queue hands out again what has been worked on"
+    if queue.dead:
+        yield f"{queue.dead} of {queue.sent} messages of {name} ended in its dead-letter queue"
 
 
 def _killed(deployment: DeploymentRecord) -> str:

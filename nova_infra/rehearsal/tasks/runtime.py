@@ -31,7 +31,9 @@ from nova_infra.errors import NovaError
 from nova_infra.machine.commands import run_command
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
-from nova_infra.rehearsal.tasks.container import ContainerNetwork, ContainerTask, EngineImage
+from nova_infra.rehearsal.tasks.containers.container import ContainerTask
+from nova_infra.rehearsal.tasks.containers.image import EngineImage
+from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.process import ProcessTask
 from nova_infra.rehearsal.tasks.task import Task, TaskFailedError

@@ -136,12 +136,13 @@ def test_every_command_is_a_make_target_or_a_nova_command(assembly, variant):
                 own = stage_["Name"] == "UpdatePipeline" or action["Name"] == "Compare"
                 if action["ActionTypeId"]["Provider"] == "CodeBuild" and not own:
                     for command in commands(each, action):
-                        assert command.split()[0] == "make", command
+                        # CDK links an artifact of another step, here that of the tools.
+                        assert command.split()[0] == "make" or "CODEBUILD_SRC_DIR_" in command, command
 
 
 def test_build_checks_before_it_synthesizes(assembly):
     action, _ = stage(assembly, "Build")["Actions"]
-    assert commands(assembly, action) == ["make setup", "make check", "make audit", "make synth"]
+    assert commands(assembly, action) == ["make setup", "make check", "make audit", "make tools", "make synth"]
 
 
 def test_the_pipeline_changes_itself_only_after_an_approval_that_is_skipped_where_nothing_changes(assembly):
@@ -219,6 +220,30 @@ def test_steps_with_credentials_install_what_the_commands_need_and_nothing_else(
         if (variable["Name"], variable["Value"]) == ("NOVA_SETUP", "runtime")
     }
     assert runtime == {"x86-64", "Verify", "Brief", "Preflight"}
+
+
+def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_registry(assembly):
+    [packed] = [
+        artifact["Name"]
+        for artifact in stage(assembly, "Build")["Actions"][0]["OutputArtifacts"]
+        if artifact["Name"] != "Synth_Output"
+    ]
+    installed = set()
+    for stage_ in pipeline(assembly)["Stages"]:
+        for action in stage_["Actions"]:
+            if action["Name"] not in ("Preflight", "Verify", "Brief"):
+                continue
+            assert packed in {each["Name"] for each in action["InputArtifacts"]}
+            own = project(assembly, action)
+            assert {"Name": "NOVA_TOOLS", "Type": "PLAINTEXT", "Value": ".nova/tools"} in own["Environment"][
+                "EnvironmentVariables"
+            ]
+            install = json.loads(own["Source"]["BuildSpec"])["phases"]["install"]["commands"]
+            link, set_up = install
+            assert link.endswith(f'ln -s -- "$CODEBUILD_SRC_DIR_{packed}" ".nova/tools"')
+            assert set_up == "make setup"
+            installed.add(action["Name"])
+    assert installed == {"Preflight", "Verify", "Brief"}
 
 
 def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly):

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
+from nova_infra.rehearsal.environment.background.handling import Handling
 from nova_infra.rehearsal.environment.background.stand_ins import QUEUE, StandIns
+from nova_infra.rehearsal.record import QueueRecord
 
 MESSAGES_PER_MINUTE = 10
 """How many messages a worker gets in a simulated minute."""
+
+_EVERY_SECONDS = 0.1
+_TIMES_LONGER = 3
 
 POISON = "a message that no worker can process"
 
@@ -28,12 +35,18 @@ class _Queue:
     Attributes:
         samples: Bodies of its messages, one after the other, without an end; None where there are no examples.
         dead: Name of its dead-letter queue; empty where it has none.
+        record: What is seen of it.
+        hide: Seconds of this machine for which it hides a message.
+        poisoned: How many messages a drill has put into its dead-letter queue.
         sent: Minute and how many messages had been sent by its end, oldest first.
         total: How many have been sent.
     """
 
     samples: Iterator[str] | None
     dead: str
+    record: QueueRecord
+    hide: float
+    poisoned: int = 0
     sent: deque[tuple[int, int]] = field(default_factory=deque)
     total: int = 0
 
@@ -41,14 +54,26 @@ class _Queue:
 class Queues:
     """Sends every worker its messages, at the same rate all the time, and measures its queues."""
 
-    def __init__(self, stand_ins: StandIns, store: MetricStore, gaps: list[str]) -> None:
+    def __init__(
+        self,
+        stand_ins: StandIns,
+        store: MetricStore,
+        gaps: list[str],
+        *,
+        pace: Pace = COMPRESSED,
+        records: dict[str, QueueRecord] | None = None,
+    ) -> None:
         """Start without queues.
 
         Args:
             stand_ins: Where the queues are.
             store: Where measurements go.
             gaps: What cannot be played is added to these sentences.
+            pace: How fast time passes.
+            records: What is seen of each queue is written here, by its name.
         """
+        self._pace = pace
+        self._records = records if records is not None else {}
         self._stand_ins = stand_ins
         self._store = store
         self._gaps = gaps
@@ -76,7 +101,10 @@ class Queues:
                     f"{name}: its worker gets no messages: put examples into services/<name>/{MESSAGES}, a file each"
                 )
             samples = itertools.cycle(examples) if examples else None
-            self._queues[name] = _Queue(samples, str(stack.properties(dead)["QueueName"]) if dead else "")
+            record = QueueRecord(float(properties.get("VisibilityTimeout", 30)))
+            self._records[name] = record
+            hide = max(record.hidden * self._pace.seconds_per_minute / 60, 1.0)
+            self._queues[name] = _Queue(samples, str(stack.properties(dead)["QueueName"]) if dead else "", record, hide)
 
     async def minute(self) -> None:
         """Send a minute's messages, and measure what is left of the earlier ones."""
@@ -84,12 +112,17 @@ class Queues:
             if queue.samples is not None:
                 await self._stand_ins.send(name, list(itertools.islice(queue.samples, MESSAGES_PER_MINUTE)))
                 queue.total += MESSAGES_PER_MINUTE
+                queue.record.sent += MESSAGES_PER_MINUTE
                 queue.sent.append((self._store.minute, queue.total))
+                if not self._pace.is_real:
+                    await self._let_work(name, queue)
             if name in self._poisoned and queue.dead:
                 await self._stand_ins.send(queue.dead, [POISON])
                 queue.total += 1
+                queue.poisoned += 1
             waiting, taken = await self._stand_ins.waiting(name)
             dead = sum(await self._stand_ins.waiting(queue.dead)) if queue.dead else 0
+            queue.record.dead = dead - queue.poisoned
             done = queue.total - waiting - taken - dead
             while queue.sent and queue.sent[0][1] <= done:
                 queue.sent.popleft()
@@ -100,6 +133,23 @@ class Queues:
             self._record(name, "ApproximateAgeOfOldestMessage", age)
             if queue.dead:
                 self._record(queue.dead, "ApproximateNumberOfMessagesVisible", dead)
+
+    async def _let_work(self, name: str, queue: _Queue) -> None:
+        """Let the clock wait while the worker works: work takes real time, and a minute's messages have a minute."""
+        loop = asyncio.get_running_loop()
+        handling, came_back = Handling(queue.record, loop.time()), queue.record.came_back
+        while True:
+            waiting, taken = await self._stand_ins.waiting(name)
+            dead = sum(await self._stand_ins.waiting(queue.dead)) if queue.dead else 0
+            done = queue.total - waiting - taken - dead
+            if not handling.look(loop.time(), waiting=waiting, taken=taken, done=done):
+                break
+            await asyncio.sleep(_EVERY_SECONDS)
+        if queue.record.slowest * _TIMES_LONGER > queue.hide < queue.record.hidden:
+            # So compressed, a message comes back while it is still being handled, as it would not in AWS.
+            queue.record.came_back = came_back
+            queue.hide = min(_TIMES_LONGER * queue.record.slowest, queue.record.hidden)
+            await self._stand_ins.hide(name, queue.hide)
 
     def _record(self, queue: str, name: str, value: float) -> None:
         self._store.record(Metric.of("AWS/SQS", name, {"QueueName": queue}), value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 import tempfile
@@ -98,6 +99,14 @@ class StandIns:
             await asyncio.to_thread(
                 self._aws.call, "sqs", "send_message", QueueUrl=self.queues[queue], MessageBody=body
             )
+
+    async def hide(self, queue: str, seconds: float) -> None:
+        """Hide a queue's messages for at least so long once they have been received, in seconds of this machine."""
+        assert self._aws is not None, "it has a queue"
+        attributes = {"VisibilityTimeout": str(max(1, math.ceil(seconds)))}
+        await asyncio.to_thread(
+            self._aws.call, "sqs", "set_queue_attributes", QueueUrl=self.queues[queue], Attributes=attributes
+        )
 
     async def waiting(self, queue: str) -> tuple[int, int]:
         """How many messages of a queue, by its name, wait, and how many have been received and not deleted."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
+from nova_infra.rehearsal.delivery.matrix import combinations
 from nova_infra.rehearsal.delivery.workflow import DoomedAction, Workflow, WorkflowError, read_workflow
 
 TEXT = """\
@@ -32,6 +33,7 @@ jobs:
     if: github.event_name == 'push' && needs.check.outputs.engine == 'github-actions'
     runs-on: x
     permissions: {id-token: write}
+    concurrency: lab
     outputs:
       url: ${{ steps.deploy.outputs.url }}
     steps:
@@ -148,11 +150,92 @@ def test_a_step_that_must_fail_on_github_fails(change: tuple[str, str], said: st
         (("needs: [try-lab, check]", "needs: [check]"), "deploy-live does not wait for deploy-lab"),
         (("if: github.ref == 'refs/heads/trunk'", "if: always()"), "runs even if try-lab or check has failed"),
         (("cancel-in-progress: false", "cancel-in-progress: true"), "a newer push cancels deploy-live in the middle"),
+        (("    concurrency: lab\n", ""), "deploy-lab is in no concurrency group, so that two pushes deploy at once"),
         (("    environment: live\n", ""), "deploy-live names no environment, so that nobody is asked"),
     ],
 )
 def test_what_reaches_users_past_a_failure_is_said(change: tuple[str, str], said: str) -> None:
     assert any(said in each for each in read(change).unsafe)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "bakes", "cut"),
+    [
+        ("", 359, False),
+        ("", 360, True),
+        ("timeout-minutes: 25", 24, False),
+        ("timeout-minutes: 25", 25, True),
+    ],
+)
+def test_a_job_that_ends_before_its_bakes_is_cut(timeout: str, bakes: int, cut: bool) -> None:
+    """Source: jobs.<job_id>.timeout-minutes in the workflow syntax, by default 360."""
+    text = TEXT.replace("    environment: live\n", f"    environment: live\n    {timeout}\n")
+    found = read_workflow(
+        Path("deploy.yml"),
+        text,
+        DELIVERED,
+        branch="trunk",
+        engine="github-actions",
+        approved=["live"],
+        bakes=lambda action: bakes if action.stack_name == "acme-live-shop" else 0,
+    )
+    reasons = [a.reason for a in stages(found)["Live"].actions if isinstance(a, DoomedAction)]
+    assert bool(reasons) is cut
+    assert all(f"bake for {bakes}" in reason for reason in reasons)
+
+
+MATRIX = (
+    "  deploy-live:\n    needs: [try-lab, check]\n",
+    "  deploy-live:\n    needs: [try-lab, check]\n    strategy: {matrix: {place: [live]}}\n",
+)
+
+
+def test_a_matrix_is_a_job_for_each_combination() -> None:
+    for_live = ("nova deploy live", "nova deploy ${{ matrix.place }}")
+    assert list(stages(read(MATRIX, for_live))) == ["check", "Lab", "Approve live", "Live"]
+    both = (
+        "  deploy-lab:\n    needs: check\n",
+        "  deploy-lab:\n    needs: check\n    strategy:\n      matrix:\n        place: [lab, live]\n        size: [1]\n"
+        "        include: [{place: live, size: 1, more: x}]\n",
+    )
+    beside = read(both, ("nova deploy lab", "nova deploy ${{ matrix.place }}"))
+    assert any("deploy-lab (live, 1, x) does not wait for deploy-lab (lab, 1)" in each for each in beside.unsafe)
+
+
+def test_who_needs_a_job_with_a_matrix_waits_for_every_combination() -> None:
+    tests = (
+        "  try-lab:\n    needs: deploy-lab\n",
+        "  try-lab:\n    needs: deploy-lab\n    strategy: {matrix: {suite: [a, b]}}\n",
+    )
+    run = ("run: make integration", "run: make ${{ matrix.suite }}")
+    found = read(tests, run)
+    commands = [c for a in stages(found)["Lab"].actions if isinstance(a, BuildAction) for c in a.commands]
+    assert commands == ["make a", "make b"]
+    assert found.unsafe == ()
+
+
+@pytest.mark.parametrize(
+    ("matrix", "said"),
+    [
+        ({"a": [1, 2], "b": ["x"]}, [" (1, x)", " (2, x)"]),
+        ({"a": [1, 2], "exclude": [{"a": 1}]}, [" (2)"]),
+        # Sources: the example of "Expanding or adding matrix configurations".
+        (
+            {
+                "fruit": ["apple", "pear"],
+                "animal": ["cat"],
+                "include": [{"color": "green"}, {"fruit": "apple", "shape": "circle"}, {"fruit": "banana"}],
+            },
+            [" (apple, cat, green, circle)", " (pear, cat, green)", " (banana)"],
+        ),
+        ({"include": [{"a": 1}, {"a": 2}]}, [" (1)", " (2)"]),
+        ("${{ fromJSON(needs.x.outputs.y) }}", [""]),
+        ({"a": "${{ fromJSON(needs.x.outputs.y) }}"}, [""]),
+        (None, [""]),
+    ],
+)
+def test_combinations_are_those_of_github(matrix: Any, said: list[str]) -> None:
+    assert [ending for ending, _ in combinations({"strategy": {"matrix": matrix}})] == said
 
 
 def test_an_output_that_nothing_gives_is_empty_as_on_github() -> None:
@@ -163,10 +246,10 @@ def test_an_output_that_nothing_gives_is_empty_as_on_github() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("needs: deploy-lab", "needs: deploy-lap"), "deploy.yml:30: job try-lab needs 'deploy-lap', which is no job"),
+        (("needs: deploy-lab", "needs: deploy-lap"), "deploy.yml:31: job try-lab needs 'deploy-lap', which is no job"),
         (("name: Delivery", "name: [Delivery"), "deploy.yml:2: cannot be read"),
         (("    needs: check\n", "    needs: deploy-live\n"), "need each other"),
-        (("if: github.ref ==", "if: github.ref = ="), "deploy.yml:37: job deploy-live: if: "),
+        (("if: github.ref ==", "if: github.ref = ="), "deploy.yml:38: job deploy-live: if: "),
     ],
 )
 def test_a_workflow_that_cannot_be_read_is_refused_with_its_line(change: tuple[str, str], said: str) -> None:

@@ -1,0 +1,171 @@
+"""Jobs: their time comes in an environment when they have been deployed, and again if they are still going by then."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from nova_infra.rehearsal.clock import Pace
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
+from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
+from nova_infra.rehearsal.jobs.machine import JobExecution, StateMachine
+from nova_infra.rehearsal.jobs.runs import RUN_TASK, JobRuns
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.once import Ended, run_once
+from nova_infra.rehearsal.tasks.runtime import TaskRuntime
+from nova_infra.schedules import parse
+
+MACHINE = "AWS::StepFunctions::StateMachine"
+SCHEDULE = "AWS::Scheduler::Schedule"
+"""Without one, nothing starts a machine but the release itself."""
+MOST_SECONDS = 60.0
+"""Real time that a run gets here, where its own limit is longer: nobody waits for an hour on a laptop."""
+_TO_STOP_SECONDS = 10.0
+
+_FAILURES = {"FAILED": "ExecutionsFailed", "TIMED_OUT": "ExecutionsTimedOut"}
+
+
+class PlayedJobs:
+    """The jobs of one environment."""
+
+    def __init__(
+        self,
+        runtime: TaskRuntime,
+        store: MetricStore,
+        *,
+        pace: Pace,
+        tell: Callable[[str], None],
+        gaps: list[str],
+        most_seconds: float = MOST_SECONDS,
+    ) -> None:
+        """Begin without jobs.
+
+        Args:
+            runtime: What runs them.
+            store: Where failures are counted.
+            pace: How much faster a machine's waits pass. What a run takes, and may take, passes as it is.
+            tell: Told how runs ended.
+            gaps: What was not waited for is added to these sentences.
+            most_seconds: Real time that a run gets.
+        """
+        self._runtime = runtime
+        self._store = store
+        self._pace = pace
+        self._tell = tell
+        self._gaps = gaps
+        self._most_seconds = most_seconds
+        self._numbers = itertools.count(1)
+
+    async def run(
+        self, stack: PlayedStack, definition_of: Callable[[str], TaskDefinition], sources: Path, *, again: bool = False
+    ) -> bool:
+        """The time of a stack's jobs has come.
+
+        Args:
+            stack: The stack.
+            definition_of: The task definition of a reference.
+            sources: The checkout that belongs to it.
+            again: Whether it comes a second time while the first run is going, whatever the schedule says.
+
+        Returns:
+            Whether every run ended well, or goes on.
+
+        Raises:
+            UnresolvableError: A machine has something that the rehearsal does not know.
+        """
+        schedules = stack.resources(SCHEDULE)
+        machines = [each for each in stack.resources(MACHINE) if RUN_TASK in _definition(stack, each)]
+        if not schedules:
+            return True
+        interval = min(_interval(stack, each) for each in schedules)
+        return all([await self._come(stack, each, definition_of, sources, interval, again) for each in machines])
+
+    async def _come(
+        self,
+        stack: PlayedStack,
+        logical_id: str,
+        definition_of: Callable[[str], TaskDefinition],
+        sources: Path,
+        interval: float,
+        again: bool,
+    ) -> bool:
+        used: list[TaskDefinition] = []
+
+        def start(reference: str) -> tuple[str, Awaitable[Ended]]:
+            definition = definition_of(reference)
+            used.append(definition)
+            return definition.revision.partition(":")[0], self._task(definition, sources)
+
+        runs = JobRuns(start)
+        machine = StateMachine(
+            json.loads(_definition(stack, logical_id)),
+            runs.call,
+            pause=lambda seconds: seconds / 60 * self._pace.seconds_per_minute,
+        )
+        first = self._execute(machine, stack.name)
+        others: list[asyncio.Task[JobExecution]] = []
+        try:
+            if again or interval < self._most_seconds:
+                await asyncio.wait({first}, timeout=0.2 if again else interval)
+                others += [] if first.done() else [self._execute(machine, stack.name)]
+            await asyncio.wait({first, *others}, timeout=self._most_seconds + _TO_STOP_SECONDS)
+            results = [self._told(stack, logical_id, each, used) for each in (first, *others)]
+            return all(results)
+        finally:
+            for each in (first, *others):
+                each.cancel()
+            await asyncio.gather(first, *others, return_exceptions=True)
+            await runs.stop()
+
+    def _execute(self, machine: StateMachine, name: str) -> asyncio.Task[JobExecution]:
+        return asyncio.create_task(machine.execute(f"{name}-{next(self._numbers)}"))
+
+    async def _task(self, definition: TaskDefinition, sources: Path) -> Ended:
+        await self._runtime.build(definition, sources)
+        return await run_once(self._runtime, definition, sources=sources, seconds=24 * 3600)
+
+    def _told(
+        self, stack: PlayedStack, logical_id: str, execution: asyncio.Task[JobExecution], used: list[TaskDefinition]
+    ) -> bool:
+        went = f"{stack.name}: a run of {used[0].revision if used else logical_id}"
+        if not execution.done():
+            self._tell(f"{went} is still going after {self._most_seconds:g} s, and is not waited for")
+            self._gaps.append(f"{stack.name}: how its run ends: it was still going after {self._most_seconds:g} s")
+            return True
+        ended = execution.result()
+        if ended.status == "SUCCEEDED":
+            ran = any(_resource(stack, logical_id, state).endswith(RUN_TASK) for state in ended.states)
+            self._tell(f"{went} ended well" if ran else f"{stack.name}: a run was left out: {ended.states[-1]}")
+            return True
+        self._tell(f"{went} failed: {ended.cause or ended.error}")
+        self._store.record(
+            Metric.of("AWS/States", _FAILURES[ended.status], {"StateMachineArn": stack.ref(logical_id)}), 1
+        )
+        return False
+
+
+def _definition(stack: PlayedStack, logical_id: str) -> str:
+    return str(stack.properties(logical_id).get("DefinitionString", "{}"))
+
+
+def _resource(stack: PlayedStack, logical_id: str, state: str) -> str:
+    states = json.loads(_definition(stack, logical_id))["States"]
+    return str(states.get(state, {}).get("Resource", ""))
+
+
+def _interval(stack: PlayedStack, logical_id: str) -> float:
+    """Seconds from a schedule's next time to the one after it; without an end where it comes once."""
+    properties = stack.properties(logical_id)
+    try:
+        times = parse(str(properties.get("ScheduleExpression", ""))).times(
+            datetime.now(UTC), ZoneInfo(str(properties.get("ScheduleExpressionTimezone", "UTC")))
+        )
+    except ValueError:  # one of another kind, such as at(…)
+        return float("inf")
+    first, second = next(times, None), next(times, None)
+    return (second - first).total_seconds() if first and second else float("inf")

@@ -1,0 +1,79 @@
+"""Runs the commands of a build action, with the variables that earlier actions gave."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from nova_infra.containers.build import ENGINES
+from nova_infra.deployed.aws.toolchain import failed_tests_in
+from nova_infra.machine.commands import run_command
+from nova_infra.rehearsal.delivery.definition import BuildAction
+from nova_infra.rehearsal.record import ActionRecord
+
+
+class ActionFailedError(Exception):
+    """An action failed. The message says why."""
+
+
+async def run_build_command(
+    command: str,
+    action: BuildAction,
+    record: ActionRecord,
+    *,
+    directory: Path,
+    environment: Mapping[str, str],
+    log: Path,
+) -> None:
+    """Run one command of a build action.
+
+    Args:
+        command: The command.
+        action: The action: only privileged ones see the container engine.
+        record: The last lines of the output are written here.
+        directory: Where it runs.
+        environment: Variables that it gets besides this machine's.
+        log: File that its output is added to.
+
+    Raises:
+        ActionFailedError: It exited with an error.
+    """
+    code, record.output = await run_command(
+        command,
+        directory=directory,
+        environment=environment,
+        log=log,
+        spare=ENGINES if action.privileged else (),
+        without_aws=action.privileged,
+    )
+    if code:
+        raise ActionFailedError(f"`{command}` exited with {code}{_failed_tests(log)}; all of its output: {log}")
+
+
+def with_outputs(value: str, outputs: Mapping[str, Mapping[str, str]]) -> str:
+    """Replace ``#{namespace.Output}`` by what the stack in that namespace gave.
+
+    Raises:
+        ActionFailedError: No stack gave it.
+    """
+
+    def output(match: re.Match[str]) -> str:
+        namespace, _, name = match.group(1).partition(".")
+        try:
+            return outputs[namespace][name]
+        except KeyError:
+            raise ActionFailedError(f"no action before this one gave the output {match.group(1)}") from None
+
+    return re.sub(r"#\{([^}]+)\}", output, value)
+
+
+def read_log(log: Path) -> str:
+    """All that the commands of an action have printed."""
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
+
+def _failed_tests(log: Path) -> str:
+    """The first tests that pytest names as failed, wherever in the output: suites side by side end in any order."""
+    failed = failed_tests_in(read_log(log))
+    return "".join(f"; FAILED {test}" for test in failed[:3]) + ("; …" if len(failed) > 3 else "")

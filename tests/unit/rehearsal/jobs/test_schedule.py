@@ -1,0 +1,87 @@
+"""When jobs run in the rehearsal, and what is said of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra.constructs.background.job_machine import definition as machine_definition
+from nova_infra.rehearsal.clock import COMPRESSED
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
+from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
+from nova_infra.rehearsal.jobs.schedule import PlayedJobs
+from nova_infra.rehearsal.tasks.definition import TaskDefinition, read_task_definition
+from nova_infra.rehearsal.tasks.runtime import SourceRuntime
+
+FAILED = Metric.of("AWS/States", "ExecutionsFailed", {"StateMachineArn": "dev-report/Machine"})
+
+
+def play(
+    sources: Path, script: str, *, machine: dict[str, Any], schedule: str, most: float = 20, again: bool = False
+) -> tuple[bool, list[str], list[str], list[float]]:
+    template = {
+        "Resources": {
+            "Machine": {
+                "Type": "AWS::StepFunctions::StateMachine",
+                "Properties": {"DefinitionString": json.dumps(machine)},
+            },
+            "Schedule": {"Type": "AWS::Scheduler::Schedule", "Properties": {"ScheduleExpression": schedule}},
+        }
+    }
+    container = {"Image": "registry/report:one", "Command": [sys.executable, "-S", "-c", script], "StopTimeout": 2}
+    definition = read_task_definition({"Memory": "512", "ContainerDefinitions": [container]}, "dev-report:7")
+
+    def definition_of(reference: str) -> TaskDefinition:
+        assert reference == "arn:dev-report:7"
+        return definition
+
+    told, gaps, store = list[str](), list[str](), MetricStore()
+    jobs = PlayedJobs(SourceRuntime(), store, pace=COMPRESSED, tell=told.append, gaps=gaps, most_seconds=most)
+    stack = PlayedStack("dev-report", template, exports={}, revisions={})
+    well = asyncio.run(jobs.run(stack, definition_of, sources, again=again))
+    return well, told, gaps, store.values(FAILED, range(1))
+
+
+def machine_of_nova(*, allow_overlap: bool = False) -> dict[str, Any]:
+    return machine_definition(
+        partition="aws",
+        cluster="dev",
+        family="dev-report",
+        task_definition="arn:dev-report:7",
+        network={},
+        timeout_seconds=3600,
+        allow_overlap=allow_overlap,
+    )
+
+
+@pytest.mark.parametrize(("allow_overlap", "what"), [(False, "was left out: LeftOut"), (True, "ended well")])
+def test_a_time_that_comes_while_a_run_is_going(tmp_path: Path, allow_overlap: bool, what: str) -> None:
+    script = "import time; time.sleep(2)"
+    well, told, _, failed = play(
+        tmp_path, script, machine=machine_of_nova(allow_overlap=allow_overlap), schedule="rate(1 hour)", again=True
+    )
+    assert (well, failed) == (True, [])
+    assert len(told) == 2
+    assert told[1].endswith(what)
+
+
+def test_a_run_that_is_not_waited_for_is_told_as_a_gap(tmp_path: Path) -> None:
+    script = "import time; time.sleep(40)"
+    machine = machine_of_nova()
+    well, told, gaps, _ = play(tmp_path, script, machine=machine, schedule="rate(1 hour)", most=-9)
+    assert well
+    assert "is still going" in told[0]
+    assert len(gaps) == 1
+
+
+def test_a_run_that_fails_is_counted_as_step_functions_counts_it(tmp_path: Path) -> None:
+    well, told, _, failed = play(
+        tmp_path, "import sys; sys.exit('no data')", machine=machine_of_nova(), schedule="cron(0 6 * * ? *)"
+    )
+    assert (well, failed) == (False, [1])
+    assert told == ["dev-report: a run of dev-report:7 failed: it exited with 1: no data"]
