@@ -64,22 +64,6 @@ def main() -> int:
     return 0
 
 
-def _stack_files(path: Path, manifest: dict[str, Any], *, without: str) -> list[tuple[str, Path]]:
-    """Names and templates of a manifest's stacks; the one that it shall do without is taken out of the manifest."""
-    artifacts, files = manifest["artifacts"], []
-    for key, artifact in list(artifacts.items()):
-        if artifact["type"] == "aws:cloudformation:stack":
-            name = str(artifact["properties"].get("stackName", key))
-            if name == without:
-                del artifacts[key]
-            else:
-                files.append((name, path.parent / artifact["properties"]["templateFile"]))
-    for artifact in artifacts.values():
-        if "dependencies" in artifact:
-            artifact["dependencies"] = [each for each in artifact["dependencies"] if each in artifacts]
-    return files
-
-
 class Emulation:
     """The project's first environment and its toolchain in an emulator.
 
@@ -191,12 +175,22 @@ class Emulation:
         templates: dict[Path, dict[str, Any]] = {}
         deployed: set[Path] = set()
         for path, manifest in manifests.items():
-            for name_of_stack, file in _stack_files(path, manifest, without=without):
+            artifacts = manifest["artifacts"]
+            stacks = {k: a for k, a in artifacts.items() if a["type"] == "aws:cloudformation:stack"}
+            for key, artifact in stacks.items():
+                if artifact["properties"].get("stackName", key) == without:
+                    del artifacts[key]
+                    continue
+                file = path.parent / artifact["properties"]["templateFile"]
                 templates[file] = json.loads(file.read_text(encoding="utf-8"))
-                if name_of_stack.startswith(f"{self._prefix}-") or name_of_stack in self._toolchain_stacks():
+                named = str(artifact["properties"].get("stackName", key))
+                if named.startswith(f"{self._prefix}-") or named in self._toolchain_stacks():
                     deployed.add(file)
-                if name_of_stack == stack_name(self._prefix, self._service):
+                if artifact["properties"].get("stackName") == stack_name(self._prefix, self._service):
                     set_image(templates[file], tag)
+            for artifact in artifacts.values():
+                if "dependencies" in artifact:
+                    artifact["dependencies"] = [d for d in artifact["dependencies"] if d in artifacts]
         made = makeable(templates)
         if name == "first":
             for file in deployed:

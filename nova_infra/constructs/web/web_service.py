@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Sequence
+from typing import TypedDict
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -114,7 +114,8 @@ class WebService(Construct):
                 ]
             ),
         )
-        test_rule = self._test_rule(listener, service) if _is_tested(settings) else None
+        tested = settings.test is not None and runtime.rollout.strategy != "rolling"
+        test_rule = self._test_rule(listener, service) if tested else None
         self.alarms = ServiceAlarms(
             self,
             "Alarms",
@@ -154,7 +155,9 @@ class WebService(Construct):
         # A task that dies under traffic is replaced by one that is healthy for a while: counted again each time, such
         # tasks would never open the breaker. CDK's own construct has no name for this yet.
         resource.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
-        if hooks := _hooks(settings):
+        hooks = [*([settings.test] if tested else []), *gate_hooks(runtime.rollout, after_tests=tested)]
+        hooks += [settings.together] if settings.together is not None and runtime.rollout.strategy != "rolling" else []
+        if hooks:
             # CDK's own construct knows no hooks that pause, and would keep no others beside these.
             resource.add_property_override("DeploymentConfiguration.LifecycleHooks", hooks)
         # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.
@@ -256,19 +259,6 @@ class WebService(Construct):
         # CDK would add the same rule again, under an id that holds the construct path. That differs between a direct
         # deployment and one through the pipeline, so a change of way would remove the rule for a moment.
         return ec2.SecurityGroup.from_security_group_id(self, "FixedGroup", group_id, mutable=False)
-
-
-def _is_tested(settings: ServiceSettings) -> bool:
-    """Whether a new revision is tested before any user meets it: only where traffic shifts."""
-    return settings.test is not None and settings.runtime.rollout.strategy != "rolling"
-
-
-def _hooks(settings: ServiceSettings) -> list[Mapping[str, Any]]:
-    """The lifecycle hooks of a service's deployments, as CloudFormation takes them."""
-    rollout, tested = settings.runtime.rollout, _is_tested(settings)
-    hooks = [settings.test] if tested and settings.test is not None else []
-    hooks += gate_hooks(rollout, after_tests=tested)
-    return [*hooks, *([settings.together] if settings.together is not None and rollout.strategy != "rolling" else [])]
 
 
 def _load_balancer(listener: elbv2.IApplicationListener) -> elbv2.IApplicationLoadBalancer:

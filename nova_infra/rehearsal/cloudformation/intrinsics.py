@@ -88,17 +88,28 @@ class Resolver:
                 return self._get_att(logical_id, attribute)
             case "Fn::ImportValue":
                 return self._import_value(resolved())
-            case "Fn::Join" | "Fn::Split" | "Fn::Select":
-                return _of_list(name, resolved(argument[0]), resolved(argument[1]))
+            case "Fn::Join":
+                return argument[0].join(str(part) for part in resolved(argument[1]))
             case "Fn::Sub":
                 return self._substitute(argument, where)
+            case "Fn::Select":
+                return resolved(argument[1])[int(resolved(argument[0]))]
+            case "Fn::Split":
+                return resolved(argument[1]).split(argument[0])
             case "Fn::FindInMap":
                 mapping, key, inner = resolved()
                 return self._mappings[mapping][key][inner]
             case "Fn::If":
                 return resolved(argument[1] if resolved(self._conditions[argument[0]]) else argument[2])
-            case "Fn::Equals" | "Fn::Not" | "Fn::And" | "Fn::Or":
-                return _holds(name, resolved())
+            case "Fn::Equals":
+                left, right = resolved()
+                return left == right
+            case "Fn::Not":
+                return not resolved()[0]
+            case "Fn::And":
+                return all(resolved())
+            case "Fn::Or":
+                return any(resolved())
             case "Fn::GetAZs":
                 region = resolved() or self._ref("AWS::Region")
                 return [f"{region}{letter}" for letter in "abc"]
@@ -118,26 +129,3 @@ class Resolver:
             return str(self._ref(name))
 
         return re.sub(r"\$\{([^}]+)\}", value, text)
-
-
-def _holds(name: str, values: list[Any]) -> bool:
-    """Whether a condition's function holds of its resolved arguments."""
-    match name:
-        case "Fn::Equals":
-            left, right = values
-            return bool(left == right)
-        case "Fn::Not":
-            return not values[0]
-        case "Fn::And":
-            return all(values)
-    return any(values)
-
-
-def _of_list(name: str, first: Any, second: Any) -> Any:
-    """What a function makes of a list, or a list of a text; both arguments are resolved."""
-    match name:
-        case "Fn::Select":
-            return second[int(first)]
-        case "Fn::Split":
-            return second.split(first)
-    return first.join(str(part) for part in second)

@@ -61,7 +61,17 @@ def check_shape(value: Any, shape: Any, where: str) -> None:
         return
     match shape:
         case dict():
-            _check_object(value, shape, where)
+            if not isinstance(value, dict):
+                raise unknown(where, f"is {value!r}, and the rehearsal expects an object")
+            for key, inner in value.items():
+                expected = shape.get(key, shape.get(f"{key}{NEEDED}"))
+                if expected is None:
+                    raise unknown(f"{where}.{key}", "is a property that the rehearsal does not know")
+                check_shape(inner, expected, f"{where}.{key}")
+            for key in shape:
+                if key.endswith(NEEDED) and key.removesuffix(NEEDED) not in value:
+                    name = f"{where}.{key.removesuffix(NEEDED)}"
+                    raise UnresolvableError(f"{name}: is missing, and the rehearsal needs it")
         case Each(inner):
             if not isinstance(value, list):
                 raise unknown(where, f"is {value!r}, and the rehearsal expects a list")
@@ -78,28 +88,10 @@ def check_shape(value: Any, shape: Any, where: str) -> None:
             if not _is_number(value, low, high):
                 raise unknown(where, f"is {value!r}, and the rehearsal expects a number from {low:g} to {high:g}")
         case _:
-            _check_text(value, where)
-
-
-def _check_object(value: Any, shape: Mapping[str, Any], where: str) -> None:
-    if not isinstance(value, dict):
-        raise unknown(where, f"is {value!r}, and the rehearsal expects an object")
-    for key, inner in value.items():
-        expected = shape.get(key, shape.get(f"{key}{NEEDED}"))
-        if expected is None:
-            raise unknown(f"{where}.{key}", "is a property that the rehearsal does not know")
-        check_shape(inner, expected, f"{where}.{key}")
-    for key in shape:
-        if key.endswith(NEEDED) and key.removesuffix(NEEDED) not in value:
-            name = f"{where}.{key.removesuffix(NEEDED)}"
-            raise UnresolvableError(f"{name}: is missing, and the rehearsal needs it")
-
-
-def _check_text(value: Any, where: str) -> None:
-    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-        raise unknown(where, f"is {value!r}, and the rehearsal expects a text")
-    if "{{resolve:" in str(value):
-        raise unknown(where, f"is {value!r}, which only CloudFormation can look up")
+            if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+                raise unknown(where, f"is {value!r}, and the rehearsal expects a text")
+            if "{{resolve:" in str(value):
+                raise unknown(where, f"is {value!r}, which only CloudFormation can look up")
 
 
 def _is_number(value: Any, low: float, high: float) -> bool:

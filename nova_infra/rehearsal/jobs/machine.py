@@ -113,7 +113,10 @@ class StateMachine:
             case "Fail":
                 raise StateError(str(state.get("Error", "")), str(state.get("Cause", "")))
             case "Choice":
-                return data, _chosen(state, data, context)
+                chosen = next((c["Next"] for c in state["Choices"] if holds(c, data, context)), state.get("Default"))
+                if chosen is None:
+                    raise StateError("States.NoChoiceMatched", "no choice holds, and there is no Default")
+                return data, str(chosen)
             case "Wait":
                 await asyncio.sleep(self.pause(float(state["Seconds"])))
                 return data, following
@@ -173,14 +176,6 @@ class StateMachine:
             entered = item if template is None else filled_in(template, data, own)
             results.append(await self._walk(inner, entered, own, states))
         return results
-
-
-def _chosen(state: Mapping[str, Any], data: Any, context: Any) -> str:
-    """The state that a Choice leads to."""
-    chosen = next((each["Next"] for each in state["Choices"] if holds(each, data, context)), state.get("Default"))
-    if chosen is None:
-        raise StateError("States.NoChoiceMatched", "no choice holds, and there is no Default")
-    return str(chosen)
 
 
 def _is_meant(error: StateError, names: list[str]) -> bool:

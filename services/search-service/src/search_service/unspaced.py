@@ -101,23 +101,19 @@ class JapaneseWords:
         if not self._anchors.search(text):
             return
         for run in japanese.RUN.finditer(text):
-            for span in self._in_run(run.group(), deadline):
-                yield span.moved(run.start())
-
-    def _in_run(self, characters: str, deadline: Deadline) -> Iterator[Span]:
-        """Where one run of Japanese characters has any of the words."""
-        starts = {match.start() for match in self._anchors.finditer(characters)}
-        if not starts:
-            return
-        for match in self._alone.finditer(characters):
-            starts -= set(range(match.start(), match.end()))
-            for span in self._spans_alone[(match.lastindex or 1) - 1]:
-                yield span.moved(match.start())
-        for start, window in japanese.windows(sorted(starts), characters):
-            deadline.check()
-            for span in self._in(window):
-                if start + span.start in starts or span.term in self._pair_terms:
-                    yield span.moved(start)
+            characters = run.group()
+            starts = {match.start() for match in self._anchors.finditer(characters)}
+            if not starts:
+                continue
+            for match in self._alone.finditer(characters):
+                starts -= set(range(match.start(), match.end()))
+                for span in self._spans_alone[(match.lastindex or 1) - 1]:
+                    yield span.moved(run.start() + match.start())
+            for start, window in japanese.windows(sorted(starts), characters):
+                deadline.check()
+                for span in self._in(window):
+                    if start + span.start in starts or span.term in self._pair_terms:
+                        yield span.moved(run.start() + start)
 
     def _in(self, window: str) -> list[Span]:
         found = self._seen.get(window)
