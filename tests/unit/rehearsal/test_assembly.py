@@ -28,9 +28,7 @@ def test_of_two_pipelines_none_is_chosen_in_silence(tmp_path: Path) -> None:
     manifest["artifacts"]["Q"] = {**manifest["artifacts"]["P"], "properties": {"templateFile": "q.template.json"}}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     (tmp_path / "q.template.json").write_text(json.dumps(PIPELINE))
-    with pytest.raises(
-        AssemblyError, match=r"p\.template\.json and q\.template\.json each hold a pipeline"
-    ):
+    with pytest.raises(AssemblyError, match=r"p\.template\.json and q\.template\.json each hold a pipeline"):
         Assembly(tmp_path).pipeline_template()
 
 
