@@ -244,6 +244,26 @@ def digest_of(templates: Mapping[str, Template]) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
+def digest_of_files(directory: Path) -> str:
+    """What an assembly is known by as it was built, to the last file: 64 hexadecimal digits.
+
+    It is what the pipeline itself computes, by a command of its own: see ``update_approval.py``. Hidden files are left
+    out, because GitHub keeps none in artifacts.
+    """
+    files = sorted(
+        (
+            path.relative_to(directory).as_posix().encode()
+            for path in directory.rglob("*")
+            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(directory).parts)
+        ),
+    )
+    lines = (
+        b"%b  ./%b\n" % (hashlib.sha256((directory / name.decode()).read_bytes()).hexdigest().encode(), name)
+        for name in files
+    )
+    return hashlib.sha256(b"".join(lines)).hexdigest()
+
+
 def resources_of_type(template: Template, resource_type: str) -> dict[str, dict[str, Any]]:
     """Logical id to resource, for the resources of one type."""
     return {

@@ -67,6 +67,7 @@ _EXAMPLES = {
     "repository": '"org/platform"',
     "requests": '"load/recorded.har"',
     "resources": '["arn:aws:dynamodb:{region}:{account}:table/orders"]',
+    "scanner": '"mirror.example.com/grype:v0.116.0@sha256:…"',
     "sbom_generator": '"mirror.example.com/syft:1.12.0@sha256:…"',
     "schedule": '"cron(0 20 ? * MON-FRI *)"',
     "secret": '"nova/database"',

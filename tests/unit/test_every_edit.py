@@ -127,6 +127,7 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "a provider": {("delivery", "existing_oidc_providers"): ["222222222222"]},
     "a build argument": {("images", "build_arguments"): {"PIP_INDEX_URL": "https://pypi.example.com/simple"}},
     "another builder": {("images", "buildkit"): f"mirror.example.com/buildkit:v0.31.1{DIGEST}"},
+    "another scanner": {("images", "scanner"): f"mirror.example.com/grype:v0.116.0{DIGEST}"},
     "another generator": {("images", "sbom_generator"): f"mirror.example.com/syft:1.12.0{DIGEST}"},
     "a release that goes together": {("release",): {"together": True, "wait_minutes": 55}},
     "basic scans": {("images", "scanning"): "basic"},
