@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nova_infra.assembly import Assembly, Template
+from nova_infra.assembly import Assembly, Template, resources_of_type
 from nova_infra.config import aws_regions
 from nova_infra.errors import NovaError
 from nova_infra.machine import git
@@ -81,6 +81,11 @@ def left_out(release: Release, stage: Stage) -> dict[str, Template]:
     names = {name for whole in wholes for name in _stacks_of(whole)} - set(_stacks_of(stage))
     found = {name: release.template_of_stack(name) for name in sorted(names)}
     return {name: template for name, template in found.items() if template is not None}
+
+
+def runs_tasks(template: Template) -> bool:
+    """Whether a stack has anything that runs: a service, or the machine of a job."""
+    return any(resources_of_type(template, kind) for kind in ("AWS::ECS::Service", "AWS::StepFunctions::StateMachine"))
 
 
 def _stacks_of(stage: Stage) -> list[str]:
