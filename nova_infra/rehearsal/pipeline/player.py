@@ -25,10 +25,11 @@ from nova_infra.rehearsal.delivery.definition import (
 from nova_infra.rehearsal.delivery.workflow import DoomedAction
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, Steering
+from nova_infra.rehearsal.environment.background.stand_ins import HOME
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.builds import ActionFailedError, read_log, run_build_command, with_outputs
 from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
-from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.pipeline.release import Release, home_of, left_out, runs_tasks, templates_of
 from nova_infra.rehearsal.pipeline.simulated import simulated
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
@@ -49,6 +50,7 @@ def new_record(
 ) -> Record:
     """A record in which nothing has been reached yet."""
     runtime = runtime or SourceRuntime()
+    deploys = [action for stage in pipeline.stages for action in stage.actions if isinstance(action, DeployAction)]
     return Record(
         pipeline=pipeline.name,
         candidate=candidate.name,
@@ -59,6 +61,7 @@ def new_record(
             *filter(None, [pipeline.what_takes_days]),
         ],
         tasks=runtime.words,
+        runs_tasks=not deploys or any(runs_tasks(candidate.assembly.template(each.template_path)) for each in deploys),
         stages=[
             StageRecord(stage.name, [ActionRecord(a.name, _kind(a), a.run_order) for a in stage.actions])
             for stage in pipeline.stages
@@ -165,6 +168,9 @@ class Player:
                         clock=Clock(seconds_per_minute=self.seconds_per_minute),
                         steering=self.steering,
                         files=self.files,
+                        home=home_of(self.candidate, stage) or HOME,
+                        expected=templates_of(stage, self.baseline, self.candidate),
+                        neighbours=left_out(self.candidate, stage),
                     )
                 )
                 await self._deploy_baseline(stage, environment)

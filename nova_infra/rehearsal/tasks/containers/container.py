@@ -17,11 +17,11 @@ from nova_infra.rehearsal.tasks.containers.listening import elsewhere, listening
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, create_options
 from nova_infra.rehearsal.tasks.containers.start_errors import start_error
 from nova_infra.rehearsal.tasks.containers.watching import end_in_words, last_output, read_end, until_gone
-from nova_infra.rehearsal.tasks.signals import handles
 from nova_infra.rehearsal.tasks.task import STAY_SECONDS, Task, TaskFailedError, free_port, in_a_line, tail
 from nova_infra.rehearsal.usage.cgroup import ControlGroup, GroupMeter
 from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage
+from nova_infra.rehearsal.usage.signals import handles
 
 _POLL_SECONDS = 0.05
 _GONE_SECONDS = 3.0

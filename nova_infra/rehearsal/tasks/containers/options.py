@@ -62,6 +62,7 @@ def create_options(
         *(["--image-volume=ignore"] if podman and definition.fault == "no-tmp" else []),
         *(["--http-proxy=false"] if podman else []),
         *([f"--add-host=host.docker.internal:{network.gateway}"] if network.gateway else []),
+        *(f"--add-host={host}:{address}" for host, address in sorted(definition.hosts.items())),
         *(["--read-only"] if definition.read_only_root else []),
         *(["--read-only-tmpfs=false"] if definition.read_only_root and podman else []),
         *mounts,

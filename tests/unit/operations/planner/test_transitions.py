@@ -41,17 +41,21 @@ def only(template: dict[str, Any], kind: str) -> dict[str, Any]:
     return found["Properties"]
 
 
-def rules(template: dict[str, Any]) -> list[dict[str, Any]]:
-    """Its listener rules: the one of a test's requests, which are told by a header, before that of everybody's."""
+def rules(template: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The rule of a service's tests, and its own right behind it."""
     found = [each["Properties"] for _, each in of_type(template, f"{ELB}::ListenerRule")]
-    return sorted(found, key=lambda rule: "HttpHeaderConfig" not in str(rule["Conditions"]))
+    tests, own = sorted(found, key=lambda rule: rule["Priority"])
+    return tests, own
 
 
-def path(rule: dict[str, Any]) -> dict[str, Any]:
-    found: list[dict[str, Any]] = [
-        each["PathPatternConfig"] for each in rule["Conditions"] if "PathPatternConfig" in each
-    ]
-    return found[0]
+def lead(template: dict[str, Any], path: str) -> None:
+    for rule in rules(template):
+        rule["Conditions"][0]["PathPatternConfig"]["Values"] = [path]
+
+
+def put_at(template: dict[str, Any], place: int) -> None:
+    tests, own = rules(template)
+    tests["Priority"], own["Priority"] = place - 1, place
 
 
 def transition(before: Templates, edit: Callable[[Templates], None], place: tuple[str, str] = PLACE) -> Plan:
@@ -69,8 +73,7 @@ def renamed(template: dict[str, Any], old: str, new: str) -> dict[str, Any]:
 
 def add(after: Templates) -> None:
     after["nova-prod-fresh-service"] = renamed(after[CARTS], "carts-service", "fresh-service")
-    for number, each in enumerate(rules(after["nova-prod-fresh-service"])):
-        each["Priority"] = 4711 + number
+    put_at(after["nova-prod-fresh-service"], 4711)
 
 
 def remove(after: Templates) -> None:
@@ -79,23 +82,23 @@ def remove(after: Templates) -> None:
 
 def rename(after: Templates) -> None:
     made = renamed(after.pop(STORE), "store-service", "shop-service")
-    for number, rule in enumerate(rules(made)):
-        rule["Priority"] = 49_999 + number
-        path(rule)["Values"] = ["/store-service/*"]
+    put_at(made, 50_000)
+    lead(made, "/store-service/*")
     after["nova-prod-shop-service"] = made
 
 
 def paths(after: Templates) -> None:
-    path(rules(after[CARTS])[-1])["Values"] = ["/basket/*"]
+    lead(after[CARTS], "/basket/*")
 
 
 def priority(after: Templates) -> None:
-    rules(after[CARTS])[-1]["Priority"] = 4711
+    put_at(after[CARTS], 4711)
 
 
 def swapped_priorities(after: Templates) -> None:
-    first, second = (rules(after[name])[-1] for name in (CARTS, STORE))
-    first["Priority"], second["Priority"] = second["Priority"], first["Priority"]
+    first, second = (rules(after[name])[1]["Priority"] for name in (CARTS, STORE))
+    put_at(after[CARTS], second)
+    put_at(after[STORE], first)
 
 
 def domain_off(after: Templates) -> None:
@@ -192,8 +195,7 @@ MATRIX = {
         rename,
         told=(
             f"{STORE}: is no longer part of the release",
-            # For the users' rule, and for that of the tests.
-            *[f"its path /store-service/* goes to an earlier rule, of {STORE}"] * 2,
+            f"its path /store-service/* goes to an earlier rule, of {STORE}",
         ),
     ),
     "paths": Case(paths, told=(WEIGHTS,)),

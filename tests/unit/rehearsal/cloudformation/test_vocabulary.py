@@ -96,6 +96,7 @@ TEXTS = (
     "Values[]", "HttpCode", "DNSName", "LoadBalancerArn", "ListenerArn", "TargetGroupArn", "TaskDefinition", "Provider",
     "AlternateTargetGroupArn", "ProductionListenerRule", "Category",
     "HookTargetArn", "TestListenerRule", "HttpHeaderName", "FunctionName", "ZipFile", "header", "value", "urls[]",
+    "Handler", "Runtime",
 )  # fmt: skip
 
 PIPELINE = (
@@ -298,7 +299,7 @@ def test_attributes_are_known_by_their_keys() -> None:
 @pytest.mark.parametrize(
     ("resource_type", "area"),
     [
-        ("AWS::DynamoDB::Table", "DynamoDB (Table)"),
+        ("AWS::Kinesis::Stream", "Kinesis (Stream)"),
         ("Custom::Something", "custom resources"),
         ("AWS::CDK::Metadata", ""),
         ("AWS::IAM::Role", "IAM"),
