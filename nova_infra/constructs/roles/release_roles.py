@@ -81,8 +81,23 @@ class ReleaseRoles(Construct):
                     "cloudwatch:GetMetricData",
                     "ecs:DescribeTaskDefinition",
                     "elasticloadbalancing:DescribeRules",
+                    "states:ListStateMachines",
                 ],
                 resources=["*"],
+            ),
+            # Jobs, and the queues of workers, whose names are the configuration's.
+            iam.PolicyStatement(
+                actions=["states:ListExecutions", "scheduler:GetSchedule", "sqs:GetQueueAttributes"],
+                resources=[
+                    stack.format_arn(
+                        service="states",
+                        resource="stateMachine",
+                        resource_name=f"{prefix}-*",
+                        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                    ),
+                    arn("scheduler", "schedule", f"{prefix}-*/{prefix}-*"),
+                    stack.format_arn(service="sqs", resource="*"),
+                ],
             ),
             iam.PolicyStatement(
                 actions=[
