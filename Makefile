@@ -119,18 +119,22 @@ image: setup ## Have a release's image in the registry, scanned: make image SERV
 images: setup ## Have every image of an architecture in the registry, scanned: make images ARCHITECTURE=arm64
 	@nova image build --architecture $(call given,ARCHITECTURE,x86-64) --release
 
+# What is deployed, where a step of a delivery has it; otherwise what is here, synthesized.
+BUILT ?= $(CODEBUILD_SRC_DIR_Synth_Output)
+ASSEMBLY_OPTIONS = --assembly $(or $(BUILT),cdk.out) $(if $(ASSEMBLY),--digest $(ASSEMBLY))
+
 brief: setup ## What an approver should know, sent to those who are asked: make brief ENVIRONMENT=prod
 	@: $(call given,ENVIRONMENT,prod)
-	@$(MAKE) --no-print-directory synth
-	@nova brief $(ENVIRONMENT) --publish --assembly cdk.out
+	@$(if $(BUILT),:,$(MAKE) --no-print-directory synth)
+	@nova brief $(ENVIRONMENT) --publish $(ASSEMBLY_OPTIONS)
 
 preflight: setup ## May this commit be deployed to an environment now? make preflight ENVIRONMENT=prod
 	@: $(call given,ENVIRONMENT,prod)
-	@$(MAKE) --no-print-directory synth
-	@nova preflight $(ENVIRONMENT) --checkout --assembly cdk.out
+	@$(if $(BUILT),:,$(MAKE) --no-print-directory synth)
+	@nova preflight $(ENVIRONMENT) --checkout $(ASSEMBLY_OPTIONS)
 
 verify: setup ## Does an environment run this commit? Write it to the ledger: make verify ENVIRONMENT=prod
-	@nova verify $(call given,ENVIRONMENT,prod) --checkout --wait $(VERIFY_WAIT)
+	@nova verify $(call given,ENVIRONMENT,prod) --checkout --wait $(VERIFY_WAIT) $(if $(ASSEMBLY),$(ASSEMBLY_OPTIONS))
 
 integration: setup ## Test a deployed environment: make integration API_BASE_URL=http://…
 	@BASE_URL="$$API_BASE_URL" pytest -q -rs tests/deployed $(wildcard services/*/tests/integration)

@@ -173,13 +173,17 @@ class Assembly:
                 f"{self.directory}: is an assembly of version {version}, but Nova reads "
                 f"{SCHEMA_MAJOR_VERSIONS.start} to {SCHEMA_MAJOR_VERSIONS.stop - 1}: run `make synth`"
             )
-        for path in _template_files(manifest, self.directory):
-            template = self.template(path)
-            if resources_of_type(template, "AWS::CodePipeline::Pipeline"):
-                return template
-        raise AssemblyError(
-            f"{self.directory}: no stack in it holds a pipeline: run `make synth`, which synthesizes all environments"
-        )
+        paths = list(_template_files(manifest, self.directory))
+        found = [path for path in paths if resources_of_type(self.template(path), "AWS::CodePipeline::Pipeline")]
+        if not found:
+            raise AssemblyError(
+                f"{self.directory}: no stack in it holds a pipeline, and only what one delivers can be played: in a "
+                "project of Nova run `make synth`; deliver another app by CDK Pipelines"
+            )
+        if len(found) > 1:
+            names = " and ".join(sorted(str(path) for path in found))
+            raise AssemblyError(f"{self.directory}: {names} each hold a pipeline: synthesize one of them at a time")
+        return self.template(found[0])
 
 
 def _stacks(directory: Path, nested: PurePosixPath) -> Iterator[AssembledStack]:
@@ -238,6 +242,26 @@ def digest_of(templates: Mapping[str, Template]) -> str:
     """
     text = json.dumps(dict(templates), sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def digest_of_files(directory: Path) -> str:
+    """What an assembly is known by as it was built, to the last file: 64 hexadecimal digits.
+
+    It is what the pipeline itself computes, by a command of its own: see ``update_approval.py``. Hidden files are left
+    out, because GitHub keeps none in artifacts.
+    """
+    files = sorted(
+        (
+            path.relative_to(directory).as_posix().encode()
+            for path in directory.rglob("*")
+            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(directory).parts)
+        ),
+    )
+    lines = (
+        b"%b  ./%b\n" % (hashlib.sha256((directory / name.decode()).read_bytes()).hexdigest().encode(), name)
+        for name in files
+    )
+    return hashlib.sha256(b"".join(lines)).hexdigest()
 
 
 def resources_of_type(template: Template, resource_type: str) -> dict[str, dict[str, Any]]:

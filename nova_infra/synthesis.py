@@ -34,11 +34,13 @@ def synthesize_app(root: Path, app: str) -> Path:
 
     Args:
         root: The app's directory.
-        app: The command that synthesizes it, as cdk.json's ``app``.
+        app: The command that synthesizes it, or the directory of an assembly, as cdk.json's ``app``.
 
     Raises:
         NovaError: There is no CDK CLI, or the app does not synthesize.
     """
+    if (root / app / "manifest.json").is_file():
+        return root / app
     assembly = root / ".nova" / "assembly"
     words = ["cdk", "synth", "--quiet", "--app", app, "--output", str(assembly)]
     try:

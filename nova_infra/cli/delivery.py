@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from nova_infra.cli.built import built_assembly
+
 _ASSEMBLY = click.option(
     "--assembly",
     type=click.Path(path_type=Path, file_okay=False),
@@ -37,15 +39,19 @@ def github() -> None:
 @github.command("outputs")
 @click.argument("environment", required=False)
 @click.option("--branch", default="", help="The branch that the job runs for. Default: the delivered one.")
-def github_outputs(environment: str | None, branch: str) -> None:
+@click.option("--built", type=click.Path(path_type=Path, file_okay=False), help="Also what this assembly is known by.")
+def github_outputs(environment: str | None, branch: str, built: Path | None) -> None:
     """Print the settings that a job needs, as name=value lines.
 
     Without ENVIRONMENT: the settings of jobs that build images. With it: those of the job that deploys there.
     """
+    from nova_infra.assembly import digest_of_files
     from nova_infra.config import load_config
     from nova_infra.github import outputs
 
     known = outputs(load_config(Path.cwd()), environment, branch=branch)
+    if built is not None:
+        known["assembly"] = digest_of_files(built)
     click.echo("\n".join(f"{name}={value}" for name, value in known.items()))
 
 
@@ -72,21 +78,22 @@ def github_workflow(write: bool) -> None:
 
 @click.command()
 @click.argument("environment")
-@_ASSEMBLY
+@built_assembly
 @click.option(
     "--outputs",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Append url=…, the environment's base URL, to this file.",
 )
-def deploy(environment: str, assembly: Path, outputs: Path | None) -> None:
+def deploy(environment: str, assembly: Path | None, outputs: Path | None) -> None:
     """Deploy ENVIRONMENT from an assembly, as GitHub Actions does.
 
-    Deploys the assembly unchanged and waits until every deployment has baked. Exits with 3 if a stack was not deployed.
+    Deploys the assembly, by default cdk.out, unchanged, and waits until every deployment has baked. Exits with 3 if a
+    stack was not deployed.
     """
     from nova_infra.config import load_config
     from nova_infra.operations.release.deploy import deploy as deploy_environment
 
-    url = deploy_environment(load_config(Path.cwd()), environment, assembly=assembly)
+    url = deploy_environment(load_config(Path.cwd()), environment, assembly=assembly or Path("cdk.out"))
     click.echo(f"{environment} is deployed: {url}")
     if outputs is not None:
         with outputs.open("a", encoding="utf-8") as file:

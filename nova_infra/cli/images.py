@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,9 @@ import click
 if TYPE_CHECKING:
     from nova_infra.config import Config
     from nova_infra.errors import NovaError
+    from nova_infra.images.build import Check
     from nova_infra.images.registry import Registry, StoredImage
+    from nova_infra.images.scanning.grype import Kind
 
 
 @click.group()
@@ -86,7 +88,7 @@ def build(services: Sequence[str], architecture: str | None, release: bool, earl
         _build_here(root, config, names)
         return
     from nova_infra.errors import NovaError, RefusedError
-    from nova_infra.images.build import ensure_copy, ensure_image
+    from nova_infra.images.build import docker, ensure_copy, ensure_image
     from nova_infra.images.promote import promote
     from nova_infra.images.signing import wait_for_signature
     from nova_infra.images.tags import image_sources
@@ -101,7 +103,12 @@ def build(services: Sequence[str], architecture: str | None, release: bool, earl
     for source in sources:
         name = f"{registries[source.service].name}:{source.tag}"
         try:
-            found[source.service], built = ensure_image(registries[source.service], source, tools=config.images)
+            found[source.service], built = ensure_image(
+                registries[source.service],
+                source,
+                tools=config.images,
+                check=_check(root, config, source.service, lambda *arguments: docker(*arguments, quiet=True)),
+            )
             click.echo(f"built and pushed {name}" if built else f"{name} is in the registry already: not built again")
         except NovaError as error:
             faults.append(error)
@@ -129,12 +136,16 @@ def build(services: Sequence[str], architecture: str | None, release: bool, earl
 
 @image.command()
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
-def scan(services: Sequence[str]) -> None:
+@click.option("--local", is_flag=True, help="Build them here, and scan them here: with Docker or Podman.")
+def scan(services: Sequence[str], local: bool) -> None:
     """Judge existing images again by ECR's latest findings.
 
     Judges the images of these files: of the named SERVICEs, or of every service. Exits with 1 if one has a serious
     vulnerability that has a fix and was not accepted.
     """
+    if local:
+        _scan_here(*_project(), services)
+        return
     from nova_infra.errors import CheckFailedError, RefusedError
     from nova_infra.images.tags import image_sources
 
@@ -219,6 +230,7 @@ def _build_here(root: Path, config: Config, services: Sequence[str]) -> None:
     from nova_infra.containers.build import ENGINES, local_name
     from nova_infra.containers.engine import detect
     from nova_infra.containers.local import have_image
+    from nova_infra.deployed.connect import REHEARSAL_VARIABLE
     from nova_infra.errors import NovaError
     from nova_infra.images.tags import image_sources
     from nova_infra.names import repository_name
@@ -232,7 +244,52 @@ def _build_here(root: Path, config: Config, services: Sequence[str]) -> None:
             click.echo(f"built {name} with {engine.program}" if built else f"{name} is unchanged: not built again")
         except NovaError as error:
             faults.append(error)
+    if os.environ.get(REHEARSAL_VARIABLE):
+        click.echo("not covered: vulnerabilities in images: they are scanned before they are pushed")
     _raise(faults)
+
+
+def _scan_here(root: Path, config: Config, services: Sequence[str]) -> None:
+    """Scan the images of these files on this machine, as a pull request does: it may not ask a registry."""
+    import tempfile
+
+    from nova_infra.containers.build import local_name
+    from nova_infra.containers.engine import detect
+    from nova_infra.errors import NovaError
+    from nova_infra.images.tags import image_sources
+    from nova_infra.names import repository_name
+
+    engine = detect()
+    names = [config.service(name).name for name in services] or [service.name for service in config.services]
+    _build_here(root, config, names)
+    faults: list[NovaError] = []
+    for source in image_sources(root, config, names):
+        name = local_name(f"{repository_name(config.platform.name, source.service)}:{source.tag}")
+        with tempfile.TemporaryDirectory(prefix="nova-scan-") as scratch:
+            archive = Path(scratch, "image.tar")
+            engine.run("save", f"--output={archive}", name)
+            try:
+                _check(root, config, source.service, engine.run)(archive, "docker-archive")
+                click.echo(f"scanned {name}")
+            except NovaError as error:
+                faults.append(error)
+    _raise(faults)
+
+
+def _check(root: Path, config: Config, service: str, run: Callable[..., str]) -> Check:
+    """Judges an image that is a file, by what the scanner finds in it."""
+    from nova_infra.errors import CheckFailedError
+    from nova_infra.images.accepted_vulnerabilities import read_accepted
+    from nova_infra.images.scan import refusals
+    from nova_infra.images.scanning.grype import scan_archive
+
+    def check(archive: Path, kind: Kind) -> None:
+        found = scan_archive(archive, kind, scanner=config.images.scanner, run=lambda arguments: run(*arguments))
+        today = datetime.datetime.now(datetime.UTC).date()
+        if lines := refusals(found, service, service=service, accepted=read_accepted(root), today=today):
+            raise CheckFailedError("\n".join(lines))
+
+    return check
 
 
 def _project() -> tuple[Path, Config]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nova_infra.cli.built import built_assembly
 from nova_infra.cli.output import ask, notify
 from nova_infra.cli.reports import where_options, whereabouts
 from nova_infra.errors import NovaError
@@ -69,13 +70,15 @@ def releases(**where: Any) -> None:
     show_default=True,
     help="How long to wait for what may still recover, such as an alarm that is about to clear.",
 )
-def verify(release: str | None, checkout: bool, patience: float, **where: Any) -> None:
+@built_assembly
+def verify(release: str | None, checkout: bool, patience: float, assembly: Path | None, **where: Any) -> None:
     """Check that ENV runs the release that it should run.
 
     Checks images by digest, deployments, alarms, and each service's /version over HTTP.
     """
     from datetime import UTC, datetime
 
+    from nova_infra.assembly import digest_of_files
     from nova_infra.operations.gates.orphans import orphans, told
     from nova_infra.operations.gates.verify import verify as look
     from nova_infra.operations.records.ledger import Entry, append
@@ -94,7 +97,8 @@ def verify(release: str | None, checkout: bool, patience: float, **where: Any) -
         faults += unsigned(target, images, Path.cwd())
         outcome: Outcome = "failed" if faults else "verified"
         reason = next(iter([*faults, *in_spite]), "")
-        append(target, Entry(name, images, now, outcome, target.caller(), reason, committed_at))
+        built = digest_of_files(assembly) if assembly is not None and target.played() is None else ""
+        append(target, Entry(name, images, now, outcome, target.caller(), reason, committed_at, built))
     known = _known(target, where, checkout)
     for stack in orphans(target.prefix, target.stacks(), known.services) if known is not None else ():
         click.echo(told(stack))
@@ -106,15 +110,11 @@ def verify(release: str | None, checkout: bool, patience: float, **where: Any) -
 @click.command()
 @in_environment
 @click.option("--checkout", is_flag=True, help="Check the release in this directory.")
-@click.option(
-    "--assembly",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The release's assembly. With it, listener rules are compared, too.",
-)
+@built_assembly
 def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     """Check that a deployment to ENV may start.
 
-    Checks alarms, holds, other deployments, stacks, quotas, certificates and the listener rules' weights.
+    Checks alarms, holds, other deployments, stacks, quotas, certificates, signatures and the listener rules' weights.
     """
     from datetime import UTC, datetime
 

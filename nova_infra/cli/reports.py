@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from nova_infra.cli.built import built_assembly
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -133,18 +135,17 @@ def doctor(first: bool) -> None:
 @click.argument("environment", metavar="ENV")
 @click.option("--format", "form", type=click.Choice(["text", "markdown", "html"]), default="text", show_default=True)
 @click.option("--publish", is_flag=True, help="Also send it to the approvers.")
-@click.option(
-    "--assembly",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The release's assembly. Default: synthesize this directory to cdk.out.",
-)
+@built_assembly
 def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> None:
     """Brief the approvers of this release to ENV.
 
-    Describes the release in this directory.
+    Describes the release in this directory. Without --assembly, it is synthesized to cdk.out.
 
     Exits with 0 if ENV could be read, whatever the brief says: the brief informs, `nova preflight` refuses.
     """
+    from dataclasses import replace
+
+    from nova_infra.assembly import digest_of_files
     from nova_infra.deployed.connect import connect, connect_toolchain
     from nova_infra.errors import RefusedError
     from nova_infra.operations.release.candidate import read_candidate
@@ -161,6 +162,8 @@ def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> 
         raise RefusedError("--publish: the approval topic is in the toolchain's account: sign in to that account")
     candidate = read_candidate(target, root, lambda: assembly or synthesize(root))
     found = survey(target, toolchain, candidate, root=root)
+    if assembly is not None and target.played() is None:
+        found = replace(found, assembly=digest_of_files(assembly))
     document = report.document(found)
     if publish and toolchain is not None:
         toolchain.publish(subject=report.subject(found), message=report.message(render(document, "text")))

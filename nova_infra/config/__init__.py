@@ -8,6 +8,7 @@ file, the environment or a context key again.
 from nova_infra.config.delivery import Delivery, GitHubIds, Images, Notifications, Platform, Slack, Source, Toolchain
 from nova_infra.config.environment import Domain, Environment, Network, Window
 from nova_infra.config.loading import load_config, parse_config
+from nova_infra.config.rehearsal.dependency import Dependency, Ready, Rehearsal
 from nova_infra.config.root import CONFIG_FILE, Config
 from nova_infra.config.rules.contradictions import MAX_SERVICES
 from nova_infra.config.services.container import FARGATE_MEMORY_MIB, Health
@@ -25,6 +26,7 @@ __all__ = [
     "MAX_SERVICES",
     "Config",
     "Delivery",
+    "Dependency",
     "Domain",
     "Environment",
     "GitHubIds",
@@ -36,6 +38,8 @@ __all__ = [
     "Permission",
     "Platform",
     "Queue",
+    "Ready",
+    "Rehearsal",
     "Rollout",
     "Runtime",
     "Scaling",

@@ -181,6 +181,8 @@ class Images(Model):
     """The builder, which sees every image, by its digest. Default: a release of BuildKit, from Docker Hub."""
     sbom_generator: PinnedImage = _BUILDERS["sbom_generator"]
     """What writes the bill of materials, by its digest. Default: a release of Syft for BuildKit, from Docker Hub."""
+    scanner: PinnedImage = _BUILDERS["scanner"]
+    """What scans an image before it is pushed, by its digest. Default: a release of Grype, from GitHub's registry."""
     scanning: Literal["enhanced", "basic"] = "enhanced"
     """``enhanced`` (Amazon Inspector) knows the packages of the language and whether a fix exists; it becomes the
     setting of the whole registry in the toolchain's account and region. ``basic`` knows the operating system's packages

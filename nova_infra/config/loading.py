@@ -13,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 from nova_infra.config.delivery import Delivery, Images, ReleaseSettings, Source, Toolchain
 from nova_infra.config.environment import Environment
 from nova_infra.config.faults.salvage import usable_services
+from nova_infra.config.rehearsal.dependency import Dependency
+from nova_infra.config.rehearsal.rules import dependency_secrets, rehearsal_contradictions
 from nova_infra.config.root import CONFIG_FILE, Config
 from nova_infra.config.rules.contradictions import contradictions
 from nova_infra.config.rules.limits import limits
@@ -69,6 +71,8 @@ def parse_config(data: Mapping[str, Any], *, directory: Path | None = None) -> C
     images = _valid(Images, [data.get("images", {})]).get(0)
     environments = _valid(Environment, data.get("environments"))
     services, refused = usable_services(data.get("services"))
+    rehearsal = data.get("rehearsal")
+    dependencies = _valid(Dependency, rehearsal.get("dependencies") if isinstance(rehearsal, dict) else None)
     found = chain(
         contradictions(
             toolchain=toolchain,
@@ -81,10 +85,13 @@ def parse_config(data: Mapping[str, Any], *, directory: Path | None = None) -> C
         ),
         limits(toolchain=toolchain, source=source, images=images, environments=environments, services=services),
         weaknesses(toolchain=toolchain, source=source, images=images, environments=environments, services=services),
+        rehearsal_contradictions(dependencies, environments, services, complete=config is not None),
+        dependency_secrets(dependencies),
     )
     faults += (f"{CONFIG_FILE}: {fault}" for fault in found if not refused.explains(fault))
     if directory is not None:
         faults += _directory_faults(data.get("services"), directory)
+        faults += _missing_builds(dependencies, directory.parent)
     if faults or config is None:
         raise ConfigError("\n".join(faults))
     return config
@@ -111,6 +118,15 @@ def _valid(model: type[_Part], items: Any) -> dict[int, _Part]:
         except ValidationError:
             continue
     return parts
+
+
+def _missing_builds(dependencies: Mapping[int, Dependency], root: Path) -> Iterator[str]:
+    for index, each in dependencies.items():
+        if each.build is not None and not (root / each.build / "Dockerfile").is_file():
+            yield (
+                f"{CONFIG_FILE}: rehearsal.dependencies[{index}].build: {each.build} has no Dockerfile: "
+                "create it, or name an image"
+            )
 
 
 def _directory_faults(services: Any, directory: Path) -> Iterator[str]:

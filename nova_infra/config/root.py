@@ -8,6 +8,7 @@ from pydantic import Field
 
 from nova_infra.config.delivery import Delivery, Images, Platform, ReleaseSettings, Source, Toolchain
 from nova_infra.config.environment import Environment
+from nova_infra.config.rehearsal.dependency import Rehearsal
 from nova_infra.config.services.service import Service
 from nova_infra.config.values.fields import Model
 from nova_infra.errors import ConfigError
@@ -27,6 +28,7 @@ class Config(Model):
     images: Images = Images()
     environments: Annotated[tuple[Environment, ...], Field(min_length=1)]
     services: Annotated[tuple[Service, ...], Field(min_length=1)]
+    rehearsal: Rehearsal = Rehearsal()
 
     def environment(self, name: str) -> Environment:
         """The environment of that name.

@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     """Build it; returns the exit code."""
     name, architecture, directory, dockerfile, *pairs = arguments
     given = dict(pair.split("=", 1) for pair in pairs)
-    recipe = Recipe(name, dockerfile, f"linux/{architecture}", given, tuple(_files(Path(directory))))
+    recipe = Recipe(name, dockerfile, f"linux/{architecture}", given, tuple(asset_files(Path(directory))))
     try:
         build(detect(ENGINES), recipe, tell=print)
     except NovaError as error:
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _files(directory: Path) -> Iterator[ContextFile]:
+def asset_files(directory: Path) -> Iterator[ContextFile]:
     """What is in the directory: CDK has left out what a .dockerignore names."""
     for path in sorted(directory.rglob("*")):
         relative = path.relative_to(directory).as_posix()

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING
 from nova_infra.errors import RefusedError
 from nova_infra.images.build_context import write_context
 from nova_infra.images.registry import Registry, StoredImage
+from nova_infra.images.scanning.grype import Kind
 from nova_infra.images.tags import ImageSource
 
 if TYPE_CHECKING:
     from nova_infra.config import Images
 
 
-def ensure_image(registry: Registry, source: ImageSource, *, tools: Images) -> tuple[StoredImage, bool]:
+Check = Callable[[Path, Kind], None]
+"""Judges an image that is a file, and raises NovaError for one that must not be pushed."""
+
+
+def ensure_image(registry: Registry, source: ImageSource, *, tools: Images, check: Check) -> tuple[StoredImage, bool]:
     """Build and push a service's image, or copy its ready one, unless its content tag is in the repository already.
 
     Tags are immutable, so an image under the content tag is this image. It is pushed with a bill of materials and its
@@ -30,6 +35,7 @@ def ensure_image(registry: Registry, source: ImageSource, *, tools: Images) -> t
         registry: The service's repository.
         source: What the image is built from.
         tools: The images that build it.
+        check: Judges the image before it is pushed.
 
     Returns:
         The image, and whether it was built now.
@@ -46,9 +52,10 @@ def ensure_image(registry: Registry, source: ImageSource, *, tools: Images) -> t
     address = registry.address()
     if source.image:
         with _login(registry, address.partition("/")[0]):
+            _check_ready(source, check)
             _copy(source.image, f"{address}:{source.tag}")
     else:
-        _build(registry, source, address, tools)
+        _build(registry, source, address, tools, check)
     image = registry.find(source.tag)
     if image is None:
         raise RefusedError(
@@ -85,15 +92,16 @@ def _copy(image: str, name: str) -> None:
     docker("buildx", "imagetools", "create", "--prefer-index=false", f"--tag={name}", image)
 
 
-def _build(registry: Registry, source: ImageSource, address: str, tools: Images) -> None:
+def _build(registry: Registry, source: ImageSource, address: str, tools: Images, check: Check) -> None:
     arguments = {**source.arguments, "RELEASE": source.tag, "SOURCE_DATE_EPOCH": "0"}
     with (
         tempfile.TemporaryDirectory(prefix="nova-image-") as directory,
+        tempfile.TemporaryDirectory(prefix="nova-scan-") as scratch,
         _login(registry, address.partition("/")[0]),
         _builder(tools.buildkit) as builder,
     ):
         write_context(source.files, Path(directory))
-        docker(
+        build = (
             "buildx",
             "build",
             f"--builder={builder}",
@@ -103,10 +111,21 @@ def _build(registry: Registry, source: ImageSource, address: str, tools: Images)
             *_build_arguments(arguments),
             *([f"--target={source.target}"] if source.target else []),
             f"--file={directory}/{source.dockerfile_path}",
-            # No file carries the day on which it was built: the same files give the same digest.
-            f"--output=type=image,name={address}:{source.tag},push=true,rewrite-timestamp=true",
-            directory,
         )
+        # The builder keeps its layers: the second output is the same image, and takes seconds.
+        archive = Path(scratch, "image.tar")
+        docker(*build, f"--output=type=oci,dest={archive},rewrite-timestamp=true", directory)
+        check(archive, "oci-archive")
+        # No file carries the day on which it was built: the same files give the same digest.
+        docker(*build, f"--output=type=image,name={address}:{source.tag},push=true,rewrite-timestamp=true", directory)
+
+
+def _check_ready(source: ImageSource, check: Check) -> None:
+    with tempfile.TemporaryDirectory(prefix="nova-scan-") as scratch:
+        archive = Path(scratch, "image.tar")
+        docker("pull", "--quiet", f"--platform={source.platform}", source.image)
+        docker("save", f"--output={archive}", source.image)
+        check(archive, "docker-archive")
 
 
 def _build_arguments(arguments: Mapping[str, str]) -> list[str]:
@@ -137,11 +156,12 @@ def _builder(buildkit: str) -> Iterator[str]:
         docker("buildx", "rm", "--force", name, quiet=True)
 
 
-def docker(*arguments: str, stdin: str = "", quiet: bool = False) -> None:
-    """Run Docker's command line."""
+def docker(*arguments: str, stdin: str = "", quiet: bool = False) -> str:
+    """Run Docker's command line; what it printed, where it is quiet."""
     output = subprocess.PIPE if quiet else None
     result = subprocess.run(["docker", *arguments], input=stdin, text=True, check=False, stdout=output, stderr=output)
     if result.returncode:
         step = " ".join(arguments[: 2 if arguments[0] == "buildx" else 1])
         said = result.stderr.strip().splitlines()[-1:] if quiet else ["fix what it printed above"]
         raise RefusedError(f"docker {step}: exited with {result.returncode}: {''.join(said)}")
+    return result.stdout or ""

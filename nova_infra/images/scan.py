@@ -1,6 +1,6 @@
 """Decides whether an image may be deployed: no serious vulnerability with a fix, unless somebody accepted it.
 
-Both delivery engines judge by what ECR's own scan found, so that they cannot differ, and so that what is judged is what
+Both delivery engines judge by the same two scans: one before an image is pushed (``scanning/``), and ECR's own, of what
 is in the registry.
 """
 
@@ -33,12 +33,14 @@ class Vulnerability:
         severity: Such as ``HIGH``.
         packages: Each affected package with its version and, where there is one, the version with the fix.
         fixable: Whether a fix exists. A scan that cannot tell counts as yes.
+        aliases: What else it is known by, such as a CVE beside a GHSA.
     """
 
     id: str
     severity: str
     packages: tuple[str, ...]
     fixable: bool
+    aliases: tuple[str, ...] = ()
 
 
 def check_image(
@@ -74,13 +76,29 @@ def check_image(
         for finding in _findings(registry, digest, pause=pause)
         if finding.severity in SERIOUS
     ]
-    refused = [
-        finding for finding in findings if finding.fixable and not _is_accepted(finding, service, accepted, today)
-    ]
-    if refused:
-        expired = {each.id for each in accepted if each.expires < today}
-        raise CheckFailedError("\n".join(_line(registry, finding, finding.id in expired) for finding in refused))
+    if lines := refusals(findings, registry.name, service=service, accepted=accepted, today=today):
+        raise CheckFailedError("\n".join(lines))
     return len(findings)
+
+
+def refusals(
+    findings: Iterable[Vulnerability], name: str, *, service: str, accepted: Sequence[Accepted], today: datetime.date
+) -> list[str]:
+    """A line for each serious vulnerability that keeps an image from being deployed: it has a fix, and nobody took it.
+
+    Args:
+        findings: What was found in the image.
+        name: What the image is called in the lines.
+        service: Name of its service.
+        accepted: The vulnerabilities that have been accepted.
+        today: The day on which they must not have expired.
+    """
+    expired = {each.id for each in accepted if each.expires < today}
+    return [
+        _line(name, finding, not expired.isdisjoint((finding.id, *finding.aliases)))
+        for finding in findings
+        if finding.severity in SERIOUS and finding.fixable and not _is_accepted(finding, service, accepted, today)
+    ]
 
 
 def _findings(registry: Registry, digest: str, *, pause: Callable[[float], None]) -> Iterable[Vulnerability]:
@@ -128,15 +146,17 @@ def _from_basic(finding: dict[str, Any]) -> Vulnerability:
 
 def _is_accepted(finding: Vulnerability, service: str, accepted: Iterable[Accepted], today: datetime.date) -> bool:
     return any(
-        each.id == finding.id and today <= each.expires and (not each.services or service in each.services)
+        each.id in (finding.id, *finding.aliases)
+        and today <= each.expires
+        and (not each.services or service in each.services)
         for each in accepted
     )
 
 
-def _line(registry: Registry, finding: Vulnerability, expired: bool) -> str:
+def _line(name: str, finding: Vulnerability, expired: bool) -> str:
     remedy = (
         f"its entry in {EXCEPTIONS_FILE} has expired: fix it, or have it reviewed again"
         if expired
         else "update the lock or the base image, or have it accepted for a while in " + EXCEPTIONS_FILE
     )
-    return f"{registry.name}: {finding.id} ({finding.severity}) in {', '.join(finding.packages)}: {remedy}"
+    return f"{name}: {finding.id} ({finding.severity}) in {', '.join(finding.packages)}: {remedy}"

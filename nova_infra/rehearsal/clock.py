@@ -40,6 +40,9 @@ COMPRESSED = Pace()
 REAL_TIME = Pace(seconds_per_minute=60.0, checks=1.0, timeouts=1.0)
 
 
+_LOOK_SECONDS = 1.0
+
+
 class ClockStoppedError(Exception):
     """Somebody waited for a minute that will never end."""
 
@@ -64,6 +67,11 @@ class Clock:
         self.seconds_per_minute = seconds_per_minute
         self._tick: asyncio.Future[None] | None = None
         self._minute_began = float("inf")
+
+    @property
+    def seconds_between_looks(self) -> float:
+        """How often ECS looks after its tasks here, in real seconds."""
+        return min(_LOOK_SECONDS, self.seconds_per_minute)
 
     async def run(self, during: Callable[[], Coroutine[Any, Any, None]], after: Callable[[], None]) -> None:
         """Tick until cancelled. When something in a minute raises, those who wait for its end get the error.

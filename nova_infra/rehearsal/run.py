@@ -15,13 +15,14 @@ from pathlib import Path
 from rich.console import Console
 
 from nova_infra.assembly import Assembly
-from nova_infra.config import CONFIG_FILE, load_config
+from nova_infra.config import CONFIG_FILE, Config, load_config
 from nova_infra.containers.errors import EngineError
 from nova_infra.errors import NovaError
 from nova_infra.machine.terminal import open_console
 from nova_infra.rehearsal.approvals import GateApprovals, approval
 from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME
 from nova_infra.rehearsal.delivery.delivery import delivery_of
+from nova_infra.rehearsal.dependencies.needed import engine_for, prepare_dependencies, provided, unreached
 from nova_infra.rehearsal.drills.catalogue import choose
 from nova_infra.rehearsal.drills.drill import Drill, DrillResult
 from nova_infra.rehearsal.drills.plan import lacking
@@ -37,7 +38,7 @@ from nova_infra.rehearsal.report.page import report
 from nova_infra.rehearsal.report.summary import show_summary, show_verdict
 from nova_infra.rehearsal.report.verdict import verdict
 from nova_infra.rehearsal.requests.files import RequestFiles
-from nova_infra.rehearsal.tasks.runtime import ImageRuntime, Kind, TaskRuntime, choose_runtime
+from nova_infra.rehearsal.tasks.runtime import ImageRuntime, Kind, SourceRuntime, TaskRuntime, choose_runtime
 
 WORK_DIRECTORY = ".nova"
 
@@ -97,10 +98,11 @@ def rehearse(options: Options) -> bool:
             _check_writable(file)
     files = RequestFiles.load(options.root)
     candidate = Release("working tree", Assembly(options.assembly), options.root, app=options.app)
-    runtime = _runtime(options, candidate, console)
+    config = load_config(options.root) if (options.root / CONFIG_FILE).is_file() else None
+    runtime = _runtime(options, candidate, config, console)
     delivery = delivery_of(candidate)
     pipeline = delivery.pipeline.until(options.until)
-    not_rehearsed = precheck(candidate)
+    not_rehearsed = precheck(candidate, provided(config))
     not_rehearsed += [f"jobs beside the delivery: {', '.join(delivery.beside)}"] if delivery.beside else []
     drills = _playable(drills, candidate, runtime, not_rehearsed)
     if options.what_if is not None:
@@ -111,6 +113,7 @@ def rehearse(options: Options) -> bool:
         record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
         record.not_rehearsed += not_rehearsed
         record.real_time, record.unsafe = options.real_time, [*delivery.unsafe, *delivery.pipeline.unsafe]
+        record.not_rehearsed += unreached(config) if config is not None else []
         record.until = options.until if pipeline != delivery.pipeline else None
         refused = note_refusals(forecast(candidate, baseline), pipeline, record)
         record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -138,6 +141,8 @@ def rehearse(options: Options) -> bool:
 
         async def play() -> None:
             async with runtime:
+                if config is not None:
+                    await prepare_dependencies(runtime, config, options.root, logs)
                 await player.play()
                 if record.succeeded:
                     runs = drill_runs(_measurable(drills, record, view), candidate, options.what_if)
@@ -153,7 +158,7 @@ def rehearse(options: Options) -> bool:
     return _show(record, results, options, console)
 
 
-def _runtime(options: Options, candidate: Release, console: Console) -> TaskRuntime:
+def _runtime(options: Options, candidate: Release, config: Config | None, console: Console) -> TaskRuntime:
     """What runs the candidate's tasks, at the pace that was asked for."""
     assets = candidate.assembly.docker_assets()
     dockerfiles = sorted(options.root.glob("services/*/Dockerfile"))
@@ -161,8 +166,10 @@ def _runtime(options: Options, candidate: Release, console: Console) -> TaskRunt
     runtime = choose_runtime(
         options.tasks, dockerfiles, tell=lambda line: console.print(line, highlight=False, markup=False)
     )
-    if runtime.kind == "sources":
-        _require_kit(options.root)
+    if runtime.kind == "sources" and config is not None:
+        _require_kit(config)
+        if config.rehearsal.dependencies:
+            runtime = SourceRuntime(engine_for(config))
     runtime.pace = REAL_TIME if options.real_time else COMPRESSED
     return runtime
 
@@ -216,15 +223,13 @@ async def _until_stopped(play: Coroutine[object, object, None]) -> None:
         raise KeyboardInterrupt from None
 
 
-def _require_kit(root: Path) -> None:
+def _require_kit(config: Config) -> None:
     """Refuse to run from their sources what only their images can run.
 
     Raises:
         EngineError: There is a service that is not built on the kit.
     """
-    if not (root / CONFIG_FILE).is_file():
-        return
-    if names := [service.name for service in load_config(root).services if not service.kit]:
+    if names := [service.name for service in config.services if not service.kit]:
         raise EngineError(
             f"{', '.join(names)}: not built on the kit, so nothing but the image can run: start Docker or Podman"
         )

@@ -80,7 +80,7 @@ def deployments(config: Config) -> Iterator[EnvironmentJobs]:
         yield each
         if environment.tests:
             seen.add(environment.tests)
-        needs = (each.test_job if environment.tests else each.job,)
+        needs = (each.test_job if environment.tests else each.job, "cdk-synth")
 
 
 def workflows(config: Config, present: Mapping[str, str]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
 from nova_infra.constructs.observability.publisher import Publisher
 from nova_infra.constructs.pipeline.artifact_store import ArtifactStore, write_only
+from nova_infra.constructs.pipeline.built_assembly import WANTED, hand_over
 from nova_infra.constructs.pipeline.conditions import add_stage_conditions
 from nova_infra.constructs.pipeline.connection import grant_connection
 from nova_infra.constructs.pipeline.grants import acknowledge_grants
@@ -152,9 +153,12 @@ class NovaPipelineStack(cdk.Stack):
         self.pipeline.build_pipeline()
         synth = self.pipeline.synth_project.role
         assert synth is not None, "CDK Pipelines gives every project a role"
-        write_only(synth, artifacts, artifact="Synth_Output")
+        [synthesis, *_] = next(each for each in self.pipeline.pipeline.stages if each.stage_name == "Build").actions
+        made = [each.artifact_name for each in synthesis.action_properties.outputs or ()]
+        write_only(synth, artifacts, artifacts=[name for name in made if name is not None])
         logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
         UpdateApproval(self.pipeline, "Update", stacks=[construct_id, REGISTRY_STACK], logging=logging)
+        hand_over(self.pipeline, steps=["Brief", "Preflight", "Verify"])
         for environment in config.environments:
             add_stage_conditions(self.pipeline.pipeline, stage=environment.stage, environment=environment)
         if config.source.connection_arn is not None:
@@ -233,7 +237,10 @@ class NovaPipelineStack(cdk.Stack):
         if environment.approval:
             # A stage of its own: one inside the environment's stage would ask again when that stage is rolled back.
             name = "Production" if environment == config.environments[-1] else environment.stage
-            approval = pipelines.ManualApprovalStep(f"Approve{name}")
+            approval = pipelines.ManualApprovalStep(
+                f"Approve{name}",
+                comment=f"Assembly {WANTED}: the brief says what it changes, and preflight refuses another one.",
+            )
             brief = about("brief", role="observer", more=self._may_brief(config))
             approval.add_step_dependency(brief)
             self.pipeline.add_wave(f"Approve{name}", post=[brief, approval])

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from helpers.faulty_services import remove_images
 from nova_infra.assembly import Assembly, Template
 from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
 from nova_infra.rehearsal.pipeline.player import Player, new_record
@@ -37,6 +38,7 @@ kept, count = [], [0]
 %(before)s
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two packets, and the second would wait for 40 ms
     def answer(self):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = self.path.partition("?")[0]
@@ -167,3 +169,9 @@ def _play(
 def _play_fixture() -> Callable[..., Played]:
     """Plays a fault or an edit."""
     return play
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remove the images that were made for faults, once, when every test has ended."""
+    if not hasattr(session.config, "workerinput"):
+        remove_images()

@@ -15,7 +15,7 @@ from nova_infra.rehearsal.tasks.runtime import ImageRuntime
 
 ROOT = Path(__file__).parents[2]
 ASSEMBLY = ROOT / ".nova" / "rehearsed"
-AUDIO, VIDEO, AGENT, SEARCH = (f"{name}-service" for name in ("audio", "video", "agent", "search"))
+AUDIO, VIDEO, SEARCH = (f"{name}-service" for name in ("audio", "video", "search"))
 GROUP = "AWS::ElasticLoadBalancingV2::TargetGroup"
 TASK = "AWS::ECS::TaskDefinition"
 
@@ -121,7 +121,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "every operation is forbidden": (
         "!",
         "answers 403",
-        {"fault": f"on_request(lambda path: 403 if {OTHERS} else None)", "service": AGENT},
+        {"fault": f"on_request(lambda path: 403 if {OTHERS} else None)", "service": SEARCH},
     ),
     "an operation is gone": ("!", "answers 404", {"fault": f"on_request(lambda path: 404 if {ANALYZE} else None)"}),
     "it spins": (
@@ -178,23 +178,21 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 @pytest.fixture(scope="session", name="world")
 def _world() -> Any:
-    """The engine, the assembly and the images with the module that runs FAULT; skipped where there is no engine."""
+    """The engine and the assembly; skipped where there is no engine."""
     if not (ASSEMBLY / "manifest.json").exists():
         pytest.skip("the project is not synthesized: make .nova/rehearsed/manifest.json")
     try:
         engine = detect()
     except EngineError as error:
         pytest.skip(f"containers cannot run here: {error}")
-    assembly = Assembly(ASSEMBLY)
-    return engine, assembly, prepare(engine, assembly, [AUDIO, VIDEO, AGENT, SEARCH])
+    return engine, Assembly(ASSEMBLY)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_verdict_is_that_of_aws(fault: str, world: Any, tmp_path: Path) -> None:
-    engine, assembly, images = world
+    engine, assembly = world
     sign, why, given = FAULTS[fault]
     service = given.get("service", AUDIO)
-    played = play(
-        ImageRuntime(engine), assembly, ROOT, tmp_path, **{"service": service, "image": images[service], **given}
-    )
+    image = prepare(engine, assembly, [service])[service]
+    played = play(ImageRuntime(engine), assembly, ROOT, tmp_path, **{"service": service, "image": image, **given})
     assert (played.verdict.sign, why) == (sign, why if why in played.verdict.why else played.verdict.why), str(played)

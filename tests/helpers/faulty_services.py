@@ -7,6 +7,8 @@ server starts. So a fault costs no build, and what is played is the service itse
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import hashlib
 import json
 import tempfile
@@ -16,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from nova_infra.assembly import Assembly, Template, resources_of_type
-from nova_infra.containers.engine import Engine
+from nova_infra.containers.engine import Engine, detect
+from nova_infra.containers.errors import EngineError
 from nova_infra.rehearsal.delivery.definition import BuildAction, Pipeline
 from nova_infra.rehearsal.drills.plan import only
 from nova_infra.rehearsal.pipeline.edits import previous_images, repository_of
@@ -109,9 +112,20 @@ def prepare(engine: Engine, assembly: Assembly, services: Sequence[str]) -> dict
     for service in services:
         tag = images[service].rpartition(":")[2]
         made[service] = f"localhost/nova-faults/{service}:{tag}-{hashlib.sha256(MODULE.encode()).hexdigest()[:8]}"
-        if engine.image(made[service]) is None:
-            _build(engine, f"localhost/nova/{service}:{tag}", made[service])
+        with Path(tempfile.gettempdir(), "nova-faults.lock").open("w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # Tests side by side would build it side by side.
+            if engine.image(made[service]) is None:
+                _build(engine, f"localhost/nova/{service}:{tag}", made[service])
     return made
+
+
+def remove_images() -> None:
+    """Remove the images that :func:`prepare` has made, wherever there is an engine."""
+    with contextlib.suppress(EngineError):
+        engine = detect()
+        found = engine.run("images", "--quiet", "--filter=reference=localhost/nova-faults/*").split()
+        if found:
+            engine.run("rmi", "--force", *sorted(set(found)))
 
 
 def _build(engine: Engine, base: str, name: str) -> None:

@@ -1,8 +1,16 @@
-"""What the templates of a release are known by."""
+"""What the templates of a release, and its whole assembly, are known by."""
 
+import subprocess
+
+import click
 import pytest
+from click.testing import CliRunner
 
-from nova_infra.assembly import digest_of
+from nova_infra.assembly import digest_of, digest_of_files
+from nova_infra.cli.built import built_assembly
+from nova_infra.constructs.pipeline.update_approval import DIGEST
+from nova_infra.deployed.connect import REHEARSAL_VARIABLE
+from nova_infra.errors import CheckFailedError
 
 TEMPLATES = {"a": {"Resources": {"X": {"Type": "T", "Properties": {"N": 1}}}}, "b": {"Resources": {}}}
 
@@ -24,3 +32,62 @@ def test_the_order_of_stacks_and_keys_is_nothing():
 )
 def test_anything_else_is_another_one(changed):
     assert digest_of(changed) != digest_of(TEMPLATES)
+
+
+FILES = {"manifest.json": "{}", "a.template.json": '{"Resources": {}}', "assembly-Prod/é b.json": "[]", "z": ""}
+
+
+def write(directory, files):
+    for name, content in files.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(content, encoding="utf-8")
+    return directory
+
+
+def test_an_assembly_is_known_by_what_the_pipeline_itself_computes(tmp_path):
+    write(tmp_path, {**FILES, ".hidden": "1", ".cache/x": "2"})
+    said = subprocess.run(["bash", "-c", DIGEST], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert said == f"{digest_of_files(tmp_path)}\n"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {**FILES, "a.template.json": '{"Resources": {} }'},
+        {**FILES, "b": ""},
+        {**{name: FILES[name] for name in ("manifest.json", "a.template.json", "assembly-Prod/é b.json")}, "y": ""},
+    ],
+    ids=["another content", "one more file", "another name"],
+)
+def test_an_assembly_with_one_file_changed_is_another_one(tmp_path, changed):
+    one, other = write(tmp_path / "one", FILES), write(tmp_path / "other", changed)
+    assert digest_of_files(one) != digest_of_files(other)
+    assert digest_of_files(one) == digest_of_files(write(tmp_path / "again", FILES))
+
+
+@pytest.fixture
+def command():
+    """A command that prints the directory that it was given."""
+
+    @click.command()
+    @built_assembly
+    def shown(assembly):
+        click.echo(assembly)
+
+    return lambda *arguments: CliRunner().invoke(shown, arguments)
+
+
+def test_a_command_takes_the_assembly_that_was_built_and_no_other(tmp_path, command, monkeypatch):
+    directory = write(tmp_path / "cdk.out", FILES)
+    built = digest_of_files(directory)
+    assert command("--assembly", str(directory), "--digest", built).output == f"{directory}\n"
+    (directory / "z").write_text("changed meanwhile")
+    said = command("--assembly", str(directory), "--digest", built).exception
+    assert isinstance(said, CheckFailedError)
+    assert f"{directory}: is not the assembly that was built: it is" in str(said)
+    assert f"{built[:12]} was built: the artifact has been changed since" in str(said)
+    assert "holds no assembly" in str(command("--assembly", str(tmp_path), "--digest", built).exception)
+    assert "--digest: needs --assembly" in str(command("--digest", built).exception)
+    # A rehearsal plays the assembly itself.
+    monkeypatch.setenv(REHEARSAL_VARIABLE, "http://localhost/candidate")
+    assert command("--digest", built).exception is None

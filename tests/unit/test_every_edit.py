@@ -127,6 +127,7 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "a provider": {("delivery", "existing_oidc_providers"): ["222222222222"]},
     "a build argument": {("images", "build_arguments"): {"PIP_INDEX_URL": "https://pypi.example.com/simple"}},
     "another builder": {("images", "buildkit"): f"mirror.example.com/buildkit:v0.31.1{DIGEST}"},
+    "another scanner": {("images", "scanner"): f"mirror.example.com/grype:v0.116.0{DIGEST}"},
     "another generator": {("images", "sbom_generator"): f"mirror.example.com/syft:1.12.0{DIGEST}"},
     "a release that goes together": {("release",): {"together": True, "wait_minutes": 55}},
     "basic scans": {("images", "scanning"): "basic"},
@@ -237,6 +238,17 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
             "error_percent": 2.5, "unanswered_percent": 3, "min_requests": 51, "latency_ms": 310, "memory_percent": 71
         }
     },
+    "dependencies of the rehearsal": {
+        ("services", 0, "connects_to"): ["db.internal:5432"],
+        ("rehearsal", "dependencies"): [
+            {
+                "name": "db", "image": "postgres:17", "port": 5432, "stands_for": ["db.internal"],
+                "environment": {"POSTGRES_PASSWORD": "made-up"}, "provides": {"DB": "postgresql://{host}:{port}/shop"},
+                "ready": {"command": ["pg_isready"], "seconds": 31}, "command": ["postgres", "-N", "44"],
+            },
+            {"name": "aws", "build": "rehearsal/aws", "port": 4566, "ready": {"path": "/up", "port": 4567}},
+        ],
+    },
 }  # fmt: skip
 # A key that only makes sense beside another one is tried beside it.
 BESIDE = {"ids": "the other engine", "a provider": "the other engine"}
@@ -319,6 +331,10 @@ def project(raw: dict[str, Any], names: list[str], tmp_path: Path) -> Path:
     for service in content["services"]:
         (tmp_path / "services" / service["name"]).mkdir(parents=True)
         (tmp_path / "services" / service["name"] / "Dockerfile").touch()
+    for dependency in content.get("rehearsal", {}).get("dependencies", ()):
+        if "build" in dependency:
+            (tmp_path / dependency["build"]).mkdir(parents=True)
+            (tmp_path / dependency["build"] / "Dockerfile").touch()
     shutil.copytree(ROOT / ".github" / "actions", tmp_path / ".github" / "actions")
     return tmp_path
 

@@ -27,7 +27,7 @@ EXAMPLE = Path(__file__).with_name("nova.toml")
 ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
 AUDIT = GITHUB / "workflows" / "audit.yml"
 
-# What the deployment design draws: job to the jobs that it waits for.
+# What the deployment design draws: job to the jobs that it waits for; `cdk-synth` says what the assembly is known by.
 NEEDS = {
     "test": [],
     "coverage": [],
@@ -36,10 +36,12 @@ NEEDS = {
     "build": ["test", "registry"],
     "deploy-dev": ["build", "cdk-synth"],
     "integration-test": ["deploy-dev"],
-    "deploy-staging": ["integration-test"],
+    "deploy-staging": ["integration-test", "cdk-synth"],
     "e2e-test": ["deploy-staging"],
-    "deploy-prod": ["e2e-test"],
+    "deploy-prod": ["e2e-test", "cdk-synth"],
 }
+
+BUILT = '--outputs "$GITHUB_OUTPUT" --assembly "$BUILT" --digest "$ASSEMBLY"'
 
 # Read from the actions' own repositories: the commit that each release is.
 PINNED = {
@@ -170,7 +172,7 @@ def test_every_environment_waits_for_the_tests_of_the_one_before(delivered, depl
         assert needs(deploy[f"deploy-{each.name}"]) == before
         after = [name for name, job in deploy.items() if needs(job) == [f"deploy-{each.name}"] and "-test" in name]
         assert len(after) == (each.tests is not None)
-        before = after
+        before = [*(after or [f"deploy-{each.name}"]), "cdk-synth"]
     assert len(deploy) == 5 + len(delivered.environments) + sum(
         each.tests is not None for each in delivered.environments
     )
@@ -184,9 +186,10 @@ def test_every_environment_is_deployed_in_the_order_of_the_configuration(deliver
         lines = [step["run"] for step in job["steps"] if "run" in step]
         assert lines == [
             *([f"make preflight ENVIRONMENT={each.name}"] if each.approval else []),
-            f'nova deploy {each.name} --outputs "$GITHUB_OUTPUT"',
+            f"nova deploy {each.name} {BUILT}",
             f"make verify ENVIRONMENT={each.name}",
         ]
+        assert job["env"] == {"BUILT": "cdk.out", "ASSEMBLY": "${{ needs.cdk-synth.outputs.assembly }}"}
         [sign_in] = [step for step in job["steps"] if step.get("uses") == "./.github/actions/sign-in"]
         assert sign_in["with"] == {"environment": each.name}
 
@@ -223,7 +226,8 @@ def test_both_engines_run_the_same_commands(assembly):
     assert piped - flowing == {"make setup", "make brief ENVIRONMENT=prod"}
     assert {each for each in flowing - piped if "\n" not in each} == {
         "nova registry ${EARLY:+--early}",  # the pipeline deploys it when it updates itself
-        *(f'nova deploy {name} --outputs "$GITHUB_OUTPUT"' for name in ("dev", "staging", "prod")),
+        *(f"nova deploy {name} {BUILT}" for name in ("dev", "staging", "prod")),
+        'nova github outputs --built cdk.out >> "$GITHUB_OUTPUT"',  # the pipeline computes it itself
     }
 
 
@@ -350,7 +354,7 @@ def test_what_may_write_runs_one_script_of_the_default_branch():
 
 def test_every_output_that_is_read_is_written(delivered, deploy):
     written = {"project": {*outputs(delivered), "services"}, "target": set(outputs(delivered))}
-    written |= {"deploy": {"url"}, "diff": {"verdict"}, "tools": {"run"}}
+    written |= {"deploy": {"url"}, "diff": {"verdict"}, "assembly": {"assembly"}, "tools": {"run"}}
     for file, text in {**workflows(delivered, {}), **ACTION_TEXTS}.items():
         for step, output in re.findall(r"steps\.(\S+?)\.outputs\.([\w-]+)", text):
             assert output in written[step], (file, step, output)

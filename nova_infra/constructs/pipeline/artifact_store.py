@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -66,20 +68,20 @@ class ArtifactStore(Construct):
         )
 
 
-def write_only(role: iam.IRole, bucket: s3.IBucket, *, artifact: str) -> None:
-    """Let a role that CDK lets write to the whole bucket write its own artifact, and delete nothing.
+def write_only(role: iam.IRole, bucket: s3.IBucket, *, artifacts: Iterable[str]) -> None:
+    """Let a role that CDK lets write to the whole bucket write its own artifacts, and delete nothing.
 
     CodePipeline puts an artifact under the pipeline's and the artifact's name, both shortened, and a random one. So
     what the role wrote for an earlier execution stays within its reach, as long as it guesses that name.
 
     Args:
-        role: The role of the project that makes the artifact.
+        role: The role of the project that makes the artifacts.
         bucket: The bucket.
-        artifact: The artifact's name.
+        artifacts: The artifacts' names.
     """
-    own = bucket.arn_for_objects(f"*/{artifact[:_SHORTENED]}*")
+    own = [bucket.arn_for_objects(f"*/{name[:_SHORTENED]}*") for name in artifacts]
     for statement in (
         iam.PolicyStatement(effect=iam.Effect.DENY, actions=["s3:DeleteObject*"], resources=["*"]),
-        iam.PolicyStatement(effect=iam.Effect.DENY, actions=["s3:PutObject*"], not_resources=[own]),
+        iam.PolicyStatement(effect=iam.Effect.DENY, actions=["s3:PutObject*"], not_resources=own),
     ):
         role.add_to_principal_policy(statement)

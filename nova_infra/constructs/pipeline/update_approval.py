@@ -20,6 +20,10 @@ from nova_infra.names import BOOTSTRAP_QUALIFIER
 STAGE = "ApprovePipeline"
 _PROGRAM = Path(__file__).with_name("compare_pipeline.py")
 _VARIABLE = "PIPELINE"
+ASSEMBLY = "ASSEMBLY"
+"""The variable that holds what the assembly is known by: ``nova_infra.assembly.digest_of_files`` computes the same."""
+NAMESPACE = "Compare"
+DIGEST = "find . -type f -not -path '*/.*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1"
 
 
 class UpdateApproval(Construct):
@@ -64,10 +68,15 @@ class UpdateApproval(Construct):
             build_spec=codebuild.BuildSpec.from_object(
                 {
                     "version": "0.2",
-                    "env": {"exported-variables": [_VARIABLE]},
+                    "env": {"exported-variables": [_VARIABLE, ASSEMBLY]},
                     "phases": {
                         "install": {"runtime-versions": {"python": DELIVERED}},
-                        "build": {"commands": [f"{program} && export {_VARIABLE} && echo ${_VARIABLE}"]},
+                        "build": {
+                            "commands": [
+                                f"{program} && export {_VARIABLE} && echo ${_VARIABLE}",
+                                f"{ASSEMBLY}=$({DIGEST}) && export {ASSEMBLY} && echo ${ASSEMBLY}",
+                            ]
+                        },
                     },
                 }
             ),
@@ -91,14 +100,14 @@ class UpdateApproval(Construct):
                 project=project,
                 input=codepipeline.Artifact.artifact("Synth_Output"),
                 run_order=2,
-                variables_namespace="Compare",
+                variables_namespace=NAMESPACE,
             )
         )
         changes = codepipeline.Rule(
             name="PipelineChanges",
             provider="VariableCheck",
             version="1",
-            configuration={"Variable": f"#{{Compare.{_VARIABLE}}}", "Value": "same", "Operator": "NE"},
+            configuration={"Variable": f"#{{{NAMESPACE}.{_VARIABLE}}}", "Value": "same", "Operator": "NE"},
         )
         pipeline.pipeline.add_stage(
             stage_name=STAGE,

@@ -58,6 +58,7 @@ class Entry:
         by: Who or what did it.
         reason: Why; empty for a delivery by the pipeline.
         committed_at: When the commit was made, UTC, if that is known.
+        assembly: What its assembly was known by when it was built, as 64 hexadecimal digits; empty where not known.
         nonce: What this entry is known by, so that one that was written twice counts once.
     """
 
@@ -68,6 +69,7 @@ class Entry:
     by: str
     reason: str = ""
     committed_at: datetime | None = None
+    assembly: str = ""
     nonce: str = field(default="", compare=False)
 
     @property
@@ -155,6 +157,7 @@ def encode_entry(entry: Entry) -> str:
         "by": entry.by,
         "reason": entry.reason[:_MAX_REASON] or None,
         "committed": entry.committed_at,
+        "assembly": _short(entry.assembly) or None,
         "images": images,
     }
     return encode({**value, "nonce": entry.nonce} if entry.nonce else value)
@@ -188,6 +191,7 @@ def read_entry(fields: Fields) -> Entry:
         by=fields.text("by"),
         reason=fields.text("reason", ""),
         committed_at=fields.time("committed") if "committed" in fields else None,
+        assembly=_long(fields.text("assembly")).removeprefix("sha256:") if "assembly" in fields else "",
         nonce=fields.text("nonce", ""),
     )
 

@@ -66,6 +66,8 @@ class Brief:
         unseen: What could not be looked at, and why.
         cost: What it costs more, or less, a month; empty where that stays the same, or cannot be told.
         digest: What its templates are known by; the preflight says it again. Empty where that is not known.
+        assembly: What the assembly was known by when it was built; the approval names it, preflight compares it, and
+            the ledger keeps it. Empty outside of a delivery.
     """
 
     environment: str
@@ -82,6 +84,7 @@ class Brief:
     unseen: Sequence[str]
     cost: str = ""
     digest: str = ""
+    assembly: str = ""
 
 
 def document(brief: Brief) -> Document:
@@ -207,7 +210,9 @@ def _sections(brief: Brief) -> Iterator[Section]:
     if brief.cost:
         yield Section("Costs", (Line.of(brief.cost),))
     if brief.digest:
-        yield Section("Approved with this", (Line.of("templates ", brief.digest, ": the preflight says it again"),))
+        built = (Line.of("assembly ", brief.assembly, ": the preflight takes no other"),) if brief.assembly else ()
+        templates = Line.of("templates ", brief.digest, ": the preflight says it again")
+        yield Section("Approved with this", (templates, *built))
     yield Section("Tested", tuple(_tests(brief.tests)))
     yield Section("Alarms now", tuple(_alarms(brief.alarms)))
     yield _way_back(brief)

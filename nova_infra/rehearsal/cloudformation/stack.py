@@ -7,14 +7,10 @@ from typing import Any
 
 from nova_infra.assembly import Template
 from nova_infra.rehearsal.cloudformation.intrinsics import Resolver, UnresolvableError
+from nova_infra.rehearsal.cloudformation.physical import STOOD_IN_FOR, Home, attribute, name_of, reference
 from nova_infra.rehearsal.cloudformation.vocabulary import ATTRIBUTES, check_properties, check_template
 
-_PSEUDO_PARAMETERS = {
-    "AWS::AccountId": "000000000000",
-    "AWS::Partition": "aws",
-    "AWS::Region": "local",
-    "AWS::URLSuffix": "amazonaws.com",
-}
+_PSEUDO_PARAMETERS = {"AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com"}
 
 # Where a resource's Ref is the name that the template gives it. Any other Ref is "<stack>/<logical id>".
 _NAMED_BY = {
@@ -43,6 +39,7 @@ class PlayedStack:
         name: Name of the stack.
         template: Its template, as written.
         revisions: Logical id of a task definition to its ``family:number``.
+        home: The account and region that it is in.
     """
 
     def __init__(
@@ -52,6 +49,7 @@ class PlayedStack:
         *,
         exports: Mapping[str, Any],
         revisions: Mapping[str, str],
+        home: Home | None = None,
     ) -> None:
         """Prepare to resolve a template.
 
@@ -60,6 +58,7 @@ class PlayedStack:
             template: The template.
             exports: What other stacks of the environment export.
             revisions: Logical id of each task definition to its ``family:number``.
+            home: The account and region that it is in. Default: ones that do not exist.
 
         Raises:
             UnresolvableError: The template holds a section or a type of resource that is not known.
@@ -68,6 +67,7 @@ class PlayedStack:
         self.name = name
         self.revisions = revisions
         self.template = template
+        self.home = home or Home()
         self._properties: dict[str, Any] = {}
         self._resolver = Resolver(
             ref=self._ref,
@@ -133,6 +133,11 @@ class PlayedStack:
         """What ``Ref`` gives for a resource."""
         return str(self._ref(logical_id))
 
+    def physical_name(self, logical_id: str) -> str:
+        """The name of a resource that is stood in for, by which tasks use it."""
+        resource_type = self.template["Resources"][logical_id]["Type"]
+        return name_of(resource_type, self.properties(logical_id), self.name, logical_id)
+
     def _exists(self, logical_id: str, resource: Mapping[str, Any]) -> bool:
         if "Condition" not in resource:
             return True
@@ -143,6 +148,8 @@ class PlayedStack:
             return _PSEUDO_PARAMETERS[name]
         if name in ("AWS::StackName", "AWS::StackId"):
             return self.name
+        if name in ("AWS::AccountId", "AWS::Region"):
+            return self.home.account if name == "AWS::AccountId" else self.home.region
         if (parameter := self.template.get("Parameters", {}).get(name)) is not None:
             if str(parameter.get("Type")).startswith("AWS::SSM::"):
                 raise ValueError("its value is in Systems Manager")
@@ -152,14 +159,19 @@ class PlayedStack:
             return self.revisions[name]
         if key := _NAMED_BY.get(resource_type):
             return self.properties(name)[key]
+        if resource_type in STOOD_IN_FOR:
+            return reference(resource_type, self.physical_name(name), self.home)
         return f"{self.name}/{name}"
 
-    def _get_att(self, logical_id: str, attribute: str) -> Any:
+    def _get_att(self, logical_id: str, wanted: str) -> Any:
         resource_type = self.template["Resources"][logical_id]["Type"]
-        if attribute not in ATTRIBUTES.get(resource_type, (attribute,)):
-            raise ValueError(f"{resource_type} has no attribute {attribute}")
-        if key := _ATTRIBUTE_PROPERTIES.get((resource_type, attribute)):
+        if wanted not in ATTRIBUTES.get(resource_type, (wanted,)):
+            raise ValueError(f"{resource_type} has no attribute {wanted}")
+        if key := _ATTRIBUTE_PROPERTIES.get((resource_type, wanted)):
             return self.properties(logical_id)[key]
-        if attribute == "DNSName":
+        if wanted == "DNSName":
             return f"{logical_id}.{self.name}.elb.test".lower()
-        return f"{self._ref(logical_id)}.{attribute}"
+        if resource_type in STOOD_IN_FOR:
+            name = self.physical_name(logical_id)
+            return attribute(resource_type, name, wanted, self.properties(logical_id), self.home)
+        return f"{self._ref(logical_id)}.{wanted}"

@@ -31,12 +31,14 @@ NOT_REHEARSED = {
     "AWS::KMS::": "encryption",
     "AWS::Lambda::EventInvokeConfig": "how often a function is asked again",
     "AWS::Logs::": "log groups",
-    "AWS::S3::": "buckets",
+    "AWS::S3::": "policies, lifecycles and events of buckets",
     "AWS::SQS::QueuePolicy": "IAM",
     "AWS::Scheduler::": "the time at which jobs start: each runs once, when it has been deployed",
     "AWS::SNS::Subscription": "who subscribes to a topic",
     "AWS::SNS::TopicPolicy": "IAM",
-    "AWS::SSM::Parameter": "parameters in Systems Manager",
+    "AWS::DynamoDB::": "throughput, backups and replicas of tables",
+    "AWS::SecretsManager::": "rotation and policies of secrets",
+    "AWS::SSM::Parameter": "",
     "AWS::WAFv2::": "the firewall",
 }
 """Type, or the service that a type begins with, to what is not rehearsed of it."""

@@ -61,3 +61,16 @@ def deploys_with_cdk(command: str) -> bool:
     """Whether a command deploys stacks by the CDK CLI."""
     words = command.split()
     return bool(words) and PurePosixPath(words[0]).name == "cdk" and "deploy" in words
+
+
+_TOLD_BY_THE_COMPARISON = "#{Compare."
+"""What the pipeline's comparison with itself tells later actions: in a rehearsal there is nothing to compare."""
+
+
+def known(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables of an action whose values are known, without those that CDK keeps for itself."""
+    return {
+        name: value
+        for name, value in variables.items()
+        if not name.startswith("_") and not value.startswith(_TOLD_BY_THE_COMPARISON)
+    }

@@ -10,7 +10,7 @@ from typing import Any
 
 from nova_infra.assembly import AssemblyError, Template
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
-from nova_infra.rehearsal.delivery.build_spec import PHASES, deploys_with_cdk, publishes_assets, read_spec
+from nova_infra.rehearsal.delivery.build_spec import PHASES, deploys_with_cdk, known, publishes_assets, read_spec
 
 _EVENTS = "codepipeline-pipeline-"
 _CONFIGURATION = {
@@ -341,7 +341,7 @@ def _build_action(
         run_order,
         install=tuple(phases.get("install", {}).get("commands", [])),
         commands=commands,
-        environment={key: value for key, value in variables.items() if not key.startswith("_")},
+        environment=known(variables),
         privileged=project["Environment"].get("PrivilegedMode", False) in (True, "true"),
         updates_pipeline=any(deploys_with_cdk(command) for command in commands),
         publishes_assets=bool(commands) and all(publishes_assets(command) for command in commands),

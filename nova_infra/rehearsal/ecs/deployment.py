@@ -96,7 +96,8 @@ class PlayedDeployment:
 
     async def _follow(self, scheduler: Scheduler) -> None:
         async with asyncio.TaskGroup() as group:
-            ticking = group.create_task(self._tick(scheduler, group))
+            ticking = group.create_task(self._tick(scheduler))
+            looking = group.create_task(self._look_after(scheduler, group))
             self._obey(scheduler.begin(), scheduler, group)
             while self._finish is None:
                 event = await self._events.get()
@@ -104,6 +105,7 @@ class PlayedDeployment:
                 if scheduler.phase is Phase.RESTORING:
                     self._state.status = "ROLLBACK_IN_PROGRESS"
             ticking.cancel()
+            looking.cancel()
             for asked in self._asked:
                 asked.cancel()
             for starting in self._starting.values():
@@ -185,18 +187,23 @@ class PlayedDeployment:
             if self._finish is not None or running.group.healthy >= self.service.desired:
                 await self.service.stop([running])
             else:
-                await self.clock.next_minute()
+                await asyncio.sleep(self.clock.seconds_between_looks)
 
-    async def _tick(self, scheduler: Scheduler, group: asyncio.TaskGroup) -> None:
+    async def _tick(self, scheduler: Scheduler) -> None:
         while True:
             await self.clock.next_minute()
             self._sample()
+            red = self._red()
+            self._events.put_nowait(partial(scheduler.minute_passed, red))
+
+    async def _look_after(self, scheduler: Scheduler, group: asyncio.TaskGroup) -> None:
+        """Replace tasks that are lost: ECS hears of them within seconds, and does not wait for a minute to end."""
+        while True:
+            await asyncio.sleep(self.clock.seconds_between_looks)
             for task, running in list(self._running.items()):
                 if (fault := running.fault()) is not None:
                     del self._running[task]
                     group.create_task(self._retire(task, running, fault, scheduler))
-            red = self._red()
-            self._events.put_nowait(partial(scheduler.minute_passed, red))
 
     def _red(self) -> list[str]:
         return [name for name, state in self.states.items() if state == "ALARM"]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nova_infra.assembly import Template
+from nova_infra.assembly import Template, resources_of_type
 from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.alarms import State
+from nova_infra.rehearsal.dependencies.environment import Dependencies
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.ecs.lifecycle.api import EcsApi
 from nova_infra.rehearsal.ecs.lifecycle.functions import Functions
@@ -21,7 +23,7 @@ from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.ecs.service_definition import read_service
 from nova_infra.rehearsal.environment.background.before_deploy import PlayedBeforeDeploy
 from nova_infra.rehearsal.environment.background.queues import Queues
-from nova_infra.rehearsal.environment.background.stand_ins import StandIns
+from nova_infra.rehearsal.environment.background.stand_ins import HOME, StandIns
 from nova_infra.rehearsal.environment.load import Load
 from nova_infra.rehearsal.environment.load_balancers import LoadBalancers
 from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY, Monitoring
@@ -56,6 +58,9 @@ class PlayedEnvironment:
         clock: Clock,
         steering: Steering | None = None,
         files: RequestFiles | None = None,
+        home: Home = HOME,
+        expected: Sequence[Template] = (),
+        neighbours: Mapping[str, Template] | None = None,
     ) -> None:
         """Create it empty.
 
@@ -67,8 +72,14 @@ class PlayedEnvironment:
             clock: Simulated time.
             steering: Who answers its deployments. Default: everything goes on.
             files: The requests that are written down.
+            home: The account and region that it is in.
+            expected: Templates that will be deployed to it.
+            neighbours: Stacks that are in it and not deployed here, by their names: what tasks use of them is there.
         """
         self.name = name
+        self._home = home
+        self._expected = expected
+        self._neighbours = neighbours or {}
         self._functions = Functions(
             steering or GoesOn(),
             localize=lambda value: json.loads(self.localize(json.dumps(value))),
@@ -85,7 +96,7 @@ class PlayedEnvironment:
         self._stacks: dict[str, PlayedStack] = {}
         self._rolled_back: dict[str, str] = {}
         self._exports: dict[str, Any] = {}
-        self._revisions = Revisions()
+        self._revisions = Revisions(home)
         running: dict[str, PlayedService] = {}
         self._balancers = LoadBalancers(running, store=self.monitoring.store, pace=self._pace, gateway=runtime.gateway)
         self._services = Services(
@@ -100,7 +111,8 @@ class PlayedEnvironment:
             balancers=self._balancers,
             steering=self._functions,
         )
-        self._stand_ins = StandIns(self._pace, runtime.gateway)
+        self._stand_ins = StandIns(self._pace, runtime.gateway, home, on_this_machine=runtime.on_this_machine)
+        self._dependencies = Dependencies(runtime, name, record.not_rehearsed)
         self._queues = Queues(
             self._stand_ins, self.monitoring.store, record.not_rehearsed, pace=self._pace, records=record.queues
         )
@@ -111,6 +123,16 @@ class PlayedEnvironment:
     async def __aenter__(self) -> PlayedEnvironment:
         """Get ready. Time stands still until :meth:`let_time_pass`."""
         await self._load.start()
+        try:
+            await self._dependencies.start()
+            await self._stand_ins.expect(self._expected, *self._dependencies.aws_endpoint)
+            for name, template in self._neighbours.items():
+                revisions = dict.fromkeys(resources_of_type(template, "AWS::ECS::TaskDefinition"), name)
+                stack = PlayedStack(name, template, exports=_Anything(), revisions=revisions, home=self._home)
+                await self._stand_ins.apply(stack)
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     def let_time_pass(self) -> None:
@@ -167,6 +189,7 @@ class PlayedEnvironment:
         await self._services.stop()
         await self._balancers.stop()
         await self._stand_ins.stop()
+        await self._dependencies.stop()
 
     async def deploy(
         self,
@@ -283,8 +306,16 @@ class PlayedEnvironment:
             await self.next_minute()
 
     def _with_local_addresses(self, definition: TaskDefinition) -> TaskDefinition:
+        led = self._stand_ins.lead(definition)
         environment = {
             key: value if (local := self.localize(value)) == value else self._runtime.on_this_machine(local)
-            for key, value in self._stand_ins.environment(definition.environment).items()
+            for key, value in led.environment.items()
         }
-        return TaskDefinition(**{**vars(definition), "environment": environment})
+        return self._dependencies.provide(replace(led, environment=environment))
+
+
+class _Anything(dict[str, Any]):
+    """What stacks export that are not deployed here: nothing that is stood in for depends on it."""
+
+    def __missing__(self, name: str) -> str:
+        return name

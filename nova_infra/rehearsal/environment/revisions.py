@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
+from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.tasks.definition import TaskDefinition, read_task_definition
 
@@ -15,8 +16,13 @@ from nova_infra.rehearsal.tasks.definition import TaskDefinition, read_task_defi
 class Revisions:
     """The revisions of an environment's task definitions, numbered as ECS numbers them."""
 
-    def __init__(self) -> None:
-        """Begin without any."""
+    def __init__(self, home: Home) -> None:
+        """Begin without any.
+
+        Args:
+            home: The account and region of the environment.
+        """
+        self._home = home
         self._definitions: dict[str, TaskDefinition] = {}
         self._numbers: dict[str, tuple[int, str]] = {}
 
@@ -35,7 +41,7 @@ class Revisions:
                 number += 1
                 self._numbers[key] = (number, content)
             revisions[logical_id] = f"{key}:{number}"
-        stack = PlayedStack(stack_name, template, exports=exports, revisions=revisions)
+        stack = PlayedStack(stack_name, template, exports=exports, revisions=revisions, home=self._home)
         for logical_id in revisions:
             properties = stack.properties(logical_id)
             family = properties.get("Family", logical_id)

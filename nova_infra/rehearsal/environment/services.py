@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -131,7 +132,7 @@ class Services:
     async def keep(self) -> None:
         """Replace tasks that are lost between deployments."""
         while True:
-            await self._clock.next_minute()
+            await asyncio.sleep(self._clock.seconds_between_looks)
             for story in await gather(*(service.replace_lost() for service in self.running.values())):
                 for line in story:
                     self._tell(line)

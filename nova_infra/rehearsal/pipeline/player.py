@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nova_infra.containers.build import ENGINES
-from nova_infra.deployed.aws.toolchain import failed_tests_in
+from nova_infra.assembly import Template
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import NovaError
-from nova_infra.machine.commands import not_covered_in, run_command
+from nova_infra.machine.commands import not_covered_in
 from nova_infra.machine.parallel import gather
 from nova_infra.machine.processes import nothing_left
 from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
     BuildAction,
     DeployAction,
     Pipeline,
-    PrepareAction,
-    SourceAction,
     Stage,
     StageAction,
 )
 from nova_infra.rehearsal.delivery.workflow import DoomedAction
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, Steering
+from nova_infra.rehearsal.environment.background.stand_ins import HOME
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
+from nova_infra.rehearsal.pipeline.builds import ActionFailedError, read_log, run_build_command, with_outputs
 from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
 from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.pipeline.simulated import simulated
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
 from nova_infra.rehearsal.requests.files import RequestFiles
@@ -45,10 +45,6 @@ Tell = Callable[[str], None]
 
 _PIPELINE_UPDATE = "the pipeline's own update: the pipeline played is the one synthesized"
 _PUSH = "pushing and scanning images: they are built, and stay on this machine"
-
-
-class _ActionFailedError(Exception):
-    """An action failed. The message says why."""
 
 
 def new_record(
@@ -172,6 +168,9 @@ class Player:
                         clock=Clock(seconds_per_minute=self.seconds_per_minute),
                         steering=self.steering,
                         files=self.files,
+                        home=self._home_of(stage),
+                        expected=self._templates(stage),
+                        neighbours=self._neighbours(stage),
                     )
                 )
                 await self._deploy_baseline(stage, environment)
@@ -191,6 +190,24 @@ class Player:
             if stage.on_failure == "ROLLBACK":
                 await self._take_back(stage, record, environment)
         return False
+
+    def _home_of(self, stage: Stage) -> Home:
+        homes = (self.candidate.home_of(name) for name in _stacks_of(stage))
+        return next((home for home in homes if home is not None), HOME)
+
+    def _templates(self, stage: Stage) -> list[Template]:
+        """Every template that either release deploys in a stage."""
+        found = (
+            release.template_of_stack(name) for release in (self.baseline, self.candidate) for name in _stacks_of(stage)
+        )
+        return [template for template in found if template is not None]
+
+    def _neighbours(self, stage: Stage) -> dict[str, Template]:
+        """The stacks of a stage that are left out of what is played, as a drill leaves out all but one service."""
+        wholes = [each for each in self.candidate.pipeline().stages if each.name == stage.name]
+        names = {name for whole in wholes for name in _stacks_of(whole)} - set(_stacks_of(stage))
+        found = {name: self.candidate.template_of_stack(name) for name in sorted(names)}
+        return {name: template for name, template in found.items() if template is not None}
 
     async def _play_actions(
         self, stage: Stage, records: dict[str, ActionRecord], environment: PlayedEnvironment | None
@@ -282,7 +299,7 @@ class Player:
         try:
             await self._do(stage, action, record, environment)
             record.status = "succeeded"
-        except (_ActionFailedError, DeploymentFailedError) as error:
+        except (ActionFailedError, DeploymentFailedError) as error:
             record.status, record.note = "failed", str(error)
         finally:
             record.seconds = asyncio.get_running_loop().time() - began
@@ -294,28 +311,13 @@ class Player:
     async def _do(
         self, stage: Stage, action: StageAction, record: ActionRecord, environment: PlayedEnvironment | None
     ) -> None:
+        if (why := simulated(action, stage, with_images=self.runtime.kind == "images")) is not None:
+            record.played, record.note = "simulated", why
+            return
         match action:
-            case SourceAction():
-                record.played = "simulated"
-                record.note = f"the working tree stands for {action.repository} {action.branch}"
             case DoomedAction():
                 record.played = "simulated"
-                raise _ActionFailedError(action.reason)
-            case BuildAction(updates_pipeline=True):
-                record.played = "simulated"
-                record.note = "the pipeline played is the one synthesized: nothing to update"
-            case BuildAction(publishes_assets=True):
-                record.played = "simulated"
-                record.note = "nothing is uploaded: images are built from the assembly when they are first run"
-            case PrepareAction():
-                record.played = "simulated"
-                record.note = "the plan says what the change set would hold"
-            case BuildAction(exports=(_, *_)):
-                record.played = "simulated"
-                record.note = "the pipeline played is the one synthesized: nothing deployed to compare it with"
-            case BuildAction(privileged=True) if self.runtime.kind == "sources":
-                record.played = "simulated"
-                record.note = "needs a container engine and a registry: the service runs from its sources"
+                raise ActionFailedError(action.reason)
             case BuildAction():
                 await self._build(stage, action, record)
             case DeployAction():
@@ -328,19 +330,16 @@ class Player:
                 )
                 if action.namespace:
                     self._outputs[action.namespace] = outputs
-            case ApprovalAction() if stage.skipped_unless is not None:
-                record.played = "simulated"
-                record.note = f"asked for only where {stage.skipped_unless}: here the pipeline does not change"
             case ApprovalAction():
                 self._notify("manual-approval-needed", f"{action.name} waits for an approval")
                 if not await self.approve(action.name):
-                    raise _ActionFailedError("the approval was refused")
+                    raise ActionFailedError("the approval was refused")
 
     async def _build(self, stage: Stage, action: BuildAction, record: ActionRecord) -> None:
         # What links an artifact of an earlier step is CDK's own: everything runs in one directory here.
         if install := [command for command in action.install if "CODEBUILD_SRC_DIR_" not in command]:
             record.note = f"not run here, this machine's tools are used instead: {'; '.join(install)}"
-        environment = {key: self._with_outputs(value) for key, value in action.environment.items()}
+        environment = {key: with_outputs(value, self._outputs) for key, value in action.environment.items()}
         if self._release_tools is not None:
             release = "baseline" if self.taking_back else "candidate"
             environment[REHEARSAL_VARIABLE] = f"{self._release_tools.url}/{release}"
@@ -350,45 +349,23 @@ class Player:
         log.unlink(missing_ok=True)
         for command in action.commands:
             self.tell(f"{stage.name}.{action.name}: {command}")
-            code, record.output = await run_command(
+            await run_build_command(
                 command,
+                action,
+                record,
                 directory=self.tools or self.candidate.sources,
                 environment=environment,
                 log=log,
-                spare=ENGINES if action.privileged else (),
-                without_aws=action.privileged,
             )
-            if code:
-                raise _ActionFailedError(
-                    f"`{command}` exited with {code}{_failed_tests(log)}; all of its output: {log}"
-                )
-        for gap in not_covered_in(_read(log)):
+        for gap in not_covered_in(read_log(log)):
             record.note = "; ".join(filter(None, (f"not covered: {gap}", record.note)))
             if gap not in self.record.not_rehearsed:
                 self.record.not_rehearsed.append(gap)
 
-    def _with_outputs(self, value: str) -> str:
-        """Replace ``#{namespace.Output}`` by what the stack in that namespace gave."""
 
-        def output(match: re.Match[str]) -> str:
-            namespace, _, name = match.group(1).partition(".")
-            try:
-                return self._outputs[namespace][name]
-            except KeyError:
-                raise _ActionFailedError(f"no action before this one gave the output {match.group(1)}") from None
-
-        return re.sub(r"#\{([^}]+)\}", output, value)
+def _stacks_of(stage: Stage) -> list[str]:
+    return [action.stack_name for action in stage.actions if isinstance(action, DeployAction)]
 
 
 def _kind(action: StageAction) -> str:
     return type(action).__name__.removesuffix("Action").lower()
-
-
-def _read(log: Path) -> str:
-    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-
-
-def _failed_tests(log: Path) -> str:
-    """The first tests that pytest names as failed, wherever in the output: suites side by side end in any order."""
-    failed = failed_tests_in(_read(log))
-    return "".join(f"; FAILED {test}" for test in failed[:3]) + ("; …" if len(failed) > 3 else "")

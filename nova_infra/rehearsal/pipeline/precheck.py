@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.physical import SECRET
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed
 from nova_infra.rehearsal.cloudwatch.alarms import read_alarm, read_composite_alarm
@@ -19,8 +21,12 @@ from nova_infra.rehearsal.tasks.definition import read_task_definition
 _ELB = "AWS::ElasticLoadBalancingV2"
 
 
-def precheck(release: Release) -> list[str]:
+def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
     """Read everything that the release's pipeline deploys.
+
+    Args:
+        release: The release.
+        provided: Variables that dependencies provide.
 
     Returns:
         What of it is not rehearsed, in sentences.
@@ -43,7 +49,7 @@ def precheck(release: Release) -> list[str]:
         secrets |= reading.secrets
         sidecars |= reading.sidecars
     notes = [", ".join(sorted(areas))] if areas else []
-    if secrets:
+    if secrets := secrets - set(provided):
         notes.append(f"secrets: {', '.join(sorted(secrets))} has a placeholder value")
     if sidecars:
         notes.append(f"sidecars: {', '.join(sorted(sidecars))} did not run, and nothing answered in their place")
@@ -62,6 +68,7 @@ class StageReading:
         """Begin with an empty environment."""
         self.secrets: set[str] = set()
         self.sidecars: set[str] = set()
+        self._secrets: set[str] = set()
         self._exports: dict[str, Any] = {}
         self._groups: dict[str, TargetGroup] = {}
         self._rules: set[str] = set()
@@ -79,10 +86,11 @@ class StageReading:
         for resource_type in PLAYED:
             for logical_id in stack.resources(resource_type):
                 stack.properties(logical_id)
+        self._secrets |= {stack.physical_name(each) for each in stack.resources(SECRET)}
         for logical_id in stack.resources("AWS::ECS::TaskDefinition"):
             properties = stack.required(logical_id, "ContainerDefinitions", "Memory")
             definition = read_task_definition(properties, f"{stack_name}.{logical_id}")
-            self.secrets |= set(definition.secrets)
+            self.secrets |= {name for name, origin in definition.secrets.items() if not self._declares(origin)}
             self.sidecars |= set(definition.sidecars)
         self._read_load_balancers(stack)
         for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
@@ -101,6 +109,11 @@ class StageReading:
                     "rule of this environment, so the rehearsal cannot tell where its traffic comes from"
                 )
         self._exports |= stack.exports()
+
+    def _declares(self, origin: str) -> bool:
+        """Whether a template makes the secret that a value comes from."""
+        name = origin.partition(":secret:")[2].partition(":")[0]
+        return name in self._secrets
 
     def _read_load_balancers(self, stack: PlayedStack) -> None:
         for logical_id in stack.resources(f"{_ELB}::TargetGroup"):

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nova_infra.assembly import Assembly, Template
+from nova_infra.config import aws_regions
 from nova_infra.errors import NovaError
 from nova_infra.machine import git
 from nova_infra.machine.processes import run_to_end
+from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, read_pipeline
 from nova_infra.rehearsal.pipeline.edits import Edit, previous_images
 
@@ -48,6 +50,13 @@ class Release:
         for edit in self.edits:
             template = edit(template)
         return template
+
+    def home_of(self, stack_name: str) -> Home | None:
+        """The account and region of a stack; None where its assembly does not say."""
+        for stack in self.assembly.stacks():
+            if stack.name == stack_name and stack.account.isdigit() and stack.region in aws_regions():
+                return Home(stack.account, stack.region)
+        return None
 
     def template_of_stack(self, stack_name: str) -> Template | None:
         """The template of a stack, wherever its pipeline deploys it; None where it does not."""

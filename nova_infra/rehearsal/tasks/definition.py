@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
@@ -43,7 +43,8 @@ class TaskDefinition:
         health_check: Its health check, if it has one.
         stop_timeout: Seconds from SIGTERM to SIGKILL.
         memory: MiB of the task.
-        secrets: Names of the environment variables whose values are secrets; here they get a stand-in.
+        secrets: Environment variables whose values are secrets, each with where ECS takes the value from; here they get
+            a stand-in.
         cpu: CPU units of the task; 1024 are one processor.
         entry_point: The container's entry point; empty for the image's own.
         user: Whom it runs as; empty for the image's own.
@@ -53,6 +54,7 @@ class TaskDefinition:
         architecture: ``amd64`` or ``arm64``.
         fault: A drill's fault, empty in every other release.
         sidecars: Names of the further containers, which are not run here.
+        hosts: Names of hosts that lead to addresses of this machine's containers.
     """
 
     revision: str
@@ -63,7 +65,7 @@ class TaskDefinition:
     health_check: HealthCheck | None
     stop_timeout: float
     memory: int
-    secrets: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)
     cpu: int = 1024
     entry_point: tuple[str, ...] = ()
     user: str = ""
@@ -73,6 +75,7 @@ class TaskDefinition:
     architecture: str = "amd64"
     fault: str = ""
     sidecars: tuple[str, ...] = ()
+    hosts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def repository(self) -> str:
@@ -115,7 +118,7 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
         ),
         stop_timeout=float(container.get("StopTimeout", 30)),
         memory=min(int(properties["Memory"]), int(container.get("Memory", properties["Memory"]))),
-        secrets=tuple(str(secret["Name"]) for secret in container.get("Secrets", ())),
+        secrets={str(each["Name"]): str(each.get("ValueFrom", "")) for each in container.get("Secrets", ())},
         cpu=int(properties.get("Cpu") or container.get("Cpu") or 1024),
         entry_point=tuple(map(str, container.get("EntryPoint", ()))),
         user=str(container.get("User", "")),

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nova_infra.rehearsal.tasks.container import ContainerTask
+from nova_infra.rehearsal.tasks.containers.container import ContainerTask
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.process import ProcessTask
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime

@@ -17,10 +17,10 @@ from pathlib import Path
 from nova_infra.assembly import DockerAsset
 from nova_infra.containers.dockerfile import program_of
 from nova_infra.machine.processes import Process, start_process
-from nova_infra.rehearsal.tasks.signals import ignores
 from nova_infra.rehearsal.tasks.task import SECRET, STAY_SECONDS, Task, TaskFailedError, free_port, in_a_line, tail
 from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage, UsageMeter
+from nova_infra.rehearsal.usage.signals import ignores
 
 _LOG_LINES = 200
 ELSEWHERE_SECONDS = 1.0

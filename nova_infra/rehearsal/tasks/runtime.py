@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ipaddress
 import itertools
 import os
-import random
 import shlex
-import tempfile
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
-
-import psutil
 
 from nova_infra.assembly import DockerAsset
 from nova_infra.containers.asset import asset_command
@@ -31,7 +24,10 @@ from nova_infra.errors import NovaError
 from nova_infra.machine.commands import run_command
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
-from nova_infra.rehearsal.tasks.container import ContainerNetwork, ContainerTask, EngineImage
+from nova_infra.rehearsal.dependencies.container import Needed
+from nova_infra.rehearsal.tasks.containers.container import ContainerTask
+from nova_infra.rehearsal.tasks.containers.image import EngineImage
+from nova_infra.rehearsal.tasks.containers.place import Place
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.process import ProcessTask
 from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
@@ -40,12 +36,9 @@ Kind = Literal["images", "sources"]
 
 PREVIOUS = "-previous"
 """Ends the tag of an image that stands for the one before: its content is the same."""
-LABEL = "nova.rehearsal"
 _UNPROVEN = "their images, users, file systems, dependencies, and limits of CPU"
 UNPROVEN = f"building and pushing images: services run from their sources; {_UNPROVEN} are unproven"
 _STARTS_PER_PROCESSOR = 4
-_ADDRESSES = "10.97.0.0/16"
-_TRIES = 20
 _HOST_NAME = "host.docker.internal"
 
 
@@ -57,12 +50,16 @@ class TaskRuntime(ABC):
         starts: Limits how many tasks start side by side.
         pace: How fast time passes.
         assets: Tag to the sources of an image that an assembly holds.
+        dependencies: What nova.toml has started beside the services.
+        place: Where containers run; None where there are none.
     """
 
     kind: Kind
     starts: asyncio.Semaphore
     pace: Pace = COMPRESSED
     assets: Mapping[str, DockerAsset] = MappingProxyType({})
+    dependencies: tuple[Needed, ...] = ()
+    place: Place | None = None
 
     def asset_of(self, definition: TaskDefinition) -> DockerAsset | None:
         """The sources of an image, where an assembly holds them."""
@@ -126,9 +123,14 @@ class SourceRuntime(TaskRuntime):
 
     kind: Kind = "sources"
 
-    def __init__(self) -> None:
-        """Starts as many side by side as there are processors."""
+    def __init__(self, engine: Engine | None = None) -> None:
+        """Starts as many side by side as there are processors.
+
+        Args:
+            engine: What runs the dependencies, if there are any.
+        """
         self.starts = asyncio.Semaphore(max(os.cpu_count() or 1, 2))
+        self.engine = engine
 
     @property
     def words(self) -> str:
@@ -136,11 +138,15 @@ class SourceRuntime(TaskRuntime):
         return f"from their sources: unproven are {_UNPROVEN}"
 
     async def __aenter__(self) -> SourceRuntime:
-        """There is nothing to get ready."""
+        """Make a place for the dependencies, if there are any."""
+        if self.engine is not None:
+            self.place = await Place(self.engine).__aenter__()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        """Each task leaves nothing behind."""
+    async def __aexit__(self, *error: object) -> None:
+        """Leave no dependency behind; each task leaves nothing."""
+        if self.place is not None:
+            await self.place.__aexit__(*error)
 
     async def build(self, definition: TaskDefinition, sources: Path) -> None:
         """There are no images."""
@@ -161,7 +167,6 @@ class ImageRuntime(TaskRuntime):
     Attributes:
         engine: What runs them.
         log: Where the output of builds goes.
-        label: Label of everything that it makes.
     """
 
     engine: Engine
@@ -171,12 +176,9 @@ class ImageRuntime(TaskRuntime):
     )
     log: Path = field(default_factory=lambda: Path(os.devnull))
     _building: asyncio.Lock = field(default_factory=asyncio.Lock)
-    label: str = field(default_factory=lambda: f"{LABEL}={os.getpid()}-{uuid.uuid4().hex[:8]}")
-    _network: ContainerNetwork | None = None
     _images: dict[str, EngineImage] = field(default_factory=dict)
     _ready: dict[str, list[ContainerTask]] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
-    _scratch: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def words(self) -> str:
@@ -184,41 +186,15 @@ class ImageRuntime(TaskRuntime):
         return f"as containers of their images, by {self.engine.program.capitalize()}"
 
     async def __aenter__(self) -> ImageRuntime:
-        """Clear away what killed rehearsals have left, and make a network."""
-        self._scratch = tempfile.TemporaryDirectory(prefix="nova-containers-", ignore_cleanup_errors=True)
-        await remove_orphans(self.engine)
-        self._network = await self._make_network()
-        self.gateway = self._network.gateway
+        """Make a place for the containers."""
+        self.place = await Place(self.engine).__aenter__()
+        self.gateway = self.place.network.gateway
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *error: object) -> None:
         """Remove every container and the network, also of an interrupted rehearsal."""
-        await asyncio.shield(asyncio.ensure_future(self._clear()))
-        if self._scratch is not None:
-            self._scratch.cleanup()
-
-    async def _clear(self) -> None:
-        await _remove_labelled(self.engine, self.label)
-
-    async def _make_network(self) -> ContainerNetwork:
-        """A network of its own: the engine's default one may be claimed by another engine, too."""
-        said = ""
-        for subnet in _free_subnets():
-            name = self.label.partition("=")[2]
-            podman = ["--disable-dns"] if not self.engine.is_docker else []
-            code, _, said = await self.engine.attempt(
-                "network", "create", *podman, f"--subnet={subnet}", f"--label={self.label}", f"nova-{name}"
-            )
-            if not code:
-                return ContainerNetwork(f"nova-{name}", await self._gateway(str(subnet[1])))
-        raise EngineError(f"{self.engine.program} network create: {said.splitlines()[-1:]}: free an address range")
-
-    async def _gateway(self, address: str) -> str | None:
-        """This machine's address in the network; a virtual machine in between has a name for it."""
-        if self.engine.is_docker:
-            _, system, _ = await self.engine.attempt("info", "--format={{.OperatingSystem}}")
-            return None if "Docker Desktop" in system else address
-        return address
+        assert self.place is not None, "entered"
+        await self.place.__aexit__(*error)
 
     def on_this_machine(self, url: str) -> str:
         """An address of this machine as containers reach it."""
@@ -275,19 +251,18 @@ class ImageRuntime(TaskRuntime):
             raise TaskFailedError(f"CannotPullContainerError: {error}") from None
 
     def _container(self, definition: TaskDefinition) -> ContainerTask:
-        assert self._network is not None, "entered"
-        assert self._scratch is not None, "entered"
-        name = f"{self._network.name}-{next(self._numbers)}"
+        assert self.place is not None, "entered"
+        name = f"{self.place.network.name}-{next(self._numbers)}"
         return ContainerTask(
             definition,
             self.starts,
             0.0,
             engine=self.engine,
             image=self._image(definition.image),
-            network=self._network,
+            network=self.place.network,
             name=name,
-            label=self.label,
-            directory=self._scratch.name,
+            label=self.place.label,
+            directory=self.place.directory,
             pace=self.pace,
         )
 
@@ -342,39 +317,5 @@ def choose_runtime(
     return ImageRuntime(engine)
 
 
-async def remove_orphans(engine: Engine) -> None:
-    """Remove containers and networks of rehearsals that were killed: they name the process that nobody has any more."""
-    _, listed, _ = await engine.attempt("ps", "--all", f"--filter=label={LABEL}", f'--format={{{{.Label "{LABEL}"}}}}')
-    _, networks, _ = await engine.attempt("network", "ls", f"--filter=label={LABEL}", "--format={{.Name}}")
-    owners = {*listed.split(), *(name.removeprefix("nova-") for name in networks.split())}
-    for owner in owners:
-        pid = owner.partition("-")[0]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            await _remove_labelled(engine, f"{LABEL}={owner}")
-
-
-async def _remove_labelled(engine: Engine, label: str) -> None:
-    _, containers, _ = await engine.attempt("ps", "--all", "--quiet", f"--filter=label={label}")
-    if containers:
-        await engine.attempt("rm", "--force", "--volumes", *containers.split())
-    _, networks, _ = await engine.attempt("network", "ls", "--quiet", f"--filter=label={label}")
-    for network in networks.split():
-        await engine.attempt("network", "rm", network)
-
-
 def _key(definition: TaskDefinition) -> str:
     return repr(definition)
-
-
-def _free_subnets() -> list[ipaddress.IPv4Network]:
-    """Address ranges that no interface of this machine is in, in another order each time: two may rehearse at once."""
-    taken: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
-    for addresses in psutil.net_if_addrs().values():
-        for address in addresses:
-            with contextlib.suppress(ValueError):
-                if address.netmask:
-                    taken.append(ipaddress.ip_network(f"{address.address}/{address.netmask}", strict=False))
-    subnets = list(ipaddress.IPv4Network(_ADDRESSES).subnets(new_prefix=24))
-    random.shuffle(subnets)
-    ours = [each for each in taken if isinstance(each, ipaddress.IPv4Network)]
-    return [subnet for subnet in subnets if not any(subnet.overlaps(each) for each in ours)][:_TRIES]

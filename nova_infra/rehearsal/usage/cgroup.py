@@ -26,6 +26,16 @@ class ControlGroup:
 
     places: dict[str, Path]
 
+    def joined(self, *, for_memory: bool) -> dict[str, Path]:
+        """The directories that a program beside the service joins.
+
+        Args:
+            for_memory: Whether it presses on memory: where that is a controller of its own, its work is no CPU.
+        """
+        if for_memory and "memory" in self.places:
+            return {"memory": self.places["memory"]}
+        return dict(self.places)
+
     @classmethod
     def of(cls, pid: int, container: str, *, root: Path = _ROOT, proc: Path = Path("/proc")) -> ControlGroup | None:
         """The control group of a process, if it is that of a container.

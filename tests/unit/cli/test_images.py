@@ -1,6 +1,7 @@
 """``nova image …`` in a project of its own, against a local implementation of ECR: what is printed, and how it ends."""
 
 import contextlib
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from nova_infra.images.tags import image_sources, image_tags
 
 MANIFEST = '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": []}'
 CARTS = "nova/carts-service"
+NOTHING = '{"matches": []}'
 SERVICES = ("carts-service", "store-service", "bills-service", "orders-service")
 
 
@@ -62,12 +64,14 @@ def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         for name in SERVICES[:-1]:
             client.create_repository(repositoryName=f"nova/{name}", imageTagMutability="IMMUTABLE")
 
-        def docker(*arguments: str, **_: object) -> None:
-            if arguments[:2] == ("buildx", "build"):
-                [target] = [each.split("name=")[1].split(",")[0] for each in arguments if each.startswith("--output=")]
+        def docker(*arguments: str, **_: object) -> str:
+            pushed = [each for each in arguments if each.startswith("--output=type=image")]
+            for target in (each.split("name=")[1].split(",")[0] for each in pushed):
                 name, _, tag = target.partition("/")[2].rpartition(":")
                 client.put_image(repositoryName=name, imageManifest=MANIFEST, imageTag=tag)
+            return vulnerable.get("found", NOTHING) if arguments[0] == "run" else ""
 
+        client.vulnerable = vulnerable = dict[str, str]()
         monkeypatch.setattr(image_build, "docker", docker)
         monkeypatch.setattr(image_build.shutil, "which", lambda name: f"/bin/{name}")
         yield client
@@ -204,7 +208,7 @@ def test_a_release_tag_is_on_no_image_that_is_not_whole_and_clean(
         scan = {"status": {"status": "COMPLETE"}, "complete": True, "enhanced": [], "basic": [finding]}
         monkeypatch.setattr(Registry, "scan", lambda *_: scan)
     else:
-        monkeypatch.setattr(image_build, "docker", lambda *_, **__: None)
+        monkeypatch.setattr(image_build, "docker", lambda *_, **__: NOTHING)
     code, _, err = run("image", "build", "carts-service", "--release")
     assert (code, len(err.splitlines())) == ((1, 1) if fails == "scan" else (2, 1))
     assert git("rev-parse", "HEAD") not in tags(ecr)
@@ -314,3 +318,19 @@ def test_a_file_that_git_does_not_know_is_named_beside_the_tags(project: Path, r
     code, out, err = run("image", "tag")
     assert (code, out) == (0, before)
     assert err.startswith("services/kit/src/nova_kit/new.py: is left out of the tag and the image")
+
+
+def test_an_image_in_which_the_scanner_finds_something_is_not_pushed_until_somebody_accepts_it(
+    project: Path, ecr: Any, run: Any
+) -> None:
+    found = {"id": "CVE-2026-1", "severity": "High", "fix": {"state": "fixed", "versions": ["2"]}}
+    match = {"vulnerability": found, "artifact": {"name": "libx", "version": "1"}}
+    ecr.vulnerable["found"] = json.dumps({"matches": [match]})
+    code, _, said = run("image", "build", "carts-service")
+    assert code == 1
+    assert "carts-service: CVE-2026-1 (HIGH) in libx 1 → 2: update the lock or the base image" in said
+    assert ecr.list_images(repositoryName=CARTS)["imageIds"] == []
+    accepted = '[[accepted]]\nid = "CVE-2026-1"\nreason = "nothing calls it"\nexpires = 2999-01-01\n'
+    (project / "accepted-vulnerabilities.toml").write_text(accepted)
+    assert run("image", "build", "carts-service")[0] == 0
+    assert len(ecr.list_images(repositoryName=CARTS)["imageIds"]) == 1

@@ -355,6 +355,7 @@ def test_what_builds_images_is_pinned_where_dependabot_looks(config):
     text = (root / "nova_infra" / "config" / "builders.Dockerfile").read_text()
     assert f"FROM {config.images.buildkit} AS buildkit\n" in text
     assert f"FROM {config.images.sbom_generator} AS sbom_generator\n" in text
+    assert f"FROM {config.images.scanner} AS scanner\n" in text
     [docker] = [
         each
         for each in yaml.safe_load((root / ".github" / "dependabot.yml").read_text())["updates"]

@@ -1,6 +1,7 @@
 """Building, naming and publishing images, against a local implementation of ECR and a recording docker command."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from moto import mock_aws
 
 from nova_infra.config import Images
 from nova_infra.deployed.aws.client.session import Aws, sign_in
-from nova_infra.errors import AwsError, NovaError, RefusedError
+from nova_infra.errors import AwsError, CheckFailedError, NovaError, RefusedError
 from nova_infra.images import build as image_build
 from nova_infra.images.build import ensure_image
 from nova_infra.images.build_context import ContextFile
@@ -26,6 +27,14 @@ ADDRESS = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{REPOSITORY}"
 RUNNABLE = f"sha256:{'1' * 64}"
 FILES = (ContextFile("carts-service/Dockerfile", "file", b"FROM scratch\n"), ContextFile("run", "executable", b"#!"))
 SOURCE = ImageSource("carts-service", "linux/amd64", {"PYTHON_IMAGE": "mirror/python"}, FILES)
+CHECKED: list[str] = []
+
+
+def check(archive: Path, kind: str) -> None:
+    """Lets every image pass."""
+    CHECKED.append(f"{kind} {archive.name}")
+
+
 TOOLS = Images(buildkit=f"mirror/buildkit@sha256:{'b' * 64}", sbom_generator=f"mirror/syft@sha256:{'c' * 64}")
 
 
@@ -68,7 +77,7 @@ class Docker:
         self.calls.append(arguments)
         if " ".join(arguments).startswith(self.fails_at or "never"):
             return subprocess.CompletedProcess(command, 1, "", "no space\n")
-        if arguments[:2] == ["buildx", "build"]:
+        if arguments[:2] == ["buildx", "build"] and "push=true" in " ".join(arguments):
             context = Path(arguments[-1])
             self.context = {
                 path.relative_to(context).as_posix(): path.stat().st_mode & 0o777
@@ -100,10 +109,13 @@ def put(ecr: Any, tag: str, name: str = REPOSITORY, mark: str = "0") -> None:
 
 
 def test_an_image_that_is_not_there_is_built_with_its_attestations_and_pushed(ecr: Any, docker: Docker) -> None:
-    image, built = ensure_image(registry(), SOURCE, tools=TOOLS)
+    image, built = ensure_image(registry(), SOURCE, tools=TOOLS, check=check)
     assert built
     assert image.runnable_digests() == (RUNNABLE,)
-    login, create, build, remove, logout = docker.calls
+    login, create, scanned, build, remove, logout = docker.calls
+    assert CHECKED.pop() == "oci-archive image.tar"
+    assert scanned[:-2] == build[:-2]  # the same image, to a file
+    assert re.fullmatch(r"--output=type=oci,dest=\S+/image.tar,rewrite-timestamp=true", scanned[-2])
     host = ADDRESS.partition("/")[0]
     assert (login, logout) == (["login", "--username", "AWS", "--password-stdin", host], ["logout", host])
     assert create[:2] == ["buildx", "create"]
@@ -129,7 +141,7 @@ def test_an_image_that_is_not_there_is_built_with_its_attestations_and_pushed(ec
 
 def test_an_image_that_is_there_is_not_built_again(ecr: Any, docker: Docker) -> None:
     put(ecr, SOURCE.tag)
-    _, built = ensure_image(registry(), SOURCE, tools=Images())
+    _, built = ensure_image(registry(), SOURCE, tools=Images(), check=check)
     assert not built
     assert docker.calls == []
 
@@ -138,7 +150,7 @@ def test_an_image_that_is_there_is_not_built_again(ecr: Any, docker: Docker) -> 
 def test_a_failing_docker_step_is_named_and_leaves_no_tag_and_no_builder(ecr: Any, docker: Docker, step: str) -> None:
     docker.fails_at = step
     with pytest.raises(RefusedError, match=f"^docker {step}: exited with 1: .*$"):
-        ensure_image(registry(), SOURCE, tools=Images())
+        ensure_image(registry(), SOURCE, tools=Images(), check=check)
     assert tags(ecr) == set()
     created = [call for call in docker.calls if call[:2] == ["buildx", "create"]]
     removed = [call for call in docker.calls if call[:2] == ["buildx", "rm"]]
@@ -148,12 +160,12 @@ def test_a_failing_docker_step_is_named_and_leaves_no_tag_and_no_builder(ecr: An
 def test_without_a_container_engine_the_message_says_what_is_needed(ecr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(NovaError, match="docker: not found"):
-        ensure_image(registry(), SOURCE, tools=Images())
+        ensure_image(registry(), SOURCE, tools=Images(), check=check)
 
 
 def test_a_repository_that_does_not_exist_is_refused_in_one_line_and_nothing_is_built(ecr: Any, docker: Docker) -> None:
     with pytest.raises(RefusedError, match=r"^nova/x: there is no such repository .* deploy NovaRegistryStack.*$"):
-        ensure_image(registry("nova/x"), SOURCE, tools=Images())
+        ensure_image(registry("nova/x"), SOURCE, tools=Images(), check=check)
     assert docker.calls == []
 
 
@@ -177,7 +189,7 @@ def test_what_the_registry_answers_is_said_in_one_line(
     with Stubber(client) as stubber:
         stubber.add_client_error("batch_get_image", code, "User is\nnot authorized")
         with pytest.raises(kind) as refused:
-            ensure_image(Registry(REPOSITORY, aws=aws_of(client)), SOURCE, tools=Images())
+            ensure_image(Registry(REPOSITORY, aws=aws_of(client)), SOURCE, tools=Images(), check=check)
     assert str(refused.value) == said
     assert refused.value.exit_code == kind.exit_code
     assert docker.calls == []
@@ -236,8 +248,18 @@ def test_a_ready_image_is_copied_as_it_is_and_only_once(ecr, monkeypatch) -> Non
     monkeypatch.setattr(image_build.subprocess, "run", run)
     monkeypatch.setattr(image_build.shutil, "which", lambda _: "/usr/bin/docker")
     registry = Registry(REPOSITORY, aws=sign_in(region="us-east-1"))
-    assert [ensure_image(registry, ready, tools=TOOLS)[1] for _ in range(2)] == [True, False]
+    assert [ensure_image(registry, ready, tools=TOOLS, check=check)[1] for _ in range(2)] == [True, False]
     [copy] = [call for call in calls if "imagetools" in call]
     assert copy == ["buildx", "imagetools", "create", "--prefer-index=false", f"--tag={ADDRESS}:{ready.tag}", reference]
     assert not any(call[:2] == ["buildx", "build"] for call in calls)
     assert calls[-1][0] == "logout"
+
+
+def test_an_image_that_must_not_be_deployed_is_not_pushed(ecr: Any, docker: Docker) -> None:
+    def refuse(archive: Path, kind: str) -> None:
+        raise CheckFailedError(f"{kind}: CVE-2026-1")
+
+    with pytest.raises(CheckFailedError, match="oci-archive: CVE-2026-1"):
+        ensure_image(registry(), SOURCE, tools=TOOLS, check=refuse)
+    assert not [call for call in docker.calls if "push=true" in " ".join(call)]
+    assert docker.calls[-2][:2] == ["buildx", "rm"]  # and nothing is left

@@ -1,7 +1,9 @@
 """A deployed environment in a local implementation of AWS, in this process or over HTTP."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +33,9 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nova_infra.deployed.aws.stacks.pause", lambda _: None)
     monkeypatch.setattr("nova_infra.deployed.aws.client.session.pause", lambda _: None)
     monkeypatch.setattr("nova_infra.deployed.aws.tasks.pause", lambda _: None)
+    # Nor by the SDK: before it tries again, and for the rate that its adaptive retries have found.
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None, time=time.time))
+    monkeypatch.setattr("botocore.retries.bucket.TokenBucket.acquire", lambda *_, **__: True)
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from nova_infra.synthesis import synthesize_app
+
 ROOT = Path(__file__).parents[3]
 NOVA = Path(sys.executable).with_name("nova")
 
@@ -56,3 +58,9 @@ def test_what_production_alone_cannot_run_is_stopped_there(app: Path) -> None:
     code, said, _ = rehearse(app, "--assembly", str(assembly), "--app", "python app.py")
     assert code != 0
     assert "does not run" in said, said  # It is released over itself, so that nothing of it has ever run there.
+
+
+def test_an_assembly_that_another_language_made_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "cdk.out").mkdir()
+    (tmp_path / "cdk.out" / "manifest.json").write_text("{}")
+    assert synthesize_app(tmp_path, "cdk.out") == tmp_path / "cdk.out"

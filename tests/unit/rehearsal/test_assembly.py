@@ -22,6 +22,16 @@ def test_the_pipeline_is_found_by_what_its_stack_holds(tmp_path: Path) -> None:
     assert write(tmp_path).pipeline_template() == PIPELINE
 
 
+def test_of_two_pipelines_none_is_chosen_in_silence(tmp_path: Path) -> None:
+    write(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["artifacts"]["Q"] = {**manifest["artifacts"]["P"], "properties": {"templateFile": "q.template.json"}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "q.template.json").write_text(json.dumps(PIPELINE))
+    with pytest.raises(AssemblyError, match=r"p\.template\.json and q\.template\.json each hold a pipeline"):
+        Assembly(tmp_path).pipeline_template()
+
+
 def test_an_empty_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AssemblyError, match=r"no manifest\.json: run `make synth`"):
         Assembly(tmp_path).pipeline_template()

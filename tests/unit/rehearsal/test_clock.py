@@ -69,3 +69,8 @@ def test_nobody_waits_for_a_clock_that_was_stopped() -> None:
             await clock.next_minute()
 
     asyncio.run(asyncio.wait_for(play(), 5))
+
+
+@pytest.mark.parametrize(("minute", "seconds"), [(60, 1.0), (1, 1.0), (0.25, 0.25)])
+def test_lost_tasks_are_looked_for_within_seconds_however_long_a_minute_lasts(minute: float, seconds: float) -> None:
+    assert Clock(seconds_per_minute=minute).seconds_between_looks == seconds

@@ -5,6 +5,7 @@ import pytest
 
 from nova_infra.checks.pipeline import MAX_ACTIONS_PER_STAGE
 from nova_infra.config import MAX_SERVICES
+from nova_infra.constructs.pipeline.update_approval import DIGEST
 from nova_infra.machine.pythons import DELIVERED
 
 ROOT = Path(__file__).parents[3]
@@ -152,7 +153,7 @@ def test_the_pipeline_changes_itself_only_after_an_approval_that_is_skipped_wher
     # The pipeline's own role, which nothing but the service may take, starts it.
     assert "RoleArn" not in compare
     spec = json.loads(project(assembly, compare)["Source"]["BuildSpec"])
-    assert spec["env"] == {"exported-variables": ["PIPELINE"]}
+    assert spec["env"] == {"exported-variables": ["PIPELINE", "ASSEMBLY"]}
     asked = stage(assembly, "ApprovePipeline")
     assert [action["ActionTypeId"]["Category"] for action in asked["Actions"]] == ["Approval"]
     [condition] = asked["BeforeEntry"]["Conditions"]
@@ -164,7 +165,8 @@ def test_the_pipeline_changes_itself_only_after_an_approval_that_is_skipped_wher
 
 def test_what_compares_runs_nothing_of_the_commit_and_may_only_read_the_two_templates(assembly):
     compare = stage(assembly, "Build")["Actions"][1]
-    [command] = commands(assembly, compare)
+    command, digest = commands(assembly, compare)
+    assert digest == f"ASSEMBLY=$({DIGEST}) && export ASSEMBLY && echo $ASSEMBLY"
     assert (ROOT / "nova_infra/constructs/pipeline/compare_pipeline.py").read_text() in command
     assert "make" not in command.split()
     role = project(assembly, compare)["ServiceRole"]["Fn::GetAtt"][0]
@@ -178,6 +180,23 @@ def test_what_compares_runs_nothing_of_the_commit_and_may_only_read_the_two_temp
     assert granted == {"cloudformation:GetTemplate"}
 
 
+def test_what_is_deployed_is_what_the_brief_the_approval_the_preflight_and_verify_are_about(assembly):
+    about = {}
+    for stage_ in pipeline(assembly)["Stages"]:
+        for action in stage_["Actions"]:
+            if "#{Compare.ASSEMBLY}" in json.dumps(action):
+                about[f"{stage_['Name']}: {action['Name']}"] = action
+    names = ("Dev: Verify", "Staging: Verify", "ApproveProduction: Brief", "Prod: Preflight", "Prod: Verify")
+    assert set(about) == {*names, "ApproveProduction: ApproveProduction"}
+    assert "#{Compare.ASSEMBLY}" in about.pop("ApproveProduction: ApproveProduction")["Configuration"]["CustomData"]
+    for action in about.values():
+        source, *_, built = action["InputArtifacts"]
+        assert built == {"Name": "Synth_Output"}
+        assert action["Configuration"]["PrimarySource"] == source["Name"]
+        [variable] = json.loads(action["Configuration"]["EnvironmentVariables"])
+        assert variable == {"name": "ASSEMBLY", "type": "PLAINTEXT", "value": "#{Compare.ASSEMBLY}"}
+
+
 def test_what_synthesizes_writes_its_own_artifact_and_deletes_nothing(assembly):
     role = project(assembly, stage(assembly, "Build")["Actions"][0])["ServiceRole"]["Fn::GetAtt"][0]
     [policy] = [p for p in assembly.properties(STACK, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
@@ -188,8 +207,10 @@ def test_what_synthesizes_writes_its_own_artifact_and_deletes_nothing(assembly):
     }
     assert set(denied) == {"s3:DeleteObject*", "s3:PutObject*"}
     assert denied["s3:DeleteObject*"]["Resource"] == "*"
-    [_, [_, tail]] = denied["s3:PutObject*"]["NotResource"]["Fn::Join"]
-    assert tail == "/*/Synth_Ou*"
+    own = [each["Fn::Join"][1][1] for each in denied["s3:PutObject*"]["NotResource"]]
+    made = [each["Name"] for each in stage(assembly, "Build")["Actions"][0]["OutputArtifacts"]]
+    assert sorted(own) == sorted(f"/*/{name[:8]}*" for name in made)
+    assert "/*/Synth_Ou*" in own
 
 
 def test_the_connection_reads_this_repository_and_nothing_else(assembly):

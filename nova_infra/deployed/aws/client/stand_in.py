@@ -15,9 +15,15 @@ KEY = "rehearsal"
 class StandInAws:
     """A server of moto's, asked as AWS is. No credentials of this machine are read or sent."""
 
-    def __init__(self, endpoint: str) -> None:
-        """Ask the server at an address."""
+    def __init__(self, endpoint: str, region: str = REGION) -> None:
+        """Ask the server at an address.
+
+        Args:
+            endpoint: The address.
+            region: The region that it stands for.
+        """
         self.endpoint = endpoint
+        self.region = region
         self._session = botocore.session.Session()
         self._clients: dict[str, Any] = {}
 
@@ -32,7 +38,7 @@ class StandInAws:
         if service not in self._clients:
             self._clients[service] = self._session.create_client(
                 service,
-                region_name=REGION,
+                region_name=self.region,
                 endpoint_url=self.endpoint,
                 aws_access_key_id=KEY,
                 aws_secret_access_key=KEY,

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
+from nova_infra.rehearsal.cloudformation.physical import QUEUE
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.environment.background.handling import Handling
-from nova_infra.rehearsal.environment.background.stand_ins import QUEUE, StandIns
+from nova_infra.rehearsal.environment.background.stand_ins import StandIns
 from nova_infra.rehearsal.record import QueueRecord
 
 MESSAGES_PER_MINUTE = 10
@@ -82,7 +83,7 @@ class Queues:
 
     def poison(self, stack: PlayedStack, *, poisoned: bool) -> None:
         """From now on, or no longer, a message of each of a stack's queues is dead every minute."""
-        names = {str(stack.properties(each).get("QueueName", each)) for each in stack.resources(QUEUE)}
+        names = set(map(stack.physical_name, stack.resources(QUEUE)))
         self._poisoned = self._poisoned | names if poisoned else self._poisoned - names
 
     async def include(self, stack: PlayedStack, sources: Path) -> None:
@@ -90,11 +91,10 @@ class Queues:
         await self._stand_ins.apply(stack)
         for logical_id in stack.resources(QUEUE):
             properties = stack.properties(logical_id)
-            name = str(properties.get("QueueName", logical_id))
+            name = stack.physical_name(logical_id)
             if "RedrivePolicy" not in properties or name in self._queues:
                 continue
-            target = properties["RedrivePolicy"]["deadLetterTargetArn"]
-            dead = next((each for each in stack.resources(QUEUE) if f"{stack.ref(each)}.Arn" == target), "")
+            dead = str(properties["RedrivePolicy"]["deadLetterTargetArn"]).rpartition(":")[2]
             examples = [text for service in _service_of(stack, sources) for text in messages_of(sources, service)]
             if not examples:
                 self._gaps.append(
@@ -104,7 +104,7 @@ class Queues:
             record = QueueRecord(float(properties.get("VisibilityTimeout", 30)))
             self._records[name] = record
             hide = max(record.hidden * self._pace.seconds_per_minute / 60, 1.0)
-            self._queues[name] = _Queue(samples, str(stack.properties(dead)["QueueName"]) if dead else "", record, hide)
+            self._queues[name] = _Queue(samples, dead, record, hide)
 
     async def minute(self) -> None:
         """Send a minute's messages, and measure what is left of the earlier ones."""

@@ -1,111 +1,154 @@
-"""Queues, tables, buckets, parameters and secrets that templates declare, stood in for by moto's server."""
+"""A server of moto's that stands in for AWS: what templates declare is made in it, and tasks are led to it."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from nova_infra.assembly import Template, resources_of_type
 from nova_infra.deployed.aws.client.stand_in import KEY, REGION, StandInAws
 from nova_infra.machine.processes import Process, start_process
 from nova_infra.rehearsal.clock import Pace
+from nova_infra.rehearsal.cloudformation import physical
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.physical import QUEUE, Home
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
-from nova_infra.rehearsal.tasks.task import SECRET, free_port
+from nova_infra.rehearsal.environment.background.resources import Resource, in_order, make, secret_value
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.task import free_port
 
-QUEUE = "AWS::SQS::Queue"
-_ACCOUNT = "123456789012"
+HOME = Home("000000000000", REGION)
 _TRIES = 150
 _EVERY_SECONDS = 0.2
 
 
 class StandIns:
-    """The server, and what has been made in it. It is started for the first resource that needs it."""
+    """The server, and what has been made in it. It is started for the first stack that tasks use resources of."""
 
-    def __init__(self, pace: Pace, gateway: str | None) -> None:
+    def __init__(
+        self,
+        pace: Pace,
+        gateway: str | None,
+        home: Home = HOME,
+        *,
+        on_this_machine: Callable[[str], str] = str,
+    ) -> None:
         """Prepare.
 
         Args:
             pace: How fast time passes: a message is hidden for as many simulated seconds as its queue says.
             gateway: A further address of this machine that tasks reach it by.
+            home: The account and region that it stands for.
+            on_this_machine: What tasks call an address of this machine's loopback interface.
         """
+        self._on_this_machine = on_this_machine
         self._pace = pace
         self._gateway = gateway
+        self._home = home
         self._process: Process | None = None
         self._reader: asyncio.Task[bytes] | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._aws: StandInAws | None = None
-        self._port = 0
-        self._made: set[tuple[str, str]] = set()
-        self.queues: dict[str, str] = {}
+        self._url = self._reached = ""
+        self._account = home.account
+        self._resources: dict[tuple[str, str], Resource] = {}
+        self._starting = asyncio.Lock()
+
+    async def expect(self, templates: Iterable[Template], endpoint: str = "", reached: str = "") -> None:
+        """Be there before the first task starts, if any of these templates will need it.
+
+        Args:
+            templates: What will be deployed.
+            endpoint: A server that stands in for AWS already, as this machine reaches it; empty for none.
+            reached: The same as tasks reach it.
+        """
+        if endpoint:
+            self._url, self._reached = endpoint, reached
+            self._aws = StandInAws(endpoint, self._home.region)
+        elif any(map(needs_stand_ins, templates)):
+            await self._start()
 
     async def apply(self, stack: PlayedStack) -> None:
-        """Make what a stack declares and is not there yet. What a stack no longer has is kept, as in AWS.
+        """Make what a stack declares, or change it. What a stack no longer has is kept, as in AWS.
 
         Raises:
             UnresolvableError: The server cannot be started, or refuses a resource.
         """
-        made = [
-            (logical_id, make)
-            for kind, (name, make) in _MAKERS.items()
-            for logical_id in stack.resources(kind)
-            if isinstance(stack.template["Resources"][logical_id].get("Properties", {}).get(name), str)
-            and (stack.name, logical_id) not in self._made
-        ]
-        queues = stack.resources(QUEUE)
-        if not made and not queues:
+        if not needs_stand_ins(stack.template):
             return
         await self._start()
         assert self._aws is not None, "started"
-        names = {f"{stack.ref(each)}.Arn": stack.properties(each).get("QueueName", each) for each in queues}
-        # The dead-letter queue first: the other one names it.
-        for logical_id in sorted(queues, key=lambda each: "RedrivePolicy" in stack.properties(each)):
-            properties = stack.properties(logical_id)
-            await self._try(stack, logical_id, self._queue, properties, properties.get("QueueName", logical_id), names)
-        for logical_id, make in made:
-            await self._try(stack, logical_id, make, self._aws, stack.properties(logical_id))
-            self._made.add((stack.name, logical_id))
+        found = {
+            Resource(kind, stack.physical_name(logical_id), stack.properties(logical_id)).name: (logical_id, kind)
+            for kind in physical.STOOD_IN_FOR
+            for logical_id in stack.resources(kind)
+        }
+        wanted = [Resource(kind, name, stack.properties(each)) for name, (each, kind) in found.items()]
+        for resource in in_order(wanted):
+            key = (resource.kind, resource.name)
+            before = self._resources.get(key)
+            if before == resource:
+                continue
+            try:
+                await asyncio.to_thread(make, self._aws, resource, before, seconds=self._pace.seconds_per_minute / 60)
+            except Exception as error:  # botocore and the template have their own, without a common base class
+                what = " ".join(str(error).split())
+                where = f"{stack.name}.{found[resource.name][0]}"
+                raise UnresolvableError(f"{where}: cannot be stood in for: {what}") from None
+            self._resources[key] = resource
+            if resource.kind == QUEUE:  # Another server than moto's may have an account of its own.
+                answer = await asyncio.to_thread(self._aws.call, "sqs", "get_queue_url", QueueName=resource.name)
+                self._account = str(answer["QueueUrl"]).split("/")[-2]
 
-    async def _try(self, stack: PlayedStack, logical_id: str, make: Callable[..., None], *arguments: Any) -> None:
-        try:
-            await asyncio.to_thread(make, *arguments)
-        except Exception as error:  # botocore and the template each have their own, without a common base class
-            what = " ".join(str(error).split())
-            raise UnresolvableError(f"{stack.name}.{logical_id}: cannot be stood in for: {what}") from None
+    def lead(self, definition: TaskDefinition) -> TaskDefinition:
+        """The definition with the server's address for AWS's, and the values of secrets that are known here.
 
-    def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
-        """A container's variables, with the server's address for AWS's; as they are while no server runs."""
+        It stays as it is while no server runs.
+        """
         if self._aws is None:
-            return dict(variables)
-        local = {name: self._local(value) for name, value in variables.items()}
-        return {
-            **local,
-            "AWS_ENDPOINT_URL": self._url(),
+            return definition
+        environment = {name: self._local(value) for name, value in definition.environment.items()}
+        known = {name: self._secret(origin) for name, origin in definition.secrets.items()}
+        values = {name: value for name, value in known.items() if value is not None}
+        # Fargate sets the region; harmless credentials take the place of the task role's.
+        aws = {
+            "AWS_ENDPOINT_URL": self._reached,
             "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": KEY,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": self._home.region,
+            "AWS_DEFAULT_REGION": self._home.region,
         }
+        return replace(
+            definition,
+            environment={**environment, **values, **aws},
+            secrets={name: origin for name, origin in definition.secrets.items() if name not in values},
+        )
 
     async def send(self, queue: str, bodies: list[str]) -> None:
         """Put messages into a queue, by its name."""
         assert self._aws is not None, "it has a queue"
+        group = {"MessageGroupId": "rehearsal"} if queue.endswith(".fifo") else {}
         for body in bodies:
-            await asyncio.to_thread(
-                self._aws.call, "sqs", "send_message", QueueUrl=self.queues[queue], MessageBody=body
-            )
+            if group:
+                group["MessageDeduplicationId"] = uuid.uuid4().hex
+            url = self._queue_url(queue)
+            await asyncio.to_thread(self._aws.call, "sqs", "send_message", QueueUrl=url, MessageBody=body, **group)
 
     async def hide(self, queue: str, seconds: float) -> None:
         """Hide a queue's messages for at least so long once they have been received, in seconds of this machine."""
         assert self._aws is not None, "it has a queue"
         attributes = {"VisibilityTimeout": str(max(1, math.ceil(seconds)))}
         await asyncio.to_thread(
-            self._aws.call, "sqs", "set_queue_attributes", QueueUrl=self.queues[queue], Attributes=attributes
+            self._aws.call, "sqs", "set_queue_attributes", QueueUrl=self._queue_url(queue), Attributes=attributes
         )
 
     async def waiting(self, queue: str) -> tuple[int, int]:
@@ -113,7 +156,7 @@ class StandIns:
         assert self._aws is not None, "it has a queue"
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = await asyncio.to_thread(
-            self._aws.call, "sqs", "get_queue_attributes", QueueUrl=self.queues[queue], AttributeNames=names
+            self._aws.call, "sqs", "get_queue_attributes", QueueUrl=self._queue_url(queue), AttributeNames=names
         )
         return int(answer["Attributes"][names[0]]), int(answer["Attributes"][names[1]])
 
@@ -127,38 +170,49 @@ class StandIns:
         if self._scratch is not None:
             self._scratch.cleanup()
 
-    def _queue(self, properties: Mapping[str, Any], name: str, names: Mapping[str, str]) -> None:
-        assert self._aws is not None, "started"
-        if name in self.queues:
-            return
-        hidden = float(properties.get("VisibilityTimeout", 30)) * self._pace.seconds_per_minute / 60
-        attributes = {"VisibilityTimeout": str(max(1, round(hidden)))}
-        if "RedrivePolicy" in properties:
-            policy = properties["RedrivePolicy"]
-            dead = names.get(policy["deadLetterTargetArn"], "")
-            attributes["RedrivePolicy"] = (
-                f'{{"deadLetterTargetArn": "arn:aws:sqs:{REGION}:{_ACCOUNT}:{dead}", '
-                f'"maxReceiveCount": {int(policy["maxReceiveCount"])}}}'
-            )
-        answer = self._aws.call("sqs", "create_queue", QueueName=name, Attributes=attributes)
-        self.queues[name] = str(answer["QueueUrl"])
-
-    def _url(self) -> str:
-        return f"http://{self._gateway or '127.0.0.1'}:{self._port}"
+    def _queue_url(self, queue: str) -> str:
+        return f"{self._url}/{self._account}/{queue}"
 
     def _local(self, value: str) -> str:
         """The address of a queue that is stood in for, as tasks reach it."""
         name = value.rpartition("/")[2]
-        return f"{self._url()}/{_ACCOUNT}/{name}" if "://sqs." in value and name in self.queues else value
+        known = "://sqs." in value and (QUEUE, name) in self._resources
+        return f"{self._reached}/{self._account}/{name}" if known else value
+
+    def _secret(self, origin: str) -> str | None:
+        """The value of a secret or parameter that a template declares; None where none does.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Secret.html
+        """
+        if ":secretsmanager:" in origin:
+            name, _, rest = origin.partition(":secret:")[2].partition(":")
+            # What Secrets Manager puts behind the name is no part of it.
+            for each in (name, re.sub(r"-\w{6}$", "", name, flags=re.ASCII)):
+                if (found := self._resources.get((physical.SECRET, each))) is not None:
+                    value, field = secret_value(found.properties), rest.partition(":")[0]
+                    return _field_of(value, field) if field else value
+            return None
+        name = origin.partition(":parameter/")[2] or origin
+        for each in (name, f"/{name}"):
+            if (found := self._resources.get((physical.PARAMETER, each))) is not None:
+                return str(found.properties["Value"])
+        return None
 
     async def _start(self) -> None:
-        if self._process is not None:
-            return
-        self._port = free_port()
+        async with self._starting:
+            if self._aws is None:
+                await self._start_server()
+
+    async def _start_server(self) -> None:
+        port = free_port()
         self._scratch = tempfile.TemporaryDirectory(prefix="nova-stand-ins-", ignore_cleanup_errors=True)
         host = "0.0.0.0" if self._gateway else "127.0.0.1"  # noqa: S104 - containers reach it by the gateway
-        words = [sys.executable, "-m", "moto.server", "--host", host, "--port", str(self._port)]
-        environment = {"PATH": os.environ.get("PATH", ""), "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
+        words = [sys.executable, "-m", "moto.server", "--host", host, "--port", str(port)]
+        environment = {
+            "PATH": os.environ.get("PATH", ""),
+            "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+            "MOTO_ACCOUNT_ID": self._home.account,
+        }
         self._process = await start_process(words, directory=Path(self._scratch.name), environment=environment)
         self._reader = asyncio.create_task(self._process.output.read())
         for _ in range(_TRIES):
@@ -168,40 +222,28 @@ class StandIns:
                     "pip install 'nova-infra[stand-ins]'"
                 )
             try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
             except OSError:
                 await asyncio.sleep(_EVERY_SECONDS)
                 continue
             writer.close()
             break
-        self._aws = StandInAws(f"http://127.0.0.1:{self._port}")
+        self._url = f"http://127.0.0.1:{port}"
+        self._reached = f"http://{self._gateway}:{port}" if self._gateway else self._on_this_machine(self._url)
+        self._aws = StandInAws(self._url, self._home.region)
 
 
-def _table(aws: StandInAws, properties: Mapping[str, Any]) -> None:
-    taken = ("TableName", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
-    wanted = {key: properties[key] for key in taken if key in properties}
-    aws.call("dynamodb", "create_table", **wanted, BillingMode="PAY_PER_REQUEST")
+def needs_stand_ins(template: Template) -> bool:
+    """Whether tasks of a stack use resources of it that are stood in for; a bucket for logs is nobody's but AWS's."""
+    return bool(resources_of_type(template, "AWS::ECS::TaskDefinition")) and any(
+        resources_of_type(template, kind) for kind in physical.STOOD_IN_FOR
+    )
 
 
-def _bucket(aws: StandInAws, properties: Mapping[str, Any]) -> None:
-    aws.call("s3", "create_bucket", Bucket=properties["BucketName"])
-
-
-def _parameter(aws: StandInAws, properties: Mapping[str, Any]) -> None:
-    value, kind = str(properties["Value"]), str(properties.get("Type", "String"))
-    aws.call("ssm", "put_parameter", Name=properties["Name"], Value=value, Type=kind, Overwrite=True)
-
-
-def _secret(aws: StandInAws, properties: Mapping[str, Any]) -> None:
-    aws.call("secretsmanager", "create_secret", Name=properties["Name"], SecretString=SECRET)
-
-
-_Make = Callable[[StandInAws, Mapping[str, Any]], None]
-
-_MAKERS: dict[str, tuple[str, _Make]] = {
-    "AWS::DynamoDB::Table": ("TableName", _table),
-    "AWS::S3::Bucket": ("BucketName", _bucket),
-    "AWS::SSM::Parameter": ("Name", _parameter),
-    "AWS::SecretsManager::Secret": ("Name", _secret),
-}
-"""Types that one call makes, with the property that names them: what CloudFormation would name has no name here."""
+def _field_of(value: str, field: str) -> str | None:
+    try:
+        fields = json.loads(value)
+    except ValueError:
+        return None
+    found: Mapping[str, object] = fields if isinstance(fields, dict) else {}
+    return str(found[field]) if field in found else None

@@ -26,6 +26,7 @@ def entry(services: int = 2, **changes: object) -> Entry:
         {},
         {"outcome": "rolled-back", "reason": "5xx in audio: “Überlast”"},
         {"committed_at": datetime(2026, 11, 23, 23, 0, tzinfo=UTC)},
+        {"assembly": "0123456789abcdef" * 4},
         {"images": {}},
         {"images": {"carts-service": ReleasedImage(COMMIT, f"sha256:{'ab' * 32}")}},
     ],

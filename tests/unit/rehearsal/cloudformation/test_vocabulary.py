@@ -298,7 +298,7 @@ def test_attributes_are_known_by_their_keys() -> None:
 @pytest.mark.parametrize(
     ("resource_type", "area"),
     [
-        ("AWS::DynamoDB::Table", "DynamoDB (Table)"),
+        ("AWS::Kinesis::Stream", "Kinesis (Stream)"),
         ("Custom::Something", "custom resources"),
         ("AWS::CDK::Metadata", ""),
         ("AWS::IAM::Role", "IAM"),

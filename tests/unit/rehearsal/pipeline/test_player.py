@@ -88,11 +88,13 @@ def children() -> set[psutil.Process]:
 
 def test_a_good_release_goes_through_with_its_canary(write_assembly: Write, tmp_path: Path, sources: Path) -> None:
     check = 'assert u.urlopen(os.environ["URL"] + "/tiny/x").read() == b"two"'
-    test = f"python3 -c 'import os, urllib.request as u; {check}'"
+    said = "echo 'not covered: browser tests: no Chromium'; echo '1 passed, not covered: by chance'"
+    test = f"python3 -c 'import os, urllib.request as u; {check}' && {{ {said}; }}"
     rehearsal = Rehearsal(write_assembly, tmp_path, sources, test=test).play()
     assert rehearsal.record.succeeded, rehearsal.story
     prod = rehearsal.deployment("Prod")
     assert (prod.old, prod.new, prod.outcome) == ("prod-tiny:1", "prod-tiny:2", "completed")
+    assert prod.from_alternate
     assert [step.percent for step in prod.traffic] == [25, 100]
     assert 5 < prod.samples[-1].memory < prod.memory == 512
     assert not prod.ignores_sigterm
@@ -105,6 +107,13 @@ def test_a_good_release_goes_through_with_its_canary(write_assembly: Write, tmp_
     assert [(n.topic, n.message) for n in rehearsal.record.notifications] == [
         ("mini-alerts", "Approve waits for an approval")
     ]
+    # What a step says that it did not cover is said of the step, and of the whole rehearsal.
+    [tests] = [action for action in rehearsal.record.stages[1].actions if action.name == "Tests"]
+    assert tests.status == "succeeded"
+    assert "not covered: browser tests: no Chromium" in tests.note
+    assert "installed already" not in tests.note
+    assert rehearsal.record.not_rehearsed.count("browser tests: no Chromium") == 1
+    assert not [each for each in rehearsal.record.not_rehearsed if "by chance" in each]
 
 
 def test_an_operation_that_only_production_refuses_is_seen(
@@ -147,28 +156,18 @@ def test_the_tests_that_failed_are_named_wherever_they_stand_in_the_output(
     assert "; ERROR" not in tests.note
 
 
-def test_what_a_step_says_that_it_did_not_cover_is_said_of_the_step_and_of_the_whole_rehearsal(
-    write_assembly: Write, tmp_path: Path, sources: Path
-) -> None:
-    said = "echo 'not covered: browser tests: no Chromium'; echo '1 passed, not covered: by chance'"
-    record = Rehearsal(write_assembly, tmp_path, sources, test=said).play().record
-    [tests] = [action for action in record.stages[1].actions if action.name == "Tests"]
-    assert tests.status == "succeeded"
-    assert "not covered: browser tests: no Chromium" in tests.note
-    assert "installed already" not in tests.note
-    assert record.not_rehearsed.count("browser tests: no Chromium") == 1
-    assert not [each for each in record.not_rehearsed if "by chance" in each]
-
-
 def test_a_release_that_does_not_start_is_rolled_back_by_the_circuit_breaker(
     write_assembly: Write, tmp_path: Path, sources: Path
 ) -> None:
-    rehearsal = Rehearsal(write_assembly, tmp_path, sources, fault="exit").play()
+    taken_back = {"Prod": {"OnFailure": {"Result": "ROLLBACK"}}}
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, fault="exit", stage_parts=taken_back).play()
     prod = rehearsal.deployment("Prod")
     assert (rehearsal.stages["Prod"], prod.outcome, prod.traffic) == ("failed", "rolled back", [])
     assert "3 tasks failed" in prod.reason
     assert "cannot import the service" in prod.reason
     assert rehearsal.record.load["Prod"].failed == 0
+    # ECS has rolled it back already: the stage has nothing to take back.
+    assert rehearsal.record.stages[-1].note == "rolled back to baseline, as its OnFailure says"
 
 
 def test_a_release_that_is_never_healthy_gets_no_traffic(write_assembly: Write, tmp_path: Path, sources: Path) -> None:
@@ -213,12 +212,6 @@ def test_a_release_that_does_not_stop_when_told_to_goes_through_and_is_noted(
     assert not rehearsal.deployment("Dev").ignores_sigterm
 
 
-def test_a_refused_approval_leaves_production_alone(write_assembly: Write, tmp_path: Path, sources: Path) -> None:
-    rehearsal = Rehearsal(write_assembly, tmp_path, sources, approve=False).play()
-    assert rehearsal.stages["ApproveProduction"] == "failed"
-    assert rehearsal.stages["Prod"] == "not reached"
-
-
 @pytest.mark.parametrize("moment", ["Dev: starting what runs there now", "Dev.Tests", "25 % of the traffic"])
 def test_an_interruption_at_any_moment_leaves_no_process_and_no_port(
     write_assembly: Write, tmp_path: Path, sources: Path, moment: str
@@ -244,16 +237,18 @@ def test_an_interruption_at_any_moment_leaves_no_process_and_no_port(
 
 
 @pytest.mark.parametrize(("mode", "runs"), [("FAILED_ACTIONS", 1), ("ALL_ACTIONS", 2)])
-def test_a_stage_that_retries_plays_what_failed_once_more(
+def test_a_stage_that_retries_plays_what_failed_once_more_and_a_refused_approval_leaves_production_alone(
     write_assembly: Write, tmp_path: Path, sources: Path, mode: str, runs: int
 ) -> None:
     count = f"echo >> {tmp_path}/builds"
     retry = {"OnFailure": {"Result": "RETRY", "RetryConfiguration": {"RetryMode": mode}}}
     flaky = f"test -e {tmp_path}/seen || {{ touch {tmp_path}/seen; false; }}"
     rehearsal = Rehearsal(
-        write_assembly, tmp_path, sources, test=flaky, builds=(count,), stage_parts={"Dev": retry}
+        write_assembly, tmp_path, sources, test=flaky, builds=(count,), stage_parts={"Dev": retry}, approve=False
     ).play()
-    assert rehearsal.record.succeeded, rehearsal.story
+    assert rehearsal.stages["Dev"] == "succeeded", rehearsal.story
+    assert rehearsal.stages["ApproveProduction"] == "failed"
+    assert rehearsal.stages["Prod"] == "not reached"
     assert rehearsal.record.stages[1].note == "played again after Tests had failed, as its OnFailure says"
     assert len((tmp_path / "builds").read_text()) == runs
 
@@ -281,15 +276,6 @@ def test_a_stage_that_is_taken_back_ends_on_the_release_before(
     assert (back.old, back.new, back.takes_back, back.outcome) == ("dev-tiny:2", "dev-tiny:3", True, "completed")
     dev = rehearsal.record.stages[1]
     assert (dev.status, dev.note) == ("failed", "rolled back to baseline, as its OnFailure says")
-
-
-def test_a_stage_that_ecs_has_rolled_back_already_has_nothing_to_take_back(
-    write_assembly: Write, tmp_path: Path, sources: Path
-) -> None:
-    prod = {"Prod": {"OnFailure": {"Result": "ROLLBACK"}}}
-    rehearsal = Rehearsal(write_assembly, tmp_path, sources, fault="exit", stage_parts=prod).play()
-    assert rehearsal.deployment("Prod").outcome == "rolled back"
-    assert rehearsal.record.stages[-1].note == "rolled back to baseline, as its OnFailure says"
 
 
 def test_a_pipeline_whose_structure_has_changed_takes_nothing_back(
@@ -330,14 +316,12 @@ def test_a_rule_that_changes_while_the_alternate_colour_serves_is_an_outage(
     assert sum(sample.requests.get(NO_TARGET, Requests()).failed for sample in deployment.samples) > 0
 
 
-def test_from_either_colour_the_traffic_moves_to_the_other_and_nothing_fails(
+def test_from_the_other_colour_the_traffic_moves_as_well_and_nothing_fails(
     write_assembly: Write, tmp_path: Path, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number, alternate in enumerate((False, True)):
-        monkeypatch.setattr("nova_infra.rehearsal.pipeline.player.starts_from_alternate", lambda *_, a=alternate: a)
-        (tmp_path / str(number)).mkdir()
-        rehearsal = Rehearsal(write_assembly, tmp_path / str(number), sources).play()
-        deployment = rehearsal.deployment("Prod")
-        assert (deployment.outcome, deployment.from_alternate) == ("completed", alternate)
-        assert [step.percent for step in deployment.traffic] == [25, 100]
-        assert rehearsal.record.load["Prod"].failed == 0
+    monkeypatch.setattr("nova_infra.rehearsal.pipeline.player.starts_from_alternate", lambda *_: False)
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources).play()
+    deployment = rehearsal.deployment("Prod")
+    assert (deployment.outcome, deployment.from_alternate) == ("completed", False)
+    assert [step.percent for step in deployment.traffic] == [25, 100]
+    assert rehearsal.record.load["Prod"].failed == 0

@@ -103,7 +103,9 @@ def run(engine: Engine) -> Callable[..., tuple[Task | None, str]]:
                         await task.stop()
                         assert not task.running
             for kind in (("ps", "--all"), ("network", "ls")):
-                assert not engine.run(*kind, "--quiet", f"--filter=label={runtime.label}"), "nothing is left behind"
+                assert not engine.run(*kind, "--quiet", f"--filter=label={runtime.place.label}"), (
+                    "nothing is left behind"
+                )
             return task, fault
 
         return asyncio.run(asyncio.wait_for(whole(), 120))

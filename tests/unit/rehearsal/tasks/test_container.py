@@ -41,7 +41,7 @@ def test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine(
 ) -> None:
     for name in ("AWS_SECRET_ACCESS_KEY", "https_proxy", "NOVA_SECRET"):
         monkeypatch.setenv(name, "of-this-machine")
-    answer = asked(run, define(secrets=("API_TOKEN",)))
+    answer = asked(run, define(secrets={"API_TOKEN": "shop/token"}))
     assert answer["uid"] == "10001", "the image's user"
     assert answer["PORT"] == "3000"
     assert answer["API_TOKEN"] == "stand-in-of-the-rehearsal"

@@ -120,7 +120,7 @@ def test_what_a_program_said_last_fits_in_a_sentence(said: str, line: str) -> No
 def test_a_secret_has_a_stand_in(definition: Define, sources: Path) -> None:
     script = "import os; raise SystemExit(os.environ['API_TOKEN'])"
     command = (sys.executable, "-S", "-c", script)
-    fault = start(replace(definition(), command=command, secrets=("API_TOKEN",)), sources)[1]
+    fault = start(replace(definition(), command=command, secrets={"API_TOKEN": "shop/token"}), sources)[1]
     assert fault.endswith(": stand-in-of-the-rehearsal")
 
 

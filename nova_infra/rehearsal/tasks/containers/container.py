@@ -5,78 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from nova_infra.containers.engine import Engine
-from nova_infra.containers.errors import EngineError, explain, last_lines
-from nova_infra.rehearsal.tasks.listening import listening
-from nova_infra.rehearsal.tasks.signals import handles
-from nova_infra.rehearsal.tasks.task import SECRET, STAY_SECONDS, Task, TaskFailedError, free_port, in_a_line, tail
+from nova_infra.containers.errors import EngineError, last_lines
+from nova_infra.rehearsal.tasks.containers.image import EngineImage
+from nova_infra.rehearsal.tasks.containers.listening import elsewhere, listening
+from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, create_options
+from nova_infra.rehearsal.tasks.containers.start_errors import start_error
+from nova_infra.rehearsal.tasks.containers.watching import end_in_words, last_output, read_end, until_gone
+from nova_infra.rehearsal.tasks.task import STAY_SECONDS, Task, TaskFailedError, free_port, in_a_line, tail
 from nova_infra.rehearsal.usage.cgroup import ControlGroup, GroupMeter
 from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage
+from nova_infra.rehearsal.usage.signals import handles
 
 _POLL_SECONDS = 0.05
 _GONE_SECONDS = 3.0
 _GUARD_SECONDS = 0.25
 _ELSEWHERE_SECONDS = 1.0
-_LOG_LINES = "20"
-_KILLED = 137
-_FULL = 0.97
-_NO_PROGRAM = ("executable file", "no such file", "not a directory", "permission denied")
 _ADDRESS_IN_USE = "address already in use"
 _TRIES = 5
-
-
-@dataclass(frozen=True)
-class EngineImage:
-    """What an image in the engine's store says of itself.
-
-    Attributes:
-        name: Its name in the store.
-        architecture: ``amd64`` or ``arm64``.
-        program: Its entry point and command.
-        stop_signal: What asks it to stop.
-        volumes: Paths that it declares as volumes.
-    """
-
-    name: str
-    architecture: str
-    program: tuple[str, ...]
-    stop_signal: str
-    volumes: tuple[str, ...]
-
-    @classmethod
-    def read(cls, name: str, found: Mapping[str, Any]) -> EngineImage:
-        """From what the engine's ``image inspect`` says."""
-        config = found.get("Config") or {}
-        return cls(
-            name,
-            str(found.get("Architecture", "")),
-            (*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
-            str(config.get("StopSignal") or "SIGTERM"),
-            tuple(config.get("Volumes") or ()),
-        )
-
-
-@dataclass(frozen=True)
-class ContainerNetwork:
-    """The network of a rehearsal's containers.
-
-    Attributes:
-        name: Its name.
-        gateway: This machine's address in it, None where the engine has a name for it.
-    """
-
-    name: str
-    gateway: str | None
 
 
 @dataclass
@@ -126,43 +78,22 @@ class ContainerTask(Task):
         """
         if self._created:
             return
-        code, _, said = await self.engine.attempt("create", *self.arguments(), directory=self.directory)
+        code, _, said = await self.engine.attempt("create", *self.options(), directory=self.directory)
         if code:
-            raise self._start_error(said)
+            raise start_error(said, self.definition, self.image, self.engine)
         self._created = True
 
-    def arguments(self) -> list[str]:
-        """The options of the engine's create command: all that the task definition says, and nothing else."""
-        definition, podman = self.definition, not self.engine.is_docker
-        variables = {**definition.environment, **dict.fromkeys(definition.secrets, SECRET)}
-        size = ",size=4k" if definition.fault == "full-tmp" else ""
-        mounts = []
-        for path in definition.mounts:
-            # ECS gives a volume to root, unless the image declares its path: then to whom the image does.
-            mode = "1777" if path.rstrip("/") in {volume.rstrip("/") for volume in self.image.volumes} else "0755"
-            mounts.append(f"--tmpfs={path}:rw,exec,mode={mode}{size}")
-        entry_point, command = definition.entry_point[:1], (*definition.entry_point[1:], *definition.command)
-        return [
-            f"--name={self.name}",
-            f"--label={self.label}",
-            f"--network={self.network.name}",
-            *([f"--publish=127.0.0.1:{self.port}:{definition.port}"] if definition.port else []),
-            f"--memory={definition.memory}m",
-            f"--memory-swap={definition.memory}m",
-            "--no-healthcheck",
-            *(["--image-volume=ignore"] if podman and definition.fault == "no-tmp" else []),
-            *(["--http-proxy=false"] if podman else []),
-            *([f"--add-host=host.docker.internal:{self.network.gateway}"] if self.network.gateway else []),
-            *(["--read-only"] if definition.read_only_root else []),
-            *(["--read-only-tmpfs=false"] if definition.read_only_root and podman else []),
-            *mounts,
-            *([f"--user={definition.user}"] if definition.user else []),
-            *([f"--workdir={definition.working_directory}"] if definition.working_directory else []),
-            *(f"--env={key}={value}" for key, value in sorted(variables.items())),
-            *(f"--entrypoint={word}" for word in entry_point),
-            self.image.name,
-            *command,
-        ]
+    def options(self) -> list[str]:
+        """The options of the engine's create command."""
+        return create_options(
+            self.definition,
+            self.image,
+            self.network,
+            name=self.name,
+            label=self.label,
+            port=self.port,
+            podman=not self.engine.is_docker,
+        )
 
     async def start(self) -> None:
         """Start the container and wait until its container health check passes.
@@ -171,9 +102,7 @@ class ContainerTask(Task):
             TaskFailedError: It exited, never listened on its port, or its health check kept failing.
             EngineError: This machine cannot run it.
         """
-        self.check_secrets()
-        self._check_architecture()
-        await self.create()
+        await self._prepare()
         async with self.starts:
             await self._run()
             await (self._wait_for_port() if self.definition.port else self._stay())
@@ -189,9 +118,7 @@ class ContainerTask(Task):
             TaskFailedError: It does not start.
             EngineError: This machine cannot run it.
         """
-        self.check_secrets()
-        self._check_architecture()
-        await self.create()
+        await self._prepare()
         async with self.starts:
             await self._run()
 
@@ -207,16 +134,17 @@ class ContainerTask(Task):
 
     async def said_now(self) -> list[str]:
         """What it has printed last, while it runs."""
-        _, out, said = await self.engine.attempt("logs", "--tail", _LOG_LINES, self.name)
-        return [*out.splitlines(), *said.splitlines()]
+        return await last_output(self.engine, self.name)
 
-    def _check_architecture(self) -> None:
+    async def _prepare(self) -> None:
+        self.check_secrets()
         wanted, given = self.definition.architecture, self.image.architecture
         if given and wanted != given:
             raise TaskFailedError(
                 f"CannotStartContainerError: exec format error: the image is for {given}, and the task definition "
                 f"says {wanted}"
             )
+        await self.create()
 
     async def _run(self) -> None:
         for attempt in range(1, _TRIES + 1):
@@ -224,7 +152,7 @@ class ContainerTask(Task):
             if not code:
                 break
             if _ADDRESS_IN_USE not in said.lower() or attempt == _TRIES:
-                raise self._start_error(said)
+                raise start_error(said, self.definition, self.image, self.engine)
             # Another program took the port between its choice and its use. That is no fault of the service.
             await self._remove()
             self.port, self._created, self._removed = free_port(), False, False
@@ -239,44 +167,17 @@ class ContainerTask(Task):
         self._watching.append(asyncio.create_task(self._watch()))
         self._listening_since = time.monotonic()
 
-    def _start_error(self, said: str) -> Exception:
-        """Why it did not start: whose fault it is decides what the error is."""
-        lowered = said.lower()
-        if "exec format error" in lowered and self.image.architecture in ("", self.engine.architecture):
-            return TaskFailedError(f"CannotStartContainerError: exec format error: {self._program()} is not a program")
-        if "docker.sock" not in lowered and any(each in lowered for each in _NO_PROGRAM):
-            return TaskFailedError(f"CannotStartContainerError: {self._program()}: {_reason(said)}")
-        if "unable to find user" in lowered or "no matching entries in passwd" in lowered:
-            return TaskFailedError(f"CannotStartContainerError: {last_lines(said, 1)}")
-        if "no command" in lowered:
-            return TaskFailedError("CannotStartContainerError: neither its task definition nor its image has a command")
-        error = explain(self.engine.program, ["start"], said)
-        return error if isinstance(error, EngineError) else EngineError(f"{error}: see docs/rehearsal.md")
-
-    def _program(self) -> str:
-        words = (*self.definition.entry_point, *self.definition.command) or self.image.program
-        return words[0] if words else "its command"
-
     async def _watch(self) -> None:
         """Wait for its end, and note how it ended."""
         try:
-            await _until_gone(self._pid if self._group is not None else 0, self.engine, self.name)
+            await until_gone(self._pid if self._group is not None else 0, self.engine, self.name)
             self._count_kills()
-            for _ in range(20):
-                code, state, _ = await self.engine.attempt(
-                    "inspect", "--format={{.State.Running}} {{.State.ExitCode}} {{.State.OOMKilled}}", self.name
-                )
-                if code:
-                    return
-                running, exit_code, out_of_memory = state.split()
-                if running == "false":
-                    break
-                await asyncio.sleep(_POLL_SECONDS)
-            self._exit_code = int(exit_code)
-            if out_of_memory == "true":
-                self._oom_kills += 1
-            _, out, said = await self.engine.attempt("logs", "--tail", _LOG_LINES, self.name)
-            self._log = [*out.splitlines(), *said.splitlines()]
+            end = await read_end(self.engine, self.name)
+            if end is None:
+                return
+            self._exit_code = end.exit_code
+            self._oom_kills += end.out_of_memory
+            self._log = await last_output(self.engine, self.name)
         finally:
             self._gone.set()
 
@@ -320,20 +221,13 @@ class ContainerTask(Task):
                 self._listening_since = time.monotonic()
                 return
             if time.monotonic() - began > _ELSEWHERE_SECONDS and (found.reachable or found.inside):
-                raise TaskFailedError(self._elsewhere(found.reachable, found.inside))
+                raise TaskFailedError(elsewhere(self.definition.port, found.reachable, found.inside))
             if self._started_in > self.patience:
                 raise TaskFailedError(
                     f"nothing listens on port {self.definition.port} after {self.patience:g} s, all the time that its "
                     f"health checks give it to start: {await self._last_words_now()}"
                 )
             await asyncio.sleep(_POLL_SECONDS)
-
-    def _elsewhere(self, reachable: frozenset[int], inside: frozenset[int]) -> str:
-        port = self.definition.port
-        if port in inside:
-            return f"the program listens on port {port} of 127.0.0.1 only, where nothing reaches it: bind 0.0.0.0"
-        ports = " and ".join(map(str, sorted(reachable | inside)))
-        return f"nothing listens on port {port}, the one in its task definition: the program listens on {ports} instead"
 
     async def _limit_processor(self) -> None:
         """From now on it gets its CPU units. While it starts, its time is counted as if it had them already."""
@@ -373,16 +267,13 @@ class ContainerTask(Task):
             case "cpu" | "memory" | "children" | "killed-by-kernel":
                 if self._group is None:
                     raise EngineError("this drill needs the control groups of Linux: leave it out on this machine")
-                self._pressure = await Pressure.start(self.definition, parent=self._pid, groups=self._pressed())
+                self._pressure = await Pressure.start(
+                    self.definition,
+                    parent=self._pid,
+                    groups=self._group.joined(for_memory=self.definition.fault != "cpu"),
+                )
                 assert self._pressure is not None, "the fault is one of pressure"
                 await self._pressure.wait_for_kill(self.definition, self._gone.wait)
-
-    def _pressed(self) -> dict[str, Path]:
-        """The control groups that a program beside the service joins: where memory is apart, its work is no CPU."""
-        assert self._group is not None, "looked at by its caller"
-        places = self._group.places
-        kind = "memory" if self.definition.fault != "cpu" and "memory" in places else ""
-        return {kind: places[kind]} if kind else dict(places)
 
     async def stop(self) -> None:
         """Send the image's stop signal, SIGKILL after the stop timeout, and remove it. Safe to call twice."""
@@ -446,45 +337,16 @@ class ContainerTask(Task):
         """Why it is not running."""
         if not self._pid:
             return "it was never started"
-        said, memory = self._last_words(), self.definition.memory
-        if self._oom_kills and self._exit_code == _KILLED:
-            return f"OutOfMemoryError: the kernel killed it at the {memory} MiB that it was granted"
-        if self._exit_code == _KILLED:
-            if self._peak >= _FULL * memory:
-                return f"OutOfMemoryError: it held {self._peak:.0f} of the {memory} MiB that it was granted"
-            return f"it was ended by SIGKILL from outside: {said}"
-        return f"essential container exited with code {self._exit_code}: {said}"
+        return end_in_words(
+            self._exit_code,
+            killed_for_memory=self._oom_kills > 0,
+            peak=self._peak,
+            memory=self.definition.memory,
+            said=self._last_words(),
+        )
 
     def _last_words(self) -> str:
         return in_a_line((tail(self._log, 1) or ["it printed nothing"])[0])
 
     async def _last_words_now(self) -> str:
-        _, out, said = await self.engine.attempt("logs", "--tail", _LOG_LINES, self.name)
-        return in_a_line((tail([*out.splitlines(), *said.splitlines()], 1) or ["it printed nothing"])[0])
-
-
-def _reason(said: str) -> str:
-    """What an engine says of a program that it cannot start, without the engine's own layers around it."""
-    match = re.search(r"(?:exec|chdir)[^:]*: .*?(?=: OCI runtime|: unknown|$)", said, re.MULTILINE)
-    return match.group(0) if match else last_lines(said, 1)
-
-
-async def _until_gone(pid: int, engine: Engine, name: str) -> None:
-    """Wait for a process's end without asking for it again and again, which the engine's own ``wait`` does."""
-    if pid > 0 and hasattr(os, "pidfd_open"):
-        try:
-            descriptor = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return
-        except OSError:
-            descriptor = -1
-        if descriptor >= 0:
-            loop, ended = asyncio.get_running_loop(), asyncio.Event()
-            loop.add_reader(descriptor, ended.set)
-            try:
-                await ended.wait()
-            finally:
-                loop.remove_reader(descriptor)
-                os.close(descriptor)
-            return
-    await engine.attempt("wait", name)
+        return in_a_line((tail(await last_output(self.engine, self.name), 1) or ["it printed nothing"])[0])

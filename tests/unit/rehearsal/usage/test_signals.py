@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from nova_infra.rehearsal.tasks.signals import handles, ignores
+from nova_infra.rehearsal.usage.signals import handles, ignores
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists what a process does about signals")
 

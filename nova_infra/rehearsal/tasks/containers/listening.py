@@ -42,3 +42,11 @@ def listening(pid: int, proc: Path = Path("/proc")) -> Listening | None:
             if state == _LISTEN:
                 (inside if address in _LOOPBACK else reachable).add(int(port, 16))
     return Listening(frozenset(reachable), frozenset(inside - reachable)) if seen else None
+
+
+def elsewhere(port: int, reachable: frozenset[int], inside: frozenset[int]) -> str:
+    """What to say of a program that listens, but not on the port in its task definition."""
+    if port in inside:
+        return f"the program listens on port {port} of 127.0.0.1 only, where nothing reaches it: bind 0.0.0.0"
+    ports = " and ".join(map(str, sorted(reachable | inside)))
+    return f"nothing listens on port {port}, the one in its task definition: the program listens on {ports} instead"

@@ -1,0 +1,45 @@
+"""The options of commands that are about an assembly which a delivery has built."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def built_assembly(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options --assembly and --digest; one that is not what was built is refused."""
+
+    @click.option("--assembly", type=click.Path(path_type=Path, file_okay=False), help="The release's assembly.")
+    @click.option("--digest", metavar="SHA256", help="What the assembly was known by when it was built.")
+    @functools.wraps(command)
+    def checked(*arguments: Any, assembly: Path | None, digest: str | None, **options: Any) -> None:
+        from nova_infra.deployed.connect import REHEARSAL_VARIABLE
+        from nova_infra.errors import RefusedError
+
+        # A rehearsal plays the assembly itself, and says which.
+        if digest is not None and not os.environ.get(REHEARSAL_VARIABLE):
+            if assembly is None:
+                raise RefusedError("--digest: needs --assembly, the directory that it is about")
+            _compare(assembly, digest)
+        command(*arguments, assembly=assembly, **options)
+
+    return checked
+
+
+def _compare(assembly: Path, digest: str) -> None:
+    from nova_infra.assembly import digest_of_files
+    from nova_infra.errors import CheckFailedError, RefusedError
+
+    if not (assembly / "manifest.json").exists():
+        raise RefusedError(f"{assembly}: holds no assembly: run make synth")
+    found = digest_of_files(assembly)
+    if found != digest:
+        raise CheckFailedError(
+            f"{assembly}: is not the assembly that was built: it is {found[:12]}, and {digest[:12]} was built: the "
+            "artifact has been changed since: find out by whom, and start a new release"
+        )

@@ -1,0 +1,41 @@
+"""Gives the release's steps the assembly that is deployed, and what it has to be known by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+
+from aws_cdk import aws_codepipeline as codepipeline
+from aws_cdk import pipelines
+
+from nova_infra.constructs.pipeline.update_approval import ASSEMBLY, NAMESPACE
+
+BUILT = "Synth_Output"
+"""The artifact that CDK Pipelines deploys from."""
+WANTED = f"#{{{NAMESPACE}.{ASSEMBLY}}}"
+"""What the assembly was known by when the deployed pipeline compared itself with it."""
+
+
+def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str]) -> None:
+    """Let steps read the artifact that is deployed, instead of synthesizing the commit once more.
+
+    CDK Pipelines puts a step's variables into its project, where CodePipeline resolves none of its own, so they are
+    written into the built pipeline.
+
+    Args:
+        pipeline: The pipeline, after ``build_pipeline()``.
+        steps: Names of the steps.
+    """
+    resource = pipeline.pipeline.node.default_child
+    assert isinstance(resource, codepipeline.CfnPipeline)
+    for place, stage in enumerate(pipeline.pipeline.stages):
+        for number, action in enumerate(stage.actions):
+            properties = action.action_properties
+            if properties.action_name not in steps or not properties.inputs:
+                continue
+            path = f"Stages.{place}.Actions.{number}"
+            inputs = [each.artifact_name for each in properties.inputs]
+            variables = [{"name": ASSEMBLY, "type": "PLAINTEXT", "value": WANTED}]
+            resource.add_property_override(f"{path}.InputArtifacts", [{"Name": each} for each in (*inputs, BUILT)])
+            resource.add_property_override(f"{path}.Configuration.PrimarySource", inputs[0])
+            resource.add_property_override(f"{path}.Configuration.EnvironmentVariables", json.dumps(variables))

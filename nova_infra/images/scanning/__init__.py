@@ -1,0 +1,1 @@
+"""Scanning an image on this machine, before it is pushed."""

@@ -1,0 +1,220 @@
+"""A dependency's container: a database, say, that runs here in place of what production has."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from nova_infra.config import Dependency
+from nova_infra.containers.errors import EngineError, last_lines
+from nova_infra.rehearsal.load_balancer.client import open_client
+from nova_infra.rehearsal.tasks.containers.place import Place
+from nova_infra.rehearsal.tasks.task import free_port
+
+_POLL_SECONDS = 0.2
+_ONE_CHECK_SECONDS = 10.0
+_HOLD_SECONDS = 0.2
+_LAST_LINES = 3
+_HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?", re.ASCII)
+_NUMBERS = itertools.count(1)
+_LOOPBACK = "127.0.0.1"
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Needed:
+    """A dependency whose image is there.
+
+    Attributes:
+        wanted: What nova.toml says of it.
+        image: Name of its image in the engine's store.
+        hosts: Hosts that it stands for.
+    """
+
+    wanted: Dependency
+    image: str
+    hosts: frozenset[str] = frozenset()
+
+
+@dataclass
+class DependencyContainer:
+    """One dependency of one environment.
+
+    Attributes:
+        needed: What it runs.
+        place: Where it runs.
+        in_network: Whether tasks are containers beside it, and not processes of this machine.
+    """
+
+    needed: Needed
+    place: Place
+    in_network: bool
+    _container: str = ""
+    _ports: dict[int, int] = field(default_factory=dict)
+    _address: str = ""
+
+    @property
+    def name(self) -> str:
+        """What nova.toml calls it."""
+        return self.needed.wanted.name
+
+    @property
+    def address(self) -> str:
+        """Its address in the network of the tasks, once it runs."""
+        return self._address
+
+    @property
+    def hosts(self) -> list[str]:
+        """What tasks that are in its network call it."""
+        return [self.name, *(host for host in sorted(self.needed.hosts) if _HOST_NAME.fullmatch(host))]
+
+    @property
+    def out_of_reach(self) -> list[str]:
+        """What it stands for that is no name that could lead to it: an address, a range, or any name of a domain."""
+        return [host for host in sorted(self.needed.hosts) if host not in self.hosts]
+
+    def provided(self, *, on_this_machine: bool = False) -> dict[str, str]:
+        """The variables that lead services to it.
+
+        Args:
+            on_this_machine: Whether the reader is a process of this machine, and not one of the tasks.
+        """
+        outside = on_this_machine or not self.in_network
+        host = _LOOPBACK if outside else self.name
+        port = self._ports.get(self.needed.wanted.port, self.needed.wanted.port) if outside else self.needed.wanted.port
+        return {
+            name: value.replace("{host}", host).replace("{port}", str(port))
+            for name, value in self.needed.wanted.provides.items()
+        }
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready.
+
+        Raises:
+            EngineError: It ends, or is not ready in time; without it there is no verdict.
+        """
+        wanted = self.needed.wanted
+        for attempt in range(1, _TRIES + 1):
+            self._container = f"{self.place.network.name}-{self.name}-{next(_NUMBERS)}"
+            self._ports = {port: free_port() for port in (wanted.port, wanted.ready.port or wanted.port)}
+            code, _, said = await self._engine("run", "--detach", *self._arguments())
+            if not code:
+                break
+            # Another program may take a port between its choice and its use.
+            await self._engine("rm", "--force", "--volumes", self._container)
+            if "address already in use" not in said.lower() or attempt == _TRIES:
+                raise self._error(f"does not start: {last_lines(said, 1)}", "correct its image or command")
+        where = f'{{{{(index .NetworkSettings.Networks "{self.place.network.name}").IPAddress}}}}'
+        _, self._address, _ = await self._engine("inspect", f"--format={where}", self._container)
+        await self._wait()
+
+    async def stop(self) -> str:
+        """Remove it. Safe to call twice.
+
+        Returns:
+            How it had ended by itself before, in a clause; empty where it ran to the end.
+        """
+        if not self._container:
+            return ""
+        ended = await self._ended()
+        await self._engine("rm", "--force", "--volumes", "--time=0", self._container)
+        self._container = ""
+        return ended
+
+    def _arguments(self) -> list[str]:
+        podman, gateway = not self.place.engine.is_docker, self.place.network.gateway
+        return [
+            f"--name={self._container}",
+            f"--label={self.place.label}",
+            f"--network={self.place.network.name}",
+            *(f"--publish={_LOOPBACK}:{here}:{there}" for there, here in sorted(self._ports.items())),
+            "--no-healthcheck",
+            *(["--http-proxy=false"] if podman else []),
+            *([f"--add-host=host.docker.internal:{gateway}"] if gateway else []),
+            *(f"--env={name}={value}" for name, value in sorted(self.needed.wanted.environment.items())),
+            self.needed.image,
+            *(self.needed.wanted.command or ()),
+        ]
+
+    async def _wait(self) -> None:
+        seconds = self.needed.wanted.ready.seconds
+        try:
+            async with asyncio.timeout(seconds):
+                why = "nothing was asked"
+                while why := await self._unready():
+                    if ended := await self._ended():
+                        raise self._error(ended, "correct its image, command or environment")
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            said = await self._said()
+            raise self._error(
+                f"is not ready within {seconds} s ({why}); it printed last: {said}", "correct ready, or raise seconds"
+            ) from None
+
+    async def _unready(self) -> str:
+        """Why it is not ready, in a clause; empty where it is."""
+        ready = self.needed.wanted.ready
+        try:
+            async with asyncio.timeout(_ONE_CHECK_SECONDS):
+                if ready.command is not None:
+                    code, out, said = await self._engine("exec", self._container, *ready.command)
+                    return f"{ready.command[0]} exited with {code}: {last_lines(said or out, 1)}" if code else ""
+                port = self._ports[ready.port or self.needed.wanted.port]
+                if ready.path is None:
+                    return await _refuses(port)
+                return await _answer(f"http://{_LOOPBACK}:{port}{ready.path}")
+        except TimeoutError:
+            return f"it did not answer within {_ONE_CHECK_SECONDS:g} s"
+
+    async def _ended(self) -> str:
+        code, state, _ = await self._engine(
+            "inspect", "--format={{.State.Status}} {{.State.ExitCode}}", self._container
+        )
+        status, _, exit_code = state.partition(" ")
+        if code or status in ("running", "created", "initialized", "configured"):
+            return ""
+        return f"ended with exit code {exit_code}: {await self._said()}"
+
+    async def _said(self) -> str:
+        _, out, said = await self._engine("logs", f"--tail={2 * _LAST_LINES}", self._container)
+        return last_lines("\n".join([out, said]), _LAST_LINES) or "nothing"
+
+    async def _engine(self, *arguments: str) -> tuple[int, str, str]:
+        return await self.place.engine.attempt(*arguments, directory=self.place.directory)
+
+    def _error(self, fault: str, remedy: str) -> EngineError:
+        return EngineError(f"rehearsal.dependencies: {self.name} {fault}: {remedy}")
+
+
+async def _refuses(port: int) -> str:
+    """Why a port takes no connections, in a clause.
+
+    An engine may listen in place of its container, and then closes at once what nobody takes there.
+    """
+    try:
+        reader, writer = await asyncio.open_connection(_LOOPBACK, port)
+    except OSError as error:
+        return f"its port: {error.strerror or error}"
+    try:
+        async with asyncio.timeout(_HOLD_SECONDS):
+            if not await reader.read(1):
+                return "its port: closed at once"
+    except TimeoutError:
+        pass  # It waits for what a client says first.
+    except OSError as error:
+        return f"its port: {error.strerror or error}"
+    finally:
+        writer.close()
+    return ""
+
+
+async def _answer(url: str) -> str:
+    try:
+        async with open_client() as session, session.get(url, allow_redirects=False) as response:
+            return f"{url} answered {response.status}" if response.status >= 400 else ""
+    except (aiohttp.ClientError, OSError) as error:
+        return f"{url}: {error or type(error).__name__}"

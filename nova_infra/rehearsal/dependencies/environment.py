@@ -1,0 +1,80 @@
+"""What one environment needs beside its services: a container for each dependency, and what leads to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nova_infra.machine.parallel import gather
+from nova_infra.rehearsal.dependencies.container import DependencyContainer
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.runtime import TaskRuntime
+
+ENDPOINT = "AWS_ENDPOINT_URL"
+
+
+class Dependencies:
+    """The dependencies of one environment: each has its own, as in AWS."""
+
+    def __init__(self, runtime: TaskRuntime, environment: str, gaps: list[str]) -> None:
+        """Prepare.
+
+        Args:
+            runtime: What runs the tasks, and says what is needed.
+            environment: Name of the environment, for messages.
+            gaps: What cannot be played is added to these sentences.
+        """
+        self._environment = environment
+        self._gaps = gaps
+        self._in_network = runtime.kind == "images"
+        self._containers = []
+        for needed in runtime.dependencies:
+            assert runtime.place is not None, "a runtime with dependencies has a place for them"
+            self._containers.append(DependencyContainer(needed, runtime.place, in_network=self._in_network))
+
+    async def start(self) -> None:
+        """Start all of them, and wait until they are ready.
+
+        Raises:
+            EngineError: One does not come.
+        """
+        await gather(*(container.start() for container in self._containers))
+        for container in self._containers:
+            if hosts := container.out_of_reach if self._in_network else sorted(container.needed.hosts):
+                self._gap(
+                    f"nothing answers at {' and '.join(hosts)} itself: {container.name} is reached by the variables "
+                    "that it provides alone"
+                )
+
+    async def stop(self) -> None:
+        """Remove them, and note which had ended before. Safe to call twice."""
+        ended = await gather(*(container.stop() for container in self._containers))
+        for container, how in zip(self._containers, ended, strict=True):
+            if how:
+                self._gap(f"{container.name}, on which services depend, {how} in {self._environment}")
+
+    def provide(self, definition: TaskDefinition) -> TaskDefinition:
+        """The definition with the hosts and variables that lead to them: they win over its own."""
+        if not self._containers:
+            return definition
+        provided = self._provided()
+        return replace(
+            definition,
+            environment={**definition.environment, **provided},
+            secrets={name: value for name, value in definition.secrets.items() if name not in provided},
+            hosts={host: each.address for each in self._containers for host in each.hosts} if self._in_network else {},
+        )
+
+    @property
+    def aws_endpoint(self) -> tuple[str, str]:
+        """Where one of them stands for AWS, as this machine reaches it and as tasks do; empty where none does."""
+        return self._provided(on_this_machine=True).get(ENDPOINT, ""), self._provided().get(ENDPOINT, "")
+
+    def _provided(self, *, on_this_machine: bool = False) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for container in self._containers:
+            found |= container.provided(on_this_machine=on_this_machine)
+        return found
+
+    def _gap(self, sentence: str) -> None:
+        if sentence not in self._gaps:
+            self._gaps.append(sentence)

@@ -1,0 +1,82 @@
+"""Images of what a rehearsal starts beside the services."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from pathlib import Path
+
+from nova_infra.assembly import DockerAsset
+from nova_infra.config import Dependency
+from nova_infra.containers.asset import asset_command, asset_files
+from nova_infra.containers.build import ENGINES, local_name
+from nova_infra.containers.engine import Engine
+from nova_infra.containers.errors import EngineError
+from nova_infra.errors import NovaError
+from nova_infra.machine.commands import run_command
+from nova_infra.names import repository_name
+
+
+def image_name(dependency: Dependency, *, root: Path, platform: str) -> str:
+    """What a dependency's image is called: as nova.toml says, or by the content of what it is built from.
+
+    Args:
+        dependency: The dependency.
+        root: The project's directory.
+        platform: Name of the platform.
+    """
+    if dependency.image is not None:
+        return dependency.image
+    content = hashlib.sha256()
+    for file in asset_files(root / str(dependency.build)):
+        content.update(repr((file.path, file.kind, file.content)).encode())
+    return local_name(f"{repository_name(platform, f'rehearsal-{dependency.name}')}:{content.hexdigest()[:16]}")
+
+
+async def have_dependency_image(engine: Engine, dependency: Dependency, *, root: Path, platform: str, log: Path) -> str:
+    """Have a dependency's image in the engine's store.
+
+    Args:
+        engine: The engine.
+        dependency: The dependency.
+        root: The project's directory.
+        platform: Name of the platform.
+        log: Where the output of a build goes.
+
+    Returns:
+        Its name there.
+
+    Raises:
+        EngineError: It cannot be pulled or built: without it there is no verdict.
+    """
+    name = image_name(dependency, root=root, platform=platform)
+    stand_in = f"localhost/{name.partition('@')[0].rpartition('/')[2]}"
+    for known in (name, stand_in):
+        if engine.image(known) is not None:
+            return known
+    try:
+        if dependency.build is not None:
+            await _build(engine, name, root / dependency.build, log)
+            return name
+        await engine.call("pull", "--quiet", _full_name(name, engine))
+    except NovaError as error:
+        raise EngineError(f"rehearsal.dependencies: {dependency.name}: {error}") from None
+    return _full_name(name, engine)
+
+
+async def _build(engine: Engine, name: str, directory: Path, log: Path) -> None:
+    command = shlex.join(asset_command(name, engine.architecture, DockerAsset(directory, "Dockerfile", {})))
+    log.parent.mkdir(parents=True, exist_ok=True)
+    code, said = await run_command(
+        command, directory=directory, environment={}, log=log, spare=ENGINES, without_aws=True
+    )
+    if code:
+        raise EngineError(f"{said[-1] if said else 'its image does not build'}; all of its output: {log}")
+
+
+def _full_name(name: str, engine: Engine) -> str:
+    """A name with its registry: Podman knows no default one."""
+    first, slash, _ = name.partition("/")
+    if engine.is_docker or (slash and ("." in first or ":" in first or first == "localhost")):
+        return name
+    return f"docker.io/{name}" if slash else f"docker.io/library/{name}"

@@ -1,0 +1,1 @@
+"""Tasks as containers: how one is created, started and watched, and why it does not start."""

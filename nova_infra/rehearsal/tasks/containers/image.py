@@ -1,0 +1,38 @@
+"""What an engine says of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class EngineImage:
+    """What an image in the engine's store says of itself.
+
+    Attributes:
+        name: Its name in the store.
+        architecture: ``amd64`` or ``arm64``.
+        program: Its entry point and command.
+        stop_signal: What asks it to stop.
+        volumes: Paths that it declares as volumes.
+    """
+
+    name: str
+    architecture: str
+    program: tuple[str, ...]
+    stop_signal: str
+    volumes: tuple[str, ...]
+
+    @classmethod
+    def read(cls, name: str, found: Mapping[str, Any]) -> EngineImage:
+        """From what the engine's ``image inspect`` says."""
+        config = found.get("Config") or {}
+        return cls(
+            name,
+            str(found.get("Architecture", "")),
+            (*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
+            str(config.get("StopSignal") or "SIGTERM"),
+            tuple(config.get("Volumes") or ()),
+        )

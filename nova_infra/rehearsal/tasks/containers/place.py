@@ -1,0 +1,116 @@
+"""Where a rehearsal's containers are: an engine, a network of their own and a label by which all of it is found."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import random
+import tempfile
+import uuid
+from dataclasses import dataclass, field
+
+import psutil
+
+from nova_infra.containers.engine import Engine
+from nova_infra.containers.errors import EngineError
+from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork
+
+LABEL = "nova.rehearsal"
+_ADDRESSES = "10.97.0.0/16"
+_TRIES = 20
+
+
+@dataclass
+class Place:
+    """Use it as an asynchronous context manager: it leaves nothing behind.
+
+    Attributes:
+        engine: What runs the containers.
+        label: Label of everything that is made.
+    """
+
+    engine: Engine
+    label: str = field(default_factory=lambda: f"{LABEL}={os.getpid()}-{uuid.uuid4().hex[:8]}")
+    _network: ContainerNetwork | None = None
+    _scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def network(self) -> ContainerNetwork:
+        """The network, once it has been entered."""
+        assert self._network is not None, "entered"
+        return self._network
+
+    @property
+    def directory(self) -> str:
+        """Where the engine is called: its monitor may leave files there."""
+        assert self._scratch is not None, "entered"
+        return self._scratch.name
+
+    async def __aenter__(self) -> Place:
+        """Clear away what killed rehearsals have left, and make a network."""
+        self._scratch = tempfile.TemporaryDirectory(prefix="nova-containers-", ignore_cleanup_errors=True)
+        await remove_orphans(self.engine)
+        self._network = await self._make_network()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Remove every container and the network, also of an interrupted rehearsal."""
+        await asyncio.shield(asyncio.ensure_future(_remove_labelled(self.engine, self.label)))
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+    async def _make_network(self) -> ContainerNetwork:
+        """A network of its own: the engine's default one may be claimed by another engine, too."""
+        said = ""
+        for subnet in _free_subnets():
+            name = self.label.partition("=")[2]
+            podman = ["--disable-dns"] if not self.engine.is_docker else []
+            code, _, said = await self.engine.attempt(
+                "network", "create", *podman, f"--subnet={subnet}", f"--label={self.label}", f"nova-{name}"
+            )
+            if not code:
+                return ContainerNetwork(f"nova-{name}", await self._gateway(str(subnet[1])))
+        raise EngineError(f"{self.engine.program} network create: {said.splitlines()[-1:]}: free an address range")
+
+    async def _gateway(self, address: str) -> str | None:
+        """This machine's address in the network; a virtual machine in between has a name for it."""
+        if self.engine.is_docker:
+            _, system, _ = await self.engine.attempt("info", "--format={{.OperatingSystem}}")
+            return None if "Docker Desktop" in system else address
+        return address
+
+
+async def remove_orphans(engine: Engine) -> None:
+    """Remove containers and networks of rehearsals that were killed: they name the process that nobody has any more."""
+    _, listed, _ = await engine.attempt("ps", "--all", f"--filter=label={LABEL}", f'--format={{{{.Label "{LABEL}"}}}}')
+    _, networks, _ = await engine.attempt("network", "ls", f"--filter=label={LABEL}", "--format={{.Name}}")
+    owners = {*listed.split(), *(name.removeprefix("nova-") for name in networks.split())}
+    for owner in owners:
+        pid = owner.partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            await _remove_labelled(engine, f"{LABEL}={owner}")
+
+
+async def _remove_labelled(engine: Engine, label: str) -> None:
+    _, containers, _ = await engine.attempt("ps", "--all", "--quiet", f"--filter=label={label}")
+    if containers:
+        await engine.attempt("rm", "--force", "--volumes", *containers.split())
+    _, networks, _ = await engine.attempt("network", "ls", "--quiet", f"--filter=label={label}")
+    for network in networks.split():
+        await engine.attempt("network", "rm", network)
+
+
+def _free_subnets() -> list[ipaddress.IPv4Network]:
+    """Address ranges that no interface of this machine is in, in another order each time: two may rehearse at once."""
+    taken: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+    for addresses in psutil.net_if_addrs().values():
+        for address in addresses:
+            with contextlib.suppress(ValueError):
+                if address.netmask:
+                    taken.append(ipaddress.ip_network(f"{address.address}/{address.netmask}", strict=False))
+    subnets = list(ipaddress.IPv4Network(_ADDRESSES).subnets(new_prefix=24))
+    random.shuffle(subnets)
+    ours = [each for each in taken if isinstance(each, ipaddress.IPv4Network)]
+    return [subnet for subnet in subnets if not any(subnet.overlaps(each) for each in ours)][:_TRIES]

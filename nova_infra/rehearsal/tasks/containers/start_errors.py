@@ -1,0 +1,39 @@
+"""Why a container does not start, in the words of ECS: whose fault it is decides what the error is."""
+
+from __future__ import annotations
+
+import re
+
+from nova_infra.containers.engine import Engine
+from nova_infra.containers.errors import EngineError, explain, last_lines
+from nova_infra.rehearsal.tasks.containers.image import EngineImage
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.task import TaskFailedError
+
+_NO_PROGRAM = ("executable file", "no such file", "not a directory", "permission denied")
+
+
+def start_error(said: str, definition: TaskDefinition, image: EngineImage, engine: Engine) -> Exception:
+    """Why it did not start: whose fault it is decides what the error is."""
+    lowered, program = said.lower(), _program(definition, image)
+    if "exec format error" in lowered and image.architecture in ("", engine.architecture):
+        return TaskFailedError(f"CannotStartContainerError: exec format error: {program} is not a program")
+    if "docker.sock" not in lowered and any(each in lowered for each in _NO_PROGRAM):
+        return TaskFailedError(f"CannotStartContainerError: {program}: {_reason(said)}")
+    if "unable to find user" in lowered or "no matching entries in passwd" in lowered:
+        return TaskFailedError(f"CannotStartContainerError: {last_lines(said, 1)}")
+    if "no command" in lowered:
+        return TaskFailedError("CannotStartContainerError: neither its task definition nor its image has a command")
+    error = explain(engine.program, ["start"], said)
+    return error if isinstance(error, EngineError) else EngineError(f"{error}: see docs/rehearsal.md")
+
+
+def _program(definition: TaskDefinition, image: EngineImage) -> str:
+    words = (*definition.entry_point, *definition.command) or image.program
+    return words[0] if words else "its command"
+
+
+def _reason(said: str) -> str:
+    """What an engine says of a program that it cannot start, without the engine's own layers around it."""
+    match = re.search(r"(?:exec|chdir)[^:]*: .*?(?=: OCI runtime|: unknown|$)", said, re.MULTILINE)
+    return match.group(0) if match else last_lines(said, 1)

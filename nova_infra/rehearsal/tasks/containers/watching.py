@@ -1,0 +1,89 @@
+"""Waits for the end of a container, and reads how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+
+from nova_infra.containers.engine import Engine
+
+_LOOKS = 20
+_KILLED = 137
+_FULL = 0.97
+_POLL_SECONDS = 0.05
+_LOG_LINES = "20"
+
+
+async def until_gone(pid: int, engine: Engine, name: str) -> None:
+    """Wait for a process's end without asking for it again and again, which the engine's own ``wait`` does."""
+    if pid > 0 and hasattr(os, "pidfd_open"):
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        except OSError:
+            descriptor = -1
+        if descriptor >= 0:
+            loop, ended = asyncio.get_running_loop(), asyncio.Event()
+            loop.add_reader(descriptor, ended.set)
+            try:
+                await ended.wait()
+            finally:
+                loop.remove_reader(descriptor)
+                os.close(descriptor)
+            return
+    await engine.attempt("wait", name)
+
+
+@dataclass(frozen=True)
+class ContainerEnd:
+    """How a container ended.
+
+    Attributes:
+        exit_code: The exit code of its program.
+        out_of_memory: Whether the engine says that the kernel killed it for its memory.
+    """
+
+    exit_code: int
+    out_of_memory: bool
+
+
+async def read_end(engine: Engine, name: str) -> ContainerEnd | None:
+    """How a container ended that is gone; None where the engine does not know it any more."""
+    for _ in range(_LOOKS):
+        code, state, _ = await engine.attempt(
+            "inspect", "--format={{.State.Running}} {{.State.ExitCode}} {{.State.OOMKilled}}", name
+        )
+        if code:
+            return None
+        running, exit_code, out_of_memory = state.split()
+        if running == "false":
+            break
+        await asyncio.sleep(_POLL_SECONDS)
+    return ContainerEnd(int(exit_code), out_of_memory == "true")
+
+
+async def last_output(engine: Engine, name: str) -> list[str]:
+    """The last lines that a container printed."""
+    _, out, said = await engine.attempt("logs", "--tail", _LOG_LINES, name)
+    return [*out.splitlines(), *said.splitlines()]
+
+
+def end_in_words(exit_code: int | None, *, killed_for_memory: bool, peak: float, memory: int, said: str) -> str:
+    """Why a container stopped, as ECS says it.
+
+    Args:
+        exit_code: The exit code of its program.
+        killed_for_memory: Whether the kernel killed any of its processes for its memory.
+        peak: MiB that it held at the most, as far as that was seen.
+        memory: MiB that it was granted.
+        said: What it printed last.
+    """
+    if killed_for_memory and exit_code == _KILLED:
+        return f"OutOfMemoryError: the kernel killed it at the {memory} MiB that it was granted"
+    if exit_code == _KILLED:
+        if peak >= _FULL * memory:
+            return f"OutOfMemoryError: it held {peak:.0f} of the {memory} MiB that it was granted"
+        return f"it was ended by SIGKILL from outside: {said}"
+    return f"essential container exited with code {exit_code}: {said}"

@@ -1,0 +1,198 @@
+"""Resources that templates declare are made in the server with their properties, and tasks are led to them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import botocore.session
+import pytest
+
+from nova_infra.rehearsal.clock import COMPRESSED
+from nova_infra.rehearsal.cloudformation.physical import Home
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
+from nova_infra.rehearsal.environment.background.resources import secret_value
+from nova_infra.rehearsal.environment.background.stand_ins import StandIns, needs_stand_ins
+from nova_infra.rehearsal.tasks.definition import TaskDefinition, read_task_definition
+
+HOME = Home("333333333333", "eu-west-1")
+ELSEWHERE = "arn:aws:secretsmanager:eu-west-1:333333333333:secret:somebody/elses"
+
+
+def attribute(name: str, kind: str = "S") -> dict[str, str]:
+    return {"AttributeName": name, "AttributeType": kind}
+
+
+def index(name: str, key: str) -> dict[str, Any]:
+    keys = [{"AttributeName": key, "KeyType": "HASH"}]
+    return {"IndexName": name, "KeySchema": keys, "Projection": {"ProjectionType": "ALL"}}
+
+
+def template(*, level: str = "7", indexes: tuple[str, ...] = ("who",)) -> dict[str, Any]:
+    table = {
+        "AttributeDefinitions": [attribute("id"), *map(attribute, indexes)],
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "GlobalSecondaryIndexes": [index(f"by-{name}", name) for name in indexes],
+        "TimeToLiveSpecification": {"AttributeName": "until", "Enabled": True},
+    }
+    made = {"SecretStringTemplate": '{"user": "shop"}', "GenerateStringKey": "password"}
+    dead = {"deadLetterTargetArn": {"Fn::GetAtt": ["Dead", "Arn"]}, "maxReceiveCount": "3"}
+    environment = {
+        "TABLE": {"Ref": "Orders"},
+        "TABLE_ARN": {"Fn::GetAtt": ["Orders", "Arn"]},
+        "BUCKET": {"Ref": "Files"},
+        "LEVEL": {"Ref": "Level"},
+        "SECRET": {"Ref": "Database"},
+        "QUEUE": {"Ref": "Mail"},
+    }
+    secrets = {
+        "PASSWORD": {"Fn::Join": ["", [{"Ref": "Database"}, ":password::"]]},
+        "LEVEL_SECRET": "arn:aws:ssm:eu-west-1:333333333333:parameter/shop/level",
+        "ELSEWHERE": ELSEWHERE,
+    }
+    container = {
+        "Image": "shop/orders:1",
+        "Environment": [{"Name": name, "Value": value} for name, value in environment.items()],
+        "Secrets": [{"Name": name, "ValueFrom": value} for name, value in secrets.items()],
+    }
+    properties: dict[str, tuple[str, dict[str, Any]]] = {
+        "Orders": ("AWS::DynamoDB::GlobalTable", table),
+        "Files": ("AWS::S3::Bucket", {"VersioningConfiguration": {"Status": "Enabled"}}),
+        "Level": ("AWS::SSM::Parameter", {"Name": "/shop/level", "Type": "String", "Value": level}),
+        "Database": ("AWS::SecretsManager::Secret", {"GenerateSecretString": made}),
+        "Mail": ("AWS::SQS::Queue", {"FifoQueue": True, "RedrivePolicy": dead}),
+        "Dead": ("AWS::SQS::Queue", {"FifoQueue": True}),
+        "Task": (
+            "AWS::ECS::TaskDefinition",
+            {"Family": "orders", "Memory": "512", "ContainerDefinitions": [container]},
+        ),
+    }
+    return {"Resources": {key: {"Type": kind, "Properties": each} for key, (kind, each) in properties.items()}}
+
+
+def resolved(found: dict[str, Any]) -> PlayedStack:
+    return PlayedStack("shop-prod-orders", found, exports={}, revisions={"Task": "orders:1"}, home=HOME)
+
+
+def led(stand_ins: StandIns, stack: PlayedStack) -> TaskDefinition:
+    return stand_ins.lead(read_task_definition(stack.properties("Task"), "orders:1"))
+
+
+class Aws:
+    """AWS as a task sees it: by its environment alone."""
+
+    def __init__(self, definition: TaskDefinition) -> None:
+        self.variables = definition.environment
+        self._session = botocore.session.Session()
+
+    def client(self, service: str) -> Any:
+        return self._session.create_client(
+            service,
+            region_name=self.variables["AWS_REGION"],
+            endpoint_url=self.variables["AWS_ENDPOINT_URL"],
+            aws_access_key_id=self.variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.variables["AWS_SECRET_ACCESS_KEY"],
+        )
+
+
+def play(story: Callable[[StandIns], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        stand_ins = StandIns(COMPRESSED, None, HOME)
+        try:
+            await story(stand_ins)
+        finally:
+            await stand_ins.stop()
+
+    asyncio.run(whole())
+
+
+def test_a_task_uses_a_table_a_bucket_a_parameter_a_secret_and_a_queue_of_its_stack() -> None:
+    def use(definition: TaskDefinition) -> None:
+        aws, variables = Aws(definition), definition.environment
+        tables = aws.client("dynamodb")
+        item = {"id": {"S": "1"}, "who": {"S": "me"}}
+        tables.put_item(TableName=variables["TABLE"], Item=item)
+        assert tables.get_item(TableName=variables["TABLE_ARN"], Key={"id": {"S": "1"}})["Item"] == item
+        found = tables.query(
+            TableName=variables["TABLE"],
+            IndexName="by-who",
+            KeyConditionExpression="who = :me",
+            ExpressionAttributeValues={":me": {"S": "me"}},
+        )
+        assert found["Count"] == 1
+        lives = tables.describe_time_to_live(TableName=variables["TABLE"])["TimeToLiveDescription"]
+        assert lives == {"TimeToLiveStatus": "ENABLED", "AttributeName": "until"}
+        buckets = aws.client("s3")
+        buckets.put_object(Bucket=variables["BUCKET"], Key="a", Body=b"text")
+        assert buckets.get_object(Bucket=variables["BUCKET"], Key="a")["Body"].read() == b"text"
+        assert buckets.get_bucket_versioning(Bucket=variables["BUCKET"])["Status"] == "Enabled"
+        assert aws.client("ssm").get_parameter(Name=variables["LEVEL"])["Parameter"]["Value"] == "7"
+        secret = aws.client("secretsmanager").get_secret_value(SecretId=variables["SECRET"])["SecretString"]
+        assert json.loads(secret) == {"user": "shop", "password": variables["PASSWORD"]}
+        queues = aws.client("sqs")
+        queues.send_message(
+            QueueUrl=variables["QUEUE"], MessageBody="x", MessageGroupId="a", MessageDeduplicationId="b"
+        )
+        assert queues.receive_message(QueueUrl=variables["QUEUE"])["Messages"][0]["Body"] == "x"
+        policy = queues.get_queue_attributes(QueueUrl=variables["QUEUE"], AttributeNames=["RedrivePolicy"])
+        assert json.loads(policy["Attributes"]["RedrivePolicy"])["maxReceiveCount"] == 3
+
+    async def story(stand_ins: StandIns) -> None:
+        stack = resolved(template())
+        await stand_ins.expect([template()])
+        await stand_ins.apply(stack)
+        definition = led(stand_ins, stack)
+        assert definition.environment["AWS_REGION"] == "eu-west-1"
+        assert definition.environment["LEVEL_SECRET"] == "7"
+        assert definition.secrets == {"ELSEWHERE": ELSEWHERE}, "what nobody declares keeps its made-up value"
+        await asyncio.to_thread(use, definition)
+        # The next release changes a parameter and adds an index; what was written stays.
+        await stand_ins.apply(resolved(template(level="8", indexes=("who", "day"))))
+        tables = Aws(definition).client("dynamodb")
+        described = await asyncio.to_thread(tables.describe_table, TableName=definition.environment["TABLE"])
+        assert [each["IndexName"] for each in described["Table"]["GlobalSecondaryIndexes"]] == ["by-who", "by-day"]
+        assert described["Table"]["ItemCount"] == 1
+        level = Aws(definition).client("ssm").get_parameter(Name="/shop/level")["Parameter"]["Value"]
+        assert level == "8"
+
+    play(story)
+
+
+def test_nothing_starts_and_nothing_changes_where_tasks_use_nothing() -> None:
+    logs = {"Resources": {"Logs": {"Type": "AWS::S3::Bucket", "Properties": {}}}}
+    task = {"Resources": {"Task": template()["Resources"]["Task"]}}
+
+    async def story(stand_ins: StandIns) -> None:
+        await stand_ins.expect([logs, task])
+        definition = TaskDefinition("a:1", "a:1", (), {"A": "b"}, 0, None, 2, 512, secrets={"TOKEN": ELSEWHERE})
+        assert stand_ins.lead(definition) is definition
+
+    play(story)
+    assert [needs_stand_ins(each) for each in (logs, task, template())] == [False, False, True]
+
+
+def test_another_server_that_stands_for_aws_is_used_in_place_of_one_of_ours() -> None:
+    async def story(stand_ins: StandIns) -> None:
+        await stand_ins.expect([template()], "http://127.0.0.1:4566", "http://localstack:4566")
+        environment = led(stand_ins, resolved(template())).environment
+        assert environment["AWS_ENDPOINT_URL"] == "http://localstack:4566"
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("properties", "value"),
+    [
+        ({"SecretString": "written"}, "written"),
+        ({}, "stand-in-of-the-rehearsal"),
+        ({"GenerateSecretString": {"PasswordLength": 9}}, "stand-in-of-the-rehearsal"),
+        (
+            {"GenerateSecretString": {"GenerateStringKey": "key"}},
+            '{"key": "stand-in-of-the-rehearsal"}',
+        ),
+    ],
+)
+def test_a_secret_has_a_value_in_the_form_that_its_template_says(properties: dict[str, Any], value: str) -> None:
+    assert secret_value(properties) == value

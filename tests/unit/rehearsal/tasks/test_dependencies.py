@@ -1,0 +1,230 @@
+"""Dependencies: containers that a rehearsal starts beside the services, waits for, leads to and removes."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra.config import Dependency
+from nova_infra.containers.engine import Engine
+from nova_infra.containers.errors import EngineError, ImageError
+from nova_infra.rehearsal.dependencies.container import DependencyContainer, Needed
+from nova_infra.rehearsal.dependencies.environment import Dependencies
+from nova_infra.rehearsal.dependencies.images import have_dependency_image, image_name
+from nova_infra.rehearsal.tasks.containers.container import ContainerTask
+from nova_infra.rehearsal.tasks.containers.image import EngineImage
+from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork
+from nova_infra.rehearsal.tasks.containers.place import Place
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.runtime import ImageRuntime, SourceRuntime
+
+URL = "http://{host}:{port}/a"
+SHOP = TaskDefinition(
+    "shop:1", "shop:1", (), {"LEVEL": "7", "URL": "elsewhere"}, 80, None, 2, 64, secrets={"TOKEN": "a", "KEY": "b"}
+)
+
+
+def dependency(image: str = "tiny:1", **other: Any) -> Dependency:
+    given = {"name": "tiny", "image": image, "port": 3000, "environment": {"PORT": "3000"}, **other}
+    return Dependency.model_validate(given)
+
+
+class Scripted(Engine):
+    """An engine whose answers are written down, by its commands: each once, the last for ever."""
+
+    def __init__(self, **answers: list[tuple[int, str, str]]) -> None:
+        super().__init__("podman", "amd64")
+        object.__setattr__(self, "answers", answers)
+        object.__setattr__(self, "asked", [])
+
+    async def attempt(self, *arguments: str, directory: str | None = None) -> tuple[int, str, str]:  # noqa: ARG002
+        self.asked.append(arguments)  # type: ignore[attr-defined]
+        answers = self.answers.get(arguments[0], [(0, "", "")])  # type: ignore[attr-defined]
+        answer: tuple[int, str, str] = answers.pop(0) if len(answers) > 1 else answers[0]
+        return answer
+
+    def image(self, name: str) -> dict[str, Any] | None:
+        return {} if name in self.answers.get("images", ()) else None  # type: ignore[attr-defined]
+
+
+RUNNING = (0, "running 0", "")
+
+
+class Still(Place):
+    """A place where nothing has to be made."""
+
+    network = ContainerNetwork("nova-1-a", "10.97.7.1")
+    directory = "/"
+
+
+@pytest.fixture
+def place() -> Callable[[Engine], Place]:
+    return Still
+
+
+def started(container: DependencyContainer) -> str:
+    """How it failed to start; empty where it started."""
+    try:
+        asyncio.run(asyncio.wait_for(container.start(), 60))
+    except EngineError as error:
+        return str(error)
+    return ""
+
+
+def test_it_is_waited_for_until_its_command_succeeds(place: Callable[[Engine], Place]) -> None:
+    engine = Scripted(exec=[(2, "", "no response"), (2, "", "no response"), (0, "", "")], inspect=[RUNNING])
+    container = DependencyContainer(Needed(dependency(ready=["pg_isready"]), "tiny:1"), place(engine), in_network=True)
+    assert started(container) == ""
+    assert [each[0] for each in engine.asked].count("exec") == 3  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (
+            {"run": [(125, "", "Error: no such program")]},
+            "rehearsal.dependencies: tiny does not start: Error: no such program: correct its image or command",
+        ),
+        (
+            {"inspect": [(0, "10.97.7.2", ""), (0, "exited 3", "")], "exec": [(1, "", "")], "logs": [(0, "bad", "")]},
+            "rehearsal.dependencies: tiny ended with exit code 3: bad: correct its image, command or environment",
+        ),
+        (
+            {"inspect": [RUNNING], "exec": [(2, "", "no response")], "logs": [(0, "one\ntwo", "three")]},
+            "rehearsal.dependencies: tiny is not ready within 1 s (pg_isready exited with 2: no response); it printed "
+            "last: one / two / three: correct ready, or raise seconds",
+        ),
+    ],
+)
+def test_one_that_does_not_come_is_one_line_with_its_last_words(
+    place: Callable[[Engine], Place], answers: dict[str, Any], said: str
+) -> None:
+    wanted = dependency(ready={"command": ("pg_isready",), "seconds": 1})
+    container = DependencyContainer(Needed(wanted, "tiny:1"), place(Scripted(**answers)), in_network=True)
+    assert started(container) == said
+
+
+def provided(runtime: ImageRuntime | SourceRuntime, *needed: Needed, gaps: list[str] | None = None) -> Dependencies:
+    runtime.dependencies = needed
+    return Dependencies(runtime, "Dev", [] if gaps is None else gaps)
+
+
+def test_what_it_provides_wins_over_variables_and_secrets_of_the_same_name(place: Callable[[Engine], Place]) -> None:
+    engine = Scripted(inspect=[(0, "10.97.7.9", "")])
+    runtime = ImageRuntime(engine)
+    runtime.place = place(engine)
+    wanted = dependency(
+        provides={"URL": URL, "TOKEN": "{port}"}, ready=["true"], stands_for=("db.internal", "10.0.0.0/8")
+    )
+    gaps: list[str] = []
+    found = provided(runtime, Needed(wanted, "tiny:1", frozenset(wanted.stands_for)), gaps=gaps)
+    asyncio.run(found.start())
+    definition = found.provide(SHOP)
+    assert definition.environment == {"LEVEL": "7", "URL": "http://tiny:3000/a", "TOKEN": "3000"}
+    assert definition.secrets == {"KEY": "b"}, "what nobody provides keeps its made-up value"
+    assert definition.hosts == {"tiny": "10.97.7.9", "db.internal": "10.97.7.9"}
+    [gap] = gaps
+    assert gap.startswith("nothing answers at 10.0.0.0/8 itself: tiny is reached by the variables that it provides")
+    made = EngineImage("shop:1", "amd64", (), "SIGTERM", ())
+    task = ContainerTask(
+        definition, asyncio.Semaphore(1), 9, engine=engine, image=made, network=runtime.place.network, name="n",
+        label="l", directory="/",
+    )  # fmt: skip
+    assert "--add-host=db.internal:10.97.7.9" in task.options()
+
+
+def test_from_sources_it_is_reached_at_a_port_of_this_machine(place: Callable[[Engine], Place]) -> None:
+    engine = Scripted(inspect=[RUNNING])
+    runtime = SourceRuntime(engine)
+    runtime.place = place(engine)
+    wanted = dependency(provides={"URL": URL, "AWS_ENDPOINT_URL": "http://{host}:{port}"}, ready=["true"])
+    gaps: list[str] = []
+    found = provided(runtime, Needed(wanted, "tiny:1", frozenset({"db.internal"})), gaps=gaps)
+    asyncio.run(found.start())
+    environment = found.provide(SHOP).environment
+    [port] = [int(each.split(":")[1]) for call in engine.asked for each in call if each.startswith("--publish=")]  # type: ignore[attr-defined]
+    assert environment["URL"] == f"http://127.0.0.1:{port}/a"
+    assert found.aws_endpoint == (f"http://127.0.0.1:{port}",) * 2
+    assert found.provide(SHOP).hosts == {}
+    assert "nothing answers at db.internal itself" in gaps[0]
+
+
+def test_one_that_ends_meanwhile_is_said_not_to_be_covered(place: Callable[[Engine], Place]) -> None:
+    engine = Scripted(inspect=[RUNNING, (0, "exited 137", "")], logs=[(0, "", "out of memory")])
+    runtime = ImageRuntime(engine)
+    runtime.place = place(engine)
+    gaps: list[str] = []
+    found = provided(runtime, Needed(dependency(ready=["true"]), "tiny:1"), gaps=gaps)
+    asyncio.run(found.start())
+    asyncio.run(found.stop())
+    asyncio.run(found.stop())
+    assert gaps == ["tiny, on which services depend, ended with exit code 137: out of memory in Dev"]
+
+
+def test_an_image_is_found_pulled_or_refused(tmp_path: Path) -> None:
+    def have(engine: Engine, wanted: Dependency) -> str:
+        return asyncio.run(
+            have_dependency_image(engine, wanted, root=tmp_path, platform="shop", log=tmp_path / "logs" / "a.log")
+        )
+
+    class Pulling(Scripted):
+        async def call(self, *arguments: str, directory: str | None = None) -> str:  # noqa: ARG002
+            self.asked.append(arguments)  # type: ignore[attr-defined]
+            if "refused" in arguments[-1]:
+                raise ImageError("podman pull: manifest unknown")
+            return ""
+
+    there = dependency("ghcr.io/a/tiny:1")
+    assert have(Pulling(images=["localhost/tiny:1"]), there) == "localhost/tiny:1", "a local image stands in"
+    assert have(Pulling(), there) == "ghcr.io/a/tiny:1"
+    assert have(Pulling(), dependency("postgres:17")) == "docker.io/library/postgres:17"
+    assert have(Pulling(), dependency("acme/db:17")) == "docker.io/acme/db:17"
+    with pytest.raises(EngineError, match=r"rehearsal.dependencies: tiny: podman pull: manifest unknown"):
+        have(Pulling(), dependency("refused:1"))
+
+
+def test_a_built_image_is_named_by_what_it_is_built_from(tmp_path: Path) -> None:
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / "Dockerfile").write_text("FROM scratch\n")
+    wanted = Dependency(name="database", build="db", port=1)
+    first = image_name(wanted, root=tmp_path, platform="shop")
+    assert first.startswith("localhost/shop/rehearsal-database:")
+    assert image_name(wanted, root=tmp_path, platform="shop") == first
+    (tmp_path / "db" / "start.sh").write_text("exec postgres\n")
+    assert image_name(wanted, root=tmp_path, platform="shop") != first
+
+
+@pytest.mark.parametrize("ready", ["port", "/"])
+def test_a_real_one_is_reached_and_leaves_nothing_behind(engine: Engine, image: str, ready: str) -> None:
+    async def whole() -> str:
+        async with SourceRuntime(engine) as runtime:
+            wanted = dependency(image, provides={"URL": URL}, ready=ready)
+            found = provided(runtime, Needed(wanted, image))
+            await found.start()
+            url = found.provide(SHOP).environment["URL"]
+            with await asyncio.to_thread(urllib.request.urlopen, url, timeout=9) as response:
+                text: str = response.read().decode()
+            await found.stop()
+            assert runtime.place is not None
+        for kind in (("ps", "--all"), ("network", "ls")):
+            assert not engine.run(*kind, "--quiet", f"--filter=label={runtime.place.label}"), "nothing is left behind"
+        return text
+
+    assert "PORT=3000" in asyncio.run(asyncio.wait_for(whole(), 120))
+
+
+def test_a_real_one_that_listens_elsewhere_is_not_ready(engine: Engine, image: str) -> None:
+    async def whole() -> str:
+        async with Place(engine) as place:
+            wanted = dependency(image, environment={"PORT": "3001"}, ready={"seconds": 2})
+            container = DependencyContainer(Needed(wanted, image), place, in_network=False)
+            with pytest.raises(EngineError) as raised:
+                await container.start()
+            return str(raised.value)
+
+    assert "is not ready within 2 s (its port" in asyncio.run(asyncio.wait_for(whole(), 120))
