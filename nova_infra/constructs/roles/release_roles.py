@@ -85,19 +85,23 @@ class ReleaseRoles(Construct):
                 ],
                 resources=["*"],
             ),
-            # Jobs, and the queues of workers, whose names are the configuration's.
             iam.PolicyStatement(
-                actions=["states:ListExecutions", "scheduler:GetSchedule", "sqs:GetQueueAttributes"],
+                actions=["states:ListExecutions"],
                 resources=[
                     stack.format_arn(
                         service="states",
                         resource="stateMachine",
                         resource_name=f"{prefix}-*",
                         arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-                    ),
-                    arn("scheduler", "schedule", f"{prefix}-*/{prefix}-*"),
-                    stack.format_arn(service="sqs", resource="*"),
+                    )
                 ],
+            ),
+            iam.PolicyStatement(
+                actions=["scheduler:GetSchedule"], resources=[arn("scheduler", "schedule", f"{prefix}-*/{prefix}-*")]
+            ),
+            # The queues of workers may have any names.
+            iam.PolicyStatement(
+                actions=["sqs:GetQueueAttributes"], resources=[stack.format_arn(service="sqs", resource="*")]
             ),
             iam.PolicyStatement(
                 actions=[
