@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nova_infra.assembly import Template, resources_of_type
+from nova_infra.assembly import Template
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import NovaError
 from nova_infra.machine.commands import not_covered_in
@@ -32,47 +32,16 @@ from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.builds import ActionFailedError, read_log, run_build_command, with_outputs
 from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
 from nova_infra.rehearsal.pipeline.release import Release
-from nova_infra.rehearsal.pipeline.simulated import simulated
+from nova_infra.rehearsal.pipeline.simulated import kind_of, simulated
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
 from nova_infra.rehearsal.requests.files import RequestFiles
-from nova_infra.rehearsal.tasks.runtime import UNPROVEN, SourceRuntime, TaskRuntime
+from nova_infra.rehearsal.tasks.runtime import SourceRuntime, TaskRuntime
 
 _VERIFY_MINUTES = 5
 
 Approve = Callable[[str], Awaitable[bool]]
 Tell = Callable[[str], None]
-
-_PIPELINE_UPDATE = "the pipeline's own update: the pipeline played is the one synthesized"
-_PUSH = "pushing and scanning images: they are built, and stay on this machine"
-
-
-def new_record(
-    pipeline: Pipeline, *, candidate: Release, baseline: Release, runtime: TaskRuntime | None = None
-) -> Record:
-    """A record in which nothing has been reached yet."""
-    runtime = runtime or SourceRuntime()
-    deploys = [action for stage in pipeline.stages for action in stage.actions if isinstance(action, DeployAction)]
-    return Record(
-        pipeline=pipeline.name,
-        candidate=candidate.name,
-        baseline=baseline.name,
-        not_rehearsed=[
-            _PUSH if runtime.kind == "images" else UNPROVEN,
-            _PIPELINE_UPDATE,
-            *filter(None, [pipeline.what_takes_days]),
-        ],
-        tasks=runtime.words,
-        runs_tasks=not deploys or any(_runs_tasks(candidate.assembly.template(each.template_path)) for each in deploys),
-        stages=[
-            StageRecord(stage.name, [ActionRecord(a.name, _kind(a), a.run_order) for a in stage.actions])
-            for stage in pipeline.stages
-        ],
-    )
-
-
-def _runs_tasks(template: Template) -> bool:
-    return any(resources_of_type(template, kind) for kind in ("AWS::ECS::Service", "AWS::StepFunctions::StateMachine"))
 
 
 @dataclass
@@ -257,7 +226,9 @@ class Player:
         self.tell(f"{stage.name}: rolling back to {self.baseline.name}, as its OnFailure says")
         # Commands need installed tools, and a baseline's checkout has none.
         player = replace(self, candidate=self.baseline, taking_back=True, tools=self.candidate.sources)
-        actions = {action.name: ActionRecord(action.name, _kind(action), action.run_order) for action in stage.actions}
+        actions = {
+            action.name: ActionRecord(action.name, kind_of(action), action.run_order) for action in stage.actions
+        }
         if await player._play_actions(stage, actions, environment):
             record.note = f"rolled back to {self.baseline.name}, as its OnFailure says"
         else:
@@ -371,7 +342,3 @@ class Player:
 
 def _stacks_of(stage: Stage) -> list[str]:
     return [action.stack_name for action in stage.actions if isinstance(action, DeployAction)]
-
-
-def _kind(action: StageAction) -> str:
-    return type(action).__name__.removesuffix("Action").lower()
