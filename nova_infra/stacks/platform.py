@@ -159,15 +159,17 @@ class PlatformStack(cdk.Stack):
             acknowledge(
                 self.ingress.load_balancer, "The configuration leaves the firewall out here", f"{NIST}-ALBWAFEnabled"
             )
-        self.topic = AlertTopic(
+        alerts = AlertTopic(
             self,
             "Alerts",
             name=alert_topic_name(prefix),
             publishers=publishers,
             key=self.key,
             notifications=environment.notifications,
-        ).topic
-        RolloutEvents(self, "Events", environment=environment.name, prefix=prefix, topic=self.topic)
+            own_messages=[Publisher.events()],
+        )
+        self.topic = alerts.topic
+        RolloutEvents(self, "Events", environment=environment.name, prefix=prefix, topic=self.topic, chat=alerts.chat)
         if _tests(config, environment):
             SmokeTest(self, "Smoke", prefix=prefix, key=self.key, retention=retention(environment.log_retention_days))
         if group:

@@ -8,14 +8,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nova_infra.assembly import Template
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import NovaError
 from nova_infra.machine.commands import not_covered_in
 from nova_infra.machine.parallel import gather
 from nova_infra.machine.processes import nothing_left
 from nova_infra.rehearsal.clock import Clock
-from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
     BuildAction,
@@ -31,7 +29,7 @@ from nova_infra.rehearsal.environment.background.stand_ins import HOME
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.builds import ActionFailedError, read_log, run_build_command, with_outputs
 from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
-from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.pipeline.release import Release, home_of, left_out, templates_of
 from nova_infra.rehearsal.pipeline.simulated import kind_of, simulated
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
@@ -143,9 +141,9 @@ class Player:
                         clock=Clock(seconds_per_minute=self.seconds_per_minute),
                         steering=self.steering,
                         files=self.files,
-                        home=self._home_of(stage),
-                        expected=self._templates(stage),
-                        neighbours=self._neighbours(stage),
+                        home=home_of(self.candidate, stage) or HOME,
+                        expected=templates_of(stage, self.baseline, self.candidate),
+                        neighbours=left_out(self.candidate, stage),
                     )
                 )
                 await self._deploy_baseline(stage, environment)
@@ -165,24 +163,6 @@ class Player:
             if stage.on_failure == "ROLLBACK":
                 await self._take_back(stage, record, environment)
         return False
-
-    def _home_of(self, stage: Stage) -> Home:
-        homes = (self.candidate.home_of(name) for name in _stacks_of(stage))
-        return next((home for home in homes if home is not None), HOME)
-
-    def _templates(self, stage: Stage) -> list[Template]:
-        """Every template that either release deploys in a stage."""
-        found = (
-            release.template_of_stack(name) for release in (self.baseline, self.candidate) for name in _stacks_of(stage)
-        )
-        return [template for template in found if template is not None]
-
-    def _neighbours(self, stage: Stage) -> dict[str, Template]:
-        """The stacks of a stage that are left out of what is played, as a drill leaves out all but one service."""
-        wholes = [each for each in self.candidate.pipeline().stages if each.name == stage.name]
-        names = {name for whole in wholes for name in _stacks_of(whole)} - set(_stacks_of(stage))
-        found = {name: self.candidate.template_of_stack(name) for name in sorted(names)}
-        return {name: template for name, template in found.items() if template is not None}
 
     async def _play_actions(
         self, stage: Stage, records: dict[str, ActionRecord], environment: PlayedEnvironment | None
@@ -338,7 +318,3 @@ class Player:
             record.note = "; ".join(filter(None, (f"not covered: {gap}", record.note)))
             if gap not in self.record.not_rehearsed:
                 self.record.not_rehearsed.append(gap)
-
-
-def _stacks_of(stage: Stage) -> list[str]:
-    return [action.stack_name for action in stage.actions if isinstance(action, DeployAction)]

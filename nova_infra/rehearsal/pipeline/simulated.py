@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nova_infra.assembly import Template, resources_of_type
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
     BuildAction,
@@ -13,7 +12,7 @@ from nova_infra.rehearsal.delivery.definition import (
     Stage,
     StageAction,
 )
-from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.pipeline.release import Release, runs_tasks
 from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
 from nova_infra.rehearsal.tasks.runtime import UNPROVEN, SourceRuntime, TaskRuntime
 
@@ -63,16 +62,12 @@ def new_record(
             *filter(None, [pipeline.what_takes_days]),
         ],
         tasks=runtime.words,
-        runs_tasks=not deploys or any(_runs_tasks(candidate.assembly.template(each.template_path)) for each in deploys),
+        runs_tasks=not deploys or any(runs_tasks(candidate.assembly.template(each.template_path)) for each in deploys),
         stages=[
             StageRecord(stage.name, [ActionRecord(a.name, kind_of(a), a.run_order) for a in stage.actions])
             for stage in pipeline.stages
         ],
     )
-
-
-def _runs_tasks(template: Template) -> bool:
-    return any(resources_of_type(template, kind) for kind in ("AWS::ECS::Service", "AWS::StepFunctions::StateMachine"))
 
 
 def kind_of(action: StageAction) -> str:
