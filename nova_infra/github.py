@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 
 from nova_infra.config import Config, Environment
+from nova_infra.config.group import deployment_minutes
 from nova_infra.names import deploy_role_name, early_image_role_name, environment_prefix, image_role_name
 
 IMAGE_SESSION_SECONDS = 3600
 _HOUR = 3600
+_LONGEST = 12 * _HOUR
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_update-role-settings.html"""
 
 
 def github_accounts(config: Config) -> list[str]:
@@ -16,13 +19,13 @@ def github_accounts(config: Config) -> list[str]:
     return list(dict.fromkeys([config.toolchain.account, *(each.account for each in config.environments)]))
 
 
-def deploy_session_seconds(environment: Environment) -> int:
-    """How long the credentials of a deployment have to be good for: it waits for every gate and every bake.
+def deploy_session_seconds(config: Config, environment: Environment) -> int:
+    """How long the credentials of a deployment have to be good for: the slowest service waits for gates and bakes.
 
     The CDK CLI assumes its own roles again, for an hour each time, for as long as these credentials are valid.
     """
-    rollout = environment.rollout
-    return math.ceil((rollout.minutes() + rollout.waiting_minutes()) / 60) * _HOUR + _HOUR
+    minutes = deployment_minutes(config.release, config.services, environment)
+    return min(math.ceil(minutes / 60) * _HOUR + _HOUR, _LONGEST)
 
 
 def outputs(config: Config, environment: str | None = None, *, branch: str = "") -> dict[str, str]:
@@ -51,5 +54,5 @@ def outputs(config: Config, environment: str | None = None, *, branch: str = "")
         "engine": config.delivery.engine,
         "role": f"arn:aws:iam::{chosen.account}:role/{role}",
         "region": chosen.region,
-        "session-seconds": str(deploy_session_seconds(chosen)),
+        "session-seconds": str(deploy_session_seconds(config, chosen)),
     }

@@ -143,6 +143,11 @@ def alert_topic_name(owner: str) -> str:
     return f"{owner}-alerts"
 
 
+def chat_topic_name(alerts: str) -> str:
+    """Name of the topic for messages in the form that chat shows, by the name of the alert topic beside it."""
+    return f"{alerts}-chat"
+
+
 def role_name(prefix: str, role: Role) -> str:
     """Name of one of the two roles of an environment."""
     return f"{prefix}-{role}"

@@ -32,6 +32,19 @@ def in_environment(command: Callable[..., None]) -> Callable[..., None]:
     return click.argument("environment", metavar="ENV")(where_options(command))
 
 
+def wait_option(default: int, help_: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option ``--wait``: for how many seconds a command looks again, given as ``patience``."""
+    return click.option(
+        "--wait",
+        "patience",
+        type=click.FloatRange(min=0),
+        default=default,
+        metavar="SECONDS",
+        show_default=True,
+        help=help_,
+    )
+
+
 def open_environment(role: Role, where: dict[str, Any]) -> RecordedEnvironment:
     """The environment that the options of :func:`in_environment` name."""
     from nova_infra.deployed.connect import connect
@@ -61,15 +74,7 @@ def releases(**where: Any) -> None:
 @in_environment
 @click.option("--release", metavar="RELEASE", help="A release from the ledger. Default: the latest one.")
 @click.option("--checkout", is_flag=True, help="Verify the release in this directory and write it to the ledger.")
-@click.option(
-    "--wait",
-    "patience",
-    type=click.FloatRange(min=0),
-    default=0,
-    metavar="SECONDS",
-    show_default=True,
-    help="How long to wait for what may still recover, such as an alarm that is about to clear.",
-)
+@wait_option(0, "How long to wait for what may still recover, such as an alarm that is about to clear.")
 @built_assembly
 def verify(release: str | None, checkout: bool, patience: float, assembly: Path | None, **where: Any) -> None:
     """Check that ENV runs the release that it should run.
@@ -243,15 +248,7 @@ def accept_red(release: str, why: str, **where: Any) -> None:
     "--allow-other-changes", is_flag=True, help="Proceed even if more than task definitions and services would change."
 )
 @click.option("--why", default="", metavar="TEXT", help="The reason, for the ledger and the hold.")
-@click.option(
-    "--wait",
-    "patience",
-    type=click.FloatRange(min=0),
-    default=600,
-    metavar="SECONDS",
-    show_default=True,
-    help="How long to wait for alarms and tasks to settle afterwards.",
-)
+@wait_option(600, "How long to wait for alarms and tasks to settle afterwards.")
 @click.option("--cancel", is_flag=True, help="First cancel the updates in progress and wait for them.")
 @click.option("--yes", is_flag=True, help="Do not ask. Needed without a terminal.")
 def rollback(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nova_infra.cli.releases import in_environment
+from nova_infra.cli.releases import in_environment, wait_option
 from nova_infra.cli.reports import whereabouts
 
 
@@ -15,15 +15,7 @@ from nova_infra.cli.reports import whereabouts
 @in_environment
 @click.argument("service", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print every change as a line of JSON.")
-@click.option(
-    "--wait",
-    "patience",
-    type=click.FloatRange(min=0),
-    default=0,
-    metavar="SECONDS",
-    show_default=True,
-    help="How long to wait for a deployment to begin.",
-)
+@wait_option(0, "How long to wait for a deployment to begin.")
 def watch(service: str | None, as_json: bool, patience: float, **where: Any) -> None:
     """Watch the deployments to ENV, whoever started them.
 

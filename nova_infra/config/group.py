@@ -1,4 +1,4 @@
-"""Which services of a release go together in an environment, and how long they wait for one another."""
+"""Which services of a release go together in an environment, and how long its deployments may take."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from nova_infra.config.delivery import ReleaseSettings
 from nova_infra.config.environment import Environment
 from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.config.services.service import Service
+
+BEFORE_DEPLOY_MINUTES = 60
+"""What a command before the deployment may take.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
+"""
 
 
 def group(release: ReleaseSettings, services: Iterable[Service], environment: Environment) -> tuple[str, ...]:
@@ -32,6 +38,24 @@ def group_minutes(release: ReleaseSettings, services: Iterable[Service], environ
     """
     rollouts = (each.environment.rollout for each in _members(services, environment))
     return release.wait_minutes + max((each.gate_minutes for each in rollouts if each.gate), default=0)
+
+
+def deployment_minutes(release: ReleaseSettings, services: Iterable[Service], environment: Environment) -> float:
+    """How long the slowest deployment to an environment bakes and waits: for gates, for the others, for a command.
+
+    Raises:
+        pydantic.ValidationError: An override contradicts what it is merged with.
+    """
+    services = list(services)
+    members = group(release, services, environment)
+    waits = group_minutes(release, services, environment)
+
+    def minutes(service: Service) -> float:
+        rollout = resolved(service, environment).environment.rollout
+        before = BEFORE_DEPLOY_MINUTES if service.before_deploy else 0
+        return before + rollout.minutes() + rollout.waiting_minutes() + (waits if service.name in members else 0)
+
+    return max(map(minutes, services))
 
 
 def _members(services: Iterable[Service], environment: Environment) -> Iterator[Resolved]:

@@ -32,11 +32,13 @@ class EnvironmentJobs:
     Attributes:
         environment: The environment.
         needs: Jobs that the deployment waits for.
+        session_seconds: How long its credentials are good.
         suffix: What tells its tests from those of an earlier environment with the same suite; empty for the first one.
     """
 
     environment: Environment
     needs: tuple[str, ...]
+    session_seconds: int
     suffix: str
 
     @property
@@ -53,7 +55,7 @@ class EnvironmentJobs:
     @property
     def timeout_minutes(self) -> int:
         """How long the job may take: as long as its credentials are good."""
-        return min(_MAX_MINUTES, deploy_session_seconds(self.environment) // 60)
+        return min(_MAX_MINUTES, self.session_seconds // 60)
 
     @property
     def test_job(self) -> str:
@@ -76,7 +78,8 @@ def deployments(config: Config) -> Iterator[EnvironmentJobs]:
     needs: tuple[str, ...] = ("build", "cdk-synth")
     seen: set[str] = set()
     for environment in config.environments:
-        each = EnvironmentJobs(environment, needs, f"-{environment.name}" if environment.tests in seen else "")
+        suffix = f"-{environment.name}" if environment.tests in seen else ""
+        each = EnvironmentJobs(environment, needs, deploy_session_seconds(config, environment), suffix)
         yield each
         if environment.tests:
             seen.add(environment.tests)

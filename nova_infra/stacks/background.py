@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_ecr as ecr
-from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
@@ -14,10 +12,9 @@ from nova_infra.constructs.background.work_queue import WorkQueue
 from nova_infra.constructs.background.worker_service import WorkerService
 from nova_infra.constructs.hooks.before_deploy import BeforeDeploy
 from nova_infra.constructs.network.network import PRIVATE
-from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.names import alarm_name, dead_queue_name, parameter_path, queue_name, stack_name
-from nova_infra.stacks.platform import PlatformStack
+from nova_infra.stacks.platform import PlatformStack, image_task
 
 
 class BackgroundStack(cdk.Stack):
@@ -65,26 +62,15 @@ class BackgroundStack(cdk.Stack):
             termination_protection=environment.approval,
         )
         self.worst = alarm_name(name, "failed" if service.kind == "job" else "cpu")
-        arn = f"arn:{self.partition}:ecr:{toolchain.region}:{toolchain.account}:repository/{repository}"
-        images = ecr.Repository.from_repository_attributes(
-            self, "Images", repository_name=repository, repository_arn=arn
-        )
-        self.task = task = FargateTask(
+        self.task = task = image_task(
             self,
-            "Task",
-            name=name,
-            image=ecs.ContainerImage.from_ecr_repository(images, image_tag),
+            platform=platform,
+            toolchain=toolchain,
+            environment=environment,
             service=service,
-            runtime=environment,
-            variables={
-                "STOP_TIMEOUT": str(service.stop_seconds),
-                "NOVA_SERVICE": service.name,
-                "NOVA_RELEASE": image_tag,
-                "NOVA_API_URL": platform.ingress.url,
-                **({"NOVA_INTERNAL_URL": platform.private_ingress.url} if platform.private_ingress else {}),
-                **self._queue_variables(name, service),
-            },
-            key=platform.key,
+            repository=repository,
+            image_tag=image_tag,
+            variables=self._queue_variables(name, service),
         )
         settings = ServiceSettings(service=service, runtime=environment, name=name, cluster_name=platform.cluster_name)
         subnets = ec2.SubnetSelection(subnet_group_name=PRIVATE)

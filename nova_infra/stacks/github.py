@@ -114,7 +114,7 @@ class GitHubStack(cdk.Stack):
                     ],
                 )
             ],
-            max_session=cdk.Duration.seconds(deploy_session_seconds(environment)),
+            max_session=cdk.Duration.seconds(deploy_session_seconds(config, environment)),
         )
 
     def _roles_to_take(self, environment: Environment, platform: str) -> Sequence[str]:

@@ -6,20 +6,17 @@ from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_ecr as ecr
-from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from nova_infra.config import Environment, Service, Toolchain
 from nova_infra.constructs.hooks.before_deploy import BeforeDeploy
 from nova_infra.constructs.hooks.gates import group_hook, smoke_hook
 from nova_infra.constructs.network.network import PRIVATE
-from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.constructs.web.host_names import HostNames
 from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.constructs.web.web_service import WebService
 from nova_infra.names import parameter_path, stack_name
-from nova_infra.stacks.platform import PlatformStack
+from nova_infra.stacks.platform import PlatformStack, image_task
 
 
 class ServiceStack(cdk.Stack):
@@ -73,22 +70,15 @@ class ServiceStack(cdk.Stack):
         )
         private = platform.private_ingress
         ingress = private if service.internal and private is not None else platform.ingress
-        self.task = task = FargateTask(
+        self.task = task = image_task(
             self,
-            "Task",
-            name=name,
-            image=ecs.ContainerImage.from_ecr_repository(self._images(repository, toolchain), image_tag),
+            platform=platform,
+            toolchain=toolchain,
+            environment=environment,
             service=service,
-            runtime=environment,
-            variables={
-                "PORT": str(service.port),
-                "STOP_TIMEOUT": str(service.stop_seconds),
-                "NOVA_SERVICE": service.name,
-                "NOVA_RELEASE": image_tag,
-                "NOVA_API_URL": platform.ingress.url,
-                **({"NOVA_INTERNAL_URL": private.url} if private is not None else {}),
-            },
-            key=platform.key,
+            repository=repository,
+            image_tag=image_tag,
+            variables={"PORT": str(service.port)},
         )
         self.web_service = WebService(
             self,
@@ -137,11 +127,3 @@ class ServiceStack(cdk.Stack):
     def _smoke_urls(service: Service, paths: Sequence[str], platform: PlatformStack) -> list[str]:
         base = f"https://{service.hosts[0]}" if service.hosts else platform.ingress.url
         return [f"{base}{path}" for path in paths]
-
-    def _images(self, repository: str, toolchain: Toolchain) -> ecr.IRepository:
-        return ecr.Repository.from_repository_attributes(
-            self,
-            "Images",
-            repository_name=repository,
-            repository_arn=f"arn:{self.partition}:ecr:{toolchain.region}:{toolchain.account}:repository/{repository}",
-        )

@@ -62,7 +62,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "it keeps 12 MiB of every request": (
         "✗",
-        "memory",
+        "went to ALARM",
         {"fault": f"on_request(lambda path: kept.append(os.urandom(12 * 2**20)) if {OTHERS} else None)"},
     ),
     "it holds more memory than its task has": (

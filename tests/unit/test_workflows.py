@@ -482,7 +482,7 @@ def test_no_deployment_is_ever_cancelled(deploy):
 def test_a_job_outlasts_what_it_waits_for_and_not_its_credentials(delivered, deploy):
     for each in delivered.environments:
         minutes = deploy[f"deploy-{each.name}"]["timeout-minutes"]
-        assert each.rollout.minutes() + 60 <= minutes <= min(360, deploy_session_seconds(each) / 60)
+        assert each.rollout.minutes() + 60 <= minutes <= min(360, deploy_session_seconds(delivered, each) / 60)
 
 
 @given(st.from_regex(r"[a-z](-?[a-z0-9]){0,15}", fullmatch=True).filter(lambda name: len(name) <= 16))

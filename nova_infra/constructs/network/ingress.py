@@ -54,29 +54,15 @@ class Ingress(Construct):
         """
         super().__init__(scope, construct_id)
         self.security_group = self._security_group(vpc, cidr=cidr, name=name, tls=domain is not None)
-        self.load_balancer = elbv2.ApplicationLoadBalancer(
+        self.load_balancer = application_load_balancer(
             self,
-            "LoadBalancer",
-            vpc=vpc,
-            load_balancer_name=name,
-            internet_facing=True,
-            # CDK would add a rule for each service, under an id that holds the construct path.
-            security_group=ec2.SecurityGroup.from_security_group_id(
-                self, "FixedGroup", self.security_group.security_group_id, mutable=False
-            ),
-            drop_invalid_header_fields=True,
-            # After which a target that hangs has not answered: bakes leave a minute for it, and services keep idle
-            # connections for longer.
-            idle_timeout=cdk.Duration.seconds(60),
+            vpc,
+            name=name,
+            security_group=self.security_group,
             deletion_protection=deletion_protection,
+            log_bucket=log_bucket,
+            log_prefix="load-balancer",
         )
-        if not deletion_protection:
-            acknowledge(
-                self.load_balancer,
-                "Only what takes an approval to change takes one to remove",
-                f"{NIST}-ELBDeletionProtectionEnabled",
-            )
-        self.load_balancer.log_access_logs(log_bucket, "load-balancer")
         if domain is None:
             self.listener = self.load_balancer.add_listener(
                 "Listener", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False, default_action=not_found()
@@ -149,3 +135,53 @@ def not_found() -> elbv2.ListenerAction:
         content_type="application/json",
         message_body='{"title":"No service answers this path","status":404}',
     )
+
+
+def application_load_balancer(
+    scope: Construct,
+    vpc: ec2.IVpc,
+    *,
+    name: str,
+    security_group: ec2.ISecurityGroup,
+    deletion_protection: bool,
+    log_bucket: s3.IBucket,
+    log_prefix: str,
+    private_subnets: ec2.SubnetSelection | None = None,
+) -> elbv2.ApplicationLoadBalancer:
+    """Create a load balancer that writes access logs and accepts nothing but well-formed requests.
+
+    Args:
+        scope: Parent.
+        vpc: The network that it is in.
+        name: Its physical name.
+        security_group: Its only security group.
+        deletion_protection: Whether it refuses to be deleted.
+        log_bucket: Where access logs go.
+        log_prefix: What their keys begin with.
+        private_subnets: Where it is, if it has no public addresses. Default: it faces the internet.
+    """
+    load_balancer = elbv2.ApplicationLoadBalancer(
+        scope,
+        "LoadBalancer",
+        vpc=vpc,
+        vpc_subnets=private_subnets,
+        load_balancer_name=name,
+        internet_facing=private_subnets is None,
+        # CDK would add a rule for each service, under an id that holds the construct path.
+        security_group=ec2.SecurityGroup.from_security_group_id(
+            scope, "FixedGroup", security_group.security_group_id, mutable=False
+        ),
+        drop_invalid_header_fields=True,
+        # After which a target that hangs has not answered: bakes leave a minute for it, and services keep idle
+        # connections for longer.
+        idle_timeout=cdk.Duration.seconds(60),
+        deletion_protection=deletion_protection,
+    )
+    if not deletion_protection:
+        acknowledge(
+            load_balancer,
+            "Only what takes an approval to change takes one to remove",
+            f"{NIST}-ELBDeletionProtectionEnabled",
+        )
+    load_balancer.log_access_logs(log_bucket, log_prefix)
+    return load_balancer

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
-from nova_infra.constructs.network.ingress import not_found
+from nova_infra.constructs.network.ingress import application_load_balancer, not_found
 
 
 class PrivateIngress(Construct):
@@ -57,29 +56,17 @@ class PrivateIngress(Construct):
         )
         group.add_ingress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(80), "HTTP from the VPC")
         group.add_egress_rule(ec2.Peer.ipv4(cidr), ec2.Port.all_tcp(), "Tasks in the VPC")
-        self.load_balancer = elbv2.ApplicationLoadBalancer(
+        self.load_balancer = application_load_balancer(
             self,
-            "LoadBalancer",
-            vpc=vpc,
-            vpc_subnets=subnets,
-            # A name has 32 characters at most, and must not begin with "internal-".
-            load_balancer_name=f"{name}-in",
-            internet_facing=False,
-            security_group=ec2.SecurityGroup.from_security_group_id(
-                self, "FixedGroup", group.security_group_id, mutable=False
-            ),
-            drop_invalid_header_fields=True,
-            idle_timeout=cdk.Duration.seconds(60),
+            vpc,
+            name=f"{name}-in",  # A name has 32 characters at most, and must not begin with "internal-".
+            security_group=group,
             deletion_protection=deletion_protection,
+            log_bucket=log_bucket,
+            log_prefix="private-load-balancer",
+            private_subnets=subnets,
         )
-        if not deletion_protection:
-            acknowledge(
-                self.load_balancer,
-                "Only what takes an approval to change takes one to remove",
-                f"{NIST}-ELBDeletionProtectionEnabled",
-            )
         acknowledge(self.load_balancer, "Nothing outside of the VPC reaches it", f"{NIST}-ALBWAFEnabled")
-        self.load_balancer.log_access_logs(log_bucket, "private-load-balancer")
         self.listener = self.load_balancer.add_listener(
             "Listener",
             port=80,

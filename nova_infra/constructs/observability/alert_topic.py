@@ -13,6 +13,7 @@ from constructs import Construct
 
 from nova_infra.config import Notifications
 from nova_infra.constructs.observability.publisher import Publisher
+from nova_infra.names import chat_topic_name
 
 
 class AlertTopic(Construct):
@@ -20,6 +21,7 @@ class AlertTopic(Construct):
 
     Attributes:
         topic: The topic.
+        chat: A topic for messages in the form that chat shows; None where there is no channel, or none was asked for.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class AlertTopic(Construct):
         publishers: Sequence[Publisher],
         key: kms.IKey,
         notifications: Notifications,
+        own_messages: Sequence[Publisher] = (),
     ) -> None:
         """Create the topic and its subscriptions.
 
@@ -41,20 +44,13 @@ class AlertTopic(Construct):
             publishers: The services that may publish.
             key: Key that encrypts the messages; its policy must let the publishers use it.
             notifications: Who is told.
+            own_messages: The services that publish messages of Nova's own wording. Chat drops what is neither an event
+                that it knows nor in its own form, so a channel gets these from a topic of their own.
         """
         super().__init__(scope, construct_id)
-        self.topic = sns.Topic(self, "Topic", topic_name=name, master_key=key, enforce_ssl=True)
-        # A policy of one's own replaces the default one, by which anyone in the account may publish: without this
-        # statement, nothing could.
-        for publisher in publishers:
-            self.topic.add_to_resource_policy(
-                iam.PolicyStatement(
-                    principals=[iam.ServicePrincipal(publisher.principal)],
-                    actions=["sns:Publish"],
-                    resources=[self.topic.topic_arn],
-                    conditions=publisher.topic_conditions,
-                )
-            )
+        self.topic = self._topic("Topic", name, publishers, key)
+        chatty = bool(own_messages) and notifications.slack is not None
+        self.chat = self._topic("Chat", chat_topic_name(name), own_messages, key) if chatty else None
         for email in notifications.emails:
             self.topic.add_subscription(subscriptions.EmailSubscription(email))
         if notifications.slack is not None:
@@ -64,7 +60,22 @@ class AlertTopic(Construct):
                 slack_channel_configuration_name=name,
                 slack_workspace_id=notifications.slack.workspace,
                 slack_channel_id=notifications.slack.channel,
-                notification_topics=[self.topic],
+                notification_topics=[self.topic, *([self.chat] if self.chat else [])],
                 # People who write in the channel may only look.
                 guardrail_policies=[iam.ManagedPolicy.from_aws_managed_policy_name("CloudWatchReadOnlyAccess")],
             )
+
+    def _topic(self, construct_id: str, name: str, publishers: Sequence[Publisher], key: kms.IKey) -> sns.Topic:
+        topic = sns.Topic(self, construct_id, topic_name=name, master_key=key, enforce_ssl=True)
+        # A policy of one's own replaces the default one, by which anyone in the account may publish: without this
+        # statement, nothing could.
+        for publisher in publishers:
+            topic.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[iam.ServicePrincipal(publisher.principal)],
+                    actions=["sns:Publish"],
+                    resources=[topic.topic_arn],
+                    conditions=publisher.topic_conditions,
+                )
+            )
+        return topic

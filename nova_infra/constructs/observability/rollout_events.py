@@ -53,7 +53,14 @@ class RolloutEvents(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, environment: str, prefix: str, topic: sns.ITopic
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        prefix: str,
+        topic: sns.ITopic,
+        chat: sns.ITopic | None = None,
     ) -> None:
         """Create the rules.
 
@@ -63,6 +70,7 @@ class RolloutEvents(Construct):
             environment: Name of the environment.
             prefix: ``<platform>-<environment>``, the cluster's name.
             topic: Where the messages go; its policy must let EventBridge publish.
+            chat: Where they go in the form that chat shows, the turns of a deployment in a thread. Default: nowhere.
         """
         super().__init__(scope, construct_id)
         services = cdk.Stack.of(self).format_arn(service="ecs", resource="service", resource_name=f"{prefix}/")
@@ -74,19 +82,49 @@ class RolloutEvents(Construct):
                 "detail": {"eventName": [turn.event]},
             }
             said = f"<service> {turn.what} in {environment}, since <at>. <why> Next: {turn.next.format(environment)}"
+            known = {"service": "$.resources[0]", "at": "$.time", "why": "$.detail.reason"}
+            shown = _chat(json.dumps(said), f"A deployment in {environment} {turn.what}", thread="<service> <id>")
             self._rule(
                 turn.id,
                 pattern,
-                topic,
-                input_transformer=events.CfnRule.InputTransformerProperty(
-                    input_template=json.dumps(said),
-                    input_paths_map={"service": "$.resources[0]", "at": "$.time", "why": "$.detail.reason"},
-                ),
+                _target("Topic", topic, _text(json.dumps(said), known)),
+                chat and _target("Chat", chat, _text(shown, {**known, "id": "$.detail.deploymentId"})),
             )
-        pattern = {"source": [EVENT_SOURCE], "detail-type": [prefix]}
-        # As it is: a text with quotes in it would break a template.
-        self._rule("Nova", pattern, topic, input_path="$.detail.message")
+        # As it is: a text with quotes in it would break a template. Without quotes around it, EventBridge writes it as
+        # JSON.
+        told = "$.detail.message"
+        text = _text(_chat("<message>", f"Nova in {environment}"), {"message": told})
+        self._rule(
+            "Nova",
+            {"source": [EVENT_SOURCE], "detail-type": [prefix]},
+            events.CfnRule.TargetProperty(id="Topic", arn=topic.topic_arn, input_path=told),
+            chat and _target("Chat", chat, text),
+        )
 
-    def _rule(self, rule_id: str, pattern: Mapping[str, Any], topic: sns.ITopic, **text: Any) -> None:
-        target = events.CfnRule.TargetProperty(id="Topic", arn=topic.topic_arn, **text)
-        events.CfnRule(self, rule_id, event_pattern=pattern, targets=[target])
+    def _rule(self, rule_id: str, pattern: Mapping[str, Any], *targets: events.CfnRule.TargetProperty | None) -> None:
+        events.CfnRule(self, rule_id, event_pattern=pattern, targets=[each for each in targets if each])
+
+
+def _target(
+    target_id: str, topic: sns.ITopic, text: events.CfnRule.InputTransformerProperty
+) -> events.CfnRule.TargetProperty:
+    return events.CfnRule.TargetProperty(id=target_id, arn=topic.topic_arn, input_transformer=text)
+
+
+def _text(template: str, known: Mapping[str, str]) -> events.CfnRule.InputTransformerProperty:
+    return events.CfnRule.InputTransformerProperty(input_template=template, input_paths_map=known)
+
+
+def _chat(description: str, title: str, *, thread: str = "") -> str:
+    """A message in the form that Amazon Q Developer shows in chat.
+
+    https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
+
+    Args:
+        description: The text, as JSON or as one of EventBridge's variables.
+        title: Its title.
+        thread: What the messages of one thread have in common; empty for none.
+    """
+    metadata = f',"metadata":{json.dumps({"threadId": thread, "summary": title})}' if thread else ""
+    content = f'{{"textType":"client-markdown","title":{json.dumps(title)},"description":{description}}}'
+    return f'{{"version":"1.0","source":"custom","content":{content}{metadata}}}'

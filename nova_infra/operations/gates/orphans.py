@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from nova_infra.config import Config
+from nova_infra.config import Config, Service
+from nova_infra.config.resolved import resolved
+from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Stack
-from nova_infra.names import stack_name
+from nova_infra.names import TEST_HEADER, stack_name
 
 _SHARED = ("platform", "overview")
 
@@ -27,11 +29,15 @@ class ListenerRule:
         priority: Its place; lower ones are tried first.
         paths: Patterns of paths; any path where it has none.
         hosts: Patterns of hosts; any host where it has none.
+        for_tests: Whether it takes tests of a new revision alone, by their header.
+        tested: Whether the place right before it is that of such a rule.
     """
 
     priority: int
     paths: tuple[str, ...]
     hosts: tuple[str, ...] = ()
+    for_tests: bool = False
+    tested: bool = False
 
 
 def orphans(prefix: str, stacks: Iterable[Stack], services: Collection[str]) -> tuple[Stack, ...]:
@@ -75,7 +81,16 @@ def rules_of(template: Mapping[str, Any]) -> Iterator[ListenerRule]:
                 int(properties.get("Priority", 0)),
                 tuple(_values(conditions, "path-pattern", "PathPatternConfig")),
                 tuple(_values(conditions, "host-header", "HostHeaderConfig")),
+                is_for_tests(properties),
             )
+
+
+def is_for_tests(properties: Mapping[str, Any]) -> bool:
+    """Whether a rule of these properties takes tests of a new revision alone."""
+    return any(
+        condition.get("HttpHeaderConfig", {}).get("HttpHeaderName") == TEST_HEADER[0]
+        for condition in properties.get("Conditions", ())
+    )
 
 
 def _values(conditions: Iterable[Mapping[str, Any]], field: str, config: str) -> Iterator[str]:
@@ -87,10 +102,15 @@ def _values(conditions: Iterable[Mapping[str, Any]], field: str, config: str) ->
 def wanted_rules(config: Config) -> dict[str, ListenerRule]:
     """Service to the rule that it is to have."""
     return {
-        service.name: ListenerRule(service.priority, service.paths, service.hosts)
+        service.name: ListenerRule(service.priority, service.paths, service.hosts, tested=_is_tested(service, config))
         for service in config.services
         if service.kind == "web"
     }
+
+
+def _is_tested(service: Service, config: Config) -> bool:
+    found = (resolved(service, environment) for environment in config.environments)
+    return any(smoke_paths(each.service, each.environment, config.services) for each in found)
 
 
 def taken(left: Mapping[str, Iterable[ListenerRule]], wanted: Mapping[str, ListenerRule]) -> Iterator[str]:
@@ -114,6 +134,10 @@ def _held(rule: ListenerRule, mine: ListenerRule) -> str:
     """What a rule takes from one of the release, in a clause that ends before the stack's name; empty for nothing."""
     if rule.priority == mine.priority:
         return f"its priority {mine.priority} is that of the rule of"
+    if mine.tested and rule.priority == mine.priority - 1:
+        return f"the place of its tests' rule, {rule.priority}, is that of the rule of"
+    if rule.for_tests:
+        return ""
     if rule.priority > mine.priority or not _covers(rule.hosts, mine.hosts or ("*",)):
         return ""
     paths = [path for path in mine.paths or ("/*",) if _covers(rule.paths, (path,))]

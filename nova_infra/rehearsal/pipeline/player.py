@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nova_infra.assembly import Template
+from nova_infra.assembly import Template, resources_of_type
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import NovaError
 from nova_infra.machine.commands import not_covered_in
@@ -52,6 +52,7 @@ def new_record(
 ) -> Record:
     """A record in which nothing has been reached yet."""
     runtime = runtime or SourceRuntime()
+    deploys = [action for stage in pipeline.stages for action in stage.actions if isinstance(action, DeployAction)]
     return Record(
         pipeline=pipeline.name,
         candidate=candidate.name,
@@ -62,11 +63,16 @@ def new_record(
             *filter(None, [pipeline.what_takes_days]),
         ],
         tasks=runtime.words,
+        runs_tasks=not deploys or any(_runs_tasks(candidate.assembly.template(each.template_path)) for each in deploys),
         stages=[
             StageRecord(stage.name, [ActionRecord(a.name, _kind(a), a.run_order) for a in stage.actions])
             for stage in pipeline.stages
         ],
     )
+
+
+def _runs_tasks(template: Template) -> bool:
+    return any(resources_of_type(template, kind) for kind in ("AWS::ECS::Service", "AWS::StepFunctions::StateMachine"))
 
 
 @dataclass

@@ -12,12 +12,15 @@ from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed
 from nova_infra.rehearsal.cloudwatch.alarms import read_alarm, read_composite_alarm
 from nova_infra.rehearsal.delivery.definition import DeployAction, Stage
+from nova_infra.rehearsal.ecs.lifecycle.functions import is_playable
 from nova_infra.rehearsal.ecs.service_definition import read_service
 from nova_infra.rehearsal.load_balancer.routing import read_default_rule, read_rule
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.tasks.definition import read_task_definition
 
+_UNCALLED = "functions of Lambda that no deployment calls"
+_UNSTARTED = "tasks that rules of EventBridge start"
 _ELB = "AWS::ElasticLoadBalancingV2"
 
 
@@ -135,7 +138,12 @@ class StageReading:
 
 def _areas(template: Template) -> set[str]:
     types = {str(resource["Type"]) for resource in template.get("Resources", {}).values()}
-    return {area for area in map(area_not_rehearsed, types - PLAYED.keys()) if area}
+    functions = resources_of_type(template, "AWS::Lambda::Function").values()
+    uncalled = {_UNCALLED} if not all(is_playable(each.get("Properties", {})) for each in functions) else set()
+    rules = resources_of_type(template, "AWS::Events::Rule").values()
+    if any("EcsParameters" in target for rule in rules for target in rule.get("Properties", {}).get("Targets", ())):
+        uncalled |= {_UNSTARTED}
+    return {area for area in map(area_not_rehearsed, types - PLAYED.keys()) if area} | uncalled
 
 
 def _window(stage: Stage) -> str:

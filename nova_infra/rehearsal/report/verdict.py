@@ -67,10 +67,12 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
             next_step=f"Look at {name} in the report; play it alone with: nova rehearse --drill {name}",
         )
     wrong, unknown = what_users_meet(record), list(filter(None, map(untested, record.deployments)))
+    if not record.runs_tasks:
+        unknown.append("nothing of it was played: it deploys no service, worker or job that the rehearsal knows")
     if record.until is not None:
         headline, why = f"Nothing stops this release up to {record.until}", _played(len(record.stages))
     else:
-        headline, why = f"{_production(record)} would take this release", f"All {len(record.stages)} stages"
+        headline, why = f"{_production(record)} would take this release", _all_stages(len(record.stages))
     why += " succeeded"
     if drills:
         why += f", and {_all_drills(len(drills))} ended as it must"
@@ -105,6 +107,10 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
         if drills
         else "See what stops a bad release: make drills",
     )
+
+
+def _all_stages(count: int) -> str:
+    return "Its one stage" if count == 1 else f"All {count} stages"
 
 
 def _played(count: int) -> str:

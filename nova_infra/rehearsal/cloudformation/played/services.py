@@ -74,6 +74,20 @@ BEFORE_DEPLOY = "Custom::NovaBeforeDeploy"
 """Runs a command in a task definition's newest revision; what depends on it waits for its success."""
 
 
+_OF_NO_MATTER_TO_A_FUNCTION = (
+    *("Architectures", "DeadLetterConfig", "Description", "Environment", "EphemeralStorage", "FileSystemConfigs"),
+    *("ImageConfig", "KmsKeyArn", "Layers", "LoggingConfig", "MemorySize", "PackageType", "RecursiveLoop"),
+    *(
+        "ReservedConcurrentExecutions",
+        "Role",
+        "RuntimeManagementConfig",
+        "SnapStart",
+        "Tags",
+        "TracingConfig",
+        "VpcConfig",
+    ),
+)
+
 SERVICES: dict[str, dict[str, Any]] = {
     "AWS::ApplicationAutoScaling::ScalableTarget": {
         "ResourceId": TEXT,
@@ -131,14 +145,13 @@ SERVICES: dict[str, dict[str, Any]] = {
         "Tags": ANY,
     },
     "AWS::Lambda::Function": {
-        "Code!": {"ZipFile!": TEXT},
+        # One that ECS calls has its code in the template, in Python; of others nothing is played.
+        "Code!": {"ZipFile": TEXT, "S3Bucket": ANY, "S3Key": ANY, "S3ObjectVersion": ANY, "ImageUri": ANY},
         "FunctionName": TEXT,
-        "Handler!": Only(("index.handler",)),
-        "Runtime!": Only(tuple(f"python3.{minor}" for minor in range(10, 15))),
-        "Description": ANY,
-        "LoggingConfig": ANY,
-        "Role": ANY,
+        "Handler": TEXT,
+        "Runtime": TEXT,
         "Timeout": Number(1, 900),
+        **dict.fromkeys(_OF_NO_MATTER_TO_A_FUNCTION, ANY),
     },
     "AWS::SQS::Queue": {
         "QueueName": TEXT,

@@ -38,20 +38,27 @@ class Functions:
         self._next_minute = next_minute
         self._sdk = sdk(ecs)
         self._code: dict[str, str] = {}
+        self._elsewhere: dict[str, str] = {}
 
     def put(self, properties: Mapping[str, Any], where: str) -> None:
         """Create or replace a function, by its template's resolved properties."""
-        code, handler = properties.get("Code", {}).get("ZipFile"), properties.get("Handler")
-        if not code or handler != "index.handler" or not str(properties.get("Runtime", "")).startswith("python"):
-            raise UnresolvableError(f"{where}: only a Python function whose code is in the template is rehearsed")
         # One without a name is called by no hook.
-        self._code[str(properties.get("FunctionName", where))] = str(code)
+        name = str(properties.get("FunctionName", where))
+        if is_playable(properties):
+            self._code[name] = str(properties["Code"]["ZipFile"])
+        else:
+            self._elsewhere[name] = where
 
     async def answer(self, call: HookCall, /) -> HookAnswer:
         """Call a hook's function, again while it is in progress; ask people about a pause."""
         if call.hook.kind == "PAUSE":
             return await self._people.answer(call)
         name = call.hook.function.rpartition(":function:")[2]
+        if name in self._elsewhere:
+            raise UnresolvableError(
+                f"{self._elsewhere[name]}: a deployment calls it, and only a Python function whose code is in the "
+                "template can be called here: put it there, or leave the hook out"
+            )
         if name not in self._code:
             return HookAnswer("ROLLBACK", f"the function of its hook, {name or call.hook.function}, does not exist")
         details = self._localize(call.hook.details)
@@ -72,6 +79,14 @@ class Functions:
     def aborts(self, service: str, percent: float, /) -> str:
         """Why people stop a deployment."""
         return self._people.aborts(service, percent)
+
+
+def is_playable(properties: Mapping[str, Any]) -> bool:
+    """Whether a function can be called here: it is Python, and its code is in the template."""
+    runtime, handler = str(properties.get("Runtime", "")), properties.get("Handler")
+    return (
+        bool(properties.get("Code", {}).get("ZipFile")) and handler == "index.handler" and runtime.startswith("python")
+    )
 
 
 def _failed(call: HookCall) -> str:

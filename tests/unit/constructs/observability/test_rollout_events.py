@@ -8,9 +8,9 @@ import pytest
 SERVICES = "arn:aws:ecs:us-east-1:333333333333:service/nova-prod/"
 
 
-def rules(assembly):
+def rules(assembly, stack="nova-prod-platform"):
     """What is looked for, to the rule."""
-    found = assembly.properties("nova-prod-platform", "AWS::Events::Rule")
+    found = assembly.properties(stack, "AWS::Events::Rule")
     return {json.dumps(rule["EventPattern"].get("detail", {}).get("eventName")): rule for rule in found}
 
 
@@ -48,3 +48,44 @@ def test_what_nova_did_itself_is_told_as_it_said_it(assembly):
     assert rule["EventPattern"] == {"source": ["nova"], "detail-type": ["nova-prod"]}
     [target] = rule["Targets"]
     assert target["InputPath"] == "$.detail.message"
+
+
+def chat(variant):
+    """What is looked for, to the message that chat gets."""
+    found = {}
+    for event, rule in rules(variant, "acme-live-platform").items():
+        [target] = [each for each in rule["Targets"] if each["Id"] == "Chat"]
+        found[event] = target["InputTransformer"]
+    return found
+
+
+def test_chat_gets_every_turn_in_the_form_that_it_shows(variant):
+    found = chat(variant)
+    assert len(found) == len(rules(variant, "acme-live-platform")) == 5
+    for text in found.values():
+        names = set(re.findall(r"<(\w+)>", text["InputTemplate"]))
+        assert names == set(text["InputPathsMap"])
+        # EventBridge writes a variable as JSON, or within a text as it is.
+        filled = re.sub(r":<\w+>", ':"x"', text["InputTemplate"])
+        message = json.loads(filled)
+        assert (message["version"], message["source"]) == ("1.0", "custom")
+        assert message["content"]["textType"] == "client-markdown"
+        assert set(message["content"]) == {"textType", "title", "description"}
+
+
+def test_the_turns_of_a_deployment_are_one_thread(variant):
+    found = chat(variant)
+    own = json.loads(re.sub(r":<message>", ':"x"', found.pop("null")["InputTemplate"]))
+    assert "metadata" not in own
+    assert {json.loads(text["InputTemplate"])["metadata"]["threadId"] for text in found.values()} == {"<service> <id>"}
+
+
+def test_a_channel_reads_the_topic_of_its_own(variant):
+    topics = {
+        each["TopicName"]: {"Ref": key}
+        for key, found in variant.resources("acme-live-platform", "AWS::SNS::Topic").items()
+        for each in [found["Properties"]]
+    }
+    assert set(topics) == {"acme-live-alerts", "acme-live-alerts-chat"}
+    [channel] = variant.properties("acme-live-platform", "AWS::Chatbot::SlackChannelConfiguration")
+    assert channel["SnsTopicArns"] == list(topics.values())

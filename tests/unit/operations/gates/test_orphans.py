@@ -71,9 +71,20 @@ def test_a_rule_that_comes_later_or_takes_something_else_is_none_of_its_business
     assert list(taken({"old": [left]}, {"carts": wanted})) == []
 
 
+def test_a_rule_for_tests_takes_no_users_and_a_place() -> None:
+    tests = replace(rule(3, "/*"), for_tests=True)
+    assert list(taken({"old": [tests]}, {"carts": rule(9, "/carts/*")})) == []
+    [found] = taken({"old": [tests]}, {"carts": rule(3, "/carts/*")})
+    assert "its priority 3 is that of the rule of old" in found
+    [found] = taken({"old": [tests]}, {"carts": replace(rule(4, "/carts/*"), tested=True)})
+    assert "the place of its tests' rule, 3, is that of the rule of old" in found
+
+
 def test_the_rules_of_a_synthesized_template_are_those_of_the_configuration(assembly: Any, config: Any) -> None:
     for name, wanted in wanted_rules(config).items():
-        assert list(rules_of(assembly.templates[f"nova-prod-{name}"])) == [wanted]
+        tests, own = sorted(rules_of(assembly.templates[f"nova-prod-{name}"]), key=lambda rule: rule.priority)
+        assert replace(own, tested=True) == wanted
+        assert tests == ListenerRule(wanted.priority - 1, wanted.paths, wanted.hosts, for_tests=True)
 
 
 def test_an_alarm_that_is_left_over_does_not_block_and_its_rule_does(
@@ -89,7 +100,7 @@ def test_an_alarm_that_is_left_over_does_not_block_and_its_rule_does(
         return [each.text for each in blockers(survey(deployment.environment, known), None, {}, now=now)]
 
     assert len([text for text in found(None) if f"{LEFT}-errors: is already in ALARM" in text]) == 1
-    [held] = rules_of(deployment.template("store-service"))
+    [held] = [rule for rule in rules_of(deployment.template("store-service")) if not rule.for_tests]
     mine = ListenerRule(held.priority + 1, ("/carts-service/*",))
     assert found(Known(["carts-service"], {"carts-service": mine})) == []
     assert [stack.name for stack in survey(deployment.environment, Known(["carts-service"])).orphans] == [LEFT]

@@ -41,6 +41,23 @@ def only(template: dict[str, Any], kind: str) -> dict[str, Any]:
     return found["Properties"]
 
 
+def rules(template: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The rule of a service's tests, and its own right behind it."""
+    found = [each["Properties"] for _, each in of_type(template, f"{ELB}::ListenerRule")]
+    tests, own = sorted(found, key=lambda rule: rule["Priority"])
+    return tests, own
+
+
+def lead(template: dict[str, Any], path: str) -> None:
+    for rule in rules(template):
+        rule["Conditions"][0]["PathPatternConfig"]["Values"] = [path]
+
+
+def put_at(template: dict[str, Any], place: int) -> None:
+    tests, own = rules(template)
+    tests["Priority"], own["Priority"] = place - 1, place
+
+
 def transition(before: Templates, edit: Callable[[Templates], None], place: tuple[str, str] = PLACE) -> Plan:
     after = copy.deepcopy(before)
     edit(after)
@@ -56,7 +73,7 @@ def renamed(template: dict[str, Any], old: str, new: str) -> dict[str, Any]:
 
 def add(after: Templates) -> None:
     after["nova-prod-fresh-service"] = renamed(after[CARTS], "carts-service", "fresh-service")
-    only(after["nova-prod-fresh-service"], f"{ELB}::ListenerRule")["Priority"] = 4711
+    put_at(after["nova-prod-fresh-service"], 4711)
 
 
 def remove(after: Templates) -> None:
@@ -65,23 +82,23 @@ def remove(after: Templates) -> None:
 
 def rename(after: Templates) -> None:
     made = renamed(after.pop(STORE), "store-service", "shop-service")
-    rule = only(made, f"{ELB}::ListenerRule")
-    rule["Priority"] = 50_000
-    rule["Conditions"][0]["PathPatternConfig"]["Values"] = ["/store-service/*"]
+    put_at(made, 50_000)
+    lead(made, "/store-service/*")
     after["nova-prod-shop-service"] = made
 
 
 def paths(after: Templates) -> None:
-    only(after[CARTS], f"{ELB}::ListenerRule")["Conditions"][0]["PathPatternConfig"]["Values"] = ["/basket/*"]
+    lead(after[CARTS], "/basket/*")
 
 
 def priority(after: Templates) -> None:
-    only(after[CARTS], f"{ELB}::ListenerRule")["Priority"] = 4711
+    put_at(after[CARTS], 4711)
 
 
 def swapped_priorities(after: Templates) -> None:
-    first, second = (only(after[name], f"{ELB}::ListenerRule") for name in (CARTS, STORE))
-    first["Priority"], second["Priority"] = second["Priority"], first["Priority"]
+    first, second = (rules(after[name])[1]["Priority"] for name in (CARTS, STORE))
+    put_at(after[CARTS], second)
+    put_at(after[STORE], first)
 
 
 def domain_off(after: Templates) -> None:

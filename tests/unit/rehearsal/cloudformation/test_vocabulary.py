@@ -96,6 +96,7 @@ TEXTS = (
     "Values[]", "HttpCode", "DNSName", "LoadBalancerArn", "ListenerArn", "TargetGroupArn", "TaskDefinition", "Provider",
     "AlternateTargetGroupArn", "ProductionListenerRule", "Category",
     "HookTargetArn", "TestListenerRule", "HttpHeaderName", "FunctionName", "ZipFile", "header", "value", "urls[]",
+    "Handler", "Runtime",
 )  # fmt: skip
 
 PIPELINE = (

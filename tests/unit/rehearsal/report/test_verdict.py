@@ -180,3 +180,11 @@ def test_memory_that_will_be_full_after_the_bake_is_not_passed_over(
     assert said.passed
     assert (f"it is killed for its memory in {minutes} minutes" in said.why) is (minutes is not None)
     assert said.warns is (minutes is not None)
+
+
+def test_a_release_of_which_nothing_runs_here_is_not_said_to_be_good(rehearsed: Callable[..., Record]) -> None:
+    record = rehearsed()
+    record.runs_tasks = False
+    said = verdict(record)
+    assert (said.passed, said.sign) == (True, "!")
+    assert "nothing of it was played: it deploys no service, worker or job" in said.why

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.ecs.lifecycle.functions import Functions, is_playable
+from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, HookCall
+
+HERE = {"Code": {"ZipFile": "x"}, "Handler": "index.handler", "Runtime": "python3.13"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "playable"),
+    [
+        ({}, True),
+        ({"Code": {"S3Bucket": "b", "S3Key": "k"}}, False),
+        ({"Code": {"ImageUri": "i"}}, False),
+        ({"Handler": "main.handler"}, False),
+        ({"Runtime": "nodejs24.x"}, False),
+    ],
+)
+def test_a_function_whose_code_is_not_here_is_an_error_only_where_a_deployment_calls_it(
+    changes: dict[str, Any], playable: bool
+) -> None:
+    properties = {**HERE, **changes, "FunctionName": "judge"}
+    assert is_playable(properties) is playable
+    functions = Functions(GoesOn(), localize=lambda value: value, next_minute=lambda: None, ecs=cast(Any, None))
+    functions.put(properties, "shop.Judge")
+    hook = SimpleNamespace(kind="AWS_LAMBDA", function="arn:aws:lambda:x:1:function:judge", details=None)
+    call = cast(HookCall, SimpleNamespace(hook=hook, stage="POST_SCALE_UP", arn="", service="shop"))
+    if playable:
+        assert asyncio.run(functions.answer(call)).action == "ROLLBACK"  # What its code says is no handler.
+    else:
+        with pytest.raises(UnresolvableError, match=r"shop\.Judge: a deployment calls it, and only a Python function"):
+            asyncio.run(functions.answer(call))

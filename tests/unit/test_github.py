@@ -1,0 +1,31 @@
+"""What GitHub's jobs have to know."""
+
+import pytest
+
+from nova_infra.config import parse_config
+from nova_infra.github import deploy_session_seconds
+
+GATED = {"strategy": "canary", "gate": "person", "gate_before": "steps", "gate_minutes": 60}
+
+
+@pytest.mark.parametrize(
+    ("change", "hours"),
+    [
+        ({}, 2),  # 5 + 9 minutes, and an hour for all else
+        ({"services.1.rollout": {"bake_minutes": 55}}, 2),
+        ({"services.1.rollout": {"bake_minutes": 56}}, 3),
+        ({"services.2.environments": {"prod": {"rollout": GATED}}}, 4),  # two gates
+        ({"services.3.before_deploy": ["migrate"]}, 3),
+        ({"release": {"together": True, "wait_minutes": 50}}, 3),
+        ({"release": {"together": True, "wait_minutes": 46}}, 2),
+    ],
+)
+def test_credentials_outlast_the_slowest_service_and_all_that_it_waits_for(raw, change, hours):
+    for path, value in change.items():
+        *above, last = path.split(".")
+        at = raw
+        for key in above:
+            at = at[int(key)] if key.isdigit() else at[key]
+        at[last] = value
+    config = parse_config(raw)
+    assert deploy_session_seconds(config, config.environment("prod")) == hours * 3600
