@@ -137,6 +137,7 @@ class RunningService:
         tasks: Its tasks.
         deployment_alarms: Names of the alarms that roll its deployments back.
         events: ECS's latest messages, newest first.
+        balanced: Whether a load balancer sends it requests; a worker has none.
     """
 
     name: str
@@ -148,6 +149,7 @@ class RunningService:
     tasks: tuple[RunningTask, ...]
     deployment_alarms: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
+    balanced: bool = True
 
 
 @dataclass(frozen=True)

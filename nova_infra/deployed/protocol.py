@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from nova_infra.deployed.background import Backlog, RunningJob
 from nova_infra.deployed.model import (
     Alarm,
     Answer,
@@ -50,6 +51,12 @@ class ObservedEnvironment(Protocol):
         Raises:
             NovaError: The environment does not exist.
         """
+
+    def jobs(self) -> tuple[RunningJob, ...]:
+        """Every job with its latest runs and its schedule, by name."""
+
+    def backlogs(self, services: Sequence[RunningService]) -> Mapping[str, Backlog]:
+        """Worker to its queue; services without a queue are left out."""
 
     def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:
         """The tasks of a service that ended within the hour, newest first."""

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from nova_infra.deployed.aws.toolchain import Execution, PipelineAction
+from nova_infra.deployed.background import Backlog, RunningJob
 from nova_infra.deployed.http import http_get
 from nova_infra.deployed.model import (
     Alarm,
@@ -86,6 +87,14 @@ class RehearsedEnvironment:
     def service_names(self) -> tuple[str, ...]:
         """The names of the services."""
         return tuple(service.name for service in self.services())
+
+    def jobs(self) -> tuple[RunningJob, ...]:
+        """A rehearsal's own report tells of them."""
+        return ()
+
+    def backlogs(self, services: Sequence[RunningService]) -> Mapping[str, Backlog]:
+        """A rehearsal's own report tells of them."""
+        return {}
 
     def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:
         """A rehearsal's own report tells of them."""

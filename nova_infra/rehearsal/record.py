@@ -296,6 +296,7 @@ class Record:
         started: When it began, as a date and time of day in UTC.
         seconds: How long it took, drills included.
         tasks: What tasks ran as, in a clause.
+        at_once: Stack of a job whose next time came while it was running, to how many of its runs went on at once.
     """
 
     pipeline: str
@@ -317,6 +318,7 @@ class Record:
     started: str = ""
     seconds: float = 0.0
     tasks: str = ""
+    at_once: dict[str, int] = field(default_factory=dict)
 
     @property
     def measured(self) -> bool:

@@ -81,8 +81,27 @@ class ReleaseRoles(Construct):
                     "cloudwatch:GetMetricData",
                     "ecs:DescribeTaskDefinition",
                     "elasticloadbalancing:DescribeRules",
+                    "states:ListStateMachines",
                 ],
                 resources=["*"],
+            ),
+            iam.PolicyStatement(
+                actions=["states:ListExecutions"],
+                resources=[
+                    stack.format_arn(
+                        service="states",
+                        resource="stateMachine",
+                        resource_name=f"{prefix}-*",
+                        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                    )
+                ],
+            ),
+            iam.PolicyStatement(
+                actions=["scheduler:GetSchedule"], resources=[arn("scheduler", "schedule", f"{prefix}-*/{prefix}-*")]
+            ),
+            # The queues of workers may have any names.
+            iam.PolicyStatement(
+                actions=["sqs:GetQueueAttributes"], resources=[stack.format_arn(service="sqs", resource="*")]
             ),
             iam.PolicyStatement(
                 actions=[

@@ -79,6 +79,7 @@ def read_service(service: Mapping[str, Any], name: str, tasks: Sequence[RunningT
         tasks=tuple(tasks),
         deployment_alarms=tuple(service.get("deploymentConfiguration", {}).get("alarms", {}).get("alarmNames", ())),
         events=tuple(event["message"] for event in service.get("events", ())),
+        balanced=bool(service.get("loadBalancers")),
     )
 
 

@@ -17,6 +17,7 @@ from nova_infra.deployed.aws.answers import (
     read_service,
     read_stopped_task,
 )
+from nova_infra.deployed.aws.background import AwsBackground
 from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
 from nova_infra.deployed.aws.client.session import Aws, whoami
 from nova_infra.deployed.aws.rollouts import AwsRollouts
@@ -41,7 +42,7 @@ _HUNDRED = {"PaginationConfig": {"PageSize": 100}}
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.[^/]+/(.+)")
 
 
-class AwsEnvironment(AwsRollouts):
+class AwsEnvironment(AwsBackground, AwsRollouts):
     """One environment, through the AWS API. See :class:`nova_infra.deployed.protocol.DeployedEnvironment`."""
 
     def __init__(self, name: str, *, platform: str, aws: Aws) -> None:

@@ -14,7 +14,7 @@ from nova_infra.errors import PassingError
 from nova_infra.machine.parallel import threads
 from nova_infra.operations.gates.problems import Problem, Seen, faults
 from nova_infra.operations.records.ledger import ReleasedImage
-from nova_infra.operations.rollback.template import image_of
+from nova_infra.operations.rollback.template import image_of, is_job
 
 _SECONDS_BETWEEN_LOOKS = 5.0
 
@@ -88,8 +88,7 @@ def _job(environment: ObservedEnvironment, name: str) -> tuple[str, str] | None:
     """The stack of a job, and the tag or digest of its image; None for what is no job of Nova's."""
     stack = environment.stack_name(name)
     template = environment.template(stack)
-    types = {resource["Type"] for resource in template.get("Resources", {}).values()}
-    if "AWS::ECS::Service" in types or "AWS::StepFunctions::StateMachine" not in types:
+    if not is_job(template):
         return None
     image = image_of(template, stack=stack)
     return stack, image.tag or str(image.digest)

@@ -12,16 +12,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nova_infra.deployed.background import Backlog
 from nova_infra.deployed.model import Alarm, Image, RunningService
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Stack
 from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.machine.parallel import threads
+from nova_infra.names import JOB_ALARMS, alarm_name
 from nova_infra.operations.gates.orphans import left_environments, orphans, told
 from nova_infra.operations.gates.problems import alarms_of, way_out
 from nova_infra.operations.records.ledger import Entry, Ledger, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
+from nova_infra.operations.reports.background import JobStatus, job_row, job_status, queue_in_words
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class ServiceStatus:
         unknown_alarms: Kinds of its alarms that have no data.
         well: Nothing about it needs attention.
         faults: What the columns do not show, in sentences with the remedy.
+        queue: How full a worker's queues are, in words; empty for other services.
     """
 
     service: str
@@ -49,6 +53,7 @@ class ServiceStatus:
     unknown_alarms: tuple[str, ...]
     well: bool
     faults: tuple[str, ...] = ()
+    queue: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class EnvironmentStatus:
         outcome: What came of it.
         released_at: When that was written, UTC; None where nothing was released.
         services: Its services, by name.
+        jobs: Its jobs, by name.
         alarms: Alarms in ALARM that belong to no service.
         faults: What is wrong with stacks that no row is about, in sentences with the remedy.
         error: Why it could not be looked at; empty where it could.
@@ -72,6 +78,7 @@ class EnvironmentStatus:
     outcome: str = ""
     released_at: datetime | None = None
     services: tuple[ServiceStatus, ...] = ()
+    jobs: tuple[JobStatus, ...] = ()
     alarms: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     error: str = ""
@@ -109,6 +116,7 @@ def _status(
         environment = connect(name)
         stacks: Future[tuple[Stack, ...]] = pool.submit(environment.stacks)
         alarms: Future[tuple[Alarm, ...]] = pool.submit(environment.alarms)
+        jobs = pool.submit(environment.jobs)
         ledger: Future[Ledger] = pool.submit(read_ledger, environment)
         others = pool.submit(lambda: list(left_environments(environment, environments)) if environments else [])
         try:
@@ -122,7 +130,11 @@ def _status(
         latest = entries[0] if entries else None
         single = [alarm for alarm in alarms.result() if not alarm.composite]
         by_service = {s.stack: alarms_of(s, single, services) for s in services}
+        backlogs = environment.backlogs(services)
+        now = datetime.now(UTC)
+        found = tuple(job_status(job, single, now) for job in jobs.result())
         theirs = {alarm.name for found in by_service.values() for alarm in found}
+        theirs |= {alarm_name(job.stack, kind) for job in jobs.result() for kind in JOB_ALARMS}
         return EnvironmentStatus(
             environment=name,
             release=latest.release if latest else "",
@@ -134,9 +146,11 @@ def _status(
                     by_service[s.stack],
                     entries,
                     faults_of(s, own.get(s.stack), revisions.get(s.stack), entries, environment=name),
+                    backlogs.get(s.name),
                 )
                 for s in services
             ),
+            jobs=found,
             alarms=tuple(alarm.name for alarm in single if alarm.state == "ALARM" and alarm.name not in theirs),
             faults=(
                 *_stack_faults(stack for stack in own.values() if stack.name not in by_service),
@@ -150,7 +164,11 @@ def _status(
 
 
 def service_status(
-    service: RunningService, alarms: Sequence[Alarm], entries: Sequence[Entry], faults: Sequence[str] = ()
+    service: RunningService,
+    alarms: Sequence[Alarm],
+    entries: Sequence[Entry],
+    faults: Sequence[str] = (),
+    backlog: Backlog | None = None,
 ) -> ServiceStatus:
     """What is to be said about a service.
 
@@ -159,6 +177,7 @@ def service_status(
         alarms: Its alarms.
         entries: The environment's ledger, newest first.
         faults: What :func:`faults_of` found.
+        backlog: The queue of a worker.
     """
     kinds = {
         state: tuple(alarm.name.removeprefix(f"{service.stack}-") for alarm in alarms if alarm.state == state)
@@ -175,6 +194,7 @@ def service_status(
         unknown_alarms=kinds["INSUFFICIENT_DATA"],
         well=calm and service.running >= service.desired and not kinds["ALARM"] and not faults,
         faults=tuple(faults),
+        queue=queue_in_words(backlog) if backlog else "",
     )
 
 
@@ -273,6 +293,8 @@ def show(found: Sequence[EnvironmentStatus], console: Console) -> None:
         table.add_row(*_heading(environment))
         for service in environment.services:
             table.add_row(*_row(service))
+        for job in environment.jobs:
+            table.add_row(*job_row(job))
     console.print(table)
     for environment in found:
         if environment.error:
@@ -289,7 +311,8 @@ def _heading(environment: EnvironmentStatus) -> list[Text]:
         return [Text("✗", "red"), Text(environment.environment, "bold"), Text(said, "red")]
     if environment.error:
         return [Text("?", "yellow"), Text(environment.environment, "bold"), Text("not reached, see below", "yellow")]
-    unwell = sum(not service.well for service in environment.services)
+    everyone = len(environment.services) + len(environment.jobs)
+    unwell = sum(not each.well for each in environment.services) + sum(not each.well for each in environment.jobs)
     mark = Text("✗", "red") if unwell or environment.alarms or environment.faults else Text("✓", "green")
     since = f"{duration(datetime.now(UTC) - environment.released_at)} ago" if environment.released_at else ""
     return [
@@ -298,13 +321,14 @@ def _heading(environment: EnvironmentStatus) -> list[Text]:
         Text(short(environment.release) or "no ledger", "bold"),
         Text(f"{sum(s.running for s in environment.services)}/{sum(s.desired for s in environment.services)}"),
         Text(f"{environment.outcome} {since}".strip()),
-        Text(f"{unwell} of {len(environment.services)} need attention" if unwell else ""),
+        Text(f"{unwell} of {everyone} need attention" if unwell else ""),
     ]
 
 
 def _row(service: ServiceStatus) -> list[Text]:
     few = service.running < service.desired
     deployment = "see below" if service.faults and service.deployment == "steady" else service.deployment
+    deployment = f"{deployment}; {service.queue}" if service.queue else deployment
     alarms = Text(", ".join(service.alarms), "bold red")
     if service.unknown_alarms:
         alarms.append(f"{'; ' if service.alarms else ''}no data: {', '.join(service.unknown_alarms)}", "yellow")
@@ -313,6 +337,6 @@ def _row(service: ServiceStatus) -> list[Text]:
         Text(f"  {service.service}"),
         Text(service.release),
         Text(f"{service.running}/{service.desired}", "red" if few else ""),
-        Text(deployment, "red" if service.faults else "" if deployment == "steady" else "yellow"),
+        Text(deployment, "red" if service.faults else "" if service.deployment == "steady" else "yellow"),
         alarms if alarms.plain else Text("ok", "dim"),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from nova_infra.deployed.model import Image, RunningService
+from nova_infra.deployed.model import Image, RunningService, TaskRevision
 from nova_infra.deployed.protocol import DeployedEnvironment
 from nova_infra.deployed.stack import Stack
 from nova_infra.errors import StrangerError
@@ -14,7 +14,7 @@ from nova_infra.operations.records.holds import Hold, read_holds
 from nova_infra.operations.records.ledger import Ledger, read_ledger
 from nova_infra.operations.rollback.lock import Claim, read_claim
 from nova_infra.operations.rollback.plan import Deployed, RollbackPlan
-from nova_infra.operations.rollback.template import image_of
+from nova_infra.operations.rollback.template import image_of, is_job
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Survey:
         ledger: Its ledger.
         holds: Its holds.
         claim: The rollback that has it, or had it last.
-        deployed: Its services.
+        deployed: Its services, jobs included.
         strangers: Services that Nova did not deploy, and how that is known.
     """
 
@@ -57,13 +57,25 @@ def survey(environment: DeployedEnvironment) -> Survey:
             except StrangerError as error:
                 return str(error)
 
+        def job(name: str) -> Deployed | None:
+            try:
+                return _job(environment, name, stacks[environment.stack_name(name)])
+            except StrangerError:
+                return None
+
         names = [service.name for service in services]
+        released = {name for entry in ledger.result().entries for name in entry.images}
+        others = [name for name in sorted(released - {*names}) if environment.stack_name(name) in stacks]
+        jobs = pool.map(job, others)
         answers = dict(zip(names, pool.map(deployed, services), strict=True))
         return Survey(
             ledger.result(),
             holds.result(),
             claim.result(),
-            tuple(answer for answer in answers.values() if isinstance(answer, Deployed)),
+            (
+                *(answer for answer in answers.values() if isinstance(answer, Deployed)),
+                *(found for found in jobs if found is not None),
+            ),
             {name: answer for name, answer in answers.items() if isinstance(answer, str)},
         )
 
@@ -81,6 +93,18 @@ def _deployed(environment: DeployedEnvironment, service: RunningService, stack: 
     pulled = (task.digest for task in service.tasks if task.revision == definition.revision and task.digest)
     digest = found.digest if found else next(pulled, None)
     return Deployed(service.name, stack, template, definition, replace(image, digest=digest))
+
+
+def _job(environment: DeployedEnvironment, name: str, stack: Stack) -> Deployed | None:
+    """A job, which ECS does not keep running: what its next run takes is what its template names. None for others."""
+    template = environment.template(stack.name)
+    if not is_job(template):
+        return None
+    image = image_of(template, stack=stack.name)
+    [found] = environment.images([image])
+    return Deployed(
+        name, stack, template, TaskRevision("", True, ""), replace(image, digest=found.digest if found else None)
+    )
 
 
 def images_of(environment: DeployedEnvironment, plan: RollbackPlan) -> dict[str, tuple[Image | None, Image | None]]:

@@ -15,6 +15,7 @@ from nova_infra.names import together_name
 
 TASK_DEFINITION = "AWS::ECS::TaskDefinition"
 SERVICE = "AWS::ECS::Service"
+STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 
 _RELEASE = "NOVA_RELEASE"
 _TAG = re.compile(r"(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$")
@@ -104,6 +105,11 @@ def by_itself(template: Template) -> Template:
         if len(kept) < len(hooks):
             configuration["LifecycleHooks"] = kept
     return changed
+
+
+def is_job(template: Template) -> bool:
+    """Whether a template runs a task at its time, and none all the time."""
+    return not _of_type(template, SERVICE) and bool(_of_type(template, STATE_MACHINE))
 
 
 def rollout_of(template: Template) -> str:

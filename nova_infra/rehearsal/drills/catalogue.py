@@ -19,6 +19,7 @@ from nova_infra.rehearsal.drills.expectations import (
     NO_USER,
     NOT_DEPLOYED,
     OLD_SERVES,
+    ONE_AT_ONCE,
     OTHERS_GO_BACK,
     OTHERS_GO_THROUGH,
     PIPELINE_TELLS,
@@ -29,12 +30,14 @@ from nova_infra.rehearsal.drills.expectations import (
     WAITED_ONCE,
     rolls_back,
     stops_at,
+    stops_because,
     told,
 )
 from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY
 
 _BREAKER = rolls_back("the circuit breaker rolls it back", because="circuit breaker")
 _STOPPED = (OLD_SERVES, STAGE_STOPS, PIPELINE_TELLS)
+_NOT_MIGRATED = (stops_because("the command stops the stage", "before_deploy failed"), NOT_DEPLOYED)
 _NEVER_STARTS = (_BREAKER, NO_TRAFFIC, *_STOPPED)
 
 DRILLS = (
@@ -232,6 +235,29 @@ DRILLS = (
         (told("its alarm notifies", "-failed is in ALARM"),),
         fault="no-program",
         kind="job",
+        has="schedule",
+    ),
+    Drill(
+        "job-overlaps",
+        "a run of a job lasts until after the time of the next one",
+        (ONE_AT_ONCE,),
+        fault="long-runs",
+        kind="job",
+        has="one run",
+    ),
+    Drill(
+        "migration-fails",
+        "its before_deploy fails",
+        (*_NOT_MIGRATED, STAGE_STOPS, PIPELINE_TELLS, NO_LOST_REQUEST),
+        fault="command-fails",
+        has="before_deploy",
+    ),
+    Drill(
+        "migration-hangs",
+        "its before_deploy does not end",
+        (*_NOT_MIGRATED, STAGE_STOPS, PIPELINE_TELLS, NO_LOST_REQUEST),
+        fault="command-hangs",
+        has="before_deploy",
     ),
     Drill(
         "gate-unanswered",

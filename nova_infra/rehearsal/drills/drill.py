@@ -41,6 +41,8 @@ class Drill:
         function: What the function of those tests does: its work, or ``fails`` or ``hangs``.
         kind: What kind of service has the fault.
         group: ``together`` or ``apart`` where it is about releases whose services do or do not wait for one another.
+        has: What the service with the fault has: ``before_deploy``, a ``schedule`` that alone starts it, or a machine
+            that lets ``one run`` go at a time.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Drill:
     function: str = ""
     kind: ServiceKind = "web"
     group: Literal["", "together", "apart"] = ""
+    has: Literal["", "before_deploy", "schedule", "one run"] = ""
 
     @property
     def needs_measuring(self) -> bool:

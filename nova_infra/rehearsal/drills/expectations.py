@@ -67,6 +67,17 @@ def stops_at(words: str, kind: str) -> Expectation:
     return Expectation(words, look)
 
 
+def stops_because(words: str, text: str) -> Expectation:
+    """The first stage stops, and the reason of an action holds a text."""
+
+    def look(record: Record, _: str) -> list[str]:
+        reasons = [action.note for action in record.stages[0].actions if action.status == "failed"]
+        found = any(text in reason for reason in reasons)
+        return [] if found else [f"{record.stages[0].name} {record.stages[0].status}, and not because of {text}"]
+
+    return Expectation(words, look)
+
+
 def told(words: str, text: str) -> Expectation:
     """A topic gets a message that holds a text."""
 
@@ -173,6 +184,13 @@ def _seen_slower(record: Record, service: str) -> list[str]:
     return [] if times >= SLOWER_TIMES else [f"it was {times:.1f} times as slow, and should have been ten times"]
 
 
+def _one_at_once(record: Record, service: str) -> list[str]:
+    counts = [count for stack, count in record.at_once.items() if stack.endswith(service)]
+    if not counts:
+        return [f"no second run of {service} was due while the first was going"]
+    return [f"{max(counts)} runs of {service} went on at once"] if max(counts) > 1 else []
+
+
 def _met_a_user(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
     met = {user for sample in deployment.samples for user in sample.reached} if deployment else set()
@@ -191,6 +209,7 @@ def _waited_once(record: Record, service: str) -> list[str]:
     return [f"{deployment.service} waited twice at the same place"] if len(set(places)) < len(places) else []
 
 
+ONE_AT_ONCE = Expectation("the second run is left out", _one_at_once)
 NO_USER = Expectation("before any user meets it", _met_a_user)
 NO_TRAFFIC = Expectation("before it gets any traffic", _new_served)
 IN_CANARY = Expectation("before it gets all of the traffic", _had_all_traffic)

@@ -6,10 +6,12 @@ production over the one service that has the fault, unless the drill is about it
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 
 from nova_infra.assembly import Assembly, Template, resources_of_type
 from nova_infra.errors import NovaError
+from nova_infra.rehearsal.cloudformation.played.services import BEFORE_DEPLOY
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
     BuildAction,
@@ -21,6 +23,7 @@ from nova_infra.rehearsal.delivery.definition import (
 from nova_infra.rehearsal.drills.drill import Drill, Reach, ServiceKind
 from nova_infra.rehearsal.drills.steering import GATE_MINUTES
 from nova_infra.rehearsal.environment.background.queues import messages_of
+from nova_infra.rehearsal.jobs.schedule import SCHEDULE
 from nova_infra.rehearsal.pipeline.edits import (
     Edit,
     alone,
@@ -63,7 +66,7 @@ def plan(drill: Drill, candidate: Release) -> DrillPlan:
         NovaError: The pipeline has no such part.
     """
     pipeline = candidate.pipeline()
-    service = _first_service(pipeline, candidate.assembly, drill.kind)
+    service = _first_service(pipeline, candidate.assembly, drill)
     if service is None:
         raise NovaError(f"--drill: {drill.name}: the pipeline deploys no {drill.kind}: leave that drill out")
     stages = _stages(pipeline, drill.reach)
@@ -90,9 +93,9 @@ def plan(drill: Drill, candidate: Release) -> DrillPlan:
 def lacking(drill: Drill, candidate: Release) -> str:
     """What a release lacks so that a drill could be played, in a clause; empty where it lacks nothing."""
     pipeline = candidate.pipeline()
-    service = _first_service(pipeline, candidate.assembly, drill.kind)
+    service = _first_service(pipeline, candidate.assembly, drill)
     if service is None:
-        return f"no {drill.kind} is delivered"
+        return f"no {drill.kind} {_WITH[drill.has]}is delivered"
     if drill.kind == "worker" and not messages_of(candidate.sources, service):
         return f"services/{service}/messages has no examples of messages"
     if not (drill.gated or drill.tested or drill.group):
@@ -148,15 +151,36 @@ def only(stage: Stage, service: str, assembly: Assembly) -> Stage:
     return replace(stage, actions=tuple(kept))
 
 
-def _first_service(pipeline: Pipeline, assembly: Assembly, kind: ServiceKind) -> str | None:
-    """The first service of a kind that production deploys; None where there is none."""
+_WITH = {
+    "": "",
+    "before_deploy": "with a before_deploy ",
+    "schedule": "that nothing but its schedule starts ",
+    "one run": "that runs once at a time ",
+}
+
+
+def _first_service(pipeline: Pipeline, assembly: Assembly, drill: Drill) -> str | None:
+    """The first service of a drill's kind that production deploys; None where there is none."""
     for stage in reversed(pipeline.stages):
         for action in stage.actions:
             if isinstance(action, DeployAction):
                 template = assembly.template(action.template_path)
-                for repository in repositories(template) if _kind_of(template) == kind else ():
+                fits = _kind_of(template) == drill.kind and _has_what(template, drill)
+                for repository in repositories(template) if fits else ():
                     return repository
     return None
+
+
+def _has_what(template: Template, drill: Drill) -> bool:
+    migrates, scheduled = (bool(resources_of_type(template, kind)) for kind in (BEFORE_DEPLOY, SCHEDULE))
+    match drill.has:
+        case "before_deploy":
+            return migrates
+        case "schedule":
+            return scheduled and not migrates  # otherwise the release itself would run it first
+        case "one run":  # It looks for tasks that are still running.
+            return scheduled and "DesiredStatus" in json.dumps(template)
+    return True
 
 
 def _kind_of(template: Template) -> ServiceKind:

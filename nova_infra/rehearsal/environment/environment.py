@@ -33,6 +33,7 @@ from nova_infra.rehearsal.jobs.schedule import PlayedJobs
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.faults import LONG_RUNS
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
 _MOST_MINUTES_TO_ANSWER = 3
@@ -117,7 +118,14 @@ class PlayedEnvironment:
             self._stand_ins, self.monitoring.store, record.not_rehearsed, pace=self._pace, records=record.queues
         )
         self._background: list[asyncio.Task[None]] = []
-        self._jobs = PlayedJobs(runtime, self.monitoring.store, pace=self._pace, tell=tell, gaps=record.not_rehearsed)
+        self._jobs = PlayedJobs(
+            runtime,
+            self.monitoring.store,
+            pace=self._pace,
+            tell=tell,
+            gaps=record.not_rehearsed,
+            at_once=record.at_once,
+        )
         self._before_deploy = PlayedBeforeDeploy(runtime, tell)
 
     async def __aenter__(self) -> PlayedEnvironment:
@@ -253,7 +261,7 @@ class PlayedEnvironment:
                 self._rolled_back[stack_name] = str(error)
                 raise error
         if not baseline:
-            await self._run_jobs(stack, sources)
+            await self._run_jobs(stack, sources, again=LONG_RUNS in faults)
         self._stacks[stack_name] = stack
         self._rolled_back.pop(stack_name, None)
         self._exports |= stack.exports()
@@ -297,10 +305,10 @@ class PlayedEnvironment:
         for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
             self.monitoring.put_composite_alarm(stack.properties(logical_id))
 
-    async def _run_jobs(self, stack: PlayedStack, sources: Path) -> None:
+    async def _run_jobs(self, stack: PlayedStack, sources: Path, *, again: bool) -> None:
         """The time of a stack's jobs has come."""
         ended_well = await self._jobs.run(
-            stack, lambda reference: self._with_local_addresses(self._revisions[reference]), sources
+            stack, lambda reference: self._with_local_addresses(self._revisions[reference]), sources, again=again
         )
         for _ in range(0 if ended_well else _MINUTES_TO_BE_HEARD):
             await self.next_minute()

@@ -33,7 +33,12 @@ class _Run:
 
 
 class JobRuns:
-    """The tasks of one job."""
+    """The tasks of one job.
+
+    Attributes:
+        most: How many have run at once.
+        last: How the last one ended.
+    """
 
     def __init__(self, start: Callable[[str], tuple[str, Awaitable[Ended]]]) -> None:
         """Begin without any.
@@ -44,6 +49,7 @@ class JobRuns:
         self._start = start
         self._runs: dict[str, _Run] = {}
         self._numbers = itertools.count(1)
+        self.most = 0
         self.last: Ended | None = None
 
     @property
@@ -79,6 +85,7 @@ class JobRuns:
         family, awaited = self._start(str(parameters["TaskDefinition"]))
         run = _Run(family, str(parameters.get("StartedBy", "")), asyncio.ensure_future(_until_it_ends(awaited)))
         self._runs[f"task/{next(self._numbers)}"] = run
+        self.most = max(self.most, self.going)
         # A machine that waits no longer leaves the task to run: https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
         ended = self.last = await asyncio.shield(run.ends)
         if ended.exit_code != 0:

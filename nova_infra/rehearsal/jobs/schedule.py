@@ -16,6 +16,7 @@ from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.jobs.machine import JobExecution, StateMachine
 from nova_infra.rehearsal.jobs.runs import RUN_TASK, JobRuns
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.faults import LONG_RUNS
 from nova_infra.rehearsal.tasks.once import Ended, run_once
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 from nova_infra.schedules import parse
@@ -27,6 +28,8 @@ MOST_SECONDS = 60.0
 """Real time that a run gets here, where its own limit is longer: nobody waits for an hour on a laptop."""
 _TO_STOP_SECONDS = 10.0
 
+_LONG_SECONDS = 2.0
+"""What a drill makes each run longer by: the next one comes meanwhile."""
 _FAILURES = {"FAILED": "ExecutionsFailed", "TIMED_OUT": "ExecutionsTimedOut"}
 
 
@@ -42,6 +45,7 @@ class PlayedJobs:
         tell: Callable[[str], None],
         gaps: list[str],
         most_seconds: float = MOST_SECONDS,
+        at_once: dict[str, int] | None = None,
     ) -> None:
         """Begin without jobs.
 
@@ -52,7 +56,9 @@ class PlayedJobs:
             tell: Told how runs ended.
             gaps: What was not waited for is added to these sentences.
             most_seconds: Real time that a run gets.
+            at_once: Where a second run came while the first was going, the most that ran at once is written here.
         """
+        self._at_once = at_once if at_once is not None else {}
         self._runtime = runtime
         self._store = store
         self._pace = pace
@@ -114,6 +120,8 @@ class PlayedJobs:
                 await asyncio.wait({first}, timeout=0.2 if again else interval)
                 others += [] if first.done() else [self._execute(machine, stack.name)]
             await asyncio.wait({first, *others}, timeout=self._most_seconds + _TO_STOP_SECONDS)
+            if others:
+                self._at_once[stack.name] = runs.most
             results = [self._told(stack, logical_id, each, used) for each in (first, *others)]
             return all(results)
         finally:
@@ -127,6 +135,8 @@ class PlayedJobs:
 
     async def _task(self, definition: TaskDefinition, sources: Path) -> Ended:
         await self._runtime.build(definition, sources)
+        if definition.fault == LONG_RUNS:
+            await asyncio.sleep(_LONG_SECONDS)
         return await run_once(self._runtime, definition, sources=sources, seconds=24 * 3600)
 
     def _told(

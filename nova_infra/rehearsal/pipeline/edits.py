@@ -8,6 +8,7 @@ from typing import Any
 
 from nova_infra.assembly import Template, resources_of_type
 from nova_infra.names import together_name
+from nova_infra.rehearsal.cloudformation.played.services import BEFORE_DEPLOY
 from nova_infra.rehearsal.ecs.lifecycle.hooks import TESTED
 from nova_infra.rehearsal.tasks.faults import put_into
 
@@ -24,6 +25,9 @@ def previous_images(template: Template) -> Template:
         text = json.dumps(container).replace(tag, f"{tag}-previous")
         container.clear()
         container.update(json.loads(text))
+    for run in resources_of_type(copy, BEFORE_DEPLOY).values():
+        # Another image has another key: the command of the next release runs, too.
+        run["Properties"]["Key"] = {"Fn::Join": ["", [run["Properties"]["Key"], "-previous"]]}
     return copy
 
 

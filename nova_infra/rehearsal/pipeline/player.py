@@ -8,14 +8,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nova_infra.assembly import Template, resources_of_type
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import NovaError
 from nova_infra.machine.commands import not_covered_in
 from nova_infra.machine.parallel import gather
 from nova_infra.machine.processes import nothing_left
 from nova_infra.rehearsal.clock import Clock
-from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
     BuildAction,
@@ -31,48 +29,17 @@ from nova_infra.rehearsal.environment.background.stand_ins import HOME
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.builds import ActionFailedError, read_log, run_build_command, with_outputs
 from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
-from nova_infra.rehearsal.pipeline.release import Release
-from nova_infra.rehearsal.pipeline.simulated import simulated
+from nova_infra.rehearsal.pipeline.release import Release, home_of, left_out, templates_of
+from nova_infra.rehearsal.pipeline.simulated import kind_of, simulated
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
 from nova_infra.rehearsal.requests.files import RequestFiles
-from nova_infra.rehearsal.tasks.runtime import UNPROVEN, SourceRuntime, TaskRuntime
+from nova_infra.rehearsal.tasks.runtime import SourceRuntime, TaskRuntime
 
 _VERIFY_MINUTES = 5
 
 Approve = Callable[[str], Awaitable[bool]]
 Tell = Callable[[str], None]
-
-_PIPELINE_UPDATE = "the pipeline's own update: the pipeline played is the one synthesized"
-_PUSH = "pushing and scanning images: they are built, and stay on this machine"
-
-
-def new_record(
-    pipeline: Pipeline, *, candidate: Release, baseline: Release, runtime: TaskRuntime | None = None
-) -> Record:
-    """A record in which nothing has been reached yet."""
-    runtime = runtime or SourceRuntime()
-    deploys = [action for stage in pipeline.stages for action in stage.actions if isinstance(action, DeployAction)]
-    return Record(
-        pipeline=pipeline.name,
-        candidate=candidate.name,
-        baseline=baseline.name,
-        not_rehearsed=[
-            _PUSH if runtime.kind == "images" else UNPROVEN,
-            _PIPELINE_UPDATE,
-            *filter(None, [pipeline.what_takes_days]),
-        ],
-        tasks=runtime.words,
-        runs_tasks=not deploys or any(_runs_tasks(candidate.assembly.template(each.template_path)) for each in deploys),
-        stages=[
-            StageRecord(stage.name, [ActionRecord(a.name, _kind(a), a.run_order) for a in stage.actions])
-            for stage in pipeline.stages
-        ],
-    )
-
-
-def _runs_tasks(template: Template) -> bool:
-    return any(resources_of_type(template, kind) for kind in ("AWS::ECS::Service", "AWS::StepFunctions::StateMachine"))
 
 
 @dataclass
@@ -174,9 +141,9 @@ class Player:
                         clock=Clock(seconds_per_minute=self.seconds_per_minute),
                         steering=self.steering,
                         files=self.files,
-                        home=self._home_of(stage),
-                        expected=self._templates(stage),
-                        neighbours=self._neighbours(stage),
+                        home=home_of(self.candidate, stage) or HOME,
+                        expected=templates_of(stage, self.baseline, self.candidate),
+                        neighbours=left_out(self.candidate, stage),
                     )
                 )
                 await self._deploy_baseline(stage, environment)
@@ -196,24 +163,6 @@ class Player:
             if stage.on_failure == "ROLLBACK":
                 await self._take_back(stage, record, environment)
         return False
-
-    def _home_of(self, stage: Stage) -> Home:
-        homes = (self.candidate.home_of(name) for name in _stacks_of(stage))
-        return next((home for home in homes if home is not None), HOME)
-
-    def _templates(self, stage: Stage) -> list[Template]:
-        """Every template that either release deploys in a stage."""
-        found = (
-            release.template_of_stack(name) for release in (self.baseline, self.candidate) for name in _stacks_of(stage)
-        )
-        return [template for template in found if template is not None]
-
-    def _neighbours(self, stage: Stage) -> dict[str, Template]:
-        """The stacks of a stage that are left out of what is played, as a drill leaves out all but one service."""
-        wholes = [each for each in self.candidate.pipeline().stages if each.name == stage.name]
-        names = {name for whole in wholes for name in _stacks_of(whole)} - set(_stacks_of(stage))
-        found = {name: self.candidate.template_of_stack(name) for name in sorted(names)}
-        return {name: template for name, template in found.items() if template is not None}
 
     async def _play_actions(
         self, stage: Stage, records: dict[str, ActionRecord], environment: PlayedEnvironment | None
@@ -257,7 +206,9 @@ class Player:
         self.tell(f"{stage.name}: rolling back to {self.baseline.name}, as its OnFailure says")
         # Commands need installed tools, and a baseline's checkout has none.
         player = replace(self, candidate=self.baseline, taking_back=True, tools=self.candidate.sources)
-        actions = {action.name: ActionRecord(action.name, _kind(action), action.run_order) for action in stage.actions}
+        actions = {
+            action.name: ActionRecord(action.name, kind_of(action), action.run_order) for action in stage.actions
+        }
         if await player._play_actions(stage, actions, environment):
             record.note = f"rolled back to {self.baseline.name}, as its OnFailure says"
         else:
@@ -367,11 +318,3 @@ class Player:
             record.note = "; ".join(filter(None, (f"not covered: {gap}", record.note)))
             if gap not in self.record.not_rehearsed:
                 self.record.not_rehearsed.append(gap)
-
-
-def _stacks_of(stage: Stage) -> list[str]:
-    return [action.stack_name for action in stage.actions if isinstance(action, DeployAction)]
-
-
-def _kind(action: StageAction) -> str:
-    return type(action).__name__.removesuffix("Action").lower()

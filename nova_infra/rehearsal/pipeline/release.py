@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nova_infra.assembly import Assembly, Template
+from nova_infra.assembly import Assembly, Template, resources_of_type
 from nova_infra.config import aws_regions
 from nova_infra.errors import NovaError
 from nova_infra.machine import git
 from nova_infra.machine.processes import run_to_end
 from nova_infra.rehearsal.cloudformation.physical import Home
-from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, read_pipeline
+from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage, read_pipeline
 from nova_infra.rehearsal.pipeline.edits import Edit, previous_images
 
 
@@ -51,13 +51,6 @@ class Release:
             template = edit(template)
         return template
 
-    def home_of(self, stack_name: str) -> Home | None:
-        """The account and region of a stack; None where its assembly does not say."""
-        for stack in self.assembly.stacks():
-            if stack.name == stack_name and stack.account.isdigit() and stack.region in aws_regions():
-                return Home(stack.account, stack.region)
-        return None
-
     def template_of_stack(self, stack_name: str) -> Template | None:
         """The template of a stack, wherever its pipeline deploys it; None where it does not."""
         for stage in self.pipeline().stages:
@@ -65,6 +58,38 @@ class Release:
                 if isinstance(action, DeployAction) and action.stack_name == stack_name:
                     return self.template(action)
         return None
+
+
+def home_of(release: Release, stage: Stage) -> Home | None:
+    """The account and region that a stage deploys to; None where the assembly does not say."""
+    names = set(_stacks_of(stage))
+    for stack in release.assembly.stacks():
+        if stack.name in names and stack.account.isdigit() and stack.region in aws_regions():
+            return Home(stack.account, stack.region)
+    return None
+
+
+def templates_of(stage: Stage, *releases: Release) -> list[Template]:
+    """Every template that one of some releases deploys in a stage."""
+    found = (release.template_of_stack(name) for release in releases for name in _stacks_of(stage))
+    return [template for template in found if template is not None]
+
+
+def left_out(release: Release, stage: Stage) -> dict[str, Template]:
+    """The stacks of a stage that are left out of what is played, as a drill leaves out all but one service."""
+    wholes = [each for each in release.pipeline().stages if each.name == stage.name]
+    names = {name for whole in wholes for name in _stacks_of(whole)} - set(_stacks_of(stage))
+    found = {name: release.template_of_stack(name) for name in sorted(names)}
+    return {name: template for name, template in found.items() if template is not None}
+
+
+def runs_tasks(template: Template) -> bool:
+    """Whether a stack has anything that runs: a service, or the machine of a job."""
+    return any(resources_of_type(template, kind) for kind in ("AWS::ECS::Service", "AWS::StepFunctions::StateMachine"))
+
+
+def _stacks_of(stage: Stage) -> list[str]:
+    return [action.stack_name for action in stage.actions if isinstance(action, DeployAction)]
 
 
 @contextmanager

@@ -8,11 +8,14 @@ from typing import Any, Literal
 
 from nova_infra.errors import NovaError
 
-Place = Literal["the load balancer", "the container", "the task definition", "the queue"]
+Place = Literal[
+    "the load balancer", "the container", "the task definition", "the queue", "the command before it", "the job"
+]
 
 LABEL = "nova.rehearsal.fault"
 """Label of a container definition that names its fault: the rest of the rehearsal finds it there."""
 
+LONG_RUNS = "long-runs"
 IGNORED_SIGNAL = "ignored-signal"
 NO_PROGRAM = "/no-such-program"
 _TMP = "/tmp"  # noqa: S108 - a path in a container
@@ -80,6 +83,10 @@ FAULTS: dict[str, Fault] = {
     IGNORED_SIGNAL: Fault("the container"),
     # What comes to the dead-letter queue, as after the last of its tries.
     "poison": Fault("the queue"),
+    "command-fails": Fault("the command before it"),
+    "command-hangs": Fault("the command before it"),
+    # Each of its runs lasts longer than the time to the next one.
+    LONG_RUNS: Fault("the job"),
     "no-program": Fault("the task definition", _command(NO_PROGRAM)),
     # A file of the checkout that no image has, and a program that developers have.
     "checkout-file": Fault("the task definition", _command("services/run-from-the-checkout")),

@@ -40,6 +40,7 @@ async def run_once(
     command: tuple[str, ...] = (),
     sources: Path,
     seconds: float,
+    held: bool = False,
 ) -> Ended:
     """Run a task to its end.
 
@@ -49,6 +50,7 @@ async def run_once(
         command: Instead of the definition's own command.
         sources: The checkout that belongs to it.
         seconds: Seconds of this machine that it may take.
+        held: Whether its program is held back at its start, so that it never ends.
     """
     wanted = replace(definition, command=command or definition.command, health_check=None)
     try:
@@ -57,6 +59,9 @@ async def run_once(
     except TaskFailedError as error:
         return Ended(None, str(error))
     try:
+        if held:
+            await asyncio.sleep(seconds)
+            return Ended(None, TOO_LONG)
         await task.launch()
         await asyncio.wait_for(task.ended(), seconds)
         await task.hear_out()

@@ -11,9 +11,11 @@ from nova_infra.rehearsal.cloudformation.played.services import BEFORE_DEPLOY
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
-from nova_infra.rehearsal.tasks.once import run_once
+from nova_infra.rehearsal.tasks.faults import NO_PROGRAM
+from nova_infra.rehearsal.tasks.once import Ended, run_once
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
+_HANGING_SECONDS = 2.0
 _LIMIT_SECONDS = 15 * 60 - 45
 """After which the function that waits for the command stops its task."""
 
@@ -51,18 +53,22 @@ class PlayedBeforeDeploy:
                 continue
             definition = definition_of(_reference(stack, logical_id, family))
             await self._runtime.build(definition, sources)
-            ended = await run_once(
-                self._runtime,
-                replace(definition, fault=""),
-                command=tuple(map(str, wanted["Command"])),
-                sources=sources,
-                seconds=_LIMIT_SECONDS / self._runtime.pace.timeouts,
-            )
+            ended = await self._run(definition, tuple(map(str, wanted["Command"])), sources)
             if ended.exit_code != 0:
                 how = f"exited with {ended.exit_code}" if ended.exit_code is not None else f"failed: {ended.reason}"
                 raise DeploymentFailedError(f"{family}: before_deploy {how}: {' | '.join(ended.said) or 'no output'}")
             self._done.add(key)
             self._tell(f"{family}: before_deploy has run in {definition.revision}")
+
+    async def _run(self, definition: TaskDefinition, command: tuple[str, ...], sources: Path) -> Ended:
+        wanted, seconds = replace(definition, fault=""), _LIMIT_SECONDS / self._runtime.pace.timeouts
+        match definition.fault:
+            case "command-fails":
+                wanted, command = replace(wanted, entry_point=(NO_PROGRAM,)), (NO_PROGRAM,)
+            case "command-hangs":
+                # What waits for it gives up as it always does, only sooner: nobody learns more from 14 minutes.
+                return await run_once(self._runtime, wanted, sources=sources, seconds=_HANGING_SECONDS, held=True)
+        return await run_once(self._runtime, wanted, command=command, sources=sources, seconds=seconds)
 
 
 def _reference(stack: PlayedStack, logical_id: str, family: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nova_infra.deployed.background import Backlog, RunningJob
 from nova_infra.deployed.model import (
     Alarm,
     Deployment,
@@ -41,6 +42,8 @@ class Stub:
     held_stacks: tuple[Stack, ...] | None = None
     revisions: Mapping[str, str] = field(default_factory=dict)
     broken: Mapping[str, NovaError] = field(default_factory=dict)
+    held_jobs: tuple[RunningJob, ...] = ()
+    held_backlogs: Mapping[str, Backlog] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:
@@ -53,6 +56,14 @@ class Stub:
     def services(self) -> tuple[RunningService, ...]:
         self._check("services")
         return self.held_services
+
+    def jobs(self) -> tuple[RunningJob, ...]:
+        self._check("jobs")
+        return self.held_jobs
+
+    def backlogs(self, services: Sequence[RunningService]) -> Mapping[str, Backlog]:
+        assert services == self.held_services
+        return self.held_backlogs
 
     def service_names(self) -> tuple[str, ...]:
         return tuple(service.name for service in self.services())

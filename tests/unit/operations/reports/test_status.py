@@ -112,6 +112,7 @@ def test_programs_get_everything_as_json(make: Any) -> None:
         "unknown_alarms": [],
         "well": True,
         "faults": [],
+        "queue": "",
     }
 
 

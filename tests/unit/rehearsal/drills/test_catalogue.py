@@ -11,9 +11,9 @@ from nova_infra.assembly import Assembly
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.drills.catalogue import DRILLS, choose
-from nova_infra.rehearsal.drills.plan import plan
-from nova_infra.rehearsal.pipeline.player import new_record
+from nova_infra.rehearsal.drills.plan import lacking, plan
 from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.record import (
     NO_TARGET,
     DeploymentRecord,
@@ -243,3 +243,71 @@ def test_a_drill_about_gates_has_one_in_both_releases_and_another_drill_has_none
     expected = [{"TargetType": "PAUSE", "LifecycleStages": ["POST_SCALE_UP"], "TimeoutConfiguration": timed}]
     assert hooks(planned.candidate) == hooks(planned.baseline) == expected
     assert hooks(plan(other, candidate).candidate) == []
+
+
+@pytest.fixture
+def background(tmp_path: Path, write_assembly: Callable[..., Path]) -> Callable[..., Release]:
+    """Adds resources to what Prod deploys."""
+
+    def make(kind: str, *resources: dict[str, object], service: bool = True) -> Release:
+        directory = write_assembly(tmp_path / kind)
+        template = json.loads((directory / "Prod.json").read_text())
+        template["Resources"] |= {f"More{number}": each for number, each in enumerate(resources)}
+        if not service:
+            del template["Resources"]["Service"]
+        (directory / "Prod.json").write_text(json.dumps(template))
+        return Release("candidate", Assembly(directory), tmp_path)
+
+    return make
+
+
+MIGRATION = {"Type": "Custom::NovaBeforeDeploy", "Properties": {"Key": "a", "Command": ["migrate"]}}
+SCHEDULE = {"Type": "AWS::Scheduler::Schedule", "Properties": {}}
+
+
+def machine(text: str) -> dict[str, object]:
+    return {"Type": "AWS::StepFunctions::StateMachine", "Properties": {"DefinitionString": text}}
+
+
+def test_drills_of_migrations_and_jobs_need_what_they_are_about(
+    candidate: Release, background: Callable[..., Release]
+) -> None:
+    fails, overlaps, job = (choose([name])[0] for name in ("migration-fails", "job-overlaps", "job-fails"))
+    assert lacking(fails, candidate) == "no web with a before_deploy is delivered"
+    assert lacking(fails, background("migrating", MIGRATION)) == ""
+    looks = machine('{"Parameters": {"DesiredStatus": "RUNNING"}}')
+    once = background("once", looks, SCHEDULE, service=False)
+    assert (lacking(overlaps, once), lacking(job, once)) == ("", "")
+    twice = background("twice", machine("{}"), SCHEDULE, service=False)
+    assert lacking(overlaps, twice) == "no job that runs once at a time is delivered"
+    released = background("released", looks, SCHEDULE, MIGRATION, service=False)
+    assert lacking(job, released) == "no job that nothing but its schedule starts is delivered"
+
+
+def test_a_migration_that_fails_must_stop_the_stage_before_anything_is_deployed(candidate: Release) -> None:
+    [drill] = choose(["migration-fails"])
+    planned = plan(choose(["errors"])[0], candidate)
+    record = new_record(planned.pipeline, candidate=candidate, baseline=candidate)
+    action = record.stages[0].actions[0]
+    record.stages[0].status = action.status = "failed"
+    action.note = "tiny: before_deploy failed: it did not end in time: no output"
+    record.notifications = [Notification("Prod", 1, "alerts", "nova failed in Prod")]
+    assert drill.check(record, "tiny") == []
+    action.note = "it crashed"
+    record.load = {"Prod": Requests(9, 2)}
+    record.deployments = [DeploymentRecord("Prod", "prod-tiny", "CANARY", "tiny:1", "tiny:2", baseline=False)]
+    assert drill.check(record, "tiny") == [
+        "Prod failed, and not because of before_deploy failed",
+        "prod-tiny was deployed, and ended in progress",
+        "2 requests failed",
+    ]
+
+
+def test_two_runs_of_a_job_at_once_fail_the_drill_and_so_does_none(candidate: Release) -> None:
+    [drill] = choose(["job-overlaps"])
+    record = new_record(candidate.pipeline(), candidate=candidate, baseline=candidate)
+    assert drill.check(record, "report") == ["no second run of report was due while the first was going"]
+    record.at_once = {"nova-prod-report": 2}
+    assert drill.check(record, "report") == ["2 runs of report went on at once"]
+    record.at_once = {"nova-prod-report": 1}
+    assert drill.check(record, "report") == []

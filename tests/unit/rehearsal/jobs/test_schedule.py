@@ -16,13 +16,22 @@ from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.jobs.schedule import PlayedJobs
 from nova_infra.rehearsal.tasks.definition import TaskDefinition, read_task_definition
+from nova_infra.rehearsal.tasks.faults import put_into
 from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 
 FAILED = Metric.of("AWS/States", "ExecutionsFailed", {"StateMachineArn": "dev-report/Machine"})
 
 
 def play(
-    sources: Path, script: str, *, machine: dict[str, Any], schedule: str, most: float = 20, again: bool = False
+    sources: Path,
+    script: str,
+    *,
+    machine: dict[str, Any],
+    schedule: str,
+    most: float = 20,
+    again: bool = False,
+    fault: str = "",
+    at_once: dict[str, int] | None = None,
 ) -> tuple[bool, list[str], list[str], list[float]]:
     template = {
         "Resources": {
@@ -34,6 +43,7 @@ def play(
         }
     }
     container = {"Image": "registry/report:one", "Command": [sys.executable, "-S", "-c", script], "StopTimeout": 2}
+    put_into(container, fault) if fault else None
     definition = read_task_definition({"Memory": "512", "ContainerDefinitions": [container]}, "dev-report:7")
 
     def definition_of(reference: str) -> TaskDefinition:
@@ -41,7 +51,9 @@ def play(
         return definition
 
     told, gaps, store = list[str](), list[str](), MetricStore()
-    jobs = PlayedJobs(SourceRuntime(), store, pace=COMPRESSED, tell=told.append, gaps=gaps, most_seconds=most)
+    jobs = PlayedJobs(
+        SourceRuntime(), store, pace=COMPRESSED, tell=told.append, gaps=gaps, most_seconds=most, at_once=at_once
+    )
     stack = PlayedStack("dev-report", template, exports={}, revisions={})
     well = asyncio.run(jobs.run(stack, definition_of, sources, again=again))
     return well, told, gaps, store.values(FAILED, range(1))
@@ -68,6 +80,16 @@ def test_a_time_that_comes_while_a_run_is_going(tmp_path: Path, allow_overlap: b
     assert (well, failed) == (True, [])
     assert len(told) == 2
     assert told[1].endswith(what)
+
+
+@pytest.mark.parametrize(("allow_overlap", "most"), [(False, 1), (True, 2)])
+def test_a_drill_makes_runs_long_and_sees_how_many_go_on_at_once(
+    tmp_path: Path, allow_overlap: bool, most: int
+) -> None:
+    at_once: dict[str, int] = {}
+    machine = machine_of_nova(allow_overlap=allow_overlap)
+    play(tmp_path, "", machine=machine, schedule="rate(1 hour)", again=True, fault="long-runs", at_once=at_once)
+    assert at_once == {"dev-report": most}
 
 
 def test_a_run_that_is_not_waited_for_is_told_as_a_gap(tmp_path: Path) -> None:

@@ -34,6 +34,15 @@ def test_previous_images_have_another_tag_and_nothing_else_changes(template: dic
     assert differs(template, edited) == {"Task"}
 
 
+def test_the_command_before_a_deployment_runs_for_the_previous_release_and_for_the_next(
+    template: dict[str, Any],
+) -> None:
+    run = {"Type": "Custom::NovaBeforeDeploy", "Properties": {"Key": "a1", "Command": ["migrate"]}}
+    template["Resources"]["Migrate"] = run
+    edited = previous_images(template)["Resources"]["Migrate"]["Properties"]
+    assert edited == {"Key": {"Fn::Join": ["", ["a1", "-previous"]]}, "Command": ["migrate"]}
+
+
 def test_an_image_may_be_a_join_of_strings(template: dict[str, Any]) -> None:
     container(template)["Image"] = {"Fn::Join": ["", ["1.dkr.ecr.", {"Ref": "AWS::URLSuffix"}, "/nova/tiny:one"]]}
     assert repositories(template) == ["tiny"]

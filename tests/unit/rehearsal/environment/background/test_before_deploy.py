@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class Project:
         runtime.pace = Pace(timeouts=400)  # a command that hangs gets two seconds
         self.before = PlayedBeforeDeploy(runtime, self.told.append)
 
-    def run(self, code: str, key: str = "first", family: str = "shop") -> None:
+    def run(self, code: str, key: str = "first", family: str = "shop", fault: str = "") -> None:
         command = [sys.executable, "-c", code]
         properties = {"Cluster": "live", "Family": family, "Container": "app", "Command": command, "Key": key}
         template: dict[str, Any] = {
@@ -43,7 +44,9 @@ class Project:
             }
         }
         stack = PlayedStack("shop", template, exports={}, revisions={"Definition": "shop/Definition:1"})
-        asyncio.run(self.before.run(stack, {"shop/Definition:1": DEFINITION}.__getitem__, self.path))
+        asyncio.run(
+            self.before.run(stack, {"shop/Definition:1": replace(DEFINITION, fault=fault)}.__getitem__, self.path)
+        )
 
     def writes(self, name: str) -> str:
         return f"import os; open({str(self.path / name)!r}, 'a').write(os.environ['WORD'])"
@@ -77,3 +80,18 @@ def test_a_program_that_is_not_there_fails(project: Project) -> None:
     before = project.run
     with pytest.raises(DeploymentFailedError, match="before_deploy"):
         before("import a_module_that_nobody_has")
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("command-fails", "shop: before_deploy failed: CannotStartContainerError: /no-such-program: No such file"),
+        ("command-hangs", "shop: before_deploy failed: it did not end in time: no output"),
+    ],
+)
+def test_a_drill_lets_it_fail_or_hang_and_it_runs_in_the_next_release(project: Project, fault: str, said: str) -> None:
+    with pytest.raises(DeploymentFailedError, match=said):
+        project.run(project.writes("ran"), fault=fault)
+    assert not (project.path / "ran").exists()
+    project.run(project.writes("ran"), fault="errors:0.8")
+    assert (project.path / "ran").exists(), "another fault is none of the command's"

@@ -1,0 +1,79 @@
+"""The part of an environment in AWS that nothing sends requests to: workers' queues, and jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nova_infra.deployed.aws.answers import own_container
+from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
+from nova_infra.deployed.aws.stacks import AwsStacks
+from nova_infra.deployed.background import Backlog, JobRun, RunningJob
+from nova_infra.deployed.model import RunningService
+
+_RUNS = 5
+
+
+class AwsBackground(AwsStacks):
+    """See :class:`nova_infra.deployed.protocol.ObservedEnvironment`."""
+
+    def jobs(self) -> tuple[RunningJob, ...]:
+        """Every job with its latest runs and its schedule, by name."""
+        try:
+            machines = [
+                machine
+                for machine in self.aws.pages("stepfunctions", "list_state_machines", "stateMachines")
+                if machine["name"].startswith(f"{self.prefix}-")
+            ]
+        except DeniedError:  # the environment's roles are those of its last deployment, and may be older
+            return ()
+        found = self.aws.each(self._job, machines)
+        return tuple(sorted(found, key=lambda job: job.name))
+
+    def _job(self, machine: Mapping[str, Any]) -> RunningJob:
+        listed = self.aws.call(
+            "stepfunctions", "list_executions", stateMachineArn=machine["stateMachineArn"], maxResults=_RUNS
+        )["executions"]
+        name = str(machine["name"])
+        runs = tuple(
+            JobRun(run["status"], run["startDate"], run.get("stopDate") if run["status"] != "RUNNING" else None)
+            for run in listed
+        )
+        try:
+            schedule = self.aws.call("scheduler", "get_schedule", Name=name, GroupName=name)
+        except ServiceError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+            return RunningJob(name.removeprefix(f"{self.prefix}-"), name, runs)
+        return RunningJob(
+            name.removeprefix(f"{self.prefix}-"),
+            name,
+            runs,
+            schedule["ScheduleExpression"],
+            schedule.get("ScheduleExpressionTimezone", "UTC"),
+            schedule.get("State", "ENABLED") == "ENABLED",
+        )
+
+    def backlogs(self, services: Sequence[RunningService]) -> Mapping[str, Backlog]:
+        """Worker to its queue; services without a queue are left out."""
+        found = self.aws.each(self._backlog, [service for service in services if not service.balanced])
+        return {name: backlog for name, backlog in found if backlog is not None}
+
+    def _backlog(self, service: RunningService) -> tuple[str, Backlog | None]:
+        definition = self.aws.call("ecs", "describe_task_definition", taskDefinition=service.revision)["taskDefinition"]
+        container = own_container(definition.get("containerDefinitions", ()))
+        variables = {each["name"]: each["value"] for each in container.get("environment", ())}
+        url = variables.get("QUEUE_URL")
+        counts = self._counts(url) if url else None
+        if url is None or counts is None:
+            return service.name, None
+        dead = self._counts(variables.get("DEAD_QUEUE_URL", ""))
+        return service.name, Backlog(url.rpartition("/")[2], counts[0], counts[1], dead[0] if dead else None)
+
+    def _counts(self, url: str) -> tuple[int, int] | None:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        try:
+            found = self.aws.call("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=names)["Attributes"]
+        except (ServiceError, DeniedError):
+            return None  # it may be somebody else's, in another account
+        return int(found[names[0]]), int(found[names[1]])

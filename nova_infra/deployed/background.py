@@ -1,0 +1,59 @@
+"""The data classes of workers' queues and of jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """The queue of a worker.
+
+    Attributes:
+        queue: Its name.
+        waiting: About how many messages wait.
+        in_flight: About how many were received, and not deleted yet.
+        dead: About how many are in the dead-letter queue; None where that is not known.
+    """
+
+    queue: str
+    waiting: int
+    in_flight: int
+    dead: int | None
+
+
+@dataclass(frozen=True)
+class JobRun:
+    """A run of a job.
+
+    Attributes:
+        status: ``RUNNING``, ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT`` or ``ABORTED``, in Step Functions' words.
+        began: When it began, UTC.
+        ended: When it ended, UTC; None while it is going.
+    """
+
+    status: str
+    began: datetime
+    ended: datetime | None
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """A job.
+
+    Attributes:
+        name: Its name in ``nova.toml``.
+        stack: Name of its stack.
+        runs: Its latest runs, newest first.
+        schedule: When it runs, as EventBridge Scheduler has it; empty where it has no schedule.
+        time_zone: Whose clocks the schedule goes by.
+        enabled: Whether the schedule starts it.
+    """
+
+    name: str
+    stack: str
+    runs: tuple[JobRun, ...]
+    schedule: str = ""
+    time_zone: str = "UTC"
+    enabled: bool = True

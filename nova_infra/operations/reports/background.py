@@ -1,0 +1,110 @@
+"""What is said of workers' queues and of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from rich.text import Text
+
+from nova_infra.deployed.background import Backlog, JobRun, RunningJob
+from nova_infra.deployed.model import Alarm
+from nova_infra.names import JOB_ALARMS, alarm_name
+from nova_infra.operations.records.metrics import duration
+from nova_infra.schedules import parse
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """One job in one environment.
+
+    Attributes:
+        job: Its name.
+        running: Number of runs that are going.
+        last: What came of the latest run that has ended, and how long ago, in words.
+        next: When it runs next, in words.
+        next_at: When it runs next, UTC; None where no schedule says so.
+        alarms: Kinds of its alarms that are in ALARM.
+        well: Nothing about it needs attention.
+    """
+
+    job: str
+    running: int
+    last: str
+    next: str
+    next_at: datetime | None
+    alarms: tuple[str, ...]
+    well: bool
+
+
+def job_status(job: RunningJob, alarms: Sequence[Alarm], now: datetime) -> JobStatus:
+    """What is to be said about a job.
+
+    Args:
+        job: The job.
+        alarms: The environment's alarms.
+        now: The time, UTC.
+    """
+    own = {alarm_name(job.stack, kind): kind for kind in JOB_ALARMS}
+    red = tuple(own[alarm.name] for alarm in alarms if alarm.name in own and alarm.state == "ALARM")
+    ended = next((run for run in job.runs if run.status != "RUNNING"), None)
+    next_at = _next(job, now)
+    return JobStatus(
+        job=job.name,
+        running=sum(run.status == "RUNNING" for run in job.runs),
+        last=_told(ended, now) if ended else "never ran" if not job.runs else "its first run is going",
+        next=_next_in_words(job, next_at, now),
+        next_at=next_at,
+        alarms=red,
+        well=not red and (ended is None or ended.status == "SUCCEEDED") and (job.enabled or not job.schedule),
+    )
+
+
+def queue_in_words(backlog: Backlog) -> str:
+    """How full the queues of a worker are."""
+    waiting = f"{backlog.waiting} waiting"
+    if backlog.in_flight:
+        waiting += f", {backlog.in_flight} in work"
+    return f"{waiting}, {backlog.dead} dead" if backlog.dead else waiting
+
+
+def job_row(job: JobStatus) -> list[Text]:
+    """The row of a job in the table of services: its runs are its tasks, and its last and next run its deployment."""
+    return [
+        Text("") if job.well else Text("✗", "red"),
+        Text(f"  {job.job}"),
+        Text("job", "dim"),
+        Text(str(job.running) if job.running else ""),
+        Text(f"{job.last}; {job.next}", "" if job.well else "red"),
+        Text(", ".join(job.alarms), "bold red") if job.alarms else Text("ok", "dim"),
+    ]
+
+
+def _told(run: JobRun, now: datetime) -> str:
+    ended = run.ended or run.began
+    return f"{run.status.lower().replace('_', ' ')} {duration(now - ended)} ago"
+
+
+def _next(job: RunningJob, now: datetime) -> datetime | None:
+    """When a job runs next. A rate counts from when its schedule was made, which its latest run stands for."""
+    if not job.schedule or not job.enabled:
+        return None
+    try:
+        schedule = parse(job.schedule)
+    except ValueError:
+        return None
+    after = now
+    if job.schedule.startswith("rate("):
+        after = job.runs[0].began if job.runs else now
+    times = schedule.times(after, ZoneInfo(job.time_zone))
+    return next((moment for moment in times if moment > now), None)
+
+
+def _next_in_words(job: RunningJob, moment: datetime | None, now: datetime) -> str:
+    if not job.schedule:
+        return "runs with releases alone"
+    if not job.enabled:
+        return "its schedule is disabled"
+    return f"next in {duration(moment - now)}" if moment else "never comes again"
