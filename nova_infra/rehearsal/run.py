@@ -30,9 +30,10 @@ from nova_infra.rehearsal.drills.playing import DrillPlayer, drill_runs
 from nova_infra.rehearsal.drills.what_if import WhatIf
 from nova_infra.rehearsal.live.live import View
 from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
-from nova_infra.rehearsal.pipeline.player import Player, new_record
+from nova_infra.rehearsal.pipeline.player import Player
 from nova_infra.rehearsal.pipeline.precheck import precheck
 from nova_infra.rehearsal.pipeline.release import Release, baseline_of
+from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.report.page import report
 from nova_infra.rehearsal.report.summary import show_summary, show_verdict

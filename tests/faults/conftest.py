@@ -15,9 +15,10 @@ import pytest
 from helpers.faulty_services import remove_images
 from nova_infra.assembly import Assembly, Template
 from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
-from nova_infra.rehearsal.pipeline.player import Player, new_record
+from nova_infra.rehearsal.pipeline.player import Player
 from nova_infra.rehearsal.pipeline.precheck import precheck
 from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.report.verdict import Verdict, verdict
 from nova_infra.rehearsal.requests.files import RequestFiles

@@ -24,9 +24,10 @@ from nova_infra.rehearsal.delivery.definition import BuildAction, Pipeline
 from nova_infra.rehearsal.drills.plan import only
 from nova_infra.rehearsal.pipeline.edits import previous_images, repository_of
 from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
-from nova_infra.rehearsal.pipeline.player import Player, new_record
+from nova_infra.rehearsal.pipeline.player import Player
 from nova_infra.rehearsal.pipeline.precheck import precheck
 from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.report.confidence import confidence
 from nova_infra.rehearsal.report.verdict import Verdict, verdict

@@ -105,6 +105,11 @@ def test_a_room_has_at_most_nine_modules_and_says_what_they_share() -> None:
     assert all(ast.get_docstring(ast.parse((room / "__init__.py").read_text())) for room in rooms)
 
 
+def test_a_module_fits_a_reader() -> None:
+    lengths = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
+    assert {name: length for name, length in lengths.items() if length > 350} == {}, "split these by idea"
+
+
 def test_a_class_name_has_one_meaning() -> None:
     places: dict[str, list[str]] = {}
     for module, path in MODULES.items():

@@ -13,8 +13,9 @@ from nova_infra.rehearsal.drills.plan import plan
 from nova_infra.rehearsal.drills.steering import DrillSteering
 from nova_infra.rehearsal.drills.what_if import WhatIf
 from nova_infra.rehearsal.live.live import View
-from nova_infra.rehearsal.pipeline.player import Player, new_record
+from nova_infra.rehearsal.pipeline.player import Player
 from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 

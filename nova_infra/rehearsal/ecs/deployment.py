@@ -11,8 +11,9 @@ from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudwatch.alarms import State
 from nova_infra.rehearsal.ecs.commands import AwaitHook, Command, Finish, ShiftTraffic, Side, StartTask, StopTask
 from nova_infra.rehearsal.ecs.lifecycle.hooks import TESTED, GoesOn, HookCall, Steering
+from nova_infra.rehearsal.ecs.phases import Phase
 from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration
-from nova_infra.rehearsal.ecs.scheduler import Phase, Scheduler
+from nova_infra.rehearsal.ecs.scheduler import Scheduler
 from nova_infra.rehearsal.ecs.service import PlacedTask, PlayedService, Revision
 from nova_infra.rehearsal.ecs.state import DeploymentState
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, MinuteRecord, Requests, TrafficRecord

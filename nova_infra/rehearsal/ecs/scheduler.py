@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from enum import Enum
 from typing import Literal
 
 from nova_infra.rehearsal.ecs.commands import (
@@ -35,35 +33,11 @@ from nova_infra.rehearsal.ecs.lifecycle.hooks import (
     Action,
     OpenHooks,
 )
+from nova_infra.rehearsal.ecs.phases import Phase, ScheduledTask, TaskPhase
 from nova_infra.rehearsal.ecs.rollout import CircuitBreaker, DeploymentConfiguration
 
 DEFAULT_BREAKER = CircuitBreaker()
 """Where there is none, so that a deployment ends before CloudFormation gives up and takes it back."""
-
-
-class Phase(Enum):
-    """Where a deployment is."""
-
-    SCALING = "starting the new revision"
-    WAITING = "waiting at a lifecycle hook"
-    BAKING = "waiting while the alarms watch"
-    CLEANING = "stopping the old revision"
-    RESTORING = "going back to the old revision"
-    OVER = "over"
-
-
-class TaskPhase(Enum):
-    """Where a task is in its life."""
-
-    STARTING = "starting"
-    HEALTHY = "healthy"
-    STOPPING = "stopping"
-
-
-@dataclass
-class _Task:
-    side: Side
-    phase: TaskPhase
 
 
 class Scheduler:
@@ -96,7 +70,7 @@ class Scheduler:
         self.reason = ""
         self._rollout = rollout
         self._desired = desired
-        self._tasks = {task: _Task("old", TaskPhase.HEALTHY) for task in running}
+        self._tasks = {task: ScheduledTask("old", TaskPhase.HEALTHY) for task in running}
         self._first = not running
         self._last_task = max(running, default=0)
         self._step = -1
@@ -329,7 +303,7 @@ class Scheduler:
     def _start(self, side: Side, count: int) -> Iterator[Command]:
         for _ in range(count):
             self._last_task += 1
-            self._tasks[self._last_task] = _Task(side, TaskPhase.STARTING)
+            self._tasks[self._last_task] = ScheduledTask(side, TaskPhase.STARTING)
             yield StartTask(self._last_task, side)
 
     def _stop(self, tasks: list[int]) -> Iterator[Command]:

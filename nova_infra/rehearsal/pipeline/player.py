@@ -29,44 +29,17 @@ from nova_infra.rehearsal.environment.background.stand_ins import HOME
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.builds import ActionFailedError, read_log, run_build_command, with_outputs
 from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
-from nova_infra.rehearsal.pipeline.release import Release, home_of, left_out, runs_tasks, templates_of
-from nova_infra.rehearsal.pipeline.simulated import simulated
+from nova_infra.rehearsal.pipeline.release import Release, home_of, left_out, templates_of
+from nova_infra.rehearsal.pipeline.simulated import kind_of, simulated
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
 from nova_infra.rehearsal.requests.files import RequestFiles
-from nova_infra.rehearsal.tasks.runtime import UNPROVEN, SourceRuntime, TaskRuntime
+from nova_infra.rehearsal.tasks.runtime import SourceRuntime, TaskRuntime
 
 _VERIFY_MINUTES = 5
 
 Approve = Callable[[str], Awaitable[bool]]
 Tell = Callable[[str], None]
-
-_PIPELINE_UPDATE = "the pipeline's own update: the pipeline played is the one synthesized"
-_PUSH = "pushing and scanning images: they are built, and stay on this machine"
-
-
-def new_record(
-    pipeline: Pipeline, *, candidate: Release, baseline: Release, runtime: TaskRuntime | None = None
-) -> Record:
-    """A record in which nothing has been reached yet."""
-    runtime = runtime or SourceRuntime()
-    deploys = [action for stage in pipeline.stages for action in stage.actions if isinstance(action, DeployAction)]
-    return Record(
-        pipeline=pipeline.name,
-        candidate=candidate.name,
-        baseline=baseline.name,
-        not_rehearsed=[
-            _PUSH if runtime.kind == "images" else UNPROVEN,
-            _PIPELINE_UPDATE,
-            *filter(None, [pipeline.what_takes_days]),
-        ],
-        tasks=runtime.words,
-        runs_tasks=not deploys or any(runs_tasks(candidate.assembly.template(each.template_path)) for each in deploys),
-        stages=[
-            StageRecord(stage.name, [ActionRecord(a.name, _kind(a), a.run_order) for a in stage.actions])
-            for stage in pipeline.stages
-        ],
-    )
 
 
 @dataclass
@@ -233,7 +206,9 @@ class Player:
         self.tell(f"{stage.name}: rolling back to {self.baseline.name}, as its OnFailure says")
         # Commands need installed tools, and a baseline's checkout has none.
         player = replace(self, candidate=self.baseline, taking_back=True, tools=self.candidate.sources)
-        actions = {action.name: ActionRecord(action.name, _kind(action), action.run_order) for action in stage.actions}
+        actions = {
+            action.name: ActionRecord(action.name, kind_of(action), action.run_order) for action in stage.actions
+        }
         if await player._play_actions(stage, actions, environment):
             record.note = f"rolled back to {self.baseline.name}, as its OnFailure says"
         else:
@@ -343,7 +318,3 @@ class Player:
             record.note = "; ".join(filter(None, (f"not covered: {gap}", record.note)))
             if gap not in self.record.not_rehearsed:
                 self.record.not_rehearsed.append(gap)
-
-
-def _kind(action: StageAction) -> str:
-    return type(action).__name__.removesuffix("Action").lower()

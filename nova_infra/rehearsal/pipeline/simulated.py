@@ -1,15 +1,23 @@
-"""Which actions of a pipeline a rehearsal does not carry out, and why."""
+"""What of a pipeline a rehearsal does not carry out, and the record that says so from the beginning."""
 
 from __future__ import annotations
 
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
     BuildAction,
+    DeployAction,
+    Pipeline,
     PrepareAction,
     SourceAction,
     Stage,
     StageAction,
 )
+from nova_infra.rehearsal.pipeline.release import Release, runs_tasks
+from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
+from nova_infra.rehearsal.tasks.runtime import UNPROVEN, SourceRuntime, TaskRuntime
+
+_PIPELINE_UPDATE = "the pipeline's own update: the pipeline played is the one synthesized"
+_PUSH = "pushing and scanning images: they are built, and stay on this machine"
 
 
 def simulated(action: StageAction, stage: Stage, *, with_images: bool) -> str | None:
@@ -36,3 +44,32 @@ def simulated(action: StageAction, stage: Stage, *, with_images: bool) -> str | 
         case ApprovalAction() if stage.skipped_unless is not None:
             return f"asked for only where {stage.skipped_unless}: here the pipeline does not change"
     return None
+
+
+def new_record(
+    pipeline: Pipeline, *, candidate: Release, baseline: Release, runtime: TaskRuntime | None = None
+) -> Record:
+    """A record in which nothing has been reached yet."""
+    runtime = runtime or SourceRuntime()
+    deploys = [action for stage in pipeline.stages for action in stage.actions if isinstance(action, DeployAction)]
+    return Record(
+        pipeline=pipeline.name,
+        candidate=candidate.name,
+        baseline=baseline.name,
+        not_rehearsed=[
+            _PUSH if runtime.kind == "images" else UNPROVEN,
+            _PIPELINE_UPDATE,
+            *filter(None, [pipeline.what_takes_days]),
+        ],
+        tasks=runtime.words,
+        runs_tasks=not deploys or any(runs_tasks(candidate.assembly.template(each.template_path)) for each in deploys),
+        stages=[
+            StageRecord(stage.name, [ActionRecord(a.name, kind_of(a), a.run_order) for a in stage.actions])
+            for stage in pipeline.stages
+        ],
+    )
+
+
+def kind_of(action: StageAction) -> str:
+    """What an action is called in the record, such as ``deploy``."""
+    return type(action).__name__.removesuffix("Action").lower()

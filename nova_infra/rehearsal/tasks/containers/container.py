@@ -58,7 +58,6 @@ class ContainerTask(Task):
     _gone: asyncio.Event = field(default_factory=asyncio.Event)
     _watching: list[asyncio.Task[None]] = field(default_factory=list)
     _exit_code: int | None = None
-    _error: str = ""
     _oom_kills: int = 0
     _log: list[str] = field(default_factory=list)
     _pressure: Pressure | None = None
@@ -78,14 +77,7 @@ class ContainerTask(Task):
         """
         if self._created:
             return
-        code, _, said = await self.engine.attempt("create", *self.options(), directory=self.directory)
-        if code:
-            raise start_error(said, self.definition, self.image, self.engine)
-        self._created = True
-
-    def options(self) -> list[str]:
-        """The options of the engine's create command."""
-        return create_options(
+        options = create_options(
             self.definition,
             self.image,
             self.network,
@@ -94,6 +86,10 @@ class ContainerTask(Task):
             port=self.port,
             podman=not self.engine.is_docker,
         )
+        code, _, said = await self.engine.attempt("create", *options, directory=self.directory)
+        if code:
+            raise start_error(said, self.definition, self.image, self.engine)
+        self._created = True
 
     async def start(self) -> None:
         """Start the container and wait until its container health check passes.

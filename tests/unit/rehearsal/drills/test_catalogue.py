@@ -12,8 +12,8 @@ from nova_infra.errors import NovaError
 from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.drills.catalogue import DRILLS, choose
 from nova_infra.rehearsal.drills.plan import lacking, plan
-from nova_infra.rehearsal.pipeline.player import new_record
 from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.record import (
     NO_TARGET,
     DeploymentRecord,

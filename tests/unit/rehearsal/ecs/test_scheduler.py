@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nova_infra.rehearsal.ecs.phases import Phase
 from nova_infra.rehearsal.ecs.rollout import CircuitBreaker, DeploymentConfiguration, TrafficStep
-from nova_infra.rehearsal.ecs.scheduler import Command, Finish, Phase, Scheduler, ShiftTraffic, StartTask, StopTask
+from nova_infra.rehearsal.ecs.scheduler import Command, Finish, Scheduler, ShiftTraffic, StartTask, StopTask
 
 CANARY = (TrafficStep(10, 5), TrafficStep(100, 3))
 

@@ -11,8 +11,8 @@ import pytest
 from nova_infra.assembly import Assembly
 from nova_infra.operations.planner import Action
 from nova_infra.rehearsal.pipeline.forecast import deployed_stacks, forecast, note_refusals
-from nova_infra.rehearsal.pipeline.player import new_record
 from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.report.verdict import verdict
 from nova_infra.rehearsal.run import Options, rehearse
 

@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from nova_infra.assembly import Assembly
-from nova_infra.rehearsal.pipeline.player import Player, new_record
+from nova_infra.rehearsal.pipeline.player import Player
 from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Record, Requests
 from nova_infra.rehearsal.report.answers import broken_operations
 

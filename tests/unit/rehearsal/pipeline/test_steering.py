@@ -16,8 +16,9 @@ from nova_infra.rehearsal.drills.catalogue import choose
 from nova_infra.rehearsal.drills.plan import lacking, plan
 from nova_infra.rehearsal.drills.steering import DrillSteering
 from nova_infra.rehearsal.pipeline.edits import previous_images
-from nova_infra.rehearsal.pipeline.player import Player, new_record
+from nova_infra.rehearsal.pipeline.player import Player
 from nova_infra.rehearsal.pipeline.release import Release
+from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.record import Record
 
 ROOT = Path(__file__).parents[4]

@@ -16,9 +16,8 @@ from nova_infra.containers.errors import EngineError, ImageError
 from nova_infra.rehearsal.dependencies.container import DependencyContainer, Needed
 from nova_infra.rehearsal.dependencies.environment import Dependencies
 from nova_infra.rehearsal.dependencies.images import have_dependency_image, image_name
-from nova_infra.rehearsal.tasks.containers.container import ContainerTask
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
-from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork
+from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, create_options
 from nova_infra.rehearsal.tasks.containers.place import Place
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime, SourceRuntime
@@ -131,11 +130,10 @@ def test_what_it_provides_wins_over_variables_and_secrets_of_the_same_name(place
     [gap] = gaps
     assert gap.startswith("nothing answers at 10.0.0.0/8 itself: tiny is reached by the variables that it provides")
     made = EngineImage("shop:1", "amd64", (), "SIGTERM", ())
-    task = ContainerTask(
-        definition, asyncio.Semaphore(1), 9, engine=engine, image=made, network=runtime.place.network, name="n",
-        label="l", directory="/",
-    )  # fmt: skip
-    assert "--add-host=db.internal:10.97.7.9" in task.options()
+    options = create_options(
+        definition, made, runtime.place.network, name="n", label="l", port=8123, podman=not engine.is_docker
+    )
+    assert "--add-host=db.internal:10.97.7.9" in options
 
 
 def test_from_sources_it_is_reached_at_a_port_of_this_machine(place: Callable[[Engine], Place]) -> None:

@@ -7,8 +7,9 @@ import pytest
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.ecs.commands import AwaitHook, Command, Finish, ShiftTraffic, StartTask, StopTask
 from nova_infra.rehearsal.ecs.lifecycle.hooks import Action, Hook
+from nova_infra.rehearsal.ecs.phases import Phase
 from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, TrafficStep, read_rollout
-from nova_infra.rehearsal.ecs.scheduler import Phase, Scheduler
+from nova_infra.rehearsal.ecs.scheduler import Scheduler
 
 CANARY = (TrafficStep(10, 5), TrafficStep(100, 3))
 LINEAR = (TrafficStep(40, 2), TrafficStep(80, 2), TrafficStep(100, 1))
