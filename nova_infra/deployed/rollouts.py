@@ -23,6 +23,7 @@ class LifecycleHook:
         status: ``AWAITING_ACTION``, ``IN_PROGRESS``, ``SUCCEEDED``, ``FAILED`` or ``TIMED_OUT``.
         expires: When its time is over, UTC.
         on_timeout: ``ROLLBACK`` or ``CONTINUE``.
+        function: Name of the function that ECS calls; empty for a pause.
     """
 
     id: str
@@ -30,6 +31,7 @@ class LifecycleHook:
     status: str
     expires: datetime | None = None
     on_timeout: str = "ROLLBACK"
+    function: str = ""
 
 
 @dataclass(frozen=True)

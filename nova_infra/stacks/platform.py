@@ -129,9 +129,16 @@ class PlatformStack(cdk.Stack):
             deletion_protection=environment.approval,
             log_bucket=log_bucket,
         )
-        # Services read it as long as there is no domain. What is still read cannot be removed, and the platform is
-        # deployed before its readers: it stays.
-        self.export_value(self.ingress.load_balancer.load_balancer_dns_name)
+        # What services read is exported whether or not one does: what is still read cannot be removed, and the platform
+        # is deployed before its readers. Otherwise the last web service could not become a worker.
+        for value in (
+            self.ingress.load_balancer.load_balancer_dns_name,
+            self.ingress.load_balancer.load_balancer_full_name,
+            self.ingress.listener.listener_arn,
+            self.ingress.security_group.security_group_id,
+            self.cluster.cluster_name,
+        ):
+            self.export_value(value)
         self.private_ingress = (
             PrivateIngress(
                 self,

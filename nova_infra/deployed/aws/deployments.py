@@ -87,6 +87,7 @@ def _hook(detail: Mapping[str, Any]) -> LifecycleHook:
         status=detail.get("status", ""),
         expires=detail.get("expiresAt"),
         on_timeout=detail.get("timeoutAction", "ROLLBACK"),
+        function=detail.get("targetArn", "").partition(":function:")[2],
     )
 
 

@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nova_infra.operations.planner.actions import resource_actions
-from nova_infra.operations.planner.blockers.exports import locked_exports, missing_exports
+from nova_infra.operations.planner.blockers.exports import capacity_providers_in_use, locked_exports, missing_exports
 from nova_infra.operations.planner.blockers.images import missing_repositories
-from nova_infra.operations.planner.blockers.listener_rules import back_to_rolling, reset_weights
+from nova_infra.operations.planner.blockers.listener_rules import (
+    back_to_rolling,
+    groups_of_another_load_balancer,
+    reset_weights,
+)
 from nova_infra.operations.planner.blockers.names import taken_names
 from nova_infra.operations.planner.blockers.networks import overlapping_subnets
 from nova_infra.operations.planner.blockers.permissions import missing_permissions
@@ -26,7 +30,9 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     template_limits,
     missing_exports,
     locked_exports,
+    capacity_providers_in_use,
     taken_names,
+    groups_of_another_load_balancer,
     overlapping_subnets,
     listener_limits,
     missing_repositories,

@@ -25,6 +25,7 @@ class World:
         self.stacks: dict[StackKey, StackTemplate] = {}
         self._exporters: dict[tuple[str, str, str], StackTemplate] = {}
         self._owners: dict[str, list[Owner]] = {}
+        self._owned: dict[StackKey, list[tuple[str, str]]] = {}
         for stack in deployed:
             self._export(stack)
             self.stacks[stack.key] = stack
@@ -37,7 +38,8 @@ class World:
         if before is not None:
             for name in before.exports:
                 self._exporters.pop((stack.key.account, stack.key.region, name), None)
-            for name, logical_id in self.identities(before):
+            # By the names of then: what a stack imports may have another exporter by now, or none.
+            for name, logical_id in self._owned.pop(stack.key, ()):
                 self._owners[name].remove((stack.key, logical_id))
         self.stacks[stack.key] = stack
         self._export(stack)
@@ -80,7 +82,8 @@ class World:
             self._exporters[stack.key.account, stack.key.region, name] = stack
 
     def _own(self, stack: StackTemplate) -> None:
-        for name, logical_id in self.identities(stack):
+        self._owned[stack.key] = list(self.identities(stack))
+        for name, logical_id in self._owned[stack.key]:
             self._owners.setdefault(name, []).append((stack.key, logical_id))
 
     def identities(self, stack: StackTemplate) -> Iterator[tuple[str, str]]:

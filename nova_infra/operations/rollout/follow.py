@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from nova_infra.deployed.rollouts import AlarmReading, Readings, RevisionState, ServiceDeployment
+from nova_infra.deployed.rollouts import AlarmReading, LifecycleHook, Readings, RevisionState, ServiceDeployment
+from nova_infra.names import together_name
 from nova_infra.operations.rollout.view import AlarmView, ReleaseView, RevisionView, RolloutView, State
 
 _STAGES = {
@@ -124,6 +125,8 @@ def stage_in_words(deployment: ServiceDeployment, state: State) -> str:
         return "goes back to the old revision"
     if state == "waiting":
         return f"waits {gate_in_words(deployment)}"
+    if any(_of_group(hook) and hook.status == "IN_PROGRESS" for hook in deployment.hooks):
+        return "waits for the others of its release"
     if deployment.status == "PENDING":
         return "waits for its turn"
     share = deployment.new.weight or 0.0
@@ -146,6 +149,11 @@ def gate_in_words(deployment: ServiceDeployment) -> str:
     }.get(deployment.stage, f"at {deployment.stage.lower().replace('_', ' ')}")
 
 
+def _of_group(hook: LifecycleHook) -> bool:
+    """Whether a hook waits for the other services of a release."""
+    return hook.function.endswith(together_name(""))
+
+
 def why(deployment: ServiceDeployment) -> str:
     """Why a deployment went back, or the event that stopped it; empty where nothing did."""
     state = state_of(deployment)
@@ -155,9 +163,17 @@ def why(deployment: ServiceDeployment) -> str:
     hooks = [h for h in deployment.hooks if h.status in ("FAILED", "TIMED_OUT")]
     gate = ""
     if hooks:
-        what = "nobody answered the gate" if hooks[0].kind == "PAUSE" else "its tests"
-        verdict = {"FAILED": "failed", "TIMED_OUT": "ran out of time"}[hooks[0].status]
-        gate = f"{what} in time" if hooks[0].kind == "PAUSE" else f"{what} {verdict}"
+        late = hooks[0].status == "TIMED_OUT"
+        if hooks[0].kind == "PAUSE":
+            gate = "nobody answered the gate in time"
+        elif _of_group(hooks[0]):
+            gate = (
+                "the others of its release were not ready in time"
+                if late
+                else "another service of its release went back"
+            )
+        else:
+            gate = f"its tests {'ran out of time' if late else 'failed'}"
     said = deployment.rollback_reason or deployment.reason or deployment.event
     return ": ".join(part for part in (alarms or gate, said) if part)
 

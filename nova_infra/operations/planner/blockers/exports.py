@@ -1,4 +1,4 @@
-"""Exports that other stacks use, and imports that no stack exports.
+"""What a stack takes away while others use it: exports and capacity providers; and imports that no stack exports.
 
 See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html: an export that another
 stack imports can be neither deleted nor changed.
@@ -9,13 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nova_infra.operations.changes.template_values import listed, references, same
+from nova_infra.operations.planner.blockers.names import changes_kind
 from nova_infra.operations.planner.model import Action, Refusal, ResourceAction
 from nova_infra.operations.planner.step import Step
+
+_ASSOCIATIONS = "AWS::ECS::ClusterCapacityProviderAssociations"
+_BY_THEMSELVES = (
+    "deploy those stacks by themselves first, from this commit, by `npx cdk deploy --exclusively`, if they no longer "
+    "use it; otherwise undo the change"
+)
 
 
 def locked_exports(step: Step) -> Iterator[Refusal]:
     """Refuse to take away or to change what a deployed stack imports."""
-    if step.before is None or (not step.actions and step.before.exports == step.after.exports):
+    if step.before is None or (not step.actions and step.before.exports == step.after.exports) or changes_kind(step):
         return
     replaced = {action.logical_id: action for action in step.actions if action.action is Action.REPLACE}
     roots: dict[str, set[str]] = {}
@@ -33,7 +40,7 @@ def locked_exports(step: Step) -> Iterator[Refusal]:
                 step.after.key.name,
                 "",
                 f"the export {name} is removed while {listed(sorted(importers), 3)} still uses it",
-                "keep it in this release and remove it in the next one",
+                _BY_THEMSELVES,
             )
         else:
             yield Refusal(
@@ -48,8 +55,40 @@ def locked_exports(step: Step) -> Iterator[Refusal]:
             root,
             f"would be replaced ({replaced[root].because}), and what it exports is in use by "
             f"{listed(sorted(importers), 3)}",
-            "undo the change; if it is necessary, create a second environment and move the traffic",
+            "undo the change, or add it as a service of another name and remove this one"
+            if replaced[root].type.endswith("::TargetGroup")
+            else "undo the change; if it is necessary, create a second environment and move the traffic",
         )
+
+
+def capacity_providers_in_use(step: Step) -> Iterator[Refusal]:
+    """Refuse to take a capacity provider from a cluster while a service runs on it.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PutClusterCapacityProviders.html,
+    ResourceInUseException.
+    """
+    if step.before is None:
+        return
+    for logical_id, before in step.before.of_type(_ASSOCIATIONS):
+        after = step.after.resources.get(logical_id, {}).get("Properties", {})
+        gone = set(before.get("CapacityProviders", ())) - set(after.get("CapacityProviders", ()))
+        users = {
+            (stack.key.name, provider)
+            for stack in step.world.stacks.values()
+            if stack.key[:2] == step.after.key[:2]
+            for _, service in stack.of_type("AWS::ECS::Service")
+            if step.world.meaning(stack, service.get("Cluster")) == step.world.meaning(step.before, before["Cluster"])
+            for provider in gone
+            & {each.get("CapacityProvider") for each in service.get("CapacityProviderStrategy", ())}
+        }
+        if users:
+            yield Refusal(
+                step.after.key.name,
+                logical_id,
+                f"takes {listed(sorted({provider for _, provider in users}), 3)} from the cluster while "
+                f"{listed(sorted({name for name, _ in users}), 3)} still uses it",
+                _BY_THEMSELVES,
+            )
 
 
 def _root(logical_id: str, replaced: Mapping[str, ResourceAction]) -> str:

@@ -1,4 +1,4 @@
-"""Listener rules whose change resets the weights that ECS gave them.
+"""Listener rules whose change AWS refuses, or that resets the weights that ECS gave them.
 
 See https://github.com/aws/aws-cdk/issues/36649: CloudFormation writes the template's weights, whichever colour serves.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.template_values import references
-from nova_infra.operations.planner.model import Action, Consequence, StackTemplate
+from nova_infra.operations.changes.template_values import listed, references
+from nova_infra.operations.planner.model import Action, Consequence, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 
 
@@ -46,6 +46,27 @@ def back_to_rolling(step: Step) -> Iterator[Consequence]:
                 logical_id,
                 "goes back to rolling: an outage if the second target group serves by then, because ECS registers "
                 "tasks with the first one alone: read the rule's weights, and deliver once more before if it does",
+            )
+
+
+def groups_of_another_load_balancer(step: Step) -> Iterator[Refusal]:
+    """Refuse a rule that moves to another listener with its target groups: a group serves one load balancer.
+
+    The new rule is made before the old one is deleted, which ends in TargetGroupAssociationLimit. See
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateRule.html
+    """
+    replaced = {action.logical_id for action in step.actions if action.action is Action.REPLACE}
+    for logical_id, rule in step.after.of_type("AWS::ElasticLoadBalancingV2::ListenerRule"):
+        before = step.before.resources.get(logical_id, {}).get("Properties", {}) if step.before is not None else {}
+        if logical_id not in replaced or before.get("ListenerArn") == rule.get("ListenerArn"):
+            continue
+        if kept := sorted(set(references(rule.get("Actions"))) & set(references(before.get("Actions"))) - replaced):
+            yield Refusal(
+                step.after.key.name,
+                logical_id,
+                f"moves to another load balancer while {listed(kept, 3)} still serves the old one, and a target group "
+                "serves only one",
+                "add it as a service of another name, move its callers, then remove this one",
             )
 
 

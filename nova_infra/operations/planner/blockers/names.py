@@ -11,11 +11,32 @@ from nova_infra.operations.planner.model import Action, Refusal, ResourceAction
 from nova_infra.operations.planner.step import Step
 
 
+def changes_kind(step: Step) -> bool:
+    """Whether another resource of the same name takes the place of a stack's service, which is there twice then."""
+    if step.before is None:
+        return False
+    before = {shown(p.get("ServiceName")): logical_id for logical_id, p in step.before.of_type("AWS::ECS::Service")}
+    return any(
+        before.get(shown(p.get("ServiceName")), logical_id) != logical_id
+        for logical_id, p in step.after.of_type("AWS::ECS::Service")
+        if p.get("ServiceName")
+    )
+
+
 def taken_names(step: Step) -> Iterator[Refusal]:
     """Refuse what another resource is already.
 
     CloudFormation makes and updates everything before it deletes anything, also in the same stack.
     """
+    if changes_kind(step):
+        yield Refusal(
+            step.after.key.name,
+            "",
+            "its service becomes one of another kind, and CloudFormation creates the new one, with its alarms, before "
+            "it deletes the old one of the same names",
+            "add it as a service of another name, deliver, then remove this one",
+        )
+        return
     for action in step.actions:
         resource = step.after.resources.get(action.logical_id)
         if resource is None or not action.changes or (known := IDENTITIES.get(action.type)) is None:

@@ -145,6 +145,27 @@ def fixed_log_group(after: Templates) -> None:
     only(after[CARTS], "AWS::Logs::LogGroup")["LogGroupName"] = "/nova/carts"
 
 
+def worker(after: Templates) -> None:
+    """The service gets other logical ids, and loses what a load balancer needs."""
+    resources = after[CARTS]["Resources"]
+    [(key, _)] = of_type(after[CARTS], "AWS::ECS::Service")
+    resources["WorkerService"] = resources.pop(key)
+    for kind in ("TargetGroup", "ListenerRule"):
+        for key, _ in of_type(after[CARTS], f"{ELB}::{kind}"):
+            del resources[key]
+    after[CARTS].pop("Outputs")
+
+
+def internal(after: Templates) -> None:
+    for key, rule in of_type(after[CARTS], f"{ELB}::ListenerRule"):
+        rule["Properties"]["ListenerArn"] = f"arn:aws:elasticloadbalancing:us-east-1:333333333333:listener/{key}"
+
+
+def http2(after: Templates) -> None:
+    for _, group in of_type(after[CARTS], f"{ELB}::TargetGroup"):
+        group["Properties"]["ProtocolVersion"] = "HTTP2"
+
+
 def nothing(after: Templates) -> None:
     """An engine is none of an environment's business."""
 
@@ -191,6 +212,20 @@ MATRIX = {
     "strategy back to rolling": Case(rolling, told=("goes back to rolling",)),
     "architecture": Case(architecture, replaced=frozenset({"AWS::ECS::TaskDefinition"})),
     "engine": Case(nothing),
+    "kind": Case(
+        worker,
+        refused=("becomes one of another kind", "add it as a service of another name, deliver, then remove this one"),
+    ),
+    "internal": Case(
+        internal,
+        refused=("a target group serves only one", "add it as a service of another name, move its callers"),
+        told=(WEIGHTS,),
+    ),
+    "protocol": Case(
+        http2,
+        refused=("ProtocolVersion cannot be changed in place", "add it as a service of another name"),
+        told=(WEIGHTS,),
+    ),
 }
 
 
@@ -264,3 +299,49 @@ def test_a_service_that_had_its_log_groups_name_gets_one_without(deployed: Templ
     assert result.refusals == []
     [carts] = [each for each in result.stacks if each.stack.key.name == CARTS]
     assert {a.type: a.action for a in carts.actions}["AWS::Logs::LogGroup"] is Action.REPLACE
+
+
+def test_a_service_of_another_kind_is_refused_in_one_line(deployed: Templates) -> None:
+    """Its alarms, its scaling and its exports follow: their own refusals would name remedies that do not help."""
+    assert len(transition(deployed, worker).refusals) == 1
+
+
+def with_spot(template: dict[str, Any]) -> dict[str, Any]:
+    """A platform whose cluster has both capacity providers."""
+    made = copy.deepcopy(template)
+    [(cluster, _)] = of_type(made, "AWS::ECS::Cluster")
+    providers = {"Cluster": {"Ref": cluster}, "CapacityProviders": ["FARGATE", "FARGATE_SPOT"]}
+    kind = "AWS::ECS::ClusterCapacityProviderAssociations"
+    made["Resources"]["Providers"] = {"Type": kind, "Properties": providers}
+    return made
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_a_capacity_provider_stays_as_long_as_a_service_runs_on_it(deployed: Templates, used: bool) -> None:
+    before = deployed | {PLATFORM: with_spot(deployed[PLATFORM])}
+    if used:
+        before[CARTS] = copy.deepcopy(before[CARTS])
+        service = only(before[CARTS], "AWS::ECS::Service")
+        del service["LaunchType"]
+        service["CapacityProviderStrategy"] = [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]
+
+    def without(after: Templates) -> None:
+        after[PLATFORM], after[CARTS] = copy.deepcopy(deployed[PLATFORM]), deployed[CARTS]
+
+    said = [str(each) for each in transition(before, without).refusals]
+    expected = f"{PLATFORM}.Providers: takes FARGATE_SPOT from the cluster while {CARTS} still uses it: deploy those"
+    assert [line[: len(expected)] for line in said] == ([expected] if used else [])
+
+
+def test_what_a_stack_no_longer_imports_may_have_lost_its_exporter(deployed: Templates) -> None:
+    """The identity of a rule is that of its listener: the last rule goes with the listener's export."""
+    after = copy.deepcopy(deployed)
+    outputs = after[PLATFORM]["Outputs"]
+    [listener] = [key for key, each in outputs.items() if "Listener9189598C" in str(each["Value"])]
+    del outputs[listener]
+    for name in (CARTS, STORE):
+        for key, _ in of_type(after[name], f"{ELB}::ListenerRule"):
+            del after[name]["Resources"][key]
+    waves = [[stack(PLATFORM, after[PLATFORM])], [stack(name, after[name]) for name in (CARTS, STORE)]]
+    result = plan([stack(name, each) for name, each in deployed.items()], waves)
+    assert any("is removed while" in str(each) and "by themselves first" in str(each) for each in result.refusals)

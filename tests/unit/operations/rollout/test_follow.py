@@ -9,6 +9,12 @@ from nova_infra.operations.rollout.watch import looks
 
 from .conftest import NOW, PREFIX, World
 
+GROUP = {
+    "hookId": "h",
+    "targetType": "AWS_LAMBDA",
+    "targetArn": f"arn:aws:lambda:us-east-1:333333333333:function:{PREFIX}-together",
+}
+
 
 def watching(environment, world: World):
     return looks(environment, wait=world.pass_by)
@@ -72,6 +78,13 @@ def test_a_functions_hook_in_progress_is_nobodys_gate(environment, world) -> Non
     assert second(environment, world).state == "running"
 
 
+def test_one_that_waits_for_the_others_of_its_release_says_so(environment, world) -> None:
+    world.begin("s01-service", stage="PRE_PRODUCTION_TRAFFIC_SHIFT", hooks=[{**GROUP, "status": "IN_PROGRESS"}])
+    rollout = second(environment, world)
+    assert (rollout.state, rollout.stage) == ("running", "waits for the others of its release")
+    assert rollout.next == ("nova abort prod s01-service",)
+
+
 def test_a_bake_whose_beginning_was_missed_has_an_upper_bound(environment, world) -> None:
     world.begin("s01-service", stage="BAKE_TIME", weight=100.0)
     running = watching(environment, world)
@@ -108,6 +121,14 @@ def test_a_bake_that_was_seen_to_begin_is_counted_from_there(environment, world)
         (
             {"hooks": [{"hookId": "h", "targetType": "AWS_LAMBDA", "status": "FAILED"}]},
             "its tests failed: (service s01-service) the latest event",
+        ),
+        (
+            {"hooks": [{**GROUP, "status": "FAILED"}]},
+            "another service of its release went back: (service s01-service) the latest event",
+        ),
+        (
+            {"hooks": [{**GROUP, "status": "TIMED_OUT"}], "rollback": "hook timed out"},
+            "the others of its release were not ready in time: hook timed out",
         ),
         ({}, "(service s01-service) the latest event"),
     ],
