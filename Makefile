@@ -46,7 +46,7 @@ rehearse: setup ## Play the whole pipeline on this machine, and three bad releas
 drills: setup ## Play the pipeline, and then every fault drill
 	@nova rehearse --approve --drill all
 
-faults: setup ## Some fifty faults and edits, each played on a miniature: is the verdict that of AWS?
+faults: setup .nova/rehearsed/manifest.json ## Some ninety faults and edits, played on a miniature and on the services: is the verdict that of AWS?
 	@pytest -q -rs -p no:schemathesis tests/faults
 
 test: setup ## Everything that needs no deployment: lint, types, unit tests, the services' tests
@@ -157,6 +157,7 @@ bench: setup ## Time synthesis, image tags, nova status, watch and rollback, the
 	@python scripts/bench_rollback.py
 	@python scripts/bench_proxy.py
 	@python scripts/bench_services.py
+	@python scripts/bench_node.py
 
 fuzz: setup ## Send damaged files and requests to the services for a minute: make fuzz SECONDS=600 SEED=7
 	@python scripts/fuzz.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)

@@ -13,7 +13,8 @@ _MOST_NAMED = 3
 def broken_operations(deployment: DeploymentRecord) -> list[str]:
     """Operations that are worse with the new revision, a clause each.
 
-    A 5xx or no answer is worse than anything; any other error is where most users got none before.
+    A 5xx or no answer is worse than anything. A request that nothing handles any more, or that nobody may send, is
+    worse than one that is refused for what it says, and any error is worse than none.
     """
     if deployment.baseline:
         return []
@@ -54,6 +55,9 @@ def untested(deployment: DeploymentRecord) -> str:
 def _is_worse(before: dict[int, int], after: dict[int, int]) -> bool:
     if _share(after, _failed) > 2 * _share(before, _failed):
         return True
+    # What handles a made-up request may refuse it; where nothing does any more, it is gone or closed.
+    if before and _share(before, _unhandled) < 0.5 <= _share(after, _unhandled):
+        return True
     good_before, good_after = _share(before, _good), _share(after, _good)
     return good_before >= 0.5 and good_after < good_before / 2
 
@@ -64,6 +68,10 @@ def _failed(status: int) -> bool:
 
 def _good(status: int) -> bool:
     return 0 < status < 400
+
+
+def _unhandled(status: int) -> bool:
+    return status in (401, 403, 404, 405, 410)
 
 
 def _share(answers: dict[int, int], counts: Callable[[int], bool]) -> float:
