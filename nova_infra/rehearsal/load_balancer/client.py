@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup
+from nova_infra.rehearsal.usage.crowding import with_others
 
 
 def open_client(**options: Any) -> aiohttp.ClientSession:
@@ -34,7 +35,7 @@ async def probe(client: aiohttp.ClientSession, group: TargetGroup, target: Targe
     try:
         async with client.get(
             f"http://127.0.0.1:{target.task.port}{group.settings.health_path}",
-            timeout=aiohttp.ClientTimeout(total=group.settings.timeout),
+            timeout=aiohttp.ClientTimeout(total=with_others(group.settings.timeout)),
             allow_redirects=False,
             headers={"User-Agent": "ELB-HealthChecker/2.0"},
         ) as response:
