@@ -1,4 +1,4 @@
-"""What one service is asked, and what its revisions answered."""
+"""The requests that one service gets, and what each of its revisions answered."""
 
 from __future__ import annotations
 

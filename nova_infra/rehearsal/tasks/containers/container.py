@@ -231,7 +231,7 @@ class ContainerTask(Task):
         share = min(self.definition.cpu / 1024, float(os.cpu_count() or 1))
         code, _, said = await self.engine.attempt("update", f"--cpus={share:g}", self.name, directory=self.directory)
         if code:
-            # It may have ended meanwhile, which is told by who waits for its health.
+            # It may have ended meanwhile: waiting for its health then says so.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._gone.wait(), _GONE_SECONDS)
         if code and self.running:
