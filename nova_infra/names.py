@@ -178,6 +178,11 @@ def early_image_role_name(platform: str) -> str:
     return f"{platform}-early-image-builder"
 
 
+def image_alerts_name(platform: str) -> str:
+    """What the topic about images' vulnerabilities belongs to, where no pipeline has a topic of its own."""
+    return f"{platform}-images"
+
+
 def registry_role_name(platform: str) -> str:
     """Name of the role by which CloudFormation deploys the image repositories for GitHub Actions."""
     return f"{platform}-registry"

@@ -16,6 +16,7 @@ import tomllib
 from pathlib import Path
 
 os.environ.setdefault("JSII_NODE", str(Path(sys.executable).with_name("node")))
+os.environ.setdefault("NODE_OPTIONS", "--v8-pool-size=0")  # as in app.py
 
 ROOT = Path(__file__).parents[1]
 SIZES = (4, 16, 45)

@@ -1,4 +1,4 @@
-"""The options of commands that are about an assembly which a delivery has built."""
+"""The options --assembly and --digest: commands that work on the assembly that a delivery has built."""
 
 from __future__ import annotations
 

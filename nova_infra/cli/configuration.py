@@ -1,4 +1,4 @@
-"""``nova config …``: what nova.toml says, and what comes of it."""
+"""``nova config …``: checks nova.toml and shows the values that a service ends up with."""
 
 from __future__ import annotations
 

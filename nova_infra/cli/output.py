@@ -1,4 +1,4 @@
-"""Printing to a reader who may stop reading, and asking a person who may not be there."""
+"""Prints to a pipe that may close, and asks questions on a terminal that may be missing."""
 
 from __future__ import annotations
 

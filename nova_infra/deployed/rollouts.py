@@ -1,4 +1,4 @@
-"""The data classes of a deployment that is under way, as ECS, the load balancer and CloudWatch tell of it."""
+"""The data classes of a deployment in progress, as ECS, the load balancer and CloudWatch describe it."""
 
 from __future__ import annotations
 

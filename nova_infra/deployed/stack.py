@@ -23,7 +23,7 @@ class Stack:
         parameters: Parameter to value.
         capabilities: What it was acknowledged to need.
         tags: Key to value.
-        notifications: ARNs of the topics that are told of its events.
+        notifications: ARNs of the topics that are notified of its events.
         outputs: Output to value.
         arn: Its ARN.
     """

@@ -1,4 +1,4 @@
-"""Tasks, their logs and their number, as an operator looks at them."""
+"""The data classes for operators: tasks, log events, one-off tasks, capacity."""
 
 from __future__ import annotations
 

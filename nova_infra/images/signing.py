@@ -1,4 +1,4 @@
-"""Waits until the registry has signed an image, without which no environment that asks for an approval takes it."""
+"""Waits until the registry has signed an image; environments with an approval accept only signed ones."""
 
 from __future__ import annotations
 

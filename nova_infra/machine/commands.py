@@ -1,4 +1,4 @@
-"""Running a build's commands."""
+"""Runs the shell commands of a build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one runner of git, and why git cannot answer: each cause has another remedy."""
+"""Runs git. Each reason why git cannot answer has its own error and remedy."""
 
 from __future__ import annotations
 

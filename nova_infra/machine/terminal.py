@@ -1,4 +1,4 @@
-"""The terminal: opening it, and fitting names, bars and spans of time into it."""
+"""The terminal: opens it, and fits names, bars and times into its width."""
 
 from __future__ import annotations
 

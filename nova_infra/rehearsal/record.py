@@ -1,4 +1,4 @@
-"""What happened in a rehearsal, as plain data: the views show it, the JSON file is it."""
+"""What happened in a rehearsal, as plain data: the report and the terminal show it, and ``--json`` writes it."""
 
 from __future__ import annotations
 

@@ -11,6 +11,9 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Config, Environment
 from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
+from nova_infra.constructs.images.vulnerability_alerts import VulnerabilityAlerts
+from nova_infra.constructs.observability.alert_topic import AlertTopic
+from nova_infra.constructs.observability.encryption_key import EncryptionKey
 from nova_infra.constructs.roles.github_role import GitHubRole, subject_prefix
 from nova_infra.constructs.roles.registry_role import RegistryRole
 from nova_infra.github import IMAGE_SESSION_SECONDS, deploy_session_seconds
@@ -20,6 +23,7 @@ from nova_infra.names import (
     GITHUB_ISSUER,
     REGISTRY_ASSETS,
     REGISTRY_STACK,
+    alert_topic_name,
     bootstrap_role_name,
     deploy_role_name,
     early_image_role_name,
@@ -27,6 +31,7 @@ from nova_infra.names import (
     early_repository_name,
     environment_prefix,
     github_stack_name,
+    image_alerts_name,
     image_role_name,
     registry_role_name,
     repository_name,
@@ -86,6 +91,8 @@ class GitHubStack(cdk.Stack):
             self._add_deploy_role(environment, config)
         if toolchain:
             self._add_image_roles(config)
+            if config.images.scanning == "enhanced":
+                self._announce_vulnerabilities(config)
 
     def _add_deploy_role(self, environment: Environment, config: Config) -> None:
         platform = config.platform.name
@@ -147,6 +154,22 @@ class GitHubStack(cdk.Stack):
             # What is released goes to the first environment as well.
             statements += own
         self._add_image_role("Images", image_role_name(platform), config.source.branch, statements)
+
+    def _announce_vulnerabilities(self, config: Config) -> None:
+        name = image_alerts_name(config.platform.name)
+        key = EncryptionKey(
+            self, "Encryption", name=f"{name}: messages about vulnerabilities", publishers=[], log_groups=[]
+        ).key
+        topic = AlertTopic(
+            self,
+            "Alerts",
+            name=alert_topic_name(name),
+            publishers=[],
+            key=key,
+            notifications=config.toolchain.notifications,
+        ).topic
+        released = repository_name(config.platform.name, "")
+        VulnerabilityAlerts(self, "Vulnerabilities", repositories=released, topic=topic, key=key)
 
     def _repositories(self, config: Config, name: str) -> str:
         # By a pattern: a new service's repository is deployed, and its image built, by the same run.

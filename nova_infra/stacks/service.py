@@ -20,7 +20,7 @@ from nova_infra.stacks.platform import PlatformStack, image_task
 
 
 class ServiceStack(cdk.Stack):
-    """A service in a stack of its own, so that it deploys beside the others and rolls back alone.
+    """A service in a stack of its own, so that services deploy in parallel and each rolls back alone.
 
     Attributes:
         task: What each of its tasks runs.

@@ -29,6 +29,7 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 os.environ.setdefault("JSII_NODE", str(Path(sys.executable).with_name("node")))
+os.environ.setdefault("NODE_OPTIONS", "--v8-pool-size=0")  # as in app.py
 # Where a rehearsal's Build stage runs these tests, the release tools would ask that rehearsal.
 os.environ.pop(REHEARSAL_VARIABLE, None)
 

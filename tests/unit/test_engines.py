@@ -9,6 +9,7 @@ from nova_infra.config import GitHubIds, parse_config
 from nova_infra.github import deploy_role_name, github_accounts, image_role_name, outputs
 
 ROOT = Path(__file__).parents[2]
+PIPELINE = "NovaPipelineStack"
 ISSUER = "token.actions.githubusercontent.com"
 
 
@@ -103,7 +104,7 @@ def roles(app):
         resources = template["Resources"]
         found = {}
         for logical_id, resource in resources.items():
-            if resource["Type"] == "AWS::IAM::Role":
+            if resource["Type"] == "AWS::IAM::Role" and "RoleName" in resource["Properties"]:
                 [policy] = [
                     each["Properties"]["PolicyDocument"]["Statement"]
                     for each in resources.values()
@@ -167,6 +168,28 @@ def test_images_are_published_from_the_delivered_branches_to_the_projects_reposi
         actions = {action for each in statements for action in as_set(each["Action"])}
         assert not {action for action in actions if action.startswith("ecr:Delete") or action.endswith("*")}
         assert ("signer:SignPayload" in actions) == (branch == "main")
+
+
+def test_what_becomes_known_of_released_images_later_reaches_somebody_by_either_engine(roles, github_config, assembly):
+    def resources(template, kind):
+        return {key: each["Properties"] for key, each in template["Resources"].items() if each["Type"] == kind}
+
+    _, template = roles(github_config, "444444444444")
+    [(rule_id, rule)] = resources(template, "AWS::Events::Rule").items()
+    assert rule["EventPattern"] in [each["EventPattern"] for each in assembly.properties(PIPELINE, "AWS::Events::Rule")]
+    [topic] = resources(template, "AWS::SNS::Topic")
+    assert [target["Arn"] for target in rule["Targets"]] == [{"Ref": topic}]
+    [subscription] = resources(template, "AWS::SNS::Subscription").values()
+    assert (subscription["TopicArn"], subscription["Endpoint"]) == ({"Ref": topic}, "platform@example.com")
+    [policy] = resources(template, "AWS::SNS::TopicPolicy").values()
+    allowed = [each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
+    assert [each["Condition"] for each in allowed] == [
+        {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [rule_id, "Arn"]}}}
+    ]
+    [key] = resources(template, "AWS::KMS::Key").values()
+    assert {"Service": "events.amazonaws.com"} in [each["Principal"] for each in key["KeyPolicy"]["Statement"]]
+    _, other = roles(github_config, "333333333333")
+    assert resources(other, "AWS::SNS::Topic") == {}
 
 
 def test_the_early_branch_deploys_no_repository_that_production_pulls_from(roles, github_config):

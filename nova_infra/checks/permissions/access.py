@@ -122,7 +122,10 @@ def _changes(statements: Sequence[Statement]) -> tuple[tuple[str, str], ...]:
         changing = {
             name
             for name in names
-            if not contains(_TAKE, name.lower()) and not _READS.fullmatch(name) and not _OWN.fullmatch(name)
+            if not all(any(other.forbids(name, one) for other in statements) for one in each.resources)
+            and not contains(_TAKE, name.lower())
+            and not _READS.fullmatch(name)
+            and not _OWN.fullmatch(name)
         }
         resources = ", ".join(sorted(each.resources))
         if changing:

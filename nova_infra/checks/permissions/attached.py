@@ -1,4 +1,4 @@
-"""Which statements of a template hold for a role, wherever they stand: on the role, beside it, or on a resource.
+"""Which statements of a template hold for a role: those on the role, in separate policies, and on resources.
 
 What only CloudFormation knows counts as anything: a holder, a principal or a resource by a parameter, and a condition's
 two branches both. So does a policy that is named and not shown.
@@ -44,11 +44,6 @@ class Attached:
     def names(self, role: str) -> tuple[str, ...]:
         """How policies may name a role of the template: by its reference, by its ARN."""
         return role_patterns(role, self._template.resources[role].get("Properties", {}))
-
-    def roles_named(self, value: object) -> list[str]:
-        """The roles of the template that a value may mean: a reference, an ARN or a name."""
-        pattern = self.pattern(value)
-        return [logical_id for logical_id, _ in self._template.of_type(ROLE) if self._means(pattern, logical_id)]
 
     def statements(self, role: str) -> list[Statement]:
         """All statements that hold for a role of the template."""

@@ -83,8 +83,11 @@ class Statement:
         """Whether it denies an action on all that a pattern of resources means."""
         if self.allows or self.conditional:
             return False
-        named = any(contains(pattern.lower(), action.lower()) for pattern in self.actions)
-        meant = any(contains(pattern, resource) for pattern in self.resources)
+        # What is excepted must have no part in it; what is denied must have all of it.
+        covers = overlap if self.not_actions else contains
+        named = any(covers(pattern.lower(), action.lower()) for pattern in self.actions)
+        covers = overlap if self.not_resources else contains
+        meant = any(covers(pattern, resource) for pattern in self.resources)
         return named is not self.not_actions and meant is not self.not_resources
 
 

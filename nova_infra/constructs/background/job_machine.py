@@ -1,4 +1,4 @@
-"""The state machine of a job: one run, from its start to what became of it."""
+"""The state machine of a job: it starts a task, waits for its end, and fails if the task fails."""
 
 from __future__ import annotations
 

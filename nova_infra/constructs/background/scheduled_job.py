@@ -1,4 +1,4 @@
-"""A job on Fargate: it runs at its time, ends, and tells when it did not end well."""
+"""A job on Fargate: it runs on a schedule, and an alarm fires when a run fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs once in a new image before the service takes it, such as a migration of its database."""
+"""A command that runs once in a new image before the service is deployed, such as a database migration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A function that ECS calls at lifecycle hooks, with a role of its own, and the role by which ECS calls it."""
+"""A Lambda function that ECS calls at lifecycle hooks, its own role, and the role that ECS calls it with."""
 
 from __future__ import annotations
 

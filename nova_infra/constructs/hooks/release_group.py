@@ -1,4 +1,4 @@
-"""The function by which the services of a release wait for one another."""
+"""The Lambda function that makes the services of a release wait for one another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The function that asks new revisions for their smoke paths."""
+"""The Lambda function that requests the smoke paths of new revisions."""
 
 from __future__ import annotations
 

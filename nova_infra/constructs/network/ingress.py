@@ -1,4 +1,4 @@
-"""The load balancer, which is the only way into an environment."""
+"""The public load balancer, the only way into an environment: listeners, TLS, timeouts, access logs."""
 
 from __future__ import annotations
 

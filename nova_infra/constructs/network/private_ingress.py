@@ -1,4 +1,4 @@
-"""The private load balancer, by which an environment's services reach those that are internal."""
+"""The private load balancer, through which services reach the internal ones."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class AlertTopic(Construct):
             name: Physical name of the topic.
             publishers: The services that may publish.
             key: Key that encrypts the messages; its policy must let the publishers use it.
-            notifications: Who is told.
+            notifications: Who is notified.
             own_messages: The services that publish messages of Nova's own wording. Chat drops what is neither an event
                 that it knows nor in its own form, so a channel gets these from a topic of their own.
         """

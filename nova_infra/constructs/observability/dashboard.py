@@ -1,4 +1,4 @@
-"""One page that shows an environment."""
+"""The CloudWatch dashboard of an environment."""
 
 from __future__ import annotations
 

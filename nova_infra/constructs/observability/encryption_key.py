@@ -53,6 +53,8 @@ class EncryptionKey(Construct):
                     conditions=publisher.key_conditions,
                 )
             )
+        if not log_groups:
+            return
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="LogGroups",

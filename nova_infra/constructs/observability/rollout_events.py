@@ -1,4 +1,4 @@
-"""Messages about deployments: ECS's own events, and Nova's, reach the alert topic as one message a turn."""
+"""Messages about deployments: events from ECS and from Nova reach the alert topic, one message each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gives the release's steps the assembly that is deployed, and what it has to be known by."""
+"""Gives the release's steps the assembly that is deployed, and the digest that it must have."""
 
 from __future__ import annotations
 

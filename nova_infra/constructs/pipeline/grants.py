@@ -1,4 +1,4 @@
-"""Why the policies that CDK generates for a pipeline are accepted, each on the role that has it."""
+"""Acknowledges the policies that CDK generates for a pipeline, each with its reason on the role that has it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _accept_artifacts(role: iam.IRole | None, objects: str, *, writes: bool) -> 
 def _accept_replica(bucket: s3.IBucket, role: iam.IRole, *, stack: cdk.Stack) -> None:
     acknowledge(
         bucket,
-        "A copy of artifacts for one region, made anew by every execution",
+        "A copy of artifacts for one region, made again by every execution",
         f"{AWS_SOLUTIONS}-S1",
         f"{NIST}-S3BucketLoggingEnabled",
         f"{NIST}-S3BucketReplicationEnabled",

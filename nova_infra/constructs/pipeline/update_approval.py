@@ -1,4 +1,4 @@
-"""An approval of its own before the pipeline changes itself."""
+"""The separate approval that a change of the pipeline itself needs."""
 
 from __future__ import annotations
 

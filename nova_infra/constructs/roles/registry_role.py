@@ -1,4 +1,4 @@
-"""The role by which CloudFormation deploys the image repositories for a job that may do little else."""
+"""The role that CloudFormation deploys the image repositories with, for a GitHub job that has few permissions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lengths of time, each made once: every one that is made is a message to the process that CDK runs in."""
+"""CDK durations, each created once: creating one costs a message to the process that CDK runs in."""
 
 from __future__ import annotations
 

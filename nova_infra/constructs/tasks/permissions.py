@@ -1,4 +1,4 @@
-"""What the code of a service may do in AWS."""
+"""The task role's permissions: what the code of a service may do in AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service's alarms: some roll a deployment back, the others only notify."""
+"""A web service's alarms on errors, latency, CPU and memory: some roll a deployment back, the others only notify."""
 
 from __future__ import annotations
 

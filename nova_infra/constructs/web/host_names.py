@@ -1,4 +1,4 @@
-"""Host names of a service's own."""
+"""A service's own host names: certificates and DNS records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What leads to a service's tasks: the conditions of its listener rule, and its target groups."""
+"""Target groups with their health checks, and the conditions of a service's listener rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A web service on Fargate that replaces itself safely."""
+"""A web service on Fargate: rollout, circuit breaker, health check grace, listener rule, scaling."""
 
 from __future__ import annotations
 

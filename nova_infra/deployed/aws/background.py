@@ -1,4 +1,4 @@
-"""The part of an environment in AWS that nothing sends requests to: workers' queues, and jobs."""
+"""Workers' queues and jobs of an environment in AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queries of GetMetricData that tell of a deployment, and what their answers say."""
+"""CloudWatch's metrics of a deployment: the queries for GetMetricData, and how to read the answers."""
 
 from __future__ import annotations
 

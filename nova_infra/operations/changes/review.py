@@ -1,4 +1,4 @@
-"""What a change of the code would change in the stacks, for its reviewers: a comparison of two assemblies."""
+"""``nova diff``: compares two assemblies, so that reviewers see what a change of code does to the stacks."""
 
 from __future__ import annotations
 

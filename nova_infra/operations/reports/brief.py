@@ -49,7 +49,7 @@ class StackChanges:
 
 @dataclass(frozen=True)
 class Brief:
-    """Everything that is told.
+    """Everything that the brief says.
 
     Attributes:
         environment: Prefix of the environment's names, such as ``nova-prod``.

@@ -1,4 +1,4 @@
-"""Tells everybody what an operator did; that it could not be told stops nothing."""
+"""Announces what an operator did. A failed announcement does not stop the operation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nova_infra.errors import NovaError
 
 
 class Announcing(Protocol):
-    """An environment whose people can be told."""
+    """An environment that announcements can be sent to."""
 
     def announce(self, message: str) -> None:
         """Tell them, in one message."""

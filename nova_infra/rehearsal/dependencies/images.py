@@ -1,4 +1,4 @@
-"""Images of what a rehearsal starts beside the services."""
+"""Images of the dependencies that a rehearsal starts."""
 
 from __future__ import annotations
 

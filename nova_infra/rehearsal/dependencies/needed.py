@@ -1,4 +1,4 @@
-"""From nova.toml to what a rehearsal starts beside the services."""
+"""Which dependencies of nova.toml a rehearsal has to start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who answers deployments in a drill: somebody who goes on, nobody, somebody twice, or somebody who aborts."""
+"""Who answers a waiting deployment in a drill: somebody who promotes it (once or twice), who aborts it, or nobody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ECS service scheduler commands."""
+"""The commands that the ECS service scheduler gives: start a task, stop it, shift traffic, wait at a hook, finish."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What the ECS service scheduler decides during a deployment.
 
-A pure state machine: it is told what happened to tasks and that minutes have passed, and answers with commands. It
+A pure state machine: it takes what happened to tasks and the minutes that pass, and returns commands. It
 knows no process, no clock and no load balancer, so every rule of it can be tested with simulated time.
 
 Sources: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html,
@@ -91,7 +91,7 @@ class Scheduler:
         """A task that was starting passes its health checks."""
         state = self._tasks.get(task)
         if state is None or state.phase is not TaskPhase.STARTING:
-            return []  # It was told to stop in the meantime.
+            return []  # It is being stopped already.
         state.phase = TaskPhase.HEALTHY
         if self._breaker.reset_on_healthy_task:
             self.failures = 0
@@ -114,7 +114,7 @@ class Scheduler:
         return list(self._advance())
 
     def stopped(self, task: int) -> list[Command]:
-        """A task that was told to stop is gone."""
+        """A task that was being stopped is gone."""
         self._tasks.pop(task, None)
         return list(self._advance())
 
@@ -312,7 +312,7 @@ class Scheduler:
             yield StopTask(task)
 
     def _of(self, side: Side) -> list[int]:
-        """The tasks of a side that have not been told to stop."""
+        """The tasks of a side that are not being stopped."""
         return [
             task for task, state in self._tasks.items() if state.side == side and state.phase is not TaskPhase.STOPPING
         ]

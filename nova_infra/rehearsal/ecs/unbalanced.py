@@ -1,4 +1,4 @@
-"""Stands where a service without a load balancer has none: its tasks are healthy as soon as they run."""
+"""Stands in for the load balancer of a service that has none: tasks are healthy as soon as they run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one service is asked, and what its revisions answered."""
+"""The requests that one service gets, and what each of its revisions answered."""
 
 from __future__ import annotations
 
@@ -136,6 +136,13 @@ class Asked:
         self.answers_of(revision)
         if not self.service.is_asked:
             self.left_out = ["it has no load balancer, so no request reaches it: that its tasks stay up was played"]
+            return
+        if (version := self.service.groups[0].settings.version) != "HTTP1":
+            spoken = {"HTTP2": "HTTP/2", "GRPC": "gRPC"}[version]
+            self.left_out = [
+                f"it speaks {spoken}, which synthetic users do not: its answers and health check were not asked for, "
+                "that it speaks HTTP/2 and that its tasks stay up was played"
+            ]
             return
         for each in await self._candidates(session, port):
             if any(each in known for known in self._samples.values()):

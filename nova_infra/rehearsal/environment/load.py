@@ -1,4 +1,4 @@
-"""Steady synthetic traffic, so that a canary has something to fail on."""
+"""Synthetic users: steady traffic, so that a bad canary fails."""
 
 from __future__ import annotations
 

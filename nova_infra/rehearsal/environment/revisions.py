@@ -1,4 +1,4 @@
-"""Task definitions of an environment: each change of one is another revision."""
+"""Task definitions of an environment, with a new revision number for each change."""
 
 from __future__ import annotations
 

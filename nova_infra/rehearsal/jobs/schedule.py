@@ -1,4 +1,4 @@
-"""Jobs: their time comes in an environment when they have been deployed, and again if they are still going by then."""
+"""When jobs run: once after they are deployed, and again while a run is still going."""
 
 from __future__ import annotations
 

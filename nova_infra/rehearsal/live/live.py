@@ -1,4 +1,4 @@
-"""Showing a rehearsal while it happens: a live picture in a terminal, line by line in a pipe."""
+"""Shows a rehearsal as it happens: a live view in a terminal, line by line in a pipe."""
 
 from __future__ import annotations
 

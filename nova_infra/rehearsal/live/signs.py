@@ -1,4 +1,4 @@
-"""How the terminal shows a state."""
+"""The symbol and colour of each state in the terminal."""
 
 from __future__ import annotations
 

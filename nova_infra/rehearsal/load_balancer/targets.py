@@ -113,6 +113,7 @@ class TargetGroupSettings:
         healthy_threshold: Good checks in a row until an unhealthy target is healthy.
         codes: Status codes that are good, such as ``200`` or ``200-299``.
         drain: Seconds that a target may take to finish its requests.
+        version: Protocol that it speaks to its targets: ``HTTP1``, ``HTTP2`` or ``GRPC``.
     """
 
     health_path: str
@@ -122,6 +123,7 @@ class TargetGroupSettings:
     healthy_threshold: int
     codes: str
     drain: float
+    version: str = "HTTP1"
 
     def accepts(self, status: int) -> bool:
         """Whether a status code counts as healthy."""
@@ -180,4 +182,5 @@ def read_target_group(properties: dict[str, Any]) -> TargetGroupSettings:
         healthy_threshold=int(properties.get("HealthyThresholdCount", 5)),
         codes=properties.get("Matcher", {}).get("HttpCode", "200"),
         drain=float(attributes.get("deregistration_delay.timeout_seconds", 300)),
+        version=properties.get("ProtocolVersion", "HTTP1"),
     )

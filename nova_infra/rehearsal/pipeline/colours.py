@@ -1,4 +1,4 @@
-"""Decides from which of its two target groups a service serves before the candidate arrives.
+"""Decides which of its two target groups a service uses before the candidate arrives.
 
 ECS alternates between them, so either may serve when a release begins, and what works from one may fail from the other:
 CloudFormation, which knows the template's weights only, sends all traffic to the first one where it updates the rule

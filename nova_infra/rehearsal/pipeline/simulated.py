@@ -1,4 +1,4 @@
-"""What of a pipeline a rehearsal does not carry out, and the record that says so from the beginning."""
+"""Which actions of a pipeline a rehearsal only simulates, and the empty record that it begins with."""
 
 from __future__ import annotations
 

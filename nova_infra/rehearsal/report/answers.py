@@ -1,4 +1,4 @@
-"""What users would see of a release, operation by operation: what answered before and does not any more."""
+"""Which operations answer worse than before the release."""
 
 from __future__ import annotations
 

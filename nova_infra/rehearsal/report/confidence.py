@@ -1,4 +1,4 @@
-"""What a verdict rests on: what was played, projected, simulated and not covered, and what nobody knows of AWS."""
+"""What a verdict rests on: what was played, projected, simulated or not covered, and open assumptions about AWS."""
 
 from __future__ import annotations
 

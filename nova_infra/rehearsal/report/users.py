@@ -1,4 +1,4 @@
-"""What users would meet of a release that nothing stopped, or soon would."""
+"""What users would notice of a release that nothing stops, now or soon."""
 
 from __future__ import annotations
 

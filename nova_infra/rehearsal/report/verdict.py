@@ -89,7 +89,9 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
             passed=True,
             headline=f"{headline}, but not all of it was tested",
             why=f"{why}, but {', and '.join(unknown)}.",
-            next_step="Write requests down in services/<name>/requests.http, and play it again: make rehearse",
+            next_step="Write requests down in services/<name>/requests.http, and play it again: make rehearse"
+            if record.runs_tasks
+            else "Test what it deploys in an environment before the last",
             warns=True,
         )
     if record.until is not None:

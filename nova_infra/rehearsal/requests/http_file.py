@@ -16,7 +16,7 @@ _REQUEST = re.compile(r"(?:([A-Z]+)\s+)?(\S+)(?:\s+HTTP/[\d.]+)?")
 _VARIABLE = re.compile(r"@([\w.-]+)\s*=\s*(.*)")
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~\w-]+)\s*:\s*(.*)")
 _USE = re.compile(r"\{\{\s*([^}]*?)\s*\}\}")
-# What editors draw anew for each request; here they are always the same, so that rehearsals can be compared.
+# What editors generate for each request; here they are always the same, so that rehearsals can be compared.
 _DRAWN = {
     "$uuid": "7f1f4a52-5f0c-4b5e-9d6a-3f1d7c0b9a10",
     "$guid": "7f1f4a52-5f0c-4b5e-9d6a-3f1d7c0b9a10",

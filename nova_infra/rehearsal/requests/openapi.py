@@ -1,4 +1,4 @@
-"""Makes requests up from a service's OpenAPI document: one for each of its operations."""
+"""Generates requests from a service's OpenAPI document, one for each operation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One request that users send, and the operation that it belongs to."""
+"""A request that synthetic users send, and the operation that it belongs to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The faults that a drill puts into a release: outside of the service's code, so that any language will do."""
+"""The faults that a drill puts into a release, from outside the service's code, so that any language works."""
 
 from __future__ import annotations
 

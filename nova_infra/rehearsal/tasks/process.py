@@ -18,6 +18,7 @@ from nova_infra.assembly import DockerAsset
 from nova_infra.containers.dockerfile import program_of
 from nova_infra.machine.processes import Process, start_process
 from nova_infra.rehearsal.tasks.task import SECRET, STAY_SECONDS, Task, TaskFailedError, free_port, in_a_line, tail
+from nova_infra.rehearsal.usage.crowding import with_others
 from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage, UsageMeter
 from nova_infra.rehearsal.usage.signals import ignores
@@ -196,7 +197,7 @@ class ProcessTask(Task):
             environment=self._environment(),
         )
         try:
-            output = await asyncio.wait_for(process.output.read(), check.timeout)
+            output = await asyncio.wait_for(process.output.read(), with_others(check.timeout))
             code = await process.wait()
         except TimeoutError:
             return f"it did not end within {check.timeout:g} s"

@@ -231,7 +231,7 @@ class ImageRuntime(TaskRuntime):
             tasks = [self._container(definition) for _ in range(count)]
             await gather(*(task.create() for task in tasks))
         except (TaskFailedError, ImageError):
-            return  # It is told when the task is started.
+            return  # Starting the task will report it.
         self._ready.setdefault(_key(definition), []).extend(tasks)
 
     def task(self, definition: TaskDefinition, sources: Path, patience: float) -> Task:  # noqa: ARG002 - in the image

@@ -1,4 +1,4 @@
-"""What a process does about a signal, as Linux lists it; elsewhere it is taken to hear every one.
+"""Whether a process handles a signal, as Linux lists it; elsewhere it is assumed to.
 
 See https://man7.org/linux/man-pages/man5/proc_pid_status.5.html.
 """

@@ -1,4 +1,4 @@
-"""What becomes of each key of Copilot's manifests: ``keys.toml`` as data."""
+"""What ``nova import copilot`` does with each key of Copilot's manifests: reads ``keys.toml``."""
 
 from __future__ import annotations
 

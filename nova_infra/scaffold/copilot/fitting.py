@@ -1,4 +1,4 @@
-"""Takes out of the tables what ``nova.toml`` would refuse, and says why in a comment instead."""
+"""Removes values that ``nova.toml`` would refuse, and leaves a comment that says why."""
 
 from __future__ import annotations
 

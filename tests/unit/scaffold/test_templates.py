@@ -1,9 +1,14 @@
 """Services that are not built on the kit: what ``nova service add --template`` writes is complete and checked."""
 
+import contextlib
+import json
+import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from nova_infra.config import load_config
@@ -53,6 +58,31 @@ def test_its_dockerfile_passes_the_linter_and_runs_as_nobody(project: Path, temp
 def test_what_is_written_for_node_passes_its_own_tests(project: Path) -> None:
     add_service(project, NAME, "Says hello to everybody.", "node")
     assert "# pass 3" in run("node", "--test", "--test-reporter=tap", directory=project / "services" / NAME)
+
+
+def test_the_first_process_of_the_dockerfile_s_container_ends_on_its_stop_signal(project: Path, tmp_path: Path) -> None:
+    add_service(project, NAME, "Says hello to everybody.", "dockerfile")
+    [command] = [
+        json.loads(line.removeprefix("CMD "))
+        for line in (project / "services" / NAME / "Dockerfile").read_text().splitlines()
+        if line.startswith("CMD ")
+    ]
+    program = tmp_path / "bin" / "httpd"  # stands for the image's
+    program.parent.mkdir()
+    note = tmp_path / "started"
+    program.write_text(f'#!/bin/sh\necho "$$ $*" > {note}.new\nmv {note}.new {note}\nexec sleep 300\n')
+    program.chmod(0o755)
+    environment = {"PATH": f"{program.parent}:{os.environ['PATH']}", "PORT": "9001"}
+    with subprocess.Popen(command, env=environment) as process:
+        while not (tmp_path / "started").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(60) == 0
+    pid, *arguments = (tmp_path / "started").read_text().split()
+    assert "9001" in arguments
+    with contextlib.suppress(psutil.NoSuchProcess):
+        assert psutil.Process(int(pid)).wait(60) is None, "the server ends, too"
 
 
 @pytest.mark.parametrize("template", OTHERS)

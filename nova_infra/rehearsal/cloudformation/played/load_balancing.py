@@ -83,7 +83,7 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
         "Matcher": {"HttpCode": TEXT, "GrpcCode": ANY},
         "Port": ANY,
         "Protocol": Only(("HTTP",)),
-        "ProtocolVersion": Only(("HTTP1",)),
+        "ProtocolVersion": Only(("HTTP1", "HTTP2", "GRPC")),
         "TargetType": Only(("ip",)),
         "TargetGroupAttributes": Attributes(
             {"deregistration_delay.timeout_seconds": Number(0, 3600), "stickiness.enabled": Only(("false",))}

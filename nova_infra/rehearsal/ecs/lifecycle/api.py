@@ -1,4 +1,4 @@
-"""What ECS answers in a rehearsal to those functions of a template that ask it, in the shapes of its API."""
+"""The part of ECS's API that a template's Lambda functions call, answered from the rehearsal."""
 
 from __future__ import annotations
 

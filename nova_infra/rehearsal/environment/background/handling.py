@@ -1,4 +1,4 @@
-"""What a queue shows of how its worker handles messages: how long it takes, and what comes back.
+"""How a worker handles its messages, as its queue shows: how long it takes, and which messages come back.
 
 Pure: it is told what the queue holds, again and again, and when.
 """

@@ -1,4 +1,4 @@
-"""A server of moto's that stands in for AWS: what templates declare is made in it, and tasks are led to it."""
+"""A moto server that stands in for AWS: it holds what templates declare, and tasks use it as their endpoint."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from nova_infra.rehearsal.tasks.containers.start_errors import start_error
 from nova_infra.rehearsal.tasks.containers.watching import end_in_words, last_output, read_end, until_gone
 from nova_infra.rehearsal.tasks.task import STAY_SECONDS, Task, TaskFailedError, free_port, in_a_line, tail
 from nova_infra.rehearsal.usage.cgroup import ControlGroup, GroupMeter
+from nova_infra.rehearsal.usage.crowding import with_others
 from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage
 from nova_infra.rehearsal.usage.signals import handles
@@ -230,7 +231,7 @@ class ContainerTask(Task):
         share = min(self.definition.cpu / 1024, float(os.cpu_count() or 1))
         code, _, said = await self.engine.attempt("update", f"--cpus={share:g}", self.name, directory=self.directory)
         if code:
-            # It may have ended meanwhile, which is told by who waits for its health.
+            # It may have ended meanwhile: waiting for its health then says so.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._gone.wait(), _GONE_SECONDS)
         if code and self.running:
@@ -244,7 +245,8 @@ class ContainerTask(Task):
         kind, *words = check.command
         command = ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words
         try:
-            code, out, said = await asyncio.wait_for(self.engine.attempt("exec", self.name, *command), check.timeout)
+            executed = self.engine.attempt("exec", self.name, *command)
+            code, out, said = await asyncio.wait_for(executed, with_others(check.timeout))
         except TimeoutError:
             return f"it did not end within {check.timeout:g} s"
         if code == 0:

@@ -1,4 +1,4 @@
-"""Why a container does not start, in the words of ECS: whose fault it is decides what the error is."""
+"""Why a container does not start, in ECS's words: an error of the service, or of this machine's engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Copilot's manifests write in ways of their own: spans of time, ranges, schedules, names filled in later."""
+"""Copilot's own notations: durations, ranges, schedules, placeholders in names."""
 
 from __future__ import annotations
 

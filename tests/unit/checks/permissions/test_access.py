@@ -48,6 +48,12 @@ def test_only_images_are_pushed_by_the_steps_of_images(pipeline: Template) -> No
     assert {each.name.partition(":")[0] for each in pushing} == {"Images"}
 
 
+def test_what_is_denied_everywhere_is_not_shown(pipeline: Template) -> None:
+    [synth] = [each for each in steps(pipeline) if each.name == "Build: Synth"]
+    assert "s3:PutObject" in str(synth.changes)
+    assert "s3:DeleteObject" not in str(synth.changes)
+
+
 def test_a_job_of_githubs_is_after_the_approval_in_a_protected_environment_alone(github_assembly: Any) -> None:
     found = {
         each.name.rpartition(":")[2]: each

@@ -188,3 +188,4 @@ def test_a_release_of_which_nothing_runs_here_is_not_said_to_be_good(rehearsed: 
     said = verdict(record)
     assert (said.passed, said.sign) == (True, "!")
     assert "nothing of it was played: it deploys no service, worker or job" in said.why
+    assert "requests" not in said.next_step

@@ -1,0 +1,16 @@
+"""How much longer than on an idle machine a program may take, because others wait for the same processors."""
+
+from __future__ import annotations
+
+import os
+
+_MOST = 10.0
+
+
+def with_others(seconds: float) -> float:
+    """Seconds of a machine of its own, as seconds of this one with all that it does now.
+
+    Args:
+        seconds: How long something may take in AWS, where a task has its processor time to itself.
+    """
+    return seconds * min(max(os.getloadavg()[0] / (os.cpu_count() or 1), 1.0), _MOST)
