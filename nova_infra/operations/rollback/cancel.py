@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 from typing import Literal
 
 from nova_infra.deployed.protocol import DeployedEnvironment
@@ -59,7 +60,10 @@ def cancel_updates(
         environment, Claim(secrets.token_hex(8), release="what ran before", ledger=ledger), notify
     ) as lock:
         with threads() as pool:
-            list(pool.map(environment.cancel_update, stoppable))
+            cancelled = [pool.submit(environment.cancel_update, name) for name in stoppable]
+            wait(cancelled)  # one that is refused does not keep the others from being asked for
+        for each in cancelled:
+            each.result()
         for stack in environment.wait_for_stacks([stack.name for stack in busy]):
             notify(f"{stack.name}: {stack.status}" + ("" if stack.updatable else f": {way_out(stack)}"))
         lock.done = True

@@ -74,11 +74,18 @@ def test_a_run_is_left_out_while_another_one_is_going_unless_both_are_allowed(al
 
 def test_a_run_that_takes_too_long_is_stopped_and_has_failed() -> None:
     runs = JobRuns(job(seconds=60))
-    [ended] = execute("one", runs=runs, machine=machine_of_nova(timeout_seconds=90), limit=0.05)
-    assert (ended.status, ended.error) == ("FAILED", "TookTooLong")
+
+    async def play() -> tuple[JobExecution, int]:
+        machine = StateMachine(machine_of_nova(timeout_seconds=90), runs.call, limit=lambda _: 0.05)
+        ended = await machine.execute("one")
+        going = runs.going
+        await runs.stop()
+        return ended, going
+
+    ended, going = asyncio.run(play())
+    assert (ended.status, ended.error, going) == ("FAILED", "TookTooLong", 0)
     assert "longer than 90 s" in ended.cause
     assert ended.states[-4:] == ("FindLate", "StopLate", "Stop", "TookTooLong")
-    assert runs.going == 0
 
 
 def test_without_the_states_that_stop_it_a_late_run_goes_on_as_in_aws() -> None:
