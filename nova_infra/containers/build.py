@@ -142,7 +142,8 @@ def _build(
 def _seal(engine: Engine, recipe: Recipe, base: str, scratch: Path, tell: Callable[[str], None]) -> None:
     """Leave out the history: it names the cached images that a build began with, which no two machines share.
 
-    The build itself cannot leave it out, because the engine finds its cached layers by their history.
+    The build itself cannot leave it out, because the engine finds its cached layers by their history. Upon an image
+    without one Podman 4 builds with ``--layers=false`` only.
     """
     built = (scratch / "id").read_text(encoding="ascii").strip().removeprefix("sha256:")
     dockerfile = scratch / "Dockerfile"
