@@ -138,7 +138,8 @@ def _build(engine: Engine, base: str, name: str) -> None:
             "COPY nova_fault.pth /opt/nova/lib/python3.13/site-packages/\n",
             encoding="utf-8",
         )
-        layers = [] if engine.is_docker else ["--layers=false"]  # Podman finds layers by the history, and base has none.
+        # Podman finds cached layers by the history, which the base has not.
+        layers = [] if engine.is_docker else ["--layers=false"]
         engine.run("build", "--quiet", *layers, f"--tag={name}", directory)
 
 
