@@ -6,7 +6,6 @@ import tomllib
 import pytest
 
 from nova_infra.config import parse_config
-from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.pipeline.precheck import StageReading
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -282,13 +281,11 @@ def test_some_tasks_run_on_spot_beyond_those_that_always_run(mixed):
     assert mixed.only(STOCK, "AWS::ECS::Service")["LaunchType"] == "FARGATE"
 
 
-def test_the_rehearsal_knows_everything_of_them_but_grpc(mixed):
+def test_the_rehearsal_knows_everything_of_them(mixed):
     reading = StageReading()
-    for stack in (PLATFORM, SHOP, STOCK):
+    for stack in (PLATFORM, SHOP, STOCK, QUOTES):
         reading.read(stack, mixed.templates[stack])
     assert reading.sidecars == {"otel"}
-    with pytest.raises(UnresolvableError, match="GRPC"):
-        reading.read(QUOTES, mixed.templates[QUOTES])
 
 
 def test_an_environment_in_a_network_that_exists_adds_nothing_to_it(mixed):
