@@ -216,7 +216,7 @@ class ProcessTask(Task):
         return {
             **definition.environment,
             **dict.fromkeys(definition.secrets, SECRET),
-            "PORT": str(self.port),
+            "PORT": str(self._told_port()),
             "HOST": "127.0.0.1",
             "HOME": str(self._place("home")),
             "TMPDIR": str(self._place("tmp")),
@@ -224,6 +224,17 @@ class ProcessTask(Task):
             "PYTHONPATH": os.pathsep.join(str(services / name / "src") for name in (definition.repository, "kit")),
             "PYTHONUNBUFFERED": "1",
         }
+
+    def _told_port(self) -> int:
+        """The port of this machine that stands for the one that its definition's variable names.
+
+        Where the variable names another port than the definition's port mapping, the program listens where nothing
+        sends requests to.
+        """
+        named = self.definition.environment.get("PORT", "")
+        if named and self.definition.port and named != str(self.definition.port):
+            return free_port()
+        return self.port
 
     async def _stay(self) -> bool:
         """See that it does not end at once: nothing asks a task without a port how it is.

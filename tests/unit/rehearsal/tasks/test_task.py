@@ -66,8 +66,13 @@ def test_a_task_that_listens_on_another_port_is_found_out_at_once(
     definition: Define, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ELSEWHERE_SECONDS", 0.2)
-    fault = start(definition("elsewhere"), sources, patience=600)[1]
-    assert re.fullmatch(r"nothing listens on port 8080, .*: the program listens on \d+ instead", fault)
+    listens_elsewhere = r"nothing listens on port 8080, .*: the program listens on \d+ instead"
+    assert re.fullmatch(listens_elsewhere, start(definition("elsewhere"), sources, patience=600)[1])
+    # Its variable names another port than its port mapping.
+    told = replace(definition(), environment={**definition().environment, "PORT": "8079"})
+    assert re.fullmatch(listens_elsewhere, start(told, sources, patience=600)[1])
+    same = replace(definition(), environment={**definition().environment, "PORT": "8080"})
+    assert start(same, sources)[1] == ""
 
 
 def test_a_health_check_may_fail_while_the_container_has_time_to_start(
