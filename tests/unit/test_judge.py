@@ -10,7 +10,8 @@ import pytest
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "judge.sh"
 SHA, OLDER = "a" * 40, "b" * 40
-GH = """#!{python}
+GH = """#!/bin/sh
+''''exec "{python}" "$0" "$@" # '''
 import json, pathlib, sys
 place = pathlib.Path({place!r})
 answers = json.loads((place / "answers.json").read_text())

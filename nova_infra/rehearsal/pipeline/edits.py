@@ -21,14 +21,23 @@ def previous_images(template: Template) -> Template:
     """Rename every task definition's image and release, as if another release had been before."""
     copy = _copy(template)
     for container in _containers(copy):
-        tag = _image(container).rpartition(":")[2]
-        text = json.dumps(container).replace(tag, f"{tag}-previous")
+        renamed = _with_tag(container, _image(container).rpartition(":")[2])
         container.clear()
-        container.update(json.loads(text))
+        container.update(renamed)
     for run in resources_of_type(copy, BEFORE_DEPLOY).values():
         # Another image has another key: the command of the next release runs, too.
         run["Properties"]["Key"] = {"Fn::Join": ["", [run["Properties"]["Key"], "-previous"]]}
     return copy
+
+
+def _with_tag(value: Any, tag: str) -> Any:
+    """A value in which the tag, alone or at the end of an image's name, is another; a word that holds it stays."""
+    if isinstance(value, dict):
+        return {key: _with_tag(each, tag) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_with_tag(each, tag) for each in value]
+    is_tagged = isinstance(value, str) and (value == tag or value.endswith(f":{tag}"))
+    return f"{value}-previous" if is_tagged else value
 
 
 def fault_in(repository: str | None, fault: str) -> Edit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import tarfile
@@ -148,8 +149,9 @@ def synthesize_checkout(checkout: Path, *, tools: Path, app: str) -> None:
     cdk = shutil.which("cdk", path=path)
     if cdk is None:
         raise NovaError("cdk: not found: run `make setup`, and start the rehearsal with `make rehearse`")
+    command = app or f"{shlex.quote(sys.executable)} app.py"
     code, said = run_to_end(
-        [cdk, "synth", "--quiet", "--context", "rehearsed=true", "--app", app or f"{sys.executable} app.py"],
+        [cdk, "synth", "--quiet", "--context", "rehearsed=true", "--app", command],
         directory=checkout,
         environment={**os.environ, "PATH": path, "PYTHONPATH": str(checkout)},
         quiet=True,

@@ -28,7 +28,8 @@ RECIPE = Recipe(
     (ContextFile("audio/Dockerfile", "file", DOCKERFILE), ContextFile("audio/run", "executable", b"#!")),
 )
 PODMAN = Engine("podman", "amd64")
-ENGINE = """#!{python}
+ENGINE = """#!/bin/sh
+''''exec "{python}" "$0" "$@" # '''
 import json, os, sys
 place = {place!r}
 said = json.load(open(place + "/says.json"))

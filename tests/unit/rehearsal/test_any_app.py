@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,7 @@ def rehearse(app: Path, *options: str) -> tuple[int, str, dict[str, Any]]:
 
 def test_an_app_that_nobody_wrote_for_nova_is_played(app: Path) -> None:
     assert not any("nova" in path.read_text() for path in app.rglob("*.*") if path.is_file())
-    code, said, record = rehearse(app, "--app", f"{sys.executable} app.py")
+    code, said, record = rehearse(app, "--app", f"{shlex.quote(sys.executable)} app.py")
     assert code == 0, said
     assert "✓ Production would take this release." in said
     assert {stage["name"]: stage["status"] for stage in record["stages"]} == dict.fromkeys(

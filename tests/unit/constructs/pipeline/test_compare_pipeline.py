@@ -12,7 +12,8 @@ import pytest
 PROGRAM = Path(__file__).parents[4] / "nova_infra/constructs/pipeline/compare_pipeline.py"
 PLACE, ASSETS = "aws://444444444444/us-east-1", "cdk-q-assets-444444444444-us-east-1"
 ROLE = "arn:${AWS::Partition}:iam::444444444444:role/cdk-q-%s-role-444444444444-us-east-1"
-AWS = """#!{python}
+AWS = """#!/bin/sh
+''''exec "{python}" "$0" "$@" # '''
 import pathlib, sys
 name = sys.argv[sys.argv.index("--stack-name") + 1]
 print((pathlib.Path({deployed!r}) / name).read_text())

@@ -34,6 +34,17 @@ def test_previous_images_have_another_tag_and_nothing_else_changes(template: dic
     assert differs(template, edited) == {"Task"}
 
 
+def test_what_only_holds_the_tag_stays_as_it_is(template: dict[str, Any]) -> None:
+    one = container(template)
+    one |= {"Image": "registry/tiny:1", "Command": ["/srv/1st/run", "1"]}
+    one["Environment"] = [{"Name": "LEVEL", "Value": "11"}, {"Name": "NOVA_RELEASE", "Value": "1"}]
+    one["PortMappings"] = [{"ContainerPort": 8181}]
+    edited = container(previous_images(template))
+    assert (edited["Image"], edited["Command"][0]) == ("registry/tiny:1-previous", "/srv/1st/run")
+    assert [each["Value"] for each in edited["Environment"]] == ["11", "1-previous"]
+    assert edited["PortMappings"] == [{"ContainerPort": 8181}]
+
+
 def test_the_command_before_a_deployment_runs_for_the_previous_release_and_for_the_next(
     template: dict[str, Any],
 ) -> None:
