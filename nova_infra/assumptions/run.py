@@ -63,7 +63,7 @@ def prove(
     Args:
         account: Calls AWS.
         chosen: The experiments.
-        notify: Is told each reading as soon as it is there.
+        notify: Called with each reading as soon as it is known.
         pause: Waits for some seconds; for tests.
 
     Raises:

@@ -9,8 +9,10 @@ import pytest
 
 from helpers.faulty_services import container, play, prepare, properties, rollout, variable
 from nova_infra.assembly import Assembly
+from nova_infra.config import load_config
 from nova_infra.containers.engine import detect
 from nova_infra.containers.errors import EngineError
+from nova_infra.names import repository_name
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +21,10 @@ AUDIO, VIDEO, SEARCH = (f"{name}-service" for name in ("audio", "video", "search
 GROUP = "AWS::ElasticLoadBalancingV2::TargetGroup"
 TASK = "AWS::ECS::TaskDefinition"
 
+# In the repository that the service's tasks may pull from, whatever nova.toml says.
+CONFIG = load_config(ROOT)
+REGISTRY = f"{CONFIG.toolchain.account}.dkr.ecr.{CONFIG.toolchain.region}.amazonaws.com"
+NO_IMAGE = f"{REGISTRY}/{repository_name(CONFIG.platform.name, AUDIO)}:none"
 ANALYZE = "path.endswith('/analyze')"
 OTHERS = "path != '/health'"
 
@@ -141,7 +147,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "its image does not exist": (
         "✗",
         "CannotPullContainerError",
-        {"change": container(Image="444444444444.dkr.ecr.us-east-1.amazonaws.com/nova/audio-service:none")},
+        {"change": container(Image=NO_IMAGE)},
     ),
     "more tasks": ("✓", "", {"change": properties("AWS::ECS::Service", DesiredCount=3)}),
     "a size that Fargate does not have": ("✗", "Fargate", {"change": properties(TASK, Memory="256")}),
@@ -170,6 +176,8 @@ def _world() -> Any:
     """The engine and the assembly; skipped where there is no engine."""
     if not (ASSEMBLY / "manifest.json").exists():
         pytest.skip("the project is not synthesized: make .nova/rehearsed/manifest.json")
+    if missing := [each for each in (AUDIO, VIDEO, SEARCH) if not (ROOT / "services" / each).is_dir()]:
+        pytest.skip(f"the faults are of the example services, and this project has no {', '.join(missing)}")
     try:
         engine = detect()
     except EngineError as error:

@@ -107,7 +107,7 @@ class LocalAws:
             body, status, headers = run_wsgi_app(self, environ, buffered=True)
         except ConnectionResetError:
             raise ConnectionClosedError(endpoint_url=request.url) from None
-        except Exception:  # as the server does
+        except Exception:  # a server answers 500, whatever its application raises
             body, status, headers = (b"",), "500 INTERNAL SERVER ERROR", Headers()
         answered = HTTPHeaders.from_dict({"Date": http_date(), **dict(headers)})
         return AWSResponse(request.url, int(status.split()[0]), answered, MockRawResponse(b"".join(body)))

@@ -28,7 +28,7 @@ def smoke_contradictions(environments: Mapping[int, Environment], services: Mapp
                 'revisions that nothing has tested: name paths, or say why not: untested_reason = "…"'
             )
         if service.untested_reason is not None and not untested:
-            yield f"services[{index}].untested_reason: excuses nothing: write smoke = [] beside it, or remove it"
+            yield f"services[{index}].untested_reason: excuses nothing: also write smoke = [], or remove it"
         if not service.smoke or service.kind != "web":
             continue
         key = f"services[{index}]"

@@ -71,7 +71,7 @@ class ImageStep(pipelines.CodeBuildStep):
         Args:
             source: The commit.
             repositories: ARN of the repositories that the step may write to, with a wildcard for services to come.
-            profiles: ARN of the profiles that it may have images signed with, likewise.
+            profiles: ARN of the profiles that may sign its images, with the same wildcard.
             architecture: ``x86-64`` or ``arm64``: an image is built where it can run.
         """
         super().__init__(

@@ -98,7 +98,7 @@ def status(
         names: The environments.
         connect: Finds an environment; it may raise NovaError.
         known: The services in nova.toml; without it, no stack is told of as one that nobody needs.
-        environments: The environments in nova.toml; likewise.
+        environments: The environments in nova.toml, for the same purpose.
     """
     with threads(4 * max(1, len(names))) as pool:
         waiting = [pool.submit(_status, name, connect, pool, known, environments) for name in names]

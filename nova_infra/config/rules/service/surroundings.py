@@ -16,7 +16,7 @@ from nova_infra.config.values.repeats import repeated
 
 _BRACES = re.compile(r"\{(\w*)\}")
 _PORTS = ("PORT", "LISTEN_PORT", "HTTP_PORT", "SERVER_PORT")
-"""Variables by which containers are told where to listen."""
+"""Variables that tell a container which port to listen on."""
 
 
 def in_environment(key: str, service: Service, environment: Environment) -> Iterator[str]:
