@@ -15,7 +15,7 @@ from nova_infra.constructs.background.work_queue import WorkQueue
 from nova_infra.constructs.background.worker_alarms import WorkerAlarms
 from nova_infra.constructs.tasks.connections import open_connections
 from nova_infra.constructs.tasks.durations import minutes
-from nova_infra.constructs.tasks.scaling import on_spot, scalable_target, scheduled_actions
+from nova_infra.constructs.tasks.scaling import capacity, scalable_target, scheduled_actions
 from nova_infra.constructs.web.settings import ServiceSettings
 
 _Policy = scaling.CfnScalingPolicy
@@ -90,7 +90,7 @@ class WorkerService(Construct):
                 alarm_names=self.alarms.rollback_names, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
             ),
             bake_time=minutes(runtime.rollout.bake_minutes),
-            capacity_provider_strategies=on_spot(runtime.scaling.spot),
+            capacity_provider_strategies=capacity(runtime.scaling.spot),
         )
         resource = self.service.node.default_child
         assert isinstance(resource, ecs.CfnService)

@@ -18,7 +18,7 @@ from nova_infra.config import Rollout, Service
 from nova_infra.constructs.hooks.gates import gate_hooks
 from nova_infra.constructs.tasks.connections import open_connections
 from nova_infra.constructs.tasks.durations import minutes, seconds
-from nova_infra.constructs.tasks.scaling import Autoscaling, on_spot
+from nova_infra.constructs.tasks.scaling import Autoscaling, capacity
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.constructs.web.alarms import ServiceAlarms
 from nova_infra.constructs.web.settings import ServiceSettings
@@ -147,7 +147,7 @@ class WebService(Construct):
                 alarm_names=self.alarms.rollback_names, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
             ),
             bake_time=minutes(runtime.rollout.bake_minutes),
-            capacity_provider_strategies=on_spot(runtime.scaling.spot),
+            capacity_provider_strategies=capacity(runtime.scaling.spot),
             **_strategy(runtime.rollout),
         )
         resource = self.service.node.default_child
