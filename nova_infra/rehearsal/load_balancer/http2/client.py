@@ -100,6 +100,8 @@ class _Exchange:
 
     def _receive(self, data: bytes) -> bool:
         """Take in what came; whether the answer has ended."""
+        if data.startswith(b"HTTP/1"):  # No frame begins so: its length would be four million.
+            raise Http2Error("it speaks HTTP/1.1, and no HTTP/2")
         for event in self._connection.receive_data(data):
             match event:
                 case h2.events.ResponseReceived():
