@@ -38,7 +38,8 @@ def _made(
 ) -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """Stack to the host names and the queues that it makes."""
     domain = environment.domain
-    made = {platform_stack_name(prefix): ((domain.name,) if domain else (), ())}
+    made: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+    made[platform_stack_name(prefix)] = ((domain.name,) if domain else (), ())
     for service in services:
         stack, queue = stack_name(prefix, service.name), service.queue
         hosts = tuple(host for host in service.hosts if domain is not None and host != domain.name)
