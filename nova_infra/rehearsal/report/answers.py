@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nova_infra.operations.changes.template_values import listed
+from nova_infra.documents.text import listed
 from nova_infra.rehearsal.record import DeploymentRecord
 
 _MOST_NAMED = 3
