@@ -50,7 +50,7 @@ def page(templates: Sequence[Template], *, protected: Sequence[str], shared: Ite
     parts += ["\n## Roles in the environments\n\n", *_roles(held), _BOOTSTRAP, "\n## Ways around the approval\n\n"]
     parts += [f"- {each}\n" for each in around] or [
         "NOVA-P06 found no path from a step before the approval that runs the repository's code to what the approval "
-        "protects.\n"
+        "protects, and NOVA-P11 no job of GitHub's that reaches more than its own work.\n"
     ]
     parts += [f"- {name} shares its account with what needs no approval: {_cell(reason)}\n" for name, reason in shared]
     if any(each.name.startswith("UpdatePipeline") for each in delivering):
