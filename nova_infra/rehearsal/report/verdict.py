@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from nova_infra.operations.changes.template_values import listed
+from nova_infra.documents.text import listed
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
 from nova_infra.rehearsal.report.answers import untested, what_breaks
