@@ -82,6 +82,21 @@ class Secret(Model):
         return self
 
 
+def _whole_secret(secret: Secret) -> Secret:
+    """A registry's login is a secret of Secrets Manager, both of whose fields are read."""
+    if secret.parameter is not None:
+        raise refusal("is a parameter, and a login is read from a secret", "write the name of a secret")
+    if secret.field is not None:
+        raise refusal(
+            f"names the field {secret.field}, and a login takes both username and password",
+            "write the name of the secret alone",
+        )
+    return secret
+
+
+Login = Annotated[Secret, AfterValidator(_whole_secret)]
+
+
 class Permission(Model):
     """What the service's code may do in AWS: one statement of its task role."""
 
@@ -175,7 +190,10 @@ class Sidecar(Model):
         ),
     ]
     image: ImageReference
-    """Pulled from where it is, so an environment without NAT needs it in ECR."""
+    """Pulled from where it is, so an environment without NAT needs it in ECR. Docker Hub limits pulls without login."""
+    credentials: Login | None = None
+    """A secret in each environment that the image's registry takes a login by: JSON with ``username`` and
+    ``password``. Default: it needs no login."""
     command: Command | None = None
     """Default: the image's own."""
     environment: dict[Variable, str] = Field(default={})
@@ -209,6 +227,9 @@ class Surroundings(Model):
     ``10.0.0.0/16:6379``, keeps the port closed elsewhere. Default: none."""
     sidecars: Annotated[tuple[Sidecar, ...], Field(max_length=9)] = ()
     """Further containers in each task. Default: none."""
+    credentials: Login | None = None
+    """A secret in the toolchain's account and region that the registry of ``image`` takes a login by: JSON with
+    ``username`` and ``password``. It is read while the image is copied, and by no task. Default: it needs no login."""
     before_deploy: Command | None = None
     """Command that runs once, in the new image with the service's role, network and secrets, before the new revision
     gets traffic. If it fails, nothing is deployed. Default: none."""

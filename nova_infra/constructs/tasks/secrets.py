@@ -31,7 +31,26 @@ def secret_value(scope: Construct, construct_id: str, secret: Secret, role: iam.
                 scope, construct_id, parameter_name=secret.parameter
             )
         )
-    assert secret.secret is not None, "the model requires one of the two"
+    return ecs.Secret.from_secrets_manager(_found(scope, construct_id, secret), secret.field)
+
+
+def registry_login(scope: Construct, construct_id: str, secret: Secret, role: iam.IRole) -> secretsmanager.ISecret:
+    """The login that the execution role gives the registry of an image: JSON with ``username`` and ``password``.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html
+
+    Args:
+        scope: Parent of what it is imported as.
+        construct_id: Id under the parent.
+        secret: Where it is.
+        role: The execution role, which may read the secret and decrypt with the customer's key, if there is one.
+    """
+    if secret.key is not None:
+        role.add_to_principal_policy(iam.PolicyStatement(actions=["kms:Decrypt"], resources=[secret.key]))
+    return _found(scope, construct_id, secret)
+
+
+def _found(scope: Construct, construct_id: str, secret: Secret) -> secretsmanager.ISecret:
+    assert secret.secret is not None, "the model requires a secret where there is no parameter"
     by_arn, by_name = secretsmanager.Secret.from_secret_complete_arn, secretsmanager.Secret.from_secret_name_v2
-    found = (by_arn if secret.secret.startswith("arn:") else by_name)(scope, construct_id, secret.secret)
-    return ecs.Secret.from_secrets_manager(found, secret.field)
+    return (by_arn if secret.secret.startswith("arn:") else by_name)(scope, construct_id, secret.secret)
