@@ -90,8 +90,8 @@ def _source(
 ) -> ImageSource:
     platform = _PLATFORMS[service.architecture]
     if service.image is not None:
-        login = service.credentials.secret if service.credentials else None
-        return ImageSource(service.name, platform, {}, (), image=service.image, credentials=login or "")
+        login = service.credentials.secret if service.credentials else ""
+        return ImageSource(service.name, platform, {}, (), image=service.image, credentials=login)
     arguments = {**arguments, **service.build_arguments}
     target = service.target or ""
     if service.kit:

@@ -17,23 +17,38 @@ _RESERVED_VARIABLES = re.compile(r"PORT|STOP_TIMEOUT|NOVA_.*|AWS_.*|ECS_.*")
 Reason = Annotated[str, Field(min_length=8)]
 
 
+_NAME_OR_ARN = r"(arn:[\w-]+:secretsmanager:[\w{}-]+:(\d{12}|\{account\}):secret:)?[\w/+=.@{}-]{1,512}"
+SecretName = Annotated[
+    str,
+    *matching(
+        _NAME_OR_ARN,
+        "is not the name of a secret",
+        "write its name, as in nova/token, or nova/database:password for a field of its JSON",
+    ),
+]
+LoginName = Annotated[
+    str,
+    *matching(
+        _NAME_OR_ARN, "is not the name of a secret", "write the name alone, as in nova/registry: all of it is read"
+    ),
+]
+KeyArn = Annotated[
+    str,
+    *matching(
+        r"arn:[\w-]+:kms:[\w{}-]+:(\d{12}|\{account\}):key/[\w{}-]+",
+        "is not the ARN of a key",
+        "write one such as arn:aws:kms:us-east-1:111122223333:key/1234abcd-…",
+    ),
+]
+
+
 class Secret(Model):
     """A secret value.
 
     Its short forms are texts: ``"NAME"`` and ``"NAME:FIELD"`` for Secrets Manager, ``"ssm:/PATH"`` for Parameter Store.
     """
 
-    secret: (
-        Annotated[
-            str,
-            *matching(
-                r"(arn:[\w-]+:secretsmanager:[\w{}-]+:(\d{12}|\{account\}):secret:)?[\w/+=.@{}-]{1,512}",
-                "is not the name of a secret",
-                "write its name, as in nova/token, or nova/database:password for a field of its JSON",
-            ),
-        ]
-        | None
-    ) = None
+    secret: SecretName | None = None
     """Name or full ARN of a secret in Secrets Manager."""
     parameter: (
         Annotated[
@@ -49,17 +64,7 @@ class Secret(Model):
         None
     )
     """Key of the secret's JSON whose value is meant. Default: the whole text."""
-    key: (
-        Annotated[
-            str,
-            *matching(
-                r"arn:[\w-]+:kms:[\w{}-]+:(\d{12}|\{account\}):key/[\w{}-]+",
-                "is not the ARN of a key",
-                "write one such as arn:aws:kms:us-east-1:111122223333:key/1234abcd-…",
-            ),
-        ]
-        | None
-    ) = None
+    key: KeyArn | None = None
     """The customer's key that it is encrypted with. Default: the one that AWS keeps for the service."""
 
     @model_validator(mode="before")
@@ -82,19 +87,18 @@ class Secret(Model):
         return self
 
 
-def _whole_secret(secret: Secret) -> Secret:
-    """A registry's login is a secret of Secrets Manager, both of whose fields are read."""
-    if secret.parameter is not None:
-        raise refusal("is a parameter, and a login is read from a secret", "write the name of a secret")
-    if secret.field is not None:
-        raise refusal(
-            f"names the field {secret.field}, and a login takes both username and password",
-            "write the name of the secret alone",
-        )
-    return secret
+class Login(Model):
+    """The login of a registry: a secret whose JSON has ``username`` and ``password``. Its short form is the name."""
 
+    secret: LoginName
+    """Name or full ARN of the secret in Secrets Manager."""
+    key: KeyArn | None = None
+    """The customer's key that it is encrypted with. Default: the one that AWS keeps for the service."""
 
-Login = Annotated[Secret, AfterValidator(_whole_secret)]
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        return {"secret": data} if isinstance(data, str) else data
 
 
 class Permission(Model):

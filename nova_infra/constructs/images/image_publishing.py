@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from nova_infra.config import Config, Secret
+from nova_infra.config import Config
 
 
 def image_publishing(repository_arns: Sequence[str]) -> list[iam.PolicyStatement]:
@@ -62,7 +62,7 @@ def origin_logins(stack: cdk.Stack, config: Config) -> list[iam.PolicyStatement]
     """
     logins = [service.credentials for service in config.services if service.credentials is not None]
     allowed = {
-        "secretsmanager:GetSecretValue": dict.fromkeys(_secret_arn(stack, config, each) for each in logins),
+        "secretsmanager:GetSecretValue": dict.fromkeys(_secret_arn(stack, config, each.secret) for each in logins),
         "kms:Decrypt": dict.fromkeys(each.key for each in logins if each.key is not None),
     }
     return [
@@ -72,8 +72,7 @@ def origin_logins(stack: cdk.Stack, config: Config) -> list[iam.PolicyStatement]
     ]
 
 
-def _secret_arn(stack: cdk.Stack, config: Config, secret: Secret) -> str:
-    name = str(secret.secret)
+def _secret_arn(stack: cdk.Stack, config: Config, name: str) -> str:
     if name.startswith("arn:"):
         return name
     # Secrets Manager adds six characters to every name.

@@ -8,7 +8,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from nova_infra.config import Secret
+from nova_infra.config import Login, Secret
 
 
 def secret_value(scope: Construct, construct_id: str, secret: Secret, role: iam.IRole) -> ecs.Secret:
@@ -31,10 +31,11 @@ def secret_value(scope: Construct, construct_id: str, secret: Secret, role: iam.
                 scope, construct_id, parameter_name=secret.parameter
             )
         )
-    return ecs.Secret.from_secrets_manager(_found(scope, construct_id, secret), secret.field)
+    assert secret.secret is not None, "the model requires one of the two"
+    return ecs.Secret.from_secrets_manager(_found(scope, construct_id, secret.secret), secret.field)
 
 
-def registry_login(scope: Construct, construct_id: str, secret: Secret, role: iam.IRole) -> secretsmanager.ISecret:
+def registry_login(scope: Construct, construct_id: str, login: Login, role: iam.IRole) -> secretsmanager.ISecret:
     """The login that the execution role gives the registry of an image: JSON with ``username`` and ``password``.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html
@@ -42,15 +43,14 @@ def registry_login(scope: Construct, construct_id: str, secret: Secret, role: ia
     Args:
         scope: Parent of what it is imported as.
         construct_id: Id under the parent.
-        secret: Where it is.
+        login: Where it is.
         role: The execution role, which may read the secret and decrypt with the customer's key, if there is one.
     """
-    if secret.key is not None:
-        role.add_to_principal_policy(iam.PolicyStatement(actions=["kms:Decrypt"], resources=[secret.key]))
-    return _found(scope, construct_id, secret)
+    if login.key is not None:
+        role.add_to_principal_policy(iam.PolicyStatement(actions=["kms:Decrypt"], resources=[login.key]))
+    return _found(scope, construct_id, login.secret)
 
 
-def _found(scope: Construct, construct_id: str, secret: Secret) -> secretsmanager.ISecret:
-    assert secret.secret is not None, "the model requires a secret where there is no parameter"
+def _found(scope: Construct, construct_id: str, name: str) -> secretsmanager.ISecret:
     by_arn, by_name = secretsmanager.Secret.from_secret_complete_arn, secretsmanager.Secret.from_secret_name_v2
-    return (by_arn if secret.secret.startswith("arn:") else by_name)(scope, construct_id, secret.secret)
+    return (by_arn if name.startswith("arn:") else by_name)(scope, construct_id, name)

@@ -145,7 +145,7 @@ def test_a_stack_whose_roles_may_do_their_part_is_not_refused() -> None:
         (on("Start", "ecr:BatchGetImage", f"{ECR}/shop/cart"), f"may not ecr:BatchGetImage on {ECR}/shop/carts"),
         (without("Start", "logs:CreateLogStream"), "may not logs:CreateLogStream on ${Logs}"),
         (on("Start", "secretsmanager:GetSecretValue", {"Ref": "Token"}), "without the secret KEY"),
-        (on("Start", "secretsmanager:GetSecretValue", {"Ref": "Token"}), "that its image's registry takes a login by, of log"),
+        (on("Start", "secretsmanager:GetSecretValue", {"Ref": "Token"}), "takes a login by, of log"),
         (on("Start", "secretsmanager:GetSecretValue", "arn:*:secret:carts/key-??????"), "without the secret TOKEN"),
         (without("Start", "ssm:GetParameters"), "on arn:aws:ssm:eu-north-1:210987654321:parameter/carts/limit"),
         (without("Start", "kms:Decrypt"), "may not kms:Decrypt on ${Key}, so its tasks cannot"),
