@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +20,8 @@ from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
-_AT_ONCE = 2
-"""So many drills of a single service are played side by side: they wait for minutes more than they work."""
+_AT_ONCE = max(2, min(1 + (os.cpu_count() or 1), 4))
+"""So many drills are played side by side: they wait for minutes more than they work."""
 
 
 @dataclass(frozen=True)
@@ -65,22 +66,23 @@ class DrillPlayer:
     files: RequestFiles
 
     async def play(self, runs: list[DrillRun]) -> list[DrillResult]:
-        """Play the drills, those of a single service two at a time; results are in the order of the runs."""
-        places = asyncio.Semaphore(_AT_ONCE)
+        """Play the drills, some at a time; results are in the order of the runs.
 
-        async def play(number: int, run: DrillRun) -> DrillResult:
+        Those of more than one service take turns: each has as many containers as several of the others.
+        """
+        places = asyncio.Semaphore(_AT_ONCE)
+        results: dict[int, DrillResult] = {}
+
+        async def play(*numbered: tuple[int, DrillRun]) -> None:
             async with places:
-                self.view.announce(f"drill {number} of {len(runs)}, {run.drill.name}, {run.canary}: {run.drill.title}")
-                return await self._play_one(run)
+                for number, run in numbered:
+                    drill = run.drill
+                    self.view.announce(f"drill {number} of {len(runs)}, {drill.name}, {run.canary}: {drill.title}")
+                    results[number] = await self._play_one(run)
 
         numbered = list(enumerate(runs, start=1))
-        single = [(number, run) for number, run in numbered if run.drill.reach == "production"]
-        results = dict(
-            zip((number for number, _ in single), await gather(*(play(*each) for each in single)), strict=True)
-        )
-        for number, run in numbered:
-            if number not in results:
-                results[number] = await play(number, run)
+        whole = [each for each in numbered if each[1].drill.reach != "production"]
+        await gather(play(*whole), *(play(each) for each in numbered if each not in whole))
         return [results[number] for number, _ in numbered]
 
     async def _play_one(self, run: DrillRun) -> DrillResult:
