@@ -164,6 +164,8 @@ class ContainerTask(Task):
             self._watching.append(asyncio.create_task(self._guard_memory(self._group)))
         self._watching.append(asyncio.create_task(self._watch()))
         self._listening_since = time.monotonic()
+        if self._pid < 0:  # It has ended already, and shows nothing of what it did.
+            await self._gone.wait()
 
     async def _watch(self) -> None:
         """Wait for its end, and note how it ended."""
