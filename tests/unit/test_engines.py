@@ -76,6 +76,7 @@ def test_only_the_chosen_engine_is_synthesized(assembly, github_assembly):
     assert rest(github_assembly) == {"nova-github-actions", "NovaEarlyRegistryStack"}
 
 
+@pytest.mark.exhaustive("test_both_engines_deploy_the_stacks_in_the_same_order")
 def test_what_is_rehearsed_has_a_pipeline_whichever_engine_delivers(raw, tmp_path, app, synthesize):
     raw["environments"], raw["services"] = raw["environments"][:1], raw["services"][:1]
     delivered = synthesize(parse_config(raw))

@@ -112,7 +112,14 @@ class PlayedEnvironment:
             balancers=self._balancers,
             steering=self._functions,
         )
-        self._stand_ins = StandIns(self._pace, runtime.gateway, home, on_this_machine=runtime.on_this_machine)
+        self._stand_ins = StandIns(
+            self._pace,
+            runtime.gateway,
+            home,
+            on_this_machine=runtime.on_this_machine,
+            denied=record.denied,
+            gaps=record.not_rehearsed,
+        )
         self._dependencies = Dependencies(runtime, name, record.not_rehearsed)
         self._queues = Queues(
             self._stand_ins, self.monitoring.store, record.not_rehearsed, pace=self._pace, records=record.queues
@@ -231,6 +238,7 @@ class PlayedEnvironment:
             return self._outputs(previous)  # CloudFormation: no updates are to be performed.
         stack = self._revisions.resolve(stack_name, template, self._exports)
         await self._apply(stack)
+        self._stand_ins.admit(stack, judged=not baseline)
         await self._queues.include(stack, sources)
         faults = {self._revisions[each].fault for each in stack.revisions.values()}
         self._queues.poison(stack, poisoned="poison" in faults)

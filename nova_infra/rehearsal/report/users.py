@@ -27,6 +27,7 @@ def what_users_meet(record: Record) -> list[str]:
         if requests.failed
     ]
     found += record.unsafe
+    found += [f"AWS denies {revision} {clause}" for revision, clauses in record.denied.items() for clause in clauses]
     for deployment in record.deployments:
         if count := len(deployment.losses):
             tasks = "a task was" if count == 1 else f"{count} tasks were"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from nova_infra.operations.changes.template_values import listed
+from nova_infra.documents.text import listed
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
 from nova_infra.rehearsal.report.answers import untested, what_breaks
@@ -131,7 +131,7 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
     return Verdict(
         passed=False,
         headline=f"This release would be stopped in {stage.name}",
-        why=f"{name}: {reason}{more}.{_cause(record, stage)}{taken_back}{_what_serves(record, stage)}",
+        why=f"{name}: {reason}{more}.{_cause(record, stage)}{_denied(record)}{taken_back}{_what_serves(record, stage)}",
         next_step="Answer y to approve, or add --approve" if refused else _FIX,
     )
 
@@ -140,6 +140,12 @@ def _cause(record: Record, stage: StageRecord) -> str:
     """Which operations got worse in a stage that failed: what its alarms and tests saw of it may be far from that."""
     found = [what_breaks(each) for each in record.deployments if each.environment == stage.name and not each.takes_back]
     return "".join(f" The cause: {clause}." for clause in list(filter(None, found))[:1])
+
+
+def _denied(record: Record) -> str:
+    """Calls to AWS that the release's tasks may not make: what they answer, or why they end, follows from that."""
+    found = [f"AWS denies {revision} {clause}" for revision, clauses in record.denied.items() for clause in clauses]
+    return "".join(f" {each}." for each in found[:3])
 
 
 def _what_serves(record: Record, stage: StageRecord) -> str:
