@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
-_AT_ONCE = max(2, min(1 + (os.cpu_count() or 1), 4))
+AT_ONCE = max(2, min(1 + (os.cpu_count() or 1), 4))
 """So many drills are played side by side: they wait for minutes more than they work."""
 
 
@@ -49,6 +49,32 @@ def drill_runs(drills: Iterable[Drill], candidate: Release, what_if: WhatIf | No
     return runs
 
 
+async def play_some_at_once(
+    runs: Sequence[DrillRun], play: Callable[[int, DrillRun], Awaitable[DrillResult]], *, places: int
+) -> list[DrillResult]:
+    """Play drills side by side; results are in the order of the runs.
+
+    Those of more than one service take turns: each has as many containers as several of the others.
+
+    Args:
+        runs: What is played.
+        play: Plays one, by its number, which begins at 1.
+        places: How many at once.
+    """
+    free = asyncio.Semaphore(places)
+    results: dict[int, DrillResult] = {}
+
+    async def take_turns(*numbered: tuple[int, DrillRun]) -> None:
+        async with free:
+            for number, run in numbered:
+                results[number] = await play(number, run)
+
+    numbered = list(enumerate(runs, start=1))
+    whole = [each for each in numbered if each[1].drill.reach != "production"]
+    await gather(take_turns(*whole), *(take_turns(each) for each in numbered if each not in whole))
+    return [results[number] for number, _ in numbered]
+
+
 @dataclass(frozen=True)
 class DrillPlayer:
     """Plays drills.
@@ -66,24 +92,13 @@ class DrillPlayer:
     files: RequestFiles
 
     async def play(self, runs: list[DrillRun]) -> list[DrillResult]:
-        """Play the drills, some at a time; results are in the order of the runs.
+        """Play the drills, some at a time; results are in the order of the runs."""
 
-        Those of more than one service take turns: each has as many containers as several of the others.
-        """
-        places = asyncio.Semaphore(_AT_ONCE)
-        results: dict[int, DrillResult] = {}
+        async def play(number: int, run: DrillRun) -> DrillResult:
+            self.view.announce(f"drill {number} of {len(runs)}, {run.drill.name}, {run.canary}: {run.drill.title}")
+            return await self._play_one(run)
 
-        async def play(*numbered: tuple[int, DrillRun]) -> None:
-            async with places:
-                for number, run in numbered:
-                    drill = run.drill
-                    self.view.announce(f"drill {number} of {len(runs)}, {drill.name}, {run.canary}: {drill.title}")
-                    results[number] = await self._play_one(run)
-
-        numbered = list(enumerate(runs, start=1))
-        whole = [each for each in numbered if each[1].drill.reach != "production"]
-        await gather(play(*whole), *(play(each) for each in numbered if each not in whole))
-        return [results[number] for number, _ in numbered]
+        return await play_some_at_once(runs, play, places=AT_ONCE)
 
     async def _play_one(self, run: DrillRun) -> DrillResult:
         drill, planned = run.drill, plan(run.drill, run.release)
