@@ -46,7 +46,7 @@ from nova_infra.names import (
     repository_name,
 )
 from nova_infra.stacks.environment import EnvironmentStage
-from nova_infra.stacks.infrastructure import Extension
+from nova_infra.stacks.services.infrastructure import Extension
 
 
 @dataclass(frozen=True)
