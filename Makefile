@@ -7,6 +7,8 @@ VENV := .venv
 COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
 	$(UPGRADE) $(shell $(VENV)/bin/python -m nova_infra.locks --unsplit)
 PASSED := .nova/passed
+# What `make test` has passed for, and with which Python.
+BUT_FOR_TAIL = $(PASSED)/$$(scripts/tree.sh hash)-$$(head -n 1 $(VENV)/made)-but-for-tail
 SYNTH_INPUTS := app.py cdk.json cdk.context.json nova.toml pyproject.toml requirements.txt package.json nova_infra services
 
 # The project's own Python, Node and CDK CLI, before anything else that the machine may have.
@@ -32,7 +34,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: faults packages tools advisories access dist mutants .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight verify integration browser e2e lock clean
+.PHONY: faults packages tools advisories access dist mutants test-all unit-all unit-tail .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,15 +51,20 @@ drills: setup ## Play the pipeline, and then every fault drill
 faults: setup .nova/rehearsed/manifest.json ## Some eighty faults and edits, played on a miniature and on the services: is the verdict that of AWS?
 	@pytest -q -rs -p no:schemathesis tests/faults
 
-test: setup ## Everything that needs no deployment: lint, types, unit tests, the services' tests
+test: setup ## What needs no deployment: lint, types, unit tests, the services' tests; of like cases, some
 	@python scripts/parts.py lint types unit unit-services
+	@mkdir -p $(PASSED) && touch "$(BUT_FOR_TAIL)"
+
+test-all: setup ## The same with all cases; only the others, where the first have passed for this very tree
+	@if [ -e "$(BUT_FOR_TAIL)" ]; then python scripts/parts.py unit-tail; \
+		else python scripts/parts.py lint types unit-all unit-services; fi
 	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
 
 test-python: setup ## Of the tests, those that another Python can fail: make test-python PYTHON=python3.13
 	@python scripts/parts.py unit-services types unit-commands
 
-check: setup ## The same, unless it has passed already for this very tree: what the pipeline's Build stage runs
-	@if [ -e "$(PASSED)/$$(scripts/tree.sh hash)" ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test; fi
+check: setup ## All of test-all, unless it has passed already for this very tree: what the pipeline's Build stage runs
+	@if [ -e "$(PASSED)/$$(scripts/tree.sh hash)" ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test-all; fi
 
 # Services that are built on the kit, and the other ones, which have rules, locks and tests of their own: of their
 # Dockerfiles, errors count. Asked for once, and only where they are used.
@@ -86,8 +93,17 @@ types: TYPED = app.py examples nova_infra $(wildcard $(addprefix services/,$(add
 types: setup ## Strict type checks
 	@mypy $(TYPED) || { test $$? = 2 && echo "types: again, in one process" && mypy --num-workers=0 $(TYPED); } # its workers get 3 s to start
 
-unit: setup ## Unit tests of the infrastructure and the tools
-	@pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit # that plugin is the services'
+# Without the plugin that is the services'.
+UNIT = pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit
+
+unit: setup ## Unit tests of the infrastructure and the tools, but for the exhaustive ones
+	@$(UNIT) -m "not exhaustive"
+
+unit-all: setup
+	@$(UNIT)
+
+unit-tail: setup
+	@$(UNIT) -m exhaustive
 
 # What starts processes, reads sources or depends on the standard library.
 unit-commands: setup

@@ -11,20 +11,11 @@ from typing import Literal
 Role = Literal["observer", "release", "operator"]
 """The two roles that the release tools work by: one looks, the other changes."""
 
-ROLLBACK_ALARMS = ("errors", "unanswered", "latency", "cpu", "memory")
-"""The alarms of a service that roll its deployment back."""
-
-NOTIFY_ALARMS = ("unhealthy", "running")
-"""The alarms of a service that only notify."""
-
 EVENT_SOURCE = "nova"
 """What EventBridge knows Nova's own events by."""
 
 TEST_HEADER = ("x-nova-test", "new-revision")
 """Name and value of the header by which a request reaches a new revision before its users do."""
-
-WORKER_ALARMS = ("cpu", "memory", "oldest", "dead", "running")
-"""The alarms of a worker; ``running`` only notifies, and ``oldest`` where the bake is too short to see it."""
 
 JOB_ALARMS = ("failed", "missed")
 """The alarms of a job: nothing is rolled back by them."""

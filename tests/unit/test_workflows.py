@@ -498,6 +498,7 @@ def test_an_environment_may_have_any_name_that_the_configuration_takes(name):
     assert options == [name, "live-eu"]
 
 
+@pytest.mark.exhaustive("test_an_environment_may_have_any_name_that_the_configuration_takes")
 @given(st.text(string.ascii_letters + string.digits + "_./-", min_size=1, max_size=20))
 def test_a_branch_may_have_any_name_that_the_configuration_takes(branch):
     raw = two()
@@ -526,6 +527,18 @@ def test_what_is_written_has_not_drifted_and_what_is_edited_has(projects, tmp_pa
     ]
     assert write_workflows(tmp_path, config) == [".github/workflows/deploy.yml", ".github/workflows/rollback.yml"]
     assert drift(tmp_path, config) == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "early", "lines"), [("codepipeline", "", 0), ("codepipeline", "develop", 1), ("github-actions", "", 1)]
+)
+def test_a_service_that_takes_longer_to_deploy_counts_only_where_github_deploys(tmp_path, engine, early, lines):
+    raw = one()
+    raw["delivery"] = {"engine": engine, **({"early_branch": early} if early else {})}
+    write_workflows(tmp_path, parse_config(raw))
+    assert drift(tmp_path, parse_config(raw)) == []
+    raw["services"][0]["before_deploy"] = ["migrate"]
+    assert len(drift(tmp_path, parse_config(raw))) == lines
 
 
 def test_the_command_fails_on_drift_and_writes_when_told(tmp_path, nova):

@@ -140,6 +140,7 @@ def play(story: Callable[[StandIns], Awaitable[None]]) -> dict[str, list[str]]:
     return denied
 
 
+@pytest.mark.exhaustive("test_another_server_that_stands_for_aws_is_used_in_place_of_one_of_ours")
 def test_a_task_uses_a_table_a_bucket_a_parameter_a_secret_and_a_queue_of_its_stack() -> None:
     def use(definition: TaskDefinition) -> None:
         aws, variables = Aws(definition), definition.environment
