@@ -10,7 +10,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Config, Environment
-from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
+from nova_infra.constructs.images.image_publishing import image_publishing, image_signing, origin_logins
 from nova_infra.constructs.images.vulnerability_alerts import VulnerabilityAlerts
 from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
@@ -73,6 +73,7 @@ class GitHubStack(cdk.Stack):
             termination_protection=True,
         )
         ids = config.delivery.github_ids
+        self._repository = config.source.repository
         self._repository_id = ids.repository if ids else None
         self._subject = subject_prefix(
             config.source.repository,
@@ -104,6 +105,7 @@ class GitHubStack(cdk.Stack):
             provider_arn=self._provider_arn,
             subjects=[f"{self._subject}:environment:{environment.name}"],
             branches=_branches(config) if environment == config.environments[0] else [config.source.branch],
+            workflows=[self._workflow("deploy"), self._workflow("rollback")],
             repository_id=self._repository_id,
             statements=[
                 iam.PolicyStatement(
@@ -116,6 +118,9 @@ class GitHubStack(cdk.Stack):
             ],
             max_session=cdk.Duration.seconds(deploy_session_seconds(config, environment)),
         )
+
+    def _workflow(self, name: str) -> str:
+        return f"{self._repository}/.github/workflows/{name}.yml"
 
     def _roles_to_take(self, environment: Environment, platform: str) -> Sequence[str]:
         prefix = environment_prefix(platform, environment.name)
@@ -136,7 +141,8 @@ class GitHubStack(cdk.Stack):
         )
         released = self._repositories(config, repository_name(platform, "*"))
         profiles = f"arn:{self.partition}:signer:{region}:{self.account}:/signing-profiles/*"
-        statements = [*image_publishing([released]), image_signing(profiles), *registry.deployment()]
+        logins = origin_logins(self, config)
+        statements = [*image_publishing([released]), image_signing(profiles), *logins, *registry.deployment()]
         if config.early_branch is not None:
             early = RegistryRole(
                 self,
@@ -150,7 +156,7 @@ class GitHubStack(cdk.Stack):
             )
             published = image_publishing([self._repositories(config, early_repository_name(platform, "*"))])
             own = [*published, *early.deployment()]
-            self._add_image_role("EarlyImages", early_image_role_name(platform), config.early_branch, own)
+            self._add_image_role("EarlyImages", early_image_role_name(platform), config.early_branch, [*own, *logins])
             # What is released goes to the first environment as well.
             statements += own
         self._add_image_role("Images", image_role_name(platform), config.source.branch, statements)
@@ -187,6 +193,7 @@ class GitHubStack(cdk.Stack):
             provider_arn=self._provider_arn,
             subjects=[f"{self._subject}:ref:refs/heads/{branch}"],
             branches=[branch],
+            workflows=[self._workflow("deploy")],
             repository_id=self._repository_id,
             statements=statements,
             max_session=cdk.Duration.seconds(IMAGE_SESSION_SECONDS),

@@ -28,7 +28,7 @@ _BOOTSTRAP_ROLES = (
 )
 _NO_WAY = (
     "NOVA-P06 found no path from a step before the approval that runs the repository's code to what the approval "
-    "protects."
+    "protects, and NOVA-P11 no job of GitHub's that reaches more than its own work."
 )
 _UPDATE = (
     "UpdatePipeline may give the pipeline any right that CloudFormation has. ApprovePipeline comes before it wherever "

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
-_COMMANDS = ("command", "entrypoint")
+_COMMANDS = ("command", "entrypoint", "before_deploy")
 """Lists whose entries a program reads in their order."""
 
 

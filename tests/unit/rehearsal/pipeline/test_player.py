@@ -58,6 +58,7 @@ class Rehearsal:
             tell=self.story.append,
             logs=tmp_path / "logs",
             seconds_per_minute=0.1,
+            ahead=True,
         )
 
     def play(self) -> Rehearsal:
@@ -134,7 +135,7 @@ def test_an_operation_that_only_production_refuses_is_seen(
 def test_a_failing_command_stops_the_pipeline_and_what_follows_is_not_reached(
     write_assembly: Write, tmp_path: Path, sources: Path
 ) -> None:
-    rehearsal = Rehearsal(write_assembly, tmp_path, sources, test="echo this is wrong; exit 4").play()
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, test="sleep 0.5; echo this is wrong; exit 4").play()
     assert rehearsal.stages == {
         "Build": "succeeded",
         "Dev": "failed",
@@ -144,6 +145,8 @@ def test_a_failing_command_stops_the_pipeline_and_what_follows_is_not_reached(
     [tests] = [action for action in rehearsal.record.stages[1].actions if action.name == "Tests"]
     assert "exited with 4" in tests.note
     assert tests.output == ["this is wrong"]
+    assert "Prod: starting what runs there now, baseline" in rehearsal.story, "it gets ready while Dev is tested"
+    assert set(rehearsal.record.load) == {each.environment for each in rehearsal.record.deployments} == {"Dev"}
     assert [(n.topic, n.message) for n in rehearsal.record.notifications] == [("mini-alerts", "mini failed in Dev")]
 
 
@@ -220,13 +223,16 @@ def test_a_release_that_does_not_stop_when_told_to_goes_through_and_is_noted(
 
 
 @pytest.mark.parametrize(
-    "moment", one_of_each(["Dev: starting what runs there now", "Dev.Tests", "25 % of the traffic"])
+    "moment",
+    one_of_each(
+        ["Dev: starting what runs there now", "Dev.Tests", "Prod: starting what runs there now", "25 % of the traffic"]
+    ),
 )
 def test_an_interruption_at_any_moment_leaves_no_process_and_no_port(
     write_assembly: Write, tmp_path: Path, sources: Path, moment: str
 ) -> None:
     rehearsal = Rehearsal(
-        write_assembly, tmp_path, sources, test="sleep 60 & wait" if moment == "Dev.Tests" else "true"
+        write_assembly, tmp_path, sources, test="sleep 60 & wait" if moment.startswith(("Dev.T", "Prod:")) else "true"
     )
     ports = listening()
 
@@ -334,7 +340,7 @@ def test_a_rule_that_changes_while_the_alternate_colour_serves_is_an_outage(
 def test_from_the_other_colour_the_traffic_moves_as_well_and_nothing_fails(
     write_assembly: Write, tmp_path: Path, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nova_infra.rehearsal.pipeline.player.starts_from_alternate", lambda *_: False)
+    monkeypatch.setattr("nova_infra.rehearsal.pipeline.environments.starts_from_alternate", lambda *_: False)
     rehearsal = Rehearsal(write_assembly, tmp_path, sources).play()
     deployment = rehearsal.deployment("Prod")
     assert (deployment.outcome, deployment.from_alternate) == ("completed", False)

@@ -61,9 +61,10 @@ def test_the_user_of_the_definition_counts_before_that_of_the_image(run: Run, de
     one_of_each(
         [
             ("/written", {}, "Read-only file system"),
-            ("/run/written", {}, "Read-only file system"),
+            # Podman makes a /run, Docker none.
+            ("/run/written", {}, "(Read-only file system|No such file or directory)"),
             ("/tmp/written", {}, ""),
-            ("/tmp/written", {"mounts": (), "fault": "no-tmp"}, "No such file or directory"),
+            ("/tmp/written", {"mounts": (), "fault": "no-tmp"}, "(Read-only file system|No such file or directory)"),
             # ECS gives a mount to root, unless the image declares its path as a volume.
             ("/data/written", {"mounts": ("/data",)}, "Permission denied"),
             ("/data/written", {"mounts": ("/data",), "user": "0"}, ""),
@@ -72,7 +73,7 @@ def test_the_user_of_the_definition_counts_before_that_of_the_image(run: Run, de
 )
 def test_only_mounts_can_be_written(run: Run, define: Define, path: str, other: dict[str, Any], said: str) -> None:
     fault = run(define(f"writes:{path}", **other))[1]
-    assert fault == (f"essential container exited with code 4: {path}: {said}" if said else "")
+    assert re.fullmatch(f"essential container exited with code 4: {path}: {said}" if said else "", fault)
 
 
 @pytest.mark.parametrize(
