@@ -208,7 +208,7 @@ class Sidecar(Model):
     """Default: the image's own."""
     readonly_root: bool = True
     """Whether its file system is read-only. Default: true."""
-    memory: Annotated[int, Field(ge=16)] | None = None
+    memory: Annotated[int, Field(ge=16, le=122_880)] | None = None
     """MiB of the task's memory that it may use. Default: no limit of its own."""
     essential: bool = False
     """Whether the task ends when it ends. Default: false."""
