@@ -90,7 +90,8 @@ def test_a_worker_runs_on_spot_and_scales_by_the_clock_where_it_says(assembly: A
         {"CapacityProvider": "FARGATE", "Base": 1, "Weight": 20},
         {"CapacityProvider": "FARGATE_SPOT", "Weight": 80},
     ]
-    assert "CapacityProviderStrategy" not in assembly.only("nova-dev-slow", "AWS::ECS::Service")
+    always = assembly.only("nova-dev-slow", "AWS::ECS::Service")["CapacityProviderStrategy"]
+    assert always == [{"CapacityProvider": "FARGATE", "Weight": 1}]
     [action] = assembly.only("nova-dev-mailer", "AWS::ApplicationAutoScaling::ScalableTarget")["ScheduledActions"]
     assert action["ScalableTargetAction"] == {"MinCapacity": 0, "MaxCapacity": 4}
     assert action["Timezone"] == "Asia/Tokyo"
