@@ -115,7 +115,7 @@ class ScheduledJob(Construct):
         if runtime.exec:
             acknowledge_exec(task_definition)
         self._failed()
-        if service.schedule is not None:
+        if service.schedule is not None and service.is_scheduled:
             self._schedule(expression(service.schedule), service.time_zone)
 
     def _schedule(self, when: str, time_zone: str) -> None:

@@ -54,6 +54,11 @@ kind = "job"
 schedule = "rate(5 minutes)"
 allow_overlap = true
 [[services]]
+name = "by-hand"
+kind = "job"
+schedule = "none"
+allow_overlap = true
+[[services]]
 name = "migrate"
 kind = "job"
 command = ["run", "migrate"]
@@ -161,6 +166,13 @@ def test_a_job_comes_at_its_time_and_ends_in_time(assembly: Any) -> None:
 def test_a_job_is_left_out_while_another_run_is_going_unless_that_is_allowed(assembly: Any) -> None:
     assert machine(assembly, "nova-dev-report")["StartAt"] == "FindOthers"
     assert machine(assembly, "nova-dev-sweep")["StartAt"] == "Run"
+
+
+def test_a_job_that_somebody_starts_has_no_schedule_and_tells_when_it_fails(assembly: Any) -> None:
+    assert not assembly.resources("nova-dev-by-hand", "AWS::Scheduler::Schedule")
+    assert machine(assembly, "nova-dev-by-hand")["StartAt"] == "Run"
+    alarms = assembly.properties("nova-dev-by-hand", "AWS::CloudWatch::Alarm")
+    assert [each["AlarmName"] for each in alarms] == ["nova-dev-by-hand-failed"]
 
 
 def test_a_job_that_fails_or_does_not_start_notifies(assembly: Any) -> None:
