@@ -18,6 +18,7 @@ from aws_cdk import pipelines
 from constructs import Construct
 
 from nova_infra.config import Config, Environment, Source
+from nova_infra.constructs.images.image_publishing import origin_logins
 from nova_infra.constructs.images.vulnerability_alerts import VulnerabilityAlerts
 from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
@@ -134,7 +135,13 @@ class NovaPipelineStack(cdk.Stack):
         )
         profiles = f"arn:{self.partition}:signer:{self.region}:{self.account}:/signing-profiles/*"
         images = [
-            ImageStep(source=source, repositories=repositories, profiles=profiles, architecture=architecture)
+            ImageStep(
+                source=source,
+                repositories=repositories,
+                profiles=profiles,
+                architecture=architecture,
+                logins=origin_logins(self, config),
+            )
             for architecture in dict.fromkeys(service.architecture for service in config.services)
         ]
         for first, second in pairwise(images):

@@ -22,6 +22,11 @@ MAX_ARGUMENTS_BYTES = 32 * 1024
 """What build arguments may take. Linux hands a program 128 KiB for each argument."""
 
 
+MAX_OVERRIDE_CHARACTERS = 8_000
+"""What the command of a task that runs before a deployment may take: RunTask takes 8,192 characters of overrides:
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html."""
+
+
 def limits(
     *,
     toolchain: Toolchain | None,
@@ -52,6 +57,12 @@ def limits(
             arguments = key.endswith("build_arguments")
             most = MAX_ARGUMENTS_BYTES if arguments else MAX_VARIABLES_BYTES
             yield from _size(f"services[{index}].{key}", variables, most)
+        characters = len(json.dumps(service.before_deploy or ()))
+        if characters > MAX_OVERRIDE_CHARACTERS:
+            yield (
+                f"services[{index}].before_deploy: takes {characters:,} characters, but ECS takes "
+                f"{MAX_OVERRIDE_CHARACTERS:,} for a task's command: put the rest into a file of the image"
+            )
     if images is not None:
         yield from _size("images.build_arguments", images.build_arguments, MAX_ARGUMENTS_BYTES)
 

@@ -92,6 +92,71 @@ REFUSED = {
     "a private key": ("services.0.environment", {"A": "-----BEGIN RSA " + "PRIVATE KEY-----\n"}, "holds a private key"),
     "a token of GitHub's": ("services.0.environment", {"A": f"ghp_{'a' * 36}"}, "holds an access token"),
     "a secret in an image": ("images", {"build_arguments": {"NPM_TOKEN": "x"}}, "is called a secret"),
+    "an option's password": ("services.0.command", ["serve", "--password=hunter2"], "gives password in plain text"),
+    "an option's next": ("services.0.entrypoint", ["serve", "--db-password", "hunter2"], "gives db-password in plain"),
+    "an assignment": ("services.0.before_deploy", ["sh", "-c", "API_KEY=abc migrate"], "gives API_KEY in plain text"),
+    "a key in an argument": ("services.0.command", ["x", "AKIA" + "ABCDEFGHIJKLMNOP"], "holds an AWS access key"),
+    "a URL in a check": (
+        "services.0.health",
+        {"command": ["curl", "http:" + "//me:pw@localhost/"]},
+        "health.command[1]: holds a URL with a password",
+    ),
+    "a sidecar's argument": (
+        "services.0.sidecars",
+        [{"name": "p", "image": "p@sha256:" + "0" * 64, "command": ["--token", "abc"]}],
+        "sidecars[0].command[0]: gives token in plain text",
+    ),
+    "a sidecar's in one environment": (
+        "services.0.environments",
+        {"prod": {"sidecars": [{"name": "p", "image": "p@sha256:" + "0" * 64, "command": ["--token=abc"]}]}},
+        "environments.prod.sidecars[0].command[0]: gives token in plain text",
+    ),
+    "a command for which there is no room": (
+        "services.0.before_deploy",
+        ["x" * 8_000],
+        "takes 8,004 characters, but ECS takes 8,000 for a task's command",
+    ),
+    "a sidecar without end": (
+        "services.0.sidecars",
+        [{"name": "p", "image": "p@sha256:" + "0" * 64, "memory": 10**5_000}],
+        "sidecars[0].memory",
+    ),
+    "all of IAM": (
+        "services.0.permissions",
+        [{"actions": ["iam:*"], "resources": ["arn:aws:iam::{account}:role/x"], "reason": "because we like it"}],
+        "lets the service take or make any permission",
+    ),
+    "any role": (
+        "services.0.permissions",
+        [{"actions": ["sts:AssumeRole"], "resources": ["*"], "reason": "because we like it"}],
+        "lets the service take or make any permission",
+    ),
+    "everything": (
+        "services.0.permissions",
+        [{"actions": ["*"], "resources": ["*"], "reason": "because we like it"}],
+        "lets the service take or make any permission",
+    ),
+    "the role that deploys": (
+        "services.0.environments",
+        {
+            "prod": {
+                "permissions": [
+                    {"actions": ["sts:AssumeRole"], "resources": ["arn:aws:iam::{account}:role/cdk-x-deploy-role-y"]}
+                ]
+            }
+        },
+        "environments.prod.permissions[0].actions[0]: 'sts:AssumeRole' on a role of CDK's bootstrap",
+    ),
+    "the ledger": (
+        "services.0.permissions",
+        [
+            {
+                "actions": ["ssm:PutParameter"],
+                "resources": ["arn:aws:ssm:{region}:{account}:parameter/nova/prod/release"],
+            }
+        ],
+        "reaches the ledger, holds and waivers",
+    ),
     "everything ignored": ("source.ignore_paths", ["**"], "also matches nova.toml"),
     "all files ignored": ("source.ignore_paths", ["*"], "also matches nova.toml"),
     "all directories ignored": ("source.ignore_paths", ["**/*"], "also matches nova.toml"),
@@ -144,6 +209,23 @@ def test_the_last_of_each_private_range_is_accepted(raw, cidr):
         ("services.0.paths", ["/a*b*c*", "/e?f?g?"]),
         ("services.0.environment", {"A": "x" * 40_000}),
         ("services.0.environment", {"MAX_TOKENS": "7", "PASSWORD_FILE": "/run/x", "TOKEN_URL": "https://a.b/@c"}),
+        ("services.0.command", ["serve", "--token-ttl=30", "--password-file=/run/pw", "--no-password", "x"]),
+        ("services.0.command", ["sh", "-c", "serve --password=$PW API_KEY=$KEY", "--token", "$TOKEN", "--secret"]),
+        ("services.0.command", ["serve", "postgres:" + "//me:$PW@db/x", "--require-token", "true", "--token=@/run/t"]),
+        ("services.0.before_deploy", ["migrate", "-v", "-v"]),
+        (
+            "services.0.permissions",
+            [{"actions": ["sts:AssumeRole", "iam:GetRole"], "resources": ["arn:aws:iam::{account}:role/reports"]}],
+        ),
+        (
+            "services.0.permissions",
+            [
+                {
+                    "actions": ["ssm:PutParameter"],
+                    "resources": ["arn:aws:ssm:{region}:{account}:parameter/shop/cursor"],
+                }
+            ],
+        ),
         ("services.0.environment", {"PASSWORD": "", "TEXT": "two\nlines\tand $dollars, {braces}"}),
         ("source.ignore_paths", ["docs/**", "*.md", "LICENSE", "**/CHANGELOG.txt"]),
         ("source.branch", "release/2.x"),
