@@ -137,6 +137,7 @@ class NovaPipelineStack(cdk.Stack):
         images = [
             ImageStep(
                 source=source,
+                tools=build.tools,
                 repositories=repositories,
                 profiles=profiles,
                 architecture=architecture,

@@ -252,7 +252,7 @@ def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_regist
     installed = set()
     for stage_ in pipeline(assembly)["Stages"]:
         for action in stage_["Actions"]:
-            if action["Name"] not in ("Preflight", "Verify", "Brief"):
+            if action["Name"] not in ("x86-64", "Preflight", "Verify", "Brief"):
                 continue
             assert packed in {each["Name"] for each in action["InputArtifacts"]}
             own = project(assembly, action)
@@ -264,7 +264,14 @@ def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_regist
             assert link.endswith(f'ln -s -- "$CODEBUILD_SRC_DIR_{packed}" ".nova/tools"')
             assert set_up == "make setup"
             installed.add(action["Name"])
-    assert installed == {"Preflight", "Verify", "Brief"}
+    assert installed == {"x86-64", "Preflight", "Verify", "Brief"}
+
+
+def test_an_image_step_of_another_architecture_asks_for_its_own_tools(variant):
+    [action] = [each for each in stage(variant, "Images")["Actions"] if each["Name"] == "arm64"]
+    assert len(action["InputArtifacts"]) == 1
+    variables = project(variant, action)["Environment"]["EnvironmentVariables"]
+    assert "NOVA_TOOLS" not in {each["Name"] for each in variables}
 
 
 def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly):
