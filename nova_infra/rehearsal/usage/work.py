@@ -28,22 +28,27 @@ class Work:
     _spent: float | None = None
     _had: float = 0.0
     _rate: float | None = None
+    _least_rate: float | None = None
 
     def note_requests(self, usage: Usage) -> None:
         """Note what it used while requests were sent."""
         self._spent, self._had, self._rate = usage.spent, usage.had, None
+        self._least_rate = None
 
     def note_rest(self, usage: Usage, seconds: float) -> bool:
         """Note what it used in a part of the minute without requests; the quietest part counts.
 
         Args:
             usage: What it used.
-            seconds: How long that part was. If this machine had hardly a processor for it, that says nothing.
+            seconds: How long that part was. If this machine had hardly a processor for it, what it used nevertheless is
+                the least that it would have used.
 
         Returns:
             Whether it was quiet.
         """
         if usage.had < _LEAST * seconds:
+            least = usage.spent / seconds
+            self._least_rate = least if self._least_rate is None else min(self._least_rate, least)
             return False
         rate = usage.spent / usage.had
         self._rate = rate if self._rate is None else min(self._rate, rate)
@@ -55,9 +60,9 @@ class Work:
         Args:
             rest: What it used since it was last noted. A task that has just started was not noted before.
         """
-        rate = self._rate or 0.0
+        rate = self._least_rate or 0.0 if self._rate is None else self._rate
         spent = rest.spent if self._spent is None else max(self._spent - rate * self._had, 0.0)
-        self._spent, self._rate = None, None
+        self._spent, self._rate, self._least_rate = None, None, None
         return min(100 * (rate * _MINUTE + spent) / _MINUTE / self.share, 100.0)
 
     def seconds_for(self, requests: int) -> float:

@@ -67,3 +67,16 @@ def test_a_rest_in_which_other_programs_had_all_processors_says_nothing() -> Non
     assert not work.note_rest(used(0.0, 0.001), 0.1)
     assert not work.note_rest(used(0.025, 0.1), 0.1)
     assert work.percent(NOTHING) == pytest.approx(100)
+
+
+@pytest.mark.parametrize(("spent", "percent"), [(0.026, 100), (0.0125, 50), (0.0002, 0.8)])
+def test_on_a_machine_that_is_busy_all_the_time_what_it_used_is_the_least_that_it_would_have(
+    spent: float, percent: float
+) -> None:
+    """A task that spins gets its CPU units nevertheless, and nothing but them: all else of the time it waits."""
+    work = Work(0.25)
+    work.note_requests(used(0.0, 0.9))
+    for more in (0.001, 0.0, 0.002):
+        assert not work.note_rest(used(spent + more, spent), 0.1)
+    assert work.percent(NOTHING) == pytest.approx(percent)
+    assert work.percent(NOTHING) == 0, "the next minute is another"
