@@ -18,6 +18,7 @@ from aws_cdk import pipelines
 from constructs import Construct
 
 from nova_infra.config import Config, Environment, Source
+from nova_infra.constructs.images.image_publishing import origin_logins
 from nova_infra.constructs.images.vulnerability_alerts import VulnerabilityAlerts
 from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
@@ -40,6 +41,7 @@ from nova_infra.machine.pythons import DELIVERED
 from nova_infra.names import (
     REGISTRY_STACK,
     alert_topic_name,
+    boundary_name,
     environment_prefix,
     pipeline_log_group,
     pipeline_name,
@@ -91,6 +93,10 @@ class NovaPipelineStack(cdk.Stack):
             env=cdk.Environment(account=config.toolchain.account, region=config.toolchain.region),
             termination_protection=True,
         )
+        if config.toolchain.permissions_boundary:
+            # Not those of the environments: their stages are apps of their own, which this does not reach.
+            boundary = iam.ManagedPolicy.from_managed_policy_name(self, "Boundary", boundary_name(config.platform.name))
+            iam.PermissionsBoundary.of(self).apply(boundary)
         name = pipeline_name(config.platform.name)
         log_group_name = pipeline_log_group(config.platform.name)
         publisher = Publisher.pipeline_events(self)
@@ -134,7 +140,14 @@ class NovaPipelineStack(cdk.Stack):
         )
         profiles = f"arn:{self.partition}:signer:{self.region}:{self.account}:/signing-profiles/*"
         images = [
-            ImageStep(source=source, repositories=repositories, profiles=profiles, architecture=architecture)
+            ImageStep(
+                source=source,
+                tools=build.tools,
+                repositories=repositories,
+                profiles=profiles,
+                architecture=architecture,
+                logins=origin_logins(self, config),
+            )
             for architecture in dict.fromkeys(service.architecture for service in config.services)
         ]
         for first, second in pairwise(images):

@@ -45,6 +45,7 @@ NIGHT = {"schedule": "0 20 * * *", "time_zone": "Asia/Tokyo", "min_tasks": 0, "m
 SHOP = {
     "name": "shop",
     "image": f"ghcr.io/acme/shop:1.4{DIGEST}",
+    "credentials": {"secret": "acme/registry", "key": KEY},
     "entrypoint": ["/shop"],
     "command": ["serve"],
     "user": "1000:1000",
@@ -61,6 +62,7 @@ SHOP = {
         {
             "name": "otel",
             "image": f"ghcr.io/acme/otel{DIGEST}",
+            "credentials": {"secret": "acme/otel-registry", "key": KEY},
             "command": ["collect"],
             "environment": {"LEVEL": "info"},
             "secrets": {"TOKEN": "acme/otel"},
@@ -114,6 +116,7 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "another name": {("platform", "name"): "acme"},
     "another toolchain": {("toolchain", "account"): "666666666666"},
     "another region": {("toolchain", "region"): "ap-northeast-1"},
+    "a boundary": {("toolchain", "permissions_boundary"): True, ("delivery", "engine"): "codepipeline"},
     "another address": {("toolchain", "notifications", "emails"): ["acme@example.com"]},
     "a channel of the pipeline": {("toolchain", "notifications", "slack"): SLACK},
     "another repository": {("source", "repository"): "acme/shop.api"},

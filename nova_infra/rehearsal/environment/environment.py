@@ -40,6 +40,7 @@ _MOST_MINUTES_TO_ANSWER = 3
 # The kernel grants processor time by tenths of a second.
 _REST_SECONDS = 0.1
 _MOST_RESTS = 5
+_MOST_RESTS_WHEN_BUSY = 30  # where this machine has so little processor time that five show nothing
 _MINUTES_TO_BE_HEARD = 1 + METRIC_DELAY  # until the alarm on a run that failed has fired
 
 
@@ -92,7 +93,7 @@ class PlayedEnvironment:
         self._runtime = runtime
         self._clock = clock
         self._pace = replace(runtime.pace, seconds_per_minute=clock.seconds_per_minute)
-        self.monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell)
+        self.monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell, record.unknown_cpu)
         self._load = Load(record.load, name, pace=self._pace, files=files)
         self._stacks: dict[str, PlayedStack] = {}
         self._rolled_back: dict[str, str] = {}
@@ -132,6 +133,7 @@ class PlayedEnvironment:
             tell=tell,
             gaps=record.not_rehearsed,
             at_once=record.at_once,
+            wrong=record.unsafe,
         )
         self._before_deploy = PlayedBeforeDeploy(runtime, tell)
 
@@ -169,11 +171,11 @@ class PlayedEnvironment:
         entries = [entry for service in self._services.running.values() for entry in service.tasks]
         for entry in entries:
             entry.note_requests()
-        for _ in range(_MOST_RESTS):
+        for count in range(_MOST_RESTS_WHEN_BUSY):
             seconds = _REST_SECONDS * min(self._pace.seconds_per_minute, 1)
             await asyncio.sleep(seconds)
             quiet = [entry.note_rest(seconds) for entry in entries]
-            if all(quiet):
+            if all(quiet) or (count + 1 >= _MOST_RESTS and all(entry.work.known for entry in entries)):
                 return
 
     async def get_to_know_services(self) -> None:

@@ -35,7 +35,10 @@ def check(archive: Path, kind: str) -> None:
     CHECKED.append(f"{kind} {archive.name}")
 
 
-TOOLS = Images(buildkit=f"mirror/buildkit@sha256:{'b' * 64}", sbom_generator=f"mirror/syft@sha256:{'c' * 64}")
+TOOLS = Images(
+    buildkit=f"mirror.example.com/buildkit@sha256:{'b' * 64}",
+    sbom_generator=f"mirror.example.com/syft@sha256:{'c' * 64}",
+)
 
 
 def index(mark: str = "0") -> str:
@@ -106,6 +109,38 @@ def tags(ecr: Any, name: str = REPOSITORY) -> set[str]:
 
 def put(ecr: Any, tag: str, name: str = REPOSITORY, mark: str = "0") -> None:
     ecr.put_image(repositoryName=name, imageManifest=index(mark), imageTag=tag)
+
+
+@pytest.mark.parametrize(
+    ("image", "mirrored"),
+    [
+        ("moby/buildkit:v1", "mirror.gcr.io/moby/buildkit:v1"),
+        ("docker.io/moby/buildkit:v1", "mirror.gcr.io/moby/buildkit:v1"),
+        ("registry:3", "mirror.gcr.io/library/registry:3"),
+        ("ghcr.io/moby/buildkit:v1", None),
+        ("localhost:5000/buildkit", None),
+    ],
+)
+@pytest.mark.parametrize("there", [True, False])
+def test_what_a_digest_names_comes_from_a_mirror_of_docker_hub_that_has_it(
+    docker: Docker, image: str, mirrored: str | None, there: bool
+) -> None:
+    image_build.nearest.cache_clear()
+    docker.fails_at = "" if there else "buildx imagetools inspect"
+    pinned = f"{image}@sha256:{'a' * 64}"
+    expected = f"{mirrored}@sha256:{'a' * 64}" if mirrored is not None and there else pinned
+    assert [image_build.nearest(pinned), image_build.nearest(pinned)] == [expected, expected]
+    assert len(docker.calls) == (mirrored is not None), "it is asked once"
+
+
+def test_the_builder_and_what_it_runs_come_from_the_mirror(ecr: Any, docker: Docker) -> None:
+    image_build.nearest.cache_clear()
+    hub = Images(buildkit=f"moby/buildkit@sha256:{'b' * 64}", sbom_generator=f"docker/syft@sha256:{'c' * 64}")
+    ensure_image(registry(), SOURCE, tools=hub, check=check)
+    image_build.nearest.cache_clear()
+    said = [argument for call in docker.calls if "inspect" not in call for argument in call]
+    assert f"--driver-opt=image=mirror.gcr.io/{hub.buildkit}" in said
+    assert f"--sbom=generator=mirror.gcr.io/{hub.sbom_generator}" in said
 
 
 def test_an_image_that_is_not_there_is_built_with_its_attestations_and_pushed(ecr: Any, docker: Docker) -> None:
@@ -253,6 +288,68 @@ def test_a_ready_image_is_copied_as_it_is_and_only_once(ecr, monkeypatch) -> Non
     assert copy == ["buildx", "imagetools", "create", "--prefer-index=false", f"--tag={ADDRESS}:{ready.tag}", reference]
     assert not any(call[:2] == ["buildx", "build"] for call in calls)
     assert calls[-1][0] == "logout"
+
+
+@pytest.mark.parametrize(
+    ("reference", "host"),
+    [
+        ("ghcr.io/acme/shop:1", "ghcr.io"),
+        ("registry.example.com:5000/shop:1", "registry.example.com:5000"),
+        ("localhost/shop:1", "localhost"),
+        ("acme/shop:1", "docker.io"),
+        ("postgres:17", "docker.io"),
+    ],
+)
+def test_a_private_image_is_copied_with_the_login_of_its_registry_for_that_time_alone(
+    ecr: Any, docker: Docker, monkeypatch: pytest.MonkeyPatch, reference: str, host: str
+) -> None:
+    login = json.dumps({"username": "robot", "password": "hush"})
+    boto3.client("secretsmanager", region_name="us-east-1").create_secret(Name="quay/login", SecretString=login)
+    passwords: dict[str, str] = {}
+    calls: list[list[str]] = []
+    private = ImageSource("carts-service", "linux/amd64", {}, (), image=reference, credentials="quay/login")
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        calls.append(command[1:])
+        if command[1] == "login":
+            passwords[command[-1]] = options["input"]
+        if "imagetools" in command:
+            ecr.put_image(repositoryName=REPOSITORY, imageManifest=index(), imageTag=private.tag)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(image_build.subprocess, "run", run)
+    ensure_image(registry(), private, tools=TOOLS, check=check)
+    assert ["login", "--username", "robot", "--password-stdin", host] in calls
+    assert passwords[host] == "hush"
+    names = [call[0] for call in calls]
+    assert names.index("pull") > names.index("login", 1)
+    assert calls[-2:] == [["logout", host], ["logout", ADDRESS.partition("/")[0]]]
+    assert private.tag == ImageSource("carts-service", "linux/amd64", {}, (), image=reference).tag
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "quay/login: ResourceNotFoundException in us-east-1"),
+        ("hush", "quay/login: has no username and password"),
+        ('["a"]', "quay/login: has no username and password"),
+        ('{"username": "robot"}', "quay/login: has no username and password"),
+    ],
+)
+def test_a_secret_that_is_no_login_is_refused_in_one_line_and_nothing_is_pulled(
+    ecr: Any, docker: Docker, text: str | None, said: str
+) -> None:
+    if text is not None:
+        boto3.client("secretsmanager", region_name="us-east-1").create_secret(Name="quay/login", SecretString=text)
+    private = ImageSource("carts-service", "linux/amd64", {}, (), image="ghcr.io/a/b:1", credentials="quay/login")
+    with pytest.raises(RefusedError) as refused:
+        ensure_image(registry(), private, tools=TOOLS, check=check)
+    assert said in str(refused.value)
+    assert str(refused.value).endswith(
+        "store a secret there whose JSON has username and password, and let the images' role read it"
+    )
+    assert "\n" not in str(refused.value)
+    assert not [call for call in docker.calls if call[0] == "pull"]
 
 
 def test_an_image_that_must_not_be_deployed_is_not_pushed(ecr: Any, docker: Docker) -> None:
