@@ -261,10 +261,10 @@ def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_regist
                 "EnvironmentVariables"
             ]
             install = json.loads(own["Source"]["BuildSpec"])["phases"]["install"]["commands"]
-            link, refuse, set_up = install
+            link, *refuse, set_up = install
             assert link.endswith(f'ln -s -- "$CODEBUILD_SRC_DIR_{packed}" ".nova/tools"')
-            # Before anything of the commit runs, and so before its own comparison.
-            assert refuse == REFUSE_ANOTHER
+            # Before anything of the commit runs, and so before its own comparison. Images are built of no assembly.
+            assert refuse == ([] if action["Name"] == "x86-64" else [REFUSE_ANOTHER])
             assert set_up == "make setup"
             installed.add(action["Name"])
     assert installed == {"x86-64", "Preflight", "Verify", "Brief"}
