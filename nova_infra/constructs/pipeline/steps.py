@@ -15,6 +15,7 @@ from constructs import Construct
 
 from nova_infra.config import Environment
 from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
+from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
 from nova_infra.names import Role, role_name, step_role_name
 
 SETUP = "make setup"
@@ -134,7 +135,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
             step.capitalize(),
             input=source,
             additional_inputs={TOOLS: tools},
-            install_commands=[SETUP],
+            install_commands=[REFUSE_ANOTHER, SETUP],
             commands=[f"make {step} ENVIRONMENT={environment.name}"],
             env={**RUNTIME, "NOVA_TOOLS": TOOLS},
             role=iam.Role(
