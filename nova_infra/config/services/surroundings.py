@@ -226,7 +226,7 @@ class Surroundings(Model):
     environment, ``"ssm:/PATH"`` of a parameter, or a table with the customer's key."""
     permissions: tuple[Permission, ...] = ()
     """What its code may do in AWS. Default: nothing."""
-    connects_to: tuple[Connection, ...] = ()
+    connects_to: Annotated[tuple[Connection, ...], Field(max_length=50)] = ()
     """``host:port`` that its tasks open connections to, besides ports 80 and 443. An address range, as in
     ``10.0.0.0/16:6379``, keeps the port closed elsewhere. Default: none."""
     sidecars: Annotated[tuple[Sidecar, ...], Field(max_length=9)] = ()

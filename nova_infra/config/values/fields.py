@@ -24,6 +24,12 @@ class Model(BaseModel):
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _lists(cls, value: object) -> object:
+        """Take a list where the field is a tuple: TOML has lists, and so does Python that is written by hand."""
+        return tuple(value) if isinstance(value, list) else value
+
     @field_validator("*")
     @classmethod
     def _nothing_twice(cls, value: object, info: ValidationInfo) -> object:
