@@ -247,7 +247,7 @@ class ReleaseRoles(Construct):
 
 
 def _place(stack: cdk.Stack) -> Callable[[str], str]:
-    """How the ARNs of a service begin in a stack's region and account. CDK's own function takes longer than a thousand."""
+    """How a service's ARNs begin in a stack's region and account. To ask CDK for each ARN takes longer."""
     partition, region, account = stack.partition, stack.region, stack.account
     return lambda service: f"arn:{partition}:{service}:{region}:{account}"
 
