@@ -69,7 +69,7 @@ def trust_types() -> None:
     from jsii import _type_checking as checking
 
     checking.check_type = lambda **_: None
-    checking.cached_type_hints = lambda _: defaultdict(lambda: None)
+    checking.cached_type_hints = lambda stub: defaultdict(lambda: None)  # noqa: ARG005
 
 
 if __name__ == "__main__":
