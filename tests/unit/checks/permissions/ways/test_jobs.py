@@ -175,10 +175,6 @@ def test_where_the_account_is_not_known_one_account_is_taken_for_it() -> None:
     assert len(found(environment(), PROD)) == 5
 
 
-def test_the_roles_of_the_installation_keep_to_their_work(github_assembly: Any) -> None:
-    assert [finding for name in github_assembly.texts for _, finding in findings(github_assembly.template(name))] == []
-
-
 def test_others_than_githubs_jobs_are_not_meant() -> None:
     template = environment()
     trust = template["Resources"]["Job"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
