@@ -160,6 +160,21 @@ def test_a_role_of_no_known_name_may_only_read() -> None:
     assert found(template, TOOLS) == []
 
 
+def test_a_builder_reads_the_logins_that_are_named_and_no_others() -> None:
+    named, key = f"arn:aws:secretsmanager:us-east-1:{TOOLS}:secret:acme/registry-??????", f"arn:aws:kms:x:{TOOLS}:key/1"
+    for kind in ("", "-early"):
+        template = images(kind)
+        grant(template, allow("secretsmanager:GetSecretValue", named), allow("kms:Decrypt", key), role="Job")
+        assert found(template, TOOLS) == []
+        grant(template, allow("secretsmanager:GetSecretValue", named.replace("acme/", "*")), role="Job")
+        assert len(found(template, TOOLS)) == 1
+        grant(template, allow("kms:Decrypt", f"arn:aws:kms:us-east-1:{TOOLS}:key/*"), role="Job")
+        assert len(found(template, TOOLS)) == 2
+    template = environment()
+    grant(template, allow("secretsmanager:GetSecretValue", named), role="Job")
+    assert len(found(template, DEV)) == 1
+
+
 def test_what_is_denied_is_no_permission() -> None:
     template = environment()
     denied = {"Statement": {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}}
