@@ -28,9 +28,10 @@ class Rollout(Model):
     bake_minutes: Annotated[int, Field(ge=MIN_BAKE_MINUTES, le=1440)] = 5
     """How long both revisions stay up after the last shift, with the alarms still watching. Default: 5."""
 
-    gate: Literal["person"] | None = None
-    """Who has to let the new revision go on: a person, with ``nova promote``. Without an answer it rolls back. Not for
-    rolling. Default: nobody."""
+    gate: Literal["person", "suite"] | None = None
+    """Who has to let the new revision go on: a ``person``, with ``nova promote``, or the environment's own test
+    ``suite``, which the delivery runs against the new revision. Without an answer it rolls back. Not for rolling.
+    Default: nobody."""
     gate_before: Literal["traffic", "steps"] = "traffic"
     """What it waits before: ``traffic``, the first user's request, or ``steps``, every change of its share, full
     traffic included. Default: traffic."""

@@ -114,7 +114,8 @@ class WebService(Construct):
                 ]
             ),
         )
-        tested = settings.test is not None and runtime.rollout.strategy != "rolling"
+        rollout = runtime.rollout
+        tested = (settings.test is not None or rollout.gate == "suite") and rollout.strategy != "rolling"
         test_rule = self._test_rule(listener, service) if tested else None
         self.alarms = ServiceAlarms(
             self,
@@ -155,7 +156,8 @@ class WebService(Construct):
         # A task that dies under traffic is replaced by one that is healthy for a while: counted again each time, such
         # tasks would never open the breaker. CDK's own construct has no name for this yet.
         resource.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
-        hooks = [*([settings.test] if tested else []), *gate_hooks(runtime.rollout, after_tests=tested)]
+        hooks = [settings.test] if tested and settings.test is not None else []
+        hooks += gate_hooks(rollout, after_tests=tested)
         hooks += [settings.together] if settings.together is not None and runtime.rollout.strategy != "rolling" else []
         if hooks:
             # CDK's own construct knows no hooks that pause, and would keep no others beside these.

@@ -106,6 +106,7 @@ class DrillPlayer:
             seconds_per_minute=self.runtime.pace.seconds_per_minute,
             runtime=self.runtime,
             steering=DrillSteering(drill.answers, planned.service),
+            suite_ends=drill.suite != "hangs",
             files=self.files,
         )
         await player.play()

@@ -13,6 +13,7 @@ from nova_infra.errors import NovaError
 from nova_infra.machine.commands import not_covered_in
 from nova_infra.machine.parallel import gather
 from nova_infra.machine.processes import nothing_left
+from nova_infra.names import GATED_VARIABLE
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
@@ -25,9 +26,16 @@ from nova_infra.rehearsal.delivery.definition import (
 from nova_infra.rehearsal.delivery.workflow import DoomedAction
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, Steering
+from nova_infra.rehearsal.ecs.lifecycle.suite import SuiteAnswers
 from nova_infra.rehearsal.environment.background.stand_ins import HOME
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
-from nova_infra.rehearsal.pipeline.builds import ActionFailedError, read_log, run_build_command, with_outputs
+from nova_infra.rehearsal.pipeline.builds import (
+    ActionFailedError,
+    left_to_suite,
+    read_log,
+    run_build_command,
+    with_outputs,
+)
 from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
 from nova_infra.rehearsal.pipeline.release import Release, home_of, left_out, templates_of
 from nova_infra.rehearsal.pipeline.simulated import kind_of, simulated
@@ -60,6 +68,7 @@ class Player:
         tools: Where build commands run; by default in the candidate's sources.
         runtime: What runs the tasks.
         steering: Who answers deployments that wait, and may stop them.
+        suite_ends: Whether a suite that answers gates comes to an end, so that time may stand still while it runs.
         files: The requests that are written down.
     """
 
@@ -76,8 +85,10 @@ class Player:
     tools: Path | None = None
     runtime: TaskRuntime = field(default_factory=SourceRuntime)
     steering: Steering = field(default_factory=GoesOn)
+    suite_ends: bool = True
     files: RequestFiles = field(default_factory=RequestFiles)
     _began: float = 0.0
+    _suite: SuiteAnswers = field(default_factory=lambda: SuiteAnswers(GoesOn()))
     _release_tools: ReleaseTools | None = None
     _outputs: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -89,7 +100,10 @@ class Player:
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         self._began = asyncio.get_running_loop().time()
-        tools = ReleaseTools(self.candidate, self.baseline, record=self.record, announce=self._announce)
+        self._suite = SuiteAnswers(self.steering, holds_time=self.suite_ends)
+        tools = ReleaseTools(
+            self.candidate, self.baseline, record=self.record, announce=self._announce, suite=self._suite
+        )
         with nothing_left():
             async with tools as self._release_tools:
                 await self._play_stages()
@@ -129,6 +143,7 @@ class Player:
 
     async def _play_stage(self, stage: Stage, record: StageRecord) -> bool:
         records = {action.name: action for action in record.actions}
+        self._suite.leave(left_to_suite(stage))
         async with AsyncExitStack() as resources:
             environment = None
             if any(isinstance(action, DeployAction) for action in stage.actions):
@@ -139,7 +154,8 @@ class Player:
                         tell=self.tell,
                         runtime=self.runtime,
                         clock=Clock(seconds_per_minute=self.seconds_per_minute),
-                        steering=self.steering,
+                        steering=self._suite,
+                        held=self._suite.until_idle,
                         files=self.files,
                         home=home_of(self.candidate, stage) or HOME,
                         expected=templates_of(stage, self.baseline, self.candidate),
@@ -275,6 +291,9 @@ class Player:
             case DoomedAction():
                 record.played = "simulated"
                 raise ActionFailedError(action.reason)
+            case BuildAction() if GATED_VARIABLE in action.environment:
+                with self._suite.running():
+                    await self._build(stage, action, record)
             case BuildAction():
                 await self._build(stage, action, record)
             case DeployAction():
