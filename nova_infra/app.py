@@ -20,9 +20,9 @@ from nova_infra.images.tags import checked_tag, image_tags
 from nova_infra.names import EARLY_REGISTRY_STACK, REGISTRY_STACK
 from nova_infra.stacks.environment import EnvironmentStacks, EnvironmentStage
 from nova_infra.stacks.github import GitHubStack
-from nova_infra.stacks.infrastructure import load_extensions
 from nova_infra.stacks.pipeline import NovaPipelineStack, ToolVersions
 from nova_infra.stacks.registry import EarlyRegistryStack, RegistryStack
+from nova_infra.stacks.services.infrastructure import load_extensions
 
 
 def build_app(

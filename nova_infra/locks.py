@@ -23,6 +23,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from nova_infra.errors import NovaError
+from nova_infra.machine.kit import on_kit, others
 from nova_infra.machine.pythons import SUPPORTED
 
 REMEDY = "run `make lock` and commit what it writes"
@@ -143,7 +144,8 @@ def split_packages(root: Path) -> list[str]:
 
     A resolver would keep them all, as it keeps any version that still does.
     """
-    locks = [path for pattern in _LOCKS for path in root.glob(pattern)]
+    foreign = others(root)
+    locks = [path for pattern in _LOCKS for path in root.glob(pattern) if path.parent.name not in foreign]
     pins = [read_lock(path.read_text(encoding="utf-8")).pins for path in locks]
     return sorted({package for each in pins for package, versions in each.items() if len(versions) > 1})
 
@@ -190,7 +192,7 @@ def check(root: Path) -> None:
     services = {
         path.parent.name: _asked(path.parent)
         for path in sorted((root / "services").glob("*/pyproject.toml"))
-        if (path.parent / "Dockerfile").exists()
+        if path.parent.name in on_kit(root)
     }
     developers = [*map(Requirement, project["dependency-groups"]["dev"]), *chain.from_iterable(services.values())]
     tested = _lock(root, "requirements-dev.txt")

@@ -10,12 +10,6 @@ from typing import Literal
 Role = Literal["observer", "release", "operator", "gate"]
 """The roles of an environment: one looks, one changes, one is for people, one answers deployments for the suite."""
 
-ROLLBACK_ALARMS = ("errors", "unanswered", "latency", "cpu", "memory")
-"""The alarms of a service that roll its deployment back."""
-
-NOTIFY_ALARMS = ("unhealthy", "running")
-"""The alarms of a service that only notify."""
-
 EVENT_SOURCE = "nova"
 """What EventBridge knows Nova's own events by."""
 
@@ -27,9 +21,6 @@ TEST_HEADER_VARIABLE = "NOVA_TEST_HEADER"
 
 GATED_VARIABLE = "GATED"
 """Where the step that runs a suite to answer gates is told the names of the services that wait for it."""
-
-WORKER_ALARMS = ("cpu", "memory", "oldest", "dead", "running")
-"""The alarms of a worker; ``running`` only notifies, and ``oldest`` where the bake is too short to see it."""
 
 JOB_ALARMS = ("failed", "missed")
 """The alarms of a job: nothing is rolled back by them."""

@@ -23,13 +23,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LANES = 2
 _SUMMARY = re.compile(r"^=*\s*((?:\d+ \w+,? ?)+) in [\d.]+s\b.*$", re.MULTILINE)
+_LEFT_OUT = re.compile(r"^\d+ exhaustive cases are not run here: .*$", re.MULTILINE)
 _SKIPPED = re.compile(r"^SKIPPED \[(\d+)\] (.*)$", re.MULTILINE)
 
 
 def digest(output: str) -> list[str]:
-    """What is worth a line of a target that passed: how many tests there were, and why some were skipped."""
+    """What is worth a line of a target that passed: how many tests there were, and why some were not run."""
     summaries = [match[1].strip() for match in _SUMMARY.finditer(output)]
-    return [*summaries[-1:], *(f"skipped {match[1]}: {match[2]}" for match in _SKIPPED.finditer(output))]
+    skipped = (f"skipped {match[1]}: {match[2]}" for match in _SKIPPED.finditer(output))
+    return [*summaries[-1:], *skipped, *_LEFT_OUT.findall(output)]
 
 
 @dataclass

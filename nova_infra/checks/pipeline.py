@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.checks.permissions.boundary import production_out_of_reach, project_and_role
+from nova_infra.checks.permissions.boundary import production_out_of_reach
+from nova_infra.checks.permissions.ways.run_steps import project_and_role
 from nova_infra.checks.rule import Finding, Rule, Template, as_text
 from nova_infra.checks.stages import PIPELINE, actions, deployments, environments, stages
 
@@ -24,6 +25,7 @@ def _approved(template: Template) -> Iterator[Finding]:
         places = environments(pipeline)
         if len(places) < 2:
             continue
+        yield from _deployed_early(logical_id, pipeline, places)
         before, production = places[-2:]
         if not any(actions(stage, "Approval") for stage in stages(pipeline)[before + 1 : production]):
             yield Finding(
@@ -32,6 +34,35 @@ def _approved(template: Template) -> Iterator[Finding]:
                 f"no approval stands between {stages(pipeline)[before]['Name']} and "
                 f"{stages(pipeline)[production]['Name']}",
             )
+
+
+def _deployed_early(pipeline_id: str, pipeline: Mapping[str, Any], places: list[int]) -> Iterator[Finding]:
+    """Each action in an earlier stage that works in production's account, or on one of production's stacks."""
+    found = stages(pipeline)
+    production = deployments(found[places[-1]])
+    names = {as_text(action["Configuration"].get("StackName", "")) for action in production}
+    accounts = {account for action in production for account in _accounts(action)}
+    shared = {account for place in places[:-1] for account in _stage_account(found[place])}
+    for place, stage in enumerate(found[: places[-1]]):
+        for action in stage["Actions"]:
+            name = as_text(action.get("Configuration", {}).get("StackName", ""))
+            if (name and name in names) or _accounts(action) & (accounts - shared):
+                yield Finding(
+                    pipeline_id,
+                    f"Properties.Stages.{place}.Actions",
+                    f"{action['Name']} of {stage['Name']} acts on production before the approval",
+                )
+
+
+def _stage_account(stage: Mapping[str, Any]) -> set[str]:
+    """The account that a stage's first deployment goes to, as all of one environment's do."""
+    first, *_ = deployments(stage)
+    return _accounts(first)
+
+
+def _accounts(action: Mapping[str, Any]) -> set[str]:
+    arns = (action.get("RoleArn"), action.get("Configuration", {}).get("RoleArn"))
+    return set(re.findall(r":iam::(\d{12}):", " ".join(as_text(arn) for arn in arns if arn is not None)))
 
 
 def _update_approved(template: Template) -> Iterator[Finding]:

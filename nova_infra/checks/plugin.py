@@ -37,9 +37,21 @@ class NovaChecks:
         return cdk.PolicyValidationPluginReport(success=not violations, violations=violations)
 
 
+def _account(template: Path) -> str | None:
+    """The account that a template is deployed to, as the manifest beside it says."""
+    manifest = template.with_name("manifest.json")
+    artifacts = json.loads(manifest.read_text(encoding="utf-8"))["artifacts"] if manifest.exists() else {}
+    for artifact in artifacts.values():
+        if artifact.get("properties", {}).get("templateFile") == template.name:
+            account = str(artifact.get("environment", "")).removeprefix("aws://").partition("/")[0]
+            return account if account.isdigit() else None
+    return None
+
+
 def _violations(paths: Iterable[str]) -> Iterator[cdk.PolicyViolation]:
     for path in paths:
-        for rule, finding in findings(json.loads(Path(path).read_text(encoding="utf-8"))):
+        template = json.loads(Path(path).read_text(encoding="utf-8"))
+        for rule, finding in findings(template, account=_account(Path(path))):
             yield cdk.PolicyViolation(
                 rule_name=rule.id,
                 description=f"{rule.sentence}{f': {finding.detail}' if finding.detail else ''}",

@@ -13,9 +13,11 @@ class Template:
 
     Attributes:
         resources: Logical id to resource.
+        account: The account that it is deployed to; None where that is not known.
     """
 
     resources: Mapping[str, Mapping[str, Any]]
+    account: str | None = None
 
     def of_type(self, resource_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Logical id and properties of each resource of a type."""

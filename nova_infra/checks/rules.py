@@ -7,6 +7,7 @@ from typing import Any
 
 from nova_infra.checks.permissions.policies import POLICY_RULES
 from nova_infra.checks.permissions.trust import TRUST_RULES
+from nova_infra.checks.permissions.ways.jobs import JOB_RULES
 from nova_infra.checks.pipeline import PIPELINE_RULES
 from nova_infra.checks.rollback.alarms import ALARM_RULES
 from nova_infra.checks.rollback.background import BACKGROUND_RULES
@@ -17,15 +18,17 @@ RULES: tuple[Rule, ...] = (
     *sorted((*SERVICE_RULES, *ALARM_RULES, *BACKGROUND_RULES), key=lambda rule: rule.id),
     *PIPELINE_RULES,
     *TRUST_RULES,
+    *JOB_RULES,
     *POLICY_RULES,
 )
 
 
-def findings(template: Mapping[str, Any]) -> list[tuple[Rule, Finding]]:
+def findings(template: Mapping[str, Any], *, account: str | None = None) -> list[tuple[Rule, Finding]]:
     """Each rule that a template breaks, and where.
 
     Args:
         template: A CloudFormation template.
+        account: The account that it is deployed to, if that is known.
     """
-    loaded = Template(template.get("Resources", {}))
+    loaded = Template(template.get("Resources", {}), account)
     return [(rule, finding) for rule in RULES for finding in rule.check(loaded)]

@@ -128,11 +128,11 @@ def diff(before: Path, after: Path, markdown: Path | None) -> None:
     Compares stack by stack and needs no credentials. Exits with 1 if access or the network becomes wider.
     """
     from nova_infra.errors import CheckFailedError
-    from nova_infra.operations.changes.review import WIDER, as_markdown, changes, cost_difference
+    from nova_infra.operations.changes.review import WIDER, as_comment, changes, cost_difference
 
     found = changes(before, after)
     if markdown is not None:
-        markdown.write_text(as_markdown(found, cost_difference(before, after)), encoding="utf-8")
+        markdown.write_text(as_comment(found, cost_difference(before, after)), encoding="utf-8")
     for change in found:
         click.echo(f"{change.name}\n{change.text}\n")
     wider = [(change, each) for change in found for each in change.differences if each.kind in WIDER]

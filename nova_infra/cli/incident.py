@@ -7,13 +7,16 @@ import shutil
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from nova_infra.cli.output import notify
+from nova_infra.cli.output import format_option, notify, show
 from nova_infra.cli.reports import where_options, whereabouts
 from nova_infra.errors import RefusedError
+
+if TYPE_CHECKING:
+    from nova_infra.documents.render import Format
 
 
 def of_service(command: Any) -> Any:
@@ -78,17 +81,17 @@ def _tasks_of_release(target: Any, service: str, release: str) -> frozenset[str]
 
 
 @click.command()
+@format_option
 @of_service
-def tasks(service: str, **where: Any) -> None:
+def tasks(service: str, form: Format, **where: Any) -> None:
     """List the tasks of SERVICE in ENV.
 
     Includes tasks that ended within the last hour.
     """
-    from nova_infra.operations.incident.tasks import lines
+    from nova_infra.operations.incident.tasks import document
 
     target = _open(where)
-    for line in lines(target.tasks(service), now=target.now()):
-        click.echo(line)
+    show(document(target.tasks(service), now=target.now()), form)
 
 
 @click.command("exec")
@@ -180,8 +183,7 @@ def open_(**where: Any) -> None:
     from nova_infra.operations.incident.places import places
 
     where_to_look = whereabouts(where["region"], where["platform"])
-    for line in places(connect(where["environment"], role="observer", where=where_to_look)):
-        click.echo(line)
+    show(places(connect(where["environment"], role="observer", where=where_to_look)))
 
 
 COMMANDS = (logs, tasks, exec_, run, scale, open_)

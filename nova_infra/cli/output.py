@@ -1,12 +1,43 @@
-"""Prints to a pipe that may close, and asks questions on a terminal that may be missing."""
+"""Prints reports and lines, to a pipe that may close, and asks questions on a terminal that may be missing."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from nova_infra.documents.model import Document
+    from nova_infra.documents.render import Format
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_UNLIMITED = 10_000
+
+
+def format_option(command: _Command) -> _Command:
+    """The option ``--format`` of a command that prints a report, given as ``form``."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(["text", "markdown", "html", "json"]),
+        default="text",
+        show_default=True,
+        help="How to print the report.",
+    )(command)
+
+
+def show(document: Document, form: Format = "text") -> None:
+    """Print a report: folded to the width of a terminal, and not at all in a pipe, which has none."""
+    from nova_infra.documents.render import render
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED
+    # click leaves the colours out where there is no terminal. https://no-color.org
+    click.echo(render(document, form, width=width, colour=not os.environ.get("NO_COLOR")), nl=False)
 
 
 def notify(line: str, *, err: bool = False) -> None:

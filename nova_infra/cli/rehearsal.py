@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from nova_infra.cli.output import format_option, show
+
+if TYPE_CHECKING:
+    from nova_infra.documents.render import Format
 
 
 @click.command()
@@ -17,13 +23,14 @@ import click
     type=click.Path(path_type=Path, file_okay=False),
     help="The working tree's assembly. Default: synthesize it to cdk.out.",
 )
-def plan(baseline: str, assembly: Path | None) -> None:
+@format_option
+def plan(baseline: str, form: Format, assembly: Path | None) -> None:
     """Show what CloudFormation would do and what it would refuse.
 
     Exits with 1 if it would refuse something, and with 0 otherwise.
     """
     from nova_infra.assembly import Assembly
-    from nova_infra.operations.planner.text import lines
+    from nova_infra.operations.planner.text import document
     from nova_infra.rehearsal.pipeline.forecast import forecast
     from nova_infra.rehearsal.pipeline.release import Release, baseline_of
     from nova_infra.synthesis import synthesize
@@ -34,8 +41,7 @@ def plan(baseline: str, assembly: Path | None) -> None:
     candidate = Release("working tree", Assembly(assembly.resolve()), root)
     with baseline_of(candidate, baseline) as before:
         planned = forecast(candidate, before)
-    for line in lines(planned):
-        click.echo(line)
+    show(document(planned), form)
     sys.exit(1 if planned.refusals else 0)
 
 

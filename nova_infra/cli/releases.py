@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nova_infra.cli.built import built_assembly
-from nova_infra.cli.output import ask, notify
+from nova_infra.cli.output import ask, format_option, notify, show
 from nova_infra.cli.reports import where_options, whereabouts
 from nova_infra.errors import NovaError
 
 if TYPE_CHECKING:
     from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
+    from nova_infra.documents.render import Format
     from nova_infra.names import Role
     from nova_infra.operations.gates.preflight import Known
     from nova_infra.operations.records.ledger import Entry, Outcome, ReleasedImage
@@ -53,21 +54,19 @@ def open_environment(role: Role, where: dict[str, Any]) -> RecordedEnvironment:
 
 
 @click.command()
+@format_option
 @in_environment
-def releases(**where: Any) -> None:
+def releases(form: Format, **where: Any) -> None:
     """List the releases of ENV, with their delivery metrics."""
     from nova_infra.operations.records.holds import read_holds
     from nova_infra.operations.records.ledger import read_ledger
-    from nova_infra.operations.records.listing import lines, scaling_lines
-    from nova_infra.operations.records.metrics import metric_lines, metrics
+    from nova_infra.operations.records.listing import document
 
     target = open_environment("observer", where)
     ledger = read_ledger(target)
     if not ledger.entries:
         target.service_names()  # refuses an environment that does not exist
-    listed = lines(ledger, read_holds(target))
-    for line in (*listed, "", *metric_lines(metrics(ledger.entries)), *scaling_lines(ledger), *ledger.unreadable):
-        click.echo(line)
+    show(document(ledger, read_holds(target)), form)
 
 
 @click.command()

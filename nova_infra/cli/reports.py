@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from nova_infra.cli.built import built_assembly
+from nova_infra.cli.output import format_option, show
+
+if TYPE_CHECKING:
+    from nova_infra.documents.render import Format
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -27,27 +31,12 @@ def whereabouts(region: str | None, platform: str | None) -> Any:
     return Whereabouts(Path.cwd(), region, platform)
 
 
-def _console() -> Any:
-    from rich.console import Console
-
-    class Printer(Console):
-        def on_broken_pipe(self) -> None:
-            """Exit as every command does whose reader has gone; rich would exit as a failed check does."""
-            try:
-                super().on_broken_pipe()
-            except SystemExit:
-                sys.exit(141)
-
-    console = Printer(highlight=False)
-    # A pipe has no width, so do not wrap lines there.
-    return console if console.is_terminal else Printer(highlight=False, width=10_000)
-
-
 @click.command()
 @click.argument("environments", nargs=-1, metavar="[ENV]...")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything that is known as JSON, for programs.")
+@format_option
 @where_options
-def status(environments: tuple[str, ...], as_json: bool, region: str | None, platform: str | None) -> None:
+def status(environments: tuple[str, ...], as_json: bool, form: Format, **options: Any) -> None:
     """Show what runs where, and what is red.
 
     Shows release, tasks, deployment and alarms of every service. Without ENV, shows all environments of nova.toml.
@@ -56,7 +45,7 @@ def status(environments: tuple[str, ...], as_json: bool, region: str | None, pla
     from nova_infra.deployed.connect import connect, environment_names, service_names
     from nova_infra.operations.reports import status as report
 
-    where = whereabouts(region, platform)
+    where = whereabouts(options["region"], options["platform"])
     names = environment_names(where, environments)
     known = service_names(where)
     found = report.status(
@@ -68,17 +57,18 @@ def status(environments: tuple[str, ...], as_json: bool, region: str | None, pla
     if len(errors := {environment.error for environment in found}) == 1 and (error := errors.pop()):
         click.echo(error, err=True)
         sys.exit(found[0].exit_code)
-    if as_json:
+    if as_json or form == "json":
         click.echo(report.as_json(found))
     else:
-        report.show(found, _console())
+        show(report.document(found), form)
     sys.exit(max(environment.exit_code for environment in found))
 
 
 @click.command()
 @click.argument("environment", metavar="ENV")
+@format_option
 @where_options
-def explain(environment: str, region: str | None, platform: str | None) -> None:
+def explain(environment: str, form: Format, region: str | None, platform: str | None) -> None:
     """Say why the latest release to ENV failed, and what to do.
 
     Exits with 0 if ENV could be read, whatever was found. ECS remembers stopped tasks for an hour.
@@ -95,8 +85,7 @@ def explain(environment: str, region: str | None, platform: str | None) -> None:
     except RefusedError:
         target = connect(environment, role="observer", where=where)
     facts = report.observe(target, connect_toolchain(where))
-    width = min(_console().width, 100)
-    click.echo(report.explain(facts, report.last_log(target, facts), now=datetime.now(UTC), width=width))
+    show(report.document(facts, report.last_log(target, facts), now=datetime.now(UTC)), form)
 
 
 @click.command()
@@ -105,7 +94,8 @@ def explain(environment: str, region: str | None, platform: str | None) -> None:
     is_flag=True,
     help="Also check what only a first deployment in an account trips over.",
 )
-def doctor(first: bool) -> None:
+@format_option
+def doctor(first: bool, form: Format) -> None:
     """Check what a first deployment needs, here and in AWS.
 
     Checks tools, credentials, bootstrap, connection, repositories, quotas, zones and the settings on GitHub. Exits with
@@ -126,17 +116,16 @@ def doctor(first: bool) -> None:
 
     parts = report.diagnose(config, root, account_of_caller=lambda: whoami()[0], open_account=open_account, first=first)
     parts = (*parts, report.PlaceChecks("GitHub", tuple(github_checks(config, ask_github))))
-    for line in report.lines(parts):
-        click.echo(line)
+    show(report.document(parts), form)
     sys.exit(1 if report.must_be_fixed(parts) else 0)
 
 
 @click.command()
 @click.argument("environment", metavar="ENV")
-@click.option("--format", "form", type=click.Choice(["text", "markdown", "html"]), default="text", show_default=True)
+@format_option
 @click.option("--publish", is_flag=True, help="Also send it to the approvers.")
 @built_assembly
-def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> None:
+def brief(environment: str, form: Format, publish: bool, assembly: Path | None) -> None:
     """Brief the approvers of this release to ENV.
 
     Describes the release in this directory. Without --assembly, it is synthesized to cdk.out.
@@ -147,10 +136,10 @@ def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> 
 
     from nova_infra.assembly import digest_of_files
     from nova_infra.deployed.connect import connect, connect_toolchain
+    from nova_infra.documents.terminal import as_text
     from nova_infra.errors import RefusedError
     from nova_infra.operations.release.candidate import read_candidate
     from nova_infra.operations.reports import brief as report
-    from nova_infra.operations.reports.document import render
     from nova_infra.operations.reports.survey import survey
     from nova_infra.synthesis import synthesize
 
@@ -166,8 +155,8 @@ def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> 
         found = replace(found, assembly=digest_of_files(assembly))
     document = report.document(found)
     if publish and toolchain is not None:
-        toolchain.publish(subject=report.subject(found), message=report.message(render(document, "text")))
-    click.echo(render(document, form, width=min(_console().width, 100)), nl=False)
+        toolchain.publish(subject=report.subject(found), message=report.message(as_text(document)))
+    show(document, form)
 
 
 @click.command()
@@ -177,7 +166,8 @@ def brief(environment: str, form: Any, publish: bool, assembly: Path | None) -> 
     type=click.Path(path_type=Path, file_okay=False),
     help="The synthesized assembly. Default: synthesize this directory to cdk.out.",
 )
-def cost(environment: str | None, assembly: Path | None) -> None:
+@format_option
+def cost(environment: str | None, form: Format, assembly: Path | None) -> None:
     """Estimate what ENV costs a month at list prices.
 
     Computed from its templates. Without ENV: all environments and the toolchain.
@@ -196,14 +186,7 @@ def cost(environment: str | None, assembly: Path | None) -> None:
     groups = Assembly(assembly or synthesize(root)).templates_by_owner(prefixes)
     if environment is not None:
         groups = {environment: groups.get(environment, [])}
-    for name, templates in groups.items():
-        for line in report.lines(name, templates):
-            click.echo(line)
-    if len(groups) > 1:
-        everything = [template for templates in groups.values() for template in templates]
-        click.echo(f"total: {report.total(report.cost(everything)):,.0f} USD a month")
-    for line in report.notes():
-        click.echo(line)
+    show(report.document(groups), form)
 
 
 @click.command()

@@ -11,17 +11,20 @@ from pydantic.fields import FieldInfo
 
 from nova_infra.config.root import Config
 from nova_infra.config.services.service import ONLY_OF, Overrides
+from nova_infra.documents.markdown import as_markdown
+from nova_infra.documents.model import Document, Paragraph, Prose, Section, Table
 
-_HEAD = """# Every key of nova.toml
-
+_INTRODUCTION = (
+    """\
 Generated from the models in `nova_infra/config/` by `make docs`. Editors show the same through `docs/nova.schema.json`.
-Tables within `[[services]]` can be written as `[services.scaling]`, or in one line: `scaling = { max_tasks = 9 }`.
-
+Tables within `[[services]]` can be written as `[services.scaling]`, or in one line: `scaling = { max_tasks = 9 }`.""",
+    """\
 What a service is in an environment follows from four places. The most specific value wins, key by key:
 `[services.environments.NAME]`, then `[[services]]`, then `[[environments]]`, then the default.
 `nova config show SERVICE ENVIRONMENT` prints the result and where each value comes from. `{account}`, `{region}` and
-`{environment}` are filled in in a service's variables, secrets, permissions, connections, hosts and sidecars.
-"""
+`{environment}` are filled in in a service's variables, secrets, permissions, connections, hosts and sidecars.""",
+)
+_COLUMNS = ("Key", "Type", "Default", "Example", "Meaning")
 
 _EXAMPLES = {
     "account": '"111122223333"',
@@ -108,7 +111,8 @@ _BY_PATH = {
 
 def reference() -> str:
     """The page."""
-    return "\n".join([_HEAD, *_tables(Config, "", "")]) + "\n"
+    introduction = Section("", tuple(Paragraph.of(Prose(text)) for text in _INTRODUCTION))
+    return as_markdown(Document("Every key of nova.toml", sections=(introduction, *_sections(Config, "", ""))))
 
 
 def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -137,25 +141,26 @@ def example(path: str, info: FieldInfo) -> str:
     return ""
 
 
-def _tables(model: type[BaseModel], path: str, title: str) -> Iterator[str]:
-    if title:
-        yield f"\n## `{title}`\n\n{_prose(model.__doc__ or '')}\n"
-        yield "| Key | Type | Default | Example | Meaning |\n|---|---|---|---|---|"
+def _sections(model: type[BaseModel], path: str, title: str) -> Iterator[Section]:
     inner: list[tuple[str, str, type[BaseModel]]] = []
+    rows = []
     for name, info in model.model_fields.items():
         below = _models(info.annotation)
         many = "tuple[" in str(info.annotation) and below
         if title or not below:
-            yield _row(f"{path}{name}", name, info)
+            rows.append(_row(f"{path}{name}", name, info))
         for each in below:
             full = f"{path}{name}"
             inner.append((f"{full}.", f"[[{full}]]" if many else f"[{full}]", each))
+    if title:
+        description = Paragraph.of(Prose(_prose(model.__doc__ or "")))
+        yield Section(Prose(f"`{title}`"), (description, Table(tuple(rows), _COLUMNS)))
     for prefix, heading, each in inner:
         if each is not Overrides:
-            yield from _tables(each, prefix, heading)
+            yield from _sections(each, prefix, heading)
 
 
-def _row(path: str, name: str, info: FieldInfo) -> str:
+def _row(path: str, name: str, info: FieldInfo) -> tuple[Prose, ...]:
     shown = example(path, info)
     cells = (
         f"`{name}`",
@@ -164,7 +169,7 @@ def _row(path: str, name: str, info: FieldInfo) -> str:
         f"`{name} = {shown}`" if shown else "",
         _only(path) + re.sub(r" ?Default: .*?\.(?=\s|$)", "", _prose(info.description or "")),
     )
-    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+    return tuple(map(Prose, cells))
 
 
 def _only(path: str) -> str:

@@ -297,6 +297,8 @@ class Record:
         seconds: How long it took, drills included.
         tasks: What tasks ran as, in a clause.
         at_once: Stack of a job whose next time came while it was running, to how many of its runs went on at once.
+        denied: Revision of the release to the calls to AWS that its task role does not allow, a clause each.
+        unknown_cpu: Service to the minutes in which this machine was too busy to tell what processor time it used.
     """
 
     pipeline: str
@@ -319,6 +321,8 @@ class Record:
     seconds: float = 0.0
     tasks: str = ""
     at_once: dict[str, int] = field(default_factory=dict)
+    denied: dict[str, list[str]] = field(default_factory=dict)
+    unknown_cpu: dict[str, int] = field(default_factory=dict)
 
     @property
     def measured(self) -> bool:

@@ -134,6 +134,7 @@ def rehearse(options: Options) -> bool:
             steering=GateApprovals(approve),
             files=files,
             seconds_per_minute=runtime.pace.seconds_per_minute,
+            ahead=not options.real_time,
         )
         if isinstance(runtime, ImageRuntime):
             logs.mkdir(parents=True, exist_ok=True)

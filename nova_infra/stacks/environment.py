@@ -11,13 +11,12 @@ from constructs import Construct
 from nova_infra.config import Config, Environment
 from nova_infra.config.group import group, group_minutes
 from nova_infra.config.resolved import Resolved, resolved
-from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.names import environment_prefix
-from nova_infra.stacks.background import BackgroundStack
-from nova_infra.stacks.infrastructure import Extension, extend
 from nova_infra.stacks.overview import OverviewStack
 from nova_infra.stacks.platform import PlatformStack
-from nova_infra.stacks.service import ServiceStack
+from nova_infra.stacks.services.background import BackgroundStack
+from nova_infra.stacks.services.infrastructure import Extension, extend
+from nova_infra.stacks.services.web import WebServiceStack
 
 
 class EnvironmentStacks:
@@ -64,7 +63,6 @@ class EnvironmentStacks:
             each.service.name: self._service(
                 scope,
                 each,
-                prefix=prefix,
                 config=config,
                 image_tag=image_tags[each.service.name],
                 group_minutes=minutes if each.service.name in members else 0,
@@ -90,22 +88,18 @@ class EnvironmentStacks:
         )
 
     def _service(
-        self, scope: Construct, each: Resolved, *, prefix: str, config: Config, image_tag: str, group_minutes: int
-    ) -> ServiceStack | BackgroundStack:
+        self, scope: Construct, each: Resolved, *, config: Config, image_tag: str, group_minutes: int
+    ) -> WebServiceStack | BackgroundStack:
         about: dict[str, Any] = {
-            "prefix": prefix,
-            "platform_name": config.platform.name,
+            "config": config,
             "platform": self.platform,
-            "toolchain": config.toolchain,
             "environment": each.environment,
             "service": each.service,
-            "repository": config.repository(each.service.name, each.environment.name),
             "image_tag": image_tag,
         }
         if each.service.kind != "web":
             return BackgroundStack(scope, each.service.name, **about)
-        smoke = smoke_paths(each.service, each.environment, config.services)
-        return ServiceStack(scope, each.service.name, **about, smoke=smoke, group_minutes=group_minutes)
+        return WebServiceStack(scope, each.service.name, **about, group_minutes=group_minutes)
 
 
 class EnvironmentStage(cdk.Stage):

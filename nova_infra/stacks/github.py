@@ -74,6 +74,7 @@ class GitHubStack(cdk.Stack):
             termination_protection=True,
         )
         ids = config.delivery.github_ids
+        self._repository = config.source.repository
         self._repository_id = ids.repository if ids else None
         self._subject = subject_prefix(
             config.source.repository,
@@ -105,6 +106,7 @@ class GitHubStack(cdk.Stack):
             provider_arn=self._provider_arn,
             subjects=[f"{self._subject}:environment:{environment.name}"],
             branches=_branches(config) if environment == config.environments[0] else [config.source.branch],
+            workflows=[self._workflow("deploy"), self._workflow("rollback")],
             repository_id=self._repository_id,
             statements=[
                 iam.PolicyStatement(
@@ -117,6 +119,9 @@ class GitHubStack(cdk.Stack):
             ],
             max_session=cdk.Duration.seconds(deploy_session_seconds(config, environment)),
         )
+
+    def _workflow(self, name: str) -> str:
+        return f"{self._repository}/.github/workflows/{name}.yml"
 
     def _roles_to_take(self, environment: Environment, config: Config) -> Sequence[str]:
         prefix = environment_prefix(config.platform.name, environment.name)
@@ -189,6 +194,7 @@ class GitHubStack(cdk.Stack):
             provider_arn=self._provider_arn,
             subjects=[f"{self._subject}:ref:refs/heads/{branch}"],
             branches=[branch],
+            workflows=[self._workflow("deploy")],
             repository_id=self._repository_id,
             statements=statements,
             max_session=cdk.Duration.seconds(IMAGE_SESSION_SECONDS),

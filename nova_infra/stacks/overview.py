@@ -11,9 +11,9 @@ from constructs import Construct
 from nova_infra.config import Environment
 from nova_infra.constructs.observability.dashboard import Dashboard
 from nova_infra.names import alarm_name, canary_alarm_name, stack_name
-from nova_infra.stacks.background import BackgroundStack
 from nova_infra.stacks.platform import PlatformStack
-from nova_infra.stacks.service import ServiceStack
+from nova_infra.stacks.services.background import BackgroundStack
+from nova_infra.stacks.services.web import WebServiceStack
 
 
 class OverviewStack(cdk.Stack):
@@ -51,7 +51,7 @@ class OverviewStack(cdk.Stack):
         )
         for each in services.values():
             self.add_stack_dependency(each)
-        web = {name: stack for name, stack in services.items() if isinstance(stack, ServiceStack)}
+        web = {name: stack for name, stack in services.items() if isinstance(stack, WebServiceStack)}
         # At most 90 of the 100 alarms that one may be composed of.
         kinds = ("errors", "unanswered")
         names = [alarm_name(stack_name(prefix, service), kind) for service in web for kind in kinds]

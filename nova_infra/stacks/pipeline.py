@@ -50,7 +50,7 @@ from nova_infra.names import (
     stack_name,
 )
 from nova_infra.stacks.environment import EnvironmentStage
-from nova_infra.stacks.infrastructure import Extension
+from nova_infra.stacks.services.infrastructure import Extension
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
-from nova_infra.config import Config, Environment, Service, Toolchain
+from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import resolved, suite_gated
 from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.constructs.hooks.release_group import ReleaseGroup
@@ -29,7 +28,6 @@ from nova_infra.constructs.observability.publisher import Publisher
 from nova_infra.constructs.observability.retention import retention
 from nova_infra.constructs.observability.rollout_events import RolloutEvents
 from nova_infra.constructs.roles.release_roles import ReleaseRoles, step_role_arn
-from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.names import (
     alert_topic_name,
     deploy_role_name,
@@ -257,47 +255,3 @@ def _tests(config: Config, environment: Environment) -> bool:
     """Whether a service's new revisions are tested in an environment before any user meets them."""
     found = (resolved(service, environment) for service in config.services)
     return any(smoke_paths(each.service, each.environment, config.services) for each in found)
-
-
-def image_task(
-    stack: cdk.Stack,
-    *,
-    platform: PlatformStack,
-    toolchain: Toolchain,
-    environment: Environment,
-    service: Service,
-    repository: str,
-    image_tag: str,
-    variables: Mapping[str, str],
-) -> FargateTask:
-    """Create the task definition of a service in its own stack, whose name is the service's physical name.
-
-    Args:
-        stack: The service's stack.
-        platform: The environment's shared stack.
-        toolchain: Account and region that hold the images.
-        environment: The environment.
-        service: The service.
-        repository: Name of the repository that holds the images.
-        image_tag: Tag of the image to run.
-        variables: What this kind of service gets besides the variables of every service.
-    """
-    arn = f"arn:{stack.partition}:ecr:{toolchain.region}:{toolchain.account}:repository/{repository}"
-    images = ecr.Repository.from_repository_attributes(stack, "Images", repository_name=repository, repository_arn=arn)
-    return FargateTask(
-        stack,
-        "Task",
-        name=stack.stack_name,
-        image=ecs.ContainerImage.from_ecr_repository(images, image_tag),
-        service=service,
-        runtime=environment,
-        variables={
-            **variables,
-            "STOP_TIMEOUT": str(service.stop_seconds),
-            "NOVA_SERVICE": service.name,
-            "NOVA_RELEASE": image_tag,
-            "NOVA_API_URL": platform.ingress.url,
-            **({"NOVA_INTERNAL_URL": platform.private_ingress.url} if platform.private_ingress else {}),
-        },
-        key=platform.key,
-    )

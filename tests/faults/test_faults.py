@@ -106,6 +106,20 @@ SPIN = "threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=Tru
 WORK = "end = time.process_time() + 0.06\nwhile time.process_time() < end: pass"
 OTHER = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
 
+# Signs as a client of AWS does; nobody looks at the signature.
+CALL = """
+import urllib.error, urllib.request
+def call(action):
+    key = os.environ["AWS_ACCESS_KEY_ID"]
+    headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"AmazonSQS.{action}",
+               "Authorization": f"AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/sqs/aws4_request"}
+    body = json.dumps({"QueueUrl": "https://sqs.us-east-1.amazonaws.com/333333333333/mails"}).encode()
+    try:
+        urllib.request.urlopen(urllib.request.Request(os.environ["AWS_ENDPOINT_URL"], body, headers))
+    except urllib.error.HTTPError as error:
+        return error.code
+"""
+
 FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     # What is wrong: the verdict, a part of its reason, and how it is put in.
     "nothing at all": ("✓", "", {}),
@@ -176,6 +190,16 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
             "within": f"if path in OPERATIONS:\n    {WORK.replace(chr(10), chr(10) + '    ')}",
             "edit_both": with_cpu_alarm,
         },
+    ),
+    "it sends to a queue that its role does not allow": (
+        "✗",
+        "AWS denies prod-tiny:2 sqs:SendMessage on arn:aws:sqs:us-east-1",
+        {"before": CALL, "within": "if path in OPERATIONS and call('SendMessage'): status = 500"},
+    ),
+    "it sends to a queue that its role does not allow, and swallows the error": (
+        "!",
+        "AWS denies prod-tiny:2 sqs:SendMessage on arn:aws:sqs:us-east-1",
+        {"before": CALL, "within": "if path == '/tiny/1': call('SendMessage')"},
     ),
     "it spins": ("✗", "prod-cpu went to ALARM", {"before": SPIN, "edit_both": with_cpu_alarm, "seconds": 1.0}),
     "another image alone": ("✓", "", {}),
@@ -277,7 +301,19 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "CloudFormation would refuse",
         {"edit": lambda templates: [resource(f"Topic{n}", "AWS::SNS::Topic")(templates) for n in range(500)]},
     ),
-    "a table beside it": ("✓", "", {"edit": resource("Table", "AWS::DynamoDB::Table", BillingMode="PAY_PER_REQUEST")}),
+    "a table beside it": (
+        "✓",
+        "",
+        {
+            "edit": resource(
+                "Table",
+                "AWS::DynamoDB::Table",
+                BillingMode="PAY_PER_REQUEST",
+                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            )
+        },
+    ),
     "a test fails": ("✗", "exited with 3", {"test": "exit 3"}),
     "nobody approves": ("✗", "the approval was refused", {"approve": False}),
     "the way into Prod is closed": (

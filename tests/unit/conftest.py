@@ -103,6 +103,8 @@ alarms = { error_percent = 2.5, unanswered_percent = 100, min_requests = 50, lat
 """
 
 
+_collected = pytest.StashKey[list[pytest.Item]]()
+
 sys.addaudithook(refuse_what_is_the_users)
 
 
@@ -142,15 +144,23 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that synthesize first, those of the whole app before those of its parts.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Remember all that there are. Put those that synthesize first, those of the whole app before those of its parts.
 
     A process's first synthesis takes longest. The first worker begins with the first tests, and so does all of them;
     the others take from its end when they have nothing left, and find there what is synthesized already.
     """
+    config.stash[_collected] = list(items)
     items.sort(
         key=lambda item: ({"app", "synthesize"}.isdisjoint(getattr(item, "fixturenames", ())), len(item.path.parts))
     )
+
+
+@pytest.fixture
+def collected(pytestconfig: pytest.Config) -> list[pytest.Item]:
+    """Every test that was collected, also those that are not run this time."""
+    return pytestconfig.stash[_collected]
 
 
 @pytest.fixture

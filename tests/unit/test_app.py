@@ -37,6 +37,9 @@ def test_without_an_environment_the_registry_and_the_pipeline_are_synthesized(as
     }
 
 
+@pytest.mark.exhaustive(
+    "test_only_the_task_definition_depends_on_the_image_tag_which_is_by_default_that_of_the_content"
+)
 def test_another_process_that_deploys_an_environment_alone_writes_the_same_templates_and_nothing_of_its_variables(
     example, read_assembly, tmp_path, assembly, service_names
 ):

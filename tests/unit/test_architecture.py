@@ -1,6 +1,7 @@
 """The imports are those of the table in docs/architecture.md, and none goes in a circle."""
 
 import ast
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -16,9 +17,20 @@ MODULES = {
 ROOMS = sorted({name.split(".")[1] for name in MODULES if "." in name})
 
 
-def imported(path: Path) -> Iterator[str]:
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """A module, read once for all tests."""
+    return ast.parse(path.read_text())
+
+
+@functools.cache
+def imported(path: Path) -> frozenset[str]:
     """What a module imports, wherever in it: modules of Nova by their full names, others by their first."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    return frozenset(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(parsed(path)):
         match node:
             case ast.Import(names=names):
                 yield from (name.name for name in names)
@@ -102,7 +114,7 @@ def test_a_room_has_at_most_nine_modules_and_says_what_they_share() -> None:
         if count > MOST_MODULES.get(room.relative_to(ROOT).as_posix(), 9)
     }
     assert not crowded, "give these a room below by subject"
-    assert all(ast.get_docstring(ast.parse((room / "__init__.py").read_text())) for room in rooms)
+    assert all(ast.get_docstring(parsed(room / "__init__.py")) for room in rooms)
 
 
 def test_a_module_fits_a_reader() -> None:
@@ -113,7 +125,7 @@ def test_a_module_fits_a_reader() -> None:
 def test_a_class_name_has_one_meaning() -> None:
     places: dict[str, list[str]] = {}
     for module, path in MODULES.items():
-        for node in ast.parse(path.read_text()).body:
+        for node in parsed(path).body:
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(module)
     assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}

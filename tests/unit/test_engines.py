@@ -76,6 +76,7 @@ def test_only_the_chosen_engine_is_synthesized(assembly, github_assembly):
     assert rest(github_assembly) == {"nova-github-actions", "NovaEarlyRegistryStack"}
 
 
+@pytest.mark.exhaustive("test_both_engines_deploy_the_stacks_in_the_same_order")
 def test_what_is_rehearsed_has_a_pipeline_whichever_engine_delivers(raw, tmp_path, app, synthesize):
     raw["environments"], raw["services"] = raw["environments"][:1], raw["services"][:1]
     delivered = synthesize(parse_config(raw))
@@ -124,12 +125,18 @@ def test_an_environments_role_is_taken_by_jobs_of_its_own_github_environment_alo
     [(role, (trust, statements, _))] = found.items()
     assert role == deploy_role_name(f"nova-{name}") == f"nova-{name}-deploy"
     assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
+    branches = ["refs/heads/main", *(["refs/heads/develop"] if name == "dev" else [])]
     assert trust["Condition"] == {
         "StringEquals": {
             f"{ISSUER}:aud": "sts.amazonaws.com",
             f"{ISSUER}:sub": [f"repo:org/nova-platform:environment:{name}"],
             # The early branch reaches the first environment, and no further.
-            f"{ISSUER}:ref": ["refs/heads/main", *(["refs/heads/develop"] if name == "dev" else [])],
+            f"{ISSUER}:ref": branches,
+            f"{ISSUER}:job_workflow_ref": [
+                f"org/nova-platform/.github/workflows/{workflow}.yml@{branch}"
+                for workflow in ("deploy", "rollback")
+                for branch in branches
+            ],
         }
     }
     own = f"arn:aws:iam::{environment.account}:role/"
@@ -163,6 +170,10 @@ def test_images_are_published_from_the_delivered_branches_to_the_projects_reposi
         claims = trust["Condition"]["StringEquals"]
         assert claims[f"{ISSUER}:sub"] == [f"repo:org/nova-platform:ref:refs/heads/{branch}"]
         assert claims[f"{ISSUER}:ref"] == [f"refs/heads/{branch}"]
+        # No rollback builds images.
+        assert claims[f"{ISSUER}:job_workflow_ref"] == [
+            f"org/nova-platform/.github/workflows/deploy.yml@refs/heads/{branch}"
+        ]
         pushing = [each for each in statements if "ecr:PutImage" in as_set(each["Action"])]
         assert {arn for each in pushing for arn in as_set(each["Resource"])} == pushed
         actions = {action for each in statements for action in as_set(each["Action"])}

@@ -70,6 +70,9 @@ def only(resources: list[dict[str, Any]], resource_type: str) -> dict[str, Any]:
     return dict(properties)
 
 
+@pytest.mark.exhaustive(
+    "stacks/test_infrastructure.py::test_it_is_made_in_the_services_stack_with_its_grants_and_variables"
+)
 def test_its_service_rolls_a_bad_canary_back(resources: list[dict[str, Any]]) -> None:
     deployment = only(resources, "AWS::ECS::Service")["DeploymentConfiguration"]
     assert deployment["CanaryConfiguration"] == {"CanaryPercent": 10, "CanaryBakeTimeInMinutes": 5}
@@ -80,6 +83,9 @@ def test_its_service_rolls_a_bad_canary_back(resources: list[dict[str, Any]]) ->
     assert alarms - set(deployment["Alarms"]["AlarmNames"]) == {"Acme-shop-unhealthy", "Acme-shop-running"}
 
 
+@pytest.mark.exhaustive(
+    "stacks/test_infrastructure.py::test_it_is_made_in_the_services_stack_with_its_grants_and_variables"
+)
 def test_its_requests_reach_the_container(resources: list[dict[str, Any]]) -> None:
     [container] = only(resources, "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
     assert [mapping["ContainerPort"] for mapping in container["PortMappings"]] == [8080]

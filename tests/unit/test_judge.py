@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers.exhaustive import one_of_each
+
 SCRIPT = Path(__file__).parents[2] / "scripts" / "judge.sh"
 SHA, OLDER = "a" * 40, "b" * 40
 GH = """#!/bin/sh
@@ -64,7 +66,7 @@ def test_what_becomes_no_wider_is_green_and_commented(verdict):
 
 
 @pytest.mark.parametrize(
-    "reviews", [[APPROVED], [("ann", "CHANGES_REQUESTED", OLDER), APPROVED], [("bob", "APPROVED", SHA)]]
+    "reviews", one_of_each([[APPROVED], [("ann", "CHANGES_REQUESTED", OLDER), APPROVED], [("bob", "APPROVED", SHA)]])
 )
 def test_wider_access_is_accepted_by_the_label_and_an_approval_of_this_commit(verdict, reviews):
     status = verdict("wider", reviews=reviews, permissions=MAY)[0]
@@ -85,7 +87,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("given", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize("given", one_of_each(REFUSED.values()), ids=REFUSED.keys())
 def test_wider_access_is_refused_without_both(verdict, given):
     status = verdict("wider", permissions=MAY, **given)[0]
     assert "state=failure" in status

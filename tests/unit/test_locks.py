@@ -14,10 +14,9 @@ dependencies = ["boto3>=1.42", "aws-cdk-lib==2.275.0", "click>=8.3", "psutil>=7"
 [dependency-groups]
 dev = ["hypothesis>=6.170"]
 """,
+    "nova.toml": '[[services]]\nname = "carts-service"\nkit = true\n[[services]]\nname = "bills-service"\nkit = true\n',
     "services/kit/pyproject.toml": '[project]\ndependencies = ["fastapi>=0.120"]\n',
-    "services/carts-service/Dockerfile": "FROM scratch\n",
     "services/carts-service/pyproject.toml": '[project]\ndependencies = ["av>=17"]\n',
-    "services/bills-service/Dockerfile": "FROM scratch\n",
     "services/bills-service/pyproject.toml": "[project]\ndependencies = []\n",
     "requirements-uv.in": "uv==0.9.1\n",
     "package.json": '{"devDependencies": {"aws-cdk": "2.1130.0"}}',
@@ -70,6 +69,17 @@ def project(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
     return tmp_path
+
+
+def test_what_a_service_of_another_framework_asks_for_is_its_own_affair(project):
+    place = project / "services" / "ledger"
+    place.mkdir()
+    (place / "pyproject.toml").write_text('[project]\nname = "ledger"\n')  # not even a table of dependencies
+    (place / "requirements.txt").write_text(
+        "flask\nav==16 ; python_version < '3.12'\nav==17 ; python_version > '3.11'\n"
+    )
+    check(project)
+    assert split_packages(project) == []
 
 
 def edit(project, file, pattern, replacement):

@@ -66,7 +66,7 @@ def test_stacks_clusters_and_services_have_the_names_that_the_tools_look_for(ass
 
 
 def test_alarms_are_those_of_the_contract_and_are_found_by_their_prefix(assembly, service_names) -> None:
-    kinds = names.ROLLBACK_ALARMS + names.NOTIFY_ALARMS
+    kinds = ("errors", "unanswered", "latency", "cpu", "memory", "unhealthy", "running")
     every = {
         names.alarm_name(names.stack_name(prefix, service), kind)
         for prefix, service, kind in product(PREFIXES.values(), service_names, kinds)

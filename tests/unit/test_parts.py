@@ -63,6 +63,14 @@ def test_a_part_that_passed_shows_how_many_tests_there_were_and_why_some_were_sk
     assert lines[2].strip() == "skipped 2: tests/test_report.py:12: needs Chromium"
 
 
+def test_a_part_that_left_cases_out_says_how_many_and_what_runs_them(make):
+    left_out = "7 exhaustive cases are not run here: make test-all"
+    code, lines = make(unit=f"echo '{left_out}'; echo '3 passed in 1.02s'")
+    assert code == 0
+    assert lines[1].endswith("3 passed")
+    assert lines[2].strip() == left_out
+
+
 def test_a_part_that_failed_shows_all_that_it_said_and_nothing_else_is_started(make):
     code, lines = make(lint="echo 'a.py:1: E501'; exit 1", types="sleep 0.5", unit="touch ran", services="touch ran")
     assert code == 1

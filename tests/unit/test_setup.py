@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.machine.pythons import SUPPORTED
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -244,12 +245,14 @@ def damaged(root):
 
 @pytest.mark.parametrize(
     ("fault", "why"),
-    [
-        (without_archive, "there is none"),
-        (for_another_lock, "it was made for other locks, another Python or another kind of machine"),
-        (for_another_python, "it was made for other locks, another Python or another kind of machine"),
-        (damaged, "it is damaged"),
-    ],
+    one_of_each(
+        [
+            (without_archive, "there is none"),
+            (for_another_lock, "it was made for other locks, another Python or another kind of machine"),
+            (for_another_python, "it was made for other locks, another Python or another kind of machine"),
+            (damaged, "it is damaged"),
+        ]
+    ),
 )
 def test_an_archive_that_does_not_fit_is_named_and_the_registries_are_asked(packed, fault, why):
     fault(packed)

@@ -519,6 +519,7 @@ def test_an_environment_may_have_any_name_that_the_configuration_takes(name):
     assert options == [name, "live-eu"]
 
 
+@pytest.mark.exhaustive("test_an_environment_may_have_any_name_that_the_configuration_takes")
 @given(st.text(string.ascii_letters + string.digits + "_./-", min_size=1, max_size=20))
 def test_a_branch_may_have_any_name_that_the_configuration_takes(branch):
     raw = two()

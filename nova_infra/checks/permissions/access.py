@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from nova_infra.checks.permissions.attached import role_patterns
-from nova_infra.checks.permissions.boundary import production_out_of_reach, project_and_role, repository_steps
+from nova_infra.checks.permissions.boundary import production_out_of_reach
 from nova_infra.checks.permissions.reach import Graph
 from nova_infra.checks.permissions.statements import Statement, contains, pattern_of
+from nova_infra.checks.permissions.ways.jobs import jobs_keep_to_their_work
+from nova_infra.checks.permissions.ways.run_steps import project_and_role, repository_steps
 from nova_infra.checks.rule import Template, as_list
 from nova_infra.checks.stages import PIPELINE, actions, environments, stages
 
@@ -93,7 +95,7 @@ def roles(template: Template) -> Iterator[Holder]:
 
 def ways_around(template: Template) -> list[str]:
     """Each way around the approval that the template has."""
-    return [finding.detail for finding in production_out_of_reach(template)]
+    return [each.detail for rule in (production_out_of_reach, jobs_keep_to_their_work) for each in rule(template)]
 
 
 def _conditions(role: Mapping[str, Any], key: str) -> Iterator[str]:

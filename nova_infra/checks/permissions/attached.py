@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from nova_infra.checks.permissions.statements import Statement, overlap, pattern_of
+from nova_infra.checks.permissions.ways.limits import limited
 from nova_infra.checks.rule import Template, as_list
 
 ROLE = "AWS::IAM::Role"
@@ -46,7 +48,13 @@ class Attached:
         return role_patterns(role, self._template.resources[role].get("Properties", {}))
 
     def statements(self, role: str) -> list[Statement]:
-        """All statements that hold for a role of the template."""
+        """All statements that hold for a role of the template, as far as its permissions boundary leaves them."""
+        boundary = self._template.resources[role].get("Properties", {}).get("PermissionsBoundary")
+        shown = None if boundary is None else self._shown(boundary)
+        limits = [each for policy_id, document in shown or () for each in self._read(policy_id, document)]
+        return limited(self._given(role), limits if shown else None)
+
+    def _given(self, role: str) -> list[Statement]:
         properties = self._template.resources[role].get("Properties", {})
         found = [
             statement
@@ -60,7 +68,8 @@ class Attached:
             found += self._managed(role, managed)
         for policy_id, principals, statement in self._on_resources:
             if any(self._means(principal, role) for principal in principals):
-                found += self._read(policy_id, {"Statement": [statement]})
+                read = self._read(policy_id, {"Statement": [statement]})
+                found += [replace(each, by_resource=True) for each in read]
         return found
 
     def trusts(self, role: str, other: str) -> bool:
@@ -68,7 +77,8 @@ class Attached:
         document = self._template.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument", {})
         return any(
             self._means(principal, other)
-            for statement in branches(document.get("Statement"))
+            for each in branches(document)
+            for statement in branches(each.get("Statement"))
             if statement.get("Effect") != "Deny"
             for principal in self._principals(statement)
         )
@@ -81,17 +91,21 @@ class Attached:
         return any(overlap(pattern, each) for each in (*self.names(role), *bare))
 
     def _managed(self, role: str, managed: object) -> Iterator[Statement]:
+        shown = self._shown(managed)
+        for policy_id, document in shown:
+            yield from self._read(policy_id, document)
+        if not shown and not _HARMLESS_MANAGED.fullmatch(self.pattern(managed)):
+            yield Statement(role, True, ("*",), False, ("*",), False, conditional=False)
+
+    def _shown(self, managed: object) -> list[tuple[str, Mapping[str, Any]]]:
+        """The managed policies of the template that a reference or an ARN means, with their documents."""
         pattern = self.pattern(managed)
-        shown = [
-            (policy_id, properties)
+        return [
+            (policy_id, properties.get("PolicyDocument", {}))
             for policy_id, properties in self._template.of_type("AWS::IAM::ManagedPolicy")
             if pattern == f"${{{policy_id}}}"
             or pattern.rpartition("/")[2] == pattern_of(properties.get("ManagedPolicyName", {})) != "*"
         ]
-        for policy_id, properties in shown:
-            yield from self._read(policy_id, properties.get("PolicyDocument", {}))
-        if not shown and not _HARMLESS_MANAGED.fullmatch(pattern):
-            yield Statement(role, True, ("*",), False, ("*",), False, conditional=False)
 
     def _policies_beside(self) -> Iterator[tuple[str, list[str], Mapping[str, Any]]]:
         for policy_id, resource in self._template.resources.items():
@@ -116,11 +130,9 @@ class Attached:
                 yield policy_id, [self.pattern(properties.get("Principal"))], statement
             if resource["Type"].startswith("AWS::IAM::"):
                 continue
-            for document in properties.values():
-                document = document if isinstance(document, Mapping) else {}
-                held = branches(document.get("Statement", document if "Principal" in document else None))
-                for statement in held:
-                    if isinstance(statement, Mapping) and {"Principal", "NotPrincipal"} & set(statement):
+            for document in (each for value in properties.values() for each in branches(value)):
+                for statement in branches(document.get("Statement", document if "Principal" in document else None)):
+                    if {"Principal", "NotPrincipal"} & set(statement):
                         yield policy_id, list(self._principals(statement)), {"Resource": "*", **statement}
 
     def _principals(self, statement: Mapping[str, Any]) -> Iterator[str]:
@@ -130,7 +142,7 @@ class Attached:
         yield from (self.pattern(each) for each in branches(named, mappings=False))
 
     def _read(self, policy: str, document: Mapping[str, Any]) -> Iterator[Statement]:
-        for statement in branches(document.get("Statement")):
+        for statement in (each for one in branches(document) for each in branches(one.get("Statement"))):
             # Neither of the two: an intrinsic function, which may be any statement.
             actions = as_list(statement.get("Action", statement.get("NotAction", "*")))
             resources = as_list(statement.get("Resource", statement.get("NotResource", "*")))

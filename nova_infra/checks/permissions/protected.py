@@ -23,6 +23,19 @@ READING = tuple(
     )
 )
 
+# Reading by name, and yet what lets its reader act as somebody else.
+CREDENTIALS = (
+    *("sso:GetRoleCredentials", "cognito-identity:GetCredentialsForIdentity", "cognito-identity:GetOpenIdToken*"),
+    *("secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue", "sts:GetFederationToken"),
+    *("codeconnections:GetConnectionToken", "codestar-connections:GetConnectionToken", "ssm:GetAccessToken"),
+    *("ec2:GetPasswordData", "lightsail:GetInstanceAccessDetails", "redshift:GetClusterCredentials*"),
+)
+# What users have written, or was written about them.
+CONTENTS = (
+    *("logs:Filter*", "logs:GetLog*", "logs:GetQueryResults", "s3:GetObject*", "dynamodb:GetItem"),
+    *("dynamodb:BatchGetItem", "dynamodb:Query", "athena:GetQueryResults", "kinesis:GetRecords"),
+)
+
 # What each service holds, and what a step may do there besides reading.
 _SERVICES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     (
@@ -88,6 +101,19 @@ _PUSHING = (
     "signer:SignPayload",
 )
 _STORING = ("s3:Abort*", "s3:PutObject*")
+# What sends or stores data, and gives nobody another role; what is subscribed to it counts by itself.
+_DATA = (
+    *("sqs:SendMessage*", "sqs:ReceiveMessage", "sqs:DeleteMessage*", "sqs:ChangeMessageVisibility*"),
+    *("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:Scan"),
+    *("dynamodb:ConditionCheckItem", "kinesis:PutRecord*", "firehose:PutRecord*", "xray:Put*", "aps:RemoteWrite"),
+    *("ses:Send*", "bedrock:InvokeModel*", "athena:StartQueryExecution", "athena:StopQueryExecution"),
+)
+_NAMED_SERVICES = tuple(f"{service}:*" for _, services, _ in _SERVICES for service in services)
+_OWN_WORK = tuple(action for _, _, but in _SERVICES for action in but)
+# Another way to the objects of any bucket.
+_ACCESS_POINTS = ("arn:aws:s3:*:*:accesspoint/*",)
+# Goals of their own, or none: repositories and buckets belong to some steps, and tokens are of those who have them.
+_APART = ("ecr:*", "signer:*", "s3:*", "sts:*")
 
 
 def goals(before: Sequence[Mapping[str, Any]], production: Mapping[str, Any]) -> list[Goal]:
@@ -101,11 +127,12 @@ def goals(before: Sequence[Mapping[str, Any]], production: Mapping[str, Any]) ->
     elsewhere = frozenset(_accounts(before)) - frozenset(accounts)
     # Names of an earlier environment's own roles, which matter where it shares production's account.
     harmless = (
-        *(f"*:role/{prefix}-release" for stage in before for prefix in _prefixes(stage)),
+        *(f"*:role/{prefix}-{role}" for stage in before for prefix in _prefixes(stage) for role in ("release", "gate")),
         "*:role/*-observer",
         "*:role/cdk-*-lookup-role-*",
     )
-    taking = ("sts:Assume*", "sts:GetFederationToken")
+    # The last two come with taking a role, and make its conditions on tags true.
+    taking = ("sts:Assume*", "sts:GetFederationToken", "sts:TagSession", "sts:SetSourceIdentity")
     return [
         Goal(
             "a role in production's account",
@@ -123,7 +150,32 @@ def goals(before: Sequence[Mapping[str, Any]], production: Mapping[str, Any]) ->
             )
             for what, services, but in _SERVICES
         ),
-        Goal("the templates that are deployed", ("s3:*",), ("arn:aws:s3:::cdk-*",), harmless_actions=READING),
+        Goal("the credentials of somebody else", CREDENTIALS, elsewhere=elsewhere),
+        Goal(
+            "what holds roles or runs by itself",
+            ("*:*",),
+            harmless_actions=(*READING, *_NAMED_SERVICES, *_APART, *_DATA),
+            elsewhere=elsewhere,
+        ),
+        Goal(
+            "production itself",
+            ("*:*",),
+            tuple(f"arn:*:*:*:{account}:*" for account in accounts),
+            harmless_actions=(*READING, *_OWN_WORK, *_APART),
+            within=frozenset(accounts),
+        ),
+        Goal(
+            "what production's users wrote",
+            (*CONTENTS, *CREDENTIALS),
+            tuple(f"arn:*:*:*:{account}:*" for account in accounts),
+            within=frozenset(accounts),
+        ),
+        Goal(
+            "the templates that are deployed",
+            ("s3:*",),
+            ("arn:aws:s3:::cdk-*", *_ACCESS_POINTS),
+            harmless_actions=READING,
+        ),
     ]
 
 
@@ -139,7 +191,7 @@ def goals_beside(pipeline: Mapping[str, Any], *, stores: bool, pushes: bool) -> 
         Goal(
             "the artifacts that await the approval",
             ("s3:*",),
-            tuple(f"{bucket}*" for bucket in _buckets(pipeline)),
+            (*(f"{bucket}*" for bucket in _buckets(pipeline)), *_ACCESS_POINTS),
             harmless_actions=(*READING, *(_STORING if stores else ())),
         ),
         Goal("released images", ("ecr:*", "signer:*"), harmless_actions=(*READING, *(_PUSHING if pushes else ()))),

@@ -1,7 +1,8 @@
 """Which roles the projects that run the repository's code before the approval can assume, and what those may do.
 
-A path begins at such a project's role, goes on to every role that it can take (by assuming or passing it, or by
-changing or starting something that has it), and ends where one of them may change what an approval protects.
+A path begins at such a project's role, goes on to every role that it can take (by assuming or passing it, by changing
+or starting something that has it, or by sending what starts that), and ends where one of them may change what an
+approval protects. A permissions boundary that the template shows cuts it short.
 """
 
 from __future__ import annotations
@@ -10,22 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nova_infra.checks.permissions.attached import ROLE, Attached
-from nova_infra.checks.permissions.statements import Statement, allowing, overlap
-from nova_infra.checks.rule import Template, referenced
+from nova_infra.checks.permissions.statements import Statement, allowing, contains, overlap
+from nova_infra.checks.permissions.ways.starts import Start, starts
+from nova_infra.checks.rule import Template
 
-_PROJECT = "AWS::CodeBuild::Project"
-
-# What gives its caller the role of a thing, by the thing's type.
-_TAKES_OVER = {
-    _PROJECT: (
-        "codebuild:StartBuild",
-        "codebuild:StartBuildBatch",
-        "codebuild:UpdateProject",
-    ),
-    "AWS::Lambda::Function": ("lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration"),
-}
-_TAKING = ("iam:PassRole", "sts:AssumeRole", *(action for actions in _TAKES_OVER.values() for action in actions))
-_ROLE_OF = {_PROJECT: "ServiceRole", "AWS::Lambda::Function": "Role"}
+_TAKING = ("iam:PassRole", "sts:AssumeRole")
 
 
 @dataclass(frozen=True)
@@ -39,6 +29,7 @@ class Goal:
         harmless: Patterns of resources that are none of it, where a permission names nothing else.
         harmless_actions: Patterns of actions that do not reach it, such as reading.
         elsewhere: Accounts in which whatever is done reaches none of it.
+        within: The accounts that it is in, if a permission has to name one: another account would have to agree.
     """
 
     what: str
@@ -47,16 +38,20 @@ class Goal:
     harmless: tuple[str, ...] = ()
     harmless_actions: tuple[str, ...] = ()
     elsewhere: frozenset[str] = frozenset()
+    within: frozenset[str] = frozenset()
 
     def spares(self, pattern: str) -> bool:
         """Whether what a pattern of resources means is none of it."""
-        if account_of(pattern) in self.elsewhere:
+        account = account_of(pattern)
+        if account in self.elsewhere:
+            return True
+        if self.within and (contains(pattern, "arn:") or account not in (None, *self.within)):
             return True
         bucket = pattern.partition("/")[0]
         if bucket.startswith("arn:aws:s3:::") and "*" not in bucket:
             # No bucket's name has a slash, which a star in a pattern would stand for.
             return not any(overlap(bucket, each) for each in self.resources)
-        return "*" not in pattern and any(overlap(pattern, each) for each in self.harmless)
+        return "*" not in pattern and any(contains(each, pattern) for each in self.harmless)
 
 
 @dataclass(frozen=True)
@@ -94,11 +89,13 @@ class Graph:
 
     template: Template
     attached: Attached = field(init=False)
+    _starts: list[Start] = field(init=False)
     _statements: dict[str, list[Statement]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Find the policies of the template."""
+        """Find the policies of the template, and what starts what."""
         self.attached = Attached(self.template)
+        self._starts = starts(self.template)
 
     def paths(self, start: str, goals: Sequence[Goal]) -> Iterator[Path]:
         """The shortest way from a role to each goal that it reaches.
@@ -136,25 +133,15 @@ class Graph:
         statements = self.statements(role)
         # Most roles may do none of these to anything, and a template has many of both.
         able = {action for action in _TAKING if any(each.allows and each.names(action) for each in statements)}
-        for logical_id, resource in self.template.resources.items():
-            properties = resource.get("Properties", {})
-            if resource["Type"] == ROLE:
-                names = self.attached.names(logical_id) if able else ()
-                taking = able & {"iam:PassRole", "sts:AssumeRole"}
-                if self.attached.trusts(logical_id, role) or any(
-                    allowing(statements, a, name) for a in taking for name in names
-                ):
-                    yield logical_id
-            elif resource["Type"] in _TAKES_OVER and able.intersection(_TAKES_OVER[resource["Type"]]):
-                taken = referenced(properties.get(_ROLE_OF[resource["Type"]]))
-                names = (
-                    f"${{{logical_id}}}",
-                    f"arn:aws:*:*:*:*/${{{logical_id}}}",
-                    f"arn:aws:*:*:*:*:${{{logical_id}}}",
-                )
-                actions = _TAKES_OVER[resource["Type"]]
-                if taken and any(allowing(statements, action, name) for action in actions for name in names):
-                    yield taken
+        for logical_id, _ in self.template.of_type(ROLE):
+            names = self.attached.names(logical_id) if able else ()
+            if self.attached.trusts(logical_id, role) or any(
+                allowing(statements, action, name) for action in able for name in names
+            ):
+                yield logical_id
+        for start in self._starts:
+            if any(allowing(statements, action, name) for action in start.actions for name in start.names):
+                yield start.role
 
     def statements(self, role: str) -> list[Statement]:
         """What a role of the template may do; nothing for one that is not in it."""

@@ -1,7 +1,7 @@
 """What the statements of policies let a role do, read as IAM would; in doubt, rather too much than too little.
 
-A condition of an Allow is taken as met, a permissions boundary as none, a policy of AWS's own that is not known to read
-only as everything, and a value that only CloudFormation knows as any value. See
+A condition of an Allow is taken as met, a permissions boundary that the template does not show as none, a policy of
+AWS's own that is not known to read only as everything, and a value that only CloudFormation knows as any value. See
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html.
 """
 
@@ -27,6 +27,7 @@ class Statement:
         resources: Patterns of its resources.
         not_resources: Whether all resources but those are meant.
         conditional: Whether it holds under conditions only.
+        by_resource: Whether it stands in the policy of a resource, and not in one of the role.
     """
 
     policy: str
@@ -36,6 +37,7 @@ class Statement:
     resources: tuple[str, ...]
     not_resources: bool
     conditional: bool
+    by_resource: bool = False
 
     def names(self, action: str) -> bool:
         """Whether it may speak of an action on anything."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.permissions.attached import ROLE, Attached, branches
-from nova_infra.checks.permissions.protected import READING
+from nova_infra.checks.permissions.protected import CONTENTS, CREDENTIALS, READING
 from nova_infra.checks.permissions.statements import pattern_of
 from nova_infra.checks.rule import Finding, Rule, Template, as_list
 
@@ -16,16 +17,19 @@ _OURS = ("-observer", "-release", "-operator", "-deploy")
 _EXACT = ("StringEquals", "ArnEquals", "ForAnyValue:StringEquals")
 _OWN = "000000000000"
 _AUDIENCE = "sts.amazonaws.com"
+ISSUER = "token.actions.githubusercontent.com"
+"""Who signs the tokens of GitHub's jobs."""
 
 
 def _observers_read(template: Template) -> Iterator[Finding]:
-    """Each permission of an observer that is none to read: a step before the approval may take it."""
+    """Each permission of an observer that is more than to look: a step before the approval may take it."""
     attached = Attached(template)
     for logical_id, role in template.of_type(ROLE):
         if not _name(role).endswith("-observer"):
             continue
         for statement in attached.statements(logical_id):
-            for action in statement.actions_within(("*",), but=READING):
+            changing = list(statement.actions_within(("*",), but=READING))
+            for action in changing or dict.fromkeys(statement.actions_within((*CONTENTS, *CREDENTIALS))):
                 yield Finding(statement.policy, "Properties.PolicyDocument", f"{_name(role)} may {action}")
 
 
@@ -33,11 +37,16 @@ def _trust_is_named(template: Template) -> Iterator[Finding]:
     """Each way to take a role that names nobody in particular."""
     for logical_id, role in template.of_type(ROLE):
         ours = _name(role).endswith(_OURS)
-        for statement in branches(role.get("AssumeRolePolicyDocument", {}).get("Statement")):
+        for statement in _trust(role):
             if statement.get("Effect") == "Deny":
                 continue
             for fault in _faults(statement, ours=ours):
                 yield Finding(logical_id, _TRUST, f"{_name(role)}: {fault}")
+
+
+def _trust(role: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for document in branches(role.get("AssumeRolePolicyDocument")):
+        yield from branches(document.get("Statement"))
 
 
 def _faults(statement: Mapping[str, Any], *, ours: bool) -> Iterator[str]:
@@ -62,8 +71,19 @@ def _faults(statement: Mapping[str, Any], *, ours: bool) -> Iterator[str]:
                 ":environment:" not in each and ":ref:" not in each for each in _exact(conditions, f"{issuer}:sub")
             ):
                 yield "a subject names neither an environment nor a branch"
+            if issuer == ISSUER:
+                yield from _unclaimed(conditions)
             if _exact(conditions, f"{issuer}:aud") != [_AUDIENCE]:
                 yield f"a token for another audience than {_AUDIENCE} may take it"
+
+
+def _unclaimed(conditions: Mapping[str, Any]) -> Iterator[str]:
+    """The claims of GitHub's tokens that a condition leaves open, though no subject says them all."""
+    if not all(each.startswith("refs/heads/") for each in _exact(conditions, f"{ISSUER}:ref") or [""]):
+        yield "no branch is named word for word: a subject with an environment says none"
+    workflows = _exact(conditions, f"{ISSUER}:job_workflow_ref")
+    if not all(re.fullmatch(r"[^/]+/[^/]+/\.github/workflows/[^@]+@refs/heads/.+", each) for each in workflows or [""]):
+        yield "no workflow is named word for word: any other one of the branch could take it"
 
 
 def _exact(conditions: Mapping[str, Any], key: str) -> list[str]:
@@ -91,7 +111,7 @@ def _name(role: Mapping[str, Any]) -> str:
 TRUST_RULES = (
     Rule(
         "NOVA-P09",
-        "An environment's observer only reads",
+        "An environment's observer only looks: it changes nothing, and reads no logs, no data and no credentials",
         "give the permission to the release role, which steps after the approval take",
         "Steps before the approval take the observer of production",
         _observers_read,

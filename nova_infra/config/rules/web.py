@@ -54,8 +54,11 @@ def _of_grpc(key: str, service: Service) -> Iterator[str]:
             f"{key}.health.path: {path!r} is not a method, which is what a check of gRPC calls: write "
             "/package.Service/Method, or remove it for the standard /grpc.health.v1.Health/Check"
         )
-    if service.requests is not None:
-        yield f"{key}.requests: records HTTP, and this service speaks gRPC: remove it"
+    if service.requests is not None and service.requests.endswith(".har"):
+        yield (
+            f"{key}.requests: records HTTP, and this service speaks gRPC: name an .http file of lines such as "
+            "GRPC /package.Service/Method"
+        )
 
 
 def between(services: Sequence[tuple[str, Service]], environment: Environment) -> Iterator[str]:

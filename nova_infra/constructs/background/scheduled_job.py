@@ -16,8 +16,8 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.constructs.background.job_machine import definition
-from nova_infra.constructs.background.worker_service import acknowledge_exec, outbound_group
 from nova_infra.constructs.observability.retention import retention
+from nova_infra.constructs.tasks.service import acknowledge_exec, outbound_group
 from nova_infra.constructs.web.settings import ServiceSettings
 from nova_infra.names import alarm_name, job_log_group
 from nova_infra.schedules import expression

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.constructs.background.work_queue import WorkQueue
 from nova_infra.constructs.background.worker_alarms import WorkerAlarms
-from nova_infra.constructs.tasks.connections import open_connections
-from nova_infra.constructs.tasks.durations import minutes
-from nova_infra.constructs.tasks.scaling import on_spot, scalable_target, scheduled_actions
+from nova_infra.constructs.tasks.alarms import AlarmMetric
+from nova_infra.constructs.tasks.scaling import scale_on_cpu, tracked
+from nova_infra.constructs.tasks.service import fargate_service, outbound_group
 from nova_infra.constructs.web.settings import ServiceSettings
 
 _Policy = scaling.CfnScalingPolicy
@@ -66,49 +63,24 @@ class WorkerService(Construct):
             cluster_name=cluster_name,
             service_name=name,
             queue=(service.queue, queue.name, queue.dead_name) if service.queue and queue else None,
-            min_tasks=runtime.scaling.min_tasks,
+            min_tasks=runtime.scaling.least,
             bake_minutes=runtime.rollout.bake_minutes,
             thresholds=service.alarms,
             topic=topic,
         )
-        self.service = ecs.FargateService(
+        self.service = fargate_service(
             self,
-            "Service",
-            service_name=name,
+            name=name,
             cluster=cluster,
             task_definition=task_definition,
-            vpc_subnets=subnets,
-            security_groups=[outbound_group(self, name, cluster.vpc, service.connects_to)],
-            assign_public_ip=False,
-            enable_execute_command=runtime.exec,
-            circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
-            min_healthy_percent=100,
-            max_healthy_percent=200,
-            deployment_controller=ecs.DeploymentController(type=ecs.DeploymentControllerType.ECS),
+            runtime=runtime,
+            rollback_alarms=self.alarms.rollback_alarms,
+            security_group=outbound_group(self, name, cluster.vpc, service.connects_to),
+            subnets=subnets,
             deployment_strategy=ecs.DeploymentStrategy.ROLLING,
-            deployment_alarms=ecs.DeploymentAlarmConfig(
-                alarm_names=self.alarms.rollback_names, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
-            ),
-            bake_time=minutes(runtime.rollout.bake_minutes),
-            capacity_provider_strategies=on_spot(runtime.scaling.spot),
         )
-        resource = self.service.node.default_child
-        assert isinstance(resource, ecs.CfnService)
-        resource.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
-        resource.node.add_dependency(*self.alarms.rollback_alarms)
-        self.service.node.add_dependency(task_definition.obtain_execution_role())
-        if runtime.exec:
-            acknowledge_exec(task_definition)
-        tasks = self.service.auto_scale_task_count(
-            min_capacity=runtime.scaling.min_tasks, max_capacity=runtime.scaling.max_tasks
-        )
-        target = scalable_target(self.service)
-        target.resource_id = f"service/{cluster_name}/{name}"
-        target.add_resource_dependency(resource)
-        if runtime.scaling.schedules:
-            target.scheduled_actions = [*scheduled_actions(runtime.scaling)]
-        tasks.scale_on_cpu_utilization(
-            "Cpu", policy_name=f"{name}-cpu", target_utilization_percent=service.targets.cpu_percent
+        target = scale_on_cpu(
+            self.service, cluster_name, name, range_=runtime.scaling, cpu_percent=service.targets.cpu_percent
         )
         if queue is not None and service.queue is not None:
             self._backlog(target, name, cluster_name, queue.name, service.queue.messages_per_task)
@@ -131,8 +103,14 @@ class WorkerService(Construct):
                 target_value=per_task,
                 customized_metric_specification=_Policy.CustomizedMetricSpecificationProperty(
                     metrics=[
-                        _metric("waiting", "AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": queue}),
-                        _metric("tasks", "ECS/ContainerInsights", "RunningTaskCount", in_cluster),
+                        tracked(
+                            "waiting",
+                            AlarmMetric("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": queue}),
+                            "Average",
+                        ),
+                        tracked(
+                            "tasks", AlarmMetric("ECS/ContainerInsights", "RunningTaskCount", in_cluster), "Average"
+                        ),
                         _Policy.TargetTrackingMetricDataQueryProperty(
                             id="backlog", expression="waiting/tasks", label="messages per task", return_data=True
                         ),
@@ -140,48 +118,3 @@ class WorkerService(Construct):
                 ),
             ),
         )
-
-
-def outbound_group(scope: Construct, name: str, vpc: ec2.IVpc, connections: Sequence[str]) -> ec2.SecurityGroup:
-    """A group that nothing gets into, and that reaches what it connects to, and HTTP and HTTPS anywhere."""
-    group = ec2.SecurityGroup(
-        scope, "Group", vpc=vpc, description=f"{name}: tasks, reached by nothing", allow_all_outbound=False
-    )
-    for protocol, out in (("HTTP", 80), ("HTTPS", 443)):
-        group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(out), f"{protocol} to AWS and to other services")
-    open_connections(group, connections)
-    return group
-
-
-def acknowledge_exec(task_definition: ecs.FargateTaskDefinition) -> None:
-    """Answer what cdk-nag says of ECS Exec's permissions."""
-    acknowledge(
-        task_definition.task_role,
-        "The configuration asks for ECS Exec, whose channels have no ARN before they are opened",
-        f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
-    )
-    acknowledge(
-        task_definition.task_role,
-        "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
-        f"{NIST}-IAMNoInlinePolicy",
-    )
-
-
-def _metric(
-    key: str, namespace: str, name: str, dimensions: dict[str, str]
-) -> scaling.CfnScalingPolicy.TargetTrackingMetricDataQueryProperty:
-    return _Policy.TargetTrackingMetricDataQueryProperty(
-        id=key,
-        return_data=False,
-        metric_stat=_Policy.TargetTrackingMetricStatProperty(
-            stat="Average",
-            metric=_Policy.TargetTrackingMetricProperty(
-                namespace=namespace,
-                metric_name=name,
-                dimensions=[
-                    _Policy.TargetTrackingMetricDimensionProperty(name=each, value=value)
-                    for each, value in dimensions.items()
-                ],
-            ),
-        ),
-    )

@@ -9,7 +9,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from nova_infra.constructs.web.alarms import PERIOD_SECONDS
+from nova_infra.constructs.tasks.alarms import PERIOD_SECONDS
 from nova_infra.names import alarm_name, stack_name
 
 _COLUMNS = 4

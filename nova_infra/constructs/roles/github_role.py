@@ -29,6 +29,7 @@ class GitHubRole(Construct):
         provider_arn: str,
         subjects: Sequence[str],
         branches: Sequence[str],
+        workflows: Sequence[str],
         repository_id: int | None,
         statements: Sequence[iam.PolicyStatement],
         max_session: cdk.Duration,
@@ -43,6 +44,8 @@ class GitHubRole(Construct):
             provider_arn: ARN of the account's identity provider for GitHub Actions.
             subjects: The tokens' ``sub`` claims, such as ``repo:org/name:environment:prod``, without wildcards.
             branches: The branches whose jobs may take it: a token for an environment does not name its branch.
+            workflows: The workflows whose jobs may take it, such as ``org/name/.github/workflows/deploy.yml``: others
+                of the branch, such as one that a pull request starts there, have tokens of the same subject.
             repository_id: What GitHub knows the repository by, which no other one ever gets; None for its name alone.
             statements: What the role may do.
             max_session: How long credentials may be good for; from 1 to 12 hours.
@@ -55,6 +58,9 @@ class GitHubRole(Construct):
             f"{GITHUB_ISSUER}:aud": "sts.amazonaws.com",
             f"{GITHUB_ISSUER}:sub": list(subjects),
             f"{GITHUB_ISSUER}:ref": [f"refs/heads/{branch}" for branch in branches],
+            f"{GITHUB_ISSUER}:job_workflow_ref": [
+                f"{workflow}@refs/heads/{branch}" for workflow in workflows for branch in branches
+            ],
         }
         if repository_id is not None:
             claims[f"{GITHUB_ISSUER}:repository_id"] = str(repository_id)

@@ -9,7 +9,8 @@ from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from nova_infra.config import Scaling, Targets
-from nova_infra.config.services.runtime import Spot
+from nova_infra.constructs.tasks.alarms import AlarmMetric
+from nova_infra.constructs.tasks.service import service_resource
 from nova_infra.schedules import expression
 
 _Policy = scaling.CfnScalingPolicy
@@ -38,23 +39,14 @@ class Autoscaling(Construct):
             construct_id: Id under the parent.
             service: The service.
             cluster_name: Name of its cluster.
-            name: Its name, the prefix of the policies' names. CDK would take the construct path, which differs between
-                a direct deployment and one through the pipeline, and a changed name replaces the policy.
+            name: Its name, the prefix of the policies' names.
             range_: The least and the most tasks.
             targets: What each task is held to.
             load_balancer: Full name of the load balancer in front.
             target_groups: Full names of both colours.
         """
         super().__init__(scope, construct_id)
-        tasks = service.auto_scale_task_count(min_capacity=range_.min_tasks, max_capacity=range_.max_tasks)
-        target = scalable_target(service)
-        # A value that is taken from the service makes CloudFormation list the target, and its policies after it, as
-        # resources that may change with every release: a rollback's plan would no longer be an image and nothing else.
-        target.resource_id = f"service/{cluster_name}/{name}"
-        target.add_resource_dependency(_resource(service))
-        if range_.schedules:
-            target.scheduled_actions = [*scheduled_actions(range_)]
-        tasks.scale_on_cpu_utilization("Cpu", policy_name=f"{name}-cpu", target_utilization_percent=targets.cpu_percent)
+        target = scale_on_cpu(service, cluster_name, name, range_=range_, cpu_percent=targets.cpu_percent)
         # The predefined metric knows one target group only, and each deployment moves the traffic to the other one. A
         # policy for each would never scale in: the idle colour's has no data.
         scaling.CfnScalingPolicy(
@@ -68,7 +60,15 @@ class Autoscaling(Construct):
                 customized_metric_specification=_Policy.CustomizedMetricSpecificationProperty(
                     metrics=[
                         *(
-                            _requests_per_target(colour, load_balancer, group)
+                            tracked(
+                                colour,
+                                AlarmMetric(
+                                    "AWS/ApplicationELB",
+                                    "RequestCountPerTarget",
+                                    {"LoadBalancer": load_balancer, "TargetGroup": group},
+                                ),
+                                "Sum",
+                            )
                             for colour, group in target_groups.items()
                         ),
                         # FILL would answer 0 for the newest minute, whose data has not arrived, and the policy wants
@@ -85,7 +85,38 @@ class Autoscaling(Construct):
         )
 
 
-def scheduled_actions(range_: Scaling) -> list[scaling.CfnScalableTarget.ScheduledActionProperty]:
+def scale_on_cpu(
+    service: ecs.FargateService, cluster_name: str, name: str, *, range_: Scaling, cpu_percent: int
+) -> scaling.CfnScalableTarget:
+    """Let a service have as many tasks as its CPU needs, within the range of the time of day.
+
+    Args:
+        service: The service.
+        cluster_name: Name of its cluster.
+        name: Its name, the prefix of the policy's name. CDK would take the construct path, which differs between a
+            direct deployment and one through the pipeline, and a changed name replaces the policy.
+        range_: The least and the most tasks.
+        cpu_percent: The CPU that each task is held to.
+
+    Returns:
+        The scalable target, for further policies.
+    """
+    # No desired count: a fixed one would undo the autoscaler's choice at every deployment (aws/aws-cdk#3919).
+    tasks = service.auto_scale_task_count(min_capacity=range_.min_tasks, max_capacity=range_.max_tasks)
+    # CDK keeps the target to itself.
+    target = service.node.find_child("TaskCount").node.find_child("Target").node.default_child
+    assert isinstance(target, scaling.CfnScalableTarget)
+    # A value that is taken from the service makes CloudFormation list the target, and its policies after it, as
+    # resources that may change with every release: a rollback's plan would no longer be an image and nothing else.
+    target.resource_id = f"service/{cluster_name}/{name}"
+    target.add_resource_dependency(service_resource(service))
+    if range_.schedules:
+        target.scheduled_actions = [*_scheduled_actions(range_)]
+    tasks.scale_on_cpu_utilization("Cpu", policy_name=f"{name}-cpu", target_utilization_percent=cpu_percent)
+    return target
+
+
+def _scheduled_actions(range_: Scaling) -> list[scaling.CfnScalableTarget.ScheduledActionProperty]:
     """The times at which the number of tasks changes.
 
     https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-scheduled-scaling.html
@@ -103,46 +134,19 @@ def scheduled_actions(range_: Scaling) -> list[scaling.CfnScalableTarget.Schedul
     ]
 
 
-def on_spot(spot: Spot | None) -> list[ecs.CapacityProviderStrategy] | None:
-    """What a service's tasks run on; None for on demand alone.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
-    """
-    if spot is None:
-        return None
-    return [
-        ecs.CapacityProviderStrategy(capacity_provider="FARGATE", base=spot.base, weight=100 - spot.percent),
-        ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=spot.percent),
-    ]
-
-
-def scalable_target(service: ecs.FargateService) -> scaling.CfnScalableTarget:
-    """The service's scalable target, which CDK keeps to itself."""
-    target = service.node.find_child("TaskCount").node.find_child("Target").node.default_child
-    assert isinstance(target, scaling.CfnScalableTarget)
-    return target
-
-
-def _resource(service: ecs.FargateService) -> ecs.CfnService:
-    resource = service.node.default_child
-    assert isinstance(resource, ecs.CfnService)
-    return resource
-
-
-def _requests_per_target(
-    colour: str, load_balancer: str, group: str
-) -> scaling.CfnScalingPolicy.TargetTrackingMetricDataQueryProperty:
+def tracked(key: str, metric: AlarmMetric, stat: str) -> scaling.CfnScalingPolicy.TargetTrackingMetricDataQueryProperty:
+    """A metric that an expression of a scaling policy refers to by its key."""
     return _Policy.TargetTrackingMetricDataQueryProperty(
-        id=colour,
+        id=key,
         return_data=False,
         metric_stat=_Policy.TargetTrackingMetricStatProperty(
-            stat="Sum",
+            stat=stat,
             metric=_Policy.TargetTrackingMetricProperty(
-                namespace="AWS/ApplicationELB",
-                metric_name="RequestCountPerTarget",
+                namespace=metric.namespace,
+                metric_name=metric.name,
                 dimensions=[
-                    _Policy.TargetTrackingMetricDimensionProperty(name="LoadBalancer", value=load_balancer),
-                    _Policy.TargetTrackingMetricDimensionProperty(name="TargetGroup", value=group),
+                    _Policy.TargetTrackingMetricDimensionProperty(name=name, value=value)
+                    for name, value in metric.dimensions.items()
                 ],
             ),
         ),

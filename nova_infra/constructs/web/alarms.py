@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from nova_infra.config import Thresholds
-from nova_infra.names import ROLLBACK_ALARMS, alarm_name
-
-PERIOD_SECONDS = 60
-
-_LATE = 2
-"""Minutes whose data may not have arrived yet, and for which ``FILL`` then answers 0. An alarm that needed the newest
-minute to breach would stay OK for ever, so that many more are looked at:
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html."""
+from nova_infra.constructs.tasks.alarms import LATE, AlarmMetric, Query, TaskAlarms, query, returned
 
 _FEW_REQUESTS = 3
 """A percentile of fewer requests is that of one or two of them."""
 
-_Query = cloudwatch.CfnAlarm.MetricDataQueryProperty
-_Metric = cloudwatch.CfnAlarm.MetricProperty
 
-
-class ServiceAlarms(Construct):
+class ServiceAlarms(TaskAlarms):
     """Those that roll back, and unhealthy targets and too few tasks, which only notify.
-
-    CPU and memory are those of the busiest task. ECS reports each task once a minute, old and new ones alike, so an
-    average over them would halve a canary that burns its CPU, or hide it among many. The price: one old task that is
-    stuck at 90 % also stops a release, and tells its owner outside of one.
 
     What rolls back is what a new revision does to users within minutes: failing, not answering at all, being slow,
     burning its CPU, and filling its memory until ECS kills it. Such a task is replaced and the next one starts empty,
@@ -43,7 +29,6 @@ class ServiceAlarms(Construct):
 
     Attributes:
         rollback_alarms: Those that belong in the service's deployment alarms.
-        rollback_names: Their names.
         notify_alarms: The others, which only notify.
     """
 
@@ -70,24 +55,20 @@ class ServiceAlarms(Construct):
             load_balancer: Full name of the load balancer in front.
             target_groups: Colour to full name of its target group: which is the new one alternates from deployment to
                 deployment.
-            min_tasks: Number of tasks below which too few run.
+            min_tasks: The least number of tasks at any time.
             thresholds: When the alarms fire.
             topic: Notified of every change to ALARM and back; None for nobody.
         """
-        super().__init__(scope, construct_id)
-        self._service_name = service_name
-        self._actions = [topic.topic_arn] if topic is not None else None
+        super().__init__(scope, construct_id, cluster_name=cluster_name, service_name=service_name, topic=topic)
         self._load_balancer = load_balancer
         self._colours = target_groups
-        in_cluster = [_dimension("ClusterName", cluster_name), _dimension("ServiceName", service_name)]
-
         self.rollback_alarms = [
             self._alarm(
                 "Errors",
                 f"answers more than {thresholds.error_percent:g} % of requests with a 5xx, over both colours or on one",
                 threshold=thresholds.error_percent,
-                metrics=self._error_rate(thresholds.min_requests),
-                periods=1 + _LATE,
+                metric=self._error_rate(thresholds.min_requests),
+                periods=1 + LATE,
                 datapoints=1,
             ),
             self._alarm(
@@ -95,126 +76,35 @@ class ServiceAlarms(Construct):
                 f"leaves more than {thresholds.unanswered_percent:g} % of requests unanswered, over both colours "
                 "or on one",
                 threshold=thresholds.unanswered_percent,
-                metrics=self._unanswered_rate(thresholds.min_requests),
+                metric=self._unanswered_rate(thresholds.min_requests),
                 # One minute may have requests whose answers the next one has, or whose data is not whole yet.
-                periods=2 + _LATE,
+                periods=2 + LATE,
                 datapoints=2,
             ),
             self._alarm(
                 "Latency",
                 f"takes more than {thresholds.latency_ms} ms for the slowest 5 % of requests",
                 threshold=thresholds.latency_ms,
-                metrics=self._latency(thresholds.min_requests),
-                periods=2 + _LATE,
+                metric=self._latency(thresholds.min_requests),
+                periods=2 + LATE,
                 datapoints=2,
             ),
-            self._alarm(
-                "Cpu",
-                "has had a task at 90 % of its CPU or more for three minutes",
-                threshold=90,
-                comparison="GreaterThanOrEqualToThreshold",
-                metric=_Metric(namespace="AWS/ECS", metric_name="CPUUtilization", dimensions=in_cluster),
-                statistic="Maximum",
-                periods=3,
-            ),
-            self._alarm(
-                "Memory",
-                f"has had a task at {thresholds.memory_percent} % of its memory or more in one of three minutes",
-                threshold=thresholds.memory_percent,
-                comparison="GreaterThanOrEqualToThreshold",
-                metric=_Metric(namespace="AWS/ECS", metric_name="MemoryUtilization", dimensions=in_cluster),
-                statistic="Maximum",
-                periods=3,
-                datapoints=1,
-            ),
+            *self._busiest_task(thresholds),
         ]
-        self.rollback_names = [alarm_name(service_name, kind) for kind in ROLLBACK_ALARMS]
         self.notify_alarms = [
             self._alarm(
                 "Unhealthy",
                 "has had a target that fails its health check for three minutes",
                 threshold=0,
-                metrics=[
+                metric=[
                     *self._per_colour("unhealthy", "UnHealthyHostCount", "Maximum"),
-                    _returned("unhealthy", "+".join(f"FILL(unhealthy_{colour},0)" for colour in self._colours)),
+                    returned("unhealthy", "+".join(f"FILL(unhealthy_{colour},0)" for colour in self._colours)),
                 ],
-                periods=3 + _LATE,
+                periods=3 + LATE,
                 datapoints=3,
             ),
-            self._too_few(min_tasks, in_cluster),
+            self._too_few(min_tasks),
         ]
-
-    def _too_few(self, min_tasks: int, dimensions: list[cloudwatch.CfnAlarm.DimensionProperty]) -> cloudwatch.CfnAlarm:
-        if min_tasks:
-            return self._alarm(
-                "Running",
-                f"has had fewer than {min_tasks} running tasks for three minutes",
-                threshold=min_tasks,
-                comparison="LessThanThreshold",
-                metric=_Metric(
-                    namespace="ECS/ContainerInsights", metric_name="RunningTaskCount", dimensions=dimensions
-                ),
-                statistic="Average",
-                periods=3,
-                # A service that reports nothing runs nothing.
-                missing="breaching",
-            )
-        # By a schedule there may be none, and then that is right: what counts is how many are wanted.
-        tasks = {"running": "RunningTaskCount", "desired": "DesiredTaskCount"}
-        counts = [
-            _Query(
-                id=key,
-                metric_stat=cloudwatch.CfnAlarm.MetricStatProperty(
-                    metric=_Metric(namespace="ECS/ContainerInsights", metric_name=name, dimensions=dimensions),
-                    period=PERIOD_SECONDS,
-                    stat="Average",
-                ),
-                return_data=False,
-            )
-            for key, name in tasks.items()
-        ]
-        return self._alarm(
-            "Running",
-            "has had fewer running tasks than it wants for five minutes",
-            threshold=0,
-            metrics=[*counts, _returned("missing", "IF(FILL(running,0)<FILL(desired,0),1,0)")],
-            periods=5 + _LATE,
-            datapoints=5,
-        )
-
-    def _alarm(
-        self,
-        construct_id: str,
-        what: str,
-        *,
-        threshold: float,
-        metric: cloudwatch.CfnAlarm.MetricProperty | None = None,
-        statistic: str | None = None,
-        metrics: Sequence[cloudwatch.CfnAlarm.MetricDataQueryProperty] | None = None,
-        comparison: str = "GreaterThanThreshold",
-        periods: int = 1,
-        datapoints: int | None = None,
-        missing: str = "notBreaching",
-    ) -> cloudwatch.CfnAlarm:
-        return cloudwatch.CfnAlarm(
-            self,
-            construct_id,
-            alarm_name=alarm_name(self._service_name, construct_id.lower()),
-            alarm_description=f"{self._service_name} {what}",
-            threshold=threshold,
-            comparison_operator=comparison,
-            evaluation_periods=periods,
-            datapoints_to_alarm=datapoints or periods,
-            treat_missing_data=missing,
-            namespace=metric.namespace if metric else None,
-            metric_name=metric.metric_name if metric else None,
-            dimensions=metric.dimensions if metric else None,
-            statistic=statistic,
-            period=PERIOD_SECONDS if metric else None,
-            metrics=metrics,
-            alarm_actions=self._actions,
-            ok_actions=self._actions,
-        )
 
     def _error_rate(self, min_requests: int) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
         """Percent of 5xx answers: over both colours, or on one of them where that is worse.
@@ -263,11 +153,11 @@ class ServiceAlarms(Construct):
         rates = {"both": _rate("+".join(parts.values()), "+".join(requests.values()), min_requests)}
         rates |= {colour: _rate(parts[colour], requests[colour], min_requests) for colour in self._colours}
         return [
-            *(_Query(id=f"rate_{of}", expression=rate, return_data=False) for of, rate in rates.items()),
-            _Query(
+            *(Query(id=f"rate_{of}", expression=rate, return_data=False) for of, rate in rates.items()),
+            Query(
                 id="rate_one", expression=_greater(*(f"rate_{colour}" for colour in self._colours)), return_data=False
             ),
-            _returned("rate", _greater("rate_one", "rate_both"), label=label),
+            returned("rate", _greater("rate_one", "rate_both"), label=label),
         ]
 
     def _latency(self, min_requests: int) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
@@ -281,36 +171,25 @@ class ServiceAlarms(Construct):
             *self._per_colour("seconds", "TargetResponseTime", "p95"),
             *self._per_colour("requests", "RequestCount", "Sum"),
             *(
-                _Query(
+                Query(
                     id=f"slow_{colour}",
                     expression=f"IF(FILL(requests_{colour},0)>={_FEW_REQUESTS},FILL(seconds_{colour},0),0)",
                     return_data=False,
                 )
                 for colour in self._colours
             ),
-            _Query(
+            Query(
                 id="slowest", expression=_greater(*(f"slow_{colour}" for colour in self._colours)), return_data=False
             ),
-            _returned("latency", f"IF({requests}>={min_requests},1000*slowest,0)", label="p95 latency, ms"),
+            returned("latency", f"IF({requests}>={min_requests},1000*slowest,0)", label="p95 latency, ms"),
         ]
 
     def _per_colour(self, key: str, name: str, stat: str) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
         return [
-            _Query(
-                id=f"{key}_{colour}",
-                metric_stat=cloudwatch.CfnAlarm.MetricStatProperty(
-                    metric=_Metric(
-                        namespace="AWS/ApplicationELB",
-                        metric_name=name,
-                        dimensions=[
-                            _dimension("LoadBalancer", self._load_balancer),
-                            _dimension("TargetGroup", group),
-                        ],
-                    ),
-                    period=PERIOD_SECONDS,
-                    stat=stat,
-                ),
-                return_data=False,
+            query(
+                f"{key}_{colour}",
+                AlarmMetric("AWS/ApplicationELB", name, {"LoadBalancer": self._load_balancer, "TargetGroup": group}),
+                stat,
             )
             for colour, group in self._colours.items()
         ]
@@ -323,11 +202,3 @@ def _greater(one: str, other: str) -> str:
 
 def _rate(part: str, requests: str, min_requests: int) -> str:
     return f"IF({requests}>={min_requests},100*({part})/({requests}),0)"
-
-
-def _returned(key: str, expression: str, label: str | None = None) -> cloudwatch.CfnAlarm.MetricDataQueryProperty:
-    return _Query(id=key, expression=expression, label=label, return_data=True)
-
-
-def _dimension(name: str, value: str) -> cloudwatch.CfnAlarm.DimensionProperty:
-    return cloudwatch.CfnAlarm.DimensionProperty(name=name, value=value)

@@ -13,12 +13,12 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Rollout, Service
 from nova_infra.constructs.hooks.gates import gate_hooks
-from nova_infra.constructs.tasks.connections import open_connections
 from nova_infra.constructs.tasks.durations import minutes, seconds
-from nova_infra.constructs.tasks.scaling import Autoscaling, on_spot
+from nova_infra.constructs.tasks.scaling import Autoscaling
+from nova_infra.constructs.tasks.service import fargate_service, outbound_group, service_resource
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.constructs.web.alarms import ServiceAlarms
 from nova_infra.constructs.web.settings import ServiceSettings
@@ -101,22 +101,12 @@ class WebService(Construct):
         self.target_group_full_names = {
             colour: group.target_group_full_name for colour, group in self.target_groups.items()
         }
-        rule = elbv2.ApplicationListenerRule(
-            self,
-            "Rule",
-            listener=listener,
-            priority=service.priority,
-            conditions=conditions(service),
-            action=elbv2.ListenerAction.weighted_forward(
-                [
-                    elbv2.WeightedTargetGroup(target_group=self.target_groups["blue"], weight=100),
-                    elbv2.WeightedTargetGroup(target_group=self.target_groups["green"], weight=0),
-                ]
-            ),
-        )
+        rule = self._rule("Rule", listener, service.priority, conditions(service))
         rollout = runtime.rollout
         tested = (settings.test is not None or rollout.gate == "suite") and rollout.strategy != "rolling"
-        test_rule = self._test_rule(listener, service) if tested else None
+        # Right before the service's own, for requests with the tests' header. ECS sets its weights, too.
+        of_tests = [*conditions(service), elbv2.ListenerCondition.http_header(TEST_HEADER[0], [TEST_HEADER[1]])]
+        test_rule = self._rule("TestRule", listener, service.priority - 1, of_tests) if tested else None
         self.alarms = ServiceAlarms(
             self,
             "Alarms",
@@ -128,48 +118,28 @@ class WebService(Construct):
             thresholds=service.alarms,
             topic=topic,
         )
-        self.service = ecs.FargateService(
+        self.service = fargate_service(
             self,
-            "Service",
-            service_name=name,
+            name=name,
             cluster=cluster,
             task_definition=task_definition,
-            vpc_subnets=subnets,
-            security_groups=[self._security_group(name, vpc, port, load_balancer, service.connects_to)],
-            assign_public_ip=False,
-            enable_execute_command=runtime.exec,
-            circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
-            min_healthy_percent=100,
-            max_healthy_percent=200,
+            runtime=runtime,
+            rollback_alarms=self.alarms.rollback_alarms,
+            security_group=self._security_group(name, vpc, port, load_balancer, service.connects_to),
+            subnets=subnets,
             health_check_grace_period=seconds(service.health.start_seconds + _SETTLING_SECONDS),
-            deployment_controller=ecs.DeploymentController(type=ecs.DeploymentControllerType.ECS),
-            # enable_deployment_alarms() keeps only the first list it is given (aws/aws-cdk#36308): pass all here.
-            deployment_alarms=ecs.DeploymentAlarmConfig(
-                alarm_names=self.alarms.rollback_names, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
-            ),
-            bake_time=minutes(runtime.rollout.bake_minutes),
-            capacity_provider_strategies=on_spot(runtime.scaling.spot),
             **_strategy(runtime.rollout),
         )
-        resource = self.service.node.default_child
-        assert isinstance(resource, ecs.CfnService)
-        # A task that dies under traffic is replaced by one that is healthy for a while: counted again each time, such
-        # tasks would never open the breaker. CDK's own construct has no name for this yet.
-        resource.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
+        resource = service_resource(self.service)
         hooks = [settings.test] if tested and settings.test is not None else []
         hooks += gate_hooks(rollout, after_tests=tested)
         hooks += [settings.together] if settings.together is not None and runtime.rollout.strategy != "rolling" else []
         if hooks:
             # CDK's own construct knows no hooks that pause, and would keep no others beside these.
             resource.add_property_override("DeploymentConfiguration.LifecycleHooks", hooks)
-        # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.
-        resource.node.add_dependency(*self.alarms.rollback_alarms)
         # They come with the first tasks, not before: nobody is woken because a service does not run yet.
         for alarm in self.alarms.notify_alarms:
             alarm.add_resource_dependency(resource)
-        # CDK waits for the task role's policy only. Tasks that start before the execution role may pull their image or
-        # read a new secret fail, and the breaker counts them.
-        self.service.node.add_dependency(task_definition.obtain_execution_role())
         self.service.load_balancer_target(
             container_name=container.container_name,
             container_port=port,
@@ -186,18 +156,6 @@ class WebService(Construct):
             f"{AWS_SOLUTIONS}-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/"
             "AmazonECSInfrastructureRolePolicyForLoadBalancers]",
         )
-        if runtime.exec:
-            acknowledge(
-                task_definition.task_role,
-                "The configuration asks for ECS Exec, whose channels have no ARN before they are opened",
-                f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
-            )
-            acknowledge(
-                task_definition.task_role,
-                "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
-                f"{NIST}-IAMNoInlinePolicy",
-            )
-        # No desired count: a fixed one would undo the autoscaler's choice at every deployment (aws/aws-cdk#3919).
         Autoscaling(
             self,
             "Scaling",
@@ -210,15 +168,19 @@ class WebService(Construct):
             target_groups=self.target_group_full_names,
         )
 
-    def _test_rule(self, listener: elbv2.IApplicationListener, service: Service) -> elbv2.ApplicationListenerRule:
-        """The rule right before the service's own, for requests with the tests' header. ECS sets its weights, too."""
-        header, value = TEST_HEADER
+    def _rule(
+        self,
+        construct_id: str,
+        listener: elbv2.IApplicationListener,
+        priority: int,
+        matching: Sequence[elbv2.ListenerCondition],
+    ) -> elbv2.ApplicationListenerRule:
         return elbv2.ApplicationListenerRule(
             self,
-            "TestRule",
+            construct_id,
             listener=listener,
-            priority=service.priority - 1,
-            conditions=[*conditions(service), elbv2.ListenerCondition.http_header(header, [value])],
+            priority=priority,
+            conditions=[*matching],
             action=elbv2.ListenerAction.weighted_forward(
                 [
                     elbv2.WeightedTargetGroup(target_group=self.target_groups["blue"], weight=100),
@@ -235,17 +197,7 @@ class WebService(Construct):
         load_balancer: elbv2.IApplicationLoadBalancer,
         connections: Sequence[str],
     ) -> ec2.ISecurityGroup:
-        group = ec2.SecurityGroup(
-            self,
-            "Group",
-            vpc=vpc,
-            description=f"{name}: tasks, reached by the load balancer only",
-            allow_all_outbound=False,
-        )
-        anywhere = ec2.Peer.any_ipv4()
-        for protocol, out in (("HTTP", 80), ("HTTPS", 443)):
-            group.add_egress_rule(anywhere, ec2.Port.tcp(out), f"{protocol} to AWS and to other services")
-        open_connections(group, connections)
+        group = outbound_group(self, name, vpc, connections, reached_by="the load balancer only")
         group_id = group.security_group_id
         for number, source in enumerate(load_balancer.connections.security_groups):
             ec2.CfnSecurityGroupIngress(

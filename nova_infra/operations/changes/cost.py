@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from nova_infra.deployed.stack import Template
+from nova_infra.documents.model import Document, Paragraph, Section, Table
 
 _PRICES = Path(__file__).with_name("prices.toml")
 _NOT_COUNTED = (
@@ -78,25 +79,33 @@ def difference(before: Iterable[Template], after: Iterable[Template]) -> str:
     return f"{change:+,.0f} USD a month at list prices of {prices()['dated']} ({why}): {total(new):,.0f} in all"
 
 
-def lines(name: str, templates: Iterable[Template]) -> list[str]:
-    """What an environment costs, as text."""
-    items = cost(templates)
-    width = max((len(item.what) for item in items), default=0)
-    return [
-        f"{name}: {total(items):,.0f} USD a month",
-        *(f"  {item.what.ljust(width)}  {item.usd:9,.2f}  {item.how}" for item in items),
+def document(groups: Mapping[str, Iterable[Template]]) -> Document:
+    """What environments cost a month, and what the figures rest on and leave out.
+
+    Args:
+        groups: Environment to its templates.
+    """
+    costs = {name: cost(templates) for name, templates in groups.items()}
+    sections = [
+        Section(
+            f"{name}: {total(items):,.0f} USD a month",
+            (Table(tuple((item.what, f"{item.usd:,.2f}", item.how) for item in items), right=frozenset({1})),),
+        )
+        for name, items in costs.items()
     ]
+    everything = f"total: {sum(map(total, costs.values())):,.0f} USD a month"
+    notes = (*([everything] if len(costs) > 1 else []), *_notes())
+    return Document(sections=(*sections, Section("", tuple(map(Paragraph.of, notes)))))
 
 
-def notes() -> list[str]:
-    """What the figures rest on, and what they leave out."""
+def _notes() -> Iterator[str]:
     table, assumed = prices(), prices()["assumed"]
-    return [
-        f"List prices of us-east-1, {table['dated']}; sources in {_PRICES.name}. Services run min_tasks.",
+    yield f"List prices of us-east-1, {table['dated']}; sources in {_PRICES.name}. Services run min_tasks."
+    yield (
         f"Assumed: {assumed['releases']} releases a month that change every service, {assumed['minutes_per_build']:g} "
-        f"minutes for each build, {assumed['log_gb_per_task']:g} GB of logs for each task.",
-        f"Not counted: {'; '.join(_NOT_COUNTED)}; builds on larger machines than small.",
-    ]
+        f"minutes for each build, {assumed['log_gb_per_task']:g} GB of logs for each task."
+    )
+    yield f"Not counted: {'; '.join(_NOT_COUNTED)}; builds on larger machines than small."
 
 
 def _priced(resource: Mapping[str, Any], resources: Mapping[str, Any]) -> list[tuple[str, float, int, str]]:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from nova_infra.documents.text import shortened
 from nova_infra.operations.changes.access import granted
 from nova_infra.operations.changes.exposure import closed, opened
 from nova_infra.operations.changes.policies import Policy, is_policy, parsed, widened
 from nova_infra.operations.changes.resource_types import resource_type
-from nova_infra.operations.changes.template_values import properties, references, same, shortened, shown, value_at
+from nova_infra.operations.changes.template_values import properties, references, same, shown, value_at
 
 Template = Mapping[str, Any]
 Path = tuple[str, ...]

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from nova_infra.operations.changes.template_values import listed, shortened, shown
+from nova_infra.documents.text import listed, shortened
+from nova_infra.operations.changes.template_values import shown
 
 # Values of one condition are alternatives, but for the negated operators, whose values all have to differ:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 from nova_infra.assembly import AssembledStack, Assembly, Template
+from nova_infra.documents.markdown import as_block, as_markdown
+from nova_infra.documents.model import Cell, Code, Document, Foreign, Line, Paragraph, Prose, Section, Table
 from nova_infra.errors import RefusedError
 from nova_infra.machine.parallel import threads
 from nova_infra.operations.changes.cost import difference
 from nova_infra.operations.changes.differences import Difference, Kind, differences
-from nova_infra.operations.changes.template_values import printable
 
 WIDER = (Kind.WIDENS_ACCESS, Kind.OPENS_NETWORK)
 """What needs a reviewer's label."""
@@ -83,59 +82,46 @@ def cost_difference(before: Path, after: Path) -> str:
     return difference(old, new)
 
 
-def as_markdown(found: list[StackChange], cost: str = "") -> str:
+def as_comment(found: list[StackChange], cost: str = "") -> str:
     """The changes as a comment: what must not be missed first, then every stack in full, as far as there is room.
 
     Args:
         found: The stacks that change.
         cost: What :func:`cost_difference` says.
     """
-    if not found:
-        return (
-            "### What this changes in AWS\n\nNothing: every template stays the same, and nothing would be deployed.\n"
-        )
-    lines = ["### What this changes in AWS", "", "| Stack | Replaces data | Widens access | Opens network | Other |"]
-    lines.append("|---|---|---|---|---|")
-    for change in found:
-        counts = (str(sum(d.kind == kind for d in change.differences) or "") for kind in Kind)
-        lines.append(f"| {_code(change.name)} | {' | '.join(counts)} |")
-    important = [(change, d) for change in found for d in change.differences if d.kind != Kind.OTHER]
-    if important:
-        lines += ["", "#### Do not miss", ""]
-        lines += [
-            f"- **{d.kind}**: {_code(change.name)} {_code(d.resource)}: {_code(d.what)}" for change, d in important
-        ]
-    if cost:
-        lines += ["", f"**Costs**: {cost}"]
-    comment = "\n".join(lines) + "\n"
+    comment = as_markdown(Document("What this changes in AWS", sections=tuple(_sections(found, cost))), level=3)
     for change in found:
         text = change.text if len(change.text) <= _STACK_CHARACTERS else change.text[:_STACK_CHARACTERS] + "\n…"
-        # A fence longer than any run of backquotes in it cannot be ended from inside.
-        fence = "`" * max(3, 1 + _longest_run(text))
-        details = (
-            f"\n<details><summary><code>{escape(printable(change.name))}</code></summary>\n\n"
-            f"{fence}text\n{_printable_lines(text)}\n{fence}\n</details>\n"
-        )
+        details = f"\n{as_block(Code(text, change.name))}\n"
         if len(comment) + len(details) > _COMMENT_CHARACTERS:
             return comment + "\nThis is too long for a comment: run `nova diff` to see all of it.\n"
         comment += details
     return comment
 
 
-def _code(text: str) -> str:
-    """What comes from a template, as a code span: no markup, no link and no mention means anything in one."""
-    text = printable(text).strip().replace("|", "\\|") or "–"
-    fence = "`" * (1 + _longest_run(text))
-    return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
+def _sections(found: list[StackChange], cost: str) -> Iterator[Section]:
+    if not found:
+        nothing = "Nothing: every template stays the same, and nothing would be deployed."
+        yield Section("", (Paragraph.of(nothing),))
+        return
+    rows = tuple(map(_counts, found))
+    yield Section("", (Table(rows, ("Stack", "Replaces data", "Widens access", "Opens network", "Other")),))
+    important = [(change, d) for change in found for d in change.differences if d.kind != Kind.OTHER]
+    if important:
+        yield Section("Do not miss", tuple(_important(change, difference) for change, difference in important))
+    if cost:
+        yield Section("", (Paragraph.of(Prose(f"**Costs**: {cost}")),))
 
 
-def _longest_run(text: str) -> int:
-    return max(map(len, re.findall("`+", text)), default=0)
+def _counts(change: StackChange) -> tuple[Cell, ...]:
+    counts = (str(sum(d.kind == kind for d in change.differences) or "") for kind in Kind)
+    return Line.of(Foreign(change.name)), *counts
 
 
-def _printable_lines(text: str) -> str:
-    """A text of several lines without control characters."""
-    return "\n".join(printable(line) for line in text.splitlines())
+def _important(change: StackChange, difference: Difference) -> Line:
+    texts = (Foreign(text.strip() or "–") for text in (change.name, difference.resource, difference.what))
+    name, resource, what = texts
+    return Line.of(Prose(f"**{difference.kind}**"), ": ", name, " ", resource, ": ", what)
 
 
 def _stacks(assembly: Assembly) -> dict[str, AssembledStack]:

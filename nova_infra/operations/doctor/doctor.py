@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import resolved
+from nova_infra.documents.model import Document, Line, Paragraph, Prose, Section, Tone
 from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import threads
 from nova_infra.names import BOOTSTRAP_VERSION, repository_name
@@ -282,19 +283,24 @@ def _parameter(name: str, access: Account) -> Check:
     return Check(False, f"no parameter {name}", "create it in this account and region, as a SecureString")
 
 
-def lines(parts: Sequence[PlaceChecks]) -> Iterator[str]:
-    """The checks as text, with what to do below each that needs something."""
-    marks: Mapping[bool | None, str] = {True: "✓", False: "✗", None: "?"}
-    for part in parts:
-        yield part.title
-        for check in part.checks:
-            yield f"  {marks[check.right]} {check.what}"
-            if check.remedy:
-                yield f"      {check.remedy}"
+_TONES: Mapping[bool | None, Tone] = {True: "good", False: "bad", None: "unknown"}
+
+
+def document(parts: Sequence[PlaceChecks]) -> Document:
+    """The checks as a report, with what to do below each that needs something."""
+    sections = [
+        Section(
+            part.title,
+            tuple(
+                Line((check.what,), _TONES[check.right], (Line.of(Prose(check.remedy)),) if check.remedy else ())
+                for check in part.checks
+            ),
+        )
+        for part in parts
+    ]
     wrong, unknown = (sum(c.right is state for part in parts for c in part.checks) for state in (False, None))
-    yield ""
-    told = f"{wrong or 'nothing'} to fix"
-    yield f"{told}, {unknown} could not be checked" if unknown else told
+    total = f"{wrong or 'nothing'} to fix" + (f", {unknown} could not be checked" if unknown else "")
+    return Document(sections=(*sections, Section("", (Paragraph.of(total),))))
 
 
 def must_be_fixed(parts: Sequence[PlaceChecks]) -> bool:

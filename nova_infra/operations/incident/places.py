@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from nova_infra.deployed.protocol import ObservedEnvironment
+from nova_infra.documents.model import Document, Section, Table
 from nova_infra.errors import RefusedError
 
 
-def places(environment: ObservedEnvironment) -> Iterator[str]:
-    """A line for its address, and for AWS's console and dashboard of it.
+def places(environment: ObservedEnvironment) -> Document:
+    """A row for its address, and for AWS's console and dashboard of it.
 
     Raises:
         RefusedError: It is not deployed.
@@ -25,7 +24,10 @@ def places(environment: ObservedEnvironment) -> Iterator[str]:
     )
     console = f"https://{region}.{host}"
     prefix = environment.prefix
-    yield f"address    {platform.outputs['Url']}"
-    yield f"services   {console}/ecs/v2/clusters/{prefix}/services?region={region}"
-    yield f"stacks     {console}/cloudformation/home?region={region}#/stacks?filteringText={prefix}-"
-    yield f"dashboard  {console}/cloudwatch/home?region={region}#dashboards/dashboard/{prefix}"
+    rows = (
+        ("address", platform.outputs["Url"]),
+        ("services", f"{console}/ecs/v2/clusters/{prefix}/services?region={region}"),
+        ("stacks", f"{console}/cloudformation/home?region={region}#/stacks?filteringText={prefix}-"),
+        ("dashboard", f"{console}/cloudwatch/home?region={region}#dashboards/dashboard/{prefix}"),
+    )
+    return Document(sections=(Section("", (Table(rows),)),))

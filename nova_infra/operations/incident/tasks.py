@@ -1,4 +1,4 @@
-"""The tasks of a service, as text."""
+"""The tasks of a service, as a report."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from datetime import datetime
 
 from nova_infra.deployed.model import Image
 from nova_infra.deployed.task import TaskDetail
+from nova_infra.documents.model import Document, Paragraph, Section, Table
 from nova_infra.errors import RefusedError
 from nova_infra.operations.records.lookup import ago
 
 _HEAD = ("Task", "State", "Health", "Revision", "Image", "Zone", "Started", "Ended")
 
 
-def lines(tasks: Sequence[TaskDetail], *, now: datetime) -> list[str]:
-    """A line for each task, below a heading."""
+def document(tasks: Sequence[TaskDetail], *, now: datetime) -> Document:
+    """A row for each task."""
     if not tasks:
-        return ["no task runs, and none ended within the last hour"]
-    rows = [_HEAD, *(_row(task, now) for task in tasks)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]
-    return ["  ".join([*(t.ljust(w) for t, w in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows]
+        return Document(sections=(Section("", (Paragraph.of("no task runs, and none ended within the last hour"),)),))
+    return Document(sections=(Section("", (Table(tuple(_row(task, now) for task in tasks), _HEAD),)),))
 
 
 def _row(task: TaskDetail, now: datetime) -> tuple[str, ...]:

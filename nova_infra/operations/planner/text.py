@@ -1,11 +1,12 @@
-"""A plan as lines of text."""
+"""A plan as a report."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from nova_infra.operations.planner.model import Action, PlannedStack
+from nova_infra.documents.model import Document, Line, Paragraph, Section
+from nova_infra.operations.planner.model import Action, Consequence, PlannedStack
 from nova_infra.operations.planner.plan import Plan
 
 _WORDS = {
@@ -19,29 +20,37 @@ _WORDS = {
 _NAMED = (Action.REPLACE, Action.MAY_REPLACE, Action.DELETE, Action.KEEP)
 
 
-def lines(plan: Plan) -> Iterator[str]:
+def document(plan: Plan) -> Document:
     """The stacks that change, with what is replaced or goes, what AWS would refuse, and what else to know."""
     if not plan.stacks:
-        yield "Nothing changes: every stack stays as it is."
-    for stack in plan.stacks:
-        yield from _stack(stack)
-    for consequence in plan.consequences:
-        yield f"! {consequence}"
+        nothing = Paragraph.of("Nothing changes: every stack stays as it is.")
+        return Document(sections=(Section("", (nothing, *_consequences(plan.consequences))),))
+    return Document(sections=(Section("", (*map(_stack, plan.stacks), *_consequences(plan.consequences))),))
 
 
-def _stack(planned: PlannedStack) -> Iterator[str]:
+def _stack(planned: PlannedStack) -> Line:
     counts = Counter(action.action for action in planned.actions)
     said = ", ".join(f"{counts[action]} {word}" for action, word in _WORDS.items() if counts[action])
-    sign = "✗" if planned.refusals else "+" if planned.is_new else "~"
-    yield f"{sign} {planned.stack.key.name}: {said or 'only its outputs'}"
+    return Line(
+        (f"{planned.stack.key.name}: {said or 'only its outputs'}",),
+        "bad" if planned.refusals else "new" if planned.is_new else "changed",
+        (
+            *map(Line.of, _named(planned)),
+            *(Line.of(str(refusal), tone="bad") for refusal in planned.refusals),
+            *_consequences(planned.consequences),
+        ),
+    )
+
+
+def _named(planned: PlannedStack) -> Iterator[str]:
     named = [a for a in planned.actions if a.action in _NAMED and a.type != "AWS::ECS::TaskDefinition"]
     for action in named:
         if action.follows is None:
             because = f" ({action.because})" if action.because else ""
-            yield f"    {action.logical_id} {action.action}{because}"
+            yield f"{action.logical_id} {action.action}{because}"
     if following := sum(action.follows is not None for action in named):
-        yield f"    and {following} more because of resources that they refer to"
-    for refusal in planned.refusals:
-        yield f"  ✗ {refusal}"
-    for consequence in planned.consequences:
-        yield f"  ! {consequence}"
+        yield f"and {following} more because of resources that they refer to"
+
+
+def _consequences(found: Iterable[Consequence]) -> Iterator[Line]:
+    return (Line.of(str(consequence), tone="warn") for consequence in found)

@@ -1,46 +1,55 @@
-"""The list of an environment's releases, as text."""
+"""The list of an environment's releases, as a report."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from nova_infra.documents.model import Block, Document, Foreign, Line, Paragraph, Section, Table
 from nova_infra.operations.records.holds import Hold
 from nova_infra.operations.records.ledger import Entry, Ledger
 from nova_infra.operations.records.lookup import names, short
+from nova_infra.operations.records.metrics import DeliveryMetric, metrics
+from nova_infra.operations.records.scaling import IncidentScaling
 
 
-def lines(ledger: Ledger, holds: Sequence[Hold]) -> list[str]:
-    """A line for each entry, newest first, with the services whose image changed."""
-    if not ledger.entries:
-        return ["nothing was released here yet"]
-    rows = []
-    for entry, before in zip(ledger.entries, (*ledger.entries[1:], None), strict=True):
-        rows.append(
+def document(ledger: Ledger, holds: Sequence[Hold]) -> Document:
+    """The releases, newest first, the delivery metrics, and how services were scaled for incidents."""
+    return Document(sections=tuple(_sections(ledger, holds)))
+
+
+def _sections(ledger: Ledger, holds: Sequence[Hold]) -> Iterator[Section]:
+    yield Section("", (_releases(ledger.entries, holds),))
+    yield Section("", (Table(tuple(map(_metric, metrics(ledger.entries)))),))
+    if ledger.scalings:
+        yield Section("Scaled for incidents:", (Table(tuple(map(_scaling, ledger.scalings))),))
+    if ledger.unreadable:
+        yield Section("", tuple(Paragraph.of(Foreign(each), tone="warn") for each in ledger.unreadable))
+
+
+def _releases(entries: Sequence[Entry], holds: Sequence[Hold]) -> Block:
+    if not entries:
+        return Paragraph.of("nothing was released here yet")
+    return Table(
+        tuple(
             (
                 short(entry.release),
                 f"{entry.at:%Y-%m-%d %H:%M} UTC",
                 entry.outcome + (", on hold" if any(names(hold.release, entry.release) for hold in holds) else ""),
                 _changed(entry, before),
-                entry.by + (f": {entry.reason}" if entry.reason else ""),
+                Line.of(Foreign(entry.by + (f": {entry.reason}" if entry.reason else ""))),
             )
+            for entry, before in zip(entries, (*entries[1:], None), strict=True)
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return ["  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[4]]) for row in rows]
+    )
 
 
-def scaling_lines(ledger: Ledger) -> list[str]:
-    """A line for each time that a service was scaled for an incident, newest first."""
-    if not ledger.scalings:
-        return []
-    return [
-        "",
-        "Scaled for incidents:",
-        *(
-            f"  {each.at:%Y-%m-%d %H:%M} UTC  {each.service}: {each.least} to {each.most} tasks until "
-            f"{each.until:%Y-%m-%d %H:%M} UTC, by {each.by}: {each.why}"
-            for each in ledger.scalings
-        ),
-    ]
+def _metric(metric: DeliveryMetric) -> tuple[str, tuple[Line, ...]]:
+    return metric.name, (Line.of(metric.value), Line.of(metric.definition, tone="quiet"))
+
+
+def _scaling(scaling: IncidentScaling) -> tuple[str, Line]:
+    what = f"{scaling.service}: {scaling.least} to {scaling.most} tasks until {scaling.until:%Y-%m-%d %H:%M} UTC, by "
+    return f"{scaling.at:%Y-%m-%d %H:%M} UTC", Line.of(what, Foreign(f"{scaling.by}: {scaling.why}"))
 
 
 def _changed(entry: Entry, before: Entry | None) -> str:

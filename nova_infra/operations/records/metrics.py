@@ -102,16 +102,6 @@ def metrics(entries: Sequence[Entry]) -> tuple[DeliveryMetric, ...]:
     return _frequency(known), _lead_time(known), _failure_rate(known), _time_to_restore(known)
 
 
-def metric_lines(found: Sequence[DeliveryMetric]) -> list[str]:
-    """The metrics as text, each with its definition."""
-    width = max(len(metric.name) for metric in found)
-    return [
-        line
-        for metric in found
-        for line in (f"{metric.name.ljust(width)}  {metric.value}", f"{'':{width}}  {metric.definition}")
-    ]
-
-
 def _frequency(known: Sequence[DeliveredRelease]) -> DeliveryMetric:
     definition = "deployments per week, failed ones included, from the first to the latest in the ledger"
     name = "Deployment frequency"

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rich.text import Text
-
 from nova_infra.deployed.background import Backlog, JobRun, RunningJob
 from nova_infra.deployed.model import Alarm
+from nova_infra.documents.model import Cell, Line
 from nova_infra.names import JOB_ALARMS, alarm_name
 from nova_infra.operations.records.metrics import duration
 from nova_infra.schedules import parse
@@ -70,16 +69,16 @@ def queue_in_words(backlog: Backlog) -> str:
     return f"{waiting}, {backlog.dead} dead" if backlog.dead else waiting
 
 
-def job_row(job: JobStatus) -> list[Text]:
+def job_row(job: JobStatus) -> tuple[Cell, ...]:
     """The row of a job in the table of services: its runs are its tasks, and its last and next run its deployment."""
-    return [
-        Text("") if job.well else Text("✗", "red"),
-        Text(f"  {job.job}"),
-        Text("job", "dim"),
-        Text(str(job.running) if job.running else ""),
-        Text(f"{job.last}; {job.next}", "" if job.well else "red"),
-        Text(", ".join(job.alarms), "bold red") if job.alarms else Text("ok", "dim"),
-    ]
+    return (
+        "" if job.well else Line.of("✗", tone="bad"),
+        f"  {job.job}",
+        Line.of("job", tone="quiet"),
+        str(job.running) if job.running else "",
+        Line.of(f"{job.last}; {job.next}", tone="" if job.well else "bad"),
+        Line.of(", ".join(job.alarms), tone="bad") if job.alarms else Line.of("ok", tone="quiet"),
+    )
 
 
 def _told(run: JobRun, now: datetime) -> str:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from nova_infra.deployed.aws.toolchain import PipelineAction
 from nova_infra.deployed.model import Alarm
 from nova_infra.deployed.stack import Template
+from nova_infra.documents.model import Code, Document, Foreign, Line, Section, Tone
+from nova_infra.documents.text import shortened
 from nova_infra.operations.changes.differences import Difference, Kind
-from nova_infra.operations.changes.template_values import shortened, shown
+from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.records.ledger import Entry
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.reports.commits import Commit, Commits
-from nova_infra.operations.reports.document import Document, Foreign, Line, Section, Tone
 
 _MOST_COMMITS = 15
 _MOST_OTHERS = 12
@@ -298,4 +299,4 @@ def _way_back(brief: Brief) -> Section:
         )
         return Section("If it goes wrong", (line,))
     command = f"nova rollback {brief.name} --to {short(brief.last_good.release)}"
-    return Section("If it goes wrong", (), (command,))
+    return Section("If it goes wrong", (Code(command),))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,9 +10,10 @@ from nova_infra.deployed.aws.toolchain import ToolchainAccount
 from nova_infra.deployed.model import Alarm, PastDeployment, RunningService, StoppedTask
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import StackEvent
+from nova_infra.documents.model import Cell, Document, Foreign, Line, Prose, Section, Table
+from nova_infra.documents.text import shortened
 from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import PartialAnswers, threads
-from nova_infra.operations.changes.template_values import printable, shortened
 from nova_infra.operations.gates.problems import alarms_of
 from nova_infra.operations.records.ledger import Entry, read_ledger
 from nova_infra.operations.records.lookup import short
@@ -229,19 +229,18 @@ def last_log(environment: ObservedEnvironment, facts: Facts) -> tuple[str, ...]:
         return (f"not readable: {error}",)
 
 
-def explain(facts: Facts, logs: Sequence[str] = (), *, now: datetime, width: int = 80) -> str:
-    """The message.
+def document(facts: Facts, logs: Sequence[str] = (), *, now: datetime) -> Document:
+    """The explanation, as rows with a label each.
 
     Args:
         facts: What was seen.
         logs: The last log lines of the first failed task.
         now: The time.
-        width: Columns to fold it to.
     """
     found = troubles(facts)
     lines = _about(facts, found[0], logs, now) if found else _about_nothing(facts)
-    rows = [*lines, *_about_all(facts, found, now)]
-    return "\n".join(_folded(rows, _headline(facts, found, now), width))
+    rows = Table((*lines, *_about_all(facts, found, now)))
+    return Document(_headline(facts, found, now), sections=(Section("", (rows,)),))
 
 
 def _headline(facts: Facts, found: Sequence[Trouble], now: datetime) -> str:
@@ -254,35 +253,36 @@ def _headline(facts: Facts, found: Sequence[Trouble], now: datetime) -> str:
     return f"{facts.environment}: no failure is visible."
 
 
-def _about(facts: Facts, trouble: Trouble, logs: Sequence[str], now: datetime) -> Iterator[tuple[str, str]]:
-    yield "Why", trouble.cause.sentence
+def _about(facts: Facts, trouble: Trouble, logs: Sequence[str], now: datetime) -> Iterator[tuple[Cell, Cell]]:
+    yield "Why", Prose(trouble.cause.sentence)
     if trouble.words:
-        yield "AWS says", shortened(printable(trouble.words), 400)
+        yield "AWS says", Line.of(Foreign(shortened(trouble.words, 400)))
     if trouble.task is not None and trouble.task.exit_code is not None:
         yield "Exit code", str(trouble.task.exit_code)
     for number, line in enumerate(logs):
-        yield "Last log" if number == 0 else "", shortened(printable(line), 300)
+        yield "Last log" if number == 0 else "", Line.of(Foreign(shortened(line, 300)))
     for alarm in trouble.alarms:
         since = f" for {duration(now - alarm.since)}" if alarm.since else ""
-        yield "Alarm", f"{alarm.name} is red{since}: {shortened(printable(alarm.reason), 300)}"
-    yield "Next", trouble.cause.next_step.format(service=trouble.service, environment=facts.environment)
+        yield "Alarm", Line.of(f"{alarm.name} is red{since}: ", Foreign(shortened(alarm.reason, 300)), tone="bad")
+    yield "Next", Prose(trouble.cause.next_step.format(service=trouble.service, environment=facts.environment))
 
 
-def _about_nothing(facts: Facts) -> Iterator[tuple[str, str]]:
+def _about_nothing(facts: Facts) -> Iterator[tuple[Cell, Cell]]:
     if facts.action is None:
-        yield "Next", f"`nova status {facts.environment}`, and `nova verify {facts.environment}`"
+        yield "Next", Prose(f"`nova status {facts.environment}`, and `nova verify {facts.environment}`")
 
 
-def _about_all(facts: Facts, found: Sequence[Trouble], now: datetime) -> Iterator[tuple[str, str]]:
+def _about_all(facts: Facts, found: Sequence[Trouble], now: datetime) -> Iterator[tuple[Cell, Cell]]:
     for other in found[1:]:
         yield "Also", f"{other.service}: {other.what}. {other.cause.sentence}"
     if facts.action is not None:
-        said = f": {shortened(printable(facts.action.summary), 200)}" if facts.action.summary else ""
-        yield "Pipeline", f"{facts.action.name} failed for {short(facts.action.commit) or 'an unknown commit'}{said}"
+        failed = f"{facts.action.name} failed for {short(facts.action.commit) or 'an unknown commit'}"
+        summary = shortened(facts.action.summary, 200)
+        yield "Pipeline", Line.of(f"{failed}: ", Foreign(summary)) if summary else failed
         for number, test in enumerate(facts.action.tests[:3]):
-            yield "Failed test" if number == 0 else "", shortened(printable(test), 300)
+            yield "Failed test" if number == 0 else "", Line.of(Foreign(shortened(test, 300)))
         if facts.action.name.endswith(".Preflight"):
-            yield "Refused by", f"`nova preflight {facts.environment}` says what blocks a deployment now"
+            yield "Refused by", Prose(f"`nova preflight {facts.environment}` says what blocks a deployment now")
         elif not found:
             yield (
                 "Next",
@@ -292,22 +292,12 @@ def _about_all(facts: Facts, found: Sequence[Trouble], now: datetime) -> Iterato
     good = next((entry for entry in facts.entries if entry.good), None)
     if latest is not None:
         ago = f"{duration(now - latest.at)} ago"
-        yield "Released last", f"{short(latest.release)}: {latest.outcome} {ago} by {printable(latest.by)}"
+        yield "Released last", Line.of(f"{short(latest.release)}: {latest.outcome} {ago} by ", Foreign(latest.by))
     if good is not None and good is not latest:
         yield "Last good", f"{short(good.release)}: {good.outcome} {duration(now - good.at)} ago"
         if good.release != (latest.release if latest else ""):
-            yield "Way back", f"nova rollback {facts.environment} --to {short(good.release)} --plan"
+            yield "Way back", Line.of(Foreign(f"nova rollback {facts.environment} --to {short(good.release)} --plan"))
     if found:
         yield "Read", found[0].cause.source
     for line in facts.unseen:
-        yield "Not seen", printable(line)
-
-
-def _folded(rows: Sequence[tuple[str, str]], headline: str, width: int) -> Iterator[str]:
-    yield from textwrap.wrap(headline, width)
-    label_width = max((len(label) for label, _ in rows), default=0) + 2
-    for label, text in rows:
-        # Names, commands and addresses are there to be copied: they are never broken.
-        folded = textwrap.wrap(text, max(width - label_width - 2, 20), break_long_words=False, break_on_hyphens=False)
-        for number, line in enumerate(folded or [""]):
-            yield f"  {(label if number == 0 else '').ljust(label_width)}{line}".rstrip()
+        yield "Not seen", Line.of(Foreign(line), tone="warn")

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from nova_infra.deployed.background import Backlog
 from nova_infra.deployed.model import Alarm, Image, RunningService
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Stack
+from nova_infra.documents.model import Cell, Document, Line, Paragraph, Section, Table, Tone
 from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.machine.parallel import threads
 from nova_infra.names import JOB_ALARMS, alarm_name
@@ -25,6 +22,8 @@ from nova_infra.operations.records.ledger import Entry, Ledger, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
 from nova_infra.operations.reports.background import JobStatus, job_row, job_status, queue_in_words
+
+_BAD = Line.of("✗", tone="bad")
 
 
 @dataclass(frozen=True)
@@ -284,59 +283,63 @@ def _plain(value: object) -> str:
     return value.astimezone(UTC).isoformat(timespec="seconds")
 
 
-def show(found: Sequence[EnvironmentStatus], console: Console) -> None:
-    """One table, an environment after the other."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("", "Service", "Release", "Tasks", "Deployment", "Alarms"):
-        table.add_column(name, no_wrap=name == "", overflow="fold", justify="right" if name == "Tasks" else "left")
-    for environment in found:
-        table.add_row(*_heading(environment))
-        for service in environment.services:
-            table.add_row(*_row(service))
-        for job in environment.jobs:
-            table.add_row(*job_row(job))
-    console.print(table)
-    for environment in found:
-        if environment.error:
-            console.print(Text(f"{environment.environment}: {environment.error}", style="red"), soft_wrap=True)
-        for fault in (*environment.faults, *(fault for s in environment.services for fault in s.faults)):
-            console.print(Text(fault, style="red"), soft_wrap=True)
-        if environment.alarms:
-            console.print(Text(f"{environment.environment}: in ALARM: {', '.join(environment.alarms)}", style="red"))
+def document(found: Sequence[EnvironmentStatus]) -> Document:
+    """One table, an environment after the other, and below it what its columns cannot show."""
+    rows = [
+        row
+        for environment in found
+        for row in (_heading(environment), *map(_row, environment.services), *map(job_row, environment.jobs))
+    ]
+    table = Table(tuple(rows), ("", "Service", "Release", "Tasks", "Deployment", "Alarms"), right=frozenset({3}))
+    faults = (fault for environment in found for fault in _faults(environment))
+    return Document(sections=(Section("", (table, *(Paragraph.of(fault, tone="bad") for fault in faults))),))
 
 
-def _heading(environment: EnvironmentStatus) -> list[Text]:
-    if environment.error and environment.faults:
-        said = "its first deployment failed, see below"
-        return [Text("✗", "red"), Text(environment.environment, "bold"), Text(said, "red")]
+def _faults(environment: EnvironmentStatus) -> Iterator[str]:
     if environment.error:
-        return [Text("?", "yellow"), Text(environment.environment, "bold"), Text("not reached, see below", "yellow")]
+        yield f"{environment.environment}: {environment.error}"
+    yield from environment.faults
+    yield from (fault for service in environment.services for fault in service.faults)
+    if environment.alarms:
+        yield f"{environment.environment}: in ALARM: {', '.join(environment.alarms)}"
+
+
+def _heading(environment: EnvironmentStatus) -> tuple[Cell, ...]:
+    name = environment.environment
+    if environment.error and environment.faults:
+        return _BAD, name, Line.of("its first deployment failed, see below", tone="bad"), "", "", ""
+    if environment.error:
+        return Line.of("?", tone="warn"), name, Line.of("not reached, see below", tone="warn"), "", "", ""
     everyone = len(environment.services) + len(environment.jobs)
     unwell = sum(not each.well for each in environment.services) + sum(not each.well for each in environment.jobs)
-    mark = Text("✗", "red") if unwell or environment.alarms or environment.faults else Text("✓", "green")
     since = f"{duration(datetime.now(UTC) - environment.released_at)} ago" if environment.released_at else ""
-    return [
-        mark,
-        Text(environment.environment, "bold"),
-        Text(short(environment.release) or "no ledger", "bold"),
-        Text(f"{sum(s.running for s in environment.services)}/{sum(s.desired for s in environment.services)}"),
-        Text(f"{environment.outcome} {since}".strip()),
-        Text(f"{unwell} of {everyone} need attention" if unwell else ""),
-    ]
+    return (
+        _BAD if unwell or environment.alarms or environment.faults else Line.of("✓", tone="good"),
+        name,
+        short(environment.release) or "no ledger",
+        f"{sum(s.running for s in environment.services)}/{sum(s.desired for s in environment.services)}",
+        f"{environment.outcome} {since}".strip(),
+        f"{unwell} of {everyone} need attention" if unwell else "",
+    )
 
 
-def _row(service: ServiceStatus) -> list[Text]:
-    few = service.running < service.desired
+def _row(service: ServiceStatus) -> tuple[Cell, ...]:
+    few: Tone = "bad" if service.running < service.desired else ""
     deployment = "see below" if service.faults and service.deployment == "steady" else service.deployment
     deployment = f"{deployment}; {service.queue}" if service.queue else deployment
-    alarms = Text(", ".join(service.alarms), "bold red")
-    if service.unknown_alarms:
-        alarms.append(f"{'; ' if service.alarms else ''}no data: {', '.join(service.unknown_alarms)}", "yellow")
-    return [
-        Text("") if service.well else Text("✗", "red"),
-        Text(f"  {service.service}"),
-        Text(service.release),
-        Text(f"{service.running}/{service.desired}", "red" if few else ""),
-        Text(deployment, "red" if service.faults else "" if service.deployment == "steady" else "yellow"),
-        alarms if alarms.plain else Text("ok", "dim"),
-    ]
+    tone: Tone = "bad" if service.faults else "" if service.deployment == "steady" else "warn"
+    return (
+        "" if service.well else _BAD,
+        f"  {service.service}",
+        service.release,
+        Line.of(f"{service.running}/{service.desired}", tone=few),
+        Line.of(deployment, tone=tone),
+        _alarms(service),
+    )
+
+
+def _alarms(service: ServiceStatus) -> Line:
+    red, unknown = ", ".join(service.alarms), ", ".join(service.unknown_alarms)
+    if not red and not unknown:
+        return Line.of("ok", tone="quiet")
+    return Line.of("; ".join(filter(None, (red, unknown and f"no data: {unknown}"))), tone="bad" if red else "warn")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import os
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
-_AT_ONCE = 2
-"""So many drills of a single service are played side by side: they wait for minutes more than they work."""
+AT_ONCE = max(2, min(1 + (os.cpu_count() or 1), 4))
+"""So many drills are played side by side: they wait for minutes more than they work."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,32 @@ def drill_runs(drills: Iterable[Drill], candidate: Release, what_if: WhatIf | No
     return runs
 
 
+async def play_some_at_once(
+    runs: Sequence[DrillRun], play: Callable[[int, DrillRun], Awaitable[DrillResult]], *, places: int
+) -> list[DrillResult]:
+    """Play drills side by side; results are in the order of the runs.
+
+    Those of more than one service take turns: each has as many containers as several of the others.
+
+    Args:
+        runs: What is played.
+        play: Plays one, by its number, which begins at 1.
+        places: How many at once.
+    """
+    free = asyncio.Semaphore(places)
+    results: dict[int, DrillResult] = {}
+
+    async def take_turns(*numbered: tuple[int, DrillRun]) -> None:
+        async with free:
+            for number, run in numbered:
+                results[number] = await play(number, run)
+
+    numbered = list(enumerate(runs, start=1))
+    whole = [each for each in numbered if each[1].drill.reach != "production"]
+    await gather(take_turns(*whole), *(take_turns(each) for each in numbered if each not in whole))
+    return [results[number] for number, _ in numbered]
+
+
 @dataclass(frozen=True)
 class DrillPlayer:
     """Plays drills.
@@ -65,23 +92,13 @@ class DrillPlayer:
     files: RequestFiles
 
     async def play(self, runs: list[DrillRun]) -> list[DrillResult]:
-        """Play the drills, those of a single service two at a time; results are in the order of the runs."""
-        places = asyncio.Semaphore(_AT_ONCE)
+        """Play the drills, some at a time; results are in the order of the runs."""
 
         async def play(number: int, run: DrillRun) -> DrillResult:
-            async with places:
-                self.view.announce(f"drill {number} of {len(runs)}, {run.drill.name}, {run.canary}: {run.drill.title}")
-                return await self._play_one(run)
+            self.view.announce(f"drill {number} of {len(runs)}, {run.drill.name}, {run.canary}: {run.drill.title}")
+            return await self._play_one(run)
 
-        numbered = list(enumerate(runs, start=1))
-        single = [(number, run) for number, run in numbered if run.drill.reach == "production"]
-        results = dict(
-            zip((number for number, _ in single), await gather(*(play(*each) for each in single)), strict=True)
-        )
-        for number, run in numbered:
-            if number not in results:
-                results[number] = await play(number, run)
-        return [results[number] for number, _ in numbered]
+        return await play_some_at_once(runs, play, places=AT_ONCE)
 
     async def _play_one(self, run: DrillRun) -> DrillResult:
         drill, planned = run.drill, plan(run.drill, run.release)

@@ -57,8 +57,8 @@ class PlacedTask:
             self._work = Work(self.task.definition.cpu / 1024)
         return self._work
 
-    def processor(self, usage: Usage) -> float:
-        """What it used of its processor time in the minute that ends now, as in AWS, in percent.
+    def processor(self, usage: Usage) -> float | None:
+        """What it used of its processor time in the minute that ends now, as in AWS, in percent; None if nobody knows.
 
         Args:
             usage: What it used since it was last noted, or in all of a minute that lasts a minute.

@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from nova_infra.rehearsal.ecs.service import PlayedService
+from nova_infra.rehearsal.load_balancer.client import ask_task
+from nova_infra.rehearsal.load_balancer.http2.grpc import HEADERS
 from nova_infra.rehearsal.load_balancer.paths import normalized
 from nova_infra.rehearsal.load_balancer.routing import RoutingRule
 from nova_infra.rehearsal.record import NO_TARGET, REQUESTS_PER_MINUTE, Answers
+from nova_infra.rehearsal.requests.grpc_methods import GrpcMethods, call_of
 from nova_infra.rehearsal.requests.openapi import DOCUMENTS, read_document, read_operations
 from nova_infra.rehearsal.requests.sample import SampleRequest, sample
 
 MOST_REQUESTS_PER_MINUTE = 400
-_PROBE_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _REMEMBERED = 20
 _ORIGINS = {"file": "the requests in their files", "document": "their OpenAPI documents", "paths": "their paths"}
 
@@ -137,13 +139,6 @@ class Asked:
         if not self.service.is_asked:
             self.left_out = ["it has no load balancer, so no request reaches it: that its tasks stay up was played"]
             return
-        if (version := self.service.groups[0].settings.version) != "HTTP1":
-            spoken = {"HTTP2": "HTTP/2", "GRPC": "gRPC"}[version]
-            self.left_out = [
-                f"it speaks {spoken}, which synthetic users do not: its answers and health check were not asked for, "
-                "that it speaks HTTP/2 and that its tasks stay up was played"
-            ]
-            return
         for each in await self._candidates(session, port):
             if any(each in known for known in self._samples.values()):
                 continue
@@ -158,22 +153,52 @@ class Asked:
         if all(each.origin == "paths" for known in self._samples.values() for each in known):
             self._keep_good_paths(revision)
 
+    @property
+    def _version(self) -> str:
+        """What its tasks speak."""
+        return self.service.groups[0].settings.version
+
     async def _candidates(self, session: aiohttp.ClientSession, port: int) -> list[SampleRequest]:
+        if self._version == "GRPC":
+            return await self._calls(session, port)
         if self.written:
-            if not (mine := [each for each in self.written if self._leads_here(each.path, each.method)]):
-                self.left_out = [f"none of the {len(self.written)} requests in its file is for its paths"]
-            return mine
+            return self._written_for_it()
         found = await self._from_document(session, port)
         return found or ([] if self._samples else list(self._from_paths()))
+
+    def _written_for_it(self) -> list[SampleRequest]:
+        if not (mine := [each for each in self.written if self._leads_here(each.path, each.method)]):
+            self.left_out = [f"none of the {len(self.written)} requests in its file is for its paths"]
+        return mine
+
+    async def _calls(self, session: aiohttp.ClientSession, port: int) -> list[SampleRequest]:
+        """Calls of gRPC: those of its file, or one of each method, or the health check's where a rule leads to it."""
+
+        async def call(path: str, body: bytes) -> bytes | None:
+            status, answer = await ask_task(session, port, "GRPC", "POST", path, headers=HEADERS, body=body)
+            return answer if status == 200 else None
+
+        methods = await GrpcMethods.read(call)
+        self.left_out = ["it speaks gRPC, whose errors have HTTP's status 200: no alarm of the load balancer sees them"]
+        if self.written:
+            written = [methods.written(each) for each in self._written_for_it()]
+            self.left_out += [each for each in written if isinstance(each, str)]
+            return [each for each in written if not isinstance(each, str)]
+        found = [each for each in methods.samples() if self._leads_here(each.path, each.method)]
+        health = self.service.groups[0].settings.health_path
+        if not found and self._leads_here(health, "POST"):
+            return [call_of(health, b"", origin="paths")]
+        if not found:
+            self.left_out.append(
+                "it names no method by reflection (grpc.reflection.v1), and services have no file of requests for it"
+            )
+        return found
 
     async def _from_document(self, session: aiohttp.ClientSession, port: int) -> list[SampleRequest]:
         prefixes = {"/", *(f"{_before_wildcard(path).rstrip('/')}/" for path in self.service.rule.paths)}
         for place in list(self._documents) or [f"{p}{d}" for p in sorted(prefixes) for d in DOCUMENTS]:
-            try:
-                async with session.get(f"http://127.0.0.1:{port}{place}", timeout=_PROBE_TIMEOUT) as response:
-                    text = await response.text() if response.status == 200 else ""
-            except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError):
-                continue
+            status, body = await ask_task(session, port, self._version, "GET", place, follow=True)
+            text = body.decode(errors="ignore") if status == 200 else ""
             if self._documents.get(place) == text and text:
                 return []
             if not text or (document := read_document(text)) is None:
@@ -207,19 +232,10 @@ class Asked:
             self.answers[revision] = {name: self.answers[revision][name] for name in good}
 
     async def _probe(self, session: aiohttp.ClientSession, port: int, each: SampleRequest) -> int:
-        try:
-            async with session.request(
-                each.method,
-                f"http://127.0.0.1:{port}{each.path}",
-                headers=self.headers(each),
-                data=each.body or None,
-                allow_redirects=False,
-                timeout=_PROBE_TIMEOUT,
-            ) as response:
-                await response.read()
-                return response.status
-        except (aiohttp.ClientError, TimeoutError, ValueError):
-            return 0
+        status, _ = await ask_task(
+            session, port, self._version, each.method, each.path, headers=self.headers(each), body=each.body
+        )
+        return status
 
     def headers(self, each: SampleRequest) -> list[tuple[str, str]]:
         """A request's headers, with the host that leads to the service."""

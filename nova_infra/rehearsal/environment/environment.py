@@ -40,6 +40,7 @@ _MOST_MINUTES_TO_ANSWER = 3
 # The kernel grants processor time by tenths of a second.
 _REST_SECONDS = 0.1
 _MOST_RESTS = 5
+_MOST_RESTS_WHEN_BUSY = 30  # where this machine has so little processor time that five show nothing
 _MINUTES_TO_BE_HEARD = 1 + METRIC_DELAY  # until the alarm on a run that failed has fired
 
 
@@ -95,7 +96,7 @@ class PlayedEnvironment:
         self._runtime = runtime
         self._clock = clock
         self._pace = replace(runtime.pace, seconds_per_minute=clock.seconds_per_minute)
-        self.monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell)
+        self.monitoring = Monitoring(name, record.notifications, record.not_rehearsed, tell, record.unknown_cpu)
         self._load = Load(record.load, name, pace=self._pace, files=files)
         self._stacks: dict[str, PlayedStack] = {}
         self._rolled_back: dict[str, str] = {}
@@ -115,7 +116,14 @@ class PlayedEnvironment:
             balancers=self._balancers,
             steering=self._functions,
         )
-        self._stand_ins = StandIns(self._pace, runtime.gateway, home, on_this_machine=runtime.on_this_machine)
+        self._stand_ins = StandIns(
+            self._pace,
+            runtime.gateway,
+            home,
+            on_this_machine=runtime.on_this_machine,
+            denied=record.denied,
+            gaps=record.not_rehearsed,
+        )
         self._dependencies = Dependencies(runtime, name, record.not_rehearsed)
         self._queues = Queues(
             self._stand_ins, self.monitoring.store, record.not_rehearsed, pace=self._pace, records=record.queues
@@ -128,6 +136,7 @@ class PlayedEnvironment:
             tell=tell,
             gaps=record.not_rehearsed,
             at_once=record.at_once,
+            wrong=record.unsafe,
         )
         self._before_deploy = PlayedBeforeDeploy(runtime, tell)
 
@@ -166,11 +175,11 @@ class PlayedEnvironment:
         entries = [entry for service in self._services.running.values() for entry in service.tasks]
         for entry in entries:
             entry.note_requests()
-        for _ in range(_MOST_RESTS):
+        for count in range(_MOST_RESTS_WHEN_BUSY):
             seconds = _REST_SECONDS * min(self._pace.seconds_per_minute, 1)
             await asyncio.sleep(seconds)
             quiet = [entry.note_rest(seconds) for entry in entries]
-            if all(quiet):
+            if all(quiet) or (count + 1 >= _MOST_RESTS and all(entry.work.known for entry in entries)):
                 return
 
     async def get_to_know_services(self) -> None:
@@ -236,6 +245,7 @@ class PlayedEnvironment:
             return self._outputs(previous)  # CloudFormation: no updates are to be performed.
         stack = self._revisions.resolve(stack_name, template, self._exports)
         await self._apply(stack)
+        self._stand_ins.admit(stack, judged=not baseline)
         await self._queues.include(stack, sources)
         faults = {self._revisions[each].fault for each in stack.revisions.values()}
         self._queues.poison(stack, poisoned="poison" in faults)

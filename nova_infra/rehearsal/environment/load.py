@@ -15,6 +15,7 @@ from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration
 from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.environment.asked import Asked
 from nova_infra.rehearsal.load_balancer.client import open_client
+from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
 from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER
 from nova_infra.rehearsal.record import USERS, Requests
 from nova_infra.rehearsal.requests.files import RequestFiles
@@ -129,7 +130,7 @@ class Load:
                 data=each.body or None,
                 allow_redirects=False,
             ) as response:
-                status = response.status
+                status = status_for_users(response.status, response.headers)
                 await response.read()
         except (aiohttp.ClientError, TimeoutError, ValueError):
             status = 0

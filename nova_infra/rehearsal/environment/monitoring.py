@@ -24,7 +24,12 @@ class Monitoring:
     """
 
     def __init__(
-        self, environment: str, notifications: list[Notification], gaps: list[str], tell: Callable[[str], None]
+        self,
+        environment: str,
+        notifications: list[Notification],
+        gaps: list[str],
+        tell: Callable[[str], None],
+        unknown: dict[str, int] | None = None,
     ) -> None:
         """Start without alarms.
 
@@ -33,6 +38,7 @@ class Monitoring:
             notifications: Messages are added here.
             gaps: What cannot be measured here is added to these sentences.
             tell: Told a line about each message.
+            unknown: Minutes in which a service's processor time could not be told are counted here, by its name.
         """
         self.store = MetricStore(delay=METRIC_DELAY)
         self.states: dict[str, State] = {}
@@ -41,6 +47,7 @@ class Monitoring:
         self._notifications = notifications
         self._gaps = gaps
         self._tell = tell
+        self._unknown = unknown if unknown is not None else {}
         self._alarms: dict[str, PlayedAlarm] = {}
         self._composites: dict[str, CompositeAlarm] = {}
         self._means: dict[str, str] = {}
@@ -119,8 +126,10 @@ class Monitoring:
                 if UNMEASURED not in self._gaps:
                     self._gaps.append(UNMEASURED)
                 continue
-            if entry.task.running:
-                self._record("AWS/ECS", "CPUUtilization", dimensions, entry.processor(usage))
+            if entry.task.running and (percent := entry.processor(usage)) is not None:
+                self._record("AWS/ECS", "CPUUtilization", dimensions, percent)
+            elif entry.task.running:
+                self._unknown[service.name] = self._unknown.get(service.name, 0) + 1
             if usage.memory:
                 share = 100 * usage.memory / entry.task.definition.memory
                 self._record("AWS/ECS", "MemoryUtilization", dimensions, min(share, 100.0))

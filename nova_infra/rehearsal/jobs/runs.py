@@ -37,6 +37,7 @@ class JobRuns:
 
     Attributes:
         most: How many have run at once.
+        started: How many have run.
         last: How the last one ended.
     """
 
@@ -49,7 +50,7 @@ class JobRuns:
         self._start = start
         self._runs: dict[str, _Run] = {}
         self._numbers = itertools.count(1)
-        self.most = 0
+        self.most = self.started = 0
         self.last: Ended | None = None
 
     @property
@@ -85,7 +86,7 @@ class JobRuns:
         family, awaited = self._start(str(parameters["TaskDefinition"]))
         run = _Run(family, str(parameters.get("StartedBy", "")), asyncio.ensure_future(_until_it_ends(awaited)))
         self._runs[f"task/{next(self._numbers)}"] = run
-        self.most = max(self.most, self.going)
+        self.most, self.started = max(self.most, self.going), self.started + 1
         # A machine that waits no longer leaves the task to run: https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
         ended = self.last = await asyncio.shield(run.ends)
         if ended.exit_code != 0:

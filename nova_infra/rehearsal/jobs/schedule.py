@@ -46,6 +46,7 @@ class PlayedJobs:
         gaps: list[str],
         most_seconds: float = MOST_SECONDS,
         at_once: dict[str, int] | None = None,
+        wrong: list[str] | None = None,
     ) -> None:
         """Begin without jobs.
 
@@ -57,8 +58,10 @@ class PlayedJobs:
             gaps: What was not waited for is added to these sentences.
             most_seconds: Real time that a run gets.
             at_once: Where a second run came while the first was going, the most that ran at once is written here.
+            wrong: What is wrong with the runs of the release's jobs is added here, a clause each.
         """
         self._at_once = at_once if at_once is not None else {}
+        self._wrong = wrong if wrong is not None else []
         self._runtime = runtime
         self._store = store
         self._pace = pace
@@ -122,6 +125,8 @@ class PlayedJobs:
             await asyncio.wait({first, *others}, timeout=self._most_seconds + _TO_STOP_SECONDS)
             if others:
                 self._at_once[stack.name] = runs.most
+            if not again:
+                self._wrong += _twice(stack.name, runs, executions=1 + len(others))
             results = [self._told(stack, logical_id, each, used) for each in (first, *others)]
             return all(results)
         finally:
@@ -153,10 +158,21 @@ class PlayedJobs:
             self._tell(f"{went} ended well" if ran else f"{stack.name}: a run was left out: {ended.states[-1]}")
             return True
         self._tell(f"{went} failed: {ended.cause or ended.error}")
+        self._wrong.append(f"{went.partition(': ')[2]} failed: {ended.cause or ended.error}")
         self._store.record(
             Metric.of("AWS/States", _FAILURES[ended.status], {"StateMachineArn": stack.ref(logical_id)}), 1
         )
         return False
+
+
+def _twice(name: str, runs: JobRuns, *, executions: int) -> list[str]:
+    """What a job does more than once, in clauses."""
+    found = []
+    if runs.most > 1:
+        found.append(f"{runs.most} runs of {name} go on at once, because its time comes before a run has ended")
+    if runs.started > executions and runs.last is not None and runs.last.exit_code == 0:
+        found.append(f"a run of {name} failed and was started again (Retry): what it had done by then is done twice")
+    return found
 
 
 def _definition(stack: PlayedStack, logical_id: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
 
+from nova_infra.rehearsal.load_balancer.http2 import grpc
+from nova_infra.rehearsal.load_balancer.http2.client import Http2Answer, Http2Error, ask
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup
 from nova_infra.rehearsal.usage.crowding import with_others
 
@@ -31,7 +34,7 @@ async def probe(client: aiohttp.ClientSession, group: TargetGroup, target: Targe
         target.last_fault = fault
         return False
     if group.settings.version != "HTTP1":
-        return await _greet(group, target)
+        return await _probe_http2(group, target)
     try:
         async with client.get(
             f"http://127.0.0.1:{target.task.port}{group.settings.health_path}",
@@ -49,30 +52,87 @@ async def probe(client: aiohttp.ClientSession, group: TargetGroup, target: Targe
     return False
 
 
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
-"""What a client of HTTP/2 says first, with an empty frame of settings: https://www.rfc-editor.org/rfc/rfc9113#section-3.4."""
-_FRAME_HEADER, _TYPE, _SETTINGS = 9, 3, 4
+async def ask_task(
+    client: aiohttp.ClientSession,
+    port: int,
+    version: str,
+    method: str,
+    path: str,
+    *,
+    headers: Sequence[tuple[str, str]] = (),
+    body: bytes = b"",
+    seconds: float = 10,
+    follow: bool = False,
+) -> tuple[int, bytes]:
+    """Ask a task itself, past the load balancer.
 
+    Args:
+        client: Sends requests of HTTP/1.1.
+        port: The task's port.
+        version: What it speaks: ``HTTP1``, ``HTTP2`` or ``GRPC``.
+        method: The request's method.
+        path: Its path, with the query.
+        headers: Its headers.
+        body: Its body.
+        seconds: How long the answer may take.
+        follow: Whether redirects are followed, over HTTP/1.1.
 
-async def _greet(group: TargetGroup, target: Target) -> bool:
-    """Check whether a target speaks HTTP/2 without an upgrade, as the load balancer does to it.
-
-    Its first frame has to be its settings. The health check's own path or method is not asked for.
+    Returns:
+        What the status means to users, 0 for no answer, and the body.
     """
     try:
-        async with asyncio.timeout(group.settings.timeout):
-            reader, writer = await asyncio.open_connection("127.0.0.1", target.task.port)
-            try:
-                writer.write(_PREFACE)
-                header = await reader.readexactly(_FRAME_HEADER)
-            finally:
-                writer.close()
+        if version != "HTTP1":
+            async with asyncio.timeout(seconds):
+                answer = await ask(port, method, path, headers, body)
+            return grpc.status_for_users(answer.status, dict(answer.headers + answer.trailers)), answer.body
+        async with client.request(
+            method,
+            f"http://127.0.0.1:{port}{path}",
+            headers=headers,
+            data=body or None,
+            allow_redirects=follow,
+            timeout=aiohttp.ClientTimeout(total=seconds),
+        ) as response:
+            return response.status, await response.read()
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        return 0, b""
+
+
+async def _probe_http2(group: TargetGroup, target: Target) -> bool:
+    """Check a target over HTTP/2, or call the method that a check of gRPC names: its status decides, as in AWS.
+
+    An answer of the standard method that says NOT_SERVING has status 0, so the load balancer takes it for healthy.
+    """
+    path, is_grpc = group.settings.health_path, group.settings.version == "GRPC"
+    what = f"{grpc.OPERATION}{path}" if is_grpc else f"GET {path}"
+    agent = ("user-agent", "ELB-HealthChecker/2.0")
+    try:
+        async with asyncio.timeout(with_others(group.settings.timeout)):
+            if is_grpc:
+                answer = await ask(target.task.port, "POST", path, [agent, *grpc.HEADERS], grpc.framed(b""))
+            else:
+                answer = await ask(target.task.port, "GET", path, [agent])
     except TimeoutError:
-        target.last_fault = f"HTTP/2 was not answered within {group.settings.timeout:g} s"
-    except (asyncio.IncompleteReadError, ConnectionError) as error:
-        target.last_fault = f"HTTP/2 got no answer ({error.__class__.__name__})"
+        target.last_fault = f"{what} did not answer within {group.settings.timeout:g} s"
+    except Http2Error as error:
+        target.last_fault = f"{what} got no answer: {error}"
+    except OSError as error:
+        target.last_fault = f"{what} got no answer ({error.__class__.__name__})"
     else:
-        if header[_TYPE] == _SETTINGS:
+        status = str(answer.status)
+        if is_grpc and answer.status == 200:
+            status = answer.trailer(grpc.STATUS) or ""
+        if status.isdigit() and group.settings.accepts(int(status)):
             return True
-        target.last_fault = f"HTTP/2 was answered with {header!r}: it speaks another protocol"
+        target.last_fault = f"{what} answered {status_of(answer) if is_grpc else answer.status}"
     return False
+
+
+def status_of(answer: Http2Answer) -> str:
+    """The status of an answer of gRPC, in words."""
+    if answer.status != 200:
+        return f"{answer.status} of HTTP"
+    code = answer.trailer(grpc.STATUS)
+    if code is None:
+        return "without a grpc-status"
+    return grpc.status_in_words(grpc.OPERATION, grpc.status_for_users(200, {grpc.STATUS: code}))

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from nova_infra.rehearsal.load_balancer.headers import headers_to_target, passed_on
+from nova_infra.rehearsal.load_balancer.http2.client import ask
+from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
 from nova_infra.rehearsal.load_balancer.targets import Target
 
 
@@ -28,17 +31,20 @@ class TargetAnswer:
         seconds: How long it took until then, as in AWS.
         added: How many of them did not pass here.
         whole: Whether all of it came.
+        for_users: What the status means to users, where that is another: gRPC fails with 200, which no metric counts
+            as a fault.
     """
 
     status: int | None = None
     seconds: float = 0.0
     added: float = 0.0
     whole: bool = False
+    for_users: int | None = None
 
     @property
     def failed(self) -> bool:
         """Whether the client has no good answer."""
-        return not self.whole or self.status is None or self.status >= 500
+        return not self.whole or self.status is None or (self.for_users or self.status) >= 500
 
 
 async def exchange(
@@ -49,8 +55,13 @@ async def exchange(
     *,
     protocol: str,
     public_port: int,
+    version: str,
+    idle_seconds: float,
 ) -> web.StreamResponse:
     """Pass a request on and its answer back, a piece at a time: bodies of any size take the same memory.
+
+    Over HTTP/2 a request and its answer are passed on whole, and an answer's trailers among its headers, because the
+    rehearsal's users speak HTTP/1.1: a load balancer's own clients may, too, but for gRPC.
 
     Args:
         client: Sends requests to targets.
@@ -59,6 +70,8 @@ async def exchange(
         answer: Says how far the target got, also where this raises.
         protocol: ``HTTP`` or ``HTTPS``: what the client spoke in AWS.
         public_port: The port that it asked in AWS.
+        version: What the target speaks: ``HTTP1``, ``HTTP2`` or ``GRPC``.
+        idle_seconds: How long a target that speaks HTTP/2 may take; for the others the client knows.
 
     Raises:
         ClientGoneError: The client closed the connection.
@@ -72,11 +85,17 @@ async def exchange(
     if instead is not None:
         answer.status, answer.whole = instead, True
         return web.Response(status=instead)
+    headers = headers_to_target(request.headers, client=request.remote or "", protocol=protocol, port=public_port)
+    if version != "HTTP1":
+        if version == "GRPC":
+            headers["te"] = "trailers"
+        async with asyncio.timeout(idle_seconds):
+            return await _over_http2(request, target, answer, headers)
     async with client.request(
         request.method,
         # A request may name the whole address instead of the path alone.
         URL(f"http://127.0.0.1:{target.task.port}{_path(request)}", encoded=True),
-        headers=headers_to_target(request.headers, client=request.remote or "", protocol=protocol, port=public_port),
+        headers=headers,
         data=_body(request) if request.body_exists else None,
         allow_redirects=False,
     ) as upstream:
@@ -94,6 +113,22 @@ async def exchange(
         with _client_side():
             await response.write_eof()
         return response
+
+
+async def _over_http2(
+    request: web.BaseRequest, target: Target, answer: TargetAnswer, headers: CIMultiDict[str]
+) -> web.StreamResponse:
+    with _client_side():
+        body = await request.read()
+    began = asyncio.get_running_loop().time()
+    came = await ask(target.task.port, request.method, _path(request), headers.items(), body)
+    seconds = asyncio.get_running_loop().time() - began
+    answer.added = target.interference.added_seconds(seconds) + target.added_seconds
+    answer.status, answer.seconds, answer.whole = came.status, seconds + answer.added, True
+    passed = passed_on(CIMultiDictProxy(CIMultiDict([*came.headers, *came.trailers])))
+    answer.for_users = status_for_users(came.status, passed)
+    passed.popall("Content-Length", None)
+    return web.Response(status=came.status, headers=passed, body=came.body)
 
 
 def _path(request: web.BaseRequest) -> str:

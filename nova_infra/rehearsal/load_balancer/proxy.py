@@ -91,9 +91,7 @@ class LoadBalancer:
             connector=aiohttp.TCPConnector(
                 limit=0, keepalive_timeout=IDLE_TIMEOUT_SECONDS if self._pace.is_real else _KEEP_ALIVE_SECONDS
             ),
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=10, sock_read=IDLE_TIMEOUT_SECONDS / self._pace.timeouts
-            ),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self._idle_seconds),
         )
         self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
         await self._runner.setup()
@@ -128,6 +126,11 @@ class LoadBalancer:
         if gateway is not None:
             await web.SockSite(self._runner, bound(gateway, port), backlog=1024).start()
         return f"http://127.0.0.1:{port}"
+
+    @property
+    def _idle_seconds(self) -> float:
+        """How long a silent target is waited for."""
+        return IDLE_TIMEOUT_SECONDS / self._pace.timeouts
 
     @property
     def _client(self) -> aiohttp.ClientSession:
@@ -234,7 +237,14 @@ class LoadBalancer:
         target.enter()
         try:
             return await exchange(
-                self._client, request, target, answer, protocol=self.protocol, public_port=self._public_port
+                self._client,
+                request,
+                target,
+                answer,
+                protocol=self.protocol,
+                public_port=self._public_port,
+                version=group.settings.version,
+                idle_seconds=self._idle_seconds,
             )
         except ClientGoneError:
             blamed = False
@@ -242,7 +252,7 @@ class LoadBalancer:
         except TimeoutError:
             return self._answer_instead(request, 504, "the target did not answer in time")
         except (aiohttp.ClientError, ConnectionError) as error:
-            if isinstance(error, aiohttp.ClientConnectorError):
+            if isinstance(error, aiohttp.ClientConnectorError | ConnectionRefusedError):
                 self._count(group, "TargetConnectionErrorCount", 1)
             return self._answer_instead(request, 502, "the target closed the connection")
         finally:

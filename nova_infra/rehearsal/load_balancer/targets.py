@@ -111,7 +111,7 @@ class TargetGroupSettings:
         timeout: Seconds until a health check has failed.
         unhealthy_threshold: Failed checks in a row until a healthy target is unhealthy.
         healthy_threshold: Good checks in a row until an unhealthy target is healthy.
-        codes: Status codes that are good, such as ``200`` or ``200-299``.
+        codes: Status codes that are good, such as ``200`` or ``200-299``; gRPC's own where it speaks that.
         drain: Seconds that a target may take to finish its requests.
         version: Protocol that it speaks to its targets: ``HTTP1``, ``HTTP2`` or ``GRPC``.
     """
@@ -174,13 +174,16 @@ class TargetGroup:
 def read_target_group(properties: dict[str, Any]) -> TargetGroupSettings:
     """The settings of the target group that a resource's resolved properties define."""
     attributes = {entry["Key"]: entry["Value"] for entry in properties.get("TargetGroupAttributes", ())}
+    version = properties.get("ProtocolVersion", "HTTP1")
+    # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+    path, matcher, good = ("/AWS.ALB/healthcheck", "GrpcCode", "12") if version == "GRPC" else ("/", "HttpCode", "200")
     return TargetGroupSettings(
-        health_path=properties.get("HealthCheckPath", "/"),
+        health_path=properties.get("HealthCheckPath", path),
         interval=float(properties.get("HealthCheckIntervalSeconds", 30)),
         timeout=float(properties.get("HealthCheckTimeoutSeconds", 5)),
         unhealthy_threshold=int(properties.get("UnhealthyThresholdCount", 2)),
         healthy_threshold=int(properties.get("HealthyThresholdCount", 5)),
-        codes=properties.get("Matcher", {}).get("HttpCode", "200"),
+        codes=properties.get("Matcher", {}).get(matcher, good),
         drain=float(attributes.get("deregistration_delay.timeout_seconds", 300)),
-        version=properties.get("ProtocolVersion", "HTTP1"),
+        version=version,
     )

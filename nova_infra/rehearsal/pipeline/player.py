@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
-from nova_infra.errors import NovaError
 from nova_infra.machine.commands import not_covered_in
 from nova_infra.machine.parallel import gather
 from nova_infra.machine.processes import nothing_left
 from nova_infra.names import GATED_VARIABLE
-from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
     BuildAction,
@@ -27,7 +24,6 @@ from nova_infra.rehearsal.delivery.workflow import DoomedAction
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, Steering
 from nova_infra.rehearsal.ecs.lifecycle.suite import SuiteAnswers
-from nova_infra.rehearsal.environment.background.stand_ins import HOME
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.builds import (
     ActionFailedError,
@@ -36,8 +32,8 @@ from nova_infra.rehearsal.pipeline.builds import (
     run_build_command,
     with_outputs,
 )
-from nova_infra.rehearsal.pipeline.colours import starts_from_alternate
-from nova_infra.rehearsal.pipeline.release import Release, home_of, left_out, templates_of
+from nova_infra.rehearsal.pipeline.environments import Environments
+from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.simulated import kind_of, simulated
 from nova_infra.rehearsal.pipeline.state_server import ReleaseTools
 from nova_infra.rehearsal.record import ActionRecord, Notification, Record, StageRecord
@@ -65,6 +61,7 @@ class Player:
         seconds_per_minute: Real seconds in a simulated minute.
         minutes_before: Simulated minutes for which what ran before serves alone in each environment.
         taking_back: Whether it plays a stage again with an earlier release, because a later one failed.
+        ahead: Whether the next environment is got ready while the tests of one are played.
         tools: Where build commands run; by default in the candidate's sources.
         runtime: What runs the tasks.
         steering: Who answers deployments that wait, and may stop them.
@@ -82,6 +79,7 @@ class Player:
     seconds_per_minute: float = 1.0
     minutes_before: int = 0
     taking_back: bool = False
+    ahead: bool = False
     tools: Path | None = None
     runtime: TaskRuntime = field(default_factory=SourceRuntime)
     steering: Steering = field(default_factory=GoesOn)
@@ -90,6 +88,7 @@ class Player:
     _began: float = 0.0
     _suite: SuiteAnswers = field(default_factory=lambda: SuiteAnswers(GoesOn()))
     _release_tools: ReleaseTools | None = None
+    _environments: Environments | None = None
     _outputs: dict[str, dict[str, str]] = field(default_factory=dict)
 
     async def play(self) -> None:
@@ -104,8 +103,19 @@ class Player:
         tools = ReleaseTools(
             self.candidate, self.baseline, record=self.record, announce=self._announce, suite=self._suite
         )
+        environments = Environments(
+            self.pipeline,
+            self.candidate,
+            self.baseline,
+            self.record,
+            self.tell,
+            self.runtime,
+            self.seconds_per_minute,
+            self._suite,
+            self.files,
+        )
         with nothing_left():
-            async with tools as self._release_tools:
+            async with tools as self._release_tools, environments as self._environments:
                 await self._play_stages()
 
     async def _play_stages(self) -> None:
@@ -143,48 +153,44 @@ class Player:
 
     async def _play_stage(self, stage: Stage, record: StageRecord) -> bool:
         records = {action.name: action for action in record.actions}
+        if not any(isinstance(action, DeployAction) for action in stage.actions):
+            return await self._play_with(None, stage, record, records)
+        assert self._environments is not None, "open while stages are played"
         self._suite.leave(left_to_suite(stage))
-        async with AsyncExitStack() as resources:
-            environment = None
-            if any(isinstance(action, DeployAction) for action in stage.actions):
-                environment = await resources.enter_async_context(
-                    PlayedEnvironment(
-                        stage.name,
-                        record=self.record,
-                        tell=self.tell,
-                        runtime=self.runtime,
-                        clock=Clock(seconds_per_minute=self.seconds_per_minute),
-                        steering=self._suite,
-                        held=self._suite.until_idle,
-                        files=self.files,
-                        home=home_of(self.candidate, stage) or HOME,
-                        expected=templates_of(stage, self.baseline, self.candidate),
-                        neighbours=left_out(self.candidate, stage),
-                    )
-                )
-                await self._deploy_baseline(stage, environment)
-                await environment.get_to_know_services()
-                if self._release_tools is not None:
-                    stacks = [action.stack_name for action in stage.actions if isinstance(action, DeployAction)]
-                    self._release_tools.open(environment, stacks)
-                environment.let_time_pass()
-                for _ in range(self.minutes_before):
-                    await environment.next_minute()
-            if await self._play_actions(stage, records, environment):
-                if environment is not None:
-                    await environment.hear_answers()
-                return True
-            if stage.on_failure == "RETRY":
-                return await self._play_again(stage, record, environment)
-            if stage.on_failure == "ROLLBACK":
-                await self._take_back(stage, record, environment)
+        environment = await self._environments.open(stage)
+        try:
+            if self._release_tools is not None:
+                stacks = [action.stack_name for action in stage.actions if isinstance(action, DeployAction)]
+                self._release_tools.open(environment, stacks)
+            environment.let_time_pass()
+            for _ in range(self.minutes_before):
+                await environment.next_minute()
+            return await self._play_with(environment, stage, record, records)
+        finally:
+            self._environments.close(environment)
+
+    async def _play_with(
+        self, environment: PlayedEnvironment | None, stage: Stage, record: StageRecord, records: dict[str, ActionRecord]
+    ) -> bool:
+        if await self._play_actions(stage, records, environment):
+            if environment is not None:
+                await environment.hear_answers()
+            return True
+        if stage.on_failure == "RETRY":
+            return await self._play_again(stage, record, environment)
+        if stage.on_failure == "ROLLBACK":
+            await self._take_back(stage, record, environment)
         return False
 
     async def _play_actions(
         self, stage: Stage, records: dict[str, ActionRecord], environment: PlayedEnvironment | None
     ) -> bool:
         """Play those actions of a stage that have not succeeded, wave after wave until one fails."""
-        for wave in stage.waves():
+        waves = list(stage.waves())
+        last = max((n for n, wave in enumerate(waves) if any(isinstance(a, DeployAction) for a in wave)), default=-1)
+        for number, wave in enumerate(waves):
+            if self.ahead and self._environments is not None and 0 <= last < number:
+                self._environments.open_ahead(stage)
             actions = [action for action in wave if records[action.name].status != "succeeded"]
             results = await gather(
                 *(self._play_action(stage, action, records[action.name], environment) for action in actions)
@@ -221,7 +227,7 @@ class Player:
             return
         self.tell(f"{stage.name}: rolling back to {self.baseline.name}, as its OnFailure says")
         # Commands need installed tools, and a baseline's checkout has none.
-        player = replace(self, candidate=self.baseline, taking_back=True, tools=self.candidate.sources)
+        player = replace(self, candidate=self.baseline, taking_back=True, ahead=False, tools=self.candidate.sources)
         actions = {
             action.name: ActionRecord(action.name, kind_of(action), action.run_order) for action in stage.actions
         }
@@ -230,37 +236,6 @@ class Player:
         else:
             failed = "; ".join(f"{a.name}: {a.note}" for a in actions.values() if a.status == "failed")
             record.note = f"its OnFailure says to roll back to {self.baseline.name}, but that failed: {failed}"
-
-    async def _deploy_baseline(self, stage: Stage, environment: PlayedEnvironment) -> None:
-        self.tell(f"{stage.name}: starting what runs there now, {self.baseline.name}")
-        for wave in stage.waves():
-            deployments = []
-            for action in wave:
-                if isinstance(action, DeployAction):
-                    template = self.baseline.template_of_stack(action.stack_name)
-                    if template is not None:
-                        after = self.candidate.template_of_stack(action.stack_name)
-                        deployments.append(
-                            environment.deploy(
-                                action.stack_name,
-                                template,
-                                sources=self.baseline.sources,
-                                baseline=True,
-                                from_alternate=starts_from_alternate(
-                                    action.stack_name,
-                                    stage.name,
-                                    self.pipeline.stages.index(stage),
-                                    template,
-                                    after,
-                                ),
-                            )
-                        )
-            try:
-                await gather(*deployments)
-            except DeploymentFailedError as error:
-                raise NovaError(
-                    f"baseline: {self.baseline.name} does not run: {error}: name a revision that does with --baseline"
-                ) from None
 
     async def _play_action(
         self, stage: Stage, action: StageAction, record: ActionRecord, environment: PlayedEnvironment | None

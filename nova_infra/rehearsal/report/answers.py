@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nova_infra.operations.changes.template_values import listed
+from nova_infra.documents.text import listed
+from nova_infra.rehearsal.load_balancer.http2.grpc import status_in_words
 from nova_infra.rehearsal.record import DeploymentRecord
 
 _MOST_NAMED = 3
@@ -19,7 +20,7 @@ def broken_operations(deployment: DeploymentRecord) -> list[str]:
     if deployment.baseline:
         return []
     found = [
-        f"{operation} {_answered(after)}{_before(deployment.answers_before.get(operation))}"
+        f"{operation} {_answered(operation, after)}{_before(operation, deployment.answers_before.get(operation))}"
         for operation, after in deployment.answers.items()
         if _is_worse(deployment.answers_before.get(operation, {}), after)
     ]
@@ -79,18 +80,18 @@ def _share(answers: dict[int, int], counts: Callable[[int], bool]) -> float:
     return sum(number for status, number in answers.items() if counts(status)) / total if total else 0.0
 
 
-def _answered(after: dict[int, int]) -> str:
+def _answered(operation: str, after: dict[int, int]) -> str:
     status, number = max(((s, n) for s, n in after.items() if not _good(s)), key=lambda entry: entry[1])
     total = sum(after.values())
-    what = f"answers {status}" if status else "gets no answer"
+    what = f"answers {status_in_words(operation, status)}" if status else "gets no answer"
     return f"{what} to {number} of {total} requests" if status else f"{what} {number} of {total} times"
 
 
-def _before(answers: dict[int, int] | None) -> str:
+def _before(operation: str, answers: dict[int, int] | None) -> str:
     if not answers:
         return ""
     status = max(answers, key=lambda each: answers[each])
-    return f" ({status} before)" if status else " (none before either)"
+    return f" ({status_in_words(operation, status)} before)" if status else " (none before either)"
 
 
 def _service(revision: str) -> str:

@@ -8,6 +8,9 @@ from itertools import pairwise
 from nova_infra.rehearsal.record import SLOWER_TIMES, DeploymentRecord, QueueRecord, Record
 from nova_infra.rehearsal.report.answers import what_breaks
 
+_NO_ANSWER = (0, 502, 504)
+_CHANGING = ("POST", "PATCH")
+"""Methods that are not idempotent (RFC 9110, 9.2.2): sent twice, they are done twice."""
 _FEWEST_STEPS = 3
 _STEADY = 0.8
 _NOTICED_SECONDS = 0.05
@@ -27,6 +30,7 @@ def what_users_meet(record: Record) -> list[str]:
         if requests.failed
     ]
     found += record.unsafe
+    found += [f"AWS denies {revision} {clause}" for revision, clauses in record.denied.items() for clause in clauses]
     for deployment in record.deployments:
         if count := len(deployment.losses):
             tasks = "a task was" if count == 1 else f"{count} tasks were"
@@ -35,7 +39,7 @@ def what_users_meet(record: Record) -> list[str]:
             )
     for name, queue in record.queues.items():
         found += _messages(name, queue)
-    for clause in (what_breaks, _leak, _slower, _killed):
+    for clause in (what_breaks, _cut, _leak, _slower, _killed):
         found += filter(None, map(clause, record.deployments))
     return found
 
@@ -52,6 +56,21 @@ def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
         yield f"of {name}, {count} received and not deleted, so that the queue hands out again what has been worked on"
     if queue.dead:
         yield f"{queue.dead} of {queue.sent} messages of {name} ended in its dead-letter queue"
+
+
+def _cut(deployment: DeploymentRecord) -> str:
+    """Requests that change something, and whose answer was lost after a target had them."""
+    for operation, answers in deployment.answers.items() if not deployment.baseline else ():
+        lost, total = sum(answers.get(each, 0) for each in _NO_ANSWER), sum(answers.values())
+        before = deployment.answers_before.get(operation, {})
+        lost_before = sum(before.get(each, 0) for each in _NO_ANSWER) / max(sum(before.values()), 1)
+        if operation.partition(" ")[0] in _CHANGING and lost and lost / total > 2 * lost_before:
+            times = "once" if lost == 1 else f"{lost} times"
+            return (
+                f"{deployment.service} took {operation} and did not answer it, {times} of {total}: clients that send "
+                "it again do it twice"
+            )
+    return ""
 
 
 def _killed(deployment: DeploymentRecord) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from nova_infra.operations.changes.template_values import listed
+from nova_infra.documents.text import listed
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
 from nova_infra.rehearsal.report.answers import untested, what_breaks
@@ -67,6 +67,7 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
             next_step=f"Look at {name} in the report; play it alone with: nova rehearse --drill {name}",
         )
     wrong, unknown = what_users_meet(record), list(filter(None, map(untested, record.deployments)))
+    busy = list(filter(None, (_too_busy(record, each) for each in record.deployments)))
     if not record.runs_tasks:
         unknown.append("nothing of it was played: it deploys no service, worker or job that the rehearsal knows")
     if record.until is not None:
@@ -84,14 +85,16 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
             next_step=_FIX,
             warns=True,
         )
-    if unknown:
+    if unknown or busy:
         return Verdict(
             passed=True,
             headline=f"{headline}, but not all of it was tested",
-            why=f"{why}, but {', and '.join(unknown)}.",
-            next_step="Write requests down in services/<name>/requests.http, and play it again: make rehearse"
-            if record.runs_tasks
-            else "Test what it deploys in an environment before the last",
+            why=f"{why}, but {', and '.join([*unknown, *busy])}.",
+            next_step="Test what it deploys in an environment before the last"
+            if not record.runs_tasks
+            else "Write requests down in services/<name>/requests.http, and play it again: make rehearse"
+            if unknown
+            else "Play it again when this machine is quiet: make rehearse",
             warns=True,
         )
     if record.until is not None:
@@ -131,7 +134,7 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
     return Verdict(
         passed=False,
         headline=f"This release would be stopped in {stage.name}",
-        why=f"{name}: {reason}{more}.{_cause(record, stage)}{taken_back}{_what_serves(record, stage)}",
+        why=f"{name}: {reason}{more}.{_cause(record, stage)}{_denied(record)}{taken_back}{_what_serves(record, stage)}",
         next_step="Answer y to approve, or add --approve" if refused else _FIX,
     )
 
@@ -140,6 +143,22 @@ def _cause(record: Record, stage: StageRecord) -> str:
     """Which operations got worse in a stage that failed: what its alarms and tests saw of it may be far from that."""
     found = [what_breaks(each) for each in record.deployments if each.environment == stage.name and not each.takes_back]
     return "".join(f" The cause: {clause}." for clause in list(filter(None, found))[:1])
+
+
+def _too_busy(record: Record, deployment: DeploymentRecord) -> str:
+    """Why a release's processor time is not known, a clause; empty where it is, or no alarm watches it."""
+    minutes = record.unknown_cpu.get(deployment.service, 0)
+    if deployment.baseline or not any("cpu" in name.lower() for name in deployment.watched):
+        return ""
+    if 2 * minutes < max(len(deployment.samples), 1):
+        return ""
+    return f"this machine was too busy to measure the processor time of {deployment.service} in {minutes} minutes"
+
+
+def _denied(record: Record) -> str:
+    """Calls to AWS that the release's tasks may not make: what they answer, or why they end, follows from that."""
+    found = [f"AWS denies {revision} {clause}" for revision, clauses in record.denied.items() for clause in clauses]
+    return "".join(f" {each}." for each in found[:3])
 
 
 def _what_serves(record: Record, stage: StageRecord) -> str:

@@ -1,7 +1,8 @@
 """Reads requests that are written down in an ``.http`` file, as editors send them.
 
 See https://www.jetbrains.com/help/idea/exploring-http-syntax.html. Requests are separated by ``###``; ``@name = value``
-sets a variable and ``{{name}}`` uses it; ``< ./file`` is a body from a file.
+sets a variable and ``{{name}}`` uses it; ``< ./file`` is a body from a file. ``GRPC host/package.Service/Method`` calls
+a method of gRPC with the message that the body is in JSON.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nova_infra.rehearsal.requests.grpc_methods import call_of
 from nova_infra.rehearsal.requests.sample import METHODS, RequestFileError, SampleRequest, sample
 
 _REQUEST = re.compile(r"(?:([A-Z]+)\s+)?(\S+)(?:\s+HTTP/[\d.]+)?")
+_METHOD = re.compile(r"/[\w.]+/\w+$", re.ASCII)
 _VARIABLE = re.compile(r"@([\w.-]+)\s*=\s*(.*)")
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~\w-]+)\s*:\s*(.*)")
 _USE = re.compile(r"\{\{\s*([^}]*?)\s*\}\}")
@@ -79,9 +82,19 @@ class _HttpFileReader:
         line = self._filled(number, line)
         request = _REQUEST.fullmatch(line)
         method, url = (request.group(1) or "GET", request.group(2)) if request else ("", "")
+        if method == "GRPC":
+            self._draft_call(number, url)
+            return
         if method not in METHODS or not url.startswith(("/", "http://", "https://")):
             raise self._error(number, f"{line!r} is not a request", "write one such as GET /items?page=2")
         self._drafts.append(_Draft(number, method, url))
+        self._open = True
+
+    def _draft_call(self, number: int, url: str) -> None:
+        path = _METHOD.search(url)
+        if path is None:
+            raise self._error(number, f"{url!r} is not a method", "write GRPC /package.Service/Method")
+        self._drafts.append(_Draft(number, "GRPC", path.group()))
         self._open = True
 
     def _in_request(self, number: int, line: str) -> None:
@@ -115,6 +128,8 @@ class _HttpFileReader:
                 raise self._error(
                     number, f"its body {file} cannot be read ({error.strerror})", "correct its path"
                 ) from None
+        if draft.method == "GRPC":
+            return call_of(draft.url, body, origin="file")
         return sample(draft.method, draft.url, draft.headers, body, origin="file")
 
     def _filled(self, number: int, text: str) -> str:

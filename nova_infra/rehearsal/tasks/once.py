@@ -69,8 +69,6 @@ async def run_once(
     except TaskFailedError as error:
         return Ended(None, str(error))
     except TimeoutError:
-        await task.stop()
-        await task.hear_out()
-        return Ended(None, TOO_LONG, tuple(tail(task.said, _LINES)))
+        return Ended(None, TOO_LONG, tuple(tail(await task.said_now(), _LINES)))
     finally:
         await task.stop()

@@ -268,6 +268,9 @@ class ProcessTask(Task):
             if taken and self._process.exit_code is None and self.port in self._process.listening_ports():
                 self._listening_since = time.monotonic()
                 self._started_in = self._meter.seconds_with_a_processor()
+                self._limit_memory(self._meter.memory())  # the kernel would not wait for the next look
+                if self.stopped_because:
+                    raise TaskFailedError(self.stopped_because)
                 return True
             if taken:
                 return False

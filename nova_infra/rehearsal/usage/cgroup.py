@@ -22,9 +22,11 @@ class ControlGroup:
 
     Attributes:
         places: Controller to its directory; version 2 has one directory for all of them, under the empty name.
+        container: The container's id, which the name of its outermost group holds.
     """
 
     places: dict[str, Path]
+    container: str
 
     def joined(self, *, for_memory: bool) -> dict[str, Path]:
         """The directories that a program beside the service joins.
@@ -60,12 +62,12 @@ class ControlGroup:
                 place = root / controller / path.lstrip("/")
                 if place.is_dir():
                     places[controller] = place
-        return cls(places) if places else None
+        return cls(places, container) if places else None
 
     @property
     def version_2(self) -> bool:
         """Whether one directory holds all controllers, and their files."""
-        return (self.places.get("", _ROOT / "none") / "memory.stat").exists()
+        return self._read("", "memory.stat") is not None
 
     def processor_seconds(self) -> float | None:
         """Seconds of processor time used so far; None where it is gone."""
@@ -118,11 +120,15 @@ class ControlGroup:
         return int(match.group(1)) if match else None
 
     def _read(self, controller: str, file: str) -> str | None:
+        """A file of its own, or else of the group around it: crun makes one within the one that it limits."""
         place = self.places.get(controller)
-        try:
-            return None if place is None else (place / file).read_text(encoding="ascii")
-        except OSError:
-            return None
+        for each in [] if place is None else [place, place.parent]:
+            try:
+                return (each / file).read_text(encoding="ascii")
+            except OSError:
+                if self.container in each.name:
+                    break
+        return None
 
 
 class GroupMeter:

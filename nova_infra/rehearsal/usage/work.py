@@ -6,7 +6,7 @@ spinning, goes on for sixty times as long. To tell one from the other, a short p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nova_infra.rehearsal.usage.processes import Usage
 
@@ -14,6 +14,9 @@ _MINUTE = 60.0
 _LEAST = 0.3
 QUIET = 0.5
 """Share of its processor time above which a task without requests is not quiet: it spins, or has yet to finish work."""
+
+
+NOTHING = Usage(0.0, 0.0)
 
 
 @dataclass
@@ -28,37 +31,48 @@ class Work:
     _spent: float | None = None
     _had: float = 0.0
     _rate: float | None = None
+    _rest: Usage = NOTHING
+
+    @property
+    def known(self) -> bool:
+        """Whether a part without requests was measured since the requests were noted."""
+        return self._spent is None or self._rate is not None
 
     def note_requests(self, usage: Usage) -> None:
         """Note what it used while requests were sent."""
-        self._spent, self._had, self._rate = usage.spent, usage.had, None
+        self._spent, self._had, self._rate, self._rest = usage.spent, usage.had, None, NOTHING
 
     def note_rest(self, usage: Usage, seconds: float) -> bool:
         """Note what it used in a part of the minute without requests; the quietest part counts.
 
         Args:
             usage: What it used.
-            seconds: How long that part was. If this machine had hardly a processor for it, that says nothing.
+            seconds: How long that part was. If this machine had hardly a processor for it, it counts with the next.
 
         Returns:
             Whether it was quiet.
         """
-        if usage.had < _LEAST * seconds:
+        rest = replace(self._rest, spent=self._rest.spent + usage.spent, had=self._rest.had + usage.had)
+        if rest.had < _LEAST * seconds:
+            self._rest = rest
             return False
-        rate = usage.spent / usage.had
+        self._rest, rate = NOTHING, rest.spent / rest.had
         self._rate = rate if self._rate is None else min(self._rate, rate)
         return rate < QUIET * self.share
 
-    def percent(self, rest: Usage) -> float:
+    def percent(self, rest: Usage) -> float | None:
         """What it used of its processor time in the minute, as in AWS, from 0 to 100; then begin the next minute.
+
+        None where this machine was too busy to tell requests from what goes on without any.
 
         Args:
             rest: What it used since it was last noted. A task that has just started was not noted before.
         """
+        known = self.known or (self._spent or 0.0) < QUIET * self.share * self._had
         rate = self._rate or 0.0
         spent = rest.spent if self._spent is None else max(self._spent - rate * self._had, 0.0)
-        self._spent, self._rate = None, None
-        return min(100 * (rate * _MINUTE + spent) / _MINUTE / self.share, 100.0)
+        self._spent, self._rate, self._rest = None, None, NOTHING
+        return None if not known else min(100 * (rate * _MINUTE + spent) / _MINUTE / self.share, 100.0)
 
     def seconds_for(self, requests: int) -> float:
         """Processor time of one request, of those that were sent before the last :meth:`note_rest`."""

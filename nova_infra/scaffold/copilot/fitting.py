@@ -8,14 +8,14 @@ from typing import Any
 
 from nova_infra.config import CONFIG_FILE, parse_config
 from nova_infra.errors import ConfigError
-from nova_infra.scaffold.copilot.reading.part import Table
+from nova_infra.scaffold.copilot.reading.part import TomlTable
 from nova_infra.scaffold.copilot.writing import inline
 
 _ROUNDS = 5  # a value that goes may leave another one alone
 _FAULT = re.compile(rf"{re.escape(CONFIG_FILE)}: (\w+)(?:\[(\d+)\])?\.([\w.-]+)(?:\[\d+\][\w.\[\]-]*)?: (.+)")
 
 
-def fit(tables: Sequence[tuple[str, Table]]) -> tuple[str, ...]:
+def fit(tables: Sequence[tuple[str, TomlTable]]) -> tuple[str, ...]:
     """Turn every value that is refused into a comment of its table.
 
     Args:
@@ -37,7 +37,7 @@ def fit(tables: Sequence[tuple[str, Table]]) -> tuple[str, ...]:
     return tuple(faults)
 
 
-def _plain(tables: Sequence[tuple[str, Table]]) -> dict[str, Any]:
+def _plain(tables: Sequence[tuple[str, TomlTable]]) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for header, table in tables:
         name = header.strip("[]")
@@ -49,12 +49,12 @@ def _plain(tables: Sequence[tuple[str, Table]]) -> dict[str, Any]:
 
 
 def _values(value: Any) -> Any:
-    if isinstance(value, Table):
+    if isinstance(value, TomlTable):
         value = value.values
     return {key: _values(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
-def _take_out(tables: Sequence[tuple[str, Table]], fault: str) -> bool:
+def _take_out(tables: Sequence[tuple[str, TomlTable]], fault: str) -> bool:
     """Remove the value that a line names. False for one that is missing, or is a table of the file itself."""
     found = _FAULT.fullmatch(fault)
     named = [table for header, table in tables if found and header.strip("[]") == found[1]]
@@ -64,11 +64,11 @@ def _take_out(tables: Sequence[tuple[str, Table]], fault: str) -> bool:
     holder: Any = table.values
     path = found[3].split(".")
     for number, key in enumerate(path):
-        holder = holder.values if isinstance(holder, Table) else holder
+        holder = holder.values if isinstance(holder, TomlTable) else holder
         if not isinstance(holder, dict) or key not in holder or key == "name":
             return False
         inside = holder[key]
-        if number == len(path) - 1 or not isinstance(inside, dict | Table):
+        if number == len(path) - 1 or not isinstance(inside, dict | TomlTable):
             table.notes.append(f"{'.'.join(path[: number + 1])} = {inline(_values(inside))}: {found[4]}.")
             del holder[key]
             _without_empty(table.values)
@@ -79,7 +79,7 @@ def _take_out(tables: Sequence[tuple[str, Table]], fault: str) -> bool:
 
 def _without_empty(values: dict[str, Any]) -> None:
     for key, value in list(values.items()):
-        inner = value.values if isinstance(value, Table) else value
+        inner = value.values if isinstance(value, TomlTable) else value
         if isinstance(inner, dict) and inner:
             _without_empty(inner)
             if not inner:

@@ -10,7 +10,7 @@ from nova_infra.errors import NovaError
 from nova_infra.scaffold.copilot.converting import environments, workload
 from nova_infra.scaffold.copilot.fitting import fit
 from nova_infra.scaffold.copilot.reading.manifests import Workspace, read_workspace
-from nova_infra.scaffold.copilot.reading.part import Table
+from nova_infra.scaffold.copilot.reading.part import TomlTable
 from nova_infra.scaffold.copilot.writing import comments, lines
 from nova_infra.scaffold.projects.answers import ACCOUNTS, REGION, default_name
 
@@ -63,7 +63,7 @@ def import_copilot(
     stages = environments.convert(
         workspace, services, accounts=accounts, regions=regions, region=region, application=application
     )
-    toolchain = Table({"account": accounts.get("toolchain", ACCOUNTS["toolchain"])})
+    toolchain = TomlTable({"account": accounts.get("toolchain", ACCOUNTS["toolchain"])})
     toolchain.put("region", regions.get("toolchain", region))
     if "toolchain" not in accounts:
         toolchain.notes.append("TODO the account of the pipeline and the images; this one is a placeholder.")
@@ -78,7 +78,7 @@ def import_copilot(
     if not services:
         raise NovaError(f"{directory}: has static sites only, and Nova delivers containers: see docs/copilot.md")
     tables = [
-        ("[platform]", Table({"name": application})),
+        ("[platform]", TomlTable({"name": application})),
         ("[toolchain]", toolchain),
         ("[source]", source),
         *(("[[environments]]", table) for table in stages),
@@ -90,7 +90,7 @@ def import_copilot(
     return Imported(text, len(services), len(stages), noted, refused)
 
 
-def _body(workspace: Workspace, tables: list[tuple[str, Table]]) -> Iterator[str]:
+def _body(workspace: Workspace, tables: list[tuple[str, TomlTable]]) -> Iterator[str]:
     for header, table in tables:
         yield ""
         yield from lines(header, table)

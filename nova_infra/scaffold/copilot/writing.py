@@ -8,15 +8,15 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.scaffold.copilot.reading.part import Table
+from nova_infra.scaffold.copilot.reading.part import TomlTable
 
 _WIDTH = 118
 
 
-def lines(header: str, table: Table) -> Iterator[str]:
+def lines(header: str, table: TomlTable) -> Iterator[str]:
     """A table: its header, its values, its comments, and then the tables inside that are written by themselves."""
     name = header.strip("[]")
-    inner = {key: value for key, value in table.values.items() if isinstance(value, Table)}
+    inner = {key: value for key, value in table.values.items() if isinstance(value, TomlTable)}
     if len(inner) < len(table.values) or table.notes:
         yield header
     for key, value in table.values.items():
@@ -24,7 +24,7 @@ def lines(header: str, table: Table) -> Iterator[str]:
             yield f"{_key(key)} = {inline(value)}"
     yield from comments(table.notes)
     for key, value in inner.items():
-        if any(not isinstance(each, Table) for each in value.values.values()):
+        if any(not isinstance(each, TomlTable) for each in value.values.values()):
             yield ""
         yield from lines(f"[{name}.{_key(key)}]", value)
 

@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from helpers.exhaustive import one_of_each
 from nova_infra.cli import main as cli
 
 ROOT = Path(__file__).parents[3]
@@ -58,7 +59,9 @@ def test_wrong_usage_has_exit_code_2(nova: Any) -> None:
     assert nova("no-such-command").returncode == 2
 
 
-@pytest.mark.parametrize("module", ["nova_infra.cli.main", "nova_infra.rehearsal.run", "nova_infra.images.build"])
+@pytest.mark.parametrize(
+    "module", one_of_each(["nova_infra.cli.main", "nova_infra.rehearsal.run", "nova_infra.images.build"])
+)
 def test_neither_the_command_nor_its_tools_import_cdk(module: str) -> None:
     program = f"import sys, {module}; print('aws_cdk' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

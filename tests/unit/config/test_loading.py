@@ -317,6 +317,7 @@ def test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it(chang
             assert line.count(": ") >= 2
 
 
+@pytest.mark.exhaustive("test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it")
 @settings(max_examples=300, derandomize=True, deadline=None, database=None)
 @given(path=st.sampled_from(sorted(_paths(tomllib.loads(_RAW)), key=str)), value=_WRONG)
 def test_a_value_that_is_refused_is_named_by_its_key_or_its_table(path, value):

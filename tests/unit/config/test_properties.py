@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -67,6 +68,7 @@ def configurations(draw):
     }
 
 
+@pytest.mark.exhaustive("test_every_edit.py::test_what_was_edited_synthesizes_and_passes_the_checks")
 @settings(
     max_examples=4,
     derandomize=True,

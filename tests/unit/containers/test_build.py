@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.containers.build import Recipe, base_images, build, local_name
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, ImageError
@@ -119,26 +120,32 @@ def test_a_build_has_nothing_of_its_day_and_lends_the_machines_settings(
 
 @pytest.mark.parametrize(
     ("log", "kind", "fault"),
-    [
-        (
-            ["STEP 2/3: RUN false", 'Error: building at STEP "RUN false": while running runtime: exit status 1'],
-            ImageError,
-            "audio:0123456789abcdef: its image does not build: STEP 2/3: RUN false / Error: building",
-        ),
-        (
-            ["pip: Temporary failure in name resolution", "Error: while running runtime: exit status 1"],
-            ImageError,
-            "its image does not build",
-        ),
-        (["Error: committing: no space left on device"], EngineError, "the disk is full"),
-        (
-            ['pinging container registry: Get "https://mirror.example/v2/": no such host'],
-            EngineError,
-            "cannot be pulled",
-        ),
-        (["Error: initializing source: reading manifest: manifest unknown"], ImageError, "not in the registry"),
-        (["/bin/sh: exec format error", "while running runtime: exit status 1"], EngineError, "another architecture"),
-    ],
+    one_of_each(
+        [
+            (
+                ["STEP 2/3: RUN false", 'Error: building at STEP "RUN false": while running runtime: exit status 1'],
+                ImageError,
+                "audio:0123456789abcdef: its image does not build: STEP 2/3: RUN false / Error: building",
+            ),
+            (
+                ["pip: Temporary failure in name resolution", "Error: while running runtime: exit status 1"],
+                ImageError,
+                "its image does not build",
+            ),
+            (["Error: committing: no space left on device"], EngineError, "the disk is full"),
+            (
+                ['pinging container registry: Get "https://mirror.example/v2/": no such host'],
+                EngineError,
+                "cannot be pulled",
+            ),
+            (["Error: initializing source: reading manifest: manifest unknown"], ImageError, "not in the registry"),
+            (
+                ["/bin/sh: exec format error", "while running runtime: exit status 1"],
+                EngineError,
+                "another architecture",
+            ),
+        ]
+    ),
 )
 def test_a_build_that_fails_says_whose_fault_it_is(
     said: Said, log: list[str], kind: type[Exception], fault: str
@@ -156,7 +163,7 @@ def test_an_interrupted_build_ends_its_step_and_lets_the_engine_clear_away(said:
         f"#!/bin/sh\n[ $1 = image ] && {{ echo 'image not known' >&2; exit 1; }}\nsleep 60\ntouch {tmp_path}/cleared\n"
     )
     script = (
-        "import signal, sys; from tests.unit.containers.test_build import *\n"
+        "import signal, sys; sys.path.append('tests'); from tests.unit.containers.test_build import *\n"
         "def stop(*_): raise KeyboardInterrupt\n"
         "signal.signal(signal.SIGTERM, stop)\nbuild(PODMAN, RECIPE, tell=print)"
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from helpers.deployed_environment import Deployment
 from nova_infra.deployed.aws.answers import read_service
 
@@ -12,6 +14,7 @@ PASS = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}
 ROLE = "arn:aws:iam::333333333333:role/any"
 
 
+@pytest.mark.exhaustive("test_a_worker_has_its_queue_and_other_services_have_none")
 def test_jobs_are_the_environments_machines_with_their_runs_and_schedules(deployment: Deployment) -> None:
     machines, scheduler = deployment.client("stepfunctions"), deployment.client("scheduler")
     made = {

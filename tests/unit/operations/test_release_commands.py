@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.operations.records.holds import read_holds
 
 
@@ -136,7 +137,7 @@ def rest(outside: int) -> bytes:
     return said
 
 
-@pytest.mark.parametrize(("answer", "code"), [("prod", 1), ("yes", 2), ("\x04", 2), ("\x03", 130)])
+@pytest.mark.parametrize(("answer", "code"), one_of_each([("prod", 1), ("yes", 2), ("\x04", 2), ("\x03", 130)]))
 def test_a_rollback_wants_the_environment_s_name_typed(served, tmp_path: Path, answer: str, code: int) -> None:
     with on_a_terminal(tmp_path, "rollback", "prod", "--wait", "0") as (process, outside, _):
         if answer == "\x03":
@@ -158,6 +159,7 @@ def left_over(deployment: Any) -> list[str]:
     return [name for stack in stacks for name in deployment.environment.change_set_names(stack)]
 
 
+@pytest.mark.exhaustive("test_an_operator_rolls_back_from_anywhere")
 def test_a_terminal_that_goes_away_is_no_confirmation(served, tmp_path: Path) -> None:
     with on_a_terminal(tmp_path, "rollback", "prod", "--wait", "0") as (process, outside, _):
         os.close(outside)
@@ -166,6 +168,7 @@ def test_a_terminal_that_goes_away_is_no_confirmation(served, tmp_path: Path) ->
     assert not left_over(served)
 
 
+@pytest.mark.exhaustive("test_an_operator_rolls_back_from_anywhere")
 def test_what_a_killed_one_left_goes_with_the_next(served, run: Any, tmp_path: Path) -> None:
     with on_a_terminal(tmp_path, "rollback", "prod", "--wait", "0") as (process, _, _):
         process.kill()
@@ -177,7 +180,7 @@ def test_what_a_killed_one_left_goes_with_the_next(served, run: Any, tmp_path: P
     assert served.image_tag("carts-service") == "v1"
 
 
-@pytest.mark.parametrize("closed", ["<&-", "</dev/null", "<&- >&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", one_of_each(["<&-", "</dev/null", "<&- >&-", "<&- >&- 2>&-"]))
 def test_without_a_terminal_nothing_is_asked(served, tmp_path: Path, closed: str) -> None:
     command = f"{shlex.join(NOVA)} rollback prod {closed}"
     variables = {**os.environ, "AWS_REGION": "us-east-1"}
@@ -189,7 +192,7 @@ def test_without_a_terminal_nothing_is_asked(served, tmp_path: Path, closed: str
     assert not left_over(served)
 
 
-@pytest.mark.parametrize("command", ["status prod", "releases prod"])
+@pytest.mark.parametrize("command", one_of_each(["status prod", "releases prod"]))
 def test_a_reader_who_has_gone_ends_a_listing_without_a_word(served, tmp_path: Path, command: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)

@@ -36,6 +36,7 @@ def rehearse(app: Path, *options: str) -> tuple[int, str, dict[str, Any]]:
     return done.returncode, done.stdout + done.stderr, json.loads(written.read_text()) if written.exists() else {}
 
 
+@pytest.mark.exhaustive("rehearsal/pipeline/test_player.py::test_a_good_release_goes_through_with_its_canary")
 def test_an_app_that_nobody_wrote_for_nova_is_played(app: Path) -> None:
     assert not any("nova" in path.read_text() for path in app.rglob("*.*") if path.is_file())
     code, said, record = rehearse(app, "--app", f"{shlex.quote(sys.executable)} app.py")
@@ -49,6 +50,7 @@ def test_an_app_that_nobody_wrote_for_nova_is_played(app: Path) -> None:
     assert all(set(each["answers"]) == {"GET /", "GET /version"} for each in released)
 
 
+@pytest.mark.exhaustive("rehearsal/pipeline/test_player.py::test_a_good_release_goes_through_with_its_canary")
 def test_what_production_alone_cannot_run_is_stopped_there(app: Path) -> None:
     assembly = app / ".nova" / "assembly"
     [production] = assembly.glob("assembly-*Production/*.template.json")

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.template_values import listed, references
+from nova_infra.documents.text import listed
+from nova_infra.operations.changes.template_values import references
 from nova_infra.operations.planner.model import Action, Consequence, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 

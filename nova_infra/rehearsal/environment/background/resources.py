@@ -71,6 +71,9 @@ def _queue(aws: StandInAws, resource: Resource, before: Resource | None, seconds
 
 def _table(aws: StandInAws, resource: Resource, before: Resource | None) -> None:
     given = resource.properties
+    for key in ("KeySchema", "AttributeDefinitions"):
+        if not given.get(key):
+            raise ValueError(f"{key} is missing, and DynamoDB makes no table without it")
     indexes = {key: given[key] for key in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes") if given.get(key)}
     wanted = {
         **{key: given[key] for key in ("AttributeDefinitions", "KeySchema") if key in given},

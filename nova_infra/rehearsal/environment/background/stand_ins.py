@@ -1,38 +1,33 @@
-"""A moto server that stands in for AWS: it holds what templates declare, and tasks use it as their endpoint."""
+"""What stands in for AWS: a server that holds what templates declare, behind a proxy that obeys the tasks' roles."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import math
-import os
 import re
-import sys
-import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from nova_infra.assembly import Template, resources_of_type
 from nova_infra.deployed.aws.client.stand_in import KEY, REGION, StandInAws
-from nova_infra.machine.processes import Process, start_process
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudformation import physical
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.physical import QUEUE, Home
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
+from nova_infra.rehearsal.environment.background.aws_proxy import AwsProxy
+from nova_infra.rehearsal.environment.background.callers import Caller, access_key, callers_of
+from nova_infra.rehearsal.environment.background.moto_server import MotoServer
 from nova_infra.rehearsal.environment.background.resources import Resource, in_order, make, secret_value
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
-from nova_infra.rehearsal.tasks.task import free_port
 
 HOME = Home("000000000000", REGION)
-_TRIES = 150
-_EVERY_SECONDS = 0.2
 
 
 class StandIns:
-    """The server, and what has been made in it. It is started for the first stack that tasks use resources of."""
+    """The server, and what has been made in it. It starts for the first stack that declares something, or call."""
 
     def __init__(
         self,
@@ -41,6 +36,8 @@ class StandIns:
         home: Home = HOME,
         *,
         on_this_machine: Callable[[str], str] = str,
+        denied: dict[str, list[str]] | None = None,
+        gaps: list[str] | None = None,
     ) -> None:
         """Prepare.
 
@@ -49,14 +46,18 @@ class StandIns:
             gateway: A further address of this machine that tasks reach it by.
             home: The account and region that it stands for.
             on_this_machine: What tasks call an address of this machine's loopback interface.
+            denied: What the tasks of a revision of the release were denied is written here, a clause each.
+            gaps: What the release asks for and no stack makes here is added to these sentences.
         """
         self._on_this_machine = on_this_machine
         self._pace = pace
         self._gateway = gateway
         self._home = home
-        self._process: Process | None = None
-        self._reader: asyncio.Task[bytes] | None = None
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._denied = denied if denied is not None else {}
+        self._gaps = gaps if gaps is not None else []
+        self._callers: dict[str, Caller] = {}
+        self._moto = MotoServer(home.account)
+        self._proxy = AwsProxy(home.account, self._callers.get, self._behind, self._note, self._miss)
         self._aws: StandInAws | None = None
         self._url = self._reached = ""
         self._account = home.account
@@ -71,11 +72,24 @@ class StandIns:
             endpoint: A server that stands in for AWS already, as this machine reaches it; empty for none.
             reached: The same as tasks reach it.
         """
+        templates = list(templates)
         if endpoint:
             self._url, self._reached = endpoint, reached
             self._aws = StandInAws(endpoint, self._home.region)
-        elif any(map(needs_stand_ins, templates)):
+        elif any(resources_of_type(each, "AWS::ECS::TaskDefinition") for each in templates):
+            await self._open()
+        if not endpoint and any(map(needs_stand_ins, templates)):
             await self._start()
+
+    def admit(self, stack: PlayedStack, *, judged: bool) -> None:
+        """From now on the task definitions of a stack may call AWS, as their roles allow.
+
+        Args:
+            stack: The stack.
+            judged: Whether it is the release's: what the baseline is denied is no fault of it.
+        """
+        for revision, caller in callers_of(stack, judged=judged).items():
+            self._callers[access_key(revision)] = caller
 
     async def apply(self, stack: PlayedStack) -> None:
         """Make what a stack declares, or change it. What a stack no longer has is kept, as in AWS.
@@ -112,9 +126,9 @@ class StandIns:
     def lead(self, definition: TaskDefinition) -> TaskDefinition:
         """The definition with the server's address for AWS's, and the values of secrets that are known here.
 
-        It stays as it is while no server runs.
+        It stays as it is where nothing stands in for AWS.
         """
-        if self._aws is None:
+        if not self._reached:
             return definition
         environment = {name: self._local(value) for name, value in definition.environment.items()}
         known = {name: self._secret(origin) for name, origin in definition.secrets.items()}
@@ -122,7 +136,7 @@ class StandIns:
         # Fargate sets the region; harmless credentials take the place of the task role's.
         aws = {
             "AWS_ENDPOINT_URL": self._reached,
-            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_ACCESS_KEY_ID": access_key(definition.revision),
             "AWS_SECRET_ACCESS_KEY": KEY,
             "AWS_REGION": self._home.region,
             "AWS_DEFAULT_REGION": self._home.region,
@@ -162,13 +176,8 @@ class StandIns:
 
     async def stop(self) -> None:
         """Stop the server. Safe to call twice."""
-        process, self._process = self._process, None
-        if process is not None:
-            await process.stop(1.0)
-        if self._reader is not None:
-            self._reader.cancel()
-        if self._scratch is not None:
-            self._scratch.cleanup()
+        await self._proxy.stop()
+        await self._moto.stop()
 
     def _queue_url(self, queue: str) -> str:
         return f"{self._url}/{self._account}/{queue}"
@@ -198,39 +207,35 @@ class StandIns:
                 return str(found.properties["Value"])
         return None
 
+    async def _open(self) -> None:
+        """Stand for AWS: what is behind starts when somebody needs it."""
+        if not self._reached:
+            await self._proxy.start(self._gateway)
+            host = self._gateway or "127.0.0.1"
+            address = f"http://{host}:{self._proxy.port}"
+            self._reached = address if self._gateway else self._on_this_machine(address)
+
     async def _start(self) -> None:
         async with self._starting:
             if self._aws is None:
-                await self._start_server()
+                await self._open()
+                await self._moto.start()
+                self._url = self._moto.url
+                self._aws = StandInAws(self._url, self._home.region)
 
-    async def _start_server(self) -> None:
-        port = free_port()
-        self._scratch = tempfile.TemporaryDirectory(prefix="nova-stand-ins-", ignore_cleanup_errors=True)
-        host = "0.0.0.0" if self._gateway else "127.0.0.1"  # noqa: S104 - containers reach it by the gateway
-        words = [sys.executable, "-m", "moto.server", "--host", host, "--port", str(port)]
-        environment = {
-            "PATH": os.environ.get("PATH", ""),
-            "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
-            "MOTO_ACCOUNT_ID": self._home.account,
-        }
-        self._process = await start_process(words, directory=Path(self._scratch.name), environment=environment)
-        self._reader = asyncio.create_task(self._process.output.read())
-        for _ in range(_TRIES):
-            if self._process.exit_code is not None:
-                raise UnresolvableError(
-                    "queues, tables and buckets are stood in for by moto's server, which does not start: "
-                    "pip install 'nova-infra[stand-ins]'"
-                )
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(_EVERY_SECONDS)
-                continue
-            writer.close()
-            break
-        self._url = f"http://127.0.0.1:{port}"
-        self._reached = f"http://{self._gateway}:{port}" if self._gateway else self._on_this_machine(self._url)
-        self._aws = StandInAws(self._url, self._home.region)
+    async def _behind(self) -> str:
+        await self._start()
+        return self._url
+
+    def _note(self, caller: Caller, clause: str) -> None:
+        said = self._denied.setdefault(caller.revision, []) if caller.judged else []
+        if clause not in said:
+            said.append(clause)
+
+    def _miss(self, caller: Caller, clause: str) -> None:
+        said = f"{caller.revision} asks for {clause}, which no stack makes here: in AWS it may be there"
+        if caller.judged and said not in self._gaps:
+            self._gaps.append(said)
 
 
 def needs_stand_ins(template: Template) -> bool:

@@ -16,8 +16,8 @@ from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.containers.listening import elsewhere, listening
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, create_options
 from nova_infra.rehearsal.tasks.containers.start_errors import start_error
-from nova_infra.rehearsal.tasks.containers.watching import end_in_words, last_output, read_end, until_gone
-from nova_infra.rehearsal.tasks.task import STAY_SECONDS, Task, TaskFailedError, free_port, in_a_line, tail
+from nova_infra.rehearsal.tasks.containers.watching import end_in_words, last_output, last_words, read_end, until_gone
+from nova_infra.rehearsal.tasks.task import STAY_SECONDS, Task, TaskFailedError, free_port, tail
 from nova_infra.rehearsal.usage.cgroup import ControlGroup, GroupMeter
 from nova_infra.rehearsal.usage.crowding import with_others
 from nova_infra.rehearsal.usage.pressure import Pressure
@@ -62,6 +62,7 @@ class ContainerTask(Task):
     _oom_kills: int = 0
     _log: list[str] = field(default_factory=list)
     _pressure: Pressure | None = None
+    _stopping: bool = False
     _removed: bool = False
 
     @property
@@ -163,13 +164,16 @@ class ContainerTask(Task):
             self._watching.append(asyncio.create_task(self._guard_memory(self._group)))
         self._watching.append(asyncio.create_task(self._watch()))
         self._listening_since = time.monotonic()
+        if self._pid < 0:  # It has ended already, and shows nothing of what it did.
+            await self._gone.wait()
 
     async def _watch(self) -> None:
         """Wait for its end, and note how it ended."""
         try:
             await until_gone(self._pid if self._group is not None else 0, self.engine, self.name)
             self._count_kills()
-            end = await read_end(self.engine, self.name)
+            # Nobody asks how a task ended that was asked to: each question costs the engine a tenth of a second.
+            end = None if self._stopping else await read_end(self.engine, self.name)
             if end is None:
                 return
             self._exit_code = end.exit_code
@@ -222,7 +226,7 @@ class ContainerTask(Task):
             if self._started_in > self.patience:
                 raise TaskFailedError(
                     f"nothing listens on port {self.definition.port} after {self.patience:g} s, all the time that its "
-                    f"health checks give it to start: {await self._last_words_now()}"
+                    f"health checks give it to start: {last_words(await self.said_now())}"
                 )
             await asyncio.sleep(_POLL_SECONDS)
 
@@ -286,6 +290,7 @@ class ContainerTask(Task):
             await self._remove()
 
     async def _end(self) -> None:
+        self._stopping = True
         if self.definition.fault == "paused":
             await self.engine.attempt("unpause", self.name)
         number = "SIGURG" if self.ignores_its_signal else self.image.stop_signal
@@ -340,11 +345,5 @@ class ContainerTask(Task):
             killed_for_memory=self._oom_kills > 0,
             peak=self._peak,
             memory=self.definition.memory,
-            said=self._last_words(),
+            said=last_words(self._log),
         )
-
-    def _last_words(self) -> str:
-        return in_a_line((tail(self._log, 1) or ["it printed nothing"])[0])
-
-    async def _last_words_now(self) -> str:
-        return in_a_line((tail(await last_output(self.engine, self.name), 1) or ["it printed nothing"])[0])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 _LISTEN = "0A"
-_LOOPBACK = ("0100007F", "00000000000000000000000001000000")
+# Addresses are little-endian: 127.0.0.0/8, ::1, and 127.0.0.0/8 within IPv6.
+_LOOPBACK = re.compile(r"[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F")
+# Docker's own resolver, in the network of each container: https://docs.docker.com/engine/network/#dns-services.
+_RESOLVER = "0B00007F"
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ def listening(pid: int, proc: Path = Path("/proc")) -> Listening | None:
         for line in lines:
             _, local, _, state, *_ = line.split()
             address, _, port = local.partition(":")
-            if state == _LISTEN:
-                (inside if address in _LOOPBACK else reachable).add(int(port, 16))
+            if state == _LISTEN and address != _RESOLVER:
+                (inside if _LOOPBACK.fullmatch(address) else reachable).add(int(port, 16))
     return Listening(frozenset(reachable), frozenset(inside - reachable)) if seen else None
 
 

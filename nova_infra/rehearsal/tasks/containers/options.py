@@ -50,6 +50,9 @@ def create_options(
         # ECS gives a volume to root, unless the image declares its path: then to whom the image does.
         mode = "1777" if path.rstrip("/") in {volume.rstrip("/") for volume in image.volumes} else "0755"
         mounts.append(f"--tmpfs={path}:rw,exec,mode={mode}{size}")
+    if definition.fault == "no-tmp":
+        # Docker cannot leave out a volume that the image declares.
+        mounts += ["--image-volume=ignore"] if podman else [f"--tmpfs={path}:ro" for path in image.volumes]
     entry_point, command = definition.entry_point[:1], (*definition.entry_point[1:], *definition.command)
     return [
         f"--name={name}",
@@ -59,7 +62,6 @@ def create_options(
         f"--memory={definition.memory}m",
         f"--memory-swap={definition.memory}m",
         "--no-healthcheck",
-        *(["--image-volume=ignore"] if podman and definition.fault == "no-tmp" else []),
         *(["--http-proxy=false"] if podman else []),
         *([f"--add-host=host.docker.internal:{network.gateway}"] if network.gateway else []),
         *(f"--add-host={host}:{address}" for host, address in sorted(definition.hosts.items())),

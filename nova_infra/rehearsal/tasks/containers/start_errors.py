@@ -10,11 +10,14 @@ from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.task import TaskFailedError
 
+_DOCKERS_LAST = "Error: failed to start containers"
+"""What Docker says below the reason."""
 _NO_PROGRAM = ("executable file", "no such file", "not a directory", "permission denied")
 
 
 def start_error(said: str, definition: TaskDefinition, image: EngineImage, engine: Engine) -> Exception:
     """Why it did not start: whose fault it is decides what the error is."""
+    said = "\n".join(line for line in said.splitlines() if not line.startswith(_DOCKERS_LAST))
     lowered, program = said.lower(), _program(definition, image)
     if "exec format error" in lowered and image.architecture in ("", engine.architecture):
         return TaskFailedError(f"CannotStartContainerError: exec format error: {program} is not a program")
@@ -35,5 +38,5 @@ def _program(definition: TaskDefinition, image: EngineImage) -> str:
 
 def _reason(said: str) -> str:
     """What an engine says of a program that it cannot start, without the engine's own layers around it."""
-    match = re.search(r"(?:exec|chdir)[^:]*: .*?(?=: OCI runtime|: unknown|$)", said, re.MULTILINE)
+    match = re.search(r"(?:exec|chdir)[^:]*: .*?(?=: OCI \w+|: unknown|$)", said, re.MULTILINE)
     return match.group(0) if match else last_lines(said, 1)

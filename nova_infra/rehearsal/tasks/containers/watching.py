@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nova_infra.containers.engine import Engine
+from nova_infra.rehearsal.tasks.task import in_a_line, tail
 
 _LOOKS = 20
 _KILLED = 137
@@ -68,6 +70,11 @@ async def last_output(engine: Engine, name: str) -> list[str]:
     """The last lines that a container printed."""
     _, out, said = await engine.attempt("logs", "--tail", _LOG_LINES, name)
     return [*out.splitlines(), *said.splitlines()]
+
+
+def last_words(lines: Iterable[str]) -> str:
+    """The last line that says something, short enough for a sentence."""
+    return in_a_line((tail(lines, 1) or ["it printed nothing"])[0])
 
 
 def end_in_words(exit_code: int | None, *, killed_for_memory: bool, peak: float, memory: int, said: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from nova_infra.config import Environment
 from nova_infra.scaffold.copilot.converting.workload import Workload
 from nova_infra.scaffold.copilot.reading.manifests import Manifest, Workspace
-from nova_infra.scaffold.copilot.reading.part import Part, Table, left_over
+from nova_infra.scaffold.copilot.reading.part import Part, TomlTable, left_over
 from nova_infra.scaffold.projects.answers import ACCOUNTS
 
 _NAME = re.compile(r"[a-z](-?[a-z0-9])*")
@@ -48,7 +48,7 @@ def convert(
     regions: Mapping[str, str],
     region: str,
     application: str,
-) -> list[Table]:
+) -> list[TomlTable]:
     """The ``[[environments]]`` tables.
 
     Args:
@@ -71,7 +71,7 @@ def convert(
     ranges: list[IPv4Network] = []
     for number, name in enumerate(order):
         last = number == len(order) - 1
-        table = Table({"name": name, "account": accounts.get(name, list(ACCOUNTS.values())[1 + number % 3])})
+        table = TomlTable({"name": name, "account": accounts.get(name, list(ACCOUNTS.values())[1 + number % 3])})
         if name not in accounts:
             table.notes.append("TODO the account of this environment; this one is a placeholder.")
         table.put("region", regions.get(name, region))
@@ -94,7 +94,7 @@ def convert(
     return tables
 
 
-def source(workspace: Workspace, *, account: str, region: str, repository: str) -> Table:
+def source(workspace: Workspace, *, account: str, region: str, repository: str) -> TomlTable:
     """The ``[source]`` table.
 
     Args:
@@ -103,7 +103,7 @@ def source(workspace: Workspace, *, account: str, region: str, repository: str) 
         region: Region of the toolchain, for a placeholder.
         repository: What stands for a repository that no pipeline names.
     """
-    table = Table()
+    table = TomlTable()
     for other in workspace.pipelines[1:]:
         table.notes.append(f"{other.file}: one pipeline delivers every service: this one is not converted.")
     pipeline = workspace.pipelines[0] if workspace.pipelines else None
@@ -135,7 +135,7 @@ def source(workspace: Workspace, *, account: str, region: str, repository: str) 
     return table
 
 
-def _promotion(table: Table, stage: Part | None, *, first: bool, last: bool) -> None:
+def _promotion(table: TomlTable, stage: Part | None, *, first: bool, last: bool) -> None:
     approval = stage.take("requires_approval", kind=bool) if stage else None
     if stage:
         stage.use("name")
@@ -162,7 +162,7 @@ def _rollout(last: bool) -> dict[str, Any]:
     return {"strategy": "rolling", "bake_minutes": 5}
 
 
-def _domain(table: Table, workloads: Sequence[Workload], name: str, application: str, *, last: bool) -> None:
+def _domain(table: TomlTable, workloads: Sequence[Workload], name: str, application: str, *, last: bool) -> None:
     own: dict[str, str | None] = {}
     everywhere: dict[str, str | None] = {}
     for workload in workloads:
@@ -191,7 +191,7 @@ def _common(hosts: list[str]) -> str | None:
     return ".".join(shared) if len(shared) > 1 and "*" not in shared else None
 
 
-def _network(manifest: Manifest | None, table: Table, ranges: list[IPv4Network]) -> dict[str, Any]:
+def _network(manifest: Manifest | None, table: TomlTable, ranges: list[IPv4Network]) -> dict[str, Any]:
     part = Part(manifest) if manifest else None
     network: dict[str, Any] = {}
     if part is not None and part.has("network", "vpc", "id"):

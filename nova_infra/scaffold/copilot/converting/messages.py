@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from nova_infra.scaffold.copilot.reading.part import Part, Table
+from nova_infra.scaffold.copilot.reading.part import Part, TomlTable
 from nova_infra.scaffold.copilot.reading.values import schedule, seconds, whole_seconds
 
 
-def convert(part: Part, table: Table) -> None:
+def convert(part: Part, table: TomlTable) -> None:
     """The queue of a worker, or the schedule of a job."""
     if part.manifest.letter == "W":
         _queue(part, table)
@@ -14,7 +14,7 @@ def convert(part: Part, table: Table) -> None:
         _schedule(part, table)
 
 
-def _queue(part: Part, table: Table) -> None:
+def _queue(part: Part, table: TomlTable) -> None:
     tries = part.take("subscribe", "queue", "dead_letter", "tries", kind=int)
     table.put("queue.tries", tries)
     visible = part.take("subscribe", "queue", "timeout", kind=object, convert=whole_seconds)
@@ -30,7 +30,7 @@ def _queue(part: Part, table: Table) -> None:
         table.values["queue"] = {}
 
 
-def _schedule(part: Part, table: Table) -> None:
+def _schedule(part: Part, table: TomlTable) -> None:
     text = part.peek("on", "schedule")
     if text == "none":
         part.take("on", "schedule", kind=str)

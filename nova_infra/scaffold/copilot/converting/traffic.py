@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nova_infra.config import Health
-from nova_infra.scaffold.copilot.reading.part import Part, Table
+from nova_infra.scaffold.copilot.reading.part import Part, TomlTable
 from nova_infra.scaffold.copilot.reading.values import whole_seconds
 
 MAX_PATHS = 5
@@ -19,7 +19,7 @@ _INTERVAL, _TIMEOUT = Health().interval, Health().timeout
 _PROTOCOLS = {"http1": "http", "http2": "http2", "grpc": "grpc"}
 
 
-def convert(part: Part, table: Table, hosts: dict[str, str | None]) -> None:
+def convert(part: Part, table: TomlTable, hosts: dict[str, str | None]) -> None:
     """The part of a service that takes requests.
 
     Args:
@@ -64,7 +64,7 @@ def convert(part: Part, table: Table, hosts: dict[str, str | None]) -> None:
         part.leave("http", "redirect_to_https")
 
 
-def health_times(part: Part, table: Table, *place: str) -> None:
+def health_times(part: Part, table: TomlTable, *place: str) -> None:
     """How often and how long a health check at a place of the manifest asks."""
     times = {
         key: part.take(*place, key, kind=object, convert=whole_seconds)
@@ -82,7 +82,7 @@ def health_times(part: Part, table: Table, *place: str) -> None:
     table.put("health.start_seconds", times["grace_period"] or times["start_period"])
 
 
-def _paths(part: Part, table: Table) -> None:
+def _paths(part: Part, table: TomlTable) -> None:
     texts = [part.take("http", "path", kind=str)]
     rules = part.peek("http", "additional_rules")
     if rules is not None and not isinstance(rules, list):

@@ -10,7 +10,7 @@ from typing import Any
 from nova_infra.config import FARGATE_MEMORY_MIB, Overrides
 from nova_infra.scaffold.copilot.converting import messages, traffic
 from nova_infra.scaffold.copilot.reading.manifests import Manifest
-from nova_infra.scaffold.copilot.reading.part import Part, Table, left_over
+from nova_infra.scaffold.copilot.reading.part import Part, TomlTable, left_over
 from nova_infra.scaffold.copilot.reading.values import filled_in, task_range, words
 
 _KINDS = {"L": "web", "B": "web", "R": "web", "W": "worker", "J": "job"}
@@ -35,7 +35,7 @@ class Workload:
     """
 
     name: str
-    table: Table
+    table: TomlTable
     exec_in: set[str] = field(default_factory=set)
     log_days: dict[str, int] = field(default_factory=dict)
     hosts: dict[str, dict[str, str | None]] = field(default_factory=dict)
@@ -55,7 +55,7 @@ def convert(manifest: Manifest, application: str, environments: list[str]) -> Wo
     if manifest.letter == "S":
         return None
     manifest.used |= {("name",), ("type",)}
-    result = Workload(name, Table({"name": name, "kind": _kind(manifest)}))
+    result = Workload(name, TomlTable({"name": name, "kind": _kind(manifest)}))
     _convert(Part(manifest), result, result.table, "*", application)
     overrides = manifest.get("environments")
     if overrides is not None and not isinstance(overrides, dict):
@@ -75,7 +75,7 @@ def convert(manifest: Manifest, application: str, environments: list[str]) -> Wo
                 f"{manifest.file}:{manifest.line(prefix)}: {environment} is not an environment: not converted."
             )
             continue
-        table = Table()
+        table = TomlTable()
         _convert(Part(manifest, prefix), result, table, environment, application)
         for key in [key for key in table.values if key not in _BY_ENVIRONMENT]:
             table.notes.append(
@@ -91,9 +91,9 @@ def convert(manifest: Manifest, application: str, environments: list[str]) -> Wo
     result.table.notes += notes
     # A host name leads to one environment: to the last one, whose domain it gives the name.
     if len(environments) > 1 and (hosts := result.table.values.pop("hosts", None)):
-        inner.setdefault(environments[-1], Table()).values.setdefault("hosts", hosts)
+        inner.setdefault(environments[-1], TomlTable()).values.setdefault("hosts", hosts)
     if inner:
-        result.table.values["environments"] = Table(inner)
+        result.table.values["environments"] = TomlTable(inner)
     return result
 
 
@@ -103,7 +103,7 @@ def _kind(manifest: Manifest) -> str:
     return _KINDS[manifest.letter]
 
 
-def _convert(part: Part, result: Workload, table: Table, environment: str, application: str) -> None:
+def _convert(part: Part, result: Workload, table: TomlTable, environment: str, application: str) -> None:
     _image(part, table)
     _size(part, table)
     if table.values.get("kind", "") == "web" or part.manifest.letter in "LBR":
@@ -127,7 +127,7 @@ def _convert(part: Part, result: Workload, table: Table, environment: str, appli
         )
 
 
-def _image(part: Part, table: Table) -> None:
+def _image(part: Part, table: TomlTable) -> None:
     if isinstance(part.peek("image"), str):
         table.put("image", part.take("image", kind=str))
         return
@@ -163,7 +163,7 @@ def _health_command(value: Any) -> list[str]:
     return parts[1:] if parts[0] == "CMD" and len(parts) > 1 else parts
 
 
-def _size(part: Part, table: Table) -> None:
+def _size(part: Part, table: TomlTable) -> None:
     cpu, memory = part.take("cpu", kind=int), part.take("memory", kind=int)
     if part.is_override and (cpu is None) != (memory is None):  # one of the two is the manifest's own
         cpu = cpu or part.manifest.get("cpu")
@@ -193,7 +193,7 @@ def _size(part: Part, table: Table) -> None:
             part.fault("platform", what=f"{wanted!r} is not an architecture: write x86_64 or arm64")
 
 
-def _count(part: Part, table: Table) -> None:
+def _count(part: Part, table: TomlTable) -> None:
     count = part.peek("count")
     if isinstance(count, int) and not isinstance(count, bool):
         if number := part.take("count", kind=int):
@@ -226,7 +226,7 @@ def _count(part: Part, table: Table) -> None:
     _target(part, table, "requests", "targets.requests_per_minute")
 
 
-def _target(part: Part, table: Table, theirs: str, ours: str) -> None:
+def _target(part: Part, table: TomlTable, theirs: str, ours: str) -> None:
     nested = isinstance(part.peek("count", theirs), dict)
     value = part.take("count", theirs, *(["value"] if nested else []), kind=int)
     if value is not None and ours.endswith("percent") and not 10 <= value <= 90:
@@ -237,13 +237,13 @@ def _target(part: Part, table: Table, theirs: str, ours: str) -> None:
         table.put(ours, value)
 
 
-def _variables(part: Part, table: Table, application: str) -> None:
+def _variables(part: Part, table: TomlTable, application: str) -> None:
     variables, secrets = variables_of(part, table, application)
     table.put("environment", variables)
     table.put("secrets", secrets)
 
 
-def variables_of(part: Part, table: Table, application: str, *path: str) -> tuple[dict[str, str], dict[str, str]]:
+def variables_of(part: Part, table: TomlTable, application: str, *path: str) -> tuple[dict[str, str], dict[str, str]]:
     """Plain and secret variables of a container, whose keys are at a path; what cannot be had is noted."""
     plain: dict[str, str] = {}
     secret: dict[str, str] = {}
@@ -290,18 +290,18 @@ def _is_map(part: Part, *path: str) -> bool:
     return isinstance(value, dict)
 
 
-def _deployment(part: Part, table: Table) -> None:
+def _deployment(part: Part, table: TomlTable) -> None:
     if part.take("deployment", "rolling", kind=str) == "recreate":
         part.leave("deployment", "rolling")
     table.put("alarms.memory_percent", part.take("deployment", "rollback_alarms", "memory_utilization", kind=int))
 
 
-def _sidecars(part: Part, table: Table, application: str) -> None:
+def _sidecars(part: Part, table: TomlTable, application: str) -> None:
     sidecars: list[dict[str, Any]] = []
     for name in part.peek("sidecars") or {} if _is_map(part, "sidecars") else ():
         if not _is_map(part, "sidecars", name):
             continue
-        made = Table({"name": name})
+        made = TomlTable({"name": name})
         image = part.peek("sidecars", name, "image")
         place = ("image",) if isinstance(image, str) else ("image", "location")
         made.put("image", part.take("sidecars", name, *place, kind=str))
@@ -321,7 +321,7 @@ def _sentence(error: ValueError) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _sidecar_health(part: Part, made: Table, name: str) -> None:
+def _sidecar_health(part: Part, made: TomlTable, name: str) -> None:
     place = ("sidecars", name, "healthcheck")
     if not part.has(*place, "command"):
         return

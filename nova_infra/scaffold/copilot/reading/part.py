@@ -17,7 +17,7 @@ _KINDS: dict[type, str] = {
 
 
 @dataclass
-class Table:
+class TomlTable:
     """One table of ``nova.toml`` that is to be written.
 
     Attributes:

@@ -71,7 +71,13 @@ def test_a_role_for_the_whole_account_leaves_it_to_the_accounts_policies(assembl
     assert findings(template) == []
 
 
-@pytest.mark.parametrize("action", ["ssm:PutParameter", "ecs:ExecuteCommand", "cloudformation:*", "*"])
+@pytest.mark.parametrize(
+    "action",
+    [
+        *("ssm:PutParameter", "ecs:ExecuteCommand", "cloudformation:*", "*", "logs:FilterLogEvents"),
+        *("secretsmanager:GetSecretValue", "s3:GetObject", "dynamodb:Query"),
+    ],
+)
 def test_an_observer_that_may_change_something_is_a_finding(assembly: Any, action: str) -> None:
     template = assembly.template("nova-prod-platform")
     role_called(template, "nova-prod-observer")["Policies"] = [
@@ -130,13 +136,42 @@ def another_audience(role: Properties) -> None:
     claims(role)[f"{ISSUER}:aud"] = "anybody"
 
 
+def any_branch(role: Properties) -> None:
+    del claims(role)[f"{ISSUER}:ref"]
+
+
+def a_pull_requests_branch(role: Properties) -> None:
+    claims(role)[f"{ISSUER}:ref"] = ["refs/heads/main", "refs/pull/1/merge"]
+
+
+def branches_by_a_pattern(role: Properties) -> None:
+    claims(role)[f"{ISSUER}:ref"] = "refs/heads/*"
+
+
+def any_workflow(role: Properties) -> None:
+    """Such as one that a pull request starts on the branch, by pull_request_target or workflow_run."""
+    del claims(role)[f"{ISSUER}:job_workflow_ref"]
+
+
+def a_workflow_of_any_branch(role: Properties) -> None:
+    claims(role)[f"{ISSUER}:job_workflow_ref"] = "org/nova-platform/.github/workflows/deploy.yml@*"
+
+
+def a_directory_of_workflows(role: Properties) -> None:
+    claims(role)[f"{ISSUER}:job_workflow_ref"] = "org/nova-platform/.github/workflows/@refs/heads/main"
+
+
 def no_condition(role: Properties) -> None:
     del trust_of(role)["Condition"]
 
 
 @pytest.mark.parametrize(
     "loosened",
-    [any_subject, a_wildcard, a_pull_request, no_subject, no_audience, another_audience, no_condition],
+    [
+        *(any_subject, a_wildcard, a_pull_request, no_subject, no_audience, another_audience, no_condition),
+        *(any_branch, a_pull_requests_branch, branches_by_a_pattern),
+        *(any_workflow, a_workflow_of_any_branch, a_directory_of_workflows),
+    ],
 )
 def test_a_role_that_takes_tokens_of_more_than_its_jobs_is_a_finding(
     github_assembly: Any, loosened: Callable[[Properties], None]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers.exhaustive import one_of_each
+
 PROGRAM = Path(__file__).parents[4] / "nova_infra/constructs/pipeline/compare_pipeline.py"
 PLACE, ASSETS = "aws://444444444444/us-east-1", "cdk-q-assets-444444444444-us-east-1"
 ROLE = "arn:${AWS::Partition}:iam::444444444444:role/cdk-q-%s-role-444444444444-us-east-1"
@@ -141,7 +143,7 @@ TAMPERED = {
 }
 
 
-@pytest.mark.parametrize("tamper", TAMPERED.values(), ids=TAMPERED.keys())
+@pytest.mark.parametrize("tamper", one_of_each(TAMPERED.values()), ids=TAMPERED.keys())
 def test_whatever_would_deploy_something_else_is_a_change(compare, artifacts, tmp_path, tamper):
     tamper(artifacts, tmp_path / "cdk.out")
     assert compare().startswith("changed: ")

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from nova_infra.assembly import Assembly
-from nova_infra.operations.changes.cost import cost, difference, lines, notes, prices, total
-from nova_infra.operations.changes.review import as_markdown, cost_difference
+from nova_infra.documents.terminal import as_text
+from nova_infra.operations.changes.cost import cost, difference, document, prices, total
+from nova_infra.operations.changes.review import as_comment, cost_difference
 
 
 def template(*resources: dict[str, Any], **named: dict[str, Any]) -> dict[str, Any]:
@@ -97,8 +98,11 @@ def test_a_change_says_what_it_costs_and_of_what() -> None:
 
 
 def test_the_figures_say_what_they_rest_on() -> None:
-    assert lines("prod", [service(), template({"Type": "AWS::EC2::NatGateway"})])[0] == "prod: 70 USD a month"
-    text = "\n".join(notes())
+    gateway = template({"Type": "AWS::EC2::NatGateway"})
+    text = as_text(document({"prod": [service(), gateway], "dev": [gateway]}), width=1000)
+    assert text.startswith("prod: 70 USD a month\n")
+    assert "\ntotal: 103 USD a month\n" in text
+    assert "total" not in as_text(document({"dev": [gateway]}))
     assert prices()["dated"] in text
     assert "Not counted: " in text
     assert all("source" in table for name, table in prices().items() if name not in ("dated", "month", "assumed"))
@@ -141,5 +145,5 @@ def test_the_comment_on_a_pull_request_has_the_difference(tmp_path: Path) -> Non
     assert said.startswith("+33 USD a month")
     from nova_infra.operations.changes.review import StackChange
 
-    assert f"**Costs**: {said}" in as_markdown([StackChange("web", (), "")], said)
-    assert "Costs" not in as_markdown([StackChange("web", (), "")], "")
+    assert f"**Costs**: {said}" in as_comment([StackChange("web", (), "")], said)
+    assert "Costs" not in as_comment([StackChange("web", (), "")], "")

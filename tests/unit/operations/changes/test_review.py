@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from nova_infra.cli.main import nova
 from nova_infra.errors import NovaError
 from nova_infra.operations.changes.differences import Difference, Kind
-from nova_infra.operations.changes.review import StackChange, as_markdown, changes
+from nova_infra.operations.changes.review import StackChange, as_comment, changes
 
 TOPIC = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "alerts"}}
 
@@ -92,18 +92,18 @@ def test_wider_access_is_found(found: list[StackChange]) -> None:
 
 
 def test_the_comment_names_what_must_not_be_missed_before_the_details(found: list[StackChange]) -> None:
-    comment = as_markdown(found)
+    comment = as_comment(found)
     first = comment.index("- **widens access**: `nova-dev-audio (111111111111)` `Role`:")
     assert comment.index("| `nova-dev-audio (111111111111)` |") < first < comment.index("<details>")
 
 
 def test_a_comment_fits_into_what_github_takes_and_cannot_leave_its_fence() -> None:
     many = [StackChange(f"stack-{number}", (), "``````\n" + "x" * 20_000) for number in range(20)]
-    comment = as_markdown(many)
+    comment = as_comment(many)
     assert len(comment) < 65_536
     assert "run `nova diff` to see all of it" in comment
     difference = Difference("Role", "AWS::IAM::Role", Kind.WIDENS_ACCESS, "may do everything")
-    assert "may do everything" in as_markdown([StackChange("stack", (difference,), "")])
+    assert "may do everything" in as_comment([StackChange("stack", (difference,), "")])
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_comment_fits_into_what_github_takes_and_cannot_leave_its_fence() -> N
 )
 def test_what_a_template_says_is_data_in_the_comment(foreign: str) -> None:
     difference = Difference(foreign, "AWS::IAM::Role", Kind.WIDENS_ACCESS, foreign)
-    comment = as_markdown([StackChange(foreign, (difference,), f"{foreign}\n`````````\n# Approved")])
+    comment = as_comment([StackChange(foreign, (difference,), f"{foreign}\n`````````\n# Approved")])
     # Without its code spans and fences, the comment is ours alone.
     ours = re.sub(r"(`{3,})text\n.*?\n\1\n", "", comment, flags=re.DOTALL)
     ours = re.sub(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "", ours)
@@ -160,7 +160,7 @@ def test_a_nested_assembly_is_below_its_own(tmp_path: Path, before: Path) -> Non
 
 def test_without_a_change_the_comment_says_so(before: Path) -> None:
     assert changes(before, before) == []
-    assert "Nothing: every template stays the same" in as_markdown([])
+    assert "Nothing: every template stays the same" in as_comment([])
 
 
 def test_wider_access_has_exit_code_1(

@@ -9,9 +9,10 @@ import pytest
 
 from nova_infra.config import Config, parse_config
 from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
+from nova_infra.documents.terminal import as_text
 from nova_infra.errors import NovaError
 from nova_infra.operations.doctor.check import Check
-from nova_infra.operations.doctor.doctor import PlaceChecks, diagnose, lines, must_be_fixed, tools
+from nova_infra.operations.doctor.doctor import PlaceChecks, diagnose, document, must_be_fixed, tools
 
 ROOT = Path(__file__).parents[4]
 TOOLCHAIN, DEV = "444444444444", "111111111111"
@@ -218,7 +219,7 @@ def test_a_cdk_cli_that_package_json_does_not_name_has_to_be_replaced(tmp_path: 
 
 def test_the_lines_show_each_remedy_below_its_check_and_count_at_the_end() -> None:
     part = PlaceChecks("Here", (Check(True, "good"), Check(False, "bad", "mend it"), Check(None, "unclear")))
-    assert list(lines([part])) == [
+    assert as_text(document([part])).splitlines() == [
         "Here",
         "  ✓ good",
         "  ✗ bad",
@@ -229,7 +230,7 @@ def test_the_lines_show_each_remedy_below_its_check_and_count_at_the_end() -> No
     ]
     assert must_be_fixed([part])
     assert not must_be_fixed([PlaceChecks("Here", (Check(True, "good"), Check(None, "unclear")))])
-    assert list(lines([PlaceChecks("Here", (Check(True, "good"),))]))[-1] == "nothing to fix"
+    assert as_text(document([PlaceChecks("Here", (Check(True, "good"),))])).splitlines()[-1] == "nothing to fix"
 
 
 def builds(value: float, kind: str = "Linux/Small") -> dict[str, Any]:

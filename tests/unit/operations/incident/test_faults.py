@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from helpers.deployed_environment import PREFIX, Deployment
+from helpers.exhaustive import one_of_each
 from helpers.local_aws import DENIED, HARMLESS, STOPPING, LocalAws, forget_tasks, one_off_tasks
 from nova_infra.errors import NovaError
 from nova_infra.operations.incident.run import run
@@ -121,7 +122,7 @@ def check(command: Command, deployment: Deployment, number: int) -> None:
     assert found == command.expected
 
 
-@pytest.mark.parametrize(("name", "call"), CALLS)
+@pytest.mark.parametrize(("name", "call"), one_of_each(CALLS))
 def test_what_passes_by_itself_changes_nothing_about_the_end(
     scalable: Deployment, local_aws: LocalAws, subtests: Any, name: str, call: str
 ) -> None:
@@ -136,7 +137,7 @@ def test_what_passes_by_itself_changes_nothing_about_the_end(
             command.after(scalable, number)
 
 
-@pytest.mark.parametrize(("name", "call"), CALLS)
+@pytest.mark.parametrize(("name", "call"), one_of_each(CALLS))
 def test_what_stops_it_is_named_and_running_it_again_finishes(
     scalable: Deployment, local_aws: LocalAws, subtests: Any, name: str, call: str
 ) -> None:

@@ -10,15 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.exhaustive import one_of_each
 from nova_infra.deployed.task import LogEvent, OneOff, TaskDetail
+from nova_infra.documents.terminal import as_text
 from nova_infra.errors import AwsError, PassingError, RefusedError
 from nova_infra.operations.incident import logs
 from nova_infra.operations.incident.places import places
 from nova_infra.operations.incident.run import run
 from nova_infra.operations.incident.scale import end, scale
-from nova_infra.operations.incident.tasks import chosen, lines
+from nova_infra.operations.incident.tasks import chosen, document
+from nova_infra.operations.records import listing
 from nova_infra.operations.records.ledger import ReleasedImage, read_ledger
-from nova_infra.operations.records.listing import scaling_lines
 
 AT = datetime(2026, 11, 24, 3, 0, 0, 250_000, tzinfo=UTC)
 ARN = "arn:aws:ecs:us-east-1:1:task/nova-prod/"
@@ -107,11 +109,11 @@ def test_the_lines_of_a_release_are_those_of_the_tasks_with_its_image() -> None:
 
 def test_tasks_are_listed_with_why_they_ended() -> None:
     ended = task("bb", status="STOPPED", stopped=AT, exit_code=137, reason="OutOfMemoryError")
-    head, first, second = lines([task("aa"), ended], now=AT + timedelta(minutes=9))
+    head, first, second = as_text(document([task("aa"), ended], now=AT + timedelta(minutes=9)), width=200).splitlines()
     assert head.split()[:3] == ["Task", "State", "Health"]
     assert first.split() == ["aa", "running", "healthy", "7", "v2", "us-east-1a", "9", "min", "ago"]
     assert second.endswith("9 min ago with 137: OutOfMemoryError")
-    assert lines([], now=AT) == ["no task runs, and none ended within the last hour"]
+    assert as_text(document([], now=AT)) == "no task runs, and none ended within the last hour\n"
 
 
 def test_a_shell_opens_in_the_task_that_is_meant() -> None:
@@ -214,20 +216,22 @@ def test_a_scaling_has_an_end_that_aws_keeps_and_a_line_in_the_ledger(scalable) 
     ledger = read_ledger(target)
     assert ledger.entries == released  # a scaling is no release
     assert [(each.least, each.why) for each in ledger.scalings] == [(2, "over"), (12, "more"), (6, "sale")]
-    assert "carts-service: 12 to 12 tasks until" in "\n".join(scaling_lines(ledger))
+    assert "carts-service: 12 to 12 tasks until" in as_text(listing.document(ledger, []), width=200)
     with pytest.raises(RefusedError, match="has its usual 2 to 10 tasks: there is nothing to end"):
         end(target, carts, why="x")
 
 
 @pytest.mark.parametrize(
     ("least", "most", "hours", "fault"),
-    [
-        (None, None, 1, "give --min, --max or both"),
-        (5, 3, 1, "5 to 3 tasks is not a range"),
-        (None, 1, 1, "2 to 1 tasks is not a range"),
-        (0, None, 0, "give at most 7 days"),
-        (3, None, 24 * 8, "give at most 7 days"),
-    ],
+    one_of_each(
+        [
+            (None, None, 1, "give --min, --max or both"),
+            (5, 3, 1, "5 to 3 tasks is not a range"),
+            (None, 1, 1, "2 to 1 tasks is not a range"),
+            (0, None, 0, "give at most 7 days"),
+            (3, None, 24 * 8, "give at most 7 days"),
+        ]
+    ),
 )
 def test_a_scaling_that_makes_no_sense_changes_nothing(scalable, least, most, hours, fault) -> None:
     with pytest.raises(RefusedError, match=fault):
@@ -273,7 +277,7 @@ def test_the_lines_of_a_log_come_from_all_its_streams(deployment) -> None:
 
 
 def test_the_places_of_an_environment_are_links(deployment) -> None:
-    found = list(places(deployment.environment))
+    found = as_text(places(deployment.environment), width=200).splitlines()
     assert found[0] == "address    https://nova.test"
     assert found[1] == (
         "services   https://us-east-1.console.aws.amazon.com/ecs/v2/clusters/nova-prod/services?region=us-east-1"
@@ -281,4 +285,4 @@ def test_the_places_of_an_environment_are_links(deployment) -> None:
     assert found[3].endswith("#dashboards/dashboard/nova-prod")
     nothing = SimpleNamespace(name="qa", stack_name=lambda name: f"nova-qa-{name}", stacks=lambda _: ())
     with pytest.raises(RefusedError, match="'qa' has no address: nova-qa-platform is not deployed"):
-        list(places(nothing))
+        places(nothing)

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from nova_infra.documents.terminal import as_text
 from nova_infra.operations.planner import StackKey, StackTemplate, plan
-from nova_infra.operations.planner.text import lines
+from nova_infra.operations.planner.text import document
 
 
 def stack(name: str, **resources: Any) -> StackTemplate:
@@ -16,13 +17,13 @@ def queue(**properties: Any) -> dict[str, Any]:
 
 def test_nothing_to_do_is_said() -> None:
     same = stack("shop", Q=queue())
-    assert list(lines(plan([same], [[same]]))) == ["Nothing changes: every stack stays as it is."]
+    assert as_text(document(plan([same], [[same]]))).splitlines() == ["Nothing changes: every stack stays as it is."]
 
 
 def test_a_stack_is_a_line_with_counts_and_below_it_what_is_replaced_goes_or_is_refused() -> None:
     before = stack("shop", A=queue(QueueName="a", FifoQueue=True), B=queue(), C=queue(VisibilityTimeout=30))
     after = stack("shop", A=queue(QueueName="a"), C=queue(VisibilityTimeout=40), D=queue())
-    said = list(lines(plan([before], [[after], [stack("more", Q=queue())]])))
+    said = as_text(document(plan([before], [[after], [stack("more", Q=queue())]])), width=1000).splitlines()
     assert said[0] == "✗ shop: 1 created, 1 updated, 1 replaced, 1 deleted"
     assert said[1:3] == ["    A is replaced (FifoQueue cannot be changed in place)", "    B is deleted"]
     assert said[3].startswith("  ✗ shop.A.QueueName: Queue 'a' has a fixed name")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nova_infra.operations.records.ledger import Entry, Outcome
-from nova_infra.operations.records.metrics import duration, metric_lines, metrics, releases
+from nova_infra.operations.records.metrics import duration, metrics, releases
 
 MONDAY = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
@@ -103,15 +103,6 @@ def test_releases_within_one_day_give_no_frequency() -> None:
 def test_lead_time_counts_good_releases_whose_commit_time_is_known() -> None:
     story = [*daily(4), entry("x", "verified", 9000), entry("y", "failed", 9500, committed=9000)]
     assert told(story)["Lead time"].startswith("not enough releases to tell (4 good ones")
-
-
-def test_each_metric_is_shown_with_its_definition() -> None:
-    assert metric_lines(metrics(daily(8)))[:4] == [
-        "Deployment frequency  7.0 a week (8 in 7 days)",
-        "                      deployments per week, failed ones included, from the first to the latest in the ledger",
-        "Lead time             60 min (median of 8)",
-        "                      median time from commit to its release seen to run as it should",
-    ]
 
 
 def test_the_order_of_the_entries_means_nothing() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.exhaustive import one_of_each
 from nova_infra.operations.records.answers import read_answer
 from nova_infra.operations.records.ledger import read_entry
 from nova_infra.operations.records.parameter import SCHEMA, Fields, UnreadableError, encode
@@ -61,7 +62,7 @@ def test_what_cannot_be_read_says_why(text: str, why: str) -> None:
         read_entry(Fields(text))
 
 
-@pytest.mark.parametrize("read", [read_entry, read_scaling, read_answer])
+@pytest.mark.parametrize("read", one_of_each([read_entry, read_scaling, read_answer]))
 @given(value=st.dictionaries(st.sampled_from(KEYS + MORE_KEYS), JSON))
 def test_whatever_is_there_is_read_or_said_to_be_unreadable(read: Callable[[Fields], Any], value: Any) -> None:
     with contextlib.suppress(UnreadableError):

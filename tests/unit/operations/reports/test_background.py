@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from nova_infra.deployed.background import Backlog, JobRun, RunningJob
 from nova_infra.deployed.model import Alarm
+from nova_infra.documents.terminal import as_text
 from nova_infra.operations.reports.background import job_status, queue_in_words
-from nova_infra.operations.reports.status import EnvironmentStatus, service_status, show
+from nova_infra.operations.reports.status import EnvironmentStatus, document, service_status
 
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
 
@@ -72,9 +71,7 @@ def test_a_queue_is_told_in_words(backlog: Backlog, said: str) -> None:
 def test_the_table_has_jobs_and_queues(make: Any) -> None:
     worker = service_status(make.service(), [], [], (), Backlog("mails", 12, 3, 2))
     failed = job_status(job(run("FAILED", 64)), [], NOW)
-    text = io.StringIO()
-    show([EnvironmentStatus("prod", services=(worker,), jobs=(failed,))], Console(file=text, width=160))
-    shown = text.getvalue()
+    shown = as_text(document([EnvironmentStatus("prod", services=(worker,), jobs=(failed,))]), width=160)
     assert "steady; 12 waiting, 3 in work, 2 dead" in shown
     assert "failed 60 min ago; next in 8.5 h" in shown
     assert "1 of 2 need attention" in shown

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from nova_infra.deployed.aws.toolchain import PipelineAction
+from nova_infra.documents.render import render
 from nova_infra.operations.changes.differences import Difference, Kind, differences
 from nova_infra.operations.reports.brief import Brief, StackChanges, apart_from_images, document, image_tags, subject
 from nova_infra.operations.reports.commits import Commit, Commits
-from nova_infra.operations.reports.document import render
 
 TESTS = (
     PipelineAction("Build", "Synth", "Succeeded", build="1"),

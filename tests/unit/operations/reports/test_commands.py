@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
+
 ROOT = Path(__file__).parents[4]
 REGION = "us-east-1"
 PROD, TOOLCHAIN = "333333333333", "444444444444"
@@ -174,11 +176,13 @@ def test_releases_shows_the_ledger_and_says_where_it_is_too_short_for_a_metric(r
 
 @pytest.mark.parametrize(
     ("form", "says"),
-    [
-        ("text", "  ✗ nova-prod-carts-service: Uploads (S3::Bucket) is replaced"),
-        ("markdown", "- ✗ nova-prod-carts-service: Uploads (S3::Bucket) `is replaced"),
-        ("html", "nova-prod-carts-service: Uploads (S3::Bucket) <code>is replaced"),
-    ],
+    one_of_each(
+        [
+            ("text", "  ✗ nova-prod-carts-service: Uploads (S3::Bucket) is replaced"),
+            ("markdown", "- ✗ nova-prod-carts-service: Uploads (S3::Bucket) `is replaced"),
+            ("html", "nova-prod-carts-service: Uploads (S3::Bucket) <code>is replaced"),
+        ]
+    ),
 )
 def test_a_brief_tells_what_would_be_lost_in_each_format(
     run: Any, aws: Any, assembly: Path, form: str, says: str

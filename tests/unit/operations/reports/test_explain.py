@@ -7,8 +7,9 @@ import pytest
 
 from nova_infra.deployed.aws.toolchain import Execution, PipelineAction, failed_tests_in
 from nova_infra.deployed.stack import StackEvent
+from nova_infra.documents.terminal import as_text
 from nova_infra.errors import NovaError
-from nova_infra.operations.reports.explain import explain, last_log, observe, troubles
+from nova_infra.operations.reports.explain import document, last_log, observe, troubles
 
 BREAKER = "ECS deployment circuit breaker: tasks failed to start."
 CRASHED = "Essential container in task exited"
@@ -42,7 +43,7 @@ GREEN = Pipeline(PipelineAction("Build", "Synth", "Succeeded"), status="Succeede
 
 def message(stub: Any, pipeline: Any = GREEN, width: int = 80) -> str:
     facts = observe(stub, pipeline)
-    return explain(facts, last_log(stub, facts), now=datetime.now(UTC), width=width)
+    return as_text(document(facts, last_log(stub, facts), now=datetime.now(UTC)), width=width)
 
 
 def test_a_crash_is_told_with_its_exit_code_its_last_log_lines_and_the_way_back(make: Any) -> None:

@@ -1,24 +1,28 @@
 """``nova status``: what is said of each service, and how it is shown."""
 
-import io
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from nova_infra.deployed.model import RunningService
 from nova_infra.deployed.stack import Stack
+from nova_infra.documents.terminal import as_text
 from nova_infra.errors import AwsError, NotDeployedError
 from nova_infra.operations.records.ledger import Entry, ReleasedImage
-from nova_infra.operations.reports.status import as_json, deployment_in_words, release_of, service_status, show, status
+from nova_infra.operations.reports.status import (
+    as_json,
+    deployment_in_words,
+    document,
+    release_of,
+    service_status,
+    status,
+)
 
 
 def shown(found: Any, width: int = 80) -> str:
-    text = io.StringIO()
-    show(found, Console(file=text, width=width))
-    return text.getvalue()
+    return as_text(document(found), width=width)
 
 
 def test_a_service_that_runs_as_it_should_needs_no_attention(make: Any) -> None:

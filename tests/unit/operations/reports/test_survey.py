@@ -9,10 +9,10 @@ import pytest
 
 from nova_infra.deployed.aws.toolchain import Execution, PipelineAction
 from nova_infra.deployed.stack import Stack
+from nova_infra.documents.render import render
 from nova_infra.errors import AwsError, NotDeployedError, NovaError
 from nova_infra.operations.release.candidate import Candidate
 from nova_infra.operations.reports.brief import document
-from nova_infra.operations.reports.document import render
 from nova_infra.operations.reports.survey import survey
 
 

@@ -66,6 +66,7 @@ def test_what_cannot_be_cancelled_is_waited_for(served, cancel, local_aws: Local
     assert statuses() == {"UPDATE_ROLLBACK_COMPLETE"}
 
 
+@pytest.mark.exhaustive("test_updates_are_cancelled_and_waited_for")
 def test_with_a_release_it_goes_on_and_rolls_back(served, cancel) -> None:
     served.release(2, "carts-service")
     update(CARTS)
@@ -73,6 +74,7 @@ def test_with_a_release_it_goes_on_and_rolls_back(served, cancel) -> None:
     assert served.image_tag("carts-service") == "v1"
 
 
+@pytest.mark.exhaustive("test_updates_are_cancelled_and_waited_for")
 def test_an_update_that_ends_while_the_prompt_is_open_is_not_cancelled(served, cancel, local_aws: LocalAws) -> None:
     update(CARTS)
 
@@ -98,6 +100,7 @@ def test_where_nothing_is_under_way_there_is_nothing_to_cancel(served, cancel) -
     assert served.image_tag("carts-service") == "v1"
 
 
+@pytest.mark.exhaustive("test_updates_are_cancelled_and_waited_for")
 def test_what_passes_by_itself_changes_nothing_about_the_end(served, cancel, local_aws: LocalAws, subtests) -> None:
     for name, faults in HARMLESS.items():
         with subtests.test(name):
@@ -107,6 +110,7 @@ def test_what_passes_by_itself_changes_nothing_about_the_end(served, cancel, loc
             assert statuses() == {"UPDATE_ROLLBACK_COMPLETE"}
 
 
+@pytest.mark.exhaustive("test_updates_are_cancelled_and_waited_for")
 def test_what_stops_it_is_named_and_running_it_again_finishes(served, cancel, local_aws: LocalAws, subtests) -> None:
     for name, (faults, said) in STOPPING.items():
         with subtests.test(name):

@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
 from helpers.deployed_environment import Deployment
+from helpers.exhaustive import one_of_each
 from helpers.local_aws import DENIED, EXPIRED, HARMLESS, PASSING, REGION, STOPPING, LocalAws, ask_in_this_process
 from nova_infra.errors import NovaError
 from nova_infra.operations.records.holds import read_holds
@@ -97,6 +98,7 @@ def clean(*releases: str) -> dict[str, Any]:
     return {"image": "v1", "change sets": [], "claim": "done", "outcomes": outcomes, "held": sorted(releases)}
 
 
+@pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
 def test_what_passes_by_itself_changes_nothing_about_the_end(served, back, local_aws: LocalAws, subtests) -> None:
     held = []
     for number, (name, faults) in enumerate(HARMLESS.items(), 2):
@@ -111,7 +113,7 @@ def test_what_passes_by_itself_changes_nothing_about_the_end(served, back, local
             assert end(served) == clean(*held)
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", one_of_each(CALLS))
 def test_what_stops_a_rollback_is_named_and_running_it_again_finishes(
     served, back, local_aws: LocalAws, monkeypatch, subtests, call: str
 ) -> None:
@@ -140,6 +142,7 @@ FAULTS: dict[str, tuple[list[Any], str]] = {
 }
 
 
+@pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
 def test_a_claim_that_is_not_given_back_is_a_warning_and_hides_nothing(
     served: Deployment, back, local_aws: LocalAws, monkeypatch, subtests
 ) -> None:
@@ -164,6 +167,7 @@ def test_a_failed_give_back_does_not_hide_why_a_service_did_not_go_back(served, 
         back()
 
 
+@pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
 def test_a_change_set_that_cannot_be_deleted_hides_no_plan_and_goes_with_the_next_rollback(
     served: Deployment, back, local_aws: LocalAws, subtests
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from helpers.local_aws import stack_behind
 from nova_infra.deployed.model import ParameterVersion
 from nova_infra.deployed.stack import Stack
@@ -79,6 +80,7 @@ def test_a_claim_from_the_future_is_refused_with_the_way_to_get_rid_of_it(deploy
     assert read_holds(deployment.environment) == ()
 
 
+@pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
 def test_a_rollback_that_verifies_for_long_keeps_its_claim(deployment, back, monkeypatch) -> None:
     deployment.release(2, "carts-service")
     monkeypatch.setattr(claims, "SECONDS_BETWEEN_SIGNS", 0.01)
@@ -104,6 +106,7 @@ def test_a_rollback_that_verifies_for_long_keeps_its_claim(deployment, back, mon
     assert read_claim(deployment.environment).state == "done"
 
 
+@pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
 def test_one_that_lost_its_claim_neither_writes_the_ledger_nor_ends_the_claim_of_another(
     deployment, back, monkeypatch
 ) -> None:
@@ -122,7 +125,7 @@ def test_one_that_lost_its_claim_neither_writes_the_ledger_nor_ends_the_claim_of
     assert len(deployment.ledger()) == entries
 
 
-@pytest.mark.parametrize("what", ["a release", "another service's release", "a hold of the target"])
+@pytest.mark.parametrize("what", one_of_each(["a release", "another service's release", "a hold of the target"]))
 def test_what_changes_while_the_prompt_is_open_stops_before_the_hold_and_before_any_change(
     deployment, back, what: str
 ) -> None:
@@ -145,6 +148,7 @@ def test_what_changes_while_the_prompt_is_open_stops_before_the_hold_and_before_
     assert read_claim(deployment.environment).state == "interrupted"
 
 
+@pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
 def test_a_release_that_lands_while_a_rollback_verifies_is_not_covered_up_in_the_ledger(
     deployment, back, monkeypatch
 ) -> None:
@@ -160,6 +164,7 @@ def test_a_release_that_lands_while_a_rollback_verifies_is_not_covered_up_in_the
     assert deployment.ledger()[0].release == deployment.commit(3)
 
 
+@pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
 def test_a_target_that_is_held_meanwhile_stops_the_stacks_that_have_not_begun(deployment, back, monkeypatch) -> None:
     deployment.release(2)
     monkeypatch.setattr("nova_infra.operations.rollback.run.FRESH_SECONDS", -1)
@@ -172,6 +177,7 @@ def test_a_target_that_is_held_meanwhile_stops_the_stacks_that_have_not_begun(de
     assert deployment.image_tag("carts-service") == "v2"
 
 
+@pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
 def test_an_interruption_while_change_sets_are_made_leaves_none(deployment, back, monkeypatch) -> None:
     deployment.release(2)
     create = deployment.environment.create_change_set
@@ -190,6 +196,7 @@ def test_an_interruption_while_change_sets_are_made_leaves_none(deployment, back
     assert not cloudformation_backends["123456789012"]["us-east-1"].change_sets
 
 
+@pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
 def test_one_that_stopped_between_two_services_is_resumed_by_its_journal(deployment, back, monkeypatch) -> None:
     deployment.release(2)
     deployment.release(3)
@@ -209,6 +216,7 @@ def test_one_that_stopped_between_two_services_is_resumed_by_its_journal(deploym
     assert [held.release for held in read_holds(deployment.environment)] == [deployment.commit(3)]
 
 
+@pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
 def test_a_service_of_somebody_else_is_named_and_left_alone(deployment, back) -> None:
     deployment.release(2, "carts-service")
     ecs = deployment.client("ecs")
@@ -221,6 +229,7 @@ def test_a_service_of_somebody_else_is_named_and_left_alone(deployment, back) ->
         back(services=("legacy",))
 
 
+@pytest.mark.exhaustive("test_all_busy_stacks_are_named_at_once_each_with_its_own_way_out")
 def test_a_service_that_was_pointed_elsewhere_is_repaired(deployment, back) -> None:
     ecs = deployment.client("ecs")
     container = {"name": "x", "image": "nova/carts-service:by-hand", "memory": 128}

@@ -60,6 +60,7 @@ def test_the_last_good_release_comes_back(deployment, back) -> None:
     assert "prod runs 010101010101; release 020202020202 is on hold." in told
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_only_what_the_release_changed_is_touched(deployment, back) -> None:
     deployment.release(2, "carts-service")
     before = deployment.stack("store-service")
@@ -68,6 +69,7 @@ def test_only_what_the_release_changed_is_touched(deployment, back) -> None:
     assert "  store-service: already runs that release's image" in told
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_nothing_but_the_image_and_the_way_there_differs_afterwards(deployment, back) -> None:
     deployment.release(2, "carts-service")
     before, stack = deployment.template("carts-service"), deployment.stack("carts-service")
@@ -91,6 +93,7 @@ def _replaced(value: Any, old: str, new: str) -> Any:
     )
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_traffic_moves_at_once_and_no_alarm_brings_the_bad_release_back(deployment, back) -> None:
     deployment.release(2, "carts-service")
     before = rollout(deployment, "carts-service")
@@ -114,6 +117,7 @@ def test_nobody_is_asked_on_the_way_back_at_once_but_through_the_canary() -> Non
     assert configuration["LifecycleHooks"] == hooks
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_a_rollback_can_go_through_the_canary(deployment, back) -> None:
     deployment.release(2, "carts-service")
     before = rollout(deployment, "carts-service")
@@ -123,6 +127,7 @@ def test_a_rollback_can_go_through_the_canary(deployment, back) -> None:
     assert any("rollout: canary of 10 % for 5 min, bakes 9 min" in line for line in told)
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_the_next_regular_deployment_restores_the_canary(deployment, back) -> None:
     deployment.release(2, "carts-service")
     back()
@@ -137,6 +142,7 @@ def test_a_named_release_comes_back(deployment, back) -> None:
     assert deployment.image_tag("carts-service") == "v1"
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_one_service_goes_back_alone(deployment, back) -> None:
     deployment.release(2)
     back(services=("carts-service",))
@@ -147,6 +153,7 @@ def test_one_service_goes_back_alone(deployment, back) -> None:
     assert {name: image.tag for name, image in latest.images.items()} == tags
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_the_bad_release_and_its_images_are_held(deployment, back) -> None:
     bad = deployment.release(2, "carts-service")
     back(reason="users hear noise")
@@ -174,6 +181,7 @@ def test_a_plan_that_is_not_confirmed_changes_nothing(deployment, back) -> None:
     assert change_sets(deployment) == []
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_a_second_rollback_does_not_go_further_back_by_itself(deployment, back) -> None:
     deployment.release(2, "carts-service")
     deployment.release(3, "carts-service")
@@ -240,6 +248,7 @@ def test_a_tag_that_names_another_image_now_is_refused(deployment, back) -> None
         back()
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_a_current_revision_that_is_inactive_is_told(deployment, back) -> None:
     deployment.release(2, "carts-service")
     [service] = [s for s in deployment.environment.services() if s.name == "carts-service"]
@@ -247,6 +256,7 @@ def test_a_current_revision_that_is_inactive_is_told(deployment, back) -> None:
     assert any(f"{service.revision}, which runs now, is inactive" in line for line in back(plan_only=True))
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_other_changes_in_the_plan_are_refused_unless_they_are_allowed(deployment, back, monkeypatch) -> None:
     deployment.release(2, "carts-service")
     template = deployment.environment.template
@@ -266,6 +276,7 @@ def test_other_changes_in_the_plan_are_refused_unless_they_are_allowed(deploymen
     assert deployment.image_tag("carts-service") == "v1"
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_a_change_set_that_turns_out_empty_is_no_failure(deployment, back, monkeypatch) -> None:
     deployment.release(2, "carts-service")
     monkeypatch.setattr(
@@ -294,6 +305,7 @@ def test_a_stack_that_cannot_be_updated_is_refused(deployment, back) -> None:
         back()
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_one_that_fails_half_way_is_finished_by_running_it_again(deployment, back, monkeypatch) -> None:
     deployment.release(2, "carts-service", "store-service")
     execute = deployment.environment.execute_change_set
@@ -315,6 +327,7 @@ def test_one_that_fails_half_way_is_finished_by_running_it_again(deployment, bac
     assert set(held.images) == {"carts-service", "store-service"}
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_one_that_is_killed_at_its_end_is_finished_by_running_it_again(deployment, back, monkeypatch) -> None:
     deployment.release(2, "carts-service")
     with monkeypatch.context() as killed:
@@ -334,6 +347,7 @@ def _killed(*_: object, **__: object) -> list[object]:
     raise KeyboardInterrupt
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_an_interrupted_one_that_cloudformation_still_carries_out_is_waited_for(deployment, back, monkeypatch) -> None:
     deployment.release(2, "carts-service")
     _journal(deployment, Claim("ab", "interrupted", deployment.commit(1), deployment.commit(2), "nova-rollback-01-ab"))
@@ -372,6 +386,7 @@ def test_an_update_that_only_looks_like_a_rollback_is_somebody_elses(deployment,
         back()
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_of_two_at_once_one_wins_and_the_other_says_so(deployment) -> None:
     deployment.release(2, "carts-service")
     both, results = threading.Barrier(2), []
@@ -398,6 +413,7 @@ def test_of_two_at_once_one_wins_and_the_other_says_so(deployment) -> None:
     assert deployment.image_tag("carts-service") == "v1"
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_a_stack_that_was_changed_since_the_plan_fails_the_rollback(deployment, back, monkeypatch) -> None:
     deployment.release(2, "carts-service")
     monkeypatch.setattr(deployment.environment, "execute_change_set", lambda _: False)
@@ -405,6 +421,7 @@ def test_a_stack_that_was_changed_since_the_plan_fails_the_rollback(deployment, 
         back()
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_an_environment_that_does_not_recover_fails_the_rollback_until_it_does(deployment, back) -> None:
     deployment.release(2, "carts-service")
     deployment.environment.answers["carts-service"] = Answer(503, "Service Unavailable")
@@ -417,6 +434,7 @@ def test_an_environment_that_does_not_recover_fails_the_rollback_until_it_does(d
     assert [held.release for held in read_holds(deployment.environment)] == [deployment.commit(2)]
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_a_deployment_that_the_ledger_does_not_know_is_rolled_back_too(deployment, back) -> None:
     deployment.push("carts-service", "hotfix")
     deployment.deploy("carts-service", "hotfix")
@@ -425,6 +443,7 @@ def test_a_deployment_that_the_ledger_does_not_know_is_rolled_back_too(deploymen
     assert [held.release for held in read_holds(deployment.environment)] == ["unrecorded-hotfix"]
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_a_missing_permission_after_something_was_changed_is_no_refusal(deployment, back, monkeypatch) -> None:
     deployment.release(2, "carts-service")
 

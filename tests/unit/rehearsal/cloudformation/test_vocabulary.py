@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed, check_properties, check_template
@@ -189,7 +190,7 @@ def misspell(path: str, container: Any, key: Any) -> bool:
     return path.rpartition(".")[2] not in TEXTS
 
 
-@pytest.mark.parametrize("change", [rename, nest, misspell])
+@pytest.mark.parametrize("change", one_of_each([rename, nest, misspell]))
 def test_no_property_of_a_stage_can_change_its_meaning_in_silence(stages, change: Any) -> None:
     passed_over, seen = [], set[tuple[str, str]]()
     for stage in copy.deepcopy(stages):
@@ -204,7 +205,7 @@ def test_no_property_of_a_stage_can_change_its_meaning_in_silence(stages, change
     assert sorted(set(passed_over)) == []
 
 
-@pytest.mark.parametrize("change", [rename, nest, misspell])
+@pytest.mark.parametrize("change", one_of_each([rename, nest, misspell]))
 def test_no_property_of_a_pipeline_can_change_its_meaning_in_silence(pipelines, change: Any) -> None:
     passed_over, seen = [], set[tuple[str, str]]()
     for pipeline in copy.deepcopy(pipelines):
@@ -228,7 +229,7 @@ def empty(_: str, container: Any, key: Any) -> bool:
     return True
 
 
-@pytest.mark.parametrize("change", [drop, empty])
+@pytest.mark.parametrize("change", one_of_each([drop, empty]))
 def test_whatever_is_missing_is_read_or_refused_in_one_line(stages, pipelines, change: Any) -> None:
     refused, seen = [], set[tuple[str, str]]()
 

@@ -40,6 +40,17 @@ def test_what_a_machine_does_not_show_is_a_gap_and_no_zero() -> None:
     assert values(monitoring, "CPUUtilization") == values(monitoring, "MemoryUtilization") == []
 
 
+def test_processor_time_that_nobody_could_measure_is_no_zero_and_is_counted() -> None:
+    unknown: dict[str, int] = {}
+    monitoring = Monitoring("prod", [], [], lambda _: None, unknown)
+    busy = service(Usage(cpu=40.0, memory=128.0))
+    busy.tasks[0].processor = lambda _: None
+    for _ in range(2):
+        monitoring.end_minute([busy])
+    assert unknown == {"carts": 2}
+    assert values(monitoring, "CPUUtilization") == []
+
+
 def test_what_tasks_use_is_recorded_as_shares() -> None:
     gaps: list[str] = []
     monitoring = Monitoring("prod", [], gaps, lambda _: None)

@@ -32,6 +32,7 @@ def play(
     again: bool = False,
     fault: str = "",
     at_once: dict[str, int] | None = None,
+    wrong: list[str] | None = None,
 ) -> tuple[bool, list[str], list[str], list[float]]:
     template = {
         "Resources": {
@@ -52,7 +53,14 @@ def play(
 
     told, gaps, store = list[str](), list[str](), MetricStore()
     jobs = PlayedJobs(
-        SourceRuntime(), store, pace=COMPRESSED, tell=told.append, gaps=gaps, most_seconds=most, at_once=at_once
+        SourceRuntime(),
+        store,
+        pace=COMPRESSED,
+        tell=told.append,
+        gaps=gaps,
+        most_seconds=most,
+        at_once=at_once,
+        wrong=wrong,
     )
     stack = PlayedStack("dev-report", template, exports={}, revisions={})
     well = asyncio.run(jobs.run(stack, definition_of, sources, again=again))
@@ -102,8 +110,32 @@ def test_a_run_that_is_not_waited_for_is_told_as_a_gap(tmp_path: Path) -> None:
 
 
 def test_a_run_that_fails_is_counted_as_step_functions_counts_it(tmp_path: Path) -> None:
-    well, told, _, failed = play(
-        tmp_path, "import sys; sys.exit('no data')", machine=machine_of_nova(), schedule="cron(0 6 * * ? *)"
-    )
+    wrong: list[str] = []
+    machine, script = machine_of_nova(), "import sys; sys.exit('no data')"
+    well, told, _, failed = play(tmp_path, script, machine=machine, schedule="cron(0 6 * * ? *)", wrong=wrong)
+    assert wrong == ["a run of dev-report:7 failed: it exited with 1: no data"]
     assert (well, failed) == (False, [1])
     assert told == ["dev-report: a run of dev-report:7 failed: it exited with 1: no data"]
+
+
+def test_what_a_job_does_twice_is_said(tmp_path: Path) -> None:
+    retried: list[str] = []
+    machine = {
+        "StartAt": "Run",
+        "States": {
+            "Run": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::ecs:runTask.sync",
+                "Parameters": {"TaskDefinition": "arn:dev-report:7"},
+                "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1}],
+                "End": True,
+            }
+        },
+    }
+    once = f"import pathlib, sys; p = pathlib.Path({str(tmp_path / 'ran')!r}); sys.exit(p.exists() or p.touch() or 3)"
+    script = once.replace("p.exists() or p.touch() or 3", "0 if p.exists() else p.touch() or 3")
+    well, _, _, _ = play(tmp_path, script, machine=machine, schedule="rate(1 hour)", wrong=retried)
+    assert well
+    assert retried == [
+        "a run of dev-report failed and was started again (Retry): what it had done by then is done twice"
+    ]

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
+from helpers.exhaustive import one_of_each
 from nova_infra.rehearsal.live.live import View
 from nova_infra.rehearsal.record import Record
 
@@ -91,7 +92,7 @@ def test_a_dumb_terminal_gets_lines() -> None:
     assert text.count("line ") == 60
 
 
-@pytest.mark.parametrize("variables", [{}, {"FORCE_COLOR": "1"}, {"COLUMNS": "40"}])
+@pytest.mark.parametrize("variables", one_of_each([{}, {"FORCE_COLOR": "1"}, {"COLUMNS": "40"}]))
 def test_a_pipe_gets_whole_lines_and_no_control_codes(variables: dict[str, str]) -> None:
     environment = {**os.environ, "LANG": "C.UTF-8", **variables}
     result = subprocess.run(

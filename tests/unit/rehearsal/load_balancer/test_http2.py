@@ -1,75 +1,221 @@
-"""Target groups of HTTP/2 and gRPC: a container that does not speak HTTP/2 is never healthy."""
+"""Target groups of HTTP/2 and gRPC: their health checks, and what the load balancer passes on to their targets."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
 
-from nova_infra.rehearsal.environment.asked import Asked
-from nova_infra.rehearsal.load_balancer.client import open_client, probe
+from helpers.http2_server import Answer, Reply, said, serving
+from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
+from nova_infra.rehearsal.load_balancer.client import ask_task, open_client, probe
+from nova_infra.rehearsal.load_balancer.http2 import client as http2
+from nova_infra.rehearsal.load_balancer.http2.grpc import HEADERS, framed, status_for_users, status_in_words
+from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
+from nova_infra.rehearsal.load_balancer.routing import RoutingRule, WeightedGroup
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup, read_target_group
 
-SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
 HTTP1 = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
-GOAWAY = b"\0\0\x08\x07\0\0\0\0\0" + bytes(8)
+GOAWAY = b"\0\0\0\x04\0\0\0\0\0" + b"\0\0\x08\x07\0\0\0\0\0" + bytes(8)
+CHECK = "/grpc.health.v1.Health/Check"
 
 
-def probed(answer: bytes | None, version: str) -> tuple[bool, str]:
+def group_of(version: str, **properties: Any) -> TargetGroup:
+    settings = {"ProtocolVersion": version, "HealthCheckTimeoutSeconds": 0.3, **properties}
+    return TargetGroup("g", read_target_group(settings))
+
+
+def target_at(port: int) -> Target:
+    task: Any = SimpleNamespace(port=port, definition=SimpleNamespace(fault="", revision="api:2"))
+    return Target(task, healthy=True)
+
+
+async def probed(group: TargetGroup, port: int) -> tuple[bool, str]:
+    target = target_at(port)
+    async with open_client() as client:
+        return await probe(client, group, target), target.last_fault
+
+
+def checked(group: TargetGroup, answer: Answer) -> tuple[bool, str]:
     async def play() -> tuple[bool, str]:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            assert (await reader.readexactly(24)).startswith(b"PRI * HTTP/2.0")
-            if answer is None:
-                await asyncio.sleep(5)
-            writer.write(answer or b"")
-            writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        task: Any = SimpleNamespace(port=server.sockets[0].getsockname()[1])
-        settings = read_target_group({"ProtocolVersion": version, "HealthCheckTimeoutSeconds": 0.2})
-        target = Target(task)
-        try:
-            async with open_client() as client:
-                return await probe(client, TargetGroup("g", settings), target), target.last_fault
-        finally:
-            server.close()
+        async with serving(answer) as port:
+            return await probed(group, port)
 
     return asyncio.run(play())
 
 
-@pytest.mark.parametrize("version", ["HTTP2", "GRPC"])
-def test_a_container_that_speaks_http2_is_healthy(version: str) -> None:
-    assert probed(SETTINGS, version)[0]
+@pytest.mark.parametrize(
+    ("status", "codes", "healthy"), [(200, "200", True), (204, "200-299", True), (500, "200", False)]
+)
+def test_a_check_of_http2_asks_its_path_and_judges_the_status(status: int, codes: str, healthy: bool) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def answer(headers: dict[str, str], _: bytes) -> Reply:
+        asked.append((headers[":method"], headers[":path"]))
+        return Reply(status)
+
+    found, fault = checked(group_of("HTTP2", HealthCheckPath="/healthz", Matcher={"HttpCode": codes}), answer)
+    assert (found, asked) == (healthy, [("GET", "/healthz")])
+    assert healthy or fault == "GET /healthz answered 500"
 
 
 @pytest.mark.parametrize(
-    ("answer", "fault"),
+    ("reply", "codes", "fault"),
     [
-        (HTTP1, "it speaks another protocol"),
-        (GOAWAY, "it speaks another protocol"),
-        (b"", "HTTP/2 got no answer (IncompleteReadError)"),
-        (None, "HTTP/2 was not answered within 0.2 s"),
+        (said(b"\x08\x01"), "0", ""),
+        (said(b"\x08\x02"), "0", ""),  # NOT_SERVING: the load balancer reads no message
+        (said(status=12), "0", f"gRPC {CHECK} answered UNIMPLEMENTED"),
+        (said(status=12), "0-99", ""),
+        (said(status=5), "12", f"gRPC {CHECK} answered NOT_FOUND"),
+        (Reply(200), "0", f"gRPC {CHECK} answered without a grpc-status"),
+        (Reply(503), "0-99", f"gRPC {CHECK} answered 503 of HTTP"),
     ],
 )
-def test_one_that_does_not_is_unhealthy_and_says_why(answer: bytes | None, fault: str) -> None:
-    healthy, said = probed(answer, "GRPC")
+def test_a_check_of_grpc_calls_its_method_and_judges_grpc_s_status(reply: Reply, codes: str, fault: str) -> None:
+    asked: list[tuple[str, str, bytes]] = []
+
+    def answer(headers: dict[str, str], body: bytes) -> Reply:
+        asked.append((headers[":path"], headers["content-type"], body))
+        return reply
+
+    healthy, why = checked(group_of("GRPC", HealthCheckPath=CHECK, Matcher={"GrpcCode": codes}), answer)
+    assert asked == [(CHECK, "application/grpc", framed(b""))]
+    assert (healthy, "" if healthy else why) == (not fault, fault)
+
+
+def test_a_group_of_grpc_that_says_nothing_has_the_defaults_of_grpc() -> None:
+    settings = read_target_group({"ProtocolVersion": "GRPC"})
+    assert (settings.health_path, settings.codes) == ("/AWS.ALB/healthcheck", "12")
+
+
+@pytest.mark.parametrize(
+    ("bytes_sent", "fault"),
+    [
+        (HTTP1, "it speaks HTTP/1.1, and no HTTP/2"),
+        (bytes(60), "it speaks another protocol than HTTP/2"),
+        (GOAWAY, "it ended the connection"),
+        (b"", "it closed the connection before its answer had ended"),
+        (None, "did not answer within 0.3 s"),
+    ],
+)
+@pytest.mark.parametrize("version", ["HTTP2", "GRPC"])
+def test_one_that_speaks_something_else_is_unhealthy_and_says_why(
+    version: str, bytes_sent: bytes | None, fault: str
+) -> None:
+    async def play() -> tuple[bool, str]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readexactly(24)
+            if bytes_sent is None:
+                await asyncio.sleep(5)
+            writer.write(bytes_sent or b"")
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        try:
+            return await probed(group_of(version), server.sockets[0].getsockname()[1])
+        finally:
+            server.close()
+
+    healthy, said_of_it = asyncio.run(play())
     assert not healthy
-    assert fault in said
+    assert fault in said_of_it
 
 
-@pytest.mark.parametrize(("version", "spoken"), [("HTTP2", "HTTP/2"), ("GRPC", "gRPC")])
-def test_users_of_http_do_not_ask_it_and_the_verdict_says_so(version: str, spoken: str) -> None:
-    group = TargetGroup("g", read_target_group({"ProtocolVersion": version}))
-    service: Any = SimpleNamespace(is_asked=True, groups=[group])
-    asked = Asked(service, [])
+@pytest.mark.parametrize("size", [0, 5, 70_000, 400_000])
+def test_bodies_of_any_size_come_and_go_whole(size: int) -> None:
+    body = bytes(range(256)) * (size // 256 + 1)
 
-    async def learn() -> None:
-        async with open_client() as client:
-            await asked.learn(client, 1, "one", baseline=True)  # nothing listens there
+    async def play() -> http2.Http2Answer:
+        async with serving(lambda _, sent: Reply(200, sent[::-1])) as port:
+            return await http2.ask(port, "POST", "/echo", [("Host", "shop.example")], body[:size])
 
-    asyncio.run(learn())
-    assert asked.operations == []
-    assert len(asked.left_out) == 1
-    assert f"it speaks {spoken}, which synthetic users do not" in asked.left_out[0]
+    assert asyncio.run(play()).body == body[:size][::-1]
+
+
+def through_the_balancer(
+    version: str, answer: Answer, send: Callable[[aiohttp.ClientSession, str], Any]
+) -> tuple[Any, TargetGroup, MetricStore]:
+    store, group = MetricStore(), group_of(version)
+
+    async def play() -> Any:
+        balancer = LoadBalancer(full_name="app/b/1", protocol="HTTPS", public_port=443, siblings={}, store=store)
+        async with serving(answer) as port:
+            group.targets.append(target_at(port))
+            balancer.rules = [RoutingRule("all", 1.0, forward=[WeightedGroup(group, 100)])]
+            await balancer.start()
+            try:
+                async with aiohttp.ClientSession() as client:
+                    return await send(client, balancer.url)
+            finally:
+                await balancer.stop()
+
+    return asyncio.run(play()), group, store
+
+
+def test_a_request_reaches_a_target_of_http2_and_its_answer_comes_back() -> None:
+    seen: dict[str, str] = {}
+
+    def answer(headers: dict[str, str], body: bytes) -> Reply:
+        seen.update(headers)
+        return Reply(201, b"made of " + body, [("x-own", "1"), ("content-length", str(8 + len(body)))])
+
+    async def send(client: aiohttp.ClientSession, url: str) -> tuple[int, str, str]:
+        async with client.post(f"{url}/orders?a=%20b", data=b"tea", headers={"X-Mine": "2"}) as response:
+            return response.status, response.headers["x-own"], await response.text()
+
+    got, group, _ = through_the_balancer("HTTP2", answer, send)
+    assert got == (201, "1", "made of tea")
+    assert (seen[":method"], seen[":path"], seen["x-mine"]) == ("POST", "/orders?a=%20b", "2")
+    assert seen["x-forwarded-proto"] == "https"
+    assert "connection" not in seen
+    assert (group.targets[0].served, group.targets[0].failed) == (1, 0)
+
+
+def test_a_failure_of_grpc_hits_its_user_and_no_metric_sees_it() -> None:
+    async def send(client: aiohttp.ClientSession, url: str) -> int:
+        async with client.post(f"{url}/shop.Shop/List", data=framed(b""), headers=HEADERS) as response:
+            return status_for_users(response.status, response.headers)
+
+    status, group, store = through_the_balancer("GRPC", lambda headers, _: said(status=13 * ("te" in headers)), send)
+    assert (status, status_in_words("gRPC /shop.Shop/List", status)) == (500, "INTERNAL")
+    assert group.targets[0].failed == 1
+    of_it = {"LoadBalancer": "app/b/1", "TargetGroup": "g"}
+    counted = [Metric.of("AWS/ApplicationELB", f"HTTPCode_Target_{kind}XX_Count", of_it) for kind in "25"]
+    assert [store.values(metric, range(1)) for metric in counted] == [[1], []]
+
+
+@pytest.mark.parametrize("version", ["HTTP2", "GRPC"])
+def test_a_target_that_is_gone_is_a_502(version: str) -> None:
+    async def send(client: aiohttp.ClientSession, url: str) -> int:
+        async with client.get(f"{url}/") as response:
+            return response.status
+
+    def gone(_: dict[str, str], __: bytes) -> Reply:
+        raise ConnectionResetError
+
+    status, group, _ = through_the_balancer(version, gone, send)
+    assert (status, group.targets[0].failed) == (502, 1)
+
+
+def test_a_task_itself_is_asked_in_what_it_speaks() -> None:
+    async def play() -> list[tuple[int, bytes]]:
+        async with open_client() as client, serving(lambda *_: said(b"m", 0)) as port:
+            return [
+                await ask_task(client, port, "GRPC", "POST", "/a.B/C", headers=HEADERS, body=framed(b"")),
+                await ask_task(client, port, "HTTP1", "GET", "/"),
+            ]
+
+    assert asyncio.run(play()) == [(200, framed(b"m")), (0, b"")]
+
+
+def test_every_status_of_grpc_has_one_of_http_and_back() -> None:
+    found = [status_for_users(200, {"grpc-status": str(code)}) for code in range(17)]
+    assert len({*found}) == 17
+    assert status_for_users(200, {"grpc-status": "99"}) == status_for_users(200, {"grpc-status": "2"}) == 520
+    assert [code for code, status in enumerate(found) if status >= 500] == [2, 4, 13, 14, 15]
+    assert status_for_users(503, {"grpc-status": "0"}) == 503
+    assert status_in_words("GET /shop", 500) == "500"

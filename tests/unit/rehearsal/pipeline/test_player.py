@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.assembly import Assembly
 from nova_infra.rehearsal.pipeline.player import Player
 from nova_infra.rehearsal.pipeline.release import Release
@@ -57,6 +58,7 @@ class Rehearsal:
             tell=self.story.append,
             logs=tmp_path / "logs",
             seconds_per_minute=0.1,
+            ahead=True,
         )
 
     def play(self) -> Rehearsal:
@@ -117,6 +119,7 @@ def test_a_good_release_goes_through_with_its_canary(write_assembly: Write, tmp_
     assert not [each for each in rehearsal.record.not_rehearsed if "by chance" in each]
 
 
+@pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
 def test_an_operation_that_only_production_refuses_is_seen(
     write_assembly: Write, tmp_path: Path, sources: Path
 ) -> None:
@@ -132,7 +135,7 @@ def test_an_operation_that_only_production_refuses_is_seen(
 def test_a_failing_command_stops_the_pipeline_and_what_follows_is_not_reached(
     write_assembly: Write, tmp_path: Path, sources: Path
 ) -> None:
-    rehearsal = Rehearsal(write_assembly, tmp_path, sources, test="echo this is wrong; exit 4").play()
+    rehearsal = Rehearsal(write_assembly, tmp_path, sources, test="sleep 0.5; echo this is wrong; exit 4").play()
     assert rehearsal.stages == {
         "Build": "succeeded",
         "Dev": "failed",
@@ -142,9 +145,12 @@ def test_a_failing_command_stops_the_pipeline_and_what_follows_is_not_reached(
     [tests] = [action for action in rehearsal.record.stages[1].actions if action.name == "Tests"]
     assert "exited with 4" in tests.note
     assert tests.output == ["this is wrong"]
+    assert "Prod: starting what runs there now, baseline" in rehearsal.story, "it gets ready while Dev is tested"
+    assert set(rehearsal.record.load) == {each.environment for each in rehearsal.record.deployments} == {"Dev"}
     assert [(n.topic, n.message) for n in rehearsal.record.notifications] == [("mini-alerts", "mini failed in Dev")]
 
 
+@pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
 def test_the_tests_that_failed_are_named_wherever_they_stand_in_the_output(
     write_assembly: Write, tmp_path: Path, sources: Path
 ) -> None:
@@ -157,6 +163,7 @@ def test_the_tests_that_failed_are_named_wherever_they_stand_in_the_output(
     assert "; ERROR" not in tests.note
 
 
+@pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
 def test_a_release_that_does_not_start_is_rolled_back_by_the_circuit_breaker(
     write_assembly: Write, tmp_path: Path, sources: Path
 ) -> None:
@@ -171,6 +178,7 @@ def test_a_release_that_does_not_start_is_rolled_back_by_the_circuit_breaker(
     assert rehearsal.record.stages[-1].note == "rolled back to baseline, as its OnFailure says"
 
 
+@pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
 def test_a_release_that_is_never_healthy_gets_no_traffic(write_assembly: Write, tmp_path: Path, sources: Path) -> None:
     prod = Rehearsal(write_assembly, tmp_path, sources, fault="unhealthy").play().deployment("Prod")
     assert (prod.outcome, prod.traffic) == ("rolled back", [])
@@ -203,6 +211,7 @@ def test_a_release_that_fails_requests_is_rolled_back_by_its_alarm_and_somebody_
     assert ("prod-alerts", "prod-errors is in ALARM") in [(n.topic, n.message) for n in rehearsal.record.notifications]
 
 
+@pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
 def test_a_release_that_does_not_stop_when_told_to_goes_through_and_is_noted(
     write_assembly: Write, tmp_path: Path, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,12 +222,17 @@ def test_a_release_that_does_not_stop_when_told_to_goes_through_and_is_noted(
     assert not rehearsal.deployment("Dev").ignores_sigterm
 
 
-@pytest.mark.parametrize("moment", ["Dev: starting what runs there now", "Dev.Tests", "25 % of the traffic"])
+@pytest.mark.parametrize(
+    "moment",
+    one_of_each(
+        ["Dev: starting what runs there now", "Dev.Tests", "Prod: starting what runs there now", "25 % of the traffic"]
+    ),
+)
 def test_an_interruption_at_any_moment_leaves_no_process_and_no_port(
     write_assembly: Write, tmp_path: Path, sources: Path, moment: str
 ) -> None:
     rehearsal = Rehearsal(
-        write_assembly, tmp_path, sources, test="sleep 60 & wait" if moment == "Dev.Tests" else "true"
+        write_assembly, tmp_path, sources, test="sleep 60 & wait" if moment.startswith(("Dev.T", "Prod:")) else "true"
     )
     ports = listening()
 
@@ -237,7 +251,7 @@ def test_an_interruption_at_any_moment_leaves_no_process_and_no_port(
     assert "stopped" in rehearsal.stages.values()
 
 
-@pytest.mark.parametrize(("mode", "runs"), [("FAILED_ACTIONS", 1), ("ALL_ACTIONS", 2)])
+@pytest.mark.parametrize(("mode", "runs"), one_of_each([("FAILED_ACTIONS", 1), ("ALL_ACTIONS", 2)]))
 def test_a_stage_that_retries_plays_what_failed_once_more_and_a_refused_approval_leaves_production_alone(
     write_assembly: Write, tmp_path: Path, sources: Path, mode: str, runs: int
 ) -> None:
@@ -254,6 +268,7 @@ def test_a_stage_that_retries_plays_what_failed_once_more_and_a_refused_approval
     assert len((tmp_path / "builds").read_text()) == runs
 
 
+@pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
 def test_a_stage_retries_only_once(write_assembly: Write, tmp_path: Path, sources: Path) -> None:
     tests = f"echo >> {tmp_path}/tests; false"
     retry = {"Dev": {"OnFailure": {"Result": "RETRY"}}}
@@ -265,6 +280,7 @@ def test_a_stage_retries_only_once(write_assembly: Write, tmp_path: Path, source
 ROLLBACK = {"Dev": {"OnFailure": {"Result": "ROLLBACK"}}}
 
 
+@pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
 def test_a_stage_that_is_taken_back_ends_on_the_release_before(
     write_assembly: Write, tmp_path: Path, sources: Path
 ) -> None:
@@ -279,6 +295,7 @@ def test_a_stage_that_is_taken_back_ends_on_the_release_before(
     assert (dev.status, dev.note) == ("failed", "rolled back to baseline, as its OnFailure says")
 
 
+@pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
 def test_a_pipeline_whose_structure_has_changed_takes_nothing_back(
     write_assembly: Write, tmp_path: Path, sources: Path
 ) -> None:
@@ -287,6 +304,7 @@ def test_a_pipeline_whose_structure_has_changed_takes_nothing_back(
     assert rehearsal.deployment("Dev").new == "dev-tiny:2"
 
 
+@pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
 def test_a_disabled_transition_holds_the_release_before_the_stage(
     write_assembly: Write, tmp_path: Path, sources: Path
 ) -> None:
@@ -306,6 +324,7 @@ def change_rule(assembly: Path, environment: str, path: str) -> None:
     file.write_text(json.dumps(template))
 
 
+@pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
 def test_a_rule_that_changes_while_the_alternate_colour_serves_is_an_outage(
     write_assembly: Write, tmp_path: Path, sources: Path
 ) -> None:
@@ -317,10 +336,11 @@ def test_a_rule_that_changes_while_the_alternate_colour_serves_is_an_outage(
     assert sum(sample.requests.get(NO_TARGET, Requests()).failed for sample in deployment.samples) > 0
 
 
+@pytest.mark.exhaustive("test_a_good_release_goes_through_with_its_canary")
 def test_from_the_other_colour_the_traffic_moves_as_well_and_nothing_fails(
     write_assembly: Write, tmp_path: Path, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nova_infra.rehearsal.pipeline.player.starts_from_alternate", lambda *_: False)
+    monkeypatch.setattr("nova_infra.rehearsal.pipeline.environments.starts_from_alternate", lambda *_: False)
     rehearsal = Rehearsal(write_assembly, tmp_path, sources).play()
     deployment = rehearsal.deployment("Prod")
     assert (deployment.outcome, deployment.from_alternate) == ("completed", False)

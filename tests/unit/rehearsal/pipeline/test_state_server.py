@@ -93,6 +93,7 @@ def rehearse(template: Callable[..., Any], sources: Path, story: Callable[..., A
     return told
 
 
+@pytest.mark.exhaustive("test_verify_fails_after_a_deployment_that_was_rolled_back")
 def test_verify_passes_once_the_release_runs(template, sources: Path) -> None:
     async def story(environment: PlayedEnvironment, tools: ReleaseTools) -> None:
         tools.open(environment, STACKS)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.assembly import Assembly
 from nova_infra.rehearsal.drills.catalogue import choose
 from nova_infra.rehearsal.drills.plan import lacking, plan
@@ -113,7 +114,9 @@ def played(drill: str, directory: Path, tmp_path: Path, sources: Path) -> tuple[
 
 @pytest.mark.parametrize(
     ("drill", "outcome", "gates"),
-    [("gate-unanswered", "rolled back", 1), ("gate-promoted-twice", "completed", 1), ("aborted", "rolled back", 0)],
+    one_of_each(
+        [("gate-unanswered", "rolled back", 1), ("gate-promoted-twice", "completed", 1), ("aborted", "rolled back", 0)]
+    ),
 )
 def test_a_drill_about_answers_ends_as_it_must(
     write_assembly: Callable[..., Path], tmp_path: Path, sources: Path, drill: str, outcome: str, gates: int
@@ -124,7 +127,7 @@ def test_a_drill_about_answers_ends_as_it_must(
     assert (deployment.outcome, len(deployment.gates)) == (outcome, gates)
 
 
-@pytest.mark.parametrize("drill", ["smoke-red", "smoke-function-fails", "smoke-function-hangs"])
+@pytest.mark.parametrize("drill", one_of_each(["smoke-red", "smoke-function-fails", "smoke-function-hangs"]))
 def test_a_red_smoke_test_ends_it_before_any_user_meets_it(
     write_assembly: Callable[..., Path], tmp_path: Path, sources: Path, drill: str
 ) -> None:
@@ -166,6 +169,7 @@ def two_sources(sources: Path) -> Path:
     return sources
 
 
+@pytest.mark.exhaustive("test_a_group_goes_on_when_all_of_it_are_ready")
 def test_where_one_of_a_group_is_red_all_go_back_before_any_user_meets_them(
     write_assembly: Callable[..., Path], tmp_path: Path, two_sources: Path
 ) -> None:
@@ -222,6 +226,7 @@ def test_drills_about_groups_are_for_releases_that_go_so(
     assert lacking(chosen, Release("candidate", Assembly(directory), sources)) == why
 
 
+@pytest.mark.exhaustive("test_a_group_goes_on_when_all_of_it_are_ready")
 def test_a_drill_of_one_service_waits_for_no_other(
     write_assembly: Callable[..., Path], tmp_path: Path, two_sources: Path
 ) -> None:

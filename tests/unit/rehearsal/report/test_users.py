@@ -32,6 +32,32 @@ def test_memory_that_fills_a_task_within_a_day_is_seen(
     assert [f"in {hours} hours" in each for each in found] == [True] * (hours is not None)
 
 
+@pytest.mark.parametrize(
+    ("operation", "before", "after", "said"),
+    [
+        ("POST /orders", {201: 40}, {201: 38, 502: 2}, "took POST /orders and did not answer it, 2 times of 40"),
+        ("PATCH /orders", {}, {0: 1, 200: 3}, "took PATCH /orders and did not answer it, once of 4"),
+        ("POST /orders", {504: 4, 201: 36}, {504: 4, 201: 36}, ""),
+        ("POST /orders", {201: 40}, {500: 40}, ""),
+        ("PUT /orders", {200: 40}, {502: 2, 200: 38}, ""),
+    ],
+)
+def test_a_change_whose_answer_was_lost_is_made_twice(
+    deployed: Callable[..., DeploymentRecord],
+    rehearsed: Make,
+    operation: str,
+    before: dict[int, int],
+    after: dict[int, int],
+    said: str,
+) -> None:
+    record, deployment = rehearsed(), deployed("shop")
+    deployment.answers_before, deployment.answers = {operation: before}, {operation: after}
+    record.deployments = [deployment]
+    found = "; ".join(what_users_meet(record))
+    assert said in found
+    assert ("clients that send it again do it twice" in found) is bool(said)
+
+
 def test_the_operation_that_broke_is_the_cause_of_a_release_that_is_stopped(rehearsed: Make) -> None:
     record = rehearsed(bad=1)
     [back] = [each for each in record.deployments if each.outcome == "rolled back"]

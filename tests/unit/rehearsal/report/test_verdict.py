@@ -182,6 +182,21 @@ def test_memory_that_will_be_full_after_the_bake_is_not_passed_over(
     assert said.warns is (minutes is not None)
 
 
+@pytest.mark.parametrize(("minutes", "watched", "sign"), [(2, "prod-cpu", "!"), (1, "prod-cpu", "✓"), (2, "x", "✓")])
+def test_what_a_busy_machine_could_not_measure_is_not_said_to_be_good(
+    rehearsed: Make, minutes: int, watched: str, sign: str
+) -> None:
+    record = rehearsed()
+    deployment = record.deployments[-1]
+    deployment.samples = [MinuteRecord(n, 100, {deployment.new: Requests(40, 0, 0.4)}, []) for n in range(3)]
+    deployment.watched = [watched]
+    record.unknown_cpu = {deployment.service: minutes}
+    said = verdict(record)
+    assert said.sign == sign
+    assert ("this machine was too busy to measure the processor time of" in said.why) is (sign == "!")
+    assert ("when this machine is quiet" in said.next_step) is (sign == "!")
+
+
 def test_a_release_of_which_nothing_runs_here_is_not_said_to_be_good(rehearsed: Callable[..., Record]) -> None:
     record = rehearsed()
     record.runs_tasks = False

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.config import Dependency
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, ImageError
@@ -197,7 +198,7 @@ def test_a_built_image_is_named_by_what_it_is_built_from(tmp_path: Path) -> None
     assert image_name(wanted, root=tmp_path, platform="shop") != first
 
 
-@pytest.mark.parametrize("ready", ["port", "/"])
+@pytest.mark.parametrize("ready", one_of_each(["port", "/"]))
 def test_a_real_one_is_reached_and_leaves_nothing_behind(engine: Engine, image: str, ready: str) -> None:
     async def whole() -> str:
         async with SourceRuntime(engine) as runtime:
@@ -216,6 +217,7 @@ def test_a_real_one_is_reached_and_leaves_nothing_behind(engine: Engine, image: 
     assert "PORT=3000" in asyncio.run(asyncio.wait_for(whole(), 120))
 
 
+@pytest.mark.exhaustive("test_a_real_one_is_reached_and_leaves_nothing_behind")
 def test_a_real_one_that_listens_elsewhere_is_not_ready(engine: Engine, image: str) -> None:
     async def whole() -> str:
         async with Place(engine) as place:

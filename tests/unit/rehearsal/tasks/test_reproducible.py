@@ -14,6 +14,9 @@ DOCKERFILE = b"FROM scratch AS files\nCOPY a /a\nFROM scratch\nARG RELEASE\nCOPY
 FILES = (ContextFile("Dockerfile", "file", DOCKERFILE), ContextFile("a", "file", uuid.uuid4().bytes))
 
 
+@pytest.mark.exhaustive(
+    "rehearsal/tasks/test_container.py::test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine"
+)
 def test_an_image_does_not_say_what_the_engine_built_before(engine: Engine) -> None:
     """The history names the cached images that a build began with, so that each machine would have its own digest."""
     if engine.is_docker:

@@ -65,6 +65,7 @@ def rehearse(tmp_path: Path, engine: Engine, candidate: Release) -> Rehearse:
     return play
 
 
+@pytest.mark.exhaustive("rehearsal/pipeline/test_player.py::test_a_good_release_goes_through_with_its_canary")
 def test_it_goes_through_the_whole_pipeline(rehearse: Rehearse) -> None:
     record = rehearse()
     assert record.succeeded
@@ -72,6 +73,7 @@ def test_it_goes_through_the_whole_pipeline(rehearse: Rehearse) -> None:
     assert {d.outcome for d in record.deployments} == {"completed"}
 
 
+@pytest.mark.exhaustive("rehearsal/pipeline/test_player.py::test_a_good_release_goes_through_with_its_canary")
 @pytest.mark.parametrize("name", ["crash-at-start", "errors", "hang-on-sigterm"])
 def test_it_is_drilled_at_each_place_of_a_fault(rehearse: Rehearse, name: str) -> None:
     [drill] = choose([name])

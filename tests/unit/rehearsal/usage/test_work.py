@@ -44,6 +44,27 @@ def test_what_has_just_started_has_used_what_it_used() -> None:
     assert Work(0.25).percent(used(1.5, 0.4)) == pytest.approx(10)
 
 
+def test_a_machine_without_a_processor_for_it_leaves_open_whether_it_spins() -> None:
+    work = Work(0.25)
+    work.note_requests(used(0.02, 0.08))
+    assert not work.note_rest(used(0.002, 0.01), 0.1)
+    assert not work.known
+    assert work.percent(NOTHING) is None
+    # What was quiet under its requests is quiet without them.
+    work.note_requests(used(0.001, 0.08))
+    assert not work.note_rest(NOTHING, 0.1)
+    assert work.percent(NOTHING) == pytest.approx(100 * 0.001 / 60 / 0.25)
+
+
+def test_parts_of_a_rest_add_up_until_they_say_something() -> None:
+    work = Work(0.25)
+    work.note_requests(used(0.02, 0.08))
+    assert not work.note_rest(used(0.005, 0.02), 0.1)
+    assert not work.note_rest(used(0.005, 0.02), 0.1)
+    assert work.known
+    assert work.percent(NOTHING) == pytest.approx(100)
+
+
 def test_a_minute_forgets_the_one_before() -> None:
     work = Work(0.25)
     work.note_requests(used(2.4, 0.9))
@@ -61,9 +82,9 @@ def test_the_cost_of_one_request_is_known_while_its_minute_lasts() -> None:
     assert work.seconds_for(0) == 0
 
 
-def test_a_rest_in_which_other_programs_had_all_processors_says_nothing() -> None:
+def test_a_rest_in_which_other_programs_had_all_processors_says_next_to_nothing() -> None:
     work = Work(0.25)
     work.note_requests(used(0.225, 0.9))
     assert not work.note_rest(used(0.0, 0.001), 0.1)
     assert not work.note_rest(used(0.025, 0.1), 0.1)
-    assert work.percent(NOTHING) == pytest.approx(100)
+    assert work.percent(NOTHING) == pytest.approx(100, abs=1)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from helpers.exhaustive import one_of_each
 from nova_infra.config import parse_config
 from nova_infra.scaffold.copilot.answers import TYPES, ManifestKey, answer, answers
 from nova_infra.scaffold.copilot.document import document
@@ -140,7 +141,11 @@ def says(text: str, sentence: str) -> bool:
 KEYS = [key for key in answers() if not key.groups_others and key.key not in MAPS]
 
 
-@pytest.mark.parametrize("key", KEYS, ids=[f"{key.section}:{key.key}" for key in KEYS])
+@pytest.mark.parametrize(
+    "key",
+    one_of_each(KEYS, kind=lambda key: (key.section, key.path[0], bool(key.nova))),
+    ids=[f"{key.section}:{key.key}" for key in KEYS],
+)
 def test_the_importer_answers_every_key(key: ManifestKey, tmp_path: Path) -> None:
     letter = key.types[-1] if key.section in ("environment", "pipeline") else key.types[0]
     text = imported(tmp_path, key, letter)

@@ -170,6 +170,7 @@ def messages(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.exhaustive("test_a_job_that_fails_is_heard_of")
 def test_a_worker_that_does_its_work_stays_and_one_that_does_not_is_taken_back(messages: Path) -> None:
     async def story(environment: PlayedEnvironment) -> None:
         await environment.deploy("dev-mails", worker("one"), sources=messages, baseline=True)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import botocore.exceptions
 import botocore.session
 import pytest
 
@@ -19,6 +20,26 @@ from nova_infra.rehearsal.tasks.definition import TaskDefinition, read_task_defi
 
 HOME = Home("333333333333", "eu-west-1")
 ELSEWHERE = "arn:aws:secretsmanager:eu-west-1:333333333333:secret:somebody/elses"
+
+
+def allow(actions: str | list[str], *resources: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
+
+
+def part_of(name: str, ending: str) -> dict[str, Any]:
+    return {"Fn::Join": ["", [{"Fn::GetAtt": [name, "Arn"]}, ending]]}
+
+
+TABLE, FILES, MAIL = ({"Fn::GetAtt": [name, "Arn"]} for name in ("Orders", "Files", "Mail"))
+ALLOWED = [
+    allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Desc*"], TABLE),
+    allow("dynamodb:Query", part_of("Orders", "/index/*")),
+    allow(["s3:GetBucketVersioning", "s3:ListBucket"], FILES),
+    allow("s3:*Object", part_of("Files", "/*")),
+    allow("ssm:GetParameter", "arn:aws:ssm:eu-west-1:333333333333:parameter/shop/*"),
+    allow("secretsmanager:GetSecretValue", {"Ref": "Database"}),
+    allow(["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:GetQueueAttributes"], MAIL),
+]
 
 
 def attribute(name: str, kind: str = "S") -> dict[str, str]:
@@ -66,8 +87,15 @@ def template(*, level: str = "7", indexes: tuple[str, ...] = ("who",)) -> dict[s
         "Dead": ("AWS::SQS::Queue", {"FifoQueue": True}),
         "Task": (
             "AWS::ECS::TaskDefinition",
-            {"Family": "orders", "Memory": "512", "ContainerDefinitions": [container]},
+            {
+                "Family": "orders",
+                "Memory": "512",
+                "ContainerDefinitions": [container],
+                "TaskRoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
+            },
         ),
+        "Role": ("AWS::IAM::Role", {"AssumeRolePolicyDocument": {}}),
+        "Policy": ("AWS::IAM::Policy", {"Roles": [{"Ref": "Role"}], "PolicyDocument": {"Statement": ALLOWED}}),
     }
     return {"Resources": {key: {"Type": kind, "Properties": each} for key, (kind, each) in properties.items()}}
 
@@ -97,17 +125,22 @@ class Aws:
         )
 
 
-def play(story: Callable[[StandIns], Awaitable[None]]) -> None:
+def play(story: Callable[[StandIns], Awaitable[None]]) -> dict[str, list[str]]:
+    """What tasks were denied."""
+
     async def whole() -> None:
-        stand_ins = StandIns(COMPRESSED, None, HOME)
+        stand_ins = StandIns(COMPRESSED, None, HOME, denied=denied)
         try:
             await story(stand_ins)
         finally:
             await stand_ins.stop()
 
+    denied: dict[str, list[str]] = {}
     asyncio.run(whole())
+    return denied
 
 
+@pytest.mark.exhaustive("test_another_server_that_stands_for_aws_is_used_in_place_of_one_of_ours")
 def test_a_task_uses_a_table_a_bucket_a_parameter_a_secret_and_a_queue_of_its_stack() -> None:
     def use(definition: TaskDefinition) -> None:
         aws, variables = Aws(definition), definition.environment
@@ -143,6 +176,7 @@ def test_a_task_uses_a_table_a_bucket_a_parameter_a_secret_and_a_queue_of_its_st
         stack = resolved(template())
         await stand_ins.expect([template()])
         await stand_ins.apply(stack)
+        stand_ins.admit(stack, judged=True)
         definition = led(stand_ins, stack)
         assert definition.environment["AWS_REGION"] == "eu-west-1"
         assert definition.environment["LEVEL_SECRET"] == "7"
@@ -154,10 +188,73 @@ def test_a_task_uses_a_table_a_bucket_a_parameter_a_secret_and_a_queue_of_its_st
         described = await asyncio.to_thread(tables.describe_table, TableName=definition.environment["TABLE"])
         assert [each["IndexName"] for each in described["Table"]["GlobalSecondaryIndexes"]] == ["by-who", "by-day"]
         assert described["Table"]["ItemCount"] == 1
-        level = Aws(definition).client("ssm").get_parameter(Name="/shop/level")["Parameter"]["Value"]
-        assert level == "8"
+        level = await asyncio.to_thread(Aws(definition).client("ssm").get_parameter, Name="/shop/level")
+        assert level["Parameter"]["Value"] == "8"
 
-    play(story)
+    assert play(story) == {}
+
+
+CALLS: list[tuple[str, str, dict[str, Any]]] = [
+    ("sqs", "delete_message", {"QueueUrl": "{QUEUE}", "ReceiptHandle": "x"}),
+    ("dynamodb", "scan", {"TableName": "{TABLE}"}),
+    ("s3", "get_object", {"Bucket": "elsewhere", "Key": "a/b"}),
+    ("ssm", "get_parameter", {"Name": "/billing/key"}),
+    ("sns", "publish", {"TopicArn": "arn:aws:sns:eu-west-1:333333333333:news", "Message": "x"}),
+    ("lambda", "invoke", {"FunctionName": "resize"}),
+    ("sesv2", "send_email", {"Content": {}, "Destination": {}}),
+]
+ONLY_A_TASK = {"Resources": {"Task": template()["Resources"]["Task"]}}
+"""Expecting it starts no server: a call that is denied reaches none."""
+
+
+def test_a_call_that_the_task_role_does_not_allow_is_denied_as_aws_does_and_said_once() -> None:
+    def use(definition: TaskDefinition) -> list[tuple[str, str]]:
+        found = []
+        for service, operation, parameters in CALLS:
+            client = Aws(definition).client(service)
+            given = {
+                key: value.format_map(definition.environment) if isinstance(value, str) else value
+                for key, value in parameters.items()
+            }
+            for _ in range(2):
+                with pytest.raises(botocore.exceptions.ClientError) as caught:
+                    getattr(client, operation)(**given)
+            error = caught.value.response["Error"]
+            found.append((error["Code"], error["Message"]))
+        return found
+
+    async def story(stand_ins: StandIns) -> None:
+        stack = resolved(template())
+        await stand_ins.expect([ONLY_A_TASK])
+        stand_ins.admit(stack, judged=True)
+        said = await asyncio.to_thread(use, led(stand_ins, stack))
+        assert {code for code, _ in said} <= {"AccessDenied", "AccessDeniedException"}
+        assert all("is not authorized to perform" in text for _, text in said)
+
+    [clauses] = play(story).values()
+    place = "eu-west-1:333333333333"
+    assert [clause.partition(": grant it")[0] for clause in clauses] == [
+        f"sqs:DeleteMessage on arn:aws:sqs:{place}:shop-prod-orders-Mail.fifo",
+        f"dynamodb:Scan on arn:aws:dynamodb:{place}:table/shop-prod-orders-Orders",
+        "s3:GetObject on arn:aws:s3:::elsewhere/a/b",
+        f"ssm:GetParameter on arn:aws:ssm:{place}:parameter/billing/key",
+        f"sns:Publish on arn:aws:sns:{place}:news",
+        f"lambda:InvokeFunction on arn:aws:lambda:{place}:function:resize",
+        "ses:SendEmail",
+    ]
+    assert clauses[0].endswith("grant it to its task role, Role (with Nova: permissions in nova.toml)")
+
+
+def test_what_the_baseline_is_denied_is_not_said_of_the_release() -> None:
+    async def story(stand_ins: StandIns) -> None:
+        stack = resolved(template())
+        await stand_ins.expect([ONLY_A_TASK])
+        stand_ins.admit(stack, judged=False)
+        client = Aws(led(stand_ins, stack)).client("sns")
+        with pytest.raises(botocore.exceptions.ClientError, match="not authorized"):
+            await asyncio.to_thread(client.publish, TopicArn="arn:aws:sns:eu-west-1:333333333333:a", Message="x")
+
+    assert play(story) == {}
 
 
 def test_nothing_starts_and_nothing_changes_where_tasks_use_nothing() -> None:
@@ -165,7 +262,7 @@ def test_nothing_starts_and_nothing_changes_where_tasks_use_nothing() -> None:
     task = {"Resources": {"Task": template()["Resources"]["Task"]}}
 
     async def story(stand_ins: StandIns) -> None:
-        await stand_ins.expect([logs, task])
+        await stand_ins.expect([logs])
         definition = TaskDefinition("a:1", "a:1", (), {"A": "b"}, 0, None, 2, 512, secrets={"TOKEN": ELSEWHERE})
         assert stand_ins.lead(definition) is definition
 

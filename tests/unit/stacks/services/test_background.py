@@ -91,6 +91,16 @@ def test_a_worker_runs_on_spot_and_scales_by_the_clock_where_it_says(assembly: A
     assert action["Timezone"] == "Asia/Tokyo"
 
 
+def test_a_worker_that_sleeps_by_its_schedule_rings_no_alarm_meanwhile(assembly: Any) -> None:
+    def running(stack: str) -> Any:
+        alarms = assembly.properties(stack, "AWS::CloudWatch::Alarm")
+        return next(each for each in alarms if each["AlarmName"] == f"{stack}-running")
+
+    compared = [each.get("Expression") for each in running("nova-dev-mailer")["Metrics"] if each["ReturnData"]]
+    assert compared == ["IF(FILL(running,0)<FILL(desired,0),1,0)"]
+    assert running("nova-dev-slow")["Threshold"] == 1
+
+
 def test_a_worker_rolls_whatever_the_environment_does(assembly: Any) -> None:
     configuration = assembly.only("nova-dev-mailer", "AWS::ECS::Service")["DeploymentConfiguration"]
     assert configuration["Strategy"] == "ROLLING"

@@ -12,7 +12,7 @@ from aws_cdk import aws_kms as kms
 from nova_infra.config import Runtime, Service
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.errors import ConfigError
-from nova_infra.stacks.infrastructure import extend, load_extensions
+from nova_infra.stacks.services.infrastructure import extend, load_extensions
 
 SHOP = """
 from aws_cdk import RemovalPolicy

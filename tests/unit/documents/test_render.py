@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_infra.operations.reports.document import FORMATS, Document, Foreign, Line, Section, render
+from nova_infra.documents.model import Code, Document, Foreign, Line, Section
+from nova_infra.documents.render import FORMATS, render
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -88,13 +89,13 @@ def test_no_control_character_and_no_new_line_gets_through(form: str, text: str)
 
 def test_text_is_folded_and_commands_are_not() -> None:
     command = f"nova rollback prod --to {'a' * 90}"
-    document = Document("T", Line.of("v"), (Section("S", (Line.of("word " * 40),), (command,)),))
+    document = Document("T", Line.of("v"), (Section("S", (Line.of("word " * 40), Code(command))),))
     lines = render(document, "text").splitlines()
     assert [line for line in lines if len(line) > 80] == [f"    {command}"]
 
 
 def test_a_command_stays_a_command_in_markdown() -> None:
-    document = Document("T", Line.of("v"), (Section("S", (), ("nova rollback prod",)),))
+    document = Document("T", Line.of("v"), (Section("S", (Code("nova rollback prod"),)),))
     assert "```\nnova rollback prod\n```" in render(document, "markdown")
 
 

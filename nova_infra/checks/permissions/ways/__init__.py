@@ -1,0 +1,1 @@
+"""Where a way to production begins, what lengthens it, and what cuts it short."""

@@ -1,0 +1,160 @@
+"""``NOVA-P11``: what GitHub's jobs reach, from the role that each takes on to whatever that role can take.
+
+A template does not say which environments wait for an approval, so no job may reach anything but its own work: an
+environment's job the roles of its environment, and a branch's job its repositories. Everything that writes counts
+besides, known or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nova_infra.checks.permissions.attached import ROLE, branches
+from nova_infra.checks.permissions.protected import CREDENTIALS, READING
+from nova_infra.checks.permissions.reach import Graph, account_of
+from nova_infra.checks.permissions.statements import Statement, contains, pattern_of
+from nova_infra.checks.permissions.trust import ISSUER
+from nova_infra.checks.rule import Finding, Rule, Template
+
+_BOOTSTRAP = ("deploy", "file-publishing", "lookup")
+_BUILDER, _EARLY_BUILDER = "-image-builder", "-early-image-builder"
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Something that is a job's own.
+
+    Attributes:
+        actions: Patterns of the actions.
+        resources: Patterns of what they may be done to.
+        conditional: Whether a condition has to limit them.
+    """
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditional: bool = False
+
+    def has(self, statement: Statement, action: str, resource: str) -> bool:
+        """Whether a permission is no more than this."""
+        return (
+            any(contains(each.lower(), action.lower()) for each in self.actions)
+            and any(contains(each, resource) for each in self.resources)
+            and (statement.conditional or not self.conditional)
+        )
+
+
+def jobs_keep_to_their_work(template: Template) -> Iterator[Finding]:
+    """Each permission of a role of GitHub's jobs, or of a role that it can take, that is none of the job's own."""
+    graph = None
+    for logical_id, role in template.of_type(ROLE):
+        if not any(ISSUER in str(each) for each in subjects_and_provider(role)):
+            continue
+        graph = graph or Graph(template)
+        name = pattern_of(role.get("RoleName", logical_id))
+        ways = graph.ways(logical_id)
+        held = {each: graph.statements(each) for each in ways}
+        work = _work_of(name, template.account or _first_account(held[logical_id]), taken=tuple(ways)[1:])
+        for way, statements in held.items():
+            by = "" if way == logical_id else f" takes {way}, which"
+            for statement, action, resource in _writing(statements):
+                if not any(each.has(statement, action, resource) for each in work):
+                    yield Finding(
+                        statement.policy, "Properties.PolicyDocument", f"{name}{by} may {action} on {resource}"
+                    )
+
+
+def subjects_and_provider(role: Mapping[str, Any]) -> Iterator[Any]:
+    """Who may take a role by a token: its providers, and the conditions on their claims."""
+    for document in branches(role.get("AssumeRolePolicyDocument")):
+        for statement in branches(document.get("Statement")):
+            principal = statement.get("Principal")
+            if isinstance(principal, Mapping) and "Federated" in principal:
+                yield principal["Federated"]
+                yield [key for operator in statement.get("Condition", {}).values() for key in operator]
+
+
+def _writing(statements: Sequence[Statement]) -> Iterator[tuple[Statement, str, str]]:
+    for statement in statements:
+        actions = [
+            *statement.actions_within(("*:*",), but=READING),
+            *statement.actions_within(CREDENTIALS),
+        ]
+        resources = [f"all but {', '.join(statement.resources)}"] if statement.not_resources else statement.resources
+        for action in dict.fromkeys(actions):
+            for resource in resources:
+                if not any(each.forbids(action, resource) for each in statements):
+                    yield statement, action, resource
+
+
+def _first_account(statements: Sequence[Statement]) -> str:
+    found = (account_of(resource) for each in statements for resource in each.resources)
+    return next((each for each in found if each is not None), "")
+
+
+def _work_of(name: str, account: str, *, taken: Sequence[str]) -> list[_Work]:
+    """What is a role's own, by its name: those of environments and of image builders have some work, others none."""
+    if name.endswith("-deploy"):
+        own = f"arn:*:iam::{account}:role/"
+        roles = [f"{own}cdk-*-{part}-role-{account}-*" for part in _BOOTSTRAP]
+        prefix = name.removesuffix("-deploy")
+        return [_Work(("sts:AssumeRole",), (*roles, f"{own}{prefix}-observer", f"{own}{prefix}-release"))]
+    early = name.endswith(_EARLY_BUILDER)
+    if not early and not name.endswith(_BUILDER):
+        return []
+    platform = name.removesuffix(_EARLY_BUILDER if early else _BUILDER)
+    registries = [f"{platform}-early", *([] if early else [platform])]
+    return [*_publishing(account, registries, taken), *([] if early else _settings())]
+
+
+def _publishing(account: str, registries: Sequence[str], taken: Sequence[str]) -> Iterator[_Work]:
+    repositories = tuple(f"arn:*:ecr:*:{account}:repository/{each}/*" for each in registries)
+    kinds = ["Early" if each.endswith("-early") else "" for each in registries]
+    yield _Work(
+        ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"), repositories
+    )
+    yield _Work(
+        (
+            *("cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet", "cloudformation:ExecuteChangeSet"),
+            "cloudformation:UpdateTerminationProtection",
+        ),
+        tuple(f"arn:*:cloudformation:*:{account}:stack/Nova{kind}RegistryStack/*" for kind in kinds),
+    )
+    stored = ["early-registry" if kind else "registry" for kind in kinds]
+    yield _Work(("s3:PutObject",), tuple(f"arn:*:s3:::cdk-*-assets-{account}-*/{each}/*" for each in stored))
+    yield _Work(("iam:PassRole",), tuple(f"${{{each}}}" for each in taken), conditional=True)
+    # What CloudFormation does by the role that is passed to it.
+    yield _Work(
+        (
+            *("ecr:CreateRepository", "ecr:DeleteLifecyclePolicy", "ecr:DeleteRepositoryPolicy"),
+            *("ecr:PutImageScanningConfiguration", "ecr:PutLifecyclePolicy", "ecr:SetRepositoryPolicy"),
+            *("ecr:TagResource", "ecr:UntagResource"),
+        ),
+        repositories,
+    )
+    yield _Work(("kms:CreateGrant", "kms:RetireGrant"), ("*",), conditional=True)
+
+
+def _settings() -> Iterator[_Work]:
+    """What holds for the whole registry, of which the delivered branch decides."""
+    yield _Work(("signer:SignPayload",), ("arn:*:signer:*:*:/signing-profiles/*",))
+    yield _Work(
+        (
+            *("ecr:PutRegistryScanningConfiguration", "ecr:PutSigningConfiguration", "inspector2:Enable"),
+            "signer:PutSigningProfile",
+        ),
+        ("*",),
+    )
+    yield _Work(("iam:CreateServiceLinkedRole",), ("*",), conditional=True)
+
+
+JOB_RULES = (
+    Rule(
+        "NOVA-P11",
+        "A job of GitHub's reaches its own environment's roles, or its own branch's repositories, and nothing else",
+        "remove the permission, or give it to the role of the job whose work it is",
+        "A job runs before the approval of every environment but its own",
+        jobs_keep_to_their_work,
+    ),
+)

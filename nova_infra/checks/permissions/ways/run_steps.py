@@ -1,0 +1,172 @@
+"""What runs what is in the repository, or was made of it, and by which roles."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nova_infra.checks.permissions.statements import pattern_of
+from nova_infra.checks.rule import Template, as_list, as_text, referenced
+from nova_infra.checks.stages import PIPELINE, actions, stages
+
+_PROJECT = "AWS::CodeBuild::Project"
+_FUNCTION = "AWS::Lambda::Function"
+# What CDK's own steps run, and nothing else: they read the assembly as data. What they deploy is approved beforehand
+# (NOVA-P08), and what they publish is named by its hash.
+_OF_CDK = re.compile(
+    r"(cdk -a \S+ deploy \S+ --require-approval=never --verbose|cdk-assets --path .* publish .*)", re.DOTALL
+)
+_FROM_NOWHERE = ("CODEPIPELINE", "NO_SOURCE")
+
+
+@dataclass(frozen=True)
+class RunStep:
+    """What runs commands, or gets what they have made.
+
+    Attributes:
+        name: The action's name, or the project's logical id.
+        stage: Its stage's name; nothing for a project that no pipeline starts.
+        roles: Logical ids of the roles that it runs by; None for one that the template does not show.
+        project: Properties of its project, if it has one.
+        stores: Whether it makes artifacts.
+    """
+
+    name: str
+    stage: str
+    roles: tuple[str | None, ...]
+    project: Mapping[str, Any]
+    stores: bool
+
+
+def steps_before(template: Template, pipeline: Mapping[str, Any], *, before: int) -> Iterator[RunStep]:
+    """The steps that get the repository or what was made of it, in the stages before one, but for CDK's own.
+
+    Args:
+        template: The template.
+        pipeline: Properties of one of its pipelines.
+        before: Place of that stage.
+    """
+    for stage in stages(pipeline)[:before]:
+        for action in actions(stage, "Build", "Test", "Compute", "Invoke"):
+            project, roles = _runs_by(template, pipeline, action)
+            if action.get("InputArtifacts") and not _of_cdk(project):
+                stores = bool(action.get("OutputArtifacts"))
+                yield RunStep(str(action["Name"]), str(stage["Name"]), roles, project, stores)
+
+
+def projects_beside(template: Template) -> Iterator[RunStep]:
+    """The projects that fetch a repository themselves: a push or a pull request may start them."""
+    for project_id, project in template.of_type(_PROJECT):
+        if project.get("Source", {}).get("Type") not in _FROM_NOWHERE:
+            yield RunStep(project_id, "", _project_roles(template, project), project, stores=False)
+
+
+def _runs_by(
+    template: Template, pipeline: Mapping[str, Any], action: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], tuple[str | None, ...]]:
+    category = action["ActionTypeId"]["Category"]
+    # What starts the action; CodePipeline starts it in that role's account.
+    starter = _role(template, action["RoleArn"]) if "RoleArn" in action else None
+    if category == "Compute":
+        return {}, (starter if "RoleArn" in action else _role(template, pipeline.get("RoleArn")),)
+    if "RoleArn" in action and starter is None:
+        return {}, (None,)
+    if category == "Invoke":
+        return {}, (_invoked(template, action.get("Configuration", {})),)
+    project = project_of(template, action)
+    return project, _project_roles(template, project) if project else (None,)
+
+
+def _project_roles(template: Template, project: Mapping[str, Any]) -> tuple[str | None, ...]:
+    batch = project.get("BuildBatchConfig", {}).get("ServiceRole")
+    return tuple(_role(template, each) for each in (project.get("ServiceRole"), batch) if each is not None)
+
+
+def _invoked(template: Template, configuration: Mapping[str, Any]) -> str | None:
+    """The role of the function or the state machine that an action invokes."""
+    for key, kind, held in (
+        ("FunctionName", _FUNCTION, "Role"),
+        ("StateMachineArn", "AWS::StepFunctions::StateMachine", "RoleArn"),
+    ):
+        for logical_id, properties in template.of_type(kind):
+            if key in configuration and (
+                referenced(configuration[key]) == logical_id or properties.get(key) == configuration[key]
+            ):
+                return _role(template, properties.get(held))
+    return None
+
+
+def _of_cdk(project: Mapping[str, Any]) -> bool:
+    """Whether a project only updates the pipeline or publishes assets."""
+    try:
+        phases = json.loads(as_text(project.get("Source", {}).get("BuildSpec", ""))).get("phases", {})
+    except (ValueError, AttributeError):
+        return False
+    commands = [command for phase in ("pre_build", "build", "post_build") for command in _commands(phases, phase)]
+    installed = _commands(phases, "install")
+    return (
+        bool(commands)
+        and all(_OF_CDK.fullmatch(command) for command in commands)
+        and all(re.fullmatch(r"npm install -g (aws-cdk|cdk-assets)(@[\w.-]+)?", command) for command in installed)
+    )
+
+
+def _commands(phases: Mapping[str, Any], phase: str) -> list[str]:
+    return [str(command) for command in as_list(phases.get(phase, {}).get("commands"))]
+
+
+def project_of(template: Template, action: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Properties of the project that an action starts; nothing for one of another template."""
+    named = action["Configuration"].get("ProjectName")
+    logical_id = referenced(named)
+    for project_id, properties in template.of_type(_PROJECT):
+        if project_id == logical_id or (named is not None and properties.get("Name") == named):
+            return properties
+    return {}
+
+
+def project_and_role(template: Template, action: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]:
+    """The project that an action starts, and the logical id of its role; None for a role of another template."""
+    project = project_of(template, action)
+    return project, _role(template, project.get("ServiceRole"))
+
+
+def _role(template: Template, value: object) -> str | None:
+    """The role of the template that an ARN means: by reference, or by its name."""
+    if (logical_id := referenced(value)) is not None:
+        return logical_id if logical_id in template.resources else None
+    name = pattern_of(value).rpartition("/")[2]
+    for role_id, properties in template.of_type("AWS::IAM::Role"):
+        if name == pattern_of(properties.get("RoleName", {})) != "*" or name == f"${{{role_id}}}":
+            return role_id
+    return None
+
+
+def repository_steps(pipeline: Mapping[str, Any], *, before: int) -> Iterator[Mapping[str, Any]]:
+    """The actions that run what is in the repository, in the stages before one.
+
+    Args:
+        pipeline: The pipeline's properties.
+        before: Place of that stage.
+    """
+    sources = {
+        artifact["Name"]
+        for stage in stages(pipeline)
+        for action in actions(stage, "Source")
+        for artifact in action["OutputArtifacts"]
+    }
+    for stage in stages(pipeline)[:before]:
+        for action in actions(stage, "Build", "Test", "Compute"):
+            # Others run what CDK wrote, not what is in the repository.
+            if sources & {artifact["Name"] for artifact in action.get("InputArtifacts", [])}:
+                yield action
+
+
+def other_pipelines(template: Template, pipeline_id: str) -> Iterator[RunStep]:
+    """The steps of a template's other pipelines, which no approval of this one holds up."""
+    for logical_id, pipeline in template.of_type(PIPELINE):
+        if logical_id != pipeline_id:
+            yield from steps_before(template, pipeline, before=len(stages(pipeline)))

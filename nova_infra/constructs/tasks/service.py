@@ -1,0 +1,126 @@
+"""An ECS service on Fargate whose deployments the circuit breaker and alarms roll back, whatever its traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from constructs import Construct
+
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
+from nova_infra.config.services.runtime import Runtime, Spot
+from nova_infra.constructs.tasks.connections import open_connections
+from nova_infra.constructs.tasks.durations import minutes
+
+
+def fargate_service(
+    scope: Construct,
+    *,
+    name: str,
+    cluster: ecs.ICluster,
+    task_definition: ecs.TaskDefinition,
+    runtime: Runtime,
+    rollback_alarms: Sequence[cloudwatch.CfnAlarm],
+    security_group: ec2.ISecurityGroup,
+    subnets: ec2.SubnetSelection | None,
+    **strategy: Any,
+) -> ecs.FargateService:
+    """Create the service.
+
+    Args:
+        scope: Parent.
+        name: Name of the service.
+        cluster: The ECS cluster.
+        task_definition: What each task runs.
+        runtime: Its bake time, its share on Spot, and whether ECS Exec is on.
+        rollback_alarms: Alarms that roll a deployment back.
+        security_group: The tasks' group.
+        subnets: Where tasks run; None for the VPC's private subnets.
+        **strategy: Further properties of :class:`aws_cdk.aws_ecs.FargateService`, such as its deployment strategy.
+    """
+    service = ecs.FargateService(
+        scope,
+        "Service",
+        service_name=name,
+        cluster=cluster,
+        task_definition=task_definition,
+        vpc_subnets=subnets,
+        security_groups=[security_group],
+        assign_public_ip=False,
+        enable_execute_command=runtime.exec,
+        circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
+        min_healthy_percent=100,
+        max_healthy_percent=200,
+        deployment_controller=ecs.DeploymentController(type=ecs.DeploymentControllerType.ECS),
+        # enable_deployment_alarms() keeps only the first list it is given (aws/aws-cdk#36308): pass all here.
+        deployment_alarms=ecs.DeploymentAlarmConfig(
+            alarm_names=[str(alarm.alarm_name) for alarm in rollback_alarms],
+            behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM,
+        ),
+        bake_time=minutes(runtime.rollout.bake_minutes),
+        capacity_provider_strategies=_on_spot(runtime.scaling.spot),
+        **strategy,
+    )
+    resource = service_resource(service)
+    # A task that dies under traffic is replaced by one that is healthy for a while: counted again each time, such
+    # tasks would never open the breaker. CDK's own construct has no name for this yet.
+    resource.add_property_override("DeploymentConfiguration.DeploymentCircuitBreaker.ResetOnHealthyTask", False)
+    # The names above are plain text, so only this makes the alarms exist before the deployment that needs them.
+    resource.node.add_dependency(*rollback_alarms)
+    # CDK waits for the task role's policy only. Tasks that start before the execution role may pull their image or
+    # read a new secret fail, and the breaker counts them.
+    service.node.add_dependency(task_definition.obtain_execution_role())
+    if runtime.exec:
+        acknowledge_exec(task_definition)
+    return service
+
+
+def service_resource(service: ecs.FargateService) -> ecs.CfnService:
+    """The service's resource, which CDK keeps to itself."""
+    resource = service.node.default_child
+    assert isinstance(resource, ecs.CfnService)
+    return resource
+
+
+def outbound_group(
+    scope: Construct, name: str, vpc: ec2.IVpc, connections: Sequence[str], *, reached_by: str = "nothing"
+) -> ec2.SecurityGroup:
+    """A group that nothing gets into yet, and that reaches what it connects to, and HTTP and HTTPS anywhere."""
+    # CDK would write the construct path into the description, and a changed description replaces the group.
+    group = ec2.SecurityGroup(
+        scope, "Group", vpc=vpc, description=f"{name}: tasks, reached by {reached_by}", allow_all_outbound=False
+    )
+    for protocol, port in (("HTTP", 80), ("HTTPS", 443)):
+        group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), f"{protocol} to AWS and to other services")
+    open_connections(group, connections)
+    return group
+
+
+def acknowledge_exec(task_definition: ecs.TaskDefinition) -> None:
+    """Answer what cdk-nag says of ECS Exec's permissions."""
+    acknowledge(
+        task_definition.task_role,
+        "The configuration asks for ECS Exec, whose channels have no ARN before they are opened",
+        f"{AWS_SOLUTIONS}-IAM5[Resource::*]",
+    )
+    acknowledge(
+        task_definition.task_role,
+        "A policy of one role, granted where the role is used, cannot be attached elsewhere by mistake",
+        f"{NIST}-IAMNoInlinePolicy",
+    )
+
+
+def _on_spot(spot: Spot | None) -> list[ecs.CapacityProviderStrategy] | None:
+    """What a service's tasks run on; None for on demand alone.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
+    """
+    if spot is None:
+        return None
+    return [
+        ecs.CapacityProviderStrategy(capacity_provider="FARGATE", base=spot.base, weight=100 - spot.percent),
+        ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=spot.percent),
+    ]

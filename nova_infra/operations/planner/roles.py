@@ -1,0 +1,60 @@
+"""What the code of a task may do in AWS, as its role's policies say.
+
+In doubt it may: where the role is not in the template, where a policy is AWS's own, where a condition would decide.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from nova_infra.checks.permissions.attached import Attached
+from nova_infra.checks.permissions.statements import Statement, allowing
+from nova_infra.checks.rule import Template, referenced
+
+_SUFFIX = "-AbCdEf"
+"""Six characters that Secrets Manager puts behind a name: a policy may name a secret with or without them."""
+
+
+class TaskRole:
+    """The role of one task definition.
+
+    Attributes:
+        name: Logical id of the role; empty where there is none in the template.
+    """
+
+    def __init__(self, resources: Mapping[str, Mapping[str, Any]], task: str) -> None:
+        """Read it.
+
+        Args:
+            resources: Logical id to resource; references to what has a name of its own may be filled in.
+            task: Logical id of the task definition.
+        """
+        role = resources[task].get("Properties", {}).get("TaskRoleArn")
+        self.is_missing = role is None
+        self.name = found if (found := referenced(role) or "") in resources else ""
+        self._resources = resources
+
+    @cached_property
+    def _statements(self) -> list[Statement]:
+        found = Attached(Template(self._resources)).statements(self.name)
+        # What the template alone cannot name may be anything.
+        return [
+            replace(each, resources=tuple(re.sub(r"\$\{\w+\}", "*", one) for one in each.resources)) for each in found
+        ]
+
+    def denied(self, needs: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
+        """The first permission that it surely lacks: an action and the ARN of a resource; None where there is none."""
+        for action, resource in needs:
+            if self.is_missing:
+                return action, resource
+            if self.name and not any(allowing(self._statements, action, each) for each in _names(resource)):
+                return action, resource
+        return None
+
+
+def _names(resource: str) -> tuple[str, ...]:
+    return (resource, f"{resource}{_SUFFIX}") if ":secretsmanager:" in resource else (resource,)

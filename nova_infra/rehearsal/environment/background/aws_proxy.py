@@ -1,0 +1,125 @@
+"""Where tasks call AWS: it denies what their roles do not allow, as AWS does, and passes the rest on to a stand-in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from nova_infra.deployed.aws.client.wire import AwsCall, denial, read_call
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.environment.background.callers import Caller
+from nova_infra.rehearsal.load_balancer.client import open_client
+from nova_infra.rehearsal.load_balancer.headers import passed_on
+from nova_infra.rehearsal.load_balancer.sockets import bound
+
+# What a service answers that does not have what is asked of it; a key that a bucket does not have is no such thing.
+_NOT_THERE = re.compile(
+    rb"NoSuchBucket|NonExistentQueue|QueueDoesNotExist|ParameterNotFound|ResourceNotFound|NotFoundException"
+)
+_NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+
+class AwsProxy:
+    """A port of this machine that stands for AWS.
+
+    Attributes:
+        port: The port, once started.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        caller: Callable[[str], Caller | None],
+        behind: Callable[[], Awaitable[str]],
+        note: Callable[[Caller, str], None],
+        miss: Callable[[Caller, str], None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            account: The account that it stands for.
+            caller: Who has an access key.
+            behind: Address of the server that passed requests go to, which is started for the first of them.
+            note: Told who was denied what, in a clause.
+            miss: Told who asked for what the server does not have, in a clause.
+        """
+        self.port = 0
+        self._account = account
+        self._caller = caller
+        self._behind = behind
+        self._note = note
+        self._miss = miss
+        self._runner: web.ServerRunner | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self, gateway: str | None) -> None:
+        """Listen on a free port of the loopback interface, and on the same one where containers find it."""
+        self._session = open_client(
+            auto_decompress=False,
+            skip_auto_headers=_NOT_ADDED,
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),
+        )
+        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
+        await self._runner.setup()
+        listening = bound("127.0.0.1", 0)
+        self.port = listening.getsockname()[1]
+        await web.SockSite(self._runner, listening, backlog=1024).start()
+        if gateway is not None:
+            await web.SockSite(self._runner, bound(gateway, self.port), backlog=1024).start()
+
+    async def stop(self) -> None:
+        """Close the port and every connection. Safe to call twice."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._session is not None:
+            await self._session.close()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        body = await request.content.read()
+        call = read_call(request.method, request.raw_path, request.headers, body, account=self._account)
+        if call is not None and (answer := self._denied(call)) is not None:
+            return answer
+        try:
+            address = await self._behind()
+            answer = await self._pass_on(request, body, address)
+        except (UnresolvableError, aiohttp.ClientError, ConnectionError) as error:
+            return web.Response(status=503, text=f"the rehearsal's stand-in for AWS: {error}")
+        caller = self._caller(call.key) if call is not None else None
+        if call is not None and caller is not None and call.needs and _lacks(answer):
+            self._miss(caller, " on ".join(call.needs[0]))
+        return answer
+
+    def _denied(self, call: AwsCall) -> web.Response | None:
+        caller = self._caller(call.key)
+        lacks = caller.denied(call) if caller is not None else None
+        if caller is None or lacks is None:
+            return None
+        self._note(caller, caller.remedy(*lacks))
+        status, headers, body = denial(call, *lacks, caller.arn)
+        return web.Response(status=status, headers=headers, body=body)
+
+    async def _pass_on(self, request: web.BaseRequest, body: bytes, address: str) -> web.Response:
+        assert self._session is not None, "requests follow start()"
+        headers = passed_on(request.headers)
+        async with self._session.request(
+            request.method,
+            URL(f"{address}{request.raw_path}", encoded=True),
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+        ) as answer:
+            given: CIMultiDict[str] = passed_on(answer.headers)
+            given.popall("Content-Length", None)
+            said = await answer.read()
+            if request.method == "HEAD" and "Content-Length" in answer.headers:
+                given["Content-Length"] = answer.headers["Content-Length"]
+            return web.Response(status=answer.status, headers=given, body=said)
+
+
+def _lacks(answer: web.Response) -> bool:
+    return answer.status in (400, 404) and isinstance(answer.body, bytes) and bool(_NOT_THERE.search(answer.body))

@@ -1,0 +1,108 @@
+"""Who calls AWS: each task definition has an access key of its own, which leads to what its role may do."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from nova_infra.deployed.aws.client.wire import AwsCall
+from nova_infra.operations.planner.roles import TaskRole
+from nova_infra.rehearsal.cloudformation import physical
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
+
+
+class Caller:
+    """The tasks of one revision.
+
+    Attributes:
+        revision: ``family:number``.
+        judged: Whether what it is denied is said of the release; of the baseline it is not.
+    """
+
+    def __init__(self, stack: PlayedStack, task: str, revision: str, *, judged: bool) -> None:
+        """Keep what its role is read from; that takes time, and most tasks call nothing.
+
+        Args:
+            stack: The stack of its task definition.
+            task: Logical id of the task definition.
+            revision: ``family:number``.
+            judged: Whether it belongs to the release.
+        """
+        self.revision = revision
+        self.judged = judged
+        self._stack = stack
+        self._task = task
+        self._role: TaskRole | None = None
+
+    @property
+    def arn(self) -> str:
+        """Who AWS says is calling."""
+        name = self.role.name or self._task
+        return f"arn:aws:sts::{self._stack.home.account}:assumed-role/{name}/rehearsal"
+
+    @property
+    def role(self) -> TaskRole:
+        """What it may do."""
+        if self._role is None:
+            self._role = TaskRole(_filled_in(self._stack), self._task)
+        return self._role
+
+    def denied(self, call: AwsCall) -> tuple[str, str] | None:
+        """The action and resource that its role does not allow; None where it may make a call."""
+        return self.role.denied(call.needs)
+
+    def remedy(self, action: str, resource: str) -> str:
+        """What it lacks, and where to grant it, in a clause."""
+        on = f"{action} on {resource}" if resource != "*" else action
+        if self.role.is_missing:
+            return f"{on}: its task definition has no TaskRoleArn"
+        return f"{on}: grant it to its task role, {self.role.name} (with Nova: permissions in nova.toml)"
+
+
+def callers_of(stack: PlayedStack, *, judged: bool) -> dict[str, Caller]:
+    """Revision to caller, of each task definition of a stack."""
+    found = {}
+    for task in stack.resources("AWS::ECS::TaskDefinition"):
+        family = stack.properties(task).get("Family", task)
+        revision = f"{family}:{stack.revisions[task].rpartition(':')[2]}"
+        found[revision] = Caller(stack, task, revision, judged=judged)
+    return found
+
+
+def access_key(revision: str) -> str:
+    """The access key that the tasks of a revision sign with."""
+    return f"AKIA{base64.b32encode(hashlib.sha256(revision.encode()).digest()).decode()[:16]}"
+
+
+def _filled_in(stack: PlayedStack) -> dict[str, Any]:
+    """A stack's resources with the names and ARNs of what is stood in for; every other reference stays."""
+    resources: dict[str, Any] = stack.template["Resources"]
+
+    def filled(value: Any) -> Any:
+        match value:
+            case list():
+                return [filled(each) for each in value]
+            case {"Ref": "AWS::AccountId" | "AWS::Region" | "AWS::Partition" as name}:
+                return stack.ref(name)
+            case {"Ref": str(name)} if _stood_in(resources, name):
+                return stack.ref(name)
+            case {"Fn::GetAtt": [str(name), str(wanted)]} if _stood_in(resources, name):
+                kind = resources[name]["Type"]
+                return physical.attribute(kind, stack.physical_name(name), wanted, stack.properties(name), stack.home)
+            case {"Fn::Join": [str(separator), list(parts)]}:
+                known = filled(parts)
+                whole = all(isinstance(each, str) for each in known)
+                return separator.join(known) if whole else {"Fn::Join": [separator, known]}
+            case dict():
+                return {key: filled(each) for key, each in value.items()}
+        return value
+
+    return {
+        name: {**resource, "Properties": filled(resource.get("Properties", {}))} for name, resource in resources.items()
+    }
+
+
+def _stood_in(resources: Mapping[str, Any], name: str) -> bool:
+    return resources.get(name, {}).get("Type") in physical.STOOD_IN_FOR

@@ -1,0 +1,153 @@
+"""Opens the environments of a pipeline with what runs there before, and closes them.
+
+Time stands still in an environment until the candidate reaches it, so what runs before may start early: while the tests
+of one environment are played, the next one gets ready, and the last one closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from nova_infra.errors import NovaError
+from nova_infra.machine.parallel import gather
+from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage
+from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
+from nova_infra.rehearsal.ecs.lifecycle.suite import SuiteAnswers
+from nova_infra.rehearsal.environment.background.stand_ins import HOME
+from nova_infra.rehearsal.environment.colours import starts_from_alternate
+from nova_infra.rehearsal.environment.environment import PlayedEnvironment
+from nova_infra.rehearsal.pipeline.release import Release, home_of, left_out, templates_of
+from nova_infra.rehearsal.record import Record
+from nova_infra.rehearsal.requests.files import RequestFiles
+from nova_infra.rehearsal.tasks.runtime import TaskRuntime
+
+
+@dataclass
+class Environments:
+    """Use it as an asynchronous context manager: leaving it stops everything that it started.
+
+    Attributes:
+        pipeline: The candidate's pipeline.
+        candidate: What is released.
+        baseline: What runs before.
+        record: What happens is written here.
+        tell: Told a line about each turn of the story.
+        runtime: What runs the tasks.
+        seconds_per_minute: Real seconds in a simulated minute.
+        steering: Who answers deployments that wait.
+        files: The requests that are written down.
+    """
+
+    pipeline: Pipeline
+    candidate: Release
+    baseline: Release
+    record: Record
+    tell: Callable[[str], None]
+    runtime: TaskRuntime
+    seconds_per_minute: float
+    steering: SuiteAnswers
+    files: RequestFiles
+    _ahead: dict[str, asyncio.Task[PlayedEnvironment]] = field(default_factory=dict)
+    _closing: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def __aenter__(self) -> Environments:
+        """Nothing is open yet."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close what is open, and what was got ready in vain: nothing of that is told."""
+        for opening in self._ahead.values():
+            opening.cancel()
+        opened = await asyncio.gather(*self._ahead.values(), return_exceptions=True)
+        for name, environment in zip(self._ahead, opened, strict=True):
+            if isinstance(environment, PlayedEnvironment):
+                self.close(environment)
+            self.record.load.pop(name, None)
+            self.record.deployments[:] = [each for each in self.record.deployments if each.environment != name]
+        self._ahead.clear()
+        closed = await asyncio.gather(*self._closing, return_exceptions=True)
+        for error in closed:
+            if isinstance(error, BaseException):
+                raise error
+
+    async def open(self, stage: Stage) -> PlayedEnvironment:
+        """The environment that a stage deploys to, with what runs there before.
+
+        Raises:
+            NovaError: What runs before does not.
+        """
+        opening = self._ahead.pop(stage.name, None)
+        if opening is None:
+            return await self._open(stage)
+        try:
+            return await opening
+        except asyncio.CancelledError:
+            self._ahead[stage.name] = opening
+            raise
+
+    def open_ahead(self, after: Stage) -> None:
+        """Begin to open the environment that the pipeline comes to after a stage, if there is one."""
+        later = self.pipeline.stages[self.pipeline.stages.index(after) + 1 :]
+        for stage in later:
+            if stage.closed_because is not None:
+                return
+            if any(isinstance(action, DeployAction) for action in stage.actions):
+                if stage.name not in self._ahead:
+                    self._ahead[stage.name] = asyncio.create_task(self._open(stage))
+                return
+
+    def close(self, environment: PlayedEnvironment) -> None:
+        """Stop what runs in an environment, while the pipeline goes on."""
+        self._closing.append(asyncio.create_task(environment.__aexit__()))
+
+    async def _open(self, stage: Stage) -> PlayedEnvironment:
+        environment = PlayedEnvironment(
+            stage.name,
+            record=self.record,
+            tell=self.tell,
+            runtime=self.runtime,
+            clock=Clock(seconds_per_minute=self.seconds_per_minute),
+            steering=self.steering,
+            held=self.steering.until_idle,
+            files=self.files,
+            home=home_of(self.candidate, stage) or HOME,
+            expected=templates_of(stage, self.baseline, self.candidate),
+            neighbours=left_out(self.candidate, stage),
+        )
+        async with AsyncExitStack() as unless_it_opens:
+            await unless_it_opens.enter_async_context(environment)
+            self.tell(f"{stage.name}: starting what runs there now, {self.baseline.name}")
+            await self._deploy_baseline(stage, environment)
+            await environment.get_to_know_services()
+            unless_it_opens.pop_all()
+        return environment
+
+    async def _deploy_baseline(self, stage: Stage, environment: PlayedEnvironment) -> None:
+        place = self.pipeline.stages.index(stage)
+        for wave in stage.waves():
+            deployments = []
+            for action in wave:
+                if isinstance(action, DeployAction):
+                    name = action.stack_name
+                    template, after = self.baseline.template_of_stack(name), self.candidate.template_of_stack(name)
+                    if template is not None:
+                        alternate = starts_from_alternate(name, stage.name, place, template, after)
+                        deployments.append(
+                            environment.deploy(
+                                name,
+                                template,
+                                sources=self.baseline.sources,
+                                baseline=True,
+                                from_alternate=alternate,
+                            )
+                        )
+            try:
+                await gather(*deployments)
+            except DeploymentFailedError as error:
+                raise NovaError(
+                    f"baseline: {self.baseline.name} does not run: {error}: name a revision that does with --baseline"
+                ) from None

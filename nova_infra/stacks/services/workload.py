@@ -1,0 +1,109 @@
+"""What the stacks of web services, workers and jobs have in common: a name, a task, a command before the release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecs as ecs
+from constructs import Construct
+
+from nova_infra.config import Config, Environment, Service
+from nova_infra.constructs.hooks.before_deploy import BeforeDeploy
+from nova_infra.constructs.network.network import PRIVATE
+from nova_infra.constructs.tasks.task import FargateTask
+from nova_infra.names import environment_prefix, parameter_path, stack_name
+from nova_infra.stacks.platform import PlatformStack
+
+
+class WorkloadStack(cdk.Stack):
+    """A service in a stack of its own, so that services deploy in parallel and each rolls back alone.
+
+    Attributes:
+        task: What each of its tasks runs.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        config: Config,
+        platform: PlatformStack,
+        environment: Environment,
+        service: Service,
+        image_tag: str,
+        variables: Mapping[str, str],
+    ) -> None:
+        """Create the stack with its task definition. The stack's name is the service's physical name.
+
+        Args:
+            scope: Parent.
+            construct_id: Id under the parent.
+            config: The configuration.
+            platform: The environment's shared stack.
+            environment: The environment, as the service runs in it.
+            service: The service, as it runs in the environment.
+            image_tag: Tag of the image to run.
+            variables: What this kind of service gets besides the variables of every service.
+        """
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=stack_name(environment_prefix(config.platform.name, environment.name), service.name),
+            env=cdk.Environment(account=environment.account, region=environment.region),
+            termination_protection=environment.approval,
+        )
+        self._config, self._platform, self._environment = config, platform, environment
+        self._service, self._image_tag = service, image_tag
+        self._subnets = ec2.SubnetSelection(subnet_group_name=PRIVATE)
+        self.task = FargateTask(
+            self,
+            "Task",
+            name=self.stack_name,
+            image=self._image(),
+            service=service,
+            runtime=environment,
+            variables={
+                **variables,
+                "STOP_TIMEOUT": str(service.stop_seconds),
+                "NOVA_SERVICE": service.name,
+                "NOVA_RELEASE": image_tag,
+                "NOVA_API_URL": platform.ingress.url,
+                **({"NOVA_INTERNAL_URL": platform.private_ingress.url} if platform.private_ingress else {}),
+            },
+            key=platform.key,
+        )
+
+    def _image(self) -> ecs.ContainerImage:
+        name = self._config.repository(self._service.name, self._environment.name)
+        toolchain = self._config.toolchain
+        arn = f"arn:{self.partition}:ecr:{toolchain.region}:{toolchain.account}:repository/{name}"
+        images = ecr.Repository.from_repository_attributes(self, "Images", repository_name=name, repository_arn=arn)
+        return ecs.ContainerImage.from_ecr_repository(images, self._image_tag)
+
+    def _run_first(
+        self,
+        construct_id: str,
+        command: Sequence[str],
+        security_groups: Sequence[ec2.ISecurityGroup],
+        *,
+        before: Construct,
+    ) -> None:
+        """Run a command in the new image once, before a construct is deployed."""
+        platform, name = self._platform, self._service.name
+        run = BeforeDeploy(
+            self,
+            construct_id,
+            service=self._service.model_copy(update={"before_deploy": tuple(command)}),
+            task=self.task,
+            release=self._image_tag,
+            cluster_name=platform.cluster_name,
+            subnets=platform.cluster.vpc.select_subnets(subnet_group_name=PRIVATE).subnets,
+            security_groups=security_groups,
+            parameter=f"{parameter_path(self._config.platform.name, self._environment.name)}/before-deploy/{name}",
+            key=platform.key,
+        )
+        before.node.add_dependency(run.resource)

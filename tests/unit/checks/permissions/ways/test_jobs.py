@@ -1,0 +1,188 @@
+"""What GitHub's jobs reach: one grant too many of each kind, on each kind of role."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helpers.small_pipeline import Template, allow, arn, grant, put
+from nova_infra.checks.rules import findings
+
+ISSUER = "token.actions.githubusercontent.com"
+DEV, PROD, TOOLS = "111111111111", "333333333333", "444444444444"
+
+
+def job_role(template: Template, name: str, subject: str, *documents: dict[str, Any]) -> None:
+    claims = {
+        f"{ISSUER}:aud": "sts.amazonaws.com",
+        f"{ISSUER}:sub": f"repo:org/shop:{subject}",
+        f"{ISSUER}:ref": "refs/heads/main",
+        f"{ISSUER}:job_workflow_ref": "org/shop/.github/workflows/deploy.yml@refs/heads/main",
+    }
+    trust = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": {"Federated": f"arn:aws:iam::{DEV}:oidc-provider/{ISSUER}"},
+        "Condition": {"StringEquals": claims},
+    }
+    put(template, "Job", "AWS::IAM::Role", RoleName=name, AssumeRolePolicyDocument={"Statement": [trust]})
+    grant(template, *documents, role="Job")
+
+
+def environment() -> Template:
+    """The role of the jobs that deploy an environment."""
+    template: Template = {"Resources": {}}
+    own = f"arn:aws:iam::{DEV}:role"
+    roles = [f"{own}/cdk-hnb659fds-{part}-role-{DEV}-us-east-1" for part in ("deploy", "file-publishing", "lookup")]
+    taken = [*roles, f"{own}/nova-dev-observer", f"{own}/nova-dev-release"]
+    job_role(template, "nova-dev-deploy", "environment:dev", allow("sts:AssumeRole", taken))
+    return template
+
+
+def images(kind: str = "") -> Template:
+    """The role of the jobs that build images, and the one that CloudFormation makes repositories by."""
+    template: Template = {"Resources": {}}
+    repositories = f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova{kind}/*"
+    put(
+        template,
+        "Registry",
+        "AWS::IAM::Role",
+        AssumeRolePolicyDocument=allow("sts:AssumeRole", Principal={"Service": "cloudformation.amazonaws.com"}),
+        Policies=[{"PolicyDocument": allow(["ecr:CreateRepository", "ecr:SetRepositoryPolicy"], repositories)}],
+    )
+    stack = f"arn:aws:cloudformation:us-east-1:{TOOLS}:stack/Nova{kind.removeprefix('-').capitalize()}RegistryStack/*"
+    passed = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
+    job_role(
+        template,
+        f"nova{kind}-image-builder",
+        "ref:refs/heads/main",
+        allow(["ecr:PutImage", "ecr:BatchGetImage"], repositories),
+        allow(["cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"], stack),
+        allow("iam:PassRole", arn("Registry"), Condition=passed),
+    )
+    return template
+
+
+def found(template: Template, account: str | None) -> list[str]:
+    return [finding.detail for rule, finding in findings(template, account=account) if rule.id == "NOVA-P11"]
+
+
+def role(account: str, name: str) -> str:
+    return f"arn:aws:iam::{account}:role/{name}"
+
+
+# A name says what it is a way to; a job of any kind may have none of these.
+GRANTS: dict[str, dict[str, Any]] = {
+    "production's deploy role": allow("sts:AssumeRole", role(PROD, f"cdk-hnb659fds-deploy-role-{PROD}-us-east-1")),
+    "production's release role": allow("sts:AssumeRole", role(PROD, "nova-prod-release")),
+    "production's role for jobs": allow("sts:AssumeRole", role(PROD, "nova-prod-deploy")),
+    "another environment of the account": allow("sts:AssumeRole", role(DEV, "nova-prod-release")),
+    "any role of the account": allow("sts:AssumeRole", role(DEV, "*")),
+    "any account": allow("sts:AssumeRole", role("*", "nova-dev-release")),
+    "by letters": allow("sts:assumerole", role(DEV, "nova-???-release")),
+    "by CloudFormation's role": allow("sts:AssumeRole", role(DEV, f"cdk-hnb659fds-cfn-exec-role-{DEV}-us-east-1")),
+    "everything but": {"Statement": {"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}},
+    "everywhere but": {"Statement": {"Effect": "Allow", "Action": "sts:*", "NotResource": role(DEV, "x")}},
+    "trust": allow("iam:UpdateAssumeRolePolicy", role(TOOLS, "nova-image-builder")),
+    "a policy's version": allow("iam:CreatePolicyVersion"),
+    "a group": allow("iam:AddUserToGroup", f"arn:aws:iam::{TOOLS}:group/administrators"),
+    "tags of a session": allow("sts:TagSession", role(PROD, "nova-prod-release")),
+    "a stack by its own role": allow("cloudformation:UpdateStack", f"arn:aws:cloudformation:*:{TOOLS}:stack/any/*"),
+    "a change set of another stack": allow("cloudformation:CreateChangeSet"),
+    "a function's code": allow(["lambda:UpdateFunctionCode", "iam:PassRole"]),
+    "a state machine": allow("states:UpdateStateMachine"),
+    "a schedule": allow("scheduler:UpdateSchedule"),
+    "a command": allow("ssm:SendCommand"),
+    "a task": allow("ecs:RunTask"),
+    "a shell": allow("ecs:ExecuteCommand", f"arn:aws:ecs:us-east-1:{PROD}:task/nova-prod/*"),
+    "the ledger": allow("ssm:PutParameter", f"arn:aws:ssm:us-east-1:{DEV}:parameter/nova/prod/release"),
+    "a template in the bootstrap's bucket": allow("s3:PutObject", f"arn:aws:s3:::cdk-hnb659fds-assets-{TOOLS}-x/*"),
+    "a grant of a key": allow("kms:CreateGrant"),
+    "a secret": allow("secretsmanager:GetSecretValue"),
+    "a build": allow("codebuild:UpdateProject"),
+    "an event": allow("events:PutEvents"),
+    "a message": allow("sns:Publish"),
+    "a connection": allow("codeconnections:UseConnection"),
+    "images of another platform": allow("ecr:PutImage", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/other/*"),
+    "images of a name that begins alike": allow("ecr:PutImage", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova*"),
+    "images removed": allow("ecr:BatchDeleteImage", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/*"),
+    "tags that move": allow("ecr:PutImageTagMutability", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/*"),
+    "images that are replicated": allow("ecr:PutReplicationConfiguration"),
+}
+
+
+@pytest.mark.parametrize("added", GRANTS.values(), ids=GRANTS.keys())
+def test_one_grant_more_than_a_jobs_work_is_a_finding(added: dict[str, Any]) -> None:
+    for template, account in ((environment(), DEV), (images(), TOOLS), (images("-early"), TOOLS)):
+        assert found(template, account) == []
+        grant(template, added, role="Job")
+        assert found(template, account) != []
+
+
+OF_THE_DELIVERED_BRANCH = {
+    "its images": allow("ecr:PutImage", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/shop"),
+    "its signature": allow("signer:SignPayload", f"arn:aws:signer:us-east-1:{TOOLS}:/signing-profiles/*"),
+    "its repositories": allow(
+        "cloudformation:CreateChangeSet", f"arn:aws:cloudformation:us-east-1:{TOOLS}:stack/NovaRegistryStack/*"
+    ),
+    "its templates": allow("s3:PutObject", f"arn:aws:s3:::cdk-hnb659fds-assets-{TOOLS}-us-east-1/registry/*"),
+}
+
+
+@pytest.mark.parametrize("added", OF_THE_DELIVERED_BRANCH.values(), ids=OF_THE_DELIVERED_BRANCH.keys())
+def test_the_early_branch_does_none_of_the_delivered_ones_work(added: dict[str, Any]) -> None:
+    delivered, early = images(), images("-early")
+    for template in (delivered, early):
+        grant(template, added, role="Job")
+    assert found(delivered, TOOLS) == []
+    assert len(found(early, TOOLS)) == 1
+
+
+def test_the_role_that_a_job_passes_counts_with_it() -> None:
+    template = images()
+    grant(template, allow("iam:PutRolePolicy"), role="Registry")
+    assert found(template, TOOLS) == ["nova-image-builder takes Registry, which may iam:PutRolePolicy on *"]
+
+
+def test_a_role_is_passed_under_a_condition_alone() -> None:
+    template = images()
+    policies = template["Resources"]["Job"]["Properties"]["Policies"]
+    del policies[-1]["PolicyDocument"]["Statement"][0]["Condition"]
+    assert found(template, TOOLS) == ["nova-image-builder may iam:PassRole on ${Registry}"]
+
+
+def test_a_role_of_no_known_name_may_only_read() -> None:
+    template: Template = {"Resources": {}}
+    job_role(template, "reports", "ref:refs/heads/main", allow("s3:PutObject", "arn:aws:s3:::reports/*"))
+    assert found(template, TOOLS) == ["reports may s3:PutObject on arn:aws:s3:::reports/*"]
+    job_role(template, "reports", "ref:refs/heads/main", allow(["s3:GetObject", "s3:List*"], "arn:aws:s3:::reports/*"))
+    assert found(template, TOOLS) == []
+
+
+def test_what_is_denied_is_no_permission() -> None:
+    template = environment()
+    denied = {"Statement": {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}}
+    grant(template, allow("iam:CreateUser"), denied, role="Job")
+    assert found(template, DEV) == []
+
+
+def test_where_the_account_is_not_known_one_account_is_taken_for_it() -> None:
+    template = environment()
+    assert found(template, None) == []
+    grant(template, allow("sts:AssumeRole", role(PROD, "nova-dev-release")), role="Job")
+    assert len(found(template, None)) == 1
+    assert len(found(environment(), PROD)) == 5
+
+
+def test_the_roles_of_the_installation_keep_to_their_work(github_assembly: Any) -> None:
+    assert [finding for name in github_assembly.texts for _, finding in findings(github_assembly.template(name))] == []
+
+
+def test_others_than_githubs_jobs_are_not_meant() -> None:
+    template = environment()
+    trust = template["Resources"]["Job"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
+    trust["Principal"] = {"Federated": "cognito-identity.amazonaws.com"}
+    trust["Condition"] = {"StringEquals": {"cognito-identity.amazonaws.com:aud": "x"}}
+    grant(template, allow("*"), role="Job")
+    assert found(template, DEV) == []

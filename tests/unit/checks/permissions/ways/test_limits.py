@@ -1,0 +1,101 @@
+"""What a permissions boundary leaves: the permissions that both give, but for what a resource's policy gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helpers.small_pipeline import Template, allow, grant, put, small_pipeline
+from nova_infra.checks.permissions.boundary import production_out_of_reach
+from nova_infra.checks.rule import Template as Loaded
+
+PROD = "arn:aws:iam::333333333333:role"
+
+
+def details(template: Template) -> list[str]:
+    return [finding.detail for finding in production_out_of_reach(Loaded(template["Resources"]))]
+
+
+def bounded(boundary: dict[str, Any], *grants: dict[str, Any]) -> Template:
+    """The pipeline, whose tests have grants within a boundary."""
+    template = small_pipeline()
+    put(template, "Boundary", "AWS::IAM::ManagedPolicy", PolicyDocument=boundary)
+    template["Resources"]["TestRole"]["Properties"]["PermissionsBoundary"] = {"Ref": "Boundary"}
+    grant(template, *grants)
+    return template
+
+
+TAKES_PRODUCTION = allow("sts:AssumeRole", f"{PROD}/deployer")
+READS = allow(["s3:Get*", "logs:*"])
+
+
+@pytest.mark.parametrize(
+    ("boundary", "granted"),
+    [
+        (READS, TAKES_PRODUCTION),
+        (READS, allow("*")),
+        (
+            READS,
+            {"Statement": {"Effect": "Allow", "NotAction": ["iam:*", "logs:Delete*"], "Resource": "*"}},
+        ),
+        (allow("sts:AssumeRole", "arn:aws:iam::222222222222:role/any"), allow("sts:*")),
+        ({"Statement": {"Effect": "Allow", "NotAction": ["sts:*", "iam:*"], "Resource": "*"}}, TAKES_PRODUCTION),
+        ({"Statement": {"Effect": "Allow", "Action": "*", "NotResource": f"{PROD}/*"}}, TAKES_PRODUCTION),
+        (
+            {
+                "Statement": [
+                    {"Effect": "Allow", "Action": "*", "Resource": "*"},
+                    {"Effect": "Deny", "Action": "sts:*", "Resource": f"{PROD}/*"},
+                ]
+            },
+            TAKES_PRODUCTION,
+        ),
+        ({"Statement": []}, allow("*")),
+    ],
+    ids=["reads", "all", "all but", "staging", "no roles", "not production", "denied", "nothing"],
+)
+def test_what_the_boundary_does_not_give_is_no_way(boundary: dict[str, Any], granted: dict[str, Any]) -> None:
+    found = details(bounded(boundary, granted))
+    assert [each for each in found if "logs:" not in each] == []
+
+
+@pytest.mark.parametrize(
+    "boundary",
+    [
+        allow("*"),
+        allow("sts:Assume*", f"{PROD}/*"),
+        allow("STS:AssumeRole", f"{PROD}/deploy??"),
+        {"Statement": {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}},
+        {"Statement": {"Effect": "Allow", "Action": "*", "NotResource": f"{PROD}/other"}},
+        {
+            "Statement": [
+                {"Effect": "Allow", "Action": "*", "Resource": "*"},
+                {"Effect": "Deny", "Action": "sts:*", "Resource": "*", "Condition": {"Bool": {"aws:x": "true"}}},
+            ]
+        },
+    ],
+    ids=["everything", "wider", "by letters", "all but", "all but one", "denied at times"],
+)
+def test_what_both_give_is_a_way(boundary: dict[str, Any]) -> None:
+    [detail] = details(bounded(boundary, TAKES_PRODUCTION))
+    assert detail.startswith("Tests may sts:assumerole on ")
+    assert detail.endswith(": a role in production's account")
+
+
+def test_a_boundary_gives_nothing_itself() -> None:
+    assert details(bounded(allow("*"))) == []
+
+
+def test_a_boundary_that_the_template_does_not_show_is_none() -> None:
+    template = bounded(READS, TAKES_PRODUCTION)
+    template["Resources"]["TestRole"]["Properties"]["PermissionsBoundary"] = "arn:aws:iam::444444444444:policy/limits"
+    assert len(details(template)) == 1
+
+
+def test_a_boundary_does_not_limit_what_a_resource_gives_the_role_but_its_denial_does() -> None:
+    principal = {"AWS": {"Fn::GetAtt": ["TestRole", "Arn"]}}
+    for boundary, ways in ((READS, 1), ({"Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}, 0)):
+        template = bounded(boundary)
+        put(template, "Key", "AWS::KMS::Key", KeyPolicy=allow("kms:CreateGrant", Principal=principal))
+        assert len(details(template)) == ways

@@ -1,0 +1,193 @@
+"""What a step sends starts what is subscribed to it, by another role: one way of each kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helpers.small_pipeline import Template, allow, arn, grant, put, small_pipeline
+from nova_infra.checks.permissions.boundary import production_out_of_reach
+from nova_infra.checks.rule import Template as Loaded
+
+PROD = "arn:aws:iam::333333333333:role/deployer"
+
+
+def details(template: Template) -> list[str]:
+    return [finding.detail for finding in production_out_of_reach(Loaded(template["Resources"]))]
+
+
+def with_function(**properties: Any) -> Template:
+    """The pipeline, and a function whose role takes one of production's."""
+    template = small_pipeline()
+    put(template, "Role", "AWS::IAM::Role", Policies=[{"PolicyDocument": allow("sts:AssumeRole", PROD)}])
+    put(template, "Function", "AWS::Lambda::Function", Role=arn("Role"), **properties)
+    return template
+
+
+def topic() -> Template:
+    template = with_function()
+    put(template, "Topic", "AWS::SNS::Topic")
+    put(template, "Subscribed", "AWS::SNS::Subscription", TopicArn={"Ref": "Topic"}, Endpoint=arn("Function"))
+    grant(template, allow("sns:Publish", {"Ref": "Topic"}))
+    return template
+
+
+def topic_with_its_subscriptions() -> Template:
+    template = with_function()
+    put(template, "Topic", "AWS::SNS::Topic", Subscription=[{"Protocol": "lambda", "Endpoint": arn("Function")}])
+    grant(template, allow("sns:Publish", {"Ref": "Topic"}))
+    return template
+
+
+def topic_by_name() -> Template:
+    template = topic()
+    template["Resources"]["Topic"]["Properties"]["TopicName"] = "deploys"
+    template["Resources"]["TestRole"]["Properties"]["Policies"] = []
+    grant(template, allow("sns:Publish", "arn:aws:sns:us-east-1:444444444444:deploys"))
+    return template
+
+
+def topic_of_another_template() -> Template:
+    template = with_function()
+    elsewhere = "arn:aws:sns:us-east-1:444444444444:deploys"
+    put(template, "Subscribed", "AWS::SNS::Subscription", TopicArn=elsewhere, Endpoint=arn("Function"))
+    grant(template, allow("sns:Publish", "arn:aws:sns:us-east-1:444444444444:*"))
+    return template
+
+
+def queue() -> Template:
+    template = with_function()
+    put(template, "Queue", "AWS::SQS::Queue")
+    put(
+        template,
+        "Mapping",
+        "AWS::Lambda::EventSourceMapping",
+        EventSourceArn=arn("Queue"),
+        FunctionName={"Ref": "Function"},
+    )
+    grant(template, allow("sqs:SendMessage", arn("Queue")))
+    return template
+
+
+def topic_to_a_queue() -> Template:
+    template = queue()
+    template["Resources"]["TestRole"]["Properties"]["Policies"] = []
+    put(template, "Topic", "AWS::SNS::Topic")
+    put(template, "Subscribed", "AWS::SNS::Subscription", TopicArn={"Ref": "Topic"}, Endpoint=arn("Queue"))
+    grant(template, allow("sns:Publish", {"Ref": "Topic"}))
+    return template
+
+
+def table() -> Template:
+    template = with_function(FunctionName="hook")
+    put(template, "Table", "AWS::DynamoDB::Table")
+    stream = {"Fn::GetAtt": ["Table", "StreamArn"]}
+    put(template, "Mapping", "AWS::Lambda::EventSourceMapping", EventSourceArn=stream, FunctionName="hook")
+    grant(template, allow("dynamodb:PutItem", arn("Table")))
+    return template
+
+
+def event() -> Template:
+    template = with_function()
+    put(template, "Rule", "AWS::Events::Rule", EventPattern={"source": ["own"]}, Targets=[{"Arn": arn("Function")}])
+    grant(template, allow("events:PutEvents", "arn:aws:events:us-east-1:444444444444:event-bus/default"))
+    return template
+
+
+def role_of_an_event_rule() -> Template:
+    template = with_function()
+    targets = [{"Arn": "arn:aws:codepipeline:us-east-1:444444444444:p", "RoleArn": arn("Role")}]
+    put(template, "Rule", "AWS::Events::Rule", EventPattern={"detail-type": ["any"]}, Targets=targets)
+    grant(template, allow("events:PutEvents"))
+    return template
+
+
+def objects() -> Template:
+    template = with_function()
+    configuration = {"LambdaConfigurations": [{"Event": "s3:ObjectCreated:*", "Function": arn("Function")}]}
+    put(template, "Reports", "AWS::S3::Bucket", NotificationConfiguration=configuration)
+    grant(template, allow("s3:PutObject", {"Fn::Sub": "${Reports.Arn}/*"}))
+    return template
+
+
+def log_lines() -> Template:
+    template = with_function()
+    put(template, "Group", "AWS::Logs::LogGroup", LogGroupName="/own")
+    put(
+        template,
+        "Filter",
+        "AWS::Logs::SubscriptionFilter",
+        LogGroupName={"Ref": "Group"},
+        DestinationArn=arn("Function"),
+    )
+    grant(template, allow("logs:PutLogEvents", "arn:aws:logs:us-east-1:444444444444:log-group:/own:*"))
+    return template
+
+
+def pipe() -> Template:
+    template = with_function()
+    put(template, "Queue", "AWS::SQS::Queue")
+    put(template, "Pipe", "AWS::Pipes::Pipe", Source=arn("Queue"), Target="arn:aws:x", RoleArn=arn("Role"))
+    grant(template, allow("sqs:SendMessage", arn("Queue")))
+    return template
+
+
+def state_machine() -> Template:
+    template = with_function()
+    put(template, "Machine", "AWS::StepFunctions::StateMachine", RoleArn=arn("Role"))
+    put(template, "Rule", "AWS::Events::Rule", EventPattern={"source": ["own"]}, Targets=[{"Arn": {"Ref": "Machine"}}])
+    grant(template, allow("events:PutEvents"))
+    return template
+
+
+WAYS = (
+    *(topic, topic_with_its_subscriptions, topic_by_name, topic_of_another_template, queue, topic_to_a_queue, table),
+    *(event, role_of_an_event_rule, objects, log_lines, pipe, state_machine),
+)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_sent_starts_what_is_subscribed_to_it(way: Any) -> None:
+    assert f"Tests takes Role, which may sts:AssumeRole on {PROD}: a role in production's account" in details(way())
+
+
+def test_the_pipeline_of_these_tests_has_no_way_itself() -> None:
+    assert details(small_pipeline()) == []
+    assert details(with_function()) == []
+
+
+def without_the_grant(template: Template, action: str) -> Template:
+    template["Resources"]["TestRole"]["Properties"]["Policies"] = []
+    grant(template, allow(action))
+    return template
+
+
+def aws_own_events() -> Template:
+    """Nobody can send an event of this source but AWS."""
+    template = event()
+    template["Resources"]["Rule"]["Properties"]["EventPattern"] = {"source": ["aws.ecs"]}
+    return template
+
+
+def a_schedule() -> Template:
+    template = event()
+    del template["Resources"]["Rule"]["Properties"]["EventPattern"]
+    return template
+
+
+def another_topic() -> Template:
+    template = topic()
+    put(template, "Other", "AWS::SNS::Topic")
+    template["Resources"]["TestRole"]["Properties"]["Policies"] = []
+    grant(template, allow("sns:Publish", {"Ref": "Other"}))
+    return template
+
+
+def another_kind_of_sending() -> Template:
+    return without_the_grant(queue(), "dynamodb:PutItem")
+
+
+@pytest.mark.parametrize("way", [aws_own_events, a_schedule, another_topic, another_kind_of_sending])
+def test_what_starts_nothing_is_no_way(way: Any) -> None:
+    assert details(way()) == []

@@ -1,0 +1,59 @@
+"""What a task's role allows: in doubt everything, and nothing where there is no role."""
+
+from typing import Any
+
+import pytest
+
+from nova_infra.operations.planner.roles import TaskRole
+
+QUEUE = "arn:aws:sqs:eu-west-1:333333333333:mails"
+KEY = "arn:aws:secretsmanager:eu-west-1:333333333333:secret:shop/key"
+SEND, READ = ("sqs:SendMessage", QUEUE), ("secretsmanager:GetSecretValue", KEY)
+
+
+def resources(*statements: dict[str, Any], role: Any = None, **properties: Any) -> dict[str, Any]:
+    task = {} if role == "none" else {"TaskRoleArn": role or {"Fn::GetAtt": ["Role", "Arn"]}}
+    policy = {"Roles": [{"Ref": "Role"}], "PolicyDocument": {"Statement": list(statements)}}
+    return {
+        "Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": task},
+        "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {}, **properties}},
+        "Policy": {"Type": "AWS::IAM::Policy", "Properties": policy},
+        "Topic": {"Type": "AWS::SNS::Topic", "Properties": {}},
+    }
+
+
+def allow(action: str, resource: Any, **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+DENY = {"Effect": "Deny", "Action": "sqs:*", "Resource": "*"}
+
+
+@pytest.mark.parametrize(
+    ("found", "need", "allowed"),
+    [
+        (resources(), SEND, False),
+        (resources(allow("sqs:SendMessage", QUEUE)), SEND, True),
+        (resources(allow("SQS:send*", "arn:aws:sqs:*:*:ma*")), SEND, True),
+        (resources(allow("sqs:SendMessage", f"{QUEUE}-dead")), SEND, False),
+        (resources(allow("sqs:ReceiveMessage", QUEUE)), SEND, False),
+        (resources(allow("sqs:*", QUEUE), DENY), SEND, False),
+        (resources(allow("sqs:*", QUEUE, Condition={"Bool": {"aws:SecureTransport": "true"}})), SEND, True),
+        (resources(allow("sns:Publish", {"Ref": "Topic"})), ("sns:Publish", "arn:aws:sns:eu-west-1:1:news"), True),
+        (resources(ManagedPolicyArns=["arn:aws:iam::aws:policy/AmazonSQSFullAccess"]), SEND, True),
+        (resources(role="arn:aws:iam::333333333333:role/elsewhere"), SEND, True),
+        (resources(role="none"), SEND, False),
+        (resources(allow("secretsmanager:GetSecretValue", f"{KEY}-??????")), READ, True),
+        (resources(allow("s3:GetObject", "arn:aws:s3:::a/*")), ("s3:GetObject", "arn:aws:s3:::a/b/c"), True),
+        (resources(allow("s3:GetObject", "arn:aws:s3:::a")), ("s3:GetObject", "arn:aws:s3:::a/b/c"), False),
+        (resources(allow("ses:SendEmail", "arn:aws:ses:*:*:identity/x")), ("ses:SendEmail", "*"), True),
+    ],
+)
+def test_what_a_task_may_do(found: dict[str, Any], need: tuple[str, str], allowed: bool) -> None:
+    assert TaskRole(found, "Task").denied([need]) == (None if allowed else need)
+
+
+def test_a_call_that_needs_several_permissions_needs_each() -> None:
+    role = TaskRole(resources(allow("s3:PutObject", "*")), "Task")
+    read = ("s3:GetObject", "arn:aws:s3:::a/b")
+    assert role.denied([("s3:PutObject", "arn:aws:s3:::c/d"), read]) == read

@@ -1,0 +1,52 @@
+"""Why a container does not start, in one line, by what Docker and Podman say of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from nova_infra.containers.engine import Engine
+from nova_infra.containers.errors import EngineError
+from nova_infra.rehearsal.tasks.containers.image import EngineImage
+from nova_infra.rehearsal.tasks.containers.start_errors import start_error
+from nova_infra.rehearsal.tasks.definition import TaskDefinition
+from nova_infra.rehearsal.tasks.task import TaskFailedError
+
+IMAGE = EngineImage("localhost/tiny:1", "amd64", ("/serve",), "SIGTERM", ())
+TINY = TaskDefinition("tiny:1", "tiny", (), {}, 8080, None, 1, memory=64)
+DOCKERS_LAST = "\nError: failed to start containers: nova-1-2"
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (
+            "Error response from daemon: unable to find user ann: no matching entries in passwd file",
+            "CannotStartContainerError: Error response from daemon: unable to find user ann: no matching entries in "
+            "passwd file",
+        ),
+        (
+            "Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime "
+            'create failed: runc create failed: unable to start container process: exec: "/serve": stat /serve: no '
+            "such file or directory: unknown",
+            'CannotStartContainerError: /serve: exec: "/serve": stat /serve: no such file or directory',
+        ),
+        (
+            'Error: unable to start container "12ab": runc: runc create failed: unable to start container process: '
+            'exec: "/serve": permission denied: OCI permission denied',
+            'CannotStartContainerError: /serve: exec: "/serve": permission denied',
+        ),
+        ("exec /serve: exec format error", "CannotStartContainerError: exec format error: /serve is not a program"),
+    ],
+)
+@pytest.mark.parametrize("below", ["", DOCKERS_LAST])
+def test_a_fault_of_the_service_is_told_as_ecs_tells_it(said: str, line: str, below: str) -> None:
+    error = start_error(said + below, TINY, IMAGE, Engine("docker", "amd64"))
+    assert isinstance(error, TaskFailedError)
+    assert str(error) == line
+
+
+@pytest.mark.parametrize("said", ["no space left on device", "cannot clone: Operation not permitted"])
+def test_a_fault_of_the_machine_is_no_fault_of_the_service(said: str) -> None:
+    error = start_error(said + DOCKERS_LAST, TINY, IMAGE, Engine("docker", "amd64"))
+    assert isinstance(error, EngineError)
+    assert said in str(error)

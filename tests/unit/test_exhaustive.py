@@ -1,0 +1,88 @@
+"""What `make test` leaves out: never the only case of its kind."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from helpers.exhaustive import MARKER, one_of_each, unrepresented
+
+ROOT = Path(__file__).parents[2]
+SUITE = """
+import pytest
+from helpers.exhaustive import one_of_each
+
+@pytest.mark.parametrize("number", one_of_each([1, 2, 3]))
+def test_table(number): pass
+
+@pytest.mark.exhaustive("test_table")
+def test_other(): pass
+"""
+
+
+def item(name, *left_out, file="test_one.py"):
+    """What is collected of a test; `left_out` is the test that stands for it, or any word for another of its cases."""
+    named = left_out if left_out[:1] not in ((), ("left out",)) else ()
+    marker = pytest.mark.exhaustive(*named).mark if left_out else None
+    return SimpleNamespace(nodeid=f"tests/unit/{file}::{name}", get_closest_marker=lambda _: marker)
+
+
+def left_out(table):
+    return [getattr(case, "values", case) for case in table if hasattr(case, "marks")]
+
+
+def test_the_first_case_of_a_table_is_run():
+    assert one_of_each([3, 1, 2])[0] == 3
+    assert left_out(one_of_each([3, 1, 2])) == [(1,), (2,)]
+
+
+def test_the_first_of_each_kind_is_run_in_the_order_of_the_table():
+    table = one_of_each([("a", 1), ("b", 2), ("a", 3), ("b", 4), ("c", 5)], kind=lambda case: case[0])
+    assert [getattr(case, "values", case) for case in table] == [("a", 1), ("b", 2), ("a", 3), ("b", 4), ("c", 5)]
+    assert left_out(table) == [("a", 3), ("b", 4)]
+
+
+def test_a_case_keeps_its_name_and_its_other_marks():
+    slow = pytest.param(2, id="two", marks=pytest.mark.own_project)
+    case = one_of_each([1, slow])[1]
+    assert (case.id, case.values, [mark.name for mark in case.marks]) == ("two", (2,), ["own_project", MARKER])
+
+
+def test_every_case_that_is_left_out_has_one_of_its_kind_that_is_run(collected):
+    assert unrepresented(collected) == []
+
+
+@pytest.mark.parametrize(
+    ("items", "missing"),
+    [
+        ([item("test_a[1]", "left out"), item("test_a[2]")], []),
+        ([item("test_a[1]", "left out"), item("test_a[2]", "left out")], ["test_a"]),
+        ([item("test_a", "test_b"), item("test_b")], []),
+        ([item("test_a", "test_b"), item("test_b", "test_a")], ["test_b", "test_a"]),
+        ([item("test_a", "test_gone"), item("test_b")], ["test_gone"]),
+        ([item("test_a", "rooms/test_two.py::test_b"), item("test_b", file="rooms/test_two.py")], []),
+        ([item("test_a", "rooms/test_two.py::test_a"), item("test_b", file="rooms/test_two.py")], ["test_a"]),
+        ([item("test_a", "rooms/test_two.py::test_b")], []),  # a file by itself: the other is not collected
+    ],
+)
+def test_one_that_nothing_stands_for_is_found(items, missing):
+    assert [line.rpartition("::")[2].partition(" ")[0] for line in unrepresented(items)] == missing
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_summary_says_how_many_are_left_out_and_what_runs_them(tmp_path, workers):
+    (tmp_path / "test_suite.py").write_text(SUITE)
+    (tmp_path / "conftest.py").symlink_to(ROOT / "conftest.py")
+    (tmp_path / "pyproject.toml").symlink_to(ROOT / "pyproject.toml")
+    command = [sys.executable, "-m", "pytest", "-q", f"-n{workers}", "-p", "no:schemathesis", "-m"]
+    run = subprocess.run(
+        [*command, "not exhaustive", f"--override-ini=pythonpath={ROOT / 'tests'} {ROOT}", "test_suite.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "1 passed" in run.stdout
+    assert "3 exhaustive cases are not run here: make test-all" in run.stdout.splitlines()
