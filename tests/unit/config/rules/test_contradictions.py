@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.config import MAX_SERVICES, parse_config
+from nova_infra.config import MAX_SERVICES, Service, parse_config
 from nova_infra.config.resolved import suite_gated
+from nova_infra.config.services.smoke import is_reachable
 from nova_infra.errors import ConfigError
 
 ROOT = Path(__file__).parents[4]
@@ -116,18 +117,19 @@ def test_a_suite_that_an_override_asks_for_where_the_environment_has_none(raw, r
     assert "services[0].environments.prod.rollout.gate: prod has no suite that could answer" in refused()
 
 
-@pytest.mark.parametrize("service", [{"internal": True}, {"protocol": "grpc"}])
-def test_a_suite_is_not_asked_for_what_it_cannot_reach(raw, refused, service):
+def test_a_suite_is_not_asked_for_what_it_cannot_reach(raw, refused):
+    assert is_reachable(Service(name="shop"))
+    assert not is_reachable(Service(name="shop", protocol="grpc"))
+    assert not is_reachable(Service(name="shop", hosts=["*.example.com"]))
     raw["environments"][2] |= {"tests": "e2e"}
     del raw["services"][0]["kit"]
-    raw["services"][0] |= service
+    raw["services"][0]["internal"] = True
     raw["environments"][2]["rollout"] |= {"gate": "suite"}
     config = parse_config(raw)
     assert raw["services"][0]["name"] not in suite_gated(config.services, config.environments[2])
     assert raw["services"][1]["name"] in suite_gated(config.services, config.environments[2])
     raw["services"][0]["environments"] = {"prod": {"rollout": {"gate": "suite"}}}
-    [what] = service
-    assert f"rollout.gate: no suite can ask for the new revision, because of {what}: " in refused()
+    assert "rollout.gate: no suite can ask for the new revision, because of internal: " in refused()
 
 
 def test_a_suite_needs_room_for_the_rule_of_the_tests(raw, refused):
