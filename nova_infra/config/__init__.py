@@ -14,7 +14,7 @@ from nova_infra.config.rules.contradictions import MAX_SERVICES
 from nova_infra.config.services.container import FARGATE_MEMORY_MIB, Health
 from nova_infra.config.services.runtime import Rollout, Runtime, Scaling
 from nova_infra.config.services.service import Overrides, Service
-from nova_infra.config.services.surroundings import Permission, Secret, Sidecar
+from nova_infra.config.services.surroundings import Login, Permission, Secret, Sidecar
 from nova_infra.config.services.web import Targets, Thresholds
 from nova_infra.config.services.worker import Queue
 from nova_infra.config.values.fields import aws_regions
@@ -32,6 +32,7 @@ __all__ = [
     "GitHubIds",
     "Health",
     "Images",
+    "Login",
     "Network",
     "Notifications",
     "Overrides",

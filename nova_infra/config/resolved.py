@@ -66,7 +66,7 @@ def suite_gated(services: Iterable[Service], environment: Environment) -> tuple[
         pydantic.ValidationError: An override contradicts what it is merged with.
     """
     rollouts = {each.name: resolved(each, environment).environment.rollout for each in services if each.kind == "web"}
-    return tuple(n for n, rollout in rollouts.items() if rollout.gate == "suite" and rollout.strategy != "rolling")
+    return tuple(name for name, rollout in rollouts.items() if rollout.asks_suite)
 
 
 def filled(value: Any, environment: Environment) -> Any:

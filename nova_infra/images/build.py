@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ def ensure_image(registry: Registry, source: ImageSource, *, tools: Images, chec
         raise RefusedError("docker: not found: building an image needs a container engine with docker buildx")
     address = registry.address()
     if source.image:
-        with _login(registry, address.partition("/")[0]):
+        with _login(registry.login(), address.partition("/")[0]), _origin_login(registry, source):
             _check_ready(source, check)
             _copy(source.image, f"{address}:{source.tag}")
     else:
@@ -82,7 +83,7 @@ def ensure_copy(registry: Registry, origin: Registry, tag: str) -> bool:
     if registry.find(tag) is not None:
         return False
     address = registry.address()
-    with _login(registry, address.partition("/")[0]):
+    with _login(registry.login(), address.partition("/")[0]):
         _copy(f"{origin.address()}:{tag}", f"{address}:{tag}")
     return True
 
@@ -97,7 +98,7 @@ def _build(registry: Registry, source: ImageSource, address: str, tools: Images,
     with (
         tempfile.TemporaryDirectory(prefix="nova-image-") as directory,
         tempfile.TemporaryDirectory(prefix="nova-scan-") as scratch,
-        _login(registry, address.partition("/")[0]),
+        _login(registry.login(), address.partition("/")[0]),
         _builder(tools.buildkit) as builder,
     ):
         write_context(source.files, Path(directory))
@@ -132,10 +133,26 @@ def _build_arguments(arguments: Mapping[str, str]) -> list[str]:
     return [f"--build-arg={name}={value}" for name, value in sorted(arguments.items())]
 
 
+def _origin_login(registry: Registry, source: ImageSource) -> AbstractContextManager[None]:
+    """A login where a ready image comes from, if it takes one."""
+    if not source.credentials:
+        return nullcontext()
+    return _login(registry.login_of(source.credentials), registry_of(source.image))
+
+
+def registry_of(image: str) -> str:
+    """The host of an image's registry: Docker Hub's where the first part of its name is none.
+
+    https://github.com/distribution/reference/blob/main/normalize.go
+    """
+    host, slash, _ = image.partition("/")
+    return host if slash and (re.search(r"[.:]", host) or host == "localhost") else "docker.io"
+
+
 @contextmanager
-def _login(registry: Registry, host: str) -> Iterator[None]:
+def _login(login: tuple[str, str], host: str) -> Iterator[None]:
     """A login for the time of the build: its password would otherwise stay in a file."""
-    user, password = registry.login()
+    user, password = login
     docker("login", "--username", user, "--password-stdin", host, stdin=password, quiet=True)
     try:
         yield

@@ -121,6 +121,26 @@ class Registry:
         user, _, password = base64.b64decode(authorization["authorizationToken"]).decode().partition(":")
         return user, password
 
+    def login_of(self, secret: str) -> tuple[str, str]:
+        """The user and the password of another registry.
+
+        Args:
+            secret: Name or ARN of the secret, in the account and region of this repository.
+
+        Raises:
+            RefusedError: There is no such secret, the credentials may not read it, or it is no login.
+        """
+        remedy = "store a secret there whose JSON has username and password, and let the images' role read it"
+        try:
+            text = self._aws.call("secretsmanager", "get_secret_value", SecretId=secret).get("SecretString", "")
+        except ServiceError as error:
+            raise RefusedError(f"credentials: {secret}: {error.code} in {self._aws.region}: {remedy}") from None
+        try:
+            login = json.loads(text)
+            return str(login["username"]), str(login["password"])
+        except (ValueError, KeyError, TypeError):
+            raise RefusedError(f"credentials: {secret}: has no username and password: {remedy}") from None
+
     def scan(self, digest: str) -> dict[str, Any] | None:
         """What a scan found so far, all pages of it; None where no scan has started yet."""
         pages: list[dict[str, Any]] = []

@@ -35,6 +35,7 @@ class ImageSource:
         dockerfile: Path of the Dockerfile in the context. Default: ``<service>/Dockerfile``.
         target: The stage to build; empty for the last.
         image: A ready image, by its reference; empty where one is built.
+        credentials: The secret that its registry takes a login by; empty where it needs none.
     """
 
     service: str
@@ -44,6 +45,7 @@ class ImageSource:
     dockerfile: str = ""
     target: str = ""
     image: str = ""
+    credentials: str = ""
 
     @property
     def tag(self) -> str:
@@ -88,7 +90,8 @@ def _source(
 ) -> ImageSource:
     platform = _PLATFORMS[service.architecture]
     if service.image is not None:
-        return ImageSource(service.name, platform, {}, (), image=service.image)
+        login = service.credentials.secret if service.credentials else ""
+        return ImageSource(service.name, platform, {}, (), image=service.image, credentials=login)
     arguments = {**arguments, **service.build_arguments}
     target = service.target or ""
     if service.kit:

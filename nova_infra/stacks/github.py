@@ -11,7 +11,7 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import suite_gated
-from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
+from nova_infra.constructs.images.image_publishing import image_publishing, image_signing, origin_logins
 from nova_infra.constructs.images.vulnerability_alerts import VulnerabilityAlerts
 from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
@@ -143,7 +143,8 @@ class GitHubStack(cdk.Stack):
         )
         released = self._repositories(config, repository_name(platform, "*"))
         profiles = f"arn:{self.partition}:signer:{region}:{self.account}:/signing-profiles/*"
-        statements = [*image_publishing([released]), image_signing(profiles), *registry.deployment()]
+        logins = origin_logins(self, config)
+        statements = [*image_publishing([released]), image_signing(profiles), *logins, *registry.deployment()]
         if config.early_branch is not None:
             early = RegistryRole(
                 self,
@@ -157,7 +158,7 @@ class GitHubStack(cdk.Stack):
             )
             published = image_publishing([self._repositories(config, early_repository_name(platform, "*"))])
             own = [*published, *early.deployment()]
-            self._add_image_role("EarlyImages", early_image_role_name(platform), config.early_branch, own)
+            self._add_image_role("EarlyImages", early_image_role_name(platform), config.early_branch, [*own, *logins])
             # What is released goes to the first environment as well.
             statements += own
         self._add_image_role("Images", image_role_name(platform), config.source.branch, statements)

@@ -20,6 +20,7 @@ from constructs import Construct
 from nova_infra.config import Config, Environment, Source
 from nova_infra.config.group import deployment_minutes
 from nova_infra.config.resolved import suite_gated
+from nova_infra.constructs.images.image_publishing import origin_logins
 from nova_infra.constructs.images.vulnerability_alerts import VulnerabilityAlerts
 from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
@@ -138,7 +139,13 @@ class NovaPipelineStack(cdk.Stack):
         )
         profiles = f"arn:{self.partition}:signer:{self.region}:{self.account}:/signing-profiles/*"
         images = [
-            ImageStep(source=source, repositories=repositories, profiles=profiles, architecture=architecture)
+            ImageStep(
+                source=source,
+                repositories=repositories,
+                profiles=profiles,
+                architecture=architecture,
+                logins=origin_logins(self, config),
+            )
             for architecture in dict.fromkeys(service.architecture for service in config.services)
         ]
         for first, second in pairwise(images):

@@ -45,6 +45,7 @@ NIGHT = {"schedule": "0 20 * * *", "time_zone": "Asia/Tokyo", "min_tasks": 0, "m
 SHOP = {
     "name": "shop",
     "image": f"ghcr.io/acme/shop:1.4{DIGEST}",
+    "credentials": {"secret": "acme/registry", "key": KEY},
     "entrypoint": ["/shop"],
     "command": ["serve"],
     "user": "1000:1000",
@@ -61,6 +62,7 @@ SHOP = {
         {
             "name": "otel",
             "image": f"ghcr.io/acme/otel{DIGEST}",
+            "credentials": {"secret": "acme/otel-registry", "key": KEY},
             "command": ["collect"],
             "environment": {"LEVEL": "info"},
             "secrets": {"TOKEN": "acme/otel"},

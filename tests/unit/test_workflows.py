@@ -550,6 +550,18 @@ def test_what_is_written_has_not_drifted_and_what_is_edited_has(projects, tmp_pa
     assert drift(tmp_path, config) == []
 
 
+@pytest.mark.parametrize(
+    ("engine", "early", "lines"), [("codepipeline", "", 0), ("codepipeline", "develop", 1), ("github-actions", "", 1)]
+)
+def test_a_service_that_takes_longer_to_deploy_counts_only_where_github_deploys(tmp_path, engine, early, lines):
+    raw = one()
+    raw["delivery"] = {"engine": engine, **({"early_branch": early} if early else {})}
+    write_workflows(tmp_path, parse_config(raw))
+    assert drift(tmp_path, parse_config(raw)) == []
+    raw["services"][0]["before_deploy"] = ["migrate"]
+    assert len(drift(tmp_path, parse_config(raw))) == lines
+
+
 def test_the_command_fails_on_drift_and_writes_when_told(tmp_path, nova):
     (tmp_path / "nova.toml").write_text(EXAMPLE.read_text().partition("[[services]]")[0] + '[[services]]\nname = "a"\n')
     (tmp_path / "services/a").mkdir(parents=True)

@@ -10,16 +10,17 @@ from nova_infra.config.environment import Environment
 from nova_infra.config.services.service import Service
 from nova_infra.config.values.fields import aws_regions
 
-MAX_WILDCARDS = 6
-"""Wildcards in all conditions of a load balancer's rule; the quota cannot be raised:
-https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
-
 MAX_VARIABLES_BYTES = 48 * 1024
 """What variables may take of a task definition, which has 64 KiB for everything:
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html."""
 
 MAX_ARGUMENTS_BYTES = 32 * 1024
 """What build arguments may take. Linux hands a program 128 KiB for each argument."""
+
+
+MAX_OVERRIDE_CHARACTERS = 8_000
+"""What the command of a task that runs before a deployment may take: RunTask takes 8,192 characters of overrides:
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html."""
 
 
 def limits(
@@ -42,16 +43,16 @@ def limits(
     if toolchain is not None:
         yield from _partitions(toolchain, source, environments)
     for index, service in services.items():
-        wildcards = sum(text.count("*") + text.count("?") for text in (*service.paths, *service.hosts))
-        if wildcards > MAX_WILDCARDS:
-            yield (
-                f"services[{index}].paths: has {wildcards} wildcards, but a rule of the load balancer may have "
-                f"{MAX_WILDCARDS}: write fewer, or split the service"
-            )
         for key, variables in variables_of(service):
             arguments = key.endswith("build_arguments")
             most = MAX_ARGUMENTS_BYTES if arguments else MAX_VARIABLES_BYTES
             yield from _size(f"services[{index}].{key}", variables, most)
+        characters = len(json.dumps(service.before_deploy or ()))
+        if characters > MAX_OVERRIDE_CHARACTERS:
+            yield (
+                f"services[{index}].before_deploy: takes {characters:,} characters, but ECS takes "
+                f"{MAX_OVERRIDE_CHARACTERS:,} for a task's command: put the rest into a file of the image"
+            )
     if images is not None:
         yield from _size("images.build_arguments", images.build_arguments, MAX_ARGUMENTS_BYTES)
 

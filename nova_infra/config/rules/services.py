@@ -105,6 +105,12 @@ def _container(key: str, service: Service) -> Iterator[str]:
         for other in ("kit", "context", "dockerfile", "target", "build_arguments"):
             if other in service.model_fields_set:
                 yield f"{key}.image: is ready, so {other} would build nothing: remove one of the two"
+    if (login := service.credentials) is not None:
+        if service.image is None:
+            yield f"{key}.credentials: logs in where image comes from, and there is none: remove it, or name an image"
+        for text in (login.secret, login.key):
+            if text and "{" in text:
+                yield f"{key}.credentials: {text!r} is read by the toolchain, which fills nothing in: write it out"
 
 
 def _numbers_of_tasks(key: str, found: Resolved) -> Iterator[str]:

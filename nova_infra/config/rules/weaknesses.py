@@ -8,22 +8,9 @@ from collections.abc import Iterator, Mapping
 from nova_infra.config.delivery import Images, Source, Toolchain
 from nova_infra.config.environment import Environment
 from nova_infra.config.rules.limits import variables_of
+from nova_infra.config.rules.service.powers import powers
+from nova_infra.config.rules.service.secrets import in_commands, in_variables
 from nova_infra.config.services.service import Service
-
-_NAMES_A_SECRET = re.compile(
-    r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|SECRET_KEY|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)",
-    re.IGNORECASE,
-)
-_IS_A_SECRET = re.compile(
-    r"(?P<key>\b(AKIA|ASIA)[A-Z0-9]{16}\b)|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY)|(?P<url>\w://[^/\s:@]*:[^/\s@]+@)"
-    r"|(?P<token>\b(gh[pousr]_\w{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|sk_live_\w{10,}))"
-)
-_SECRETS = {
-    "key": "an AWS access key",
-    "pem": "a private key",
-    "url": "a URL with a password",
-    "token": "an access token",
-}
 
 # Of each kind of file one that a release can depend on.
 _DELIVERED = (
@@ -64,9 +51,10 @@ def weaknesses(
             yield from _shared(f"environments[{index}]", environment, earlier)
     for index, service in services.items():
         for key, variables in variables_of(service):
-            yield from _plain_secrets(f"services[{index}].{key}", variables)
+            yield from in_variables(f"services[{index}].{key}", variables)
+        yield from (f"services[{index}].{fault}" for fault in (*in_commands(service), *powers(service)))
     if images is not None:
-        yield from _plain_secrets("images.build_arguments", images.build_arguments)
+        yield from in_variables("images.build_arguments", images.build_arguments)
     if source is not None:
         yield from _ignored(source, [service.name for service in services.values()] or ["service"])
 
@@ -93,17 +81,6 @@ def _shared(key: str, environment: Environment, earlier: Mapping[str, str]) -> I
         )
     if other is None and environment.shared_account is not None:
         yield f"{key}.shared_account: excuses nothing, because nothing before it shares the account: remove it"
-
-
-def _plain_secrets(key: str, variables: Mapping[str, str]) -> Iterator[str]:
-    remedy = "put it into Secrets Manager and name it under secrets"
-    if key.endswith("build_arguments"):
-        remedy = "let the Dockerfile mount it instead"
-    for name, value in variables.items():
-        if found := _IS_A_SECRET.search(value):
-            yield f"{key}.{name}: holds {_SECRETS[found.lastgroup or 'token']}, which everybody could read: {remedy}"
-        elif value and _NAMES_A_SECRET.fullmatch(name):
-            yield f"{key}.{name}: is called a secret, but everybody could read it here: {remedy}, or rename it"
 
 
 def _ignored(source: Source, services: list[str]) -> Iterator[str]:

@@ -68,9 +68,9 @@ class Container(Model):
     """What every service has, whatever its kind: an image and a container."""
 
     image: ImageReference | None = None
-    """A ready image, of any registry that needs no login, by its digest, or by a tag where no environment takes an
-    approval. It is copied into this project's repository once, so a tag that moves changes nothing. Default: built from
-    the service's Dockerfile."""
+    """A ready image, of any registry, by its digest, or by a tag where no environment takes an approval. It is copied
+    into this project's repository once, so a tag that moves changes nothing. Default: built from the service's
+    Dockerfile."""
     kit: bool = False
     """Whether the service is built on ``services/kit``, as ``nova service add`` writes it: then the kit starts it and
     tells whether it is healthy, and its build context is ``services``. Default: false."""

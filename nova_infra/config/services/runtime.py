@@ -62,6 +62,11 @@ class Rollout(Model):
         return self.gate_minutes * (1 if self.gate_before == "traffic" else self._steps_before_all + 1)
 
     @property
+    def asks_suite(self) -> bool:
+        """Whether it waits for the environment's test suite."""
+        return self.gate == "suite" and self.strategy != "rolling"
+
+    @property
     def _steps_before_all(self) -> float:
         return {"canary": 1, "linear": -(-100 // self.percent) - 1}.get(self.strategy, 0)
 

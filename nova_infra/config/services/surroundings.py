@@ -17,23 +17,38 @@ _RESERVED_VARIABLES = re.compile(r"PORT|STOP_TIMEOUT|NOVA_.*|AWS_.*|ECS_.*")
 Reason = Annotated[str, Field(min_length=8)]
 
 
+_NAME_OR_ARN = r"(arn:[\w-]+:secretsmanager:[\w{}-]+:(\d{12}|\{account\}):secret:)?[\w/+=.@{}-]{1,512}"
+SecretName = Annotated[
+    str,
+    *matching(
+        _NAME_OR_ARN,
+        "is not the name of a secret",
+        "write its name, as in nova/token, or nova/database:password for a field of its JSON",
+    ),
+]
+LoginName = Annotated[
+    str,
+    *matching(
+        _NAME_OR_ARN, "is not the name of a secret", "write the name alone, as in nova/registry: all of it is read"
+    ),
+]
+KeyArn = Annotated[
+    str,
+    *matching(
+        r"arn:[\w-]+:kms:[\w{}-]+:(\d{12}|\{account\}):key/[\w{}-]+",
+        "is not the ARN of a key",
+        "write one such as arn:aws:kms:us-east-1:111122223333:key/1234abcd-…",
+    ),
+]
+
+
 class Secret(Model):
     """A secret value.
 
     Its short forms are texts: ``"NAME"`` and ``"NAME:FIELD"`` for Secrets Manager, ``"ssm:/PATH"`` for Parameter Store.
     """
 
-    secret: (
-        Annotated[
-            str,
-            *matching(
-                r"(arn:[\w-]+:secretsmanager:[\w{}-]+:(\d{12}|\{account\}):secret:)?[\w/+=.@{}-]{1,512}",
-                "is not the name of a secret",
-                "write its name, as in nova/token, or nova/database:password for a field of its JSON",
-            ),
-        ]
-        | None
-    ) = None
+    secret: SecretName | None = None
     """Name or full ARN of a secret in Secrets Manager."""
     parameter: (
         Annotated[
@@ -49,17 +64,7 @@ class Secret(Model):
         None
     )
     """Key of the secret's JSON whose value is meant. Default: the whole text."""
-    key: (
-        Annotated[
-            str,
-            *matching(
-                r"arn:[\w-]+:kms:[\w{}-]+:(\d{12}|\{account\}):key/[\w{}-]+",
-                "is not the ARN of a key",
-                "write one such as arn:aws:kms:us-east-1:111122223333:key/1234abcd-…",
-            ),
-        ]
-        | None
-    ) = None
+    key: KeyArn | None = None
     """The customer's key that it is encrypted with. Default: the one that AWS keeps for the service."""
 
     @model_validator(mode="before")
@@ -80,6 +85,20 @@ class Secret(Model):
         if self.field is not None and self.secret is None:
             raise refusal("names a field of a parameter, which has none", "remove field, or use a secret")
         return self
+
+
+class Login(Model):
+    """The login of a registry: a secret whose JSON has ``username`` and ``password``. Its short form is the name."""
+
+    secret: LoginName
+    """Name or full ARN of the secret in Secrets Manager."""
+    key: KeyArn | None = None
+    """The customer's key that it is encrypted with. Default: the one that AWS keeps for the service."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        return {"secret": data} if isinstance(data, str) else data
 
 
 class Permission(Model):
@@ -175,7 +194,10 @@ class Sidecar(Model):
         ),
     ]
     image: ImageReference
-    """Pulled from where it is, so an environment without NAT needs it in ECR."""
+    """Pulled from where it is, so an environment without NAT needs it in ECR. Docker Hub limits pulls without login."""
+    credentials: Login | None = None
+    """A secret in each environment that the image's registry takes a login by: JSON with ``username`` and
+    ``password``. Default: it needs no login."""
     command: Command | None = None
     """Default: the image's own."""
     environment: dict[Variable, str] = Field(default={})
@@ -186,7 +208,7 @@ class Sidecar(Model):
     """Default: the image's own."""
     readonly_root: bool = True
     """Whether its file system is read-only. Default: true."""
-    memory: Annotated[int, Field(ge=16)] | None = None
+    memory: Annotated[int, Field(ge=16, le=122_880)] | None = None
     """MiB of the task's memory that it may use. Default: no limit of its own."""
     essential: bool = False
     """Whether the task ends when it ends. Default: false."""
@@ -204,11 +226,14 @@ class Surroundings(Model):
     environment, ``"ssm:/PATH"`` of a parameter, or a table with the customer's key."""
     permissions: tuple[Permission, ...] = ()
     """What its code may do in AWS. Default: nothing."""
-    connects_to: tuple[Connection, ...] = ()
+    connects_to: Annotated[tuple[Connection, ...], Field(max_length=50)] = ()
     """``host:port`` that its tasks open connections to, besides ports 80 and 443. An address range, as in
     ``10.0.0.0/16:6379``, keeps the port closed elsewhere. Default: none."""
     sidecars: Annotated[tuple[Sidecar, ...], Field(max_length=9)] = ()
     """Further containers in each task. Default: none."""
+    credentials: Login | None = None
+    """A secret in the toolchain's account and region that the registry of ``image`` takes a login by: JSON with
+    ``username`` and ``password``. It is read while the image is copied, and by no task. Default: it needs no login."""
     before_deploy: Command | None = None
     """Command that runs once, in the new image with the service's role, network and secrets, before the new revision
     gets traffic. If it fails, nothing is deployed. Default: none."""

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
-_COMMANDS = ("command", "entrypoint")
+_COMMANDS = ("command", "entrypoint", "before_deploy")
 """Lists whose entries a program reads in their order."""
 
 
@@ -23,6 +23,12 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _lists(cls, value: object) -> object:
+        """Take a list where the field is a tuple: TOML has lists, and so does Python that is written by hand."""
+        return tuple(value) if isinstance(value, list) else value
 
     @field_validator("*")
     @classmethod

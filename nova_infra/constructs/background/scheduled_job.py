@@ -17,9 +17,9 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.constructs.background.job_machine import definition
 from nova_infra.constructs.observability.retention import retention
-from nova_infra.constructs.tasks.service import acknowledge_exec, outbound_group
+from nova_infra.constructs.tasks.service import acknowledge_exec, outbound_group, selected
 from nova_infra.constructs.web.settings import ServiceSettings
-from nova_infra.names import alarm_name, job_log_group
+from nova_infra.names import alarm_name, job_log_group, schedule_name
 from nova_infra.schedules import expression
 
 _PERIOD_SECONDS = 60
@@ -67,6 +67,7 @@ class ScheduledJob(Construct):
         cluster_name = settings.cluster_name or cluster.cluster_name
         self._actions = [topic.topic_arn] if topic is not None else None
         self.group = outbound_group(self, name, cluster.vpc, service.connects_to)
+        where = selected(cluster.vpc, subnets)
         role = self._role(task_definition, cluster_name)
         log_group = logs.LogGroup(
             self,
@@ -89,12 +90,9 @@ class ScheduledJob(Construct):
                     family=name,
                     task_definition=task_definition.task_definition_arn,
                     network={
-                        "AssignPublicIp": "DISABLED",
+                        "AssignPublicIp": "ENABLED" if where.has_public else "DISABLED",
                         "SecurityGroups": [self.group.security_group_id],
-                        "Subnets": cluster.vpc.select_subnets(
-                            subnets=subnets.subnets if subnets else None,
-                            subnet_group_name=subnets.subnet_group_name if subnets else None,
-                        ).subnet_ids,
+                        "Subnets": where.subnet_ids,
                     },
                     timeout_seconds=service.timeout_seconds,
                     allow_overlap=service.allow_overlap,
@@ -117,18 +115,19 @@ class ScheduledJob(Construct):
         if runtime.exec:
             acknowledge_exec(task_definition)
         self._failed()
-        if service.schedule is not None:
+        if service.schedule is not None and service.is_scheduled:
             self._schedule(expression(service.schedule), service.time_zone)
 
     def _schedule(self, when: str, time_zone: str) -> None:
-        group = scheduler.CfnScheduleGroup(self, "Schedules", name=self._name)
+        name = schedule_name(self._name)
+        group = scheduler.CfnScheduleGroup(self, "Schedules", name=name)
         role = iam.Role(self, "ScheduleRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
         role.add_to_policy(iam.PolicyStatement(actions=["states:StartExecution"], resources=[self.machine.ref]))
         _acknowledge_inline(role)
         schedule = scheduler.CfnSchedule(
             self,
             "Schedule",
-            name=self._name,
+            name=name,
             group_name=group.ref,
             schedule_expression=when,
             schedule_expression_timezone=time_zone,
@@ -151,7 +150,7 @@ class ScheduledJob(Construct):
             "was not started at its time, after an hour of attempts",
             namespace="AWS/Scheduler",
             metrics=("InvocationDroppedCount",),
-            dimension=("ScheduleGroup", self._name),
+            dimension=("ScheduleGroup", name),
         )
 
     def _failed(self) -> None:

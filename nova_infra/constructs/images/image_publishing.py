@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+
+from nova_infra.config import Config
 
 
 def image_publishing(repository_arns: Sequence[str]) -> list[iam.PolicyStatement]:
@@ -48,3 +51,30 @@ def image_signing(profiles: str) -> iam.PolicyStatement:
         profiles: ARN of the signing profiles: CloudFormation names the one that is used.
     """
     return iam.PolicyStatement(actions=["signer:GetSigningProfile", "signer:SignPayload"], resources=[profiles])
+
+
+def origin_logins(stack: cdk.Stack, config: Config) -> list[iam.PolicyStatement]:
+    """What such a role needs to copy images from registries that take a login.
+
+    Args:
+        stack: A stack in the toolchain's account.
+        config: The configuration, whose services name the secrets of the logins.
+    """
+    logins = [service.credentials for service in config.services if service.credentials is not None]
+    allowed = {
+        "secretsmanager:GetSecretValue": dict.fromkeys(_secret_arn(stack, config, each.secret) for each in logins),
+        "kms:Decrypt": dict.fromkeys(each.key for each in logins if each.key is not None),
+    }
+    return [
+        iam.PolicyStatement(actions=[action], resources=[*resources])
+        for action, resources in allowed.items()
+        if resources
+    ]
+
+
+def _secret_arn(stack: cdk.Stack, config: Config, name: str) -> str:
+    if name.startswith("arn:"):
+        return name
+    # Secrets Manager adds six characters to every name.
+    where = f"arn:{stack.partition}:secretsmanager:{config.toolchain.region}:{config.toolchain.account}"
+    return f"{where}:secret:{name}-??????"

@@ -69,7 +69,13 @@ class ImageStep(pipelines.CodeBuildStep):
     """
 
     def __init__(
-        self, *, source: pipelines.IFileSetProducer, repositories: str, profiles: str, architecture: str
+        self,
+        *,
+        source: pipelines.IFileSetProducer,
+        repositories: str,
+        profiles: str,
+        architecture: str,
+        logins: Sequence[iam.PolicyStatement] = (),
     ) -> None:
         """Create the step.
 
@@ -78,6 +84,7 @@ class ImageStep(pipelines.CodeBuildStep):
             repositories: ARN of the repositories that the step may write to, with a wildcard for services to come.
             profiles: ARN of the profiles that may sign its images, with the same wildcard.
             architecture: ``x86-64`` or ``arm64``: an image is built where it can run.
+            logins: What it needs to log in where ready images come from.
         """
         super().__init__(
             architecture,
@@ -89,7 +96,7 @@ class ImageStep(pipelines.CodeBuildStep):
             build_environment=codebuild.BuildEnvironment(build_image=_IMAGES[architecture], privileged=True),
             # A first release builds every image.
             timeout=Duration.hours(IMAGES_HOURS),
-            role_policy_statements=[*image_publishing([repositories]), image_signing(profiles)],
+            role_policy_statements=[*image_publishing([repositories]), image_signing(profiles), *logins],
         )
 
 

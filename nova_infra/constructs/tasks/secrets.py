@@ -8,7 +8,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from nova_infra.config import Secret
+from nova_infra.config import Login, Secret
 
 
 def secret_value(scope: Construct, construct_id: str, secret: Secret, role: iam.IRole) -> ecs.Secret:
@@ -32,6 +32,25 @@ def secret_value(scope: Construct, construct_id: str, secret: Secret, role: iam.
             )
         )
     assert secret.secret is not None, "the model requires one of the two"
+    return ecs.Secret.from_secrets_manager(_found(scope, construct_id, secret.secret), secret.field)
+
+
+def registry_login(scope: Construct, construct_id: str, login: Login, role: iam.IRole) -> secretsmanager.ISecret:
+    """The login that the execution role gives the registry of an image: JSON with ``username`` and ``password``.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html
+
+    Args:
+        scope: Parent of what it is imported as.
+        construct_id: Id under the parent.
+        login: Where it is.
+        role: The execution role, which may read the secret and decrypt with the customer's key, if there is one.
+    """
+    if login.key is not None:
+        role.add_to_principal_policy(iam.PolicyStatement(actions=["kms:Decrypt"], resources=[login.key]))
+    return _found(scope, construct_id, login.secret)
+
+
+def _found(scope: Construct, construct_id: str, name: str) -> secretsmanager.ISecret:
     by_arn, by_name = secretsmanager.Secret.from_secret_complete_arn, secretsmanager.Secret.from_secret_name_v2
-    found = (by_arn if secret.secret.startswith("arn:") else by_name)(scope, construct_id, secret.secret)
-    return ecs.Secret.from_secrets_manager(found, secret.field)
+    return (by_arn if name.startswith("arn:") else by_name)(scope, construct_id, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
@@ -38,9 +39,10 @@ def fargate_service(
         runtime: Its bake time, its share on Spot, and whether ECS Exec is on.
         rollback_alarms: Alarms that roll a deployment back.
         security_group: The tasks' group.
-        subnets: Where tasks run; None for the VPC's private subnets.
+        subnets: Where tasks run; None for the VPC's private subnets, or its public ones where it has no others.
         **strategy: Further properties of :class:`aws_cdk.aws_ecs.FargateService`, such as its deployment strategy.
     """
+    _require_insights(scope, cluster)
     service = ecs.FargateService(
         scope,
         "Service",
@@ -49,7 +51,7 @@ def fargate_service(
         task_definition=task_definition,
         vpc_subnets=subnets,
         security_groups=[security_group],
-        assign_public_ip=False,
+        assign_public_ip=selected(cluster.vpc, subnets).has_public,
         enable_execute_command=runtime.exec,
         circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
         min_healthy_percent=100,
@@ -61,7 +63,7 @@ def fargate_service(
             behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM,
         ),
         bake_time=minutes(runtime.rollout.bake_minutes),
-        capacity_provider_strategies=_on_spot(runtime.scaling.spot),
+        capacity_provider_strategies=_capacity(runtime.scaling.spot),
         **strategy,
     )
     resource = service_resource(service)
@@ -76,6 +78,35 @@ def fargate_service(
     if runtime.exec:
         acknowledge_exec(task_definition)
     return service
+
+
+def selected(vpc: ec2.IVpc, subnets: ec2.SubnetSelection | None) -> ec2.SelectedSubnets:
+    """The subnets that a selection means. Without a public address, a task in a public one reaches nothing.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-networking.html
+    """
+    wanted = subnets or ec2.SubnetSelection()
+    return vpc.select_subnets(
+        availability_zones=wanted.availability_zones,
+        one_per_az=wanted.one_per_az,
+        subnet_filters=wanted.subnet_filters,
+        subnet_group_name=wanted.subnet_group_name,
+        subnets=wanted.subnets,
+        subnet_type=wanted.subnet_type,
+    )
+
+
+def _require_insights(scope: Construct, cluster: ecs.ICluster) -> None:
+    """Warn where the alarm on too few tasks would ring for ever, because nothing counts them."""
+    resource = cluster.node.default_child
+    if isinstance(resource, ecs.CfnCluster):  # of an imported cluster nothing is known
+        settings = cdk.Stack.of(scope).resolve(resource.cluster_settings) or []
+        if not any(each.get("name") == "containerInsights" and each.get("value") != "disabled" for each in settings):
+            cdk.Annotations.of(scope).add_warning_v2(
+                "nova:container-insights",
+                f"{cluster.node.path}: has no Container Insights, so the alarm on too few tasks is red from the first "
+                "deployment on: set container_insights_v2=ecs.ContainerInsights.ENABLED",
+            )
 
 
 def service_resource(service: ecs.FargateService) -> ecs.CfnService:
@@ -113,13 +144,16 @@ def acknowledge_exec(task_definition: ecs.TaskDefinition) -> None:
     )
 
 
-def _on_spot(spot: Spot | None) -> list[ecs.CapacityProviderStrategy] | None:
-    """What a service's tasks run on; None for on demand alone.
+def _capacity(spot: Spot | None) -> list[ecs.CapacityProviderStrategy]:
+    """What a service's tasks run on, always by capacity providers: with a launch type, ``spot`` could not be added.
 
+    A strategy is changed in place; a service that has one cannot go back to a launch type, and CloudFormation may
+    replace a service that comes from one, which its name forbids:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html,
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
     """
     if spot is None:
-        return None
+        return [ecs.CapacityProviderStrategy(capacity_provider="FARGATE", weight=1)]
     return [
         ecs.CapacityProviderStrategy(capacity_provider="FARGATE", base=spot.base, weight=100 - spot.percent),
         ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=spot.percent),

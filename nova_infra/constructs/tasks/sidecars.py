@@ -7,7 +7,7 @@ from constructs import Construct
 
 from nova_infra.config import Service
 from nova_infra.constructs.tasks.durations import seconds
-from nova_infra.constructs.tasks.secrets import secret_value
+from nova_infra.constructs.tasks.secrets import registry_login, secret_value
 
 
 def add_sidecars(
@@ -27,7 +27,12 @@ def add_sidecars(
     for sidecar in service.sidecars:
         added = container.task_definition.add_container(
             sidecar.name,
-            image=ecs.ContainerImage.from_registry(sidecar.image),
+            image=ecs.ContainerImage.from_registry(
+                sidecar.image,
+                credentials=registry_login(scope, f"Login{sidecar.name}", sidecar.credentials, role)
+                if sidecar.credentials
+                else None,
+            ),
             command=list(sidecar.command) if sidecar.command else None,
             environment=dict(sidecar.environment),
             secrets={

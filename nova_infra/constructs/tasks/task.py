@@ -17,7 +17,7 @@ from nova_infra.constructs.tasks.durations import seconds
 from nova_infra.constructs.tasks.permissions import grant
 from nova_infra.constructs.tasks.secrets import secret_value
 from nova_infra.constructs.tasks.sidecars import add_sidecars
-from nova_infra.names import CONTAINER, TASK_LOG_GROUP
+from nova_infra.names import CONTAINER
 
 KIT_HEALTH_COMMAND = ("python", "-m", "nova_kit.healthcheck")
 _ARCHITECTURES = {"x86-64": ecs.CpuArchitecture.X86_64, "arm64": ecs.CpuArchitecture.ARM64}
@@ -114,19 +114,15 @@ class FargateTask(Construct):
         )
         container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
 
-    def _log_group(self, runtime: Runtime, key: kms.IKey | None) -> logs.ILogGroup:
+    def _log_group(self, runtime: Runtime, key: kms.IKey | None) -> logs.LogGroup:
         """A log group that outlives its stack: only what a first deployment wrote says why it failed."""
-        group = logs.LogGroup(
+        return logs.LogGroup(
             self,
             "Logs",
             retention=retention(runtime.log_retention_days),
             encryption_key=key,
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
-        resource = group.node.default_child
-        assert isinstance(resource, logs.CfnLogGroup)
-        resource.override_logical_id(TASK_LOG_GROUP)  # part of its name, by which it is found
-        return group
 
 
 def _health_check(service: Service) -> ecs.HealthCheck | None:

@@ -12,6 +12,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_sns as sns
 from constructs import Construct
+from pydantic import ValidationError
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Rollout, Service
@@ -62,7 +63,7 @@ class WebService(Construct):
         Args:
             scope: Parent.
             construct_id: Id under the parent.
-            cluster: The ECS cluster.
+            cluster: The ECS cluster. The alarm on too few tasks reads its Container Insights.
             listener: The listener that gets the rule.
             image: What each task runs: an image, or a Fargate task definition whose default container takes the
                 requests.
@@ -71,13 +72,14 @@ class WebService(Construct):
                 ``/<id>/*``, by a canary of 10 %.
             topic: Notified when an alarm changes. Default: nobody is.
             load_balancer: The load balancer of the listener. Needed for a listener that is imported.
-            subnets: Where tasks run. Default: the VPC's private subnets.
+            subnets: Where tasks run. Default: the VPC's private subnets, or its public ones where it has no others.
 
         Raises:
-            ValueError: The listener is imported and no load balancer given, or the task definition has no container.
+            ValueError: The listener is imported and no load balancer given, the task definition has no container with
+                the port, or no service's name can be made of the id.
         """
         super().__init__(scope, construct_id)
-        settings = settings or ServiceSettings(service=Service(name=_service_name(construct_id)))
+        settings = settings or ServiceSettings(service=_default_service(self))
         service, runtime = settings.service, settings.runtime
         name = settings.name or f"{cdk.Stack.of(self).stack_name}-{service.name}"
         cluster_name = settings.cluster_name or cluster.cluster_name
@@ -89,21 +91,19 @@ class WebService(Construct):
             task_definition = FargateTask(
                 self, "Task", name=name, image=image, service=service, runtime=runtime
             ).definition
-        container = task_definition.default_container
-        if container is None:
-            raise ValueError(f"{self.node.path}: the task definition has no container: add one before this construct")
+        container = self._container(task_definition, port)
         port = port or int(container.container_port)
         vpc = cluster.vpc
         self.target_groups = {
             colour: target_group(self, colour, vpc=vpc, service=service) for colour in ("blue", "green")
         }
-        self.load_balancer_full_name = load_balancer.load_balancer_full_name
+        self.load_balancer_full_name = _full_name(load_balancer)
         self.target_group_full_names = {
             colour: group.target_group_full_name for colour, group in self.target_groups.items()
         }
         rule = self._rule("Rule", listener, service.priority, conditions(service))
         rollout = runtime.rollout
-        tested = (settings.test is not None or rollout.gate == "suite") and rollout.strategy != "rolling"
+        tested = rollout.asks_suite or (settings.test is not None and rollout.strategy != "rolling")
         # Right before the service's own, for requests with the tests' header. ECS sets its weights, too.
         of_tests = [*conditions(service), elbv2.ListenerCondition.http_header(TEST_HEADER[0], [TEST_HEADER[1]])]
         test_rule = self._rule("TestRule", listener, service.priority - 1, of_tests) if tested else None
@@ -168,6 +168,19 @@ class WebService(Construct):
             target_groups=self.target_group_full_names,
         )
 
+    def _container(self, task_definition: ecs.TaskDefinition, port: int | None) -> ecs.ContainerDefinition:
+        container = task_definition.default_container
+        if container is None:
+            raise ValueError(f"{self.node.path}: the task definition has no container: add one before this construct")
+        ports = [int(mapping.container_port) for mapping in container.port_mappings]
+        if not ports or (port is not None and port not in ports):
+            missing = f"port {port}" if port is not None else "any port"
+            raise ValueError(
+                f"{self.node.path}: container {container.container_name} does not map {missing}: add "
+                "ecs.PortMapping(container_port=…) to its port_mappings"
+            )
+        return container
+
     def _rule(
         self,
         construct_id: str,
@@ -218,13 +231,26 @@ class WebService(Construct):
 def _load_balancer(listener: elbv2.IApplicationListener) -> elbv2.IApplicationLoadBalancer:
     if isinstance(listener, elbv2.ApplicationListener):
         return listener.load_balancer
-    raise ValueError(f"{listener.node.path}: an imported listener does not know its load balancer: pass load_balancer")
+    raise ValueError(f"{listener.node.path}: an imported listener does not know its load balancer: pass load_balancer=")
 
 
-def _service_name(construct_id: str) -> str:
-    """A service's name from a construct's id: ``WebShop`` is ``web-shop``."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "-", construct_id)
-    return words.strip("-").lower()
+def _full_name(load_balancer: elbv2.IApplicationLoadBalancer) -> str:
+    """What CloudWatch knows a load balancer by. One that is imported by its attributes knows only its ARN."""
+    if (known := getattr(load_balancer, "load_balancer_full_name", None)) is not None:
+        return str(known)
+    return cdk.Fn.select(1, cdk.Fn.split(":loadbalancer/", load_balancer.load_balancer_arn))
+
+
+def _default_service(scope: Construct) -> Service:
+    """A service named after a construct's id: that of ``WebShop`` is ``web-shop``."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "-", scope.node.id)
+    try:
+        return Service(name=words.strip("-").lower())
+    except ValidationError:
+        raise ValueError(
+            f"{scope.node.path}: no service's name can be made of the id {scope.node.id!r}: choose an id of letters "
+            "and digits that starts with a letter, or pass settings=ServiceSettings(service=Service(name=…))"
+        ) from None
 
 
 _STRATEGIES = {

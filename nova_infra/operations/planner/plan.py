@@ -13,7 +13,11 @@ from nova_infra.operations.planner.blockers.listener_rules import (
     groups_of_another_load_balancer,
     reset_weights,
 )
-from nova_infra.operations.planner.blockers.names import taken_names
+from nova_infra.operations.planner.blockers.names import (
+    changed_service_tokens,
+    names_that_may_be_needed_twice,
+    taken_names,
+)
 from nova_infra.operations.planner.blockers.networks import overlapping_subnets
 from nova_infra.operations.planner.blockers.permissions import missing_permissions
 from nova_infra.operations.planner.blockers.quotas import account_quotas, listener_limits, template_limits
@@ -32,6 +36,7 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     locked_exports,
     capacity_providers_in_use,
     taken_names,
+    changed_service_tokens,
     groups_of_another_load_balancer,
     overlapping_subnets,
     listener_limits,
@@ -39,7 +44,11 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     missing_permissions,
     impossible_sizes,
 )
-_OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (reset_weights, back_to_rolling)
+_OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
+    reset_weights,
+    back_to_rolling,
+    names_that_may_be_needed_twice,
+)
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from nova_infra.config import Config, Environment, Service
 from nova_infra.constructs.hooks.before_deploy import BeforeDeploy
 from nova_infra.constructs.network.network import PRIVATE
 from nova_infra.constructs.tasks.task import FargateTask
-from nova_infra.names import environment_prefix, parameter_path, stack_name
+from nova_infra.names import TASK_LOG_GROUP, environment_prefix, parameter_path, stack_name
 from nova_infra.stacks.platform import PlatformStack
 
 
@@ -76,6 +77,9 @@ class WorkloadStack(cdk.Stack):
             },
             key=platform.key,
         )
+        group = self.task.log_group.node.default_child
+        assert isinstance(group, logs.CfnLogGroup)
+        group.override_logical_id(TASK_LOG_GROUP)  # part of its name, by which the tools find it
 
     def _image(self) -> ecs.ContainerImage:
         name = self._config.repository(self._service.name, self._environment.name)

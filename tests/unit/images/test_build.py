@@ -255,6 +255,68 @@ def test_a_ready_image_is_copied_as_it_is_and_only_once(ecr, monkeypatch) -> Non
     assert calls[-1][0] == "logout"
 
 
+@pytest.mark.parametrize(
+    ("reference", "host"),
+    [
+        ("ghcr.io/acme/shop:1", "ghcr.io"),
+        ("registry.example.com:5000/shop:1", "registry.example.com:5000"),
+        ("localhost/shop:1", "localhost"),
+        ("acme/shop:1", "docker.io"),
+        ("postgres:17", "docker.io"),
+    ],
+)
+def test_a_private_image_is_copied_with_the_login_of_its_registry_for_that_time_alone(
+    ecr: Any, docker: Docker, monkeypatch: pytest.MonkeyPatch, reference: str, host: str
+) -> None:
+    login = json.dumps({"username": "robot", "password": "hush"})
+    boto3.client("secretsmanager", region_name="us-east-1").create_secret(Name="quay/login", SecretString=login)
+    passwords: dict[str, str] = {}
+    calls: list[list[str]] = []
+    private = ImageSource("carts-service", "linux/amd64", {}, (), image=reference, credentials="quay/login")
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        calls.append(command[1:])
+        if command[1] == "login":
+            passwords[command[-1]] = options["input"]
+        if "imagetools" in command:
+            ecr.put_image(repositoryName=REPOSITORY, imageManifest=index(), imageTag=private.tag)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(image_build.subprocess, "run", run)
+    ensure_image(registry(), private, tools=TOOLS, check=check)
+    assert ["login", "--username", "robot", "--password-stdin", host] in calls
+    assert passwords[host] == "hush"
+    names = [call[0] for call in calls]
+    assert names.index("pull") > names.index("login", 1)
+    assert calls[-2:] == [["logout", host], ["logout", ADDRESS.partition("/")[0]]]
+    assert private.tag == ImageSource("carts-service", "linux/amd64", {}, (), image=reference).tag
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "quay/login: ResourceNotFoundException in us-east-1"),
+        ("hush", "quay/login: has no username and password"),
+        ('["a"]', "quay/login: has no username and password"),
+        ('{"username": "robot"}', "quay/login: has no username and password"),
+    ],
+)
+def test_a_secret_that_is_no_login_is_refused_in_one_line_and_nothing_is_pulled(
+    ecr: Any, docker: Docker, text: str | None, said: str
+) -> None:
+    if text is not None:
+        boto3.client("secretsmanager", region_name="us-east-1").create_secret(Name="quay/login", SecretString=text)
+    private = ImageSource("carts-service", "linux/amd64", {}, (), image="ghcr.io/a/b:1", credentials="quay/login")
+    with pytest.raises(RefusedError) as refused:
+        ensure_image(registry(), private, tools=TOOLS, check=check)
+    assert said in str(refused.value)
+    assert str(refused.value).endswith(
+        "store a secret there whose JSON has username and password, and let the images' role read it"
+    )
+    assert "\n" not in str(refused.value)
+    assert not [call for call in docker.calls if call[0] == "pull"]
+
+
 def test_an_image_that_must_not_be_deployed_is_not_pushed(ecr: Any, docker: Docker) -> None:
     def refuse(archive: Path, kind: str) -> None:
         raise CheckFailedError(f"{kind}: CVE-2026-1")

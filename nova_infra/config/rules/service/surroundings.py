@@ -92,6 +92,13 @@ def _placeholders(key: str, service: Service) -> Iterator[str]:
             for text in (secret.secret or secret.parameter, secret.key)
             if text
         },
+        **{
+            f"sidecars[{n}].credentials": text
+            for n, sidecar in enumerate(service.sidecars)
+            if sidecar.credentials is not None
+            for text in (sidecar.credentials.secret, sidecar.credentials.key)
+            if text
+        },
     }
     if service.queue is not None:
         strict |= {

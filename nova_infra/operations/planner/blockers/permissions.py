@@ -136,6 +136,9 @@ def _of_a_task(template: Template, place: str, properties: Mapping[str, Any]) ->
             yield Need(role, "logs:CreateLogStream", names, "its tasks cannot start without their log")
         for secret in container.get("Secrets", ()):
             yield from _of_a_secret(template, place, role, secret)
+        if login := container.get("RepositoryCredentials", {}).get("CredentialsParameter"):
+            name = f"that its image's registry takes a login by, of {container.get('Name')}"
+            yield from _of_a_secret(template, place, role, {"Name": name, "ValueFrom": login})
 
 
 def _of_a_secret(template: Template, place: str, role: str, secret: Mapping[str, Any]) -> Iterator[Need]:

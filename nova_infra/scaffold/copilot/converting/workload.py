@@ -132,6 +132,9 @@ def _image(part: Part, table: TomlTable) -> None:
         table.put("image", part.take("image", kind=str))
         return
     table.put("image", part.take("image", "location", kind=str))
+    if "image" in table.values and part.has("image", "credentials"):
+        table.put("credentials", part.take("image", "credentials", kind=str))
+        table.notes.append(part.note("image", what="the toolchain reads it: have it in its account."))
     build = part.peek("image", "build")
     if isinstance(build, str):
         file = PurePosixPath(part.take("image", "build", kind=str))
@@ -305,6 +308,8 @@ def _sidecars(part: Part, table: TomlTable, application: str) -> None:
         image = part.peek("sidecars", name, "image")
         place = ("image",) if isinstance(image, str) else ("image", "location")
         made.put("image", part.take("sidecars", name, *place, kind=str))
+        login = ("image", "credentials") if isinstance(image, dict) else ("credentialsParameter",)
+        made.put("credentials", part.take("sidecars", name, *login, kind=str))
         made.put("command", part.take("sidecars", name, "command", kind=object, convert=words))
         essential = part.take("sidecars", name, "essential", kind=bool)
         made.put("essential", essential is not False)

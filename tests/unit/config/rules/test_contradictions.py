@@ -120,7 +120,7 @@ def test_a_suite_that_an_override_asks_for_where_the_environment_has_none(raw, r
 def test_a_suite_is_not_asked_for_what_it_cannot_reach(raw, refused):
     assert is_reachable(Service(name="shop"))
     assert not is_reachable(Service(name="shop", protocol="grpc"))
-    assert not is_reachable(Service(name="shop", hosts=["*.example.com"]))
+    assert not is_reachable(Service(name="shop", hosts=("*.example.com",)))
     raw["environments"][2] |= {"tests": "e2e"}
     del raw["services"][0]["kit"]
     raw["services"][0]["internal"] = True

@@ -36,6 +36,8 @@ def resources() -> dict[str, Any]:
         {"Name": "LIMIT", "ValueFrom": "/carts/limit"},
     ]
     container = {"Name": "app", "Image": image, "LogConfiguration": log, "Secrets": secrets}
+    login = "arn:aws:secretsmanager:eu-north-1:210987654321:secret:carts/login"
+    sidecar = {"Name": "log", "Image": "ghcr.io/acme/log:1", "RepositoryCredentials": {"CredentialsParameter": login}}
     secret = "arn:aws:secretsmanager:eu-north-1:210987654321:secret:carts/key-??????"
     job = {"States": {"Run": {"Resource": "arn:aws:states:::ecs:runTask.sync", "Parameters": {"TaskDefinition": "{}"}}}}
     text = json.dumps(job).split("{}")
@@ -53,7 +55,7 @@ def resources() -> dict[str, Any]:
                 on=f"{ECR}/shop/*",
             ),
             allow("logs:CreateLogStream", "logs:PutLogEvents", on={"Fn::GetAtt": ["Logs", "Arn"]}),
-            allow("secretsmanager:GetSecretValue", on=[{"Ref": "Token"}, secret]),
+            allow("secretsmanager:GetSecretValue", on=[{"Ref": "Token"}, secret, f"{login}-??????"]),
             allow("ssm:GetParameters", on="arn:aws:ssm:eu-north-1:210987654321:parameter/carts/*"),
             allow("kms:Decrypt", on={"Fn::GetAtt": ["Key", "Arn"]}),
         ),
@@ -61,7 +63,7 @@ def resources() -> dict[str, Any]:
         "Task": {
             "Type": "AWS::ECS::TaskDefinition",
             "Properties": {
-                "ContainerDefinitions": [container],
+                "ContainerDefinitions": [container, sidecar],
                 "ExecutionRoleArn": {"Fn::GetAtt": ["Start", "Arn"]},
                 "TaskRoleArn": {"Fn::GetAtt": ["Own", "Arn"]},
             },
@@ -143,6 +145,7 @@ def test_a_stack_whose_roles_may_do_their_part_is_not_refused() -> None:
         (on("Start", "ecr:BatchGetImage", f"{ECR}/shop/cart"), f"may not ecr:BatchGetImage on {ECR}/shop/carts"),
         (without("Start", "logs:CreateLogStream"), "may not logs:CreateLogStream on ${Logs}"),
         (on("Start", "secretsmanager:GetSecretValue", {"Ref": "Token"}), "without the secret KEY"),
+        (on("Start", "secretsmanager:GetSecretValue", {"Ref": "Token"}), "takes a login by, of log"),
         (on("Start", "secretsmanager:GetSecretValue", "arn:*:secret:carts/key-??????"), "without the secret TOKEN"),
         (without("Start", "ssm:GetParameters"), "on arn:aws:ssm:eu-north-1:210987654321:parameter/carts/limit"),
         (without("Start", "kms:Decrypt"), "may not kms:Decrypt on ${Key}, so its tasks cannot"),

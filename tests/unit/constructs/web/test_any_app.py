@@ -1,0 +1,154 @@
+"""A web service in somebody else's app: with whatever network, cluster, load balancer and container they have."""
+
+from collections.abc import Callable
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk.assertions import Template
+
+from nova_infra.config import Service
+from nova_infra.constructs.web.settings import ServiceSettings
+from nova_infra.constructs.web.web_service import WebService
+
+BALANCER = "arn:aws:elasticloadbalancing:eu-west-1:111111111111:loadbalancer/app/theirs/0123456789abcdef"
+IMAGE = ecs.ContainerImage.from_registry("public.ecr.aws/acme/shop:1.4.2")
+
+
+def stack() -> cdk.Stack:
+    return cdk.Stack(cdk.App(), "Acme", env=cdk.Environment(account="111111111111", region="eu-west-1"))
+
+
+def theirs(scope: cdk.Stack, *, private: bool = True) -> dict[str, Any]:
+    """What an app imports that makes none of it itself."""
+    subnets: dict[str, Any] = {"private_subnet_ids": ["subnet-a", "subnet-b"]} if private else {}
+    vpc = ec2.Vpc.from_vpc_attributes(
+        scope,
+        "Vpc",
+        vpc_id="vpc-1",
+        availability_zones=["eu-west-1a", "eu-west-1b"],
+        public_subnet_ids=["subnet-c", "subnet-d"],
+        **subnets,
+    )
+    group = ec2.SecurityGroup.from_security_group_id(scope, "Group", "sg-123")
+    return {
+        "cluster": ecs.Cluster.from_cluster_attributes(scope, "Cluster", cluster_name="theirs", vpc=vpc),
+        "listener": elbv2.ApplicationListener.from_application_listener_attributes(
+            scope,
+            "Listener",
+            listener_arn=BALANCER.replace("loadbalancer", "listener") + "/1",
+            security_group=group,
+        ),
+        "load_balancer": elbv2.ApplicationLoadBalancer.from_application_load_balancer_attributes(
+            scope, "Balancer", load_balancer_arn=BALANCER, security_group_id="sg-123"
+        ),
+    }
+
+
+def one(template: Template, resource_type: str) -> dict[str, Any]:
+    [resource] = template.find_resources(resource_type).values()
+    return dict(resource["Properties"])
+
+
+def test_everything_around_it_may_be_imported() -> None:
+    scope = stack()
+    WebService(scope, "Shop", **theirs(scope), image=IMAGE, port=8080)
+    template = Template.from_stack(scope)
+    service = one(template, "AWS::ECS::Service")
+    network = service["NetworkConfiguration"]["AwsvpcConfiguration"]
+    assert (service["Cluster"], network["Subnets"], network["AssignPublicIp"]) == (
+        "theirs",
+        ["subnet-a", "subnet-b"],
+        "DISABLED",
+    )
+    inward = one(template, "AWS::EC2::SecurityGroupIngress")
+    assert (inward["SourceSecurityGroupId"], inward["FromPort"]) == ("sg-123", 8080)
+    alarms = template.find_resources("AWS::CloudWatch::Alarm")
+    [errors] = [a["Properties"] for a in alarms.values() if a["Properties"]["AlarmName"] == "Acme-shop-errors"]
+    of_metrics = [m["MetricStat"]["Metric"]["Dimensions"] for m in errors["Metrics"] if "MetricStat" in m]
+    named = {each["Value"] for dimensions in of_metrics for each in dimensions if each["Name"] == "LoadBalancer"}
+    assert named == {"app/theirs/0123456789abcdef"}
+
+
+def test_tasks_in_public_subnets_have_the_address_without_which_they_reach_no_registry() -> None:
+    scope = stack()
+    WebService(scope, "Shop", **theirs(scope, private=False), image=IMAGE, port=8080)
+    network = one(Template.from_stack(scope), "AWS::ECS::Service")["NetworkConfiguration"]["AwsvpcConfiguration"]
+    assert (network["Subnets"], network["AssignPublicIp"]) == (["subnet-c", "subnet-d"], "ENABLED")
+
+
+def test_two_services_share_a_stack_and_a_listener() -> None:
+    scope = stack()
+    shared = theirs(scope)
+    api = ServiceSettings(service=Service(name="api", paths=["/v1/*"], priority=7))  # type: ignore[arg-type]
+    WebService(scope, "Shop", **shared, image=IMAGE, port=8080)
+    WebService(scope, "Api", **shared, image=IMAGE, settings=api)
+    template = Template.from_stack(scope)
+    services = template.find_resources("AWS::ECS::Service").values()
+    assert {each["Properties"]["ServiceName"] for each in services} == {"Acme-shop", "Acme-api"}
+    assert len(template.find_resources("AWS::Logs::LogGroup")) == 2
+    rules = template.find_resources("AWS::ElasticLoadBalancingV2::ListenerRule").values()
+    paths = {each["Properties"]["Conditions"][0]["PathPatternConfig"]["Values"][0] for each in rules}
+    assert paths == {"/shop/*", "/v1/*"}
+    assert len({each["Properties"]["Priority"] for each in rules}) == 2
+
+
+def test_a_container_of_any_name_takes_the_requests() -> None:
+    scope = stack()
+    definition = ecs.FargateTaskDefinition(scope, "Task")
+    definition.add_container("front", image=IMAGE, port_mappings=[ecs.PortMapping(container_port=3000)])
+    WebService(scope, "Shop", **theirs(scope), image=definition)
+    [balanced] = one(Template.from_stack(scope), "AWS::ECS::Service")["LoadBalancers"]
+    assert (balanced["ContainerName"], balanced["ContainerPort"]) == ("front", 3000)
+
+
+def without_port(scope: cdk.Stack) -> None:
+    definition = ecs.FargateTaskDefinition(scope, "Task")
+    definition.add_container("front", image=IMAGE)
+    WebService(scope, "Shop", **theirs(scope), image=definition)
+
+
+def another_port(scope: cdk.Stack) -> None:
+    definition = ecs.FargateTaskDefinition(scope, "Task")
+    definition.add_container("front", image=IMAGE, port_mappings=[ecs.PortMapping(container_port=3000)])
+    WebService(scope, "Shop", **theirs(scope), image=definition, port=8080)
+
+
+def without_container(scope: cdk.Stack) -> None:
+    WebService(scope, "Shop", **theirs(scope), image=ecs.FargateTaskDefinition(scope, "Task"))
+
+
+def without_load_balancer(scope: cdk.Stack) -> None:
+    WebService(scope, "Shop", **{**theirs(scope), "load_balancer": None}, image=IMAGE, port=8080)
+
+
+def without_a_name(scope: cdk.Stack) -> None:
+    WebService(scope, "9", **theirs(scope), image=IMAGE, port=8080)
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (without_port, r"^Acme/Shop: container front does not map any port: add ecs\.PortMapping"),
+        (another_port, r"^Acme/Shop: container front does not map port 8080: add ecs\.PortMapping"),
+        (without_container, r"^Acme/Shop: the task definition has no container: add one"),
+        (without_load_balancer, r"^Acme/Listener: an imported listener does not know its load balancer: pass"),
+        (without_a_name, r"^Acme/9: no service's name can be made of the id '9': choose an id"),
+    ],
+)
+def test_what_is_missing_is_named_with_its_remedy(build: Callable[[cdk.Stack], None], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        build(stack())
+
+
+@pytest.mark.parametrize(("insights", "warned"), [(ecs.ContainerInsights.ENABLED, False), (None, True)])
+def test_a_cluster_that_counts_no_tasks_is_warned_of(insights: ecs.ContainerInsights | None, warned: bool) -> None:
+    scope = stack()
+    around = theirs(scope)
+    around["cluster"] = ecs.Cluster(scope, "Own", vpc=around["cluster"].vpc, container_insights_v2=insights)
+    service = WebService(scope, "Shop", **around, image=IMAGE, port=8080)
+    said = [each.data for each in service.node.metadata if each.type == "aws:cdk:warning"]
+    assert any("has no Container Insights" in str(each) for each in said) is warned
