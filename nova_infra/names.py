@@ -226,6 +226,11 @@ def parameter_path(platform: str, environment: str) -> str:
     return f"/{platform}/{environment}"
 
 
+def boundary_name(platform: str) -> str:
+    """Name of the permissions boundary of what the toolchain's account makes."""
+    return f"{platform}-boundary"
+
+
 def pipeline_name(platform: str) -> str:
     """Name of the pipeline, which its notification rule and its alert topic share."""
     return f"{platform}-platform"

@@ -212,7 +212,11 @@ MATRIX = {
         refused=("belongs to nova-prod-", "free it in an earlier release"),
         told=(WEIGHTS, WEIGHTS),
     ),
-    "domain off": Case(domain_off, refused=("port 80 belongs to", "delete that listener by hand first")),
+    "domain off": Case(
+        domain_off,
+        refused=("port 80 belongs to", "delete that listener by hand first"),
+        told=("port 443 of its load balancer closes: whoever asks there gets no answer",),
+    ),
     "CIDR": Case(other_range, refused=("what it exports is in use by", "create a second environment")),
     "zones": Case(other_zone, refused=("overlaps", "create a new environment")),
     "NAT": Case(fewer_gateways),
@@ -271,7 +275,7 @@ def test_a_domain_moves_the_listener_before_its_port_is_taken_again(assembly: An
     [template] = before.values()
     after = copy.deepcopy(template)
     [(key, listener)] = of_type(after, f"{ELB}::Listener")
-    listener["Properties"] |= {"Port": 443, "Protocol": "HTTPS"}
+    listener["Properties"] |= {"Port": 443, "Protocol": "HTTPS", "Certificates": [{"CertificateArn": "arn"}]}
     redirect = copy.deepcopy(listener)
     redirect["Properties"] |= {"Port": 80, "Protocol": "HTTP"}
     after["Resources"]["Redirect"] = redirect | {"DependsOn": [key]}
