@@ -275,19 +275,11 @@ class NovaPipelineStack(cdk.Stack):
         for test in tests:
             # Not side by side: a new account may run one build at a time.
             test.add_step_dependency(verify)
-        gates = [
-            GateStep(
-                self.pipeline,
-                source=source,
-                tools=tools,
-                prefix=prefix,
-                environment=environment,
-                services=gated,
-                minutes=deployment_minutes(config.release, config.services, environment),
-            )
-            for gated in [suite_gated(config.services, environment)]
-            if gated
-        ]
+        gates: list[pipelines.Step] = []
+        if gated := suite_gated(config.services, environment):
+            minutes = deployment_minutes(config.release, config.services, environment)
+            beside = partial(GateStep, self.pipeline, source=source, tools=tools, prefix=prefix)
+            gates = [beside(environment=environment, services=gated, minutes=minutes)]
         self.pipeline.add_stage(
             stage,
             pre=[about("preflight", role="observer")] if environment.approval else [],
