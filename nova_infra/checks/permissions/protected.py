@@ -129,7 +129,7 @@ def goals(before: Sequence[Mapping[str, Any]], production: Mapping[str, Any]) ->
     elsewhere = _elsewhere(before, production)
     # Names of an earlier environment's own roles, which matter where it shares production's account.
     harmless = (
-        *(f"*:role/{prefix}-release" for stage in before for prefix in _prefixes(stage)),
+        *(f"*:role/{prefix}-{role}" for stage in before for prefix in _prefixes(stage) for role in ("release", "gate")),
         "*:role/*-observer",
         "*:role/cdk-*-lookup-role-*",
     )
