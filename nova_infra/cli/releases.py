@@ -134,7 +134,7 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
 
     target = open_environment("observer", where)
     try:
-        released_templates = _released_templates(target, assembly)
+        released_templates = release_templates(target, assembly) or None
         if released_templates:
             click.echo(f"templates: {digest_of(released_templates)}")  # as the brief said
         conditions = survey(target, _known(target, where, checkout), released_templates)
@@ -164,12 +164,12 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     _report(refused, f"{target.name}: a deployment may start")
 
 
-def _released_templates(target: ObservedEnvironment, assembly: Path | None) -> dict[str, Any] | None:
-    """Stack to its template in the release: a rehearsal knows what it plays."""
+def release_templates(target: ObservedEnvironment, assembly: Path | None) -> dict[str, Any]:
+    """Stack to its template in the release: a rehearsal knows what it plays. Empty where no assembly is given."""
     if (played := target.played()) is not None:
         return dict(played.templates)
     if assembly is None:
-        return None
+        return {}
     from nova_infra.assembly import Assembly
 
     return Assembly(assembly).templates(target.prefix)
@@ -302,14 +302,15 @@ def _release(
 
 
 def _known(environment: ObservedEnvironment, where: dict[str, Any], checkout: bool) -> Known | None:
-    """What nova.toml says of the services; in a rehearsal, what the release that is played has."""
+    """What nova.toml says of the services; in a rehearsal, with what the release that is played runs."""
     from nova_infra.config import load_config
     from nova_infra.deployed.connect import service_names
     from nova_infra.operations.gates.orphans import wanted_rules
     from nova_infra.operations.gates.preflight import Known
 
     if (played := environment.played()) is not None:
-        return Known(tuple(played.images))
+        # A job runs nothing between its runs.
+        return Known(tuple({*played.images, *(service_names(whereabouts(None, None)) or ())}))
     if checkout:
         config = load_config(Path.cwd())
         return Known([service.name for service in config.services], wanted_rules(config))

@@ -59,6 +59,8 @@ def contradictions(
     """
     if source is not None and delivery is not None:
         yield from _engine(source, delivery, environments)
+    if toolchain is not None and delivery is not None and toolchain.permissions_boundary:
+        yield from _boundary(toolchain, delivery, environments)
     yield from _promotion(environments, last=environment_count - 1)
     for index, environment in environments.items():
         key = f"environments[{index}]"
@@ -101,6 +103,18 @@ def _engine(source: Source, delivery: Delivery, environments: Mapping[int, Envir
             yield (
                 f"environments[{index}].window: works only with CodePipeline; GitHub Actions would "
                 "deploy at any time: remove it"
+            )
+
+
+def _boundary(toolchain: Toolchain, delivery: Delivery, environments: Mapping[int, Environment]) -> Iterator[str]:
+    key = "toolchain.permissions_boundary: true"
+    if delivery.engine != "codepipeline":
+        yield f"{key} limits the pipeline's roles, and GitHub Actions delivers without a pipeline: remove it"
+    for environment in environments.values():
+        if environment.account == toolchain.account:
+            yield (
+                f"{key} keeps the toolchain's account from making roles for {environment.name}, which shares it: "
+                "give the environment an account of its own, or remove the boundary"
             )
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from nova_infra.checks.pipeline import MAX_ACTIONS_PER_STAGE
-from nova_infra.config import MAX_SERVICES
+from nova_infra.config import MAX_SERVICES, parse_config
+from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
 from nova_infra.constructs.pipeline.update_approval import DIGEST
 from nova_infra.machine.pythons import DELIVERED
 
@@ -260,8 +261,10 @@ def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_regist
                 "EnvironmentVariables"
             ]
             install = json.loads(own["Source"]["BuildSpec"])["phases"]["install"]["commands"]
-            link, set_up = install
+            link, *refuse, set_up = install
             assert link.endswith(f'ln -s -- "$CODEBUILD_SRC_DIR_{packed}" ".nova/tools"')
+            # Before anything of the commit runs, and so before its own comparison. Images are built of no assembly.
+            assert refuse == ([] if action["Name"] == "x86-64" else [REFUSE_ANOTHER])
             assert set_up == "make setup"
             installed.add(action["Name"])
     assert installed == {"x86-64", "Preflight", "Verify", "Brief"}
@@ -292,6 +295,46 @@ def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly):
     assert [condition for service, condition in publishers if service == "events.amazonaws.com"] == [None]
     keys = json.dumps(assembly.properties(STACK, "AWS::KMS::Key"))
     assert "events.amazonaws.com" in keys, "a message that cannot be encrypted is lost"
+
+
+def test_a_suite_that_answers_gates_runs_beside_the_deployments_that_wait_for_it(variant):
+    actions = {action["Name"]: action for action in stage(variant, "TestEu")["Actions"]}
+    gate = actions["Gate"]
+    assert gate["RunOrder"] == actions["acme-test-eu-search.Deploy"]["RunOrder"]
+    assert actions["acme-test-eu-platform.Deploy"]["RunOrder"] < gate["RunOrder"] < actions["Verify"]["RunOrder"]
+    assert commands(variant, gate)[-3:] == ["make setup", "make browser", "make gate ENVIRONMENT=test-eu"]
+    built = project(variant, gate)
+    told = {each["Name"]: each["Value"] for each in built["Environment"]["EnvironmentVariables"]}
+    assert told == {"GATED": "search", "SUITE": "make e2e"}
+    bakes, waits = 4 * 5 + 6, 60 + 60 + 35  # its own gate, and the others of its release
+    assert built["TimeoutInMinutes"] == bakes + waits + 60
+    assert "Gate" not in [action["Name"] for action in stage(variant, "Live")["Actions"]]
+
+
+def test_who_answers_for_the_suite_may_answer_and_write_that_down_and_nothing_else(variant):
+    platform = "acme-test-eu-platform"
+    [role] = [r for r in variant.properties(platform, "AWS::IAM::Role") if r.get("RoleName") == "acme-test-eu-gate"]
+    trusted = json.dumps(role["AssumeRolePolicyDocument"])
+    assert "role/acme-test-eu-gate-step" in trusted
+    assert "verify-step" not in trusted
+    [name] = [
+        key
+        for key, each in variant.templates[platform]["Resources"].items()
+        if each["Type"] == "AWS::IAM::Role" and each["Properties"].get("RoleName") == "acme-test-eu-gate"
+    ]
+    [policy] = [p for p in variant.properties(platform, "AWS::IAM::Policy") if {"Ref": name} in p["Roles"]]
+    actions = [
+        action
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    ]
+    changes = {a for a in actions if not a.split(":")[1].startswith(("Describe", "List", "Get", "BatchGet"))}
+    assert changes == {
+        "ecs:ContinueServiceDeployment",
+        "ecs:StopServiceDeployment",
+        "events:PutEvents",
+        "ssm:PutParameter",
+    }
 
 
 def test_no_build_has_a_cache_that_another_one_has_written(assembly, variant):
@@ -465,3 +508,16 @@ def test_builds_log_encrypted_for_three_months(assembly):
     assert log_group["Properties"]["RetentionInDays"] == 90
     for build in assembly.properties(STACK, "AWS::CodeBuild::Project"):
         assert build["LogsConfig"]["CloudWatchLogs"]["GroupName"] == {"Ref": log_group_id}
+
+
+def test_every_role_of_the_pipelines_stack_has_the_boundary_and_none_of_an_environments(raw, synthesize):
+    raw["toolchain"]["permissions_boundary"] = True
+    raw["environments"], raw["services"] = raw["environments"][1:], raw["services"][:1]
+    made = synthesize(parse_config(raw))
+    boundary = "arn:aws:iam::444444444444:policy/nova-boundary"
+    roles = made.resources(STACK, "AWS::IAM::Role")
+    assert {json.dumps(role["Properties"].get("PermissionsBoundary")) for role in roles.values()} == {f'"{boundary}"'}
+    assert "PermissionsBoundary" not in made.texts["nova-prod-platform"]
+    # The boundary knows roles by what their names begin with.
+    for begins in ("PipelineRole", "PipelineImages"):
+        assert any(name.startswith(begins) for name in roles)

@@ -49,6 +49,15 @@ def test_a_job_keeps_its_time(write: Write) -> None:
     assert (service["kind"], service["schedule"], service["timeout_seconds"]) == ("job", "cron(0 6 ? * MON *)", 5400)
 
 
+def test_a_repository_that_no_delivery_reads_from_is_not_taken_for_one(write: Write) -> None:
+    address = "https://us-east-1.console.aws.amazon.com/codesuite/codecommit/repositories/shop/browse"
+    source = {"provider": "CodeCommit", "properties": {"branch": "main", "repository": address}}
+    made = import_copilot(write(api=API, pipelines__release={"name": "release", "source": source, "stages": []}))
+    assert tomllib.loads(made.text)["source"]["repository"].startswith("org/")
+    assert "source.provider = 'CodeCommit'" in made.text
+    assert "codesuite/codecommit" not in tomllib.loads(made.text)["source"]["repository"]
+
+
 def test_a_job_that_somebody_starts_stays_one(write: Write) -> None:
     by_hand = {**JOB, "name": "by-hand", "on": {"schedule": "none"}}
     held = {**JOB, "environments": {"test": {"on": {"schedule": "none"}}}}
