@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -14,7 +14,7 @@ from nova_infra.names import EVENT_SOURCE, Role, role_name, stack_name, step_rol
 
 
 class ReleaseRoles(Construct):
-    """An observer, a release role, and an operator.
+    """An observer, a release role, an operator, and one that answers for the test suite.
 
     The observer may look and change nothing; the release role may roll back, record, hold and stop a task; the operator
     may read logs, run tasks and scale. Both may answer a deployment's gate, and stop a deployment.
@@ -35,6 +35,7 @@ class ReleaseRoles(Construct):
         observers: Sequence[str],
         releasers: Sequence[str],
         operators: Sequence[str],
+        gatekeepers: Sequence[str] = (),
     ) -> None:
         """Create the roles.
 
@@ -49,12 +50,13 @@ class ReleaseRoles(Construct):
             observers: ARNs of the roles that may take the observer.
             releasers: ARNs of the roles that may take both.
             operators: ARNs of the roles that may take the operator, too; none for no such role.
+            gatekeepers: ARNs of the roles that answer deployments for the test suite; none for no such role.
         """
         super().__init__(scope, construct_id)
-        stack = cdk.Stack.of(self)
+        place = _place(cdk.Stack.of(self))
 
         def arn(service: str, resource: str, name: str) -> str:
-            return stack.format_arn(service=service, resource=resource, resource_name=name)
+            return f"{place(service)}:{resource}/{name}"
 
         in_cluster = {"ArnEquals": {"ecs:cluster": arn("ecs", "cluster", prefix)}}
         stacks = arn("cloudformation", "stack", f"{prefix}-*/*")
@@ -88,21 +90,14 @@ class ReleaseRoles(Construct):
             iam.PolicyStatement(
                 actions=["states:ListExecutions"],
                 resources=[
-                    stack.format_arn(
-                        service="states",
-                        resource="stateMachine",
-                        resource_name=f"{prefix}-*",
-                        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-                    )
+                    f"{place('states')}:stateMachine:{prefix}-*",
                 ],
             ),
             iam.PolicyStatement(
                 actions=["scheduler:GetSchedule"], resources=[arn("scheduler", "schedule", f"{prefix}-*/{prefix}-*")]
             ),
             # The queues of workers may have any names.
-            iam.PolicyStatement(
-                actions=["sqs:GetQueueAttributes"], resources=[stack.format_arn(service="sqs", resource="*")]
-            ),
+            iam.PolicyStatement(actions=["sqs:GetQueueAttributes"], resources=[f"{place('sqs')}:*"]),
             iam.PolicyStatement(
                 actions=[
                     "cloudformation:DescribeStackEvents",
@@ -169,37 +164,33 @@ class ReleaseRoles(Construct):
         self._role("release", prefix, [*look, *change], releasers)
         if operators:
             self._role("operator", prefix, [*look, *self._operate(prefix, parameters, in_cluster)], operators)
+        if gatekeepers:
+            answers = [
+                steering(arn("ecs", "service-deployment", f"{prefix}/*")),
+                announcing(arn("events", "event-bus", "default"), prefix),
+                iam.PolicyStatement(
+                    actions=["ssm:PutParameter"],
+                    resources=[arn("ssm", "parameter", f"{parameters.lstrip('/')}/release")],
+                ),
+            ]
+            self._role("gate", prefix, [*look, *answers], gatekeepers)
 
     def _operate(
         self, prefix: str, parameters: str, in_cluster: Mapping[str, Mapping[str, str]]
     ) -> list[iam.PolicyStatement]:
         """What a person may do during an incident, and no step of the pipeline: the observer reads no logs."""
         stack = cdk.Stack.of(self)
-        tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{prefix}/*")
-        definitions = stack.format_arn(service="ecs", resource="task-definition", resource_name=f"{prefix}-*:*")
-        logs = stack.format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=f"{task_log_groups(stack_name(prefix, '*'))}*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        ledger = stack.format_arn(
-            service="ssm", resource="parameter", resource_name=f"{parameters.lstrip('/')}/release"
-        )
+        place = _place(stack)
+        tasks, definitions = f"{place('ecs')}:task/{prefix}/*", f"{place('ecs')}:task-definition/{prefix}-*:*"
+        logs = f"{place('logs')}:log-group:{task_log_groups(stack_name(prefix, '*'))}*"
+        ledger = f"{place('ssm')}:parameter/{parameters.lstrip('/')}/release"
         return [
-            steering(stack.format_arn(service="ecs", resource="service-deployment", resource_name=f"{prefix}/*")),
-            announcing(stack.format_arn(service="events", resource="event-bus", resource_name="default"), prefix),
+            steering(f"{place('ecs')}:service-deployment/{prefix}/*"),
+            announcing(f"{place('events')}:event-bus/default", prefix),
             iam.PolicyStatement(actions=["logs:FilterLogEvents", "logs:GetLogEvents"], resources=[logs]),
             iam.PolicyStatement(
                 actions=["logs:DescribeLogGroups"],
-                resources=[
-                    stack.format_arn(
-                        service="logs",
-                        resource="log-group",
-                        resource_name="*",
-                        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-                    )
-                ],
+                resources=[f"{place('logs')}:log-group:*"],
             ),
             iam.PolicyStatement(
                 actions=["ecs:ExecuteCommand", "ecs:StopTask"], resources=[tasks], conditions=in_cluster
@@ -225,9 +216,7 @@ class ReleaseRoles(Construct):
                     "application-autoscaling:PutScheduledAction",
                     "application-autoscaling:RegisterScalableTarget",
                 ],
-                resources=[
-                    stack.format_arn(service="application-autoscaling", resource="scalable-target", resource_name="*")
-                ],
+                resources=[f"{place('application-autoscaling')}:scalable-target/*"],
                 conditions={
                     "StringEquals": {
                         "application-autoscaling:service-namespace": "ecs",
@@ -239,7 +228,6 @@ class ReleaseRoles(Construct):
         ]
 
     def _role(self, name: Role, prefix: str, statements: Sequence[iam.PolicyStatement], takers: Iterable[str]) -> None:
-        stack = cdk.Stack.of(self)
         role = iam.Role(
             self,
             name.capitalize(),
@@ -247,6 +235,7 @@ class ReleaseRoles(Construct):
             description={
                 "observer": f"Looks at {prefix} and changes nothing",
                 "release": f"Rolls {prefix} back, writes its ledger, holds releases, writes waivers, stops tasks",
+                "gate": f"Answers deployments to {prefix} for the test suite, and writes that to its ledger",
                 "operator": f"Reads the logs of {prefix}, runs tasks and shells there, and scales for an incident",
             }[name],
             assumed_by=named_roles(takers),
@@ -257,8 +246,10 @@ class ReleaseRoles(Construct):
             "A policy of one role, which nothing else may have",
             f"{NIST}-IAMNoInlinePolicy",
         )
-        allowed = [statement for statement in statements if statement.effect == iam.Effect.ALLOW]
-        resources = dict.fromkeys(stack.resolve(each) for statement in allowed for each in statement.resources)
+        written = cdk.Stack.of(self).resolve(policy.document)["Statement"]
+        resources = dict.fromkeys(
+            each for statement in written if statement["Effect"] == "Allow" for each in _listed(statement["Resource"])
+        )
         acknowledge(
             policy,
             "Deployments, tasks, change sets, holds, waivers and scalable targets get names later; alarms, stacks "
@@ -266,6 +257,16 @@ class ReleaseRoles(Construct):
             "stacks, tasks and capacity, and the ledger",
             *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in resources if "*" in each),
         )
+
+
+def _place(stack: cdk.Stack) -> Callable[[str], str]:
+    """How a service's ARNs begin in a stack's region and account. To ask CDK for each ARN takes longer."""
+    partition, region, account = stack.partition, stack.region, stack.account
+    return lambda service: f"arn:{partition}:{service}:{region}:{account}"
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
 
 
 def steering(deployments: str) -> iam.PolicyStatement:
