@@ -30,11 +30,13 @@ class _Work:
         actions: Patterns of the actions.
         resources: Patterns of what they may be done to.
         conditional: Whether a condition has to limit them.
+        named: Whether each has to be named, without a wildcard for any text.
     """
 
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     conditional: bool = False
+    named: bool = False
 
     def has(self, statement: Statement, action: str, resource: str) -> bool:
         """Whether a permission is no more than this."""
@@ -42,6 +44,7 @@ class _Work:
             any(contains(each.lower(), action.lower()) for each in self.actions)
             and any(contains(each, resource) for each in self.resources)
             and (statement.conditional or not self.conditional)
+            and not (self.named and "*" in resource)
         )
 
 
@@ -134,6 +137,9 @@ def _publishing(account: str, registries: Sequence[str], taken: Sequence[str]) -
         repositories,
     )
     yield _Work(("kms:CreateGrant", "kms:RetireGrant"), ("*",), conditional=True)
+    # Logins of the registries that ready images come from.
+    yield _Work(("secretsmanager:GetSecretValue",), ("arn:*:secretsmanager:*:*:secret:*-??????",), named=True)
+    yield _Work(("kms:Decrypt",), ("arn:*:kms:*:*:key/*",), named=True)
 
 
 def _settings() -> Iterator[_Work]:
