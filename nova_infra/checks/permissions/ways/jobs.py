@@ -19,6 +19,7 @@ from nova_infra.checks.permissions.trust import ISSUER
 from nova_infra.checks.rule import Finding, Rule, Template
 
 _BOOTSTRAP = ("deploy", "file-publishing", "lookup")
+_OF_ENVIRONMENT = ("observer", "release", "gate")
 _BUILDER, _EARLY_BUILDER = "-image-builder", "-early-image-builder"
 
 
@@ -102,7 +103,8 @@ def _work_of(name: str, account: str, *, taken: Sequence[str]) -> list[_Work]:
         own = f"arn:*:iam::{account}:role/"
         roles = [f"{own}cdk-*-{part}-role-{account}-*" for part in _BOOTSTRAP]
         prefix = name.removesuffix("-deploy")
-        return [_Work(("sts:AssumeRole",), (*roles, f"{own}{prefix}-observer", f"{own}{prefix}-release"))]
+        roles += [f"{own}{prefix}-{name}" for name in _OF_ENVIRONMENT]
+        return [_Work(("sts:AssumeRole",), tuple(roles))]
     early = name.endswith(_EARLY_BUILDER)
     if not early and not name.endswith(_BUILDER):
         return []

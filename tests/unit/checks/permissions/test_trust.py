@@ -48,6 +48,16 @@ def another_statement(role: Properties) -> None:
     role["AssumeRolePolicyDocument"]["Statement"].append(more)
 
 
+@pytest.mark.parametrize("name", ["observer", "release", "operator", "gate", "deploy"])
+def test_a_role_of_an_environment_that_the_whole_account_may_take_is_a_finding(name: str) -> None:
+    trust = {"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "444444444444"}}}
+    properties = {"RoleName": f"nova-prod-{name}", "AssumeRolePolicyDocument": trust}
+    found = findings({"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": properties}}})
+    assert [(rule.id, finding.detail) for rule, finding in found] == [
+        ("NOVA-P10", f"nova-prod-{name}: every role of 444444444444 may take it")
+    ]
+
+
 @pytest.mark.parametrize(
     "loosened", [everybody, without_condition, by_a_pattern, a_wildcard_taken_literally, another_statement]
 )

@@ -35,7 +35,7 @@ def environment() -> Template:
     template: Template = {"Resources": {}}
     own = f"arn:aws:iam::{DEV}:role"
     roles = [f"{own}/cdk-hnb659fds-{part}-role-{DEV}-us-east-1" for part in ("deploy", "file-publishing", "lookup")]
-    taken = [*roles, f"{own}/nova-dev-observer", f"{own}/nova-dev-release"]
+    taken = [*roles, f"{own}/nova-dev-observer", f"{own}/nova-dev-release", f"{own}/nova-dev-gate"]
     job_role(template, "nova-dev-deploy", "environment:dev", allow("sts:AssumeRole", taken))
     return template
 
@@ -187,7 +187,7 @@ def test_where_the_account_is_not_known_one_account_is_taken_for_it() -> None:
     assert found(template, None) == []
     grant(template, allow("sts:AssumeRole", role(PROD, "nova-dev-release")), role="Job")
     assert len(found(template, None)) == 1
-    assert len(found(environment(), PROD)) == 5
+    assert len(found(environment(), PROD)) == 6
 
 
 def test_others_than_githubs_jobs_are_not_meant() -> None:
