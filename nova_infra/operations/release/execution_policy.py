@@ -119,6 +119,10 @@ def _statements(
     )
     if worldwide:
         yield _allow("WorldwideResources", [f"{service}:*" for service in worldwide], "*")
+    if "AWS::ECR::Repository" in types and "AWS::KMS::Key" not in types:
+        # Repositories are encrypted: https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html
+        keys = [f"kms:{action}" for action in ("CreateGrant", "DescribeKey", "RetireGrant")]
+        yield _allow("RepositoryKeys", keys, f"arn:aws:kms:*:{account}:key/*")
     if "AWS::CodePipeline::Pipeline" in types:
         # https://docs.aws.amazon.com/codepipeline/latest/userguide/connections-permissions.html
         passing = [f"{prefix}:PassConnection" for prefix in ("codeconnections", "codestar-connections")]
