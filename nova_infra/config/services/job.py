@@ -35,11 +35,12 @@ class Job(Model):
     """When it runs: ``rate(15 minutes)``, ``cron(0 3 * * ? *)`` as EventBridge writes it, or a crontab's five fields.
     Default: by no schedule, so ``run_before_promotion`` is needed."""
     time_zone: TimeZone = "UTC"
-    """Whose clocks the schedule goes by. Default: UTC."""
+    """Time zone of the schedule. Default: UTC."""
     timeout_seconds: Annotated[int, Field(ge=60, le=86_400)] = 3600
-    """How long a run may take, the start of its task included; then it is stopped and has failed. Default: 3600."""
+    """How long a run may take, including the start of its task. Then it is stopped and counts as failed. Default:
+    3600."""
     allow_overlap: bool = False
-    """Whether a run may begin while another one is still going; otherwise it is left out. Default: false."""
+    """Whether a run may start while the previous one is still running; otherwise it is skipped. Default: false."""
     run_before_promotion: bool = False
     """Whether it also runs once in each environment when its image or settings have changed there, as part of the
     release; if it fails, the release stops. It needs a ``command``. Default: false."""
