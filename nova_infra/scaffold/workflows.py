@@ -35,7 +35,8 @@ class EnvironmentJobs:
         environment: The environment.
         needs: Jobs that the deployment waits for.
         session_seconds: How long its credentials are good.
-        suffix: What tells its tests from those of an earlier environment with the same suite; empty for the first one.
+        suffix: Distinguishes its tests from those of an earlier environment with the same suite; empty for the first
+        one.
     """
 
     environment: Environment

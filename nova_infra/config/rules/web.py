@@ -24,7 +24,7 @@ def in_environment(key: str, service: Service, environment: Environment) -> Iter
     if not (service.paths or service.hosts):
         yield f"{key}.paths: is empty and there are no hosts, so nothing leads to {service.name}: name a path or a host"
     if service.internal and service.hosts:
-        yield f"{key}.internal: true leaves nobody who could ask for its hosts: remove one of the two"
+        yield f"{key}.internal: true means that nobody can reach its hosts: remove one of the two"
     if service.protocol == "grpc":
         yield from _of_grpc(key, service)
     if service.protocol != "http":

@@ -49,5 +49,5 @@ class Job(Model):
     @classmethod
     def _of_a_calendar(cls, name: str, info: ValidationInfo) -> str:
         if name != "UTC" and (info.data.get("schedule") or "").startswith("rate("):
-            raise refusal("means nothing to a rate, which goes by no clock", "remove it, or write a cron")
+            raise refusal("has no effect on a rate, which follows no clock", "remove it, or write a cron")
         return name

@@ -106,7 +106,7 @@ def test_a_gate_of_one_service_where_no_traffic_is_shifted(raw, refused):
 @pytest.mark.parametrize("key", [{"gate_before": "steps"}, {"gate_minutes": 7}])
 def test_how_a_gate_waits_without_a_gate(raw, refused, key):
     raw["environments"][1]["rollout"] |= key
-    assert f"environments[1].rollout.{next(iter(key))}: says nothing without a gate" in refused()
+    assert f"environments[1].rollout.{next(iter(key))}: has no effect without a gate" in refused()
 
 
 @pytest.mark.parametrize(
