@@ -5,6 +5,7 @@ An installation has a ``platform`` name; an environment's names begin with its `
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 
 Role = Literal["observer", "release", "operator"]
@@ -72,6 +73,16 @@ def queue_name(stack: str, given: str | None) -> str:
 def dead_queue_name(stack: str, queue: str | None, given: str | None) -> str:
     """Name of the queue for what a worker cannot process; ``queue`` is what the configuration says of the other one."""
     return given or f"{queue_name(stack, queue)}-dead"
+
+
+def schedule_name(stack: str) -> str:
+    """Name of a job's schedule, and of its group. EventBridge Scheduler takes 64 characters, less than a stack's.
+
+    https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html
+    """
+    if len(stack) <= 64:
+        return stack
+    return f"{stack[:55]}-{hashlib.sha256(stack.encode()).hexdigest()[:8]}"
 
 
 def job_log_group(stack: str) -> str:
@@ -207,6 +218,11 @@ def early_repository_name(platform: str, service: str) -> str:
 def parameter_path(platform: str, environment: str) -> str:
     """The path of an environment's records in the parameter store, without a slash at the end."""
     return f"/{platform}/{environment}"
+
+
+def boundary_name(platform: str) -> str:
+    """Name of the permissions boundary of what the toolchain's account makes."""
+    return f"{platform}-boundary"
 
 
 def pipeline_name(platform: str) -> str:

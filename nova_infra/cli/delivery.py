@@ -168,15 +168,17 @@ def policy_cloudformation(account: str, assembly: Path) -> None:
 
 
 @policy.command("bootstrap")
-def policy_bootstrap() -> None:
+@click.option("--toolchain", is_flag=True, help="For the pipeline's own account: with the permissions boundary.")
+def policy_bootstrap(toolchain: bool) -> None:
     """Print CDK's bootstrap template, limited to the roles of this pipeline.
 
-    Pass it to `cdk bootstrap --template`. Otherwise every role of the trusted account may deploy.
+    Pass it to `cdk bootstrap --template`. Otherwise every role of the trusted account may deploy. With --toolchain, it
+    keeps what that account's CloudFormation makes out of the environments.
     """
     from nova_infra.config import load_config
     from nova_infra.operations.release.bootstrap import bootstrap_template
 
-    click.echo(json.dumps(bootstrap_template(load_config(Path.cwd())), indent=2))
+    click.echo(json.dumps(bootstrap_template(load_config(Path.cwd()), toolchain=toolchain), indent=2))
 
 
 COMMANDS = (services, github, deploy, registry, diff, policy)

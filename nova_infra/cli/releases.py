@@ -302,14 +302,15 @@ def _release(
 
 
 def _known(environment: ObservedEnvironment, where: dict[str, Any], checkout: bool) -> Known | None:
-    """What nova.toml says of the services; in a rehearsal, what the release that is played has."""
+    """What nova.toml says of the services; in a rehearsal, with what the release that is played runs."""
     from nova_infra.config import load_config
     from nova_infra.deployed.connect import service_names
     from nova_infra.operations.gates.orphans import wanted_rules
     from nova_infra.operations.gates.preflight import Known
 
     if (played := environment.played()) is not None:
-        return Known(tuple(played.images))
+        # A job runs nothing between its runs.
+        return Known(tuple({*played.images, *(service_names(whereabouts(None, None)) or ())}))
     if checkout:
         config = load_config(Path.cwd())
         return Known([service.name for service in config.services], wanted_rules(config))

@@ -9,6 +9,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,10 @@ from nova_infra.images.tags import ImageSource
 if TYPE_CHECKING:
     from nova_infra.config import Images
 
+
+DOCKER_HUB_MIRROR = "mirror.gcr.io"
+"""Google's cache of what is often pulled from Docker Hub:
+https://cloud.google.com/artifact-registry/docs/pull-cached-dockerhub-images."""
 
 Check = Callable[[Path, Kind], None]
 """Judges an image that is a file, and raises NovaError for one that must not be pushed."""
@@ -99,7 +104,7 @@ def _build(registry: Registry, source: ImageSource, address: str, tools: Images,
         tempfile.TemporaryDirectory(prefix="nova-image-") as directory,
         tempfile.TemporaryDirectory(prefix="nova-scan-") as scratch,
         _login(registry.login(), address.partition("/")[0]),
-        _builder(tools.buildkit) as builder,
+        _builder(nearest(tools.buildkit)) as builder,
     ):
         write_context(source.files, Path(directory))
         build = (
@@ -107,7 +112,7 @@ def _build(registry: Registry, source: ImageSource, address: str, tools: Images,
             "build",
             f"--builder={builder}",
             f"--platform={source.platform}",
-            f"--sbom=generator={tools.sbom_generator}",
+            f"--sbom=generator={nearest(tools.sbom_generator)}",
             "--provenance=mode=max",
             *_build_arguments(arguments),
             *([f"--target={source.target}"] if source.target else []),
@@ -147,6 +152,27 @@ def registry_of(image: str) -> str:
     """
     host, slash, _ = image.partition("/")
     return host if slash and (re.search(r"[.:]", host) or host == "localhost") else "docker.io"
+
+
+@cache
+def nearest(image: str) -> str:
+    """Where an image is pulled from that its digest names: a mirror of Docker Hub that has it, or where it says.
+
+    Docker Hub limits anonymous pulls by address, and builds share their addresses with strangers. A digest names the
+    same image wherever it comes from, so the mirror need not be trusted.
+
+    Args:
+        image: The image, by its digest.
+    """
+    if registry_of(image) != "docker.io":
+        return image
+    path = image.removeprefix("docker.io/")
+    mirrored = f"{DOCKER_HUB_MIRROR}/{path if '/' in path else f'library/{path}'}"
+    try:
+        docker("buildx", "imagetools", "inspect", "--raw", mirrored, quiet=True)
+    except RefusedError:
+        return image
+    return mirrored
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from nova_infra.machine.terminal import open_console
 from nova_infra.rehearsal.approvals import GateApprovals, approval
 from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME
 from nova_infra.rehearsal.delivery.delivery import delivery_of
+from nova_infra.rehearsal.delivery.weakened import weakened
 from nova_infra.rehearsal.dependencies.needed import engine_for, prepare_dependencies, provided, unreached
 from nova_infra.rehearsal.drills.catalogue import choose
 from nova_infra.rehearsal.drills.drill import Drill, DrillResult
@@ -114,6 +115,7 @@ def rehearse(options: Options) -> bool:
         record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
         record.not_rehearsed += not_rehearsed
         record.real_time, record.unsafe = options.real_time, [*delivery.unsafe, *delivery.pipeline.unsafe]
+        record.unsafe += weakened(baseline.pipeline(), candidate.pipeline())
         record.not_rehearsed += unreached(config) if config is not None else []
         record.until = options.until if pipeline != delivery.pipeline else None
         refused = note_refusals(forecast(candidate, baseline), pipeline, record)

@@ -41,6 +41,7 @@ from nova_infra.machine.pythons import DELIVERED
 from nova_infra.names import (
     REGISTRY_STACK,
     alert_topic_name,
+    boundary_name,
     environment_prefix,
     pipeline_log_group,
     pipeline_name,
@@ -92,6 +93,10 @@ class NovaPipelineStack(cdk.Stack):
             env=cdk.Environment(account=config.toolchain.account, region=config.toolchain.region),
             termination_protection=True,
         )
+        if config.toolchain.permissions_boundary:
+            # Not those of the environments: their stages are apps of their own, which this does not reach.
+            boundary = iam.ManagedPolicy.from_managed_policy_name(self, "Boundary", boundary_name(config.platform.name))
+            iam.PermissionsBoundary.of(self).apply(boundary)
         name = pipeline_name(config.platform.name)
         log_group_name = pipeline_log_group(config.platform.name)
         publisher = Publisher.pipeline_events(self)
@@ -137,6 +142,7 @@ class NovaPipelineStack(cdk.Stack):
         images = [
             ImageStep(
                 source=source,
+                tools=build.tools,
                 repositories=repositories,
                 profiles=profiles,
                 architecture=architecture,

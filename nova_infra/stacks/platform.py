@@ -113,9 +113,7 @@ class PlatformStack(cdk.Stack):
             cluster_name=prefix,
             vpc=vpc,
             container_insights_v2=ecs.ContainerInsights.ENABLED,
-            enable_fargate_capacity_providers=any(
-                resolved(service, environment).environment.scaling.spot for service in config.services
-            ),
+            enable_fargate_capacity_providers=True,  # also without `spot`: it can be added and removed later
         )
         self.ingress = Ingress(
             self,

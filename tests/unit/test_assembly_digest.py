@@ -1,6 +1,8 @@
 """What the templates of a release, and its whole assembly, are known by."""
 
+import os
 import subprocess
+from pathlib import Path
 
 import click
 import pytest
@@ -8,6 +10,7 @@ from click.testing import CliRunner
 
 from nova_infra.assembly import digest_of, digest_of_files
 from nova_infra.cli.built import built_assembly
+from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
 from nova_infra.constructs.pipeline.update_approval import DIGEST
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.errors import CheckFailedError
@@ -91,3 +94,20 @@ def test_a_command_takes_the_assembly_that_was_built_and_no_other(tmp_path, comm
     # A rehearsal plays the assembly itself.
     monkeypatch.setenv(REHEARSAL_VARIABLE, "http://localhost/candidate")
     assert command("--digest", built).exception is None
+
+
+def test_a_steps_first_command_refuses_another_assembly(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
+    environment = {**os.environ, "CODEBUILD_SRC_DIR_Synth_Output": str(tmp_path), "ASSEMBLY": digest_of_files(tmp_path)}
+
+    def refusing() -> subprocess.CompletedProcess[str]:
+        command = ["bash", "-c", REFUSE_ANOTHER]
+        return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+
+    assert (refusing().returncode, refusing().stdout) == (0, "")
+    (tmp_path / "more.json").write_text("{}", encoding="utf-8")
+    refused = refusing()
+    assert refused.returncode == 1
+    assert refused.stdout.startswith("assembly: it is not the one that was built: the artifact has been changed since")
+    environment["CODEBUILD_SRC_DIR_Synth_Output"] = str(tmp_path / "gone")
+    assert refusing().returncode == 1

@@ -116,6 +116,7 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
     "another name": {("platform", "name"): "acme"},
     "another toolchain": {("toolchain", "account"): "666666666666"},
     "another region": {("toolchain", "region"): "ap-northeast-1"},
+    "a boundary": {("toolchain", "permissions_boundary"): True, ("delivery", "engine"): "codepipeline"},
     "another address": {("toolchain", "notifications", "emails"): ["acme@example.com"]},
     "a channel of the pipeline": {("toolchain", "notifications", "slack"): SLACK},
     "another repository": {("source", "repository"): "acme/shop.api"},

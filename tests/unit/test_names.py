@@ -142,6 +142,38 @@ def test_repositories_are_those_that_images_are_pushed_to(assembly, service_name
     assert named(assembly, "AWS::ECR::Repository", "RepositoryName") == pushed
 
 
+def test_the_longest_names_that_the_configuration_allows_are_short_enough_for_aws() -> None:
+    prefix = names.environment_prefix("p" * 12, "e" * 16)
+    stack = names.stack_name(prefix, "s" * 40)
+    kinds = (*names.ROLLBACK_ALARMS, *names.NOTIFY_ALARMS, *names.WORKER_ALARMS, *names.JOB_ALARMS)
+    functions = (names.smoke_name(prefix), names.together_name(prefix))
+    # https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html, and each service's own reference.
+    most = {
+        128: [stack],  # of CloudFormation
+        255: [*(names.alarm_name(stack, kind) for kind in kinds), names.canary_alarm_name(prefix)],
+        80: [stack, names.dead_queue_name(stack, None, None)],  # of Step Functions and SQS
+        64: [
+            names.schedule_name(stack),
+            *functions,
+            *map(names.hook_role_name, functions),
+            *(names.role_name(prefix, role) for role in ("observer", "release", "operator")),
+            *(names.step_role_name(prefix, step) for step in ("preflight", "verify", "brief")),
+            names.deploy_role_name(prefix),
+            names.early_image_role_name("p" * 12),
+        ],
+        512: [names.job_log_group(stack), names.firewall_log_group(prefix)],
+        256: [names.early_repository_name("p" * 12, "s" * 40), names.chat_topic_name(names.alert_topic_name(prefix))],
+    }
+    assert [(name, len(name)) for limit, found in most.items() for name in found if len(name) > limit] == []
+
+
+def test_a_long_schedule_has_a_name_of_its_own_and_a_short_one_that_of_its_stack() -> None:
+    assert names.schedule_name("a" * 64) == "a" * 64
+    long = [names.schedule_name(f"nova-live-{'a' * 60}-{end}") for end in ("x", "y")]
+    assert len(set(long)) == 2
+    assert all(name.startswith("nova-live-a") for name in long)
+
+
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_the_release_role_may_write_what_is_recorded(assembly, name: str) -> None:
     deployed, _ = environment(name)

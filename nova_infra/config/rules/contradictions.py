@@ -21,6 +21,7 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 
 _ENDPOINTS_TO_START = ("ecr.api", "ecr.dkr", "logs")
 _RESERVED_SERVICES = {
+    "canary": "group of alarms",
     "smoke": "function",
     "together": "function",
     "platform": "stack",
@@ -28,7 +29,11 @@ _RESERVED_SERVICES = {
     "kit": "directory",
     "tests": "directory",
 }
-_RESERVED_ENVIRONMENTS = {"source", "build", "images", "assets", "update-pipeline", "updatepipeline"}
+_RESERVED_ENVIRONMENTS = {
+    **dict.fromkeys(("source", "build", "images", "assets", "update-pipeline", "updatepipeline"), "a stage"),
+    "platform": "the pipeline",
+    "github": "the stack of GitHub's roles",
+}
 
 
 def contradictions(
@@ -54,6 +59,8 @@ def contradictions(
     """
     if source is not None and delivery is not None:
         yield from _engine(source, delivery, environments)
+    if toolchain is not None and delivery is not None and toolchain.permissions_boundary:
+        yield from _boundary(toolchain, delivery, environments)
     yield from _promotion(environments, last=environment_count - 1)
     for index, environment in environments.items():
         key = f"environments[{index}]"
@@ -74,6 +81,7 @@ def contradictions(
     in_job = delivery is not None and delivery.engine == "github-actions"
     yield from rollout_contradictions(environments, services, in_job=in_job)
     yield from group_contradictions(release, environments, services, in_job=in_job)
+    yield from _prefixes(environments)
     yield from _stacks(environments, services)
 
 
@@ -98,6 +106,18 @@ def _engine(source: Source, delivery: Delivery, environments: Mapping[int, Envir
             )
 
 
+def _boundary(toolchain: Toolchain, delivery: Delivery, environments: Mapping[int, Environment]) -> Iterator[str]:
+    key = "toolchain.permissions_boundary: true"
+    if delivery.engine != "codepipeline":
+        yield f"{key} limits the pipeline's roles, and GitHub Actions delivers without a pipeline: remove it"
+    for environment in environments.values():
+        if environment.account == toolchain.account:
+            yield (
+                f"{key} keeps the toolchain's account from making roles for {environment.name}, which shares it: "
+                "give the environment an account of its own, or remove the boundary"
+            )
+
+
 def _promotion(environments: Mapping[int, Environment], *, last: int) -> Iterator[str]:
     for index, name, _ in repeated({index: environment.name for index, environment in environments.items()}):
         yield f"environments[{index}].name: {name!r} is used twice: give each its own name"
@@ -109,8 +129,9 @@ def _promotion(environments: Mapping[int, Environment], *, last: int) -> Iterato
         )
     for index, environment in environments.items():
         key = f"environments[{index}]"
-        if environment.name in _RESERVED_ENVIRONMENTS or environment.name.startswith("approve-"):
-            yield f"{key}.name: {environment.name!r} is already the name of a stage: choose another name"
+        taken = "a stage" if environment.name.startswith("approve-") else _RESERVED_ENVIRONMENTS.get(environment.name)
+        if taken is not None:
+            yield f"{key}.name: {environment.name!r} is already the name of {taken}: choose another name"
         if index == 0 and environment.approval:
             yield (
                 f"{key}.approval: true is set on the first environment, before anything has been tested: "
@@ -218,6 +239,19 @@ def _services(services: Mapping[int, Service]) -> Iterator[str]:
             f"services[{index}].priority: {priority} is also the priority of {services[first].name}: "
             "write priority = … with another number"
         )
+
+
+def _prefixes(environments: Mapping[int, Environment]) -> Iterator[str]:
+    """Environments of one account whose roles, alarms and jobs could not be told apart by how their names begin."""
+    for (first, one), (second, other) in combinations(environments.items(), 2):
+        if (one.account, one.region) != (other.account, other.region):
+            continue
+        (_, shorter), (index, longer) = sorted(((first, one), (second, other)), key=lambda each: len(each[1].name))
+        if longer.name.startswith(f"{shorter.name}-"):
+            yield (
+                f"environments[{index}].name: {longer.name!r} begins like {shorter.name}, whose roles and alarms would "
+                f"include it, as both are in {longer.account} {longer.region}: choose another name"
+            )
 
 
 def _stacks(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:

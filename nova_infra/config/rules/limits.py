@@ -10,10 +10,6 @@ from nova_infra.config.environment import Environment
 from nova_infra.config.services.service import Service
 from nova_infra.config.values.fields import aws_regions
 
-MAX_WILDCARDS = 6
-"""Wildcards in all conditions of a load balancer's rule; the quota cannot be raised:
-https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
-
 MAX_VARIABLES_BYTES = 48 * 1024
 """What variables may take of a task definition, which has 64 KiB for everything:
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html."""
@@ -47,12 +43,6 @@ def limits(
     if toolchain is not None:
         yield from _partitions(toolchain, source, environments)
     for index, service in services.items():
-        wildcards = sum(text.count("*") + text.count("?") for text in (*service.paths, *service.hosts))
-        if wildcards > MAX_WILDCARDS:
-            yield (
-                f"services[{index}].paths: has {wildcards} wildcards, but a rule of the load balancer may have "
-                f"{MAX_WILDCARDS}: write fewer, or split the service"
-            )
         for key, variables in variables_of(service):
             arguments = key.endswith("build_arguments")
             most = MAX_ARGUMENTS_BYTES if arguments else MAX_VARIABLES_BYTES

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 from nova_infra.config.environment import Environment
 from nova_infra.config.services.service import Service
-from nova_infra.config.services.smoke import RULE_VALUES
 
 
 def smoke_contradictions(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
@@ -38,11 +37,6 @@ def smoke_contradictions(environments: Mapping[int, Environment], services: Mapp
             yield (
                 f"{key}.priority: {service.priority} leaves no room for the rule of its tests: {before} {whose}: "
                 "write priority = … with another number"
-            )
-        if len(service.paths) + len(service.hosts) >= RULE_VALUES:
-            yield (
-                f"{key}.paths: {len(service.paths) + len(service.hosts)} values leave no room for the header of its "
-                f"tests, as a rule has {RULE_VALUES}: remove one, or remove smoke"
             )
         if any("*" in host for host in service.hosts[:1]):
             yield f"{key}.hosts: {service.hosts[0]!r} is not a name that can be requested: put another one first"

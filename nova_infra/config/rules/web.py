@@ -7,6 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from nova_infra.config.environment import Environment
 from nova_infra.config.services.service import Service
+from nova_infra.config.services.smoke import RULE_VALUES
+
+MAX_WILDCARDS = 6
+"""Wildcards in all conditions of a listener rule; the quota cannot be raised:
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
 
 MAX_CERTIFICATES = 25
 """What a load balancer takes besides its default certificate:
@@ -23,6 +28,7 @@ def in_environment(key: str, service: Service, environment: Environment) -> Iter
     """
     if not (service.paths or service.hosts):
         yield f"{key}.paths: is empty and there are no hosts, so nothing leads to {service.name}: name a path or a host"
+    yield from _conditions(key, service)
     if service.internal and service.hosts:
         yield f"{key}.internal: true means that nobody can reach its hosts: remove one of the two"
     if service.protocol == "grpc":
@@ -45,6 +51,27 @@ def in_environment(key: str, service: Service, environment: Environment) -> Iter
                     f"{key}.hosts: {host!r} is not under {domain.zone_name or domain.name}, the zone of "
                     f"{environment.name}, so it would get no certificate: choose another, or write domain.zone_name"
                 )
+
+
+def _conditions(key: str, service: Service) -> Iterator[str]:
+    """What a listener rule has no room for: it is made of all paths and hosts, that of the tests of a header, too."""
+    values = len(service.paths) + len(service.hosts)
+    if values > RULE_VALUES:
+        yield (
+            f"{key}.paths: are {values} values together with hosts, and a rule of the load balancer has at most "
+            f"{RULE_VALUES}: write fewer, or split the service"
+        )
+    elif service.smoke and values == RULE_VALUES:
+        yield (
+            f"{key}.paths: {values} values leave no room for the header of its tests, as a rule has {RULE_VALUES}: "
+            "remove one, or remove smoke"
+        )
+    wildcards = sum(text.count("*") + text.count("?") for text in (*service.paths, *service.hosts))
+    if wildcards > MAX_WILDCARDS:
+        yield (
+            f"{key}.paths: has {wildcards} wildcards, but a rule of the load balancer may have {MAX_WILDCARDS}: "
+            "write fewer, or split the service"
+        )
 
 
 def _of_grpc(key: str, service: Service) -> Iterator[str]:

@@ -25,15 +25,17 @@ def _schedule(text: str) -> str:
 
 
 Schedule = Annotated[str, AfterValidator(_schedule)]
+NO_SCHEDULE = "none"
+JobSchedule = Annotated[str, AfterValidator(lambda text: text if text == NO_SCHEDULE else _schedule(text))]
 TimeZone = Annotated[str, AfterValidator(clocks.time_zone)]
 
 
 class Job(Model):
     """What a service of ``kind = "job"`` may say besides."""
 
-    schedule: Schedule | None = None
+    schedule: JobSchedule | None = None
     """When it runs: ``rate(15 minutes)``, ``cron(0 3 * * ? *)`` as EventBridge writes it, or a crontab's five fields.
-    Default: by no schedule, so ``run_before_promotion`` is needed."""
+    ``none`` is for a job that somebody starts. Default: by no schedule, so ``run_before_promotion`` is needed."""
     time_zone: TimeZone = "UTC"
     """Time zone of the schedule. Default: UTC."""
     timeout_seconds: Annotated[int, Field(ge=60, le=86_400)] = 3600
@@ -44,6 +46,11 @@ class Job(Model):
     run_before_promotion: bool = False
     """Whether it also runs once in each environment when its image or settings have changed there, as part of the
     release; if it fails, the release stops. It needs a ``command``. Default: false."""
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether a schedule starts it."""
+        return self.schedule not in (None, NO_SCHEDULE)
 
     @field_validator("time_zone")
     @classmethod

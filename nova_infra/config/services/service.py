@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from nova_infra.config.services.container import Container, Health
-from nova_infra.config.services.job import Job, Schedule
+from nova_infra.config.services.job import Job, JobSchedule
 from nova_infra.config.services.runtime import Rollout, Scaling
 from nova_infra.config.services.surroundings import Connection, Permission, Secret, Sidecar, Surroundings
 from nova_infra.config.services.web import Host, Targets, Thresholds, Web
@@ -63,7 +63,7 @@ class Overrides(Model):
     """Merged with the service's."""
     queue: Queue | None = None
     """Merged with the service's."""
-    schedule: Schedule | None = None
+    schedule: JobSchedule | None = None
     """Instead of the service's."""
 
 

@@ -227,7 +227,7 @@ class Surroundings(Model):
     environment, ``"ssm:/PATH"`` of a parameter, or a table with the customer's key."""
     permissions: tuple[Permission, ...] = ()
     """What its code may do in AWS. Default: nothing."""
-    connects_to: tuple[Connection, ...] = ()
+    connects_to: Annotated[tuple[Connection, ...], Field(max_length=50)] = ()
     """``host:port`` that its tasks connect to, besides ports 80 and 443. With an address range, as in
     ``10.0.0.0/16:6379``, the port stays closed to other addresses. Default: none."""
     sidecars: Annotated[tuple[Sidecar, ...], Field(max_length=9)] = ()

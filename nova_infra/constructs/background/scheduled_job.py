@@ -19,7 +19,7 @@ from nova_infra.constructs.background.job_machine import definition
 from nova_infra.constructs.observability.retention import retention
 from nova_infra.constructs.tasks.service import acknowledge_exec, outbound_group, selected
 from nova_infra.constructs.web.settings import ServiceSettings
-from nova_infra.names import alarm_name, job_log_group
+from nova_infra.names import alarm_name, job_log_group, schedule_name
 from nova_infra.schedules import expression
 
 _PERIOD_SECONDS = 60
@@ -115,18 +115,19 @@ class ScheduledJob(Construct):
         if runtime.exec:
             acknowledge_exec(task_definition)
         self._failed()
-        if service.schedule is not None:
+        if service.schedule is not None and service.is_scheduled:
             self._schedule(expression(service.schedule), service.time_zone)
 
     def _schedule(self, when: str, time_zone: str) -> None:
-        group = scheduler.CfnScheduleGroup(self, "Schedules", name=self._name)
+        name = schedule_name(self._name)
+        group = scheduler.CfnScheduleGroup(self, "Schedules", name=name)
         role = iam.Role(self, "ScheduleRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
         role.add_to_policy(iam.PolicyStatement(actions=["states:StartExecution"], resources=[self.machine.ref]))
         _acknowledge_inline(role)
         schedule = scheduler.CfnSchedule(
             self,
             "Schedule",
-            name=self._name,
+            name=name,
             group_name=group.ref,
             schedule_expression=when,
             schedule_expression_timezone=time_zone,
@@ -149,7 +150,7 @@ class ScheduledJob(Construct):
             "was not started at its time, after an hour of attempts",
             namespace="AWS/Scheduler",
             metrics=("InvocationDroppedCount",),
-            dimension=("ScheduleGroup", self._name),
+            dimension=("ScheduleGroup", name),
         )
 
     def _failed(self) -> None:

@@ -8,12 +8,18 @@ from collections.abc import Collection
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import pipelines
 
-from nova_infra.constructs.pipeline.update_approval import ASSEMBLY, NAMESPACE
+from nova_infra.constructs.pipeline.update_approval import ASSEMBLY, DIGEST, NAMESPACE
 
 BUILT = "Synth_Output"
 """The artifact that CDK Pipelines deploys from."""
 WANTED = f"#{{{NAMESPACE}.{ASSEMBLY}}}"
 """What the assembly was known by when the deployed pipeline compared itself with it."""
+
+REFUSE_ANOTHER = (
+    f'test "$(cd "$CODEBUILD_SRC_DIR_{BUILT}" && {DIGEST})" = "${ASSEMBLY}" || {{ echo "assembly: it is not the one '
+    'that was built: the artifact has been changed since: find out by whom, and start a new release"; false; }'
+)
+"""A step's first command, which is the pipeline's own: it runs before anything of the commit does."""
 
 
 def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str]) -> None:

@@ -15,6 +15,7 @@ from constructs import Construct
 
 from nova_infra.config import Environment
 from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
+from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
 from nova_infra.names import Role, role_name, step_role_name
 
 SETUP = "make setup"
@@ -60,13 +61,14 @@ class BuildStep(pipelines.CodeBuildStep):
 class ImageStep(pipelines.CodeBuildStep):
     """Builds the images of one architecture, one after the other; those that their repositories have are left alone.
 
-    One build for all services: CodeBuild refuses builds over an account's quota, which begins at one.
+    One build for all services: CodeBuild's quota of concurrent builds may be one, and it refuses what it cannot queue.
     """
 
     def __init__(
         self,
         *,
         source: pipelines.IFileSetProducer,
+        tools: pipelines.IFileSetProducer,
         repositories: str,
         profiles: str,
         architecture: str,
@@ -76,17 +78,20 @@ class ImageStep(pipelines.CodeBuildStep):
 
         Args:
             source: The commit.
+            tools: The archive of tools that Build has made, which fits its own architecture alone.
             repositories: ARN of the repositories that the step may write to, with a wildcard for services to come.
             profiles: ARN of the profiles that may sign its images, with the same wildcard.
             architecture: ``x86-64`` or ``arm64``: an image is built where it can run.
             logins: What it needs to log in where ready images come from.
         """
+        packed = _IMAGES[architecture] is BUILD_IMAGE
         super().__init__(
             architecture,
             input=source,
+            additional_inputs={TOOLS: tools} if packed else None,
             install_commands=[SETUP],
             commands=[f"make images ARCHITECTURE={architecture}"],
-            env=RUNTIME,
+            env={**RUNTIME, "NOVA_TOOLS": TOOLS} if packed else RUNTIME,
             # Docker needs the privilege; no other project has it.
             build_environment=codebuild.BuildEnvironment(build_image=_IMAGES[architecture], privileged=True),
             # A first release builds every image.
@@ -130,7 +135,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
             step.capitalize(),
             input=source,
             additional_inputs={TOOLS: tools},
-            install_commands=[SETUP],
+            install_commands=[REFUSE_ANOTHER, SETUP],
             commands=[f"make {step} ENVIRONMENT={environment.name}"],
             env={**RUNTIME, "NOVA_TOOLS": TOOLS},
             role=iam.Role(

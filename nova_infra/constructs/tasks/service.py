@@ -63,7 +63,7 @@ def fargate_service(
             behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM,
         ),
         bake_time=minutes(runtime.rollout.bake_minutes),
-        capacity_provider_strategies=_on_spot(runtime.scaling.spot),
+        capacity_provider_strategies=_capacity(runtime.scaling.spot),
         **strategy,
     )
     resource = service_resource(service)
@@ -144,13 +144,16 @@ def acknowledge_exec(task_definition: ecs.TaskDefinition) -> None:
     )
 
 
-def _on_spot(spot: Spot | None) -> list[ecs.CapacityProviderStrategy] | None:
-    """What a service's tasks run on; None for on demand alone.
+def _capacity(spot: Spot | None) -> list[ecs.CapacityProviderStrategy]:
+    """What a service's tasks run on, always by capacity providers: with a launch type, ``spot`` could not be added.
 
+    A strategy is changed in place; a service that has one cannot go back to a launch type, and CloudFormation may
+    replace a service that comes from one, which its name forbids:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html,
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
     """
     if spot is None:
-        return None
+        return [ecs.CapacityProviderStrategy(capacity_provider="FARGATE", weight=1)]
     return [
         ecs.CapacityProviderStrategy(capacity_provider="FARGATE", base=spot.base, weight=100 - spot.percent),
         ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=spot.percent),

@@ -10,6 +10,7 @@ from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
 from nova_infra.deployed.aws.stacks import AwsStacks
 from nova_infra.deployed.background import Backlog, JobRun, RunningJob
 from nova_infra.deployed.model import RunningService
+from nova_infra.names import schedule_name
 
 _RUNS = 5
 
@@ -40,7 +41,8 @@ class AwsBackground(AwsStacks):
             for run in listed
         )
         try:
-            schedule = self.aws.call("scheduler", "get_schedule", Name=name, GroupName=name)
+            scheduled = schedule_name(name)
+            schedule = self.aws.call("scheduler", "get_schedule", Name=scheduled, GroupName=scheduled)
         except ServiceError as error:
             if error.code != "ResourceNotFoundException":
                 raise

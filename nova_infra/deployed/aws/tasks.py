@@ -252,8 +252,22 @@ class AwsTasks(AwsStacks):
             raise self._not_deployed() from None
         active = [each for each in found if each.get("status") != "INACTIVE"]
         if not active:
+            if (machine := self._machine(service)) is not None:
+                raise RefusedError(
+                    f"service: {service!r} is a job, which has no tasks but those of its runs: "
+                    f"`nova logs {service} {self.name}` shows them, and `aws stepfunctions start-execution "
+                    f"--region {self.aws.region} --state-machine-arn {machine}` starts one"
+                )
             raise RefusedError(f"service: {service!r} does not run in {self.name}: see `nova status {self.name}`")
         return dict(active[0])
+
+    def _machine(self, service: str) -> str | None:
+        """ARN of the state machine of a job; None where there is none, or nobody may say."""
+        with contextlib.suppress(NovaError):
+            for machine in self.aws.pages("stepfunctions", "list_state_machines", "stateMachines"):
+                if machine["name"] == self.stack_name(service):
+                    return str(machine["stateMachineArn"])
+        return None
 
     def _not_deployed(self) -> NotDeployedError:
         return NotDeployedError(

@@ -22,6 +22,7 @@ from nova_infra.machine.parallel import threads
 from nova_infra.names import BOOTSTRAP_VERSION, repository_name
 from nova_infra.operations.doctor.check import Account, Check, not_known
 from nova_infra.operations.doctor.first import first_in_environment, first_in_toolchain
+from nova_infra.operations.doctor.networks import existing_network
 from nova_infra.operations.doctor.quotas import build_quotas, environment_quotas
 
 BOOTSTRAP_STACK = "CDKToolkit"
@@ -83,6 +84,15 @@ def diagnose(
         ),
         *(
             (
+                f"Toolchain's artifacts in {region} ({toolchain.account}, {region})",
+                toolchain.account,
+                region,
+                _bootstrap_beside(config, region),
+            )
+            for region in _further_regions(config)
+        ),
+        *(
+            (
                 f"{environment.name} ({environment.account}, {environment.region})",
                 environment.account,
                 environment.region,
@@ -141,6 +151,25 @@ def toolchain_checks(config: Config, access: Account, *, first: bool = False) ->
         yield from first_in_toolchain(config, access)
 
 
+def _further_regions(config: Config) -> list[str]:
+    """Regions of environments in which the pipeline keeps artifacts: CDK adds a stack in each to the toolchain's own.
+
+    https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.pipelines-readme.html#cross-region-support
+    """
+    if config.delivery.engine != "codepipeline":
+        return []
+    regions = dict.fromkeys(environment.region for environment in config.environments)
+    toolchain = config.toolchain
+    own = {(environment.account, environment.region) for environment in config.environments}
+    # Where an environment is in that place itself, its own line says it.
+    return [each for each in regions if each != toolchain.region and (toolchain.account, each) not in own]
+
+
+def _bootstrap_beside(config: Config, region: str) -> Callable[[Account], Iterator[Check]]:
+    account = config.toolchain.account
+    return lambda access: bootstrap_checks(access, account, region, account)
+
+
 def _environment_checks(
     config: Config, environment: Environment, *, first: bool
 ) -> Callable[[Account], Iterator[Check]]:
@@ -148,9 +177,10 @@ def _environment_checks(
         yield from bootstrap_checks(access, environment.account, environment.region, config.toolchain.account)
         if environment.domain is not None:
             yield _hosted_zone(environment.domain.name, environment.domain.zone_id, access)
-        secrets = [
-            each for service in config.services for each in resolved(service, environment).service.secrets.values()
-        ]
+        yield from existing_network(environment, access)
+        found = [resolved(service, environment).service for service in config.services]
+        secrets = [each for service in found for each in service.secrets.values()]
+        secrets += [each for service in found for sidecar in service.sidecars for each in sidecar.secrets.values()]
         for secret in sorted({each.secret for each in secrets if each.secret is not None}):
             yield _secret(secret, access)
         for parameter in sorted({each.parameter for each in secrets if each.parameter is not None}):

@@ -11,6 +11,7 @@ from nova_infra.config import Config, Environment
 from nova_infra.errors import NovaError
 from nova_infra.names import GITHUB_ISSUER, environment_prefix, github_stack_name, platform_stack_name
 from nova_infra.operations.doctor.check import Account, Check, not_known
+from nova_infra.operations.doctor.leftovers import leftovers
 
 # AWS makes each with the first resource that needs it, and that one now and then fails because the role is not there
 # yet: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html and its siblings.
@@ -23,10 +24,11 @@ _FIREWALL_ROLE = {"AWSServiceRoleForWAFV2Logging": "wafv2.amazonaws.com"}
 
 
 def first_in_environment(config: Config, environment: Environment, access: Account) -> Iterator[Check]:
-    """The account of an environment: its zones, service-linked roles, the firewall's association, GitHub's provider."""
+    """An environment's account: zones, service-linked roles, what is in the way, the firewall, GitHub's provider."""
     yield _zones(environment, access)
     for role, service in {**_ROLES, **(_FIREWALL_ROLE if environment.waf else {})}.items():
         yield _service_linked_role(role, service, access)
+    yield from leftovers(config, environment, access)
     if environment.waf:
         yield _firewall(environment_prefix(config.platform.name, environment.name), access)
     if environment.account != config.toolchain.account:

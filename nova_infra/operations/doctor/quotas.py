@@ -32,7 +32,12 @@ def environment_quotas(config: Config, environment: Environment, access: Account
 
 
 def build_quotas(config: Config, access: Account) -> Iterator[Check]:
-    """How many builds CodeBuild runs at once, for each kind that the pipeline has. CodeBuild refuses those over it."""
+    """How many builds CodeBuild runs at once, for each kind that the pipeline has.
+
+    Those over it wait, up to five times as many:
+    https://docs.aws.amazon.com/codebuild/latest/userguide/builds-working.html. Users
+    of new accounts report that they are refused (aws/aws-cdk#17744).
+    """
     if config.delivery.engine != "codepipeline":
         return
     wanted = dict.fromkeys(["x86-64", *(service.architecture for service in config.services)])
@@ -63,7 +68,7 @@ def _builds(kind: str, value: float, code: str) -> Check:
         return Check(
             True,
             f"{value:g} concurrent {kind} build{'s' if value > 1 else ''}: one execution of the pipeline needs one",
-            f"so that several pushes can be on their way at once, {request}",
+            f"a second execution waits, or fails with AccountLimitExceeded and is retried by hand: {request}",
         )
     return Check(True, f"{value:g} concurrent {kind} builds")
 

@@ -12,11 +12,13 @@ from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Template
 from nova_infra.errors import PassingError
 from nova_infra.machine.parallel import threads
-from nova_infra.operations.gates.problems import Problem, Seen, faults
+from nova_infra.operations.gates.problems import Problem, Seen, answered_release, faults
 from nova_infra.operations.records.ledger import ReleasedImage
 from nova_infra.operations.rollback.template import image_of, is_job
 
 _SECONDS_BETWEEN_LOOKS = 5.0
+_SERVED_BY_KIT = "nova_kit.serve"
+_NO_TARGET_ANSWERS = (0, 502, 503, 504)
 
 
 def verify(
@@ -59,7 +61,7 @@ def look(environment: ObservedEnvironment, names: tuple[str, ...]) -> Seen:
         services = pool.submit(environment.services)
         stacks = pool.submit(environment.stacks, [environment.stack_name(name) for name in names])
         alarms = pool.submit(environment.alarms)
-        versions = dict(zip(names, pool.map(lambda name: _version(environment, name), names), strict=True))
+        versions = dict(zip(names, pool.map(lambda name: version_of(environment, name), names), strict=True))
         known = {service.name for service in services.result()}
         deployed = {stack.name for stack in stacks.result()}
         others = [name for name in names if name not in known and environment.stack_name(name) in deployed]
@@ -73,13 +75,19 @@ def look(environment: ObservedEnvironment, names: tuple[str, ...]) -> Seen:
         )
 
 
-def _version(environment: ObservedEnvironment, service: str) -> Answer | None:
-    """What the service's ``/version`` answers; None where its rule does not lead there."""
+def version_of(environment: ObservedEnvironment, service: str) -> Answer | None:
+    """What the service's ``/version`` answers; None where its rule does not lead there, or it promises no such answer.
+
+    Services on the kit, and those that ``nova service add`` writes, tell their release there. Of any other container,
+    only what the load balancer says itself counts: that nothing answers.
+    """
     path = f"/{service}/version"
     answer = environment.get(path)
+    if service in answer.body and answered_release(answer) is not None:
+        return answer
+    template = environment.template(environment.stack_name(service))
     # Where another service takes every path, it answers for those that no rule leads to.
-    doubtful = answer.status == 404 or service not in answer.body
-    if doubtful and not leads_to(environment.template(environment.stack_name(service)), path):
+    if not leads_to(template, path) or (not _on_kit(template) and answer.status not in _NO_TARGET_ANSWERS):
         return None
     return answer
 
@@ -92,6 +100,16 @@ def _job(environment: ObservedEnvironment, name: str) -> tuple[str, str] | None:
         return None
     image = image_of(template, stack=stack)
     return stack, image.tag or str(image.digest)
+
+
+def _on_kit(template: Template) -> bool:
+    """Whether the kit starts a service's container."""
+    return any(
+        _SERVED_BY_KIT in (container.get("Command") or ())
+        for resource in template.get("Resources", {}).values()
+        if resource["Type"] == "AWS::ECS::TaskDefinition"
+        for container in resource["Properties"].get("ContainerDefinitions", ())
+    )
 
 
 def leads_to(template: Template, path: str) -> bool:

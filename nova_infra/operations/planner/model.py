@@ -137,11 +137,13 @@ class Consequence:
         stack: Name of the stack.
         where: Resource; empty for the whole stack.
         what: A clause.
+        hurts: Whether users would notice.
     """
 
     stack: str
     where: str
     what: str
+    hurts: bool = False
 
     def __str__(self) -> str:
         """One line."""

@@ -8,18 +8,26 @@ from dataclasses import dataclass
 from nova_infra.operations.planner.actions import resource_actions
 from nova_infra.operations.planner.blockers.exports import capacity_providers_in_use, locked_exports, missing_exports
 from nova_infra.operations.planner.blockers.images import missing_repositories
+from nova_infra.operations.planner.blockers.links import circular_references, dangling_references
 from nova_infra.operations.planner.blockers.listener_rules import (
     back_to_rolling,
     groups_of_another_load_balancer,
     reset_weights,
 )
-from nova_infra.operations.planner.blockers.names import taken_names
+from nova_infra.operations.planner.blockers.names import (
+    changed_service_tokens,
+    names_that_may_be_needed_twice,
+    taken_names,
+)
 from nova_infra.operations.planner.blockers.networks import overlapping_subnets
 from nova_infra.operations.planner.blockers.permissions import missing_permissions
 from nova_infra.operations.planner.blockers.quotas import account_quotas, listener_limits, template_limits
-from nova_infra.operations.planner.blockers.reach import unreachable_siblings
+from nova_infra.operations.planner.blockers.reach import closed_addresses, unreachable_siblings
+from nova_infra.operations.planner.blockers.security_groups import closed_ways
 from nova_infra.operations.planner.blockers.sizes import impossible_sizes
 from nova_infra.operations.planner.blockers.states import left_behind, moved_stack, stuck_stack
+from nova_infra.operations.planner.blockers.tasks import refused_services, refused_task_definitions
+from nova_infra.operations.planner.blockers.values import refused_values
 from nova_infra.operations.planner.model import Consequence, PlannedStack, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import Owner, World
@@ -32,14 +40,26 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     locked_exports,
     capacity_providers_in_use,
     taken_names,
+    changed_service_tokens,
     groups_of_another_load_balancer,
     overlapping_subnets,
     listener_limits,
     missing_repositories,
     missing_permissions,
     impossible_sizes,
+    dangling_references,
+    circular_references,
+    refused_task_definitions,
+    refused_services,
+    refused_values,
+    closed_ways,
 )
-_OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (reset_weights, back_to_rolling)
+_OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
+    reset_weights,
+    back_to_rolling,
+    names_that_may_be_needed_twice,
+    closed_addresses,
+)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 from nova_infra.config import Config
 from nova_infra.errors import ConfigError, RefusedError
 from nova_infra.names import PIPELINE_STACK
+from nova_infra.operations.release.permissions_boundary import bounded
 
 _TAKERS = {
     "DeploymentActionRole": "PipelineRole",
@@ -20,11 +21,15 @@ _TAKERS = {
 """Role of the bootstrap to what the names of the pipeline's role that takes it begin with, after the stack's name."""
 
 
-def bootstrap_template(config: Config) -> dict[str, Any]:
+def bootstrap_template(config: Config, *, toolchain: bool = False) -> dict[str, Any]:
     """The template, limited to this installation's pipeline.
 
+    Args:
+        config: The configuration.
+        toolchain: Whether it is for the pipeline's own account, which trusts no other one; an environment's otherwise.
+
     Raises:
-        ConfigError: GitHub Actions delivers: no other account is trusted then.
+        ConfigError: GitHub Actions delivers: no other account is trusted then. Or no boundary is asked for.
         RefusedError: The CDK CLI gives no template, or one that trusts accounts in another way.
     """
     if config.delivery.engine != "codepipeline":
@@ -41,7 +46,7 @@ def bootstrap_template(config: Config) -> dict[str, Any]:
         raise RefusedError(
             f"cdk bootstrap: gave no template: {result.stderr.strip()[-200:]}: run `make setup`"
         ) from None
-    return limited(template, toolchain=config.toolchain.account)
+    return bounded(template, config) if toolchain else limited(template, toolchain=config.toolchain.account)
 
 
 def limited(template: Mapping[str, Any], *, toolchain: str) -> dict[str, Any]:

@@ -62,6 +62,7 @@ _ROLE_ACTIONS = (
         "PutRolePolicy",
         "TagRole",
         "UntagRole",
+        "PutRolePermissionsBoundary",
         "UpdateAssumeRolePolicy",
         "UpdateRole",
     ),

@@ -19,7 +19,7 @@ from nova_infra.rehearsal.cloudformation.shapes import check_shape, unknown
 NOT_REHEARSED = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": "autoscaling under load",
     "AWS::CertificateManager::": "TLS",
-    "AWS::ECS::ClusterCapacityProviderAssociations": "Spot and its interruptions",
+    "AWS::ECS::ClusterCapacityProviderAssociations": "",
     "AWS::Chatbot::": "messages to chat rooms",
     "AWS::CloudWatch::Dashboard": "dashboards",
     "AWS::CodePipeline::Webhook": "what starts the pipeline",

@@ -20,6 +20,7 @@ from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.tasks.definition import read_task_definition
 
 _UNCALLED = "functions of Lambda that no deployment calls"
+_SPOT = "Spot and its interruptions"
 _UNSTARTED = "tasks that rules of EventBridge start"
 _ELB = "AWS::ElasticLoadBalancingV2"
 
@@ -143,6 +144,9 @@ def _areas(template: Template) -> set[str]:
     rules = resources_of_type(template, "AWS::Events::Rule").values()
     if any("EcsParameters" in target for rule in rules for target in rule.get("Properties", {}).get("Targets", ())):
         uncalled |= {_UNSTARTED}
+    services = resources_of_type(template, "AWS::ECS::Service").values()
+    if any("FARGATE_SPOT" in str(each.get("Properties", {}).get("CapacityProviderStrategy")) for each in services):
+        uncalled |= {_SPOT}
     return {area for area in map(area_not_rehearsed, types - PLAYED.keys()) if area} | uncalled
 
 

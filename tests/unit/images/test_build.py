@@ -35,7 +35,10 @@ def check(archive: Path, kind: str) -> None:
     CHECKED.append(f"{kind} {archive.name}")
 
 
-TOOLS = Images(buildkit=f"mirror/buildkit@sha256:{'b' * 64}", sbom_generator=f"mirror/syft@sha256:{'c' * 64}")
+TOOLS = Images(
+    buildkit=f"mirror.example.com/buildkit@sha256:{'b' * 64}",
+    sbom_generator=f"mirror.example.com/syft@sha256:{'c' * 64}",
+)
 
 
 def index(mark: str = "0") -> str:
@@ -106,6 +109,38 @@ def tags(ecr: Any, name: str = REPOSITORY) -> set[str]:
 
 def put(ecr: Any, tag: str, name: str = REPOSITORY, mark: str = "0") -> None:
     ecr.put_image(repositoryName=name, imageManifest=index(mark), imageTag=tag)
+
+
+@pytest.mark.parametrize(
+    ("image", "mirrored"),
+    [
+        ("moby/buildkit:v1", "mirror.gcr.io/moby/buildkit:v1"),
+        ("docker.io/moby/buildkit:v1", "mirror.gcr.io/moby/buildkit:v1"),
+        ("registry:3", "mirror.gcr.io/library/registry:3"),
+        ("ghcr.io/moby/buildkit:v1", None),
+        ("localhost:5000/buildkit", None),
+    ],
+)
+@pytest.mark.parametrize("there", [True, False])
+def test_what_a_digest_names_comes_from_a_mirror_of_docker_hub_that_has_it(
+    docker: Docker, image: str, mirrored: str | None, there: bool
+) -> None:
+    image_build.nearest.cache_clear()
+    docker.fails_at = "" if there else "buildx imagetools inspect"
+    pinned = f"{image}@sha256:{'a' * 64}"
+    expected = f"{mirrored}@sha256:{'a' * 64}" if mirrored is not None and there else pinned
+    assert [image_build.nearest(pinned), image_build.nearest(pinned)] == [expected, expected]
+    assert len(docker.calls) == (mirrored is not None), "it is asked once"
+
+
+def test_the_builder_and_what_it_runs_come_from_the_mirror(ecr: Any, docker: Docker) -> None:
+    image_build.nearest.cache_clear()
+    hub = Images(buildkit=f"moby/buildkit@sha256:{'b' * 64}", sbom_generator=f"docker/syft@sha256:{'c' * 64}")
+    ensure_image(registry(), SOURCE, tools=hub, check=check)
+    image_build.nearest.cache_clear()
+    said = [argument for call in docker.calls if "inspect" not in call for argument in call]
+    assert f"--driver-opt=image=mirror.gcr.io/{hub.buildkit}" in said
+    assert f"--sbom=generator=mirror.gcr.io/{hub.sbom_generator}" in said
 
 
 def test_an_image_that_is_not_there_is_built_with_its_attestations_and_pushed(ecr: Any, docker: Docker) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from nova_infra.checks.pipeline import MAX_ACTIONS_PER_STAGE
-from nova_infra.config import MAX_SERVICES
+from nova_infra.config import MAX_SERVICES, parse_config
+from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
 from nova_infra.constructs.pipeline.update_approval import DIGEST
 from nova_infra.machine.pythons import DELIVERED
 
@@ -252,7 +253,7 @@ def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_regist
     installed = set()
     for stage_ in pipeline(assembly)["Stages"]:
         for action in stage_["Actions"]:
-            if action["Name"] not in ("Preflight", "Verify", "Brief"):
+            if action["Name"] not in ("x86-64", "Preflight", "Verify", "Brief"):
                 continue
             assert packed in {each["Name"] for each in action["InputArtifacts"]}
             own = project(assembly, action)
@@ -260,11 +261,20 @@ def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_regist
                 "EnvironmentVariables"
             ]
             install = json.loads(own["Source"]["BuildSpec"])["phases"]["install"]["commands"]
-            link, set_up = install
+            link, *refuse, set_up = install
             assert link.endswith(f'ln -s -- "$CODEBUILD_SRC_DIR_{packed}" ".nova/tools"')
+            # Before anything of the commit runs, and so before its own comparison. Images are built of no assembly.
+            assert refuse == ([] if action["Name"] == "x86-64" else [REFUSE_ANOTHER])
             assert set_up == "make setup"
             installed.add(action["Name"])
-    assert installed == {"Preflight", "Verify", "Brief"}
+    assert installed == {"x86-64", "Preflight", "Verify", "Brief"}
+
+
+def test_an_image_step_of_another_architecture_asks_for_its_own_tools(variant):
+    [action] = [each for each in stage(variant, "Images")["Actions"] if each["Name"] == "arm64"]
+    assert len(action["InputArtifacts"]) == 1
+    variables = project(variant, action)["Environment"]["EnvironmentVariables"]
+    assert "NOVA_TOOLS" not in {each["Name"] for each in variables}
 
 
 def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly):
@@ -458,3 +468,16 @@ def test_builds_log_encrypted_for_three_months(assembly):
     assert log_group["Properties"]["RetentionInDays"] == 90
     for build in assembly.properties(STACK, "AWS::CodeBuild::Project"):
         assert build["LogsConfig"]["CloudWatchLogs"]["GroupName"] == {"Ref": log_group_id}
+
+
+def test_every_role_of_the_pipelines_stack_has_the_boundary_and_none_of_an_environments(raw, synthesize):
+    raw["toolchain"]["permissions_boundary"] = True
+    raw["environments"], raw["services"] = raw["environments"][1:], raw["services"][:1]
+    made = synthesize(parse_config(raw))
+    boundary = "arn:aws:iam::444444444444:policy/nova-boundary"
+    roles = made.resources(STACK, "AWS::IAM::Role")
+    assert {json.dumps(role["Properties"].get("PermissionsBoundary")) for role in roles.values()} == {f'"{boundary}"'}
+    assert "PermissionsBoundary" not in made.texts["nova-prod-platform"]
+    # The boundary knows roles by what their names begin with.
+    for begins in ("PipelineRole", "PipelineImages"):
+        assert any(name.startswith(begins) for name in roles)

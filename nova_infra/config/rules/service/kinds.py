@@ -85,7 +85,10 @@ def _of_a_job(key: str, service: Service) -> Iterator[str]:
     if service.health.model_fields_set - {"path"}:
         yield f"{key}.health: does not apply to a job, whose exit code tells how it went: remove it"
     if service.schedule is None and not service.run_before_promotion:
-        yield f"{key}.schedule: is missing, so the job would never run: write it, or run_before_promotion = true"
+        yield (
+            f"{key}.schedule: is missing, so the job would never run: write it, or run_before_promotion = true, or "
+            'schedule = "none" if somebody starts it'
+        )
     if service.run_before_promotion and service.command is None:
         yield f"{key}.run_before_promotion: needs to know what to run: write command"
     if service.run_before_promotion and service.timeout_seconds > MAX_RELEASE_SECONDS:
@@ -93,6 +96,9 @@ def _of_a_job(key: str, service: Service) -> Iterator[str]:
             f"{key}.timeout_seconds: {service.timeout_seconds} is more than a release waits for a run: "
             f"write {MAX_RELEASE_SECONDS} or less, or remove run_before_promotion"
         )
-    for other in ("time_zone", "allow_overlap") if service.schedule is None else ():
+    without = (
+        () if service.is_scheduled else ("time_zone", "allow_overlap") if service.schedule is None else ("time_zone",)
+    )
+    for other in without:
         if other in given:
             yield f"{key}.{other}: has no effect without a schedule: write schedule, or remove it"

@@ -10,11 +10,14 @@ from nova_infra.config.environment import Environment
 from nova_infra.config.resolved import resolved
 from nova_infra.config.services.service import Service
 from nova_infra.config.services.worker import Queue
-from nova_infra.names import dead_queue_name
+from nova_infra.names import dead_queue_name, queue_name
+
+MAX_NAME = 80
+"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html."""
 
 
 def of_one(key: str, service: Service) -> Iterator[str]:
-    """What a queue that exists lacks.
+    """What a queue that exists lacks, and a name that leaves no room for the other one's.
 
     Args:
         key: The service's place in the file.
@@ -23,6 +26,13 @@ def of_one(key: str, service: Service) -> Iterator[str]:
     queue = service.queue
     if queue is not None and queue.existing and not (queue.name and queue.dead):
         yield f"{key}.queue.existing: needs the names of both queues: write name and dead"
+    if queue is not None and queue.name and not queue.dead and not queue.existing:
+        dead = dead_queue_name("", queue.name, None)
+        if len(dead) > MAX_NAME:
+            yield (
+                f"{key}.queue.name: leaves no room for the dead-letter queue's name, {dead!r}, which may have "
+                f"{MAX_NAME} characters: shorten it, or write dead"
+            )
 
 
 def of_its_maker(key: str, queue: Queue | None) -> Iterator[str]:
@@ -48,8 +58,9 @@ def between(workers: Sequence[tuple[str, Service]]) -> Iterator[str]:
     for key, service in workers:
         for each, name in _made(service):
             if (other := seen.setdefault(name, service.name)) != service.name:
+                what = repr(name) if not name.startswith(":") else f"its default, ending with {name[1:]!r},"
                 yield (
-                    f"{key}.queue.{each}: {name!r} is also a queue of {other}, and SQS has each name once: "
+                    f"{key}.queue.{each}: {what} is also a queue of {other}, and SQS has each name once: "
                     "give it its own name, or write existing = true"
                 )
                 break  # the other queue has its name from this one
@@ -70,6 +81,8 @@ def between_environments(environments: Mapping[int, Environment], services: Mapp
             except ValidationError:
                 continue
             for each, name in _made(found):
+                if name.startswith(":"):
+                    continue  # a default, which has the environment's name in it
                 place = (environment.account, environment.region, name)
                 if (other := seen.setdefault(place, environment.name)) != environment.name:
                     yield (
@@ -84,9 +97,7 @@ def _made(service: Service) -> Iterator[tuple[str, str]]:
     queue = service.queue
     if queue is None or queue.existing:
         return
-    if queue.name is not None:
-        yield "name", queue.name
-    if queue.dead is not None:
-        yield "dead", queue.dead
-    elif queue.name is not None:
-        yield "name", dead_queue_name("", queue.name, None)
+    # A default begins with the environment's prefix, here with a colon, which no given name has.
+    stack = f":{service.name}"
+    yield "name", queue_name(stack, queue.name)
+    yield "dead" if queue.dead is not None else "name", dead_queue_name(stack, queue.name, queue.dead)

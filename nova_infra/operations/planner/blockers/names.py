@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.template_values import references, shown
+from nova_infra.operations.changes.template_values import references, same, shown
 from nova_infra.operations.planner.blockers.identity import IDENTITIES
-from nova_infra.operations.planner.model import Action, Refusal, ResourceAction
+from nova_infra.operations.planner.model import Action, Consequence, Refusal, ResourceAction
 from nova_infra.operations.planner.step import Step
 
 
@@ -68,6 +68,47 @@ def taken_names(step: Step) -> Iterator[Refusal]:
                 else "choose another one, or free it in an earlier release",
             )
             break
+
+
+def names_that_may_be_needed_twice(step: Step) -> Iterator[Consequence]:
+    """Say that a resource of a fixed name may be replaced: AWS does not document when, and its name forbids it.
+
+    Such as an ECS service that goes from a launch type to capacity providers:
+    https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/2214.
+    """
+    for action in step.actions:
+        known, resource = IDENTITIES.get(action.type), step.after.resources.get(action.logical_id)
+        if action.action is not Action.MAY_REPLACE or known is None or not known.named or resource is None:
+            continue
+        wanted = step.world.identity_of(step.after, resource)
+        if wanted is not None and wanted == step.identity_before(action.logical_id):
+            yield Consequence(
+                step.after.key.name,
+                action.logical_id,
+                f"may be replaced ({action.because}), and its name is fixed: CloudFormation would refuse that; try it "
+                "in the first environment, or give it another name",
+            )
+
+
+def changed_service_tokens(step: Step) -> Iterator[Refusal]:
+    """Refuse a custom resource that another function is to answer for.
+
+    See https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html,
+    ServiceToken: updates are not supported.
+    """
+    replaced = {action.logical_id for action in step.actions if action.action is Action.REPLACE}
+    for logical_id, resource in step.after.resources.items():
+        before = step.before.resources.get(logical_id, {}) if step.before is not None else {}
+        if before.get("Type") != resource["Type"]:
+            continue
+        was, becomes = (each.get("Properties", {}).get("ServiceToken") for each in (before, resource))
+        if becomes is not None and (not same(was, becomes) or set(references(becomes)) & replaced):
+            yield Refusal(
+                step.after.key.name,
+                f"{logical_id}.ServiceToken",
+                "a custom resource stays with the function that has made it",
+                "give the resource another logical id",
+            )
 
 
 def _moves_first(step: Step, owner: str, wanted: str, resource: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Networks without a way out, in which services cannot reach each other by the load balancer's public address.
+"""Addresses that lead nowhere: of load balancers in networks without a way out, and those that a release closes.
 
 See https://docs.aws.amazon.com/vpc/latest/userguide/vpc-nat-gateway.html: an internet-facing load balancer has public
 addresses, and a subnet without a route to the internet reaches none of them.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from nova_infra.operations.planner.model import Consequence, StackTemplate
+from nova_infra.operations.changes.template_values import references, shown
+from nova_infra.operations.planner.model import Action, Consequence, StackTemplate
+from nova_infra.operations.planner.step import Step
 
 _BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
 _WAYS_OUT = ("AWS::EC2::NatGateway", "AWS::EC2::TransitGatewayAttachment", "AWS::EC2::VPNGateway")
@@ -31,3 +33,29 @@ def unreachable_siblings(stacks: Iterable[StackTemplate]) -> Iterator[Consequenc
                     "has public addresses only, and the network has no NAT gateway: services that call each other "
                     "through it get no answer; make those that are called internal, or add a NAT gateway",
                 )
+
+
+def closed_addresses(step: Step) -> Iterator[Consequence]:
+    """Say which addresses users have that lead nowhere afterwards: a load balancer's name, a listener's port.
+
+    A load balancer that is replaced has another DNS name; where a record of the same stack follows it, nobody notices.
+    """
+    if step.before is None:
+        return
+    replaced = {each.logical_id for each in step.actions if each.action in (Action.REPLACE, Action.DELETE)}
+    followed = {name for _, record in step.after.of_type("AWS::Route53::RecordSet") for name in references(record)}
+    for logical_id, _ in step.before.of_type(_BALANCER):
+        if logical_id in replaced - followed:
+            said = "its DNS name changes with it: whoever uses the old one gets no answer"
+            yield Consequence(step.after.key.name, logical_id, said, hurts=True)
+    ports = {port for _, port in _ports(step.after)}
+    for logical_id, port in _ports(step.before):
+        if port not in ports:
+            said = f"port {port[1]} of its load balancer closes: whoever asks there gets no answer"
+            yield Consequence(step.after.key.name, logical_id, said, hurts=True)
+
+
+def _ports(stack: StackTemplate) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Each listener with its load balancer and its port."""
+    for logical_id, listener in stack.of_type("AWS::ElasticLoadBalancingV2::Listener"):
+        yield logical_id, (shown(listener.get("LoadBalancerArn")), shown(listener.get("Port")))

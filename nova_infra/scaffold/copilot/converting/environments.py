@@ -110,14 +110,14 @@ def source(workspace: Workspace, *, account: str, region: str, repository: str) 
     part = Part(pipeline) if pipeline else None
     if part is not None and pipeline is not None:
         pipeline.used |= {("name",), ("version",)}
+        provider = part.take("source", "provider", kind=str)
         address = part.take("source", "properties", "repository", kind=str) or ""
-        found = re.search(r"[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$", address)
-        if found:
+        known = provider in (None, "GitHub", "GitHubV1", "Bitbucket")
+        if known and (found := re.search(r"[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$", address)):
             repository = found[1]
         elif address:
             part.leave("source", "properties", "repository")
-        provider = part.take("source", "provider", kind=str)
-        if provider not in (None, "GitHub", "GitHubV1", "Bitbucket"):
+        if not known:
             part.leave("source", "provider")
     table.put("repository", repository)
     table.put("branch", (part.take("source", "properties", "branch", kind=str) if part else None) or "main")

@@ -33,12 +33,7 @@ def _queue(part: Part, table: TomlTable) -> None:
 def _schedule(part: Part, table: TomlTable) -> None:
     text = part.peek("on", "schedule")
     if text == "none":
-        part.take("on", "schedule", kind=str)
-        table.notes.append(
-            part.note(
-                "on", "schedule", what="A job without a schedule runs by `nova run`, or with `run_before_promotion`."
-            )
-        )
+        table.put("schedule", part.take("on", "schedule", kind=str))
     else:
         table.put("schedule", part.take("on", "schedule", kind=object, convert=schedule))
     if text is None and not part.is_override:

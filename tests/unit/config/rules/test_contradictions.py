@@ -302,3 +302,14 @@ def test_two_environments_may_share_a_network_that_exists(raw):
     for environment in raw["environments"][:2]:
         environment["network"] = VPC
     parse_config(raw)
+
+
+def test_a_permissions_boundary_needs_a_pipeline_and_an_account_that_is_the_toolchains_alone(raw):
+    raw["toolchain"]["permissions_boundary"] = True
+    assert parse_config(raw).toolchain.permissions_boundary
+    raw["environments"][0]["account"] = raw["toolchain"]["account"]
+    raw["delivery"]["engine"] = "github-actions"
+    with pytest.raises(ConfigError) as raised:
+        parse_config(raw)
+    assert "toolchain.permissions_boundary: true limits the pipeline's roles, and GitHub Actions" in str(raised.value)
+    assert "from making roles for dev, which shares it: give the environment an account of its own" in str(raised.value)

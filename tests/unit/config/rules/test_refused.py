@@ -66,6 +66,12 @@ REFUSED = {
     "a connection elsewhere": ("source.connection_arn", CONNECTION, "name a connection in aws"),
     "seven wildcards": ("services.0.paths", ["/a*b*c*d*", "/e?f?g?"], "has 7 wildcards, but a rule"),
     "sixteen wildcards": ("services.0.paths", ["/*" * 16], "has 16 wildcards, but a rule"),
+    "six values of a rule": ("services.0.paths", [f"/{n}" for n in range(6)], "write at most 5"),
+    "more connections than a security group has rules": (
+        "services.0.connects_to",
+        [f"db:{5000 + n}" for n in range(51)],
+        "write at most 50",
+    ),
     "a variable of 100 KB": ("services.0.environment", {"A": "x" * 100_000}, "takes 97 KiB, but there is room for 48"),
     "many variables": ("services.0.environment", {f"A{n}": "x" * 500 for n in range(100)}, "but there is room for 48"),
     "an argument of 100 KB": ("images", {"build_arguments": {"A": "x" * 100_000}}, "but there is room for 32 KiB"),
@@ -185,6 +191,104 @@ def test_what_would_fail_later_or_be_weak_is_refused_in_one_line(raw, path, valu
     assert line.startswith("nova.toml: ")
     assert fault in line
     assert len(line) < 500
+
+
+HOSTS = [f"{letter}.{{environment}}.nova.example.com" for letter in "abc"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        (
+            {"hosts": HOSTS, "paths": ["/a", "/b", "/c"]},
+            "services[0].paths: are 6 values together with hosts, and a rule of the load balancer has at most 5: ",
+        ),
+        (
+            {"hosts": HOSTS[:2], "paths": ["/a", "/b", "/c"], "smoke": ["/a"]},
+            "services[0].paths: 5 values leave no room for the header of its tests, as a rule has 5: ",
+        ),
+        (
+            {"paths": ["/a*", "/b*", "/c"], "environments": {"staging": {"hosts": [f"*.{h}" for h in HOSTS]}}},
+            "services[0].environments.staging.hosts: contradicts paths, which are 6 values together with hosts",
+        ),
+        (
+            {"paths": ["/a*b*", "/c*d*"], "environments": {"staging": {"hosts": [f"*.{h}*" for h in HOSTS[:1]]}}},
+            "is not a host name",
+        ),
+        (
+            {
+                "paths": ["/a*b*c", "/*d*e*"],
+                "environments": {"staging": {"hosts": [f"*.x.{HOSTS[0]}", f"*.{HOSTS[0]}"]}},
+            },
+            "services[0].environments.staging.hosts: contradicts paths, which has 7 wildcards",
+        ),
+    ],
+)
+def test_a_rule_of_more_values_or_wildcards_than_the_load_balancer_takes(raw, keys, line):
+    raw["environments"][2]["domain"]["name"] = "prod.nova.example.com"
+    raw["services"][0] |= keys
+    assert any(line in each for each in faults(raw))
+
+
+@pytest.mark.parametrize(
+    ("region", "name", "right"),
+    [
+        ("us-east-1", "rc-eu", False),
+        ("us-east-1", "rceu", True),
+        ("us-east-1", "eu-rc", True),
+        ("eu-west-1", "rc-eu", True),
+    ],
+)
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_environments_of_one_account_whose_names_could_not_be_told_apart(raw, region, name, right, order):
+    first, second = (raw["environments"][place] for place in order)
+    second["account"] = first["account"]
+    first["name"], second["name"], second["region"] = "rc", name, region
+    if right:
+        assert parse_config(raw)
+    else:
+        assert faults(raw) == [
+            f"nova.toml: environments[{order[1]}].name: {name!r} begins like rc, whose roles and alarms would include "
+            f"it, as both are in {first['account']} {region}: choose another name"
+        ]
+
+
+@pytest.mark.parametrize("name", ["platform", "github", "images"])
+def test_an_environment_by_the_name_of_something_else(raw, name):
+    raw["environments"][0]["name"] = name
+    assert any(f"{name!r} is already the name of" in each for each in faults(raw))
+
+
+def test_a_service_whose_alarm_would_be_that_of_its_environment(raw):
+    raw["services"][0]["name"] = "canary"
+    assert "services[0].name: 'canary' is already the name of a group of alarms" in faults(raw)[0]
+
+
+WORKER = {"kind": "worker", "image": f"ghcr.io/a/b@sha256:{'c' * 64}"}
+
+
+@pytest.mark.parametrize(
+    ("queues", "line"),
+    [
+        (
+            {"w": {"name": "q" * 76}},
+            f"services[4].queue.name: leaves no room for the dead-letter queue's name, '{'q' * 76}",
+        ),
+        (
+            {"w": {}, "w-dead": {}},
+            "services[5].queue.name: its default, ending with 'w-dead', is also a queue of w, and",
+        ),
+    ],
+)
+def test_queues_whose_names_sqs_refuses(raw, queues, line):
+    raw["services"] += [{"name": name, "queue": queue, **WORKER} for name, queue in queues.items()]
+    assert line in faults(raw)[0]
+
+
+@pytest.mark.parametrize("queue", [{"name": "q" * 75}, {"name": "q" * 80, "dead": "d"}])
+def test_the_longest_names_of_queues_are_accepted(raw, queue):
+    raw["services"].append({"name": "w", "queue": queue, **WORKER})
+    assert parse_config(raw)
 
 
 @pytest.mark.parametrize("cidr", NETWORKS)

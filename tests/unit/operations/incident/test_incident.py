@@ -256,6 +256,21 @@ def test_a_service_that_is_not_there_is_refused_in_a_line(deployment, call: str)
         getattr(deployment.environment, call)(*arguments)
 
 
+@pytest.mark.parametrize("call", ["tasks", "start_task", "open_shell", "capacity"])
+def test_a_job_has_no_tasks_of_its_own_and_the_line_says_how_it_is_started(deployment, call: str) -> None:
+    role = "arn:aws:iam::123456789012:role/machine"
+    machine = deployment.client("stepfunctions").create_state_machine(
+        name="nova-prod-report", definition="{}", roleArn=role
+    )["stateMachineArn"]
+    arguments = {"start_task": ("report", ["x"]), "open_shell": ("report", "t", "sh")}.get(call, ("report",))
+    with pytest.raises(RefusedError) as refused:
+        getattr(deployment.environment, call)(*arguments)
+    assert str(refused.value) == (
+        "service: 'report' is a job, which has no tasks but those of its runs: `nova logs report prod` shows them, and "
+        f"`aws stepfunctions start-execution --region us-east-1 --state-machine-arn {machine}` starts one"
+    )
+
+
 def test_the_lines_of_a_log_come_from_all_its_streams(deployment) -> None:
     client = deployment.client("logs")
     now = datetime.now(UTC).replace(microsecond=0)

@@ -250,6 +250,39 @@ def test_a_rule_that_ecs_steers_loses_its_weights_when_it_changes() -> None:
         assert [consequence for planned in same.stacks for consequence in planned.consequences] == []
 
 
+@pytest.mark.parametrize("name", ["carts", None])
+def test_a_resource_of_a_fixed_name_that_may_be_replaced_is_told(name: str | None) -> None:
+    def runs(**capacity: Any) -> StackTemplate:
+        properties = {"Cluster": "shop", **capacity, **({"ServiceName": name} if name else {})}
+        return stack("carts", It=resource("AWS::ECS::Service", properties=properties))
+
+    strategy = [{"CapacityProvider": "FARGATE", "Weight": 1}]
+    result = plan([runs(LaunchType="FARGATE")], [[runs(CapacityProviderStrategy=strategy)]])
+    told = [str(each) for planned in result.stacks for each in planned.consequences]
+    assert ["may be replaced (a change of LaunchType" in each and "its name is fixed" in each for each in told] == (
+        [True] if name else []
+    )
+    assert result.refusals == []
+
+
+@pytest.mark.parametrize(
+    ("function", "role", "right"), [("Function", "a", True), ("Other", "a", False), ("Function", "b", False)]
+)
+def test_a_custom_resource_stays_with_its_function(function: str, role: str, right: bool) -> None:
+    def answered(by: str, named: str) -> StackTemplate:
+        functions = {
+            each: resource("AWS::Lambda::Function", properties={"FunctionName": f"{each}-{named}"})
+            for each in ("Function", "Other")
+        }
+        token = {"ServiceToken": {"Fn::GetAtt": [by, "Arn"]}, "Key": role}
+        return stack("carts", Run=resource("Custom::Run", properties=token), **functions)
+
+    result = plan([answered("Function", "a")], [[answered(function, role)]])
+    assert [("Run.ServiceToken: a custom resource stays" in str(each)) for each in result.refusals] == [True] * (
+        not right
+    )
+
+
 def test_a_template_has_limits() -> None:
     many = {f"Q{number}": resource("AWS::SQS::Queue") for number in range(501)}
     assert "shop: has 501 resources, and CloudFormation takes 500" in refused(plan([], [[stack("shop", **many)]]))

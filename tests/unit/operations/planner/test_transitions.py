@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from nova_infra.operations.changes.resource_types import resource_type
 from nova_infra.operations.planner import Action, Plan, StackKey, StackTemplate, plan
+from nova_infra.operations.planner.actions import resource_actions
 
 PLATFORM, CARTS, STORE, OVERVIEW = (
     f"nova-prod-{name}" for name in ("platform", "carts-service", "store-service", "overview")
@@ -166,6 +168,11 @@ def http2(after: Templates) -> None:
         group["Properties"]["ProtocolVersion"] = "HTTP2"
 
 
+def spot(after: Templates) -> None:
+    service = only(after[CARTS], "AWS::ECS::Service")
+    service["CapacityProviderStrategy"] = [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]
+
+
 def nothing(after: Templates) -> None:
     """An engine is none of an environment's business."""
 
@@ -205,13 +212,18 @@ MATRIX = {
         refused=("belongs to nova-prod-", "free it in an earlier release"),
         told=(WEIGHTS, WEIGHTS),
     ),
-    "domain off": Case(domain_off, refused=("port 80 belongs to", "delete that listener by hand first")),
+    "domain off": Case(
+        domain_off,
+        refused=("port 80 belongs to", "delete that listener by hand first"),
+        told=("port 443 of its load balancer closes: whoever asks there gets no answer",),
+    ),
     "CIDR": Case(other_range, refused=("what it exports is in use by", "create a second environment")),
     "zones": Case(other_zone, refused=("overlaps", "create a new environment")),
     "NAT": Case(fewer_gateways),
     "strategy back to rolling": Case(rolling, told=("goes back to rolling",)),
     "architecture": Case(architecture, replaced=frozenset({"AWS::ECS::TaskDefinition"})),
     "engine": Case(nothing),
+    "spot": Case(spot),
     "kind": Case(
         worker,
         refused=("becomes one of another kind", "add it as a service of another name, deliver, then remove this one"),
@@ -263,7 +275,7 @@ def test_a_domain_moves_the_listener_before_its_port_is_taken_again(assembly: An
     [template] = before.values()
     after = copy.deepcopy(template)
     [(key, listener)] = of_type(after, f"{ELB}::Listener")
-    listener["Properties"] |= {"Port": 443, "Protocol": "HTTPS"}
+    listener["Properties"] |= {"Port": 443, "Protocol": "HTTPS", "Certificates": [{"CertificateArn": "arn"}]}
     redirect = copy.deepcopy(listener)
     redirect["Properties"] |= {"Port": 80, "Protocol": "HTTP"}
     after["Resources"]["Redirect"] = redirect | {"DependsOn": [key]}
@@ -306,31 +318,54 @@ def test_a_service_of_another_kind_is_refused_in_one_line(deployed: Templates) -
     assert len(transition(deployed, worker).refusals) == 1
 
 
-def with_spot(template: dict[str, Any]) -> dict[str, Any]:
-    """A platform whose cluster has both capacity providers."""
-    made = copy.deepcopy(template)
-    [(cluster, _)] = of_type(made, "AWS::ECS::Cluster")
-    providers = {"Cluster": {"Ref": cluster}, "CapacityProviders": ["FARGATE", "FARGATE_SPOT"]}
-    kind = "AWS::ECS::ClusterCapacityProviderAssociations"
-    made["Resources"]["Providers"] = {"Type": kind, "Properties": providers}
-    return made
-
-
 @pytest.mark.parametrize("used", [True, False])
 def test_a_capacity_provider_stays_as_long_as_a_service_runs_on_it(deployed: Templates, used: bool) -> None:
-    before = deployed | {PLATFORM: with_spot(deployed[PLATFORM])}
+    before = copy.deepcopy(deployed)
     if used:
-        before[CARTS] = copy.deepcopy(before[CARTS])
-        service = only(before[CARTS], "AWS::ECS::Service")
-        del service["LaunchType"]
-        service["CapacityProviderStrategy"] = [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]
+        spot(before)
+    kind = "AWS::ECS::ClusterCapacityProviderAssociations"
 
     def without(after: Templates) -> None:
-        after[PLATFORM], after[CARTS] = copy.deepcopy(deployed[PLATFORM]), deployed[CARTS]
+        only(after[PLATFORM], kind)["CapacityProviders"] = ["FARGATE"]
+        after[CARTS] = deployed[CARTS]
 
+    [(key, _)] = of_type(deployed[PLATFORM], kind)
     said = [str(each) for each in transition(before, without).refusals]
-    expected = f"{PLATFORM}.Providers: takes FARGATE_SPOT from the cluster while {CARTS} still uses it: deploy those"
+    expected = f"{PLATFORM}.{key}: takes FARGATE_SPOT from the cluster while {CARTS} still uses it: deploy those"
     assert [line[: len(expected)] for line in said] == ([expected] if used else [])
+
+
+def test_every_property_of_every_resource_is_replaced_as_its_schema_says(assembly: Any, variant: Any) -> None:
+    templates = [*assembly.templates.values(), *variant.templates.values()]
+    resources = [each for template in templates for each in template["Resources"].values()]
+    judged: dict[tuple[str, str], tuple[Action, Action]] = {}
+    for resource in resources:
+        kind = resource_type(resource["Type"])
+        wanted = dict.fromkeys(resource.get("Properties", {}), Action.UPDATE if kind.known else Action.MAY_REPLACE)
+        for paths, action in ((kind.perhaps_replaced_by, Action.MAY_REPLACE), (kind.replaced_by, Action.REPLACE)):
+            # A property of which a part cannot be changed is judged by that part.
+            wanted = {path: each for path, each in wanted.items() if path not in {p.split("/")[0] for p in paths}}
+            wanted |= dict.fromkeys((path for path in paths if "*" not in path), action)
+        for path, action in wanted.items():
+            if (resource["Type"], path) in judged or (changed := with_another(resource, path.split("/"))) is None:
+                continue
+            before, after = (stack("a", {"Resources": {"It": each}}) for each in (resource, changed))
+            [found] = resource_actions(before, after)
+            judged[resource["Type"], path] = (action, found.action)
+    assert {key: pair for key, pair in judged.items() if pair[0] is not pair[1]} == {}
+    assert sum(wanted is Action.REPLACE for wanted, _ in judged.values()) > 100
+
+
+def with_another(resource: dict[str, Any], path: list[str]) -> dict[str, Any] | None:
+    """The resource with another value at a path; None where an intrinsic function stands on the way."""
+    made = copy.deepcopy(resource)
+    node = made.setdefault("Properties", {})
+    for part in path[:-1]:
+        node = node.setdefault(part, {})
+        if not isinstance(node, dict) or any(key.startswith(("Ref", "Fn::")) for key in node):
+            return None
+    node[path[-1]] = "another"
+    return made
 
 
 def test_what_a_stack_no_longer_imports_may_have_lost_its_exporter(deployed: Templates) -> None:

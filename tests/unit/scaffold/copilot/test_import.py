@@ -49,6 +49,37 @@ def test_a_job_keeps_its_time(write: Write) -> None:
     assert (service["kind"], service["schedule"], service["timeout_seconds"]) == ("job", "cron(0 6 ? * MON *)", 5400)
 
 
+def test_a_repository_that_no_delivery_reads_from_is_not_taken_for_one(write: Write) -> None:
+    address = "https://us-east-1.console.aws.amazon.com/codesuite/codecommit/repositories/shop/browse"
+    source = {"provider": "CodeCommit", "properties": {"branch": "main", "repository": address}}
+    made = import_copilot(write(api=API, pipelines__release={"name": "release", "source": source, "stages": []}))
+    assert tomllib.loads(made.text)["source"]["repository"].startswith("org/")
+    assert "source.provider = 'CodeCommit'" in made.text
+    assert "codesuite/codecommit" not in tomllib.loads(made.text)["source"]["repository"]
+
+
+def test_a_job_that_somebody_starts_stays_one(write: Write) -> None:
+    by_hand = {**JOB, "name": "by-hand", "on": {"schedule": "none"}}
+    held = {**JOB, "environments": {"test": {"on": {"schedule": "none"}}}}
+    made = write(**{"by-hand": by_hand, "report": held, "environments__test": {"name": "test", "type": "Environment"}})
+    services = {each["name"]: each for each in read(made)["services"]}
+    assert services["by-hand"]["schedule"] == "none"
+    assert services["report"]["environments"]["test"]["schedule"] == "none"
+
+
+def test_the_login_of_a_private_registry_is_kept(write: Write) -> None:
+    secret = "arn:aws:secretsmanager:us-east-1:111111111111:secret:ghcr-Ab12cd"
+    digest = f"@sha256:{'a' * 64}"
+    sidecars = {
+        "log": {"image": f"ghcr.io/acme/log{digest}", "credentialsParameter": secret},
+        "trace": {"image": {"location": f"ghcr.io/acme/trace{digest}", "credentials": secret}},
+    }
+    job = {**JOB, "image": {"location": f"ghcr.io/acme/report{digest}", "credentials": secret}, "sidecars": sidecars}
+    [service] = read(write(report=job))["services"]
+    assert service["credentials"] == secret
+    assert [each["credentials"] for each in service["sidecars"]] == [secret, secret]
+
+
 def test_a_service_takes_its_path_and_what_is_below_it(write: Write) -> None:
     root = {**API, "name": "root", "http": {"path": "/"}}
     services = {each["name"]: each for each in read(write(api=API, root=root))["services"]}

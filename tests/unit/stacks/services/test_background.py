@@ -54,6 +54,11 @@ kind = "job"
 schedule = "rate(5 minutes)"
 allow_overlap = true
 [[services]]
+name = "by-hand"
+kind = "job"
+schedule = "none"
+allow_overlap = true
+[[services]]
 name = "migrate"
 kind = "job"
 command = ["run", "migrate"]
@@ -85,7 +90,8 @@ def test_a_worker_runs_on_spot_and_scales_by_the_clock_where_it_says(assembly: A
         {"CapacityProvider": "FARGATE", "Base": 1, "Weight": 20},
         {"CapacityProvider": "FARGATE_SPOT", "Weight": 80},
     ]
-    assert "CapacityProviderStrategy" not in assembly.only("nova-dev-slow", "AWS::ECS::Service")
+    always = assembly.only("nova-dev-slow", "AWS::ECS::Service")["CapacityProviderStrategy"]
+    assert always == [{"CapacityProvider": "FARGATE", "Weight": 1}]
     [action] = assembly.only("nova-dev-mailer", "AWS::ApplicationAutoScaling::ScalableTarget")["ScheduledActions"]
     assert action["ScalableTargetAction"] == {"MinCapacity": 0, "MaxCapacity": 4}
     assert action["Timezone"] == "Asia/Tokyo"
@@ -160,6 +166,13 @@ def test_a_job_comes_at_its_time_and_ends_in_time(assembly: Any) -> None:
 def test_a_job_is_left_out_while_another_run_is_going_unless_that_is_allowed(assembly: Any) -> None:
     assert machine(assembly, "nova-dev-report")["StartAt"] == "FindOthers"
     assert machine(assembly, "nova-dev-sweep")["StartAt"] == "Run"
+
+
+def test_a_job_that_somebody_starts_has_no_schedule_and_tells_when_it_fails(assembly: Any) -> None:
+    assert not assembly.resources("nova-dev-by-hand", "AWS::Scheduler::Schedule")
+    assert machine(assembly, "nova-dev-by-hand")["StartAt"] == "Run"
+    alarms = assembly.properties("nova-dev-by-hand", "AWS::CloudWatch::Alarm")
+    assert [each["AlarmName"] for each in alarms] == ["nova-dev-by-hand-failed"]
 
 
 def test_a_job_that_fails_or_does_not_start_notifies(assembly: Any) -> None:

@@ -191,6 +191,7 @@ def test_what_is_not_known_counts_as_given(start: dict[str, Any]) -> None:
     assert planned({**resources(), "Start": start}).refusals == []
     imported = resources()
     del imported["Start"]
+    imported["Runner"] = json.loads(json.dumps(imported["Runner"]).replace("Start", "Own"))
     imported["Task"]["Properties"]["ExecutionRoleArn"] = "arn:aws:iam::210987654321:role/theirs"
     assert planned(imported).refusals == []
 
@@ -211,12 +212,12 @@ def test_awss_own_policy_for_starting_tasks_allows_images_and_logs_and_no_secret
         ("256", "256", "Task.Memory: Fargate has no task with 256 CPU units and 256 MiB: give it 512 MiB"),
         ("1024", "9216", "Task.Memory: Fargate has no task with 1024 CPU units and 9216 MiB: give it 8192 MiB"),
         ("300", "512", "Task.Cpu: Fargate has no task with 300 CPU units and 512 MiB: choose one of 256, 512,"),
-        ({"Ref": "Cpu"}, "300", ""),
+        ({"Fn::Select": [0, ["Cpu"]]}, "300", ""),
     ],
 )
 def test_a_size_that_fargate_does_not_have_is_refused(cpu: Any, memory: Any, said: str) -> None:
     """Source: Fargate task sizes, "Task CPU and memory"."""
-    task = {"RequiresCompatibilities": ["FARGATE"], "Cpu": cpu, "Memory": memory}
+    task = {"RequiresCompatibilities": ["FARGATE"], "NetworkMode": "awsvpc", "Cpu": cpu, "Memory": memory}
     refused = planned({"Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": task}}).refusals
     assert bool(refused) is bool(said)
     assert said in "".join(map(str, refused))

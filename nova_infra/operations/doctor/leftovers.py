@@ -1,0 +1,90 @@
+"""What a first deployment would create and somebody has already: CloudFormation refuses it.
+
+Nothing of this is in a template that is deployed: a record that was made by hand, or the queue of a worker that was
+removed, which is kept for its messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from nova_infra.config import Config, Environment, Service
+from nova_infra.config.resolved import resolved
+from nova_infra.errors import NovaError
+from nova_infra.names import dead_queue_name, environment_prefix, platform_stack_name, queue_name, stack_name
+from nova_infra.operations.doctor.check import Account, Check, not_known
+
+_NO_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
+
+
+def leftovers(config: Config, environment: Environment, access: Account) -> Iterator[Check]:
+    """Records and queues in the way of stacks that are not deployed yet; nothing where there are none."""
+    prefix = environment_prefix(config.platform.name, environment.name)
+    services = [resolved(service, environment).service for service in config.services]
+    for stack, (hosts, queues) in _made(prefix, environment, services).items():
+        try:
+            if _is_deployed(stack, access):
+                continue
+            for host in hosts:
+                yield from _record(host, environment, access)
+            for queue in queues:
+                yield from _queue(queue, access)
+        except NovaError as error:
+            yield not_known(f"what {stack} would find in its way", error)
+
+
+def _made(
+    prefix: str, environment: Environment, services: list[Service]
+) -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Stack to the host names and the queues that it makes."""
+    domain = environment.domain
+    made: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+    made[platform_stack_name(prefix)] = ((domain.name,) if domain else (), ())
+    for service in services:
+        stack, queue = stack_name(prefix, service.name), service.queue
+        hosts = tuple(host for host in service.hosts if domain is not None and host != domain.name)
+        queues: tuple[str, ...] = ()
+        if queue is not None and not queue.existing:
+            queues = (queue_name(stack, queue.name), dead_queue_name(stack, queue.name, queue.dead))
+        made[stack] = (hosts, queues)
+    return {stack: names for stack, names in made.items() if any(names)}
+
+
+def _is_deployed(stack: str, access: Account) -> bool:
+    try:
+        access.call("cloudformation", "describe_stacks", StackName=stack)
+    except NovaError as error:
+        if getattr(error, "code", "") == "ValidationError":
+            return False
+        raise
+    return True
+
+
+def _record(host: str, environment: Environment, access: Account) -> Iterator[Check]:
+    """https://docs.aws.amazon.com/Route53/latest/APIReference/API_ListResourceRecordSets.html: from a name on."""
+    assert environment.domain is not None
+    zone = environment.domain.zone_id
+    first = {"StartRecordName": host, "StartRecordType": "A", "MaxItems": "1"}
+    records = access.call("route53", "list_resource_record_sets", HostedZoneId=zone, **first)["ResourceRecordSets"]
+    # Route 53 writes an asterisk by its code.
+    names = {(str(each["Name"]).rstrip(".").replace("\\052", "*"), each["Type"]) for each in records}
+    if taken := [kind for kind in ("A", "CNAME") if (host, kind) in names]:
+        yield Check(
+            False,
+            f"{host} has a record of type {taken[0]} already, and CloudFormation would refuse to make its own",
+            f"delete it from the hosted zone {zone} right before the first deployment, or choose another name",
+        )
+
+
+def _queue(name: str, access: Account) -> Iterator[Check]:
+    try:
+        access.call("sqs", "get_queue_url", QueueName=name)
+    except NovaError as error:
+        if getattr(error, "code", "") in _NO_QUEUE:
+            return
+        raise
+    yield Check(
+        False,
+        f"the queue {name} is there already, and CloudFormation would refuse to make its own",
+        "set existing = true in the worker's queue, with name and dead; or delete it and wait a minute",
+    )

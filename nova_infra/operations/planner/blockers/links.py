@@ -1,0 +1,81 @@
+"""References that lead nowhere, or in a circle: CloudFormation refuses such a template before it changes anything.
+
+"Unresolved resource dependencies" and "Circular dependency between resources":
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/troubleshooting.html.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nova_infra.operations.planner.blockers.names import changes_kind
+from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.planner.step import Step
+
+_NAME = re.compile(r"\$\{([^!}][^}]*)\}")
+
+
+def dangling_references(step: Step) -> Iterator[Refusal]:
+    """Refuse a reference to a resource or parameter that the template does not have."""
+    if changes_kind(step):
+        return  # said once, with its remedy
+    template = step.after.template
+    resources: Mapping[str, Any] = template.get("Resources", {})
+    known = {*resources, *template.get("Parameters", {})}
+    for section in ("Resources", "Outputs"):
+        for logical_id, part in template.get(section, {}).items() if step.actions else ():
+            place = logical_id if section == "Resources" else f"Outputs.{logical_id}"
+            for name in dict.fromkeys(_named(part)):
+                if name not in known:
+                    fault = f"refers to {name}, which is not in the template"
+                    yield Refusal(step.after.key.name, place, fault, f"keep {name}, or take out what refers to it")
+
+
+def circular_references(step: Step) -> Iterator[Refusal]:
+    """Refuse resources that wait for each other."""
+    resources: Mapping[str, Any] = step.after.template.get("Resources", {}) if step.actions else {}
+    waiting = {name: {other for other in _named(part) if other in resources} for name, part in resources.items()}
+    while free := {name for name, others in waiting.items() if not others & waiting.keys()}:
+        waiting = {name: others for name, others in waiting.items() if name not in free}
+    if not waiting:
+        return
+    path = [min(waiting)]
+    while (following := min(waiting[path[-1]] & waiting.keys())) not in path:
+        path.append(following)
+    circle = path[path.index(following) :]
+    fault = f"waits for itself: {' → '.join([*circle, circle[0]])}"
+    yield Refusal(step.after.key.name, circle[0], fault, "take one of these references or DependsOn out")
+
+
+def _named(value: Any) -> Iterator[str]:
+    """Logical ids that a part of a template refers to or depends on."""
+    match value:
+        case {"Ref": str(name)} if len(value) == 1:
+            if not name.startswith("AWS::"):
+                yield name
+        case {"Fn::GetAtt": [str(name), *_]}:
+            yield name
+        case {"Fn::GetAtt": str(name)}:
+            yield name.partition(".")[0]
+        case {"Fn::Sub": str(text)}:
+            yield from _in_text(text, {})
+        case {"Fn::Sub": [str(text), dict(variables)]}:
+            yield from _in_text(text, variables)
+            yield from _named(variables)
+        case dict():
+            for key, part in value.items():
+                if key == "DependsOn" and "Type" in value:
+                    yield from [part] if isinstance(part, str) else part
+                elif key not in ("Metadata", "Condition"):
+                    yield from _named(part)
+        case list():
+            for part in value:
+                yield from _named(part)
+
+
+def _in_text(text: str, variables: Mapping[str, Any]) -> Iterator[str]:
+    for name in _NAME.findall(text):
+        if not name.startswith("AWS::") and name not in variables:
+            yield name.partition(".")[0]

@@ -1,0 +1,165 @@
+"""Task definitions and services that ECS does not accept, and deployments that cannot move.
+
+Limits: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html,
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html,
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from nova_infra.checks.rule import as_list, referenced
+from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.planner.step import Step
+
+_TASK, _SERVICE = "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
+# Property of a health check to the least and the most that it may be.
+_CHECK = {"Interval": (5, 300), "Timeout": (2, 120), "Retries": (1, 10), "StartPeriod": (0, 300)}
+_MOST_STOP_SECONDS = 120
+_STORAGE = (21, 200)
+_Fault = tuple[str, str, str]
+
+
+def refused_task_definitions(step: Step) -> Iterator[Refusal]:
+    """Refuse a task definition that ECS would not register."""
+    for logical_id, properties in step.after.of_type(_TASK) if step.actions else ():
+        for where, fault, remedy in (*_of_task(properties), *_of_containers(properties)):
+            yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
+
+
+def refused_services(step: Step) -> Iterator[Refusal]:
+    """Refuse a service that does not fit its task definition, and one whose deployment could not replace a task."""
+    for logical_id, properties in step.after.of_type(_SERVICE) if step.actions else ():
+        task = step.after.resources.get(referenced(properties.get("TaskDefinition")) or "", {})
+        for balancer in as_list(properties.get("LoadBalancers")):
+            for where, fault, remedy in _of_balancer(balancer, task.get("Properties", {})):
+                yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
+        desired, configuration = _desired(step, logical_id, properties), properties.get("DeploymentConfiguration", {})
+        if (stuck := _stuck(configuration, desired)) is not None:
+            yield Refusal(
+                step.after.key.name,
+                f"{logical_id}.DeploymentConfiguration",
+                stuck,
+                "raise MaximumPercent, or lower MinimumHealthyPercent",
+                "this deployment would never end: ECS could neither stop nor start a task",
+            )
+
+
+def _of_task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    if "FARGATE" in properties.get("RequiresCompatibilities", ()):
+        mode = properties.get("NetworkMode", "bridge")
+        if isinstance(mode, str) and mode != "awsvpc":
+            yield "NetworkMode", f"is {mode}, and Fargate has awsvpc only", "make it awsvpc"
+        for container in properties.get("ContainerDefinitions", ()):
+            if (seconds := _number(container.get("StopTimeout"))) is not None and seconds > _MOST_STOP_SECONDS:
+                said = (
+                    f"{_name(container)} may take {seconds:g} s to stop, and Fargate gives {_MOST_STOP_SECONDS} at most"
+                )
+                yield "StopTimeout", said, f"make it {_MOST_STOP_SECONDS} or less"
+    size = _number(properties.get("EphemeralStorage", {}).get("SizeInGiB"))
+    if size is not None and not _STORAGE[0] <= size <= _STORAGE[1]:
+        yield "EphemeralStorage", f"is {size:g} GiB", f"choose {_STORAGE[0]} to {_STORAGE[1]}"
+
+
+def _of_containers(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    containers: Sequence[Mapping[str, Any]] = properties.get("ContainerDefinitions", ())
+    names = [_name(each) for each in containers]
+    volumes = {each.get("Name") for each in properties.get("Volumes", ())}
+    if repeated := [name for name, count in Counter(names).items() if name and count > 1]:
+        yield "ContainerDefinitions", f"has several containers of the name {repeated[0]}", "rename one"
+    if containers and not any(each.get("Essential", True) in (True, "true") for each in containers):
+        yield "ContainerDefinitions", "has no essential container", "make one essential"
+    for key, unit in (("Memory", "MiB"), ("Cpu", "CPU units")):
+        whole, parts = _number(properties.get(key)), [_number(each.get(key)) or 0 for each in containers]
+        if whole is not None and sum(parts) > whole:
+            fault = f"its containers ask for {sum(parts):g} {unit}, and the task has {whole:g}"
+            yield f"ContainerDefinitions.{key}", fault, f"ask for less, or raise the task's {key}"
+    for each in containers:
+        yield from _of_container(each, names, volumes)
+
+
+def _of_container(container: Mapping[str, Any], names: Sequence[str], volumes: set[Any]) -> Iterator[_Fault]:
+    name = _name(container) or "the container"
+    for key, (least, most) in _CHECK.items():
+        value = _number(container.get("HealthCheck", {}).get(key))
+        if value is not None and not least <= value <= most:
+            yield f"HealthCheck.{key}", f"{name} has {value:g}", f"choose {least} to {most}"
+    variables = {each.get("Name") for each in as_list(container.get("Environment")) if isinstance(each, Mapping)}
+    for secret in as_list(container.get("Secrets")):
+        if isinstance(secret, Mapping) and secret.get("Name") in variables:
+            yield "Secrets", f"{name} has {secret['Name']} among its variables and its secrets", "keep one of them"
+    for mount in as_list(container.get("MountPoints")):
+        source = mount.get("SourceVolume") if isinstance(mount, Mapping) else None
+        if isinstance(source, str) and source not in volumes:
+            yield "MountPoints", f"{name} mounts {source}, which is no volume of the task", "add it to Volumes"
+    for other in as_list(container.get("DependsOn")):
+        if (
+            isinstance(other, Mapping)
+            and isinstance(other.get("ContainerName"), str)
+            and other["ContainerName"] not in names
+        ):
+            yield "DependsOn", f"{name} waits for {other['ContainerName']}, which is no container", "correct the name"
+
+
+def _of_balancer(balancer: Any, task: Mapping[str, Any]) -> Iterator[_Fault]:
+    containers = {_name(each): each for each in task.get("ContainerDefinitions", ()) if _name(each)}
+    name, port = (
+        balancer.get(key) if isinstance(balancer, Mapping) else None for key in ("ContainerName", "ContainerPort")
+    )
+    if not containers or not isinstance(name, str):
+        return
+    if name not in containers:
+        fault = f"sends requests to the container {name}, and its task definition has {' and '.join(containers)}"
+        yield "LoadBalancers", fault, "correct ContainerName"
+        return
+    ports = [_number(each.get("ContainerPort")) for each in as_list(containers[name].get("PortMappings"))]
+    if (wanted := _number(port)) is not None and None not in ports and wanted not in ports:
+        has = f"has {' and '.join(f'{each:g}' for each in ports)}" if ports else "has none"
+        yield "LoadBalancers", f"sends requests to port {wanted:g} of {name}, which {has}", "correct ContainerPort"
+
+
+def _stuck(configuration: Mapping[str, Any], desired: int) -> str | None:
+    """Why a rolling deployment could neither stop nor start a task, a clause; None where it could.
+
+    Both shares are of the desired count, the least rounded up and the most rounded down:
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
+    """
+    least, most = (
+        _number(configuration.get(key, default))
+        for key, default in (("MinimumHealthyPercent", 100), ("MaximumPercent", 200))
+    )
+    if configuration.get("Strategy", "ROLLING") != "ROLLING" or least is None or most is None or desired < 1:
+        return None
+    if math.floor(desired * most / 100) > desired or math.ceil(desired * least / 100) < desired:
+        return None
+    of = f"{desired} {'task' if desired == 1 else 'tasks'}"
+    return f"keeps at least {least:g} % and at most {most:g} % of {of}, which leaves no room to replace one"
+
+
+def _desired(step: Step, logical_id: str, properties: Mapping[str, Any]) -> int:
+    """How many tasks a service has at least, as far as its template says."""
+    if (count := _number(properties.get("DesiredCount"))) is not None:
+        return int(count)
+    for _, target in step.after.of_type("AWS::ApplicationAutoScaling::ScalableTarget"):
+        if logical_id in str(target.get("ResourceId")) and (least := _number(target.get("MinCapacity"))) is not None:
+            return int(least)
+    return 1
+
+
+def _name(container: Mapping[str, Any]) -> str:
+    name = container.get("Name")
+    return name if isinstance(name, str) else ""
+
+
+def _number(value: Any) -> float | None:
+    """A number that the template itself says; None for what only CloudFormation knows."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None

@@ -1,0 +1,153 @@
+"""The permissions boundary of whatever the toolchain's account makes: a part of its bootstrap, and of no pipeline's.
+
+Roles of the pipeline's stack may do no more than an approved template gives them, and nothing of what is denied here,
+whatever the template says. CloudFormation, which makes them, has the boundary itself: it makes no role without it, and
+cannot change it.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from nova_infra.config import Config
+from nova_infra.config.values.fields import aws_regions
+from nova_infra.errors import ConfigError, RefusedError
+from nova_infra.names import (
+    BOOTSTRAP_QUALIFIER,
+    PIPELINE_STACK,
+    boundary_name,
+    environment_prefix,
+    repository_name,
+    step_role_name,
+)
+from nova_infra.operations.release.execution_policy import MAX_CHARACTERS
+
+_RESOURCE = "NovaPermissionsBoundary"
+# What begins a role's name is its stack and its logical id: CDK Pipelines names none of these.
+_DEPLOYING = ("PipelineRole", "PipelineAssets")
+_BUILDING = ("PipelineImages",)
+
+
+def boundary_document(config: Config) -> dict[str, Any]:
+    """The boundary's policy document.
+
+    Args:
+        config: The configuration.
+
+    Raises:
+        RefusedError: It is too large for IAM.
+    """
+    document = {"Version": "2012-10-17", "Statement": list(_statements(config))}
+    size = len(re.sub(r"\s", "", json.dumps(document, separators=(",", ":"))))
+    if size > MAX_CHARACTERS:
+        raise RefusedError(
+            f"permissions boundary: has {size:,} characters, and IAM takes {MAX_CHARACTERS:,}: split the installation"
+        )
+    return document
+
+
+def bounded(template: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """A bootstrap template of the toolchain's account that holds the boundary, and limits CloudFormation by it.
+
+    Args:
+        template: What ``cdk bootstrap --show-template`` gives.
+        config: The configuration.
+
+    Raises:
+        ConfigError: The configuration does not ask for a boundary.
+        RefusedError: The template's roles are others than those that this knows.
+    """
+    if not config.toolchain.permissions_boundary:
+        raise ConfigError("toolchain.permissions_boundary: is not set: add permissions_boundary = true to [toolchain]")
+    found = copy.deepcopy(dict(template))
+    role = found["Resources"].get("CloudFormationExecutionRole")
+    if role is None:
+        raise RefusedError("cdk bootstrap: has no CloudFormationExecutionRole: use the CDK CLI of package.json")
+    role["Properties"]["PermissionsBoundary"] = {"Ref": _RESOURCE}
+    found["Resources"][_RESOURCE] = {
+        "Type": "AWS::IAM::ManagedPolicy",
+        "Properties": {
+            "ManagedPolicyName": boundary_name(config.platform.name),
+            "Description": "Keeps what the pipeline's account makes out of the environments",
+            "PolicyDocument": boundary_document(config),
+        },
+    }
+    return found
+
+
+def _statements(config: Config) -> Iterator[dict[str, Any]]:
+    platform, account = config.platform.name, config.toolchain.account
+    iam = f"arn:{aws_regions()[config.toolchain.region]}:iam::"
+    policy = f"{iam}{account}:policy/{boundary_name(platform)}"
+    bootstrap = f"role/cdk-{BOOTSTRAP_QUALIFIER}-*"
+    accounts = sorted({environment.account for environment in config.environments})
+    steps = [step_role_name(environment_prefix(platform, each.name), "*") for each in config.environments]
+    deploying = [f"{iam}{account}:role/{PIPELINE_STACK}-{each}*" for each in _DEPLOYING]
+    building = [f"{iam}{account}:role/{PIPELINE_STACK}-{each}*" for each in _BUILDING]
+    taking = ["sts:Assume*", "sts:TagSession", "sts:SetSourceIdentity"]
+    yield {"Sid": "WhatTheRolesOwnPoliciesSay", "Effect": "Allow", "Action": "*", "Resource": "*"}
+    yield _deny(
+        "RolesOfEnvironments",
+        taking,
+        [f"{iam}{each}:role/*" for each in accounts],
+        _but_for([*deploying, *(f"{iam}{account}:role/{step}" for step in steps)]),
+    )
+    yield _deny("Deployments", taking, [f"{iam}{each}:{bootstrap}" for each in accounts], _but_for(deploying))
+    yield _deny(
+        "RolesWithoutThisBoundary",
+        [
+            *("iam:CreateRole", "iam:CreateUser", "iam:PutRolePermissionsBoundary", "iam:PutUserPermissionsBoundary"),
+            *("iam:PutRolePolicy", "iam:AttachRolePolicy"),
+        ],
+        "*",
+        {"StringNotEquals": {"iam:PermissionsBoundary": policy}},
+    )
+    yield _deny("NoBoundary", ["iam:DeleteRolePermissionsBoundary", "iam:DeleteUserPermissionsBoundary"], "*")
+    yield _deny(
+        "Keys",
+        [
+            *("iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile", "iam:PutUserPolicy"),
+            *("iam:AttachUserPolicy", "iam:PutGroupPolicy", "iam:AttachGroupPolicy", "iam:AddUserToGroup"),
+        ],
+        "*",
+    )
+    yield _deny(
+        "ThisBoundaryAndTheBootstrap",
+        [
+            *("iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion"),
+            *("iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:DetachRolePolicy", "iam:DeleteRole*"),
+            "iam:PassRole",
+        ],
+        [policy, f"{iam}{account}:{bootstrap}"],
+    )
+    yield _deny(
+        "StackOfTheBootstrap",
+        ["cloudformation:*"],
+        f"{iam.replace(':iam::', ':cloudformation:*:')}{account}:stack/CDKToolkit/*",
+    )
+    yield _deny("Approvals", ["codepipeline:PutApprovalResult", "codepipeline:OverrideStageCondition"], "*")
+    yield _deny("Ledgers", ["ssm:PutParameter", "ssm:DeleteParameter*"], f"{_ssm(iam)}parameter/{platform}/*")
+    images = f"{iam.replace(':iam::', ':ecr:*:')}{account}:repository/{repository_name(platform, '*')}"
+    yield _deny("Images", ["ecr:PutImage", "ecr:InitiateLayerUpload"], images, _but_for(building))
+    yield _deny("Signatures", ["signer:SignPayload"], "*", _but_for(building))
+    yield _deny("ImagesRemoved", ["ecr:BatchDeleteImage"], images)
+
+
+def _ssm(iam: str) -> str:
+    return iam.replace(":iam::", ":ssm:*:*:")
+
+
+def _deny(
+    sid: str, actions: Sequence[str], resource: str | Sequence[str], condition: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    more = {"Condition": condition} if condition else {}
+    named = resource if isinstance(resource, str) else list(resource)
+    return {"Sid": sid, "Effect": "Deny", "Action": list(actions), "Resource": named, **more}
+
+
+def _but_for(arns: Sequence[str]) -> dict[str, Any]:
+    return {"ArnNotLike": {"aws:PrincipalArn": list(arns)}}

@@ -1,0 +1,52 @@
+"""What a release takes away from the delivery itself: approvals, tests, environments that come first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nova_infra.documents.text import listed
+from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
+
+
+def weakened(before: Pipeline, after: Pipeline) -> list[str]:
+    """What stopped bad releases before and no longer does, a clause each.
+
+    Args:
+        before: The pipeline as it is.
+        after: The pipeline that the release brings; it updates itself before it deploys anything else.
+    """
+    return list(_weakened(before, after))
+
+
+def _weakened(before: Pipeline, after: Pipeline) -> Iterator[str]:
+    for stage in after.stages:
+        earlier = next((each for each in before.stages if each.name == stage.name), None)
+        if earlier is None or not _deploys(stage):
+            continue
+        first, now = _before(before, stage.name), _before(after, stage.name)
+        if gone := [each.name for each in first if _deploys(each) and each.name not in {one.name for one in now}]:
+            yield f"{stage.name} is deployed without {listed(gone, 3)} before it"
+        if _approvals([*first, earlier]) and not _approvals([*now, stage]):
+            yield f"nobody approves {stage.name} any more"
+        tests = [name for name in _tests(earlier) if name not in _tests(stage)]
+        if tests:
+            yield f"{stage.name} is no longer tested by {listed(tests, 3)}"
+
+
+def _before(pipeline: Pipeline, name: str) -> list[Stage]:
+    names = [stage.name for stage in pipeline.stages]
+    return list(pipeline.stages[: names.index(name)])
+
+
+def _deploys(stage: Stage) -> bool:
+    return any(isinstance(action, DeployAction) for action in stage.actions)
+
+
+def _approvals(stages: list[Stage]) -> bool:
+    return any(isinstance(action, ApprovalAction) for stage in stages for action in stage.actions)
+
+
+def _tests(stage: Stage) -> list[str]:
+    """Names of what runs after everything of a stage has been deployed."""
+    last = max((each.run_order for each in stage.actions if isinstance(each, DeployAction)), default=0)
+    return [each.name for each in stage.actions if isinstance(each, BuildAction) and each.run_order > last]

@@ -1,0 +1,197 @@
+"""``nova doctor`` looks at what no template makes: networks that exist, what is in the way, bootstraps of regions."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_infra.config import Config, parse_config
+from nova_infra.deployed.aws.client.errors import ServiceError
+from nova_infra.errors import NovaError
+from nova_infra.operations.doctor.check import Check
+from nova_infra.operations.doctor.doctor import diagnose
+from nova_infra.operations.doctor.leftovers import leftovers
+from nova_infra.operations.doctor.networks import existing_network
+
+ROOT = Path(__file__).parents[4]
+VPC = "vpc-0123456789abcdef0"
+PUBLIC, PRIVATE = ("subnet-aaaaaaaa", "subnet-bbbbbbbb"), ("subnet-cccccccc", "subnet-dddddddd")
+IMAGE = f"ghcr.io/acme/x@sha256:{'c' * 64}"
+
+
+def configured(**staging: Any) -> Config:
+    raw = tomllib.loads((ROOT / "tests/unit/nova.toml").read_text())
+    raw["environments"][1] |= staging
+    web = {
+        "name": "shop",
+        "image": IMAGE,
+        "hosts": ["shop.{environment}.nova.example.com"],
+        "untested_reason": "x" * 10,
+    }
+    raw["environments"][2]["domain"]["name"] = "prod.nova.example.com"
+    raw["services"] += [web | {"smoke": []}, {"name": "mails", "image": IMAGE, "kind": "worker", "queue": {}}]
+    raw["services"].append(
+        {"name": "other", "image": IMAGE, "kind": "worker", "queue": {"name": "q", "dead": "d", "existing": True}}
+    )
+    return parse_config(raw)
+
+
+class Account:
+    """Answers each operation with what a test says, or by its function."""
+
+    def __init__(self, **answers: Any) -> None:
+        self._answers = answers
+
+    def call(self, _service: str, operation: str, /, **arguments: Any) -> dict[str, Any]:
+        answer = self._answers[operation]
+        found: Any = answer(**arguments) if callable(answer) else answer
+        if isinstance(found, NovaError):
+            raise found
+        assert isinstance(found, dict)
+        return found
+
+
+def subnet(name: str, zone: str, *, vpc: str = VPC, free: int = 200) -> dict[str, Any]:
+    return {"SubnetId": name, "VpcId": vpc, "AvailabilityZone": f"us-east-1{zone}", "AvailableIpAddressCount": free}
+
+
+def network(**changes: Any) -> Account:
+    found = [
+        *(subnet(n, z) for n, z in zip(PUBLIC, "ab", strict=True)),
+        *(subnet(n, z) for n, z in zip(PRIVATE, "ab", strict=True)),
+    ]
+    answers = {
+        "describe_vpcs": {"Vpcs": [{"CidrBlock": "10.9.0.0/16"}]},
+        "describe_subnets": {"Subnets": [changes.get(each["SubnetId"], each) for each in found]},
+    }
+    return Account(**answers | {key: value for key, value in changes.items() if key.startswith("describe_")})
+
+
+EXISTING = {
+    "vpc": VPC,
+    "cidr": "10.9.0.0/16",
+    "zones": ["a", "b"],
+    "public_subnets": list(PUBLIC),
+    "private_subnets": list(PRIVATE),
+}
+
+
+def gone(code: str) -> ServiceError:
+    return ServiceError(f"AWS: not there ({code})", code)
+
+
+def told(checks: Any) -> list[tuple[bool | None, str, str]]:
+    return [(check.right, check.what, check.remedy) for check in checks]
+
+
+def test_a_network_that_exists_and_is_as_it_is_described_is_right() -> None:
+    environment = configured(network=EXISTING).environments[1]
+    assert list(existing_network(environment, network())) == [Check(True, f"network {VPC} with 4 subnets")]
+    assert list(existing_network(configured().environments[1], Account())) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "right", "what", "remedy"),
+    [
+        (
+            {"describe_vpcs": {"Vpcs": [{"CidrBlock": "10.8.0.0/16"}]}},
+            False,
+            f"{VPC} has 10.8.0.0/16, not 10.9.0.0/16",
+            "correct network.cidr",
+        ),
+        (
+            {PUBLIC[1]: subnet(PUBLIC[1], "a")},
+            False,
+            f"{PUBLIC[1]} is in us-east-1a, not in us-east-1b",
+            "order of zones",
+        ),
+        ({PRIVATE[0]: subnet(PRIVATE[0], "a", vpc="vpc-1")}, False, f"{PRIVATE[0]} is in vpc-1", "private_subnets"),
+        ({PUBLIC[0]: subnet(PUBLIC[0], "a", free=7)}, False, f"{PUBLIC[0]} has 7 free addresses", "name another one"),
+        ({"describe_subnets": gone("InvalidSubnetID.NotFound")}, False, "AWS: not there", "correct network of staging"),
+        ({"describe_vpcs": gone("RequestLimitExceeded")}, None, "not known", ""),
+    ],
+)
+def test_a_network_that_is_otherwise_is_said_before_aws_says_it(
+    changes: dict[str, Any], right: bool | None, what: str, remedy: str
+) -> None:
+    environment = configured(network=EXISTING).environments[1]
+    [(found, said, do)] = told(existing_network(environment, network(**changes)))
+    assert found is right
+    assert what in said
+    assert remedy in do
+
+
+def in_the_way(*, deployed: bool = False, records: Any = (), queues: tuple[str, ...] = ()) -> Account:
+    def queue(QueueName: str) -> Any:  # noqa: N803  the API's name
+        return {"QueueUrl": "u"} if QueueName in queues else gone("AWS.SimpleQueueService.NonExistentQueue")
+
+    def after(StartRecordName: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+        found = sorted((name, kind) for name, kind in records if name.rstrip(".") >= StartRecordName)
+        return {"ResourceRecordSets": [{"Name": name, "Type": kind} for name, kind in found[:1]]}
+
+    stack = {"Stacks": [{}]} if deployed else gone("ValidationError")
+    return Account(describe_stacks=stack, get_queue_url=queue, list_resource_record_sets=after)
+
+
+def test_nothing_in_the_way_says_nothing() -> None:
+    config = configured()
+    for environment in config.environments:
+        assert list(leftovers(config, environment, in_the_way(records=[("z.example.com.", "A")]))) == []
+
+
+def test_a_record_and_a_queue_that_are_there_already_are_in_the_way_of_a_new_stack() -> None:
+    config = configured()
+    records = [("staging.nova.example.com.", "CNAME"), ("shop.staging.nova.example.com.", "A")]
+    account = in_the_way(records=records, queues=("nova-staging-mails-dead", "q", "d"))
+    said = told(leftovers(config, config.environments[1], account))
+    assert [(right, what.partition(", and")[0]) for right, what, _ in said] == [
+        (False, "staging.nova.example.com has a record of type CNAME already"),
+        (False, "shop.staging.nova.example.com has a record of type A already"),
+        (False, "the queue nova-staging-mails-dead is there already"),
+    ]
+    assert "existing = true" in said[-1][2]
+    there = in_the_way(deployed=True, records=records, queues=("nova-staging-mails-dead",))
+    assert list(leftovers(config, config.environments[1], there)) == []
+
+
+def test_what_may_not_be_asked_is_not_known() -> None:
+    config = configured()
+    account = Account(describe_stacks=gone("AccessDenied"))
+    assert {right for right, _, _ in told(leftovers(config, config.environments[1], account))} == {None}
+
+
+@pytest.mark.parametrize(("engine", "expected"), [("codepipeline", 1), ("github-actions", 0)])
+def test_the_pipeline_keeps_artifacts_in_each_region_which_needs_a_bootstrap(
+    engine: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nova_infra.operations.doctor.doctor.tools", lambda _: ())
+    config = configured(region="eu-west-1")
+    config = config.model_copy(update={"delivery": config.delivery.model_copy(update={"engine": engine})})
+    opened = []
+
+    def open_account(account: str, region: str, own: bool) -> Any:
+        opened.append((account, region))
+        raise NovaError("no")
+
+    found = diagnose(config, ROOT, account_of_caller=lambda: "444444444444", open_account=open_account)
+    assert opened.count(("444444444444", "eu-west-1")) == expected
+    assert sum("artifacts in eu-west-1" in part.title for part in found) == expected
+
+
+def test_secrets_of_sidecars_are_looked_for_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nova_infra.operations.doctor.doctor.tools", lambda _: ())
+    config = configured()
+    sidecar = {"name": "otel", "image": IMAGE, "secrets": {"TOKEN": {"secret": "acme/otel"}}}
+    service = config.services[0]
+    service = type(service).model_validate(service.model_dump(exclude_unset=True) | {"sidecars": (sidecar,)})
+    config = config.model_copy(update={"services": (service,)})
+    asked = []
+
+    class Looked(Account):
+        def call(self, _service: str, _operation: str, /, **arguments: Any) -> dict[str, Any]:
+            asked.append(arguments.get("SecretId"))
+            raise gone("Throttling")
+
+    diagnose(config, ROOT, account_of_caller=lambda: "444444444444", open_account=lambda *_: Looked())
+    assert asked.count("acme/otel") == len(config.environments)

@@ -1,0 +1,48 @@
+"""What a release takes away from its own delivery is said, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+
+from nova_infra.rehearsal.delivery.definition import (
+    ApprovalAction,
+    BuildAction,
+    DeployAction,
+    Pipeline,
+    Stage,
+    StageAction,
+)
+from nova_infra.rehearsal.delivery.weakened import weakened
+
+
+def a_test(name: str, order: int) -> StageAction:
+    return BuildAction(name, order, (), ("true",), {}, privileged=False, updates_pipeline=False)
+
+
+def deploy(name: str) -> Stage:
+    return Stage(name, (DeployAction("Deploy", 2, name, f"{name}.json", None), a_test("Integration", 3)))
+
+
+APPROVE = Stage("Approve", (ApprovalAction("Approve", 1),))
+DEV, QA, LIVE = map(deploy, ("Dev", "Qa", "Live"))
+UNTESTED = Stage("Dev", (DEV.actions[0], a_test("Integration", 1)))
+ASKED = Stage("Live", (ApprovalAction("Go", 1), *LIVE.actions))
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        ([DEV, QA, APPROVE, LIVE], []),
+        ([DEV, APPROVE, QA, LIVE], []),
+        ([DEV, QA, ASKED], []),
+        ([DEV, QA, LIVE], ["nobody approves Live any more"]),
+        ([DEV, QA, LIVE, APPROVE], ["nobody approves Live any more"]),
+        ([DEV, APPROVE, LIVE, QA], ["Live is deployed without Qa before it"]),
+        ([QA, APPROVE, LIVE], ["Qa is deployed without Dev before it", "Live is deployed without Dev before it"]),
+        ([UNTESTED, QA, APPROVE, LIVE], ["Dev is no longer tested by Integration"]),
+        ([DEV, QA, APPROVE, LIVE, deploy("Moon")], []),
+    ],
+)
+def test_what_a_delivery_loses(stages: list[Stage], said: list[str]) -> None:
+    before = Pipeline("p", (DEV, QA, APPROVE, LIVE))
+    assert weakened(before, Pipeline("p", tuple(stages))) == said
