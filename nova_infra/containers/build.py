@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,9 @@ _KEPT_LINES = 60
 _BASE_LABEL = "nova.built-on"
 STAGE_LABEL = "nova.stage"
 """Label of what a build leaves between its steps."""
+CACHE = "cache"
+"""What a service's cached images are called, below the name of its image."""
+_CACHED = re.compile(r"--> (?:Using cache )?([0-9a-f]{11,64})$")
 # Docker's format notes the ids of containers, which no two builds share.
 _DATELESS = ("--timestamp=0", "--format=oci")
 _INTERRUPT_SECONDS = 30
@@ -132,18 +135,25 @@ def _build(
         else:
             arguments += [f"--build-context={ref}=container-image://{name}" for ref, name, _ in stand_ins]
             # The host's network: a second engine on the machine may claim the same addresses as this one's.
-            arguments += [*_DATELESS, "--layers", "--network=host", f"--iidfile={scratch / 'id'}"]
+            layers = "--layers" if _has_history(engine, recipe, stand_ins) else "--layers=false"
+            arguments += [*_DATELESS, layers, "--network=host", f"--iidfile={scratch / 'id'}"]
             arguments += [f"--label={STAGE_LABEL}=image"]
-        _run(engine, [*arguments, str(context)], scratch, recipe, tell)
+        used: set[str] = set()
+
+        def hear(line: str) -> None:
+            used.update(_CACHED.findall(line))
+            tell(line)
+
+        _run(engine, [*arguments, str(context)], scratch, recipe, hear)
         if not engine.is_docker:
             _seal(engine, recipe, base, scratch, tell)
+            _keep_cache(engine, recipe, tuple(used))
 
 
 def _seal(engine: Engine, recipe: Recipe, base: str, scratch: Path, tell: Callable[[str], None]) -> None:
     """Leave out the history: it names the cached images that a build began with, which no two machines share.
 
-    The build itself cannot leave it out, because the engine finds its cached layers by their history. Upon an image
-    without one Podman 4 builds with ``--layers=false`` only.
+    The build itself cannot leave it out, because the engine finds its cached layers by their history.
     """
     built = (scratch / "id").read_text(encoding="ascii").strip().removeprefix("sha256:")
     dockerfile = scratch / "Dockerfile"
@@ -156,6 +166,47 @@ def _seal(engine: Engine, recipe: Recipe, base: str, scratch: Path, tell: Callab
     _run(engine, arguments, scratch, recipe, tell)
 
 
+def _has_history(engine: Engine, recipe: Recipe, stand_ins: list[tuple[str, str, str]]) -> bool:
+    """Whether the images that a build begins with have one: upon others Podman 4 builds without cached layers only."""
+    known = {reference: name for reference, name, _ in stand_ins}
+    found = (engine.image(known.get(each, each)) for each in base_images(_dockerfile(recipe)))
+    return all(image.get("History") or image.get("OCIv1", {}).get("history") for image in found if image is not None)
+
+
+def _keep_cache(engine: Engine, recipe: Recipe, used: tuple[str, ...]) -> None:
+    """Name what the next build of the service can begin with, and remove what no build can any more."""
+    place = f"{recipe.name.rpartition(':')[0]}/{CACHE}"
+    before = {name: image for name, image in engine.image_names().items() if name.startswith(f"{place}:")}
+    untagged = untagged_images(engine)
+    kept = sorted({each for each in (*untagged, *map(_plain, before.values())) if each.startswith(used)})
+    names = {f"{place}:{recipe.tag}-{number}": image for number, image in enumerate(kept)}
+    for name, image in names.items():
+        engine.run("tag", image, name)
+    remove_images(engine, [*(before.keys() - names.keys()), *(each for each in untagged if each not in kept)])
+
+
+def untagged_images(engine: Engine) -> list[str]:
+    """The ids of images that builds have left, and that have no name any more."""
+    found: set[str] = set()
+    for label in (STAGE_LABEL, _BASE_LABEL):
+        listed = engine.run(
+            "images", "--quiet", "--no-trunc", "--filter=dangling=true", f"--filter=label={label}"
+        ).split()
+        found.update(each for each in map(_plain, listed) if re.fullmatch(r"[0-9a-f]{64}", each))
+    return sorted(found)
+
+
+def remove_images(engine: Engine, images: Iterable[str]) -> None:
+    """Remove images, and what they alone were built on. One that is in use stays."""
+    for image in sorted(images):
+        with suppress(EngineError, ImageError):
+            engine.run("rmi", image)
+
+
+def _plain(image_id: str) -> str:
+    return image_id.removeprefix("sha256:")
+
+
 @contextmanager
 def _alone() -> Iterator[None]:
     """Wait until no other build of this user's is under way."""
@@ -166,13 +217,17 @@ def _alone() -> Iterator[None]:
 
 def _stand_ins(engine: Engine, recipe: Recipe) -> list[tuple[str, str, str]]:
     """Images of other registries that the Dockerfile names and a local image stands in for: reference, name, id."""
-    [dockerfile] = [file.content for file in recipe.files if file.path == recipe.dockerfile] or [b""]
     found = []
-    for reference in base_images(dockerfile.decode(errors="replace")):
+    for reference in base_images(_dockerfile(recipe)):
         name = f"localhost/{reference.partition('@')[0].rpartition('/')[2]}"
         if reference != name and (image := engine.image(name)) is not None:
             found.append((reference, name, str(image.get("Id") or image.get("FromImageID"))))
     return found
+
+
+def _dockerfile(recipe: Recipe) -> str:
+    [dockerfile] = [file.content for file in recipe.files if file.path == recipe.dockerfile] or [b""]
+    return dockerfile.decode(errors="replace")
 
 
 def base_images(dockerfile: str) -> list[str]:

@@ -116,11 +116,11 @@ class Engine:
 
     def image_names(self) -> dict[str, str]:
         """Every name in the store, with its tag, to the image's id."""
-        listed = self.run("images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}")
-        if self.program == "buildah":
-            listed = self.run("images", "--no-trunc", "--format", "{{.Name}}:{{.Tag}} {{.ID}}")
-        names = (line.rsplit(" ", 1) for line in listed.splitlines() if " " in line)
-        return {name: identity for name, identity in names if "<none>" not in name}
+        name = "{{.Name}}" if self.program == "buildah" else "{{.Repository}}"
+        listed = self.run("images", "--no-trunc", "--format", f"{name}:{{{{.Tag}}}} {{{{.ID}}}}")
+        # Buildah fills its columns up.
+        lines = (line.split() for line in listed.splitlines())
+        return {line[0]: line[1] for line in lines if len(line) == 2 and "<none>" not in line[0]}
 
 
 def detect(programs: Iterable[str] = ("docker", "podman")) -> Engine:

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nova_infra.containers.build import STAGE_LABEL, local_name
+from nova_infra.containers.build import CACHE, local_name, remove_images, untagged_images
 from nova_infra.containers.engine import Engine
 from nova_infra.errors import NovaError
 from nova_infra.images.tags import image_tags
@@ -39,14 +39,17 @@ def prune(engine: Engine, root: Path, config: Config, *, dry_run: bool) -> list[
     used = set(_names(root, config))
     for branch in _branches(root):
         used |= set(_names_of(branch, root, config))
-    unused = sorted(
-        unused_images(engine.image_names(), used, prefix=local_name(repository_name(config.platform.name, "")))
-    )
+    names, prefix = engine.image_names(), local_name(repository_name(config.platform.name, ""))
+    unused = sorted(unused_images(names, used, prefix=prefix))
     if not dry_run:
         if unused:
-            engine.run("rmi", *unused) if not engine.is_docker else engine.run("rmi", "--no-prune=false", *unused)
-        if engine.program != "buildah":
-            engine.run("image", "prune", "--force", f"--filter=label={STAGE_LABEL}")
+            engine.run("rmi", *unused)
+        cache = re.compile(rf"{re.escape(prefix)}[^/:]+/{CACHE}:.+")
+        remove_images(engine, filter(cache.fullmatch, names))
+        left: list[str] = []
+        while (untagged := untagged_images(engine)) != left:
+            remove_images(engine, untagged)
+            left = untagged
     return unused
 
 

@@ -95,16 +95,19 @@ class PlayedAlarm:
         values = (self.value(store, end) for end in self._ends(last_minute))
         return next((value for value in values if value is not None and self._breaches(value)), None)
 
-    def state(self, store: MetricStore, last_minute: int, current: State) -> State:
+    def state(self, store: MetricStore, last_minute: int, current: State, *, ran_before: bool = False) -> State:
         """The state after the period that ends with a minute.
 
         Args:
             store: What was measured.
             last_minute: The last whole minute.
             current: The state before.
+            ran_before: Whether what it watches ran well before the first minute, so that no data is missing there.
         """
-        values = [self.value(store, end) for end in self._ends(last_minute)]
-        return self._judge([None if value is None else self._breaches(value) for value in values], current)
+        values = [(end, self.value(store, end)) for end in self._ends(last_minute)]
+        before = False if ran_before else None
+        breaches = [(before if end < 0 else None) if value is None else self._breaches(value) for end, value in values]
+        return self._judge(breaches, current)
 
     def _ends(self, last_minute: int) -> list[int]:
         """The last minute of each period of the evaluation range, newest first."""

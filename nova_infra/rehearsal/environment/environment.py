@@ -154,6 +154,7 @@ class PlayedEnvironment:
 
     def let_time_pass(self) -> None:
         """Start the clock, the load, the alarms and the replacement of lost tasks."""
+        self.monitoring.begin()
         self._background = [
             asyncio.create_task(
                 self._clock.run(self._minute, lambda: self.monitoring.end_minute(self._services.running.values()))

@@ -51,6 +51,11 @@ class Monitoring:
         self._alarms: dict[str, PlayedAlarm] = {}
         self._composites: dict[str, CompositeAlarm] = {}
         self._means: dict[str, str] = {}
+        self._ran_before: frozenset[str] = frozenset()
+
+    def begin(self) -> None:
+        """What is watched now has run for long and well; what comes later has no past."""
+        self._ran_before = frozenset(self._alarms)
 
     def put_alarm(self, properties: Mapping[str, Any]) -> None:
         """Create or update the alarm that a resource's resolved properties define."""
@@ -90,7 +95,8 @@ class Monitoring:
 
     def _evaluate(self) -> None:
         states: dict[str, State] = {
-            name: alarm.state(self.store, self.store.minute, self.states[name]) for name, alarm in self._alarms.items()
+            name: alarm.state(self.store, self.store.minute, self.states[name], ran_before=name in self._ran_before)
+            for name, alarm in self._alarms.items()
         }
         states |= {name: composite.state(states) for name, composite in self._composites.items()}
         before = dict(self.states)

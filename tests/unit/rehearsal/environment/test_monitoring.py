@@ -130,3 +130,44 @@ def test_nothing_is_red_because_nothing_has_arrived_yet() -> None:
         monitoring.end_minute([service(Usage(cpu=cpu, memory=1.0))])
         states.append(monitoring.states["idle"])
     assert states == ["INSUFFICIENT_DATA", "OK", "OK", "OK", "ALARM", "ALARM"]
+
+
+def running_alarm() -> dict[str, Any]:
+    """On fewer than two tasks for three minutes, as the platform's: a service that reports nothing runs nothing."""
+    return cpu_alarm(
+        "running",
+        Namespace="ECS/ContainerInsights",
+        MetricName="RunningTaskCount",
+        Statistic="Average",
+        EvaluationPeriods=3,
+        ComparisonOperator="LessThanThreshold",
+        Threshold=2,
+        TreatMissingData="breaching",
+    )
+
+
+@pytest.mark.parametrize(
+    ("short_minutes", "red"),
+    [(1, False), (2, False), (3, True)],
+)
+def test_what_ran_before_is_not_red_for_what_was_not_measured_then(short_minutes: int, red: bool) -> None:
+    """A task that is lost in the first minute is one bad minute, and not three."""
+    monitoring, states = Monitoring("prod", [], [], lambda _: None), []
+    monitoring.put_alarm(running_alarm())
+    monitoring.begin()
+    for minute in range(6 + METRIC_DELAY):
+        monitoring.end_minute([service(*[Usage(1.0, 1.0)] * (1 if minute < short_minutes else 2))])
+        states.append(monitoring.states["running"])
+    assert states.count("ALARM") == (1 if red else 0)
+
+
+def test_an_alarm_that_a_release_brings_has_no_past() -> None:
+    """CloudWatch counts what is missing before a service reports anything:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html.
+    """
+    monitoring = Monitoring("prod", [], [], lambda _: None)
+    monitoring.begin()
+    monitoring.put_alarm(running_alarm())
+    for _ in range(1 + METRIC_DELAY):
+        monitoring.end_minute([])
+    assert monitoring.states["running"] == "ALARM"
