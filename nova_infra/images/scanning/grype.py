@@ -27,7 +27,7 @@ def scan_archive(
     """The serious vulnerabilities of an image.
 
     Args:
-        archive: The image as a file.
+        archive: The image as a file, in a directory of its own: both are made readable for everybody.
         kind: What wrote it: ``docker save`` and ``podman save``, or a build with an OCI archive as its output.
         scanner: The scanner's image.
         run: Runs a container engine with arguments, and returns what it printed.
@@ -36,6 +36,10 @@ def scan_archive(
         NovaError: The scanner could not be run.
         AwsError: It said something else than its findings.
     """
+    # The scanner's user is root, and without capabilities it may not pass what only this user may: on GitHub's machines
+    # that is somebody else.
+    archive.parent.chmod(0o755)
+    archive.chmod(0o644)
     said = run(
         (
             *("run", "--rm", "--cap-drop=all", f"--volume={archive.parent}:{_MOUNTED}:ro", scanner),

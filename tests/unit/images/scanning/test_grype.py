@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,17 @@ REPORT = {
 
 def scan(said: str) -> tuple[list[Vulnerability], tuple[str, ...]]:
     called: list[tuple[str, ...]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        archive = Path(scratch, "image.tar")
+        archive.touch(mode=0o600)
 
-    def run(arguments: tuple[str, ...]) -> str:
-        called.append(arguments)
-        return said
+        def run(arguments: tuple[str, ...]) -> str:
+            # It is root with no capability, and this user is none.
+            assert (archive.parent.stat().st_mode & 0o777, archive.stat().st_mode & 0o777) == (0o755, 0o644)
+            called.append(tuple(each.replace(scratch, "/tmp/x") for each in arguments))
+            return said
 
-    found = scan_archive(Path("/tmp/x/image.tar"), "oci-archive", scanner=SCANNER, run=run)
+        found = scan_archive(archive, "oci-archive", scanner=SCANNER, run=run)
     return found, called[0]
 
 
