@@ -34,7 +34,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: faults packages tools advisories access dist mutants test-all unit-all unit-tail .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight verify integration browser e2e lock clean
+.PHONY: faults packages tools advisories access dist mutants test-all unit-all unit-tail .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -155,6 +155,12 @@ preflight: setup ## May this commit be deployed to an environment now? make pref
 	@: $(call given,ENVIRONMENT,prod)
 	@$(if $(BUILT),:,$(MAKE) --no-print-directory synth)
 	@nova preflight $(ENVIRONMENT) --checkout $(ASSEMBLY_OPTIONS)
+
+# Where the gate is the environment's suite, the delivery says what waits for it and what to run.
+gate: setup ## Run a test suite on new revisions and answer for it: make gate ENVIRONMENT=prod GATED=shop SUITE='make e2e'
+	@: $(call given,ENVIRONMENT,prod) $(call given,GATED,shop) $(call given,SUITE,'make e2e')
+	@$(if $(BUILT),:,$(MAKE) --no-print-directory synth)
+	@nova gate $(ENVIRONMENT) $(GATED) --run "$(SUITE)" $(ASSEMBLY_OPTIONS)
 
 verify: setup ## Does an environment run this commit? Write it to the ledger: make verify ENVIRONMENT=prod
 	@nova verify $(call given,ENVIRONMENT,prod) --checkout --wait $(VERIFY_WAIT) $(if $(ASSEMBLY),$(ASSEMBLY_OPTIONS))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nova_infra.machine import tools
+from nova_infra.names import TEST_HEADER_VARIABLE
 
 if TYPE_CHECKING:
     import httpx
@@ -86,16 +87,25 @@ def base_url() -> str:
 
 
 @pytest.fixture(scope="session")
-def api(base_url: str) -> Iterator[httpx.Client]:
+def test_headers() -> dict[str, str]:
+    """Return the header that leads to the new revisions, where these tests answer a gate; otherwise none."""
+    name, _, value = os.environ.get(TEST_HEADER_VARIABLE, "").partition(": ")
+    return {name: value} if name else {}
+
+
+@pytest.fixture(scope="session")
+def api(base_url: str, test_headers: dict[str, str]) -> Iterator[httpx.Client]:
     """Return a client for the environment's services."""
     import httpx
 
-    with httpx.Client(base_url=base_url, timeout=30) as client:
+    with httpx.Client(base_url=base_url, timeout=30, headers=test_headers) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def page(request: pytest.FixtureRequest, browser: Browser | None) -> Iterator[Page | None]:
+def page(
+    request: pytest.FixtureRequest, browser: Browser | None, test_headers: dict[str, str]
+) -> Iterator[Page | None]:
     """Return a page in a profile that is thrown away afterwards, or None where there is no browser.
 
     One page serves all tests of a module, which is faster: each test opens its own address again.
@@ -106,7 +116,7 @@ def page(request: pytest.FixtureRequest, browser: Browser | None) -> Iterator[Pa
         yield None
         return
     stash[_summary] = f"browser: Chromium {browser.version}"
-    with browser.new_context() as context:
+    with browser.new_context(extra_http_headers=test_headers) as context:
         context.set_default_timeout(_PATIENCE_MS)
         yield context.new_page()
 

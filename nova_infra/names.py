@@ -8,14 +8,20 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
-Role = Literal["observer", "release", "operator"]
-"""The two roles that the release tools work by: one looks, the other changes."""
+Role = Literal["observer", "release", "operator", "gate"]
+"""The roles of an environment: one looks, one changes, one is for people, one answers deployments for the suite."""
 
 EVENT_SOURCE = "nova"
 """What EventBridge knows Nova's own events by."""
 
 TEST_HEADER = ("x-nova-test", "new-revision")
 """Name and value of the header by which a request reaches a new revision before its users do."""
+
+TEST_HEADER_VARIABLE = "NOVA_TEST_HEADER"
+"""Where a suite that answers a gate finds the header that its requests have to send, as ``name: value``."""
+
+GATED_VARIABLE = "GATED"
+"""Where the step that runs a suite to answer gates is told the names of the services that wait for it."""
 
 JOB_ALARMS = ("failed", "missed")
 """The alarms of a job: nothing is rolled back by them."""

@@ -134,7 +134,7 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
 
     target = open_environment("observer", where)
     try:
-        released_templates = _released_templates(target, assembly)
+        released_templates = release_templates(target, assembly) or None
         if released_templates:
             click.echo(f"templates: {digest_of(released_templates)}")  # as the brief said
         conditions = survey(target, _known(target, where, checkout), released_templates)
@@ -164,12 +164,12 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     _report(refused, f"{target.name}: a deployment may start")
 
 
-def _released_templates(target: ObservedEnvironment, assembly: Path | None) -> dict[str, Any] | None:
-    """Stack to its template in the release: a rehearsal knows what it plays."""
+def release_templates(target: ObservedEnvironment, assembly: Path | None) -> dict[str, Any]:
+    """Stack to its template in the release: a rehearsal knows what it plays. Empty where no assembly is given."""
     if (played := target.played()) is not None:
         return dict(played.templates)
     if assembly is None:
-        return None
+        return {}
     from nova_infra.assembly import Assembly
 
     return Assembly(assembly).templates(target.prefix)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
-from nova_infra.cli.releases import in_environment, wait_option
+from nova_infra.cli.built import built_assembly
+from nova_infra.cli.releases import in_environment, release_templates, wait_option
 from nova_infra.cli.reports import whereabouts
+from nova_infra.errors import CheckFailedError, RefusedError
 
 
 @click.command()
@@ -59,7 +62,50 @@ def abort(services: tuple[str, ...], why: str, **where: Any) -> None:
     _report(answer(_operated(where), services, why=why), "aborted", where["environment"])
 
 
-COMMANDS = (watch, promote, abort)
+@click.command()
+@in_environment
+@click.argument("services", metavar="SERVICE...", nargs=-1, required=True)
+@click.option("--run", "command", required=True, metavar="COMMAND", help="The suite, as in --run 'make integration'.")
+@wait_option(3600, "How long to wait for the first deployment to begin.")
+@built_assembly
+def gate(services: tuple[str, ...], command: str, patience: float, assembly: Path | None, **where: Any) -> None:
+    """Run a test suite on new revisions in ENV, and answer for it.
+
+    COMMAND finds the address in BASE_URL, and the header that leads to the new revisions in NOVA_TEST_HEADER. If it
+    succeeds, the deployments that wait at a gate go on, else they go back.
+
+    Exits with 0 if every run was green, with 1 if one was red, and with 2 if nothing can be asked.
+    """
+    import tempfile
+
+    from nova_infra.deployed.connect import connect_gate
+    from nova_infra.operations.rollout.suite import SuiteGate
+    from nova_infra.operations.rollout.suite_run import SuiteCommand
+
+    target = connect_gate(where["environment"], where=whereabouts(where["region"], where["platform"]))
+    wanted = release_templates(target, assembly)
+    stacks = {service: target.stack_name(service) for service in services}
+    if missing := [service for service, stack in stacks.items() if stack not in wanted]:
+        raise RefusedError(f"service: {missing[0]!r} is not in the release: pass --assembly cdk.out, or correct it")
+    seconds = 10.0
+    if target.played() is not None:
+        seconds, patience = 0.5, min(patience, 30)
+    with tempfile.TemporaryDirectory(prefix="nova-gate-") as directory:
+        suite = SuiteCommand(command, target.url, Path.cwd(), Path(directory, "suite.log"), click.echo, seconds)
+        asked = SuiteGate(
+            target,
+            {service: wanted[stack] for service, stack in stacks.items()},
+            suite.run,
+            patience,
+            click.echo,
+            seconds,
+        )
+        red = asked.answer()
+    if red:
+        raise CheckFailedError("\n".join(f"rolled back: {line}" for line in red))
+
+
+COMMANDS = (watch, promote, abort, gate)
 
 
 def _operated(where: dict[str, Any]) -> Any:

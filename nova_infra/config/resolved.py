@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from nova_infra.config.environment import Environment
 from nova_infra.config.services.runtime import Rollout, Scaling
 from nova_infra.config.services.service import GRPC_HEALTH, ONLY_OF, Service, defaults_of
-from nova_infra.config.services.smoke import smoke_paths
+from nova_infra.config.services.smoke import is_reachable, smoke_paths
 
 PLACEHOLDERS = ("account", "region", "environment")
 """What ``{…}`` in a value may name."""
@@ -52,11 +52,21 @@ def resolved(service: Service, environment: Environment) -> Resolved:
     data |= {key: filled(data[key], environment) for key in _FILLED if key in data}
     # Validated as in the file, so that a fault has the key's path there.
     final = Service.model_validate(data | {key: value for key, value in shared.items() if key in data})
-    update = {
-        "scaling": Scaling.model_validate(shared["scaling"]),
-        "rollout": Rollout.model_validate(shared["rollout"]),
-    }
+    rollout = Rollout.model_validate(shared["rollout"])
+    if rollout.gate == "suite" and not is_reachable(final):
+        rollout = rollout.model_copy(update={"gate": None})  # No suite can tell its new revision from the old one.
+    update = {"scaling": Scaling.model_validate(shared["scaling"]), "rollout": rollout}
     return Resolved(final, environment.model_copy(update=update))
+
+
+def suite_gated(services: Iterable[Service], environment: Environment) -> tuple[str, ...]:
+    """Names of the services whose new revisions wait for an environment's test suite.
+
+    Raises:
+        pydantic.ValidationError: An override contradicts what it is merged with.
+    """
+    rollouts = {each.name: resolved(each, environment).environment.rollout for each in services if each.kind == "web"}
+    return tuple(name for name, rollout in rollouts.items() if rollout.asks_suite)
 
 
 def filled(value: Any, environment: Environment) -> Any:

@@ -21,6 +21,7 @@ from nova_infra.toml import read_toml
 if TYPE_CHECKING:
     from nova_infra.deployed.aws.environment import AwsEnvironment
     from nova_infra.deployed.aws.toolchain import ToolchainAccount
+    from nova_infra.deployed.rehearsed import RehearsedEnvironment
 
 REHEARSAL_VARIABLE = "NOVA_REHEARSED_BY"
 """Set by a rehearsal for the steps that it plays: where it answers for its environments."""
@@ -138,6 +139,19 @@ def connect_steered(name: str, *, where: Whereabouts) -> SteeredEnvironment:
             return connect_to_aws(name, role="release", where=where)
         except RefusedError:
             raise denied from None
+
+
+def connect_gate(name: str, *, where: Whereabouts) -> AwsEnvironment | RehearsedEnvironment:
+    """The environment of a name, to answer for its test suite; see :func:`connect`.
+
+    Raises:
+        NovaError: There is no such environment, or no access to it.
+    """
+    if rehearsal := os.environ.get(REHEARSAL_VARIABLE):
+        from nova_infra.deployed.rehearsed import RehearsedEnvironment
+
+        return RehearsedEnvironment(name, platform=_entry(name, where)[1], url=rehearsal)
+    return connect_to_aws(name, role="gate", where=where)
 
 
 def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[str, ...]:

@@ -6,12 +6,13 @@ import hashlib
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from nova_infra.deployed.aws.deployments import read_deployment
 from nova_infra.deployed.aws.toolchain import Execution, PipelineAction
 from nova_infra.deployed.background import Backlog, RunningJob
 from nova_infra.deployed.http import http_get
@@ -28,7 +29,7 @@ from nova_infra.deployed.model import (
     StoppedTask,
     TaskRevision,
 )
-from nova_infra.deployed.rollouts import RequestRate
+from nova_infra.deployed.rollouts import LifecycleHook, Readings, RequestRate, ServiceDeployment
 from nova_infra.deployed.stack import Certificate, Stack, StackEvent, Template
 from nova_infra.errors import NotDeployedError, RefusedError
 from nova_infra.names import environment_prefix, parameter_path, stack_name
@@ -122,7 +123,7 @@ class RehearsedEnvironment:
 
     def stacks(self, names: Sequence[str] | None = None) -> tuple[Stack, ...]:
         """Stacks by their names, or all of the environment's; those that do not exist are left out."""
-        found = (Stack(**stack) for stack in self._state()["stacks"])
+        found = (Stack(**stack) for stack in self._rollouts()["stacks"])
         return tuple(stack for stack in found if names is None or stack.name in names)
 
     def environments(self) -> tuple[str, ...]:
@@ -135,7 +136,7 @@ class RehearsedEnvironment:
 
     def template(self, stack: str) -> Template:
         """The template that a stack was last deployed with."""
-        templates: dict[str, Template] = self._state()["templates"]
+        templates: dict[str, Template] = self._rollouts()["templates"]
         if stack not in templates:
             raise RefusedError(f"{stack}: is not a stack of the rehearsal")
         return templates[stack]
@@ -199,6 +200,40 @@ class RehearsedEnvironment:
     @cached_property
     def _address(self) -> str:
         return str(self._state()["url"])
+
+    @property
+    def url(self) -> str:
+        """The environment's address on this machine."""
+        return str(self._rollouts()["url"])
+
+    def service_deployments(
+        self, services: Collection[str] = (), known: Collection[str] = ()
+    ) -> tuple[ServiceDeployment, ...]:
+        """The deployments that are under way, and those that are known, by service."""
+        read = (read_deployment(each, {}, {}, prefix=self.prefix) for each in self._rollouts()["deployments"])
+        return tuple(
+            each
+            for each in sorted(read, key=lambda each: each.service)
+            if (not services or each.service in services) and (not each.over or each.arn in known)
+        )
+
+    def readings(self, deployments: Sequence[ServiceDeployment]) -> Readings:
+        """The rehearsal's own picture shows them."""
+        return Readings()
+
+    def announce(self, message: str) -> None:
+        """Messages about deployments are not rehearsed."""
+
+    def continue_deployment(self, deployment: ServiceDeployment, hook: LifecycleHook) -> None:
+        """Let a deployment go on that waits at a hook."""
+        self._ask(f"{self._url}/{self.prefix}/rollouts", {"continue": deployment.service})
+
+    def stop_deployment(self, deployment: ServiceDeployment) -> None:
+        """Have a deployment go back."""
+        self._ask(f"{self._url}/{self.prefix}/rollouts", {"stop": deployment.service})
+
+    def _rollouts(self) -> dict[str, Any]:
+        return self._ask(f"{self._url}/{self.prefix}/rollouts")
 
     def _parameters(self) -> dict[str, list[str]]:
         return self._ask(self._parameters_url)

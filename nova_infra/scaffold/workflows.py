@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nova_infra.config import Config, Environment
+from nova_infra.config.resolved import suite_gated
 from nova_infra.github import deploy_session_seconds
 from nova_infra.scaffold.changes import Changes
 from nova_infra.scaffold.rendering import render
@@ -29,19 +30,21 @@ _PIN = re.compile(r"uses: ([\w.-]+/[\w./-]+)@([0-9a-f]{40} # v[\w.]+)$", re.MULT
 
 @dataclass(frozen=True)
 class EnvironmentJobs:
-    """One environment's jobs: its deployment, and the tests that follow.
+    """One environment's jobs: its deployment, the tests that its gates wait for, and the tests that follow.
 
     Attributes:
         environment: The environment.
         needs: Jobs that the deployment waits for.
         session_seconds: How long its credentials are good.
+        gated: Names of the services that wait for its test suite before users meet them.
         suffix: Distinguishes its tests from those of an earlier environment with the same suite; empty for the first
-        one.
+            one.
     """
 
     environment: Environment
     needs: tuple[str, ...]
     session_seconds: int
+    gated: tuple[str, ...]
     suffix: str
 
     @property
@@ -82,7 +85,8 @@ def deployments(config: Config) -> Iterator[EnvironmentJobs]:
     seen: set[str] = set()
     for environment in config.environments:
         suffix = f"-{environment.name}" if environment.tests in seen else ""
-        each = EnvironmentJobs(environment, needs, deploy_session_seconds(config, environment), suffix)
+        gated = suite_gated(config.services, environment)
+        each = EnvironmentJobs(environment, needs, deploy_session_seconds(config, environment), gated, suffix)
         yield each
         if environment.tests:
             seen.add(environment.tests)

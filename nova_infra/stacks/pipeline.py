@@ -18,6 +18,8 @@ from aws_cdk import pipelines
 from constructs import Construct
 
 from nova_infra.config import Config, Environment, Source
+from nova_infra.config.group import deployment_minutes
+from nova_infra.config.resolved import suite_gated
 from nova_infra.constructs.images.image_publishing import origin_logins
 from nova_infra.constructs.images.vulnerability_alerts import VulnerabilityAlerts
 from nova_infra.constructs.observability.alert_topic import AlertTopic
@@ -25,13 +27,14 @@ from nova_infra.constructs.observability.encryption_key import EncryptionKey
 from nova_infra.constructs.observability.publisher import Publisher
 from nova_infra.constructs.pipeline.artifact_store import ArtifactStore, write_only
 from nova_infra.constructs.pipeline.built_assembly import WANTED, hand_over
-from nova_infra.constructs.pipeline.conditions import add_stage_conditions
+from nova_infra.constructs.pipeline.conditions import add_stage_conditions, run_beside
 from nova_infra.constructs.pipeline.connection import grant_connection
 from nova_infra.constructs.pipeline.grants import acknowledge_grants
 from nova_infra.constructs.pipeline.steps import (
     BUILD_IMAGE,
     BuildStep,
     EndToEndTestStep,
+    GateStep,
     ImageStep,
     IntegrationTestStep,
     ReleaseStep,
@@ -46,6 +49,7 @@ from nova_infra.names import (
     pipeline_log_group,
     pipeline_name,
     repository_name,
+    stack_name,
 )
 from nova_infra.stacks.environment import EnvironmentStage
 from nova_infra.stacks.services.infrastructure import Extension
@@ -171,8 +175,12 @@ class NovaPipelineStack(cdk.Stack):
         write_only(synth, artifacts, artifacts=[name for name in made if name is not None])
         logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
         UpdateApproval(self.pipeline, "Update", stacks=[construct_id, REGISTRY_STACK], logging=logging)
-        hand_over(self.pipeline, steps=["Brief", "Preflight", "Verify"])
+        hand_over(self.pipeline, steps=["Brief", "Preflight", "Gate", "Verify"])
         for environment in config.environments:
+            if gated := suite_gated(config.services, environment):
+                prefix = environment_prefix(config.platform.name, environment.name)
+                stacks = [stack_name(prefix, name) for name in gated]
+                run_beside(self.pipeline.pipeline, stage=environment.stage, action="Gate", stacks=stacks)
             add_stage_conditions(self.pipeline.pipeline, stage=environment.stage, environment=environment)
         if config.source.connection_arn is not None:
             _deliver_pushes(self.pipeline.pipeline, config.source)
@@ -267,10 +275,15 @@ class NovaPipelineStack(cdk.Stack):
         for test in tests:
             # Not side by side: a new account may run one build at a time.
             test.add_step_dependency(verify)
+        gates: list[pipelines.Step] = []
+        if gated := suite_gated(config.services, environment):
+            minutes = deployment_minutes(config.release, config.services, environment)
+            beside = partial(GateStep, self.pipeline, source=source, tools=tools, prefix=prefix)
+            gates = [beside(environment=environment, services=gated, minutes=minutes)]
         self.pipeline.add_stage(
             stage,
             pre=[about("preflight", role="observer")] if environment.approval else [],
-            post=[verify, *tests],
+            post=[*gates, verify, *tests],
         )
 
     def _may_brief(self, config: Config) -> list[iam.PolicyStatement]:

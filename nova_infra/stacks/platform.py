@@ -13,7 +13,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
 from nova_infra.config import Config, Environment
-from nova_infra.config.resolved import resolved
+from nova_infra.config.resolved import resolved, suite_gated
 from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.constructs.hooks.release_group import ReleaseGroup
 from nova_infra.constructs.hooks.smoke_test import SmokeTest
@@ -209,6 +209,12 @@ class PlatformStack(cdk.Stack):
                 *environment.operators,
             ],
             operators=environment.operators,
+            gatekeepers=[
+                step_role_arn(self.partition, toolchain, prefix, "gate"),
+                f"arn:{self.partition}:iam::{environment.account}:role/{deployer}",
+            ]
+            if suite_gated(config.services, environment)
+            else (),
         )
 
     def _vpc(self, prefix: str, environment: Environment, log_bucket: s3.IBucket) -> ec2.IVpc:

@@ -145,7 +145,7 @@ def test_repositories_are_those_that_images_are_pushed_to(assembly, service_name
 def test_the_longest_names_that_the_configuration_allows_are_short_enough_for_aws() -> None:
     prefix = names.environment_prefix("p" * 12, "e" * 16)
     stack = names.stack_name(prefix, "s" * 40)
-    kinds = (*names.ROLLBACK_ALARMS, *names.NOTIFY_ALARMS, *names.WORKER_ALARMS, *names.JOB_ALARMS)
+    kinds = ("unanswered", *names.JOB_ALARMS)  # the longest of a service's alarms
     functions = (names.smoke_name(prefix), names.together_name(prefix))
     # https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html, and each service's own reference.
     most = {
@@ -156,8 +156,8 @@ def test_the_longest_names_that_the_configuration_allows_are_short_enough_for_aw
             names.schedule_name(stack),
             *functions,
             *map(names.hook_role_name, functions),
-            *(names.role_name(prefix, role) for role in ("observer", "release", "operator")),
-            *(names.step_role_name(prefix, step) for step in ("preflight", "verify", "brief")),
+            *(names.role_name(prefix, role) for role in ("observer", "release", "operator", "gate")),
+            *(names.step_role_name(prefix, step) for step in ("preflight", "verify", "brief", "gate")),
             names.deploy_role_name(prefix),
             names.early_image_role_name("p" * 12),
         ],

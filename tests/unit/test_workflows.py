@@ -434,6 +434,27 @@ def test_every_job_has_what_it_needs_and_a_limit():
             assert signs_in == ("id-token" in job["permissions"]), (file, name)
 
 
+def test_a_suite_that_answers_a_gate_has_a_job_beside_the_deployment():
+    raw = example()
+    raw["environments"][-1] |= {"tests": "e2e"}
+    raw["environments"][-1]["rollout"] |= {"gate": "suite"}
+    delivered = parse_config(raw)
+    jobs = parsed(workflows(delivered, {})["deploy.yml"])["jobs"]
+    name = delivered.environments[-1].name
+    gate, deployment = jobs[f"gate-{name}"], jobs[f"deploy-{name}"]
+    assert [each for each in jobs if each.startswith("gate-")] == [f"gate-{name}"]
+    for key in ("needs", "if", "permissions", "timeout-minutes"):
+        assert gate[key] == deployment[key]
+    assert gate["environment"]["name"] == deployment["environment"]["name"]  # asked with the same approval
+    assert gate["concurrency"] != deployment["concurrency"]  # or one would wait for the other
+    run = [step.get("run") for step in gate["steps"] if "run" in step]
+    assert run == ["make browser", f"make gate ENVIRONMENT={name}"]
+    assert gate["steps"][-1]["env"] == {
+        "GATED": " ".join(service.name for service in delivered.services),
+        "SUITE": "make e2e",
+    }
+
+
 def test_a_job_that_gets_credentials_installs_what_the_commands_need_and_no_other_job_does(delivered):
     for file, text in workflows(delivered, {}).items():
         for name, job in parsed(text)["jobs"].items():

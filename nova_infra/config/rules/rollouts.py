@@ -11,6 +11,7 @@ from nova_infra.config.faults.whereabouts import KeyPlace
 from nova_infra.config.resolved import resolved
 from nova_infra.config.services.runtime import Rollout
 from nova_infra.config.services.service import Service
+from nova_infra.config.services.smoke import is_reachable
 
 MAX_BAKE_MINUTES = 33 * 60
 """What a deployment may bake in sum; CloudFormation refuses more, because its own operations end after 36 hours:
@@ -36,7 +37,7 @@ def rollout_contradictions(
         in_job: Whether a job of GitHub Actions waits for a deployment.
     """
     for index, environment in environments.items():
-        yield from _faults(f"environments[{index}].rollout", environment.rollout, in_job=in_job)
+        yield from _faults(f"environments[{index}].rollout", environment.rollout, environment, in_job=in_job)
     for place, service in services.items():
         lines: dict[str, None] = {}
         for index, environment in environments.items() if service.kind == "web" else ():
@@ -48,16 +49,30 @@ def rollout_contradictions(
             except ValidationError:
                 continue  # Another check says so.
             whereabouts = KeyPlace(place, service, index, environment)
-            found = _faults(f"services[{place}].rollout", rollout, in_job=in_job, where=f" in {environment.name}")
+            where = f" in {environment.name}"
+            found = [*_faults(f"services[{place}].rollout", rollout, environment, in_job=in_job, where=where)]
+            said = [service.rollout, own.rollout if own is not None else None]
+            says = [each.gate for each in said if each is not None]
+            if "suite" in says and not is_reachable(service):
+                found.append(
+                    f"services[{place}].rollout.gate: no suite can ask for the new revision, because of "
+                    f"{'protocol' if service.protocol == 'grpc' else 'internal' if service.internal else 'hosts'}: "
+                    'write gate = "person", or remove it'
+                )
             lines |= dict.fromkeys(map(whereabouts.line, found))
         yield from lines
 
 
-def _faults(key: str, rollout: Rollout, *, in_job: bool, where: str = "") -> Iterator[str]:
+def _faults(key: str, rollout: Rollout, environment: Environment, *, in_job: bool, where: str = "") -> Iterator[str]:
     if rollout.gate and rollout.strategy == "rolling":
         yield (
             f"{key}.gate: needs a strategy that shifts traffic, and this one is rolling{where}: "
             'write strategy = "canary", "linear" or "blue-green", or remove gate'
+        )
+    if rollout.gate == "suite" and rollout.strategy != "rolling" and environment.tests is None:
+        yield (
+            f'{key}.gate: {environment.name} has no suite that could answer: write tests = "integration" or '
+            f'"e2e" for {environment.name}, or gate = "person"'
         )
     if not rollout.gate:
         for name in ("gate_before", "gate_minutes"):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+
+from pydantic import ValidationError
 
 from nova_infra.config.environment import Environment
+from nova_infra.config.resolved import suite_gated
 from nova_infra.config.services.service import Service
 
 
@@ -28,7 +31,7 @@ def smoke_contradictions(environments: Mapping[int, Environment], services: Mapp
             )
         if service.untested_reason is not None and not untested:
             yield f"services[{index}].untested_reason: has no effect without smoke = []: write both, or remove it"
-        if not service.smoke or service.kind != "web":
+        if service.kind != "web" or not (service.smoke or _waits_for_suite(service, environments.values())):
             continue
         key = f"services[{index}]"
         before = service.priority - 1
@@ -38,8 +41,21 @@ def smoke_contradictions(environments: Mapping[int, Environment], services: Mapp
                 f"{key}.priority: {service.priority} leaves no room for the rule of its tests: {before} {whose}: "
                 "write priority = … with another number"
             )
+        if not service.smoke:
+            continue
         if any("*" in host for host in service.hosts[:1]):
             yield f"{key}.hosts: {service.hosts[0]!r} is not a name that can be requested: put another one first"
         if service.protocol == "grpc" or service.internal:
             what = "protocol" if service.protocol == "grpc" else "internal"
             yield f"{key}.smoke: cannot be asked, because of {what}: remove smoke"
+
+
+def _waits_for_suite(service: Service, environments: Iterable[Environment]) -> bool:
+    """Whether an environment's test suite asks for its new revisions, by the same rule as smoke tests."""
+    for environment in environments:
+        try:
+            if suite_gated([service], environment):
+                return True
+        except ValidationError:
+            continue  # Another check says so.
+    return False

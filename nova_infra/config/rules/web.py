@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from nova_infra.config.environment import Environment
+from nova_infra.config.services.runtime import Rollout
 from nova_infra.config.services.service import Service
 from nova_infra.config.services.smoke import RULE_VALUES
 
@@ -28,7 +29,7 @@ def in_environment(key: str, service: Service, environment: Environment) -> Iter
     """
     if not (service.paths or service.hosts):
         yield f"{key}.paths: is empty and there are no hosts, so nothing leads to {service.name}: name a path or a host"
-    yield from _conditions(key, service)
+    yield from _conditions(key, service, environment.rollout)
     if service.internal and service.hosts:
         yield f"{key}.internal: true means that nobody can reach its hosts: remove one of the two"
     if service.protocol == "grpc":
@@ -53,7 +54,7 @@ def in_environment(key: str, service: Service, environment: Environment) -> Iter
                 )
 
 
-def _conditions(key: str, service: Service) -> Iterator[str]:
+def _conditions(key: str, service: Service, rollout: Rollout) -> Iterator[str]:
     """What a listener rule has no room for: it is made of all paths and hosts, that of the tests of a header, too."""
     values = len(service.paths) + len(service.hosts)
     if values > RULE_VALUES:
@@ -61,10 +62,10 @@ def _conditions(key: str, service: Service) -> Iterator[str]:
             f"{key}.paths: are {values} values together with hosts, and a rule of the load balancer has at most "
             f"{RULE_VALUES}: write fewer, or split the service"
         )
-    elif service.smoke and values == RULE_VALUES:
+    elif (service.smoke or rollout.asks_suite) and values == RULE_VALUES:
         yield (
             f"{key}.paths: {values} values leave no room for the header of its tests, as a rule has {RULE_VALUES}: "
-            "remove one, or remove smoke"
+            f"remove one, or remove {'smoke' if service.smoke else 'the gate'}"
         )
     wildcards = sum(text.count("*") + text.count("?") for text in (*service.paths, *service.hosts))
     if wildcards > MAX_WILDCARDS:

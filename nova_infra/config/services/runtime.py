@@ -28,9 +28,10 @@ class Rollout(Model):
     bake_minutes: Annotated[int, Field(ge=MIN_BAKE_MINUTES, le=1440)] = 5
     """How long both revisions stay up after the last shift, with the alarms still watching. Default: 5."""
 
-    gate: Literal["person"] | None = None
-    """Who must let the new revision continue: a person, with ``nova promote``. Without an answer it rolls back. Not for
-    rolling. Default: nobody."""
+    gate: Literal["person", "suite"] | None = None
+    """Who must let the new revision continue: a ``person``, with ``nova promote``, or the environment's own test
+    ``suite``, which the delivery runs against the new revision. Without an answer, it rolls back. Not for rolling.
+    Default: nobody."""
     gate_before: Literal["traffic", "steps"] = "traffic"
     """When it waits: before the first user request (``traffic``), or before every change of its share, full traffic
     included (``steps``). Default: traffic."""
@@ -59,6 +60,11 @@ class Rollout(Model):
         if self.gate is None:
             return 0
         return self.gate_minutes * (1 if self.gate_before == "traffic" else self._steps_before_all + 1)
+
+    @property
+    def asks_suite(self) -> bool:
+        """Whether it waits for the environment's test suite."""
+        return self.gate == "suite" and self.strategy != "rolling"
 
     @property
     def _steps_before_all(self) -> float:

@@ -32,9 +32,14 @@ def smoke_paths(service: Service, environment: Environment, services: Iterable[S
     return default_paths(service) if has_room(service, services) else ()
 
 
+def is_reachable(service: Service) -> bool:
+    """Whether tests can ask a service through the public load balancer, over HTTP."""
+    return not (service.protocol == "grpc" or service.internal or any("*" in host for host in service.hosts[:1]))
+
+
 def default_paths(service: Service) -> tuple[str, ...]:
     """What a service is asked by default; nothing where it cannot be asked through the load balancer."""
-    if service.protocol == "grpc" or service.internal or any("*" in host for host in service.hosts[:1]):
+    if not is_reachable(service):
         return ()
     name = service.name
     paths = (f"/{name}/version", f"/{name}/openapi.json") if service.kit else (service.health.path,)

@@ -1,7 +1,8 @@
-"""When a stage of a pipeline may start, and what happens when it fails."""
+"""When a stage of a pipeline may start, what runs side by side in it, and what happens when it fails."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from aws_cdk import aws_codepipeline as codepipeline
@@ -35,3 +36,26 @@ def add_stage_conditions(pipeline: codepipeline.Pipeline, *, stage: str, environ
             "Configuration": {"Cron": environment.window.cron, "TimeZone": environment.window.time_zone},
         }
         resource.add_property_override(f"{path}.BeforeEntry", {"Conditions": [{"Result": "FAIL", "Rules": [window]}]})
+
+
+def run_beside(pipeline: codepipeline.Pipeline, *, stage: str, action: str, stacks: Collection[str]) -> None:
+    """Run an action of a stage beside the deployments of some stacks instead of after them.
+
+    CDK Pipelines runs a step before or after a whole stage or stack, and never beside one. Numbers may be left out
+    between run orders: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-requirements.html.
+
+    Args:
+        pipeline: The pipeline, after ``build_pipeline()``.
+        stage: Name of the stage.
+        action: Name of the action.
+        stacks: Names of the stacks.
+    """
+    resource = pipeline.node.default_child
+    assert isinstance(resource, codepipeline.CfnPipeline)
+    names = [each.stage_name for each in pipeline.stages]
+    actions = [each.action_properties for each in pipeline.stages[names.index(stage)].actions]
+    deployed = {f"{stack}.Deploy" for stack in stacks}
+    orders = [each.run_order for each in actions if each.action_name in deployed and each.run_order is not None]
+    assert orders, "the stacks are deployed in that stage"
+    number = [each.action_name for each in actions].index(action)
+    resource.add_property_override(f"Stages.{names.index(stage)}.Actions.{number}.RunOrder", min(orders))

@@ -6,7 +6,7 @@ A fixed step then needs no deployment of the pipeline, which mutates only after 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import CfnOutput, Duration, Stack, pipelines
 from aws_cdk import aws_codebuild as codebuild
@@ -16,7 +16,7 @@ from constructs import Construct
 from nova_infra.config import Environment
 from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
 from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
-from nova_infra.names import Role, role_name, step_role_name
+from nova_infra.names import GATED_VARIABLE, Role, role_name, step_role_name
 
 SETUP = "make setup"
 
@@ -27,6 +27,11 @@ TOOLS = ".nova/tools"
 """Where Build leaves what ``RUNTIME`` installs, and later steps find it: no registry's outage stops the way back."""
 
 IMAGES_HOURS = 4
+
+_GATE_SLACK_MINUTES = 60
+"""For tasks to start and to stop, and for the suite's own tools."""
+_LONGEST_BUILD_MINUTES = 36 * 60
+"""https://docs.aws.amazon.com/codebuild/latest/userguide/limits.html."""
 
 BUILD_IMAGE = codebuild.LinuxBuildImage.STANDARD_8_0
 _IMAGES = {
@@ -117,6 +122,9 @@ class ReleaseStep(pipelines.CodeBuildStep):
         environment: Environment,
         role: Role,
         more: Sequence[iam.PolicyStatement] = (),
+        install_commands: Sequence[str] = (SETUP,),
+        env: Mapping[str, str] | None = None,
+        timeout: Duration | None = None,
     ) -> None:
         """Create the step.
 
@@ -129,15 +137,19 @@ class ReleaseStep(pipelines.CodeBuildStep):
             environment: The environment.
             role: ``observer`` or ``release``: what it may do there.
             more: What it may do here besides.
+            install_commands: What installs its tools.
+            env: Its variables. Default: those that have what the commands need installed, and nothing of tests.
+            timeout: How long it may take. Default: that of every step.
         """
         stack = Stack.of(scope)
         super().__init__(
             step.capitalize(),
             input=source,
             additional_inputs={TOOLS: tools},
-            install_commands=[REFUSE_ANOTHER, SETUP],
+            install_commands=[REFUSE_ANOTHER, *install_commands],
             commands=[f"make {step} ENVIRONMENT={environment.name}"],
-            env={**RUNTIME, "NOVA_TOOLS": TOOLS},
+            env=dict(env) if env is not None else {**RUNTIME, "NOVA_TOOLS": TOOLS},
+            timeout=timeout,
             role=iam.Role(
                 scope,
                 f"{environment.stage}{step.capitalize()}Role",
@@ -151,6 +163,48 @@ class ReleaseStep(pipelines.CodeBuildStep):
                 ),
                 *more,
             ],
+        )
+
+
+class GateStep(ReleaseStep):
+    """Runs the environment's test suite on new revisions before users meet them, and answers the deployments for it.
+
+    It has to run beside the deployments that wait for it: :func:`run_beside` gives it their run order.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        source: pipelines.IFileSetProducer,
+        tools: pipelines.IFileSetProducer,
+        prefix: str,
+        environment: Environment,
+        services: Sequence[str],
+        minutes: float,
+    ) -> None:
+        """Create the step.
+
+        Args:
+            scope: Parent of its role.
+            source: The commit.
+            tools: The archive of tools that Build has made.
+            prefix: ``<platform>-<environment>``, the prefix of the environment's names.
+            environment: The environment, with a suite.
+            services: Names of the services that wait for the suite.
+            minutes: How long the slowest deployment takes.
+        """
+        super().__init__(
+            scope,
+            "gate",
+            source=source,
+            tools=tools,
+            prefix=prefix,
+            environment=environment,
+            role="gate",
+            install_commands=[SETUP, *(["make browser"] if environment.tests == "e2e" else [])],
+            env={GATED_VARIABLE: " ".join(services), "SUITE": f"make {environment.tests}"},
+            timeout=Duration.minutes(min(minutes + _GATE_SLACK_MINUTES, _LONGEST_BUILD_MINUTES)),
         )
 
 

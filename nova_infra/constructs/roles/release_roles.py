@@ -14,7 +14,7 @@ from nova_infra.names import EVENT_SOURCE, Role, role_name, stack_name, step_rol
 
 
 class ReleaseRoles(Construct):
-    """An observer, a release role, and an operator.
+    """An observer, a release role, an operator, and one that answers for the test suite.
 
     The observer may look and change nothing; the release role may roll back, record, hold and stop a task; the operator
     may read logs, run tasks and scale. Both may answer a deployment's gate, and stop a deployment.
@@ -35,6 +35,7 @@ class ReleaseRoles(Construct):
         observers: Sequence[str],
         releasers: Sequence[str],
         operators: Sequence[str],
+        gatekeepers: Sequence[str] = (),
     ) -> None:
         """Create the roles.
 
@@ -49,6 +50,7 @@ class ReleaseRoles(Construct):
             observers: ARNs of the roles that may take the observer.
             releasers: ARNs of the roles that may take both.
             operators: ARNs of the roles that may take the operator, too; none for no such role.
+            gatekeepers: ARNs of the roles that answer deployments for the test suite; none for no such role.
         """
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
@@ -169,6 +171,16 @@ class ReleaseRoles(Construct):
         self._role("release", prefix, [*look, *change], releasers)
         if operators:
             self._role("operator", prefix, [*look, *self._operate(prefix, parameters, in_cluster)], operators)
+        if gatekeepers:
+            answers = [
+                steering(arn("ecs", "service-deployment", f"{prefix}/*")),
+                announcing(arn("events", "event-bus", "default"), prefix),
+                iam.PolicyStatement(
+                    actions=["ssm:PutParameter"],
+                    resources=[arn("ssm", "parameter", f"{parameters.lstrip('/')}/release")],
+                ),
+            ]
+            self._role("gate", prefix, [*look, *answers], gatekeepers)
 
     def _operate(
         self, prefix: str, parameters: str, in_cluster: Mapping[str, Mapping[str, str]]
@@ -247,6 +259,7 @@ class ReleaseRoles(Construct):
             description={
                 "observer": f"Looks at {prefix} and changes nothing",
                 "release": f"Rolls {prefix} back, writes its ledger, holds releases, writes waivers, stops tasks",
+                "gate": f"Answers deployments to {prefix} for the test suite, and writes that to its ledger",
                 "operator": f"Reads the logs of {prefix}, runs tasks and shells there, and scales for an incident",
             }[name],
             assumed_by=named_roles(takers),

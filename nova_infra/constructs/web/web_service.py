@@ -102,7 +102,8 @@ class WebService(Construct):
             colour: group.target_group_full_name for colour, group in self.target_groups.items()
         }
         rule = self._rule("Rule", listener, service.priority, conditions(service))
-        tested = settings.test is not None and runtime.rollout.strategy != "rolling"
+        rollout = runtime.rollout
+        tested = rollout.asks_suite or (settings.test is not None and rollout.strategy != "rolling")
         # Right before the service's own, for requests with the tests' header. ECS sets its weights, too.
         of_tests = [*conditions(service), elbv2.ListenerCondition.http_header(TEST_HEADER[0], [TEST_HEADER[1]])]
         test_rule = self._rule("TestRule", listener, service.priority - 1, of_tests) if tested else None
@@ -130,7 +131,8 @@ class WebService(Construct):
             **_strategy(runtime.rollout),
         )
         resource = service_resource(self.service)
-        hooks = [*([settings.test] if tested else []), *gate_hooks(runtime.rollout, after_tests=tested)]
+        hooks = [settings.test] if tested and settings.test is not None else []
+        hooks += gate_hooks(rollout, after_tests=tested)
         hooks += [settings.together] if settings.together is not None and runtime.rollout.strategy != "rolling" else []
         if hooks:
             # CDK's own construct knows no hooks that pause, and would keep no others beside these.

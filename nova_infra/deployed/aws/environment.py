@@ -300,7 +300,8 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         return self.aws.now()
 
     @cached_property
-    def _url(self) -> str:
+    def url(self) -> str:
+        """The environment's public address, without a slash at the end."""
         name = self.stack_name("platform")
         stack = self._stack(name)
         if stack is None or not (url := stack.outputs.get("Url")):
@@ -309,7 +310,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
 
     def get(self, path: str) -> Answer:
         """Ask the environment's public address over HTTP."""
-        return http_get(f"{self._url}{path}")
+        return http_get(f"{self.url}{path}")
 
 
 def _batches(items: Sequence[Any], size: int) -> list[list[Any]]:

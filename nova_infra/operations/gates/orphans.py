@@ -110,7 +110,10 @@ def wanted_rules(config: Config) -> dict[str, ListenerRule]:
 
 def _is_tested(service: Service, config: Config) -> bool:
     found = (resolved(service, environment) for environment in config.environments)
-    return any(smoke_paths(each.service, each.environment, config.services) for each in found)
+    return any(
+        each.environment.rollout.asks_suite or smoke_paths(each.service, each.environment, config.services)
+        for each in found
+    )
 
 
 def taken(left: Mapping[str, Iterable[ListenerRule]], wanted: Mapping[str, ListenerRule]) -> Iterator[str]:

@@ -29,6 +29,7 @@ class WorkflowJob:
         base: Its name in the workflow.
         matrix: The values of the combination.
         deploys: The environment that it deploys; empty for none.
+        gates: The environment whose deployments it answers; empty for none.
         ancestors: Names of all jobs that end before it begins.
     """
 
@@ -40,6 +41,7 @@ class WorkflowJob:
     base: str = ""
     matrix: Mapping[str, Any] = field(default_factory=dict)
     deploys: str = ""
+    gates: str = ""
     ancestors: set[str] = field(default_factory=set)
 
     def scripts(self) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nova_infra.errors import RefusedError
+from nova_infra.names import GATED_VARIABLE
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
     BuildAction,
@@ -26,6 +27,7 @@ from nova_infra.rehearsal.delivery.job import WorkflowJob, in_matrix, why_cut, w
 from nova_infra.rehearsal.delivery.matrix import combinations
 
 _DEPLOYS = re.compile(r"^\s*nova deploy (\S+)", re.MULTILINE)
+_GATE = re.compile(r"^\s*make gate ENVIRONMENT=(\S+)", re.MULTILINE)
 _IMAGES = re.compile(r"^\s*(make images?|nova image build)\b", re.MULTILINE)
 # What needs AWS, GitHub or another machine: it is done before, or not at all, where the rehearsal runs.
 _NOT_RUN = re.compile(r"^\s*(make (browser|audit|setup|coverage)|nova (github|registry|services)|npm|npx|pip|uv|cdk)\b")
@@ -131,7 +133,7 @@ class _WorkflowReader:
         if not pushes and found:
             found[0] = replace(found[0], closed_because=f"a push to {self._branch} does not start this workflow")
         pipeline = Pipeline(str(self._content.get("name") or self._path.stem), tuple(found), {})
-        beside = tuple(job.name for job in self._jobs if job.name not in relevant)
+        beside = tuple(job.name for job in self._jobs if job.name not in relevant and not job.gates)
         return Workflow(pipeline, tuple(self._unsafe(deploying)), beside)
 
     def _parsed(self) -> dict[Any, Any]:
@@ -163,6 +165,7 @@ class _WorkflowReader:
                 if len(found) > 1:
                     raise self._error(name, f"job {name} deploys {len(found)} times", "deploy once in a job")
                 job.deploys = found[0] if found else ""
+                job.gates = next((m[1] for script in job.scripts() for m in _GATE.finditer(script)), "")
                 jobs[job.name] = job
         for job in jobs.values():
             for other in job.needs:
@@ -294,6 +297,12 @@ class _WorkflowReader:
             # `nova deploy --outputs` writes what the platform's stack says.
             namespace = job.deploys if action.stack_name.endswith("-platform") else None
             yield replace(action, run_order=order + action.run_order - first, namespace=namespace)
+        # A job that answers gates waits for deployments: it goes beside those that wait for it.
+        for each in (a for gate in self._jobs if gate.gates == environment for a in self._actions(gate)):
+            if isinstance(each, BuildAction) and (isinstance(each, DoomedAction) or _GATE.match(each.commands[0])):
+                names = tuple(f"-{name}" for name in each.environment.get(GATED_VARIABLE, "").split())
+                beside = [action.run_order for action in deployments if action.stack_name.endswith(names)]
+                yield replace(each, run_order=order + min(beside, default=first) - first)
 
     def _unsafe(self, deploying: list[WorkflowJob]) -> Iterator[str]:
         """What reaches an environment although something that comes before it failed, or nobody was asked."""

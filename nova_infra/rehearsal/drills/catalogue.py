@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nova_infra.errors import NovaError
+from nova_infra.rehearsal.drills.before_traffic import GATE_DRILLS, STOPPED
 from nova_infra.rehearsal.drills.drill import Drill
 from nova_infra.rehearsal.drills.expectations import (
     ALARM_RINGS,
@@ -16,9 +17,7 @@ from nova_infra.rehearsal.drills.expectations import (
     KILLED_FOR_MEMORY,
     NO_LOST_REQUEST,
     NO_TRAFFIC,
-    NO_USER,
     NOT_DEPLOYED,
-    OLD_SERVES,
     ONE_AT_ONCE,
     OTHERS_GO_BACK,
     OTHERS_GO_THROUGH,
@@ -27,7 +26,6 @@ from nova_infra.rehearsal.drills.expectations import (
     STAGE_STOPS,
     STOPPED_OR_HARMLESS,
     UNWATCHED,
-    WAITED_ONCE,
     rolls_back,
     stops_at,
     stops_because,
@@ -36,9 +34,8 @@ from nova_infra.rehearsal.drills.expectations import (
 from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY
 
 _BREAKER = rolls_back("the circuit breaker rolls it back", because="circuit breaker")
-_STOPPED = (OLD_SERVES, STAGE_STOPS, PIPELINE_TELLS)
 _NOT_MIGRATED = (stops_because("the command stops the stage", "before_deploy failed"), NOT_DEPLOYED)
-_NEVER_STARTS = (_BREAKER, NO_TRAFFIC, *_STOPPED)
+_NEVER_STARTS = (_BREAKER, NO_TRAFFIC, *STOPPED)
 
 DRILLS = (
     Drill("crash-at-start", "its command is a program that does not exist", _NEVER_STARTS, fault="no-program"),
@@ -80,7 +77,7 @@ DRILLS = (
         (
             rolls_back("the errors alarm rolls the canary back", because="-errors went to ALARM"),
             IN_CANARY,
-            *_STOPPED,
+            *STOPPED,
             ALARM_TELLS,
         ),
         fault="errors:0.8",
@@ -91,7 +88,7 @@ DRILLS = (
         (
             rolls_back("the alarm on unanswered requests rolls the canary back", because="-unanswered went to ALARM"),
             IN_CANARY,
-            *_STOPPED,
+            *STOPPED,
             ALARM_TELLS,
         ),
         fault="dropped:0.9",
@@ -102,7 +99,7 @@ DRILLS = (
         (
             rolls_back("the alarm on unanswered requests rolls the canary back", because="-unanswered went to ALARM"),
             IN_CANARY,
-            *_STOPPED,
+            *STOPPED,
             ALARM_TELLS,
         ),
         fault="unanswered:0.9",
@@ -110,7 +107,7 @@ DRILLS = (
     Drill(
         "slow",
         "every answer takes three seconds more",
-        (rolls_back("the latency alarm rolls it back", because="-latency went to ALARM"), *_STOPPED, ALARM_TELLS),
+        (rolls_back("the latency alarm rolls it back", because="-latency went to ALARM"), *STOPPED, ALARM_TELLS),
         fault="delay:3",
     ),
     Drill(
@@ -187,7 +184,7 @@ DRILLS = (
         "it begins to fail after thirty requests, which the canary's share does not reach",
         (
             rolls_back("the errors alarm rolls it back from all of the traffic", because="went to ALARM at 100 %"),
-            *_STOPPED,
+            *STOPPED,
             ALARM_TELLS,
         ),
         fault="errors-after:30",
@@ -195,7 +192,7 @@ DRILLS = (
     Drill(
         "one-of-four",
         "one service's command is a program that does not exist, the others are good",
-        (_BREAKER, NO_TRAFFIC, OTHERS_GO_THROUGH, *_STOPPED),
+        (_BREAKER, NO_TRAFFIC, OTHERS_GO_THROUGH, *STOPPED),
         "all of production",
         fault="no-program",
         group="apart",
@@ -203,7 +200,7 @@ DRILLS = (
     Drill(
         "together-one-red",
         "one service's command is a program that does not exist, and the others wait for it",
-        (_BREAKER, NO_TRAFFIC, OTHERS_GO_BACK, *_STOPPED),
+        (_BREAKER, NO_TRAFFIC, OTHERS_GO_BACK, *STOPPED),
         "all of production",
         fault="no-program",
         group="together",
@@ -259,47 +256,7 @@ DRILLS = (
         fault="command-hangs",
         has="before_deploy",
     ),
-    Drill(
-        "gate-unanswered",
-        "nobody answers its gate",
-        (rolls_back("it rolls back when its time is over", because="nobody answered"), NO_TRAFFIC, *_STOPPED),
-        answers="nobody",
-        gated=True,
-    ),
-    Drill(
-        "gate-promoted-twice",
-        "its gate is answered twice",
-        (WAITED_ONCE, GOES_THROUGH, NO_LOST_REQUEST),
-        answers="twice",
-        gated=True,
-    ),
-    Drill(
-        "aborted",
-        "somebody aborts it at its first share of the traffic",
-        (rolls_back("it is rolled back", because="somebody aborted it"), IN_CANARY, *_STOPPED),
-        answers="abort",
-    ),
-    Drill(
-        "smoke-red",
-        "it looks healthy but answers every request with 404, its smoke paths, too",
-        (rolls_back("its smoke test rolls it back", because="tests failed"), NO_USER, *_STOPPED),
-        fault="not-found",
-        tested=True,
-    ),
-    Drill(
-        "smoke-function-fails",
-        "the function of its smoke test fails",
-        (rolls_back("it is rolled back", because="the function is broken"), NO_USER, *_STOPPED),
-        tested=True,
-        function="fails",
-    ),
-    Drill(
-        "smoke-function-hangs",
-        "the function of its smoke test never ends",
-        (rolls_back("it rolls back when its time is over", because="did not end"), NO_USER, *_STOPPED),
-        tested=True,
-        function="hangs",
-    ),
+    *GATE_DRILLS,
     Drill(
         "integration-red",
         "the service looks healthy but answers every request with 404",

@@ -55,13 +55,14 @@ def rolls_back(words: str, *, because: str = "") -> Expectation:
     return Expectation(words, look)
 
 
-def stops_at(words: str, kind: str) -> Expectation:
-    """The first stage stops at an action of a kind, and the stages after it are not reached."""
+def stops_at(words: str, *kinds: str) -> Expectation:
+    """The first stage stops at actions of some kinds, and the stages after it are not reached."""
 
     def look(record: Record, _: str) -> list[str]:
         first, *later = record.stages
         failed = [action.kind for action in first.actions if action.status == "failed"]
-        clauses = [] if set(failed) == {kind} else [f"{first.name} {first.status}, and its {kind} did not stop it"]
+        what = " and its ".join(kinds)
+        clauses = [] if set(failed) == set(kinds) else [f"{first.name} {first.status}, and its {what} did not stop it"]
         return clauses + [f"{stage.name} was reached" for stage in later if stage.status != "not reached"]
 
     return Expectation(words, look)

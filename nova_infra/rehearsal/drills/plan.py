@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from nova_infra.assembly import Assembly, Template, resources_of_type
 from nova_infra.errors import NovaError
+from nova_infra.names import GATED_VARIABLE
 from nova_infra.rehearsal.cloudformation.played.services import BEFORE_DEPLOY
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
@@ -24,6 +25,7 @@ from nova_infra.rehearsal.drills.drill import Drill, Reach, ServiceKind
 from nova_infra.rehearsal.drills.steering import GATE_MINUTES
 from nova_infra.rehearsal.environment.background.queues import messages_of
 from nova_infra.rehearsal.jobs.schedule import SCHEDULE
+from nova_infra.rehearsal.pipeline.builds import left_to_suite
 from nova_infra.rehearsal.pipeline.edits import (
     Edit,
     alone,
@@ -34,6 +36,7 @@ from nova_infra.rehearsal.pipeline.edits import (
     previous_images,
     repositories,
     tests_before_traffic,
+    without_smoke,
 )
 from nova_infra.rehearsal.pipeline.release import Release
 
@@ -75,8 +78,12 @@ def plan(drill: Drill, candidate: Release) -> DrillPlan:
     edits: tuple[Edit, ...] = candidate.edits
     if drill.reach == "production":
         edits = (*edits, alone)
-    if drill.gated:
+    if drill.gated or drill.suite == "hangs":
         edits = (*edits, gate(GATE_MINUTES))
+    if drill.suite == "answers":
+        edits = (*edits, without_smoke)  # They would be red first.
+    if drill.suite == "hangs":
+        stages = [replace(stage, actions=tuple(map(_with_hanging_suite, stage.actions))) for stage in stages]
     whose = None if drill.everywhere else service
     faulty = (*edits, fault_in(whose, drill.fault)) if drill.fault else edits
     if drill.function:
@@ -98,7 +105,7 @@ def lacking(drill: Drill, candidate: Release) -> str:
         return f"no {drill.kind} {_WITH[drill.has]}is delivered"
     if drill.kind == "worker" and not messages_of(candidate.sources, service):
         return f"services/{service}/messages has no examples of messages"
-    if not (drill.gated or drill.tested or drill.group):
+    if not (drill.gated or drill.tested or drill.group or drill.suite):
         return ""
     *_, template = [
         candidate.template(action)
@@ -111,6 +118,8 @@ def lacking(drill: Drill, candidate: Release) -> str:
         return f"the services of a release {'do not wait' if drill.group == 'together' else 'wait'} for one another"
     if drill.gated and gate(GATE_MINUTES)(template) == template:
         return "a rolling deployment has no gate"
+    if drill.suite and not any(name.endswith(f"-{service}") for s in pipeline.stages for name in left_to_suite(s)):
+        return "no test suite answers its gate"
     return "no smoke paths are configured" if drill.tested and not tests_before_traffic(template) else ""
 
 
@@ -144,11 +153,27 @@ def _has(stage: Stage, kind: type[StageAction]) -> bool:
 
 
 def only(stage: Stage, service: str, assembly: Assembly) -> Stage:
-    """The stage without the services other than one, and without what runs after the services."""
+    """The stage with one of the services, what that needs, and the test suite that it waits for."""
     names = {a: repositories(assembly.template(a.template_path)) for a in stage.actions if isinstance(a, DeployAction)}
     order = max(action.run_order for action, services in names.items() if service in services)
     kept = [a for a, services in names.items() if a.run_order <= order and (not services or service in services)]
-    return replace(stage, actions=tuple(kept))
+    suites = [a for a in stage.actions if isinstance(a, BuildAction) and service in _waiting_for(a)]
+    return replace(stage, actions=(*kept, *(_answering_for(each, service) for each in suites)))
+
+
+def _waiting_for(action: BuildAction) -> list[str]:
+    """The services whose gates an action answers."""
+    return action.environment.get(GATED_VARIABLE, "").split()
+
+
+def _answering_for(action: BuildAction, service: str) -> BuildAction:
+    return replace(action, environment={**action.environment, GATED_VARIABLE: service})
+
+
+def _with_hanging_suite(action: StageAction) -> StageAction:
+    if not isinstance(action, BuildAction) or not _waiting_for(action):
+        return action
+    return replace(action, environment={**action.environment, "SUITE": "sleep 600"})
 
 
 _WITH = {

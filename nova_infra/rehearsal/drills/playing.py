@@ -123,6 +123,7 @@ class DrillPlayer:
             seconds_per_minute=self.runtime.pace.seconds_per_minute,
             runtime=self.runtime,
             steering=DrillSteering(drill.answers, planned.service),
+            suite_ends=drill.suite != "hangs",
             files=self.files,
         )
         await player.play()

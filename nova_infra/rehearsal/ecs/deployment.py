@@ -10,7 +10,7 @@ from functools import partial
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.cloudwatch.alarms import State
 from nova_infra.rehearsal.ecs.commands import AwaitHook, Command, Finish, ShiftTraffic, Side, StartTask, StopTask
-from nova_infra.rehearsal.ecs.lifecycle.hooks import TESTED, GoesOn, HookCall, Steering
+from nova_infra.rehearsal.ecs.lifecycle.hooks import BEFORE_STEP, TESTED, GoesOn, HookCall, Steering
 from nova_infra.rehearsal.ecs.phases import Phase
 from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration
 from nova_infra.rehearsal.ecs.scheduler import Scheduler
@@ -152,7 +152,7 @@ class PlayedDeployment:
 
     async def _answer(self, command: AwaitHook, scheduler: Scheduler) -> None:
         hook = self.rollout.hooks[command.number]
-        if command.stage == TESTED:
+        if command.stage in (TESTED, BEFORE_STEP):  # Requests with the tests' header stay where they were led.
             self._shift_tests(to_new=True)
         what = (
             "for an answer" if hook.kind == "PAUSE" else "for its tests" if command.stage == TESTED else "for its hook"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ class PlayedEnvironment:
         home: Home = HOME,
         expected: Sequence[Template] = (),
         neighbours: Mapping[str, Template] | None = None,
+        held: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Create it empty.
 
@@ -77,11 +78,13 @@ class PlayedEnvironment:
             home: The account and region that it is in.
             expected: Templates that will be deployed to it.
             neighbours: Stacks that are in it and not deployed here, by their names: what tasks use of them is there.
+            held: Waits for what takes real time, before each simulated minute. Default: nothing does.
         """
         self.name = name
         self._home = home
         self._expected = expected
         self._neighbours = neighbours or {}
+        self._held = held
         self._functions = Functions(
             steering or GoesOn(),
             localize=lambda value: json.loads(self.localize(json.dumps(value))),
@@ -164,6 +167,8 @@ class PlayedEnvironment:
 
     async def _minute(self) -> None:
         """All that belongs to a minute: its requests, and a rest in which what tasks do without any shows."""
+        if self._held is not None and not self._pace.is_real:
+            await self._held()
         await self._load.minute()
         await self._queues.minute()
         if self._pace.is_real:

@@ -9,8 +9,17 @@ from pathlib import Path
 from nova_infra.containers.build import ENGINES
 from nova_infra.deployed.aws.toolchain import failed_tests_in
 from nova_infra.machine.commands import run_command
-from nova_infra.rehearsal.delivery.definition import BuildAction
+from nova_infra.names import GATED_VARIABLE
+from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Stage
 from nova_infra.rehearsal.record import ActionRecord
+
+
+def left_to_suite(stage: Stage) -> frozenset[str]:
+    """Names of the ECS services whose gates an action of a stage answers."""
+    names = [action.stack_name for action in stage.actions if isinstance(action, DeployAction)]
+    prefix = next((name.removesuffix("platform") for name in names if name.endswith("-platform")), "")
+    told = [action.environment.get(GATED_VARIABLE, "") for action in stage.actions if isinstance(action, BuildAction)]
+    return frozenset(f"{prefix}{name}" for each in told for name in each.split())
 
 
 class ActionFailedError(Exception):

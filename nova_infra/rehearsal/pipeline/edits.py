@@ -134,7 +134,12 @@ def function_that(does: str, minutes: int) -> Edit:
 
 def tests_before_traffic(template: Template) -> bool:
     """Whether a service of a template has a function test it before any user meets it."""
-    return any(hook.get("TargetType") != "PAUSE" and TESTED in hook["LifecycleStages"] for hook in _hooks(template))
+    return any(map(_is_smoke, _hooks(template)))
+
+
+def without_smoke(template: Template) -> Template:
+    """Have no function test new revisions, so that what is tested next is seen to."""
+    return _without_hooks(template, _is_smoke)
 
 
 def goes_together(template: Template) -> bool:
@@ -144,12 +149,20 @@ def goes_together(template: Template) -> bool:
 
 def alone(template: Template) -> Template:
     """Have services wait for no others, as where only one of them is deployed."""
+    return _without_hooks(template, _waits_for_others)
+
+
+def _without_hooks(template: Template, left_out: Callable[[Mapping[str, Any]], bool]) -> Template:
     copy = _copy(template)
     for service in resources_of_type(copy, "AWS::ECS::Service").values():
         rollout = service["Properties"].get("DeploymentConfiguration", {})
         if hooks := rollout.get("LifecycleHooks"):
-            rollout["LifecycleHooks"] = [hook for hook in hooks if not _waits_for_others(hook)]
+            rollout["LifecycleHooks"] = [hook for hook in hooks if not left_out(hook)]
     return copy
+
+
+def _is_smoke(hook: Mapping[str, Any]) -> bool:
+    return hook.get("TargetType") != "PAUSE" and TESTED in hook["LifecycleStages"]
 
 
 def _waits_for_others(hook: Mapping[str, Any]) -> bool:

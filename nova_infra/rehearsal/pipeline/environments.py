@@ -16,7 +16,7 @@ from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
-from nova_infra.rehearsal.ecs.lifecycle.hooks import Steering
+from nova_infra.rehearsal.ecs.lifecycle.suite import SuiteAnswers
 from nova_infra.rehearsal.environment.background.stand_ins import HOME
 from nova_infra.rehearsal.environment.colours import starts_from_alternate
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
@@ -49,7 +49,7 @@ class Environments:
     tell: Callable[[str], None]
     runtime: TaskRuntime
     seconds_per_minute: float
-    steering: Steering
+    steering: SuiteAnswers
     files: RequestFiles
     _ahead: dict[str, asyncio.Task[PlayedEnvironment]] = field(default_factory=dict)
     _closing: list[asyncio.Task[None]] = field(default_factory=list)
@@ -112,6 +112,7 @@ class Environments:
             runtime=self.runtime,
             clock=Clock(seconds_per_minute=self.seconds_per_minute),
             steering=self.steering,
+            held=self.steering.until_idle,
             files=self.files,
             home=home_of(self.candidate, stage) or HOME,
             expected=templates_of(stage, self.baseline, self.candidate),

@@ -11,6 +11,7 @@ from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.machine.commands import not_covered_in
 from nova_infra.machine.parallel import gather
 from nova_infra.machine.processes import nothing_left
+from nova_infra.names import GATED_VARIABLE
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,
     BuildAction,
@@ -22,8 +23,15 @@ from nova_infra.rehearsal.delivery.definition import (
 from nova_infra.rehearsal.delivery.workflow import DoomedAction
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, Steering
+from nova_infra.rehearsal.ecs.lifecycle.suite import SuiteAnswers
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
-from nova_infra.rehearsal.pipeline.builds import ActionFailedError, read_log, run_build_command, with_outputs
+from nova_infra.rehearsal.pipeline.builds import (
+    ActionFailedError,
+    left_to_suite,
+    read_log,
+    run_build_command,
+    with_outputs,
+)
 from nova_infra.rehearsal.pipeline.environments import Environments
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.simulated import kind_of, simulated
@@ -57,6 +65,7 @@ class Player:
         tools: Where build commands run; by default in the candidate's sources.
         runtime: What runs the tasks.
         steering: Who answers deployments that wait, and may stop them.
+        suite_ends: Whether a suite that answers gates comes to an end, so that time may stand still while it runs.
         files: The requests that are written down.
     """
 
@@ -74,8 +83,10 @@ class Player:
     tools: Path | None = None
     runtime: TaskRuntime = field(default_factory=SourceRuntime)
     steering: Steering = field(default_factory=GoesOn)
+    suite_ends: bool = True
     files: RequestFiles = field(default_factory=RequestFiles)
     _began: float = 0.0
+    _suite: SuiteAnswers = field(default_factory=lambda: SuiteAnswers(GoesOn()))
     _release_tools: ReleaseTools | None = None
     _environments: Environments | None = None
     _outputs: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -88,7 +99,10 @@ class Player:
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         self._began = asyncio.get_running_loop().time()
-        tools = ReleaseTools(self.candidate, self.baseline, record=self.record, announce=self._announce)
+        self._suite = SuiteAnswers(self.steering, holds_time=self.suite_ends)
+        tools = ReleaseTools(
+            self.candidate, self.baseline, record=self.record, announce=self._announce, suite=self._suite
+        )
         environments = Environments(
             self.pipeline,
             self.candidate,
@@ -97,7 +111,7 @@ class Player:
             self.tell,
             self.runtime,
             self.seconds_per_minute,
-            self.steering,
+            self._suite,
             self.files,
         )
         with nothing_left():
@@ -142,6 +156,7 @@ class Player:
         if not any(isinstance(action, DeployAction) for action in stage.actions):
             return await self._play_with(None, stage, record, records)
         assert self._environments is not None, "open while stages are played"
+        self._suite.leave(left_to_suite(stage))
         environment = await self._environments.open(stage)
         try:
             if self._release_tools is not None:
@@ -251,6 +266,9 @@ class Player:
             case DoomedAction():
                 record.played = "simulated"
                 raise ActionFailedError(action.reason)
+            case BuildAction() if GATED_VARIABLE in action.environment:
+                with self._suite.running():
+                    await self._build(stage, action, record)
             case BuildAction():
                 await self._build(stage, action, record)
             case DeployAction():

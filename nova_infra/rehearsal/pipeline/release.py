@@ -137,9 +137,10 @@ def _check_out(root: Path, commit: str, directory: Path) -> None:
         if code:
             raise OSError(said.strip().splitlines()[-1] if said.strip() else f"git archive exited with {code}")
         with tarfile.open(archive) as tar:
-            tar.extractall(directory, filter="data")
+            # What git checks out of the same commit: links to anywhere among it, as users have them.
+            tar.extractall(directory, filter="tar")
         archive.unlink()
-    except OSError as error:
+    except (OSError, tarfile.TarError) as error:
         raise NovaError(f"baseline: {directory} cannot hold its checkout ({error}): make room there") from None
 
 

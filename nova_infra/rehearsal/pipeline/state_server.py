@@ -6,6 +6,7 @@ The pipeline's steps call ``nova preflight`` and ``nova verify`` as they do in A
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,9 @@ from nova_infra.names import environment_prefix, parameter_path, platform_stack_
 from nova_infra.operations.records.ledger import Entry, ReleasedImage, encode_entry
 from nova_infra.operations.rollback.template import image_of
 from nova_infra.rehearsal.delivery.definition import DeployAction
+from nova_infra.rehearsal.ecs.lifecycle.api import EcsApi
+from nova_infra.rehearsal.ecs.lifecycle.hooks import GoesOn, HookAnswer
+from nova_infra.rehearsal.ecs.lifecycle.suite import SuiteAnswers
 from nova_infra.rehearsal.ecs.service import PlacedTask, PlayedService
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.release import Release
@@ -38,7 +42,13 @@ class ReleaseTools:
     """
 
     def __init__(
-        self, candidate: Release, baseline: Release, *, record: Record, announce: Callable[[str], None]
+        self,
+        candidate: Release,
+        baseline: Release,
+        *,
+        record: Record,
+        announce: Callable[[str], None],
+        suite: SuiteAnswers | None = None,
     ) -> None:
         """Prepare to answer about two releases.
 
@@ -47,11 +57,13 @@ class ReleaseTools:
             baseline: What runs before.
             record: What has happened so far.
             announce: Notifies the approvers.
+            suite: Takes the answers that a test suite gives to deployments. Default: nothing does.
         """
         self.url = ""
         self._releases = {"candidate": candidate, "baseline": baseline}
         self._record = record
         self._announce = announce
+        self._suite = suite or SuiteAnswers(GoesOn())
         self._environments: dict[str, PlayedEnvironment] = {}
         self._parameters: dict[tuple[str, str], dict[str, list[str]]] = {}
         self._runner: web.AppRunner | None = None
@@ -63,6 +75,8 @@ class ReleaseTools:
         app.router.add_put("/pipeline", self._publish)
         app.router.add_get("/{release}/{prefix}", self._state)
         app.router.add_get("/{release}/{prefix}/release", self._release)
+        app.router.add_get("/{release}/{prefix}/rollouts", self._rollouts)
+        app.router.add_put("/{release}/{prefix}/rollouts", self._answer)
         app.router.add_get("/parameters/{platform}/{environment}", self._read_parameters)
         app.router.add_put("/parameters/{platform}/{environment}", self._write_parameter)
         self._runner = web.AppRunner(app, access_log=None)
@@ -106,11 +120,6 @@ class ReleaseTools:
                     for service in environment.services()
                     if service.gets_traffic_on_alternate
                 ],
-                "stacks": [
-                    asdict(Stack(name, "UPDATE_ROLLBACK_COMPLETE" if reason else "UPDATE_COMPLETE", reason))
-                    for name, reason in environment.stack_reasons().items()
-                ],
-                "templates": templates,
                 "alarms": [asdict(Alarm(name, state, "in the rehearsal", None)) for name, state in states.items()],
             }
         )
@@ -128,11 +137,41 @@ class ReleaseTools:
         return {
             "url": "",
             "services": [asdict(service) for service in services],
-            "stacks": [asdict(Stack(name, "UPDATE_COMPLETE")) for name in templates],
-            "templates": templates,
             "on_alternate": [],
             "alarms": None,
         }
+
+    async def _rollouts(self, request: web.Request) -> web.Response:
+        """What is being deployed, at once: nothing here waits for a minute to end."""
+        prefix = request.match_info["prefix"]
+        environment = self._environments.get(prefix)
+        if environment is None:
+            templates = _templates(self._releases["baseline"], prefix)
+            stacks = [Stack(name, "UPDATE_COMPLETE") for name in templates]
+            return web.json_response(
+                {"url": "", "deployments": [], "stacks": [asdict(each) for each in stacks], "templates": templates}
+            )
+        deploying = {each.name for each in environment.services() if each.deploying.locked()}
+        deployments = EcsApi(environment.services).under_way()
+        return web.json_response(
+            {
+                "url": environment.localize(str(environment.outputs(platform_stack_name(prefix)).get("Url", ""))),
+                "deployments": json.loads(json.dumps(deployments, default=str)),
+                "stacks": [
+                    asdict(Stack(name, _status(name in deploying, reason), reason))
+                    for name, reason in environment.stack_reasons().items()
+                ],
+                "templates": environment.templates(),
+            }
+        )
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        said, prefix = await request.json(), request.match_info["prefix"]
+        if "continue" in said:
+            self._suite.settle(stack_name(prefix, said["continue"]), HookAnswer("CONTINUE"))
+        if "stop" in said:
+            self._suite.settle(stack_name(prefix, said["stop"]), HookAnswer("ROLLBACK", "its suite was red"))
+        return web.json_response({})
 
     async def _pipeline(self, _: web.Request) -> web.Response:
         actions = [
@@ -170,6 +209,12 @@ class ReleaseTools:
             long_ago = encode_entry(_long_ago(self._releases["baseline"], environment_prefix(platform, environment)))
             self._parameters[platform, environment] = {f"{parameter_path(platform, environment)}/release": [long_ago]}
         return self._parameters[platform, environment]
+
+
+def _status(deploying: bool, reason: str) -> str:
+    if deploying:
+        return "UPDATE_IN_PROGRESS"
+    return "UPDATE_ROLLBACK_COMPLETE" if reason else "UPDATE_COMPLETE"
 
 
 async def _until_data(environment: PlayedEnvironment) -> None:

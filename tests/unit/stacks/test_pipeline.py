@@ -297,6 +297,46 @@ def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly):
     assert "events.amazonaws.com" in keys, "a message that cannot be encrypted is lost"
 
 
+def test_a_suite_that_answers_gates_runs_beside_the_deployments_that_wait_for_it(variant):
+    actions = {action["Name"]: action for action in stage(variant, "TestEu")["Actions"]}
+    gate = actions["Gate"]
+    assert gate["RunOrder"] == actions["acme-test-eu-search.Deploy"]["RunOrder"]
+    assert actions["acme-test-eu-platform.Deploy"]["RunOrder"] < gate["RunOrder"] < actions["Verify"]["RunOrder"]
+    assert commands(variant, gate)[-3:] == ["make setup", "make browser", "make gate ENVIRONMENT=test-eu"]
+    built = project(variant, gate)
+    told = {each["Name"]: each["Value"] for each in built["Environment"]["EnvironmentVariables"]}
+    assert told == {"GATED": "search", "SUITE": "make e2e"}
+    bakes, waits = 4 * 5 + 6, 60 + 60 + 35  # its own gate, and the others of its release
+    assert built["TimeoutInMinutes"] == bakes + waits + 60
+    assert "Gate" not in [action["Name"] for action in stage(variant, "Live")["Actions"]]
+
+
+def test_who_answers_for_the_suite_may_answer_and_write_that_down_and_nothing_else(variant):
+    platform = "acme-test-eu-platform"
+    [role] = [r for r in variant.properties(platform, "AWS::IAM::Role") if r.get("RoleName") == "acme-test-eu-gate"]
+    trusted = json.dumps(role["AssumeRolePolicyDocument"])
+    assert "role/acme-test-eu-gate-step" in trusted
+    assert "verify-step" not in trusted
+    [name] = [
+        key
+        for key, each in variant.templates[platform]["Resources"].items()
+        if each["Type"] == "AWS::IAM::Role" and each["Properties"].get("RoleName") == "acme-test-eu-gate"
+    ]
+    [policy] = [p for p in variant.properties(platform, "AWS::IAM::Policy") if {"Ref": name} in p["Roles"]]
+    actions = [
+        action
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    ]
+    changes = {a for a in actions if not a.split(":")[1].startswith(("Describe", "List", "Get", "BatchGet"))}
+    assert changes == {
+        "ecs:ContinueServiceDeployment",
+        "ecs:StopServiceDeployment",
+        "events:PutEvents",
+        "ssm:PutParameter",
+    }
+
+
 def test_no_build_has_a_cache_that_another_one_has_written(assembly, variant):
     for each in (assembly, variant):
         for built in each.properties(STACK, "AWS::CodeBuild::Project"):

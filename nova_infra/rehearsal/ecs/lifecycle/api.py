@@ -43,6 +43,19 @@ class EcsApi:
             ]
         }
 
+    def under_way(self) -> list[dict[str, Any]]:
+        """The deployments that are under way, as DescribeServiceDeployments has them."""
+        arns = [
+            _deployment_arn(service, state)
+            for service in self._services()
+            for state in service.deployments[-1:]
+            if state.finished is None
+        ]
+        found: list[dict[str, Any]] = self.describe_service_deployments(serviceDeploymentArns=arns)[
+            "serviceDeployments"
+        ]
+        return found
+
     def describe_service_revisions(self, *, serviceRevisionArns: Sequence[str]) -> dict[str, Any]:  # noqa: N803
         """DescribeServiceRevisions."""
         return {

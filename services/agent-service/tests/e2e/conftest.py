@@ -21,10 +21,10 @@ from consoles import BrowserConsole, Console, HttpConsole, Upload
 
 
 @pytest.fixture
-def console(base_url: str, page: Page | None) -> Iterator[Console]:
+def console(base_url: str, page: Page | None, test_headers: dict[str, str]) -> Iterator[Console]:
     """Return a user of the console, who has just opened it."""
     if page is None:
-        with httpx.Client(base_url=base_url, timeout=30) as client:
+        with httpx.Client(base_url=base_url, timeout=30, headers=test_headers) as client:
             yield HttpConsole(client)
         return
     console = BrowserConsole(page, base_url)

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.config import MAX_SERVICES, parse_config
+from nova_infra.config import MAX_SERVICES, Service, parse_config
+from nova_infra.config.resolved import suite_gated
+from nova_infra.config.services.smoke import is_reachable
 from nova_infra.errors import ConfigError
 
 ROOT = Path(__file__).parents[4]
@@ -101,6 +103,48 @@ def test_a_gate_where_no_traffic_is_shifted(raw, refused, strategy):
 def test_a_gate_of_one_service_where_no_traffic_is_shifted(raw, refused):
     raw["services"][0]["rollout"] = {"gate": "person"}
     assert "services[0].rollout.gate: needs a strategy that shifts traffic, and this one is rolling in dev" in refused()
+
+
+def test_a_suite_where_the_environment_has_none(raw, refused):
+    raw["environments"][2].pop("tests", None)
+    raw["environments"][2]["rollout"] |= {"gate": "suite"}
+    assert "environments[2].rollout.gate: prod has no suite that could answer: write tests =" in refused()
+
+
+def test_a_suite_that_an_override_asks_for_where_the_environment_has_none(raw, refused):
+    raw["environments"][2].pop("tests", None)
+    raw["services"][0]["environments"] = {"prod": {"rollout": {"gate": "suite"}}}
+    assert "services[0].environments.prod.rollout.gate: prod has no suite that could answer" in refused()
+
+
+def test_a_suite_is_not_asked_for_what_it_cannot_reach(raw, refused):
+    assert is_reachable(Service(name="shop"))
+    assert not is_reachable(Service(name="shop", protocol="grpc"))
+    assert not is_reachable(Service(name="shop", hosts=("*.example.com",)))
+    raw["environments"][2] |= {"tests": "e2e"}
+    del raw["services"][0]["kit"]
+    raw["services"][0]["internal"] = True
+    raw["environments"][2]["rollout"] |= {"gate": "suite"}
+    config = parse_config(raw)
+    assert raw["services"][0]["name"] not in suite_gated(config.services, config.environments[2])
+    assert raw["services"][1]["name"] in suite_gated(config.services, config.environments[2])
+    raw["services"][0]["environments"] = {"prod": {"rollout": {"gate": "suite"}}}
+    assert "rollout.gate: no suite can ask for the new revision, because of internal: " in refused()
+
+
+def test_a_suite_needs_room_for_the_rule_of_the_tests(raw, refused):
+    raw["environments"][2] |= {"tests": "e2e"}
+    raw["environments"][2]["rollout"] |= {"gate": "suite"}
+    raw["services"][0]["priority"], raw["services"][1]["priority"] = 8, 7
+    assert "services[0].priority: 8 leaves no room for the rule of its tests: 7 is that of" in refused()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("gate", "nobody"), ("gate_minutes", 0), ("gate_minutes", 1441), ("gate_minutes", "an hour")]
+)
+def test_a_gate_that_is_none(raw, refused, key, value):
+    raw["environments"][2]["rollout"] |= {"gate": "person", key: value}
+    assert f"environments[2].rollout.{key}: " in refused()
 
 
 @pytest.mark.parametrize("key", [{"gate_before": "steps"}, {"gate_minutes": 7}])

@@ -106,6 +106,39 @@ def test_jobs_become_stages_in_the_order_of_needs() -> None:
     assert isinstance(stages(read_one)["Approve live"].actions[0], ApprovalAction)
 
 
+GATE = """\
+  gate-live:
+    needs: [try-lab, check]
+    runs-on: x
+    environment: live
+    permissions: {id-token: write}
+    steps:
+      - uses: actions/download-artifact@1
+        with: {name: cdk-out}
+      - uses: ./.github/actions/sign-in
+      - run: make browser
+      - run: make gate ENVIRONMENT=live
+        env: {GATED: shop, SUITE: make e2e}
+  measure:
+"""
+
+
+def test_a_job_that_answers_gates_runs_beside_the_deployments_that_wait_for_it() -> None:
+    read_one = read(("  measure:\n", GATE))
+    assert read_one.beside == ("measure",)
+    *deployments, gate = stages(read_one)["Live"].actions
+    assert isinstance(gate, BuildAction)
+    assert gate.commands == ("make gate ENVIRONMENT=live",)
+    assert (gate.environment["GATED"], gate.environment["SUITE"]) == ("shop", "make e2e")
+    assert gate.run_order == deployments[-1].run_order != deployments[0].run_order
+
+
+def test_a_job_that_answers_gates_without_credentials_is_doomed() -> None:
+    gate = GATE.replace("    permissions: {id-token: write}\n", "    permissions: {contents: read}\n")
+    actions = stages(read(("  measure:\n", gate)))["Live"].actions
+    assert any(isinstance(each, DoomedAction) and "id-token" in each.reason for each in actions)
+
+
 @pytest.mark.parametrize(
     ("change", "stage_name", "said"),
     [

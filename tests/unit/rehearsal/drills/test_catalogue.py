@@ -11,7 +11,8 @@ from nova_infra.assembly import Assembly
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.drills.catalogue import DRILLS, choose
-from nova_infra.rehearsal.drills.plan import lacking, plan
+from nova_infra.rehearsal.drills.plan import lacking, only, plan
+from nova_infra.rehearsal.pipeline.builds import left_to_suite
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.record import (
@@ -243,6 +244,31 @@ def test_a_drill_about_gates_has_one_in_both_releases_and_another_drill_has_none
     expected = [{"TargetType": "PAUSE", "LifecycleStages": ["POST_SCALE_UP"], "TimeoutConfiguration": timed}]
     assert hooks(planned.candidate) == hooks(planned.baseline) == expected
     assert hooks(plan(other, candidate).candidate) == []
+
+
+def test_a_drill_of_one_service_keeps_the_suite_that_answers_for_it_alone() -> None:
+    deploy = DeployAction("shop.Deploy", 2, "acme-live-shop", "shop.json", None)
+    settings = {"GATED": "cart shop", "SUITE": "make e2e"}
+    gate = BuildAction("Gate", 2, (), ("make gate ENVIRONMENT=live",), settings, False, False)
+    verify = BuildAction("Verify", 3, (), ("make verify",), {}, False, False)
+
+    class OneService:
+        def template(self, _: str) -> dict[str, object]:
+            container = {"Name": "app", "Image": "registry/acme/shop:1"}
+            task = {"Type": "AWS::ECS::TaskDefinition", "Properties": {"ContainerDefinitions": [container]}}
+            return {"Resources": {"Task": task}}
+
+    kept = only(Stage("Live", (deploy, gate, verify)), "shop", OneService())  # type: ignore[arg-type]
+    assert [action.name for action in kept.actions] == ["shop.Deploy", "Gate"]
+    assert kept.actions[1] == replace(gate, environment={"GATED": "shop", "SUITE": "make e2e"})
+    assert left_to_suite(
+        replace(kept, actions=(DeployAction("p", 1, "acme-live-platform", "", None), *kept.actions))
+    ) == {"acme-live-shop"}
+
+
+def test_without_a_suite_there_is_no_drill_about_one(candidate: Release) -> None:
+    for drill in choose(["suite-red", "suite-hangs"]):
+        assert lacking(drill, candidate) == "no test suite answers its gate"
 
 
 @pytest.fixture

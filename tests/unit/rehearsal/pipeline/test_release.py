@@ -50,9 +50,13 @@ def test_a_changed_tree_is_released_over_a_checkout_that_is_gone_afterwards(
     monkeypatch.setattr(module, "synthesize_checkout", lambda checkout, **_: write_assembly(checkout / "cdk.out"))
     server = candidate.sources / "services" / "tiny" / "src" / "serve.py"
     committed = server.read_text()
+    (candidate.sources / "away").symlink_to("/nowhere/at/all")  # git takes it, and so does the checkout
+    git(candidate.sources, "add", "away")
+    git(candidate.sources, "commit", "-qm", "second")
     server.write_text("changed")
     with baseline_of(candidate, "HEAD") as baseline:
         assert (baseline.sources / "services" / "tiny" / "src" / "serve.py").read_text() == committed
+        assert (baseline.sources / "away").is_symlink()
         assert baseline.template_of_stack("prod") == candidate.template(deploy_action(candidate))
         assert baseline.template_of_stack("nobody") is None
     assert not baseline.sources.exists()

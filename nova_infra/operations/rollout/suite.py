@@ -1,0 +1,147 @@
+"""Has an environment's test suite answer the deployments that wait: green lets them go on, red sends them back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from nova_infra.deployed.protocol import SteeredEnvironment
+from nova_infra.deployed.rollouts import ServiceDeployment
+from nova_infra.deployed.stack import Template
+from nova_infra.errors import PassingError, RefusedError
+from nova_infra.operations.rollout.answer import abort, promote
+
+_TO_ARRIVE = timedelta(minutes=2)
+"""How long a deployment waits for the others of its release, so that one run of the suite answers all of them."""
+_TO_FOLLOW = timedelta(minutes=15)
+"""How long to wait for the next deployment once one was under way: they begin together."""
+_TO_STOP = timedelta(minutes=1)
+"""How long before a gate's time is over the suite is stopped, so that the answer still comes in time."""
+
+Suite = Callable[[Callable[[], bool], float], str]
+"""Runs the suite: told what says whether somebody still waits for it, and its time limit in seconds.
+
+It returns why the suite is red, in a clause; empty where it is green.
+"""
+
+
+@dataclass
+class SuiteGate:
+    """Answers for the services of one release.
+
+    Attributes:
+        environment: The environment.
+        wanted: Service to the template of its stack in the release.
+        suite: Runs the suite.
+        patience: How long to wait for the first deployment, in seconds.
+        notify: Told a line about each turn.
+        seconds_between_looks: How often to look.
+        wait: Waits so many seconds.
+    """
+
+    environment: SteeredEnvironment
+    wanted: Mapping[str, Template]
+    suite: Suite
+    patience: float
+    notify: Callable[[str], None]
+    seconds_between_looks: float = 10.0
+    wait: Callable[[float], None] = time.sleep
+    _seen: set[str] = field(default_factory=set)
+    _answered: set[str] = field(default_factory=set)
+    _red: list[str] = field(default_factory=list)
+
+    def answer(self) -> list[str]:
+        """Answer every deployment of the release that waits, until all have ended or none has begun in time.
+
+        Returns:
+            A line for each run of the suite that was red.
+
+        Raises:
+            AwsError: AWS refuses to answer.
+        """
+        active = waiting_since = self.environment.now()
+        while True:
+            try:
+                left = self._left()
+                now = self.environment.now()
+                if self._seen & set(left):
+                    active = now
+                found = self.environment.service_deployments(tuple(self.wanted))
+                waiting = [each for each in found if each.waiting]
+                if not waiting:
+                    waiting_since = now
+                elif now - waiting_since >= self._most_to_arrive or not self._arriving(left, found):
+                    self._run(waiting)
+                if not (left or waiting):
+                    return self._red
+                most = _TO_FOLLOW.total_seconds() if self._seen else self.patience
+                if not waiting and (now - active).total_seconds() >= min(most, self.patience):
+                    self.notify(f"not deployed, so nothing was tested: {', '.join(left)}")
+                    return self._red
+            except PassingError as error:
+                self.notify(f"the latest look: {error}")
+            self.wait(self.seconds_between_looks)
+
+    @property
+    def _most_to_arrive(self) -> timedelta:
+        return min(_TO_ARRIVE, timedelta(seconds=12 * self.seconds_between_looks))
+
+    def _left(self) -> list[str]:
+        """The services whose deployments have not ended, or not begun."""
+        names = {self.environment.stack_name(service): service for service in self.wanted}
+        stacks = {names[stack.name]: stack for stack in self.environment.stacks(tuple(names)) if stack.name in names}
+        left = []
+        for service, template in self.wanted.items():
+            stack = stacks.get(service)
+            if stack is not None and stack.status.endswith("_IN_PROGRESS"):
+                self._seen.add(service)
+                left.append(service)
+            elif service in self._seen:
+                continue
+            elif stack is None or self.environment.template(stack.name) != template:
+                left.append(service)
+        return left
+
+    def _arriving(self, left: Sequence[str], found: Sequence[ServiceDeployment]) -> bool:
+        """Whether another deployment is on its way to its first gate."""
+        there = {each.service for each in found if each.waiting or each.arn in self._answered or each.new.weight}
+        gone = {each.service for each in found if each.over or each.status not in ("PENDING", "IN_PROGRESS")}
+        return bool(set(left) - there - gone)
+
+    def _run(self, waiting: Sequence[ServiceDeployment]) -> None:
+        names = sorted(each.service for each in waiting)
+        self.notify(f"{', '.join(names)}: the suite is asked")
+
+        def still_wanted() -> bool:
+            return any(each.waiting for each in self.environment.service_deployments(names))
+
+        why = self.suite(still_wanted, self._limit(waiting, self.environment.now()))
+        still = [each for each in self.environment.service_deployments(names) if each.waiting]
+        self._answered |= {each.arn for each in waiting}
+        for name in sorted(set(names) - {each.service for each in still}):
+            self.notify(f"{name}: no longer waits: it was answered otherwise, or its time is over")
+        if why:
+            self._red.append(f"{', '.join(names)}: {why}")
+        if not still:
+            return
+        answered = [each.service for each in still]
+        try:
+            if why:
+                done = abort(self.environment, answered, why=why)
+            else:
+                done = promote(self.environment, answered, why="the suite is green")
+        except RefusedError as error:
+            self.notify(str(error))  # Somebody was faster.
+            return
+        for service, stood in done.done.items():
+            self.notify(f"{service}: {'aborted' if why else 'promoted'} {stood}")
+        for line in done.left:
+            self.notify(line)
+
+    @staticmethod
+    def _limit(waiting: Sequence[ServiceDeployment], now: datetime) -> float:
+        ends = [hook.expires for each in waiting for hook in each.waiting if hook.expires is not None]
+        left = min(ends) - now - _TO_STOP if ends else timedelta(hours=24)
+        return max(left.total_seconds(), 1.0)

@@ -1,0 +1,80 @@
+"""Runs a test suite against new revisions: with the header that leads to them, and without credentials."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nova_infra.deployed.aws.toolchain import failed_tests_in
+from nova_infra.machine.commands import run_command
+from nova_infra.names import TEST_HEADER, TEST_HEADER_VARIABLE
+
+_TOKENS = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL")
+"""What GitHub gives a job to sign in with: https://docs.github.com/en/actions/reference/security/oidc."""
+
+
+@dataclass(frozen=True)
+class SuiteCommand:
+    """A shell command that tests an environment.
+
+    Attributes:
+        command: The command, such as ``make integration``.
+        url: The environment's base URL: the command finds it in ``API_BASE_URL`` and ``BASE_URL``.
+        directory: Where it runs.
+        log: File that its output is added to.
+        tell: Told the last lines of its output.
+        seconds_between_looks: How often it is seen whether somebody still waits for it.
+    """
+
+    command: str
+    url: str
+    directory: Path
+    log: Path
+    tell: Callable[[str], None]
+    seconds_between_looks: float = 10.0
+
+    def run(self, still_wanted: Callable[[], bool], seconds: float) -> str:
+        """Run it to its end, or until nobody waits for it, or its time is over.
+
+        Args:
+            still_wanted: Whether somebody waits for it.
+            seconds: Its time limit.
+
+        Returns:
+            Why it is red, in a clause; empty where it is green.
+        """
+        return asyncio.run(self._run(still_wanted, seconds))
+
+    async def _run(self, still_wanted: Callable[[], bool], seconds: float) -> str:
+        header, value = TEST_HEADER
+        variables = {"API_BASE_URL": self.url, "BASE_URL": self.url, TEST_HEADER_VARIABLE: f"{header}: {value}"}
+        environment = {**variables, **dict.fromkeys(_TOKENS, "")}
+        began, said_before = time.monotonic(), len(self._log())
+        running = asyncio.create_task(
+            run_command(self.command, directory=self.directory, environment=environment, log=self.log, without_aws=True)
+        )
+        try:
+            while not (await asyncio.wait({running}, timeout=self.seconds_between_looks))[0]:
+                if time.monotonic() - began >= seconds:
+                    return f"`{self.command}` did not end within {max(round(seconds / 60), 1)} min"
+                if not await asyncio.to_thread(still_wanted):
+                    return f"`{self.command}` was stopped: nobody waits for it any more"
+            code, lines = await running
+        finally:
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+        for line in lines:
+            self.tell(line)
+        if not code:
+            return ""
+        failed = failed_tests_in(self._log()[said_before:])
+        more = f" and {len(failed) - 2} more" if len(failed) > 2 else ""
+        return f"FAILED {', '.join(failed[:2])}{more}" if failed else f"`{self.command}` exited with {code}"
+
+    def _log(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""

@@ -1,0 +1,75 @@
+"""Gates that the environment's test suite answers: an action of the pipeline runs it and sends its answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from nova_infra.rehearsal.ecs.lifecycle.hooks import HookAnswer, HookCall, Steering
+
+
+class SuiteAnswers:
+    """Leaves the gates of some services to the suite, and all others to people."""
+
+    def __init__(self, people: Steering, *, holds_time: bool = True) -> None:
+        """Leave everything to people.
+
+        Args:
+            people: Who answers all other pauses, and stops deployments.
+            holds_time: Whether simulated time stands still while a suite runs, which takes real time.
+        """
+        self._people = people
+        self._holds_time = holds_time
+        self._gated: frozenset[str] = frozenset()
+        self._running = 0
+        self._open: dict[str, asyncio.Future[HookAnswer]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def leave(self, services: Collection[str]) -> None:
+        """Leave the gates of these ECS services to the suite from now on."""
+        self._gated = frozenset(services)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """While an action of the pipeline answers."""
+        self._running += 1
+        self._note()
+        try:
+            yield
+        finally:
+            self._running -= 1
+            self._note()
+
+    async def answer(self, call: HookCall, /) -> HookAnswer:
+        """Wait for the suite's answer, or ask people."""
+        if call.service not in self._gated:
+            return await self._people.answer(call)
+        answered: asyncio.Future[HookAnswer] = asyncio.get_running_loop().create_future()
+        self._open[call.service] = answered
+        self._note()
+        try:
+            return await answered
+        finally:
+            del self._open[call.service]
+            self._note()
+
+    def settle(self, service: str, answer: HookAnswer) -> None:
+        """Answer the gate of an ECS service, if it waits at one: ECS takes the first answer."""
+        if (answered := self._open.get(service)) is not None and not answered.done():
+            answered.set_result(answer)
+
+    def aborts(self, service: str, percent: float, /) -> str:
+        """Why people stop a deployment."""
+        return self._people.aborts(service, percent)
+
+    async def until_idle(self) -> None:
+        """Wait while the suite runs for a deployment: it takes as long here as in AWS, where a minute is a minute."""
+        await self._idle.wait()
+
+    def _note(self) -> None:
+        if self._holds_time and self._running and self._open:
+            self._idle.clear()
+        else:
+            self._idle.set()

@@ -1,0 +1,179 @@
+"""A test suite that answers deployments, by ECS's own requests."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from nova_infra.errors import PassingError
+from nova_infra.operations.rollout.suite import SuiteGate
+
+from .conftest import World
+
+OLD, NEW = {"Resources": {"Image": "old"}}, {"Resources": {"Image": "new"}}
+
+
+class Release:
+    """A release of some services, as CloudFormation and ECS go through it while the gate looks on."""
+
+    def __init__(self, environment: Any, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.world, self.environment = world, environment
+        self.status: dict[str, str] = {}
+        self.deployed: dict[str, Any] = {}
+        self.plan: list[Callable[[], None]] = []
+        self.lines: list[str] = []
+        self.runs: list[tuple[str, ...]] = []
+        monkeypatch.setattr(environment, "stacks", self._stacks)
+        monkeypatch.setattr(environment, "template", lambda name: self.deployed[name.removeprefix("nova-prod-")])
+        monkeypatch.setattr(environment, "put_parameter", lambda *_: 1)
+        monkeypatch.setattr(environment, "caller", lambda: "the gate")
+
+    def _stacks(self, names: tuple[str, ...]) -> list[SimpleNamespace]:
+        known = {f"nova-prod-{name}": status for name, status in self.status.items()}
+        return [SimpleNamespace(name=name, status=known[name]) for name in names if name in known]
+
+    def runs_old(self, *services: str) -> None:
+        for service in services:
+            self.status[service], self.deployed[service] = "UPDATE_COMPLETE", OLD
+
+    def begins(self, service: str) -> None:
+        self.status[service] = "UPDATE_IN_PROGRESS"
+        self.world.begin(service)
+
+    def waits(self, service: str, weight: float = 0.0) -> None:
+        [rollout] = [each for each in self.world.rollouts if each.service == service]
+        rollout.stage, rollout.weight = "POST_TEST_TRAFFIC_SHIFT", weight
+        rollout.hooks = [{"hookId": service, "targetType": "PAUSE", "status": "AWAITING_ACTION"}]
+
+    def ends(self, service: str, status: str = "UPDATE_COMPLETE") -> None:
+        self.status[service] = status
+        self.deployed[service] = NEW if status == "UPDATE_COMPLETE" else OLD
+        for rollout in self.world.rollouts:
+            if rollout.service == service:
+                rollout.status, rollout.hooks = "SUCCESSFUL", []
+
+    def suite(self, why: str = "", meanwhile: Callable[[], None] = lambda: None) -> Callable[..., str]:
+        def run(still_wanted: Callable[[], bool], _: float) -> str:
+            assert still_wanted()
+            self.runs.append(tuple(sorted(r.service for r in self.world.rollouts if r.hooks)))
+            meanwhile()
+            return why
+
+        return run
+
+    def answer(self, *services: str, suite: Callable[..., str], patience: float = 600) -> list[str]:
+        def wait(seconds: float) -> None:
+            self.world.pass_by(seconds)
+            if self.plan:
+                self.plan.pop(0)()
+            for what, params in self.world.answered:  # ECS does what it is told.
+                arn = params.get("serviceDeploymentArn")
+                for rollout in self.world.rollouts:
+                    if rollout.arn == arn and rollout.hooks:
+                        rollout.hooks = []
+                        self.ends(
+                            rollout.service, "UPDATE_COMPLETE" if what == "continue" else "UPDATE_ROLLBACK_COMPLETE"
+                        )
+
+        wanted = dict.fromkeys(services, NEW)
+        gate = SuiteGate(self.environment, wanted, suite, patience, self.lines.append, 10.0, wait)
+        return gate.answer()
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """What ECS was told, and about which service."""
+        return [
+            (what, params["serviceDeploymentArn"].split("/")[-2].removeprefix("nova-prod-"))
+            for what, params in self.world.answered
+            if what != "event"
+        ]
+
+
+@pytest.fixture
+def release(environment: Any, world: World, monkeypatch: pytest.MonkeyPatch) -> Release:
+    made = Release(environment, world, monkeypatch)
+    made.runs_old("s01-service", "s02-service")
+    return made
+
+
+def test_a_green_suite_lets_all_that_wait_go_on_after_one_run(release: Release) -> None:
+    release.plan = [
+        lambda: release.begins("s01-service"),
+        lambda: release.begins("s02-service"),
+        lambda: release.waits("s01-service"),
+        lambda: release.waits("s02-service"),
+    ]
+    assert release.answer("s01-service", "s02-service", suite=release.suite()) == []
+    assert release.runs == [("s01-service", "s02-service")]
+    assert release.told == [("continue", "s01-service"), ("continue", "s02-service")]
+
+
+def test_a_red_suite_sends_back_what_waits_and_says_why(release: Release) -> None:
+    release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
+    red = release.answer("s01-service", suite=release.suite("FAILED test_cart"))
+    assert red == ["s01-service: FAILED test_cart"]
+    assert release.told == [("stop", "s01-service")]
+
+
+def test_a_service_that_does_not_come_is_not_waited_for_for_ever(release: Release) -> None:
+    release.plan = [
+        lambda: (release.begins("s01-service"), release.begins("s02-service"), release.waits("s01-service")),
+        *[lambda: None] * 20,
+        lambda: release.ends("s02-service", "UPDATE_ROLLBACK_COMPLETE"),
+    ]
+    assert release.answer("s01-service", "s02-service", suite=release.suite()) == []
+    assert release.runs == [("s01-service",)]
+    assert release.told == [("continue", "s01-service")]
+
+
+def test_each_step_is_answered_by_a_run_of_its_own(release: Release) -> None:
+    release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
+    [first, second] = [[], []]
+
+    def suite(_: Callable[[], bool], __: float) -> str:
+        first.append(1)
+        if len(first) == 1:  # The deployment comes to its next gate at once.
+            rollout = release.world.rollouts[0]
+            release.plan = [lambda: None]
+            rollout.hooks = [{"hookId": "next", "targetType": "PAUSE", "status": "AWAITING_ACTION"}]
+        return ""
+
+    assert release.answer("s01-service", suite=suite) == second
+    assert {params["hookId"] for what, params in release.world.answered if what == "continue"} == {"next"}
+
+
+def test_what_was_answered_by_somebody_else_is_said_and_not_answered_again(release: Release) -> None:
+    release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
+    suite = release.suite(meanwhile=lambda: release.ends("s01-service"))
+    assert release.answer("s01-service", suite=suite) == []
+    assert release.told == []
+    assert any("s01-service: no longer waits" in line for line in release.lines)
+
+
+def test_a_release_that_runs_already_needs_no_suite(release: Release) -> None:
+    release.ends("s01-service")
+    assert release.answer("s01-service", suite=release.suite()) == []
+    assert release.runs == release.told == []
+
+
+def test_what_is_never_deployed_is_not_called_tested(release: Release) -> None:
+    began = release.world.now
+    assert release.answer("s01-service", suite=release.suite(), patience=300) == []
+    assert release.lines == ["not deployed, so nothing was tested: s01-service"]
+    assert (release.world.now - began).total_seconds() == 300
+
+
+def test_a_look_that_aws_does_not_answer_is_repeated(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    look, failures = release.environment.service_deployments, [PassingError("too many calls")]
+
+    def sometimes(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return look(*arguments)
+
+    monkeypatch.setattr(release.environment, "service_deployments", sometimes)
+    release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
+    assert release.answer("s01-service", suite=release.suite()) == []
+    assert release.told == [("continue", "s01-service")]
+    assert "the latest look: too many calls" in release.lines
