@@ -1,6 +1,6 @@
 """What CloudFormation needs to deploy an assembly: a policy for ``--cloudformation-execution-policies``.
 
-CDK's bootstrap lets CloudFormation do everything unless it is told otherwise. This policy is drawn from the templates:
+CDK's bootstrap lets CloudFormation do everything unless it is given a policy. This policy is drawn from the templates:
 the services whose resources they hold, in the regions that they go to; roles of the installation's own names, and
 nothing of the bootstrap. It keeps a deployment out of everything else in the account. It is no boundary for the roles
 that a template makes: those may do what the template says.
