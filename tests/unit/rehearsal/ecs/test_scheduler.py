@@ -158,6 +158,14 @@ def test_an_alarm_while_tasks_start_ends_the_deployment_too() -> None:
     assert scheduler.stopped(2) == [Finish("rolled back", "alarm errors went to ALARM at 0 % of the traffic")]
 
 
+def test_the_reason_of_a_worker_speaks_of_tasks_because_it_has_no_traffic() -> None:
+    scheduler = Scheduler(rolling(bake=5, alarms=("oldest",)), desired=2, running=[1, 2], takes_requests=False)
+    scheduler.begin()
+    scheduler.became_healthy(3)
+    scheduler.minute_passed(["oldest"])
+    assert scheduler.reason == "alarm oldest went to ALARM with 50 % of its tasks new"
+
+
 def test_an_alarm_that_the_deployment_does_not_name_changes_nothing() -> None:
     world = World(rollout()).minutes(100, red=("somebody-else",))
     assert world.finish == Finish("completed", "")
