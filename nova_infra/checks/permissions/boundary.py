@@ -32,7 +32,7 @@ def production_out_of_reach(template: Template) -> Iterator[Finding]:
             pushes = bool(step.project.get("Environment", {}).get("PrivilegedMode")) and step.stage in [
                 stage["Name"] for stage in stages(pipeline)[: places[0]]
             ]
-            reached = [*protected, *goals_beside(pipeline, stores=step.stores, pushes=pushes)]
+            reached = [*protected, *goals_beside(pipeline, before, production, stores=step.stores, pushes=pushes)]
             yield from _ways(graph, step, reached, pipeline_id)
 
 

@@ -24,9 +24,11 @@ READING = tuple(
 )
 
 # Reading by name, and yet what lets its reader act as somebody else.
+SECRETS = ("secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue")
 CREDENTIALS = (
+    *SECRETS,
     *("sso:GetRoleCredentials", "cognito-identity:GetCredentialsForIdentity", "cognito-identity:GetOpenIdToken*"),
-    *("secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue", "sts:GetFederationToken"),
+    "sts:GetFederationToken",
     *("codeconnections:GetConnectionToken", "codestar-connections:GetConnectionToken", "ssm:GetAccessToken"),
     *("ec2:GetPasswordData", "lightsail:GetInstanceAccessDetails", "redshift:GetClusterCredentials*"),
 )
@@ -124,7 +126,7 @@ def goals(before: Sequence[Mapping[str, Any]], production: Mapping[str, Any]) ->
         production: The stage of the last environment.
     """
     accounts = _accounts([production])
-    elsewhere = frozenset(_accounts(before)) - frozenset(accounts)
+    elsewhere = _elsewhere(before, production)
     # Names of an earlier environment's own roles, which matter where it shares production's account.
     harmless = (
         *(f"*:role/{prefix}-{role}" for stage in before for prefix in _prefixes(stage) for role in ("release", "gate")),
@@ -150,7 +152,11 @@ def goals(before: Sequence[Mapping[str, Any]], production: Mapping[str, Any]) ->
             )
             for what, services, but in _SERVICES
         ),
-        Goal("the credentials of somebody else", CREDENTIALS, elsewhere=elsewhere),
+        Goal(
+            "the credentials of somebody else",
+            tuple(each for each in CREDENTIALS if each not in SECRETS),
+            elsewhere=elsewhere,
+        ),
         Goal(
             "what holds roles or runs by itself",
             ("*:*",),
@@ -179,11 +185,24 @@ def goals(before: Sequence[Mapping[str, Any]], production: Mapping[str, Any]) ->
     ]
 
 
-def goals_beside(pipeline: Mapping[str, Any], *, stores: bool, pushes: bool) -> list[Goal]:
+def _elsewhere(before: Sequence[Mapping[str, Any]], production: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(_accounts(before)) - frozenset(_accounts([production]))
+
+
+def goals_beside(
+    pipeline: Mapping[str, Any],
+    before: Sequence[Mapping[str, Any]],
+    production: Mapping[str, Any],
+    *,
+    stores: bool,
+    pushes: bool,
+) -> list[Goal]:
     """What is protected from a step, because its work is another one.
 
     Args:
         pipeline: The pipeline's properties.
+        before: The stages of earlier environments.
+        production: The stage of the last environment.
         stores: Whether it makes artifacts.
         pushes: Whether it publishes images.
     """
@@ -193,6 +212,13 @@ def goals_beside(pipeline: Mapping[str, Any], *, stores: bool, pushes: bool) -> 
             ("s3:*",),
             (*(f"{bucket}*" for bucket in _buckets(pipeline)), *_ACCESS_POINTS),
             harmless_actions=(*READING, *(_STORING if stores else ())),
+        ),
+        Goal(
+            "secrets",
+            SECRETS,
+            # Logins of the registries that ready images come from, each by its name.
+            harmless=("arn:*:secretsmanager:*:*:secret:*-??????",) if pushes else (),
+            elsewhere=_elsewhere(before, production),
         ),
         Goal("released images", ("ecr:*", "signer:*"), harmless_actions=(*READING, *(_PUSHING if pushes else ()))),
     ]

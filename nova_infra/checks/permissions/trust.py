@@ -13,7 +13,7 @@ from nova_infra.checks.permissions.statements import pattern_of
 from nova_infra.checks.rule import Finding, Rule, Template, as_list
 
 _TRUST = "Properties.AssumeRolePolicyDocument"
-_OURS = ("-observer", "-release", "-operator", "-deploy")
+_OURS = ("-observer", "-release", "-operator", "-gate", "-deploy")
 _EXACT = ("StringEquals", "ArnEquals", "ForAnyValue:StringEquals")
 _OWN = "000000000000"
 _AUDIENCE = "sts.amazonaws.com"

@@ -72,6 +72,7 @@ class Facts:
         entries: Its ledger, newest first.
         action: What stopped the pipeline, if something did.
         unseen: What could not be looked at, and why.
+        others: Alarms in ALARM that belong to no service that keeps tasks, such as those of jobs.
     """
 
     environment: str
@@ -79,6 +80,7 @@ class Facts:
     entries: tuple[Entry, ...] = ()
     action: FailedAction | None = None
     unseen: tuple[str, ...] = ()
+    others: tuple[Alarm, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,9 @@ def observe(environment: ObservedEnvironment, toolchain: ToolchainAccount | None
         seen = (*map(facts, services[:1]), *pool.map(facts, services[1:]))
     entries = answers.ask("the ledger", lambda: read_ledger(environment).entries, ())
     action = answers.ask("the pipeline", lambda: failed_action(toolchain), None)
-    return Facts(environment.name, seen, entries, action, answers.unread)
+    own = {alarm.name for each in seen for alarm in each.alarms}
+    others = tuple(alarm for alarm in red if alarm.name not in own)
+    return Facts(environment.name, seen, entries, action, answers.unread, others)
 
 
 def failed_action(toolchain: ToolchainAccount | None) -> FailedAction | None:
@@ -248,6 +252,8 @@ def _headline(facts: Facts, found: Sequence[Trouble], now: datetime) -> str:
         first = found[0]
         ago = f", {duration(now - first.since)} ago" if first.since else ""
         return f"{facts.environment}: {first.service}: {first.what}{ago}."
+    if facts.others:
+        return f"{facts.environment}: its services run as they should; {facts.others[0].name} is red."
     if facts.action is not None:
         return f"{facts.environment}: its services run as they should; {facts.action.name} stopped the pipeline."
     return f"{facts.environment}: no failure is visible."
@@ -261,18 +267,26 @@ def _about(facts: Facts, trouble: Trouble, logs: Sequence[str], now: datetime) -
         yield "Exit code", str(trouble.task.exit_code)
     for number, line in enumerate(logs):
         yield "Last log" if number == 0 else "", Line.of(Foreign(shortened(line, 300)))
-    for alarm in trouble.alarms:
-        since = f" for {duration(now - alarm.since)}" if alarm.since else ""
-        yield "Alarm", Line.of(f"{alarm.name} is red{since}: ", Foreign(shortened(alarm.reason, 300)), tone="bad")
+    yield from _red(trouble.alarms, now)
     yield "Next", Prose(trouble.cause.next_step.format(service=trouble.service, environment=facts.environment))
 
 
+def _red(alarms: Sequence[Alarm], now: datetime) -> Iterator[tuple[Cell, Cell]]:
+    for alarm in alarms:
+        since = f" for {duration(now - alarm.since)}" if alarm.since else ""
+        yield "Alarm", Line.of(f"{alarm.name} is red{since}: ", Foreign(shortened(alarm.reason, 300)), tone="bad")
+
+
 def _about_nothing(facts: Facts) -> Iterator[tuple[Cell, Cell]]:
-    if facts.action is None:
+    if facts.others:
+        where = f"`nova status {facts.environment}` shows its jobs and queues"
+        yield "Next", Prose(f"{where}; `nova logs JOB {facts.environment}` shows what a job's runs printed")
+    elif facts.action is None:
         yield "Next", Prose(f"`nova status {facts.environment}`, and `nova verify {facts.environment}`")
 
 
 def _about_all(facts: Facts, found: Sequence[Trouble], now: datetime) -> Iterator[tuple[Cell, Cell]]:
+    yield from _red(facts.others, now)
     for other in found[1:]:
         yield "Also", f"{other.service}: {other.what}. {other.cause.sentence}"
     if facts.action is not None:

@@ -14,7 +14,7 @@ import aiohttp
 
 from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.load_balancer.client import ask_task
-from nova_infra.rehearsal.load_balancer.http2.grpc import HEADERS
+from nova_infra.rehearsal.load_balancer.http2.grpc import HEADERS, status_in_words
 from nova_infra.rehearsal.load_balancer.paths import normalized
 from nova_infra.rehearsal.load_balancer.routing import RoutingRule
 from nova_infra.rehearsal.record import NO_TARGET, REQUESTS_PER_MINUTE, Answers
@@ -148,7 +148,7 @@ class Asked:
                 self._samples.setdefault(each.operation, []).append(each)
             elif baseline:
                 self.answers[revision].pop(each.operation)
-                answered = f"answers {status}" if status else "does not answer"
+                answered = f"answers {status_in_words(each.operation, status)}" if status else "does not answer"
                 self.left_out.append(f"{each.operation} {answered} to a request that was made up")
         if all(each.origin == "paths" for known in self._samples.values() for each in known):
             self._keep_good_paths(revision)

@@ -19,6 +19,7 @@ from nova_infra.checks.permissions.trust import ISSUER
 from nova_infra.checks.rule import Finding, Rule, Template
 
 _BOOTSTRAP = ("deploy", "file-publishing", "lookup")
+_OF_ENVIRONMENT = ("observer", "release", "gate")
 _BUILDER, _EARLY_BUILDER = "-image-builder", "-early-image-builder"
 
 
@@ -30,11 +31,13 @@ class _Work:
         actions: Patterns of the actions.
         resources: Patterns of what they may be done to.
         conditional: Whether a condition has to limit them.
+        named: Whether each has to be named, without a wildcard for any text.
     """
 
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     conditional: bool = False
+    named: bool = False
 
     def has(self, statement: Statement, action: str, resource: str) -> bool:
         """Whether a permission is no more than this."""
@@ -42,6 +45,7 @@ class _Work:
             any(contains(each.lower(), action.lower()) for each in self.actions)
             and any(contains(each, resource) for each in self.resources)
             and (statement.conditional or not self.conditional)
+            and not (self.named and "*" in resource)
         )
 
 
@@ -99,7 +103,8 @@ def _work_of(name: str, account: str, *, taken: Sequence[str]) -> list[_Work]:
         own = f"arn:*:iam::{account}:role/"
         roles = [f"{own}cdk-*-{part}-role-{account}-*" for part in _BOOTSTRAP]
         prefix = name.removesuffix("-deploy")
-        return [_Work(("sts:AssumeRole",), (*roles, f"{own}{prefix}-observer", f"{own}{prefix}-release"))]
+        roles += [f"{own}{prefix}-{name}" for name in _OF_ENVIRONMENT]
+        return [_Work(("sts:AssumeRole",), tuple(roles))]
     early = name.endswith(_EARLY_BUILDER)
     if not early and not name.endswith(_BUILDER):
         return []
@@ -134,6 +139,9 @@ def _publishing(account: str, registries: Sequence[str], taken: Sequence[str]) -
         repositories,
     )
     yield _Work(("kms:CreateGrant", "kms:RetireGrant"), ("*",), conditional=True)
+    # Logins of the registries that ready images come from.
+    yield _Work(("secretsmanager:GetSecretValue",), ("arn:*:secretsmanager:*:*:secret:*-??????",), named=True)
+    yield _Work(("kms:Decrypt",), ("arn:*:kms:*:*:key/*",), named=True)
 
 
 def _settings() -> Iterator[_Work]:

@@ -48,6 +48,16 @@ def another_statement(role: Properties) -> None:
     role["AssumeRolePolicyDocument"]["Statement"].append(more)
 
 
+@pytest.mark.parametrize("name", ["observer", "release", "operator", "gate", "deploy"])
+def test_a_role_of_an_environment_that_the_whole_account_may_take_is_a_finding(name: str) -> None:
+    trust = {"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "444444444444"}}}
+    properties = {"RoleName": f"nova-prod-{name}", "AssumeRolePolicyDocument": trust}
+    found = findings({"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": properties}}})
+    assert [(rule.id, finding.detail) for rule, finding in found] == [
+        ("NOVA-P10", f"nova-prod-{name}: every role of 444444444444 may take it")
+    ]
+
+
 @pytest.mark.parametrize(
     "loosened", [everybody, without_condition, by_a_pattern, a_wildcard_taken_literally, another_statement]
 )
@@ -180,3 +190,7 @@ def test_a_role_that_takes_tokens_of_more_than_its_jobs_is_a_finding(
     roles = [each["Properties"] for each in template["Resources"].values() if each["Type"] == "AWS::IAM::Role"]
     loosened(next(each for each in roles if "Federated" in trust_of(each)["Principal"]))
     assert {rule.id for rule, _ in findings(template)} == {"NOVA-P10"}
+
+
+def test_the_roles_of_githubs_jobs_are_named_and_keep_to_their_work(github_assembly: Any) -> None:
+    assert [finding for name in github_assembly.texts for _, finding in findings(github_assembly.template(name))] == []

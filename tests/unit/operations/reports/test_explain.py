@@ -222,3 +222,14 @@ def test_failed_tests_are_read_from_pytests_last_words() -> None:
         "tests/integration/test_a.py::test_x[1] - assert 1 == 2",
         "tests/integration/test_b.py",
     )
+
+
+def test_a_red_alarm_of_a_job_is_told_although_every_service_is_well(make: Any) -> None:
+    stub = make.stub(
+        held_services=(make.service("audio"),),
+        held_alarms=(make.alarm("report-failed", "ALARM", "1 run failed"),),
+    )
+    lines = message(stub, width=120).splitlines()
+    assert lines[0] == "prod: its services run as they should; nova-prod-report-failed is red."
+    assert any(line.startswith("  Alarm") and "nova-prod-report-failed is red" in line for line in lines)
+    assert any("`nova logs JOB prod` shows what a job's runs printed" in line for line in lines)

@@ -103,6 +103,15 @@ def test_each_method_that_reflection_names_is_called_with_an_empty_message() -> 
     assert (asked.left_out, asked.requests_per_minute > 0) == ([ERRORS], True)
 
 
+def test_a_method_that_the_baseline_fails_on_an_empty_message_is_left_out_in_the_words_of_grpc() -> None:
+    def answer(headers: dict[str, str], body: bytes) -> Reply:
+        return reflected(body) if headers[":path"] == REFLECTION else said(status=2 * headers[":path"].endswith("List"))
+
+    asked = asked_of(answer)
+    assert asked.operations == ["gRPC /shop.Shop/Place"]
+    assert asked.left_out == [ERRORS, "gRPC /shop.Shop/List answers UNKNOWN to a request that was made up"]
+
+
 def test_calls_of_a_file_are_made_with_their_json_as_a_message(tmp_path: Path) -> None:
     calls: list[bytes] = []
 

