@@ -15,7 +15,9 @@ import time
 import tomllib
 from pathlib import Path
 
-os.environ.setdefault("JSII_NODE", str(Path(sys.executable).with_name("node")))
+from nova_infra.machine import tools
+
+os.environ.setdefault("JSII_NODE", tools.node())
 os.environ.setdefault("NODE_OPTIONS", "--v8-pool-size=0")  # as in app.py
 
 ROOT = Path(__file__).parents[1]

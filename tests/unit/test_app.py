@@ -1,9 +1,12 @@
+import importlib.util
+import inspect
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import jsii._type_checking as checking
 import pytest
 
 from nova_infra.config import parse_config
@@ -11,6 +14,13 @@ from nova_infra.errors import ConfigError
 from nova_infra.images.tags import image_tags
 
 ROOT = Path(__file__).parents[2]
+
+
+def load_entry_point():
+    spec = importlib.util.spec_from_file_location("entry_point", ROOT / "app.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def run_app(example, context, **environment):
@@ -135,6 +145,21 @@ def test_a_fault_in_the_configuration_ends_with_code_2_before_cdk_is_loaded(tmp_
     first, *missing_services = result.stderr.splitlines()
     assert first.startswith("nova.toml: environments[0].account: '1' is not an AWS account: ")
     assert len(missing_services) == len(service_names)
+
+
+def test_what_the_entry_point_puts_in_place_of_typeguard_is_called_as_jsii_s_own(monkeypatch):
+    own = {name: getattr(checking, name) for name in ("check_type", "cached_type_hints")}
+    assert [[*inspect.signature(each).parameters] for each in own.values()] == [
+        ["argname", "value", "expected_type"],
+        ["stub"],
+    ]
+    with pytest.raises(TypeError):
+        checking.check_type(argname="argument count", value="five", expected_type=int)
+    for name, function in own.items():
+        monkeypatch.setattr(checking, name, function)  # so that they are put back
+    load_entry_point().trust_types()
+    hints = checking.cached_type_hints(load_entry_point)
+    assert checking.check_type(argname="argument count", value="five", expected_type=hints["count"]) is None
 
 
 def test_the_entry_point_ends_with_code_2_and_one_line(example):

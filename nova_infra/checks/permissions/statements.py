@@ -14,6 +14,8 @@ from functools import cache
 
 from nova_infra.checks.rule import referenced
 
+_WILDCARD = re.compile(r"[*?]")
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -132,6 +134,8 @@ def _pseudo(text: str) -> str:
 @cache
 def overlap(one: str, other: str) -> bool:
     """Whether some text matches both patterns, with ``*`` for any characters and ``?`` for one."""
+    if _ends_differ(one, other):
+        return False
     row = {0}
     for symbol in (*one, ""):
         row = _closed(row, other)
@@ -143,6 +147,18 @@ def overlap(one: str, other: str) -> bool:
         stay = {at for at in row if at < len(other) and other[at] == "*"}
         row = stay | {at + 1 for at in row if at < len(other) and (other[at] in (symbol, "?") or symbol == "?")}
     return len(other) in _closed(row, other)
+
+
+def _ends_differ(one: str, other: str) -> bool:
+    """Whether what stands before the first wildcard of two patterns, or after the last, excludes a text of both.
+
+    That is so of most pairs, and seen much sooner than by going through them.
+    """
+    first, second = _WILDCARD.split(one), _WILDCARD.split(other)
+    if len(first) == len(second) == 1:
+        return one != other
+    head, tail = min(len(first[0]), len(second[0])), min(len(first[-1]), len(second[-1]))
+    return first[0][:head] != second[0][:head] or (tail > 0 and first[-1][-tail:] != second[-1][-tail:])
 
 
 def _closed(row: set[int], other: str) -> set[int]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from typing import Any
 
+import aws_cdk as cdk
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import pipelines
 
@@ -22,6 +24,12 @@ REFUSE_ANOTHER = (
 """A step's first command, which is the pipeline's own: it runs before anything of the commit does."""
 
 
+def built_stages(pipeline: codepipeline.CfnPipeline) -> list[dict[str, Any]]:
+    """The stages of a built pipeline, as its resource has them: to ask CDK for each property takes longer."""
+    stages: list[dict[str, Any]] = cdk.Stack.of(pipeline).resolve(pipeline.stages)
+    return stages
+
+
 def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str]) -> None:
     """Let steps read the artifact that is deployed, instead of synthesizing the commit once more.
 
@@ -34,13 +42,12 @@ def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str]) -> No
     """
     resource = pipeline.pipeline.node.default_child
     assert isinstance(resource, codepipeline.CfnPipeline)
-    for place, stage in enumerate(pipeline.pipeline.stages):
-        for number, action in enumerate(stage.actions):
-            properties = action.action_properties
-            if properties.action_name not in steps or not properties.inputs:
+    for place, stage in enumerate(built_stages(resource)):
+        for number, action in enumerate(stage["actions"]):
+            inputs = [each["name"] for each in action.get("inputArtifacts", ())]
+            if action["name"] not in steps or not inputs:
                 continue
             path = f"Stages.{place}.Actions.{number}"
-            inputs = [each.artifact_name for each in properties.inputs]
             variables = [{"name": ASSEMBLY, "type": "PLAINTEXT", "value": WANTED}]
             resource.add_property_override(f"{path}.InputArtifacts", [{"Name": each} for each in (*inputs, BUILT)])
             resource.add_property_override(f"{path}.Configuration.PrimarySource", inputs[0])

@@ -8,6 +8,7 @@ from typing import Any
 from aws_cdk import aws_codepipeline as codepipeline
 
 from nova_infra.config import Environment
+from nova_infra.constructs.pipeline.built_assembly import built_stages
 
 
 def add_stage_conditions(pipeline: codepipeline.Pipeline, *, stage: str, environment: Environment) -> None:
@@ -22,7 +23,7 @@ def add_stage_conditions(pipeline: codepipeline.Pipeline, *, stage: str, environ
     """
     resource = pipeline.node.default_child
     assert isinstance(resource, codepipeline.CfnPipeline)
-    path = f"Stages.{[each.stage_name for each in pipeline.stages].index(stage)}"
+    path = f"Stages.{[each['name'] for each in built_stages(resource)].index(stage)}"
     if environment.on_failure == "retry":
         resource.add_property_override(
             f"{path}.OnFailure", {"Result": "RETRY", "RetryConfiguration": {"RetryMode": "FAILED_ACTIONS"}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -53,10 +53,10 @@ class ReleaseRoles(Construct):
             gatekeepers: ARNs of the roles that answer deployments for the test suite; none for no such role.
         """
         super().__init__(scope, construct_id)
-        stack = cdk.Stack.of(self)
+        place = _place(cdk.Stack.of(self))
 
         def arn(service: str, resource: str, name: str) -> str:
-            return stack.format_arn(service=service, resource=resource, resource_name=name)
+            return f"{place(service)}:{resource}/{name}"
 
         in_cluster = {"ArnEquals": {"ecs:cluster": arn("ecs", "cluster", prefix)}}
         stacks = arn("cloudformation", "stack", f"{prefix}-*/*")
@@ -90,21 +90,14 @@ class ReleaseRoles(Construct):
             iam.PolicyStatement(
                 actions=["states:ListExecutions"],
                 resources=[
-                    stack.format_arn(
-                        service="states",
-                        resource="stateMachine",
-                        resource_name=f"{prefix}-*",
-                        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-                    )
+                    f"{place('states')}:stateMachine:{prefix}-*",
                 ],
             ),
             iam.PolicyStatement(
                 actions=["scheduler:GetSchedule"], resources=[arn("scheduler", "schedule", f"{prefix}-*/{prefix}-*")]
             ),
             # The queues of workers may have any names.
-            iam.PolicyStatement(
-                actions=["sqs:GetQueueAttributes"], resources=[stack.format_arn(service="sqs", resource="*")]
-            ),
+            iam.PolicyStatement(actions=["sqs:GetQueueAttributes"], resources=[f"{place('sqs')}:*"]),
             iam.PolicyStatement(
                 actions=[
                     "cloudformation:DescribeStackEvents",
@@ -187,31 +180,17 @@ class ReleaseRoles(Construct):
     ) -> list[iam.PolicyStatement]:
         """What a person may do during an incident, and no step of the pipeline: the observer reads no logs."""
         stack = cdk.Stack.of(self)
-        tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{prefix}/*")
-        definitions = stack.format_arn(service="ecs", resource="task-definition", resource_name=f"{prefix}-*:*")
-        logs = stack.format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=f"{task_log_groups(stack_name(prefix, '*'))}*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        ledger = stack.format_arn(
-            service="ssm", resource="parameter", resource_name=f"{parameters.lstrip('/')}/release"
-        )
+        place = _place(stack)
+        tasks, definitions = f"{place('ecs')}:task/{prefix}/*", f"{place('ecs')}:task-definition/{prefix}-*:*"
+        logs = f"{place('logs')}:log-group:{task_log_groups(stack_name(prefix, '*'))}*"
+        ledger = f"{place('ssm')}:parameter/{parameters.lstrip('/')}/release"
         return [
-            steering(stack.format_arn(service="ecs", resource="service-deployment", resource_name=f"{prefix}/*")),
-            announcing(stack.format_arn(service="events", resource="event-bus", resource_name="default"), prefix),
+            steering(f"{place('ecs')}:service-deployment/{prefix}/*"),
+            announcing(f"{place('events')}:event-bus/default", prefix),
             iam.PolicyStatement(actions=["logs:FilterLogEvents", "logs:GetLogEvents"], resources=[logs]),
             iam.PolicyStatement(
                 actions=["logs:DescribeLogGroups"],
-                resources=[
-                    stack.format_arn(
-                        service="logs",
-                        resource="log-group",
-                        resource_name="*",
-                        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-                    )
-                ],
+                resources=[f"{place('logs')}:log-group:*"],
             ),
             iam.PolicyStatement(
                 actions=["ecs:ExecuteCommand", "ecs:StopTask"], resources=[tasks], conditions=in_cluster
@@ -237,9 +216,7 @@ class ReleaseRoles(Construct):
                     "application-autoscaling:PutScheduledAction",
                     "application-autoscaling:RegisterScalableTarget",
                 ],
-                resources=[
-                    stack.format_arn(service="application-autoscaling", resource="scalable-target", resource_name="*")
-                ],
+                resources=[f"{place('application-autoscaling')}:scalable-target/*"],
                 conditions={
                     "StringEquals": {
                         "application-autoscaling:service-namespace": "ecs",
@@ -251,7 +228,6 @@ class ReleaseRoles(Construct):
         ]
 
     def _role(self, name: Role, prefix: str, statements: Sequence[iam.PolicyStatement], takers: Iterable[str]) -> None:
-        stack = cdk.Stack.of(self)
         role = iam.Role(
             self,
             name.capitalize(),
@@ -270,8 +246,10 @@ class ReleaseRoles(Construct):
             "A policy of one role, which nothing else may have",
             f"{NIST}-IAMNoInlinePolicy",
         )
-        allowed = [statement for statement in statements if statement.effect == iam.Effect.ALLOW]
-        resources = dict.fromkeys(stack.resolve(each) for statement in allowed for each in statement.resources)
+        written = cdk.Stack.of(self).resolve(policy.document)["Statement"]
+        resources = dict.fromkeys(
+            each for statement in written if statement["Effect"] == "Allow" for each in _listed(statement["Resource"])
+        )
         acknowledge(
             policy,
             "Deployments, tasks, change sets, holds, waivers and scalable targets get names later; alarms, stacks "
@@ -279,6 +257,16 @@ class ReleaseRoles(Construct):
             "stacks, tasks and capacity, and the ledger",
             *(f"{AWS_SOLUTIONS}-IAM5[Resource::{each}]" for each in resources if "*" in each),
         )
+
+
+def _place(stack: cdk.Stack) -> Callable[[str], str]:
+    """How a service's ARNs begin in a stack's region and account. To ask CDK for each ARN takes longer."""
+    partition, region, account = stack.partition, stack.region, stack.account
+    return lambda service: f"arn:{partition}:{service}:{region}:{account}"
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
 
 
 def steering(deployments: str) -> iam.PolicyStatement:

@@ -22,7 +22,7 @@ from nova_infra.operations.planner.blockers.names import (
 from nova_infra.operations.planner.blockers.networks import overlapping_subnets
 from nova_infra.operations.planner.blockers.permissions import missing_permissions
 from nova_infra.operations.planner.blockers.quotas import account_quotas, listener_limits, template_limits
-from nova_infra.operations.planner.blockers.reach import closed_addresses, unreachable_siblings
+from nova_infra.operations.planner.blockers.reach import closed_addresses, replaced_services, unreachable_siblings
 from nova_infra.operations.planner.blockers.security_groups import closed_ways
 from nova_infra.operations.planner.blockers.sizes import impossible_sizes
 from nova_infra.operations.planner.blockers.states import left_behind, moved_stack, stuck_stack
@@ -59,6 +59,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     back_to_rolling,
     names_that_may_be_needed_twice,
     closed_addresses,
+    replaced_services,
 )
 
 

@@ -65,6 +65,9 @@ _ROLE_ACTIONS = (
         "PutRolePermissionsBoundary",
         "UpdateAssumeRolePolicy",
         "UpdateRole",
+        "UpdateRoleDescription",
+        "PutRolePermissionsBoundary",
+        "DeleteRolePermissionsBoundary",
     ),
 )
 
@@ -116,6 +119,10 @@ def _statements(
     )
     if worldwide:
         yield _allow("WorldwideResources", [f"{service}:*" for service in worldwide], "*")
+    if "AWS::CodePipeline::Pipeline" in types:
+        # https://docs.aws.amazon.com/codepipeline/latest/userguide/connections-permissions.html
+        passing = [f"{prefix}:PassConnection" for prefix in ("codeconnections", "codestar-connections")]
+        yield _allow("PassConnections", passing, "*")
     bucket = f"arn:aws:s3:::cdk-{BOOTSTRAP_QUALIFIER}-assets-{account}-*"
     yield _allow("Templates", ["s3:GetObject*", "s3:GetBucket*", "s3:List*"], [bucket, f"{bucket}/*"])
     yield _allow("Bootstrap", ["ssm:GetParameters"], f"arn:aws:ssm:*:{account}:parameter/cdk-bootstrap/*")

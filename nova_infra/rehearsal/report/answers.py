@@ -59,6 +59,9 @@ def _is_worse(before: dict[int, int], after: dict[int, int]) -> bool:
     # What handles a made-up request may refuse it; where nothing does any more, it is gone or closed.
     if before and _share(before, _unhandled) < 0.5 <= _share(after, _unhandled):
         return True
+    # Who asks for data gets none from an address, and a redirect may lead back to where it came from.
+    if _share(before, _direct) >= 0.5 <= _share(after, _redirected):
+        return True
     good_before, good_after = _share(before, _good), _share(after, _good)
     return good_before >= 0.5 and good_after < good_before / 2
 
@@ -71,6 +74,14 @@ def _good(status: int) -> bool:
     return 0 < status < 400
 
 
+def _direct(status: int) -> bool:
+    return 200 <= status < 300
+
+
+def _redirected(status: int) -> bool:
+    return 300 <= status < 400 and status != 304
+
+
 def _unhandled(status: int) -> bool:
     return status in (401, 403, 404, 405, 410)
 
@@ -81,7 +92,9 @@ def _share(answers: dict[int, int], counts: Callable[[int], bool]) -> float:
 
 
 def _answered(operation: str, after: dict[int, int]) -> str:
-    status, number = max(((s, n) for s, n in after.items() if not _good(s)), key=lambda entry: entry[1])
+    status, number = max(
+        ((s, n) for s, n in after.items() if not _good(s) or _redirected(s)), key=lambda entry: entry[1]
+    )
     total = sum(after.values())
     what = f"answers {status_in_words(operation, status)}" if status else "gets no answer"
     return f"{what} to {number} of {total} requests" if status else f"{what} {number} of {total} times"

@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -35,3 +36,13 @@ def test_a_command_finds_them_where_no_environment_is_activated(nova, monkeypatc
     monkeypatch.setattr(cli, "nova", lambda **_: seen.append(os.environ["PATH"]))
     nova("status", variables={"PATH": "/usr/bin:/bin"})
     assert seen == [":".join([*OWN, "/usr/bin", "/bin"])]
+
+
+def test_node_is_the_program_itself_and_not_one_that_starts_it():
+    said = subprocess.run([tools.node(), "-p", "process.execPath"], check=True, capture_output=True, text=True)
+    assert Path(said.stdout.strip()) == Path(tools.node()).resolve()
+
+
+def test_where_node_is_no_package_it_is_the_one_beside_python(monkeypatch):
+    monkeypatch.setattr(tools, "find_spec", lambda _: None)
+    assert tools.node() == str(Path(sys.executable).with_name("node"))

@@ -55,6 +55,17 @@ def closed_addresses(step: Step) -> Iterator[Consequence]:
             yield Consequence(step.after.key.name, logical_id, said, hurts=True)
 
 
+def replaced_services(step: Step) -> Iterator[Consequence]:
+    """Say which services are made again: a first deployment has no canary and nothing to go back to.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/canary-deployment.html
+    """
+    for each in step.actions:
+        if each.type == "AWS::ECS::Service" and each.action is Action.REPLACE:
+            said = f"is replaced ({each.because}): the new service gets all traffic at once, without a canary, and "
+            yield Consequence(step.after.key.name, each.logical_id, f"{said}ECS has nothing to go back to", hurts=True)
+
+
 def _ports(stack: StackTemplate) -> Iterator[tuple[str, tuple[str, str]]]:
     """Each listener with its load balancer and its port."""
     for logical_id, listener in stack.of_type("AWS::ElasticLoadBalancingV2::Listener"):

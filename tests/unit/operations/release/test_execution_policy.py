@@ -69,6 +69,57 @@ def test_every_resource_can_be_made_and_the_policy_is_one_that_iam_takes(
     assert not allowed(policy, "organizations:LeaveOrganization", "*")
 
 
+# What handlers of CloudFormation may call for features that no template of Nova uses.
+NOT_USED = (
+    *("amplify", "apigateway", "apprunner", "appsync", "bedrock-agentcore", "cognito-idp", "payments"),  # web ACLs
+    *("acm-pca", "autoscaling", "elasticfilesystem", "firehose", "s3files", "s3tables", "vpc-lattice", "vpce"),
+)
+NO_SUCH_USE = {
+    *("lambda:DeleteProvisionedConcurrencyConfig", "lambda:GetProvisionedConcurrencyConfig"),
+    *("lambda:PutProvisionedConcurrencyConfig", "iam:DescribeOrganization"),
+    *(f"iam:{verb}{of}Policy" for verb in ("Delete", "Get", "Put") for of in ("Group", "User")),
+}
+
+
+@pytest.mark.exhaustive("test_every_resource_can_be_made_and_the_policy_is_one_that_iam_takes")
+@pytest.mark.parametrize("engine", ["codepipeline", "github"])
+@pytest.mark.parametrize("account", ["222222222222", PROD, "444444444444"])
+def test_what_cloudformations_handlers_call_is_allowed(written: dict[str, Path], engine: str, account: str) -> None:
+    """Each resource type's own schema says which permissions its handlers need; cfn-lint ships the schemas."""
+    from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
+    assembly = Assembly(written[engine])
+    policy = execution_policy(assembly, account, platform="nova")
+    granted = [
+        action.lower()
+        for statement in policy["Statement"]
+        if statement["Effect"] == "Allow"
+        for action in statement["Action"]
+    ]
+    templates = [assembly.template(stack.template_path) for stack in assembly.stacks() if stack.account == account]
+    types = {resource["Type"] for template in templates for resource in template["Resources"].values()}
+    attaches = any("ManagedPolicyArns" in json.dumps(template) for template in templates)
+    with_keys = "AWS::KMS::Key" in types or any('"EncryptionType": "KMS"' in json.dumps(each) for each in templates)
+    lacking = set()
+    for kind in sorted(each for each in types if each.startswith("AWS::") and each != "AWS::CDK::Metadata"):
+        handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema.get("handlers", {})
+        needed = {
+            each
+            for name in ("create", "read", "update", "delete")
+            for each in handlers.get(name, {}).get("permissions", ())
+        }
+        lacking |= {(kind, each) for each in needed if not any(fnmatchcase(each.lower(), one) for one in granted)}
+    missing = {
+        (kind, action)
+        for kind, action in lacking
+        if action.partition(":")[0] not in NOT_USED
+        and action not in NO_SUCH_USE
+        and (with_keys or not action.startswith("kms:"))
+        and (attaches or action not in ("iam:AttachRolePolicy", "iam:DetachRolePolicy"))
+    }
+    assert missing == set()
+
+
 def test_nothing_of_the_bootstrap_and_of_others_roles_can_be_changed(written: dict[str, Path]) -> None:
     policy = execution_policy(Assembly(written["codepipeline"]), PROD, platform="nova")
     role = f"arn:aws:iam::{PROD}:role/"

@@ -221,11 +221,19 @@ def test_what_aws_takes_is_not_refused(edit: Edit) -> None:
             ),
             "",
         ),
+        (change("Service", ServiceName="baskets"), "carts.Service: is replaced"),
         (change("Logs", RetentionInDays=30), ""),
     ],
-    ids=["another port", "no listener", "another load balancer", "one that a record follows", "nothing of the kind"],
+    ids=[
+        "another port",
+        "no listener",
+        "another load balancer",
+        "one that a record follows",
+        "another service",
+        "nothing of the kind",
+    ],
 )
-def test_addresses_that_users_have_and_that_lead_nowhere_afterwards_are_said(edit: Edit, said: str) -> None:
+def test_what_users_would_notice_of_what_aws_takes_is_said(edit: Edit, said: str) -> None:
     resources = copy.deepcopy(good())
     edit(resources)
     deployed = [StackTemplate(KEY, {"Resources": good()})]
