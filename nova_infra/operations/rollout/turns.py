@@ -9,7 +9,7 @@ from nova_infra.operations.rollout.view import ReleaseView, RolloutView
 
 
 def turns(before: ReleaseView | None, now: ReleaseView) -> Iterator[str]:
-    """What changed, a line each; the first look tells all.
+    """What changed, a line each; the first look gives all of it.
 
     Args:
         before: The look before; None for the first.

@@ -130,7 +130,7 @@ class Scheduler:
         return list(self._resume())
 
     def stop(self, reason: str) -> list[Command]:
-        """Somebody stops the deployment: ECS goes back.
+        """Somebody stops the deployment: ECS rolls back.
 
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html
         """

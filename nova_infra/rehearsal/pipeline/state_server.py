@@ -264,7 +264,7 @@ def _images_in(templates: Mapping[str, Template], prefix: str) -> dict[str, Imag
 
 
 def _service(service: PlayedService, prefix: str, templates: dict[str, Template]) -> RunningService:
-    assert service.revision is not None, "a service is told about once it runs"
+    assert service.revision is not None, "a service is known once it runs"
     revision = service.revision.name
     template = templates.get(service.name, {})
     configurations = [
