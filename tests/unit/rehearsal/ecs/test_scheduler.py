@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.ecs_deployment import CANARY, World, events, rollout
+from helpers.ecs_deployment import CANARY, World, events, rolling, rollout
 from nova_infra.rehearsal.ecs.rollout import TrafficStep
 from nova_infra.rehearsal.ecs.scheduler import Finish, Scheduler, ShiftTraffic, StartTask, StopTask
 
