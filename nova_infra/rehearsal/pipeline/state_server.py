@@ -145,6 +145,7 @@ class ReleaseTools:
         """What is being deployed, at once: nothing here waits for a minute to end."""
         prefix = request.match_info["prefix"]
         environment = self._environments.get(prefix)
+        self._suite.look()
         if environment is None:
             templates = _templates(self._releases["baseline"], prefix)
             stacks = [Stack(name, "UPDATE_COMPLETE") for name in templates]

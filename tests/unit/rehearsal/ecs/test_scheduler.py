@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.ecs_deployment import CANARY, World, events, rollout
+from helpers.ecs_deployment import CANARY, World, events, rolling, rollout
 from nova_infra.rehearsal.ecs.rollout import TrafficStep
 from nova_infra.rehearsal.ecs.scheduler import Finish, Scheduler, ShiftTraffic, StartTask, StopTask
 
@@ -63,6 +63,14 @@ def test_an_alarm_while_tasks_start_ends_the_deployment_too() -> None:
     scheduler.begin()
     assert scheduler.minute_passed(["errors"]) == [StopTask(2)]
     assert scheduler.stopped(2) == [Finish("rolled back", "alarm errors went to ALARM at 0 % of the traffic")]
+
+
+def test_the_reason_of_a_worker_speaks_of_tasks_because_it_has_no_traffic() -> None:
+    scheduler = Scheduler(rolling(bake=5, alarms=("oldest",)), desired=2, running=[1, 2], takes_requests=False)
+    scheduler.begin()
+    scheduler.became_healthy(3)
+    scheduler.minute_passed(["oldest"])
+    assert scheduler.reason == "alarm oldest went to ALARM with 50 % of its tasks new"
 
 
 def test_an_alarm_that_the_deployment_does_not_name_changes_nothing() -> None:
