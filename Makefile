@@ -175,7 +175,7 @@ e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http:
 	@pytest -q -rs tests/deployed $(wildcard services/*/tests/e2e)
 
 .PHONY: emulate
-emulate: synth ## Deploy all of this to an emulator of AWS with the CDK CLI: a second release, a rollback, a removed service
+emulate: setup ## Deploy all of this to an emulator of AWS with the CDK CLI: a second release, a rollback, removed services
 	@python scripts/emulate.py
 
 bench: setup ## Time synthesis, image tags, nova status, watch and rollback, the rehearsal's load balancer and the services, against their limits

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nova_infra.machine import tools
+from nova_infra.machine.scratch import remove_abandoned
 from nova_infra.names import TEST_HEADER_VARIABLE
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ _scratch = pytest.StashKey[Path]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have all temporary files of a run in one directory: CDK makes some that nobody removes."""
-    scratch = Path(tempfile.mkdtemp(prefix="nova-tests-"))
+    remove_abandoned()  # Those of runs that were killed.
+    scratch = Path(tempfile.mkdtemp(prefix=f"nova-{os.getpid()}-tests-"))
     config.stash[_scratch] = scratch
     os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
 

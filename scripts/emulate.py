@@ -1,54 +1,58 @@
 """``make emulate``: the real CDK CLI deploys this project to an emulator of AWS on this machine, and changes it.
 
 moto's server takes the place of AWS. The CLI bootstraps the accounts, deploys the registry, the pipeline and the first
-environment; then come a second release, a service that was removed, and the way back. What the emulator cannot make is
-taken out of the templates first. Both, what was taken out and what an emulator cannot show, are printed.
+environment, to which a worker and a job are added where the project has none; then come a second release of a service
+of each kind, the way back, and services that were removed. What the emulator cannot make is taken out of the templates
+first. Both, what was taken out and what an emulator cannot show, are printed.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from emulated_project import synthesize, with_every_kind
+from emulated_server import server
 from emulated_templates import makeable, set_image, write
 
 from nova_infra.assembly import Assembly
 from nova_infra.config import Config, load_config
-from nova_infra.names import REGISTRY_STACK, environment_prefix, stack_name
+from nova_infra.config.resolved import resolved
+from nova_infra.names import REGISTRY_STACK, dead_queue_name, environment_prefix, queue_name, stack_name
 
 NOT_SHOWN = (
     "permissions, quotas, tasks, health, traffic, alarms, rollouts and what CloudFormation refuses: the emulator has "
     "none of these"
 )
-_START_SECONDS = 60
 
 
 def main() -> int:
     """Play all of it; 1 where a step did not do what it should."""
-    config = load_config(Path.cwd())
+    config = with_every_kind(load_config(Path.cwd()))
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="nova-emulate-") as directory, _server(Path(directory)) as url:
-        emulation = Emulation(config, Path("cdk.out"), Path(directory), url)
+    with tempfile.TemporaryDirectory(prefix="nova-emulate-") as directory, server(Path(directory)) as url:
+        assembly = Path(directory, "assembly")
+        synthesize(config, assembly)
+        print(f"✓ synthesized ({time.monotonic() - began:.0f} s)", flush=True)
+        emulation = Emulation(config, assembly, Path(directory), url)
         steps = (
             ("bootstrap", emulation.bootstrap),
             ("registry and pipeline", emulation.deploy_toolchain),
             (f"first release to {emulation.environment.name}", emulation.first_release),
             ("second release", emulation.second_release),
             ("rollback", emulation.roll_back),
-            ("a service removed", emulation.remove_service),
+            ("services removed", emulation.remove_services),
         )
         for name, step in steps:
             at = time.monotonic()
@@ -86,22 +90,38 @@ class Emulation:
         self._directory = directory
         self._url = url
         self._prefix = environment_prefix(config.platform.name, self.environment.name)
-        self._service = config.services[0].name
+        # One of each kind, whose images change and which are removed then.
+        self._services = list({service.kind: service for service in reversed(config.services)}.values())
         self._counts: Counter[str] = Counter()
 
     def bootstrap(self) -> str:
-        """CDK's bootstrap of both accounts."""
+        """CDK's bootstrap of both accounts; the pipeline keeps artifacts in every region that it delivers to."""
+        from nova_infra.operations.release.bootstrap import bootstrap_template
+
         toolchain = self._config.toolchain
         places = {(toolchain.account, toolchain.region), (self.environment.account, self.environment.region)}
-        for account, region in sorted(places):
+        if self._config.delivery.engine == "codepipeline":
+            places |= {(toolchain.account, environment.region) for environment in self._config.environments}
+        limited = self._directory / "bootstrap.json"
+        if self._config.delivery.engine == "codepipeline":
+            limited.write_text(json.dumps(bootstrap_template(self._config)), encoding="utf-8")
+
+        def one(place: tuple[str, str]) -> None:
+            account, region = place
             trust = [] if account == toolchain.account else [f"--trust={toolchain.account}"]
+            if trust and limited.exists():
+                trust.append(f"--template={limited}")  # what `nova policy bootstrap` prints
             policy = "--cloudformation-execution-policies=arn:aws:iam::aws:policy/AdministratorAccess"
-            self._cdk(account, "bootstrap", f"aws://{account}/{region}", policy, *trust)
+            # An assembly, or the CLI would synthesize the app for its context.
+            self._cdk(account, "bootstrap", f"--app={self._source}", f"aws://{account}/{region}", policy, *trust)
+
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(one, places))
         return ", ".join(f"{account} {region}" for account, region in sorted(places))
 
     def deploy_toolchain(self) -> str:
-        """The registry, and the pipeline where there is one."""
-        self._deploy(self._prepared("first"), self._toolchain_stacks())
+        """The registry, and the pipeline where there is one: named alone, it has the registry deployed before."""
+        self._deploy(self._prepared("first"), self._toolchain_stacks()[-1:])
         ecr = self._client("ecr", self._config.toolchain.account, self._config.toolchain.region)
         found = {each["repositoryName"] for each in ecr.describe_repositories()["repositories"]}
         wanted = {f"{self._config.platform.name}/{service.name}" for service in self._config.services}
@@ -115,43 +135,66 @@ class Emulation:
         wanted = {stack_name(self._prefix, each.name) for each in self._config.services}
         assert wanted <= statuses.keys(), f"not deployed: {', '.join(sorted(wanted - statuses.keys()))}"
         assert set(statuses.values()) == {"CREATE_COMPLETE"}, statuses
-        return f"{len(statuses)} stacks"
+        account, region = self.environment.account, self.environment.region
+        queues = {url.rpartition("/")[2] for url in self._client("sqs", account, region).list_queues()["QueueUrls"]}
+        assert self._queues() <= queues, f"no queue {', '.join(sorted(self._queues() - queues))}"
+        found = self._client("stepfunctions", account, region).list_state_machines()["stateMachines"]
+        jobs = {stack_name(self._prefix, each.name) for each in self._config.services if each.kind == "job"}
+        assert jobs <= {each["name"] for each in found}, f"of {', '.join(sorted(jobs))} not all are state machines"
+        return f"{len(statuses)} stacks, {len(self._queues())} queues, {len(jobs)} state machine{'s' * (len(jobs) > 1)}"
 
     def second_release(self) -> str:
-        """Another image of one service: its stack changes, and no other."""
+        """Another image of a service of each kind: their stacks change, and no others."""
         before = self._statuses()
         self._deploy(self._prepared("second", tag="second"), [self._stage()])
         changed = {name for name, status in self._statuses().items() if status != before[name]}
-        assert changed == {stack_name(self._prefix, self._service)}, f"changed: {', '.join(sorted(changed))}"
-        assert self._tag() == "second", f"its stack has the image {self._tag()}"
-        return f"{self._service} has another image, and no other stack has changed"
+        assert changed == self._stacks(), f"changed: {', '.join(sorted(changed))}"
+        tags = {stack: self._tag(stack) for stack in changed}
+        assert set(tags.values()) == {"second"}, f"they have the images {tags}"
+        return f"{self._named()} have other images, and no other stack has changed"
 
     def roll_back(self) -> str:
-        """The image before, by the change set that ``nova rollback`` makes."""
+        """The images before, by the change sets that ``nova rollback`` makes."""
         from nova_infra.operations.rollback.template import with_image
 
-        stack = stack_name(self._prefix, self._service)
         environment = self._observed()
-        [deployed] = environment.stacks([stack])
-        template = with_image(environment.template(stack), "first", stack=stack)
-        change_set = environment.create_change_set(deployed, template, name="nova-emulated", description="emulated")
-        assert environment.execute_change_set(change_set), "the change set was not executed"
-        [ended] = environment.wait_for_stacks([stack])
-        assert ended.status == "UPDATE_COMPLETE", ended.status
-        assert self._tag() == "first", f"its stack has the image {self._tag()}"
-        return f"{self._service} has the image of before"
+        for stack in sorted(self._stacks()):
+            [deployed] = environment.stacks([stack])
+            template = with_image(environment.template(stack), "first", stack=stack)
+            change_set = environment.create_change_set(deployed, template, name="nova-emulated", description="emulated")
+            assert environment.execute_change_set(change_set), f"the change set of {stack} was not executed"
+            [ended] = environment.wait_for_stacks([stack])
+            assert ended.status == "UPDATE_COMPLETE", f"{stack}: {ended.status}"
+            assert self._tag(stack) == "first", f"{stack} has the image {self._tag(stack)}"
+        return f"{self._named()} have the images of before"
 
-    def remove_service(self) -> str:
-        """A release without one service: its stack stays, and is named."""
+    def remove_services(self) -> str:
+        """A release without them: their stacks stay, and are named."""
         from nova_infra.operations.gates.orphans import orphans
 
-        stack = stack_name(self._prefix, self._service)
-        self._deploy(self._prepared("third", without=stack), [self._stage()])
-        assert stack in self._statuses(), "the stack is gone"
-        left = [service.name for service in self._config.services if service.name != self._service]
-        found = [each.name for each in orphans(self._prefix, self._observed().stacks(), left)]
-        assert found == [stack], f"left over: {found}"
-        return f"{stack} stays, and is named"
+        self._deploy(self._prepared("third", without=self._stacks()), [self._stage()])
+        gone = self._stacks() - self._statuses().keys()
+        assert not gone, f"the stacks {', '.join(sorted(gone))} are gone"
+        left = [service.name for service in self._config.services if service not in self._services]
+        found = {each.name for each in orphans(self._prefix, self._observed().stacks(), left)}
+        assert found == self._stacks(), f"left over: {found}"
+        return f"the stacks of {self._named()} stay, and are named"
+
+    def _stacks(self) -> set[str]:
+        """The stacks of the services that change."""
+        return {stack_name(self._prefix, service.name) for service in self._services}
+
+    def _named(self) -> str:
+        return ", ".join(sorted(f"{service.name} ({service.kind})" for service in self._services))
+
+    def _queues(self) -> set[str]:
+        """The queues that workers' stacks make, by their names."""
+        found = set()
+        for service in self._config.services:
+            own, stack = resolved(service, self.environment).service, stack_name(self._prefix, service.name)
+            if own.queue is not None and not own.queue.existing:
+                found |= {queue_name(stack, own.queue.name), dead_queue_name(stack, own.queue.name, own.queue.dead)}
+        return found
 
     def stripped(self) -> str:
         """What was taken out of the templates, by its type."""
@@ -165,8 +208,8 @@ class Emulation:
         stage = self.environment.stage
         return f"NovaPipelineStack/{stage}/*" if self._config.delivery.engine == "codepipeline" else f"{stage}/*"
 
-    def _prepared(self, name: str, *, tag: str = "first", without: str = "") -> Path:
-        """A copy of the assembly that the emulator can take, with an image's tag and perhaps without a stack."""
+    def _prepared(self, name: str, *, tag: str = "first", without: Collection[str] = ()) -> Path:
+        """A copy of the assembly that the emulator can take, with images' tag and perhaps without stacks."""
         target = self._directory / name
         if target.exists():
             return target
@@ -178,7 +221,7 @@ class Emulation:
             artifacts = manifest["artifacts"]
             stacks = {k: a for k, a in artifacts.items() if a["type"] == "aws:cloudformation:stack"}
             for key, artifact in stacks.items():
-                if artifact["properties"].get("stackName", key) == without:
+                if artifact["properties"].get("stackName", key) in without:
                     del artifacts[key]
                     continue
                 file = path.parent / artifact["properties"]["templateFile"]
@@ -186,7 +229,7 @@ class Emulation:
                 named = str(artifact["properties"].get("stackName", key))
                 if named.startswith(f"{self._prefix}-") or named in self._toolchain_stacks():
                     deployed.add(file)
-                if artifact["properties"].get("stackName") == stack_name(self._prefix, self._service):
+                if artifact["properties"].get("stackName") in self._stacks():
                     set_image(templates[file], tag)
             for artifact in artifacts.values():
                 if "dependencies" in artifact:
@@ -266,41 +309,11 @@ class Emulation:
         found = client.describe_stacks()["Stacks"]
         return {s["StackName"]: s["StackStatus"] for s in found if s["StackName"].startswith(f"{self._prefix}-")}
 
-    def _tag(self) -> str:
-        """The tag of the image that the service's stack was last deployed with."""
+    def _tag(self, stack: str) -> str:
+        """The tag of the image that a service's stack was last deployed with."""
         from nova_infra.operations.rollback.template import image_of
 
-        stack = stack_name(self._prefix, self._service)
         return str(image_of(self._observed().template(stack), stack=stack)).rpartition(":")[2].rstrip('"}]')
-
-
-@contextlib.contextmanager
-def _server(directory: Path) -> Iterator[str]:
-    """The emulator, for as long as it is needed."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
-    with (directory / "moto.log").open("w", encoding="utf-8") as log:
-        command = [sys.executable, "-m", "moto.server", "--port", str(port)]
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        try:
-            url = f"http://127.0.0.1:{port}"
-            _await(url, process)
-            yield url
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _await(url: str, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + _START_SECONDS
-    while time.monotonic() < until and process.poll() is None:
-        with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"{url}/moto-api/").close()  # noqa: S310  loopback
-            return
-        time.sleep(0.2)
-    raise SystemExit("emulate: moto's server did not start: run `make setup`")
 
 
 if __name__ == "__main__":

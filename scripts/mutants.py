@@ -2,12 +2,14 @@
 
 The tests of a file are those of its directory in `tests/unit`, and the ones that `ALSO` names. The tree is copied to
 `.nova/mutants` first: what is broken there is nobody's. cosmic-ray makes the mutants, as `requirements-mutants.txt`
-locks it. Exits with 1 where fewer than 95 % are noticed. The others are printed, to be argued one by one.
+locks it. Annotations, which nothing evaluates, are left alone. Exits with 1 where fewer than 95 % are noticed. The
+others are printed, to be argued one by one.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import random
 import shutil
@@ -71,6 +73,29 @@ def copy_tree() -> Path:
     return copy
 
 
+def annotated(file: Path) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Where a file's annotations begin and end: nothing evaluates them, so no test can notice what is broken there."""
+    found = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for each in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+            if isinstance(each, ast.expr):
+                end = (each.end_lineno or each.lineno, each.end_col_offset or each.col_offset)
+                found.append(((each.lineno, each.col_offset), end))
+    return found
+
+
+def leave_out(database: sqlite3.Connection, places: list[tuple[tuple[int, int], tuple[int, int]]]) -> None:
+    """Remove the mutants that begin in one of some places."""
+    rows = database.execute("SELECT job_id, start_pos_row, start_pos_col FROM mutation_specs").fetchall()
+    remove(database, {job for job, row, column in rows if any(one <= (row, column) < end for one, end in places)})
+
+
+def remove(database: sqlite3.Connection, jobs: set[str]) -> None:
+    """Remove mutants."""
+    for table in ("mutation_specs", "work_items"):
+        database.executemany(f"DELETE FROM {table} WHERE job_id = ?", [(job,) for job in jobs])  # noqa: S608
+
+
 def play(module: Path, copy: Path, *, at_most: int | None, timeout: float) -> tuple[int, list[str]]:
     """Break a module in every place, or in a few that are drawn: how many mutants there were, and what survived."""
     session, settings = PLACE / "session.sqlite", PLACE / "settings.toml"
@@ -85,12 +110,12 @@ def play(module: Path, copy: Path, *, at_most: int | None, timeout: float) -> tu
 
     cosmic_ray("init", str(settings), str(session))
     with sqlite3.connect(session) as database:
+        leave_out(database, annotated(copy / module))
         jobs = [row[0] for row in database.execute("SELECT job_id FROM work_items ORDER BY job_id")]
         if at_most is not None and len(jobs) > at_most:
-            left_out = set(jobs) - set(random.Random(str(module)).sample(jobs, at_most))  # noqa: S311
-            for table in ("mutation_specs", "work_items"):
-                database.executemany(f"DELETE FROM {table} WHERE job_id = ?", [(job,) for job in left_out])  # noqa: S608
-            jobs = [job for job in jobs if job not in left_out]
+            drawn = set(random.Random(str(module)).sample(jobs, at_most))  # noqa: S311
+            remove(database, set(jobs) - drawn)
+            jobs = [job for job in jobs if job in drawn]
     if jobs:
         cosmic_ray("exec", str(settings), str(session))
     with sqlite3.connect(session) as database:

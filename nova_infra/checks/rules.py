@@ -11,11 +11,12 @@ from nova_infra.checks.permissions.ways.jobs import JOB_RULES
 from nova_infra.checks.pipeline import PIPELINE_RULES
 from nova_infra.checks.rollback.alarms import ALARM_RULES
 from nova_infra.checks.rollback.background import BACKGROUND_RULES
+from nova_infra.checks.rollback.hooks import HOOK_RULES
 from nova_infra.checks.rollback.services import SERVICE_RULES
 from nova_infra.checks.rule import Finding, Rule, Template
 
 RULES: tuple[Rule, ...] = (
-    *sorted((*SERVICE_RULES, *ALARM_RULES, *BACKGROUND_RULES), key=lambda rule: rule.id),
+    *sorted((*SERVICE_RULES, *ALARM_RULES, *BACKGROUND_RULES, *HOOK_RULES), key=lambda rule: rule.id),
     *PIPELINE_RULES,
     *TRUST_RULES,
     *JOB_RULES,

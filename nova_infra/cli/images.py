@@ -191,11 +191,12 @@ def prune(dry_run: bool) -> None:
 
     Also removes the build cache, so the next build starts from scratch.
     """
+    from nova_infra.containers.build import ENGINES
     from nova_infra.containers.engine import detect
     from nova_infra.containers.prune import prune as remove
 
     root, config = _project()
-    for name in remove(detect(), root, config, dry_run=dry_run):
+    for name in remove(detect(ENGINES), root, config, dry_run=dry_run):
         click.echo(f"{'would remove' if dry_run else 'removed'} {name}")
 
 
@@ -251,12 +252,11 @@ def _build_here(root: Path, config: Config, services: Sequence[str]) -> None:
 
 def _scan_here(root: Path, config: Config, services: Sequence[str]) -> None:
     """Scan the images of these files on this machine, as a pull request does: it may not ask a registry."""
-    import tempfile
-
     from nova_infra.containers.build import local_name
     from nova_infra.containers.engine import detect
     from nova_infra.errors import NovaError
     from nova_infra.images.tags import image_sources
+    from nova_infra.machine.scratch import scratch_directory
     from nova_infra.names import repository_name
 
     engine = detect()
@@ -265,7 +265,7 @@ def _scan_here(root: Path, config: Config, services: Sequence[str]) -> None:
     faults: list[NovaError] = []
     for source in image_sources(root, config, names):
         name = local_name(f"{repository_name(config.platform.name, source.service)}:{source.tag}")
-        with tempfile.TemporaryDirectory(prefix="nova-scan-") as scratch:
+        with scratch_directory("scan") as scratch:
             archive = Path(scratch, "image.tar")
             engine.run("save", f"--output={archive}", name)
             try:

@@ -39,7 +39,7 @@ class Slack(Model):
 
 
 class Notifications(Model):
-    """Who gets messages. Default: only those who subscribe to the topic later."""
+    """Who gets messages. Default: whoever subscribes to the topic later."""
 
     emails: tuple[Email, ...] = ()
     """Addresses; each has to confirm its subscription once."""
@@ -121,14 +121,14 @@ class Source(Model):
 
 
 class GitHubIds(Model):
-    """What GitHub knows the repository by; ``gh api repos/OWNER/NAME -q '.owner.id, .id'`` prints both."""
+    """GitHub's ids of the repository and its owner; ``gh api repos/OWNER/NAME -q '.owner.id, .id'`` prints both."""
 
     owner: Annotated[int, Field(ge=1, le=10**15)]
     repository: Annotated[int, Field(ge=1, le=10**15)]
 
 
 class Delivery(Model):
-    """What takes a push to production. The environments' stacks are the same either way."""
+    """What delivers a push to production. Either way, the environments get the same stacks."""
 
     engine: Literal["codepipeline", "github-actions"] = "codepipeline"
     """Default: codepipeline."""
@@ -139,7 +139,7 @@ class Delivery(Model):
     tokens name it by these numbers as well, and a role that expects the name alone would refuse them. Default: none.
     https://docs.github.com/en/actions/reference/security/oidc#immutable-subject-claims"""
     existing_oidc_providers: tuple[Account, ...] = ()
-    """Accounts that have an identity provider for GitHub Actions already: an account can have only one. Default: none,
+    """Accounts that already have an identity provider for GitHub Actions; an account can have only one. Default: none,
     and Nova creates it."""
 
 
@@ -147,10 +147,10 @@ class ReleaseSettings(Model):
     """How the services of one release go to an environment."""
 
     together: bool = False
-    """Whether the web services of a release take users at the same time: each waits, before its first user, until all
-    of them are ready, and all go back when one does. Not in an environment whose rollout is rolling. Default: false."""
+    """Whether the web services of a release take traffic at the same time: each waits until all of them are ready, and
+    all roll back if one does. Does not apply where the rollout is rolling. Default: false."""
     wait_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
-    """How long a service waits for the others, beyond the time that their gates may take; then it goes back.
+    """How long a service waits for the others, beyond the time that their gates may take; then it rolls back.
     Default: 60."""
 
 
@@ -176,18 +176,21 @@ _BUILDERS = {
 
 
 class Images(Model):
-    """How images are built and judged."""
+    """How images are built and scanned."""
 
     build_arguments: dict[Variable, str] = Field(default={})
     """Build arguments of every image. They count in an image's tag. Default: none, and the Dockerfiles' own defaults
     hold."""
     buildkit: PinnedImage = _BUILDERS["buildkit"]
-    """The builder, which sees every image, by its digest. Default: a release of BuildKit, from Docker Hub."""
+    """Image of the builder, which sees every image; pinned by digest. Default: a release of BuildKit, from Docker
+    Hub."""
     sbom_generator: PinnedImage = _BUILDERS["sbom_generator"]
-    """What writes the bill of materials, by its digest. Default: a release of Syft for BuildKit, from Docker Hub."""
+    """Image that writes the bill of materials; pinned by digest. Default: a release of Syft for BuildKit, from Docker
+    Hub."""
     scanner: PinnedImage = _BUILDERS["scanner"]
-    """What scans an image before it is pushed, by its digest. Default: a release of Grype, from GitHub's registry."""
+    """Image that scans other images before they are pushed; pinned by digest. Default: a release of Grype, from
+    GitHub's registry."""
     scanning: Literal["enhanced", "basic"] = "enhanced"
     """``enhanced`` (Amazon Inspector) knows the packages of the language and whether a fix exists; it becomes the
-    setting of the whole registry in the toolchain's account and region. ``basic`` knows the operating system's packages
-    alone, and every finding counts as one that can be fixed. Default: enhanced."""
+    setting of the whole registry in the toolchain's account and region. ``basic`` knows only the operating system's
+    packages and treats every finding as fixable. Default: enhanced."""

@@ -22,14 +22,14 @@ SubnetId = Annotated[
 
 
 class Network(Model):
-    """The environment's VPC: a new one, in which S3 is reached through a gateway endpoint, or one that exists."""
+    """The environment's VPC: a new one, with a gateway endpoint for S3, or an existing one."""
 
     vpc: (
         Annotated[str, *matching(r"vpc-[0-9a-f]{8,17}", "is not a VPC", "write its id, as in vpc-0123456789abcdef0")]
         | None
     ) = None
-    """Id of a VPC that exists, with ``cidr``, ``zones``, ``public_subnets`` and ``private_subnets`` as they are there.
-    Its routes, endpoints and flow logs stay its owner's. Default: a new one."""
+    """Id of an existing VPC, with ``cidr``, ``zones``, ``public_subnets`` and ``private_subnets`` as they are there.
+    Its owner stays responsible for routes, endpoints and flow logs. Default: a new one."""
     public_subnets: tuple[SubnetId, ...] = ()
     """Subnets of the existing VPC that the load balancer is in: one in each of ``zones``, in their order."""
     private_subnets: tuple[SubnetId, ...] = ()
@@ -41,8 +41,8 @@ class Network(Model):
     and a zone that AWS adds moves no subnet. Tokyo, for one, has a, c and d. A third may be added later, at the end.
     Default: a, b."""
     nat_gateways: Annotated[int, Field(ge=0, le=3)] = 1
-    """Fewer than zones saves money and shares their fate. With 0, tasks reach only this VPC and its endpoints: they
-    cannot call each other through the public load balancer. Default: 1."""
+    """Fewer than zones saves money, but zones that share one also share its outage. With 0, tasks reach only this VPC
+    and its endpoints: they cannot call each other through the public load balancer. Default: 1."""
     interface_endpoints: tuple[InterfaceEndpoint, ...] = ()
     """AWS services that are reached privately. Default: none; without NAT, what starting a task needs is required."""
 
@@ -55,7 +55,7 @@ class Network(Model):
 
 
 class Domain(Model):
-    """The name that an environment is reached by. Its certificate and DNS record are made in the hosted zone."""
+    """The environment's domain name. Its certificate and DNS record are created in the hosted zone."""
 
     name: Annotated[
         str,
@@ -72,7 +72,7 @@ class Domain(Model):
     ]
     """Id of the public hosted zone, in the environment's account."""
     zone_name: Annotated[str, *matching(DOMAIN_NAME, "is not a domain name", "write it in lower case")] | None = None
-    """Name of the hosted zone, where services have ``hosts`` that are not under ``name``. Default: ``name``."""
+    """Name of the hosted zone, needed if services have ``hosts`` that are not under ``name``. Default: ``name``."""
 
     @field_validator("zone_name")
     @classmethod
@@ -87,7 +87,7 @@ class Domain(Model):
 
 
 class Window(Model):
-    """When a stage may be entered; outside of it the pipeline stops before the stage and can be retried."""
+    """When a stage may start. Outside the window, the pipeline stops before the stage and can be retried."""
 
     cron: Annotated[str, AfterValidator(schedule.window)]
     """The minutes in which deployments may start."""
@@ -102,8 +102,8 @@ class Environment(Runtime):
     account: Account
     region: Region
     shared_account: Annotated[str, Field(min_length=10, max_length=200)] | None = None
-    """Why an environment behind an approval may share its account with an earlier one, or with the toolchain, although
-    whoever can deploy there can deploy here. Default: it may not."""
+    """Why an environment behind an approval shares its account with an earlier one or with the toolchain: whoever can
+    deploy there can deploy here. Default: it may not."""
     tests: Literal["integration", "e2e"] | None = None
     """The suite that must pass after a deployment, before the next environment is touched."""
     approval: bool = False
@@ -117,7 +117,7 @@ class Environment(Runtime):
     domain: Domain | None = None
     """Needed, unless ``allow_plain_http``."""
     allow_plain_http: bool = False
-    """Whether the environment may be reached without TLS. Only for one without a domain. Default: false."""
+    """Whether the environment may be reached without TLS. Only without a domain. Default: false."""
     waf: bool = False
     """Whether AWS's managed firewall rules filter the requests. Default: false."""
     network: Network = Network()
@@ -134,7 +134,7 @@ class Environment(Runtime):
         ],
         ...,
     ] = ()
-    """Roles of the people who may roll this environment back, and hold releases. Default: the pipeline alone."""
+    """IAM roles that may roll this environment back and put releases on hold. Default: the pipeline alone."""
 
     @property
     def stage(self) -> str:

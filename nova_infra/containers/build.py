@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, ImageError, explain, last_lines
 from nova_infra.images.build_context import ContextFile, write_context
+from nova_infra.machine.scratch import scratch_directory
 
 _SECRETS = {
     "pip": ("PIP_CONFIG_FILE", "~/.config/pip/pip.conf", "~/.pip/pip.conf", "/etc/pip.conf"),
@@ -112,7 +114,7 @@ def _build(
 ) -> None:
     for reference, name, _ in stand_ins:
         tell(f"{name} stands in for {reference}")
-    with tempfile.TemporaryDirectory(prefix="nova-image-") as directory:
+    with scratch_directory("image") as directory:
         context, scratch = Path(directory, "context"), Path(directory, "scratch")
         context.mkdir()
         scratch.mkdir()
@@ -244,9 +246,10 @@ def base_images(dockerfile: str) -> list[str]:
     return images
 
 
-def _labels(image: Mapping[str, object]) -> Mapping[str, str]:
-    config = image.get("Config") or image.get("Docker", {}).get("config") or {}  # type: ignore[attr-defined]
-    labels = image.get("Labels") or (config.get("Labels") if isinstance(config, dict) else {})
+def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
+    """What an engine says of an image's labels; Buildah's ``Config`` is a text."""
+    config = image.get("Config") if isinstance(image.get("Config"), dict) else image.get("OCIv1", {}).get("config")
+    labels = image.get("Labels") or (config or {}).get("Labels")
     return labels if isinstance(labels, dict) else {}
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from nova_infra.containers.build import base_images
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, explain
+from nova_infra.machine.scratch import scratch_directory
 
 _PROBE = "localhost/nova-probe:1"
 SECONDS = 60
@@ -44,7 +44,7 @@ def require_start(engine: Engine) -> None:
         EngineError: This machine does not let the engine run containers.
     """
     if engine.image(_PROBE) is None:
-        with tempfile.TemporaryDirectory(prefix="nova-probe-") as directory:
+        with scratch_directory("probe") as directory:
             archive = Path(directory, "image.tar")
             with tarfile.open(archive, "w") as tar:
                 tar.addfile(tarfile.TarInfo("probe"), io.BytesIO())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tarfile
-import tempfile
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +14,7 @@ from nova_infra.containers.engine import Engine
 from nova_infra.errors import NovaError
 from nova_infra.images.tags import image_tags
 from nova_infra.machine import git
+from nova_infra.machine.scratch import scratch_directory
 from nova_infra.names import repository_name
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def _branches(root: Path) -> list[str]:
 
 def _names_of(branch: str, root: Path, config: Config) -> list[str]:
     """What a branch's images are called, as far as it has this configuration's services."""
-    with tempfile.TemporaryDirectory(prefix="nova-branch-") as directory:
+    with scratch_directory("branch") as directory:
         with tarfile.open(fileobj=BytesIO(_git(root, "archive", branch))) as tar:
-            tar.extractall(directory, filter="tar")  # links to anywhere may be among it
+            tar.extractall(directory, filter="tar")  # git packed it, links to anywhere included  # nosec B202
         there = Path(directory)
         kept = [
             service

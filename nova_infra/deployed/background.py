@@ -47,7 +47,7 @@ class RunningJob:
         stack: Name of its stack.
         runs: Its latest runs, newest first.
         schedule: When it runs, as EventBridge Scheduler has it; empty where it has no schedule.
-        time_zone: Whose clocks the schedule goes by.
+        time_zone: Time zone of the schedule.
         enabled: Whether the schedule starts it.
     """
 

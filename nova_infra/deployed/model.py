@@ -158,7 +158,7 @@ class TaskRevision:
 
     Attributes:
         revision: ``family:revision``.
-        active: Whether it can be run; an inactive one cannot be gone back to.
+        active: Whether it can be run; nothing can roll back to an inactive one.
         image: Reference of its container's image.
     """
 

@@ -90,19 +90,19 @@ class RehearsedEnvironment:
         return tuple(service.name for service in self.services())
 
     def jobs(self) -> tuple[RunningJob, ...]:
-        """A rehearsal's own report tells of them."""
+        """A rehearsal shows them in its own report."""
         return ()
 
     def backlogs(self, services: Sequence[RunningService]) -> Mapping[str, Backlog]:
-        """A rehearsal's own report tells of them."""
+        """A rehearsal shows them in its own report."""
         return {}
 
     def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:
-        """A rehearsal's own report tells of them."""
+        """A rehearsal shows them in its own report."""
         return ()
 
     def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:
-        """A rehearsal's own report tells of them."""
+        """A rehearsal shows them in its own report."""
         return ()
 
     def log_lines(self, service: str, stream: str, count: int) -> tuple[str, ...]:
@@ -142,7 +142,7 @@ class RehearsedEnvironment:
         return templates[stack]
 
     def failures(self, stack: str) -> tuple[StackEvent, ...]:
-        """A rehearsal's own report tells of them."""
+        """A rehearsal shows them in its own report."""
         return ()
 
     def on_alternate(self) -> frozenset[str]:

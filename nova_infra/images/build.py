@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,6 +17,7 @@ from nova_infra.images.build_context import write_context
 from nova_infra.images.registry import Registry, StoredImage
 from nova_infra.images.scanning.grype import Kind
 from nova_infra.images.tags import ImageSource
+from nova_infra.machine.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from nova_infra.config import Images
@@ -101,8 +101,8 @@ def _copy(image: str, name: str) -> None:
 def _build(registry: Registry, source: ImageSource, address: str, tools: Images, check: Check) -> None:
     arguments = {**source.arguments, "RELEASE": source.tag, "SOURCE_DATE_EPOCH": "0"}
     with (
-        tempfile.TemporaryDirectory(prefix="nova-image-") as directory,
-        tempfile.TemporaryDirectory(prefix="nova-scan-") as scratch,
+        scratch_directory("image") as directory,
+        scratch_directory("scan") as scratch,
         _login(registry.login(), address.partition("/")[0]),
         _builder(nearest(tools.buildkit)) as builder,
     ):
@@ -127,7 +127,7 @@ def _build(registry: Registry, source: ImageSource, address: str, tools: Images,
 
 
 def _check_ready(source: ImageSource, check: Check) -> None:
-    with tempfile.TemporaryDirectory(prefix="nova-scan-") as scratch:
+    with scratch_directory("scan") as scratch:
         archive = Path(scratch, "image.tar")
         docker("pull", "--quiet", f"--platform={source.platform}", source.image)
         docker("save", f"--output={archive}", source.image)

@@ -128,7 +128,7 @@ def write_context(files: Iterable[ContextFile], directory: Path) -> None:
 
 
 def unknown_to_git(services: Path) -> list[str]:
-    """Files that images could contain and that git has not been told of, so that they are not built."""
+    """Files that images could contain and that git does not track, so that they are not built."""
     ignore, tracked = _docker_ignore(services), _git_index(services) or {}
     owners = {path.partition("/")[0] for path in tracked}
     others = git.run(services, "ls-files", "-z", "--others", "--exclude-standard").out
@@ -196,7 +196,7 @@ def _read(services: Path, path: str, kind: Kind, shown: str = "services") -> Con
         return None
     except OSError as error:
         raise NovaError(f"{shown}/{path}: cannot be read: {error.strerror}: fix its permissions") from None
-    # As git tells text from binary: by a NUL among the first 8000 bytes.
+    # As git distinguishes text from binary: by a NUL among the first 8000 bytes.
     return ContextFile(path, kind, content if b"\0" in content[:8000] else content.replace(b"\r\n", b"\n"))
 
 

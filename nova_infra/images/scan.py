@@ -60,7 +60,7 @@ def check_image(
         service: Name of its service.
         accepted: The vulnerabilities that have been accepted.
         today: The day on which they must not have expired.
-        pause: Waits for a number of seconds; ECR tells nobody of the build when a scan has ended.
+        pause: Waits for a number of seconds; ECR does not notify the build when a scan has ended.
 
     Returns:
         The number of serious vulnerabilities that are accepted or have no fix.

@@ -14,12 +14,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
+
+from nova_infra.machine.scratch import scratch_directory
 
 _GRACE_SECONDS = 2.0
 
@@ -47,7 +48,7 @@ def run_to_end(
     """
     inherited = os.environ if environment is None else environment
     # A program that is ended leaves its temporary files behind.
-    with tempfile.TemporaryDirectory(prefix="nova-", ignore_cleanup_errors=True) as scratch:
+    with scratch_directory("command") as scratch:
         process = subprocess.Popen(
             words,
             cwd=directory,

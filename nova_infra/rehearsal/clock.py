@@ -107,7 +107,7 @@ class Clock:
         """Wait until the current minute has ended.
 
         Raises:
-            ClockStoppedError: Time goes on no more.
+            ClockStoppedError: The clock has stopped.
         """
         await asyncio.shield(self._current_tick())
 

@@ -18,6 +18,7 @@ from nova_infra.assembly import Assembly
 from nova_infra.config import CONFIG_FILE, Config, load_config
 from nova_infra.containers.errors import EngineError
 from nova_infra.errors import NovaError
+from nova_infra.machine.scratch import remove_abandoned
 from nova_infra.machine.terminal import open_console
 from nova_infra.rehearsal.approvals import GateApprovals, approval
 from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME
@@ -91,6 +92,7 @@ def rehearse(options: Options) -> bool:
         NovaError: The rehearsal cannot be held.
         KeyboardInterrupt: It was interrupted; everything that it had started is stopped.
     """
+    remove_abandoned()
     console = open_console()
     drills = choose(options.drills)
     if not options.approve and not (sys.stdin.isatty() and console.is_terminal):

@@ -37,7 +37,8 @@ class EnvironmentJobs:
         needs: Jobs that the deployment waits for.
         session_seconds: How long its credentials are good.
         gated: Names of the services that wait for its test suite before users meet them.
-        suffix: What tells its tests from those of an earlier environment with the same suite; empty for the first one.
+        suffix: Distinguishes its tests from those of an earlier environment with the same suite; empty for the first
+            one.
     """
 
     environment: Environment

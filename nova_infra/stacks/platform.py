@@ -1,4 +1,4 @@
-"""What the services of one environment share: their network and load balancers, and what every task of them gets."""
+"""What the services of one environment share: network, cluster, load balancers, key, alert topic, release roles."""
 
 from __future__ import annotations
 

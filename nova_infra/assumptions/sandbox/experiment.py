@@ -20,7 +20,7 @@ class Reading:
     Attributes:
         row: The row's id.
         verdict: ``held``, ``refuted``, or ``undecided``.
-        said: What was seen, or why nothing could be told.
+        said: What was seen, or why nothing is known.
     """
 
     row: str

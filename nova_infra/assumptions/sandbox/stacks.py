@@ -199,7 +199,7 @@ class Sandbox:
         """Make the experiment's stack, or change it, and wait.
 
         Raises:
-            UndecidedError: It failed, so that nothing can be told.
+            UndecidedError: It failed, so that nothing is known.
         """
         stack = self.try_to_deploy(template)
         if not stack.is_deployed:

@@ -1,1 +1,1 @@
-"""Where faults were written, and what can be told of services beside those that hide it."""
+"""Where faults were written, and what is still known of other services."""

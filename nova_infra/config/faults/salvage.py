@@ -66,7 +66,7 @@ def usable_services(items: Any) -> tuple[dict[int, Service], Refused]:
                 services[index] = Service.model_validate(rest)
                 taken[index] = keys
             except ValidationError:
-                continue  # Without its name, say, nothing can be told of it.
+                continue  # Without its name, nothing more can be checked.
     return services, Refused(taken)
 
 

@@ -18,7 +18,7 @@ PLACEHOLDERS = ("host", "port")
 
 
 class Ready(Model):
-    """How it is known that a dependency takes connections.
+    """How to tell that a dependency accepts connections.
 
     Its short forms: a list is the command, a text such as ``"/health"`` the path, a number the port.
     """
@@ -28,7 +28,7 @@ class Ready(Model):
     path: Annotated[str, *matching(r"/\S{0,1023}", "is not a path", "start it with /, as in /health")] | None = None
     """Answers with a status below 400 once it is ready."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """Takes connections once it is ready. Default: the dependency's port, where there is no command or path."""
+    """Accepts connections once it is ready. Default: the dependency's port, where there is no command or path."""
     seconds: Annotated[int, Field(ge=1, le=600)] = 60
     """How long it may take. Default: 60."""
 
@@ -53,7 +53,7 @@ class Ready(Model):
 
 
 class Dependency(Model):
-    """A container that the rehearsal starts once in each environment, such as a database, and removes again."""
+    """A container, such as a database, that the rehearsal starts once in each environment and removes afterwards."""
 
     name: Annotated[
         str,
@@ -73,13 +73,13 @@ class Dependency(Model):
     command: Command | None = None
     """Default: the image's own."""
     environment: dict[Variable, str] = Field(default={})
-    """Its environment variables. They are for this machine only: no password of AWS belongs here."""
+    """Its environment variables. They are for this machine only: put no AWS credentials here."""
     ready: Ready = Ready()
     """A command, a path or a port: ``["pg_isready"]``, ``"/health"``, ``9000``. Default: its port."""
     provides: dict[Variable, str] = Field(default={})
-    """Variables that lead the services to it. ``{host}`` and ``{port}`` are filled in. In the rehearsal they come
-    before a service's own variables and secrets of the same name. ``AWS_ENDPOINT_URL`` is allowed here alone: then it
-    stands for AWS, too."""
+    """Variables that point the services to it. ``{host}`` and ``{port}`` are filled in. In the rehearsal they override
+    a service's own variables and secrets of the same name. ``AWS_ENDPOINT_URL`` is allowed only here: it then stands
+    in for AWS, too."""
     stands_for: tuple[
         Annotated[
             str,
@@ -91,7 +91,7 @@ class Dependency(Model):
         ],
         ...,
     ] = ()
-    """Hosts of ``connects_to`` that lead to it. Default: none."""
+    """Hosts in ``connects_to`` that it stands in for. Default: none."""
 
     @field_validator("provides")
     @classmethod
@@ -113,7 +113,7 @@ class Dependency(Model):
 
 
 class Rehearsal(Model):
-    """What only the rehearsal reads."""
+    """Settings that only the rehearsal reads."""
 
     dependencies: tuple[Dependency, ...] = ()
-    """Containers that it starts beside the services. Default: none."""
+    """Containers that it starts alongside the services. Default: none."""

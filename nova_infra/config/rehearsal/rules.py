@@ -49,7 +49,7 @@ def rehearsal_contradictions(
         for variable in dependency.provides:
             if (first := provided.setdefault(variable, index)) != index:
                 yield (
-                    f"{key}[{index}].provides.{variable}: {dependencies[first].name} provides it, too: "
+                    f"{key}[{index}].provides.{variable}: {dependencies[first].name} provides it already: "
                     "remove one of the two, or rename it"
                 )
         for number, host in enumerate(dependency.stands_for):
@@ -93,8 +93,8 @@ def uncovered(
         if (place.host, place.port) not in stood:
             missing.setdefault((place.host, place.port), {})[place.service] = None
     return [
-        f"{' and '.join(users)} {'connects' if len(users) == 1 else 'connect'} to {host}:{port}, for which nothing "
-        f'stands here: add [[rehearsal.dependencies]] with stands_for = ["{host}"]'
+        f"{' and '.join(users)} {'connects' if len(users) == 1 else 'connect'} to {host}:{port}, but nothing "
+        f'stands in for it here: add [[rehearsal.dependencies]] with stands_for = ["{host}"]'
         for (host, port), users in missing.items()
     ]
 

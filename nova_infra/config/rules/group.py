@@ -31,7 +31,7 @@ def group_contradictions(
     """
     if not release.together:
         if "wait_minutes" in release.model_fields_set:
-            yield "release.wait_minutes: says nothing without together: write together = true, or remove it"
+            yield "release.wait_minutes: has no effect without together: write together = true, or remove it"
         return
     for index, environment in environments.items():
         try:

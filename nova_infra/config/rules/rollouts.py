@@ -77,7 +77,7 @@ def _faults(key: str, rollout: Rollout, environment: Environment, *, in_job: boo
     if not rollout.gate:
         for name in ("gate_before", "gate_minutes"):
             if name in rollout.model_fields_set:
-                yield f'{key}.{name}: says nothing without a gate: write gate = "person", or remove it'
+                yield f'{key}.{name}: has no effect without a gate: write gate = "person", or remove it'
     bakes, waits = rollout.minutes(), rollout.waiting_minutes()
     if bakes > MAX_BAKE_MINUTES:
         yield (

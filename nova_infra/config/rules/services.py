@@ -100,7 +100,10 @@ def _container(key: str, service: Service) -> Iterator[str]:
             'readonly_root_reason = "…", or remove it'
         )
     if service.readonly_root and service.readonly_root_reason is not None:
-        yield f"{key}.readonly_root_reason: excuses nothing: remove it, or write readonly_root = false"
+        yield (
+            f"{key}.readonly_root_reason: has no effect while the file system is read-only: remove it, or write "
+            "readonly_root = false"
+        )
     if service.image is not None:
         for other in ("kit", "context", "dockerfile", "target", "build_arguments"):
             if other in service.model_fields_set:
@@ -126,8 +129,8 @@ def _numbers_of_tasks(key: str, found: Resolved) -> Iterator[str]:
         each.min_tasks for each in scaling.schedules
     ):
         yield (
-            f"{key}.scaling.schedules: leave {environment.name} without tasks, and none brings them back: add one "
-            "with min_tasks = 1 or more"
+            f"{key}.scaling.schedules: leave {environment.name} without tasks, and no other schedule brings them "
+            "back: add one with min_tasks = 1 or more"
         )
     times = [(each.schedule, each.time_zone) for each in scaling.schedules]
     if repeated := next((time for number, time in enumerate(times) if time in times[:number]), None):

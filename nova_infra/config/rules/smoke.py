@@ -30,7 +30,7 @@ def smoke_contradictions(environments: Mapping[int, Environment], services: Mapp
                 'revisions that nothing has tested: name paths, or say why not: untested_reason = "…"'
             )
         if service.untested_reason is not None and not untested:
-            yield f"services[{index}].untested_reason: excuses nothing: also write smoke = [], or remove it"
+            yield f"services[{index}].untested_reason: has no effect without smoke = []: write both, or remove it"
         if service.kind != "web" or not (service.smoke or _waits_for_suite(service, environments.values())):
             continue
         key = f"services[{index}]"
@@ -44,7 +44,7 @@ def smoke_contradictions(environments: Mapping[int, Environment], services: Mapp
         if not service.smoke:
             continue
         if any("*" in host for host in service.hosts[:1]):
-            yield f"{key}.hosts: {service.hosts[0]!r} is no name that can be asked: put another one first"
+            yield f"{key}.hosts: {service.hosts[0]!r} is not a name that can be requested: put another one first"
         if service.protocol == "grpc" or service.internal:
             what = "protocol" if service.protocol == "grpc" else "internal"
             yield f"{key}.smoke: cannot be asked, because of {what}: remove smoke"

@@ -62,12 +62,12 @@ def weaknesses(
 def _unprotected(key: str, environment: Environment) -> Iterator[str]:
     if environment.allow_plain_http:
         yield (
-            f"{key}.allow_plain_http: true lets anyone on the way read and change what the users of an approved "
+            f"{key}.allow_plain_http: true lets anyone in between read and change what the users of an approved "
             'environment send: write domain = { name = "…", zone_id = "Z…" } instead'
         )
     if environment.exec and not environment.waf:
         yield (
-            f"{key}.exec: true gives an approved environment shells and writable file systems, behind no firewall: "
+            f"{key}.exec: true gives an approved environment shells and writable file systems, without a firewall: "
             "remove it, or write waf = true"
         )
 
@@ -80,7 +80,7 @@ def _shared(key: str, environment: Environment, earlier: Mapping[str, str]) -> I
             'could deploy here without the approval: use an account of its own, or say why not: shared_account = "…"'
         )
     if other is None and environment.shared_account is not None:
-        yield f"{key}.shared_account: excuses nothing, because nothing before it shares the account: remove it"
+        yield f"{key}.shared_account: has no effect, because no earlier environment shares the account: remove it"
 
 
 def _ignored(source: Source, services: list[str]) -> Iterator[str]:

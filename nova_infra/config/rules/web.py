@@ -31,7 +31,7 @@ def in_environment(key: str, service: Service, environment: Environment) -> Iter
         yield f"{key}.paths: is empty and there are no hosts, so nothing leads to {service.name}: name a path or a host"
     yield from _conditions(key, service, environment.rollout)
     if service.internal and service.hosts:
-        yield f"{key}.internal: true leaves nobody who could ask for its hosts: remove one of the two"
+        yield f"{key}.internal: true means that nobody can reach its hosts: remove one of the two"
     if service.protocol == "grpc":
         yield from _of_grpc(key, service)
     if service.protocol != "http":

@@ -39,7 +39,7 @@ User = Annotated[
 
 
 class Health(Model):
-    """How it is judged whether a task is healthy."""
+    """How a task's health is checked."""
 
     path: Annotated[
         str,
@@ -49,11 +49,12 @@ class Health(Model):
             "start it with / and use no spaces, as in /health",
         ),
     ] = "/health"
-    """What the load balancer requests of a web service; an answer of 200 is healthy. With ``protocol = "grpc"`` the
+    """Path that the load balancer requests from a web service; 200 means healthy. With ``protocol = "grpc"`` the
     method to call, and status 0 is healthy. Default: /health, and with grpc the standard
     /grpc.health.v1.Health/Check."""
     command: Command | None = None
-    """What ECS runs in the container besides, such as ``["curl", "-f", "http://localhost:8080/health"]``; it exits with
+    """Command that ECS also runs in the container, such as ``["curl", "-f", "http://localhost:8080/health"]``; it
+    exits with
     0 if the container is healthy. Default: nothing, and the load balancer decides; for a service of the kit, the
     kit's."""
     interval: Annotated[int, Field(ge=5, le=300)] = 10
@@ -61,7 +62,7 @@ class Health(Model):
     timeout: Annotated[int, Field(ge=2, le=60)] = 5
     """Seconds that a check may take. Default: 5."""
     start_seconds: Annotated[int, Field(ge=0, le=300)] = 30
-    """Seconds that a container may need to start, in which failures do not count. Default: 30."""
+    """Seconds that a container may take to start; until then, failures do not count. Default: 30."""
 
 
 class Container(Model):
@@ -73,7 +74,7 @@ class Container(Model):
     Dockerfile."""
     kit: bool = False
     """Whether the service is built on ``services/kit``, as ``nova service add`` writes it: then the kit starts it and
-    tells whether it is healthy, and its build context is ``services``. Default: false."""
+    checks its health, and its build context is ``services``. Default: false."""
     context: ProjectPath | None = None
     """Directory that the image is built from, relative to the project. Default: ``services/<name>``."""
     dockerfile: ProjectPath | None = None

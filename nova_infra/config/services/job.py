@@ -37,11 +37,12 @@ class Job(Model):
     """When it runs: ``rate(15 minutes)``, ``cron(0 3 * * ? *)`` as EventBridge writes it, or a crontab's five fields.
     ``none`` is for a job that somebody starts. Default: by no schedule, so ``run_before_promotion`` is needed."""
     time_zone: TimeZone = "UTC"
-    """Whose clocks the schedule goes by. Default: UTC."""
+    """Time zone of the schedule. Default: UTC."""
     timeout_seconds: Annotated[int, Field(ge=60, le=86_400)] = 3600
-    """How long a run may take, the start of its task included; then it is stopped and has failed. Default: 3600."""
+    """How long a run may take, including the start of its task. Then it is stopped and counts as failed. Default:
+    3600."""
     allow_overlap: bool = False
-    """Whether a run may begin while another one is still going; otherwise it is left out. Default: false."""
+    """Whether a run may start while the previous one is still running; otherwise it is skipped. Default: false."""
     run_before_promotion: bool = False
     """Whether it also runs once in each environment when its image or settings have changed there, as part of the
     release; if it fails, the release stops. It needs a ``command``. Default: false."""
@@ -55,5 +56,5 @@ class Job(Model):
     @classmethod
     def _of_a_calendar(cls, name: str, info: ValidationInfo) -> str:
         if name != "UTC" and (info.data.get("schedule") or "").startswith("rate("):
-            raise refusal("means nothing to a rate, which goes by no clock", "remove it, or write a cron")
+            raise refusal("has no effect on a rate, which follows no clock", "remove it, or write a cron")
         return name

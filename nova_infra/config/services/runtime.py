@@ -29,12 +29,12 @@ class Rollout(Model):
     """How long both revisions stay up after the last shift, with the alarms still watching. Default: 5."""
 
     gate: Literal["person", "suite"] | None = None
-    """Who has to let the new revision go on: a ``person``, with ``nova promote``, or the environment's own test
-    ``suite``, which the delivery runs against the new revision. Without an answer it rolls back. Not for rolling.
+    """Who must let the new revision continue: a ``person``, with ``nova promote``, or the environment's own test
+    ``suite``, which the delivery runs against the new revision. Without an answer, it rolls back. Not for rolling.
     Default: nobody."""
     gate_before: Literal["traffic", "steps"] = "traffic"
-    """What it waits before: ``traffic``, the first user's request, or ``steps``, every change of its share, full
-    traffic included. Default: traffic."""
+    """When it waits: before the first user request (``traffic``), or before every change of its share, full traffic
+    included (``steps``). Default: traffic."""
     gate_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
     """How long each gate waits for an answer. Default: 60."""
 
@@ -72,16 +72,16 @@ class Rollout(Model):
 
 
 class ScheduledScaling(Model):
-    """Another number of tasks from a time on, until the next schedule comes."""
+    """A different number of tasks, from a given time until the next schedule."""
 
     schedule: Schedule
     """When it begins: ``cron(0 20 ? * MON-FRI *)``, or a crontab's five fields, as in ``0 20 * * 1-5``."""
     time_zone: TimeZone = "UTC"
-    """Whose clocks the schedule goes by. Default: UTC."""
+    """Time zone of the schedule. Default: UTC."""
     min_tasks: Annotated[int, Field(ge=0, le=1000)]
-    """The least number of tasks from then on. 0 only where no approval is needed."""
+    """Minimum number of tasks from then on. 0 only where no approval is needed."""
     max_tasks: Annotated[int, Field(ge=0, le=1000)]
-    """The greatest number of tasks from then on."""
+    """Maximum number of tasks from then on."""
 
     @field_validator("max_tasks")
     @classmethod
@@ -92,7 +92,7 @@ class ScheduledScaling(Model):
 
 
 class Spot(Model):
-    """Tasks on spare capacity, which costs less and which AWS takes back with two minutes' notice."""
+    """Tasks on spare capacity: cheaper, but AWS reclaims it with two minutes' notice."""
 
     percent: Annotated[int, Field(ge=1, le=100)] = 100
     """Share of the tasks beyond ``base`` that run on Spot. Default: 100."""
@@ -109,7 +109,7 @@ class Scaling(Model):
     """Default: 4. A deployment runs up to twice as many for its duration."""
 
     schedules: Annotated[tuple[ScheduledScaling, ...], Field(max_length=20)] = ()
-    """Other numbers of tasks by the time of day or week, such as none at night. Default: none."""
+    """Different numbers of tasks by time of day or week, such as none at night. Default: none."""
     spot: Spot | None = None
     """Default: every task runs on demand."""
 
@@ -135,7 +135,7 @@ class Runtime(Model):
     """How every service of an environment runs."""
 
     exec: bool = False
-    """Whether ECS Exec can open a shell in a container, whose root file system is writable then. Default: false."""
+    """Whether ECS Exec can open a shell in a container. The root file system is then writable. Default: false."""
     log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 30
     """How long logs of the services, the load balancer and the network are kept. Default: 30."""
     rollout: Rollout = Rollout()

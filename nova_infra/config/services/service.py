@@ -68,19 +68,19 @@ class Overrides(Model):
 
 
 class Service(Container, Surroundings, Web, Worker, Job):
-    """One container service. Its sources are in ``services/<name>/``, unless its ``image`` is ready."""
+    """One container service. Its sources are in ``services/<name>/``, unless ``image`` names a ready one."""
 
     name: Annotated[Name, Field(max_length=40)]
     kind: Kind = "web"
-    """What it is: a web service behind the load balancer, a worker that takes messages from a queue, or a job that runs
-    at its time and ends. Default: web."""
+    """What it is: a web service behind the load balancer, a worker that takes messages from a queue, or a job that
+    runs on a schedule and ends. Default: web."""
     scaling: Scaling | None = None
-    """How many tasks it runs; what it leaves out is as the environment says. Default: as the environment says."""
+    """How many tasks it runs. Keys that are left out come from the environment. Default: as the environment says."""
     rollout: Rollout | None = None
-    """How a new revision takes over; what it leaves out is as the environment says. Default: as the environment
+    """How a new revision takes over. Keys that are left out come from the environment. Default: as the environment
     says."""
     environments: dict[Name, Overrides] = Field(default={})
-    """What differs in an environment, by its name. Default: nothing."""
+    """Values that differ in an environment, by its name. Default: nothing."""
 
     # These two have no other default than these.
     @model_validator(mode="before")

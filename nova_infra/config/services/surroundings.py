@@ -65,7 +65,7 @@ class Secret(Model):
     )
     """Key of the secret's JSON whose value is meant. Default: the whole text."""
     key: KeyArn | None = None
-    """The customer's key that it is encrypted with. Default: the one that AWS keeps for the service."""
+    """Customer managed key that it is encrypted with. Default: the one that AWS keeps for the service."""
 
     @model_validator(mode="before")
     @classmethod
@@ -93,7 +93,7 @@ class Login(Model):
     secret: LoginName
     """Name or full ARN of the secret in Secrets Manager."""
     key: KeyArn | None = None
-    """The customer's key that it is encrypted with. Default: the one that AWS keeps for the service."""
+    """Customer managed key that it is encrypted with. Default: the one that AWS keeps for the service."""
 
     @model_validator(mode="before")
     @classmethod
@@ -170,7 +170,7 @@ Connection = Annotated[
 
 
 class SidecarHealth(Model):
-    """How ECS tells whether a sidecar is healthy."""
+    """How ECS checks a sidecar's health."""
 
     command: Command
     """Runs in the container; it exits with 0 if the container is healthy."""
@@ -183,7 +183,7 @@ class SidecarHealth(Model):
 
 
 class Sidecar(Model):
-    """A further container in each task, reached by the service at ``localhost``."""
+    """An additional container in each task, which the service reaches at ``localhost``."""
 
     name: Annotated[
         str,
@@ -194,9 +194,10 @@ class Sidecar(Model):
         ),
     ]
     image: ImageReference
-    """Pulled from where it is, so an environment without NAT needs it in ECR. Docker Hub limits pulls without login."""
+    """Pulled from its own registry, so an environment without NAT needs it in ECR. Docker Hub limits pulls without
+    login."""
     credentials: Login | None = None
-    """A secret in each environment that the image's registry takes a login by: JSON with ``username`` and
+    """A secret in each environment with the login for the image's registry: JSON with ``username`` and
     ``password``. Default: it needs no login."""
     command: Command | None = None
     """Default: the image's own."""
@@ -211,7 +212,7 @@ class Sidecar(Model):
     memory: Annotated[int, Field(ge=16, le=122_880)] | None = None
     """MiB of the task's memory that it may use. Default: no limit of its own."""
     essential: bool = False
-    """Whether the task ends when it ends. Default: false."""
+    """Whether the task stops when this container stops. Default: false."""
     health: SidecarHealth | None = None
     """If given, the service's container starts once it is healthy. Default: they start together."""
 
@@ -227,13 +228,13 @@ class Surroundings(Model):
     permissions: tuple[Permission, ...] = ()
     """What its code may do in AWS. Default: nothing."""
     connects_to: Annotated[tuple[Connection, ...], Field(max_length=50)] = ()
-    """``host:port`` that its tasks open connections to, besides ports 80 and 443. An address range, as in
-    ``10.0.0.0/16:6379``, keeps the port closed elsewhere. Default: none."""
+    """``host:port`` that its tasks connect to, besides ports 80 and 443. With an address range, as in
+    ``10.0.0.0/16:6379``, the port stays closed to other addresses. Default: none."""
     sidecars: Annotated[tuple[Sidecar, ...], Field(max_length=9)] = ()
-    """Further containers in each task. Default: none."""
+    """Additional containers in each task. Default: none."""
     credentials: Login | None = None
-    """A secret in the toolchain's account and region that the registry of ``image`` takes a login by: JSON with
-    ``username`` and ``password``. It is read while the image is copied, and by no task. Default: it needs no login."""
+    """A secret in the toolchain's account and region with the login for the registry of ``image``: JSON with
+    ``username`` and ``password``. Only the copying of the image reads it; no task does. Default: it needs no login."""
     before_deploy: Command | None = None
     """Command that runs once, in the new image with the service's role, network and secrets, before the new revision
     gets traffic. If it fails, nothing is deployed. Default: none."""

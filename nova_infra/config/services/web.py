@@ -10,7 +10,7 @@ from nova_infra.config.values.fields import Model, PathPattern, matching
 
 
 class Targets(Model):
-    """What autoscaling holds each task to."""
+    """What autoscaling aims for."""
 
     cpu_percent: Annotated[int, Field(ge=10, le=90)] = 60
     """Default: 60."""
@@ -19,15 +19,15 @@ class Targets(Model):
 
 
 class Thresholds(Model):
-    """When a service's alarms fire. That of CPU is fixed: one task at 90 % for three minutes."""
+    """When a service's alarms fire. The CPU alarm is fixed: one task at 90 % for three minutes."""
 
     error_percent: Annotated[float, Field(gt=0, le=50)] = 5
     """Share of 5xx answers in a minute, in percent. Default: 5."""
     unanswered_percent: Annotated[float, Field(gt=0, le=100)] = 5
-    """Share of requests that get no answer, in two minutes of four, in percent. 100 switches it off, as a service of
-    WebSockets must: the load balancer counts no answer to a request for one. Default: 5."""
+    """Share of requests that get no answer, in two minutes of four, in percent. 100 turns the alarm off, which
+    WebSocket services need: the load balancer counts no answer to their requests. Default: 5."""
     min_requests: Annotated[int, Field(ge=1, le=1_000_000)] = 20
-    """Requests per minute below which errors, unanswered requests and latency say nothing. Default: 20."""
+    """Below this number of requests per minute, errors, unanswered requests and latency are ignored. Default: 20."""
     latency_ms: Annotated[int, Field(ge=10, le=60_000)] = 2000
     """95th percentile of the response time, for two minutes of four. Default: 2000."""
     memory_percent: Annotated[int, Field(ge=10, le=100)] = 90
@@ -52,8 +52,8 @@ class Web(Model):
     """Path patterns that the load balancer forwards to it. Default: ``/<name>/*``, or every path where there are
     ``hosts``."""
     hosts: Annotated[tuple[Host, ...], Field(max_length=5)] = ()
-    """Host names that the load balancer forwards to it, in the hosted zone of the environment's domain. Their
-    certificate and DNS records are made. ``{environment}`` in them is the environment's name. Default: any host."""
+    """Host names that the load balancer forwards to it, in the hosted zone of the environment's domain. Nova creates
+    their certificate and DNS records. ``{environment}`` in them is the environment's name. Default: any host."""
     requests: (
         Annotated[
             str,
@@ -77,13 +77,13 @@ class Web(Model):
         ],
         Field(max_length=10),
     ] = ()
-    """Paths that a new revision has to answer with 2xx or 3xx before any user meets it: a function of the environment
-    asks for them through the load balancer, and ECS goes back otherwise. Not where the rollout is rolling, which has no
-    such moment. Default: none, and where an environment takes an approval, what the kit answers, or the path of the
+    """Paths that a new revision must answer with 2xx or 3xx before any user reaches it. A function in the environment
+    requests them through the load balancer; if one fails, ECS rolls back. Not for rolling rollouts, which have no such
+    moment. Default: none, and where an environment takes an approval, what the kit answers, or the path of the
     health check where the load balancer leads to it."""
     untested_reason: Annotated[str, Field(min_length=10, max_length=200)] | None = None
-    """Why its new revisions meet users untested where an environment takes an approval, beside ``smoke = []``. Default:
-    they do not."""
+    """Why new revisions reach users untested; needed with ``smoke = []`` where an environment takes an approval.
+    Default: they do not."""
     internal: bool = False
     """Whether only the environment's other services reach it, over a private load balancer at ``NOVA_INTERNAL_URL``,
     which needs no NAT. Default: false."""
@@ -95,6 +95,6 @@ class Web(Model):
     service of all paths, because a place in the file would change with the order of the services, and a changed rule
     resets the weights that ECS has set."""
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
-    """Where the container listens; also in its environment, as ``PORT``. Default: 8080."""
+    """Port that the container listens on; also in its environment, as ``PORT``. Default: 8080."""
     targets: Targets = Targets()
     alarms: Thresholds = Thresholds()

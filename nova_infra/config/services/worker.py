@@ -33,19 +33,20 @@ class Queue(Model):
     dead: QueueName | None = None
     """Name of the dead-letter queue. Default: the queue's name and ``-dead``."""
     existing: bool = False
-    """Whether both queues exist already, such as those that ``infrastructure.py`` makes: then Nova makes neither, and
-    ``name`` and ``dead`` are needed. Default: false."""
+    """Whether both queues already exist, for example because ``infrastructure.py`` creates them. Nova then creates
+    neither, and ``name`` and ``dead`` are required. Default: false."""
     messages_per_task: Annotated[int, Field(ge=1, le=100_000)] = 100
-    """How many waiting messages one task is there for: scaling aims at that. Default: 100."""
+    """Waiting messages per task that scaling aims for. Default: 100."""
     oldest_seconds: Annotated[int, Field(ge=60, le=1_209_600)] = 120
-    """Age of the oldest message, in seconds, from which on the alarm fires. It rolls a deployment back where the bake
-    is long enough to see it: three minutes longer than this. Default: 120."""
+    """Age of the oldest message, in seconds, at which the alarm fires. It rolls a deployment back only if the bake is
+    at least three minutes longer than this. Default: 120."""
     dead_messages: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    """Messages in the dead-letter queue from which on the alarm fires. Default: 1."""
+    """Number of messages in the dead-letter queue at which the alarm fires. Default: 1."""
     tries: Annotated[int, Field(ge=1, le=1000)] = 5
-    """How often a message is received before it is dead. Default: 5."""
+    """How often a message is received before it goes to the dead-letter queue. Default: 5."""
     visibility_seconds: Annotated[int, Field(ge=1, le=43_200)] = 60
-    """Seconds in which a received message is not given to others: longer than processing one takes. Default: 60."""
+    """Seconds for which a received message is hidden from other tasks: more than it takes to process one. Default:
+    60."""
 
     @field_validator("dead")
     @classmethod

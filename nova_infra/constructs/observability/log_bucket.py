@@ -49,7 +49,7 @@ class LogBucket(Construct):
         )
         acknowledge(
             self.bucket,
-            "It holds logs only, and what reads them is in CloudTrail: a log of the log, or a copy, would tell no more",
+            "It holds logs only, and what reads them is in CloudTrail: a log of the log, or a copy, would add nothing",
             f"{AWS_SOLUTIONS}-S1",
             f"{NIST}-S3BucketLoggingEnabled",
             f"{NIST}-S3BucketReplicationEnabled",

@@ -1,4 +1,4 @@
-"""Further containers in each task."""
+"""Additional containers in each task."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ class ServiceAlarms(TaskAlarms):
 
     What rolls back is what a new revision does to users within minutes: failing, not answering at all, being slow,
     burning its CPU, and filling its memory until ECS kills it. Such a task is replaced and the next one starts empty,
-    which is why one of three minutes is enough; a leak that takes hours passes every canary, and the alarm tells its
-    owner. Targets that do not become healthy and tasks that do not stay up are the circuit breaker's to judge: while
-    tasks are replaced, both happen in good deployments.
+    which is why one of three minutes is enough; a leak that takes hours passes every canary, and the alarm notifies
+    its owner. Targets that do not become healthy and tasks that do not stay up are the circuit breaker's to judge:
+    while tasks are replaced, both happen in good deployments.
 
     The alarms have fixed names and are built from names, never from the service's own metrics: the service refers to
     them, so a reference back would be a cycle.

@@ -1,4 +1,4 @@
-"""How a web service runs, from the models of the configuration."""
+"""How a web service, a worker or a job runs, from the models of the configuration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nova_infra.config import Rollout, Runtime, Service
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSettings:
-    """How a web service runs. ``Service`` and ``Runtime`` say the default of each of their fields.
+    """How a service runs. ``Service`` and ``Runtime`` say the default of each of their fields.
 
     Attributes:
         service: Its paths, size, port, variables, scaling targets and alarm thresholds.

@@ -1,4 +1,4 @@
-"""A web service on Fargate: rollout, circuit breaker, health check grace, listener rule, scaling."""
+"""A web service on Fargate: rollout, hooks, health check grace, listener rules. What it shares: `tasks/service`."""
 
 from __future__ import annotations
 

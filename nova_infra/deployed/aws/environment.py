@@ -37,7 +37,7 @@ from nova_infra.deployed.model import (
 from nova_infra.errors import RefusedError, StrangerError
 from nova_infra.names import environment_prefix
 
-# The most that these operations list at once; they list ten, or fifty, unless they are told.
+# The most that these operations list at once; unless they are asked for more, they list ten, or fifty.
 _HUNDRED = {"PaginationConfig": {"PageSize": 100}}
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.[^/]+/(.+)")
 

@@ -23,7 +23,7 @@ def traffic_queries(number: int, target_group: str, load_balancer: str) -> list[
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
 
     Args:
-        number: What tells its answers from others'.
+        number: Distinguishes its answers from others'.
         target_group: Its ARN.
         load_balancer: ``app/<name>/<id>``.
     """

@@ -27,7 +27,7 @@ class Item:
     Attributes:
         what: What it is, as people call it.
         usd: What it costs a month.
-        how: How that was reckoned.
+        how: How that was computed.
     """
 
     what: str
@@ -42,7 +42,7 @@ def prices() -> Mapping[str, Any]:
 
 
 def cost(templates: Iterable[Template]) -> list[Item]:
-    """What the resources of some stacks cost a month, the dearest first.
+    """What the resources of some stacks cost a month, the most expensive first.
 
     Args:
         templates: Their templates.

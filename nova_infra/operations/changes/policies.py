@@ -1,7 +1,7 @@
 """Compares policy documents by meaning: what does one allow that the other does not?
 
 The order of statements, a list of one instead of a string, and a statement split in two change nothing. Where the
-meaning cannot be told (an unknown operator, a statement that is an intrinsic function), it counts as allowing more: an
+meaning is not clear (an unknown operator, a statement that is an intrinsic function), it counts as allowing more: an
 approver would rather look once too often.
 
 How statements are evaluated: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html

@@ -33,7 +33,7 @@ def verify(
     Args:
         environment: The environment.
         release: Service to the image that it should run.
-        patience: Seconds to wait for what may still come right, such as an alarm that has not gone back yet.
+        patience: Seconds to wait for what may still come right, such as an alarm that has not cleared yet.
         notify: Called with what is waited for.
 
     Returns:

@@ -14,7 +14,7 @@ Template = Mapping[str, Any]
 
 
 class StackKey(NamedTuple):
-    """What tells stacks apart: two environments may use the same name in different accounts."""
+    """What distinguishes stacks: two environments may use the same name in different accounts."""
 
     account: str
     region: str

@@ -55,7 +55,7 @@ def find(ledger: Ledger, release: str) -> Entry:
 
 
 def last_good(ledger: Ledger, held: Container[str], deployed: Mapping[str, str | None]) -> Entry:
-    """The release that a rollback goes back to if none is named.
+    """The release that a rollback returns to if none is named.
 
     It is the latest one that was seen to run as it should, that is not on hold, and whose images are others than those
     of the release that runs. Where the latest entry is a rollback that is still in force, it is that one: to go back
@@ -124,7 +124,7 @@ def _is_commit(release: str) -> bool:
 
 
 def ago(at: datetime, now: datetime) -> str:
-    """How long ago something was, in the largest unit that tells."""
+    """How long ago something was, in the largest unit that says enough."""
     seconds = max(0, int((now - at).total_seconds()))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:

@@ -1,8 +1,8 @@
 """The four delivery metrics of an environment, from its ledger.
 
 Their names and meaning are DORA's (https://dora.dev/guides/dora-metrics/): how often is released, how long a commit
-takes to get there, how many releases have to be taken back, and how long that takes. Where the ledger holds too little,
-there is no number: a median of two says nothing.
+takes to get there, how many releases have to be rolled back, and how long that takes. Where the ledger holds too
+little, there is no number: a median of two says nothing.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _restored(found: Sequence[DeliveredRelease], at: datetime) -> None:
 
 
 def metrics(entries: Sequence[Entry]) -> tuple[DeliveryMetric, ...]:
-    """The four metrics, those that cannot be told included."""
+    """The four metrics, including those that are not known."""
     known = releases(entries)
     return _frequency(known), _lead_time(known), _failure_rate(known), _time_to_restore(known)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 from pathlib import Path
 
 from nova_infra.config import Config
 from nova_infra.errors import AwsError, RefusedError
+from nova_infra.machine.scratch import scratch_directory
 from nova_infra.names import EARLY_REGISTRY_STACK, REGISTRY_STACK, environment_prefix, platform_stack_name
 
 
@@ -34,7 +34,7 @@ def deploy(config: Config, environment: str, *, assembly: Path) -> str:
     _require_engine(config, environment)
     if not (assembly / f"assembly-{chosen.stage}" / "manifest.json").exists():
         raise RefusedError(f"{assembly}: holds no stage {chosen.stage}: run make synth")
-    with tempfile.TemporaryDirectory(prefix="nova-deploy-") as directory:
+    with scratch_directory("deploy") as directory:
         outputs = Path(directory, "outputs.json")
         concurrency, written_to = f"--concurrency={len(config.services)}", f"--outputs-file={outputs}"
         _cdk_deploy(environment, assembly, f"{chosen.stage}/*", concurrency, written_to)

@@ -1,6 +1,6 @@
 """What CloudFormation needs to deploy an assembly: a policy for ``--cloudformation-execution-policies``.
 
-CDK's bootstrap lets CloudFormation do everything unless it is told otherwise. This policy is drawn from the templates:
+CDK's bootstrap lets CloudFormation do everything unless it is given a policy. This policy is drawn from the templates:
 the services whose resources they hold, in the regions that they go to; roles of the installation's own names, and
 nothing of the bootstrap. It keeps a deployment out of everything else in the account. It is no boundary for the roles
 that a template makes: those may do what the template says.
@@ -119,6 +119,10 @@ def _statements(
     )
     if worldwide:
         yield _allow("WorldwideResources", [f"{service}:*" for service in worldwide], "*")
+    if "AWS::ECR::Repository" in types and "AWS::KMS::Key" not in types:
+        # Repositories are encrypted: https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html
+        keys = [f"kms:{action}" for action in ("CreateGrant", "DescribeKey", "RetireGrant")]
+        yield _allow("RepositoryKeys", keys, f"arn:aws:kms:*:{account}:key/*")
     if "AWS::CodePipeline::Pipeline" in types:
         # https://docs.aws.amazon.com/codepipeline/latest/userguide/connections-permissions.html
         passing = [f"{prefix}:PassConnection" for prefix in ("codeconnections", "codestar-connections")]

@@ -65,7 +65,7 @@ class Brief:
         alarms: The environment's alarms.
         warnings: What speaks against it.
         unseen: What could not be looked at, and why.
-        cost: What it costs more, or less, a month; empty where that stays the same, or cannot be told.
+        cost: What it costs more, or less, a month; empty where that stays the same, or is not known.
         digest: What its templates are known by; the preflight says it again. Empty where that is not known.
         assembly: What the assembly was known by when it was built; the approval names it, preflight compares it, and
             the ledger keeps it. Empty outside of a delivery.

@@ -96,7 +96,7 @@ def status(
     Args:
         names: The environments.
         connect: Finds an environment; it may raise NovaError.
-        known: The services in nova.toml; without it, no stack is told of as one that nobody needs.
+        known: The services in nova.toml; without it, no stack is reported as one that nobody needs.
         environments: The environments in nova.toml, for the same purpose.
     """
     with threads(4 * max(1, len(names))) as pool:

@@ -40,7 +40,7 @@ def survey(
     *,
     root: Path,
 ) -> Brief:
-    """Look at everything that a brief tells, side by side.
+    """Look at everything that a brief reports, side by side.
 
     Args:
         environment: Where the candidate is to go.

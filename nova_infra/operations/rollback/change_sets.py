@@ -88,7 +88,7 @@ def execute(
         notify: Called with a line about each step.
 
     Raises:
-        AwsError: What became of the stacks cannot be told.
+        AwsError: What became of the stacks is not known.
     """
     failures: list[str] = []
     begun: list[str] = []

@@ -36,7 +36,7 @@ class Claim:
     Attributes:
         nonce: What it is known by; empty where there never was a rollback.
         state: Whether it works, ended with its work undone, or is done.
-        release: What it goes back to.
+        release: The release that it rolls back to.
         left: The release that it leaves.
         change_set: What the names of its change sets begin with.
         services: The services that it changes.

@@ -30,7 +30,7 @@ class Deployed:
         stack: Its stack.
         template: The template that the stack was deployed with.
         definition: The task definition that it is meant to run.
-        image: The image that the template names, with its digest if that can be told.
+        image: The image that the template names, with its digest if that is known.
 
     A service whose task definition in ECS has another image than its template was changed past CloudFormation.
     """
@@ -51,11 +51,11 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Move:
-    """A service that goes back.
+    """A service that rolls back.
 
     Attributes:
         service: The service, as it is deployed.
-        image: The image that it goes back to.
+        image: The image that it rolls back to.
         repair: Whether its template has that image already, and ECS runs another one.
     """
 
@@ -69,7 +69,7 @@ class RollbackPlan:
     """What a rollback would do.
 
     Attributes:
-        target: The release that it goes back to.
+        target: The release that it rolls back to.
         bad: Name of the release that it leaves; empty where only services are repaired.
         moves: The services that change.
         settled: The services that run their image of the target already.

@@ -89,7 +89,7 @@ def _deployed(environment: DeployedEnvironment, service: RunningService, stack: 
     image = image_of(template, stack=stack.name)
     definition = environment.task_definition(service.revision)
     [found] = environment.images([image])
-    # Where the registry has the image no more, its digest is the one that the tasks were started with.
+    # Where the registry no longer has the image, its digest is the one that the tasks were started with.
     pulled = (task.digest for task in service.tasks if task.revision == definition.revision and task.digest)
     digest = found.digest if found else next(pulled, None)
     return Deployed(service.name, stack, template, definition, replace(image, digest=digest))
@@ -108,7 +108,7 @@ def _job(environment: DeployedEnvironment, name: str, stack: Stack) -> Deployed 
 
 
 def images_of(environment: DeployedEnvironment, plan: RollbackPlan) -> dict[str, tuple[Image | None, Image | None]]:
-    """For each service that goes back, what the registry has under its digest and under its tag."""
+    """For each service that rolls back, what the registry has under its digest and under its tag."""
     wanted = []
     for move in plan.moves:
         repository = move.service.image.repository

@@ -37,7 +37,7 @@ def image_of(template: Template, *, stack: str) -> Image:
 
 
 def with_image(template: Template, tag: str, *, stack: str) -> Template:
-    """The template with another tag of the same repository, and the variable that tells the service its release.
+    """The template with another tag of the same repository, and the variable that names the release to the service.
 
     Args:
         template: A service's template.
@@ -170,7 +170,7 @@ def _of_type(template: Template, kind: str) -> list[dict[str, Any]]:
 
 
 def _container(template: Template, stack: str) -> dict[str, Any]:
-    """The container that is told its release: the service's own."""
+    """The container that gets the release's name: the service's own."""
     containers: list[dict[str, Any]] = [
         container
         for definition in _of_type(template, TASK_DEFINITION)

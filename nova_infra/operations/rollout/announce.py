@@ -18,10 +18,10 @@ def announce(environment: Announcing, message: str) -> str:
     """Tell everybody who hears of an environment.
 
     Returns:
-        Why they could not be told, in a line; empty where they were.
+        Why they could not be notified, in a line; empty where they were.
     """
     try:
         environment.announce(message)
     except NovaError as error:
-        return f"nobody was told: {error}"
+        return f"nobody was notified: {error}"
     return ""

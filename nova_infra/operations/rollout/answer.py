@@ -83,7 +83,7 @@ def _under_way(environment: SteeredEnvironment, services: Sequence[str]) -> list
 def _stays(deployment: ServiceDeployment) -> str:
     """Why a deployment cannot be sent back; empty where it can."""
     if state_of(deployment) == "going back":
-        return f"{deployment.service}: goes back already"
+        return f"{deployment.service}: is already rolling back"
     if deployment.old is None:
         return f"{deployment.service}: is deployed for the first time, so there is nothing to go back to"
     return ""

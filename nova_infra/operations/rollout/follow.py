@@ -34,7 +34,7 @@ class _Phase:
     """A part of a rollout that lasts a while.
 
     Attributes:
-        key: What tells it from the part before.
+        key: What distinguishes it from the part before.
         began: When it was seen first, UTC.
         seen_to_begin: Whether the part before was seen, too.
     """
@@ -122,7 +122,7 @@ def stage_in_words(deployment: ServiceDeployment, state: State) -> str:
     if state in ("completed", "rolled back", "failed"):
         return state
     if state == "going back":
-        return "goes back to the old revision"
+        return "rolls back to the old revision"
     if state == "waiting":
         return f"waits {gate_in_words(deployment)}"
     if any(_of_group(hook) and hook.status == "IN_PROGRESS" for hook in deployment.hooks):

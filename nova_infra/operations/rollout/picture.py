@@ -158,6 +158,8 @@ def alarm_in_words(alarm: AlarmView) -> str:
         return f"{said} says nothing: {alarm.requests} of {alarm.needs} requests/min"
     if alarm.threshold is not None:
         said += f" {'no data' if alarm.value is None else f'{alarm.value:.3g}'} of {alarm.threshold:g}"
+    if alarm.requests is not None and alarm.needs:
+        said += f" by {alarm.requests}/min"
     if not alarm.watched and (alarm.red or alarm.breaching):
         said += " (would stop it, not watched)"
     return said

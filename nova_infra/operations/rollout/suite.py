@@ -50,6 +50,7 @@ class SuiteGate:
     wait: Callable[[float], None] = time.sleep
     _seen: set[str] = field(default_factory=set)
     _answered: set[str] = field(default_factory=set)
+    _left_alone: set[str] = field(default_factory=set)
     _red: list[str] = field(default_factory=list)
 
     def answer(self) -> list[str]:
@@ -69,7 +70,7 @@ class SuiteGate:
                 if self._seen & set(left):
                     active = now
                 found = self.environment.service_deployments(tuple(self.wanted))
-                waiting = [each for each in found if each.waiting]
+                waiting = [each for each in found if each.waiting and each.arn not in self._left_alone]
                 if not waiting:
                     waiting_since = now
                 elif now - waiting_since >= self._most_to_arrive or not self._arriving(left, found):
@@ -133,7 +134,9 @@ class SuiteGate:
             else:
                 done = promote(self.environment, answered, why="the suite is green")
         except RefusedError as error:
-            self.notify(str(error))  # Somebody was faster.
+            # Somebody was faster, or a first deployment has nothing to go back to: ECS ends it when its time is over.
+            self.notify(str(error))
+            self._left_alone |= {each.arn for each in still} if why else set()
             return
         for service, stood in done.done.items():
             self.notify(f"{service}: {'aborted' if why else 'promoted'} {stood}")

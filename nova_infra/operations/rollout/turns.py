@@ -9,7 +9,7 @@ from nova_infra.operations.rollout.view import ReleaseView, RolloutView
 
 
 def turns(before: ReleaseView | None, now: ReleaseView) -> Iterator[str]:
-    """What changed, a line each; the first look tells all.
+    """What changed, a line each; the first look gives all of it.
 
     Args:
         before: The look before; None for the first.
@@ -37,6 +37,8 @@ def _turns(before: RolloutView | None, now: RolloutView) -> Iterator[str]:
         was = next((a for a in before.alarms if a.kind == alarm.kind), None) if before else None
         if alarm.red and not (was and was.red):
             value = "" if alarm.value is None else f": {alarm.value:.3g} of {alarm.threshold:g}"
+            if alarm.requests is not None and alarm.needs:
+                value += f", judged by {alarm.requests} requests/min"
             spared = "" if alarm.watched else ", which ECS does not watch now: it would have stopped it"
             yield f"{now.service}: ALARM {alarm.kind}{value}{spared}"
         elif was and was.red and not alarm.red:

@@ -155,7 +155,7 @@ class Pipeline:
     Attributes:
         name: Its name.
         stages: Its stages, in order.
-        told: Event, such as ``pipeline-execution-failed``, to the topics that are told of it.
+        told: Event, such as ``pipeline-execution-failed``, to the topics that it notifies.
         mode: What becomes of executions that meet: ``SUPERSEDED``, ``QUEUED`` or ``PARALLEL``.
     """
 

@@ -40,7 +40,7 @@ def deployment_of(record: Record, service: str) -> DeploymentRecord | None:
 
 
 def rolls_back(words: str, *, because: str = "") -> Expectation:
-    """The faulty service goes back to what ran before, for a reason that holds a text."""
+    """The faulty service rolls back to what ran before, for a reason that contains a text."""
 
     def look(record: Record, service: str) -> list[str]:
         deployment = deployment_of(record, service)
@@ -225,7 +225,7 @@ UNWATCHED = Expectation("ECS watches no alarm", _unwatched)
 KILLED_FOR_MEMORY = Expectation("its tasks are killed when they exceed their memory", _killed_for_memory)
 KILLED_AT_STOP = Expectation("its tasks are killed after their stop timeout", _killed_at_stop)
 BACK_OR_HARMLESS = Expectation(
-    "it goes back if the service writes there, and otherwise goes through without a failed request", _back_or_harmless
+    "it rolls back if the service writes there, and otherwise goes through without a failed request", _back_or_harmless
 )
 STOPPED_OR_HARMLESS = Expectation(
     "the tests stop it in the first environment if the service needs it, and otherwise no request fails",

@@ -79,7 +79,11 @@ class PlayedDeployment:
             self.record.memory = self.revision.definition.memory
             self.service.audience()  # What came before is not of this deployment.
             scheduler = Scheduler(
-                self.rollout, desired=self.service.desired, running=list(self._running), red_alarms=self._red()
+                self.rollout,
+                desired=self.service.desired,
+                running=list(self._running),
+                red_alarms=self._red(),
+                takes_requests=self.service.is_asked,
             )
             self.record.unwatched = sorted(set(self.rollout.alarms) - scheduler.watched)
             if self.record.unwatched:

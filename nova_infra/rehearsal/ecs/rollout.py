@@ -37,7 +37,7 @@ class CircuitBreaker:
         kind: How ``value`` counts: ``COUNT``, ``BOUNDED_PERCENT`` or ``UNBOUNDED_PERCENT``.
         value: A number of tasks, or a percentage of the desired count.
         reset_on_healthy_task: Whether a task that becomes healthy sets the count of failures back to 0.
-        rolls_back: Whether the service goes back to its last completed deployment.
+        rolls_back: Whether the service rolls back to its last completed deployment.
     """
 
     kind: str = "BOUNDED_PERCENT"
@@ -69,7 +69,7 @@ class DeploymentConfiguration:
         strategy: ``ROLLING``, ``CANARY``, ``LINEAR`` or ``BLUE_GREEN``.
         steps: The shares of traffic, in order. A rolling deployment has only the last: its traffic follows its tasks.
         alarms: Names of the alarms that end it.
-        alarms_roll_back: Whether the service then goes back to its last completed deployment.
+        alarms_roll_back: Whether the service then rolls back to its last completed deployment.
         breaker: The circuit breaker, None where it is off.
         minimum_percent: Tasks that stay healthy during a rolling deployment, in percent of the desired count.
         maximum_percent: Tasks that may run during a rolling deployment, in percent of the desired count.

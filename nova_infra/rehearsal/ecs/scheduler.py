@@ -56,6 +56,7 @@ class Scheduler:
         desired: int,
         running: Collection[int],
         red_alarms: Collection[str] = (),
+        takes_requests: bool = True,
     ) -> None:
         """Plan a deployment.
 
@@ -64,11 +65,13 @@ class Scheduler:
             desired: Number of tasks that the service is to have.
             running: Healthy tasks of the last completed deployment; empty for a first one.
             red_alarms: Alarms that are in ALARM at the start.
+            takes_requests: Whether users reach it; a worker has tasks, and no share of any traffic.
         """
         self.phase = Phase.SCALING
         self.failures = 0
         self.reason = ""
         self._rollout = rollout
+        self._where = "at {:g} % of the traffic" if takes_requests else "with {:g} % of its tasks new"
         self._desired = desired
         self._tasks = {task: ScheduledTask("old", TaskPhase.HEALTHY) for task in running}
         self._first = not running
@@ -127,7 +130,7 @@ class Scheduler:
         return list(self._resume())
 
     def stop(self, reason: str) -> list[Command]:
-        """Somebody stops the deployment: ECS goes back.
+        """Somebody stops the deployment: ECS rolls back.
 
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html
         """
@@ -142,7 +145,7 @@ class Scheduler:
         ):
             share = self._share_of_new()
             plural = "s" if len(red) > 1 else ""
-            reason = f"alarm{plural} {' and '.join(red)} went to ALARM at {share:g} % of the traffic"
+            reason = f"alarm{plural} {' and '.join(red)} went to ALARM {self._where.format(share)}"
             return list(self._go_back(reason, rolls_back=self._rollout.alarms_roll_back))
         self._on_the_minute = True
         try:

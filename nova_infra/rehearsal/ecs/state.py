@@ -1,4 +1,4 @@
-"""Where a deployment is, in ECS's words: what its API tells of one."""
+"""Where a deployment is, in ECS's words, as its API describes it."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Monitoring:
             notifications: Messages are added here.
             gaps: What cannot be measured here is added to these sentences.
             tell: Told a line about each message.
-            unknown: Minutes in which a service's processor time could not be told are counted here, by its name.
+            unknown: Minutes in which a service's processor time could not be measured are counted here, by its name.
         """
         self.store = MetricStore(delay=METRIC_DELAY)
         self.states: dict[str, State] = {}

@@ -7,7 +7,6 @@ import shlex
 import shutil
 import sys
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from nova_infra.config import aws_regions
 from nova_infra.errors import NovaError
 from nova_infra.machine import git
 from nova_infra.machine.processes import run_to_end
+from nova_infra.machine.scratch import scratch_directory
 from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage, read_pipeline
 from nova_infra.rehearsal.pipeline.edits import Edit, previous_images
@@ -118,7 +118,7 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
     if _same_tree(root, commit):
         yield Release(f"{commit[:10]}, the same as the candidate", candidate.assembly, root, (previous_images,))
         return
-    with tempfile.TemporaryDirectory(prefix="nova-baseline-") as directory:
+    with scratch_directory("baseline") as directory:
         checkout = Path(directory)
         _check_out(root, commit, checkout)
         synthesize_checkout(checkout, tools=root / "node_modules" / ".bin", app=candidate.app)
@@ -138,7 +138,7 @@ def _check_out(root: Path, commit: str, directory: Path) -> None:
             raise OSError(said.strip().splitlines()[-1] if said.strip() else f"git archive exited with {code}")
         with tarfile.open(archive) as tar:
             # What git checks out of the same commit: links to anywhere among it, as users have them.
-            tar.extractall(directory, filter="tar")
+            tar.extractall(directory, filter="tar")  # git packed it  # nosec B202
         archive.unlink()
     except (OSError, tarfile.TarError) as error:
         raise NovaError(f"baseline: {directory} cannot hold its checkout ({error}): make room there") from None

@@ -145,6 +145,7 @@ class ReleaseTools:
         """What is being deployed, at once: nothing here waits for a minute to end."""
         prefix = request.match_info["prefix"]
         environment = self._environments.get(prefix)
+        self._suite.look()
         if environment is None:
             templates = _templates(self._releases["baseline"], prefix)
             stacks = [Stack(name, "UPDATE_COMPLETE") for name in templates]
@@ -263,7 +264,7 @@ def _images_in(templates: Mapping[str, Template], prefix: str) -> dict[str, Imag
 
 
 def _service(service: PlayedService, prefix: str, templates: dict[str, Template]) -> RunningService:
-    assert service.revision is not None, "a service is told about once it runs"
+    assert service.revision is not None, "a service is known once it runs"
     revision = service.revision.name
     template = templates.get(service.name, {})
     configurations = [

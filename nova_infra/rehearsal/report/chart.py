@@ -51,7 +51,8 @@ def events(deployment: DeploymentRecord) -> list[Event]:
         else:
             found.append(Event(step.began - began, "all of the traffic back to the old revision"))
     for name, spans in _red_spans(deployment).items():
-        found += [Event(begin - began, f"{name} is in ALARM") for begin, _ in spans if begin > began]
+        would = ": it would have ended the deployment" if name in deployment.unwatched else ""
+        found += [Event(begin - began, f"{name} is in ALARM{would}") for begin, _ in spans if begin > began]
     # The end comes last, also where it falls on the same instant as what led to it.
     found.sort(key=lambda event: event.minute)
     return [*found, Event(deployment.ended - began, deployment.outcome)]

@@ -185,7 +185,7 @@ def _remarks(record: Record, drills: Sequence[DrillResult]) -> Iterator[str]:
         yield f"Requests of the synthetic users: {load}."
     told = [f"{n.topic}: {n.message}" for n in record.notifications]
     for line in told[:_MOST_MESSAGES]:
-        yield f"Told {line}"
+        yield f"Notified {line}"
     if len(told) > _MOST_MESSAGES:
         yield f"… and {len(told) - _MOST_MESSAGES} more messages: see the report."
     for line in record.foreseen[:_MOST_MESSAGES]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from nova_infra.assembly import DockerAsset
 from nova_infra.containers.dockerfile import program_of
 from nova_infra.machine.processes import Process, start_process
+from nova_infra.machine.scratch import scratch_directory
 from nova_infra.rehearsal.tasks.task import SECRET, STAY_SECONDS, Task, TaskFailedError, free_port, in_a_line, tail
 from nova_infra.rehearsal.usage.crowding import with_others
 from nova_infra.rehearsal.usage.pressure import Pressure
@@ -118,7 +119,7 @@ class ProcessTask(Task):
         self._guard = asyncio.create_task(self._guard_memory(self._process, self._meter))
 
     def _make_scratch(self) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix="nova-task-", ignore_cleanup_errors=True)
+        self._scratch = scratch_directory("task")
         for name in ("home", "tmp", "work"):
             Path(self._scratch.name, name).mkdir()
         if self.asset is not None:

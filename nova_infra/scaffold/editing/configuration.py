@@ -41,7 +41,8 @@ def without_entry(text: str, name: str) -> str:
     """``nova.toml`` without a service and the comment above it.
 
     Raises:
-        NovaError: The service is the last one, something else refers to it, or its entry cannot be told from the rest.
+        NovaError: The service is the last one, something else refers to it, or its entry cannot be distinguished from
+        the rest.
     """
     lines = text.splitlines(keepends=True)
     start, stop = _place(text, name)
@@ -56,7 +57,7 @@ def with_renamed_entry(text: str, old: str, new: str) -> str:
     """``nova.toml`` with another name for a service: in its paths, and wherever a service names it, as in a variable.
 
     Raises:
-        NovaError: Its entry cannot be told from the rest, or the new name contradicts another entry.
+        NovaError: Its entry cannot be distinguished from the rest, or the new name contradicts another entry.
     """
     lines = text.splitlines(keepends=True)
     data = tomllib.loads(text)

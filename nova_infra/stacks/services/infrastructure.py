@@ -155,7 +155,7 @@ def extend(
 
 def _keep(resource: cdk.CfnResource) -> None:
     kind = resource.cfn_resource_type
-    # CDK itself writes that a queue is deleted, so what the file says of one cannot be told from what it does not say.
+    # CDK itself writes that a queue is deleted, so what the file itself says of one cannot be distinguished.
     said = resource.cfn_options.deletion_policy is not None and kind != "AWS::SQS::Queue"
     if said or kind in _NOT_KEPT or not kind.startswith(_KEPT):
         return

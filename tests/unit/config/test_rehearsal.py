@@ -67,7 +67,7 @@ REFUSED: dict[str, tuple[list[dict[str, Any]], tuple[str, ...], str]] = {
     "a variable twice": (
         [DATABASE | {"provides": {"URL": "{host}"}}, CACHE | {"provides": {"URL": "{host}"}}],
         (),
-        "[1].provides.URL: database provides it, too: remove one of the two, or rename it",
+        "[1].provides.URL: database provides it already: remove one of the two, or rename it",
     ),
     "a misspelt placeholder": ([DATABASE | {"provides": {"URL": "{hots}"}}], (), "write {host} or {port}"),
     "a variable of the platform's": ([DATABASE | {"provides": {"PORT": "1"}}], (), "sets PORT, which the platform"),
@@ -108,6 +108,6 @@ def test_what_nothing_stands_for_is_said_once_for_all_environments(raw: dict[str
     found = config(raw, database, connects_to=("db-{environment}.internal:5432", "cache.internal:6379"))
     parts = (dict(enumerate(part)) for part in (found.rehearsal.dependencies, found.environments, found.services))
     assert uncovered(*parts) == [
-        "carts-service and store-service connect to cache.internal:6379, for which nothing stands here: "
+        "carts-service and store-service connect to cache.internal:6379, but nothing stands in for it here: "
         'add [[rehearsal.dependencies]] with stands_for = ["cache.internal"]'
     ]

@@ -102,6 +102,39 @@ def test_a_local_image_stands_in_for_the_base_and_another_one_makes_another_imag
     assert build(PODMAN, RECIPE, tell=lambda _: None)
 
 
+@pytest.mark.parametrize(
+    ("base", "layers"),
+    [
+        ({"Id": "one", "History": [{"created_by": "ADD"}]}, "--layers"),
+        ({"Id": "one", "History": None}, "--layers=false"),
+        ({"FromImageID": "one", "History": None, "OCIv1": {"history": [{"created_by": "ADD"}]}}, "--layers"),
+        ({"FromImageID": "one", "History": None, "OCIv1": {}}, "--layers=false"),
+    ],
+)
+def test_upon_an_image_without_a_history_no_cached_layers_are_looked_for(
+    said: Said, base: dict[str, object], layers: str
+) -> None:
+    said.images["localhost/python:3.13-slim"] = base
+    said.answer()
+    build(PODMAN, RECIPE, tell=lambda _: None)
+    assert layers in said.built[0]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        {"Labels": {"nova.built-on": "one"}},
+        {"Config": {"Labels": {"nova.built-on": "one"}}},
+        {"Config": "{}", "OCIv1": {"config": {"Labels": {"nova.built-on": "one"}}}},
+    ],
+    ids=["podman", "docker", "buildah"],
+)
+def test_every_engine_says_what_an_image_was_built_on(said: Said, image: dict[str, object]) -> None:
+    said.images |= {"localhost/python:3.13-slim": {"Id": "one"}, RECIPE.name: image}
+    said.answer()
+    assert not build(PODMAN, RECIPE, tell=lambda _: None)
+
+
 def test_a_build_has_nothing_of_its_day_and_lends_the_machines_settings(
     said: Said, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

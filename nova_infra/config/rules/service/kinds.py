@@ -33,7 +33,7 @@ def foreign_keys(key: str, part: Service | Overrides, kind: Kind) -> Iterator[st
             yield f"{key}.{other}: belongs to a service of kind {' or '.join(kinds)}: remove it, or write {remedy}"
     for other, why in _NOT_OF_A_JOB.items() if kind == "job" else ():
         if other in part.model_fields_set:
-            yield f"{key}.{other}: belongs to what runs all the time, and a job {why}: remove it"
+            yield f"{key}.{other}: applies to services that run all the time, and a job {why}: remove it"
     yield from queues.of_its_maker(f"{key}.queue", part.queue)
     if kind == "worker" and part.rollout is not None:
         yield from _of_traffic(f"{key}.rollout", part.rollout)
@@ -64,7 +64,7 @@ def in_environment(key: str, service: Service) -> Iterator[str]:
             "to a job with run_before_promotion = true"
         )
     if service.kit and service.kind == "web" and service.protocol != "http":
-        yield f"{key}.protocol: {service.protocol!r} is not what the kit speaks: remove it, or remove kit"
+        yield f"{key}.protocol: {service.protocol!r} is not supported by the kit: remove it, or remove kit"
     if service.kind != "web" and "path" in service.health.model_fields_set:
         command = ", or write health.command" if service.kind == "worker" else ""
         yield f"{key}.health.path: nothing requests a path of a {service.kind}: remove it{command}"
@@ -83,7 +83,7 @@ def _of_a_worker(key: str, service: Service) -> Iterator[str]:
 def _of_a_job(key: str, service: Service) -> Iterator[str]:
     given = service.model_fields_set
     if service.health.model_fields_set - {"path"}:
-        yield f"{key}.health: says nothing of a job, whose exit code says how it went: remove it"
+        yield f"{key}.health: does not apply to a job, whose exit code tells how it went: remove it"
     if service.schedule is None and not service.run_before_promotion:
         yield (
             f"{key}.schedule: is missing, so the job would never run: write it, or run_before_promotion = true, or "
@@ -101,4 +101,4 @@ def _of_a_job(key: str, service: Service) -> Iterator[str]:
     )
     for other in without:
         if other in given:
-            yield f"{key}.{other}: has no schedule to go by: write schedule, or remove it"
+            yield f"{key}.{other}: has no effect without a schedule: write schedule, or remove it"

@@ -45,7 +45,7 @@ def of_its_maker(key: str, queue: Queue | None) -> Iterator[str]:
     if queue is not None and queue.existing:
         for other in ("tries", "visibility_seconds"):
             if other in queue.model_fields_set:
-                yield f"{key}.{other}: is the choice of whoever makes the queue, and it exists: remove it"
+                yield f"{key}.{other}: is set by whoever creates the queue, and this one exists already: remove it"
 
 
 def between(workers: Sequence[tuple[str, Service]]) -> Iterator[str]:

@@ -42,7 +42,7 @@ def in_variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
         if found := _IS_A_SECRET.search(value):
             yield f"{key}.{name}: holds {_SECRETS[found.lastgroup or 'token']}, which everybody could read: {remedy}"
         elif value and _NAMES_A_SECRET.fullmatch(name):
-            yield f"{key}.{name}: is called a secret, but everybody could read it here: {remedy}, or rename it"
+            yield f"{key}.{name}: is named like a secret, but everybody could read it here: {remedy}, or rename it"
 
 
 def in_commands(service: Service) -> Iterator[str]:

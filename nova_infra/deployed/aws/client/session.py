@@ -64,7 +64,7 @@ class Aws:
         return str(self._session.get_config_variable("region"))
 
     def now(self) -> datetime:
-        """The time by AWS's clock, UTC, as far as an answer has told it: this machine's clock may be wrong."""
+        """The time by AWS's clock, UTC, as the latest answer gave it: this machine's clock may be wrong."""
         return datetime.now(UTC) + self._skew
 
     def _see_clock(self, http_response: Any, **_: Any) -> None:
@@ -179,7 +179,7 @@ def pause(seconds: float) -> None:
 
 
 def _seen(done: Callable[[], bool]) -> bool:
-    """Whether a call has had its effect; False where that cannot be told either."""
+    """Whether a call has had its effect; False where that is not known either."""
     try:
         return done()
     except NovaError:

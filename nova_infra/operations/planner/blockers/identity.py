@@ -1,4 +1,4 @@
-"""How AWS tells resources of a type apart, if a template can set it: no two of them may be the same.
+"""What AWS distinguishes resources of a type by, if a template can set it: no two of them may be the same.
 
 From the types' pages in the CloudFormation template reference, "Return values" and the properties that name them, and
 for load balancers from https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html

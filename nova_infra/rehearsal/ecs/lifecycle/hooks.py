@@ -33,7 +33,7 @@ class Hook:
         minutes: How long it may take.
         on_timeout: What happens then.
         function: What ``HookTargetArn`` refers to; empty for a pause.
-        details: What the function is told besides.
+        details: What else the function is given.
     """
 
     kind: Literal["PAUSE", "AWS_LAMBDA"]
@@ -69,7 +69,7 @@ class HookAnswer:
 
     Attributes:
         action: Whether the deployment goes on.
-        reason: Why it goes back, in a clause.
+        reason: Why it rolls back, in a clause.
         times: How often the answer is given; ECS takes the first.
     """
 
@@ -112,7 +112,7 @@ class OpenHooks:
         return self._minutes.pop(number, None) is not None
 
     def minute_passed(self) -> str:
-        """A minute of their time is over: why the deployment goes back; empty where it does not."""
+        """A minute of their time is over: why the deployment rolls back; empty where it does not."""
         for number in list(self._minutes):
             self._minutes[number] -= 1
             hook = self._hooks[number]

@@ -17,12 +17,14 @@ class SuiteAnswers:
 
         Args:
             people: Who answers all other pauses, and stops deployments.
-            holds_time: Whether simulated time stands still while a suite runs, which takes real time.
+            holds_time: Whether simulated time stands still while a suite runs, which takes real time. Without it, only
+                until who runs the suite has seen that a deployment waits.
         """
         self._people = people
         self._holds_time = holds_time
         self._gated: frozenset[str] = frozenset()
         self._running = 0
+        self._looked = False
         self._open: dict[str, asyncio.Future[HookAnswer]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -60,6 +62,11 @@ class SuiteAnswers:
         if (answered := self._open.get(service)) is not None and not answered.done():
             answered.set_result(answer)
 
+    def look(self) -> None:
+        """Who runs the suite looks what waits for it."""
+        self._looked = self._looked or bool(self._open)
+        self._note()
+
     def aborts(self, service: str, percent: float, /) -> str:
         """Why people stop a deployment."""
         return self._people.aborts(service, percent)
@@ -69,7 +76,7 @@ class SuiteAnswers:
         await self._idle.wait()
 
     def _note(self) -> None:
-        if self._holds_time and self._running and self._open:
+        if self._running and self._open and (self._holds_time or not self._looked):
             self._idle.clear()
         else:
             self._idle.set()

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from nova_infra.machine.processes import Process, start_process
+from nova_infra.machine.scratch import scratch_directory
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.tasks.task import free_port
 
@@ -42,7 +43,7 @@ class MotoServer:
             UnresolvableError: It cannot be started.
         """
         port = free_port()
-        self._scratch = tempfile.TemporaryDirectory(prefix="nova-stand-ins-", ignore_cleanup_errors=True)
+        self._scratch = scratch_directory("stand-ins")
         words = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
         environment = {
             "PATH": os.environ.get("PATH", ""),

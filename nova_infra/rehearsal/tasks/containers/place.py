@@ -15,6 +15,7 @@ import psutil
 
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError
+from nova_infra.machine.scratch import scratch_directory
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork
 
 LABEL = "nova.rehearsal"
@@ -50,7 +51,7 @@ class Place:
 
     async def __aenter__(self) -> Place:
         """Clear away what killed rehearsals have left, and make a network."""
-        self._scratch = tempfile.TemporaryDirectory(prefix="nova-containers-", ignore_cleanup_errors=True)
+        self._scratch = scratch_directory("containers")
         await remove_orphans(self.engine)
         self._network = await self._make_network()
         return self

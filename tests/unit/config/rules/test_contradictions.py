@@ -150,7 +150,7 @@ def test_a_gate_that_is_none(raw, refused, key, value):
 @pytest.mark.parametrize("key", [{"gate_before": "steps"}, {"gate_minutes": 7}])
 def test_how_a_gate_waits_without_a_gate(raw, refused, key):
     raw["environments"][1]["rollout"] |= key
-    assert f"environments[1].rollout.{next(iter(key))}: says nothing without a gate" in refused()
+    assert f"environments[1].rollout.{next(iter(key))}: has no effect without a gate" in refused()
 
 
 @pytest.mark.parametrize(

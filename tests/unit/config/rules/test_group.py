@@ -40,7 +40,7 @@ def test_one_that_cannot_wait_is_refused_beside_others_that_do(raw, refused):
 
 def test_a_time_without_a_group_is_refused(raw, refused):
     raw["release"] = {"wait_minutes": 10}
-    assert "release.wait_minutes: says nothing without together" in refused()
+    assert "release.wait_minutes: has no effect without together" in refused()
 
 
 @pytest.mark.parametrize(

@@ -86,8 +86,8 @@ REFUSED = {
     "a branch that ends": ("source.branch", "main/", "is not a branch"),
     "a lock of git's": ("source.branch", "a.lock", "is not a branch"),
     "a repository above": ("source.repository", "org/..", "is not a repository"),
-    "a password": ("services.0.environment", {"DB_PASSWORD": "hunter2"}, "is called a secret"),
-    "a token": ("services.0.environment", {"token": "x"}, "is called a secret"),
+    "a password": ("services.0.environment", {"DB_PASSWORD": "hunter2"}, "is named like a secret"),
+    "a token": ("services.0.environment", {"token": "x"}, "is named like a secret"),
     "an api key": ("services.0.environment", {"OPENAI_API_KEY": "x"}, "name it under secrets"),
     "a password in a URL": (
         "services.0.environment",
@@ -97,7 +97,7 @@ REFUSED = {
     "an access key": ("services.0.environment", {"ID": "AKIA" + "ABCDEFGHIJKLMNOP"}, "holds an AWS access key"),
     "a private key": ("services.0.environment", {"A": "-----BEGIN RSA " + "PRIVATE KEY-----\n"}, "holds a private key"),
     "a token of GitHub's": ("services.0.environment", {"A": f"ghp_{'a' * 36}"}, "holds an access token"),
-    "a secret in an image": ("images", {"build_arguments": {"NPM_TOKEN": "x"}}, "is called a secret"),
+    "a secret in an image": ("images", {"build_arguments": {"NPM_TOKEN": "x"}}, "is named like a secret"),
     "an option's password": ("services.0.command", ["serve", "--password=hunter2"], "gives password in plain text"),
     "an option's next": ("services.0.entrypoint", ["serve", "--db-password", "hunter2"], "gives db-password in plain"),
     "an assignment": ("services.0.before_deploy", ["sh", "-c", "API_KEY=abc migrate"], "gives API_KEY in plain text"),
@@ -173,8 +173,8 @@ REFUSED = {
     "a choice of files ignored": ("source.ignore_paths", ["*.{toml,md}"], "also matches nova.toml"),
     "an earlier environment's account": ("environments.2.account", "222222222222", "is also that of staging"),
     "the toolchain's account": ("environments.2.account", "444444444444", "is also that of the toolchain"),
-    "an excuse for nothing": ("environments.2.shared_account", "there is only one", "excuses nothing"),
-    "a shell behind no firewall": ("environments.2", {"waf": False, "exec": True}, "behind no firewall"),
+    "an excuse for nothing": ("environments.2.shared_account", "there is only one", "has no effect"),
+    "a shell without a firewall": ("environments.2", {"waf": False, "exec": True}, "without a firewall"),
 }
 NETWORKS = (
     *("127.0.0.0/16", "169.254.0.0/16", "0.0.0.0/16", "198.18.0.0/16", "192.0.2.0/24", "198.51.100.0/24"),
@@ -348,7 +348,7 @@ def test_several_faults_of_all_kinds_are_reported_at_once(raw):
     changed(raw, "services.0.environment", {"PASSWORD": "x"})
     changed(raw, "environments.0.network.zones", ["a", "a"])
     text = "\n".join(faults(raw))
-    assert "environments[2].allow_plain_http: true lets anyone on the way read and change" in text
+    assert "environments[2].allow_plain_http: true lets anyone in between read and change" in text
     for key in ("environments[2].exec", "ignore_paths[0]", "environment.PASSWORD", "environments[0].network.zones"):
         assert key in text
 

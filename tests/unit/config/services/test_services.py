@@ -115,7 +115,7 @@ def test_each_value_says_where_it_comes_from(raw):
         ({"protocol": "grpc"}, "protocol: 'grpc' needs TLS, and dev has no domain"),
         (
             {"internal": True, "hosts": ["a.nova.example.com"]},
-            "internal: true leaves nobody who could ask for its hosts",
+            "internal: true means that nobody can reach its hosts",
         ),
         ({"hosts": ["shop.example.org"]}, "hosts: 'shop.example.org' is not under nova.example.com, the zone of prod"),
         ({"hosts": ["https://a.example.com"]}, "hosts[0]: 'https://a.example.com' is not a host name"),

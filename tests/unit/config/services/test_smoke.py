@@ -55,4 +55,4 @@ def test_no_smoke_paths_need_a_reason(raw, refused):
 
 def test_a_reason_that_excuses_nothing(raw, refused):
     raw["services"][0]["untested_reason"] = "Its only path needs a signed request."
-    assert "services[0].untested_reason: excuses nothing" in refused()
+    assert "services[0].untested_reason: has no effect without smoke = []" in refused()

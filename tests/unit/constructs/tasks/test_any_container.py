@@ -67,7 +67,7 @@ reason = "It reads every object of its bucket."
 name = "otel"
 image = "public.ecr.aws/aws-observability/aws-otel-collector:v0.43.0@DIGEST"
 memory = 128
-health = { command = ["/healthcheck"] }
+health = { command = ["/healthcheck"], interval = 12, timeout = 4, start_seconds = 45 }
 [services.sidecars.credentials]
 secret = "acme/registry"
 key = "arn:aws:kms:us-east-1:444444444444:key/5678abcd-12ab-34cd-56ef-1234567890ab"
@@ -227,6 +227,13 @@ def test_a_sidecar_starts_first_where_it_can_say_that_it_is_healthy(mixed):
     assert shop["DependsOn"] == [{"Condition": "HEALTHY", "ContainerName": "otel"}]
     assert (sidecar["Name"], sidecar["Essential"], sidecar["Memory"]) == ("otel", False, 128)
     assert sidecar["LogConfiguration"] == shop["LogConfiguration"]
+    assert sidecar["HealthCheck"] == {
+        "Command": ["CMD", "/healthcheck"],
+        "Interval": 12,
+        "Timeout": 4,
+        "Retries": 3,
+        "StartPeriod": 45,
+    }
 
 
 def test_a_host_gets_its_rule_certificate_and_record(mixed):

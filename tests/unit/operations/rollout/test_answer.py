@@ -56,7 +56,7 @@ def test_that_nobody_could_be_told_stops_nothing_and_is_said(environment, world,
         raise NovaError("AWS does not allow events:put_events")
 
     monkeypatch.setattr(environment, "announce", fail)
-    assert promote(environment, [], why="").left == ("nobody was told: AWS does not allow events:put_events",)
+    assert promote(environment, [], why="").left == ("nobody was notified: AWS does not allow events:put_events",)
     assert len(ledger) == 1
 
 
@@ -157,7 +157,7 @@ def test_what_goes_back_already_is_not_aborted_again(environment, world, ledger)
     going = {"status": "ROLLBACK_IN_PROGRESS"}
     found = world.described
     world.described = lambda each: {**found(each), **going}
-    with pytest.raises(RefusedError, match="s01-service: goes back already"):
+    with pytest.raises(RefusedError, match="s01-service: is already rolling back"):
         abort(environment, [], why="")
     assert rollout.status == "IN_PROGRESS"
     assert (world.answered, ledger) == ([], [])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from nova_infra.operations.rollout.picture import release_lines
+from nova_infra.operations.rollout.picture import alarm_in_words, release_lines
 from nova_infra.operations.rollout.turns import turns
 from nova_infra.operations.rollout.view import AlarmView, ReleaseView, RevisionView, RolloutView, State
 from nova_infra.operations.rollout.watch import watch
@@ -131,6 +131,15 @@ def test_a_pipe_gets_a_line_for_each_turn_and_none_for_a_clock_that_moves() -> N
         "carts-service: next: nova abort prod carts-service",
         "carts-service: errors is no longer in ALARM",
     ]
+
+
+def test_an_alarm_says_by_how_many_requests_it_judged() -> None:
+    judged = AlarmView("errors", red=True, value=9.5, threshold=5.0, requests=204, needs=20)
+    assert alarm_in_words(judged) == "errors 9.5 of 5 by 204/min"
+    assert alarm_in_words(replace(judged, requests=None, needs=0)) == "errors 9.5 of 5"
+    red = replace(CANARY, alarms=(judged,))
+    [line] = turns(ReleaseView("prod", (CANARY,)), ReleaseView("prod", (red,)))
+    assert line == "carts-service: ALARM errors: 9.5 of 5, judged by 204 requests/min"
 
 
 def test_an_alarm_that_ecs_does_not_watch_would_have_stopped_it() -> None:

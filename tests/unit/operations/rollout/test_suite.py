@@ -177,3 +177,20 @@ def test_a_look_that_aws_does_not_answer_is_repeated(release: Release, monkeypat
     assert release.answer("s01-service", suite=release.suite()) == []
     assert release.told == [("continue", "s01-service")]
     assert "the latest look: too many calls" in release.lines
+
+
+def test_a_first_deployment_that_is_red_is_left_to_ecs_after_one_run(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = release.world.described
+    monkeypatch.setattr(release.world, "described", lambda r: {**described(r), "sourceServiceRevisions": []})
+    release.plan = [
+        lambda: release.begins("s01-service"),
+        lambda: release.waits("s01-service"),
+        *[lambda: None] * 5,
+        lambda: release.ends("s01-service", "ROLLBACK_COMPLETE"),
+    ]
+    assert release.answer("s01-service", suite=release.suite("FAILED test_cart")) == ["s01-service: FAILED test_cart"]
+    assert len(release.runs) == 1
+    assert release.told == []
+    assert any("is deployed for the first time, so there is nothing to go back to" in line for line in release.lines)

@@ -29,6 +29,12 @@ def paths(picture: ET.Element, name: str) -> list[str]:
     return [e.get("d", "") for e in picture.iter(f"{SVG}path") if e.get("class") == name]
 
 
+def test_an_alarm_that_ecs_does_not_watch_would_have_ended_the_deployment(deployed: Make) -> None:
+    deployment = deployed("tiny", bad=True)
+    deployment.unwatched = ["tiny-errors"]
+    assert Event(1.5, "tiny-errors is in ALARM: it would have ended the deployment") in events(deployment)
+
+
 def test_the_story_is_told_in_order_from_the_deployments_beginning(deployed: Make) -> None:
     assert events(deployed("tiny", bad=True)) == [
         Event(pytest.approx(0.1), "10 % of the traffic to the new revision"),

@@ -110,6 +110,6 @@ def test_what_was_told_is_listed_up_to_a_handful_and_a_busy_machine_is_owned_up_
     record.slow_minutes = 4
     record.notifications = [Notification("Prod", n, "alerts", f"message {n}") for n in range(9)]
     text = printed(record)
-    assert "Told alerts: message 5\n… and 3 more messages: see the report." in text
+    assert "Notified alerts: message 5\n… and 3 more messages: see the report." in text
     assert "4 simulated minutes lasted longer" in text
     assert "Not covered: IAM." in text

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helpers.small_pipeline import Template, allow, grant, put, small_pipeline
 from nova_infra.checks.permissions.boundary import production_out_of_reach
+from nova_infra.checks.permissions.statements import Statement
+from nova_infra.checks.permissions.ways.limits import limited
 from nova_infra.checks.rule import Template as Loaded
 
 PROD = "arn:aws:iam::333333333333:role"
@@ -81,6 +88,51 @@ def test_what_both_give_is_a_way(boundary: dict[str, Any]) -> None:
     [detail] = details(bounded(boundary, TAKES_PRODUCTION))
     assert detail.startswith("Tests may sts:assumerole on ")
     assert detail.endswith(": a role in production's account")
+
+
+# Of two of these, one holds the other or neither has a part in it.
+PATTERNS = st.lists(st.sampled_from(["a", "ab", "b", "a*", "*"]), min_size=1, max_size=2).map(tuple)
+TEXTS = ("a", "ab", "ac", "b", "c")
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> Statement:
+    return Statement(
+        "Policy",
+        allows=draw(st.booleans()),
+        actions=draw(PATTERNS),
+        not_actions=draw(st.booleans()),
+        resources=draw(PATTERNS),
+        not_resources=draw(st.booleans()),
+        conditional=False,
+    )
+
+
+def allows(held: list[Statement], action: str, resource: str) -> bool:
+    """Whether statements allow an action on a resource, as IAM decides."""
+
+    def means(each: Statement) -> bool:
+        named = any(fnmatchcase(action, one) for one in each.actions) is not each.not_actions
+        return named and any(fnmatchcase(resource, one) for one in each.resources) is not each.not_resources
+
+    effects = {each.allows for each in held if means(each)}
+    return effects == {True}
+
+
+@given(held=st.lists(statements(), max_size=3), boundary=st.lists(statements(), max_size=3))
+def test_what_is_left_is_what_both_allow(held: list[Statement], boundary: list[Statement]) -> None:
+    left = limited(held, boundary)
+    for action, resource in product(TEXTS, TEXTS):
+        both = allows(held, action, resource) and allows(boundary, action, resource)
+        assert allows(left, action, resource) is both
+
+
+def test_what_only_one_of_the_two_allows_at_times_is_left_at_times() -> None:
+    plain = Statement("Policy", True, ("a",), False, ("b",), False, conditional=False)
+    at_times = replace(plain, conditional=True)
+    for held, boundary in ((plain, at_times), (at_times, plain)):
+        assert limited([held], [boundary]) == [at_times]
+    assert limited([plain], [plain]) == [plain]
 
 
 def test_a_boundary_gives_nothing_itself() -> None:

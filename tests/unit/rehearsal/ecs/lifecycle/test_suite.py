@@ -41,6 +41,7 @@ def test_time_stands_still_only_while_a_suite_runs_for_a_deployment() -> None:
         await asyncio.sleep(0)
         seen.append(await idle(answers))
         with answers.running():
+            answers.look()
             seen.append(await idle(answers))
             answers.settle("nova-prod-shop", HookAnswer("CONTINUE"))
             await waiting
@@ -49,3 +50,21 @@ def test_time_stands_still_only_while_a_suite_runs_for_a_deployment() -> None:
 
     assert asyncio.run(play(True)) == [True, True, False, True]
     assert asyncio.run(play(False)) == [True, True, True, True]
+
+
+def test_time_stands_still_until_somebody_has_seen_that_a_deployment_waits() -> None:
+    async def play() -> None:
+        answers = SuiteAnswers(GoesOn(), holds_time=False)
+        answers.leave(["nova-prod-shop"])
+        with answers.running():
+            answers.look()  # Nothing waits yet.
+            waiting = asyncio.create_task(answers.answer(TESTED))
+            await asyncio.sleep(0)
+            held = asyncio.create_task(answers.until_idle())
+            await asyncio.sleep(0)
+            assert not held.done()
+            answers.look()
+            await held
+        waiting.cancel()
+
+    asyncio.run(play())

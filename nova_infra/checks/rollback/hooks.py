@@ -1,0 +1,105 @@
+"""``NOVA-R21``: what a deployment waits for lets no untested revision through, and ends in time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nova_infra.checks.rule import Finding, Rule, Template, deployment, referenced, resource
+
+_SERVICE = "AWS::ECS::Service"
+_HOOKS = "Properties.DeploymentConfiguration.LifecycleHooks"
+
+_NO_PAUSE = ("TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT")
+"""Where ECS takes no pause, because it is shifting traffic there."""
+
+_EVERY_STEP = ("PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT")
+"""Stages that canary and linear deployments come to once for each step.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentLifecycleHook.html
+"""
+
+_MOST_MINUTES = 35 * 60
+"""What bakes and hooks may take: an hour of CloudFormation's 36 is left for tasks to start and to stop."""
+
+
+def _hooks_end(template: Template) -> Iterator[Finding]:
+    for logical_id, service in template.of_type(_SERVICE):
+        configuration = deployment(service)
+        hooks: list[Mapping[str, Any]] = configuration.get("LifecycleHooks", [])
+        for number, hook in enumerate(hooks):
+            for key, fault in _faults(template, logical_id, hook):
+                yield Finding(logical_id, f"{_HOOKS}.{number}{key}", fault)
+        minutes = _bakes(configuration) + sum(_waits(configuration, hook) for hook in hooks)
+        if hooks and minutes > _MOST_MINUTES:
+            fault = f"bakes and hooks may take {minutes:g} minutes, and CloudFormation gives up after 36 hours"
+            yield Finding(logical_id, _HOOKS, fault)
+
+
+def _faults(template: Template, service: str, hook: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    timeout = hook.get("TimeoutConfiguration", {})
+    if "TimeoutInMinutes" not in timeout:
+        yield ".TimeoutConfiguration.TimeoutInMinutes", "it would wait for a day"
+    if timeout.get("Action", "ROLLBACK") != "ROLLBACK":
+        yield ".TimeoutConfiguration.Action", "without an answer the revision would go on as if it were good"
+    if hook.get("TargetType") == "PAUSE":
+        for stage in _NO_PAUSE:
+            if stage in hook.get("LifecycleStages", ()):
+                yield ".LifecycleStages", f"ECS takes no pause at {stage}"
+        return
+    role = referenced(hook.get("RoleArn"))
+    if "RoleArn" not in hook:
+        yield ".RoleArn", "without a role ECS cannot call the function"
+    elif role is not None and (made := resource(template, role)) is not None:
+        trusted = made["Properties"].get("AssumeRolePolicyDocument", {}).get("Statement", [])
+        principals = [statement.get("Principal") for statement in trusted]
+        if principals != [{"Service": "ecs.amazonaws.com"}]:
+            yield ".RoleArn", f"{role} is not a role of its own: others than ECS may take it"
+        needed = template.resources[service].get("DependsOn", [])
+        if not set(_policies(template, role)) <= set([needed] if isinstance(needed, str) else needed):
+            yield ".RoleArn", f"the service may be deployed before {role} may call the function"
+
+
+def _policies(template: Template, role: str) -> list[str]:
+    """Logical ids of the policies that say what a role may do."""
+    return [
+        logical_id
+        for logical_id, policy in template.of_type("AWS::IAM::Policy")
+        if role in [referenced(each) for each in policy.get("Roles", [])]
+    ]
+
+
+def _steps(configuration: Mapping[str, Any]) -> int:
+    """How often traffic shifts."""
+    match configuration.get("Strategy", "ROLLING"):
+        case "CANARY":
+            return 2
+        case "LINEAR":
+            return math.ceil(100 / float(configuration.get("LinearConfiguration", {}).get("StepPercent", 10)))
+    return 1
+
+
+def _bakes(configuration: Mapping[str, Any]) -> float:
+    canary, linear = configuration.get("CanaryConfiguration", {}), configuration.get("LinearConfiguration", {})
+    each = canary.get("CanaryBakeTimeInMinutes", 0) or linear.get("StepBakeTimeInMinutes", 0)
+    return float(configuration.get("BakeTimeInMinutes", 0)) + (_steps(configuration) - 1) * float(each)
+
+
+def _waits(configuration: Mapping[str, Any], hook: Mapping[str, Any]) -> float:
+    minutes = float(hook.get("TimeoutConfiguration", {}).get("TimeoutInMinutes", 1440))
+    return minutes * sum(_steps(configuration) if s in _EVERY_STEP else 1 for s in hook.get("LifecycleStages", ()))
+
+
+HOOK_RULES = (
+    Rule(
+        "NOVA-R21",
+        "Every lifecycle hook rolls back when its time is over, has a role of its own that exists before the service, "
+        "and ends before CloudFormation gives up",
+        "set TimeoutConfiguration with TimeoutInMinutes and ROLLBACK; pass role= to the hook's target, and make the "
+        "service depend on it; shorten gates or bakes",
+        "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-lifecycle-hooks.html; a role that CDK "
+        "makes by itself is made beside the first deployment",
+        _hooks_end,
+    ),
+)

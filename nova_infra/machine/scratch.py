@@ -1,0 +1,44 @@
+"""Temporary directories that say whose they are, so that those of a killed process can be removed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import psutil
+
+_NAME = re.compile(r"nova-(\d+)-[a-z-]+-[a-z0-9_]{8}")
+
+
+def scratch_directory(purpose: str) -> tempfile.TemporaryDirectory[str]:
+    """A temporary directory that is removed with its context, or after this process's violent end.
+
+    Args:
+        purpose: What it is for, in lower case, such as ``baseline``.
+    """
+    return tempfile.TemporaryDirectory(prefix=f"nova-{os.getpid()}-{purpose}-", ignore_cleanup_errors=True)
+
+
+def remove_abandoned() -> list[Path]:
+    """Remove this user's temporary directories whose process is gone.
+
+    Returns:
+        Those that were removed.
+    """
+    removed = []
+    for path in Path(tempfile.gettempdir()).glob("nova-*"):
+        match = _NAME.fullmatch(path.name)
+        if match and not psutil.pid_exists(int(match.group(1))) and _is_mine(path):
+            shutil.rmtree(path, ignore_errors=True)
+            removed.append(path)
+    return removed
+
+
+def _is_mine(path: Path) -> bool:
+    try:
+        return path.is_dir() and not path.is_symlink() and path.lstat().st_uid == os.getuid()
+    except OSError:
+        return False

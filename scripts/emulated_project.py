@@ -1,0 +1,37 @@
+"""The project as `make emulate` deploys it: with a service of each kind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from nova_infra.config import Config, Service
+from nova_infra.config.services.worker import Queue
+
+
+def with_every_kind(config: Config) -> Config:
+    """The configuration with a service of each kind: what it lacks is added, of a ready image."""
+    image = f"public.ecr.aws/docker/library/busybox:1@sha256:{'0' * 64}"
+    keys: dict[str, dict[str, Any]] = {
+        "worker": {"queue": Queue()},
+        "job": {"command": ("true",), "schedule": "0 3 * * *"},
+    }
+    lacking = keys.keys() - {service.kind for service in config.services}
+    added = [
+        Service.model_validate({"name": f"emulated-{kind}", "kind": kind, "image": image, **keys[kind]})
+        for kind in sorted(lacking)
+    ]
+    return config.model_copy(update={"services": (*config.services, *added)})
+
+
+def synthesize(config: Config, directory: Path) -> None:
+    """Write the cloud assembly of a configuration."""
+    os.environ.setdefault("JSII_NODE", str(Path(sys.executable).with_name("node")))
+    os.environ.setdefault("NODE_OPTIONS", "--v8-pool-size=0")  # as in app.py
+    from nova_infra.app import build_app
+
+    with contextlib.redirect_stdout(sys.stderr):
+        build_app(config, root=Path.cwd(), outdir=directory).synth()

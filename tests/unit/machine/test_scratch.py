@@ -1,0 +1,57 @@
+"""Temporary directories that outlive nobody, not even who is killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from nova_infra.machine.scratch import remove_abandoned, scratch_directory
+
+KILLED = """
+import os, signal
+from pathlib import Path
+from nova_infra.machine.scratch import scratch_directory
+held = scratch_directory("baseline")
+Path(held.name, "checkout").mkdir()
+Path(held.name, "checkout", "file").write_text("kept until somebody looks")
+print(held.name, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return tmp_path
+
+
+def test_what_a_killed_process_held_goes_with_the_next_and_nothing_else(place: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED], check=False, capture_output=True, text=True)
+    left = Path(killed.stdout.strip())
+    assert left.parent == place
+    assert (left / "checkout" / "file").is_file()
+    nobody = left.name.split("-")[1]
+    others = [place / f"nova-{nobody}", place / "nova-build-0.lock", place / f"nova-{nobody}-baseline-toolongtail"]
+    for other in others:
+        other.mkdir()
+    (place / f"nova-{nobody}-baseline-fileonly").touch()
+    link = place / f"nova-{nobody}-baseline-linklink"
+    link.symlink_to(others[0])
+    with scratch_directory("image") as mine:
+        assert remove_abandoned() == [left]
+        assert Path(mine).is_dir()
+    assert not left.exists()
+    assert not Path(mine).exists()
+    assert all(other.is_dir() for other in others)
+    assert link.is_symlink()
+
+
+def test_a_directory_says_whose_it_is() -> None:
+    with scratch_directory("stand-ins") as directory:
+        assert Path(directory).name.startswith(f"nova-{os.getpid()}-stand-ins-")

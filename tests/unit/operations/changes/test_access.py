@@ -1,0 +1,127 @@
+"""What of a change lets somebody do more."""
+
+from typing import Any
+
+import pytest
+
+from nova_infra.operations.changes.differences import Kind, differences
+
+Resource = dict[str, Any]
+
+
+def template(**resources: Resource) -> dict[str, Any]:
+    return {"Resources": resources}
+
+
+def resource(kind: str, properties: dict[str, Any] | None = None, **attributes: Any) -> Resource:
+    return {"Type": f"AWS::{kind}", "Properties": properties or {}, **attributes}
+
+
+def told(before: dict[str, Any] | None, after: dict[str, Any], kind: Kind) -> list[str]:
+    return [f"{d.resource} {d.what}" for d in differences(before, after) if d.kind is kind]
+
+
+ALLOW = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+
+
+def role_policy(*statements: Any, **properties: Any) -> Resource:
+    return resource("IAM::Policy", {"PolicyDocument": {"Statement": list(statements)}, "Roles": ["r"], **properties})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        pytest.param(
+            template(P=role_policy(ALLOW)),
+            template(P=role_policy(ALLOW, {**ALLOW, "Action": "s3:PutObject"})),
+            "P may s3:PutObject on *",
+            id="an identity's policy",
+        ),
+        pytest.param(
+            template(P=role_policy(ALLOW)),
+            template(P=role_policy(ALLOW, Roles=["r", {"Ref": "Other"}])),
+            "P is attached to ${Other}, too",
+            id="a policy for one more role",
+        ),
+        pytest.param(
+            template(R=resource("IAM::Role", {"AssumeRolePolicyDocument": {"Statement": []}})),
+            template(
+                R=resource(
+                    "IAM::Role",
+                    {
+                        "AssumeRolePolicyDocument": {
+                            "Statement": [
+                                {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "999999999999"}}
+                            ]
+                        }
+                    },
+                )
+            ),
+            "R arn:${AWS::Partition}:iam::999999999999:root may sts:AssumeRole",
+            id="trust",
+        ),
+        pytest.param(
+            template(R=resource("IAM::Role", {"ManagedPolicyArns": []})),
+            template(R=resource("IAM::Role", {"ManagedPolicyArns": ["arn:aws:iam::aws:policy/AdministratorAccess"]})),
+            "R is attached to the managed policy arn:aws:iam::aws:policy/AdministratorAccess",
+            id="a managed policy",
+        ),
+        pytest.param(
+            template(R=resource("IAM::Role", {"PermissionsBoundary": "b"})),
+            template(R=resource("IAM::Role")),
+            "R loses or changes its permissions boundary",
+            id="no boundary",
+        ),
+        pytest.param(
+            template(K=resource("KMS::Key", {"KeyPolicy": {"Statement": []}})),
+            template(
+                K=resource(
+                    "KMS::Key",
+                    {
+                        "KeyPolicy": {
+                            "Statement": {
+                                "Effect": "Allow",
+                                "Principal": "*",
+                                "Action": "kms:Decrypt",
+                                "Resource": "*",
+                            }
+                        }
+                    },
+                )
+            ),
+            "K * may kms:Decrypt on *",
+            id="a key's policy",
+        ),
+        pytest.param(
+            template(B=resource("S3::BucketPolicy", {"PolicyDocument": {"Statement": [{**ALLOW, "Effect": "Deny"}]}})),
+            template(),
+            "B no longer denied: s3:GetObject on *",
+            id="a policy with a Deny is deleted",
+        ),
+        pytest.param(
+            template(E=resource("EC2::VPCEndpoint", {"PolicyDocument": {"Statement": [ALLOW]}})),
+            template(E=resource("EC2::VPCEndpoint")),
+            "E * may * on *",
+            id="an endpoint without its policy lets everything through",
+        ),
+        pytest.param(
+            template(B=resource("S3::Bucket", {"PublicAccessBlockConfiguration": {"BlockPublicAcls": True}})),
+            template(B=resource("S3::Bucket")),
+            "B no longer blocks public access: BlockPublicAcls",
+            id="public access",
+        ),
+        pytest.param(
+            template(),
+            template(L=resource("Lambda::Permission", {"Principal": "*", "FunctionName": {"Ref": "F"}})),
+            "L lets * call ${F}",
+            id="a function's permission",
+        ),
+    ],
+)
+def test_what_widens_access_is_told(before: dict[str, Any], after: dict[str, Any], says: str) -> None:
+    assert told(before, after, Kind.WIDENS_ACCESS) == [says]
+
+
+def test_a_policy_that_only_allows_less_is_among_the_rest() -> None:
+    found = differences(template(P=role_policy(ALLOW, {**ALLOW, "Action": "s3:*"})), template(P=role_policy(ALLOW)))
+    assert [(d.kind, d.what) for d in found] == [(Kind.OTHER, "PolicyDocument allows less")]

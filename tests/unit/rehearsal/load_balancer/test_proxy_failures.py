@@ -1,0 +1,142 @@
+"""What users get, and what is counted, where a target or a client fails."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import aiohttp
+import psutil
+import pytest
+
+from helpers.balancer import World, sent, task_on
+from nova_infra.rehearsal.load_balancer import proxy
+from nova_infra.rehearsal.load_balancer.targets import Target
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH"])
+def test_a_request_that_the_target_cuts_off_is_never_sent_again(method: str) -> None:
+    sent.asked = 0
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        answers = []
+        for _ in range(12):
+            async with client.request(method, f"{url}/dies-every-third-time") as response:
+                answers.append(response.status)
+        assert answers == [200, 200, 502] * 4
+
+    assert World().play(story).count("HTTPCode_ELB_502_Count") == 4
+    assert sent.asked == 12
+
+
+def test_a_target_that_hangs_is_asked_and_has_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "IDLE_TIMEOUT_SECONDS", 0.1)
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        async with client.get(f"{url}/hangs") as response:
+            assert response.status == 504
+        assert (target.served, target.failed) == (1, 1)
+
+    world = World().play(story)
+    assert world.count("HTTPCode_ELB_504_Count") == 1
+    assert world.counts_of_group() == {"RequestCount": 1}
+
+
+def test_a_target_that_hangs_half_way_is_cut_off_after_an_answer_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "IDLE_TIMEOUT_SECONDS", 0.1)
+
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            async with client.get(f"{url}/hangs-half-way") as response:
+                await response.read()
+        assert (target.served, target.failed) == (1, 1)
+
+    world = World().play(story)
+    assert world.counts_of_group() == {"RequestCount": 1, "HTTPCode_Target_2XX_Count": 1}
+    assert world.count("HTTPCode_ELB_5XX_Count") == 0, "its own answer would have come too late"
+
+
+def test_a_target_that_does_not_listen_is_a_connection_that_failed() -> None:
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            target.task = task_on(closed.getsockname()[1])
+            async with client.get(url) as response:
+                assert response.status == 502
+
+    world = World().play(story)
+    assert world.count("HTTPCode_ELB_502_Count") == 1
+    assert world.counts_of_group() == {"RequestCount": 1, "TargetConnectionErrorCount": 1}
+
+
+def test_an_error_of_the_target_is_counted_as_its_own() -> None:
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        async with client.get(f"{url}/fails") as response:
+            assert response.status == 500
+        assert (target.served, target.failed) == (1, 1)
+
+    world = World().play(story)
+    assert world.count("HTTPCode_Target_5XX_Count", of_group=True) == 1
+    assert world.count("HTTPCode_ELB_5XX_Count") == 0
+
+
+def test_a_target_that_closes_the_connection_is_an_error_of_the_load_balancer() -> None:
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        async with client.post(f"{url}/dies") as response:
+            assert response.status == 502
+        assert (target.served, target.failed) == (1, 1)
+
+    world = World().play(story)
+    assert world.count("HTTPCode_ELB_502_Count") == world.count("HTTPCode_ELB_5XX_Count") == 1
+    assert world.count("HTTPCode_ELB_5XX_Count", of_group=True) == 0, "that count has no target group in AWS"
+    assert world.counts_of_group() == {"RequestCount": 1}
+
+
+def test_half_an_answer_does_not_look_like_a_whole_one() -> None:
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            async with client.get(f"{url}/dies-half-way") as response:
+                await response.read()
+        assert target.failed == 1
+
+    World().play(story)
+
+
+def test_a_client_that_goes_away_is_not_the_targets_failure() -> None:
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        async with client.get(f"{url}/streams") as response:
+            await response.content.readany()
+            response.close()
+        await target.idle.wait()
+        assert target.failed == 0
+
+    world = World().play(story)
+    assert world.count("HTTPCode_ELB_5XX_Count") == 0
+
+
+def test_without_a_healthy_target_the_answer_is_503() -> None:
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        target.healthy = None
+        async with client.get(url) as response:
+            assert response.status == 503
+
+    assert World().play(story).count("HTTPCode_ELB_503_Count") == 1
+
+
+@pytest.mark.parametrize("steps", range(10))
+def test_a_start_that_is_interrupted_leaves_no_port(steps: int) -> None:
+    def listening() -> set[object]:
+        return {c.laddr for c in psutil.Process().net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+
+    async def play() -> None:
+        balancer = World().listener("HTTP", 80)
+        starting = asyncio.create_task(balancer.start())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await balancer.stop()
+        assert listening() <= before
+
+    before = listening()
+    asyncio.run(play())
