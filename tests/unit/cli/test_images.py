@@ -66,6 +66,7 @@ def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             client.create_repository(repositoryName=f"nova/{name}", imageTagMutability="IMMUTABLE")
 
         def docker(*arguments: str, **_: object) -> str:
+            write_archive(arguments)
             pushed = [each for each in arguments if each.startswith("--output=type=image")]
             for target in (each.split("name=")[1].split(",")[0] for each in pushed):
                 name, _, tag = target.partition("/")[2].rpartition(":")
@@ -76,6 +77,13 @@ def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setattr(image_build, "docker", docker)
         monkeypatch.setattr(image_build.shutil, "which", lambda name: f"/bin/{name}")
         yield client
+
+
+def write_archive(arguments: tuple[str, ...]) -> None:
+    """As a build does that was asked for the image as a file."""
+    for word in arguments:
+        if word.startswith("--output=type=oci,dest="):
+            Path(word.split("dest=")[1].split(",")[0]).touch()
 
 
 def commit(path: Path, content: str) -> None:
@@ -211,7 +219,7 @@ def test_a_release_tag_is_on_no_image_that_is_not_whole_and_clean(
         scan = {"status": {"status": "COMPLETE"}, "complete": True, "enhanced": [], "basic": [finding]}
         monkeypatch.setattr(Registry, "scan", lambda *_: scan)
     else:
-        monkeypatch.setattr(image_build, "docker", lambda *_, **__: NOTHING)
+        monkeypatch.setattr(image_build, "docker", lambda *arguments, **_: write_archive(arguments) or NOTHING)
     code, _, err = run("image", "build", "carts-service", "--release")
     assert (code, len(err.splitlines())) == ((1, 1) if fails == "scan" else (2, 1))
     assert git("rev-parse", "HEAD") not in tags(ecr)
