@@ -155,6 +155,16 @@ def test_a_record_and_a_queue_that_are_there_already_are_in_the_way_of_a_new_sta
     assert list(leftovers(config, config.environments[1], there)) == []
 
 
+def test_a_hosted_zone_that_is_not_there_is_said_once_of_the_zone() -> None:
+    config = configured()
+    account = Account(
+        describe_stacks=gone("ValidationError"),
+        list_resource_record_sets=gone("NoSuchHostedZone"),
+        get_queue_url=gone("QueueDoesNotExist"),
+    )
+    assert list(leftovers(config, config.environments[1], account)) == []
+
+
 def test_what_may_not_be_asked_is_not_known() -> None:
     config = configured()
     account = Account(describe_stacks=gone("AccessDenied"))
