@@ -285,17 +285,19 @@ def test_a_release_gets_a_further_name_from_the_files_or_from_another_name(proje
 
 @pytest.mark.parametrize(
     ("arguments", "fault"),
-    [
-        (("promote", "v1", "carts-service"), "not in the registry"),
-        (("promote", "v1", "carts-service", "--from", "v0"), "not in the registry"),
-        (("promote", "a/b"), "is not an image tag"),
-        (("promote", "v1", "carts-service", "--from", "a b"), "is not an image tag"),
-        (("promote", "v1"), "there is no such repository"),
-        (("scan", "carts-service"), "not in the registry"),
-        (("exists", "orders-service"), "there is no such repository"),
-        (("build", "orders-service"), "there is no such repository"),
-        (("build", "radio-service"), "is not one of"),
-    ],
+    one_of_each(
+        [
+            (("promote", "v1", "carts-service"), "not in the registry"),
+            (("promote", "v1", "carts-service", "--from", "v0"), "not in the registry"),
+            (("promote", "a/b"), "is not an image tag"),
+            (("promote", "v1", "carts-service", "--from", "a b"), "is not an image tag"),
+            (("promote", "v1"), "there is no such repository"),
+            (("scan", "carts-service"), "not in the registry"),
+            (("exists", "orders-service"), "there is no such repository"),
+            (("build", "orders-service"), "there is no such repository"),
+            (("build", "radio-service"), "is not one of"),
+        ]
+    ),
 )
 def test_what_cannot_be_done_is_refused_in_one_line_and_nothing_is_pushed(
     project: Path, ecr: Any, run: Any, arguments: tuple[str, ...], fault: str
