@@ -80,7 +80,7 @@ def _without_faults(item: Any, error: ValidationError) -> tuple[Any, frozenset[t
         match [part for part in fault["loc"] if part != "[key]"]:
             case ["name" | "kind", *_]:  # without which the others mean something else
                 return item, frozenset()
-            case ["environments", str(name), str(key), *_]:
+            case ["environments", str(name), str(key), *_] if "environments" in rest:
                 environments = dict(rest["environments"])
                 environments[name] = {each: value for each, value in environments[name].items() if each != key}
                 rest["environments"] = environments

@@ -453,3 +453,11 @@ def test_nothing_of_any_shape_is_a_traceback(data):
     with pytest.raises(ConfigError) as raised:
         parse_config(data)
     assert all(line.startswith("nova.toml: ") for line in str(raised.value).split("\n"))
+
+
+def test_overrides_of_which_the_name_and_a_key_are_at_fault_are_both_reported(raw):
+    changed(raw, "services.0.environments", {"": {"cpu": 3}, "prod": {"cpu": 5, "secrets": {"1 A": {"secret": "x"}}}})
+    raw["services"][0]["environments"] |= {"a b": {"rollout": {"percent": "many"}}}
+    text = "\n".join(faults(raw))
+    for key in ("services[0].environments", "prod"):
+        assert key in text
