@@ -130,7 +130,7 @@ def in_the_way(*, deployed: bool = False, records: Any = (), queues: tuple[str, 
         found = sorted((name, kind) for name, kind in records if name.rstrip(".") >= StartRecordName)
         return {"ResourceRecordSets": [{"Name": name, "Type": kind} for name, kind in found[:1]]}
 
-    stack = {"Stacks": [{}]} if deployed else gone("ValidationError")
+    stack: Any = {"Stacks": [{}]} if deployed else gone("ValidationError")
     return Account(describe_stacks=stack, get_queue_url=queue, list_resource_record_sets=after)
 
 
