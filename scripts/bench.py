@@ -6,6 +6,7 @@ each size in a process of its own. Exits with 1 when a limit is passed. The limi
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -31,6 +32,11 @@ MAX_BYTES = 900_000
 def measure(services: int) -> dict[str, float]:
     """Synthesize that many services: seconds of each phase, number of templates, and size of the largest."""
     started = time.time()
+    sys.path.insert(0, str(ROOT))
+    from app import trust_types
+
+    gc.disable()  # as app.py does
+    trust_types()
     from nova_infra.app import build_app
     from nova_infra.config import parse_config
 

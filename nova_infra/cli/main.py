@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 a check or the rehearsed release failed, 2 wrong usage or 
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -165,6 +166,13 @@ def main() -> None:
     except NovaError as error:
         notify(str(error), err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        from nova_infra.machine.scratch import no_room
+
+        notify(no_room(error), err=True)
+        sys.exit(2)
     except SystemExit:
         # click puts this in when a pipe is closed, as `nova logs … | head` does, and would exit with 1: a failed check.
         if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):

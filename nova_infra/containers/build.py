@@ -21,7 +21,7 @@ import psutil
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, ImageError, explain, last_lines
 from nova_infra.images.build_context import ContextFile, write_context
-from nova_infra.machine.scratch import scratch_directory
+from nova_infra.machine.scratch import no_room, scratch_directory
 
 _SECRETS = {
     "pip": ("PIP_CONFIG_FILE", "~/.config/pip/pip.conf", "~/.pip/pip.conf", "/etc/pip.conf"),
@@ -96,11 +96,15 @@ def build(engine: Engine, recipe: Recipe, *, tell: Callable[[str], None]) -> boo
     base = " ".join(image_id for _, _, image_id in stand_ins)
     if _is_there(engine, recipe, base):
         return False
-    # One after the other: they share layers, and the second then finds those of the first.
-    with _alone():
-        if _is_there(engine, recipe, base):
-            return False
-        _build(engine, recipe, stand_ins, base, tell)
+    try:
+        # One after the other: they share layers, and the second then finds those of the first.
+        with _alone():
+            if _is_there(engine, recipe, base):
+                return False
+            _build(engine, recipe, stand_ins, base, tell)
+    except OSError as error:
+        name = recipe.name.rpartition("/")[2]
+        raise EngineError(f"{name}: its build has no room: {no_room(error)}") from None
     return True
 
 

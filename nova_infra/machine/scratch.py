@@ -22,6 +22,12 @@ def scratch_directory(purpose: str) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix=f"nova-{os.getpid()}-{purpose}-", ignore_cleanup_errors=True)
 
 
+def no_room(error: OSError) -> str:
+    """What to say of a file that cannot be written, in a line with the remedy."""
+    place = error.filename or tempfile.gettempdir()
+    return f"{place}: {error.strerror}: make room there, or set TMPDIR to a directory that has some"
+
+
 def remove_abandoned() -> list[Path]:
     """Remove this user's temporary directories whose process is gone.
 

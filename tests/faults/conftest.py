@@ -14,6 +14,7 @@ import pytest
 
 from helpers.faulty_services import remove_images
 from nova_infra.assembly import Assembly, Template
+from nova_infra.rehearsal.delivery.weakened import weakened
 from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
 from nova_infra.rehearsal.pipeline.player import Player
 from nova_infra.rehearsal.pipeline.precheck import precheck
@@ -152,6 +153,7 @@ def _play(
     pipeline = candidate.pipeline()
     precheck(candidate)
     record = new_record(pipeline, candidate=candidate, baseline=baseline)
+    record.unsafe += weakened(baseline.pipeline(), pipeline)
     story: list[str] = []
 
     async def answer(_: str) -> bool:

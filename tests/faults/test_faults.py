@@ -102,6 +102,75 @@ def role(path: str) -> Callable[[Templates], None]:
     return resource("Role", "AWS::IAM::Role", RoleName="acme", Path=path, AssumeRolePolicyDocument={"Statement": []})
 
 
+def changed(name: str, place: str = "Prod", **changes: Any) -> Callable[[Templates], None]:
+    return lambda templates: templates[place]["Resources"][name]["Properties"].update(changes)
+
+
+def all_of(*edits: Callable[[Templates], None]) -> Callable[[Templates], None]:
+    def edit(templates: Templates) -> None:
+        for each in edits:
+            each(templates)
+
+    return edit
+
+
+def groups(**changes: Any) -> Callable[[Templates], None]:
+    return all_of(changed("Blue", **changes), changed("Green", **changes))
+
+
+def in_dev(**changes: Any) -> Callable[[Templates], None]:
+    return lambda templates: service_of(templates, "Dev")["DeploymentConfiguration"].update(changes)
+
+
+def without(*names: str) -> Callable[[Templates], None]:
+    """Without some stages or actions of the pipeline."""
+
+    def edit(templates: Templates) -> None:
+        properties = templates["pipeline"]["Resources"]["Pipeline"]["Properties"]
+        kept = [stage for stage in properties["Stages"] if stage["Name"] not in names]
+        properties["Stages"] = [
+            {**stage, "Actions": [each for each in stage["Actions"] if each["Name"] not in names]} for stage in kept
+        ]
+
+    return edit
+
+
+def without_a_variable(templates: Templates) -> None:
+    found = container_of(templates)
+    found["Environment"] = [each for each in found["Environment"] if each["Name"] != "RELEASE"]
+
+
+def port_of_nobody(templates: Templates) -> None:
+    container_of(templates)["Name"] = "tiny"
+    service_of(templates)["LoadBalancers"][0].update(ContainerName="tiny", ContainerPort=9999)
+
+
+FAILS = "if path in OPERATIONS: status = 500"
+LOOP = """
+if path == '/tiny/1':
+    self.send_response(302)
+    self.send_header('Location', path)
+    self.send_header('Content-Length', '0')
+    self.end_headers()
+    return
+"""
+HALF = """
+if path == '/tiny/1':
+    self.send_response(200)
+    self.send_header('Content-Length', '100')
+    self.end_headers()
+    self.wfile.write(b'x')
+    self.wfile.flush()
+    self.connection.shutdown(2)
+    self.close_connection = True
+    return
+"""
+CUT = """
+if self.command == 'POST' and count[0] % 4 == 0:
+    self.connection.shutdown(2)
+    self.close_connection = True
+    return
+"""
 SPIN = "threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()"
 WORK = "end = time.process_time() + 0.06\nwhile time.process_time() < end: pass"
 OTHER = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
@@ -329,6 +398,51 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
             "stage_parts": {"Prod": {"OnFailure": {"Result": "ROLLBACK"}}},
         },
     ),
+    "its health check wants another status": (
+        "✗",
+        "GET /health answered 200",
+        {"edit": groups(Matcher={"HttpCode": "204"})},
+    ),
+    "its alarm fires below its limit": (
+        "✗",
+        "it measured 0, and the limit is 2",
+        {"edit": changed("Alarm", ComparisonOperator="LessThanThreshold")},
+    ),
+    "its alarm takes half an hour, and it fails": (
+        "!",
+        "answers 500",
+        {"edit": changed("Alarm", EvaluationPeriods=30, DatapointsToAlarm=30), "within": FAILS},
+    ),
+    "it redirects to itself": ("!", "GET /tiny/1 answers 302", {"within": LOOP}),
+    "it sends half of a body": ("!", "GET /tiny/1 gets no answer", {"within": HALF}),
+    "it loses the answers to POST": (
+        "!",
+        "clients that send it again do it twice",
+        {"within": CUT, "requests": "GET /tiny/0\n\n###\nPOST /tiny/1\n\nbody\n"},
+    ),
+    "a variable is gone": ("✗", "KeyError: 'RELEASE'", {"before": "os.environ['RELEASE']", "edit": without_a_variable}),
+    "it connects to a host that does not exist": (
+        "✗",
+        "gaierror",
+        {"before": "import socket; socket.create_connection(('db.nowhere.invalid', 5432), 2)"},
+    ),
+    "no tasks at all": ("!", "requests in Prod failed", {"edit": service(DesiredCount=0)}),
+    "Dev stops its tasks before it starts others": (
+        "!",
+        "requests in Dev failed",
+        {"edit": in_dev(MinimumHealthyPercent=0, MaximumPercent=100)},
+    ),
+    "Dev has no room to replace a task": ("✗", "leaves no room", {"edit": in_dev(MaximumPercent=150)}),
+    "another name for the service": ("!", "without a canary", {"edit": service(ServiceName="prod-small")}),
+    "another port of the listener": (
+        "!",
+        "port 80 of its load balancer closes",
+        {"edit": changed("Listener", Port=81)},
+    ),
+    "a port that no container has": ("✗", "which has 8080", {"edit": port_of_nobody}),
+    "nobody is asked any more": ("!", "nobody approves Prod any more", {"edit": without("ApproveProduction")}),
+    "a test is gone": ("!", "Dev is no longer tested by Tests", {"edit": without("Tests")}),
+    "Dev is gone": ("!", "Prod is deployed without Dev before it", {"edit": without("Dev")}),
     "requests of a file": ("✓", "", {"requests": "GET /tiny/0\n\n###\nPOST /tiny/1\n\nbody\n"}),
     "a file whose requests are for nobody": (
         "!",
@@ -338,6 +452,10 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
+    "a target group is gone": (
+        "refers to Green, which is not in the template",
+        {"edit": lambda templates: templates["Prod"]["Resources"].pop("Green")},
+    ),
     "an alarm that does not exist": (
         "is not an alarm of this environment",
         {"edit": rollout(Alarms={"AlarmNames": ["none"], "Enable": True, "Rollback": True})},

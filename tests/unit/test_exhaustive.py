@@ -71,7 +71,7 @@ def test_one_that_nothing_stands_for_is_found(items, missing):
     assert [line.rpartition("::")[2].partition(" ")[0] for line in unrepresented(items)] == missing
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", one_of_each([0, 1]))
 def test_the_summary_says_how_many_are_left_out_and_what_runs_them(tmp_path, workers):
     (tmp_path / "test_suite.py").write_text(SUITE)
     (tmp_path / "conftest.py").symlink_to(ROOT / "conftest.py")

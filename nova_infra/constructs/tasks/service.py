@@ -63,9 +63,12 @@ def fargate_service(
             behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM,
         ),
         bake_time=minutes(runtime.rollout.bake_minutes),
-        capacity_provider_strategies=_capacity(runtime.scaling.spot),
+        capacity_provider_strategies=_capacity(cluster, runtime.scaling.spot),
         **strategy,
     )
+    if isinstance(cluster, ecs.Cluster):
+        cluster.enable_fargate_capacity_providers()
+        service.node.add_dependency(cluster)  # and with it on its capacity providers, which CDK adds at the end
     resource = service_resource(service)
     # A task that dies under traffic is replaced by one that is healthy for a while: counted again each time, such
     # tasks would never open the breaker. CDK's own construct has no name for this yet.
@@ -144,14 +147,18 @@ def acknowledge_exec(task_definition: ecs.TaskDefinition) -> None:
     )
 
 
-def _capacity(spot: Spot | None) -> list[ecs.CapacityProviderStrategy]:
-    """What a service's tasks run on, always by capacity providers: with a launch type, ``spot`` could not be added.
+def _capacity(cluster: ecs.ICluster, spot: Spot | None) -> list[ecs.CapacityProviderStrategy] | None:
+    """What a service's tasks run on: capacity providers, because with a launch type ``spot`` could not be added.
+
+    None, which is a launch type, in a cluster that is imported: whether that has the providers is not known here.
 
     A strategy is changed in place; a service that has one cannot go back to a launch type, and CloudFormation may
     replace a service that comes from one, which its name forbids:
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html,
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
     """
+    if spot is None and not isinstance(cluster, ecs.Cluster):
+        return None
     if spot is None:
         return [ecs.CapacityProviderStrategy(capacity_provider="FARGATE", weight=1)]
     return [

@@ -101,14 +101,16 @@ def _firewall(prefix: str, access: Account) -> Check:
 
 
 def _inspector(account: str, access: Account) -> Check:
+    command = f"aws inspector2 enable --resource-types ECR --account-ids {account}"
     try:
-        [found] = access.call("inspector2", "batch_get_account_status", accountIds=[account])["accounts"]
-    except (NovaError, ValueError) as error:
-        return not_known("whether Inspector scans images", NovaError(str(error)))
-    state = str(found.get("resourceState", {}).get("ecr", {}).get("status", "unknown"))
+        found = access.call("inspector2", "batch_get_account_status", accountIds=[account])["accounts"]
+    except NovaError as error:
+        return not_known("whether Inspector scans images", error)
+    if not found:
+        return Check(None, "whether Inspector scans images: not known: AWS names no account", command)
+    state = str(found[0].get("resourceState", {}).get("ecr", {}).get("status", "unknown"))
     right = state == "ENABLED"
-    remedy = "" if right else f"aws inspector2 enable --resource-types ECR --account-ids {account}"
-    return Check(right, f"Inspector's scans of images are {state}", remedy)
+    return Check(right, f"Inspector's scans of images are {state}", "" if right else command)
 
 
 def _identity_provider(config: Config, account: str, access: Account) -> Iterator[Check]:

@@ -65,7 +65,12 @@ def _record(host: str, environment: Environment, access: Account) -> Iterator[Ch
     assert environment.domain is not None
     zone = environment.domain.zone_id
     first = {"StartRecordName": host, "StartRecordType": "A", "MaxItems": "1"}
-    records = access.call("route53", "list_resource_record_sets", HostedZoneId=zone, **first)["ResourceRecordSets"]
+    try:
+        records = access.call("route53", "list_resource_record_sets", HostedZoneId=zone, **first)["ResourceRecordSets"]
+    except NovaError as error:
+        if getattr(error, "code", "") == "NoSuchHostedZone":
+            return  # which is said of the zone itself
+        raise
     # Route 53 writes an asterisk by its code.
     names = {(str(each["Name"]).rstrip(".").replace("\\052", "*"), each["Type"]) for each in records}
     if taken := [kind for kind in ("A", "CNAME") if (host, kind) in names]:

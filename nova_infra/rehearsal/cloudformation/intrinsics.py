@@ -16,6 +16,12 @@ class UnresolvableError(NovaError):
     """A template says something that the rehearsal does not know."""
 
 
+def _named(argument: Any) -> tuple[str, ...]:
+    """The logical id in the argument of ``Ref`` or ``Fn::GetAtt``; none for what AWS itself names."""
+    name = argument.partition(".")[0] if isinstance(argument, str) else str(argument[0])
+    return () if name.startswith("AWS::") else (name,)
+
+
 class Resolver:
     """Replaces intrinsic functions by values.
 
@@ -67,6 +73,15 @@ class Resolver:
                 try:
                     return self._call(name, argument, where)
                 except (KeyError, IndexError, TypeError, ValueError) as error:
+                    if (
+                        name in ("Ref", "Fn::GetAtt")
+                        and isinstance(error, KeyError)
+                        and error.args[0] in _named(argument)
+                    ):
+                        raise UnresolvableError(
+                            f"{where}: refers to {error.args[0]}, which is not in the template, so CloudFormation "
+                            "would refuse it: keep it, or take out what refers to it"
+                        ) from None
                     raise UnresolvableError(
                         f"{where}: {name} {argument!r} cannot be resolved ({error}): "
                         "the rehearsal does not know it, so it cannot play this template"

@@ -66,6 +66,7 @@ def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             client.create_repository(repositoryName=f"nova/{name}", imageTagMutability="IMMUTABLE")
 
         def docker(*arguments: str, **_: object) -> str:
+            write_archive(arguments)
             pushed = [each for each in arguments if each.startswith("--output=type=image")]
             for target in (each.split("name=")[1].split(",")[0] for each in pushed):
                 name, _, tag = target.partition("/")[2].rpartition(":")
@@ -76,6 +77,13 @@ def ecr(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setattr(image_build, "docker", docker)
         monkeypatch.setattr(image_build.shutil, "which", lambda name: f"/bin/{name}")
         yield client
+
+
+def write_archive(arguments: tuple[str, ...]) -> None:
+    """As a build does that was asked for the image as a file."""
+    for word in arguments:
+        if word.startswith("--output=type=oci,dest="):
+            Path(word.split("dest=")[1].split(",")[0]).touch()
 
 
 def commit(path: Path, content: str) -> None:
@@ -211,7 +219,7 @@ def test_a_release_tag_is_on_no_image_that_is_not_whole_and_clean(
         scan = {"status": {"status": "COMPLETE"}, "complete": True, "enhanced": [], "basic": [finding]}
         monkeypatch.setattr(Registry, "scan", lambda *_: scan)
     else:
-        monkeypatch.setattr(image_build, "docker", lambda *_, **__: NOTHING)
+        monkeypatch.setattr(image_build, "docker", lambda *arguments, **_: write_archive(arguments) or NOTHING)
     code, _, err = run("image", "build", "carts-service", "--release")
     assert (code, len(err.splitlines())) == ((1, 1) if fails == "scan" else (2, 1))
     assert git("rev-parse", "HEAD") not in tags(ecr)
@@ -277,17 +285,19 @@ def test_a_release_gets_a_further_name_from_the_files_or_from_another_name(proje
 
 @pytest.mark.parametrize(
     ("arguments", "fault"),
-    [
-        (("promote", "v1", "carts-service"), "not in the registry"),
-        (("promote", "v1", "carts-service", "--from", "v0"), "not in the registry"),
-        (("promote", "a/b"), "is not an image tag"),
-        (("promote", "v1", "carts-service", "--from", "a b"), "is not an image tag"),
-        (("promote", "v1"), "there is no such repository"),
-        (("scan", "carts-service"), "not in the registry"),
-        (("exists", "orders-service"), "there is no such repository"),
-        (("build", "orders-service"), "there is no such repository"),
-        (("build", "radio-service"), "is not one of"),
-    ],
+    one_of_each(
+        [
+            (("promote", "v1", "carts-service"), "not in the registry"),
+            (("promote", "v1", "carts-service", "--from", "v0"), "not in the registry"),
+            (("promote", "a/b"), "is not an image tag"),
+            (("promote", "v1", "carts-service", "--from", "a b"), "is not an image tag"),
+            (("promote", "v1"), "there is no such repository"),
+            (("scan", "carts-service"), "not in the registry"),
+            (("exists", "orders-service"), "there is no such repository"),
+            (("build", "orders-service"), "there is no such repository"),
+            (("build", "radio-service"), "is not one of"),
+        ]
+    ),
 )
 def test_what_cannot_be_done_is_refused_in_one_line_and_nothing_is_pushed(
     project: Path, ecr: Any, run: Any, arguments: tuple[str, ...], fault: str

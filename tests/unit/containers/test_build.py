@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -188,6 +189,20 @@ def test_a_build_that_fails_says_whose_fault_it_is(
         build(PODMAN, RECIPE, tell=lambda _: None)
     assert fault in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_full_disk_is_the_machines_fault_in_one_line(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/context/run")
+
+    monkeypatch.setattr("nova_infra.containers.build.write_context", write)
+    with pytest.raises(EngineError) as raised:
+        build(PODMAN, RECIPE, tell=lambda _: None)
+    assert str(raised.value) == (
+        "audio:0123456789abcdef: its build has no room: /tmp/context/run: No space left on device: make room there, or "
+        "set TMPDIR to a directory that has some"
+    )
+    assert said.built == []
 
 
 def test_an_interrupted_build_ends_its_step_and_lets_the_engine_clear_away(said: Said, tmp_path: Path) -> None:

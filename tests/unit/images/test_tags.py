@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.config import parse_config
 from nova_infra.errors import NovaError
 from nova_infra.images.build_context import read_contexts, read_directory, unknown_to_git, write_context
@@ -101,19 +102,21 @@ def test_neither_umask_nor_locale_nor_the_order_of_files_counts(
 
 @pytest.mark.parametrize(
     "change",
-    [
-        lambda audio: (audio / "src" / "main.py").write_text("name = 'other'\n"),
-        lambda audio: (audio / "src" / "main.py").rename(audio / "src" / "app.py"),
-        lambda audio: (audio / "src" / "main.py").chmod(0o755),
-        lambda audio: (audio / "src" / "main.py").unlink(),
-        lambda audio: (audio / "src" / "extra.py").write_text(""),
-        lambda audio: (audio / "src" / "link").symlink_to("main.py"),
-        lambda audio: (audio / "Dockerfile").write_text("FROM other\n"),
-        lambda audio: (audio.parent / "kit" / "src" / "main.py").write_text(""),
-    ],
+    one_of_each(
+        [
+            lambda audio: (audio / "src" / "main.py").write_text("name = 'other'\n"),
+            lambda audio: (audio / "src" / "main.py").rename(audio / "src" / "app.py"),
+            lambda audio: (audio / "src" / "main.py").chmod(0o755),
+            lambda audio: (audio / "src" / "main.py").unlink(),
+            lambda audio: (audio / "src" / "extra.py").write_text(""),
+            lambda audio: (audio / "src" / "link").symlink_to("main.py"),
+            lambda audio: (audio / "Dockerfile").write_text("FROM other\n"),
+            lambda audio: (audio.parent / "kit" / "src" / "main.py").write_text(""),
+        ]
+    ),
     ids=["content", "path", "executable bit", "deletion", "an empty file", "a link", "the Dockerfile", "the kit"],
 )
-@pytest.mark.parametrize("where", ["services", "repository"])
+@pytest.mark.parametrize("where", one_of_each(["services", "repository"]))
 def test_any_difference_in_what_is_built_gives_another_tag(
     request: pytest.FixtureRequest, where: str, services: Path, change: Callable[[Path], object]
 ) -> None:

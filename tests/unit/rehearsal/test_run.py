@@ -44,6 +44,7 @@ def test_a_report_without_a_place_is_refused_before_anything_runs(tmp_path: Path
         rehearse(options(tmp_path, report_file=tmp_path))
 
 
+@pytest.mark.exhaustive("test_another_canary_that_changes_nothing_is_refused_before_anything_runs")
 def test_an_assembly_without_a_repository_has_no_baseline(
     tmp_path: Path, write_assembly: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +61,7 @@ def test_another_canary_that_changes_nothing_is_refused_before_anything_runs(
         rehearse(options(tmp_path, assembly=assembly, drills=("errors",), what_if=WhatIf(25, 2)))
 
 
+@pytest.mark.exhaustive("test_another_canary_that_changes_nothing_is_refused_before_anything_runs")
 def test_another_canary_may_leave_rolling_environments_as_they_are(
     tmp_path: Path, write_assembly: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from helpers.exhaustive import one_of_each
 from nova_infra.config import load_config
 from nova_infra.images.tags import image_sources
 from nova_infra.scaffold.editing.services import TEMPLATES, add_service, remove_service, rename_service
@@ -85,7 +86,7 @@ def test_the_first_process_of_the_dockerfile_s_container_ends_on_its_stop_signal
         assert psutil.Process(int(pid)).wait(60) is None, "the server ends, too"
 
 
-@pytest.mark.parametrize("template", OTHERS)
+@pytest.mark.parametrize("template", one_of_each(OTHERS))
 def test_it_is_renamed_and_removed_like_any_other(project: Path, template: str) -> None:
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
     add_service(project, NAME, "Says hello to everybody.", template)

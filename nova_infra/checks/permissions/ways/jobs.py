@@ -105,9 +105,9 @@ def _work_of(name: str, account: str, *, taken: Sequence[str]) -> list[_Work]:
         prefix = name.removesuffix("-deploy")
         roles += [f"{own}{prefix}-{name}" for name in _OF_ENVIRONMENT]
         return [_Work(("sts:AssumeRole",), tuple(roles))]
-    early = name.endswith(_EARLY_BUILDER)
-    if not early and not name.endswith(_BUILDER):
+    if not name.endswith(_BUILDER):
         return []
+    early = name.endswith(_EARLY_BUILDER)
     platform = name.removesuffix(_EARLY_BUILDER if early else _BUILDER)
     registries = [f"{platform}-early", *([] if early else [platform])]
     return [*_publishing(account, registries, taken), *([] if early else _settings())]

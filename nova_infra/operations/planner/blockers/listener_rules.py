@@ -45,7 +45,7 @@ def back_to_rolling(step: Step) -> Iterator[Consequence]:
             yield Consequence(
                 step.after.key.name,
                 logical_id,
-                "returns to rolling: an outage if the second target group serves by then, because ECS registers "
+                "goes back to rolling: an outage if the second target group serves by then, because ECS registers "
                 "tasks with the first one alone: read the rule's weights, and deliver once more before if it does",
             )
 

@@ -122,7 +122,9 @@ SERVICES: dict[str, dict[str, Any]] = {
             }
         ),
         "LaunchType": Only(("FARGATE",)),
-        "CapacityProviderStrategy": ANY,
+        "CapacityProviderStrategy": Each(
+            {"CapacityProvider": Only(("FARGATE", "FARGATE_SPOT")), "Weight": Number(), "Base": Number()}
+        ),
         "PlatformVersion": ANY,
         "NetworkConfiguration": ANY,
         "EnableECSManagedTags": ANY,

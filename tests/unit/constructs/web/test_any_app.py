@@ -73,6 +73,22 @@ def test_everything_around_it_may_be_imported() -> None:
     assert named == {"app/theirs/0123456789abcdef"}
 
 
+@pytest.mark.parametrize("imported", [True, False])
+def test_a_cluster_of_the_app_gets_the_capacity_providers_before_the_service_runs_on_them(imported: bool) -> None:
+    made = stack()
+    around = theirs(made)
+    if not imported:
+        around["cluster"] = ecs.Cluster(made, "Own", vpc=around["cluster"].vpc)
+    WebService(made, "Shop", **around, image=IMAGE, port=8080)
+    template = Template.from_stack(made)
+    kind = "AWS::ECS::ClusterCapacityProviderAssociations"
+    providers = template.find_resources(kind)
+    [service] = template.find_resources("AWS::ECS::Service").values()
+    assert len(providers) == (not imported)
+    assert set(providers) <= set(service["DependsOn"])
+    assert service["Properties"].get("LaunchType") == ("FARGATE" if imported else None)
+
+
 def test_tasks_in_public_subnets_have_the_address_without_which_they_reach_no_registry() -> None:
     scope = stack()
     WebService(scope, "Shop", **theirs(scope, private=False), image=IMAGE, port=8080)

@@ -163,6 +163,7 @@ def test_without_a_change_the_comment_says_so(before: Path) -> None:
     assert "Nothing: every template stays the same" in as_comment([])
 
 
+@pytest.mark.exhaustive("test_only_stacks_that_differ_are_shown")
 def test_wider_access_has_exit_code_1(
     found: list[StackChange], before: Path, after: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -356,6 +356,13 @@ def test_what_a_first_deployment_lacks_is_said_with_its_command(
     assert faults(checks(**{**FIRST, **changes}), part) == [], "only with --first"
 
 
+def test_an_answer_without_the_account_leaves_inspector_unknown(checks: Any) -> None:
+    found = checks(first=True, **{**FIRST, "batch_get_account_status": {"accounts": []}})["Toolchain"]
+    [check] = [check for check in found if "Inspector" in check.what]
+    assert (check.right, check.what) == (None, "whether Inspector scans images: not known: AWS names no account")
+    assert check.remedy.startswith("aws inspector2 enable")
+
+
 def test_a_platform_that_is_not_there_yet_is_told_what_to_do_if_it_fails(checks: Any) -> None:
     found = checks(first=True, **{**FIRST, "describe_stack_resources": missing("ValidationError")})["staging"]
     [check] = [check for check in found if check.what.startswith("firewall")]

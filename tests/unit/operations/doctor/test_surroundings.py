@@ -130,7 +130,7 @@ def in_the_way(*, deployed: bool = False, records: Any = (), queues: tuple[str, 
         found = sorted((name, kind) for name, kind in records if name.rstrip(".") >= StartRecordName)
         return {"ResourceRecordSets": [{"Name": name, "Type": kind} for name, kind in found[:1]]}
 
-    stack = {"Stacks": [{}]} if deployed else gone("ValidationError")
+    stack: Any = {"Stacks": [{}]} if deployed else gone("ValidationError")
     return Account(describe_stacks=stack, get_queue_url=queue, list_resource_record_sets=after)
 
 
@@ -153,6 +153,16 @@ def test_a_record_and_a_queue_that_are_there_already_are_in_the_way_of_a_new_sta
     assert "existing = true" in said[-1][2]
     there = in_the_way(deployed=True, records=records, queues=("nova-staging-mails-dead",))
     assert list(leftovers(config, config.environments[1], there)) == []
+
+
+def test_a_hosted_zone_that_is_not_there_is_said_once_of_the_zone() -> None:
+    config = configured()
+    account = Account(
+        describe_stacks=gone("ValidationError"),
+        list_resource_record_sets=gone("NoSuchHostedZone"),
+        get_queue_url=gone("QueueDoesNotExist"),
+    )
+    assert list(leftovers(config, config.environments[1], account)) == []
 
 
 def test_what_may_not_be_asked_is_not_known() -> None:

@@ -108,6 +108,7 @@ def test_an_alarm_that_is_left_over_does_not_block_and_its_rule_does(
     assert f"goes to an earlier rule, of {LEFT}" in refused
 
 
+@pytest.mark.exhaustive("test_an_alarm_that_is_left_over_does_not_block_and_its_rule_does")
 def test_status_names_services_and_environments_that_the_file_does_not_have(deployment: Any) -> None:
     client = deployment.client("cloudformation")
     body = '{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'

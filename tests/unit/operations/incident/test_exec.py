@@ -73,6 +73,7 @@ def test_what_stops_it_is_one_line_and_starts_no_plugin(opened, tasks, local_aws
             assert said in line
 
 
+@pytest.mark.exhaustive("test_the_plugin_gets_the_session_and_its_exit_code_is_the_command_s")
 def test_a_task_that_does_not_run_is_refused(opened, tasks, local_aws: LocalAws) -> None:
     for task in one_off_tasks():
         task.desired_status = task.last_status = "STOPPED"
@@ -82,6 +83,7 @@ def test_a_task_that_does_not_run_is_refused(opened, tasks, local_aws: LocalAws)
     assert "ExecuteCommand" not in local_aws.calls
 
 
+@pytest.mark.exhaustive("test_the_plugin_gets_the_session_and_its_exit_code_is_the_command_s")
 def test_where_shells_are_off_it_says_how_to_allow_them(opened, served: Deployment) -> None:
     served.environment.start_task(CARTS, ["x"])
     keep_running()

@@ -216,6 +216,7 @@ def interrupt(_: Any) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.exhaustive("test_what_stops_it_is_named_and_running_it_again_finishes")
 def test_an_interruption_stops_the_task(served, local_aws: LocalAws, ends, subtests) -> None:
     ends(interrupt)
     for name, faults in HARMLESS.items():
@@ -227,6 +228,7 @@ def test_an_interruption_stops_the_task(served, local_aws: LocalAws, ends, subte
             assert (task.desired_status, task.stopped_reason) == ("STOPPED", "nova run was interrupted")
 
 
+@pytest.mark.exhaustive("test_what_stops_it_is_named_and_running_it_again_finishes")
 def test_a_task_that_cannot_be_stopped_is_named_with_the_way_to_stop_it(
     served, local_aws: LocalAws, ends, subtests
 ) -> None:
@@ -243,6 +245,7 @@ def test_a_task_that_cannot_be_stopped_is_named_with_the_way_to_stop_it(
             assert told[-1].endswith(f"stop it with `aws ecs stop-task --cluster {PREFIX} --task {task.id}`")
 
 
+@pytest.mark.exhaustive("test_what_stops_it_is_named_and_running_it_again_finishes")
 @pytest.mark.parametrize("stoppable", [True, False])
 def test_an_interruption_while_a_task_is_started_leaves_none(
     served, local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch, stoppable: bool

@@ -249,7 +249,7 @@ def test_a_shell_is_refused_where_the_environment_does_not_allow_it(deployment) 
         deployment.environment.open_shell("carts-service", "t", "/bin/sh")
 
 
-@pytest.mark.parametrize("call", ["tasks", "start_task", "open_shell"])
+@pytest.mark.parametrize("call", one_of_each(["tasks", "start_task", "open_shell"]))
 def test_a_service_that_is_not_there_is_refused_in_a_line(deployment, call: str) -> None:
     arguments = {"tasks": ("nope",), "start_task": ("nope", ["x"]), "open_shell": ("nope", "t", "sh")}[call]
     with pytest.raises(RefusedError, match="service: 'nope' does not run in prod"):

@@ -263,6 +263,40 @@ def test_an_edit_is_judged_before_it_is_deployed(deployed: Templates, name: str)
     assert replaced == case.replaced or case.refused
 
 
+def several(*edits: Callable[[Templates], None]) -> Callable[[Templates], None]:
+    def edit(after: Templates) -> None:
+        for each in edits:
+            each(after)
+
+    return edit
+
+
+# Edits of one push, none of which undoes what another one needs.
+TOGETHER = [
+    ("add", "paths", "NAT"),
+    ("remove", "strategy back to rolling", "architecture"),
+    ("rename", "CIDR"),
+    ("spot", "architecture", "domain off"),
+    ("kind", "zones"),
+    ("protocol", "add", "remove"),
+]
+
+
+@pytest.mark.parametrize("names", TOGETHER, ids=" and ".join)
+def test_edits_of_one_push_are_judged_like_each_alone(deployed: Templates, names: tuple[str, ...]) -> None:
+    cases = [MATRIX[name] for name in names]
+    result = transition(deployed, several(*(case.edit for case in cases)))
+    refused = "\n".join(map(str, result.refusals))
+    assert bool(refused) is any(case.refused for case in cases), refused
+    for words in (words for case in cases for words in case.refused):
+        assert words in refused
+    told = "\n".join(
+        map(str, (*(each for planned in result.stacks for each in planned.consequences), *result.consequences))
+    )
+    for words in (words for case in cases for words in case.told):
+        assert words in told
+
+
 @pytest.mark.parametrize("place", [("444444444444", "us-east-1"), ("333333333333", "eu-west-1")])
 def test_another_account_or_region_moves_nothing(deployed: Templates, place: tuple[str, str]) -> None:
     refused = "\n".join(map(str, transition(deployed, nothing, place).refusals))
@@ -294,13 +328,21 @@ def test_basic_scanning_leaves_the_accounts_setting(assembly: Any) -> None:
     assert [(action.logical_id, action.action) for action in planned.actions] == [(key, Action.KEEP)]
 
 
-def test_another_engine_leaves_the_old_ones_stack(assembly: Any, github_assembly: Any) -> None:
+@pytest.mark.parametrize(
+    ("to_github", "left"), [(True, ["NovaPipelineStack"]), (False, ["NovaEarlyRegistryStack", "nova-github-actions"])]
+)
+def test_another_engine_leaves_the_old_ones_stacks(
+    assembly: Any, github_assembly: Any, to_github: bool, left: list[str]
+) -> None:
     def stacks(each: Any) -> list[StackTemplate]:
-        return [stack(name, template) for name, template in each.templates.items() if not name.startswith("nova-")]
+        named = {name: template for name, template in each.templates.items() if not name.startswith("nova-")}
+        named |= {name: each.templates[name] for name in ("nova-github-actions",) if name in each.templates}
+        return [stack(name, template) for name, template in named.items()]
 
-    result = plan(stacks(assembly), [stacks(github_assembly)])
+    before, after = (assembly, github_assembly) if to_github else (github_assembly, assembly)
+    result = plan(stacks(before), [stacks(after)])
     assert result.refusals == []
-    assert [consequence.stack for consequence in result.consequences] == ["NovaPipelineStack"]
+    assert sorted(consequence.stack for consequence in result.consequences) == left
 
 
 def test_a_service_that_had_its_log_groups_name_gets_one_without(deployed: Templates) -> None:

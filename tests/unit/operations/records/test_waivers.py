@@ -195,6 +195,7 @@ def test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on
     assert "on hold" in str(run("accept-red", "prod", "3f2a91c00000", "--why", "x").exception)
 
 
+@pytest.mark.exhaustive("test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on_record")
 def test_for_a_release_on_hold_the_preflight_offers_no_way_past_what_is_red(deployment, run) -> None:
     hold(deployment.environment, FIX, why="corrupts uploads")
     said = str(run("preflight", "prod", "--checkout").exception)
@@ -203,6 +204,7 @@ def test_for_a_release_on_hold_the_preflight_offers_no_way_past_what_is_red(depl
     assert "accept-red" not in said
 
 
+@pytest.mark.exhaustive("test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on_record")
 def test_what_nobody_can_accept_is_said_before_what_was_accepted(deployment, run, monkeypatch) -> None:
     monkeypatch.setattr(preflight, "under_way", lambda *_: ["nova-prod-carts-service: an update is under way"])
     lines = run("accept-red", "prod", FIX, "--why", "it leaks").output.splitlines()
@@ -225,6 +227,7 @@ def test_what_is_no_waiver_waives_nothing_and_stops_nothing(deployment) -> None:
     assert waived([found], FIX, now=datetime.now(UTC)) == {}
 
 
+@pytest.mark.exhaustive("test_an_operator_accepts_what_is_red_and_the_release_gets_through_with_it_on_record")
 def test_nothing_gets_an_image_past_that_the_registry_has_not_signed(deployment, run) -> None:
     deployment.environment.unsigned.add("store-service")
     assert run("accept-red", "prod", "3f2a91c00000", "--why", "the old revision leaks").exception is None

@@ -99,6 +99,7 @@ def test_status_shows_each_service_and_its_red_alarm(run: Any, aws: Any) -> None
     assert "bbbbbbbbbbbb" in result.stdout
 
 
+@pytest.mark.exhaustive("test_status_shows_each_service_and_its_red_alarm")
 def test_status_without_names_shows_the_environments_that_cannot_be_looked_at_too(run: Any, aws: Any) -> None:
     result = run(aws, "status", "--json")
     found = {environment["environment"]: environment for environment in json.loads(result.stdout)}
@@ -193,6 +194,7 @@ def test_a_brief_tells_what_would_be_lost_in_each_format(
     assert "nova rollback prod --to aaaaaaaaaaaa" in result.stdout
 
 
+@pytest.mark.exhaustive("test_status_shows_each_service_and_its_red_alarm")
 def test_a_brief_is_published_to_those_who_approve(run: Any, aws: Any, assembly: Path) -> None:
     aws.faults = {"ListPipelineExecutions": [(400, "PipelineNotFoundException")]}
     result = run(aws, "brief", "prod", "--publish", "--assembly", str(assembly), account=TOOLCHAIN)

@@ -50,6 +50,7 @@ def test_updates_are_cancelled_and_waited_for(served, cancel, local_aws: LocalAw
     assert read_claim(served.environment).state == "done"
 
 
+@pytest.mark.exhaustive("test_updates_are_cancelled_and_waited_for")
 def test_what_cannot_be_cancelled_is_waited_for(served, cancel, local_aws: LocalAws) -> None:
     update(CARTS)
     stack_behind(STORE).status = "UPDATE_ROLLBACK_IN_PROGRESS"
@@ -94,6 +95,7 @@ def test_without_a_confirmation_nothing_is_cancelled(served, cancel, local_aws: 
     assert read_claim(served.environment).nonce == ""
 
 
+@pytest.mark.exhaustive("test_updates_are_cancelled_and_waited_for")
 def test_where_nothing_is_under_way_there_is_nothing_to_cancel(served, cancel) -> None:
     served.release(2, "carts-service")
     assert cancel(to=served.commit(1))[0] == "No update is under way: there is nothing to cancel."
@@ -124,6 +126,7 @@ def test_what_stops_it_is_named_and_running_it_again_finishes(served, cancel, lo
             assert cancel()[-1].startswith("prod runs 010101010101")
 
 
+@pytest.mark.exhaustive("test_updates_are_cancelled_and_waited_for")
 def test_of_two_updates_the_one_that_may_be_cancelled_is(served, cancel, local_aws: LocalAws) -> None:
     update(CARTS, STORE)
     local_aws.faults = {"CancelUpdateStack": [DENIED]}

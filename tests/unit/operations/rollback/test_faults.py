@@ -160,6 +160,7 @@ def test_a_claim_that_is_not_given_back_is_a_warning_and_hides_nothing(
             assert {**end(served), "claim": "done"} == clean(*held)
 
 
+@pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
 def test_a_failed_give_back_does_not_hide_why_a_service_did_not_go_back(served, back, local_aws: LocalAws) -> None:
     served.release(2, "carts-service")
     local_aws.faults = {"ExecuteChangeSet": [DENIED], "PutParameter": [None, None, EXPIRED]}
@@ -185,6 +186,7 @@ def test_a_change_set_that_cannot_be_deleted_hides_no_plan_and_goes_with_the_nex
     assert end(served) == clean(served.commit(2))
 
 
+@pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
 def test_a_throttled_look_at_the_stacks_is_no_failure(served, back, local_aws: Any) -> None:
     served.release(2, "carts-service")
     local_aws.calls.clear()
@@ -195,6 +197,7 @@ def test_a_throttled_look_at_the_stacks_is_no_failure(served, back, local_aws: A
     assert local_aws.faults["DescribeStacks"] == []
 
 
+@pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
 def test_roles_that_may_not_list_stacks_ask_for_each(served, back, local_aws: Any) -> None:
     served.release(2, "carts-service")
     local_aws.faults = {"DescribeStacks": [(403, "AccessDenied")]}
@@ -202,6 +205,7 @@ def test_roles_that_may_not_list_stacks_ask_for_each(served, back, local_aws: An
     assert end(served) == clean(served.commit(2))
 
 
+@pytest.mark.exhaustive("test_what_stops_a_rollback_is_named_and_running_it_again_finishes")
 def test_what_somebody_else_wrote_stops_nothing_and_is_named(served, back) -> None:
     served.release(2, "carts-service")
     ssm = served.client("ssm")

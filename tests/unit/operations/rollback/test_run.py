@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from helpers.exhaustive import one_of_each
 from helpers.local_aws import stack_behind
 from nova_infra.deployed.model import Answer
 from nova_infra.deployed.stack import ChangeSet, Stack
@@ -173,6 +174,7 @@ def test_a_plan_changes_nothing(deployment, back) -> None:
     assert read_holds(deployment.environment) == ()
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_a_plan_that_is_not_confirmed_changes_nothing(deployment, back) -> None:
     deployment.release(2, "carts-service")
     with pytest.raises(RefusedError, match="not confirmed: nothing was changed"):
@@ -191,6 +193,7 @@ def test_a_second_rollback_does_not_go_further_back_by_itself(deployment, back) 
     assert deployment.image_tag("carts-service") == "v2"
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_a_release_that_runs_already_is_refused(deployment, back) -> None:
     deployment.release(2, "carts-service")
     with pytest.raises(RefusedError, match="already runs the images of 020202020202"):
@@ -199,11 +202,13 @@ def test_a_release_that_runs_already_is_refused(deployment, back) -> None:
 
 @pytest.mark.parametrize(
     ("request_", "fault"),
-    [
-        ({"to": "feedfeed"}, "'feedfeed' was never released here: choose one such as 020202020202, 010101010101"),
-        ({"to": "01"}, "was never released here"),
-        ({"services": ("billing",)}, "service: 'billing' is not one of carts-service, store-service"),
-    ],
+    one_of_each(
+        [
+            ({"to": "feedfeed"}, "'feedfeed' was never released here: choose one such as 020202020202, 010101010101"),
+            ({"to": "01"}, "was never released here"),
+            ({"services": ("billing",)}, "service: 'billing' is not one of carts-service, store-service"),
+        ]
+    ),
 )
 def test_what_does_not_exist_is_refused(deployment, back, request_: dict[str, Any], fault: str) -> None:
     deployment.release(2, "carts-service")
@@ -212,6 +217,7 @@ def test_what_does_not_exist_is_refused(deployment, back, request_: dict[str, An
     assert deployment.image_tag("carts-service") == "v2"
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_a_release_that_was_never_verified_is_refused(deployment, back) -> None:
     deployment.release(2, "carts-service", outcome="failed")
     deployment.release(3, "carts-service")
@@ -235,6 +241,7 @@ def test_an_image_that_is_gone_is_refused(deployment, back) -> None:
     assert deployment.image_tag("carts-service") == "v2"
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_a_tag_that_names_another_image_now_is_refused(deployment, back) -> None:
     good = deployment.ledger()[0].images["carts-service"]
     deployment.release(2, "carts-service")
@@ -287,7 +294,7 @@ def test_a_change_set_that_turns_out_empty_is_no_failure(deployment, back, monke
         back()
 
 
-@pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"])
+@pytest.mark.parametrize("status", one_of_each(["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"]))
 def test_a_stack_that_something_else_is_updating_is_refused(deployment, back, monkeypatch, status: str) -> None:
     deployment.release(2, "carts-service")
     monkeypatch.setattr(
@@ -378,6 +385,7 @@ def _journal(deployment, claim: Claim) -> None:
     deployment.environment.put_parameter("/nova/prod/rollback", json.dumps(value))
 
 
+@pytest.mark.exhaustive("test_the_last_good_release_comes_back")
 def test_an_update_that_only_looks_like_a_rollback_is_somebody_elses(deployment, back) -> None:
     deployment.release(2, "carts-service")
     _journal(deployment, Claim("ab", "interrupted", deployment.commit(1), change_set="nova-rollback-01-ab", by="me"))

@@ -51,7 +51,6 @@ def test_each_function_is_replaced_by_its_value(value: Any, expected: Any) -> No
 @pytest.mark.parametrize(
     "value",
     [
-        {"Ref": "Nobody"},
         {"Fn::GetAtt": ["Thing", "Colour"]},
         {"Fn::ImportValue": "nowhere"},
         {"Fn::FindInMap": ["Sizes", "large", "cpu"]},
@@ -66,3 +65,17 @@ def test_what_is_not_known_is_an_error_that_names_resource_property_and_function
         resolve({"Properties": [{"Key": value}]})
     assert str(error.value).startswith("stack.Thing.Properties[0].Key: ")
     assert next(iter(value)) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"Ref": "Gone"}, "stack.Thing: refers to Gone, which is not in the template"),
+        ({"Fn::Join": ["", ["a", {"Ref": "Gone"}]]}, "refers to Gone, which is not in the template"),
+        ({"Ref": "AWS::NotificationARNs"}, "the rehearsal does not know it"),
+        ({"Fn::ImportValue": "elsewhere"}, "the rehearsal does not know it"),
+    ],
+)
+def test_what_leads_nowhere_is_no_gap_of_the_rehearsal(value: Any, said: str) -> None:
+    with pytest.raises(UnresolvableError, match=said):
+        resolve(value)

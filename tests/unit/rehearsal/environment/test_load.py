@@ -9,6 +9,7 @@ from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from nova_infra.rehearsal.clock import Pace
@@ -134,6 +135,7 @@ def documented(*paths: str, broken: str = "", new: str = "") -> Answer:
     return answer
 
 
+@pytest.mark.exhaustive("test_what_an_openapi_document_lists_is_asked_and_nothing_else")
 def test_every_user_asks_once_and_then_again_in_another_order() -> None:
     minutes = USERS // REQUESTS_PER_MINUTE
     behind = Behind(always(200))
@@ -185,6 +187,7 @@ def test_an_operation_that_one_revision_alone_fails_is_counted_for_that_revision
     assert set(asked.answers["tiny:2"]["GET /tiny/a"]) == {200}
 
 
+@pytest.mark.exhaustive("test_what_an_openapi_document_lists_is_asked_and_nothing_else")
 def test_every_operation_meets_the_canary_before_it_gets_all_traffic() -> None:
     names = [f"/tiny/{number}" for number in range(30)]
     behind = Behind(documented(*names), weights=(90, 10))

@@ -264,6 +264,7 @@ def test_the_name_is_the_directorys_where_it_can_be(directory: str, name: str) -
     assert default_name(Path(directory)) == name
 
 
+@pytest.mark.exhaustive("test_with_every_option_nothing_is_asked_and_the_next_steps_are_said")
 @pytest.mark.own_project  # it is what the project is made from
 def test_each_question_is_asked_until_its_answer_can_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(interviewing, "has_terminal", lambda: True)

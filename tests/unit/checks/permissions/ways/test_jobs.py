@@ -160,6 +160,13 @@ def test_a_role_of_no_known_name_may_only_read() -> None:
     assert found(template, TOOLS) == []
 
 
+def test_a_role_that_builds_no_images_pushes_none() -> None:
+    template: Template = {"Resources": {}}
+    images_ = f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/*"
+    job_role(template, "nova", "ref:refs/heads/main", allow("ecr:PutImage", images_))
+    assert found(template, TOOLS) == [f"nova may ecr:PutImage on {images_}"]
+
+
 def test_a_builder_reads_the_logins_that_are_named_and_no_others() -> None:
     named, key = f"arn:aws:secretsmanager:us-east-1:{TOOLS}:secret:acme/registry-??????", f"arn:aws:kms:x:{TOOLS}:key/1"
     for kind in ("", "-early"):
