@@ -28,6 +28,7 @@ def _before_steps(sandbox: Sandbox) -> Iterator[Reading]:
         "HookTargetArn": attribute("Function", "Arn"),
         "RoleArn": attribute("Caller", "Arn"),
         "LifecycleStages": ["PRE_PRODUCTION_TRAFFIC_SHIFT"],
+        "TimeoutConfiguration": {"TimeoutInMinutes": 12, "Action": "ROLLBACK"},
     }
     function = {
         "Runtime": "python3.13",
