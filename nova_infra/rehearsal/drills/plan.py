@@ -7,6 +7,7 @@ production over the one service that has the fault, unless the drill is about it
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nova_infra.assembly import Assembly, Template, resources_of_type
@@ -103,6 +104,8 @@ def lacking(drill: Drill, candidate: Release) -> str:
     service = _first_service(pipeline, candidate.assembly, drill)
     if service is None:
         return f"no {drill.kind} {_WITH[drill.has]}is delivered"
+    if not _places(pipeline.stages, drill.reach):
+        return _without(drill.reach)
     if drill.kind == "worker" and not messages_of(candidate.sources, service):
         return f"services/{service}/messages has no examples of messages"
     if not (drill.gated or drill.tested or drill.group or drill.suite):
@@ -124,20 +127,28 @@ def lacking(drill: Drill, candidate: Release) -> str:
 
 
 def _stages(pipeline: Pipeline, reach: Reach) -> list[Stage]:
-    stages = pipeline.stages
+    places = _places(pipeline.stages, reach)
+    if not places:
+        raise NovaError(f"--drill: {_without(reach)}: leave that drill out")
+    return list(pipeline.stages[places[0] :])
+
+
+def _without(reach: Reach) -> str:
+    return f"the pipeline has no stage for a drill about its {reach}"
+
+
+def _places(stages: Sequence[Stage], reach: Reach) -> list[int]:
+    """The number of the stage that a drill begins with, if the pipeline has one."""
     deployed = [number for number, stage in enumerate(stages) if _has(stage, DeployAction)]
     tested = [number for number in deployed if _is_tested(stages[number])]
     approvals = [number for number, stage in enumerate(stages) if _has(stage, ApprovalAction)]
-    places = {
+    return {
         "first tests": tested[:1],
         "last tests": tested[-1:],
         "approval": approvals[-1:],  # Production's: the first may be that of the pipeline's own update.
         "production": deployed[-1:],
         "all of production": deployed[-1:],
     }[reach]
-    if not places:
-        raise NovaError(f"--drill: the pipeline has no stage for a drill about its {reach}: leave that drill out")
-    return list(stages[places[0] :])
 
 
 def _is_tested(stage: Stage) -> bool:

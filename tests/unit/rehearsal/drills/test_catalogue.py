@@ -337,3 +337,21 @@ def test_two_runs_of_a_job_at_once_fail_the_drill_and_so_does_none(candidate: Re
     assert drill.check(record, "report") == ["2 runs of report went on at once"]
     record.at_once = {"nova-prod-report": 1}
     assert drill.check(record, "report") == []
+
+
+def test_a_drill_about_tests_or_an_approval_is_left_out_where_the_pipeline_has_none(
+    candidate: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tests, approval, errors = (choose([name])[0] for name in ("integration-red", "approval-rejected", "errors"))
+    assert lacking(tests, candidate) == lacking(approval, candidate) == lacking(errors, candidate) == ""
+    whole = candidate.pipeline()
+    stages = [
+        replace(stage, actions=tuple(each for each in stage.actions if isinstance(each, DeployAction)))
+        for stage in whole.stages
+    ]
+    monkeypatch.setattr(Release, "pipeline", lambda _: replace(whole, stages=tuple(stages)))
+    assert lacking(tests, candidate) == "the pipeline has no stage for a drill about its first tests"
+    assert lacking(approval, candidate) == "the pipeline has no stage for a drill about its approval"
+    assert lacking(errors, candidate) == ""
+    with pytest.raises(NovaError, match="no stage for a drill about its first tests: leave that drill out"):
+        plan(tests, candidate)
