@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from nova_infra.config import load_config
@@ -37,10 +38,16 @@ def synthesize_app(root: Path, app: str) -> Path:
         app: The command that synthesizes it, or the directory of an assembly, as cdk.json's ``app``.
 
     Raises:
-        NovaError: There is no CDK CLI, or the app does not synthesize.
+        NovaError: There is no CDK CLI or no such app, or it does not synthesize.
     """
     if (root / app / "manifest.json").is_file():
         return root / app
+    lost = shutil.which(app) is None and not (root / app).is_file()
+    if len(app.split()) == 1 and lost:
+        raise NovaError(
+            f"--app {app}: is neither a command nor the directory of an assembly: "
+            "give the command that synthesizes, or run `cdk synth` and give its cdk.out"
+        )
     assembly = root / ".nova" / "assembly"
     words = ["cdk", "synth", "--quiet", "--app", app, "--output", str(assembly)]
     try:
