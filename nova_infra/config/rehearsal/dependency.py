@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from nova_infra.config.services.container import Command, ImageReference
-from nova_infra.config.values.fields import Model, ProjectPath, Variable, matching, refusal
+from nova_infra.config.values.fields import Model, ProjectPath, Variable, also, matching, refusal
 
 # Each service has its own: a dependency cannot know them.
 _RESERVED_VARIABLES = re.compile(r"PORT|STOP_TIMEOUT|NOVA_.*|ECS_.*")
@@ -31,6 +31,8 @@ class Ready(Model):
     """Accepts connections once it is ready. Default: the dependency's port, where there is no command or path."""
     seconds: Annotated[int, Field(ge=1, le=600)] = 60
     """How long it may take. Default: 60."""
+
+    model_config = also({"type": ["string", "integer"]}, {"type": "array", "items": {"type": "string"}})
 
     @model_validator(mode="before")
     @classmethod

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from nova_infra.config.services.container import Command, ImageReference, User
-from nova_infra.config.values.fields import Model, Variable, matching, refusal
+from nova_infra.config.values.fields import Model, Variable, also, matching, refusal
 
 # Set by the platform itself: a user's value would be overwritten, or break the service.
 _RESERVED_VARIABLES = re.compile(r"PORT|STOP_TIMEOUT|NOVA_.*|AWS_.*|ECS_.*")
@@ -67,6 +67,8 @@ class Secret(Model):
     key: KeyArn | None = None
     """Customer managed key that it is encrypted with. Default: the one that AWS keeps for the service."""
 
+    model_config = also({"type": "string"})
+
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, data: Any) -> Any:
@@ -94,6 +96,8 @@ class Login(Model):
     """Name or full ARN of the secret in Secrets Manager."""
     key: KeyArn | None = None
     """Customer managed key that it is encrypted with. Default: the one that AWS keeps for the service."""
+
+    model_config = also({"type": "string"})
 
     @model_validator(mode="before")
     @classmethod

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, WithJsonSchema, field_validator
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 _COMMANDS = ("command", "entrypoint", "before_deploy")
@@ -40,6 +41,17 @@ class Model(BaseModel):
         if repeated := next((text for number, text in enumerate(texts) if text in texts[:number]), None):
             raise refusal(f"has {repeated!r} twice", "write it once")
         return value
+
+
+def also(*shapes: JsonDict) -> ConfigDict:
+    """Tell editors of the short forms that a table has, which a validator of it turns into the table."""
+
+    def extend(schema: JsonDict) -> None:
+        table = dict(schema)
+        schema.clear()
+        schema.update({"anyOf": [table, *shapes]})
+
+    return ConfigDict(json_schema_extra=extend)
 
 
 def refusal(fault: str, remedy: str) -> PydanticCustomError:

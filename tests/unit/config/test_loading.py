@@ -258,7 +258,7 @@ def test_every_key_is_explained_to_editors():
     explained = [
         key
         for definition in definitions.values()
-        for key, value in definition["properties"].items()
+        for key, value in definition.get("anyOf", [definition])[0]["properties"].items()
         if "default" in value and "description" not in value
     ]
     assert set(explained) <= {"rollout", "scaling", "network", "targets", "alarms", "health"}
