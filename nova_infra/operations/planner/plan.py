@@ -6,28 +6,36 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nova_infra.operations.planner.actions import resource_actions
-from nova_infra.operations.planner.blockers.exports import capacity_providers_in_use, locked_exports, missing_exports
-from nova_infra.operations.planner.blockers.images import missing_repositories
-from nova_infra.operations.planner.blockers.links import circular_references, dangling_references
-from nova_infra.operations.planner.blockers.listener_rules import (
-    back_to_rolling,
-    groups_of_another_load_balancer,
-    reset_weights,
+from nova_infra.operations.planner.blockers.cloudformation.exports import (
+    capacity_providers_in_use,
+    locked_exports,
+    missing_exports,
 )
-from nova_infra.operations.planner.blockers.names import (
+from nova_infra.operations.planner.blockers.cloudformation.images import missing_repositories
+from nova_infra.operations.planner.blockers.cloudformation.links import circular_references, dangling_references
+from nova_infra.operations.planner.blockers.cloudformation.names import (
     changed_service_tokens,
     names_that_may_be_needed_twice,
     taken_names,
 )
-from nova_infra.operations.planner.blockers.networks import overlapping_subnets
-from nova_infra.operations.planner.blockers.permissions import missing_permissions
-from nova_infra.operations.planner.blockers.quotas import account_quotas, listener_limits, template_limits
-from nova_infra.operations.planner.blockers.reach import closed_addresses, replaced_services, unreachable_siblings
-from nova_infra.operations.planner.blockers.security_groups import closed_ways
-from nova_infra.operations.planner.blockers.sizes import impossible_sizes
-from nova_infra.operations.planner.blockers.states import left_behind, moved_stack, stuck_stack
-from nova_infra.operations.planner.blockers.tasks import refused_services, refused_task_definitions
-from nova_infra.operations.planner.blockers.values import refused_values
+from nova_infra.operations.planner.blockers.cloudformation.states import left_behind, moved_stack, stuck_stack
+from nova_infra.operations.planner.blockers.network.listener_rules import (
+    back_to_rolling,
+    groups_of_another_load_balancer,
+    reset_weights,
+)
+from nova_infra.operations.planner.blockers.network.networks import overlapping_subnets
+from nova_infra.operations.planner.blockers.network.reach import (
+    closed_addresses,
+    replaced_services,
+    unreachable_siblings,
+)
+from nova_infra.operations.planner.blockers.network.security_groups import closed_ways
+from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions
+from nova_infra.operations.planner.blockers.resources.quotas import account_quotas, listener_limits, template_limits
+from nova_infra.operations.planner.blockers.resources.sizes import impossible_sizes
+from nova_infra.operations.planner.blockers.resources.tasks import refused_services, refused_task_definitions
+from nova_infra.operations.planner.blockers.resources.values import refused_values
 from nova_infra.operations.planner.model import Consequence, PlannedStack, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import Owner, World

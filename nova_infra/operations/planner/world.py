@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nova_infra.operations.changes.template_values import shown
-from nova_infra.operations.planner.blockers.identity import identity
+from nova_infra.operations.planner.blockers.cloudformation.identity import identity
 from nova_infra.operations.planner.model import StackKey, StackTemplate
 
 Owner = tuple[StackKey, str]

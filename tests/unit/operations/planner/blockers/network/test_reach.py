@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nova_infra.operations.planner.blockers.reach import unreachable_siblings
+from nova_infra.operations.planner.blockers.network.reach import unreachable_siblings
 from nova_infra.operations.planner.model import StackKey, StackTemplate
 
 BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"

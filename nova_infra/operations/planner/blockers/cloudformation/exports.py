@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from nova_infra.documents.text import listed
 from nova_infra.operations.changes.template_values import references, same
-from nova_infra.operations.planner.blockers.names import changes_kind
+from nova_infra.operations.planner.blockers.cloudformation.names import changes_kind
 from nova_infra.operations.planner.model import Action, Refusal, ResourceAction
 from nova_infra.operations.planner.step import Step
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.operations.changes.template_values import references, same, shown
-from nova_infra.operations.planner.blockers.identity import IDENTITIES
+from nova_infra.operations.planner.blockers.cloudformation.identity import IDENTITIES
 from nova_infra.operations.planner.model import Action, Consequence, Refusal, ResourceAction
 from nova_infra.operations.planner.step import Step
 

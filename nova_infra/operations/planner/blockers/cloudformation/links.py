@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.planner.blockers.names import changes_kind
+from nova_infra.operations.planner.blockers.cloudformation.names import changes_kind
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.operations.changes.template_values import shown
-from nova_infra.operations.planner.blockers.identity import identity
+from nova_infra.operations.planner.blockers.cloudformation.identity import identity
 from nova_infra.operations.planner.model import Refusal, StackKey
 from nova_infra.operations.planner.step import Step
 
