@@ -21,7 +21,7 @@ TEST_HEADER_VARIABLE = "NOVA_TEST_HEADER"
 """Where a suite that answers a gate finds the header that its requests have to send, as ``name: value``."""
 
 GATED_VARIABLE = "GATED"
-"""Where the step that runs a suite to answer gates is told the names of the services that wait for it."""
+"""The variable in which the step that answers gates with a test suite gets the names of the services that wait."""
 
 JOB_ALARMS = ("failed", "missed")
 """The alarms of a job: nothing is rolled back by them."""

@@ -38,7 +38,7 @@ class NovaChecks:
 
 
 def _account(template: Path) -> str | None:
-    """The account that a template is deployed to, as the manifest beside it says."""
+    """The account that a template is deployed to, from the assembly's manifest."""
     manifest = template.with_name("manifest.json")
     artifacts = json.loads(manifest.read_text(encoding="utf-8"))["artifacts"] if manifest.exists() else {}
     for artifact in artifacts.values():

@@ -59,7 +59,7 @@ class Environments:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close what is open, and what was got ready in vain: nothing of that is told."""
+        """Close the open environments, and silently those that were prepared and never used."""
         for opening in self._ahead.values():
             opening.cancel()
         opened = await asyncio.gather(*self._ahead.values(), return_exceptions=True)

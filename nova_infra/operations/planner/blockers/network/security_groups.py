@@ -48,7 +48,7 @@ def _closes_exit(step: Step, group: str) -> bool:
 
 
 def _rules(step: Step, group: str, way: str) -> Iterator[Mapping[str, Any]]:
-    """The rules of a group, its own and those beside it."""
+    """The rules of a group: those in its properties, and those that are resources of their own."""
     yield from as_list(step.after.resources[group].get("Properties", {}).get(f"SecurityGroup{way}"))
     for _, properties in step.after.of_type(f"AWS::EC2::SecurityGroup{way}"):
         if group in references(properties.get("GroupId")):
