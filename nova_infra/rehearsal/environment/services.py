@@ -112,6 +112,7 @@ class Services:
         service.desired, service.grace = wanted.desired, wanted.grace
         service.test_rule = self._balancers.rule_named(wanted.test_rule)
         record = self._new_record(service, definition, rollout, baseline=baseline, takes_back=takes_back)
+        record.most_tasks = wanted.most_tasks
         deployment = PlayedDeployment(
             service=service,
             revision=Revision(definition, sources),

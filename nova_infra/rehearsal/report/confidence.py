@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.report.connections import counted_connections
 
 _Assumption = tuple[Callable[[DeploymentRecord], bool], str]
 
@@ -63,6 +64,11 @@ def confidence(record: Record) -> list[str]:
             f"Projected: a minute lasted a second, and the release's tasks were up for {record.lived:.0f} s at most. "
             "CPU and latency are those of a minute's requests in a minute; what takes more uptime, such as a token "
             "that expires, needs --real-time."
+        )
+    if counted := counted_connections(record):
+        said.append(
+            f"Projected: connections at the most tasks of a rollout, {'; '.join(counted)}. They were counted at this "
+            "traffic: a pool that grows with its load opens more."
         )
     said.append(
         "Simulated, from AWS's documentation: CloudFormation, the ECS scheduler, the load balancer, CloudWatch and the "

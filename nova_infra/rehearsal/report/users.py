@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from nova_infra.rehearsal.record import SLOWER_TIMES, DeploymentRecord, QueueRecord, Record
 from nova_infra.rehearsal.report.answers import what_breaks
+from nova_infra.rehearsal.report.connections import too_many_connections
 
 _NO_ANSWER = (0, 502, 504)
 _CHANGING = ("POST", "PATCH")
@@ -39,6 +40,7 @@ def what_users_meet(record: Record) -> list[str]:
             )
     for name, queue in record.queues.items():
         found += _messages(name, queue)
+    found += too_many_connections(record)
     for clause in (what_breaks, _cut, _leak, _slower, _killed):
         found += filter(None, map(clause, record.deployments))
     return found
