@@ -332,3 +332,6 @@ def _commit(root: Path, *, required: bool) -> str | None:
         )
         raise RefusedError(f"--release: {fault}")
     return commit
+
+
+COMMANDS = (image,)
