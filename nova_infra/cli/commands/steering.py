@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from nova_infra.cli.built import built_assembly
-from nova_infra.cli.releases import in_environment, release_templates, wait_option
-from nova_infra.cli.reports import whereabouts
+from nova_infra.cli.commands.releases import in_environment, release_templates, wait_option
+from nova_infra.cli.commands.reports import whereabouts
 from nova_infra.errors import CheckFailedError, RefusedError
 
 
