@@ -129,8 +129,8 @@ class Process:
         return await self._process.wait()
 
     async def gone(self) -> None:
-        """Wait until it has ended, whatever its descendants do: while they hold its output open, :meth:`wait` goes on."""
-        while self.exit_code is None:
+        """Wait until it has ended, also where descendants go on: :meth:`wait` waits until they close its output."""
+        while self.exit_code is None:  # noqa: ASYNC110 - asyncio tells nobody before
             await asyncio.sleep(_POLL_SECONDS)
 
     async def stop(

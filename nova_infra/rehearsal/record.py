@@ -131,6 +131,8 @@ class DeploymentRecord:
         asked_from: Where the requests of synthetic users came from, in words.
         has_requests: Whether requests can reach it: it is behind a load balancer.
         not_asked: What synthetic users did not ask for, and why, in clauses.
+        idle: Revision to the seconds after which its tasks close connections that nobody uses, where they do.
+        idle_timeout: Seconds for which the load balancer keeps such connections.
         most_tasks: How many tasks a rollout of it can have at once, at its autoscaler's maximum.
     """
 
@@ -166,6 +168,8 @@ class DeploymentRecord:
     asked_from: str = ""
     has_requests: bool = True
     not_asked: list[str] = field(default_factory=list)
+    idle: dict[str, float] = field(default_factory=dict)
+    idle_timeout: float = 60.0
     most_tasks: int = 0
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.report.connections import counted_connections
+from nova_infra.rehearsal.report.users import closes_after
 
 _Assumption = tuple[Callable[[DeploymentRecord], bool], str]
 
@@ -74,6 +75,13 @@ def confidence(record: Record) -> list[str]:
         "Simulated, from AWS's documentation: CloudFormation, the ECS scheduler, the load balancer, CloudWatch and the "
         "pipeline."
     )
+    sooner = {each.service: seconds for each in released if (seconds := closes_after(each)) is not None}
+    if sooner:
+        which = ", ".join(f"{service} after {seconds:.2g} s" for service, seconds in sooner.items())
+        said.append(
+            f"Not played: idle connections that {which} closed, before the load balancer does: in AWS a request that "
+            "crosses the closing gets a 502. Keep them longer than its idle timeout."
+        )
     if record.not_rehearsed:
         said.append(f"Not covered: {'; '.join(record.not_rehearsed)}.")
     if rests := [text for applies, text in _ASSUMPTIONS if any(applies(each) for each in released)]:

@@ -178,7 +178,7 @@ class ContainerTask(Task):
                 return
             self._exit_code = end.exit_code
             self._oom_kills += end.out_of_memory
-            self._log = await last_output(self.engine, self.name)
+            self._log = end.said
         finally:
             self._gone.set()
 

@@ -141,3 +141,23 @@ def test_connections_times_the_most_tasks_are_held_against_the_limit(
     assert [each for each in what_users_meet(record) if "connections" in each] == ([said] if said else [])
     counted = [each for each in confidence(record) if "connections at the most tasks" in each]
     assert bool(counted) is (limit == 78)
+
+
+@pytest.mark.parametrize(
+    ("idle", "said", "named"),
+    [
+        ({"shop:2": 5.04}, "shop closes idle connections after 5 s, and the load balancer after 40 s", True),
+        ({"shop:1": 5, "shop:2": 5}, "", True),
+        ({"shop:2": 41}, "", False),
+        ({"shop:1": 5}, "", False),
+    ],
+    ids=["it is new", "it was so before", "later than the load balancer", "it is over"],
+)
+def test_a_release_that_closes_idle_connections_first_is_seen(
+    deployed: Callable[..., DeploymentRecord], rehearsed: Make, idle: dict[str, float], said: str, named: bool
+) -> None:
+    record, deployment = rehearsed(), deployed("shop")
+    deployment.old, deployment.new, deployment.idle, deployment.idle_timeout = "shop:1", "shop:2", idle, 40.0
+    record.deployments = [deployment]
+    assert "; ".join(each for each in what_users_meet(record) if "idle" in each).startswith(said)
+    assert any("idle connections that" in each for each in confidence(record)) is named
