@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nova_infra.config import Dependency
 
-_COMMAND = re.compile(r"max[_-]connections[= ](\d+)")
+_COMMAND = re.compile(r"(?:max[_-]connections[= ]|^postgres (?:.* )?-N ?)(\d+)")
 
 
 @dataclass(frozen=True)

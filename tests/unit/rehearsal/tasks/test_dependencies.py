@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -27,7 +27,6 @@ from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, create_options
 from nova_infra.rehearsal.tasks.containers.place import Place
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
-from nova_infra.rehearsal.tasks.process import ProcessTask
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime, SourceRuntime
 
 URL = "http://{host}:{port}/a"
@@ -170,15 +169,15 @@ def test_the_most_connections_of_one_task_are_noted(place: Callable[[Engine], Pl
     runtime = SourceRuntime(Scripted(inspect=[RUNNING]))
     runtime.place = place(runtime.engine)  # type: ignore[arg-type]
     records: dict[str, ConnectionsRecord] = {}
-    found = provided(runtime, Needed(dependency("postgres:17", ready=["true"]), "postgres:17"), records=records)
+    wanted = dependency("postgres:17", ready=["true"], provides={"PLACE": "{port}"})
+    found = provided(runtime, Needed(wanted, "postgres:17"), records=records)
     asyncio.run(found.start())
-    address, port = found._containers[0].reached_at
+    port = int(found.provide(SHOP).environment["PLACE"])
+    task = cast(Any, SimpleNamespace(pid=os.getpid(), definition=SHOP))
     with contextlib.ExitStack() as open_ones:
-        listener = open_ones.enter_context(socket.create_server((address, port)))
-        task = ProcessTask(SHOP, asyncio.Semaphore(), 1, sources=Path())
-        task._process = SimpleNamespace(pid=os.getpid())  # type: ignore[assignment]
+        listener = open_ones.enter_context(socket.create_server(("127.0.0.1", port)))
         for count in (3, 0):
-            held = [open_ones.enter_context(socket.create_connection((address, port))) for _ in range(count)]
+            held = [open_ones.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(count)]
             found.note_connections([task])
             for each in held:
                 each.close()
@@ -194,6 +193,7 @@ def test_the_most_connections_of_one_task_are_noted(place: Callable[[Engine], Pl
         ({"image": "mysql:8.4"}, 151),
         ({"image": "mariadb:11@sha256:" + "a" * 64}, 151),
         ({"image": "postgres:17", "command": ["postgres", "-c", "max_connections=250"]}, 247),
+        ({"image": "postgres:17", "command": ["postgres", "-N", "44"]}, 41),
         ({"image": "mysql:8.4", "command": ["--max-connections=80"]}, 80),
         ({"image": "postgres:17", "command": ["postgres", "-c", "max_connections=250"], "max_connections": 40}, 37),
         ({"image": "redis:8", "max_connections": 65}, 65),
