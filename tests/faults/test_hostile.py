@@ -271,11 +271,6 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "CloudFormation would refuse",
         {"edit": container(Memory=1024)},
     ),
-    "a variable without a value": (
-        "✗",
-        "",
-        {"edit": lambda t: container_of(t)["Environment"].append({"Name": "EMPTY"})},
-    ),
     "a grace period of an hour hides that it never starts": (
         "✗",
         "the circuit breaker opened",
