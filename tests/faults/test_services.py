@@ -93,7 +93,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "its health check fails after a while": (
         "✗",
         "the circuit breaker opened",
-        {"fault": "on_request(lambda path: 503 if path == '/health' and count[0] > 15 else None)"},
+        {"fault": "on_request(lambda path: 503 if path == '/health' and count[0] > 6 else None)"},
     ),
     "it does not hear SIGTERM": (
         "!",

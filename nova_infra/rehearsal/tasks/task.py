@@ -18,6 +18,7 @@ from nova_infra.rehearsal.usage.processes import Usage
 STAY_SECONDS = 0.1
 """How long a task without a port has to stay, to count as started; its service looks at it again."""
 SPARE_STOP_SECONDS = 1.0
+SILENT = "it printed nothing"
 _LINE_LENGTH = 160
 SECRET = "stand-in-of-the-rehearsal"  # noqa: S105 - no secret: it stands for one
 
