@@ -90,6 +90,12 @@ def test_only_mounts_can_be_written(run: Run, define: Define, path: str, other: 
                 {},
                 "the program listens on port 3000 of 127.0.0.1 only, where nothing reaches it: bind 0.0.0.0",
             ),
+            # Docker by itself lets anybody listen there, and ECS does not.
+            (
+                "",
+                {"environment": {"FAULT": "", "PORT": "80"}, "port": 80},
+                "essential container exited with code 1: listen: Permission denied",
+            ),
             ("", {"architecture": "riscv"}, "CannotStartContainerError: exec format error: the image is for .*"),
             ("", {"fault": "missing-secret"}, "ResourceInitializationError: .*"),
         ]
