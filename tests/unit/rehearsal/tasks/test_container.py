@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from helpers.exhaustive import one_of_each
+from nova_infra.rehearsal.tasks import task as base
 from nova_infra.rehearsal.tasks.definition import HealthCheck, TaskDefinition
 from nova_infra.rehearsal.tasks.task import Task
 from nova_infra.rehearsal.usage.cgroup import ControlGroup
@@ -102,8 +103,9 @@ def test_only_mounts_can_be_written(run: Run, define: Define, path: str, other: 
     ),
 )
 def test_a_container_that_cannot_serve_says_why_in_a_line(
-    run: Run, define: Define, behaviour: str, other: dict[str, Any], said: str
+    run: Run, define: Define, behaviour: str, other: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(base, "ELSEWHERE_SECONDS", 0.7)
     assert re.fullmatch(said, run(define(behaviour, **other))[1], re.IGNORECASE)
 
 
