@@ -43,6 +43,10 @@ _MACHINE: tuple[tuple[str, str], ...] = (
         "localhost/NAME:TAG with the last part of its name and its tag",
     ),
     (
+        r"unknown command: docker buildx|'buildx' is not a docker command",
+        "the Dockerfiles need BuildKit: install Docker's buildx (docker-buildx-plugin), or Podman",
+    ),
+    (
         r"container-init binary not found|docker-init.*executable file not found",
         "the task definition asks for an init process, and the engine has none: install catatonit, or tini for Docker",
     ),

@@ -220,9 +220,7 @@ class ContainerTask(Task):
             if found is None or self.definition.port in found.reachable:
                 self._listening_since = time.monotonic()
                 return
-            elsewhere_since = (
-                min(elsewhere_since, time.monotonic()) if found.reachable or found.inside else float("inf")
-            )
+            elsewhere_since = min(elsewhere_since, time.monotonic()) if found.anywhere else float("inf")
             if time.monotonic() - elsewhere_since > self.elsewhere_seconds:
                 raise TaskFailedError(elsewhere(self.definition.port, found.reachable, found.inside))
             if self._started_in > self.patience:

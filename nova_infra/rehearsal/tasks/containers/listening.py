@@ -12,6 +12,7 @@ _LISTEN = "0A"
 _LOOPBACK = re.compile(r"[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F")
 # Docker's own resolver, in the network of each container: https://docs.docker.com/engine/network/#dns-services.
 _RESOLVER = "0B00007F"
+_IN_USE = re.compile(r"^TCP6?: inuse (\d+)", re.MULTILINE)
 # As many sockets as before may be others.
 _UNCHANGED_SECONDS = 1.0
 
@@ -27,6 +28,11 @@ class Listening:
 
     reachable: frozenset[int]
     inside: frozenset[int]
+
+    @property
+    def anywhere(self) -> bool:
+        """Whether anything is listened on."""
+        return bool(self.reachable or self.inside)
 
 
 @dataclass
@@ -55,7 +61,10 @@ class ListeningWatch:
         return self._found
 
     def _count(self) -> tuple[str, ...] | None:
-        """How many sockets there are, as the kernel says it; None where it does not."""
+        """How many sockets of TCP the network has, of either version; None where the kernel does not say.
+
+        The rest of what these files say is of the whole machine.
+        """
         try:
             texts = [
                 (self.proc / str(self.pid) / "net" / name).read_text(encoding="ascii")
@@ -63,7 +72,7 @@ class ListeningWatch:
             ]
         except OSError:
             return None
-        return tuple(line for text in texts for line in text.splitlines() if line.startswith("TCP"))
+        return tuple(_IN_USE.findall("".join(texts)))
 
 
 def listening(pid: int, proc: Path = Path("/proc")) -> Listening | None:
