@@ -150,7 +150,7 @@ def _exit_faults(config: Config, environment: Environment, group: Mapping[str, A
 def _opens(rule: Mapping[str, Any], port: int) -> bool:
     if rule.get("IpProtocol") not in ("-1", "tcp", "6"):
         return False
-    return rule["IpProtocol"] == "-1" or rule.get("FromPort", 0) <= port <= rule.get("ToPort", 65535)
+    return rule["IpProtocol"] == "-1" or bool(rule.get("FromPort", 0) <= port <= rule.get("ToPort", 65535))
 
 
 def _rules(balancer: ExistingLoadBalancer, access: Account) -> Iterator[Mapping[str, Any]]:
