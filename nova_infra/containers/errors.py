@@ -47,10 +47,6 @@ _MACHINE: tuple[tuple[str, str], ...] = (
         "the Dockerfiles need BuildKit: install Docker's buildx (docker-buildx-plugin), or Podman",
     ),
     (
-        r"container-init binary not found|docker-init.*executable file not found",
-        "the task definition asks for an init process, and the engine has none: install catatonit, or tini for Docker",
-    ),
-    (
         r"cannot clone: operation not permitted|newuidmap|rlimit_|error setting rlimit"
         r"|operation not permitted.*(mount|clone)"
         r"|oci runtime error.*cgroup|cgroup.*permission denied",

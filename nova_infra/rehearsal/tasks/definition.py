@@ -56,7 +56,7 @@ class TaskDefinition:
         sidecars: Names of the further containers, which are not run here.
         hosts: Names of hosts that lead to addresses of this machine's containers.
         capabilities: Capabilities of Linux, each with a ``+`` or a ``-``, that it gets or loses.
-        init: Whether the first process is one that passes signals on, not the program.
+        init: Whether an init process runs before it, and passes signals on.
     """
 
     revision: str

@@ -15,8 +15,6 @@ MACHINE = [
     ('pinging container registry r.example: Get "https://r.example/v2/": dial tcp: no such host', "cannot be pulled"),
     ("Get https://r.example: net/http: TLS handshake timeout", "cannot be pulled"),
     ("toomanyrequests: You have reached your pull rate limit", "cannot be pulled"),
-    ("Error: container-init binary not found on the host: stat /usr/lib/catatonit: no such file or directory",
-     "install catatonit"),
     ("docker: unknown command: docker buildx", "install Docker's buildx"),
     ("runc: error setting rlimit type 8: operation not permitted", "does not let it run containers"),
 ]  # fmt: skip

@@ -69,7 +69,6 @@ def create_options(
         f"--network={network.name}",
         *_AS_FARGATE,
         *_capabilities(definition.capabilities, podman=podman),
-        *(["--init"] if definition.init else []),
         *([f"--publish=127.0.0.1:{port}:{definition.port}"] if definition.port else []),
         f"--memory={definition.memory}m",
         f"--memory-swap={definition.memory}m",

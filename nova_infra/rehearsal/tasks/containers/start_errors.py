@@ -21,8 +21,7 @@ def start_error(said: str, definition: TaskDefinition, image: EngineImage, engin
     lowered, program = said.lower(), _program(definition, image)
     if "exec format error" in lowered and image.architecture in ("", engine.architecture):
         return TaskFailedError(f"CannotStartContainerError: exec format error: {program} is not a program")
-    of_the_engine = "docker.sock" in lowered or "container-init" in lowered or "docker-init" in lowered
-    if not of_the_engine and any(each in lowered for each in _NO_PROGRAM):
+    if "docker.sock" not in lowered and any(each in lowered for each in _NO_PROGRAM):
         return TaskFailedError(f"CannotStartContainerError: {program}: {_reason(said)}")
     if "unable to find user" in lowered or "no matching entries in passwd" in lowered:
         return TaskFailedError(f"CannotStartContainerError: {last_lines(said, 1)}")

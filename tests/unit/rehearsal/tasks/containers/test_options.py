@@ -36,15 +36,13 @@ def options(linux: dict[str, Any], *, podman: bool) -> list[str]:
          ["--cap-drop=NET_RAW", "--cap-drop=MKNOD", "--cap-add=AUDIT_WRITE"]),
         ({"Capabilities": {"Drop": ["ALL"]}}, True, ["--cap-drop=ALL"]),
         ({"Capabilities": {"Drop": ["ALL"], "Add": ["SYS_PTRACE"]}}, False, ["--cap-drop=ALL", "--cap-add=SYS_PTRACE"]),
-        ({"InitProcessEnabled": True}, False, ["--init"]),
-        ({"InitProcessEnabled": "false"}, False, []),
     ],
 )  # fmt: skip
 def test_a_container_has_the_capabilities_that_fargate_gives_it(
     linux: dict[str, Any], podman: bool, wanted: list[str]
 ) -> None:
     made = options(linux, podman=podman)
-    assert [each for each in made if each.startswith(("--cap-", "--init"))] == wanted
+    assert [each for each in made if each.startswith("--cap-")] == wanted
 
 
 @pytest.mark.parametrize("podman", [True, False])
