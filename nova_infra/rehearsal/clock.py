@@ -43,7 +43,7 @@ REAL_TIME = Pace(seconds_per_minute=60.0, checks=1.0, timeouts=1.0)
 
 
 _LOOK_SECONDS = 1.0
-_UNHURRIED = 5
+UNHURRIED = 5
 """How many times longer a minute may last that nobody waits for. More would hide what users see while tests are run."""
 
 
@@ -107,7 +107,7 @@ class Clock:
 
     async def _until_awaited(self, began: float) -> None:
         """Let a minute that nobody waits for last longer, though no longer than a real one."""
-        longest = min(_UNHURRIED * self.seconds_per_minute, max(60.0, self.seconds_per_minute))
+        longest = min(UNHURRIED * self.seconds_per_minute, max(60.0, self.seconds_per_minute))
         left = began + longest - asyncio.get_running_loop().time()
         if left > 0 and not self._awaited.is_set():
             with contextlib.suppress(TimeoutError):

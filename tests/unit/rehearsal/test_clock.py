@@ -79,7 +79,7 @@ def test_lost_tasks_are_looked_for_within_seconds_however_long_a_minute_lasts(mi
 
 def test_a_minute_that_nobody_waits_for_lasts_until_somebody_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that run for half a minute take half a minute in AWS, and not thirty bakes."""
-    monkeypatch.setattr(module, "_UNHURRIED", 60_000)
+    monkeypatch.setattr(module, "UNHURRIED", 60_000)
 
     async def play() -> list[int]:
         clock, counted = Clock(seconds_per_minute=0.001), []

@@ -14,7 +14,7 @@ _LOOPBACK = re.compile(r"[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F"
 _RESOLVER = "0B00007F"
 _IN_USE = re.compile(r"^TCP6?: inuse (\d+)", re.MULTILINE)
 # As many sockets as before may be others.
-_UNCHANGED_SECONDS = 1.0
+UNCHANGED_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ListeningWatch:
     def look(self) -> Listening | None:
         """What is listened on now; None where this machine does not show it."""
         counted, now = self._count(), time.monotonic()
-        if counted is None or counted != self._counted or now - self._read_at >= _UNCHANGED_SECONDS:
+        if counted is None or counted != self._counted or now - self._read_at >= UNCHANGED_SECONDS:
             self._found, self._counted, self._read_at = listening(self.pid, self.proc), counted, now
         return self._found
 

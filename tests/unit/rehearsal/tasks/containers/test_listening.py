@@ -69,7 +69,7 @@ def test_the_tables_are_read_again_only_when_the_number_of_sockets_has_changed(
         return listening(pid, proc)
 
     monkeypatch.setattr(module, "listening", read)
-    monkeypatch.setattr(module, "_UNCHANGED_SECONDS", 600)
+    monkeypatch.setattr(module, "UNCHANGED_SECONDS", 600)
     table(tmp_path, tcp=[])
     count(tmp_path, 0)
     watch = ListeningWatch(9, tmp_path)
@@ -82,7 +82,7 @@ def test_the_tables_are_read_again_only_when_the_number_of_sockets_has_changed(
     assert [watch.look() for _ in range(2)] == [Listening(frozenset({8080}), frozenset())] * 2
     assert len(reads) == 2
     # One socket may have gone and another come.
-    monkeypatch.setattr(module, "_UNCHANGED_SECONDS", 0)
+    monkeypatch.setattr(module, "UNCHANGED_SECONDS", 0)
     watch.look()
     assert len(reads) == 3
 
