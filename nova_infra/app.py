@@ -103,9 +103,10 @@ def build_app(
 
 
 def read_tool_versions(root: Path) -> ToolVersions:
-    """The pinned versions of the command-line tools, from ``package.json``."""
+    """The pinned versions of the command-line tools, from ``package.json``, and the CDK CLI's hash from its lock."""
     pinned: Mapping[str, str] = _read_json(root / "package.json")["devDependencies"]
-    return ToolVersions(cdk=pinned["aws-cdk"], cdk_assets=pinned["cdk-assets"])
+    locked = _read_json(root / "package-lock.json")["packages"]["node_modules/aws-cdk"]
+    return ToolVersions(cdk=pinned["aws-cdk"], cdk_integrity=locked["integrity"], cdk_assets=pinned["cdk-assets"])
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -26,7 +26,8 @@ from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
 from nova_infra.constructs.observability.publisher import Publisher
 from nova_infra.constructs.pipeline.artifact_store import ArtifactStore, write_only
-from nova_infra.constructs.pipeline.built_assembly import WANTED, hand_over
+from nova_infra.constructs.pipeline.built_assembly import BUILT, WANTED, hand_over
+from nova_infra.constructs.pipeline.carried_cli import carry_cli
 from nova_infra.constructs.pipeline.conditions import add_stage_conditions, run_beside
 from nova_infra.constructs.pipeline.connection import grant_connection
 from nova_infra.constructs.pipeline.grants import acknowledge_grants
@@ -57,9 +58,10 @@ from nova_infra.stacks.services.infrastructure import Extension
 
 @dataclass(frozen=True)
 class ToolVersions:
-    """Versions of the command-line tools that the pipeline installs, read from ``package.json``."""
+    """Versions of the command-line tools that the pipeline installs, read from ``package.json`` and its lock."""
 
     cdk: str
+    cdk_integrity: str
     cdk_assets: str
 
 
@@ -176,6 +178,8 @@ class NovaPipelineStack(cdk.Stack):
         logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
         UpdateApproval(self.pipeline, "Update", stacks=[construct_id, REGISTRY_STACK], logging=logging)
         hand_over(self.pipeline, steps=["Brief", "Preflight", "Gate", "Verify"])
+        [packed] = [name for name in made if name is not None and name != BUILT]
+        carry_cli(self.pipeline, archive=packed, version=tool_versions.cdk, integrity=tool_versions.cdk_integrity)
         for environment in config.environments:
             if gated := suite_gated(config.services, environment):
                 prefix = environment_prefix(config.platform.name, environment.name)
@@ -268,9 +272,9 @@ class NovaPipelineStack(cdk.Stack):
         url = stage.stacks.platform.url_output
         tests: list[pipelines.Step] = []
         if environment.tests == "integration":
-            tests = [IntegrationTestStep(source=source, url=url)]
+            tests = [IntegrationTestStep(source=source, tools=tools, url=url)]
         elif environment.tests == "e2e":
-            tests = [EndToEndTestStep(source=source, url=url)]
+            tests = [EndToEndTestStep(source=source, tools=tools, url=url)]
         verify = about("verify", role="release")
         for test in tests:
             # Not side by side: a new account may run one build at a time.
