@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import tarfile
-from collections.abc import Iterable
-from io import BytesIO
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from nova_infra.config import Config
 
 
-def prune(engine: Engine, root: Path, config: Config, *, dry_run: bool) -> list[str]:
+def prune(engine: Engine, root: Path, config: Config, *, dry_run: bool, warn: Callable[[str], None]) -> list[str]:
     """Remove images that neither the files here nor a branch's are the sources of.
 
     Args:
@@ -29,6 +27,7 @@ def prune(engine: Engine, root: Path, config: Config, *, dry_run: bool) -> list[
         root: The project's directory.
         config: Its configuration, by which the branches' sources are read, too.
         dry_run: Whether nothing is removed.
+        warn: Takes a line about what a branch has that is not looked at.
 
     Returns:
         The names of what was removed, or would be.
@@ -38,7 +37,7 @@ def prune(engine: Engine, root: Path, config: Config, *, dry_run: bool) -> list[
     """
     used = set(_names(root, config))
     for branch in _branches(root):
-        used |= set(_names_of(branch, root, config))
+        used |= set(_names_of(branch, root, config, warn))
     names, prefix = engine.image_names(), local_name(repository_name(config.platform.name, ""))
     unused = sorted(unused_images(names, used, prefix=prefix))
     if not dry_run:
@@ -73,15 +72,17 @@ def _names(root: Path, config: Config) -> list[str]:
 
 
 def _branches(root: Path) -> list[str]:
-    said = _git(root, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes").decode()
-    return [name for name in said.split() if not name.endswith("/HEAD")]
+    answer = git.run(root, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
+    if answer.code:
+        raise NovaError(f"git for-each-ref: {answer.error}: repair the repository")
+    return [name for name in answer.text.split() if not name.endswith("/HEAD")]
 
 
-def _names_of(branch: str, root: Path, config: Config) -> list[str]:
+def _names_of(branch: str, root: Path, config: Config, warn: Callable[[str], None]) -> list[str]:
     """What a branch's images are called, as far as it has this configuration's services."""
     with scratch_directory("branch") as directory:
-        with tarfile.open(fileobj=BytesIO(_git(root, "archive", branch))) as tar:
-            tar.extractall(directory, filter="tar")  # git packed it, links to anywhere included  # nosec B202
+        for link in git.check_out(root, branch, Path(directory)):
+            warn(f"{branch}: {link} links out of the project: images that have it count as unused")
         there = Path(directory)
         kept = [
             service
@@ -89,10 +90,3 @@ def _names_of(branch: str, root: Path, config: Config) -> list[str]:
             if service.image or (there / (service.dockerfile or f"services/{service.name}/Dockerfile")).is_file()
         ]
         return _names(there, config.model_copy(update={"services": tuple(kept)})) if kept else []
-
-
-def _git(root: Path, *arguments: str) -> bytes:
-    answer = git.run(root, *arguments)
-    if answer.code:
-        raise NovaError(f"git {arguments[0]}: {answer.error}: repair the repository")
-    return answer.out

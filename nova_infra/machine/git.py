@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
+import tarfile
 from dataclasses import dataclass
-from pathlib import Path
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+from nova_infra.errors import NovaError
 
 NOT_FOUND = 127
 """The exit code where there is no git, as a shell has it."""
@@ -78,3 +84,68 @@ def why_unreadable(root: Path, revision: str = "HEAD") -> str | None:
     if run(root, "cat-file", "-e", f"{revision}:./").code:
         return f"{revision!r} does not have this directory: commit the project first, or name a later revision"
     return None
+
+
+def check_out(root: Path, revision: str, directory: Path) -> list[str]:
+    """Write the files of a revision to an empty directory, but no link that points out of it.
+
+    Somebody else's branch is foreign data: a link may lead to files of this machine, and what reads or writes the
+    checkout would follow it. Links come last, so nothing is written through one.
+
+    Args:
+        root: The repository's directory.
+        revision: What git calls it.
+        directory: Where its files go.
+
+    Returns:
+        The links that were left out, sorted.
+
+    Raises:
+        NovaError: Git cannot read it, its files leave the directory, or there is no room for them.
+    """
+    answer = run(root, "archive", revision)
+    if answer.code:
+        raise NovaError(f"git archive {revision}: {answer.error}: repair the repository")
+    try:
+        with tarfile.open(fileobj=BytesIO(answer.out)) as archive:
+            links = [member for member in archive if member.issym()]
+            names = {PurePosixPath(member.name) for member in links}
+            for member in archive:
+                if not names.isdisjoint(PurePosixPath(member.name).parents):
+                    raise NovaError(f"git archive {revision}: {member.name} is below a link: do not use this revision")
+                if not member.issym():
+                    archive.extract(member, directory, filter="data")
+            left_out = {member.name for member in links if not _linked(archive, member, directory)}
+    except (OSError, tarfile.TarError) as error:
+        raise NovaError(
+            f"git archive {revision}: {directory} cannot hold its files ({error}): make room there"
+        ) from None
+    # Where a link leads follows from the others: one more that goes may leave the next one without its way out.
+    while found := {name for name in sorted({link.name for link in links} - left_out) if _leaves(directory, name)}:
+        for name in found:
+            (directory / name).unlink()
+        left_out |= found
+    return sorted(left_out)
+
+
+def _linked(archive: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> bool:
+    """Make a link, unless the standard library's rule for foreign archives refuses it."""
+    try:
+        tarfile.data_filter(member, str(directory))
+    except (tarfile.AbsoluteLinkError, tarfile.LinkOutsideDestinationError):
+        return False
+    # The link as git has it: newer releases of Python shorten what it says, and an image's tag would follow.
+    archive.extract(member, directory, filter="fully_trusted")
+    return True
+
+
+def _leaves(directory: Path, name: str) -> bool:
+    """Whether a link leads out of the directory, now that each of the others is there."""
+    link = directory / name
+    try:
+        end = os.path.realpath(link, strict=True)
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ELOOP, errno.ENOTDIR}:  # a path too long to be sure of
+            return True
+        end = os.path.realpath(link)
+    return not Path(end).is_relative_to(os.path.realpath(directory))

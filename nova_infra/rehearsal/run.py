@@ -113,6 +113,7 @@ def rehearse(options: Options) -> bool:
         options.what_if.require_difference(candidate)
     with baseline_of(candidate, options.baseline) as baseline:
         precheck(baseline)
+        not_rehearsed += [f"links that lead out of the baseline: {', '.join(baseline.lacks)}"] if baseline.lacks else []
         runtime.assets = {**baseline.assembly.docker_assets(), **candidate.assembly.docker_assets()}
         record = new_record(pipeline, candidate=candidate, baseline=baseline, runtime=runtime)
         record.not_rehearsed += not_rehearsed

@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import sys
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ class Release:
         sources: The checkout whose ``services/`` its images would be built from.
         edits: Changes to its templates, in order.
         app: The command that synthesizes it, as cdk.json's ``app``; empty for a project of Nova.
+        lacks: Links of its commit that its sources lack, because they lead out of it.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Release:
     sources: Path
     edits: tuple[Edit, ...] = ()
     app: str = ""
+    lacks: tuple[str, ...] = ()
 
     def pipeline(self) -> Pipeline:
         """Its pipeline."""
@@ -120,28 +121,14 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
         return
     with scratch_directory("baseline") as directory:
         checkout = Path(directory)
-        _check_out(root, commit, checkout)
+        links = git.check_out(root, commit, checkout)
         synthesize_checkout(checkout, tools=root / "node_modules" / ".bin", app=candidate.app)
-        yield Release(commit[:10], Assembly(checkout / "cdk.out"), checkout)
+        yield Release(commit[:10], Assembly(checkout / "cdk.out"), checkout, lacks=tuple(links))
 
 
 def _same_tree(root: Path, commit: str) -> bool:
     changed = git.read(root, "status", "--porcelain")
     return changed == "" and git.read(root, "rev-parse", "HEAD") == commit
-
-
-def _check_out(root: Path, commit: str, directory: Path) -> None:
-    archive = directory / "tree.tar"
-    try:
-        code, said = run_to_end(["git", "archive", "--output", str(archive), commit], directory=root, quiet=True)
-        if code:
-            raise OSError(said.strip().splitlines()[-1] if said.strip() else f"git archive exited with {code}")
-        with tarfile.open(archive) as tar:
-            # What git checks out of the same commit: links to anywhere among it, as users have them.
-            tar.extractall(directory, filter="tar")  # git packed it  # nosec B202
-        archive.unlink()
-    except (OSError, tarfile.TarError) as error:
-        raise NovaError(f"baseline: {directory} cannot hold its checkout ({error}): make room there") from None
 
 
 def synthesize_checkout(checkout: Path, *, tools: Path, app: str) -> None:

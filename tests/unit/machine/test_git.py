@@ -3,12 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.machine.git import why_unreadable
+from nova_infra.errors import NovaError
+from nova_infra.machine.git import check_out, why_unreadable
 
 
-def git(root, *arguments):
+def git(root: Path, *arguments: str, said: str | None = None) -> str:
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "protocol.file.allow=always"]
-    subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
+    words = ["git", *identity, *arguments]
+    return subprocess.run(words, cwd=root, check=True, capture_output=True, input=said, text=True).stdout.strip()
 
 
 @pytest.fixture
@@ -78,3 +80,59 @@ def test_a_rehearsal_says_so_before_it_synthesizes(nova, example, tmp_path):
     assert (result.returncode, result.stdout) == (2, "")
     [line] = result.stderr.splitlines()
     assert line.startswith("baseline: there is no git repository here, as in an unpacked archive")
+
+
+LINKS: dict[str, tuple[str, bool]] = {
+    "absolute": ("/etc/passwd", False),
+    "above": ("../../outside", False),
+    "services/up/through": ("down/../../../../outside", False),
+    "services/up/down": ("..", True),
+    "services/far": ("up/through", True),  # to one that is left out, so nowhere
+    "a-late": ("services/up/down/../../outside", False),  # inside, until the archive's next link is there
+    "a-late-nowhere": ("services/up/down/../../absent", False),
+    "beside": ("nova.toml", True),
+    "as-written": ("./services/../nova.toml", True),
+    "dangling": ("not/there", True),
+    "loop": ("loop", True),
+}
+
+
+def test_a_checkout_keeps_links_as_git_has_them_but_none_that_leads_out(repository: Path, tmp_path: Path) -> None:
+    (repository / "services" / "up").mkdir(parents=True)
+    (repository / "services" / "up" / "run").write_text("run")
+    (repository / "services" / "up" / "run").chmod(0o755)
+    for name, (target, _) in LINKS.items():
+        (repository / name).symlink_to(target)
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "links")
+    (tmp_path / "outside").mkdir()
+    directory = tmp_path / "checkout"
+    directory.mkdir()
+
+    left_out = check_out(repository, "HEAD", directory)
+
+    assert left_out == sorted(name for name, (_, kept) in LINKS.items() if not kept)
+    assert {name for name in LINKS if (directory / name).is_symlink()} == set(LINKS) - set(left_out)
+    assert str((directory / "as-written").readlink()) == "services/../nova.toml", "as pathlib wrote it"
+    assert all(path.resolve().is_relative_to(directory) for path in directory.rglob("*") if path.name != "loop")
+    assert (directory / "services" / "up" / "run").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_link_that_is_a_directory_too_is_refused_before_anything_is_written_through_it(
+    repository: Path, tmp_path: Path
+) -> None:
+    """Git makes no such tree itself, but takes one that somebody pushes."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    blob = git(repository, "hash-object", "-w", "--stdin", said="stolen")
+    link = git(repository, "hash-object", "-w", "--stdin", said=str(outside))
+    inner = git(repository, "mktree", said=f"100644 blob {blob}\tfile\n")
+    raw = b"120000 way\0" + bytes.fromhex(link) + b"40000 way\0" + bytes.fromhex(inner)
+    (tmp_path / "tree").write_bytes(raw)
+    tree = git(repository, "hash-object", "-t", "tree", "--literally", "-w", str(tmp_path / "tree"))
+    commit = git(repository, "commit-tree", "-m", "hostile", tree)
+    directory = tmp_path / "checkout"
+    directory.mkdir()
+    with pytest.raises(NovaError, match=r"way/file is below a link: do not use this revision"):
+        check_out(repository, commit, directory)
+    assert list(outside.iterdir()) == []

@@ -50,13 +50,15 @@ def test_a_changed_tree_is_released_over_a_checkout_that_is_gone_afterwards(
     monkeypatch.setattr(module, "synthesize_checkout", lambda checkout, **_: write_assembly(checkout / "cdk.out"))
     server = candidate.sources / "services" / "tiny" / "src" / "serve.py"
     committed = server.read_text()
-    (candidate.sources / "away").symlink_to("/nowhere/at/all")  # git takes it, and so does the checkout
-    git(candidate.sources, "add", "away")
+    (candidate.sources / "away").symlink_to("/nowhere/at/all")
+    (candidate.sources / "near").symlink_to("nowhere")
+    git(candidate.sources, "add", "away", "near")
     git(candidate.sources, "commit", "-qm", "second")
     server.write_text("changed")
     with baseline_of(candidate, "HEAD") as baseline:
         assert (baseline.sources / "services" / "tiny" / "src" / "serve.py").read_text() == committed
-        assert (baseline.sources / "away").is_symlink()
+        assert (baseline.sources / "near").is_symlink()
+        assert baseline.lacks == ("away",)
         assert baseline.template_of_stack("prod") == candidate.template(deploy_action(candidate))
         assert baseline.template_of_stack("nobody") is None
     assert not baseline.sources.exists()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nova_infra.cli.commands.reports import where_options, whereabouts
 from nova_infra.cli.output import format_option, notify, show
-from nova_infra.cli.reports import where_options, whereabouts
 from nova_infra.errors import RefusedError
 
 if TYPE_CHECKING:

@@ -196,7 +196,8 @@ def prune(dry_run: bool) -> None:
     from nova_infra.containers.prune import prune as remove
 
     root, config = _project()
-    for name in remove(detect(ENGINES), root, config, dry_run=dry_run):
+    engine = detect(ENGINES)
+    for name in remove(engine, root, config, dry_run=dry_run, warn=lambda line: click.echo(line, err=True)):
         click.echo(f"{'would remove' if dry_run else 'removed'} {name}")
 
 
@@ -331,3 +332,6 @@ def _commit(root: Path, *, required: bool) -> str | None:
         )
         raise RefusedError(f"--release: {fault}")
     return commit
+
+
+COMMANDS = (image,)

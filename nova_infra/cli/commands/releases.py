@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nova_infra.cli.built import built_assembly
+from nova_infra.cli.commands.reports import where_options, whereabouts
 from nova_infra.cli.output import ask, format_option, notify, show
-from nova_infra.cli.reports import where_options, whereabouts
 from nova_infra.errors import NovaError
 
 if TYPE_CHECKING:

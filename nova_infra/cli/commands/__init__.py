@@ -1,0 +1,1 @@
+"""The commands of `nova`, one module for each group."""
