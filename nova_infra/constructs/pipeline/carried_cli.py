@@ -47,7 +47,8 @@ def install_commands(archive: str, version: str, integrity: str) -> list[str]:
     assert algorithm == "sha512", "npm writes no other hash into a lock"
     file = f"aws-cdk-{version}.tgz"
     return [
-        f'cp "$CODEBUILD_SRC_DIR_{archive}/cli/{file}" /tmp/ || npm pack --silent --pack-destination /tmp aws-cdk@{version}',
+        f'cp "$CODEBUILD_SRC_DIR_{archive}/cli/{file}" /tmp/ || '
+        f"npm pack --silent --pack-destination /tmp aws-cdk@{version}",
         f'echo "{b64decode(encoded).hex()}  /tmp/{file}" | sha512sum --check --quiet || '
         '{ echo "aws-cdk: it is not the one that the lock names: find out by whom it was changed"; false; }',
         f"npm install -g --offline /tmp/{file}",

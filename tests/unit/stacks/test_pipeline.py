@@ -271,9 +271,7 @@ def test_no_step_after_build_needs_a_registry_of_packages(request, fixture):
         run = [command for phase in phases for command in phase.get("commands", ())]
         # `make` installs by set-up, whatever the target.
         sets_up = any(re.match(r"make ", command) for command in run)
-        fetched = [
-            command for command in run if re.search(r"\b(pip|npm|npx|uvx?|pipx|yarn|curl|wget) ", command)
-        ]
+        fetched = [command for command in run if re.search(r"\b(pip|npm|npx|uvx?|pipx|yarn|curl|wget) ", command)]
         if sets_up:
             assert packed in {each["Name"] for each in action["InputArtifacts"]}, action["Name"]
             variables = {each["Name"]: each["Value"] for each in own["Environment"]["EnvironmentVariables"]}
