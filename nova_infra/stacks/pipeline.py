@@ -26,8 +26,7 @@ from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
 from nova_infra.constructs.observability.publisher import Publisher
 from nova_infra.constructs.pipeline.artifact_store import ArtifactStore, write_only
-from nova_infra.constructs.pipeline.built_assembly import BUILT, WANTED, hand_over
-from nova_infra.constructs.pipeline.carried_cli import carry_cli
+from nova_infra.constructs.pipeline.built_assembly import WANTED, carry_cli, hand_over
 from nova_infra.constructs.pipeline.conditions import add_stage_conditions, run_beside
 from nova_infra.constructs.pipeline.connection import grant_connection
 from nova_infra.constructs.pipeline.grants import acknowledge_grants
@@ -39,6 +38,7 @@ from nova_infra.constructs.pipeline.steps import (
     ImageStep,
     IntegrationTestStep,
     ReleaseStep,
+    Tools,
 )
 from nova_infra.constructs.pipeline.update_approval import UpdateApproval
 from nova_infra.machine.pythons import DELIVERED
@@ -58,11 +58,12 @@ from nova_infra.stacks.services.infrastructure import Extension
 
 @dataclass(frozen=True)
 class ToolVersions:
-    """Versions of the command-line tools that the pipeline installs, read from ``package.json`` and its lock."""
+    """Versions of the CDK CLI and of cdk-assets, the CLI's hash, and the digest of what steps run of the project."""
 
     cdk: str
     cdk_integrity: str
     cdk_assets: str
+    own: str
 
 
 class NovaPipelineStack(cdk.Stack):
@@ -91,7 +92,7 @@ class NovaPipelineStack(cdk.Stack):
             config: The configuration.
             image_tags: Service name to image tag, for every service.
             extensions: Service name to what makes its own resources, for those that have some.
-            tool_versions: Versions of the CDK CLI and of cdk-assets.
+            tool_versions: Versions of the tools that it uses.
         """
         super().__init__(
             scope,
@@ -132,7 +133,7 @@ class NovaPipelineStack(cdk.Stack):
         )
         artifacts = ArtifactStore(self, "Artifacts", key=key).bucket
         source = _source(config.source)
-        build = BuildStep(source=source)
+        build = BuildStep(source=source, tools_digest=tool_versions.own)
         self.pipeline = self._pipeline(
             name,
             synth=build,
@@ -173,13 +174,12 @@ class NovaPipelineStack(cdk.Stack):
         synth = self.pipeline.synth_project.role
         assert synth is not None, "CDK Pipelines gives every project a role"
         [synthesis, *_] = next(each for each in self.pipeline.pipeline.stages if each.stage_name == "Build").actions
-        made = [each.artifact_name for each in synthesis.action_properties.outputs or ()]
-        write_only(synth, artifacts, artifacts=[name for name in made if name is not None])
+        made = [str(each.artifact_name) for each in synthesis.action_properties.outputs or ()]
+        write_only(synth, artifacts, artifacts=made)
         logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
         UpdateApproval(self.pipeline, "Update", stacks=[construct_id, REGISTRY_STACK], logging=logging)
         hand_over(self.pipeline, steps=["Brief", "Preflight", "Gate", "Verify"])
-        [packed] = [name for name in made if name is not None and name != BUILT]
-        carry_cli(self.pipeline, archive=packed, version=tool_versions.cdk, integrity=tool_versions.cdk_integrity)
+        carry_cli(self.pipeline, version=tool_versions.cdk, integrity=tool_versions.cdk_integrity)
         for environment in config.environments:
             if gated := suite_gated(config.services, environment):
                 prefix = environment_prefix(config.platform.name, environment.name)
@@ -255,7 +255,7 @@ class NovaPipelineStack(cdk.Stack):
         *,
         config: Config,
         source: pipelines.IFileSetProducer,
-        tools: pipelines.IFileSetProducer,
+        tools: Tools,
     ) -> None:
         prefix = environment_prefix(config.platform.name, environment.name)
         about = partial(ReleaseStep, self.pipeline, source=source, tools=tools, prefix=prefix, environment=environment)

@@ -7,6 +7,7 @@ A fixed step then needs no deployment of the pipeline, which mutates only after 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from aws_cdk import CfnOutput, Duration, Stack, pipelines
 from aws_cdk import aws_codebuild as codebuild
@@ -16,6 +17,7 @@ from constructs import Construct
 from nova_infra.config import Environment
 from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
 from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
+from nova_infra.constructs.pipeline.release_tools import refuse_others
 from nova_infra.names import GATED_VARIABLE, Role, role_name, step_role_name
 
 SETUP = "make setup"
@@ -44,18 +46,32 @@ _IMAGES = {
 }
 
 
+@dataclass(frozen=True)
+class Tools:
+    """What steps run.
+
+    Attributes:
+        archive: What Build has packed for them to install.
+        digest: What the commit's own files are known by that they run.
+    """
+
+    archive: pipelines.IFileSetProducer
+    digest: str
+
+
 class BuildStep(pipelines.CodeBuildStep):
     """Checks the commit, synthesizes it, and packs the tools of the steps that follow.
 
     Attributes:
-        tools: The archive of tools.
+        tools: What the later steps run.
     """
 
-    def __init__(self, *, source: pipelines.IFileSetProducer) -> None:
+    def __init__(self, *, source: pipelines.IFileSetProducer, tools_digest: str) -> None:
         """Create the step.
 
         Args:
             source: The commit.
+            tools_digest: What the files of the commit are known by that the later steps run.
         """
         super().__init__(
             "Synth",
@@ -64,7 +80,7 @@ class BuildStep(pipelines.CodeBuildStep):
             commands=["make check", "make audit", "make tools", "make synth"],
             primary_output_directory="cdk.out",
         )
-        self.tools = self.add_output_directory(TOOLS)
+        self.tools = Tools(self.add_output_directory(TOOLS), tools_digest)
 
 
 class ImageStep(pipelines.CodeBuildStep):
@@ -77,7 +93,7 @@ class ImageStep(pipelines.CodeBuildStep):
         self,
         *,
         source: pipelines.IFileSetProducer,
-        tools: pipelines.IFileSetProducer,
+        tools: Tools,
         repositories: str,
         profiles: str,
         architecture: str,
@@ -96,7 +112,7 @@ class ImageStep(pipelines.CodeBuildStep):
         super().__init__(
             architecture,
             input=source,
-            additional_inputs={TOOLS: tools},
+            additional_inputs={TOOLS: tools.archive},
             install_commands=[SETUP],
             commands=[f"make images ARCHITECTURE={architecture}"],
             env={**RUNTIME, **FROM_TOOLS},
@@ -120,7 +136,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
         step: str,
         *,
         source: pipelines.IFileSetProducer,
-        tools: pipelines.IFileSetProducer,
+        tools: Tools,
         prefix: str,
         environment: Environment,
         role: Role,
@@ -135,7 +151,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
             scope: Parent of its role.
             step: ``preflight``, ``verify`` or ``brief``: the make target.
             source: The commit.
-            tools: The archive of tools that Build has made.
+            tools: What it runs.
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
             environment: The environment.
             role: ``observer`` or ``release``: what it may do there.
@@ -148,8 +164,8 @@ class ReleaseStep(pipelines.CodeBuildStep):
         super().__init__(
             step.capitalize(),
             input=source,
-            additional_inputs={TOOLS: tools},
-            install_commands=[REFUSE_ANOTHER, *install_commands],
+            additional_inputs={TOOLS: tools.archive},
+            install_commands=[f"{{ {REFUSE_ANOTHER}; }} && {{ {refuse_others(tools.digest)}; }}", *install_commands],
             commands=[f"make {step} ENVIRONMENT={environment.name}"],
             env={**(env if env is not None else RUNTIME), **FROM_TOOLS},
             timeout=timeout,
@@ -180,7 +196,7 @@ class GateStep(ReleaseStep):
         scope: Construct,
         *,
         source: pipelines.IFileSetProducer,
-        tools: pipelines.IFileSetProducer,
+        tools: Tools,
         prefix: str,
         environment: Environment,
         services: Sequence[str],
@@ -191,7 +207,7 @@ class GateStep(ReleaseStep):
         Args:
             scope: Parent of its role.
             source: The commit.
-            tools: The archive of tools that Build has made.
+            tools: What it runs.
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
             environment: The environment, with a suite.
             services: Names of the services that wait for the suite.
@@ -214,20 +230,18 @@ class GateStep(ReleaseStep):
 class IntegrationTestStep(pipelines.CodeBuildStep):
     """Calls a deployed environment's services over HTTP."""
 
-    def __init__(
-        self, *, source: pipelines.IFileSetProducer, tools: pipelines.IFileSetProducer, url: CfnOutput
-    ) -> None:
+    def __init__(self, *, source: pipelines.IFileSetProducer, tools: Tools, url: CfnOutput) -> None:
         """Create the step.
 
         Args:
             source: The commit.
-            tools: The archive of tools that Build has made.
+            tools: What it runs.
             url: The environment's base URL.
         """
         super().__init__(
             "IntegrationTests",
             input=source,
-            additional_inputs={TOOLS: tools},
+            additional_inputs={TOOLS: tools.archive},
             env={**TESTS, **FROM_TOOLS},
             install_commands=[SETUP],
             commands=["make integration"],
@@ -238,20 +252,18 @@ class IntegrationTestStep(pipelines.CodeBuildStep):
 class EndToEndTestStep(pipelines.CodeBuildStep):
     """Drives a deployed environment in a browser."""
 
-    def __init__(
-        self, *, source: pipelines.IFileSetProducer, tools: pipelines.IFileSetProducer, url: CfnOutput
-    ) -> None:
+    def __init__(self, *, source: pipelines.IFileSetProducer, tools: Tools, url: CfnOutput) -> None:
         """Create the step.
 
         Args:
             source: The commit.
-            tools: The archive of tools that Build has made.
+            tools: What it runs.
             url: The environment's base URL.
         """
         super().__init__(
             "E2ETests",
             input=source,
-            additional_inputs={TOOLS: tools},
+            additional_inputs={TOOLS: tools.archive},
             env={**TESTS, **FROM_TOOLS},
             install_commands=[SETUP, "make browser"],
             commands=["make e2e"],

@@ -8,6 +8,7 @@ import pytest
 from nova_infra.checks.pipeline import MAX_ACTIONS_PER_STAGE
 from nova_infra.config import MAX_SERVICES, parse_config
 from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
+from nova_infra.constructs.pipeline.release_tools import digest_of_tools, refuse_others
 from nova_infra.constructs.pipeline.update_approval import DIGEST
 from nova_infra.machine.pythons import DELIVERED
 
@@ -158,6 +159,7 @@ def test_the_pipeline_changes_itself_only_after_an_approval_that_is_skipped_wher
     spec = json.loads(project(assembly, compare)["Source"]["BuildSpec"])
     assert spec["env"] == {"exported-variables": ["PIPELINE", "ASSEMBLY"]}
     asked = stage(assembly, "ApprovePipeline")
+    assert asked["Actions"][0]["Configuration"]["CustomData"] == "#{Compare.PIPELINE}"
     assert [action["ActionTypeId"]["Category"] for action in asked["Actions"]] == ["Approval"]
     [condition] = asked["BeforeEntry"]["Conditions"]
     assert condition["Result"] == "SKIP"
@@ -258,7 +260,7 @@ def after_build(assembly):
 
 
 @pytest.mark.parametrize("fixture", ["assembly", "variant"])
-def test_no_step_after_build_needs_a_registry_of_packages(request, fixture):
+def test_no_step_after_build_needs_a_registry_of_packages(request, fixture, example):
     assembly = request.getfixturevalue(fixture)
     [packed] = [
         artifact["Name"]
@@ -280,7 +282,8 @@ def test_no_step_after_build_needs_a_registry_of_packages(request, fixture):
             # Before anything of the commit runs, and so before its own comparison.
             assert run[0].endswith(f'ln -s -- "$CODEBUILD_SRC_DIR_{packed}" ".nova/tools"')
         if action["Name"] in ("Preflight", "Verify", "Brief"):
-            assert run[1:3] == [REFUSE_ANOTHER, "make setup"]
+            others = refuse_others(digest_of_tools(example))
+            assert run[1:3] == [f"{{ {REFUSE_ANOTHER}; }} && {{ {others}; }}", "make setup"]
         if action["Name"] == "SelfMutate":
             assert [each["Name"] for each in action["InputArtifacts"]] == ["Synth_Output", packed]
             assert action["Configuration"]["PrimarySource"] == "Synth_Output"
