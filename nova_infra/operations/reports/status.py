@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from nova_infra.deployed.background import Backlog
+from nova_infra.deployed.background import Backlog, RunningJob
 from nova_infra.deployed.model import Alarm, Image, RunningService
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Stack
-from nova_infra.documents.model import Cell, Document, Line, Paragraph, Section, Table, Tone
 from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.machine.parallel import threads
 from nova_infra.names import JOB_ALARMS, alarm_name
@@ -21,9 +19,7 @@ from nova_infra.operations.gates.problems import alarms_of, way_out
 from nova_infra.operations.records.ledger import Entry, Ledger, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
-from nova_infra.operations.reports.background import JobStatus, job_row, job_status, queue_in_words
-
-_BAD = Line.of("✗", tone="bad")
+from nova_infra.operations.reports.background import JobStatus, job_status, queue_in_words
 
 
 @dataclass(frozen=True)
@@ -113,53 +109,72 @@ def _status(
 ) -> EnvironmentStatus:
     try:
         environment = connect(name)
-        stacks: Future[tuple[Stack, ...]] = pool.submit(environment.stacks)
-        alarms: Future[tuple[Alarm, ...]] = pool.submit(environment.alarms)
-        jobs = pool.submit(environment.jobs)
-        ledger: Future[Ledger] = pool.submit(read_ledger, environment)
-        others = pool.submit(lambda: list(left_environments(environment, environments)) if environments else [])
+        found = _Questions(
+            stacks=pool.submit(environment.stacks),
+            alarms=pool.submit(environment.alarms),
+            jobs=pool.submit(environment.jobs),
+            ledger=pool.submit(read_ledger, environment),
+            left=pool.submit(lambda: list(left_environments(environment, environments)) if environments else []),
+        )
         try:
             services = environment.services()
         except NotDeployedError as error:
-            faults = _stack_faults(stacks.result())
+            faults = _stack_faults(found.stacks.result())
             return EnvironmentStatus(environment=name, error=str(error), exit_code=error.exit_code, faults=faults)
-        own = {stack.name: stack for stack in stacks.result()}
-        revisions = environment.stack_revisions([s.stack for s in services if s.stack in own])
-        entries = ledger.result().entries
-        latest = entries[0] if entries else None
-        single = [alarm for alarm in alarms.result() if not alarm.composite]
-        by_service = {s.stack: alarms_of(s, single, services) for s in services}
-        backlogs = environment.backlogs(services)
-        now = datetime.now(UTC)
-        found = tuple(job_status(job, single, now) for job in jobs.result())
-        theirs = {alarm.name for found in by_service.values() for alarm in found}
-        theirs |= {alarm_name(job.stack, kind) for job in jobs.result() for kind in JOB_ALARMS}
-        return EnvironmentStatus(
-            environment=name,
-            release=latest.release if latest else "",
-            outcome=latest.outcome if latest else "",
-            released_at=latest.at if latest else None,
-            services=tuple(
-                service_status(
-                    s,
-                    by_service[s.stack],
-                    entries,
-                    faults_of(s, own.get(s.stack), revisions.get(s.stack), entries, environment=name),
-                    backlogs.get(s.name),
-                )
-                for s in services
-            ),
-            jobs=found,
-            alarms=tuple(alarm.name for alarm in single if alarm.state == "ALARM" and alarm.name not in theirs),
-            faults=(
-                *_stack_faults(stack for stack in own.values() if stack.name not in by_service),
-                *ledger.result().unreadable,
-                *(map(told, orphans(environment.prefix, own.values(), known)) if known is not None else ()),
-                *others.result(),
-            ),
-        )
+        return _summary(environment, services, found, known)
     except NovaError as error:
         return EnvironmentStatus(environment=name, error=str(error), exit_code=error.exit_code)
+
+
+@dataclass(frozen=True)
+class _Questions:
+    """What is asked while the services are read."""
+
+    stacks: Future[tuple[Stack, ...]]
+    alarms: Future[tuple[Alarm, ...]]
+    jobs: Future[tuple[RunningJob, ...]]
+    ledger: Future[Ledger]
+    left: Future[list[str]]
+
+
+def _summary(
+    environment: ObservedEnvironment,
+    services: Sequence[RunningService],
+    found: _Questions,
+    known: Collection[str] | None,
+) -> EnvironmentStatus:
+    own = {stack.name: stack for stack in found.stacks.result()}
+    revisions = environment.stack_revisions([s.stack for s in services if s.stack in own])
+    backlogs = environment.backlogs(services)
+    ledger, jobs = found.ledger.result(), found.jobs.result()
+    latest = ledger.entries[0] if ledger.entries else None
+    single = [alarm for alarm in found.alarms.result() if not alarm.composite]
+    by_service = {s.stack: alarms_of(s, single, services) for s in services}
+    theirs = {alarm.name for each in by_service.values() for alarm in each}
+    theirs |= {alarm_name(job.stack, kind) for job in jobs for kind in JOB_ALARMS}
+    now = datetime.now(UTC)
+
+    def of_service(service: RunningService) -> ServiceStatus:
+        stack, revision = own.get(service.stack), revisions.get(service.stack)
+        faults = faults_of(service, stack, revision, ledger.entries, environment=environment.name)
+        backlog = backlogs.get(service.name)
+        return service_status(service, by_service[service.stack], ledger.entries, faults, backlog)
+
+    return EnvironmentStatus(
+        environment=environment.name,
+        release=latest.release if latest else "",
+        outcome=latest.outcome if latest else "",
+        released_at=latest.at if latest else None,
+        services=tuple(map(of_service, services)),
+        jobs=tuple(job_status(job, single, now) for job in jobs),
+        alarms=tuple(alarm.name for alarm in single if alarm.state == "ALARM" and alarm.name not in theirs),
+        faults=(
+            *_stack_faults(stack for stack in own.values() if stack.name not in by_service),
+            *ledger.unreadable,
+            *(map(told, orphans(environment.prefix, own.values(), known)) if known is not None else ()),
+            *found.left.result(),
+        ),
+    )
 
 
 def service_status(
@@ -271,75 +286,3 @@ def deployment_in_words(service: RunningService) -> tuple[str, bool]:
         trouble = f", {latest.failed} tasks failed" if latest.failed else ""
         return f"under way{since}{trouble}", False
     return "steady", True
-
-
-def as_json(found: Sequence[EnvironmentStatus]) -> str:
-    """Everything, for programs."""
-    return json.dumps([asdict(environment) for environment in found], default=_plain, indent=2)
-
-
-def _plain(value: object) -> str:
-    assert isinstance(value, datetime), "nothing else in it is not JSON already"
-    return value.astimezone(UTC).isoformat(timespec="seconds")
-
-
-def document(found: Sequence[EnvironmentStatus]) -> Document:
-    """One table, an environment after the other, and below it what its columns cannot show."""
-    rows = [
-        row
-        for environment in found
-        for row in (_heading(environment), *map(_row, environment.services), *map(job_row, environment.jobs))
-    ]
-    table = Table(tuple(rows), ("", "Service", "Release", "Tasks", "Deployment", "Alarms"), right=frozenset({3}))
-    faults = (fault for environment in found for fault in _faults(environment))
-    return Document(sections=(Section("", (table, *(Paragraph.of(fault, tone="bad") for fault in faults))),))
-
-
-def _faults(environment: EnvironmentStatus) -> Iterator[str]:
-    if environment.error:
-        yield f"{environment.environment}: {environment.error}"
-    yield from environment.faults
-    yield from (fault for service in environment.services for fault in service.faults)
-    if environment.alarms:
-        yield f"{environment.environment}: in ALARM: {', '.join(environment.alarms)}"
-
-
-def _heading(environment: EnvironmentStatus) -> tuple[Cell, ...]:
-    name = environment.environment
-    if environment.error and environment.faults:
-        return _BAD, name, Line.of("its first deployment failed, see below", tone="bad"), "", "", ""
-    if environment.error:
-        return Line.of("?", tone="warn"), name, Line.of("not reached, see below", tone="warn"), "", "", ""
-    everyone = len(environment.services) + len(environment.jobs)
-    unwell = sum(not each.well for each in environment.services) + sum(not each.well for each in environment.jobs)
-    since = f"{duration(datetime.now(UTC) - environment.released_at)} ago" if environment.released_at else ""
-    return (
-        _BAD if unwell or environment.alarms or environment.faults else Line.of("✓", tone="good"),
-        name,
-        short(environment.release) or "no ledger",
-        f"{sum(s.running for s in environment.services)}/{sum(s.desired for s in environment.services)}",
-        f"{environment.outcome} {since}".strip(),
-        f"{unwell} of {everyone} need attention" if unwell else "",
-    )
-
-
-def _row(service: ServiceStatus) -> tuple[Cell, ...]:
-    few: Tone = "bad" if service.running < service.desired else ""
-    deployment = "see below" if service.faults and service.deployment == "steady" else service.deployment
-    deployment = f"{deployment}; {service.queue}" if service.queue else deployment
-    tone: Tone = "bad" if service.faults else "" if service.deployment == "steady" else "warn"
-    return (
-        "" if service.well else _BAD,
-        f"  {service.service}",
-        service.release,
-        Line.of(f"{service.running}/{service.desired}", tone=few),
-        Line.of(deployment, tone=tone),
-        _alarms(service),
-    )
-
-
-def _alarms(service: ServiceStatus) -> Line:
-    red, unknown = ", ".join(service.alarms), ", ".join(service.unknown_alarms)
-    if not red and not unknown:
-        return Line.of("ok", tone="quiet")
-    return Line.of("; ".join(filter(None, (red, unknown and f"no data: {unknown}"))), tone="bad" if red else "warn")

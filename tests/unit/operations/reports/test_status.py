@@ -11,14 +11,8 @@ from nova_infra.deployed.stack import Stack
 from nova_infra.documents.terminal import as_text
 from nova_infra.errors import AwsError, NotDeployedError
 from nova_infra.operations.records.ledger import Entry, ReleasedImage
-from nova_infra.operations.reports.status import (
-    as_json,
-    deployment_in_words,
-    document,
-    release_of,
-    service_status,
-    status,
-)
+from nova_infra.operations.reports.status import deployment_in_words, release_of, service_status, status
+from nova_infra.operations.reports.status_table import as_json, document
 
 
 def shown(found: Any, width: int = 80) -> str:
