@@ -28,6 +28,7 @@ case "$*" in
   *ensurepip*) ;;
   *"pip download"*requirements-tests*) [ ! -e no-wheel ] || exit 1 ;;
   *"pip download"*) mkdir -p .nova/tools/wheels && echo wheel > .nova/tools/wheels/a.whl; echo "$@" >> downloaded ;;
+  "-c import "*) echo "imports ${{2#import }}" >> called ;;
   *pip*) echo pip "${{PIP_NO_INDEX:+no index}}" >> called ;;
 esac
 """
@@ -71,7 +72,9 @@ def python_of(root):
 
 def test_it_sets_up_once(project):
     first = setup(project)
-    assert (first.returncode, first.stdout) == (0, "setting up: Python packages\nsetting up: the CDK CLI\n")
+    assert first.returncode == 0
+    assert first.stdout == "setting up: Python packages\nsetting up: the CDK CLI, and Python's bytecode\n"
+    assert "imports nova_infra.app" in (project / "called").read_text()
     assert python_of(project) == "3.12.1"
     again = setup(project)
     assert (again.returncode, again.stdout, (project / "called").exists()) == (0, "", False)
@@ -90,6 +93,7 @@ def test_a_step_with_credentials_installs_the_lock_of_the_commands_and_keeps_it(
     assert "requirements-uv.txt requirements.txt" in called
     assert "requirements-dev.txt" not in called
     assert "--editable" not in called
+    assert "imports nova_infra.app" not in called, "a step runs a command or two: it compiles what that needs"
     assert (project / ".venv/bin/nova").read_text().startswith(f"#!{project}/.venv/bin/python\n")
     assert (setup(project).stdout, (project / "called").exists()) == ("", False)
     (project / "requirements.txt").write_text("click==8.4\n")
