@@ -9,7 +9,8 @@ COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-ver
 PASSED := .nova/passed
 # What `make test` has passed for, and with which Python.
 BUT_FOR_TAIL = $(PASSED)/$$(scripts/tree.sh hash)-$$(head -n 1 $(VENV)/made)-but-for-tail
-SYNTH_INPUTS := app.py cdk.json cdk.context.json nova.toml pyproject.toml requirements.txt package.json nova_infra services
+SYNTH_INPUTS := app.py cdk.json cdk.context.json nova.toml pyproject.toml requirements.txt package.json package-lock.json \
+	nova_infra services
 
 # The project's own Python, Node and CDK CLI, before anything else that the machine may have.
 export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
@@ -34,7 +35,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: faults packages tools advisories access dist mutants test-all unit-all unit-tail .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
+.PHONY: faults packages tools advisories access dist mutants test-all unit-synthesis unit-rehearsal unit-operations unit-others .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,12 +53,12 @@ faults: setup .nova/rehearsed/manifest.json ## Some eighty faults and edits, pla
 	@pytest -q -rs -p no:schemathesis tests/faults
 
 test: setup ## What needs no deployment: lint, types, unit tests, the services' tests; of like cases, some
-	@python scripts/parts.py lint types unit unit-services
+	@python scripts/parts.py $(UNIT_PARTS) types unit-services lint
 	@mkdir -p $(PASSED) && touch "$(BUT_FOR_TAIL)"
 
 test-all: setup ## The same with all cases; only the others, where the first have passed for this very tree
-	@if [ -e "$(BUT_FOR_TAIL)" ]; then python scripts/parts.py unit-tail; \
-		else python scripts/parts.py lint types unit-all unit-services; fi
+	@if [ -e "$(BUT_FOR_TAIL)" ]; then CASES=exhaustive python scripts/parts.py $(UNIT_PARTS); \
+		else CASES= python scripts/parts.py $(UNIT_PARTS) types unit-services lint; fi
 	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
 
 test-python: setup ## Of the tests, those that another Python can fail: make test-python PYTHON=python3.13
@@ -93,17 +94,26 @@ types: TYPED = app.py examples nova_infra $(wildcard $(addprefix services/,$(add
 types: setup ## Strict type checks
 	@mypy $(TYPED) || { test $$? = 2 && echo "types: again, in one process" && mypy --num-workers=0 $(TYPED); } # its workers get 3 s to start
 
-# Without the plugin that is the services'.
-UNIT = pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit
+# The unit tests in four parts, each of which one process runs: to collect all of them takes seconds, and to start CDK too.
+# What synthesizes is a part of its own; the others read what it has written: see tests/unit/conftest.py. Without the
+# plugin that is the services'.
+UNIT_PARTS = unit-synthesis unit-rehearsal unit-operations unit-others
+CASES ?= not exhaustive
+UNIT = pytest -q -rs -p no:schemathesis -m "$(CASES)"
+CALLS = '\b(synthesize|build_app|from_stack)[(]|^(import|from) aws_cdk'
+SYNTHESIZE = $(eval SYNTHESIZE := $(shell grep -rlE --include='test_*.py' $(CALLS) tests/unit))$(SYNTHESIZE)
 
 unit: setup ## Unit tests of the infrastructure and the tools, but for the exhaustive ones
-	@$(UNIT) -m "not exhaustive"
+	@python scripts/parts.py $(UNIT_PARTS)
 
-unit-all: setup
-	@$(UNIT)
+unit-synthesis: setup
+	@$(UNIT) $(SYNTHESIZE)
 
-unit-tail: setup
-	@$(UNIT) -m exhaustive
+unit-rehearsal unit-operations: setup
+	@$(UNIT) tests/unit/$(@:unit-%=%) $(SYNTHESIZE:%=--ignore=%)
+
+unit-others: setup
+	@$(UNIT) tests/unit --ignore=tests/unit/rehearsal --ignore=tests/unit/operations $(SYNTHESIZE:%=--ignore=%)
 
 # What starts processes, reads sources or depends on the standard library.
 unit-commands: setup
@@ -127,7 +137,8 @@ example: setup ## Synthesize examples/construct where nothing but the built pack
 
 tools: setup ## Pack what the steps after Build install, so that they need neither PyPI nor npm: .nova/tools
 	@if [ -n "$$NOVA_REHEARSED_BY" ]; then mkdir -p .nova/tools; \
-		echo "not covered: the archive of tools: make tools packs it when it is delivered"; else scripts/setup.sh tools; fi
+		echo "not covered: the archive of tools: make tools packs it when it is delivered"; \
+		else scripts/setup.sh tools $$(nova services --json | grep -qF arm64 && echo aarch64); fi
 
 synth: setup ## Write the cloud assembly to cdk.out
 	@$(call synthesize,cdk.out)
@@ -168,8 +179,9 @@ verify: setup ## Does an environment run this commit? Write it to the ledger: ma
 integration: setup ## Test a deployed environment: make integration API_BASE_URL=http://…
 	@BASE_URL="$$API_BASE_URL" pytest -q -rs tests/deployed $(wildcard services/*/tests/integration)
 
-browser: setup ## Install the browser that the end-to-end tests drive
-	@playwright install --with-deps chromium
+browser: setup ## Have a browser that the end-to-end tests drive: the machine's own, or else Playwright's
+	@test -n "$$CHROMIUM_PATH" || command -v chromium || command -v chromium-browser || command -v google-chrome || \
+		playwright install --with-deps chromium
 
 e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
 	@pytest -q -rs tests/deployed $(wildcard services/*/tests/e2e)
@@ -214,6 +226,8 @@ lock: packages ## Write all locks again from the manifests; versions that still 
 	@$(COMPILE) requirements-mutants.in -o requirements-mutants.txt
 	@$(COMPILE) pyproject.toml $(addprefix services/,$(addsuffix /pyproject.toml,kit $(KIT))) --all-extras --group dev -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt pyproject.toml --extra tools --extra rehearsal -o requirements.txt
+	@$(COMPILE) -c requirements-dev.txt pyproject.toml $(addprefix services/,$(addsuffix /pyproject.toml,kit $(KIT))) \
+		--extra tools --extra rehearsal --group deployed -o requirements-tests.txt
 	@for service in $(KIT); do $(COMPILE) --no-header \
 		--no-annotate -c requirements-dev.txt services/kit/pyproject.toml services/$$service/pyproject.toml \
 		-o services/$$service/requirements.txt || exit; done
