@@ -144,8 +144,7 @@ class ProcessTask(Task):
             await self._pressure.end()
         if self._process is not None:
             self._process.resume()
-            spared = self.ignores_its_signal or (self.is_deaf() and not self.definition.init)
-            number = signal.SIGURG if spared else signal.SIGTERM  # nobody hears SIGURG
+            number = signal.SIGURG if self.is_spared else signal.SIGTERM  # nobody hears SIGURG
             if not await self._process.stop(self.grace(), number, alone=True):
                 self.killed_at_stop = True
         if self._guard is not None:

@@ -257,25 +257,11 @@ def test_whatever_is_missing_is_read_or_refused_in_one_line(stages, pipelines, c
         ({"Type": "Nonsense"}, r"prod\.Odd: has type Nonsense"),
         ({"Type": "AWS::ECS::Service", "UpdatePolicy": {}}, r"prod\.Odd\.UpdatePolicy: "),
         ({"Type": "AWS::IAM::Role", "Condtion": "Prod"}, r"prod\.Odd\.Condtion: "),
-        ({"Type": "AWS::CloudFormation::Stack"}, r"prod\.Odd: is a nested stack, which the rehearsal does not play"),
-        (
-            {"Type": "AWS::ECS::Service", "Properties": {"LaunchType": "EC2"}},
-            r"prod\.Odd\.LaunchType: runs on instances",
-        ),
-        (
-            {"Type": "AWS::ElasticLoadBalancingV2::LoadBalancer", "Properties": {"Type": "network"}},
-            r"prod\.Odd\.Type: is a network load balancer",
-        ),
     ],
 )
 def test_a_resource_that_is_not_known_is_an_error_that_names_it(change: dict[str, Any], said: str) -> None:
     with pytest.raises(UnresolvableError, match=said):
         check_template({"Resources": {"Odd": change}}, "prod")
-
-
-def test_a_group_of_instances_beside_services_may_say_how_it_is_updated() -> None:
-    group = {"Type": "AWS::AutoScaling::AutoScalingGroup", "UpdatePolicy": {"AutoScalingReplacingUpdate": {}}}
-    check_template({"Resources": {"Group": group}}, "prod")
 
 
 def test_a_section_that_is_not_known_is_an_error_that_names_it() -> None:
