@@ -110,7 +110,7 @@ class ObservedEnvironment(Protocol):
         """
 
     def request_rates(self) -> Mapping[str, RequestRate]:
-        """Service to how many requests it gets, and how many its errors alarm needs; without one it is left out."""
+        """Service to how many requests it gets, and how many its alarms need; one without such alarms is left out."""
 
     def certificates(self) -> tuple[Certificate, ...]:
         """The certificates in the platform's stack."""

@@ -43,12 +43,13 @@ def status(environments: tuple[str, ...], as_json: bool, form: Format, **options
     Exits with 0 if every environment could be read, whatever its state.
     """
     from nova_infra.deployed.connect import connect, environment_names, service_names
-    from nova_infra.operations.reports import status as report
+    from nova_infra.operations.reports import status_table
+    from nova_infra.operations.reports.status import status as look
 
     where = whereabouts(options["region"], options["platform"])
     names = environment_names(where, environments)
     known = service_names(where)
-    found = report.status(
+    found = look(
         names,
         lambda name: connect(name, role="observer", where=where),
         known=known,
@@ -58,9 +59,9 @@ def status(environments: tuple[str, ...], as_json: bool, form: Format, **options
         click.echo(error, err=True)
         sys.exit(found[0].exit_code)
     if as_json or form == "json":
-        click.echo(report.as_json(found))
+        click.echo(status_table.as_json(found))
     else:
-        show(report.document(found), form)
+        show(status_table.document(found), form)
     sys.exit(max(environment.exit_code for environment in found))
 
 

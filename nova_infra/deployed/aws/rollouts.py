@@ -30,7 +30,7 @@ from nova_infra.deployed.rollouts import (
     ServiceDeployment,
 )
 from nova_infra.machine.parallel import PartialAnswers
-from nova_infra.names import alarm_name
+from nova_infra.names import REQUEST_ALARMS, alarm_name
 
 _TWENTY = 20
 """Service deployments, and service revisions, that are described at once.
@@ -114,15 +114,17 @@ class AwsRollouts(AwsTasks):
         )
 
     def request_rates(self) -> Mapping[str, RequestRate]:
-        """Service to how many requests it gets, and how many its errors alarm needs; without one it is left out."""
+        """Service to how many requests it gets, and how many its alarms need; one without such alarms is left out."""
         prefix, now = f"{self.prefix}-", self.aws.now()
-        names = {alarm_name(stack, "errors"): stack.removeprefix(prefix) for stack in self._names()}
-        found: dict[str, dict[str, Any]] = {}
+        names = {alarm_name(stack, kind): (stack, kind) for stack in self._names() for kind in REQUEST_ALARMS}
+        found: dict[str, dict[str, dict[str, Any]]] = {}
         for batch in _batches(list(names), 100):
             which = {"AlarmNames": batch, "AlarmTypes": ["MetricAlarm"]}
             for alarm in self.aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", **which):
-                found[names[alarm["AlarmName"]]] = alarm
-        queries = [query for number, alarm in enumerate(found.values()) for query in request_queries(number, alarm)]
+                stack, kind = names[alarm["AlarmName"]]
+                found.setdefault(stack.removeprefix(prefix), {})[kind] = alarm
+        counting = [next(iter(alarms.values())) for alarms in found.values()]
+        queries = [query for number, alarm in enumerate(counting) for query in request_queries(number, alarm)]
         counted: dict[str, float] = {}
         for batch in _batches(queries, _QUERIES):
             for result in self._values(batch, now - _LOOK_BACK, now):
@@ -130,8 +132,11 @@ class AwsRollouts(AwsTasks):
                 counted[place] = counted.get(place, 0.0) + sum(result.get("Values", ()))
         minutes = _LOOK_BACK.total_seconds() / 60
         return {
-            service: RequestRate(counted.get(f"r{number}", 0.0) / minutes, needed_requests(alarm))
-            for number, (service, alarm) in enumerate(found.items())
+            service: RequestRate(
+                counted.get(f"r{number}", 0.0) / minutes,
+                {kind: needed for kind, alarm in alarms.items() if (needed := needed_requests(alarm))},
+            )
+            for number, (service, alarms) in enumerate(found.items())
         }
 
     def count_requests(self, deployments: Sequence[ServiceDeployment]) -> RequestCount:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from nova_infra.deployed.background import Backlog
 from nova_infra.deployed.model import Alarm, Image, RunningService
 from nova_infra.deployed.protocol import ObservedEnvironment
+from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.deployed.stack import Stack
-from nova_infra.documents.model import Cell, Document, Line, Paragraph, Section, Table, Tone
 from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.machine.parallel import threads
 from nova_infra.names import JOB_ALARMS, alarm_name
@@ -21,9 +20,7 @@ from nova_infra.operations.gates.problems import alarms_of, way_out
 from nova_infra.operations.records.ledger import Entry, Ledger, read_ledger
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
-from nova_infra.operations.reports.background import JobStatus, job_row, job_status, queue_in_words
-
-_BAD = Line.of("✗", tone="bad")
+from nova_infra.operations.reports.background import JobStatus, job_status, queue_in_words
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,8 @@ class ServiceStatus:
         well: Nothing about it needs attention.
         faults: What the columns do not show, in sentences with the remedy.
         queue: How full a worker's queues are, in words; empty for other services.
+        judged_by: Requests a minute by which its alarms judged in the last hour; None where they are not known.
+        silent: Kinds of its alarms that say nothing because of too few requests, to how many they need.
     """
 
     service: str
@@ -53,6 +52,8 @@ class ServiceStatus:
     well: bool
     faults: tuple[str, ...] = ()
     queue: str = ""
+    judged_by: float | None = None
+    silent: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ def _status(
         stacks: Future[tuple[Stack, ...]] = pool.submit(environment.stacks)
         alarms: Future[tuple[Alarm, ...]] = pool.submit(environment.alarms)
         jobs = pool.submit(environment.jobs)
+        rates = pool.submit(_rates, environment)
         ledger: Future[Ledger] = pool.submit(read_ledger, environment)
         others = pool.submit(lambda: list(left_environments(environment, environments)) if environments else [])
         try:
@@ -146,6 +148,7 @@ def _status(
                     entries,
                     faults_of(s, own.get(s.stack), revisions.get(s.stack), entries, environment=name),
                     backlogs.get(s.name),
+                    rates.result().get(s.name),
                 )
                 for s in services
             ),
@@ -168,6 +171,7 @@ def service_status(
     entries: Sequence[Entry],
     faults: Sequence[str] = (),
     backlog: Backlog | None = None,
+    rate: RequestRate | None = None,
 ) -> ServiceStatus:
     """What is to be said about a service.
 
@@ -177,6 +181,7 @@ def service_status(
         entries: The environment's ledger, newest first.
         faults: What :func:`faults_of` found.
         backlog: The queue of a worker.
+        rate: How many requests it gets, and how many its alarms need.
     """
     kinds = {
         state: tuple(alarm.name.removeprefix(f"{service.stack}-") for alarm in alarms if alarm.state == state)
@@ -194,7 +199,17 @@ def service_status(
         well=calm and service.running >= service.desired and not kinds["ALARM"] and not faults,
         faults=tuple(faults),
         queue=queue_in_words(backlog) if backlog else "",
+        judged_by=rate.per_minute if rate and rate.needs else None,
+        silent={kind: rate.needs[kind] for kind in rate.silent} if rate else {},
     )
+
+
+def _rates(environment: ObservedEnvironment) -> Mapping[str, RequestRate]:
+    """What the services are asked, as far as it can be read: the rest is worth showing without it."""
+    try:
+        return environment.request_rates()
+    except NovaError:
+        return {}
 
 
 def faults_of(
@@ -271,75 +286,3 @@ def deployment_in_words(service: RunningService) -> tuple[str, bool]:
         trouble = f", {latest.failed} tasks failed" if latest.failed else ""
         return f"under way{since}{trouble}", False
     return "steady", True
-
-
-def as_json(found: Sequence[EnvironmentStatus]) -> str:
-    """Everything, for programs."""
-    return json.dumps([asdict(environment) for environment in found], default=_plain, indent=2)
-
-
-def _plain(value: object) -> str:
-    assert isinstance(value, datetime), "nothing else in it is not JSON already"
-    return value.astimezone(UTC).isoformat(timespec="seconds")
-
-
-def document(found: Sequence[EnvironmentStatus]) -> Document:
-    """One table, an environment after the other, and below it what its columns cannot show."""
-    rows = [
-        row
-        for environment in found
-        for row in (_heading(environment), *map(_row, environment.services), *map(job_row, environment.jobs))
-    ]
-    table = Table(tuple(rows), ("", "Service", "Release", "Tasks", "Deployment", "Alarms"), right=frozenset({3}))
-    faults = (fault for environment in found for fault in _faults(environment))
-    return Document(sections=(Section("", (table, *(Paragraph.of(fault, tone="bad") for fault in faults))),))
-
-
-def _faults(environment: EnvironmentStatus) -> Iterator[str]:
-    if environment.error:
-        yield f"{environment.environment}: {environment.error}"
-    yield from environment.faults
-    yield from (fault for service in environment.services for fault in service.faults)
-    if environment.alarms:
-        yield f"{environment.environment}: in ALARM: {', '.join(environment.alarms)}"
-
-
-def _heading(environment: EnvironmentStatus) -> tuple[Cell, ...]:
-    name = environment.environment
-    if environment.error and environment.faults:
-        return _BAD, name, Line.of("its first deployment failed, see below", tone="bad"), "", "", ""
-    if environment.error:
-        return Line.of("?", tone="warn"), name, Line.of("not reached, see below", tone="warn"), "", "", ""
-    everyone = len(environment.services) + len(environment.jobs)
-    unwell = sum(not each.well for each in environment.services) + sum(not each.well for each in environment.jobs)
-    since = f"{duration(datetime.now(UTC) - environment.released_at)} ago" if environment.released_at else ""
-    return (
-        _BAD if unwell or environment.alarms or environment.faults else Line.of("✓", tone="good"),
-        name,
-        short(environment.release) or "no ledger",
-        f"{sum(s.running for s in environment.services)}/{sum(s.desired for s in environment.services)}",
-        f"{environment.outcome} {since}".strip(),
-        f"{unwell} of {everyone} need attention" if unwell else "",
-    )
-
-
-def _row(service: ServiceStatus) -> tuple[Cell, ...]:
-    few: Tone = "bad" if service.running < service.desired else ""
-    deployment = "see below" if service.faults and service.deployment == "steady" else service.deployment
-    deployment = f"{deployment}; {service.queue}" if service.queue else deployment
-    tone: Tone = "bad" if service.faults else "" if service.deployment == "steady" else "warn"
-    return (
-        "" if service.well else _BAD,
-        f"  {service.service}",
-        service.release,
-        Line.of(f"{service.running}/{service.desired}", tone=few),
-        Line.of(deployment, tone=tone),
-        _alarms(service),
-    )
-
-
-def _alarms(service: ServiceStatus) -> Line:
-    red, unknown = ", ".join(service.alarms), ", ".join(service.unknown_alarms)
-    if not red and not unknown:
-        return Line.of("ok", tone="quiet")
-    return Line.of("; ".join(filter(None, (red, unknown and f"no data: {unknown}"))), tone="bad" if red else "warn")

@@ -11,7 +11,8 @@ from nova_infra.deployed.background import Backlog, JobRun, RunningJob
 from nova_infra.deployed.model import Alarm
 from nova_infra.documents.terminal import as_text
 from nova_infra.operations.reports.background import job_status, queue_in_words
-from nova_infra.operations.reports.status import EnvironmentStatus, document, service_status
+from nova_infra.operations.reports.status import EnvironmentStatus, service_status
+from nova_infra.operations.reports.status_table import document
 
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
 

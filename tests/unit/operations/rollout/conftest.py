@@ -190,6 +190,7 @@ class World:
     def DescribeAlarms(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         names = params.get("AlarmNames") or [f"{PREFIX}-{s}-{kind}" for s in self.services for kind in KINDS]
         assert len(names) <= 100 or "AlarmNames" not in params
+        names = [name for name in names if name.rpartition("-")[2] in KINDS]
         if wanted := params.get("StateValue"):
             names = [name for name in names if (name in self.red) == (wanted == "ALARM")]
         start = int(params.get("NextToken", 0))

@@ -106,14 +106,14 @@ def test_an_alarm_says_by_how_many_requests_it_judged_and_that_they_are_too_few(
     assert alarm_in_words(alarms["errors"]) == "errors says nothing: 19 of 20 requests/min"
 
 
-def test_request_rates_are_those_of_the_errors_alarms_over_the_last_hour_in_few_calls(environment, world) -> None:
+def test_request_rates_are_those_that_the_alarms_count_over_the_last_hour_in_few_calls(environment, world) -> None:
     world.requests = {target_group("s01-service", "blue"): 240.0}
     rates = environment.request_rates()
     assert len(rates) == 45
     # The stub has three values an hour.
-    assert rates["s01-service"] == RequestRate(3 * 240 / 60, 20)
-    assert rates["s02-service"] == RequestRate(0.0, 20)
-    assert world.calls == ["ListServices", "DescribeAlarms", "GetMetricData"]
+    assert rates["s01-service"] == RequestRate(3 * 240 / 60, {"errors": 20, "latency": 20})
+    assert rates["s02-service"] == RequestRate(0.0, {"errors": 20, "latency": 20})
+    assert world.calls == ["ListServices", "DescribeAlarms", "DescribeAlarms", "GetMetricData"]
 
 
 @pytest.mark.parametrize("denied", ["DescribeRules", "GetMetricData", "DescribeAlarms", "DescribeServiceRevisions"])
