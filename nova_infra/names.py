@@ -26,6 +26,9 @@ GATED_VARIABLE = "GATED"
 REQUEST_ALARMS = ("errors", "unanswered", "latency")
 """The alarms of a web service that judge by its requests, and say nothing of too few."""
 
+WEB_ALARMS = (*REQUEST_ALARMS, "cpu", "memory")
+"""The alarms of a web service that are meant to roll its deployments back."""
+
 JOB_ALARMS = ("failed", "missed")
 """The alarms of a job: nothing is rolled back by them."""
 

@@ -74,7 +74,7 @@ class MinuteRecord:
         minute: Its end.
         percent: Share of the traffic that the new revision had at its end.
         requests: Revision to the requests it got in this minute; those that found no target are under ``NO_TARGET``.
-        red: Deployment alarms that were in ALARM at its end.
+        red: Deployment alarms, and unlisted ones, that were in ALARM at its end.
         reached: Users whose requests the new revision got in this minute.
         hit: Users who got a 5xx or no answer in this minute, from whichever revision.
         memory: MiB that the new task held that held the most.
@@ -125,6 +125,8 @@ class DeploymentRecord:
         answers_without_target: The same of the load balancer itself, where no target was asked.
         taken: Operation to the revisions of other services that answered it: their rules come first.
         watched: Deployment alarms that may end it.
+        unlisted: Alarms of its service that would end it, were they among its deployment alarms.
+        needs: Alarm, of either kind, to the requests a minute below which it says nothing.
         bakes: Whether anything of it bakes.
         bake_is_given: Whether the template says how long it bakes in the end.
         asked_from: Where the requests of synthetic users came from, in words.
@@ -159,6 +161,8 @@ class DeploymentRecord:
     answers_without_target: Answers = field(default_factory=dict)
     taken: dict[str, list[str]] = field(default_factory=dict)
     watched: list[str] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
+    needs: dict[str, int] = field(default_factory=dict)
     bakes: bool = False
     bake_is_given: bool = True
     asked_from: str = ""

@@ -30,7 +30,7 @@ from nova_infra.deployed.rollouts import (
     ServiceDeployment,
 )
 from nova_infra.machine.parallel import PartialAnswers
-from nova_infra.names import REQUEST_ALARMS, alarm_name
+from nova_infra.names import REQUEST_ALARMS, WEB_ALARMS, alarm_name
 
 _TWENTY = 20
 """Service deployments, and service revisions, that are described at once.
@@ -66,6 +66,7 @@ class AwsRollouts(AwsTasks):
         self._kept_revisions: dict[str, Mapping[str, Any]] = {}
         self._unread_revisions: tuple[str, ...] = ()
         self._kept_alarms: dict[str, dict[str, Any]] = {}
+        self._asked_alarms: set[str] = set()
         self._measured: tuple[datetime, Readings] | None = None
 
     def service_deployments(
@@ -96,7 +97,7 @@ class AwsRollouts(AwsTasks):
         answers = PartialAnswers()
         rules = {deployment.rule for deployment in deployments if deployment.rule}
         weights: Mapping[str, float] = answers.ask("the listener's weights", lambda: self._weights(rules), {})
-        names = sorted({name for deployment in deployments for name in deployment.watched})
+        names = sorted({name for each in deployments for name in (*each.watched, *self._meant(each))})
         alarms = answers.ask("alarms", lambda: self._alarm_readings(names), {})
         now = self.aws.now()
         if self._measured is None or now - self._measured[0] >= _BETWEEN_MEASUREMENTS:
@@ -112,6 +113,11 @@ class AwsRollouts(AwsTasks):
             },
             unread=(*self._unread_revisions, *answers.unread),
         )
+
+    def _meant(self, deployment: ServiceDeployment) -> list[str]:
+        """The alarms that would end a deployment that shifts traffic, if its list had them; they may not exist."""
+        stack = self.stack_name(deployment.service)
+        return [alarm_name(stack, kind) for kind in WEB_ALARMS] if deployment.rule and deployment.watched else []
 
     def request_rates(self) -> Mapping[str, RequestRate]:
         """Service to how many requests it gets, and how many its alarms need; one without such alarms is left out."""
@@ -260,12 +266,13 @@ class AwsRollouts(AwsTasks):
     def _alarm_readings(self, names: Sequence[str]) -> dict[str, AlarmReading]:
         """Alarms by name, without values. What an alarm is does not change; which are red is one call for all."""
         kept = self._kept_alarms
-        missing = [name for name in names if name not in kept]
+        missing = [name for name in names if name not in self._asked_alarms]
         fresh = set(missing)
         for batch in _batches(missing, 100):
             which = {"AlarmNames": batch, "AlarmTypes": ["MetricAlarm"]}
             for alarm in self.aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", **which):
                 kept[alarm["AlarmName"]] = alarm
+        self._asked_alarms |= fresh
         if names and not fresh.issuperset(names):
             red = self.aws.pages(
                 "cloudwatch",

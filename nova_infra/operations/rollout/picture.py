@@ -154,7 +154,7 @@ def _alarms(alarms: Sequence[AlarmView], width: int) -> Text:
 def alarm_in_words(alarm: AlarmView) -> str:
     """An alarm's value beside its threshold, such as ``errors 0.5 of 5``."""
     said = alarm.kind
-    if not alarm.judges:
+    if not alarm.judges and not alarm.red:
         return f"{said} says nothing: {alarm.requests} of {alarm.needs} requests/min"
     if alarm.threshold is not None:
         said += f" {'no data' if alarm.value is None else f'{alarm.value:.3g}'} of {alarm.threshold:g}"

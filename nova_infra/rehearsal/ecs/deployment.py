@@ -218,7 +218,7 @@ class PlayedDeployment:
         got = {revision: total - self._before.get(revision, Requests()) for revision, total in now.items()}
         if audience.unserved:
             got[NO_TARGET] = Requests(audience.unserved, audience.unserved)
-        red = [name for name in self._red() if name in self.rollout.alarms]
+        red = [name for name in self._red() if name in self.rollout.alarms or name in self.record.unlisted]
         reached = audience.reached.get(self.revision.name, set())
         memory = max((self._running[task].task.memory for task in self._new & self._running.keys()), default=0.0)
         self.record.samples.append(
