@@ -38,6 +38,7 @@ from nova_infra.constructs.pipeline.steps import (
     ImageStep,
     IntegrationTestStep,
     ReleaseStep,
+    Tools,
 )
 from nova_infra.constructs.pipeline.update_approval import UpdateApproval
 from nova_infra.machine.pythons import DELIVERED
@@ -57,10 +58,11 @@ from nova_infra.stacks.services.infrastructure import Extension
 
 @dataclass(frozen=True)
 class ToolVersions:
-    """Versions of the command-line tools that the pipeline installs, read from ``package.json``."""
+    """Versions of the CDK CLI and of cdk-assets, and the digest of what the steps run of the project itself."""
 
     cdk: str
     cdk_assets: str
+    own: str
 
 
 class NovaPipelineStack(cdk.Stack):
@@ -89,7 +91,7 @@ class NovaPipelineStack(cdk.Stack):
             config: The configuration.
             image_tags: Service name to image tag, for every service.
             extensions: Service name to what makes its own resources, for those that have some.
-            tool_versions: Versions of the CDK CLI and of cdk-assets.
+            tool_versions: Versions of the tools that it uses.
         """
         super().__init__(
             scope,
@@ -130,7 +132,7 @@ class NovaPipelineStack(cdk.Stack):
         )
         artifacts = ArtifactStore(self, "Artifacts", key=key).bucket
         source = _source(config.source)
-        build = BuildStep(source=source)
+        build = BuildStep(source=source, tools_digest=tool_versions.own)
         self.pipeline = self._pipeline(
             name,
             synth=build,
@@ -251,7 +253,7 @@ class NovaPipelineStack(cdk.Stack):
         *,
         config: Config,
         source: pipelines.IFileSetProducer,
-        tools: pipelines.IFileSetProducer,
+        tools: Tools,
     ) -> None:
         prefix = environment_prefix(config.platform.name, environment.name)
         about = partial(ReleaseStep, self.pipeline, source=source, tools=tools, prefix=prefix, environment=environment)

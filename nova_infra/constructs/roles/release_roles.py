@@ -10,7 +10,15 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Toolchain
-from nova_infra.names import EVENT_SOURCE, Role, role_name, stack_name, step_role_name, task_log_groups
+from nova_infra.names import (
+    EVENT_SOURCE,
+    Role,
+    role_name,
+    services_in_cluster,
+    stack_name,
+    step_role_name,
+    task_log_groups,
+)
 
 
 class ReleaseRoles(Construct):
@@ -29,6 +37,7 @@ class ReleaseRoles(Construct):
         construct_id: str,
         *,
         prefix: str,
+        cluster: str,
         parameters: str,
         others: Sequence[str],
         repositories: str,
@@ -43,6 +52,7 @@ class ReleaseRoles(Construct):
             scope: Parent.
             construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
+            cluster: Name of its cluster. Tasks are named by ids alone: in one that others use, theirs are in reach.
             parameters: Path below which the ledger, holds and waivers are, without a slash at the end.
             others: Prefixes of other environments whose names begin with this one's: ``nova-prod-eu`` beside
                 ``nova-prod``.
@@ -58,7 +68,8 @@ class ReleaseRoles(Construct):
         def arn(service: str, resource: str, name: str) -> str:
             return f"{place(service)}:{resource}/{name}"
 
-        in_cluster = {"ArnEquals": {"ecs:cluster": arn("ecs", "cluster", prefix)}}
+        in_cluster = {"ArnEquals": {"ecs:cluster": arn("ecs", "cluster", cluster)}}
+        own, tasks = services_in_cluster(prefix, cluster), f"{cluster}/*"
         stacks = arn("cloudformation", "stack", f"{prefix}-*/*")
         below = arn("ssm", "parameter", f"{parameters.lstrip('/')}/*")
         look = [
@@ -72,8 +83,8 @@ class ReleaseRoles(Construct):
                     "ecs:ListServiceDeployments",
                 ],
                 resources=[
-                    arn("ecs", kind, f"{prefix}/*")
-                    for kind in ("service", "service-deployment", "service-revision", "task")
+                    *(arn("ecs", kind, own) for kind in ("service", "service-deployment", "service-revision")),
+                    arn("ecs", "task", tasks),
                 ],
             ),
             iam.PolicyStatement(
@@ -141,10 +152,8 @@ class ReleaseRoles(Construct):
                 resources=[arn("cloudformation", "stack", f"{each}/*") for each in shared],
             ),
             # To empty an old task whose memory keeps an alarm red: its service starts another one.
-            iam.PolicyStatement(
-                actions=["ecs:StopTask"], resources=[arn("ecs", "task", f"{prefix}/*")], conditions=in_cluster
-            ),
-            steering(arn("ecs", "service-deployment", f"{prefix}/*")),
+            iam.PolicyStatement(actions=["ecs:StopTask"], resources=[arn("ecs", "task", tasks)], conditions=in_cluster),
+            steering(arn("ecs", "service-deployment", own)),
             announcing(arn("events", "event-bus", "default"), prefix),
             # The ledger, the lock of a rollback, holds and waivers.
             iam.PolicyStatement(
@@ -163,10 +172,10 @@ class ReleaseRoles(Construct):
         self._role("observer", prefix, look, [*observers, *releasers])
         self._role("release", prefix, [*look, *change], releasers)
         if operators:
-            self._role("operator", prefix, [*look, *self._operate(prefix, parameters, in_cluster)], operators)
+            self._role("operator", prefix, [*look, *self._operate(prefix, cluster, parameters, in_cluster)], operators)
         if gatekeepers:
             answers = [
-                steering(arn("ecs", "service-deployment", f"{prefix}/*")),
+                steering(arn("ecs", "service-deployment", own)),
                 announcing(arn("events", "event-bus", "default"), prefix),
                 iam.PolicyStatement(
                     actions=["ssm:PutParameter"],
@@ -176,16 +185,16 @@ class ReleaseRoles(Construct):
             self._role("gate", prefix, [*look, *answers], gatekeepers)
 
     def _operate(
-        self, prefix: str, parameters: str, in_cluster: Mapping[str, Mapping[str, str]]
+        self, prefix: str, cluster: str, parameters: str, in_cluster: Mapping[str, Mapping[str, str]]
     ) -> list[iam.PolicyStatement]:
         """What a person may do during an incident, and no step of the pipeline: the observer reads no logs."""
         stack = cdk.Stack.of(self)
         place = _place(stack)
-        tasks, definitions = f"{place('ecs')}:task/{prefix}/*", f"{place('ecs')}:task-definition/{prefix}-*:*"
+        tasks, definitions = f"{place('ecs')}:task/{cluster}/*", f"{place('ecs')}:task-definition/{prefix}-*:*"
         logs = f"{place('logs')}:log-group:{task_log_groups(stack_name(prefix, '*'))}*"
         ledger = f"{place('ssm')}:parameter/{parameters.lstrip('/')}/release"
         return [
-            steering(f"{place('ecs')}:service-deployment/{prefix}/*"),
+            steering(f"{place('ecs')}:service-deployment/{services_in_cluster(prefix, cluster)}"),
             announcing(f"{place('events')}:event-bus/default", prefix),
             iam.PolicyStatement(actions=["logs:FilterLogEvents", "logs:GetLogEvents"], resources=[logs]),
             iam.PolicyStatement(

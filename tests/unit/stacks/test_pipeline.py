@@ -6,6 +6,7 @@ import pytest
 from nova_infra.checks.pipeline import MAX_ACTIONS_PER_STAGE
 from nova_infra.config import MAX_SERVICES, parse_config
 from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
+from nova_infra.constructs.pipeline.release_tools import digest_of_tools, refuse_others
 from nova_infra.constructs.pipeline.update_approval import DIGEST
 from nova_infra.machine.pythons import DELIVERED
 
@@ -156,6 +157,7 @@ def test_the_pipeline_changes_itself_only_after_an_approval_that_is_skipped_wher
     spec = json.loads(project(assembly, compare)["Source"]["BuildSpec"])
     assert spec["env"] == {"exported-variables": ["PIPELINE", "ASSEMBLY"]}
     asked = stage(assembly, "ApprovePipeline")
+    assert asked["Actions"][0]["Configuration"]["CustomData"] == "#{Compare.PIPELINE}"
     assert [action["ActionTypeId"]["Category"] for action in asked["Actions"]] == ["Approval"]
     [condition] = asked["BeforeEntry"]["Conditions"]
     assert condition["Result"] == "SKIP"
@@ -244,7 +246,7 @@ def test_steps_with_credentials_install_what_the_commands_need_and_nothing_else(
     assert runtime == {"x86-64", "Verify", "Brief", "Preflight"}
 
 
-def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_registry(assembly):
+def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_registry(assembly, example):
     [packed] = [
         artifact["Name"]
         for artifact in stage(assembly, "Build")["Actions"][0]["OutputArtifacts"]
@@ -264,7 +266,8 @@ def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_regist
             link, *refuse, set_up = install
             assert link.endswith(f'ln -s -- "$CODEBUILD_SRC_DIR_{packed}" ".nova/tools"')
             # Before anything of the commit runs, and so before its own comparison. Images are built of no assembly.
-            assert refuse == ([] if action["Name"] == "x86-64" else [REFUSE_ANOTHER])
+            own = f"{{ {REFUSE_ANOTHER}; }} && {{ {refuse_others(digest_of_tools(example))}; }}"
+            assert refuse == ([] if action["Name"] == "x86-64" else [own])
             assert set_up == "make setup"
             installed.add(action["Name"])
     assert installed == {"x86-64", "Preflight", "Verify", "Brief"}
