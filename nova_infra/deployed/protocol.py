@@ -144,6 +144,12 @@ class FollowedEnvironment(ObservedEnvironment, Protocol):
             known: ARNs of deployments to describe even if they have ended.
         """
 
+    def queues(self, revisions: Mapping[str, str]) -> Mapping[str, Backlog]:
+        """Service to the queue that its revision, ``family:revision``, takes messages from; those without are left out.
+
+        What a revision names is asked for once.
+        """
+
     def readings(self, deployments: Sequence[ServiceDeployment]) -> Readings:
         """What CloudWatch and the load balancer know of deployments; what cannot be read is left out."""
 

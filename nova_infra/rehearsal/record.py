@@ -110,7 +110,8 @@ class DeploymentRecord:
         outcome: What became of it.
         reason: Why it was rolled back, in a sentence.
         traffic: The shares of traffic it went through.
-        running: Number of new tasks that serve in the end.
+        running: Number of new tasks that serve.
+        desired: Number of tasks that it is meant to have.
         began: When it began, in simulated minutes.
         ended: When it ended, in simulated minutes.
         samples: What was measured, minute by minute.
@@ -144,6 +145,7 @@ class DeploymentRecord:
     reason: str = ""
     traffic: list[TrafficRecord] = field(default_factory=list)
     running: int = 0
+    desired: int = 0
     began: float = 0.0
     ended: float = 0.0
     samples: list[MinuteRecord] = field(default_factory=list)

@@ -76,7 +76,7 @@ class PlayedDeployment:
             self.service.deployments.append(self._state)
             killed = self.service.killed_at_stop
             self.record.began, self._before = self.clock.now(), self.service.requests()
-            self.record.memory = self.revision.definition.memory
+            self.record.memory, self.record.desired = self.revision.definition.memory, self.service.desired
             self.service.audience()  # What came before is not of this deployment.
             scheduler = Scheduler(
                 self.rollout,
@@ -152,6 +152,7 @@ class PlayedDeployment:
         self._running[task] = running
         if side == "new":
             self._new.add(task)
+            self.record.running = len(self._new & self._running.keys())
         self._events.put_nowait(lambda: scheduler.became_healthy(task))
 
     async def _answer(self, command: AwaitHook, scheduler: Scheduler) -> None:
