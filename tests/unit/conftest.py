@@ -309,3 +309,18 @@ def variant(synthesize) -> Assembly:
     from nova_infra.config import parse_config
 
     return synthesize(parse_config(tomllib.loads(VARIANT)))
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty account."""
+    # Of all tests, few need it, and it takes a second to import.
+    from moto import mock_aws
+
+    from helpers.local_aws import REGION
+
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(key, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    with mock_aws(config={"core": {"reset_boto3_session": True}}):
+        yield

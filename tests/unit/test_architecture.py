@@ -1,4 +1,4 @@
-"""The imports are those of the table in docs/architecture.md, and none goes in a circle."""
+"""Rooms, their imports and their sizes: as docs/architecture.md says. Tests stand where the modules do."""
 
 import ast
 import functools
@@ -114,6 +114,23 @@ def test_a_module_fits_a_reader() -> None:
     assert {name: length for name, length in lengths.items() if length > 350} == {}, "split these by idea"
 
 
+TESTS = Path(__file__).parent
+TEST_MODULES = [path.relative_to(TESTS) for path in sorted(TESTS.rglob("test_*.py"))]
+LONG_TESTS = {
+    "test_workflows.py": "every job of the workflows",
+    "test_every_edit.py": "the table of edits",
+    "operations/planner/test_plan_transitions.py": "the matrix of edits",
+    "checks/permissions/test_boundary.py": "the table of grants",
+    "assumptions/test_experiments.py": "the answers to each experiment",
+}
+"""Test modules over 350 lines, and the table that makes them so long."""
+
+
+def test_a_test_module_fits_a_reader() -> None:
+    long = {str(test) for test in TEST_MODULES if len((TESTS / test).read_text().splitlines()) > 350}
+    assert long <= LONG_TESTS.keys(), "split these by subject"
+
+
 def test_a_class_name_has_one_meaning() -> None:
     places: dict[str, list[str]] = {}
     for module, path in MODULES.items():
@@ -121,3 +138,32 @@ def test_a_class_name_has_one_meaning() -> None:
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(module)
     assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
+
+
+WHOLE_PROJECT = {
+    *("architecture", "cfn_lint", "changes", "conftest", "engines", "every_edit"),
+    *("example", "exhaustive", "privacy", "security", "workflows"),
+}
+"""Tests of what no single room holds: both engines, every template, the suite itself."""
+
+
+def mirrored(test: Path) -> bool:
+    """Whether a test is named for a module of its room, or a room below: that name alone, or with a subject after it.
+
+    ``config/rules/test_limits.py`` and ``config/rules/test_limits_of_names.py`` test ``config/rules/limits.py``;
+    ``config/test_rules.py`` tests what the modules of ``config/rules`` do together.
+    """
+    room = ROOT / ("" if test.parts[0] == "scripts" else "nova_infra") / test.parent
+    subject = test.stem.removeprefix("test_")
+    names = {path.stem for path in room.iterdir() if not path.name.startswith("_")} if room.is_dir() else set()
+    return any(subject == name or subject.startswith(f"{name}_") for name in names)
+
+
+def test_tests_mirror_the_modules() -> None:
+    strangers = [str(test) for test in TEST_MODULES if len(test.parts) > 1 and not mirrored(test)]
+    assert not strangers, "name these after the module that they test, in its room"
+
+
+def test_a_test_for_no_module_is_about_the_whole_project() -> None:
+    whole = {f"test_{name}.py" for name in WHOLE_PROJECT}
+    assert {str(test) for test in TEST_MODULES if len(test.parts) == 1 and not mirrored(test)} == whole

@@ -43,7 +43,7 @@ def status(environments: tuple[str, ...], as_json: bool, form: Format, **options
     Exits with 0 if every environment could be read, whatever its state.
     """
     from nova_infra.deployed.connect import connect, environment_names, service_names
-    from nova_infra.operations.reports import status_table
+    from nova_infra.operations.reports import status_table as table
     from nova_infra.operations.reports.status import status as look
 
     where = whereabouts(options["region"], options["platform"])
@@ -59,9 +59,9 @@ def status(environments: tuple[str, ...], as_json: bool, form: Format, **options
         click.echo(error, err=True)
         sys.exit(found[0].exit_code)
     if as_json or form == "json":
-        click.echo(status_table.as_json(found))
+        click.echo(table.as_json(found))
     else:
-        show(status_table.document(found), form)
+        show(table.document(found), form)
     sys.exit(max(environment.exit_code for environment in found))
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from nova_infra.deployed.background import Backlog
+from nova_infra.deployed.background import Backlog, RunningJob
 from nova_infra.deployed.model import Alarm, Image, RunningService
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.rollouts import RequestRate
@@ -114,55 +114,75 @@ def _status(
 ) -> EnvironmentStatus:
     try:
         environment = connect(name)
-        stacks: Future[tuple[Stack, ...]] = pool.submit(environment.stacks)
-        alarms: Future[tuple[Alarm, ...]] = pool.submit(environment.alarms)
-        jobs = pool.submit(environment.jobs)
-        rates = pool.submit(_rates, environment)
-        ledger: Future[Ledger] = pool.submit(read_ledger, environment)
-        others = pool.submit(lambda: list(left_environments(environment, environments)) if environments else [])
+        found = _Questions(
+            stacks=pool.submit(environment.stacks),
+            alarms=pool.submit(environment.alarms),
+            jobs=pool.submit(environment.jobs),
+            rates=pool.submit(_rates, environment),
+            ledger=pool.submit(read_ledger, environment),
+            left=pool.submit(lambda: list(left_environments(environment, environments)) if environments else []),
+        )
         try:
             services = environment.services()
         except NotDeployedError as error:
-            faults = _stack_faults(stacks.result())
+            faults = _stack_faults(found.stacks.result())
             return EnvironmentStatus(environment=name, error=str(error), exit_code=error.exit_code, faults=faults)
-        own = {stack.name: stack for stack in stacks.result()}
-        revisions = environment.stack_revisions([s.stack for s in services if s.stack in own])
-        entries = ledger.result().entries
-        latest = entries[0] if entries else None
-        single = [alarm for alarm in alarms.result() if not alarm.composite]
-        by_service = {s.stack: alarms_of(s, single, services) for s in services}
-        backlogs = environment.backlogs(services)
-        now = datetime.now(UTC)
-        found = tuple(job_status(job, single, now) for job in jobs.result())
-        theirs = {alarm.name for found in by_service.values() for alarm in found}
-        theirs |= {alarm_name(job.stack, kind) for job in jobs.result() for kind in JOB_ALARMS}
-        return EnvironmentStatus(
-            environment=name,
-            release=latest.release if latest else "",
-            outcome=latest.outcome if latest else "",
-            released_at=latest.at if latest else None,
-            services=tuple(
-                service_status(
-                    s,
-                    by_service[s.stack],
-                    entries,
-                    faults_of(s, own.get(s.stack), revisions.get(s.stack), entries, environment=name),
-                    backlogs.get(s.name),
-                    rates.result().get(s.name),
-                )
-                for s in services
-            ),
-            jobs=found,
-            alarms=tuple(alarm.name for alarm in single if alarm.state == "ALARM" and alarm.name not in theirs),
-            faults=(
-                *_stack_faults(stack for stack in own.values() if stack.name not in by_service),
-                *ledger.result().unreadable,
-                *(map(told, orphans(environment.prefix, own.values(), known)) if known is not None else ()),
-                *others.result(),
-            ),
-        )
+        return _summary(environment, services, found, known)
     except NovaError as error:
         return EnvironmentStatus(environment=name, error=str(error), exit_code=error.exit_code)
+
+
+@dataclass(frozen=True)
+class _Questions:
+    """What is asked while the services are read."""
+
+    stacks: Future[tuple[Stack, ...]]
+    alarms: Future[tuple[Alarm, ...]]
+    jobs: Future[tuple[RunningJob, ...]]
+    rates: Future[Mapping[str, RequestRate]]
+    ledger: Future[Ledger]
+    left: Future[list[str]]
+
+
+def _summary(
+    environment: ObservedEnvironment,
+    services: Sequence[RunningService],
+    found: _Questions,
+    known: Collection[str] | None,
+) -> EnvironmentStatus:
+    own = {stack.name: stack for stack in found.stacks.result()}
+    revisions = environment.stack_revisions([s.stack for s in services if s.stack in own])
+    backlogs = environment.backlogs(services)
+    ledger, jobs = found.ledger.result(), found.jobs.result()
+    latest = ledger.entries[0] if ledger.entries else None
+    single = [alarm for alarm in found.alarms.result() if not alarm.composite]
+    by_service = {s.stack: alarms_of(s, single, services) for s in services}
+    theirs = {alarm.name for each in by_service.values() for alarm in each}
+    theirs |= {alarm_name(job.stack, kind) for job in jobs for kind in JOB_ALARMS}
+    now = datetime.now(UTC)
+
+    def of_service(service: RunningService) -> ServiceStatus:
+        stack, revision = own.get(service.stack), revisions.get(service.stack)
+        faults = faults_of(service, stack, revision, ledger.entries, environment=environment.name)
+        backlog = backlogs.get(service.name)
+        rate = found.rates.result().get(service.name)
+        return service_status(service, by_service[service.stack], ledger.entries, faults, backlog, rate)
+
+    return EnvironmentStatus(
+        environment=environment.name,
+        release=latest.release if latest else "",
+        outcome=latest.outcome if latest else "",
+        released_at=latest.at if latest else None,
+        services=tuple(map(of_service, services)),
+        jobs=tuple(job_status(job, single, now) for job in jobs),
+        alarms=tuple(alarm.name for alarm in single if alarm.state == "ALARM" and alarm.name not in theirs),
+        faults=(
+            *_stack_faults(stack for stack in own.values() if stack.name not in by_service),
+            *ledger.unreadable,
+            *(map(told, orphans(environment.prefix, own.values(), known)) if known is not None else ()),
+            *found.left.result(),
+        ),
+    )
 
 
 def service_status(

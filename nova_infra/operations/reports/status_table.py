@@ -1,4 +1,4 @@
-"""Shows how environments are: a table for people, JSON for programs."""
+"""The table of ``nova status``, and the same facts as JSON."""
 
 from __future__ import annotations
 

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from nova_infra.assembly import digest_of
 from nova_infra.deployed.aws.toolchain import Execution, PipelineAction, ToolchainAccount
+from nova_infra.deployed.model import Alarm, RunningService
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.rollouts import RequestRate
-from nova_infra.deployed.stack import Template
+from nova_infra.deployed.stack import Stack, Template
 from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.machine.parallel import PartialAnswers, threads
 from nova_infra.operations.changes.cost import difference
 from nova_infra.operations.changes.differences import differences
 from nova_infra.operations.gates.problems import under_way
 from nova_infra.operations.gates.traffic import too_thin
-from nova_infra.operations.records.holds import read_holds, refusals
+from nova_infra.operations.records.holds import Hold, read_holds, refusals
 from nova_infra.operations.records.ledger import Ledger, read_ledger
 from nova_infra.operations.records.lookup import short
-from nova_infra.operations.records.waivers import read_waivers, waived
+from nova_infra.operations.records.waivers import Waiver, read_waivers, waived
 from nova_infra.operations.release.candidate import Candidate
 from nova_infra.operations.reports.brief import Brief, StackChanges, image_tags
 from nova_infra.operations.reports.commits import commits_between
@@ -52,9 +54,48 @@ def survey(
         NovaError: The environment cannot be looked at, for another reason than that it does not exist yet.
     """
     answers = PartialAnswers()
-    release, templates = candidate.release, candidate.templates
+    found = _ask(environment, toolchain, candidate, answers)
+    release, templates, entries = candidate.release, candidate.templates, found.ledger.entries
+    return Brief(
+        environment=environment.prefix,
+        name=environment.name,
+        candidate=release,
+        digest=digest_of(templates),
+        running=entries[0] if entries else None,
+        last_good=next((entry for entry in entries if entry.good), None),
+        commits=commits_between(root, entries[0].release if entries else None, release),
+        images=_images(found.deployed or {}, templates, prefix=environment.prefix),
+        stacks=_changes(found.deployed, templates) if found.deployed is not None else (),
+        tests=found.tests,
+        alarms=found.alarms,
+        warnings=tuple(_warnings(environment.name, candidate, found)),
+        unseen=answers.unread,
+        cost=difference(found.deployed.values(), templates.values()) if found.deployed is not None else "",
+    )
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What the environment, the registry and the pipeline answered; None and nothing where they could not."""
+
+    deployed: Mapping[str, Template] | None
+    ledger: Ledger
+    alarms: tuple[Alarm, ...]
+    services: tuple[RunningService, ...]
+    stacks: tuple[Stack, ...]
+    rates: Mapping[str, RequestRate]
+    holds: tuple[Hold, ...]
+    waivers: tuple[Waiver, ...]
+    built: Mapping[str, str]
+    tests: tuple[PipelineAction, ...] | None
+    newer: Execution | None
+
+
+def _ask(
+    environment: ObservedEnvironment, toolchain: ToolchainAccount | None, candidate: Candidate, answers: PartialAnswers
+) -> _Answers:
     there = _exists(environment)
-    names = list(templates) if there else []
+    names = list(candidate.templates) if there else []
     with threads() as pool:
 
         def ask(what: str, question: Callable[[], _Result], otherwise: _Other) -> Future[_Result | _Other]:
@@ -71,40 +112,35 @@ def survey(
         holds = ask("the holds", lambda: read_holds(environment), ())
         waivers = ask("what is accepted", lambda: read_waivers(environment), ())
         built: Future[Mapping[str, str]] = pool.submit(answers.ask, "the images", candidate.digests, {})
-        delivery = pool.submit(answers.ask, "the pipeline", lambda: _delivery(toolchain, release), None)
-        entries = ledger.result().entries
+        delivery = pool.submit(answers.ask, "the pipeline", lambda: _delivery(toolchain, candidate.release), None)
         tests, newer = delivery.result() or (None, None)
-        before = deployed.result() if there else {}
-        return Brief(
-            environment=environment.prefix,
-            name=environment.name,
-            candidate=release,
-            digest=digest_of(templates),
-            running=entries[0] if entries else None,
-            last_good=next((entry for entry in entries if entry.good), None),
-            commits=commits_between(root, entries[0].release if entries else None, release),
-            images=_images(before or {}, templates, prefix=environment.prefix),
-            stacks=_changes(before, templates) if before is not None else (),
-            tests=tests,
+        return _Answers(
+            deployed=deployed.result() if there else {},
+            ledger=ledger.result(),
             alarms=alarms.result(),
-            warnings=(
-                *refusals(holds.result(), release, built.result()),
-                *(
-                    f"{subject}: for this release {waiver}"
-                    for subject, waiver in waived(waivers.result(), release, now=datetime.now(UTC)).items()
-                ),
-                *under_way(services.result(), stacks.result()),
-                *too_thin(environment.name, rates.result()),
-                *([_newer(newer)] if newer else []),
-                *(
-                    f"{service.name} runs there but is not in this release: nothing removes it"
-                    for service in services.result()
-                    if service.stack not in templates
-                ),
-            ),
-            unseen=answers.unread,
-            cost=difference(before.values(), templates.values()) if before is not None else "",
+            services=services.result(),
+            stacks=stacks.result(),
+            rates=rates.result(),
+            holds=holds.result(),
+            waivers=waivers.result(),
+            built=built.result(),
+            tests=tests,
+            newer=newer,
         )
+
+
+def _warnings(environment: str, candidate: Candidate, found: _Answers) -> Iterator[str]:
+    release = candidate.release
+    yield from refusals(found.holds, release, found.built)
+    for subject, waiver in waived(found.waivers, release, now=datetime.now(UTC)).items():
+        yield f"{subject}: for this release {waiver}"
+    yield from under_way(found.services, found.stacks)
+    yield from too_thin(environment, found.rates)
+    if found.newer is not None:
+        yield _newer(found.newer)
+    for service in found.services:
+        if service.stack not in candidate.templates:
+            yield f"{service.name} runs there but is not in this release: nothing removes it"
 
 
 def _exists(environment: ObservedEnvironment) -> bool:

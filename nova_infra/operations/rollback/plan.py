@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from nova_infra.deployed.model import Image, TaskRevision
@@ -141,24 +141,7 @@ def make_plan(
         RefusedError: A named service is not deployed, or is not in the release.
     """
     by_name = {service.name: service for service in deployed}
-    for name in only:
-        if name in strangers:
-            raise RefusedError(f"service: {strangers[name]}")
-        if name not in by_name:
-            raise RefusedError(f"service: {name!r} is not one of {', '.join(sorted(by_name))}: choose one of them")
-        if name not in target.images:
-            raise RefusedError(f"service: {name!r} was not part of release {short(target.release)}: it was added later")
-    ignored = [
-        *(
-            f"{name}: was added after that release, and stays as it is"
-            for name in sorted(by_name.keys() - target.images)
-        ),
-        *(
-            f"{name}: was part of that release, but is no longer deployed"
-            for name in sorted(target.images.keys() - by_name - strangers.keys())
-        ),
-        *(f"{name}: is left alone: {why}" for name, why in sorted(strangers.items())),
-    ]
+    _require_known(only, by_name, target, strangers)
     touched = [by_name[name] for name in sorted(only or by_name.keys() & target.images)]
     moves = tuple(
         Move(service, target.images[service.name], repair=same)
@@ -166,34 +149,65 @@ def make_plan(
         if not (same := service.image.digest == target.images[service.name].digest) or service.drifted
     )
     moving = {move.service.name for move in moves}
-    images = {
-        name: target.images[name]
-        if name in {service.name for service in touched}
-        else ReleasedImage(service.image.tag, service.image.digest or "")
-        for name, service in by_name.items()
-    }
-    latest = current(ledger, {service.name: service.image.digest for service in deployed})
+    bad = _left_release(ledger, target, moves, claim)
+    images = _images_afterwards(by_name, {service.name for service in touched}, target)
     partly = any(images[name].digest != target.images[name].digest for name in by_name.keys() & target.images.keys())
-    bad = _left(ledger, target, [move for move in moves if not move.repair])
-    if claim.unfinished(ledger.version) and claim.release == target.release:
-        bad = claim.left  # the services that went back already tell no more what they left
-    elif moves and all(move.repair for move in moves):
-        bad = ""
-    result = target.release
-    if partly:
-        result = f"{short(bad)}{_MIXED}{_MIXED.join(sorted(only))}@{short(target.release)}"
+    mixture = f"{short(bad)}{_MIXED}{_MIXED.join(sorted(only))}@{short(target.release)}"
+    latest = current(ledger, {service.name: service.image.digest for service in deployed})
     return RollbackPlan(
         target=target,
         bad=bad,
         moves=moves,
         settled=tuple(service.name for service in touched if service.name not in moving),
-        ignored=tuple(ignored),
+        ignored=_ignored(by_name, target, strangers),
         images=images,
-        result=result,
+        result=mixture if partly else target.release,
         recorded=latest is not None and latest.outcome != "deployed" and not moves,
         deployed=tuple(deployed),
         ledger=ledger.version,
     )
+
+
+def _require_known(
+    only: Sequence[str], by_name: Mapping[str, Deployed], target: Entry, strangers: Mapping[str, str]
+) -> None:
+    """Refuse a named service that is not deployed here, or that the release does not have."""
+    for name in only:
+        if name in strangers:
+            raise RefusedError(f"service: {strangers[name]}")
+        if name not in by_name:
+            raise RefusedError(f"service: {name!r} is not one of {', '.join(sorted(by_name))}: choose one of them")
+        if name not in target.images:
+            raise RefusedError(f"service: {name!r} was not part of release {short(target.release)}: it was added later")
+
+
+def _ignored(by_name: Mapping[str, Deployed], target: Entry, strangers: Mapping[str, str]) -> tuple[str, ...]:
+    added = sorted(by_name.keys() - target.images)
+    removed = sorted(target.images.keys() - by_name - strangers.keys())
+    return (
+        *(f"{name}: was added after that release, and stays as it is" for name in added),
+        *(f"{name}: was part of that release, but is no longer deployed" for name in removed),
+        *(f"{name}: is left alone: {why}" for name, why in sorted(strangers.items())),
+    )
+
+
+def _images_afterwards(
+    by_name: Mapping[str, Deployed], touched: Container[str], target: Entry
+) -> dict[str, ReleasedImage]:
+    """Service to its image once the plan is carried out."""
+    return {
+        name: target.images[name] if name in touched else ReleasedImage(service.image.tag, service.image.digest or "")
+        for name, service in by_name.items()
+    }
+
+
+def _left_release(ledger: Ledger, target: Entry, moves: Sequence[Move], claim: Claim) -> str:
+    """Name of the release that is left; empty where services are only repaired."""
+    if claim.unfinished(ledger.version) and claim.release == target.release:
+        return claim.left  # the services that went back already tell no more what they left
+    if moves and all(move.repair for move in moves):
+        return ""
+    return _left(ledger, target, [move for move in moves if not move.repair])
 
 
 def _left(ledger: Ledger, target: Entry, moves: Sequence[Move]) -> str:

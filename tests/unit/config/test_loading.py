@@ -1,33 +1,14 @@
-import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from helpers.configuration import changed, faults
 from helpers.exhaustive import one_of_each
 from nova_infra.config import FARGATE_MEMORY_MIB, Config, Images, aws_regions, load_config, parse_config
 from nova_infra.config.__main__ import schema
 from nova_infra.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
-
-
-def faults(data) -> list[str]:
-    with pytest.raises(ConfigError) as raised:
-        parse_config(data)
-    assert raised.value.exit_code == 2
-    return str(raised.value).splitlines()
-
-
-def changed(raw, path: str, value):
-    """The configuration with the value at a path such as ``environments.0.rollout.percent``."""
-    *parents, last = path.split(".")
-    node = raw
-    for part in parents:
-        node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
-    node[int(last) if isinstance(node, list) else last] = value
-    return raw
 
 
 def test_the_order_of_the_environments_is_the_promotion_order(config):
@@ -262,88 +243,6 @@ def test_every_key_is_explained_to_editors():
         if "default" in value and "description" not in value
     ]
     assert set(explained) <= {"rollout", "scaling", "network", "targets", "alarms", "health"}
-
-
-def _key(path):
-    """A key's path as the messages write it: ``environments[1].rollout.percent``."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
-
-
-def _refusal(data):
-    """The lines that a configuration is refused with; none when it is accepted."""
-    try:
-        parse_config(data)
-    except ConfigError as error:
-        return str(error).splitlines()
-    return []
-
-
-def _paths(node, prefix=()):
-    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in children:
-        yield (*prefix, key)
-        yield from _paths(value, (*prefix, key))
-
-
-_RAW = (Path(__file__).parents[1] / "nova.toml").read_text()
-_WRONG = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(max_size=30),
-    st.binary(max_size=3),
-    st.lists(st.integers() | st.text(max_size=5), max_size=3),
-    st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3),
-)
-
-
-@settings(max_examples=300, derandomize=True, deadline=None, database=None)
-@given(changes=st.lists(st.tuples(st.sampled_from(sorted(_paths(tomllib.loads(_RAW)), key=str)), _WRONG), max_size=3))
-def test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it(changes):
-    data = tomllib.loads(_RAW)
-    for path, value in changes:
-        node = data
-        try:
-            for part in path[:-1]:
-                node = node[part]
-            node[path[-1]] = value
-        except (TypeError, KeyError, IndexError):
-            continue  # an earlier change took the place away
-    try:
-        assert isinstance(parse_config(data), Config)
-    except ConfigError as error:
-        for line in str(error).splitlines():
-            assert line.startswith("nova.toml: ")
-            assert line.count(": ") >= 2
-
-
-@pytest.mark.exhaustive("test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it")
-@settings(max_examples=300, derandomize=True, deadline=None, database=None)
-@given(path=st.sampled_from(sorted(_paths(tomllib.loads(_RAW)), key=str)), value=_WRONG)
-def test_a_value_that_is_refused_is_named_by_its_key_or_its_table(path, value):
-    data = tomllib.loads(_RAW)
-    node = data
-    for part in path[:-1]:
-        node = node[part]
-    node[path[-1]] = value
-    lines = _refusal(data)
-    assert lines == [] or any(f" {key}" in line for key in (_key(path), _key(path[:-1])) if key for line in lines)
-
-
-@settings(max_examples=100, derandomize=True, deadline=None, database=None)
-@given(
-    path=st.sampled_from([(), *sorted(_paths(tomllib.loads(_RAW)), key=str)]),
-    key=st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=8).map("x_{}".format),
-    value=_WRONG,
-)
-def test_a_key_that_does_not_exist_is_refused_wherever_it_is(path, key, value):
-    node = data = tomllib.loads(_RAW)
-    for part in path:
-        node = node[part]
-    if isinstance(node, dict):
-        node[key] = value
-        assert [line for line in faults(data) if f"{_key((*path, key))}: " in line and "is not a key" in line]
 
 
 def test_what_builds_images_is_pinned_by_default() -> None:

@@ -1,12 +1,19 @@
 """An account of AWS whose every service is one client of a test's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
+from helpers.ecr import (
+    REPOSITORY,
+    Docker,
+)
 from nova_infra.deployed.aws.client.session import Aws
+from nova_infra.images import build as image_build
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +27,22 @@ def aws_of() -> Callable[[Any], Aws]:
         return Aws(session)
 
     return make
+
+
+@pytest.fixture
+def ecr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(key, "testing")
+    with mock_aws():
+        client = boto3.client("ecr", region_name="us-east-1")
+        for name in (REPOSITORY, "nova/store-service"):
+            client.create_repository(repositoryName=name, imageTagMutability="IMMUTABLE")
+        yield client
+
+
+@pytest.fixture
+def docker(ecr: Any, monkeypatch: pytest.MonkeyPatch) -> Docker:
+    docker = Docker(ecr)
+    monkeypatch.setattr(image_build.subprocess, "run", docker.run)
+    monkeypatch.setattr(image_build.shutil, "which", lambda name: f"/bin/{name}")
+    return docker

@@ -1,114 +1,33 @@
 """Building, naming and publishing images, against a local implementation of ECR and a recording docker command."""
 
-import json
 import re
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
-from moto import mock_aws
 
+from helpers.ecr import (
+    ADDRESS,
+    CHECKED,
+    REPOSITORY,
+    RUNNABLE,
+    SOURCE,
+    TOOLS,
+    Docker,
+    check,
+    put,
+    registry,
+    tags,
+)
 from nova_infra.config import Images
-from nova_infra.deployed.aws.client.session import Aws, sign_in
-from nova_infra.errors import AwsError, CheckFailedError, NovaError, RefusedError
+from nova_infra.deployed.aws.client.session import Aws
+from nova_infra.errors import AwsError, NovaError, RefusedError
 from nova_infra.images import build as image_build
 from nova_infra.images.build import ensure_image
-from nova_infra.images.build_context import ContextFile
-from nova_infra.images.promote import promote
 from nova_infra.images.registry import Registry
-from nova_infra.images.tags import ImageSource
-
-REPOSITORY = "nova/carts-service"
-ADDRESS = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{REPOSITORY}"
-RUNNABLE = f"sha256:{'1' * 64}"
-FILES = (ContextFile("carts-service/Dockerfile", "file", b"FROM scratch\n"), ContextFile("run", "executable", b"#!"))
-SOURCE = ImageSource("carts-service", "linux/amd64", {"PYTHON_IMAGE": "mirror/python"}, FILES)
-CHECKED: list[str] = []
-
-
-def check(archive: Path, kind: str) -> None:
-    """Lets every image pass."""
-    CHECKED.append(f"{kind} {archive.name}")
-
-
-TOOLS = Images(
-    buildkit=f"mirror.example.com/buildkit@sha256:{'b' * 64}",
-    sbom_generator=f"mirror.example.com/syft@sha256:{'c' * 64}",
-)
-
-
-def index(mark: str = "0") -> str:
-    """What docker buildx pushes: an image, and what is attested of it."""
-    return json.dumps(
-        {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.index.v1+json",
-            "manifests": [
-                {"digest": RUNNABLE, "platform": {"architecture": "amd64", "os": "linux"}},
-                {"digest": f"sha256:{mark * 64}", "platform": {"architecture": "unknown", "os": "unknown"}},
-            ],
-        }
-    )
-
-
-@pytest.fixture
-def ecr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.setenv(key, "testing")
-    with mock_aws():
-        client = boto3.client("ecr", region_name="us-east-1")
-        for name in (REPOSITORY, "nova/store-service"):
-            client.create_repository(repositoryName=name, imageTagMutability="IMMUTABLE")
-        yield client
-
-
-class Docker:
-    """Writes down how it is called, what is in the build context, and puts the image where --push would."""
-
-    def __init__(self, ecr: Any) -> None:
-        self.calls: list[list[str]] = []
-        self.context: dict[str, int] = {}
-        self.fails_at = ""
-        self._ecr = ecr
-
-    def run(self, command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        arguments = command[1:]
-        self.calls.append(arguments)
-        if " ".join(arguments).startswith(self.fails_at or "never"):
-            return subprocess.CompletedProcess(command, 1, "", "no space\n")
-        if arguments[:2] == ["buildx", "build"] and "push=true" in " ".join(arguments):
-            context = Path(arguments[-1])
-            self.context = {
-                path.relative_to(context).as_posix(): path.stat().st_mode & 0o777
-                for path in context.rglob("*")
-                if path.is_file()
-            }
-            self._ecr.put_image(repositoryName=REPOSITORY, imageManifest=index(), imageTag=SOURCE.tag)
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-
-@pytest.fixture
-def docker(ecr: Any, monkeypatch: pytest.MonkeyPatch) -> Docker:
-    docker = Docker(ecr)
-    monkeypatch.setattr(image_build.subprocess, "run", docker.run)
-    monkeypatch.setattr(image_build.shutil, "which", lambda name: f"/bin/{name}")
-    return docker
-
-
-def registry(name: str = REPOSITORY) -> Registry:
-    return Registry(name, aws=sign_in(region="us-east-1"))
-
-
-def tags(ecr: Any, name: str = REPOSITORY) -> set[str]:
-    return {image["imageTag"] for image in ecr.list_images(repositoryName=name)["imageIds"]}
-
-
-def put(ecr: Any, tag: str, name: str = REPOSITORY, mark: str = "0") -> None:
-    ecr.put_image(repositoryName=name, imageManifest=index(mark), imageTag=tag)
 
 
 @pytest.mark.parametrize(
@@ -238,125 +157,3 @@ def test_without_credentials_it_is_an_error_of_aws(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(AwsError, match=r"^credentials: none found: sign in, or set AWS_PROFILE$"):
         registry().find("abc")
-
-
-STORE = "nova/store-service"
-
-
-def test_a_release_names_every_services_image(ecr: Any) -> None:
-    put(ecr, "aaa")
-    put(ecr, "bbb", STORE)
-    registries = {"carts-service": registry(), "store-service": registry(STORE)}
-    found = {"carts-service": "aaa", "store-service": "bbb"}
-    said = promote(registries, tags=found, release="v1")
-    assert said == [f"{REPOSITORY}:aaa is v1", f"{STORE}:bbb is v1"]
-    assert promote(registries, tags=found, release="v1") == [
-        f"{REPOSITORY}:aaa was already v1",
-        f"{STORE}:bbb was already v1",
-    ]
-    assert (tags(ecr), tags(ecr, STORE)) == ({"aaa", "v1"}, {"bbb", "v1"})
-
-
-@pytest.mark.parametrize("taken", [False, True], ids=["an image is missing", "another image has the name"])
-def test_a_release_names_every_services_image_or_none(ecr: Any, taken: bool) -> None:
-    put(ecr, "aaa")
-    if taken:
-        put(ecr, "bbb", STORE)
-        put(ecr, "v1", STORE, mark="2")
-    registries = {"carts-service": registry(), "store-service": registry(STORE)}
-    with pytest.raises(RefusedError, match="already names another image" if taken else f"{STORE}:bbb: not in the reg"):
-        promote(registries, tags={"carts-service": "aaa", "store-service": "bbb"}, release="v1")
-    assert tags(ecr) == {"aaa"}
-
-
-def test_a_ready_image_is_copied_as_it_is_and_only_once(ecr, monkeypatch) -> None:
-    reference = f"registry.example.com/shop:1@sha256:{'d' * 64}"
-    ready = ImageSource("carts-service", "linux/amd64", {}, (), image=reference)
-    calls: list[list[str]] = []
-
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        calls.append(command[1:])
-        if "imagetools" in command:
-            ecr.put_image(repositoryName=REPOSITORY, imageManifest=index(), imageTag=ready.tag)
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-    monkeypatch.setattr(image_build.subprocess, "run", run)
-    monkeypatch.setattr(image_build.shutil, "which", lambda _: "/usr/bin/docker")
-    registry = Registry(REPOSITORY, aws=sign_in(region="us-east-1"))
-    assert [ensure_image(registry, ready, tools=TOOLS, check=check)[1] for _ in range(2)] == [True, False]
-    [copy] = [call for call in calls if "imagetools" in call]
-    assert copy == ["buildx", "imagetools", "create", "--prefer-index=false", f"--tag={ADDRESS}:{ready.tag}", reference]
-    assert not any(call[:2] == ["buildx", "build"] for call in calls)
-    assert calls[-1][0] == "logout"
-
-
-@pytest.mark.parametrize(
-    ("reference", "host"),
-    [
-        ("ghcr.io/acme/shop:1", "ghcr.io"),
-        ("registry.example.com:5000/shop:1", "registry.example.com:5000"),
-        ("localhost/shop:1", "localhost"),
-        ("acme/shop:1", "docker.io"),
-        ("postgres:17", "docker.io"),
-    ],
-)
-def test_a_private_image_is_copied_with_the_login_of_its_registry_for_that_time_alone(
-    ecr: Any, docker: Docker, monkeypatch: pytest.MonkeyPatch, reference: str, host: str
-) -> None:
-    login = json.dumps({"username": "robot", "password": "hush"})
-    boto3.client("secretsmanager", region_name="us-east-1").create_secret(Name="quay/login", SecretString=login)
-    passwords: dict[str, str] = {}
-    calls: list[list[str]] = []
-    private = ImageSource("carts-service", "linux/amd64", {}, (), image=reference, credentials="quay/login")
-
-    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-        calls.append(command[1:])
-        if command[1] == "login":
-            passwords[command[-1]] = options["input"]
-        if "imagetools" in command:
-            ecr.put_image(repositoryName=REPOSITORY, imageManifest=index(), imageTag=private.tag)
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-    monkeypatch.setattr(image_build.subprocess, "run", run)
-    ensure_image(registry(), private, tools=TOOLS, check=check)
-    assert ["login", "--username", "robot", "--password-stdin", host] in calls
-    assert passwords[host] == "hush"
-    names = [call[0] for call in calls]
-    assert names.index("pull") > names.index("login", 1)
-    assert calls[-2:] == [["logout", host], ["logout", ADDRESS.partition("/")[0]]]
-    assert private.tag == ImageSource("carts-service", "linux/amd64", {}, (), image=reference).tag
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (None, "quay/login: ResourceNotFoundException in us-east-1"),
-        ("hush", "quay/login: has no username and password"),
-        ('["a"]', "quay/login: has no username and password"),
-        ('{"username": "robot"}', "quay/login: has no username and password"),
-    ],
-)
-def test_a_secret_that_is_no_login_is_refused_in_one_line_and_nothing_is_pulled(
-    ecr: Any, docker: Docker, text: str | None, said: str
-) -> None:
-    if text is not None:
-        boto3.client("secretsmanager", region_name="us-east-1").create_secret(Name="quay/login", SecretString=text)
-    private = ImageSource("carts-service", "linux/amd64", {}, (), image="ghcr.io/a/b:1", credentials="quay/login")
-    with pytest.raises(RefusedError) as refused:
-        ensure_image(registry(), private, tools=TOOLS, check=check)
-    assert said in str(refused.value)
-    assert str(refused.value).endswith(
-        "store a secret there whose JSON has username and password, and let the images' role read it"
-    )
-    assert "\n" not in str(refused.value)
-    assert not [call for call in docker.calls if call[0] == "pull"]
-
-
-def test_an_image_that_must_not_be_deployed_is_not_pushed(ecr: Any, docker: Docker) -> None:
-    def refuse(archive: Path, kind: str) -> None:
-        raise CheckFailedError(f"{kind}: CVE-2026-1")
-
-    with pytest.raises(CheckFailedError, match="oci-archive: CVE-2026-1"):
-        ensure_image(registry(), SOURCE, tools=TOOLS, check=refuse)
-    assert not [call for call in docker.calls if "push=true" in " ".join(call)]
-    assert docker.calls[-2][:2] == ["buildx", "rm"]  # and nothing is left

@@ -7,10 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from helpers.deployed_environment import PREFIX, SERVICES, Deployment, Ecs, for_moto, imports, stand_in
-from helpers.local_aws import REGION, LocalAws
+from helpers.local_aws import LocalAws
 
 
 @pytest.fixture(scope="session")
@@ -36,16 +35,6 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     # Nor by the SDK: before it tries again, and for the rate that its adaptive retries have found.
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None, time=time.time))
     monkeypatch.setattr("botocore.retries.bucket.TokenBucket.acquire", lambda *_, **__: True)
-
-
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty account."""
-    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.setenv(key, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    with mock_aws(config={"core": {"reset_boto3_session": True}}):
-        yield
 
 
 @pytest.fixture

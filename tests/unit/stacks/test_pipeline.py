@@ -1,35 +1,11 @@
 import json
-from pathlib import Path
 
 import pytest
 
+from helpers.delivery_pipeline import ROOT, STACK, commands, pipeline, project, stage
 from nova_infra.checks.pipeline import MAX_ACTIONS_PER_STAGE
-from nova_infra.config import MAX_SERVICES, parse_config
-from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
-from nova_infra.constructs.pipeline.release_tools import digest_of_tools, refuse_others
-from nova_infra.constructs.pipeline.update_approval import DIGEST
+from nova_infra.config import MAX_SERVICES
 from nova_infra.machine.pythons import DELIVERED
-
-ROOT = Path(__file__).parents[3]
-STACK = "NovaPipelineStack"
-
-
-def pipeline(assembly):
-    return assembly.only(STACK, "AWS::CodePipeline::Pipeline")
-
-
-def stage(assembly, name):
-    [found] = [stage for stage in pipeline(assembly)["Stages"] if stage["Name"] == name]
-    return found
-
-
-def project(assembly, action):
-    return assembly.templates[STACK]["Resources"][action["Configuration"]["ProjectName"]["Ref"]]["Properties"]
-
-
-def commands(assembly, action):
-    phases = json.loads(project(assembly, action)["Source"]["BuildSpec"])["phases"]
-    return [command for phase in ("install", "build") for command in phases.get(phase, {}).get("commands", [])]
 
 
 def test_the_stages_are_those_of_the_design(assembly):
@@ -166,187 +142,6 @@ def test_the_pipeline_changes_itself_only_after_an_approval_that_is_skipped_wher
     assert rule["Configuration"] == {"Variable": "#{Compare.PIPELINE}", "Value": "same", "Operator": "NE"}
 
 
-def test_what_compares_runs_nothing_of_the_commit_and_may_only_read_the_two_templates(assembly):
-    compare = stage(assembly, "Build")["Actions"][1]
-    command, digest = commands(assembly, compare)
-    assert digest == f"ASSEMBLY=$({DIGEST}) && export ASSEMBLY && echo $ASSEMBLY"
-    assert (ROOT / "nova_infra/constructs/pipeline/compare_pipeline.py").read_text() in command
-    assert "make" not in command.split()
-    role = project(assembly, compare)["ServiceRole"]["Fn::GetAtt"][0]
-    [policy] = [p for p in assembly.properties(STACK, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
-    granted = {
-        action
-        for each in policy["PolicyDocument"]["Statement"]
-        for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
-        if not action.startswith(("logs:", "codebuild:", "kms:", "s3:Get", "s3:List"))
-    }
-    assert granted == {"cloudformation:GetTemplate"}
-
-
-def test_what_is_deployed_is_what_the_brief_the_approval_the_preflight_and_verify_are_about(assembly):
-    about = {}
-    for stage_ in pipeline(assembly)["Stages"]:
-        for action in stage_["Actions"]:
-            if "#{Compare.ASSEMBLY}" in json.dumps(action):
-                about[f"{stage_['Name']}: {action['Name']}"] = action
-    names = ("Dev: Verify", "Staging: Verify", "ApproveProduction: Brief", "Prod: Preflight", "Prod: Verify")
-    assert set(about) == {*names, "ApproveProduction: ApproveProduction"}
-    assert "#{Compare.ASSEMBLY}" in about.pop("ApproveProduction: ApproveProduction")["Configuration"]["CustomData"]
-    for action in about.values():
-        source, *_, built = action["InputArtifacts"]
-        assert built == {"Name": "Synth_Output"}
-        assert action["Configuration"]["PrimarySource"] == source["Name"]
-        [variable] = json.loads(action["Configuration"]["EnvironmentVariables"])
-        assert variable == {"name": "ASSEMBLY", "type": "PLAINTEXT", "value": "#{Compare.ASSEMBLY}"}
-
-
-def test_what_synthesizes_writes_its_own_artifact_and_deletes_nothing(assembly):
-    role = project(assembly, stage(assembly, "Build")["Actions"][0])["ServiceRole"]["Fn::GetAtt"][0]
-    [policy] = [p for p in assembly.properties(STACK, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
-    denied = {
-        each["Action"]: each
-        for each in policy["PolicyDocument"]["Statement"]
-        if each["Effect"] == "Deny" and "UseConnection" not in each["Action"]
-    }
-    assert set(denied) == {"s3:DeleteObject*", "s3:PutObject*"}
-    assert denied["s3:DeleteObject*"]["Resource"] == "*"
-    own = [each["Fn::Join"][1][1] for each in denied["s3:PutObject*"]["NotResource"]]
-    made = [each["Name"] for each in stage(assembly, "Build")["Actions"][0]["OutputArtifacts"]]
-    assert sorted(own) == sorted(f"/*/{name[:8]}*" for name in made)
-    assert "/*/Synth_Ou*" in own
-
-
-def test_the_connection_reads_this_repository_and_nothing_else(assembly):
-    """Whoever may use it is denied other repositories, and whatever needs to write."""
-    policies = [p["PolicyDocument"]["Statement"] for p in assembly.properties(STACK, "AWS::IAM::Policy")]
-    users = [each for each in policies if "UseConnection" in json.dumps(each)]
-    assert len(users) > 5
-    for statements in users:
-        denied = [s for s in statements if s["Effect"] == "Deny" and "UseConnection" in s["Action"]]
-        for prefix in ("codestar-connections", "codeconnections"):
-            repository, permissions = f"{prefix}:FullRepositoryId", f"{prefix}:ProviderPermissionsRequired"
-            conditions = [s["Condition"] for s in denied if s["Action"] == f"{prefix}:UseConnection"]
-            assert {
-                "StringNotEquals": {repository: "org/nova-platform"},
-                "Null": {repository: "false"},
-            } in conditions
-            assert {"StringEquals": {permissions: "read_write"}} in conditions
-        assert {s["Resource"] for s in denied} == {"*"}
-
-
-def test_steps_with_credentials_install_what_the_commands_need_and_nothing_else(assembly):
-    runtime = {
-        action["Name"]
-        for stage_ in pipeline(assembly)["Stages"]
-        for action in stage_["Actions"]
-        if action["ActionTypeId"]["Provider"] == "CodeBuild"
-        for variable in project(assembly, action)["Environment"].get("EnvironmentVariables", [])
-        if (variable["Name"], variable["Value"]) == ("NOVA_SETUP", "runtime")
-    }
-    assert runtime == {"x86-64", "Verify", "Brief", "Preflight"}
-
-
-def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_registry(assembly, example):
-    [packed] = [
-        artifact["Name"]
-        for artifact in stage(assembly, "Build")["Actions"][0]["OutputArtifacts"]
-        if artifact["Name"] != "Synth_Output"
-    ]
-    installed = set()
-    for stage_ in pipeline(assembly)["Stages"]:
-        for action in stage_["Actions"]:
-            if action["Name"] not in ("x86-64", "Preflight", "Verify", "Brief"):
-                continue
-            assert packed in {each["Name"] for each in action["InputArtifacts"]}
-            own = project(assembly, action)
-            assert {"Name": "NOVA_TOOLS", "Type": "PLAINTEXT", "Value": ".nova/tools"} in own["Environment"][
-                "EnvironmentVariables"
-            ]
-            install = json.loads(own["Source"]["BuildSpec"])["phases"]["install"]["commands"]
-            link, *refuse, set_up = install
-            assert link.endswith(f'ln -s -- "$CODEBUILD_SRC_DIR_{packed}" ".nova/tools"')
-            # Before anything of the commit runs, and so before its own comparison. Images are built of no assembly.
-            own = f"{{ {REFUSE_ANOTHER}; }} && {{ {refuse_others(digest_of_tools(example))}; }}"
-            assert refuse == ([] if action["Name"] == "x86-64" else [own])
-            assert set_up == "make setup"
-            installed.add(action["Name"])
-    assert installed == {"x86-64", "Preflight", "Verify", "Brief"}
-
-
-def test_an_image_step_of_another_architecture_asks_for_its_own_tools(variant):
-    [action] = [each for each in stage(variant, "Images")["Actions"] if each["Name"] == "arm64"]
-    assert len(action["InputArtifacts"]) == 1
-    variables = project(variant, action)["Environment"]["EnvironmentVariables"]
-    assert "NOVA_TOOLS" not in {each["Name"] for each in variables}
-
-
-def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly):
-    rule = assembly.only(STACK, "AWS::Events::Rule")
-    assert rule["EventPattern"]["source"] == ["aws.inspector2"]
-    detail = rule["EventPattern"]["detail"]
-    assert detail["severity"] == ["CRITICAL", "HIGH"]
-    assert detail["resources"]["details"]["awsEcrContainerImage"]["repositoryName"] == [{"prefix": "nova/"}]
-    [topic] = assembly.resources(STACK, "AWS::SNS::Topic")
-    assert rule["Targets"][0]["Arn"] == {"Ref": topic}
-    publishers = [
-        (statement["Principal"].get("Service"), statement.get("Condition"))
-        for policy in assembly.properties(STACK, "AWS::SNS::TopicPolicy")
-        for statement in policy["PolicyDocument"]["Statement"]
-        if "sns:Publish" in statement["Action"] and statement["Effect"] == "Allow"
-    ]
-    # EventBridge supports no condition on the way to an encrypted topic: with one the message would be lost.
-    assert [condition for service, condition in publishers if service == "events.amazonaws.com"] == [None]
-    keys = json.dumps(assembly.properties(STACK, "AWS::KMS::Key"))
-    assert "events.amazonaws.com" in keys, "a message that cannot be encrypted is lost"
-
-
-def test_a_suite_that_answers_gates_runs_beside_the_deployments_that_wait_for_it(variant):
-    actions = {action["Name"]: action for action in stage(variant, "TestEu")["Actions"]}
-    gate = actions["Gate"]
-    assert gate["RunOrder"] == actions["acme-test-eu-search.Deploy"]["RunOrder"]
-    assert actions["acme-test-eu-platform.Deploy"]["RunOrder"] < gate["RunOrder"] < actions["Verify"]["RunOrder"]
-    assert commands(variant, gate)[-3:] == ["make setup", "make browser", "make gate ENVIRONMENT=test-eu"]
-    built = project(variant, gate)
-    told = {each["Name"]: each["Value"] for each in built["Environment"]["EnvironmentVariables"]}
-    assert told == {"GATED": "search", "SUITE": "make e2e"}
-    bakes, waits = 4 * 5 + 6, 60 + 60 + 35  # its own gate, and the others of its release
-    assert built["TimeoutInMinutes"] == bakes + waits + 60
-    assert "Gate" not in [action["Name"] for action in stage(variant, "Live")["Actions"]]
-
-
-def test_who_answers_for_the_suite_may_answer_and_write_that_down_and_nothing_else(variant):
-    platform = "acme-test-eu-platform"
-    [role] = [r for r in variant.properties(platform, "AWS::IAM::Role") if r.get("RoleName") == "acme-test-eu-gate"]
-    trusted = json.dumps(role["AssumeRolePolicyDocument"])
-    assert "role/acme-test-eu-gate-step" in trusted
-    assert "verify-step" not in trusted
-    [name] = [
-        key
-        for key, each in variant.templates[platform]["Resources"].items()
-        if each["Type"] == "AWS::IAM::Role" and each["Properties"].get("RoleName") == "acme-test-eu-gate"
-    ]
-    [policy] = [p for p in variant.properties(platform, "AWS::IAM::Policy") if {"Ref": name} in p["Roles"]]
-    actions = [
-        action
-        for statement in policy["PolicyDocument"]["Statement"]
-        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
-    ]
-    changes = {a for a in actions if not a.split(":")[1].startswith(("Describe", "List", "Get", "BatchGet"))}
-    assert changes == {
-        "ecs:ContinueServiceDeployment",
-        "ecs:StopServiceDeployment",
-        "events:PutEvents",
-        "ssm:PutParameter",
-    }
-
-
-def test_no_build_has_a_cache_that_another_one_has_written(assembly, variant):
-    for each in (assembly, variant):
-        for built in each.properties(STACK, "AWS::CodeBuild::Project"):
-            assert built.get("Cache", {"Type": "NO_CACHE"}) == {"Type": "NO_CACHE"}
-            assert "cache" not in json.loads(built["Source"]["BuildSpec"])
-
-
 def test_no_two_builds_of_a_stage_run_at_once_which_a_new_accounts_quota_refuses(assembly, variant):
     for each in (assembly, variant):
         for stage_ in pipeline(each)["Stages"]:
@@ -429,28 +224,6 @@ def test_production_is_entered_through_the_preflight_after_the_approval(assembly
     ] == []
 
 
-def test_a_release_tool_may_take_its_own_environment_s_role_and_no_other(assembly):
-    taken = {}
-    for name in ("Dev", "Staging", "ApproveProduction", "Prod"):
-        for action in stage(assembly, name)["Actions"]:
-            if action["Name"] in ("Brief", "Preflight", "Verify"):
-                role = project(assembly, action)["ServiceRole"]["Fn::GetAtt"][0]
-                assert assembly.templates[STACK]["Resources"][role]["Properties"]["RoleName"].endswith("-step")
-                [policy] = [p for p in assembly.properties(STACK, "AWS::IAM::Policy") if {"Ref": role} in p["Roles"]]
-                taken[name, action["Name"]] = [
-                    statement["Resource"]
-                    for statement in policy["PolicyDocument"]["Statement"]
-                    if statement["Action"] == "sts:AssumeRole"
-                ]
-    assert taken == {
-        ("Dev", "Verify"): ["arn:aws:iam::111111111111:role/nova-dev-release"],
-        ("Staging", "Verify"): ["arn:aws:iam::222222222222:role/nova-staging-release"],
-        ("ApproveProduction", "Brief"): ["arn:aws:iam::333333333333:role/nova-prod-observer"],
-        ("Prod", "Preflight"): ["arn:aws:iam::333333333333:role/nova-prod-observer"],
-        ("Prod", "Verify"): ["arn:aws:iam::333333333333:role/nova-prod-release"],
-    }
-
-
 def test_services_deploy_in_parallel(assembly):
     orders = {action["Name"]: action["RunOrder"] for action in stage(assembly, "Prod")["Actions"]}
     assert len({order for name, order in orders.items() if "service" in name}) == 1
@@ -511,16 +284,3 @@ def test_builds_log_encrypted_for_three_months(assembly):
     assert log_group["Properties"]["RetentionInDays"] == 90
     for build in assembly.properties(STACK, "AWS::CodeBuild::Project"):
         assert build["LogsConfig"]["CloudWatchLogs"]["GroupName"] == {"Ref": log_group_id}
-
-
-def test_every_role_of_the_pipelines_stack_has_the_boundary_and_none_of_an_environments(raw, synthesize):
-    raw["toolchain"]["permissions_boundary"] = True
-    raw["environments"], raw["services"] = raw["environments"][1:], raw["services"][:1]
-    made = synthesize(parse_config(raw))
-    boundary = "arn:aws:iam::444444444444:policy/nova-boundary"
-    roles = made.resources(STACK, "AWS::IAM::Role")
-    assert {json.dumps(role["Properties"].get("PermissionsBoundary")) for role in roles.values()} == {f'"{boundary}"'}
-    assert "PermissionsBoundary" not in made.texts["nova-prod-platform"]
-    # The boundary knows roles by what their names begin with.
-    for begins in ("PipelineRole", "PipelineImages"):
-        assert any(name.startswith(begins) for name in roles)

@@ -1,97 +1,18 @@
 """``nova doctor``: what is right, what has to be mended and how, and what is not known."""
 
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from helpers.doctor import DEV, ROOT, TOOLCHAIN, Account, faults, missing, parameter, stack
 from nova_infra.config import Config, parse_config
-from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
+from nova_infra.deployed.aws.client.errors import DeniedError
 from nova_infra.documents.terminal import as_text
 from nova_infra.errors import NovaError
 from nova_infra.operations.doctor.check import Check
 from nova_infra.operations.doctor.doctor import PlaceChecks, diagnose, document, must_be_fixed, tools
-
-ROOT = Path(__file__).parents[4]
-TOOLCHAIN, DEV = "444444444444", "111111111111"
-
-
-def missing(code: str) -> ServiceError:
-    return ServiceError(f"AWS: not there ({code})", code)
-
-
-def parameter(value: str) -> dict[str, Any]:
-    return {"Parameter": {"Value": value}}
-
-
-def stack(trusted: str) -> dict[str, Any]:
-    return {"Stacks": [{"Parameters": [{"ParameterKey": "TrustedAccounts", "ParameterValue": trusted}]}]}
-
-
-GOOD: dict[str, Any] = {
-    "get_parameter": parameter("31"),
-    "describe_stacks": stack(f"555555555555, {TOOLCHAIN}"),
-    "get_connection": {"Connection": {"ConnectionStatus": "AVAILABLE"}},
-    "list_images": {"imageIds": [{"imageTag": "a"}]},
-    "get_hosted_zone": {"HostedZone": {"Name": "nova.example.com.", "Config": {"PrivateZone": False}}},
-    "describe_secret": {},
-    "get_service_quota": {"Quota": {"Value": 100.0}},
-    "list_service_quotas": {
-        "Quotas": [
-            {"QuotaName": "Build projects", "QuotaCode": "L-1", "Value": 5000.0},
-            {"QuotaName": "Concurrently running builds for Linux/Small environment", "QuotaCode": "L-2", "Value": 60.0},
-        ]
-    },
-}
-
-
-class Account:
-    """Answers every operation with what a test says."""
-
-    def __init__(self, answers: dict[str, Any]) -> None:
-        self._answers = answers
-        self.calls: list[tuple[str, str, str | None, dict[str, Any]]] = []
-
-    def call(self, service: str, operation: str, /, *, region: str | None = None, **arguments: Any) -> dict[str, Any]:
-        self.calls.append((service, operation, region, arguments))
-        answer = self._answers[operation]
-        if isinstance(answer, NovaError):
-            raise answer
-        found: dict[str, Any] = answer
-        return found
-
-
-@pytest.fixture
-def config() -> Config:
-    """Four services, however many there are: some of what is told counts them."""
-    raw = tomllib.loads((ROOT / "tests/unit/nova.toml").read_text())
-    return parse_config({**raw, "services": raw["services"][:4]})
-
-
-@pytest.fixture
-def checks(config: Config, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, list[Check]]]:
-    """Diagnoses accounts that answer as they should, but for what is given; part to its checks."""
-    monkeypatch.setattr("nova_infra.operations.doctor.doctor.tools", lambda _: ())
-
-    def run(
-        *, caller: str = TOOLCHAIN, refuse: Any = None, config: Config = config, first: bool = False, **changes: Any
-    ) -> Any:
-        def open_account(account: str, region: str, own: bool) -> Account:
-            assert own == (account == caller)
-            if refuse is not None and not own:
-                raise refuse
-            return Account({**GOOD, **changes})
-
-        found = diagnose(config, ROOT, account_of_caller=lambda: caller, open_account=open_account, first=first)
-        return {part.title.split(" (")[0]: list(part.checks) for part in found}
-
-    return run
-
-
-def faults(found: dict[str, list[Check]], part: str) -> list[tuple[str, str]]:
-    return [(check.what, check.remedy) for check in found[part] if check.right is False]
 
 
 def test_an_installation_that_is_ready_has_nothing_to_mend(checks: Any) -> None:
@@ -277,119 +198,3 @@ def test_environments_of_one_account_share_its_quotas(checks: Any, config: Confi
         assert needed(found, first.name, what) == needed(found, second.name, what) == together
         assert needed(found, third.name, what) == needed(alone, third.name, what)
     assert any("of dev and staging together" in check.what for check in found["dev"])
-
-
-BALANCER = "arn:aws:elasticloadbalancing:us-east-1:222222222222:loadbalancer/app/nova/1"
-
-
-def zones(region: str, *letters: str, state: str = "available") -> dict[str, Any]:
-    return {"AvailabilityZones": [{"ZoneName": f"{region}{each}", "State": state} for each in letters]}
-
-
-FIRST: dict[str, Any] = {
-    "describe_availability_zones": zones("us-east-1", "a", "b", "c"),
-    "get_role": {},
-    "describe_stack_resources": {
-        "StackResources": [
-            {"ResourceType": "AWS::ElasticLoadBalancingV2::LoadBalancer", "PhysicalResourceId": BALANCER},
-            {"ResourceType": "AWS::WAFv2::WebACL", "PhysicalResourceId": "Filter-1|id|REGIONAL"},
-        ]
-    },
-    "get_web_acl_for_resource": {"WebACL": {"Name": "Filter-1"}},
-    "batch_get_account_status": {"accounts": [{"resourceState": {"ecr": {"status": "ENABLED"}}}]},
-    "get_open_id_connect_provider": {},
-}
-
-
-def delivered_by_github(config: Config, *existing: str) -> Config:
-    changes = {"engine": "github-actions", "existing_oidc_providers": existing}
-    return config.model_copy(update={"delivery": config.delivery.model_copy(update=changes)})
-
-
-def test_an_account_that_has_had_deployments_trips_over_nothing(checks: Any) -> None:
-    found = checks(first=True, **FIRST)
-    assert [check.what for part in found.values() for check in part if check.right is not True] == []
-    assert [check.what for check in found["staging"]][-1] == "firewall: Filter-1 filters the load balancer"
-    assert "role AWSServiceRoleForECS" in [check.what for check in found["dev"]]
-    assert len(found["staging"]) > len(checks()["staging"])
-
-
-@pytest.mark.parametrize(
-    ("changes", "part", "what", "command"),
-    [
-        (
-            {"get_role": missing("NoSuchEntity")},
-            "dev",
-            "no role AWSServiceRoleForECS",
-            "aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
-        ),
-        (
-            {"describe_availability_zones": zones("us-east-1", "b", "c")},
-            "dev",
-            "us-east-1 has no zone a for this account: it has b, c",
-            "change network.zones of dev in nova.toml before the first deployment",
-        ),
-        (
-            {"describe_availability_zones": zones("us-east-1", "a", "b", state="impaired")},
-            "staging",
-            "us-east-1 has no zone a, b for this account: it has none",
-            "change network.zones of staging in nova.toml before the first deployment",
-        ),
-        (
-            {"batch_get_account_status": {"accounts": [{"resourceState": {"ecr": {"status": "DISABLED"}}}]}},
-            "Toolchain",
-            "Inspector's scans of images are DISABLED",
-            f"aws inspector2 enable --resource-types ECR --account-ids {TOOLCHAIN}",
-        ),
-        (
-            {"get_web_acl_for_resource": {}},
-            "staging",
-            "firewall: nothing filters the load balancer",
-            f"aws wafv2 associate-web-acl --resource-arn {BALANCER} --web-acl-arn ARN-OF-Filter-1",
-        ),
-    ],
-)
-def test_what_a_first_deployment_lacks_is_said_with_its_command(
-    checks: Any, changes: dict[str, Any], part: str, what: str, command: str
-) -> None:
-    assert (what, command) in faults(checks(first=True, **{**FIRST, **changes}), part)
-    assert faults(checks(**{**FIRST, **changes}), part) == [], "only with --first"
-
-
-def test_an_answer_without_the_account_leaves_inspector_unknown(checks: Any) -> None:
-    found = checks(first=True, **{**FIRST, "batch_get_account_status": {"accounts": []}})["Toolchain"]
-    [check] = [check for check in found if "Inspector" in check.what]
-    assert (check.right, check.what) == (None, "whether Inspector scans images: not known: AWS names no account")
-    assert check.remedy.startswith("aws inspector2 enable")
-
-
-def test_a_platform_that_is_not_there_yet_is_told_what_to_do_if_it_fails(checks: Any) -> None:
-    found = checks(first=True, **{**FIRST, "describe_stack_resources": missing("ValidationError")})["staging"]
-    [check] = [check for check in found if check.what.startswith("firewall")]
-    assert check.right is True
-    assert "delete-stack --stack-name nova-staging-platform" in check.remedy
-
-
-@pytest.mark.parametrize(
-    ("existing", "provider", "stack_", "right", "said"),
-    [
-        ((), missing("NoSuchEntity"), missing("ValidationError"), True, "made by the first deployment"),
-        ((), {}, missing("ValidationError"), False, f'existing_oidc_providers = ["{DEV}"]'),
-        ((), {}, stack(TOOLCHAIN), True, "is that of nova-github-actions"),
-        ((DEV,), {}, missing("ValidationError"), True, "is there"),
-        ((DEV,), missing("NoSuchEntity"), missing("ValidationError"), False, "create-open-id-connect-provider"),
-        ((), missing("Throttling"), missing("ValidationError"), None, "not known"),
-    ],
-)
-def test_githubs_identity_provider_is_there_once_and_known(
-    config: Config, existing: tuple[str, ...], provider: Any, stack_: Any, right: bool | None, said: str
-) -> None:
-    from nova_infra.operations.doctor.first import first_in_environment
-
-    answers = {**FIRST, "get_open_id_connect_provider": provider, "describe_stacks": stack_}
-    delivered = delivered_by_github(config, *existing)
-    found = list(first_in_environment(delivered, delivered.environments[0], Account(answers)))
-    [check] = [check for check in found if "identity provider" in check.what]
-    assert check.right is right
-    assert said in f"{check.what} {check.remedy}"
-    assert list(first_in_environment(config, config.environments[0], Account(answers))) == found[:-1]

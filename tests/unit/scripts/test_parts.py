@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "parts.py"
+SCRIPT = Path(__file__).parents[3] / "scripts" / "parts.py"
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from helpers.exhaustive import one_of_each
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "judge.sh"
+SCRIPT = Path(__file__).parents[3] / "scripts" / "judge.sh"
 SHA, OLDER = "a" * 40, "b" * 40
 GH = """#!/bin/sh
 ''''exec "{python}" "$0" "$@" # '''

@@ -11,7 +11,7 @@ import pytest
 
 from helpers.exhaustive import one_of_each
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 REGION = "us-east-1"
 PROD, TOOLCHAIN = "333333333333", "444444444444"
 GOOD, BAD = "a" * 40, "b" * 40

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "soak.py"
+SCRIPT = Path(__file__).parents[3] / "scripts" / "soak.py"
 
 
 @pytest.fixture(scope="module")

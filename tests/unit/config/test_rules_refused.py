@@ -1,35 +1,14 @@
 """What AWS, or CDK with a traceback, would refuse long after; and what nobody should deploy."""
 
-import tomllib
-from pathlib import Path
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from nova_infra.config import Config, load_config, parse_config
-from nova_infra.config.values.schedule import cron_fault
-from nova_infra.errors import ConfigError
+from helpers.configuration import changed, faults
+from nova_infra.config import parse_config
 
 OPERATOR = "arn:aws:iam::333333333333:role/on-call"
 CONNECTION = "arn:aws-cn:codeconnections:cn-north-1:444444444444:connection/0"
 TOKEN = "${Token[TOKEN.12]}"
 HUGE = 10**400
-
-
-def changed(raw, path, value):
-    *parents, last = path.split(".")
-    node = raw
-    for part in parents:
-        node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
-    node[int(last) if isinstance(node, list) else last] = value
-    return raw
-
-
-def faults(raw):
-    with pytest.raises(ConfigError) as raised:
-        parse_config(raw)
-    return str(raised.value).splitlines()
 
 
 REFUSED = {
@@ -351,108 +330,6 @@ def test_several_faults_of_all_kinds_are_reported_at_once(raw):
     assert "environments[2].allow_plain_http: true lets anyone in between read and change" in text
     for key in ("environments[2].exec", "ignore_paths[0]", "environment.PASSWORD", "environments[0].network.zones"):
         assert key in text
-
-
-CRON = {
-    "* 9-17 ? * MON-FRI": None,
-    "0/15 8,12,16 1,15 * ?": None,
-    "*/5 * L JAN-MAR,7 ?": None,
-    "0 0 LW * ? 2026-2030": None,
-    "0 0 15W 1-12/2 ?": None,
-    "5-55/10 0-23 ? * 2#1,FRIL": None,
-    "0 0 ? * mon": None,
-    "a * ? * MON": "has 'a' for the minutes",
-    "60 * ? * MON": "has '60' for the minutes",
-    "* 24 ? * MON": "has '24' for the hours",
-    "* 9-x ? * MON": "has '9-x' for the hours",
-    "* 17-9 ? * MON": "has '17-9' for the hours",
-    "* * 32 * ?": "has '32' for the days of the month",
-    "* * 0 * ?": "has '0' for the days of the month",
-    "* * ? 13 MON": "has '13' for the months",
-    "* * ? FOO MON": "has 'FOO' for the months",
-    "* * ? * 0": "has '0' for the days of the week",
-    "* * ? * 8": "has '8' for the days of the week",
-    "* * ? * MOND": "has 'MOND' for the days of the week",
-    "* * ? * 2#6": "has '2#6' for the days of the week",
-    "* * ? * MON 1969": "has '1969' for the years",
-    "* ? 1 * ?": "has '?' for the hours",
-    "*/0 * ? * MON": "has '*/0' for the minutes",
-    "*/99 * ? * MON": "has '*/99' for the minutes",
-    ", * ? * MON": "has ',' for the minutes",
-    "* * * * *": "needs ? for either the days of the month or the days of the week",
-    "* * ? * ?": "needs ? for either the days of the month or the days of the week",
-    "* * ? *": "has 4 fields of time",
-    "* * ? * MON 2026 x": "has 7 fields of time",
-    "*  * ? * MON": "has '' for the hours",
-    "\u0663 * ? * MON": "has '\u0663' for the minutes",
-}
-
-
-@pytest.mark.parametrize(("expression", "fault"), CRON.items())
-def test_a_schedule_is_read_as_aws_reads_it(expression, fault):
-    assert cron_fault(expression) == fault
-
-
-@pytest.mark.parametrize("cron", ["daily", "* abc * ? * MON", "0 * * ? * MON", "* * * * * *", "*"])
-def test_a_window_without_a_schedule_is_refused(raw, cron):
-    [line] = faults(changed(raw, "environments.2.window", {"cron": cron}))
-    assert line.startswith(f"nova.toml: environments[2].window.cron: {cron!r} is not a schedule")
-    assert line.endswith("as in * * 9-17 ? * MON-THU")
-
-
-EXAMPLE = (Path(__file__).parents[2] / "nova.toml").read_bytes()
-FILES = {
-    "three thousand dotted keys": (b".".join([b"a"] * 3000) + b" = 1", "is nested too deeply"),
-    "three thousand tables": (b"[" + b".".join([b"a"] * 3000) + b"]", "is nested too deeply"),
-    "nested inline tables": (b"a = " + b"{a=" * 300 + b"1" + b"}" * 300, "nested too deeply|not valid TOML"),
-    "a decimal of 5,000 digits": (b"a = " + b"7" * 5000, "thousands of digits"),
-    "a hexadecimal of 5,000 digits": (b"a = 0x" + b"7" * 5000, "more than 64 bits"),
-    "UTF-16": ("a = 1".encode("utf-16"), "is not UTF-8"),
-    "NUL": (b"a = 1\0", "is not valid TOML"),
-    "nothing": (b"", "toolchain: is missing"),
-}
-
-
-@pytest.mark.parametrize(("content", "fault"), FILES.values(), ids=FILES.keys())
-def test_a_file_that_nobody_could_use_is_refused_in_lines(tmp_path, content, fault):
-    (tmp_path / "nova.toml").write_bytes(content)
-    with pytest.raises(ConfigError, match=fault) as raised:
-        load_config(tmp_path)
-    assert all(line.startswith("nova.toml: ") and len(line) < 300 for line in str(raised.value).splitlines())
-
-
-def test_a_directory_of_that_name_is_no_file(tmp_path):
-    (tmp_path / "nova.toml").mkdir()
-    with pytest.raises(ConfigError, match=r"^nova.toml: is not a file: replace it by one$"):
-        load_config(tmp_path)
-
-
-def test_a_link_to_itself_is_no_file(tmp_path):
-    (tmp_path / "nova.toml").symlink_to("nova.toml")
-    with pytest.raises(ConfigError, match=r"^nova.toml: "):
-        load_config(tmp_path)
-
-
-def test_a_byte_order_mark_and_line_ends_of_windows_are_passed_over(tmp_path):
-    (tmp_path / "nova.toml").write_bytes(b"\xef\xbb\xbf" + EXAMPLE.replace(b"\n", b"\r\n"))
-    for service in tomllib.loads(EXAMPLE.decode())["services"]:
-        (tmp_path / "services" / service["name"]).mkdir(parents=True)
-        (tmp_path / "services" / service["name"] / "Dockerfile").touch()
-    assert load_config(tmp_path) == parse_config(tomllib.loads(EXAMPLE.decode()))
-
-
-_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(),
-    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=4), each, max_size=3),
-)
-
-
-@settings(max_examples=200, derandomize=True, deadline=None, database=None)
-@given(data=st.dictionaries(st.sampled_from(sorted(Config.model_fields)) | st.text(max_size=3), _VALUES, max_size=7))
-def test_nothing_of_any_shape_is_a_traceback(data):
-    with pytest.raises(ConfigError) as raised:
-        parse_config(data)
-    assert all(line.startswith("nova.toml: ") for line in str(raised.value).split("\n"))
 
 
 def test_overrides_of_which_the_name_and_a_key_are_at_fault_are_both_reported(raw):

@@ -12,7 +12,7 @@ import pytest
 from helpers.exhaustive import one_of_each
 from nova_infra.machine.pythons import SUPPORTED
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[3] / "scripts"
 PYTHON = """#!/bin/sh
 case "$*" in
   *version_info*) echo {version} ;;

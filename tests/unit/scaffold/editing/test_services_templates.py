@@ -16,7 +16,7 @@ from nova_infra.config import load_config
 from nova_infra.images.tags import image_sources
 from nova_infra.scaffold.editing.services import TEMPLATES, add_service, remove_service, rename_service
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 NAME = "un-heard"
 OTHERS = [template for template in TEMPLATES if template != "python"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "tree.sh"
+SCRIPT = Path(__file__).parents[3] / "scripts" / "tree.sh"
 
 
 def git(root, *arguments):
