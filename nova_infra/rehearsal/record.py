@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from statistics import median
 from typing import Any, Literal
 
 from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
@@ -88,10 +87,6 @@ class MinuteRecord:
     reached: list[str] = field(default_factory=list)
     hit: list[str] = field(default_factory=list)
     memory: float = 0.0
-
-
-SLOWER_TIMES = 5
-"""What counts as slower: busy machines make small answers twice as slow by themselves."""
 
 
 @dataclass
@@ -186,19 +181,6 @@ class DeploymentRecord:
     def requests_to(self, revision: str) -> Requests:
         """The requests that a revision got in all of it."""
         return sum((sample.requests.get(revision, Requests()) for sample in self.samples), Requests())
-
-    @property
-    def times_slower(self) -> float:
-        """How many times as long the new revision took for an answer as the old one; 0 where that is not known.
-
-        Minutes in which both answered are compared, and the middle one counts: a busy machine slows down both.
-        """
-        ratios = []
-        for sample in self.samples:
-            old, new = sample.requests.get(self.old or ""), sample.requests.get(self.new)
-            if old and new and old.served and new.served and old.seconds:
-                ratios.append((new.seconds / new.served) / (old.seconds / old.served))
-        return median(ratios) if ratios else 0.0
 
 
 @dataclass
