@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from nova_infra.deployed.aws.measurements import needed_requests
+from nova_infra.deployed.aws.deployments import needed_requests
 from nova_infra.names import WEB_ALARMS, alarm_name
 from nova_infra.rehearsal.cloudwatch.alarms import CompositeAlarm, PlayedAlarm, State, read_alarm, read_composite_alarm
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
