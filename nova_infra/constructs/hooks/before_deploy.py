@@ -68,30 +68,9 @@ class BeforeDeploy(Construct):
         assert service.before_deploy is not None, "nothing to run"
         definition = task.definition
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        group = logs.LogGroup(
-            self,
-            "Logs",
-            retention=logs.RetentionDays.ONE_MONTH,
-            encryption_key=key,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
-        group.grant_write(role)
+        function = self._function(role, key)
         task.log_group.grant(role, "logs:GetLogEvents")
         self._may_run(role, task, cluster_name, parameter)
-        source = (resources.files(__package__) / "before_deploy_handler.py").read_text(encoding="utf-8")
-        function = lambda_.Function(
-            self,
-            "Function",
-            runtime=lambda_.Runtime.PYTHON_3_13,
-            handler="index.handler",
-            code=lambda_.Code.from_inline(source),
-            timeout=LIMIT,
-            role=role.without_policy_updates(),
-            log_group=group,
-            # Asked again, it would find its own task by the request's id; an error is an answer already.
-            retry_attempts=0,
-        )
-        function.node.add_dependency(role)
         self.resource = cdk.CustomResource(
             self,
             "Run",
@@ -112,6 +91,30 @@ class BeforeDeploy(Construct):
             },
         )
         self.resource.node.add_dependency(definition, role)
+
+    def _function(self, role: iam.Role, key: kms.IKey | None) -> lambda_.Function:
+        group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=logs.RetentionDays.ONE_MONTH,
+            encryption_key=key,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        group.grant_write(role)
+        source = (resources.files(__package__) / "before_deploy_handler.py").read_text(encoding="utf-8")
+        function = lambda_.Function(
+            self,
+            "Function",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            handler="index.handler",
+            code=lambda_.Code.from_inline(source),
+            timeout=LIMIT,
+            role=role.without_policy_updates(),
+            log_group=group,
+            # Asked again, it would find its own task by the request's id; an error is an answer already.
+            retry_attempts=0,
+        )
+        function.node.add_dependency(role)
         acknowledge(
             function,
             "It runs once in a deployment, CloudFormation waits for its answer, and it calls AWS alone",
@@ -120,6 +123,7 @@ class BeforeDeploy(Construct):
             f"{NIST}-LambdaInsideVPC",
             f"{AWS_SOLUTIONS}-L1",
         )
+        return function
 
     def _may_run(self, role: iam.Role, task: FargateTask, cluster_name: str, parameter: str) -> None:
         stack, definition = cdk.Stack.of(self), task.definition

@@ -51,48 +51,7 @@ class UpdateApproval(Construct):
             logging: Where the comparison logs.
         """
         super().__init__(pipeline, construct_id)
-        stack = cdk.Stack.of(self)
-        program = f"{_VARIABLE}=$(python3 - <<'PROGRAM'\n{_PROGRAM.read_text(encoding='utf-8')}\nPROGRAM\n)"
-        project = codebuild.PipelineProject(
-            self,
-            "Compare",
-            environment=codebuild.BuildEnvironment(build_image=codebuild.LinuxBuildImage.STANDARD_8_0),
-            environment_variables={
-                name: codebuild.BuildEnvironmentVariable(value=value)
-                for name, value in {
-                    "STACKS": " ".join(stacks),
-                    "PLACE": f"aws://{stack.account}/{stack.region}",
-                    "QUALIFIER": BOOTSTRAP_QUALIFIER,
-                }.items()
-            },
-            build_spec=codebuild.BuildSpec.from_object(
-                {
-                    "version": "0.2",
-                    "env": {"exported-variables": [_VARIABLE, ASSEMBLY]},
-                    "phases": {
-                        "install": {"runtime-versions": {"python": DELIVERED}},
-                        "build": {
-                            "commands": [
-                                f"{program} && export {_VARIABLE} && echo ${_VARIABLE}",
-                                f"{ASSEMBLY}=$({DIGEST}) && export {ASSEMBLY} && echo ${ASSEMBLY}",
-                            ]
-                        },
-                    },
-                }
-            ),
-            encryption_key=pipeline.pipeline.artifact_bucket.encryption_key,
-            timeout=cdk.Duration.minutes(10),
-            logging=logging,
-        )
-        arns = [
-            stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{name}/*") for name in stacks
-        ]
-        project.add_to_role_policy(iam.PolicyStatement(actions=["cloudformation:GetTemplate"], resources=arns))
-        acknowledge(
-            project,
-            "A stack's ARN ends with an id that nobody knows before",
-            *(f"{AWS_SOLUTIONS}-IAM5[Resource::{stack.resolve(arn)}]" for arn in arns),
-        )
+        project = self._project(pipeline, stacks, logging)
         stages = {stage.stage_name: stage for stage in pipeline.pipeline.stages}
         stages["Build"].add_action(
             codepipeline_actions.CodeBuildAction(
@@ -117,3 +76,50 @@ class UpdateApproval(Construct):
                 conditions=[codepipeline.Condition(result=codepipeline.Result.SKIP, rules=[changes])]
             ),
         )
+
+    def _project(
+        self, pipeline: pipelines.CodePipeline, stacks: Sequence[str], logging: codebuild.LoggingOptions
+    ) -> codebuild.PipelineProject:
+        """What compares: it runs nothing of the commit, and may read the deployed templates of these stacks."""
+        stack = cdk.Stack.of(self)
+        program = f"{_VARIABLE}=$(python3 - <<'PROGRAM'\n{_PROGRAM.read_text(encoding='utf-8')}\nPROGRAM\n)"
+        variables = {
+            "STACKS": " ".join(stacks),
+            "PLACE": f"aws://{stack.account}/{stack.region}",
+            "QUALIFIER": BOOTSTRAP_QUALIFIER,
+        }
+        commands = [
+            f"{program} && export {_VARIABLE} && echo ${_VARIABLE}",
+            f"{ASSEMBLY}=$({DIGEST}) && export {ASSEMBLY} && echo ${ASSEMBLY}",
+        ]
+        project = codebuild.PipelineProject(
+            self,
+            "Compare",
+            environment=codebuild.BuildEnvironment(build_image=codebuild.LinuxBuildImage.STANDARD_8_0),
+            environment_variables={
+                name: codebuild.BuildEnvironmentVariable(value=value) for name, value in variables.items()
+            },
+            build_spec=codebuild.BuildSpec.from_object(
+                {
+                    "version": "0.2",
+                    "env": {"exported-variables": [_VARIABLE, ASSEMBLY]},
+                    "phases": {
+                        "install": {"runtime-versions": {"python": DELIVERED}},
+                        "build": {"commands": commands},
+                    },
+                }
+            ),
+            encryption_key=pipeline.pipeline.artifact_bucket.encryption_key,
+            timeout=cdk.Duration.minutes(10),
+            logging=logging,
+        )
+        arns = [
+            stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{name}/*") for name in stacks
+        ]
+        project.add_to_role_policy(iam.PolicyStatement(actions=["cloudformation:GetTemplate"], resources=arns))
+        acknowledge(
+            project,
+            "A stack's ARN ends with an id that nobody knows before",
+            *(f"{AWS_SOLUTIONS}-IAM5[Resource::{stack.resolve(arn)}]" for arn in arns),
+        )
+        return project
