@@ -221,10 +221,10 @@ lock: packages ## Write all locks again from the manifests; versions that still 
 		-o nova_infra/scaffold/service_template/requirements.txt
 	@npm install --silent --package-lock-only --ignore-scripts
 
-mutants: setup ## Break the code in one place at a time and see whether a test notices: make mutants MUTATE=nova_infra/checks AT_MOST=20
+mutants: setup ## Break the code in one place at a time and see whether a test notices: make mutants MUTATE=nova_infra/checks SAMPLE=200
 	@test -e .nova/mutants/venv/ready || { python -m venv --clear .nova/mutants/venv && uv pip sync --quiet \
 		--python .nova/mutants/venv/bin/python --require-hashes requirements-mutants.txt && touch .nova/mutants/venv/ready; }
-	@python scripts/mutants.py $(if $(AT_MOST),--at-most $(AT_MOST)) $(MUTATE)
+	@python scripts/mutants.py $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(MUTATE)
 
 dist: setup ## The wheel and the source archive, and the bill of materials of what they need, in dist/
 	@rm -rf dist && hatchling build -d dist -t wheel -t sdist > /dev/null

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from nova_infra.checks.plugin import NovaChecks
 from nova_infra.config import Config, Environment, Overrides, Rollout, Service, shortened
 from nova_infra.config.resolved import resolved
+from nova_infra.constructs.pipeline.release_tools import digest_of_tools
 from nova_infra.errors import ConfigError
 from nova_infra.github import github_accounts
 from nova_infra.images.tags import checked_tag, image_tags
@@ -103,9 +104,9 @@ def build_app(
 
 
 def read_tool_versions(root: Path) -> ToolVersions:
-    """The pinned versions of the command-line tools, from ``package.json``."""
+    """The pinned versions of the command-line tools, from ``package.json``, and what the project's own are known by."""
     pinned: Mapping[str, str] = _read_json(root / "package.json")["devDependencies"]
-    return ToolVersions(cdk=pinned["aws-cdk"], cdk_assets=pinned["cdk-assets"])
+    return ToolVersions(cdk=pinned["aws-cdk"], cdk_assets=pinned["cdk-assets"], own=digest_of_tools(root))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

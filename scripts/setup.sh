@@ -184,8 +184,16 @@ if [ "$(cat .venv/packages 2>/dev/null)" != "$(python_state)" ]; then
   uv pip sync --quiet --python .venv/bin/python --require-hashes requirements-uv.txt "$lock"
   if [ "$lock" = requirements.txt ]; then
     # What builds the package is the developers'.
-    python -c 'import site; print(site.getsitepackages()[0])' | while read -r packages; do echo "$here" >"$packages/nova.pth"; done
-    printf '#!%s\nfrom nova_infra.cli.entry import main\nmain()\n' "$here/.venv/bin/python" >.venv/bin/nova
+    # Nothing else of the project can be imported: Python and its packages look for optional modules of many names.
+    cat >.venv/bin/nova <<NOVA
+#!$here/.venv/bin/python
+import os, sys
+sys.path.append(os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..")))
+import nova_infra
+sys.path.pop()
+from nova_infra.cli.entry import main
+main()
+NOVA
     chmod +x .venv/bin/nova
   else
     uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .

@@ -18,7 +18,7 @@ from nova_infra.deployed.model import (
     StoppedTask,
     TaskRevision,
 )
-from nova_infra.deployed.rollouts import LifecycleHook, Readings, RequestRate, ServiceDeployment
+from nova_infra.deployed.rollouts import LifecycleHook, Readings, RequestCount, RequestRate, ServiceDeployment
 from nova_infra.deployed.stack import Certificate, ChangeSet, Stack, StackEvent, Template
 
 
@@ -166,6 +166,9 @@ class SteeredEnvironment(FollowedEnvironment, RecordedEnvironment, Protocol):
 
     def announce(self, message: str) -> None:
         """Tell everybody who hears of the environment, in one message."""
+
+    def count_requests(self, deployments: Sequence[ServiceDeployment]) -> RequestCount:
+        """Count the requests that the new revisions of some deployments get from about now on."""
 
     def continue_deployment(self, deployment: ServiceDeployment, hook: LifecycleHook) -> None:
         """Let a deployment go on that waits at a hook."""

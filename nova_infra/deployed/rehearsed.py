@@ -29,7 +29,7 @@ from nova_infra.deployed.model import (
     StoppedTask,
     TaskRevision,
 )
-from nova_infra.deployed.rollouts import LifecycleHook, Readings, RequestRate, ServiceDeployment
+from nova_infra.deployed.rollouts import LifecycleHook, Readings, RequestCount, RequestRate, ServiceDeployment
 from nova_infra.deployed.stack import Certificate, Stack, StackEvent, Template
 from nova_infra.errors import NotDeployedError, RefusedError
 from nova_infra.names import environment_prefix, parameter_path, stack_name
@@ -220,6 +220,17 @@ class RehearsedEnvironment:
     def readings(self, deployments: Sequence[ServiceDeployment]) -> Readings:
         """The rehearsal's own picture shows them."""
         return Readings()
+
+    def count_requests(self, deployments: Sequence[ServiceDeployment]) -> RequestCount:
+        """Count the requests that new revisions get from now on: here, every request is known at once."""
+        names = [deployment.service for deployment in deployments]
+        before: dict[str, int] = self._rollouts()["reached"]
+
+        def read() -> dict[str, int]:
+            now: dict[str, int] = self._rollouts()["reached"]
+            return {name: now[name] - before.get(name, 0) for name in names if name in now}
+
+        return RequestCount(0.0, read)
 
     def announce(self, message: str) -> None:
         """Messages about deployments are not rehearsed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -115,6 +115,13 @@ class ServiceDeployment:
         """The pauses at which it waits for somebody."""
         return tuple(h for h in self.hooks if h.kind == "PAUSE" and h.status == "AWAITING_ACTION")
 
+    @property
+    def tested_by(self) -> tuple[LifecycleHook, ...]:
+        """The functions that test the new revision now, before any user meets it."""
+        if self.stage != "POST_TEST_TRAFFIC_SHIFT":
+            return ()
+        return tuple(h for h in self.hooks if h.kind == "AWS_LAMBDA" and h.status == "IN_PROGRESS")
+
 
 @dataclass(frozen=True)
 class Traffic:
@@ -131,6 +138,21 @@ class Traffic:
     errors: int = 0
     latency: float | None = None
     per_minute: int = 0
+
+
+@dataclass(frozen=True)
+class RequestCount:
+    """Counts the requests that new revisions get from some moment on.
+
+    Attributes:
+        begins_in: Seconds until it counts.
+        read: Service to the requests that its new revision got since; one that cannot be counted is left out.
+        lags: Seconds by which what is read may be late.
+    """
+
+    begins_in: float
+    read: Callable[[], Mapping[str, int]]
+    lags: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from nova_infra.constructs.pipeline.steps import (
     ImageStep,
     IntegrationTestStep,
     ReleaseStep,
+    Tools,
 )
 from nova_infra.constructs.pipeline.update_approval import UpdateApproval
 from nova_infra.machine.pythons import DELIVERED
@@ -59,10 +60,11 @@ from nova_infra.stacks.services.infrastructure import Extension
 
 @dataclass(frozen=True)
 class ToolVersions:
-    """Versions of the command-line tools that the pipeline installs, read from ``package.json``."""
+    """Versions of the CDK CLI and of cdk-assets, and the digest of what the steps run of the project itself."""
 
     cdk: str
     cdk_assets: str
+    own: str
 
 
 class NovaPipelineStack(cdk.Stack):
@@ -91,7 +93,7 @@ class NovaPipelineStack(cdk.Stack):
             config: The configuration.
             image_tags: Service name to image tag, for every service.
             extensions: Service name to what makes its own resources, for those that have some.
-            tool_versions: Versions of the CDK CLI and of cdk-assets.
+            tool_versions: Versions of the tools that it uses.
         """
         super().__init__(
             scope,
@@ -108,7 +110,7 @@ class NovaPipelineStack(cdk.Stack):
         log_group = self._log_group(config)
         artifacts = ArtifactStore(self, "Artifacts", key=self._key).bucket
         source = source_of(config.source)
-        build = BuildStep(source=source)
+        build = BuildStep(source=source, tools_digest=tool_versions.own)
         self.pipeline = self._pipeline(
             name,
             synth=build,
@@ -191,7 +193,7 @@ class NovaPipelineStack(cdk.Stack):
         self,
         config: Config,
         source: pipelines.IFileSetProducer,
-        tools: pipelines.IFileSetProducer,
+        tools: Tools,
         published: Sequence[str],
     ) -> list[ImageStep]:
         """Add one build for each architecture, one after the other."""
@@ -283,7 +285,7 @@ class NovaPipelineStack(cdk.Stack):
         *,
         config: Config,
         source: pipelines.IFileSetProducer,
-        tools: pipelines.IFileSetProducer,
+        tools: Tools,
     ) -> None:
         prefix = environment_prefix(config.platform.name, environment.name)
         about = partial(ReleaseStep, self.pipeline, source=source, tools=tools, prefix=prefix, environment=environment)

@@ -71,16 +71,16 @@ def abort(services: tuple[str, ...], why: str, **where: Any) -> None:
 def gate(services: tuple[str, ...], command: str, patience: float, assembly: Path | None, **where: Any) -> None:
     """Run a test suite on new revisions in ENV, and answer for it.
 
-    COMMAND finds the address in BASE_URL, and the header that leads to the new revisions in NOVA_TEST_HEADER. If it
-    succeeds, the deployments that wait at a gate go on, else they go back.
+    COMMAND finds an address in BASE_URL that leads to the new revisions. If it succeeds, and each new revision got some
+    of its requests, the deployments that wait at a gate go on, else they go back.
 
     Exits with 0 if every run was green, with 1 if one was red, and with 2 if nothing can be asked.
     """
     import tempfile
 
     from nova_infra.deployed.connect import connect_gate
-    from nova_infra.operations.rollout.suite import SuiteGate
-    from nova_infra.operations.rollout.suite_run import SuiteCommand
+    from nova_infra.operations.rollout.suite.command import SuiteCommand
+    from nova_infra.operations.rollout.suite.gate import SuiteGate
 
     target = connect_gate(where["environment"], where=whereabouts(where["region"], where["platform"]))
     wanted = release_templates(target, assembly)

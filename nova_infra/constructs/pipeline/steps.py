@@ -7,6 +7,7 @@ A fixed step then needs no deployment of the pipeline, which mutates only after 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from aws_cdk import CfnOutput, Duration, Stack, pipelines
 from aws_cdk import aws_codebuild as codebuild
@@ -16,6 +17,7 @@ from constructs import Construct
 from nova_infra.config import Environment
 from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
 from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
+from nova_infra.constructs.pipeline.release_tools import refuse_others
 from nova_infra.names import GATED_VARIABLE, Role, role_name, step_role_name
 
 SETUP = "make setup"
@@ -40,18 +42,32 @@ _IMAGES = {
 }
 
 
+@dataclass(frozen=True)
+class Tools:
+    """What steps run.
+
+    Attributes:
+        archive: What Build has packed for them to install.
+        digest: What the commit's own files are known by that they run.
+    """
+
+    archive: pipelines.IFileSetProducer
+    digest: str
+
+
 class BuildStep(pipelines.CodeBuildStep):
     """Checks the commit, synthesizes it, and packs the tools of the steps that follow.
 
     Attributes:
-        tools: The archive of tools.
+        tools: What the later steps run.
     """
 
-    def __init__(self, *, source: pipelines.IFileSetProducer) -> None:
+    def __init__(self, *, source: pipelines.IFileSetProducer, tools_digest: str) -> None:
         """Create the step.
 
         Args:
             source: The commit.
+            tools_digest: What the files of the commit are known by that the later steps run.
         """
         super().__init__(
             "Synth",
@@ -60,7 +76,7 @@ class BuildStep(pipelines.CodeBuildStep):
             commands=["make check", "make audit", "make tools", "make synth"],
             primary_output_directory="cdk.out",
         )
-        self.tools = self.add_output_directory(TOOLS)
+        self.tools = Tools(self.add_output_directory(TOOLS), tools_digest)
 
 
 class ImageStep(pipelines.CodeBuildStep):
@@ -73,7 +89,7 @@ class ImageStep(pipelines.CodeBuildStep):
         self,
         *,
         source: pipelines.IFileSetProducer,
-        tools: pipelines.IFileSetProducer,
+        tools: Tools,
         repositories: str,
         profiles: str,
         architecture: str,
@@ -93,7 +109,7 @@ class ImageStep(pipelines.CodeBuildStep):
         super().__init__(
             architecture,
             input=source,
-            additional_inputs={TOOLS: tools} if packed else None,
+            additional_inputs={TOOLS: tools.archive} if packed else None,
             install_commands=[SETUP],
             commands=[f"make images ARCHITECTURE={architecture}"],
             env={**RUNTIME, "NOVA_TOOLS": TOOLS} if packed else RUNTIME,
@@ -117,7 +133,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
         step: str,
         *,
         source: pipelines.IFileSetProducer,
-        tools: pipelines.IFileSetProducer,
+        tools: Tools,
         prefix: str,
         environment: Environment,
         role: Role,
@@ -132,7 +148,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
             scope: Parent of its role.
             step: ``preflight``, ``verify`` or ``brief``: the make target.
             source: The commit.
-            tools: The archive of tools that Build has made.
+            tools: What it runs.
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
             environment: The environment.
             role: ``observer`` or ``release``: what it may do there.
@@ -145,8 +161,8 @@ class ReleaseStep(pipelines.CodeBuildStep):
         super().__init__(
             step.capitalize(),
             input=source,
-            additional_inputs={TOOLS: tools},
-            install_commands=[REFUSE_ANOTHER, *install_commands],
+            additional_inputs={TOOLS: tools.archive},
+            install_commands=[f"{{ {REFUSE_ANOTHER}; }} && {{ {refuse_others(tools.digest)}; }}", *install_commands],
             commands=[f"make {step} ENVIRONMENT={environment.name}"],
             env=dict(env) if env is not None else {**RUNTIME, "NOVA_TOOLS": TOOLS},
             timeout=timeout,
@@ -177,7 +193,7 @@ class GateStep(ReleaseStep):
         scope: Construct,
         *,
         source: pipelines.IFileSetProducer,
-        tools: pipelines.IFileSetProducer,
+        tools: Tools,
         prefix: str,
         environment: Environment,
         services: Sequence[str],
@@ -188,7 +204,7 @@ class GateStep(ReleaseStep):
         Args:
             scope: Parent of its role.
             source: The commit.
-            tools: The archive of tools that Build has made.
+            tools: What it runs.
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
             environment: The environment, with a suite.
             services: Names of the services that wait for the suite.

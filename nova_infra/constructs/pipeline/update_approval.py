@@ -20,6 +20,9 @@ from nova_infra.names import BOOTSTRAP_QUALIFIER
 STAGE = "ApprovePipeline"
 _PROGRAM = Path(__file__).with_name("compare_pipeline.py")
 _VARIABLE = "PIPELINE"
+# Isolated: Python would look for modules in the directory first, which is the assembly that is compared.
+COMPARE = f"{_VARIABLE}=$(python3 -I - <<'PROGRAM'\n{_PROGRAM.read_text(encoding='utf-8')}\nPROGRAM\n)"
+"""The command that compares."""
 ASSEMBLY = "ASSEMBLY"
 """The variable that holds what the assembly is known by: ``nova_infra.assembly.digest_of_files`` computes the same."""
 NAMESPACE = "Compare"
@@ -71,7 +74,11 @@ class UpdateApproval(Construct):
         pipeline.pipeline.add_stage(
             stage_name=STAGE,
             placement=codepipeline.StagePlacement(right_before=stages["UpdatePipeline"]),
-            actions=[codepipeline_actions.ManualApprovalAction(action_name=STAGE)],
+            actions=[
+                codepipeline_actions.ManualApprovalAction(
+                    action_name=STAGE, additional_information=f"#{{{NAMESPACE}.{_VARIABLE}}}"
+                )
+            ],
             before_entry=codepipeline.Conditions(
                 conditions=[codepipeline.Condition(result=codepipeline.Result.SKIP, rules=[changes])]
             ),
@@ -82,14 +89,13 @@ class UpdateApproval(Construct):
     ) -> codebuild.PipelineProject:
         """What compares: it runs nothing of the commit, and may read the deployed templates of these stacks."""
         stack = cdk.Stack.of(self)
-        program = f"{_VARIABLE}=$(python3 - <<'PROGRAM'\n{_PROGRAM.read_text(encoding='utf-8')}\nPROGRAM\n)"
         variables = {
             "STACKS": " ".join(stacks),
             "PLACE": f"aws://{stack.account}/{stack.region}",
             "QUALIFIER": BOOTSTRAP_QUALIFIER,
         }
         commands = [
-            f"{program} && export {_VARIABLE} && echo ${_VARIABLE}",
+            f"{COMPARE} && export {_VARIABLE} && echo ${_VARIABLE}",
             f"{ASSEMBLY}=$({DIGEST}) && export {ASSEMBLY} && echo ${ASSEMBLY}",
         ]
         project = codebuild.PipelineProject(

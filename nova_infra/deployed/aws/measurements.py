@@ -27,21 +27,27 @@ def traffic_queries(number: int, target_group: str, load_balancer: str) -> list[
         target_group: Its ARN.
         load_balancer: ``app/<name>/<id>``.
     """
+    return [_query(f"t{number}_{key}", name, stat, target_group, load_balancer) for key, name, stat in _TRAFFIC]
+
+
+def count_query(number: int, target_group: str, load_balancer: str) -> dict[str, Any]:
+    """The query for the number of requests that a target group got; see :func:`traffic_queries`."""
+    return _query(f"c{number}", "RequestCount", "Sum", target_group, load_balancer)
+
+
+def _query(query_id: str, metric: str, stat: str, target_group: str, load_balancer: str) -> dict[str, Any]:
     dimensions = [
         {"Name": "LoadBalancer", "Value": load_balancer},
         {"Name": "TargetGroup", "Value": target_group.rpartition(":")[2]},
     ]
-    return [
-        {
-            "Id": f"t{number}_{key}",
-            "MetricStat": {
-                "Metric": {"Namespace": "AWS/ApplicationELB", "MetricName": name, "Dimensions": dimensions},
-                "Period": _PERIOD,
-                "Stat": stat,
-            },
-        }
-        for key, name, stat in _TRAFFIC
-    ]
+    return {
+        "Id": query_id,
+        "MetricStat": {
+            "Metric": {"Namespace": "AWS/ApplicationELB", "MetricName": metric, "Dimensions": dimensions},
+            "Period": _PERIOD,
+            "Stat": stat,
+        },
+    }
 
 
 def read_traffic(number: int, results: Mapping[str, Mapping[str, Any]], since: datetime) -> Traffic:

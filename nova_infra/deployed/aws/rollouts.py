@@ -13,6 +13,7 @@ from nova_infra.deployed.aws.client.session import Aws
 from nova_infra.deployed.aws.deployments import listener_of, load_balancer_of, read_deployment, revision_arns, shares
 from nova_infra.deployed.aws.measurements import (
     alarm_queries,
+    count_query,
     needed_requests,
     read_latest,
     read_traffic,
@@ -24,6 +25,7 @@ from nova_infra.deployed.rollouts import (
     AlarmReading,
     LifecycleHook,
     Readings,
+    RequestCount,
     RequestRate,
     ServiceDeployment,
 )
@@ -43,6 +45,11 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricDa
 _BETWEEN_MEASUREMENTS = timedelta(seconds=30)
 _LOOK_BACK = timedelta(hours=1)
 _BETWEEN_LISTS = timedelta(seconds=60)
+_METRICS_LAG = 300.0
+"""Seconds after which a minute's requests are known: load balancers send them every minute, and CloudWatch takes a few.
+
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
+"""
 
 
 class AwsRollouts(AwsTasks):
@@ -126,6 +133,24 @@ class AwsRollouts(AwsTasks):
             service: RequestRate(counted.get(f"r{number}", 0.0) / minutes, needed_requests(alarm))
             for number, (service, alarm) in enumerate(found.items())
         }
+
+    def count_requests(self, deployments: Sequence[ServiceDeployment]) -> RequestCount:
+        """Count the requests that the new revisions of some deployments get, from the next whole minute on.
+
+        ``RequestCount`` is per minute, and only of requests for which the load balancer has chosen a target.
+        """
+        now = self.aws.now()
+        begins = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        groups = {d.service: (d.new.target_group, load_balancer_of(d.rule)) for d in deployments if d.new.target_group}
+
+        def read() -> dict[str, int]:
+            services = list(groups)
+            queries = [count_query(number, *groups[service]) for number, service in enumerate(services)]
+            until = max(self.aws.now(), begins + timedelta(minutes=1))
+            found = {result["Id"]: result.get("Values", ()) for result in self._values(queries, begins, until)}
+            return {service: round(sum(found.get(f"c{number}", ()))) for number, service in enumerate(services)}
+
+        return RequestCount((begins - now).total_seconds(), read, _METRICS_LAG)
 
     def continue_deployment(self, deployment: ServiceDeployment, hook: LifecycleHook) -> None:
         """Let a deployment go on that waits at a hook.

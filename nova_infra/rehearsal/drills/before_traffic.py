@@ -82,4 +82,10 @@ GATE_DRILLS = (
         (rolls_back("it rolls back when its time is over", because="nobody answered"), NO_USER, *_SUITE_STOPPED),
         suite="hangs",
     ),
+    Drill(
+        "suite-elsewhere",
+        "the test suite that answers its gate is green, and asks nothing of the new revision",
+        (rolls_back("the gate rolls it back", because="suite was red"), NO_USER, *_SUITE_STOPPED),
+        suite="elsewhere",
+    ),
 )

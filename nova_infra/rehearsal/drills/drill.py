@@ -39,7 +39,7 @@ class Drill:
         gated: Whether every deployment waits for an answer, whatever the templates say.
         tested: Whether it is about tests before any user's request.
         function: What the function of those tests does: its work, or ``fails`` or ``hangs``.
-        suite: Whether it is about the test suite that answers a gate: it ``answers``, or ``hangs``.
+        suite: Whether it is about the test suite that answers a gate: it ``answers``, ``hangs``, or asks ``elsewhere``.
         kind: What kind of service has the fault.
         group: ``together`` or ``apart`` where it is about releases whose services do or do not wait for one another.
         has: What the service with the fault has: ``before_deploy``, a ``schedule`` that alone starts it, or a machine
@@ -60,7 +60,7 @@ class Drill:
     gated: bool = False
     tested: bool = False
     function: str = ""
-    suite: Literal["", "answers", "hangs"] = ""
+    suite: Literal["", "answers", "hangs", "elsewhere"] = ""
     kind: ServiceKind = "web"
     group: Literal["", "together", "apart"] = ""
     has: Literal["", "before_deploy", "schedule", "one run"] = ""

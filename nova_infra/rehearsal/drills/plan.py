@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from nova_infra.assembly import Assembly, Template, resources_of_type
 from nova_infra.errors import NovaError
@@ -40,6 +41,9 @@ from nova_infra.rehearsal.pipeline.edits import (
     without_smoke,
 )
 from nova_infra.rehearsal.pipeline.release import Release
+
+_SUITES = {"hangs": "sleep 600", "elsewhere": "true"}
+"""What stands for a suite that never ends, and for one that asks nothing of the new revision."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +85,11 @@ def plan(drill: Drill, candidate: Release) -> DrillPlan:
         edits = (*edits, alone)
     if drill.gated or drill.suite == "hangs":
         edits = (*edits, gate(GATE_MINUTES))
-    if drill.suite == "answers":
+    if drill.suite in ("answers", "elsewhere"):
         edits = (*edits, without_smoke)  # They would be red first.
-    if drill.suite == "hangs":
-        stages = [replace(stage, actions=tuple(map(_with_hanging_suite, stage.actions))) for stage in stages]
+    if drill.suite in _SUITES:
+        suite = partial(_with_suite, _SUITES[drill.suite])
+        stages = [replace(stage, actions=tuple(map(suite, stage.actions))) for stage in stages]
     whose = None if drill.everywhere else service
     faulty = (*edits, fault_in(whose, drill.fault)) if drill.fault else edits
     if drill.function:
@@ -181,10 +186,10 @@ def _answering_for(action: BuildAction, service: str) -> BuildAction:
     return replace(action, environment={**action.environment, GATED_VARIABLE: service})
 
 
-def _with_hanging_suite(action: StageAction) -> StageAction:
+def _with_suite(command: str, action: StageAction) -> StageAction:
     if not isinstance(action, BuildAction) or not _waiting_for(action):
         return action
-    return replace(action, environment={**action.environment, "SUITE": "sleep 600"})
+    return replace(action, environment={**action.environment, "SUITE": command})
 
 
 _WITH = {

@@ -154,6 +154,11 @@ class PlayedService:
         """Whether the second target group that its rule names gets traffic now."""
         return len(self.rule.forward) > 1 and self.rule.forward[1].weight > 0
 
+    @property
+    def reached_on_alternate(self) -> int:
+        """Requests that the tasks in its other target group got: while it is deployed, the new ones."""
+        return sum(each.target.served for each in self.tasks if each.group in self.groups[1:])
+
     def serve_from_alternate(self) -> None:
         """Have production use the alternate target group, as after an odd number of deployments."""
         if len(self.groups) > 1:

@@ -150,7 +150,13 @@ class ReleaseTools:
             templates = _templates(self._releases["baseline"], prefix)
             stacks = [Stack(name, "UPDATE_COMPLETE") for name in templates]
             return web.json_response(
-                {"url": "", "deployments": [], "stacks": [asdict(each) for each in stacks], "templates": templates}
+                {
+                    "url": "",
+                    "deployments": [],
+                    "reached": {},
+                    "stacks": [asdict(each) for each in stacks],
+                    "templates": templates,
+                }
             )
         deploying = {each.name for each in environment.services() if each.deploying.locked()}
         deployments = EcsApi(environment.services).under_way()
@@ -158,6 +164,9 @@ class ReleaseTools:
             {
                 "url": environment.localize(str(environment.outputs(platform_stack_name(prefix)).get("Url", ""))),
                 "deployments": json.loads(json.dumps(deployments, default=str)),
+                "reached": {
+                    each.name.removeprefix(f"{prefix}-"): each.reached_on_alternate for each in environment.services()
+                },
                 "stacks": [
                     asdict(Stack(name, _status(name in deploying, reason), reason))
                     for name, reason in environment.stack_reasons().items()

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,24 @@ def test_a_step_with_credentials_installs_the_lock_of_the_commands_and_keeps_it(
     (project / "requirements.txt").write_text("click==8.4\n")
     setup(project)
     assert "requirements-dev.txt" not in (project / "called").read_text()
+
+
+def test_a_step_with_credentials_imports_the_tools_and_nothing_else_that_lies_beside_them(project):
+    """Python asks for sitecustomize, botocore for awscrt, and others for more: a commit could bring any of them."""
+    (project / "requirements.txt").write_text("click==8.3\n")
+    setup(project, NOVA_SETUP="runtime")
+    (project / "nova_infra" / "cli").mkdir(parents=True)
+    (project / "nova_infra" / "cli" / "entry.py").write_text(
+        "def main():\n    try:\n        import awscrt\n    except ImportError:\n        print('the tools')\n"
+    )
+    for name in ("awscrt", "sitecustomize", "usercustomize"):
+        (project / f"{name}.py").write_text("print('something else')\n")
+    # Without the packages of this very environment, which has Nova itself.
+    ran = subprocess.run(
+        [sys.executable, "-S", project / ".venv/bin/nova"], cwd=project, check=True, capture_output=True, text=True
+    )
+    assert ran.stdout == "the tools\n"
+    assert not list(project.glob(".venv/**/*.pth"))
 
 
 def test_a_developers_packages_are_never_taken_away(project):

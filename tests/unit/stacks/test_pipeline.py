@@ -133,6 +133,7 @@ def test_the_pipeline_changes_itself_only_after_an_approval_that_is_skipped_wher
     spec = json.loads(project(assembly, compare)["Source"]["BuildSpec"])
     assert spec["env"] == {"exported-variables": ["PIPELINE", "ASSEMBLY"]}
     asked = stage(assembly, "ApprovePipeline")
+    assert asked["Actions"][0]["Configuration"]["CustomData"] == "#{Compare.PIPELINE}"
     assert [action["ActionTypeId"]["Category"] for action in asked["Actions"]] == ["Approval"]
     [condition] = asked["BeforeEntry"]["Conditions"]
     assert condition["Result"] == "SKIP"

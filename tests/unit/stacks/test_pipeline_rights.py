@@ -5,6 +5,7 @@ import json
 from helpers.delivery_pipeline import ROOT, STACK, commands, pipeline, project, stage
 from nova_infra.config import parse_config
 from nova_infra.constructs.pipeline.built_assembly import REFUSE_ANOTHER
+from nova_infra.constructs.pipeline.release_tools import digest_of_tools, refuse_others
 from nova_infra.constructs.pipeline.update_approval import DIGEST
 
 
@@ -88,7 +89,7 @@ def test_steps_with_credentials_install_what_the_commands_need_and_nothing_else(
     assert runtime == {"x86-64", "Verify", "Brief", "Preflight"}
 
 
-def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_registry(assembly):
+def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_registry(assembly, example):
     [packed] = [
         artifact["Name"]
         for artifact in stage(assembly, "Build")["Actions"][0]["OutputArtifacts"]
@@ -108,7 +109,8 @@ def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_regist
             link, *refuse, set_up = install
             assert link.endswith(f'ln -s -- "$CODEBUILD_SRC_DIR_{packed}" ".nova/tools"')
             # Before anything of the commit runs, and so before its own comparison. Images are built of no assembly.
-            assert refuse == ([] if action["Name"] == "x86-64" else [REFUSE_ANOTHER])
+            own = f"{{ {REFUSE_ANOTHER}; }} && {{ {refuse_others(digest_of_tools(example))}; }}"
+            assert refuse == ([] if action["Name"] == "x86-64" else [own])
             assert set_up == "make setup"
             installed.add(action["Name"])
     assert installed == {"x86-64", "Preflight", "Verify", "Brief"}

@@ -5,13 +5,13 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from helpers.exhaustive import one_of_each
+from nova_infra.constructs.pipeline.release_tools import refuse_others
+from nova_infra.constructs.pipeline.update_approval import COMPARE
 
-PROGRAM = Path(__file__).parents[4] / "nova_infra/constructs/pipeline/compare_pipeline.py"
 PLACE, ASSETS = "aws://444444444444/us-east-1", "cdk-q-assets-444444444444-us-east-1"
 ROLE = "arn:${AWS::Partition}:iam::444444444444:role/cdk-q-%s-role-444444444444-us-east-1"
 AWS = """#!/bin/sh
@@ -74,22 +74,40 @@ def compare(tmp_path, artifacts):
         write(tmp_path / "cdk.out" / "manifest.json", {"artifacts": artifacts})
         variables = {"STACKS": "Pipeline Registry", "PLACE": PLACE, "QUALIFIER": "q"}
         environment = {**os.environ, **variables, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-        command = [sys.executable, "-S", "-"]
+        command = ["bash", "-c", f'{COMPARE} && echo "$PIPELINE"']
         result = subprocess.run(
-            command,
-            input=PROGRAM.read_bytes(),
-            cwd=tmp_path / "cdk.out",
-            env=environment,
-            capture_output=True,
-            check=False,
+            command, cwd=tmp_path / "cdk.out", env=environment, capture_output=True, text=True, check=False
         )
-        return result.stdout.decode().strip() if result.returncode == 0 else "failed"
+        return result.stdout.strip() if result.returncode == 0 else "failed"
 
     return run
 
 
 def test_what_is_deployed_is_the_same(compare):
     assert compare() == "same"
+
+
+def test_an_approver_is_told_where_nothing_but_the_tools_of_the_release_change(compare, artifacts, tmp_path):
+    def template(digest, more=""):
+        return {"Resources": {"A": {"Type": "AWS::CodeBuild::Project", "Spec": f"{refuse_others(digest)}{more}"}}}
+
+    write(tmp_path / "deployed" / "Pipeline", template("a" * 64))
+    for changed, said in (
+        (template("b" * 64), "changed: Pipeline changes in nothing but what its steps run of the commit"),
+        (template("b" * 64, more="; rm -r /"), "changed: Pipeline changes"),
+    ):
+        artifacts["Pipeline"] |= {"properties": stack(tmp_path / "cdk.out", "Pipeline", changed)["properties"]}
+        assert compare() == said
+
+
+def test_nothing_of_the_assembly_is_run(compare, artifacts, tmp_path):
+    """Python looks for modules beside what it runs, and reads what it runs here from its input."""
+    artifacts["Pipeline"] |= {
+        "properties": stack(tmp_path / "cdk.out", "Pipeline", {"Resources": {"B": {}}})["properties"]
+    }
+    for name in ("json", "hashlib", "os", "subprocess", "typing", "sitecustomize"):
+        (tmp_path / "cdk.out" / f"{name}.py").write_text("print('same')\nraise SystemExit\n")
+    assert compare() == "changed: Pipeline changes"
 
 
 def test_the_order_of_keys_is_no_change(compare, artifacts, tmp_path):

@@ -1,15 +1,16 @@
 """A test suite that answers deployments, by ECS's own requests."""
 
 from collections.abc import Callable
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from nova_infra.errors import PassingError
-from nova_infra.operations.rollout.suite import SuiteGate
+from nova_infra.operations.rollout.suite.gate import SuiteGate
 
-from .conftest import World
+from .conftest import World, target_group
 
 OLD, NEW = {"Resources": {"Image": "old"}}, {"Resources": {"Image": "new"}}
 
@@ -28,6 +29,8 @@ class Release:
         monkeypatch.setattr(environment, "template", lambda name: self.deployed[name.removeprefix("nova-prod-")])
         monkeypatch.setattr(environment, "put_parameter", lambda *_: 1)
         monkeypatch.setattr(environment, "caller", lambda: "the gate")
+        for service in ("s01-service", "s02-service"):
+            world.requests[target_group(service, "green")] = 3
 
     def _stacks(self, names: tuple[str, ...]) -> list[SimpleNamespace]:
         known = {f"nova-prod-{name}": status for name, status in self.status.items()}
@@ -194,3 +197,75 @@ def test_a_first_deployment_that_is_red_is_left_to_ecs_after_one_run(
     assert len(release.runs) == 1
     assert release.told == []
     assert any("is deployed for the first time, so there is nothing to go back to" in line for line in release.lines)
+
+
+def test_a_green_suite_that_never_met_a_new_revision_is_red_for_that_one(release: Release) -> None:
+    release.world.requests[target_group("s01-service", "green")] = 0
+    release.world.requests[target_group("s01-service", "blue")] = 700  # The old revision gets the users' requests.
+    release.plan = [
+        lambda: (release.begins("s01-service"), release.begins("s02-service")),
+        lambda: (release.waits("s01-service"), release.waits("s02-service")),
+    ]
+    [red] = release.answer("s01-service", "s02-service", suite=release.suite())
+    assert red.startswith(
+        "s01-service: the suite is green, but 0 requests reached the new revision: have it ask BASE_URL"
+    )
+    assert release.told == [("stop", "s01-service"), ("continue", "s02-service")]
+
+
+def test_requests_count_from_the_first_whole_minute_of_the_suite_on(release: Release) -> None:
+    began: list[datetime] = []
+    counted: list[dict[str, Any]] = []
+    answer = release.world.GetMetricData
+    release.world.GetMetricData = lambda params: (counted.append(params), answer(params))[1]  # type: ignore[method-assign]
+    release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
+    release.answer("s01-service", suite=release.suite(meanwhile=lambda: began.append(release.world.now)))
+    assert began == [counted[0]["StartTime"]]
+    assert (began[0].second, began[0].microsecond) == (0, 0)
+
+
+def test_late_requests_are_waited_for_and_met(release: Release) -> None:
+    group = target_group("s01-service", "green")
+    release.world.requests[group] = 0
+    release.plan = [
+        lambda: release.begins("s01-service"),
+        lambda: release.waits("s01-service"),
+        *[lambda: None] * 12,
+        lambda: release.world.requests.update({group: 2}),
+    ]
+    assert release.answer("s01-service", suite=release.suite()) == []
+    assert release.told == [("continue", "s01-service")]
+
+
+def test_requests_that_cannot_be_counted_are_no_green(release: Release) -> None:
+    release.world.refused["GetMetricData"] = "ThrottlingException"
+    release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
+    [red] = release.answer("s01-service", suite=release.suite())
+    assert red.startswith("s01-service: it is not known whether the suite met it: ")
+    assert release.told == [("stop", "s01-service")]
+
+
+def test_the_tests_of_a_function_are_over_before_the_suite_begins(release: Release) -> None:
+    smoke = {"hookId": "smoke", "targetType": "AWS_LAMBDA", "status": "IN_PROGRESS"}
+
+    def tested(*, over: bool) -> None:
+        [rollout] = release.world.rollouts
+        rollout.hooks = [hook for hook in rollout.hooks if hook != smoke] + ([] if over else [smoke])
+
+    release.plan = [
+        lambda: release.begins("s01-service"),
+        lambda: (release.waits("s01-service"), tested(over=False)),
+        *[lambda: None] * 20,
+        lambda: tested(over=True),
+    ]
+    hooks: list[int] = []
+    suite = release.suite(meanwhile=lambda: hooks.append(len(release.world.rollouts[0].hooks)))
+    assert release.answer("s01-service", suite=suite) == []
+    assert hooks == [1], "the suite's own gate alone"
+
+
+def test_where_users_have_met_the_new_revision_requests_are_not_counted(release: Release) -> None:
+    release.world.refused["GetMetricData"] = "AccessDenied"
+    release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service", weight=10.0)]
+    assert release.answer("s01-service", suite=release.suite()) == []
+    assert release.told == [("continue", "s01-service")]

@@ -1,22 +1,29 @@
 """A suite's command: what it is given, what it is not, and how it ends."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from nova_infra.operations.rollout.suite_run import SuiteCommand
+from nova_infra.operations.rollout.suite.command import SuiteCommand
 
 
 def suite(command: str, tmp_path: Path, told: list[str]) -> SuiteCommand:
     return SuiteCommand(command, "https://x.example", tmp_path, tmp_path / "log", told.append, 0.05)
 
 
-def test_it_is_told_the_address_and_the_header_that_leads_to_new_revisions(tmp_path: Path) -> None:
+def test_it_is_told_an_address_that_leads_to_new_revisions_and_the_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
     told: list[str] = []
-    command = 'echo "$BASE_URL $API_BASE_URL $NOVA_TEST_HEADER"'
+    command = 'echo "$BASE_URL $API_BASE_URL $NO_PROXY $no_proxy $NOVA_TEST_HEADER"'
     assert suite(command, tmp_path, told).run(lambda: True, 60) == ""
-    assert told == ["https://x.example https://x.example x-nova-test: new-revision"]
+    [(one, two, *rest)] = [line.split(maxsplit=4) for line in told]
+    assert one == two
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", one)
+    assert rest == ["intranet.example,127.0.0.1", "127.0.0.1", "x-nova-test: new-revision"]
 
 
 def test_it_gets_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def test_each_drill_says_where_its_fault_sits() -> None:
     assert places["errors"] == "the load balancer"
     assert places["cpu-burn"] == places["hang-on-sigterm"] == "the container"
     assert places["crash-at-start"] == "the task definition"
-    elsewhere = {"gate-unanswered", "gate-promoted-twice", "aborted", "suite-hangs"}
+    elsewhere = {"gate-unanswered", "gate-promoted-twice", "aborted", "suite-hangs", "suite-elsewhere"}
     elsewhere |= {"smoke-function-fails", "smoke-function-hangs", "approval-rejected"}
     assert {name for name, place in places.items() if not place} == elsewhere
 

@@ -1,17 +1,20 @@
-"""Has an environment's test suite answer the deployments that wait: green lets them go on, red sends them back."""
+"""Has an environment's test suite answer the deployments that wait: green lets them go on, red sends them back.
+
+Green counts only for new revisions that the suite has met.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from nova_infra.deployed.protocol import SteeredEnvironment
-from nova_infra.deployed.rollouts import ServiceDeployment
+from nova_infra.deployed.rollouts import RequestCount, ServiceDeployment
 from nova_infra.deployed.stack import Template
-from nova_infra.errors import PassingError, RefusedError
-from nova_infra.operations.rollout.answer import abort, promote
+from nova_infra.errors import NovaError, PassingError, RefusedError
+from nova_infra.operations.rollout.answer import Answered, abort, promote
 
 _TO_ARRIVE = timedelta(minutes=2)
 """How long a deployment waits for the others of its release, so that one run of the suite answers all of them."""
@@ -19,6 +22,13 @@ _TO_FOLLOW = timedelta(minutes=15)
 """How long to wait for the next deployment once one was under way: they begin together."""
 _TO_STOP = timedelta(minutes=1)
 """How long before a gate's time is over the suite is stopped, so that the answer still comes in time."""
+_MOST_TO_COUNT = 0.5
+"""Share of the time that is left which counting the suite's requests may take."""
+
+_NEVER_MET = (
+    "the suite is green, but 0 requests reached the new revision: have it ask BASE_URL for the service, "
+    'or choose gate = "person"'
+)
 
 Suite = Callable[[Callable[[], bool], float], str]
 """Runs the suite: told what says whether somebody still waits for it, and its time limit in seconds.
@@ -70,7 +80,7 @@ class SuiteGate:
                 if self._seen & set(left):
                     active = now
                 found = self.environment.service_deployments(tuple(self.wanted))
-                waiting = [each for each in found if each.waiting and each.arn not in self._left_alone]
+                waiting = [e for e in found if e.waiting and not e.tested_by and e.arn not in self._left_alone]
                 if not waiting:
                     waiting_since = now
                 elif now - waiting_since >= self._most_to_arrive or not self._arriving(left, found):
@@ -118,33 +128,83 @@ class SuiteGate:
         def still_wanted() -> bool:
             return any(each.waiting for each in self.environment.service_deployments(names))
 
-        why = self.suite(still_wanted, self._limit(waiting, self.environment.now()))
+        # Later steps have users' requests, too; and the same suite has met the new revision before the first one.
+        count = self.environment.count_requests([each for each in waiting if not each.new.weight])
+        self.wait(count.begins_in)
+        why = self.suite(still_wanted, self._limit(waiting, count.lags))
         still = [each for each in self.environment.service_deployments(names) if each.waiting]
         self._answered |= {each.arn for each in waiting}
         for name in sorted(set(names) - {each.service for each in still}):
             self.notify(f"{name}: no longer waits: it was answered otherwise, or its time is over")
         if why:
             self._red.append(f"{', '.join(names)}: {why}")
-        if not still:
+            self._send_back(still, why)
             return
-        answered = [each.service for each in still]
+        fresh = [each for each in still if not each.new.weight]
+        unmet = self._unmet(fresh, count) if fresh else {}
+        for each in fresh:
+            if each.service in unmet:
+                self._red.append(f"{each.service}: {unmet[each.service]}")
+                self._send_back([each], unmet[each.service])
+        self._let_go_on([each for each in still if each.service not in unmet])
+
+    def _unmet(self, deployments: Sequence[ServiceDeployment], count: RequestCount) -> dict[str, str]:
+        """Why the suite's green says nothing of a service, by service: none of its requests reached the new revision.
+
+        It is looked at again until all have some, or what is read cannot be late any more.
+        """
+        ends = self.environment.now() + timedelta(seconds=min(count.lags, self._seconds_left(deployments)))
+        told = False
+        while True:
+            trouble = ""
+            found: Mapping[str, int] = {}
+            try:
+                found = count.read()
+            except NovaError as error:
+                trouble = f": {error}"
+            unmet = [each.service for each in deployments if not found.get(each.service)]
+            if not unmet or self.environment.now() >= ends:
+                return {
+                    name: _NEVER_MET if name in found else f"it is not known whether the suite met it{trouble}"
+                    for name in unmet
+                }
+            if not told:
+                self.notify(f"{', '.join(unmet)}: the suite is green; its requests are counted")
+                told = True
+            self.wait(self.seconds_between_looks)
+
+    def _send_back(self, deployments: Sequence[ServiceDeployment], why: str) -> None:
+        names = [each.service for each in deployments]
+        if not names:
+            return
         try:
-            if why:
-                done = abort(self.environment, answered, why=why)
-            else:
-                done = promote(self.environment, answered, why="the suite is green")
+            self._tell(abort(self.environment, names, why=why), "aborted")
         except RefusedError as error:
             # Somebody was faster, or a first deployment has nothing to go back to: ECS ends it when its time is over.
             self.notify(str(error))
-            self._left_alone |= {each.arn for each in still} if why else set()
+            self._left_alone |= {each.arn for each in deployments}
+
+    def _let_go_on(self, deployments: Sequence[ServiceDeployment]) -> None:
+        if not deployments:
             return
+        try:
+            done = promote(self.environment, [each.service for each in deployments], why="the suite is green")
+            self._tell(done, "promoted")
+        except RefusedError as error:  # Somebody was faster.
+            self.notify(str(error))
+
+    def _tell(self, done: Answered, action: str) -> None:
         for service, stood in done.done.items():
-            self.notify(f"{service}: {'aborted' if why else 'promoted'} {stood}")
+            self.notify(f"{service}: {action} {stood}")
         for line in done.left:
             self.notify(line)
 
-    @staticmethod
-    def _limit(waiting: Sequence[ServiceDeployment], now: datetime) -> float:
+    def _limit(self, waiting: Sequence[ServiceDeployment], to_count: float) -> float:
+        """Seconds that the suite may take, so that its requests can still be counted, and the answer comes in time."""
+        left = self._seconds_left(waiting)
+        return max(left - min(to_count, left * _MOST_TO_COUNT), 1.0)
+
+    def _seconds_left(self, waiting: Sequence[ServiceDeployment]) -> float:
         ends = [hook.expires for each in waiting for hook in each.waiting if hook.expires is not None]
-        left = min(ends) - now - _TO_STOP if ends else timedelta(hours=24)
-        return max(left.total_seconds(), 1.0)
+        left = min(ends) - self.environment.now() - _TO_STOP if ends else timedelta(hours=24)
+        return max(left.total_seconds(), 0.0)

@@ -1,9 +1,10 @@
-"""Runs a test suite against new revisions: with the header that leads to them, and without credentials."""
+"""Runs a test suite against new revisions: at an address that leads to them, and without credentials."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +13,16 @@ from pathlib import Path
 from nova_infra.deployed.aws.toolchain import failed_tests_in
 from nova_infra.machine.commands import run_command
 from nova_infra.names import TEST_HEADER, TEST_HEADER_VARIABLE
+from nova_infra.operations.rollout.suite.entrance import open_entrance
 
 _TOKENS = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL")
 """What GitHub gives a job to sign in with: https://docs.github.com/en/actions/reference/security/oidc."""
+
+
+def _past_proxies() -> dict[str, str]:
+    """What has clients ask this machine itself, where they ask all else through a proxy."""
+    known = {name: os.environ.get(name, "") for name in ("NO_PROXY", "no_proxy")}
+    return {name: ",".join(filter(None, (value, "127.0.0.1"))) for name, value in known.items()}
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,8 @@ class SuiteCommand:
 
     Attributes:
         command: The command, such as ``make integration``.
-        url: The environment's base URL: the command finds it in ``API_BASE_URL`` and ``BASE_URL``.
+        url: The environment's base URL. The command finds another one in ``API_BASE_URL`` and ``BASE_URL``, that of an
+            entrance which leads to the new revisions.
         directory: Where it runs.
         log: File that its output is added to.
         tell: Told the last lines of its output.
@@ -50,9 +59,13 @@ class SuiteCommand:
         return asyncio.run(self._run(still_wanted, seconds))
 
     async def _run(self, still_wanted: Callable[[], bool], seconds: float) -> str:
+        async with open_entrance(self.url) as address:
+            return await self._run_at(address, still_wanted, seconds)
+
+    async def _run_at(self, address: str, still_wanted: Callable[[], bool], seconds: float) -> str:
         header, value = TEST_HEADER
-        variables = {"API_BASE_URL": self.url, "BASE_URL": self.url, TEST_HEADER_VARIABLE: f"{header}: {value}"}
-        environment = {**variables, **dict.fromkeys(_TOKENS, "")}
+        variables = {"API_BASE_URL": address, "BASE_URL": address, TEST_HEADER_VARIABLE: f"{header}: {value}"}
+        environment = {**variables, **_past_proxies(), **dict.fromkeys(_TOKENS, "")}
         began, said_before = time.monotonic(), len(self._log())
         running = asyncio.create_task(
             run_command(self.command, directory=self.directory, environment=environment, log=self.log, without_aws=True)
