@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import click
 
 from nova_infra.cli.built import built_assembly
 from nova_infra.cli.commands.reports import where_options, whereabouts
-from nova_infra.cli.output import ask, format_option, notify, show
+from nova_infra.cli.output import ask, format_option, notify, rendered, show
 from nova_infra.errors import NovaError
 
 if TYPE_CHECKING:
@@ -250,6 +251,7 @@ def accept_red(release: str, why: str, **where: Any) -> None:
 @wait_option(600, "How long to wait for alarms and tasks to settle afterwards.")
 @click.option("--cancel", is_flag=True, help="First cancel the updates in progress and wait for them.")
 @click.option("--yes", is_flag=True, help="Do not ask. Needed without a terminal.")
+@format_option
 def rollback(
     to: str | None,
     services: tuple[str, ...],
@@ -260,6 +262,7 @@ def rollback(
     patience: float,
     cancel: bool,
     yes: bool,
+    form: Format,
     **where: Any,
 ) -> None:
     """Roll ENV back to an earlier release: only its images.
@@ -272,6 +275,8 @@ def rollback(
 
     if not (yes or plan_only or sys.stdin.isatty()):
         raise RefusedError("rollback: there is no terminal to ask on: check with --plan, then add --yes")
+    if form != "text" and not plan_only:
+        raise RefusedError("--format: is how a plan is printed: add --plan, or leave it out")
     target = connect_to_change(where["environment"], where=whereabouts(where["region"], where["platform"]))
     request = Request(to, services, plan_only, canary, allow_other_changes, why, patience, cancel)
 
@@ -279,7 +284,14 @@ def rollback(
         return yes or ask(f"Type {target.name} to roll it back") == target.name
 
     try:
-        rollback(target, request, confirm=confirm, notify=notify)
+        rollback(
+            target,
+            request,
+            confirm=confirm,
+            notify=partial(notify, err=form != "text"),
+            # By notify: a pipe that closes does not stop a rollback.
+            show=lambda plan: notify(rendered(plan, form).rstrip()),
+        )
     except KeyboardInterrupt:
         raise InterruptedOperationError(
             "interrupted: CloudFormation finishes what it has started; run the same command again to do the rest"
