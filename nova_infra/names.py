@@ -52,8 +52,22 @@ BOOTSTRAP_VERSION = f"/cdk-bootstrap/{BOOTSTRAP_QUALIFIER}/version"
 
 
 def environment_prefix(platform: str, environment: str) -> str:
-    """What all names of an environment begin with. The ECS cluster has this name itself."""
+    """What all names of an environment begin with. An ECS cluster of its own has this name itself."""
     return f"{platform}-{environment}"
+
+
+CLUSTER_OUTPUT = "ClusterName"
+"""Output of the platform's stack: name of the ECS cluster, where that is one that exists."""
+
+
+def cluster_name(prefix: str, existing: str | None) -> str:
+    """Name of the ECS cluster that an environment's services run in, by the name of the existing one, if any."""
+    return existing or prefix
+
+
+def services_in_cluster(prefix: str, cluster: str) -> str:
+    """What follows the kind in the ARNs of an environment's services, deployments and revisions; ``*`` for any."""
+    return f"{prefix}/*" if cluster == prefix else f"{cluster}/{prefix}-*"
 
 
 def stack_name(prefix: str, name: str) -> str:

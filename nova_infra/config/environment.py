@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from nova_infra.config.delivery import Notifications
 from nova_infra.config.services.runtime import Runtime
 from nova_infra.config.values import schedule
+from nova_infra.config.values.existing import Cluster, ExistingLoadBalancer
 from nova_infra.config.values.fields import DOMAIN_NAME, Account, Cidr, Model, Name, Region, matching, refusal
 
 InterfaceEndpoint = Literal[
@@ -31,7 +32,8 @@ class Network(Model):
     """Id of an existing VPC, with ``cidr``, ``zones``, ``public_subnets`` and ``private_subnets`` as they are there.
     Its owner stays responsible for routes, endpoints and flow logs. Default: a new one."""
     public_subnets: tuple[SubnetId, ...] = ()
-    """Subnets of the existing VPC that the load balancer is in: one in each of ``zones``, in their order."""
+    """Subnets of the existing VPC that the load balancer is in: one in each of ``zones``, in their order. None are
+    needed with a ``load_balancer`` that exists."""
     private_subnets: tuple[SubnetId, ...] = ()
     """Subnets of the existing VPC that tasks run in, with a way to AWS: one in each of ``zones``, in their order."""
     cidr: Cidr = "10.0.0.0/16"
@@ -45,6 +47,18 @@ class Network(Model):
     and its endpoints: they cannot call each other through the public load balancer. Default: 1."""
     interface_endpoints: tuple[InterfaceEndpoint, ...] = ()
     """AWS services that are reached privately. Default: none; without NAT, what starting a task needs is required."""
+
+    cluster: Cluster | None = None
+    """Name or ARN of an existing ECS cluster, in the environment's account and region, which may hold other services.
+    It needs Container Insights, which alarms and scaling read, and the capacity provider FARGATE_SPOT for ``spot``; its
+    owner stays responsible for both. Default: a new one."""
+    load_balancer: ExistingLoadBalancer | None = None
+    """An existing load balancer, in an existing ``vpc``. Default: a new one."""
+
+    @property
+    def cluster_name(self) -> str | None:
+        """Name of the existing cluster; None where the environment makes its own."""
+        return self.cluster.rpartition("/")[2] if self.cluster is not None else None
 
     @field_validator("nat_gateways")
     @classmethod
@@ -140,6 +154,14 @@ class Environment(Runtime):
     def stage(self) -> str:
         """Name of its stage in the pipeline and in the assembly: ``dev`` is ``Dev``, ``prod-eu`` is ``ProdEu``."""
         return "".join(part.capitalize() for part in self.name.split("-"))
+
+    @property
+    def shared_host(self) -> str | None:
+        """Host of services without ``hosts`` on a load balancer that exists; None where it is the environment's own."""
+        balancer = self.network.load_balancer
+        if balancer is None:
+            return None
+        return self.domain.name if self.domain is not None else balancer.dns_name
 
     @field_validator("allow_plain_http")
     @classmethod

@@ -26,6 +26,7 @@ What a service is in an environment follows from four places. The most specific 
 )
 _COLUMNS = ("Key", "Type", "Default", "Example", "Meaning")
 
+_ELB = '"arn:aws:elasticloadbalancing:eu-west-1:111122223333:{}/app/shared/50dc6c495c0c9188{}"'
 _EXAMPLES = {
     "account": '"111122223333"',
     "actions": '["dynamodb:GetItem", "dynamodb:Query"]',
@@ -39,6 +40,7 @@ _EXAMPLES = {
     "connection_arn": '"arn:aws:codeconnections:us-east-1:111122223333:connection/…"',
     "connects_to": '["db.internal:5432", "10.0.0.0/16:6379"]',
     "before_deploy": '["python", "-m", "app.migrate"]',
+    "cluster": '"shared"',
     "context": '"services/api"',
     "cron": '"* * 9-17 ? * MON-THU"',
     "dead": '"orders-{environment}-dead"',
@@ -93,6 +95,11 @@ _EXAMPLES = {
 _BY_PATH = {
     "environments.name": '"prod"',
     "environments.domain.name": '"staging.example.com"',
+    "environments.network.load_balancer.arn": _ELB.format("loadbalancer", ""),
+    "environments.network.load_balancer.dns_name": '"shared-1234567890.eu-west-1.elb.amazonaws.com"',
+    "environments.network.load_balancer.listener": _ELB.format("listener", "/f2f7dc8efc522ab2"),
+    "environments.network.load_balancer.security_group": '"sg-0123456789abcdef0"',
+    "environments.network.load_balancer.zone_id": '"Z32O12XQLNTSW2"',
     "platform.name": '"acme"',
     "rehearsal.dependencies.command": '["server", "/data"]',
     "rehearsal.dependencies.environment": '{ POSTGRES_HOST_AUTH_METHOD = "trust" }',

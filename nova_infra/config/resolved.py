@@ -55,6 +55,10 @@ def resolved(service: Service, environment: Environment) -> Resolved:
     rollout = Rollout.model_validate(shared["rollout"])
     if rollout.gate == "suite" and not is_reachable(final):
         rollout = rollout.model_copy(update={"gate": None})  # No suite can tell its new revision from the old one.
+    host = environment.shared_host
+    if host is not None and final.kind == "web" and not (final.internal or final.hosts):
+        # By its paths alone, it would take requests of others on the listener that it shares with them.
+        final = final.model_copy(update={"hosts": (host,)})
     update = {"scaling": Scaling.model_validate(shared["scaling"]), "rollout": rollout}
     return Resolved(final, environment.model_copy(update=update))
 

@@ -97,7 +97,7 @@ def connect_to_aws(name: str, *, role: Role, where: Whereabouts) -> AwsEnvironme
                 "region: not given: pass --region, set AWS_REGION, or run the command where nova.toml is"
             )
         aws = sign_in(region=region)
-    return AwsEnvironment(name, platform=platform, aws=aws)
+    return AwsEnvironment(name, platform=platform, aws=aws, own_cluster=entry is not None and not _cluster(entry))
 
 
 def connect_operated(name: str, *, where: Whereabouts) -> AwsEnvironment:
@@ -229,6 +229,12 @@ def _entry(name: str, where: Whereabouts) -> tuple[Mapping[str, Any] | None, str
     if not {"account", "region"} <= entry.keys():
         raise RefusedError(f"nova.toml: environments: {name!r} has no account or region: add them, or pass --region")
     return entry, platform
+
+
+def _cluster(entry: Mapping[str, Any]) -> bool:
+    """Whether an environment's entry names a cluster that exists."""
+    network = entry.get("network")
+    return isinstance(network, Mapping) and "cluster" in network
 
 
 def _environments(path: Path) -> tuple[dict[str, Mapping[str, Any]], str]:

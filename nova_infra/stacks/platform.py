@@ -17,6 +17,7 @@ from nova_infra.config.resolved import resolved, suite_gated
 from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.constructs.hooks.release_group import ReleaseGroup
 from nova_infra.constructs.hooks.smoke_test import SmokeTest
+from nova_infra.constructs.network.existing_ingress import ExistingIngress
 from nova_infra.constructs.network.firewall import Firewall
 from nova_infra.constructs.network.ingress import Ingress
 from nova_infra.constructs.network.network import PRIVATE, EnvironmentNetwork, ExistingNetwork
@@ -29,7 +30,9 @@ from nova_infra.constructs.observability.retention import retention
 from nova_infra.constructs.observability.rollout_events import RolloutEvents
 from nova_infra.constructs.roles.release_roles import ReleaseRoles, step_role_arn
 from nova_infra.names import (
+    CLUSTER_OUTPUT,
     alert_topic_name,
+    cluster_name,
     deploy_role_name,
     environment_prefix,
     firewall_log_group,
@@ -106,41 +109,28 @@ class PlatformStack(cdk.Stack):
         ).key
         log_bucket = LogBucket(self, "Logs", retention_days=environment.log_retention_days).bucket
         vpc = self._vpc(prefix, environment, log_bucket)
-        self.cluster_name = prefix
-        self.cluster = ecs.Cluster(
-            self,
-            "Cluster",
-            cluster_name=prefix,
-            vpc=vpc,
-            container_insights_v2=ecs.ContainerInsights.ENABLED,
-            enable_fargate_capacity_providers=True,  # also without `spot`: it can be added and removed later
-        )
-        self.ingress = Ingress(
-            self,
-            "Ingress",
-            vpc=vpc,
-            cidr=environment.network.cidr,
-            name=prefix,
-            domain=environment.domain,
-            deletion_protection=environment.approval,
-            log_bucket=log_bucket,
-        )
-        # What services read is exported whether or not one does: what is still read cannot be removed, and the platform
-        # is deployed before its readers. Otherwise the last web service could not become a worker.
-        for value in (
-            self.ingress.load_balancer.load_balancer_dns_name,
-            self.ingress.load_balancer.load_balancer_full_name,
-            self.ingress.listener.listener_arn,
-            self.ingress.security_group.security_group_id,
-            self.cluster.cluster_name,
-        ):
-            self.export_value(value)
+        network = environment.network
+        self.cluster_name = cluster_name(prefix, network.cluster_name)
+        self.cluster = self._cluster(environment, vpc)
+        self.ingress: Ingress | ExistingIngress = self._ingress(prefix, environment, vpc, log_bucket)
+        if isinstance(self.ingress, Ingress):
+            # What services read is exported whether or not one does: what is still read cannot be removed, and the
+            # platform is deployed before its readers. Otherwise the last web service could not become a worker.
+            for value in (
+                self.ingress.load_balancer.load_balancer_dns_name,
+                self.ingress.load_balancer.load_balancer_full_name,
+                self.ingress.listener.listener_arn,
+                self.ingress.security_group.security_group_id,
+            ):
+                self.export_value(value)
+        if isinstance(self.cluster, ecs.Cluster):
+            self.export_value(self.cluster.cluster_name)
         self.private_ingress = (
             PrivateIngress(
                 self,
                 "PrivateIngress",
                 vpc=vpc,
-                cidr=environment.network.cidr,
+                cidr=network.cidr,
                 name=prefix,
                 subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
                 deletion_protection=environment.approval,
@@ -158,7 +148,7 @@ class PlatformStack(cdk.Stack):
                 key=self.key,
                 retention=retention(environment.log_retention_days),
             )
-        else:
+        elif isinstance(self.ingress, Ingress):
             acknowledge(
                 self.ingress.load_balancer, "The configuration leaves the firewall out here", f"{NIST}-ALBWAFEnabled"
             )
@@ -172,7 +162,15 @@ class PlatformStack(cdk.Stack):
             own_messages=[Publisher.events()],
         )
         self.topic = alerts.topic
-        RolloutEvents(self, "Events", environment=environment.name, prefix=prefix, topic=self.topic, chat=alerts.chat)
+        RolloutEvents(
+            self,
+            "Events",
+            environment=environment.name,
+            prefix=prefix,
+            cluster=self.cluster_name,
+            topic=self.topic,
+            chat=alerts.chat,
+        )
         if _tests(config, environment):
             SmokeTest(self, "Smoke", prefix=prefix, key=self.key, retention=retention(environment.log_retention_days))
         if group:
@@ -180,12 +178,16 @@ class PlatformStack(cdk.Stack):
                 self,
                 "Together",
                 prefix=prefix,
+                cluster=self.cluster_name,
                 images=group,
                 key=self.key,
                 retention=retention(environment.log_retention_days),
             )
         self._release_roles(prefix, config, environment)
         self.url_output = cdk.CfnOutput(self, "Url", value=self.ingress.url)
+        if network.cluster_name is not None:
+            # The tools look for it where there is no cluster of the environment's own name.
+            cdk.CfnOutput(self, CLUSTER_OUTPUT, value=self.cluster_name)
 
     def _release_roles(self, prefix: str, config: Config, environment: Environment) -> None:
         platform, toolchain = config.platform.name, config.toolchain
@@ -195,6 +197,7 @@ class PlatformStack(cdk.Stack):
             self,
             "Release",
             prefix=prefix,
+            cluster=self.cluster_name,
             parameters=parameter_path(platform, environment.name),
             others=[
                 environment_prefix(platform, each.name)
@@ -241,6 +244,36 @@ class PlatformStack(cdk.Stack):
             interface_endpoints=network.interface_endpoints,
             log_bucket=log_bucket,
         ).vpc
+
+    def _cluster(self, environment: Environment, vpc: ec2.IVpc) -> ecs.ICluster:
+        if environment.network.cluster is not None:
+            return ecs.Cluster.from_cluster_attributes(
+                self, "Cluster", cluster_name=self.cluster_name, vpc=vpc, security_groups=[]
+            )
+        return ecs.Cluster(
+            self,
+            "Cluster",
+            cluster_name=self.cluster_name,
+            vpc=vpc,
+            container_insights_v2=ecs.ContainerInsights.ENABLED,
+            enable_fargate_capacity_providers=True,  # also without `spot`: it can be added and removed later
+        )
+
+    def _ingress(
+        self, prefix: str, environment: Environment, vpc: ec2.IVpc, log_bucket: s3.IBucket
+    ) -> Ingress | ExistingIngress:
+        if (balancer := environment.network.load_balancer) is not None:
+            return ExistingIngress(self, "Ingress", vpc=vpc, balancer=balancer, domain=environment.domain)
+        return Ingress(
+            self,
+            "Ingress",
+            vpc=vpc,
+            cidr=environment.network.cidr,
+            name=prefix,
+            domain=environment.domain,
+            deletion_protection=environment.approval,
+            log_bucket=log_bucket,
+        )
 
     @property
     @jsii.member(jsii_name="availabilityZones")

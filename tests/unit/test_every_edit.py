@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from helpers.exhaustive import one_of_each
+from helpers.existing import existing_network
 from nova_infra.config import Config, load_config, parse_config
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +77,7 @@ SHOP = {
     "before_deploy": ["/shop", "migrate"],
     "scaling": {"min_tasks": 2, "max_tasks": 5, "schedules": [NIGHT], "spot": {"percent": 60, "base": 2}},
     "rollout": GATED,
-    "environments": {"live": {"cpu": 512, "environment": {"WHERE": "{environment}"}}},
+    "environments": {"live": {"cpu": 512, "priority": 43, "environment": {"WHERE": "{environment}"}}},
 }
 MADE = {
     "name": "made",
@@ -213,6 +214,7 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
             "cidr": "10.68.0.0/16",
             "public_subnets": ["subnet-0123456789abcdef1", "subnet-0123456789abcdef2"],
             "private_subnets": ["subnet-0123456789abcdef3", "subnet-0123456789abcdef4"],
+            **{key: existing_network(f"{68:012}", "eu-west-1")[key] for key in ("cluster", "load_balancer")},
         },
         ("services",): [SHOP, MADE, PACKER, MOVER, REPORT],
     },

@@ -7,8 +7,9 @@ from ipaddress import IPv4Network
 from itertools import combinations
 
 from nova_infra.config.delivery import Delivery, ReleaseSettings, Source, Toolchain
-from nova_infra.config.environment import Environment, Network
+from nova_infra.config.environment import Environment
 from nova_infra.config.rules.group import group_contradictions
+from nova_infra.config.rules.network.existing import between_environments, existing_parts
 from nova_infra.config.rules.rollouts import rollout_contradictions
 from nova_infra.config.rules.services import largest, service_contradictions, services_in
 from nova_infra.config.rules.smoke import smoke_contradictions
@@ -67,7 +68,7 @@ def contradictions(
         yield from _deployment(key, environment)
         yield from _addresses(key, environment, services)
         yield from _private_network(key, environment, toolchain, services)
-        yield from _existing_network(key, environment.network)
+        yield from existing_parts(key, environment)
     for (_, first), (index, second) in combinations(environments.items(), 2):
         shared = first.network.vpc is not None and first.network.vpc == second.network.vpc
         if not shared and IPv4Network(first.network.cidr).overlaps(IPv4Network(second.network.cidr)):
@@ -75,7 +76,8 @@ def contradictions(
                 f"environments[{index}].network.cidr: {second.network.cidr!r} overlaps that of {first.name}: "
                 "give each environment its own range, so that the networks can be connected later"
             )
-    yield from _services(services)
+    yield from between_environments(environments, services)
+    yield from _services(services, environments)
     yield from service_contradictions(environments, services)
     yield from smoke_contradictions(environments, services)
     in_job = delivery is not None and delivery.engine == "github-actions"
@@ -173,27 +175,6 @@ def _addresses(key: str, environment: Environment, services: Mapping[int, Servic
         )
 
 
-def _existing_network(key: str, network: Network) -> Iterator[str]:
-    given = network.model_fields_set
-    if network.vpc is None:
-        for each in ("public_subnets", "private_subnets"):
-            if each in given:
-                yield f"{key}.network.{each}: belongs to a VPC that exists: add vpc = …, or remove it"
-        return
-    for each in ("nat_gateways", "interface_endpoints"):
-        if each in given:
-            yield f"{key}.network.{each}: nothing is added to a VPC that exists: remove it"
-    if "cidr" not in given:
-        yield f"{key}.network.cidr: is missing: write the address range of {network.vpc}"
-    for each in ("public_subnets", "private_subnets"):
-        subnets = getattr(network, each)
-        if len(subnets) != len(network.zones):
-            yield (
-                f"{key}.network.{each}: names {len(subnets)} subnets for {len(network.zones)} zones: name one in each "
-                "zone, in the order of zones"
-            )
-
-
 def _private_network(
     key: str, environment: Environment, toolchain: Toolchain | None, services: Mapping[int, Service]
 ) -> Iterator[str]:
@@ -221,7 +202,7 @@ def _private_network(
         )
 
 
-def _services(services: Mapping[int, Service]) -> Iterator[str]:
+def _services(services: Mapping[int, Service], environments: Mapping[int, Environment]) -> Iterator[str]:
     if len(services) > MAX_SERVICES:
         yield (
             f"services: has {len(services)} entries, but one load balancer has 100 target groups, and a service needs "
@@ -232,13 +213,18 @@ def _services(services: Mapping[int, Service]) -> Iterator[str]:
     for index, service in services.items():
         if taken := _RESERVED_SERVICES.get(service.name):
             yield f"services[{index}].name: {service.name!r} is already the name of a {taken}: choose another one"
-    # Those of internal services are on another load balancer.
-    priorities = {index: (s.priority, s.internal) for index, s in services.items() if s.kind == "web"}
-    for index, (priority, _), first in repeated(priorities):
-        yield (
-            f"services[{index}].priority: {priority} is also the priority of {services[first].name}: "
-            "write priority = … with another number"
-        )
+    lines: dict[str, None] = {}
+    for name in [environment.name for environment in environments.values()] or [""]:
+        # Those of internal services are on another load balancer.
+        priorities = {i: (s.priority_in(name), s.internal) for i, s in services.items() if s.kind == "web"}
+        for index, (priority, _), first in repeated(priorities):
+            own = priority == services[index].priority
+            key = f"services[{index}].priority" if own else f"services[{index}].environments.{name}.priority"
+            lines[
+                f"{key}: {priority} is also the priority of {services[first].name}: "
+                "write priority = … with another number"
+            ] = None
+    yield from lines
 
 
 def _prefixes(environments: Mapping[int, Environment]) -> Iterator[str]:

@@ -20,7 +20,6 @@ def smoke_contradictions(environments: Mapping[int, Environment], services: Mapp
         environments: The environments that are valid by themselves, by their place in the file.
         services: The services that are valid by themselves, by their place in the file.
     """
-    taken = {service.priority: service.name for service in services.values() if service.kind == "web"}
     approved = next((each.name for each in environments.values() if each.approval), "")
     for index, service in services.items():
         untested = "smoke" in service.model_fields_set and not service.smoke
@@ -34,13 +33,7 @@ def smoke_contradictions(environments: Mapping[int, Environment], services: Mapp
         if service.kind != "web" or not (service.smoke or _waits_for_suite(service, environments.values())):
             continue
         key = f"services[{index}]"
-        before = service.priority - 1
-        if before < 1 or before in taken:
-            whose = f"is that of {taken[before]}" if before in taken else "does not exist"
-            yield (
-                f"{key}.priority: {service.priority} leaves no room for the rule of its tests: {before} {whose}: "
-                "write priority = … with another number"
-            )
+        yield from _place(key, service, environments.values(), services.values())
         if not service.smoke:
             continue
         if any("*" in host for host in service.hosts[:1]):
@@ -48,6 +41,26 @@ def smoke_contradictions(environments: Mapping[int, Environment], services: Mapp
         if service.protocol == "grpc" or service.internal:
             what = "protocol" if service.protocol == "grpc" else "internal"
             yield f"{key}.smoke: cannot be asked, because of {what}: remove smoke"
+
+
+def _place(
+    key: str, service: Service, environments: Iterable[Environment], services: Iterable[Service]
+) -> Iterator[str]:
+    """Say where the place right before a service's rule is not free for the rule of its tests."""
+    webs = [each for each in services if each.kind == "web"]
+    lines: dict[str, None] = {}
+    for name in [environment.name for environment in environments] or [""]:
+        taken = {each.priority_in(name): each.name for each in webs}
+        priority = service.priority_in(name)
+        before = priority - 1
+        if before < 1 or before in taken:
+            own = f"{key}.priority" if priority == service.priority else f"{key}.environments.{name}.priority"
+            whose = f"is that of {taken[before]}" if before in taken else "does not exist"
+            lines[
+                f"{own}: {priority} leaves no room for the rule of its tests: {before} {whose}: "
+                "write priority = … with another number"
+            ] = None
+    yield from lines
 
 
 def _waits_for_suite(service: Service, environments: Iterable[Environment]) -> bool:

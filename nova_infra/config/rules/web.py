@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 
 from nova_infra.config.environment import Environment
-from nova_infra.config.services.runtime import Rollout
 from nova_infra.config.services.service import Service
 from nova_infra.config.services.smoke import RULE_VALUES
 
@@ -29,7 +28,7 @@ def in_environment(key: str, service: Service, environment: Environment) -> Iter
     """
     if not (service.paths or service.hosts):
         yield f"{key}.paths: is empty and there are no hosts, so nothing leads to {service.name}: name a path or a host"
-    yield from _conditions(key, service, environment.rollout)
+    yield from _conditions(key, service, environment)
     if service.internal and service.hosts:
         yield f"{key}.internal: true means that nobody can reach its hosts: remove one of the two"
     if service.protocol == "grpc":
@@ -54,18 +53,20 @@ def in_environment(key: str, service: Service, environment: Environment) -> Iter
                 )
 
 
-def _conditions(key: str, service: Service, rollout: Rollout) -> Iterator[str]:
+def _conditions(key: str, service: Service, environment: Environment) -> Iterator[str]:
     """What a listener rule has no room for: it is made of all paths and hosts, that of the tests of a header, too."""
     values = len(service.paths) + len(service.hosts)
+    host = environment.shared_host
+    included = f", {host} on the existing load balancer included," if service.hosts == (host,) else ""
     if values > RULE_VALUES:
         yield (
-            f"{key}.paths: are {values} values together with hosts, and a rule of the load balancer has at most "
-            f"{RULE_VALUES}: write fewer, or split the service"
+            f"{key}.paths: are {values} values together with hosts{included or ','} and a rule of the load balancer "
+            f"has at most {RULE_VALUES}: write fewer, or split the service"
         )
-    elif (service.smoke or rollout.asks_suite) and values == RULE_VALUES:
+    elif (service.smoke or environment.rollout.asks_suite) and values == RULE_VALUES:
         yield (
-            f"{key}.paths: {values} values leave no room for the header of its tests, as a rule has {RULE_VALUES}: "
-            f"remove one, or remove {'smoke' if service.smoke else 'the gate'}"
+            f"{key}.paths: {values} values{included} leave no room for the header of its tests, as a rule has "
+            f"{RULE_VALUES}: remove one, or remove {'smoke' if service.smoke else 'the gate'}"
         )
     wildcards = sum(text.count("*") + text.count("?") for text in (*service.paths, *service.hosts))
     if wildcards > MAX_WILDCARDS:
@@ -138,7 +139,7 @@ def _one_record(
     owners: dict[str, Service] = {}
     for key, service in services:
         for number, host in enumerate(service.hosts):
-            if environment.domain is not None and host == environment.domain.name:
+            if host == environment.shared_host or (environment.domain is not None and host == environment.domain.name):
                 continue  # the platform's own
             other = owners.setdefault(host, service)
             if other is not service and frozenset((other.name, service.name)) not in alike:

@@ -47,6 +47,8 @@ class Overrides(Model):
     """Instead of the service's."""
     hosts: tuple[Host, ...] | None = None
     """Instead of the service's."""
+    priority: Annotated[int, Field(ge=1, le=50_000)] | None = None
+    """Instead of the service's. On an existing load balancer, it must not be that of somebody else's rule."""
     health: Health | None = None
     """Merged with the service's."""
     cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] | None = None
@@ -95,6 +97,11 @@ class Service(Container, Surroundings, Web, Worker, Job):
         if data.get("protocol") == "grpc" and isinstance(health, dict):
             data["health"] = {"path": GRPC_HEALTH, **health}
         return data
+
+    def priority_in(self, environment: str) -> int:
+        """Priority of its rule in an environment, by the environment's name."""
+        override = self.environments.get(environment)
+        return self.priority if override is None or override.priority is None else override.priority
 
 
 def defaults_of(name: str, hosts: Any, paths: Any) -> dict[str, Any]:

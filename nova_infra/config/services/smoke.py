@@ -29,7 +29,7 @@ def smoke_paths(service: Service, environment: Environment, services: Iterable[S
         return ()
     if "smoke" in service.model_fields_set or not environment.approval:
         return service.smoke
-    return default_paths(service) if has_room(service, services) else ()
+    return default_paths(service) if has_room(service, services, environment) else ()
 
 
 def is_reachable(service: Service) -> bool:
@@ -48,8 +48,8 @@ def default_paths(service: Service) -> tuple[str, ...]:
     return paths if reached else ()
 
 
-def has_room(service: Service, services: Iterable[Service]) -> bool:
+def has_room(service: Service, services: Iterable[Service], environment: Environment) -> bool:
     """Whether the rule of its tests has a place right before its own, and values left for the tests' header."""
-    taken = {each.priority for each in services if each.kind == "web"}
+    taken = {each.priority_in(environment.name) for each in services if each.kind == "web"}
     before = service.priority - 1
     return before > 0 and before not in taken and len(service.paths) + len(service.hosts) < RULE_VALUES

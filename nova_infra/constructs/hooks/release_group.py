@@ -14,7 +14,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.constructs.hooks.hook_function import HookFunction
-from nova_infra.names import stack_name, together_name
+from nova_infra.names import services_in_cluster, stack_name, together_name
 
 
 class ReleaseGroup(HookFunction):
@@ -29,6 +29,7 @@ class ReleaseGroup(HookFunction):
         construct_id: str,
         *,
         prefix: str,
+        cluster: str,
         images: Mapping[str, str],
         key: kms.IKey,
         retention: logs.RetentionDays,
@@ -38,7 +39,8 @@ class ReleaseGroup(HookFunction):
         Args:
             scope: Parent.
             construct_id: Id under the parent.
-            prefix: ``<platform>-<environment>``, the prefix of all physical names, and the cluster's name.
+            prefix: ``<platform>-<environment>``, the prefix of all physical names.
+            cluster: Name of the cluster.
             images: Name of each service of the group to the tag of its image.
             key: Key of the log group.
             retention: How long its log is kept.
@@ -47,7 +49,8 @@ class ReleaseGroup(HookFunction):
         code = Path(__file__).with_name("release_group_handler.py").read_text(encoding="utf-8")
         tags = {stack_name(prefix, name): tag for name, tag in sorted(images.items())}
         kinds = ("service", "service-deployment", "service-revision")
-        arns = [stack.format_arn(service="ecs", resource=kind, resource_name=f"{prefix}/*") for kind in kinds]
+        own = services_in_cluster(prefix, cluster)
+        arns = [stack.format_arn(service="ecs", resource=kind, resource_name=own) for kind in kinds]
         super().__init__(
             scope,
             construct_id,

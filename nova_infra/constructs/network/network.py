@@ -162,7 +162,7 @@ class ExistingNetwork(Construct):
             vpc_cidr_block=cidr,
             availability_zones=[f"{region}{letter}" for letter in zones],
             public_subnet_ids=list(public_subnets),
-            public_subnet_names=["Public"],
+            public_subnet_names=["Public"] if public_subnets else [],
             private_subnet_ids=list(private_subnets),
             private_subnet_names=[PRIVATE],
         )

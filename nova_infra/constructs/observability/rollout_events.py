@@ -12,7 +12,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from nova_infra.names import EVENT_SOURCE
+from nova_infra.names import EVENT_SOURCE, services_in_cluster
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class RolloutEvents(Construct):
         *,
         environment: str,
         prefix: str,
+        cluster: str,
         topic: sns.ITopic,
         chat: sns.ITopic | None = None,
     ) -> None:
@@ -68,12 +69,15 @@ class RolloutEvents(Construct):
             scope: Parent.
             construct_id: Id under the parent.
             environment: Name of the environment.
-            prefix: ``<platform>-<environment>``, the cluster's name.
+            prefix: ``<platform>-<environment>``, the prefix of all physical names.
+            cluster: Name of the cluster.
             topic: Where the messages go; its policy must let EventBridge publish.
             chat: Where they go in the form that chat shows, the turns of a deployment in a thread. Default: nowhere.
         """
         super().__init__(scope, construct_id)
-        services = cdk.Stack.of(self).format_arn(service="ecs", resource="service", resource_name=f"{prefix}/")
+        services = cdk.Stack.of(self).format_arn(
+            service="ecs", resource="service", resource_name=services_in_cluster(prefix, cluster).rstrip("*")
+        )
         for turn in _TURNS:
             pattern = {
                 "source": ["aws.ecs"],

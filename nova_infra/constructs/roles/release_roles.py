@@ -10,7 +10,15 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Toolchain
-from nova_infra.names import EVENT_SOURCE, Role, role_name, stack_name, step_role_name, task_log_groups
+from nova_infra.names import (
+    EVENT_SOURCE,
+    Role,
+    role_name,
+    services_in_cluster,
+    stack_name,
+    step_role_name,
+    task_log_groups,
+)
 
 
 class ReleaseRoles(Construct):
@@ -29,6 +37,7 @@ class ReleaseRoles(Construct):
         construct_id: str,
         *,
         prefix: str,
+        cluster: str,
         parameters: str,
         others: Sequence[str],
         repositories: str,
@@ -43,6 +52,7 @@ class ReleaseRoles(Construct):
             scope: Parent.
             construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of the environment's names.
+            cluster: Name of its cluster. Tasks are named by ids alone: in one that others use, theirs are in reach.
             parameters: Path below which the ledger, holds and waivers are, without a slash at the end.
             others: Prefixes of other environments whose names begin with this one's: ``nova-prod-eu`` beside
                 ``nova-prod``.
@@ -55,7 +65,8 @@ class ReleaseRoles(Construct):
         super().__init__(scope, construct_id)
         self._prefix, self._parameters = prefix, parameters.lstrip("/")
         self._place = _place(cdk.Stack.of(self))
-        self._in_cluster = {"ArnEquals": {"ecs:cluster": self._arn("ecs", "cluster", prefix)}}
+        self._in_cluster = {"ArnEquals": {"ecs:cluster": self._arn("ecs", "cluster", cluster)}}
+        self._own, self._tasks = services_in_cluster(prefix, cluster), self._arn("ecs", "task", f"{cluster}/*")
         look = self._look(repositories)
         self._role("observer", look, [*observers, *releasers])
         self._role("release", [*look, *self._change(others)], releasers)
@@ -86,8 +97,8 @@ class ReleaseRoles(Construct):
                     "ecs:ListServiceDeployments",
                 ],
                 resources=[
-                    arn("ecs", kind, f"{prefix}/*")
-                    for kind in ("service", "service-deployment", "service-revision", "task")
+                    *(arn("ecs", kind, self._own) for kind in ("service", "service-deployment", "service-revision")),
+                    self._tasks,
                 ],
             ),
             iam.PolicyStatement(
@@ -157,9 +168,7 @@ class ReleaseRoles(Construct):
                 resources=[arn("cloudformation", "stack", f"{each}/*") for each in shared],
             ),
             # To empty an old task whose memory keeps an alarm red: its service starts another one.
-            iam.PolicyStatement(
-                actions=["ecs:StopTask"], resources=[arn("ecs", "task", f"{prefix}/*")], conditions=self._in_cluster
-            ),
+            iam.PolicyStatement(actions=["ecs:StopTask"], resources=[self._tasks], conditions=self._in_cluster),
             *self._steer(),
             # The ledger, the lock of a rollback, holds and waivers.
             iam.PolicyStatement(
@@ -176,7 +185,7 @@ class ReleaseRoles(Construct):
     def _steer(self) -> list[iam.PolicyStatement]:
         """Answer a deployment's gate or stop the deployment, and announce it."""
         return [
-            steering(self._arn("ecs", "service-deployment", f"{self._prefix}/*")),
+            steering(self._arn("ecs", "service-deployment", self._own)),
             announcing(self._arn("events", "event-bus", "default"), self._prefix),
         ]
 
@@ -188,14 +197,14 @@ class ReleaseRoles(Construct):
     def _operate(self) -> list[iam.PolicyStatement]:
         """What a person may do during an incident, and no step of the pipeline: the observer reads no logs."""
         stack, prefix, place = cdk.Stack.of(self), self._prefix, self._place
-        tasks, definitions = self._arn("ecs", "task", f"{prefix}/*"), f"{place('ecs')}:task-definition/{prefix}-*:*"
+        definitions = f"{place('ecs')}:task-definition/{prefix}-*:*"
         logs = f"{place('logs')}:log-group:{task_log_groups(stack_name(prefix, '*'))}*"
         return [
             *self._steer(),
             iam.PolicyStatement(actions=["logs:FilterLogEvents", "logs:GetLogEvents"], resources=[logs]),
             iam.PolicyStatement(actions=["logs:DescribeLogGroups"], resources=[f"{place('logs')}:log-group:*"]),
             iam.PolicyStatement(
-                actions=["ecs:ExecuteCommand", "ecs:StopTask"], resources=[tasks], conditions=self._in_cluster
+                actions=["ecs:ExecuteCommand", "ecs:StopTask"], resources=[self._tasks], conditions=self._in_cluster
             ),
             iam.PolicyStatement(actions=["ecs:RunTask"], resources=[definitions], conditions=self._in_cluster),
             iam.PolicyStatement(

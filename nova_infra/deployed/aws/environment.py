@@ -45,16 +45,19 @@ _ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.[^/]+/(.+)")
 class AwsEnvironment(AwsBackground, AwsRollouts):
     """One environment, through the AWS API. See :class:`nova_infra.deployed.protocol.DeployedEnvironment`."""
 
-    def __init__(self, name: str, *, platform: str, aws: Aws) -> None:
+    def __init__(self, name: str, *, platform: str, aws: Aws, own_cluster: bool = True) -> None:
         """Name it.
 
         Args:
             name: Name of the environment.
             platform: Name of the installation.
             aws: Its account and region.
+            own_cluster: Whether it is expected to have a cluster of its own. Otherwise its platform's stack is asked
+                first which one it is in, as it is where there is no such cluster.
         """
         super().__init__(environment_prefix(platform, name), aws=aws)
         self.name = name
+        self._cluster = self.prefix if own_cluster else ""
 
     def caller(self) -> str:
         """Who asks, for the record: the last part of an ARN, or what started the build."""
@@ -89,12 +92,14 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
         """Every service with its tasks and deployments, by name."""
         names = self._ecs_names()
         # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html: ten at a time
+        whose: list[dict[str, str]] = [{}] if self._has_own_cluster else [{"serviceName": name} for name in names]
         questions: list[Callable[[], list[dict[str, Any]]]] = [
-            lambda: self._tasks(desiredStatus="RUNNING"),
+            *(partial(self._tasks, desiredStatus="RUNNING", **which) for which in whose),
             *(partial(self._described, batch) for batch in _batches(names, 10)),
         ]
-        tasks, *batches = self.aws.each(lambda ask: ask(), questions)
-        described = [service for batch in batches for service in batch]
+        answers = list(self.aws.each(lambda ask: ask(), questions))
+        tasks = [task for batch in answers[: len(whose)] for task in batch]
+        described = [service for batch in answers[len(whose) :] for service in batch]
         running: dict[str, list[RunningTask]] = defaultdict(list)
         for task in tasks:
             running[task["group"].removeprefix("service:")].append(read_running_task(task))
@@ -107,23 +112,27 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
 
     def _ecs_names(self) -> list[str]:
         try:
-            arns = list(self.aws.pages("ecs", "list_services", "serviceArns", cluster=self.prefix, **_HUNDRED))
+            arns = list(self.aws.pages("ecs", "list_services", "serviceArns", cluster=self.cluster, **_HUNDRED))
         except ServiceError as error:
             if error.code != "ClusterNotFoundException":
                 raise
+            if self._is_in_another_cluster():
+                return self._ecs_names()
             raise self._not_deployed() from None
-        return sorted(arn.rpartition("/")[2] for arn in arns)
+        names = sorted(arn.rpartition("/")[2] for arn in arns)
+        # In a cluster that is not the environment's own, others have services, too.
+        return names if self._has_own_cluster else [name for name in names if name.startswith(f"{self.prefix}-")]
 
     def _described(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        found = self.aws.call("ecs", "describe_services", cluster=self.prefix, services=names)["services"]
+        found = self.aws.call("ecs", "describe_services", cluster=self.cluster, services=names)["services"]
         return [service for service in found if service["status"] != "INACTIVE"]
 
     def _tasks(self, **which: str) -> list[dict[str, Any]]:
-        arns = list(self.aws.pages("ecs", "list_tasks", "taskArns", cluster=self.prefix, **which))
+        arns = list(self.aws.pages("ecs", "list_tasks", "taskArns", cluster=self.cluster, **which))
         return [
             task
             for batch in _batches(arns, 100)
-            for task in self.aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=batch)["tasks"]
+            for task in self.aws.call("ecs", "describe_tasks", cluster=self.cluster, tasks=batch)["tasks"]
         ]
 
     def stopped_tasks(self, service: str) -> tuple[StoppedTask, ...]:
@@ -154,7 +163,7 @@ class AwsEnvironment(AwsBackground, AwsRollouts):
     def past_deployments(self, service: str) -> tuple[PastDeployment, ...]:
         """The latest deployments of a service, newest first."""
         listed = self.aws.call(
-            "ecs", "list_service_deployments", cluster=self.prefix, service=self.stack_name(service), maxResults=20
+            "ecs", "list_service_deployments", cluster=self.cluster, service=self.stack_name(service), maxResults=20
         )["serviceDeployments"]
         arns = [deployment["serviceDeploymentArn"] for deployment in listed]
         if not arns:

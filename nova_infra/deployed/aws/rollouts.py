@@ -203,7 +203,7 @@ class AwsRollouts(AwsTasks):
                 listed = self.aws.call(
                     "ecs",
                     "list_service_deployments",
-                    cluster=self.prefix,
+                    cluster=self.cluster,
                     service=service["serviceName"],
                     status=["PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"],
                     maxResults=1,

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nova_infra.deployed.aws.answers import own_container, read_revision
-from nova_infra.deployed.aws.client.errors import ServiceError
+from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
 from nova_infra.deployed.aws.client.session import pause
 from nova_infra.deployed.aws.stacks import AwsStacks
 from nova_infra.deployed.task import Capacity, LogEvent, OneOff, TaskDetail
 from nova_infra.errors import AwsError, NotDeployedError, NovaError, PassingError, RefusedError
-from nova_infra.names import task_log_groups
+from nova_infra.names import CLUSTER_OUTPUT, cluster_name, task_log_groups
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 _COUNT = "ecs:service:DesiredCount"
@@ -26,6 +26,34 @@ class AwsTasks(AwsStacks):
     """The part of :class:`nova_infra.deployed.aws.environment.AwsEnvironment` that an operator uses."""
 
     name: str
+    _cluster: str
+    """Name of the cluster; empty where that is not known yet."""
+
+    @property
+    def cluster(self) -> str:
+        """Name of the ECS cluster that the services are in, as they were last deployed: nova.toml may be newer."""
+        if not self._cluster:
+            self._cluster = self._deployed_cluster()
+        return self._cluster
+
+    @property
+    def _has_own_cluster(self) -> bool:
+        return self.cluster == self.prefix
+
+    def _is_in_another_cluster(self) -> bool:
+        """Whether the services are in another cluster than the expected one, which does not exist; they are from then.
+
+        It is one that exists besides the environment, where nova.toml no longer says so and is not deployed yet.
+        """
+        before, self._cluster = self._cluster, self._deployed_cluster()
+        return self._cluster != before
+
+    def _deployed_cluster(self) -> str:
+        try:
+            stack = self._stack(self.stack_name("platform"))
+        except DeniedError:  # the environment's roles are those of its last deployment, and may be older
+            stack = None
+        return cluster_name(self.prefix, stack.outputs.get(CLUSTER_OUTPUT) if stack is not None else None)
 
     def log_events(
         self, service: str, *, since: datetime, pattern: str = "", streams: Sequence[str] = ()
@@ -69,18 +97,20 @@ class AwsTasks(AwsStacks):
 
     def tasks(self, service: str) -> tuple[TaskDetail, ...]:
         """The tasks of a service, the latest that ended included, the oldest first."""
-        which = {"cluster": self.prefix, "serviceName": self.stack_name(service)}
-        found = []
+        which = {"cluster": self.cluster, "serviceName": self.stack_name(service)}
+        found: list[TaskDetail] = []
         for status in ("RUNNING", "STOPPED"):
             try:
                 arns = list(self.aws.pages("ecs", "list_tasks", "taskArns", desiredStatus=status, **which))
             except ServiceError as error:
                 if error.code not in ("ServiceNotFoundException", "ClusterNotFoundException"):
                     raise
+                if error.code == "ClusterNotFoundException" and self._is_in_another_cluster():
+                    return self.tasks(service)
                 arns = []
             for start in range(0, len(arns), 100):
                 batch = arns[start : start + 100]
-                described = self.aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=batch)["tasks"]
+                described = self.aws.call("ecs", "describe_tasks", cluster=self.cluster, tasks=batch)["tasks"]
                 found += [_detail(task) for task in described]
         if not found:
             self._service(service)  # or there is no such service
@@ -98,7 +128,7 @@ class AwsTasks(AwsStacks):
         container = own_container(definition["taskDefinition"]["containerDefinitions"])
         mine = f"nova-run-{secrets.token_hex(8)}"
         request: dict[str, Any] = {
-            "cluster": self.prefix,
+            "cluster": self.cluster,
             "taskDefinition": described["taskDefinition"],
             "count": 1,
             "startedBy": mine,
@@ -112,7 +142,7 @@ class AwsTasks(AwsStacks):
             request["launchType"] = described.get("launchType", "FARGATE")
 
         def started() -> list[str]:
-            which = {"cluster": self.prefix, "startedBy": mine}
+            which = {"cluster": self.cluster, "startedBy": mine}
             return list(self.aws.pages("ecs", "list_tasks", "taskArns", **which))
 
         try:
@@ -135,7 +165,7 @@ class AwsTasks(AwsStacks):
         """A task each time that it is looked at, until it has ended."""
         while True:
             try:
-                found = self.aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[arn])["tasks"]
+                found = self.aws.call("ecs", "describe_tasks", cluster=self.cluster, tasks=[arn])["tasks"]
             except PassingError:
                 found = []
             for task in found:
@@ -148,10 +178,10 @@ class AwsTasks(AwsStacks):
         """Stop a task."""
 
         def done() -> bool:
-            found = self.aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[arn])["tasks"]
+            found = self.aws.call("ecs", "describe_tasks", cluster=self.cluster, tasks=[arn])["tasks"]
             return all(task.get("desiredStatus") == "STOPPED" for task in found)
 
-        self.aws.write("ecs", "stop_task", done=done, cluster=self.prefix, task=arn, reason=reason)
+        self.aws.write("ecs", "stop_task", done=done, cluster=self.cluster, task=arn, reason=reason)
 
     def open_shell(self, service: str, task: str, command: str) -> dict[str, Any]:
         """Open a session in a task's container: what AWS's Session Manager plugin is told.
@@ -164,11 +194,11 @@ class AwsTasks(AwsStacks):
                 f"exec: is off in {self.name}: set exec = true for it in nova.toml and deploy it; this makes "
                 "its containers' root file systems writable"
             )
-        [described] = self.aws.call("ecs", "describe_tasks", cluster=self.prefix, tasks=[task])["tasks"]
+        [described] = self.aws.call("ecs", "describe_tasks", cluster=self.cluster, tasks=[task])["tasks"]
         container = own_container(described["containers"])
-        which = {"cluster": self.prefix, "task": task, "container": container["name"]}
+        which = {"cluster": self.cluster, "task": task, "container": container["name"]}
         opened = self.aws.call("ecs", "execute_command", command=command, interactive=True, **which)
-        target = f"ecs:{self.prefix}_{task.rpartition('/')[2]}_{container.get('runtimeId', '')}"
+        target = f"ecs:{self.cluster}_{task.rpartition('/')[2]}_{container.get('runtimeId', '')}"
         return {"session": opened["session"], "target": target, "region": self.aws.region}
 
     def capacity(self, service: str) -> Capacity:
@@ -239,16 +269,18 @@ class AwsTasks(AwsStacks):
         self.aws.write("application-autoscaling", operation, done=done, **self._scalable(service), **arguments)
 
     def _scalable(self, service: str) -> dict[str, str]:
-        resource = f"service/{self.prefix}/{self.stack_name(service)}"
+        resource = f"service/{self.cluster}/{self.stack_name(service)}"
         return {"ServiceNamespace": "ecs", "ResourceId": resource, "ScalableDimension": _COUNT}
 
     def _service(self, service: str) -> dict[str, Any]:
-        which: dict[str, Any] = {"cluster": self.prefix, "services": [self.stack_name(service)]}
+        which: dict[str, Any] = {"cluster": self.cluster, "services": [self.stack_name(service)]}
         try:
             found = self.aws.call("ecs", "describe_services", **which)["services"]
         except ServiceError as error:
             if error.code != "ClusterNotFoundException":
                 raise
+            if self._is_in_another_cluster():
+                return self._service(service)
             raise self._not_deployed() from None
         active = [each for each in found if each.get("status") != "INACTIVE"]
         if not active:
@@ -272,7 +304,7 @@ class AwsTasks(AwsStacks):
     def _not_deployed(self) -> NotDeployedError:
         return NotDeployedError(
             f"environment: {self.name!r} is not deployed in this account and region "
-            f"({self.aws.region}: no cluster {self.prefix}): check its name, the region and the credentials"
+            f"({self.aws.region}: no cluster {self.cluster}): check its name, the region and the credentials"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.documents.model import Document, Section, Table
 from nova_infra.errors import RefusedError
+from nova_infra.names import CLUSTER_OUTPUT, cluster_name
 
 
 def places(environment: ObservedEnvironment) -> Document:
@@ -24,9 +25,10 @@ def places(environment: ObservedEnvironment) -> Document:
     )
     console = f"https://{region}.{host}"
     prefix = environment.prefix
+    cluster = cluster_name(prefix, platform.outputs.get(CLUSTER_OUTPUT))
     rows = (
         ("address", platform.outputs["Url"]),
-        ("services", f"{console}/ecs/v2/clusters/{prefix}/services?region={region}"),
+        ("services", f"{console}/ecs/v2/clusters/{cluster}/services?region={region}"),
         ("stacks", f"{console}/cloudformation/home?region={region}#/stacks?filteringText={prefix}-"),
         ("dashboard", f"{console}/cloudwatch/home?region={region}#dashboards/dashboard/{prefix}"),
     )

@@ -13,7 +13,13 @@ from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
-from nova_infra.rehearsal.load_balancer.routing import RoutingRule, read_default_rule, read_rule
+from nova_infra.rehearsal.load_balancer.routing import (
+    FixedResponse,
+    RoutingRule,
+    existing_balancer,
+    read_default_rule,
+    read_rule,
+)
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
 
 _ELB = "AWS::ElasticLoadBalancingV2"
@@ -42,6 +48,7 @@ class LoadBalancers:
         self._groups: dict[str, TargetGroup] = {}
         self._applied: dict[str, Any] = {}
         self._urls: dict[str, str] = {}
+        self._with_tls: set[str] = set()
 
     async def apply(self, stack: PlayedStack) -> None:
         """Bring them to what the stack says, and leave alone what has not changed."""
@@ -49,8 +56,12 @@ class LoadBalancers:
             self._target_group(stack, logical_id)
         for logical_id in stack.resources(f"{_ELB}::Listener"):
             await self._listener(stack, logical_id)
+        for logical_id in stack.resources(f"{_ELB}::ListenerCertificate"):
+            self._with_tls.add(str(stack.properties(logical_id)["ListenerArn"]))
         for logical_id in stack.resources(f"{_ELB}::ListenerRule"):
+            await self._stand_in(str(stack.properties(logical_id)["ListenerArn"]))
             self._rule(stack, logical_id)
+            await self._names_of_stand_ins(stack.ref(logical_id))
         for logical_id in stack.resources("AWS::Route53::RecordSet"):
             await self._record_set(stack.properties(logical_id))
 
@@ -135,6 +146,35 @@ class LoadBalancers:
         for service in self._services.values():
             if service.rule.name == arn:
                 service.rule = default
+
+    async def _stand_in(self, arn: str) -> None:
+        """Stand in for a listener that no stack makes: of the rules there, only those of the release are known."""
+        if arn in self._listeners:
+            return
+        protocol, port = ("HTTPS", 443) if arn in self._with_tls else ("HTTP", 80)
+        balancer = existing_balancer(arn)
+        listener = LoadBalancer(
+            full_name=balancer,
+            protocol=protocol,
+            public_port=port,
+            siblings=self._siblings.setdefault(balancer, {}),
+            store=self._store,
+            pace=self._pace,
+        )
+        self._listeners[arn] = listener
+        await listener.start(self._gateway)
+        answer = FixedResponse(404, "text/plain", "the rehearsal knows no other rule of this load balancer")
+        listener.rules = [RoutingRule(arn, float("inf"), answer=answer)]
+
+    async def _names_of_stand_ins(self, rule: str) -> None:
+        """Have the names that a rule is for lead to the listener that is stood in for, whoever made their records."""
+        for arn, listener in self._listeners.items():
+            if not arn.startswith("arn:"):
+                continue
+            for host in (host for each in listener.rules if each.name == rule for host in each.hosts):
+                if not set("*?") & set(host):
+                    url = f"{listener.protocol}://{host}".lower()
+                    self._urls[url] = await listener.address_of(host, self._gateway)
 
     def _rule(self, stack: PlayedStack, logical_id: str) -> None:
         """Add or replace a rule. A rule that has changed loses the weights that ECS gave it (aws/aws-cdk#36649)."""

@@ -249,3 +249,20 @@ def _any_match(value: str, patterns: Sequence[str]) -> bool:
 def _pattern(pattern: str) -> re.Pattern[str]:
     """``*`` stands for any characters and ``?`` for one; everything else for itself."""
     return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+
+
+def existing_balancer(listener: str) -> str:
+    """What CloudWatch knows the load balancer of a listener by that no stack makes: ``app/<name>/<id>``.
+
+    Args:
+        listener: The listener's ARN.
+
+    Raises:
+        UnresolvableError: It is not one.
+    """
+    match = re.fullmatch(r"arn:[\w-]+:elasticloadbalancing:[\w-]+:\d{12}:listener/(app/[\w-]+/\w+)/\w+", listener)
+    if match is None:
+        raise UnresolvableError(
+            f"ListenerArn: {listener!r} is neither a listener of this environment nor the ARN of one: correct it"
+        )
+    return match[1]

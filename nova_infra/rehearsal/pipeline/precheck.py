@@ -14,7 +14,7 @@ from nova_infra.rehearsal.cloudwatch.alarms import read_alarm, read_composite_al
 from nova_infra.rehearsal.delivery.definition import DeployAction, Stage
 from nova_infra.rehearsal.ecs.lifecycle.functions import is_playable
 from nova_infra.rehearsal.ecs.service_definition import read_service
-from nova_infra.rehearsal.load_balancer.routing import read_default_rule, read_rule
+from nova_infra.rehearsal.load_balancer.routing import existing_balancer, read_default_rule, read_rule
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
 from nova_infra.rehearsal.pipeline.release import Release
 from nova_infra.rehearsal.tasks.definition import read_task_definition
@@ -41,6 +41,7 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
     areas: set[str] = set()
     secrets: set[str] = set()
     sidecars: set[str] = set()
+    existing: set[str] = set()
     pipeline = release.pipeline()
     for stage in pipeline.stages:
         reading = StageReading()
@@ -52,9 +53,14 @@ def precheck(release: Release, provided: Collection[str] = ()) -> list[str]:
                     areas |= _areas(template)
         secrets |= reading.secrets
         sidecars |= reading.sidecars
+        existing |= reading.existing
     notes = [", ".join(sorted(areas))] if areas else []
     if secrets := secrets - set(provided):
         notes.append(f"secrets: {', '.join(sorted(secrets))} has a placeholder value")
+    if existing:
+        notes.append(
+            f"load balancers: what others have on {', '.join(sorted(existing))}, whose listener is stood in for"
+        )
     if sidecars:
         notes.append(f"sidecars: {', '.join(sorted(sidecars))} did not run, and nothing answered in their place")
     return notes + [_window(stage) for stage in pipeline.stages if stage.window]
@@ -66,12 +72,15 @@ class StageReading:
     Attributes:
         secrets: Names of the variables whose values are secrets.
         sidecars: Names of the containers that are not run.
+        existing: Load balancers that no stack makes, as CloudWatch knows them.
     """
 
     def __init__(self) -> None:
         """Begin with an empty environment."""
         self.secrets: set[str] = set()
         self.sidecars: set[str] = set()
+        self.existing: set[str] = set()
+        self._listeners: set[str] = set()
         self._secrets: set[str] = set()
         self._exports: dict[str, Any] = {}
         self._groups: dict[str, TargetGroup] = {}
@@ -125,10 +134,13 @@ class StageReading:
             self._groups[arn] = TargetGroup(arn, read_target_group(stack.properties(logical_id)))
         for logical_id in stack.resources(f"{_ELB}::Listener"):
             properties = stack.required(logical_id, "LoadBalancerArn", "Protocol", "Port", "DefaultActions")
+            self._listeners.add(stack.ref(logical_id))
             read_default_rule(properties["DefaultActions"], f"{stack.name}.{logical_id}", self._groups)
         for logical_id in stack.resources(f"{_ELB}::ListenerRule"):
             properties = stack.required(logical_id, "ListenerArn", "Priority", "Actions")
             read_rule(properties, f"{stack.name}.{logical_id}", self._groups)
+            if (listener := str(properties["ListenerArn"])) not in self._listeners:
+                self.existing.add(existing_balancer(listener))
             self._rules.add(stack.ref(logical_id))
 
     def _alarms_exist(self, names: tuple[str, ...], where: str) -> None:

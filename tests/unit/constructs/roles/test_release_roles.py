@@ -245,6 +245,7 @@ def synthesized(*, operators, others=()):
         stack,
         "Roles",
         prefix=f"{'p' * 12}-{'e' * 16}",
+        cluster="c" * 255,
         parameters=f"/{'p' * 12}/{'e' * 16}",
         others=others,
         repositories=f"arn:aws:ecr:ap-northeast-1:444444444444:repository/{'p' * 12}/*",

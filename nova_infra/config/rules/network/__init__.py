@@ -1,0 +1,1 @@
+"""What contradicts itself in the network that an environment is in."""

@@ -1,0 +1,118 @@
+"""What contradicts itself in what an environment takes over as it is: a VPC, a cluster, a load balancer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+
+from pydantic import ValidationError
+
+from nova_infra.config.environment import Environment, Network
+from nova_infra.config.resolved import resolved
+from nova_infra.config.services.service import Service
+from nova_infra.config.values.fields import aws_regions
+
+
+def existing_parts(key: str, environment: Environment) -> Iterator[str]:
+    """Every contradiction of one environment, as the key's path, what is wrong and what to do.
+
+    Args:
+        key: The environment's place in the file.
+        environment: The environment.
+    """
+    network = environment.network
+    yield from _vpc(key, network)
+    if network.cluster is not None and network.cluster.startswith("arn:"):
+        yield from _elsewhere(f"{key}.network.cluster", network.cluster, environment)
+    balancer = network.load_balancer
+    if balancer is None:
+        return
+    own = f"{key}.network.load_balancer"
+    if network.vpc is None:
+        yield f"{own}: is in a VPC that exists, and this environment makes its own: add network.vpc = …, or remove it"
+    yield from _elsewhere(f"{own}.arn", balancer.arn, environment)
+    if not balancer.listener.startswith(f"{balancer.arn.replace(':loadbalancer/', ':listener/')}/"):
+        yield (
+            f"{own}.listener: {balancer.listener!r} is not a listener of {balancer.full_name}: name one of those that "
+            "`aws elbv2 describe-listeners` prints for it"
+        )
+    if f".{environment.region}.elb." not in balancer.dns_name:
+        yield (
+            f"{own}.dns_name: {balancer.dns_name!r} is not in {environment.region}: write DNSName as "
+            "`aws elbv2 describe-load-balancers` prints it"
+        )
+    if environment.waf:
+        yield (
+            f"{key}.waf: true puts a firewall in front of a load balancer that is not this environment's: remove it, "
+            f"and have the owner of {balancer.full_name} add one"
+        )
+
+
+def between_environments(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
+    """Rules of two environments that would have one priority on a listener that they share.
+
+    Args:
+        environments: The environments that are valid by themselves, by their place in the file.
+        services: The services that are valid by themselves, by their place in the file.
+    """
+    for (_, first), (_, second) in combinations(environments.items(), 2):
+        one, other = first.network.load_balancer, second.network.load_balancer
+        if one is None or other is None or one.listener != other.listener:
+            continue
+        taken = {priority: name for _, name, priority in _priorities(services, first)}
+        for index, name, priority in _priorities(services, second):
+            if priority in taken:
+                yield (
+                    f"services[{index}].priority: {priority} of {name} in {second.name} is also that of "
+                    f"{taken[priority]} in {first.name}, on one listener: write priority = … with another number under "
+                    f"[services.environments.{second.name}]"
+                )
+
+
+def _priorities(services: Mapping[int, Service], environment: Environment) -> Iterator[tuple[int, str, int]]:
+    """Place, name and priority of the services on the environment's public load balancer."""
+    for index, service in services.items():
+        try:
+            found = resolved(service, environment).service
+        except ValidationError:
+            continue  # another check says so
+        if found.kind == "web" and not found.internal:
+            yield index, found.name, found.priority
+
+
+def _vpc(key: str, network: Network) -> Iterator[str]:
+    given = network.model_fields_set
+    if network.vpc is None:
+        for each in ("public_subnets", "private_subnets"):
+            if each in given:
+                yield f"{key}.network.{each}: belongs to a VPC that exists: add vpc = …, or remove it"
+        return
+    for each in ("nat_gateways", "interface_endpoints"):
+        if each in given:
+            yield f"{key}.network.{each}: nothing is added to a VPC that exists: remove it"
+    if "cidr" not in given:
+        yield f"{key}.network.cidr: is missing: write the address range of {network.vpc}"
+    for each in ("public_subnets", "private_subnets"):
+        subnets = getattr(network, each)
+        if each == "public_subnets" and network.load_balancer is not None and not subnets:
+            continue
+        if len(subnets) != len(network.zones):
+            yield (
+                f"{key}.network.{each}: names {len(subnets)} subnets for {len(network.zones)} zones: name one in each "
+                "zone, in the order of zones"
+            )
+
+
+def _elsewhere(key: str, arn: str, environment: Environment) -> Iterator[str]:
+    """Say what of an ARN is not the environment's."""
+    _, partition, _, region, account, *_ = arn.split(":")
+    wanted = aws_regions()[environment.region]
+    if region != environment.region:
+        yield f"{key}: {arn!r} is in {region}, and {environment.name} is in {environment.region}: name one there"
+    elif partition != wanted:
+        yield f"{key}: {arn!r} is in {partition}, and {environment.region} is in {wanted}: correct the ARN"
+    if account != environment.account:
+        yield (
+            f"{key}: {arn!r} belongs to the account {account}, and {environment.name} is in {environment.account}: "
+            "name one there"
+        )

@@ -1,0 +1,173 @@
+"""A cluster and a load balancer that exist: what may be said of them, and what contradicts itself."""
+
+import pytest
+
+from helpers.existing import existing_network
+from nova_infra.config import parse_config
+from nova_infra.config.resolved import resolved
+from nova_infra.errors import ConfigError
+
+STAGING = "222222222222"
+ELB = f"arn:aws:elasticloadbalancing:us-east-1:{STAGING}"
+
+
+@pytest.fixture
+def shared(raw):
+    """The example, whose staging environment makes none of its own."""
+    raw["environments"][1]["network"] = existing_network(STAGING)
+    del raw["environments"][1]["waf"]
+    return raw
+
+
+def faults(raw) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        parse_config(raw)
+    return [line.removeprefix("nova.toml: ") for line in str(raised.value).splitlines()]
+
+
+def test_services_without_hosts_are_at_the_environments_own_name_on_a_listener_that_others_use(shared):
+    config = parse_config(shared)
+    service, (dev, staging, _) = config.services[0], config.environments
+    assert resolved(service, dev).service.hosts == ()
+    found = resolved(service, staging).service
+    assert found.hosts == ("staging.nova.example.com",)
+    assert (found.paths, found.priority) == (service.paths, service.priority)
+
+
+def test_hosts_that_are_written_and_internal_services_stay_as_they_are(shared):
+    shared["services"][0]["hosts"] = ["carts.staging.nova.example.com"]
+    shared["services"][0]["environments"] = {name: {"hosts": [f"{name}.nova.example.com"]} for name in ("dev", "prod")}
+    shared["services"][1]["internal"] = True
+    config = parse_config(shared)
+    first, second = (resolved(service, config.environments[1]).service for service in config.services[:2])
+    assert first.hosts == ("carts.staging.nova.example.com",)
+    assert second.hosts == ()
+
+
+def test_without_a_domain_services_are_at_the_load_balancers_own_name(raw):
+    raw["environments"][0]["network"] = existing_network("111111111111")
+    config = parse_config(raw)
+    found = resolved(config.services[0], config.environments[0]).service
+    assert found.hosts == ("shared-1234567890.us-east-1.elb.amazonaws.com",)
+
+
+@pytest.mark.parametrize("cluster", ["everybodys", f"arn:aws:ecs:us-east-1:{STAGING}:cluster/everybodys"])
+def test_a_cluster_is_said_by_its_name_or_its_arn(shared, cluster):
+    shared["environments"][1]["network"]["cluster"] = cluster
+    assert parse_config(shared).environments[1].network.cluster_name == "everybodys"
+
+
+def test_a_cluster_needs_no_network_that_exists(raw):
+    raw["environments"][0]["network"] = {"cluster": "everybodys"}
+    assert parse_config(raw).environments[0].network.cluster_name == "everybodys"
+
+
+NETWORK = "environments[1].network"
+OWN = f"{NETWORK}.load_balancer"
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"cluster": "a/b"}, f"{NETWORK}.cluster: 'a/b' is not an ECS cluster: write its name or its ARN"),
+        ({"cluster": "arn:aws:ecs:eu-west-1:222222222222:cluster/x"}, "is in eu-west-1, and staging is in us-east-1"),
+        ({"cluster": "arn:aws:ecs:us-east-1:999999999999:cluster/x"}, "belongs to the account 999999999999"),
+        ({"cluster": "arn:aws-cn:ecs:us-east-1:222222222222:cluster/x"}, "is in aws-cn, and us-east-1 is in aws"),
+        ({"cluster": "arn:aws:ecs:us-east-1:222222222222:service/x/y"}, "is not an ECS cluster"),
+        ({"arn": f"{ELB}:loadbalancer/old"}, f"{OWN}.arn: '{ELB}:loadbalancer/old' is a classic load balancer"),
+        ({"arn": f"{ELB}:loadbalancer/net/x/50dc6c495c0c9188"}, "is not an application load balancer, and only those"),
+        (
+            {"arn": f"{ELB}:listener/app/shared/50dc6c495c0c9188/f2f7dc8efc522ab2"},
+            "is a listener: write it as listener",
+        ),
+        ({"arn": "shared"}, f"{OWN}.arn: 'shared' is not the ARN of an application load balancer"),
+        ({"listener": f"{ELB}:loadbalancer/app/shared/50dc6c495c0c9188"}, "is not the ARN of a listener"),
+        (
+            {"listener": f"{ELB}:listener/app/other/60dc6c495c0c9188/f2f7dc8efc522ab2"},
+            "is not a listener of app/shared/50dc6c495c0c9188: name one of those that",
+        ),
+        ({"security_group": "web"}, f"{OWN}.security_group: 'web' is not a security group"),
+        ({"dns_name": "shared.example.com"}, "is not the DNS name of an application load balancer"),
+        ({"dns_name": "shared-1.eu-west-1.elb.amazonaws.com"}, "is not in us-east-1: write DNSName as"),
+        ({"zone_id": "shared"}, f"{OWN}.zone_id: 'shared' is not a Route 53 hosted zone: write CanonicalHostedZoneId"),
+        ({"public_subnets": ["subnet-0123456789abcdef1"]}, "public_subnets: names 1 subnets for 2 zones"),
+    ],
+)
+def test_what_is_not_the_environments_own_is_refused_in_one_line(shared, change, fault):
+    network = shared["environments"][1]["network"]
+    for key, value in change.items():
+        (network["load_balancer"] if key in network["load_balancer"] else network)[key] = value
+    [line] = faults(shared)
+    assert fault in line
+
+
+def test_a_load_balancer_of_another_place_is_refused_by_its_arn(shared):
+    elsewhere = existing_network("999999999999", "eu-west-1")["load_balancer"]
+    shared["environments"][1]["network"]["load_balancer"] = elsewhere
+    region, account, name = faults(shared)
+    assert "is in eu-west-1, and staging is in us-east-1: name one there" in region
+    assert "belongs to the account 999999999999, and staging is in 222222222222: name one there" in account
+    assert name.startswith(f"{OWN}.dns_name: ")
+
+
+@pytest.mark.parametrize("key", ["arn", "listener", "security_group", "dns_name", "zone_id"])
+def test_nothing_of_a_load_balancer_is_looked_up_so_all_of_it_is_needed(shared, key):
+    del shared["environments"][1]["network"]["load_balancer"][key]
+    [line] = faults(shared)
+    assert line.startswith(f"{OWN}.{key}: is missing")
+
+
+def test_a_load_balancer_that_exists_is_in_a_network_that_exists(raw):
+    network = existing_network(STAGING)
+    raw["environments"][1]["network"] = {"load_balancer": network["load_balancer"]}
+    del raw["environments"][1]["waf"]
+    assert faults(raw) == [
+        f"{OWN}: is in a VPC that exists, and this environment makes its own: add network.vpc = …, or remove it"
+    ]
+
+
+def test_nova_puts_no_firewall_before_a_load_balancer_of_others(shared):
+    shared["environments"][1]["waf"] = True
+    [line] = faults(shared)
+    assert line.startswith("environments[1].waf: true puts a firewall in front of a load balancer that is not this")
+
+
+def test_the_hosts_that_a_shared_listener_asks_for_count_as_values_of_the_rule(shared):
+    shared["services"][0]["paths"] = [f"/{number}/*" for number in range(5)]
+    [line] = faults(shared)
+    assert "are 6 values together with hosts, staging.nova.example.com on the existing load balancer included," in line
+
+
+@pytest.fixture
+def twice(shared):
+    """Two environments of one account on one listener."""
+    shared["environments"][0] |= {"account": STAGING, "network": existing_network(STAGING)}
+    return shared
+
+
+def test_two_environments_on_one_listener_need_a_priority_each(twice):
+    found = faults(twice)
+    assert len(found) == len(twice["services"])
+    assert "is also that of carts-service in dev, on one listener: write priority = …" in found[0]
+
+
+def test_a_service_may_have_another_priority_in_an_environment(twice):
+    for number, service in enumerate(twice["services"]):
+        service.setdefault("environments", {})["staging"] = {"priority": 100 + 10 * number}
+    config = parse_config(twice)
+    assert resolved(config.services[1], config.environments[1]).service.priority == 110
+    assert resolved(config.services[1], config.environments[0]).service.priority == config.services[1].priority
+
+
+def test_priorities_that_are_alike_in_one_environment_are_refused_there(raw):
+    for service in raw["services"][:2]:
+        service["environments"] = {"staging": {"priority": 70}}
+    [line] = faults(raw)
+    assert line.startswith("services[1].environments.staging.priority: 70 is also the priority of ")
+
+
+def test_the_place_of_the_tests_rule_is_looked_for_in_every_environment(raw):
+    raw["services"][0]["environments"] = {"staging": {"priority": 70}}
+    raw["services"][1] |= {"smoke": ["/x"], "environments": {"staging": {"priority": 71}}}
+    [line] = faults(raw)
+    assert line.startswith("services[1].environments.staging.priority: 71 leaves no room for the rule of its tests: 70")
