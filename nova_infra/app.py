@@ -1,4 +1,4 @@
-"""Which stacks exist for a given configuration and context."""
+"""Creates the CDK app: the stacks that a configuration and a context ask for."""
 
 from __future__ import annotations
 

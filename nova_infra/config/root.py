@@ -1,4 +1,4 @@
-"""All of ``nova.toml``."""
+"""The root model of ``nova.toml``."""
 
 from __future__ import annotations
 

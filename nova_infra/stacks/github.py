@@ -1,4 +1,4 @@
-"""What GitHub Actions may do in one account."""
+"""GitHub Actions' roles and their permissions in one account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the services of one environment share: network, cluster, load balancers, key, alert topic, release roles."""
+"""The shared stack of an environment: network, cluster, load balancers, key, alert topic, release roles."""
 
 from __future__ import annotations
 

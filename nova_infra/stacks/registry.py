@@ -1,4 +1,4 @@
-"""The image repositories, how ECR scans what is in them, and who signs it."""
+"""The image repositories, their scanning, and the signing of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What AWS would refuse, of values that are valid alone and contradict nothing."""
+"""Refuses values over an AWS limit."""
 
 from __future__ import annotations
 

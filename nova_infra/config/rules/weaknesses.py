@@ -1,4 +1,4 @@
-"""What AWS would accept, and nobody should deploy."""
+"""Refuses what AWS would accept and nobody should deploy."""
 
 from __future__ import annotations
 

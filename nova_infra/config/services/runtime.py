@@ -1,4 +1,4 @@
-"""How services run: how a new revision takes over, how many tasks there are, how long their logs are kept."""
+"""How a service runs: rollout, scaling, log retention."""
 
 from __future__ import annotations
 

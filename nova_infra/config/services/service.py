@@ -1,4 +1,4 @@
-"""``[[services]]``: what is delivered."""
+"""``[[services]]``: one service, of any kind."""
 
 from __future__ import annotations
 

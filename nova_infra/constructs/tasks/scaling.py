@@ -1,4 +1,4 @@
-"""How many tasks of a service run."""
+"""Autoscaling: how many tasks of a service run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one task of a service runs, and what it may do."""
+"""The task definition: container, logs, secrets, and the two roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A web service on Fargate: rollout, hooks, health check grace, listener rules. What it shares: `tasks/service`."""
+"""A web service on Fargate: rollout, hooks, health check grace period, listener rules; the rest: `tasks/service`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a canary would be judged by enough requests."""
+"""Checks that a canary gets enough requests to be judged."""
 
 from __future__ import annotations
 

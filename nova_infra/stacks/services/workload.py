@@ -1,4 +1,4 @@
-"""What the stacks of web services, workers and jobs have in common: a name, a task, a command before the release."""
+"""The common part of the stacks of web services, workers and jobs: name, task, command before the release."""
 
 from __future__ import annotations
 

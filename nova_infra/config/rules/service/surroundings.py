@@ -1,4 +1,4 @@
-"""What contradicts itself in what a service needs around its container."""
+"""Refuses contradictions between a container and its surroundings: connections, volumes, sidecars."""
 
 from __future__ import annotations
 
