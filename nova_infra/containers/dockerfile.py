@@ -1,4 +1,4 @@
-"""Reads the command, user and port that a Dockerfile sets, for machines without an engine."""
+"""Reads the entry point and command that a Dockerfile sets, for machines without an engine."""
 
 from __future__ import annotations
 

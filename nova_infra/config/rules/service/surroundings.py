@@ -1,4 +1,4 @@
-"""Refuses contradictions between a container and its surroundings: connections, volumes, sidecars."""
+"""Refuses contradictions around a container: variables, permissions, connections, queues, sidecars."""
 
 from __future__ import annotations
 
