@@ -116,7 +116,6 @@ class EnvironmentStage(cdk.Stage):
         """Create the stage.
 
         Args:
-            scope: Parent.
             construct_id: Id under the parent; the pipeline names the stage after it.
             config: The configuration.
             environment: The environment.

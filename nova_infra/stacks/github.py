@@ -56,8 +56,6 @@ class GitHubStack(cdk.Stack):
         """Create the provider and the roles.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             account: The account: an environment's, several ones', the toolchain's.
             config: The configuration.
         """

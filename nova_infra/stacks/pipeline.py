@@ -88,8 +88,6 @@ class NovaPipelineStack(cdk.Stack):
         """Create the pipeline and its stages.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             config: The configuration.
             image_tags: Service name to image tag, for every service.
             extensions: Service name to what makes its own resources, for those that have some.

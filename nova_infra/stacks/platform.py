@@ -73,8 +73,6 @@ class PlatformStack(cdk.Stack):
         """Create the environment's shared resources.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
             config: The configuration.
             environment: The environment.

@@ -31,8 +31,6 @@ class RegistryStack(cdk.Stack):
         """Create the repositories.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             config: The configuration.
         """
         platform = config.platform.name
@@ -68,8 +66,6 @@ class EarlyRegistryStack(cdk.Stack):
         """Create the repositories.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             config: The configuration.
         """
         platform = config.platform.name

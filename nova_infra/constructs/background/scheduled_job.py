@@ -53,8 +53,6 @@ class ScheduledJob(Construct):
         """Create the state machine, its schedule and alarms.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             cluster: The ECS cluster.
             task_definition: What a run does.
             settings: Schedule and time limit; ``name`` and ``cluster_name`` are needed.

@@ -53,8 +53,6 @@ class BeforeDeploy(Construct):
         """Create the function and the custom resource.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             service: The service, with its command.
             task: What the command runs in.
             release: Tag of the image.

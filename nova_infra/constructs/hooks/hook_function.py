@@ -39,8 +39,6 @@ class HookFunction(Construct):
         """Create the function, its log group and both roles.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             name: Name of the function, and of its role.
             description: What it does, for the console.
             code: Its Python code, with a function ``handler``.

@@ -36,8 +36,6 @@ class Firewall(Construct):
         """Create the firewall and put it in front of the load balancer.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             name: Physical name.
             load_balancer_arn: The load balancer.
             key: Key of the log group.

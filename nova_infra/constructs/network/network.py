@@ -40,8 +40,6 @@ class EnvironmentNetwork(Construct):
         """Lay out the subnets, the ways out of them, and the flow logs.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             name: Prefix of the Name tags. CDK would take the construct path, which differs between a direct deployment
                 and one through the pipeline.
             region: Region of the VPC.
@@ -145,8 +143,6 @@ class ExistingNetwork(Construct):
         """Refer to the VPC by its ids, which takes no credentials.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             vpc: Its id.
             region: Its region.
             cidr: Its address range.

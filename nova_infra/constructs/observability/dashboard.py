@@ -40,8 +40,6 @@ class Dashboard(Construct):
         """Create the dashboard.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             prefix: Name of the dashboard and prefix of the services' names.
             cluster_name: Name of the ECS cluster.
             load_balancers: Service to the full name of the load balancer in front of it.

@@ -49,7 +49,6 @@ class UpdateApproval(Construct):
 
         Args:
             pipeline: The pipeline, after ``build_pipeline()``.
-            construct_id: Id under the pipeline.
             stacks: Names of the stacks that the update deploys, the pipeline's own first.
             logging: Where the comparison logs.
         """

@@ -51,8 +51,6 @@ class FargateTask(Construct):
         """Create the task definition.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             name: Its family, and the name of its log group.
             image: The container image.
             service: Command, health check, user, size, architecture, port, variables, secrets and sidecars.

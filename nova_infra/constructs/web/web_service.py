@@ -61,8 +61,6 @@ class WebService(Construct):
         """Create the service, its target groups, rule, security group, scaling and alarms.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             cluster: The ECS cluster. The alarm on too few tasks reads its Container Insights.
             listener: The listener that gets the rule.
             image: What each task runs: an image, or a Fargate task definition whose default container takes the

@@ -62,7 +62,6 @@ class WorkloadStack(cdk.Stack):
         """Create the stack with its task definition.
 
         Args:
-            scope: Parent.
             props: What it deploys.
             variables: What this kind of service gets besides the variables of every service.
         """
