@@ -30,8 +30,8 @@ def misdirected(
     """
     return [
         f"{service}: its listener rule changes ({', '.join(changed)}) while its second target group serves: "
-        "CloudFormation would send all traffic to the first one, where nothing runs: first release something else of "
-        f"{service}, which brings the traffic to the first group, then this"
+        "CloudFormation would send all traffic to the first one, where nothing runs: release another change of "
+        f"{service} first, so that the first group serves again, then this one"
         for service in sorted(on_alternate)
         if service in deployed
         and service in released

@@ -300,7 +300,7 @@ def test_edits_of_one_push_are_judged_like_each_alone(deployed: Templates, names
 @pytest.mark.parametrize("place", [("444444444444", "us-east-1"), ("333333333333", "eu-west-1")])
 def test_another_account_or_region_moves_nothing(deployed: Templates, place: tuple[str, str]) -> None:
     refused = "\n".join(map(str, transition(deployed, nothing, place).refusals))
-    assert "nothing moves, what is there runs on" in refused
+    assert "nothing moves, what runs there keeps running" in refused
     assert "add it as a new environment under another name" in refused
 
 
