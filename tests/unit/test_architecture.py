@@ -118,9 +118,6 @@ TESTS = Path(__file__).parent
 TEST_MODULES = [path.relative_to(TESTS) for path in sorted(TESTS.rglob("test_*.py"))]
 LONG_TESTS = {
     "test_every_edit.py": "the table of edits",
-    "operations/planner/test_plan_transitions.py": "the matrix of edits",
-    "checks/permissions/test_boundary.py": "the table of grants",
-    "assumptions/test_experiments.py": "the answers to each experiment",
 }
 """Test modules over 350 lines, and the table that makes them so long."""
 

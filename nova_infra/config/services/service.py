@@ -1,4 +1,4 @@
-"""``[[services]]``: one service, of any kind."""
+"""``[[services]]``: one service of any kind, its size, and the priority of its listener rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Target groups with their health checks, and the conditions of a service's listener rule."""
+"""Target groups: health check, deregistration delay; and the conditions of a service's listener rule."""
 
 from __future__ import annotations
 
