@@ -1,4 +1,4 @@
-"""The container of a service: its image or build, its command, health check and stop timeout."""
+"""The container of a service: image or build, command, size, health check and stop timeout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``[[services]]``: one service of any kind, its size, and the priority of its listener rule."""
+"""``[[services]]``: one service of any kind, its overrides by environment, and its rule's priority."""
 
 from __future__ import annotations
 
