@@ -1,4 +1,4 @@
-"""The code of the smoke test function: requests the smoke paths of a new revision before any user meets it.
+"""What runs in the environment's function: asks a new revision for its smoke paths, before any user meets it.
 
 ECS calls it at POST_TEST_TRAFFIC_SHIFT, when requests with the header reach the new revision alone. It stands in the
 template as text, so it knows nothing but Python's own library.

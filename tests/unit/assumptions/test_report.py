@@ -23,8 +23,8 @@ def test_the_sum_is_that_of_the_experiments_and_what_they_share() -> None:
 
 def test_every_reading_is_an_item_with_its_verdict() -> None:
     readings = [
-        Reading("a", "held", "seen"),
-        Reading("b", "refuted", "not seen"),
+        Reading("a", "held", "yes"),
+        Reading("b", "refuted", "no"),
         Reading("c", "undecided", "AWS slept"),
     ]
     text = as_text(findings(readings))
