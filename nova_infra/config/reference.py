@@ -104,6 +104,7 @@ _BY_PATH = {
     "rehearsal.dependencies.command": '["server", "/data"]',
     "rehearsal.dependencies.environment": '{ POSTGRES_HOST_AUTH_METHOD = "trust" }',
     "rehearsal.dependencies.image": '"postgres:17-alpine"',
+    "rehearsal.dependencies.max_connections": "200",
     "rehearsal.dependencies.name": '"database"',
     "rehearsal.dependencies.port": "5432",
     "rehearsal.dependencies.ready.command": '["pg_isready", "--username", "postgres"]',

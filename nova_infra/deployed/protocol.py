@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from nova_infra.deployed.background import Backlog, RunningJob
 from nova_infra.deployed.model import (
@@ -90,6 +90,9 @@ class ObservedEnvironment(Protocol):
 
     def on_alternate(self) -> frozenset[str]:
         """Names of the services whose alternate target group gets traffic now, as after every other deployment."""
+
+    def rules_on(self, listener: str) -> tuple[Sequence[Mapping[str, Any]], Collection[str]]:
+        """All rules on a listener, as DescribeRules has them, and ARNs of those that the services stand on."""
 
     def alarms(self) -> tuple[Alarm, ...]:
         """The environment's alarms, composite ones included, by name."""

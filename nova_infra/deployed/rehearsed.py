@@ -149,6 +149,10 @@ class RehearsedEnvironment:
         """Names of the services whose alternate target group gets traffic now."""
         return frozenset(self._state()["on_alternate"])
 
+    def rules_on(self, listener: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, ...]]:
+        """None: what others have on a listener is not known here."""
+        return (), ()
+
     def alarms(self) -> tuple[Alarm, ...]:
         """The environment's alarms, by name."""
         alarms = self._state()["alarms"]

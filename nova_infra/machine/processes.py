@@ -23,6 +23,7 @@ import psutil
 from nova_infra.machine.scratch import scratch_directory
 
 _GRACE_SECONDS = 2.0
+_POLL_SECONDS = 0.02
 
 MARK = "NOVA_REHEARSAL"
 """Environment variable that every process of a rehearsal carries."""
@@ -127,22 +128,39 @@ class Process:
         """Wait for its end; returns the exit code."""
         return await self._process.wait()
 
-    async def stop(self, grace: float, number: signal.Signals = signal.SIGTERM, *, spare: tuple[str, ...] = ()) -> bool:
+    async def gone(self) -> None:
+        """Wait until it has ended, also where descendants go on: :meth:`wait` waits until they close its output."""
+        while self.exit_code is None:  # noqa: ASYNC110 - asyncio tells nobody before
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def stop(
+        self,
+        grace: float,
+        number: signal.Signals = signal.SIGTERM,
+        *,
+        spare: tuple[str, ...] = (),
+        alone: bool = False,
+    ) -> bool:
         """Ask it and its descendants to end, and end them when the time is over. Safe to call twice.
 
         Args:
             grace: Seconds from the signal to SIGKILL.
             number: The signal.
             spare: Descendants with these names, and theirs, get no signal before the time is over.
+            alone: Whether none of its descendants do.
 
         Returns:
             Whether it ended by itself.
         """
         family = _descendants(self.pid) if self.exit_code is None else []
-        self._signal_group(number)
-        _send(number, [process for process in family if not _is_spared(process, spare)])
+        if alone:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+        else:
+            self._signal_group(number)
+            _send(number, [process for process in family if not _is_spared(process, spare)])
         try:
-            await asyncio.wait_for(self.wait(), grace)
+            await asyncio.wait_for(self.gone() if alone else self.wait(), grace)
             return True
         except TimeoutError:
             return False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, Literal
+
+from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
 
 NO_TARGET = "no target"
 """Stands for a revision where a request found none."""
@@ -130,6 +131,9 @@ class DeploymentRecord:
         asked_from: Where the requests of synthetic users came from, in words.
         has_requests: Whether requests can reach it: it is behind a load balancer.
         not_asked: What synthetic users did not ask for, and why, in clauses.
+        idle: Revision to the seconds after which its tasks close connections that nobody uses, where they do.
+        idle_timeout: Seconds for which the load balancer keeps such connections.
+        most_tasks: How many tasks a rollout of it can have at once, at its autoscaler's maximum.
     """
 
     environment: str
@@ -164,6 +168,9 @@ class DeploymentRecord:
     asked_from: str = ""
     has_requests: bool = True
     not_asked: list[str] = field(default_factory=list)
+    idle: dict[str, float] = field(default_factory=dict)
+    idle_timeout: float = 60.0
+    most_tasks: int = 0
 
     @property
     def shifts_traffic(self) -> bool:
@@ -298,6 +305,7 @@ class Record:
         tasks: What tasks ran as, in a clause.
         at_once: Stack of a job whose next time came while it was running, to how many of its runs went on at once.
         denied: Revision of the release to the calls to AWS that its task role does not allow, a clause each.
+        connections: Environment to its dependencies, and the connections to each.
         unknown_cpu: Service to the minutes in which this machine was too busy to tell what processor time it used.
     """
 
@@ -322,6 +330,7 @@ class Record:
     tasks: str = ""
     at_once: dict[str, int] = field(default_factory=dict)
     denied: dict[str, list[str]] = field(default_factory=dict)
+    connections: dict[str, dict[str, ConnectionsRecord]] = field(default_factory=dict)
     unknown_cpu: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -337,7 +346,3 @@ class Record:
     def as_json(self) -> dict[str, Any]:
         """The record as JSON-ready data."""
         return {"succeeded": self.succeeded, **asdict(self)}
-
-    def counts(self) -> Counter[str]:
-        """Number of stages by status."""
-        return Counter(stage.status for stage in self.stages)

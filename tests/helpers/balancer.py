@@ -14,7 +14,7 @@ from aiohttp import web
 
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.load_balancer.client import open_client
-from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
+from nova_infra.rehearsal.load_balancer.proxy import IDLE_TIMEOUT_SECONDS, LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import RoutingRule, WeightedGroup
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup, TargetGroupSettings
 from nova_infra.rehearsal.tasks.task import Task
@@ -50,6 +50,12 @@ async def read_slowly(request: web.BaseRequest) -> int:
 
 async def service(request: web.BaseRequest) -> web.StreamResponse:
     assert request.transport is not None
+    kind, _, size = request.path.strip("/").partition("/")
+    if kind in ("headers", "cookies") and size:  # so many KiB, in one header or in many
+        answer = web.Response(headers={"X-Long": "x" * 1024 * int(size)} if kind == "headers" else {})
+        for number in range(int(size) if kind == "cookies" else 0):
+            answer.headers.add("Set-Cookie", f"c{number}={'x' * 1000}")
+        return answer
     match request.path:
         case "/dies":
             request.transport.abort()
@@ -118,8 +124,9 @@ async def service(request: web.BaseRequest) -> web.StreamResponse:
 class World:
     """A load balancer in front of one target."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, idle_timeout: float = IDLE_TIMEOUT_SECONDS) -> None:
         self.store = MetricStore()
+        self.idle_timeout = idle_timeout
         self.siblings: dict[str, str] = {}
         self.balancer = self.listener("HTTP", 80)
         settings = TargetGroupSettings("/health", 1, 5, 2, 2, "200", 20)
@@ -128,7 +135,12 @@ class World:
 
     def listener(self, protocol: str, port: int) -> LoadBalancer:
         return LoadBalancer(
-            full_name="lb", protocol=protocol, public_port=port, siblings=self.siblings, store=self.store
+            full_name="lb",
+            protocol=protocol,
+            public_port=port,
+            siblings=self.siblings,
+            store=self.store,
+            idle_timeout=self.idle_timeout,
         )
 
     def count(self, name: str, *, of_group: bool = False) -> float:
@@ -151,7 +163,7 @@ class World:
 
     def play(self, story: Callable[[aiohttp.ClientSession, str, Target], Awaitable[None]]) -> World:
         async def run() -> None:
-            runner = web.ServerRunner(web.Server(service), shutdown_timeout=0.1)
+            runner = web.ServerRunner(web.Server(service, max_field_size=2**16), shutdown_timeout=0.1)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             target = Target(task_on(runner.addresses[0][1]), healthy=True)

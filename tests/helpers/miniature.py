@@ -13,6 +13,7 @@ from nova_infra.rehearsal.tasks.definition import TaskDefinition
 SERVER = """
 import http.server, json, os, signal, sys, time
 fault = os.environ.get("FAULT", "")
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # as the first process of a container has to
 if fault == "exit":
     sys.exit("cannot import the service")
 if fault == "deaf":

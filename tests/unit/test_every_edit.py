@@ -251,6 +251,7 @@ EDITS: dict[str, dict[tuple[str | int, ...], Any]] = {
                 "name": "db", "image": "postgres:17", "port": 5432, "stands_for": ["db.internal"],
                 "environment": {"POSTGRES_PASSWORD": "made-up"}, "provides": {"DB": "postgresql://{host}:{port}/shop"},
                 "ready": {"command": ["pg_isready"], "seconds": 31}, "command": ["postgres", "-N", "44"],
+                "max_connections": 90,
             },
             {"name": "aws", "build": "rehearsal/aws", "port": 4566, "ready": {"path": "/up", "port": 4567}},
         ],

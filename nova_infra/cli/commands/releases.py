@@ -256,7 +256,10 @@ def _known(environment: ObservedEnvironment, where: dict[str, Any], checkout: bo
         return Known(tuple({*played.images, *(service_names(whereabouts(None, None)) or ())}))
     if checkout:
         config = load_config(Path.cwd())
-        return Known([service.name for service in config.services], wanted_rules(config))
+        here = config.environment(environment.name)
+        balancer = here.network.load_balancer
+        listener = balancer.listener if balancer is not None else ""
+        return Known([service.name for service in config.services], wanted_rules(config, here), listener)
     names = service_names(whereabouts(where["region"], where["platform"]))
     return Known(names) if names is not None else None
 

@@ -82,6 +82,9 @@ class Dependency(Model):
     """Variables that point the services to it. ``{host}`` and ``{port}`` are filled in. In the rehearsal they override
     a service's own variables and secrets of the same name. ``AWS_ENDPOINT_URL`` is allowed only here: it then stands
     in for AWS, too."""
+    max_connections: Annotated[int, Field(ge=1, le=1000000)] | None = None
+    """How many connections it accepts in production. Default: what its ``command`` sets, otherwise PostgreSQL's 100 or
+    MySQL's 151."""
     stands_for: tuple[
         Annotated[
             str,

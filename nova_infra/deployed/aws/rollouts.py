@@ -242,6 +242,17 @@ class AwsRollouts(AwsTasks):
             name for name, each in steered.items() if weights.get(each.get("alternateTargetGroupArn", ""), 0) > 0
         )
 
+    def rules_on(self, listener: str) -> tuple[list[dict[str, Any]], set[str]]:
+        """All rules on a listener, as DescribeRules has them, and ARNs of those that the services stand on."""
+        rules = list(self.aws.pages("elbv2", "describe_rules", "Rules", ListenerArn=listener))
+        own = {
+            balancer.get("advancedConfiguration", {}).get(key, "")
+            for service in self._services_described(())
+            for balancer in service.get("loadBalancers", ())
+            for key in ("productionListenerRule", "testListenerRule")
+        }
+        return rules, own
+
     def _weights(self, rules: Collection[str]) -> dict[str, float]:
         """ARN of a target group to its share. All rules of a listener come in one call."""
         found: dict[str, float] = {}

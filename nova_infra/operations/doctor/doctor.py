@@ -21,6 +21,7 @@ from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import threads
 from nova_infra.names import BOOTSTRAP_VERSION, repository_name
 from nova_infra.operations.doctor.check import Account, Check, not_known
+from nova_infra.operations.doctor.existing import existing_cluster, existing_load_balancer
 from nova_infra.operations.doctor.first import first_in_environment, first_in_toolchain
 from nova_infra.operations.doctor.networks import existing_network
 from nova_infra.operations.doctor.quotas import build_quotas, environment_quotas
@@ -178,6 +179,8 @@ def _environment_checks(
         if environment.domain is not None:
             yield _hosted_zone(environment.domain.name, environment.domain.zone_id, access)
         yield from existing_network(environment, access)
+        yield from existing_cluster(config, environment, access)
+        yield from existing_load_balancer(config, environment, access)
         found = [resolved(service, environment).service for service in config.services]
         secrets = [each for service in found for each in service.secrets.values()]
         secrets += [each for service in found for sidecar in service.sidecars for each in sidecar.secrets.values()]

@@ -35,7 +35,7 @@ def existing_network(environment: Environment, access: Account) -> Iterator[Chec
     if network.cidr not in ranges:
         faults.append((f"{network.vpc} has {', '.join(sorted(ranges))}, not {network.cidr}", "correct network.cidr"))
     for key in ("public_subnets", "private_subnets"):
-        for letter, subnet in zip(network.zones, getattr(network, key), strict=True):
+        for letter, subnet in zip(network.zones, getattr(network, key), strict=False):
             found, zone = subnets[subnet], f"{environment.region}{letter}"
             if found["VpcId"] != network.vpc:
                 faults.append((f"{subnet} is in {found['VpcId']}, not in {network.vpc}", f"correct network.{key}"))

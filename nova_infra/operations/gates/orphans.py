@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from nova_infra.config import Config, Service
-from nova_infra.config.resolved import resolved
+from nova_infra.config import Config, Environment
+from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Stack
 from nova_infra.names import TEST_HEADER, stack_name
 
 _SHARED = ("platform", "overview")
+_NARROWER = ("http-header", "http-request-method", "query-string", "source-ip")
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class ListenerRule:
         priority: Its place; lower ones are tried first.
         paths: Patterns of paths; any path where it has none.
         hosts: Patterns of hosts; any host where it has none.
-        for_tests: Whether it takes tests of a new revision alone, by their header.
+        for_tests: Whether it takes only some requests of its hosts and paths, as tests of a new revision by a header.
         tested: Whether the place right before it is that of such a rule.
+        internal: Whether it is on the private load balancer.
     """
 
     priority: int
@@ -38,6 +40,7 @@ class ListenerRule:
     hosts: tuple[str, ...] = ()
     for_tests: bool = False
     tested: bool = False
+    internal: bool = False
 
 
 def orphans(prefix: str, stacks: Iterable[Stack], services: Collection[str]) -> tuple[Stack, ...]:
@@ -75,14 +78,19 @@ def rules_of(template: Mapping[str, Any]) -> Iterator[ListenerRule]:
     """The rules of the load balancer in a template."""
     for resource in template.get("Resources", {}).values():
         if resource.get("Type") == "AWS::ElasticLoadBalancingV2::ListenerRule":
-            properties = resource.get("Properties", {})
-            conditions = properties.get("Conditions", ())
-            yield ListenerRule(
-                int(properties.get("Priority", 0)),
-                tuple(_values(conditions, "path-pattern", "PathPatternConfig")),
-                tuple(_values(conditions, "host-header", "HostHeaderConfig")),
-                is_for_tests(properties),
-            )
+            yield rule_of(resource.get("Properties", {}))
+
+
+def rule_of(properties: Mapping[str, Any]) -> ListenerRule:
+    """A rule, as a template has it or as DescribeRules does."""
+    conditions = properties.get("Conditions", ())
+    return ListenerRule(
+        int(properties.get("Priority", 0)),
+        tuple(_values(conditions, "path-pattern", "PathPatternConfig")),
+        tuple(_values(conditions, "host-header", "HostHeaderConfig")),
+        # A rule that asks for more than a host and a path does not take all requests of either.
+        is_for_tests(properties) or any(each.get("Field") in _NARROWER for each in conditions),
+    )
 
 
 def is_for_tests(properties: Mapping[str, Any]) -> bool:
@@ -99,21 +107,24 @@ def _values(conditions: Iterable[Mapping[str, Any]], field: str, config: str) ->
             yield from (str(value) for value in condition.get(config, condition).get("Values", ()))
 
 
-def wanted_rules(config: Config) -> dict[str, ListenerRule]:
-    """Service to the rule that it is to have."""
+def wanted_rules(config: Config, environment: Environment) -> dict[str, ListenerRule]:
+    """Service to the rule that it is to have in an environment."""
+    found = [resolved(service, environment) for service in config.services]
     return {
-        service.name: ListenerRule(service.priority, service.paths, service.hosts, tested=_is_tested(service, config))
-        for service in config.services
-        if service.kind == "web"
+        each.service.name: ListenerRule(
+            each.service.priority,
+            each.service.paths,
+            each.service.hosts,
+            tested=_is_tested(each, config),
+            internal=each.service.internal,
+        )
+        for each in found
+        if each.service.kind == "web"
     }
 
 
-def _is_tested(service: Service, config: Config) -> bool:
-    found = (resolved(service, environment) for environment in config.environments)
-    return any(
-        each.environment.rollout.asks_suite or smoke_paths(each.service, each.environment, config.services)
-        for each in found
-    )
+def _is_tested(found: Resolved, config: Config) -> bool:
+    return found.environment.rollout.asks_suite or bool(smoke_paths(found.service, found.environment, config.services))
 
 
 def taken(left: Mapping[str, Iterable[ListenerRule]], wanted: Mapping[str, ListenerRule]) -> Iterator[str]:
@@ -126,14 +137,14 @@ def taken(left: Mapping[str, Iterable[ListenerRule]], wanted: Mapping[str, Liste
     for stack, rules in left.items():
         for rule in rules:
             for service, mine in wanted.items():
-                if fault := _held(rule, mine):
+                if fault := held(rule, mine):
                     yield (
                         f"{service}: {fault} {stack}, which is not in nova.toml: delete that stack first, or change "
                         "the service's paths or priority"
                     )
 
 
-def _held(rule: ListenerRule, mine: ListenerRule) -> str:
+def held(rule: ListenerRule, mine: ListenerRule) -> str:
     """What a rule takes from one of the release, in a clause that ends before the stack's name; empty for nothing."""
     if rule.priority == mine.priority:
         return f"its priority {mine.priority} is that of the rule of"

@@ -22,6 +22,7 @@ from nova_infra.machine.parallel import threads
 from nova_infra.operations.gates.listener_rules import misdirected
 from nova_infra.operations.gates.orphans import ListenerRule, orphans, rules_of, taken
 from nova_infra.operations.gates.problems import under_way, way_out
+from nova_infra.operations.gates.shared_listener import collisions, of_others
 from nova_infra.operations.records.holds import Hold, read_holds, refusals
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.records.lookup import begins
@@ -81,7 +82,7 @@ class Conditions:
         rollback: The rollback that is under way, in a sentence; empty where none is.
         misdirected: Services whose traffic the release would send to where nothing runs, a sentence each.
         orphans: Stacks of services that the release does not have; none of the above is about them.
-        taken: What their rules hold that the release needs, in sentences.
+        taken: What their rules, and those of others on a shared listener, hold that the release needs, in sentences.
     """
 
     services: tuple[RunningService, ...]
@@ -105,10 +106,12 @@ class Known:
     Attributes:
         services: Their names.
         rules: Service to its rule on the load balancer.
+        listener: ARN of the listener that others use, too; empty for one of the environment's own.
     """
 
     services: Collection[str]
     rules: Mapping[str, ListenerRule] = field(default_factory=dict)
+    listener: str = ""
 
 
 def survey(
@@ -131,6 +134,7 @@ def survey(
         quota = pool.submit(environment.vcpu_quota)
         ledger = pool.submit(read_ledger, environment)
         claim = pool.submit(read_claim, environment)
+        beside = pool.submit(_beside, environment, known)
         stacks = pool.submit(environment.stacks)
         left = orphans(environment.prefix, stacks.result(), known.services) if known is not None else ()
         names = {stack.name for stack in left}
@@ -147,9 +151,17 @@ def survey(
             waivers.result(),
             _rollback(claim.result(), environment.now()),
             left,
-            tuple(taken(rules, known.rules)) if known is not None else (),
+            (*(taken(rules, known.rules) if known is not None else ()), *beside.result()),
             misdirected_by.result(),
         )
+
+
+def _beside(environment: ObservedEnvironment, known: Known | None) -> tuple[str, ...]:
+    """What rules of others stand against the release's, on a listener that they share."""
+    if known is None or not known.listener:
+        return ()
+    rules, own = environment.rules_on(known.listener)
+    return tuple(collisions(of_others(rules, own), known.rules, environment.name))
 
 
 def _misdirected(environment: ObservedEnvironment, released: Mapping[str, Template]) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from nova_infra.operations.planner.blockers.network.reach import (
 from nova_infra.operations.planner.blockers.network.security_groups import closed_ways
 from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions
 from nova_infra.operations.planner.blockers.resources.quotas import account_quotas, listener_limits, template_limits
+from nova_infra.operations.planner.blockers.resources.secrets import missing_secret_keys
 from nova_infra.operations.planner.blockers.resources.sizes import impossible_sizes
 from nova_infra.operations.planner.blockers.resources.tasks import refused_services, refused_task_definitions
 from nova_infra.operations.planner.blockers.resources.values import refused_values
@@ -54,6 +55,7 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     listener_limits,
     missing_repositories,
     missing_permissions,
+    missing_secret_keys,
     impossible_sizes,
     dangling_references,
     circular_references,

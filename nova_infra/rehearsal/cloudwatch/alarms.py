@@ -26,6 +26,11 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 # How many periods more than it evaluates CloudWatch retrieves. The number depends on the period and is not documented;
 # the documentation's tables show five for an alarm over three.
 _EXTRA_PERIODS = 2
+# "Reporting criteria: There is a nonzero value":
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html.
+_NO_DATA_WHILE_WELL = re.compile(
+    r"HTTPCode_(Target_[345]XX|ELB_\w+)_Count|(Rejected|TargetConnectionError|\w+TLSNegotiationError).*Count"
+)
 _ALARM_TERM = re.compile(r"\(?\s*ALARM\(\s*[\"']?([^\"')]+?)[\"']?\s*\)\s*\)?")
 
 
@@ -102,10 +107,13 @@ class PlayedAlarm:
             store: What was measured.
             last_minute: The last whole minute.
             current: The state before.
-            ran_before: Whether what it watches ran well before the first minute, so that no data is missing there.
+            ran_before: Whether what it watches ran well before the first minute, so that no data is missing there but
+                of errors: where there are none, their number is not reported.
         """
         values = [(end, self.value(store, end)) for end in self._ends(last_minute)]
-        before = False if ran_before else None
+        metrics = [query.metric for query in self.queries if query.metric is not None]
+        reported = not all(_NO_DATA_WHILE_WELL.fullmatch(metric.name) for metric in metrics)
+        before = False if ran_before and reported else None
         breaches = [(before if end < 0 else None) if value is None else self._breaches(value) for end, value in values]
         return self._judge(breaches, current)
 

@@ -68,6 +68,14 @@ class DependencyContainer:
         return self._address
 
     @property
+    def reached_at(self) -> tuple[str, int]:
+        """The address and port that tasks connect to; no address before it runs."""
+        port = self.needed.wanted.port
+        if self.in_network:
+            return self._address, port
+        return (_LOOPBACK, self._ports[port]) if port in self._ports else ("", port)
+
+    @property
     def hosts(self) -> list[str]:
         """What tasks that are in its network call it."""
         return [self.name, *(host for host in sorted(self.needed.hosts) if _HOST_NAME.fullmatch(host))]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.dependencies.container import DependencyContainer
+from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
+from nova_infra.rehearsal.dependencies.limits import limit_of
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
+from nova_infra.rehearsal.tasks.task import Task
+from nova_infra.rehearsal.usage.connections import connections
 
 ENDPOINT = "AWS_ENDPOINT_URL"
 
@@ -15,21 +20,30 @@ ENDPOINT = "AWS_ENDPOINT_URL"
 class Dependencies:
     """The dependencies of one environment: each has its own, as in AWS."""
 
-    def __init__(self, runtime: TaskRuntime, environment: str, gaps: list[str]) -> None:
+    def __init__(
+        self, runtime: TaskRuntime, environment: str, gaps: list[str], records: dict[str, ConnectionsRecord]
+    ) -> None:
         """Prepare.
 
         Args:
             runtime: What runs the tasks, and says what is needed.
             environment: Name of the environment, for messages.
             gaps: What cannot be played is added to these sentences.
+            records: Name of a dependency to the connections to it, which are noted there.
         """
         self._environment = environment
         self._gaps = gaps
+        self._records = records
         self._in_network = runtime.kind == "images"
         self._containers = []
         for needed in runtime.dependencies:
             assert runtime.place is not None, "a runtime with dependencies has a place for them"
             self._containers.append(DependencyContainer(needed, runtime.place, in_network=self._in_network))
+            limit = limit_of(needed.wanted)
+            self._records.setdefault(
+                needed.wanted.name,
+                ConnectionsRecord(limit.connections, limit.origin) if limit else ConnectionsRecord(None),
+            )
 
     async def start(self) -> None:
         """Start all of them, and wait until they are ready.
@@ -51,6 +65,16 @@ class Dependencies:
         for container, how in zip(self._containers, ended, strict=True):
             if how:
                 self._gap(f"{container.name}, on which services depend, {how} in {self._environment}")
+
+    def note_connections(self, tasks: Sequence[Task]) -> None:
+        """Note the connections that tasks hold to each of them now, where this machine shows them."""
+        for container in self._containers:
+            most = self._records[container.name].most
+            address, port = container.reached_at
+            for task in tasks if address else ():
+                held = connections(task.pid, address, port, own_network=self._in_network) if task.pid else None
+                if held:
+                    most[task.definition.revision] = max(most.get(task.definition.revision, 0), held)
 
     def provide(self, definition: TaskDefinition) -> TaskDefinition:
         """The definition with the hosts and variables that lead to them: they win over its own."""

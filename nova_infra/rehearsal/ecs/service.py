@@ -17,8 +17,11 @@ from nova_infra.rehearsal.record import Requests
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
+from nova_infra.rehearsal.usage.idle import seconds_kept
 from nova_infra.rehearsal.usage.processes import Usage
 from nova_infra.rehearsal.usage.work import Work
+
+_SECONDS_TO_BE_SEEN = 0.2  # until a task that has ended is known to
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class PlayedService:
         deploying: Held while a deployment, or the replacement of a task, is under way.
         killed_at_stop: Number of tasks that did not end within their stop timeout.
         deployments: Its deployments, as ECS describes them, the latest last.
+        idle: Revision to the seconds after which its tasks close connections that nobody uses, where they do.
     """
 
     name: str
@@ -125,6 +129,7 @@ class PlayedService:
     killed_at_stop: int = 0
     test_rule: RoutingRule | None = None
     deployments: list[DeploymentState] = field(default_factory=list)
+    idle: dict[str, float] = field(default_factory=dict)
     _ended: dict[str, Requests] = field(default_factory=dict)
 
     def arn(self, kind: str) -> str:
@@ -234,11 +239,24 @@ class PlayedService:
     async def _watch(self, task: Task, group: TargetGroup, target: Target) -> None:
         """Check a target's health; ECS takes a task that has ended out of its target group by itself."""
         checking = asyncio.create_task(self.load_balancer.keep_checking(group, target))
+        watching = asyncio.create_task(self._note_idle(task, group))
         try:
             await task.ended()
             target.draining = True
         finally:
             checking.cancel()
+            watching.cancel()
+
+    async def _note_idle(self, task: Task, group: TargetGroup) -> None:
+        """Note when it closes a connection that nobody uses, once for each revision."""
+        revision = task.definition.revision
+        first = self.tasks[-1:] and sum(each.task.definition.revision == revision for each in self.tasks) <= 1
+        if not (self.is_asked and first and group.settings.version == "HTTP1"):
+            return
+        kept = await seconds_kept(task.port, group.settings.health_path)
+        await asyncio.sleep(_SECONDS_TO_BE_SEEN)
+        if kept is not None and task.running:
+            self.idle[revision] = kept
 
     async def _stop(self, running: PlacedTask) -> None:
         running.checks.cancel()

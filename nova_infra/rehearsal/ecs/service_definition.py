@@ -24,6 +24,7 @@ class ServiceDefinition:
         test_rule: ARN of the listener rule that leads tests to a new revision, None where there is none.
         rollout: How a deployment goes.
         desired: Number of tasks: the autoscaler's minimum where there is one.
+        maximum: Number of tasks at most: the autoscaler's maximum where there is one.
         grace: Seconds after a task's start in which failing health checks are ignored.
         properties: All of it: a service whose properties have not changed is left alone.
     """
@@ -35,9 +36,17 @@ class ServiceDefinition:
     rule: str | None
     rollout: DeploymentConfiguration
     desired: int
+    maximum: int
     grace: float
     properties: Mapping[str, Any]
     test_rule: str | None = None
+
+    @property
+    def most_tasks(self) -> int:
+        """Tasks of both revisions that a rollout can have at once, when it is scaled out to its maximum."""
+        if self.rollout.shifts_traffic:
+            return 2 * self.maximum
+        return max(self.maximum, self.maximum * self.rollout.maximum_percent // 100)
 
 
 def read_service(stack: PlayedStack, logical_id: str) -> ServiceDefinition:
@@ -62,6 +71,7 @@ def read_service(stack: PlayedStack, logical_id: str) -> ServiceDefinition:
             f"{rollout.strategy} moves traffic between two target groups"
         )
     name = str(properties["ServiceName"])
+    desired, maximum = _task_counts(stack, name, properties)
     return ServiceDefinition(
         name=name,
         cluster=str(properties.get("Cluster", "default")),
@@ -69,17 +79,18 @@ def read_service(stack: PlayedStack, logical_id: str) -> ServiceDefinition:
         groups=tuple(groups),
         rule=advanced.get("ProductionListenerRule"),
         rollout=rollout,
-        desired=_desired_count(stack, name, properties),
+        desired=desired,
+        maximum=maximum,
         grace=float(properties.get("HealthCheckGracePeriodSeconds", 0)),
         properties=properties,
         test_rule=advanced.get("TestListenerRule"),
     )
 
 
-def _desired_count(stack: PlayedStack, service: str, properties: Mapping[str, Any]) -> int:
-    """The autoscaler's minimum where there is one, else the service's desired count, else one."""
+def _task_counts(stack: PlayedStack, service: str, properties: Mapping[str, Any]) -> tuple[int, int]:
+    """The autoscaler's minimum and maximum where there is one, else the service's desired count, else one."""
     for logical_id in stack.resources("AWS::ApplicationAutoScaling::ScalableTarget"):
-        target = stack.required(logical_id, "ResourceId", "MinCapacity")
+        target = stack.required(logical_id, "ResourceId", "MinCapacity", "MaxCapacity")
         if str(target["ResourceId"]).endswith(f"/{service}"):
-            return int(target["MinCapacity"])
-    return int(properties.get("DesiredCount", 1))
+            return int(target["MinCapacity"]), int(target["MaxCapacity"])
+    return (int(properties.get("DesiredCount", 1)),) * 2

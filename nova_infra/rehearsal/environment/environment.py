@@ -124,7 +124,7 @@ class PlayedEnvironment:
             denied=record.denied,
             gaps=record.not_rehearsed,
         )
-        self._dependencies = Dependencies(runtime, name, record.not_rehearsed)
+        self._dependencies = Dependencies(runtime, name, record.not_rehearsed, record.connections.setdefault(name, {}))
         self._queues = Queues(
             self._stand_ins, self.monitoring.store, record.not_rehearsed, pace=self._pace, records=record.queues
         )
@@ -171,9 +171,10 @@ class PlayedEnvironment:
             await self._held()
         await self._load.minute()
         await self._queues.minute()
+        entries = [entry for service in self._services.running.values() for entry in service.tasks]
+        self._dependencies.note_connections([entry.task for entry in entries])
         if self._pace.is_real:
             return
-        entries = [entry for service in self._services.running.values() for entry in service.tasks]
         for entry in entries:
             entry.note_requests()
         for count in range(_MOST_RESTS_WHEN_BUSY):

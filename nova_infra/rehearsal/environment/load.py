@@ -140,7 +140,7 @@ class Load:
             each.operation,
             balancer.sent_to.pop(number, None),
             status,
-            seconds * self._pace.timeouts if status == 504 else seconds,
+            balancer.idle_timeout if status == 504 else seconds,
         )
         self._total.served += 1
         self._total.failed += status >= 500 or not status

@@ -12,7 +12,7 @@ from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition
-from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
+from nova_infra.rehearsal.load_balancer.proxy import IDLE_TIMEOUT_SECONDS, LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import (
     FixedResponse,
     RoutingRule,
@@ -48,10 +48,13 @@ class LoadBalancers:
         self._groups: dict[str, TargetGroup] = {}
         self._applied: dict[str, Any] = {}
         self._urls: dict[str, str] = {}
+        self._idle: dict[str, float] = {}
         self._with_tls: set[str] = set()
 
     async def apply(self, stack: PlayedStack) -> None:
         """Bring them to what the stack says, and leave alone what has not changed."""
+        for logical_id in stack.resources(f"{_ELB}::LoadBalancer"):
+            self._load_balancer(stack, logical_id)
         for logical_id in stack.resources(f"{_ELB}::TargetGroup"):
             self._target_group(stack, logical_id)
         for logical_id in stack.resources(f"{_ELB}::Listener"):
@@ -111,6 +114,15 @@ class LoadBalancers:
         self._applied[key] = properties
         return True
 
+    def _load_balancer(self, stack: PlayedStack, logical_id: str) -> None:
+        """Note how long it waits; its listeners that are open already wait so from now on."""
+        arn, attributes = stack.ref(logical_id), stack.properties(logical_id).get("LoadBalancerAttributes", ())
+        given = {entry["Key"]: entry["Value"] for entry in attributes}
+        self._idle[arn] = float(given.get("idle_timeout.timeout_seconds", IDLE_TIMEOUT_SECONDS))
+        for listener in self._listeners.values():
+            if listener.full_name == f"{arn}.LoadBalancerFullName":
+                listener.idle_timeout = self._idle[arn]
+
     def _target_group(self, stack: PlayedStack, logical_id: str) -> None:
         arn, properties = stack.ref(logical_id), stack.properties(logical_id)
         if not self._changed(arn, properties):
@@ -134,6 +146,7 @@ class LoadBalancers:
                 siblings=self._siblings.setdefault(load_balancer, {}),
                 store=self._store,
                 pace=self._pace,
+                idle_timeout=self._idle.get(load_balancer, IDLE_TIMEOUT_SECONDS),
             )
             self._listeners[arn] = listener
             await listener.start(self._gateway)

@@ -54,8 +54,15 @@ class Monitoring:
         self._ran_before: frozenset[str] = frozenset()
 
     def begin(self) -> None:
-        """What is watched now has run for long and well; what comes later has no past."""
+        """What is watched now has run for long and well; what comes later has no past.
+
+        An alarm may be red all the same, as one on errors that takes missing data for bad.
+        """
         self._ran_before = frozenset(self._alarms)
+        for name, alarm in self._alarms.items():
+            if alarm.state(self.store, -1, self.states[name], ran_before=True) == "ALARM":
+                self.states[name] = "ALARM"
+        self.states |= {n: "ALARM" for n, each in self._composites.items() if each.state(self.states) == "ALARM"}
 
     def put_alarm(self, properties: Mapping[str, Any]) -> None:
         """Create or update the alarm that a resource's resolved properties define."""

@@ -112,6 +112,7 @@ class Services:
         service.desired, service.grace = wanted.desired, wanted.grace
         service.test_rule = self._balancers.rule_named(wanted.test_rule)
         record = self._new_record(service, definition, rollout, baseline=baseline, takes_back=takes_back)
+        record.most_tasks = wanted.most_tasks
         deployment = PlayedDeployment(
             service=service,
             revision=Revision(definition, sources),
@@ -183,6 +184,7 @@ class Services:
             from_alternate=service.serves_from_alternate,
             bake_is_given=rollout.bake_is_given,
         )
+        record.idle, record.idle_timeout = service.idle, service.load_balancer.idle_timeout
         self._record.deployments.append(record)
         asked = self._load.include(service, definition.repository, rollout)
         if not baseline:

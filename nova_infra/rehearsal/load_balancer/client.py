@@ -13,9 +13,13 @@ from nova_infra.rehearsal.load_balancer.http2.client import Http2Answer, Http2Er
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup
 from nova_infra.rehearsal.usage.crowding import with_others
 
+_MOST_BYTES = 64 * 1024
+MOST_HEADERS = 4096
+"""More than fit into the bytes that a load balancer lets pass."""
+
 
 def open_client(**options: Any) -> aiohttp.ClientSession:
-    """An HTTP client that never sends a request again by itself.
+    """An HTTP client that never sends a request again by itself, and reads headers of any length that AWS lets pass.
 
     aiohttp repeats an idempotent request whose reused connection the server closes; neither a load balancer nor a
     user's own client would, so the repetition would hide that failure. There is no public way to switch that off.
@@ -23,7 +27,9 @@ def open_client(**options: Any) -> aiohttp.ClientSession:
     Args:
         options: Passed on to `aiohttp.ClientSession`.
     """
-    session = aiohttp.ClientSession(**options)
+    session = aiohttp.ClientSession(
+        **{"max_line_size": _MOST_BYTES, "max_field_size": _MOST_BYTES, "max_headers": MOST_HEADERS, **options}
+    )
     session._retry_connection = False
     return session
 

@@ -17,6 +17,12 @@ from nova_infra.rehearsal.load_balancer.http2.client import ask
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
 from nova_infra.rehearsal.load_balancer.targets import Target
 
+_MOST_ANSWER_HEADER_BYTES = 32 * 1024
+"""The load balancer answers 502 in place of longer headers, all together.
+
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html, "HTTP 502".
+"""
+
 
 class ClientGoneError(Exception):
     """The client closed the connection before it had its answer."""
@@ -101,6 +107,8 @@ async def exchange(
     ) as upstream:
         seconds = asyncio.get_running_loop().time() - sent
         answer.added = target.interference.added_seconds(seconds) + target.added_seconds
+        if sum(len(name) + len(value) + 4 for name, value in upstream.raw_headers) > _MOST_ANSWER_HEADER_BYTES:
+            raise aiohttp.ClientPayloadError("its headers are longer than 32 KiB")
         answer.status, answer.seconds = upstream.status, seconds + answer.added
         response = web.StreamResponse(status=upstream.status)
         response.headers.extend(passed_on(upstream.headers))

@@ -12,7 +12,7 @@ from yarl import URL
 
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
-from nova_infra.rehearsal.load_balancer.client import open_client, probe
+from nova_infra.rehearsal.load_balancer.client import MOST_HEADERS, open_client, probe
 from nova_infra.rehearsal.load_balancer.exchange import ClientGoneError, TargetAnswer, exchange
 from nova_infra.rehearsal.load_balancer.interference import Interference
 from nova_infra.rehearsal.load_balancer.paths import normalized
@@ -24,9 +24,13 @@ from nova_infra.rehearsal.tasks.task import Task
 # A connection that a service may be about to close is not used again: servers keep idle ones for 5 s and more, and the
 # load balancer's own 60 s would be an hour of compressed time.
 _KEEP_ALIVE_SECONDS = 2.0
+# HTTP headers: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
+_MOST_LINE_BYTES = 16 * 1024
 # Which the HTTP client would add where the load balancer's own client sent none.
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 IDLE_TIMEOUT_SECONDS = 60.0
+"""AWS's default."""
+_NEVER_SHORTER = 10.0
 _CLIENT_GONE = 460
 
 
@@ -38,6 +42,7 @@ class LoadBalancer:
         protocol: ``HTTP`` or ``HTTPS``. Without a certificate both are spoken in plain text here.
         rules: Its rules, the default one included.
         port: The port it listens on, once started.
+        idle_timeout: Seconds that it waits in AWS for a silent target.
         sent_to: Number of a request of the synthetic load to the revision that got it.
     """
 
@@ -50,6 +55,7 @@ class LoadBalancer:
         siblings: dict[str, str],
         store: MetricStore,
         pace: Pace = COMPRESSED,
+        idle_timeout: float = IDLE_TIMEOUT_SECONDS,
     ) -> None:
         """Create it without rules.
 
@@ -60,7 +66,9 @@ class LoadBalancer:
             siblings: ``<protocol>:<public port>`` to base URL on this machine, of all listeners of the load balancer.
             store: Where its metrics go.
             pace: How fast time passes.
+            idle_timeout: Seconds that it waits in AWS for a silent target.
         """
+        self.idle_timeout = idle_timeout
         self.rules: list[RoutingRule] = []
         self.port = 0
         self.sent_to: dict[str, str] = {}
@@ -89,11 +97,17 @@ class LoadBalancer:
             auto_decompress=False,
             skip_auto_headers=_NOT_ADDED,
             connector=aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=IDLE_TIMEOUT_SECONDS if self._pace.is_real else _KEEP_ALIVE_SECONDS
+                limit=0, keepalive_timeout=self.idle_timeout if self._pace.is_real else _KEEP_ALIVE_SECONDS
             ),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self._idle_seconds),
         )
-        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
+        server = web.Server(
+            self._handle,
+            max_line_size=_MOST_LINE_BYTES,
+            max_field_size=_MOST_LINE_BYTES,
+            max_headers=MOST_HEADERS,
+        )
+        self._runner = web.ServerRunner(server, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024)
         starting = asyncio.ensure_future(site.start())
@@ -129,8 +143,8 @@ class LoadBalancer:
 
     @property
     def _idle_seconds(self) -> float:
-        """How long a silent target is waited for."""
-        return IDLE_TIMEOUT_SECONDS / self._pace.timeouts
+        """How long a silent target is waited for here: no shorter than some seconds, as targets answer in real time."""
+        return max(self.idle_timeout / self._pace.timeouts, min(self.idle_timeout, _NEVER_SHORTER))
 
     @property
     def _client(self) -> aiohttp.ClientSession:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.report.connections import counted_connections
+from nova_infra.rehearsal.report.users import closes_after
 
 _Assumption = tuple[Callable[[DeploymentRecord], bool], str]
 
@@ -64,10 +66,22 @@ def confidence(record: Record) -> list[str]:
             "CPU and latency are those of a minute's requests in a minute; what takes more uptime, such as a token "
             "that expires, needs --real-time."
         )
+    if counted := counted_connections(record):
+        said.append(
+            f"Projected: connections at the most tasks of a rollout, {'; '.join(counted)}. They were counted at this "
+            "traffic: a pool that grows with its load opens more."
+        )
     said.append(
         "Simulated, from AWS's documentation: CloudFormation, the ECS scheduler, the load balancer, CloudWatch and the "
         "pipeline."
     )
+    sooner = {each.service: seconds for each in released if (seconds := closes_after(each)) is not None}
+    if sooner:
+        which = ", ".join(f"{service} after {seconds:.2g} s" for service, seconds in sooner.items())
+        said.append(
+            f"Not played: idle connections that {which} closed, before the load balancer does: in AWS a request that "
+            "crosses the closing gets a 502. Keep them longer than its idle timeout."
+        )
     if record.not_rehearsed:
         said.append(f"Not covered: {'; '.join(record.not_rehearsed)}.")
     if rests := [text for applies, text in _ASSUMPTIONS if any(applies(each) for each in released)]:

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from nova_infra.rehearsal.record import SLOWER_TIMES, DeploymentRecord, QueueRecord, Record
 from nova_infra.rehearsal.report.answers import what_breaks
+from nova_infra.rehearsal.report.connections import too_many_connections
 
 _NO_ANSWER = (0, 502, 504)
 _CHANGING = ("POST", "PATCH")
@@ -39,7 +40,8 @@ def what_users_meet(record: Record) -> list[str]:
             )
     for name, queue in record.queues.items():
         found += _messages(name, queue)
-    for clause in (what_breaks, _cut, _leak, _slower, _killed):
+    found += too_many_connections(record)
+    for clause in (what_breaks, _cut, _leak, _slower, _killed, _closes_sooner):
         found += filter(None, map(clause, record.deployments))
     return found
 
@@ -80,6 +82,23 @@ def _killed(deployment: DeploymentRecord) -> str:
         f"every task of {deployment.service} was killed at the end of its stop timeout, with whatever it was doing: it "
         "does not stop on SIGTERM, or not in time"
     )
+
+
+def _closes_sooner(deployment: DeploymentRecord) -> str:
+    """A release that closes idle connections before the load balancer does, where what ran before did not."""
+    seconds = closes_after(deployment)
+    if deployment.baseline or deployment.outcome != "completed" or seconds is None or deployment.old in deployment.idle:
+        return ""
+    return (
+        f"{deployment.service} closes idle connections after {seconds:.2g} s, and the load balancer after "
+        f"{deployment.idle_timeout:g} s: requests that cross the closing get a 502"
+    )
+
+
+def closes_after(deployment: DeploymentRecord) -> float | None:
+    """Seconds after which a release closes idle connections, where that is before the load balancer does."""
+    seconds = deployment.idle.get(deployment.new)
+    return seconds if seconds is not None and seconds < deployment.idle_timeout else None
 
 
 def _slower(deployment: DeploymentRecord) -> str:

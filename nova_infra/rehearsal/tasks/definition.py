@@ -55,6 +55,7 @@ class TaskDefinition:
         fault: A drill's fault, empty in every other release.
         sidecars: Names of the further containers, which are not run here.
         hosts: Names of hosts that lead to addresses of this machine's containers.
+        init: Whether an init process runs before it, and passes signals on.
     """
 
     revision: str
@@ -76,6 +77,7 @@ class TaskDefinition:
     fault: str = ""
     sidecars: tuple[str, ...] = ()
     hosts: Mapping[str, str] = field(default_factory=dict)
+    init: bool = False
 
     @property
     def repository(self) -> str:
@@ -132,6 +134,7 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
         architecture=_ARCHITECTURES.get(properties.get("RuntimePlatform", {}).get("CpuArchitecture"), "amd64"),
         fault=str(container.get("DockerLabels", {}).get(LABEL, "")),
         sidecars=sidecars,
+        init=container.get("LinuxParameters", {}).get("InitProcessEnabled", False) in (True, "true"),
     )
 
 

@@ -22,7 +22,7 @@ from nova_infra.rehearsal.tasks.task import SECRET, STAY_SECONDS, Task, TaskFail
 from nova_infra.rehearsal.usage.crowding import with_others
 from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage, UsageMeter
-from nova_infra.rehearsal.usage.signals import ignores
+from nova_infra.rehearsal.usage.signals import handles
 
 _LOG_LINES = 200
 ELSEWHERE_SECONDS = 1.0
@@ -135,8 +135,9 @@ class ProcessTask(Task):
             await self._pressure.end()
         if self._process is not None:
             self._process.resume()
-            number = signal.SIGURG if self.ignores_its_signal else signal.SIGTERM
-            if not await self._process.stop(self.grace(), number):
+            spared = self.ignores_its_signal or (self.is_deaf() and not self.definition.init)
+            number = signal.SIGURG if spared else signal.SIGTERM  # nobody hears SIGURG
+            if not await self._process.stop(self.grace(), number, alone=True):
                 self.killed_at_stop = True
         if self._guard is not None:
             self._guard.cancel()
@@ -146,8 +147,8 @@ class ProcessTask(Task):
             self._scratch.cleanup()
 
     def is_deaf(self) -> bool:
-        """Whether its process ignores SIGTERM."""
-        return self._process is not None and ignores(self._process.pid, signal.SIGTERM)
+        """Whether its process has no handler of SIGTERM: in a container it would be the first, which then stays."""
+        return self._process is not None and self.running and not handles(self._process.pid, signal.SIGTERM)
 
     @property
     def is_limited(self) -> bool:
@@ -155,9 +156,9 @@ class ProcessTask(Task):
         return False
 
     async def ended(self) -> None:
-        """Wait until the process is gone."""
+        """Wait until the process is gone: with the first one of a container, all others end."""
         if self._process is not None:
-            await self._process.wait()
+            await self._process.gone()
 
     @property
     def memory(self) -> float:
@@ -245,7 +246,7 @@ class ProcessTask(Task):
         """
         assert self._process is not None, "called by start"
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), STAY_SECONDS)
+            await asyncio.wait_for(self._process.gone(), STAY_SECONDS)
         if self._process.exit_code is not None:
             await self.hear_out()
             raise TaskFailedError(self.stopped_reason())

@@ -57,6 +57,11 @@ class Task(ABC):
     def running(self) -> bool:
         """Whether its program is there, and has not been killed for what it holds."""
 
+    @property
+    @abstractmethod
+    def pid(self) -> int | None:
+        """Its first process, as this machine numbers it; not above 0 where there is none."""
+
     @abstractmethod
     async def start(self) -> None:
         """Start it and wait until its container health check passes.
@@ -145,13 +150,17 @@ class Task(ABC):
 
         Nobody waits for a task that does not hear the signal.
         """
-        if self.ignores_its_signal or self.is_deaf():
+        if self.ignores_its_signal or (self.is_deaf() and not self.definition.init):
             return self.definition.stop_timeout / self.pace.checks + SPARE_STOP_SECONDS
         return self.definition.stop_timeout
 
     @abstractmethod
     def is_deaf(self) -> bool:
-        """Whether its first process surely does nothing about its stop signal."""
+        """Whether its first process has no handler of its stop signal.
+
+        The kernel spares the first process of a container such a signal, and lets it end any other, also one that an
+        init process has started: https://man7.org/linux/man-pages/man7/pid_namespaces.7.html.
+        """
 
     @property
     def uptime(self) -> float:

@@ -26,6 +26,25 @@ _ACTION = {
     "Order": ANY,
 }
 
+_OF_NO_MATTER_TO_REQUESTS = (
+    *("access_logs.s3.enabled", "access_logs.s3.bucket", "access_logs.s3.prefix"),
+    *("connection_logs.s3.enabled", "connection_logs.s3.bucket", "connection_logs.s3.prefix"),
+    *("deletion_protection.enabled", "client_keep_alive.seconds", "ipv6.deny_all_igw_traffic"),
+    *("load_balancing.cross_zone.enabled", "zonal_shift.config.enabled", "waf.fail_open.enabled"),
+    *(
+        "routing.http.desync_mitigation_mode",
+        "routing.http.drop_invalid_header_fields.enabled",
+        "routing.http2.enabled",
+    ),
+    *("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "routing.http.xff_client_port.enabled"),
+)
+_OF_NO_MATTER_TO_TARGETS = (
+    *("slow_start.duration_seconds", "load_balancing.algorithm.anomaly_mitigation"),
+    *("load_balancing.cross_zone.enabled", "stickiness.type"),
+    *("stickiness.lb_cookie.duration_seconds", "stickiness.app_cookie.duration_seconds"),
+    *("stickiness.app_cookie.cookie_name",),
+)
+
 LOAD_BALANCING: dict[str, dict[str, Any]] = {
     "AWS::ElasticLoadBalancingV2::LoadBalancer": {
         "Name": ANY,
@@ -36,12 +55,10 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
         "Subnets": ANY,
         "LoadBalancerAttributes": Attributes(
             {
-                "deletion_protection.enabled": ANY,
-                "idle_timeout.timeout_seconds": Only(("60",)),
-                "routing.http.drop_invalid_header_fields.enabled": ANY,
-                "access_logs.s3.enabled": ANY,
-                "access_logs.s3.bucket": ANY,
-                "access_logs.s3.prefix": ANY,
+                "idle_timeout.timeout_seconds": Number(1, 4000),
+                "routing.http.xff_header_processing.mode": Only(("append",)),
+                "routing.http.preserve_host_header.enabled": Only(("true", "false")),
+                **dict.fromkeys(_OF_NO_MATTER_TO_REQUESTS, ANY),
             }
         ),
         "Tags": ANY,
@@ -86,7 +103,13 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
         "ProtocolVersion": Only(("HTTP1", "HTTP2", "GRPC")),
         "TargetType": Only(("ip",)),
         "TargetGroupAttributes": Attributes(
-            {"deregistration_delay.timeout_seconds": Number(0, 3600), "stickiness.enabled": Only(("false",))}
+            {
+                "deregistration_delay.timeout_seconds": Number(0, 3600),
+                "stickiness.enabled": Only(("false",)),
+                # Tasks of a service are alike, and a minute's requests are few: turns are as good as any.
+                "load_balancing.algorithm.type": Only(("round_robin", "least_outstanding_requests", "weighted_random")),
+                **dict.fromkeys(_OF_NO_MATTER_TO_TARGETS, ANY),
+            }
         ),
         "VpcId": ANY,
         "Tags": ANY,

@@ -50,7 +50,9 @@ _CONTAINER = {
     "Environment": Each({"Name!": TEXT, "Value!": TEXT}),
     "Secrets": Each({"Name!": TEXT, "ValueFrom": ANY}),
     "RepositoryCredentials": ANY,  # images are pulled by the login that this machine has
-    "PortMappings": Each({"ContainerPort!": Number(1, 65535), "Protocol": Only(("tcp",)), "Name": ANY}),
+    "PortMappings": Each(
+        {"ContainerPort!": Number(1, 65535), "HostPort": ANY, "Protocol": Only(("tcp",)), "Name": ANY}
+    ),
     "HealthCheck": {
         "Command!": Each(TEXT),
         "Interval": Number(5, 300),

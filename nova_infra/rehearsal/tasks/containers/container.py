@@ -28,7 +28,6 @@ _POLL_SECONDS = 0.05
 _GONE_SECONDS = 3.0
 _GUARD_SECONDS = 0.25
 _ELSEWHERE_SECONDS = 1.0
-_ADDRESS_IN_USE = "address already in use"
 _TRIES = 5
 
 
@@ -43,6 +42,7 @@ class ContainerTask(Task):
         name: What it is called.
         label: Label by which everything of the rehearsal is found.
         directory: Where the engine is called: its monitor may leave files there.
+        pid: Its first process; 0 before it starts, -1 where it has ended before it was seen.
     """
 
     engine: Engine
@@ -53,7 +53,7 @@ class ContainerTask(Task):
     directory: str
     _created: bool = False
     _id: str = ""
-    _pid: int = 0
+    pid: int = 0
     _group: ControlGroup | None = None
     _meter: GroupMeter | None = None
     _gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -68,7 +68,7 @@ class ContainerTask(Task):
     @property
     def running(self) -> bool:
         """Whether the container runs."""
-        return bool(self._pid) and not self._gone.is_set()
+        return bool(self.pid) and not self._gone.is_set()
 
     async def create(self) -> None:
         """Create the container, which takes seconds with some storage drivers; it starts when :meth:`start` says so.
@@ -149,7 +149,7 @@ class ContainerTask(Task):
             code, _, said = await self.engine.attempt("start", self.name, directory=self.directory)
             if not code:
                 break
-            if _ADDRESS_IN_USE not in said.lower() or attempt == _TRIES:
+            if "address already in use" not in said.lower() or attempt == _TRIES:
                 raise start_error(said, self.definition, self.image, self.engine)
             # Another program took the port between its choice and its use. That is no fault of the service.
             await self._remove()
@@ -157,20 +157,20 @@ class ContainerTask(Task):
             await self.create()
         state = await self.engine.call("inspect", "--format={{.Id}} {{.State.Pid}}", self.name)
         self._id, pid = state.split()
-        self._pid = int(pid) or -1
-        self._group = ControlGroup.of(self._pid, self._id) if sys.platform == "linux" else None
+        self.pid = int(pid) or -1
+        self._group = ControlGroup.of(self.pid, self._id) if sys.platform == "linux" else None
         if self._group is not None:
             self._meter = GroupMeter(self._group, self.definition.cpu)
             self._watching.append(asyncio.create_task(self._guard_memory(self._group)))
         self._watching.append(asyncio.create_task(self._watch()))
         self._listening_since = time.monotonic()
-        if self._pid < 0:  # It has ended already, and shows nothing of what it did.
+        if self.pid < 0:  # It has ended already, and shows nothing of what it did.
             await self._gone.wait()
 
     async def _watch(self) -> None:
         """Wait for its end, and note how it ended."""
         try:
-            await until_gone(self._pid if self._group is not None else 0, self.engine, self.name)
+            await until_gone(self.pid if self._group is not None else 0, self.engine, self.name)
             self._count_kills()
             # Nobody asks how a task ended that was asked to: each question costs the engine a tenth of a second.
             end = None if self._stopping else await read_end(self.engine, self.name)
@@ -178,7 +178,7 @@ class ContainerTask(Task):
                 return
             self._exit_code = end.exit_code
             self._oom_kills += end.out_of_memory
-            self._log = await last_output(self.engine, self.name)
+            self._log = end.said
         finally:
             self._gone.set()
 
@@ -216,7 +216,7 @@ class ContainerTask(Task):
             if not self.running:
                 await self.hear_out()
                 raise TaskFailedError(self.stopped_reason())
-            found = listening(self._pid) if self._group is not None else None
+            found = listening(self.pid) if self._group is not None else None
             self._started_in = self._meter.seconds_on_its_share() if self._meter else time.monotonic() - began
             if found is None or self.definition.port in found.reachable:
                 self._listening_since = time.monotonic()
@@ -271,7 +271,7 @@ class ContainerTask(Task):
                     raise EngineError("this drill needs the control groups of Linux: leave it out on this machine")
                 self._pressure = await Pressure.start(
                     self.definition,
-                    parent=self._pid,
+                    parent=self.pid,
                     groups=self._group.joined(for_memory=self.definition.fault != "cpu"),
                 )
                 assert self._pressure is not None, "the fault is one of pressure"
@@ -293,7 +293,8 @@ class ContainerTask(Task):
         self._stopping = True
         if self.definition.fault == "paused":
             await self.engine.attempt("unpause", self.name)
-        number = "SIGURG" if self.ignores_its_signal else self.image.stop_signal
+        ends = self.definition.init and self.is_deaf()  # an init process passes the signal on, and it ends
+        number = "SIGURG" if self.ignores_its_signal else "SIGKILL" if ends else self.image.stop_signal
         await self.engine.attempt("kill", f"--signal={number}", self.name)
         try:
             await asyncio.wait_for(self._gone.wait(), self.grace())
@@ -310,7 +311,7 @@ class ContainerTask(Task):
     def is_deaf(self) -> bool:
         """Whether its first process has no handler of its stop signal: the kernel then spares it the signal."""
         number = getattr(signal, self.image.stop_signal, None)
-        return isinstance(number, signal.Signals) and self._pid > 0 and not handles(self._pid, number)
+        return isinstance(number, signal.Signals) and self.pid > 0 and not handles(self.pid, number)
 
     @property
     def is_limited(self) -> bool:
@@ -338,7 +339,7 @@ class ContainerTask(Task):
 
     def stopped_reason(self) -> str:
         """Why it is not running."""
-        if not self._pid:
+        if not self.pid:
             return "it was never started"
         return end_in_words(
             self._exit_code,

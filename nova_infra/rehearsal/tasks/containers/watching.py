@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nova_infra.containers.engine import Engine
 from nova_infra.rehearsal.tasks.task import in_a_line, tail
@@ -15,6 +15,7 @@ _KILLED = 137
 _FULL = 0.97
 _POLL_SECONDS = 0.05
 _LOG_LINES = "20"
+_LOOKS_FOR_OUTPUT = 5
 
 
 async def until_gone(pid: int, engine: Engine, name: str) -> None:
@@ -45,10 +46,12 @@ class ContainerEnd:
     Attributes:
         exit_code: The exit code of its program.
         out_of_memory: Whether the engine says that the kernel killed it for its memory.
+        said: The last lines that it printed.
     """
 
     exit_code: int
     out_of_memory: bool
+    said: list[str] = field(default_factory=list)
 
 
 async def read_end(engine: Engine, name: str) -> ContainerEnd | None:
@@ -63,7 +66,11 @@ async def read_end(engine: Engine, name: str) -> ContainerEnd | None:
         if running == "false":
             break
         await asyncio.sleep(_POLL_SECONDS)
-    return ContainerEnd(int(exit_code), out_of_memory == "true")
+    for _ in range(_LOOKS_FOR_OUTPUT):  # The engine's monitor may still be writing it down.
+        if said := await last_output(engine, name):
+            break
+        await asyncio.sleep(2 * _POLL_SECONDS)
+    return ContainerEnd(int(exit_code), out_of_memory == "true", said)
 
 
 async def last_output(engine: Engine, name: str) -> list[str]:

@@ -55,3 +55,10 @@ class Answers:
 def test_the_live_weights_say_which_target_group_serves() -> None:
     aws: Any = Answers()
     assert AwsEnvironment("prod", platform="nova", aws=aws).on_alternate() == {"shop"}
+
+
+def test_the_services_own_rules_are_told_from_those_of_others_on_a_listener() -> None:
+    aws: Any = Answers()
+    rules, own = AwsEnvironment("prod", platform="nova", aws=aws).rules_on("listener")
+    assert [rule["RuleArn"] for rule in rules] == [f"{LISTENER}/shop", f"{LISTENER}/stock"]
+    assert {f"{LISTENER}/shop", f"{LISTENER}/stock"} <= own

@@ -81,7 +81,7 @@ def test_a_rule_for_tests_takes_no_users_and_a_place() -> None:
 
 
 def test_the_rules_of_a_synthesized_template_are_those_of_the_configuration(assembly: Any, config: Any) -> None:
-    for name, wanted in wanted_rules(config).items():
+    for name, wanted in wanted_rules(config, config.environments[2]).items():
         tests, own = sorted(rules_of(assembly.templates[f"nova-prod-{name}"]), key=lambda rule: rule.priority)
         assert replace(own, tested=True) == wanted
         assert tests == ListenerRule(wanted.priority - 1, wanted.paths, wanted.hosts, for_tests=True)

@@ -115,6 +115,24 @@ def values(*given: str) -> Edit:
     return change("Rule", Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": list(given)}}])
 
 
+def token(secret: Any, reference: Any = None) -> Edit:
+    """A secret that is made with the task which needs its key ``token``."""
+
+    def edit(resources: Resources) -> None:
+        resources["Key"] = {"Type": "AWS::SecretsManager::Secret", "Properties": secret}
+        resources["Given"] = {"Type": "AWS::SSM::Parameter", "Properties": {}}
+        value = reference or {"Fn::Join": ["", [{"Ref": "Key"}, ":token::"]]}
+        app(Secrets=[{"Name": "TOKEN", "ValueFrom": value}])(resources)
+
+    return edit
+
+
+def scaling(**given: Any) -> Edit:
+    return lambda resources: resources.update(
+        Scaling={"Type": "AWS::ApplicationAutoScaling::ScalableTarget", "Properties": given}
+    )
+
+
 def depend(name: str, *others: str) -> Edit:
     return lambda resources: resources[name].update(DependsOn=list(others))
 
@@ -140,6 +158,17 @@ REFUSED: list[tuple[Edit, str]] = [
     (app(Secrets=[{"Name": "LEVEL", "ValueFrom": "/a"}]), "app has LEVEL among its variables and its secrets"),
     (app(MountPoints=[{"SourceVolume": "data"}]), "app mounts data, which is no volume of the task"),
     (app(DependsOn=[{"ContainerName": "envoy"}]), "app waits for envoy, which is no container"),
+    (
+        app(LogConfiguration={"LogDriver": "json-file"}),
+        "app logs by json-file, which Fargate does not have: use awslogs",
+    ),
+    (app(PortMappings=[{"ContainerPort": 8123, "HostPort": 80}]), "app maps port 8123 to 80 of the host"),
+    (token({"SecretString": '{"user": "a", "host": "b"}'}), "TOKEN is the key token of Key, which has host and user"),
+    (token({"SecretString": "plain"}), "TOKEN is the key token of Key, which is no JSON object"),
+    (token({"GenerateSecretString": {"PasswordLength": 20}}), "so no task starts (ResourceInitializationError)"),
+    (token({"GenerateSecretString": {"SecretStringTemplate": "{}", "GenerateStringKey": "k"}}), "Key, which has k"),
+    (token({"SecretString": "{}"}, {"Fn::Sub": "${Key}:token::"}), "correct the key, or add it to Key"),
+    (scaling(MinCapacity=4, MaxCapacity=3), "carts.Scaling.MaxCapacity: is 3, and MinCapacity is 4"),
     (check(Interval=2), "carts.Task.HealthCheck.Interval: app has 2: choose 5 to 300"),
     (check(Retries=11), "carts.Task.HealthCheck.Retries: app has 11: choose 1 to 10"),
     (check(StartPeriod=600), "carts.Task.HealthCheck.StartPeriod: app has 600"),
@@ -155,6 +184,7 @@ REFUSED: list[tuple[Edit, str]] = [
         rollout(Strategy="CANARY", CanaryConfiguration={"CanaryPercent": 5, "CanaryBakeTimeInMinutes": 2000}),
         "CanaryBakeTimeInMinutes: is 2000 minutes",
     ),
+    (rollout(BakeTimeInMinutes=1441), "DeploymentConfiguration.BakeTimeInMinutes: is 1441 minutes: choose 0 to 1440"),
     (change("Group", HealthCheckTimeoutSeconds=10), "waits 10 s for a health check that is repeated every 9 s"),
     (change("Group", UnhealthyThresholdCount=1), "carts.Group.UnhealthyThresholdCount: is 1: choose 2 to 10"),
     (change("Rule", Priority=0), "carts.Rule.Priority: is 0: choose 1 to 50000"),
@@ -171,6 +201,14 @@ REFUSED: list[tuple[Edit, str]] = [
     (change("Tasks", SecurityGroupIngress=[]), "let the load balancer in to port 8123"),
 ]
 TAKEN: list[Edit] = [
+    app(LogConfiguration={"LogDriver": "awsfirelens"}),
+    app(PortMappings=[{"ContainerPort": 8123, "HostPort": 8123}]),
+    token({"SecretString": '{"token": "a"}'}),
+    token({"SecretString": {"Ref": "Given"}}),
+    token({"SecretString": "plain"}, {"Ref": "Key"}),
+    token({"GenerateSecretString": {"SecretStringTemplate": "{}", "GenerateStringKey": "token"}}),
+    scaling(MinCapacity=4, MaxCapacity=4),
+    rollout(BakeTimeInMinutes=1440),
     change("Tasks", SecurityGroupEgress=[]),
     change("Tasks", SecurityGroupIngress=[{"IpProtocol": "-1"}]),
     lambda given: (change("Tasks", SecurityGroupIngress=[])(given), beside(**HTTP[0] | {"ToPort": 9000})(given)),
@@ -241,3 +279,12 @@ def test_what_users_would_notice_of_what_aws_takes_is_said(edit: Edit, said: str
     hurting = [str(each) for each in stack.consequences if each.hurts]
     assert len(hurting) == bool(said)
     assert said in "".join(hurting)
+
+
+def test_what_a_secret_holds_that_is_deployed_already_is_not_known() -> None:
+    resources = copy.deepcopy(good())
+    token({"SecretString": "{}"})(resources)
+    needs = {"Resources": resources}
+    has = {"Resources": {**good(), "Key": resources["Key"]}}
+    assert plan([StackTemplate(KEY, has)], [[StackTemplate(KEY, needs)]]).refusals == []
+    assert plan([StackTemplate(KEY, {"Resources": good()})], [[StackTemplate(KEY, needs)]]).refusals != []

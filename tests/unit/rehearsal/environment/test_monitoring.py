@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from nova_infra.rehearsal.cloudwatch.alarms import State
 from nova_infra.rehearsal.cloudwatch.metrics import Metric
 from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY, Monitoring
 from nova_infra.rehearsal.record import UNMEASURED
@@ -171,3 +172,29 @@ def test_an_alarm_that_a_release_brings_has_no_past() -> None:
     for _ in range(1 + METRIC_DELAY):
         monitoring.end_minute([])
     assert monitoring.states["running"] == "ALARM"
+
+
+@pytest.mark.parametrize(
+    ("metric", "missing", "state"),
+    [
+        ("HTTPCode_Target_5XX_Count", "breaching", "ALARM"),
+        ("HTTPCode_ELB_502_Count", "breaching", "ALARM"),
+        ("TargetConnectionErrorCount", "breaching", "ALARM"),
+        ("HTTPCode_Target_5XX_Count", "notBreaching", "INSUFFICIENT_DATA"),
+        ("RequestCount", "breaching", "INSUFFICIENT_DATA"),
+        ("TargetResponseTime", "breaching", "INSUFFICIENT_DATA"),
+    ],
+)
+def test_an_alarm_on_errors_that_takes_missing_data_for_bad_has_been_red_for_long(
+    metric: str, missing: str, state: State
+) -> None:
+    """Errors are reported where there are some: an environment that is well has no data."""
+    monitoring = Monitoring("prod", [], [], lambda _: None)
+    alarm = {"MetricName": metric, "Namespace": "AWS/ApplicationELB", "Period": 60, "Statistic": "Sum"}
+    alarm |= {"Threshold": 4, "ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 3}
+    alarm["Dimensions"] = [{"Name": "LoadBalancer", "Value": "app/shop/1"}]
+    monitoring.put_alarm({**alarm, "AlarmName": "errors", "TreatMissingData": missing})
+    monitoring.put_composite_alarm({"AlarmName": "any", "AlarmRule": 'ALARM("errors")'})
+    monitoring.begin()
+    assert monitoring.states["errors"] == state
+    assert (monitoring.states["any"] == "ALARM") is (state == "ALARM")

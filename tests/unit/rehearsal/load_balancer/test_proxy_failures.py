@@ -10,7 +10,6 @@ import psutil
 import pytest
 
 from helpers.balancer import World, sent, task_on
-from nova_infra.rehearsal.load_balancer import proxy
 from nova_infra.rehearsal.load_balancer.targets import Target
 
 
@@ -29,21 +28,19 @@ def test_a_request_that_the_target_cuts_off_is_never_sent_again(method: str) -> 
     assert sent.asked == 12
 
 
-def test_a_target_that_hangs_is_asked_and_has_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxy, "IDLE_TIMEOUT_SECONDS", 0.1)
+def test_a_target_that_hangs_is_asked_and_has_not_answered() -> None:
 
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
         async with client.get(f"{url}/hangs") as response:
             assert response.status == 504
         assert (target.served, target.failed) == (1, 1)
 
-    world = World().play(story)
+    world = World(idle_timeout=0.1).play(story)
     assert world.count("HTTPCode_ELB_504_Count") == 1
     assert world.counts_of_group() == {"RequestCount": 1}
 
 
-def test_a_target_that_hangs_half_way_is_cut_off_after_an_answer_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxy, "IDLE_TIMEOUT_SECONDS", 0.1)
+def test_a_target_that_hangs_half_way_is_cut_off_after_an_answer_that_counts() -> None:
 
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
         with pytest.raises(aiohttp.ClientPayloadError):
@@ -51,7 +48,7 @@ def test_a_target_that_hangs_half_way_is_cut_off_after_an_answer_that_counts(mon
                 await response.read()
         assert (target.served, target.failed) == (1, 1)
 
-    world = World().play(story)
+    world = World(idle_timeout=0.1).play(story)
     assert world.counts_of_group() == {"RequestCount": 1, "HTTPCode_Target_2XX_Count": 1}
     assert world.count("HTTPCode_ELB_5XX_Count") == 0, "its own answer would have come too late"
 
@@ -140,3 +137,24 @@ def test_a_start_that_is_interrupted_leaves_no_port(steps: int) -> None:
 
     before = listening()
     asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/headers/12", 200), ("/headers/31", 200), ("/headers/40", 502), ("/cookies/40", 502), ("/cookies/20", 200)],
+)
+def test_headers_of_an_answer_may_be_as_long_as_in_aws(path: str, status: int) -> None:
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        async with client.get(f"{url}{path}") as response:
+            assert response.status == status
+
+    assert World().play(story).count("HTTPCode_ELB_502_Count") == (status == 502)
+
+
+@pytest.mark.parametrize(("size", "status"), [(12_000, 200), (17_000, 400)])
+def test_a_header_of_a_request_may_be_as_long_as_in_aws(size: int, status: int) -> None:
+    async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        async with client.get(url, headers={"X-Long": "x" * size}) as response:
+            assert response.status == status
+
+    World().play(story)

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
 from nova_infra.rehearsal.record import DeploymentRecord, MinuteRecord, Record, Requests
+from nova_infra.rehearsal.report.confidence import confidence
 from nova_infra.rehearsal.report.users import what_users_meet
 from nova_infra.rehearsal.report.verdict import verdict
 
@@ -110,3 +112,52 @@ def test_what_nobody_asked_is_not_tested_and_no_tick(rehearsed: Make) -> None:
     said = verdict(record)
     assert (said.sign, said.passed) == ("!", True)
     assert "nobody asked service-1 anything" in said.why
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (
+            77,
+            "database in Prod takes 77 connections (as tried), and a rollout at the most tasks needs 78: "
+            "6 per task of shop × 12 tasks + 2 per task of mail × 3 tasks = 78",
+        ),
+        (78, ""),
+        (None, ""),
+    ],
+)
+def test_connections_times_the_most_tasks_are_held_against_the_limit(
+    deployed: Callable[..., DeploymentRecord], rehearsed: Make, limit: int | None, said: str
+) -> None:
+    """Of what serves in the end: a revision that was rolled back, and other environments, do not count."""
+    record = rehearsed()
+    wanted = [("shop", "a:1", 12, "completed"), ("mail", "b:1", 3, "completed"), ("shop", "a:2", 12, "rolled back")]
+    record.deployments = []
+    for service, revision, tasks, outcome in wanted:
+        each = deployed(service)
+        each.environment, each.new, each.most_tasks, each.outcome = "Prod", revision, tasks, outcome
+        record.deployments.append(each)
+    record.connections = {"Prod": {"database": ConnectionsRecord(limit, "as tried", {"a:1": 6, "a:2": 99, "b:1": 2})}}
+    assert [each for each in what_users_meet(record) if "connections" in each] == ([said] if said else [])
+    counted = [each for each in confidence(record) if "connections at the most tasks" in each]
+    assert bool(counted) is (limit == 78)
+
+
+@pytest.mark.parametrize(
+    ("idle", "said", "named"),
+    [
+        ({"shop:2": 5.04}, "shop closes idle connections after 5 s, and the load balancer after 40 s", True),
+        ({"shop:1": 5, "shop:2": 5}, "", True),
+        ({"shop:2": 41}, "", False),
+        ({"shop:1": 5}, "", False),
+    ],
+    ids=["it is new", "it was so before", "later than the load balancer", "it is over"],
+)
+def test_a_release_that_closes_idle_connections_first_is_seen(
+    deployed: Callable[..., DeploymentRecord], rehearsed: Make, idle: dict[str, float], said: str, named: bool
+) -> None:
+    record, deployment = rehearsed(), deployed("shop")
+    deployment.old, deployment.new, deployment.idle, deployment.idle_timeout = "shop:1", "shop:2", idle, 40.0
+    record.deployments = [deployment]
+    assert "; ".join(each for each in what_users_meet(record) if "idle" in each).startswith(said)
+    assert any("idle connections that" in each for each in confidence(record)) is named

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import socket
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -16,7 +20,9 @@ from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, ImageError
 from nova_infra.rehearsal.dependencies.container import DependencyContainer, Needed
 from nova_infra.rehearsal.dependencies.environment import Dependencies
+from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
 from nova_infra.rehearsal.dependencies.images import have_dependency_image, image_name
+from nova_infra.rehearsal.dependencies.limits import limit_of
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, create_options
 from nova_infra.rehearsal.tasks.containers.place import Place
@@ -109,9 +115,14 @@ def test_one_that_does_not_come_is_one_line_with_its_last_words(
     assert started(container) == said
 
 
-def provided(runtime: ImageRuntime | SourceRuntime, *needed: Needed, gaps: list[str] | None = None) -> Dependencies:
+def provided(
+    runtime: ImageRuntime | SourceRuntime,
+    *needed: Needed,
+    gaps: list[str] | None = None,
+    records: dict[str, ConnectionsRecord] | None = None,
+) -> Dependencies:
     runtime.dependencies = needed
-    return Dependencies(runtime, "Dev", [] if gaps is None else gaps)
+    return Dependencies(runtime, "Dev", [] if gaps is None else gaps, {} if records is None else records)
 
 
 def test_what_it_provides_wins_over_variables_and_secrets_of_the_same_name(place: Callable[[Engine], Place]) -> None:
@@ -151,6 +162,49 @@ def test_from_sources_it_is_reached_at_a_port_of_this_machine(place: Callable[[E
     assert found.aws_endpoint == (f"http://127.0.0.1:{port}",) * 2
     assert found.provide(SHOP).hosts == {}
     assert "nothing answers at db.internal itself" in gaps[0]
+
+
+def test_the_most_connections_of_one_task_are_noted(place: Callable[[Engine], Place]) -> None:
+    """Of a task that is a process: this one, which connects to itself as to a database."""
+    runtime = SourceRuntime(Scripted(inspect=[RUNNING]))
+    runtime.place = place(runtime.engine)  # type: ignore[arg-type]
+    records: dict[str, ConnectionsRecord] = {}
+    wanted = dependency("postgres:17", ready=["true"], provides={"PLACE": "{port}"})
+    found = provided(runtime, Needed(wanted, "postgres:17"), records=records)
+    asyncio.run(found.start())
+    port = int(found.provide(SHOP).environment["PLACE"])
+    task = cast(Any, SimpleNamespace(pid=os.getpid(), definition=SHOP))
+    with contextlib.ExitStack() as open_ones:
+        listener = open_ones.enter_context(socket.create_server(("127.0.0.1", port)))
+        for count in (3, 0):
+            held = [open_ones.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(count)]
+            found.note_connections([task])
+            for each in held:
+                each.close()
+                listener.accept()[0].close()
+    assert records == {"tiny": ConnectionsRecord(97, records["tiny"].origin, {"shop:1": 3})}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "limit"),
+    [
+        ({"image": "postgres:17"}, 97),
+        ({"image": "docker.io/postgis/postgis:17-3.5"}, 97),
+        ({"image": "mysql:8.4"}, 151),
+        ({"image": "mariadb:11@sha256:" + "a" * 64}, 151),
+        ({"image": "postgres:17", "command": ["postgres", "-c", "max_connections=250"]}, 247),
+        ({"image": "postgres:17", "command": ["postgres", "-N", "44"]}, 41),
+        ({"image": "mysql:8.4", "command": ["--max-connections=80"]}, 80),
+        ({"image": "postgres:17", "command": ["postgres", "-c", "max_connections=250"], "max_connections": 40}, 37),
+        ({"image": "redis:8", "max_connections": 65}, 65),
+        ({"image": "redis:8"}, None),
+        ({"image": None, "build": "rehearsal/database", "port": 5432}, 97),
+        ({"image": None, "build": "rehearsal/search", "port": 9200}, None),
+    ],
+)
+def test_the_limit_is_what_is_said_and_otherwise_that_of_the_product(wanted: dict[str, Any], limit: int | None) -> None:
+    found = limit_of(dependency(**wanted))
+    assert (found and found.connections) == limit
 
 
 def test_one_that_ends_meanwhile_is_said_not_to_be_covered(place: Callable[[Engine], Place]) -> None:

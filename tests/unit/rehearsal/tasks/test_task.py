@@ -153,6 +153,29 @@ def test_a_task_that_ignores_sigterm_is_killed_after_its_stop_timeout(
     assert start(definition("stubborn"), sources)[0].killed_at_stop
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists what a process does about signals")
+@pytest.mark.parametrize(
+    ("command", "init", "killed"),
+    [
+        (("sh", "-c", '"$0" -S -m serve; true'), False, True),
+        (("sh", "-c", '"$0" -S -m serve; true'), True, False),
+        (("sh", "-c", 'exec "$0" -S -m serve'), False, False),
+    ],
+    ids=["a shell that stays", "a shell behind an init process", "a shell that becomes the program"],
+)
+def test_only_the_first_process_gets_sigterm_and_it_has_to_handle_it(
+    definition: Define,
+    sources: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    init: bool,
+    killed: bool,
+) -> None:
+    monkeypatch.setattr("nova_infra.rehearsal.tasks.task.SPARE_STOP_SECONDS", 0.1)
+    task, fault = start(replace(definition(), command=(*command, sys.executable), init=init), sources)
+    assert (fault, task.killed_at_stop) == ("", killed)
+
+
 def test_a_task_that_takes_its_time_to_stop_gets_it(definition: Define, sources: Path) -> None:
     # 1.3 of the two seconds that it is granted: real ones, though health checks pass twenty times faster.
     assert not start(definition("slow-to-stop"), sources)[0].killed_at_stop

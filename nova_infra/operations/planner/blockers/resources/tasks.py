@@ -21,6 +21,8 @@ _TASK, _SERVICE = "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
 _CHECK = {"Interval": (5, 300), "Timeout": (2, 120), "Retries": (1, 10), "StartPeriod": (0, 300)}
 _MOST_STOP_SECONDS = 120
 _STORAGE = (21, 200)
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-logging
+_LOG_DRIVERS = ("awslogs", "splunk", "awsfirelens")
 _Fault = tuple[str, str, str]
 
 
@@ -60,6 +62,10 @@ def _of_task(properties: Mapping[str, Any]) -> Iterator[_Fault]:
                     f"{_name(container)} may take {seconds:g} s to stop, and Fargate gives {_MOST_STOP_SECONDS} at most"
                 )
                 yield "StopTimeout", said, f"make it {_MOST_STOP_SECONDS} or less"
+            driver = _table(container.get("LogConfiguration")).get("LogDriver")
+            if isinstance(driver, str) and driver not in _LOG_DRIVERS:
+                said = f"{_name(container) or 'the container'} logs by {driver}, which Fargate does not have"
+                yield "LogConfiguration.LogDriver", said, f"use {', '.join(_LOG_DRIVERS[:-1])} or {_LOG_DRIVERS[-1]}"
     size = _number(properties.get("EphemeralStorage", {}).get("SizeInGiB"))
     if size is not None and not _STORAGE[0] <= size <= _STORAGE[1]:
         yield "EphemeralStorage", f"is {size:g} GiB", f"choose {_STORAGE[0]} to {_STORAGE[1]}"
@@ -80,6 +86,18 @@ def _of_containers(properties: Mapping[str, Any]) -> Iterator[_Fault]:
             yield f"ContainerDefinitions.{key}", fault, f"ask for less, or raise the task's {key}"
     for each in containers:
         yield from _of_container(each, names, volumes)
+        if properties.get("NetworkMode") == "awsvpc":
+            yield from _of_ports(each)
+
+
+def _of_ports(container: Mapping[str, Any]) -> Iterator[_Fault]:
+    """With awsvpc a port of the host is the same or none: API_PortMapping in the API reference."""
+    for mapping in as_list(container.get("PortMappings")):
+        inside, host = (_number(_table(mapping).get(key)) for key in ("ContainerPort", "HostPort"))
+        if host and inside is not None and host != inside:
+            name = _name(container) or "the container"
+            fault = f"{name} maps port {inside:g} to {host:g} of the host, and awsvpc has no other"
+            yield "PortMappings.HostPort", fault, "leave it out"
 
 
 def _of_container(container: Mapping[str, Any], names: Sequence[str], volumes: set[Any]) -> Iterator[_Fault]:
@@ -148,6 +166,10 @@ def _desired(step: Step, logical_id: str, properties: Mapping[str, Any]) -> int:
         if logical_id in str(target.get("ResourceId")) and (least := _number(target.get("MinCapacity"))) is not None:
             return int(least)
     return 1
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _name(container: Mapping[str, Any]) -> str:

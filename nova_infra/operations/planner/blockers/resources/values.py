@@ -3,7 +3,8 @@
 https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html,
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html,
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html,
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html,
+https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html.
 """
 
 from __future__ import annotations
@@ -93,6 +94,12 @@ def _alarm(properties: Mapping[str, Any]) -> Iterator[_Fault]:
         yield "EvaluationPeriods", f"looks back {periods * seconds} s", "look back a day at most"
 
 
+def _scaling(properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    least, most = (_whole(properties.get(key)) for key in ("MinCapacity", "MaxCapacity"))
+    if least is not None and most is not None and most < least:
+        yield "MaxCapacity", f"is {most}, and MinCapacity is {least}", "make it no less"
+
+
 def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     configuration = properties.get("DeploymentConfiguration", {})
     shares = (("CanaryConfiguration", "CanaryPercent"), ("LinearConfiguration", "StepPercent"))
@@ -103,10 +110,12 @@ def _service(properties: Mapping[str, Any]) -> Iterator[_Fault]:
     for part, key in (
         ("CanaryConfiguration", "CanaryBakeTimeInMinutes"),
         ("LinearConfiguration", "StepBakeTimeInMinutes"),
+        ("", "BakeTimeInMinutes"),
     ):
-        minutes = _whole(configuration.get(part, {}).get(key))
+        minutes = _whole((configuration.get(part, {}) if part else configuration).get(key))
         if minutes is not None and not 0 <= minutes <= _DAY_MINUTES:
-            yield f"DeploymentConfiguration.{part}.{key}", f"is {minutes} minutes", f"choose 0 to {_DAY_MINUTES}"
+            where = ".".join(filter(None, ["DeploymentConfiguration", part, key]))
+            yield where, f"is {minutes} minutes", f"choose 0 to {_DAY_MINUTES}"
 
 
 def _whole(value: Any) -> int | None:
@@ -123,4 +132,5 @@ _JUDGES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[_Fault]]] = {
     "AWS::Logs::LogGroup": _logs,
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::ECS::Service": _service,
+    "AWS::ApplicationAutoScaling::ScalableTarget": _scaling,
 }

@@ -1,0 +1,87 @@
+"""Keys of secrets that are not there when a task starts.
+
+A task whose definition names a key that the secret's JSON has not does not start ("ResourceInitializationError …
+retrieved secret from Secrets Manager did not contain json key"):
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nova_infra.checks.rule import as_list
+from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.planner.step import Step
+
+_SECRET = "AWS::SecretsManager::Secret"  # noqa: S105 - a type of resource
+_OF_SUB = re.compile(r"\$\{(\w+)\}:(\w[^:]*):.*")
+
+
+def missing_secret_keys(step: Step) -> Iterator[Refusal]:
+    """Refuse a task that needs a key which a secret that is made with it has not.
+
+    What a secret holds that is deployed already, only AWS knows: somebody may have changed it.
+    """
+    before = step.before.resources if step.before is not None else {}
+    for logical_id, properties in step.after.of_type("AWS::ECS::TaskDefinition") if step.actions else ():
+        for container in properties.get("ContainerDefinitions", ()):
+            for each in as_list(container.get("Secrets")):
+                secret, key = _named(each.get("ValueFrom")) if isinstance(each, Mapping) else ("", "")
+                resource = step.after.resources.get(secret, {})
+                if not key or resource.get("Type") != _SECRET or secret in before:
+                    continue
+                keys = _keys(resource.get("Properties", {}))
+                if keys is not None and key not in keys:
+                    has = f"has {' and '.join(sorted(keys))}" if keys else "is no JSON object"
+                    yield Refusal(
+                        step.after.key.name,
+                        f"{logical_id}.Secrets",
+                        f"{each.get('Name')} is the key {key} of {secret}, which {has}, so no task starts "
+                        "(ResourceInitializationError)",
+                        f"correct the key, or add it to {secret}",
+                        "this would fail",
+                    )
+
+
+def _named(value: Any) -> tuple[str, str]:
+    """The secret of the same stack and the key that a reference names; empty where it names none."""
+    if not isinstance(value, Mapping):
+        return "", ""
+    if isinstance(text := value.get("Fn::Sub"), str) and (match := _OF_SUB.fullmatch(text)):
+        return match[1], match[2]
+    join = value.get("Fn::Join")
+    if not isinstance(join, list) or len(join) != 2 or join[0] != "" or not isinstance(join[1], list):
+        return "", ""
+    first, rest = join[1][:1], join[1][1:]
+    if (
+        not first
+        or not isinstance(first[0], Mapping)
+        or "Ref" not in first[0]
+        or not all(isinstance(t, str) for t in rest)
+    ):
+        return "", ""
+    return str(first[0]["Ref"]), "".join(rest).lstrip(":").partition(":")[0]
+
+
+def _keys(secret: Mapping[str, Any]) -> set[str] | None:
+    """The keys of a new secret's JSON, none where it is no object; None where the template does not say."""
+    if isinstance(text := secret.get("SecretString"), str):
+        return _object(text)
+    generated = secret.get("GenerateSecretString")
+    if not isinstance(generated, Mapping):
+        return None
+    template, key = generated.get("SecretStringTemplate"), generated.get("GenerateStringKey")
+    if template is None:
+        return set()
+    return _object(template) | {str(key)} if isinstance(template, str) else None
+
+
+def _object(text: str) -> set[str]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return set()
+    return set(found) if isinstance(found, dict) else set()

@@ -1,0 +1,78 @@
+"""How many connections a dependency takes in production."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from nova_infra.config import Dependency
+
+_COMMAND = re.compile(r"(?:max[_-]connections[= ]|^postgres (?:.* )?-N ?)(\d+)")
+
+
+@dataclass(frozen=True)
+class _Product:
+    """A database, by what its images are called.
+
+    Attributes:
+        name: Its name.
+        images: Matches the last part of an image's name.
+        port: Its port.
+        default: Its default ``max_connections``.
+        reserved: How many of them it keeps for its administrators.
+    """
+
+    name: str
+    images: re.Pattern[str]
+    port: int
+    default: int
+    reserved: int
+
+
+_PRODUCTS = (
+    # max_connections and superuser_reserved_connections:
+    # https://www.postgresql.org/docs/current/runtime-config-connection.html
+    _Product("PostgreSQL", re.compile(r"postg|pgvector|timescale"), 5432, 100, 3),
+    # max_connections; one more is for administrators:
+    # https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_max_connections
+    _Product("MySQL", re.compile(r"mysql|mariadb|percona"), 3306, 151, 0),
+)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How many connections services may hold together.
+
+    Attributes:
+        connections: Their number.
+        origin: Where it comes from, in a clause.
+    """
+
+    connections: int
+    origin: str
+
+
+def limit_of(dependency: Dependency) -> Limit | None:
+    """The limit of a dependency in production; None where nobody says what it is.
+
+    What nova.toml says comes first, then what its command sets, then what its product takes by default.
+    """
+    product = _product(dependency)
+    reserved = product.reserved if product else 0
+    kept = f", {reserved} of them reserved for administrators" if reserved else ""
+    set_to = _COMMAND.search(" ".join(dependency.command or ()))
+    if (said := dependency.max_connections) is not None:
+        return Limit(said - reserved, f"its max_connections of {said} in nova.toml{kept}")
+    if set_to is not None:
+        return Limit(int(set_to[1]) - reserved, f"the max_connections of {set_to[1]} in its command{kept}")
+    if product is None:
+        return None
+    return Limit(product.default - reserved, f"{product.name}'s default max_connections of {product.default}{kept}")
+
+
+def _product(dependency: Dependency) -> _Product | None:
+    name = (dependency.image or "").rpartition("/")[2].partition("@")[0].partition(":")[0]
+    for each in _PRODUCTS:
+        if each.images.search(name) or (dependency.build is not None and dependency.port == each.port):
+            return each
+    return None

@@ -1,0 +1,60 @@
+"""Connections that a task holds to a dependency."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+_ESTABLISHED = "01"
+
+
+def connections(pid: int, address: str, port: int, *, own_network: bool, proc: Path = Path("/proc")) -> int | None:
+    """How many TCP connections a task holds to a place now.
+
+    Args:
+        pid: Its first process.
+        address: The IPv4 address that they lead to.
+        port: The port that they lead to.
+        own_network: Whether it is a container, whose network holds nothing else.
+        proc: Where processes are.
+
+    Returns:
+        Their number; None where this machine does not show it.
+    """
+    return _of_network(pid, address, port, proc) if own_network else _of_processes(pid, address, port)
+
+
+def _of_processes(pid: int, address: str, port: int) -> int | None:
+    try:
+        first = psutil.Process(pid)
+        family = [first, *first.children(recursive=True)]
+        return sum(
+            each.status == psutil.CONN_ESTABLISHED and bool(each.raddr) and _plain(each.raddr.ip) == address
+            and each.raddr.port == port
+            for process in family
+            for each in process.net_connections("tcp")
+        )  # fmt: skip
+    except psutil.Error:
+        return None
+
+
+def _of_network(pid: int, address: str, port: int, proc: Path) -> int | None:
+    """As Linux lists them: https://docs.kernel.org/networking/proc_net_tcp.html."""
+    wanted = f"{''.join(f'{int(part):02X}' for part in reversed(address.split('.')))}:{port:04X}"
+    count, seen = 0, False
+    for name in ("tcp", "tcp6"):
+        try:
+            lines = (proc / str(pid) / "net" / name).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        seen = True
+        for line in lines:
+            _, _, remote, state, *_ = line.split()
+            # Within IPv6, an IPv4 address comes last.
+            count += state == _ESTABLISHED and remote.endswith(wanted)
+    return count if seen else None
+
+
+def _plain(address: str) -> str:
+    return address.removeprefix("::ffff:")
