@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nova_infra.images.build import Check
     from nova_infra.images.registry import Registry, StoredImage
     from nova_infra.images.scanning.grype import Kind
+    from nova_infra.images.tags import ImageSource
 
 
 @click.group()
@@ -87,10 +88,8 @@ def build(services: Sequence[str], architecture: str | None, release: bool, earl
     if local or os.environ.get(REHEARSAL_VARIABLE):
         _build_here(root, config, names)
         return
-    from nova_infra.errors import NovaError, RefusedError
-    from nova_infra.images.build import docker, ensure_copy, ensure_image
+    from nova_infra.errors import RefusedError
     from nova_infra.images.promote import promote
-    from nova_infra.images.signing import wait_for_signature
     from nova_infra.images.tags import image_sources
 
     if early and config.early_branch is None:
@@ -98,6 +97,25 @@ def build(services: Sequence[str], architecture: str | None, release: bool, earl
     commit = _commit(root, required=release)
     sources = image_sources(root, config, names)
     registries = {name: _registry(config, name, early=early) for name in names}
+    _publish(root, config, sources, registries, signed=not early)
+    tags = {source.service: source.tag for source in sources}
+    places = [registries]
+    if config.early_branch is not None and not early:
+        # The first environment pulls from nowhere else, whichever branch it gets a release of.
+        places.append(_copy_early(config, registries, tags))
+    # Last, so that only complete images that may be deployed carry a release's name.
+    for place in places if release and commit is not None else ():
+        click.echo("\n".join(promote(place, tags=tags, release=str(commit))))
+
+
+def _publish(
+    root: Path, config: Config, sources: Sequence[ImageSource], registries: Mapping[str, Registry], *, signed: bool
+) -> None:
+    """Build, push and scan what is not there. A fault of one image keeps none of the others from being published."""
+    from nova_infra.errors import NovaError
+    from nova_infra.images.build import docker, ensure_image
+    from nova_infra.images.signing import wait_for_signature
+
     found: dict[str, StoredImage] = {}
     faults: list[NovaError] = []
     for source in sources:
@@ -116,22 +134,22 @@ def build(services: Sequence[str], architecture: str | None, release: bool, earl
     for service, stored in found.items():
         try:
             _scan(root, registries[service], stored, service)
-            if not early:
+            if signed:
                 wait_for_signature(registries[service], stored)
         except NovaError as error:
             faults.append(error)
     _raise(faults)
-    tags = {source.service: source.tag for source in sources}
-    places = [registries]
-    if config.early_branch is not None and not early:
-        # The first environment pulls from nowhere else, whichever branch it gets a release of.
-        places.append({name: _registry(config, name, early=True) for name in names})
-        for name, registry in places[-1].items():
-            if ensure_copy(registry, registries[name], tags[name]):
-                click.echo(f"copied {registries[name].name}:{tags[name]} to {registry.name}")
-    # Last, so that only complete images that may be deployed carry a release's name.
-    for place in places if release and commit is not None else ():
-        click.echo("\n".join(promote(place, tags=tags, release=str(commit))))
+
+
+def _copy_early(config: Config, registries: Mapping[str, Registry], tags: Mapping[str, str]) -> dict[str, Registry]:
+    """Copy images to the early branch's repositories, and return those."""
+    from nova_infra.images.build import ensure_copy
+
+    copies = {name: _registry(config, name, early=True) for name in registries}
+    for name, registry in copies.items():
+        if ensure_copy(registry, registries[name], tags[name]):
+            click.echo(f"copied {registries[name].name}:{tags[name]} to {registry.name}")
+    return copies
 
 
 @image.command()
