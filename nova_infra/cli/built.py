@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from nova_infra.errors import CheckFailedError, RefusedError
+
 
 def built_assembly(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options --assembly and --digest; one that is not what was built is refused."""
@@ -19,7 +21,6 @@ def built_assembly(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def checked(*arguments: Any, assembly: Path | None, digest: str | None, **options: Any) -> None:
         from nova_infra.deployed.connect import REHEARSAL_VARIABLE
-        from nova_infra.errors import RefusedError
 
         # A rehearsal plays the assembly itself, and says which.
         if digest is not None and not os.environ.get(REHEARSAL_VARIABLE):
@@ -33,7 +34,6 @@ def built_assembly(command: Callable[..., None]) -> Callable[..., None]:
 
 def _compare(assembly: Path, digest: str) -> None:
     from nova_infra.assembly import digest_of_files
-    from nova_infra.errors import CheckFailedError, RefusedError
 
     if not (assembly / "manifest.json").exists():
         raise RefusedError(f"{assembly}: holds no assembly: run make synth")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from nova_infra.cli.built import built_assembly
+from nova_infra.errors import CheckFailedError
 
 _ASSEMBLY = click.option(
     "--assembly",
@@ -64,7 +65,6 @@ def github_workflow(write: bool) -> None:
     differs from what nova.toml asks for.
     """
     from nova_infra.config import load_config
-    from nova_infra.errors import CheckFailedError
     from nova_infra.scaffold.workflows import drift, write_workflows
 
     root = Path.cwd()
@@ -127,7 +127,6 @@ def diff(before: Path, after: Path, markdown: Path | None) -> None:
 
     Compares stack by stack and needs no credentials. Exits with 1 if access or the network becomes wider.
     """
-    from nova_infra.errors import CheckFailedError
     from nova_infra.operations.changes.review import WIDER, as_comment, changes, cost_difference
 
     found = changes(before, after)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from nova_infra.cli.output import format_option, show
+from nova_infra.errors import NovaError
 
 if TYPE_CHECKING:
     from nova_infra.documents.render import Format
@@ -68,7 +69,6 @@ def rehearse(
 
     Exits with 0 if production would take the release and every drill ended as it must, and with 1 otherwise.
     """
-    from nova_infra.errors import NovaError
     from nova_infra.machine.git import why_unreadable
     from nova_infra.rehearsal.drills.catalogue import choose
     from nova_infra.rehearsal.drills.what_if import WhatIf

@@ -11,6 +11,7 @@ import click
 from nova_infra.cli.built import built_assembly
 from nova_infra.cli.commands.reports import where_options, whereabouts
 from nova_infra.cli.output import format_option, show
+from nova_infra.errors import CheckFailedError, NotDeployedError, RefusedError
 
 if TYPE_CHECKING:
     from nova_infra.deployed.protocol import ObservedEnvironment, RecordedEnvironment
@@ -115,7 +116,6 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     from datetime import UTC, datetime
 
     from nova_infra.assembly import digest_of
-    from nova_infra.errors import NotDeployedError
     from nova_infra.machine.parallel import PartialAnswers
     from nova_infra.operations.gates.orphans import told
     from nova_infra.operations.gates.preflight import judge, survey
@@ -265,7 +265,6 @@ def _known(environment: ObservedEnvironment, where: dict[str, Any], checkout: bo
 
 
 def _entry(environment: ObservedEnvironment, release: str | None) -> Entry:
-    from nova_infra.errors import RefusedError
     from nova_infra.operations.records.ledger import read_ledger
     from nova_infra.operations.records.lookup import matching
 
@@ -286,7 +285,6 @@ def _tell_unknown(environment: ObservedEnvironment, release: str) -> None:
 
 
 def _report(faults: list[str], otherwise: str) -> None:
-    from nova_infra.errors import CheckFailedError
 
     if faults:
         raise CheckFailedError("\n".join(faults))

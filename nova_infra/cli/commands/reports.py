@@ -11,6 +11,7 @@ import click
 
 from nova_infra.cli.built import built_assembly
 from nova_infra.cli.output import format_option, show
+from nova_infra.errors import RefusedError
 
 if TYPE_CHECKING:
     from nova_infra.documents.render import Format
@@ -77,7 +78,6 @@ def explain(environment: str, form: Format, region: str | None, platform: str | 
     from datetime import UTC, datetime
 
     from nova_infra.deployed.connect import connect, connect_toolchain
-    from nova_infra.errors import RefusedError
     from nova_infra.operations.reports import explain as report
 
     where = whereabouts(region, platform)
@@ -138,7 +138,6 @@ def brief(environment: str, form: Format, publish: bool, assembly: Path | None) 
     from nova_infra.assembly import digest_of_files
     from nova_infra.deployed.connect import connect, connect_toolchain
     from nova_infra.documents.terminal import as_text
-    from nova_infra.errors import RefusedError
     from nova_infra.operations.release.candidate import read_candidate
     from nova_infra.operations.reports import brief as report
     from nova_infra.operations.reports.survey import survey
