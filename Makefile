@@ -34,7 +34,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: faults packages tools advisories access dist mutants test-all unit-all unit-tail .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
+.PHONY: faults packages tools advisories access dist mutants test-all unit-synthesis unit-rehearsal unit-operations unit-others .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,12 +52,12 @@ faults: setup .nova/rehearsed/manifest.json ## Some eighty faults and edits, pla
 	@pytest -q -rs -p no:schemathesis tests/faults
 
 test: setup ## What needs no deployment: lint, types, unit tests, the services' tests; of like cases, some
-	@python scripts/parts.py lint types unit unit-services
+	@python scripts/parts.py $(UNIT_PARTS) types unit-services lint
 	@mkdir -p $(PASSED) && touch "$(BUT_FOR_TAIL)"
 
 test-all: setup ## The same with all cases; only the others, where the first have passed for this very tree
-	@if [ -e "$(BUT_FOR_TAIL)" ]; then python scripts/parts.py unit-tail; \
-		else python scripts/parts.py lint types unit-all unit-services; fi
+	@if [ -e "$(BUT_FOR_TAIL)" ]; then CASES=exhaustive python scripts/parts.py $(UNIT_PARTS); \
+		else CASES= python scripts/parts.py $(UNIT_PARTS) types unit-services lint; fi
 	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
 
 test-python: setup ## Of the tests, those that another Python can fail: make test-python PYTHON=python3.13
@@ -93,17 +93,26 @@ types: TYPED = app.py examples nova_infra $(wildcard $(addprefix services/,$(add
 types: setup ## Strict type checks
 	@mypy $(TYPED) || { test $$? = 2 && echo "types: again, in one process" && mypy --num-workers=0 $(TYPED); } # its workers get 3 s to start
 
-# Without the plugin that is the services'.
-UNIT = pytest -q -rs --numprocesses=logical --dist=worksteal -p no:schemathesis tests/unit
+# The unit tests in four parts, each of which one process runs: to collect all of them takes seconds, and to start CDK too.
+# What synthesizes is a part of its own; the others read what it has written: see tests/unit/conftest.py. Without the
+# plugin that is the services'.
+UNIT_PARTS = unit-synthesis unit-rehearsal unit-operations unit-others
+CASES ?= not exhaustive
+UNIT = pytest -q -rs -p no:schemathesis -m "$(CASES)"
+CALLS = '\b(synthesize|build_app|from_stack)[(]|^(import|from) aws_cdk'
+SYNTHESIZE = $(eval SYNTHESIZE := $(shell grep -rlE --include='test_*.py' $(CALLS) tests/unit))$(SYNTHESIZE)
 
 unit: setup ## Unit tests of the infrastructure and the tools, but for the exhaustive ones
-	@$(UNIT) -m "not exhaustive"
+	@python scripts/parts.py $(UNIT_PARTS)
 
-unit-all: setup
-	@$(UNIT)
+unit-synthesis: setup
+	@$(UNIT) $(SYNTHESIZE)
 
-unit-tail: setup
-	@$(UNIT) -m exhaustive
+unit-rehearsal unit-operations: setup
+	@$(UNIT) tests/unit/$(@:unit-%=%) $(SYNTHESIZE:%=--ignore=%)
+
+unit-others: setup
+	@$(UNIT) tests/unit --ignore=tests/unit/rehearsal --ignore=tests/unit/operations $(SYNTHESIZE:%=--ignore=%)
 
 # What starts processes, reads sources or depends on the standard library.
 unit-commands: setup

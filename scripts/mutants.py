@@ -1,9 +1,9 @@
 """Breaks the code in one place at a time, and lists what no test notices: make mutants [SAMPLE=200] [MUTATE="FILE …"].
 
 The tree is copied to `.nova/mutants` first: what is broken there is nobody's. The tests run there once to see which of
-them run which line (`scripts/covering.py`); a mutant meets only those, the fast ones first, and all tests of its room
-and of `ALSO` before it counts as a survivor. cosmic-ray makes the mutants, as `requirements-mutants.txt` locks it.
-Annotations, which nothing evaluates, are left alone. A sample is drawn over all files alike, the same for each seed.
+them run which line (`scripts/covering.py`). A mutant meets only those, the near and fast ones first, and all tests of
+its room and of `ALSO` before it counts as a survivor. cosmic-ray makes the mutants, as `requirements-mutants.txt` has
+it. Annotations, which nothing evaluates, are left alone. A sample is drawn over all files, the same for each seed.
 
 Exits with 1 where fewer than 95 % are noticed. The others are printed, to be argued one by one in
 `scripts/equivalent_mutants.toml`: those that change nothing that anybody could see are counted apart.
@@ -157,11 +157,12 @@ def survives(mutant: Mutant, covering: Covering, *, timeout: float) -> str:
     whole = file.read_text(encoding="utf-8")
     found = covering.of(file, mutant.line)
     slow = [test for test in found if not SLOW_FIXTURES.isdisjoint(covering.tests[test]["fixtures"])]
-    fast = [test for test in found if test not in slow]
+    near = [test for test in found if test not in slow and test.startswith(tests_of(mutant.module)[0])]
+    far = sorted(set(found) - {*near, *slow})
     _cosmic_ray("apply", str(mutant.module), mutant.operator, str(mutant.occurrence))
     try:
         broken = file.read_text(encoding="utf-8")
-        for tests in (fast, slow, tests_of(mutant.module)):
+        for tests in (near, far, slow, tests_of(mutant.module)):
             if tests and not _pass(tests, timeout=timeout):
                 return ""
     finally:

@@ -1,4 +1,8 @@
-"""Runs targets of the Makefile two at a time, and says of each when it starts and how it ends: ``make test``.
+"""Runs targets of the Makefile side by side, and says of each when it starts and how it ends: ``make test``.
+
+One more runs than there are processors, because now and then each waits for processes that it has started. Give the
+longest first: what is short then fills the end, where nothing else is left. What several targets read and one has to
+make, such as a synthesized assembly, they find in the directory that ``NOVA_SHARED`` names.
 
 What a target prints is shown when it fails; of tests that were skipped, the reasons are shown in any case. After a
 failure no other target is started.
@@ -21,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LANES = 2
+LANES = (os.cpu_count() or 1) + 1
 _SUMMARY = re.compile(r"^=*\s*((?:\d+ \w+,? ?)+) in [\d.]+s\b.*$", re.MULTILINE)
 _LEFT_OUT = re.compile(r"^\d+ exhaustive cases are not run here: .*$", re.MULTILINE)
 _SKIPPED = re.compile(r"^SKIPPED \[(\d+)\] (.*)$", re.MULTILINE)
@@ -40,9 +44,11 @@ class Parts:
 
     Attributes:
         width: Columns for the longest name.
+        shared: A directory for what the targets make for each other.
     """
 
     width: int
+    shared: str
     failed: bool = False
     _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -60,6 +66,7 @@ class Parts:
             process = subprocess.Popen(
                 [os.environ.get("MAKE", "make"), "--no-print-directory", target],
                 cwd=ROOT,
+                env={**os.environ, "NOVA_SHARED": self.shared},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -96,9 +103,9 @@ class Parts:
 
 def main(targets: list[str]) -> int:
     """Run them; the exit code is 1 when one fails."""
-    parts = Parts(max(map(len, targets)))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with ThreadPoolExecutor(LANES) as lanes:
+    with tempfile.TemporaryDirectory(prefix=f"nova-{os.getpid()}-parts-") as shared, ThreadPoolExecutor(LANES) as lanes:
+        parts = Parts(max(map(len, targets)), shared)
         try:
             for done in [lanes.submit(parts.run, target) for target in targets]:
                 done.result()

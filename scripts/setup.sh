@@ -203,6 +203,16 @@ fi
 [ "${1:-}" != packages ] || exit 0
 
 [ "$lock" = requirements.txt ] || python -m nova_infra.locks # Build has compared them, by the developers' packages
-echo "setting up: the CDK CLI"
+# Python compiles a module where it is first imported: CDK's alone take ten seconds, and tests that start side by side
+# would each compile them. What fails here is shown by whoever imports it next.
+compile_modules() {
+  python -c "import $1" >/dev/null 2>&1 || :
+}
+echo "setting up: the CDK CLI$([ "$lock" = requirements.txt ] || echo ", and Python's bytecode")"
+if [ "$lock" != requirements.txt ]; then
+  unset PYTHONDONTWRITEBYTECODE
+  { compile_modules nova_infra.app && compile_modules "pytest, hypothesis, moto.server, cfnlint.api, schemathesis, fastapi"; } &
+fi
 npm ci --silent --ignore-scripts
+wait
 state >.venv/ready

@@ -5,12 +5,13 @@ test that the marker names, as in ``@pytest.mark.exhaustive("test_a_good_release
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
 
 MARKER = "exhaustive"
+ROOT = Path(__file__).parents[2]
 
 
 def one_of_each(cases: Iterable[Any], kind: Callable[[Any], Hashable] = lambda _: None) -> list[Any]:
@@ -40,8 +41,21 @@ def _left_out(case: Any) -> Any:
     return pytest.param(*values, marks=pytest.mark.exhaustive)
 
 
+def refuse_unrepresented(items: Sequence[pytest.Item], arguments: Sequence[str]) -> None:
+    """Refuse to run tests of which a case is left out that nothing stands for, unless single tests are asked for.
+
+    Raises:
+        pytest.UsageError: There are some.
+    """
+    if not any("::" in argument for argument in arguments) and (missing := unrepresented(items)):
+        raise pytest.UsageError(*missing)
+
+
 def unrepresented(items: Sequence[pytest.Item]) -> list[str]:
-    """Of the tests that are collected, those that are left out and that nothing stands for: a line for each."""
+    """Of the tests that are collected, those that are left out and that nothing stands for: a line for each.
+
+    A file that is not collected is searched for the test that it is to have.
+    """
     run = {_function(item) for item in items if not item.get_closest_marker(MARKER)}
     known = {_function(item) for item in items}
     missing = set()
@@ -53,7 +67,8 @@ def unrepresented(items: Sequence[pytest.Item]) -> list[str]:
         named = marker.args[0] if marker.args else name
         path, _, function = named.rpartition("::")
         other = (str(PurePath("tests/unit", path)) if path else file, function)
-        if other not in run and (not path or any(known_file == other[0] for known_file, _ in known)):
+        elsewhere = not any(known_file == other[0] for known_file, _ in known)
+        if other not in run and not (path and elsewhere and _has(ROOT / other[0], function)):
             missing.add(f"{file}::{name}: no case of {other[0]}::{other[1]} is run by make test")
     return sorted(missing)
 
@@ -61,3 +76,7 @@ def unrepresented(items: Sequence[pytest.Item]) -> list[str]:
 def _function(item: pytest.Item) -> tuple[str, str]:
     """The file of a test, from the project's directory on, and its name without its case."""
     return item.nodeid.partition("::")[0], item.nodeid.partition("[")[0].rpartition("::")[2]
+
+
+def _has(file: Path, function: str) -> bool:
+    return file.exists() and f"def {function}(" in file.read_text(encoding="utf-8")

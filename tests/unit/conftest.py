@@ -21,6 +21,7 @@ from filelock import FileLock
 
 import helpers.assembly
 from helpers.assembly import Assembly
+from helpers.exhaustive import refuse_unrepresented
 from helpers.own_project import guarded, refuse_what_is_the_users
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.machine import tools
@@ -104,8 +105,6 @@ alarms = { error_percent = 2.5, unanswered_percent = 100, min_requests = 50, lat
 """
 
 
-_collected = pytest.StashKey[list[pytest.Item]]()
-
 sys.addaudithook(refuse_what_is_the_users)
 
 
@@ -147,21 +146,20 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Remember all that there are. Put those that synthesize first, those of the whole app before those of its parts.
+    """Put those that synthesize first, those of the whole app before those of its parts.
 
-    A process's first synthesis takes longest. The first worker begins with the first tests, and so does all of them;
-    the others take from its end when they have nothing left, and find there what is synthesized already.
+    A process's first synthesis takes longest. Of several workers the first begins with the first tests, and so does all
+    of them; the others take from its end when they have nothing left, and find there what is synthesized already. Where
+    the parts of ``make unit`` run side by side, those without the tests of the app find it at their own end.
     """
-    config.stash[_collected] = list(items)
-    items.sort(
-        key=lambda item: ({"app", "synthesize"}.isdisjoint(getattr(item, "fixturenames", ())), len(item.path.parts))
-    )
+    refuse_unrepresented(items, config.args)
+    first = any(item.path.name == "test_app.py" for item in items)
 
+    def rank(item: pytest.Item) -> tuple[bool, int]:
+        synthesizes = not {"app", "synthesize"}.isdisjoint(getattr(item, "fixturenames", ()))
+        return synthesizes != first, len(item.path.parts) if synthesizes else 0
 
-@pytest.fixture
-def collected(pytestconfig: pytest.Config) -> list[pytest.Item]:
-    """Every test that was collected, also those that are not run this time."""
-    return pytestconfig.stash[_collected]
+    items.sort(key=rank)
 
 
 @pytest.fixture
@@ -222,7 +220,7 @@ def synthesize(tmp_path_factory, worker_id, example):
     Tests run in several processes. What one of them has synthesized, the others read.
     """
     base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
+    shared = Path(os.environ.get("NOVA_SHARED") or (base if worker_id == "master" else base.parent))
 
     def run(config, **context) -> Assembly:
         context.setdefault("image_tag", "abc123")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from helpers.exhaustive import MARKER, one_of_each, unrepresented
+from helpers.exhaustive import MARKER, one_of_each, refuse_unrepresented, unrepresented
 
 ROOT = Path(__file__).parents[2]
 SUITE = """
@@ -51,8 +51,15 @@ def test_a_case_keeps_its_name_and_its_other_marks():
     assert (case.id, case.values, [mark.name for mark in case.marks]) == ("two", (2,), ["own_project", MARKER])
 
 
-def test_every_case_that_is_left_out_has_one_of_its_kind_that_is_run(collected):
-    assert unrepresented(collected) == []
+@pytest.mark.parametrize("arguments", [["tests/unit"], ["tests/unit/test_one.py"]])
+def test_a_case_that_nothing_stands_for_stops_every_run_of_its_file(arguments):
+    refuse_unrepresented([item("test_a", "test_b"), item("test_b")], arguments)
+    with pytest.raises(pytest.UsageError, match="test_a: no case of"):
+        refuse_unrepresented([item("test_a", "test_gone"), item("test_b")], arguments)
+
+
+def test_a_case_that_is_asked_for_by_name_is_run():
+    refuse_unrepresented([item("test_a[2]", "left out")], ["tests/unit/test_one.py::test_a[2]"])
 
 
 @pytest.mark.parametrize(
@@ -65,7 +72,10 @@ def test_every_case_that_is_left_out_has_one_of_its_kind_that_is_run(collected):
         ([item("test_a", "test_gone"), item("test_b")], ["test_gone"]),
         ([item("test_a", "rooms/test_two.py::test_b"), item("test_b", file="rooms/test_two.py")], []),
         ([item("test_a", "rooms/test_two.py::test_a"), item("test_b", file="rooms/test_two.py")], ["test_a"]),
-        ([item("test_a", "rooms/test_two.py::test_b")], []),  # a file by itself: the other is not collected
+        # a file by itself: the other is not collected
+        ([item("test_a", "scripts/test_parts.py::test_the_last_line_of_tests_is_found")], []),
+        ([item("test_a", "scripts/test_parts.py::test_gone")], ["test_gone"]),
+        ([item("test_a", "test_gone.py::test_b")], ["test_b"]),
     ],
 )
 def test_one_that_nothing_stands_for_is_found(items, missing):

@@ -21,7 +21,7 @@ def production_out_of_reach(template: Template) -> Iterator[Finding]:
             continue
         graph = graph or Graph(template)
         *before, production = [stages(pipeline)[place] for place in places]
-        protected = goals(before, production)
+        protected = goals(before, production, own_account=template.account)
         steps = [
             *steps_before(template, pipeline, before=places[-1]),
             *other_pipelines(template, pipeline_id),

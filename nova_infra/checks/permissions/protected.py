@@ -7,7 +7,7 @@ says nothing of tomorrow; what a step needs besides can be acknowledged.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nova_infra.checks.permissions.reach import Goal
@@ -25,6 +25,8 @@ READING = tuple(
 
 # Reading by name, and yet what lets its reader act as somebody else.
 SECRETS = ("secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue")
+# Of those of a kind that are encrypted, which no name shows.
+PARAMETERS = ("ssm:GetParameter*",)
 CREDENTIALS = (
     *SECRETS,
     *("sso:GetRoleCredentials", "cognito-identity:GetCredentialsForIdentity", "cognito-identity:GetOpenIdToken*"),
@@ -37,6 +39,10 @@ CONTENTS = (
     *("logs:Filter*", "logs:GetLog*", "logs:GetQueryResults", "s3:GetObject*", "dynamodb:GetItem"),
     *("dynamodb:BatchGetItem", "dynamodb:Query", "athena:GetQueryResults", "kinesis:GetRecords"),
 )
+
+# A step's own work with the pipeline's own connection and key, and nobody else's: goals of their own.
+_CONNECTING = ("codeconnections:UseConnection", "codestar-connections:UseConnection")
+_ENCRYPTING = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*")
 
 # What each service holds, and what a step may do there besides reading.
 _SERVICES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
@@ -66,13 +72,9 @@ _SERVICES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     (
         "the connection to the source",
         ("codeconnections", "codestar-connections"),
-        ("codeconnections:UseConnection", "codestar-connections:UseConnection"),
+        _CONNECTING,
     ),
-    (
-        "the keys",
-        ("kms", "acm", "acm-pca"),
-        ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*", "kms:Verify*"),
-    ),
+    ("the keys", ("kms", "acm", "acm-pca"), (*_ENCRYPTING, "kms:Verify*")),
     ("secrets", ("secretsmanager",), ()),
     (
         "who is notified, and of what",
@@ -110,20 +112,25 @@ _DATA = (
     *("dynamodb:ConditionCheckItem", "kinesis:PutRecord*", "firehose:PutRecord*", "xray:Put*", "aps:RemoteWrite"),
     *("ses:Send*", "bedrock:InvokeModel*", "athena:StartQueryExecution", "athena:StopQueryExecution"),
 )
-_NAMED_SERVICES = tuple(f"{service}:*" for _, services, _ in _SERVICES for service in services)
 _OWN_WORK = tuple(action for _, _, but in _SERVICES for action in but)
+_NAMED_SERVICES = tuple(f"{service}:*" for _, services, _ in _SERVICES for service in services)
+# Those of the pipeline's own template. Another region's, which has the artifacts too, is named by an alias of CDK's.
+_OWN_KEYS = "${*}"
 # Another way to the objects of any bucket.
 _ACCESS_POINTS = ("arn:aws:s3:*:*:accesspoint/*",)
 # Goals of their own, or none: repositories and buckets belong to some steps, and tokens are of those who have them.
 _APART = ("ecr:*", "signer:*", "s3:*", "sts:*")
 
 
-def goals(before: Sequence[Mapping[str, Any]], production: Mapping[str, Any]) -> list[Goal]:
+def goals(
+    before: Sequence[Mapping[str, Any]], production: Mapping[str, Any], *, own_account: str | None = None
+) -> list[Goal]:
     """What the approval protects from everybody before it.
 
     Args:
         before: The stages of earlier environments.
         production: The stage of the last environment.
+        own_account: The pipeline's account, where it is known.
     """
     accounts = _accounts([production])
     elsewhere = _elsewhere(before, production)
@@ -167,7 +174,8 @@ def goals(before: Sequence[Mapping[str, Any]], production: Mapping[str, Any]) ->
             "production itself",
             ("*:*",),
             tuple(f"arn:*:*:*:{account}:*" for account in accounts),
-            harmless_actions=(*READING, *_OWN_WORK, *_APART),
+            # In an account that production shares with the pipeline, a step's own logs are there, too.
+            harmless_actions=(*READING, *_APART, *(_OWN_WORK if own_account in accounts else ())),
             within=frozenset(accounts),
         ),
         Goal(
@@ -206,6 +214,9 @@ def goals_beside(
         stores: Whether it makes artifacts.
         pushes: Whether it publishes images.
     """
+    elsewhere = _elsewhere(before, production)
+    # Of the registries that ready images come from, each by its name.
+    logins = ("arn:*:secretsmanager:*:*:secret:*-??????", "arn:*:kms:*:*:key/*") if pushes else ()
     return [
         Goal(
             "the artifacts that await the approval",
@@ -213,15 +224,24 @@ def goals_beside(
             (*(f"{bucket}*" for bucket in _buckets(pipeline)), *_ACCESS_POINTS),
             harmless_actions=(*READING, *(_STORING if stores else ())),
         ),
+        Goal("the source of others", _CONNECTING, harmless=tuple(_connections(pipeline)), elsewhere=elsewhere),
+        Goal("what others have encrypted", _ENCRYPTING, harmless=(_OWN_KEYS, *logins), elsewhere=elsewhere),
         Goal(
             "secrets",
-            SECRETS,
-            # Logins of the registries that ready images come from, each by its name.
-            harmless=("arn:*:secretsmanager:*:*:secret:*-??????",) if pushes else (),
-            elsewhere=_elsewhere(before, production),
+            (*SECRETS, *PARAMETERS),
+            harmless=logins,
+            elsewhere=elsewhere,
         ),
         Goal("released images", ("ecr:*", "signer:*"), harmless_actions=(*READING, *(_PUSHING if pushes else ()))),
     ]
+
+
+def _connections(pipeline: Mapping[str, Any]) -> Iterator[str]:
+    """The connections that the pipeline itself reads its source by."""
+    for stage in as_list(pipeline.get("Stages")):
+        for action in as_list(stage.get("Actions")):
+            if arn := action.get("Configuration", {}).get("ConnectionArn"):
+                yield pattern_of(arn)
 
 
 def _buckets(pipeline: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Sequence
 from importlib import resources
 
@@ -17,12 +18,20 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Service
 from nova_infra.constructs.tasks.task import FargateTask
+from nova_infra.documents import last_words
 from nova_infra.names import CONTAINER
 
 TYPE = "Custom::NovaBeforeDeploy"
 LIMIT = cdk.Duration.minutes(15)
 """As long as a Lambda function may run, which waits for the command:
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
+_IMPORT = "from nova_infra.documents.last_words import telling_first\n"
+
+
+def handler_source() -> str:
+    """The function's code. It has no modules of Nova's beside it, so what it imports of them is written into it."""
+    handler = (resources.files(__package__) / "before_deploy_handler.py").read_text(encoding="utf-8")
+    return handler.replace(_IMPORT, inspect.getsource(last_words))
 
 
 class BeforeDeploy(Construct):
@@ -99,13 +108,12 @@ class BeforeDeploy(Construct):
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         group.grant_write(role)
-        source = (resources.files(__package__) / "before_deploy_handler.py").read_text(encoding="utf-8")
         function = lambda_.Function(
             self,
             "Function",
             runtime=lambda_.Runtime.PYTHON_3_13,
             handler="index.handler",
-            code=lambda_.Code.from_inline(source),
+            code=lambda_.Code.from_inline(handler_source()),
             timeout=LIMIT,
             role=role.without_policy_updates(),
             log_group=group,

@@ -8,6 +8,8 @@ from typing import Any
 
 import boto3
 
+from nova_infra.documents.last_words import telling_first
+
 
 def handler(event: Any, context: Any) -> None:
     """Answer CloudFormation: FAILED with what the command said last, so that nothing is deployed."""
@@ -64,12 +66,12 @@ def run(wanted: Any, token: str, context: Any) -> None:
 
 
 def said(wanted: Any, arn: str) -> str:
-    """What the command printed last."""
+    """What the command printed last, after the line that says why it failed."""
     stream = f"{wanted['LogPrefix']}/{wanted['Container']}/{arn.rsplit('/', 1)[1]}"
     try:
         events = boto3.client("logs", region_name=os.environ["AWS_REGION"]).get_log_events(
-            logGroupName=wanted["LogGroup"], logStreamName=stream, limit=12
+            logGroupName=wanted["LogGroup"], logStreamName=stream, limit=30
         )["events"]
     except Exception as error:  # the reason must reach CloudFormation, with or without a log
         return f"its log is not there ({type(error).__name__})"
-    return " | ".join(each["message"].strip() for each in events)
+    return " | ".join(telling_first([each["message"] for each in events]))

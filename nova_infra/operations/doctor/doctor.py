@@ -20,6 +20,7 @@ from nova_infra.documents.model import Document, Line, Paragraph, Prose, Section
 from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import threads
 from nova_infra.names import BOOTSTRAP_VERSION, repository_name
+from nova_infra.operations.doctor.boundary import boundary_checks
 from nova_infra.operations.doctor.check import Account, Check, not_known
 from nova_infra.operations.doctor.existing import existing_cluster, existing_load_balancer
 from nova_infra.operations.doctor.first import first_in_environment, first_in_toolchain
@@ -142,9 +143,10 @@ def _dotted(version: Sequence[int] | None) -> str:
 
 
 def toolchain_checks(config: Config, access: Account, *, first: bool = False) -> Iterator[Check]:
-    """The account of the pipeline: bootstrap, source, repositories, builds."""
+    """The account of the pipeline: bootstrap, boundary, source, repositories, builds."""
     toolchain = config.toolchain
     yield from bootstrap_checks(access, toolchain.account, toolchain.region, toolchain.account)
+    yield from boundary_checks(config, access)
     yield _source(config, access)
     yield _repositories(config, access)
     yield from build_quotas(config, access)

@@ -91,7 +91,7 @@ class JobRuns:
         ended = self.last = await asyncio.shield(run.ends)
         if ended.exit_code != 0:
             why = ended.reason or f"it exited with {ended.exit_code}"
-            raise StateError("States.TaskFailed", ": ".join([why, *ended.said[-1:]]))
+            raise StateError("States.TaskFailed", ": ".join([why, *ended.said[:1]]))
         return {"Containers": [{"ExitCode": 0}]}
 
     def _listed(self, parameters: Any) -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nova_infra.documents.last_words import telling_first
 from nova_infra.rehearsal.tasks.containers.container import ContainerTask
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.process import ProcessTask
@@ -15,7 +16,7 @@ from nova_infra.rehearsal.tasks.task import TaskFailedError, tail
 TOO_LONG = "it did not end in time"
 """The reason of a run that was stopped because its time was over."""
 
-_LINES = 12
+_LINES = 30
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Ended:
     Attributes:
         exit_code: The exit code of its program; None where it did not start, or not end in time.
         reason: Why it has no exit code, or was ended.
-        said: The last lines that it printed.
+        said: The last lines that it printed, after the one that says why it failed.
     """
 
     exit_code: int | None
@@ -65,10 +66,10 @@ async def run_once(
         await task.launch()
         await asyncio.wait_for(task.ended(), seconds)
         await task.hear_out()
-        return Ended(task.exit_code, task.stopped_because, tuple(tail(task.said, _LINES)))
+        return Ended(task.exit_code, task.stopped_because, tuple(telling_first(tail(task.said, _LINES))))
     except TaskFailedError as error:
         return Ended(None, str(error))
     except TimeoutError:
-        return Ended(None, TOO_LONG, tuple(tail(await task.said_now(), _LINES)))
+        return Ended(None, TOO_LONG, tuple(telling_first(tail(await task.said_now(), _LINES))))
     finally:
         await task.stop()

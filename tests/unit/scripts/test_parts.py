@@ -71,15 +71,23 @@ def test_a_part_that_left_cases_out_says_how_many_and_what_runs_them(make):
     assert lines[2].strip() == left_out
 
 
-def test_a_part_that_failed_shows_all_that_it_said_and_nothing_else_is_started(make):
-    code, lines = make(lint="echo 'a.py:1: E501'; exit 1", types="sleep 0.5", unit="touch ran", services="touch ran")
+def test_a_part_that_failed_shows_all_that_it_said_and_nothing_else_is_started(make, parts):
+    beside = {f"types{n}": "sleep 0.5" for n in range(1, parts.LANES)}
+    code, lines = make(lint="echo 'a.py:1: E501'; exit 1", **beside, unit="touch ran", services="touch ran")
     assert code == 1
     assert lines.index("a.py:1: E501") < next(n for n, line in enumerate(lines) if line.startswith("lint      FAILED"))
-    # Two parts run at a time, and either may come to the next one first.
+    # Several parts run at a time, and either may come to the next one first.
     assert sorted(line.split() for line in lines if line.startswith(("unit", "services"))) == [
         ["services", "not", "run"],
         ["unit", "not", "run"],
     ]
+
+
+def test_the_parts_have_a_directory_for_what_they_share_and_it_is_gone_afterwards(make, tmp_path):
+    wait = "until [ -e $NOVA_SHARED/made ]; do sleep 0.01; done"
+    code, _ = make(one="echo $NOVA_SHARED > place; touch $NOVA_SHARED/made", other=wait)
+    assert code == 0
+    assert not Path((tmp_path / "place").read_text().strip()).exists()
 
 
 def test_an_interruption_stops_what_runs(make, tmp_path):

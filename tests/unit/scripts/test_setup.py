@@ -25,6 +25,7 @@ case "$*" in
     chmod +x .venv/bin/* ;;
   *ensurepip*) ;;
   *"pip download"*) mkdir -p .nova/tools/wheels && echo wheel > .nova/tools/wheels/a.whl ;;
+  "-c import "*) echo "imports ${{2#import }}" >> called ;;
   *pip*) echo pip "${{PIP_NO_INDEX:+no index}}" >> called ;;
 esac
 """
@@ -67,7 +68,9 @@ def python_of(root):
 
 def test_it_sets_up_once(project):
     first = setup(project)
-    assert (first.returncode, first.stdout) == (0, "setting up: Python packages\nsetting up: the CDK CLI\n")
+    assert first.returncode == 0
+    assert first.stdout == "setting up: Python packages\nsetting up: the CDK CLI, and Python's bytecode\n"
+    assert "imports nova_infra.app" in (project / "called").read_text()
     assert python_of(project) == "3.12.1"
     again = setup(project)
     assert (again.returncode, again.stdout, (project / "called").exists()) == (0, "", False)
@@ -86,6 +89,7 @@ def test_a_step_with_credentials_installs_the_lock_of_the_commands_and_keeps_it(
     assert "requirements-uv.txt requirements.txt" in called
     assert "requirements-dev.txt" not in called
     assert "--editable" not in called
+    assert "imports nova_infra.app" not in called, "a step runs a command or two: it compiles what that needs"
     assert (project / ".venv/bin/nova").read_text().startswith(f"#!{project}/.venv/bin/python\n")
     assert (setup(project).stdout, (project / "called").exists()) == ("", False)
     (project / "requirements.txt").write_text("click==8.4\n")

@@ -9,6 +9,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from nova_infra.constructs.hooks import before_deploy_handler as function
+from nova_infra.constructs.hooks.before_deploy import handler_source
 
 WANTED = {
     "Cluster": "nova-live",
@@ -119,13 +120,13 @@ def test_a_command_that_fails_fails_the_stack_with_what_it_said(aws: Aws) -> Non
     aws.runs(stopped(3))
     aws.stubs["logs"].add_response(
         "get_log_events",
-        {"events": [{"message": "no table"}, {"message": "bye"}]},
-        {"logGroupName": "logs", "logStreamName": "nova-live-shop/app/0123", "limit": 12},
+        {"events": [{"message": "begins"}, {"message": "ERROR: no table"}, {"message": "bye"}]},
+        {"logGroupName": "logs", "logStreamName": "nova-live-shop/app/0123", "limit": 30},
     )
     told = aws.call()
     assert told["Status"] == "FAILED"
     assert "exited with 3" in told["Reason"]
-    assert "no table | bye" in told["Reason"]
+    assert "): ERROR: no table | begins | bye" in told["Reason"]
 
 
 def test_a_command_that_hangs_is_stopped_before_the_function_is(aws: Aws) -> None:
@@ -148,3 +149,11 @@ def test_the_function_fits_into_a_template() -> None:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html"""
     with open(function.__file__, encoding="utf-8") as file:  # noqa: PTH123
         assert len(file.read()) <= 4096
+
+
+def test_the_functions_code_runs_without_anything_of_novas():
+    source = handler_source()
+    assert "nova_infra" not in source
+    code: dict[str, Any] = {}
+    exec(compile(source, "index.py", "exec"), code)
+    assert code["telling_first"](["a", "panic: b", "c"]) == ["panic: b", "a", "c"]

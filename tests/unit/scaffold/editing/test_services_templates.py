@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -14,7 +15,13 @@ import pytest
 from helpers.exhaustive import one_of_each
 from nova_infra.config import load_config
 from nova_infra.images.tags import image_sources
-from nova_infra.scaffold.editing.services import TEMPLATES, add_service, remove_service, rename_service
+from nova_infra.scaffold.editing.services import (
+    TEMPLATES,
+    add_service,
+    other_files,
+    remove_service,
+    rename_service,
+)
 
 ROOT = Path(__file__).parents[4]
 NAME = "un-heard"
@@ -54,6 +61,14 @@ def test_its_dockerfile_passes_the_linter_and_runs_as_nobody(project: Path, temp
     run("hadolint", str(dockerfile), directory=ROOT)
     *_, user = [line.split()[1] for line in dockerfile.read_text().splitlines() if line.startswith("USER ")]
     assert user == "10001:10001"
+
+
+@pytest.mark.parametrize("name", ["a", NAME, "a-name-of-many-words"])
+def test_no_column_of_what_is_written_for_go_is_as_wide_as_the_name(name: str) -> None:
+    """gofmt lines the values of keys up, so that a column with the name in it is right for one length alone."""
+    for path, text in other_files("go", name, "Says hello to everybody.").items():
+        lined_up = [line for line in text.splitlines() if re.search(r"[:,] {2,}\S", line)]
+        assert not any(f'"/{name}' in line or '"/health"' in line for line in lined_up), path
 
 
 def test_what_is_written_for_node_passes_its_own_tests(project: Path) -> None:

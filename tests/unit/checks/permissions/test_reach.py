@@ -1,0 +1,155 @@
+"""Grants of many kinds, each of which begins a way around the approval, and what looks like one and is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from nova_infra.checks.rules import findings
+
+Template = dict[str, Any]
+PROD = "arn:aws:iam::333333333333:role"
+OWN = "arn:aws:iam::444444444444:role"
+
+
+def pipeline_of(template: Template) -> dict[str, Any]:
+    [pipeline] = [r for r in template["Resources"].values() if r["Type"] == "AWS::CodePipeline::Pipeline"]
+    properties: dict[str, Any] = pipeline["Properties"]
+    return properties
+
+
+def project_of(template: Template, stage: str) -> dict[str, Any]:
+    """Properties of the first project of a stage."""
+    [found] = [each for each in pipeline_of(template)["Stages"] if each["Name"] == stage]
+    projects = [a["Configuration"]["ProjectName"] for a in found["Actions"] if "ProjectName" in a["Configuration"]]
+    project: dict[str, Any] = template["Resources"][projects[0]["Ref"]]["Properties"]
+    return project
+
+
+def statement(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource} | more
+
+
+def grant(template: Template, *statements: dict[str, Any], stage: str = "Staging") -> None:
+    """Give the role of a stage's first project a policy of its own."""
+    role = {"Ref": project_of(template, stage)["ServiceRole"]["Fn::GetAtt"][0]}
+    template["Resources"]["Added"] = {
+        "Type": "AWS::IAM::Policy",
+        "Properties": {"PolicyDocument": {"Statement": list(statements)}, "Roles": [role]},
+    }
+
+
+def named(action: str | list[str], resource: Any = "*") -> Callable[[Template], None]:
+    return lambda template: grant(template, statement(action, resource))
+
+
+def own(service: str, tail: str) -> str:
+    return f"arn:aws:{service}:us-east-1:444444444444:{tail}"
+
+
+# What a step may do with the pipeline's own, and with nobody else's; and what no rule names.
+_KEY = "arn:aws:kms:us-east-1:{}:key/11111111-2222-3333-4444-555555555555".format
+GRANTS: dict[str, Callable[[Template], None]] = {
+    "what another key has encrypted, under a key of one's own": named("kms:ReEncrypt*", _KEY("444444444444")),
+    "whatever is encrypted": named("kms:Decrypt"),
+    "what production has encrypted": named("kms:Decrypt", _KEY("333333333333")),
+    "a parameter, which may be a secret": named("ssm:GetParameter", own("ssm", "parameter/registry/login")),
+    "every parameter by its path": named("ssm:GetParametersByPath"),
+    "the history of parameters": named("ssm:GetParameterHistory", own("ssm", "parameter/*")),
+    "another connection": named("codestar-connections:UseConnection", own("codestar-connections", "connection/other")),
+    "any connection": named("codeconnections:UseConnection"),
+    "a connection passed on": named("codeconnections:PassConnection"),
+    "a message to production": named("sns:Publish", "arn:aws:sns:us-east-1:333333333333:nova-prod-alerts"),
+    "an event in production": named("events:PutEvents", "arn:aws:events:us-east-1:333333333333:event-bus/default"),
+    "a log line in production": named("logs:PutLogEvents", "arn:aws:logs:us-east-1:333333333333:log-group:audit:*"),
+    "who may invoke a function": named("lambda:AddPermission", own("lambda", "function:any")),
+    "a target of a rule": named("events:PutTargets", own("events", "rule/any")),
+    "the steps of a state machine": named("states:UpdateStateMachine", own("states", "stateMachine:any")),
+    "any change set": named(["cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"]),
+    "a resource by Cloud Control": named("cloudformation:CreateResource"),
+    "a service in production": named("ecs:UpdateService", "arn:aws:ecs:us-east-1:333333333333:service/nova-prod/*"),
+    "a boundary exchanged": named("iam:PutRolePermissionsBoundary", f"{OWN}/nova-prod-verify-step"),
+    "a session on a machine": named("ssm:StartSession"),
+    "an automation": named("ssm:StartAutomationExecution"),
+    "any bucket's policy": named("s3:PutBucketPolicy"),
+    "a copy of each object": named("s3:PutReplicationConfiguration"),
+    "who may send to a queue": named("sqs:AddPermission"),
+    "a table's policy": named("dynamodb:PutResourcePolicy"),
+    "a stream's policy": named("kinesis:PutResourcePolicy"),
+    "a repository's policy": lambda t: grant(t, statement("ecr:SetRepositoryPolicy"), stage="Images"),
+    "images from upstream": lambda t: grant(t, statement("ecr:CreatePullThroughCacheRule"), stage="Images"),
+    "a signature revoked": lambda t: grant(t, statement("signer:RevokeSignature"), stage="Images"),
+    "who may sign": lambda t: grant(t, statement("signer:AddProfilePermission"), stage="Images"),
+    "all secrets where images are built": lambda t: grant(
+        t, statement("secretsmanager:GetSecretValue"), stage="Images"
+    ),
+    "by a web identity": named("sts:AssumeRoleWithWebIdentity", f"{PROD}/nova-prod-deploy"),
+    "the root of an account": named("sts:AssumeRoot"),
+    "certificates for a role": named("rolesanywhere:CreateProfile"),
+    "all roles but one": lambda t: grant(
+        t, {"Effect": "Allow", "Action": "iam:PassRole", "NotResource": f"{OWN}/nova-prod-verify-step"}
+    ),
+    "a condition that a missing key meets": lambda t: grant(
+        t,
+        statement("sts:AssumeRole", f"{PROD}/x", Condition={"ForAllValues:StringEquals": {"aws:TagKeys": ["a"]}}),
+    ),
+    "a denial of everything else": lambda t: grant(
+        t,
+        statement("sts:AssumeRole", f"{PROD}/x"),
+        {"Effect": "Deny", "NotAction": "sts:AssumeRole", "Resource": "*"},
+    ),
+    "a denial that never holds": lambda t: grant(
+        t,
+        statement("sts:AssumeRole", f"{PROD}/x"),
+        statement("sts:*", Effect="Deny", Condition={"StringLike": {"aws:PrincipalArn": "nobody"}}),
+    ),
+    "a job's success": named("codepipeline:PutJobSuccessResult"),
+    "a shell in a build": named("codebuild:StartSandbox"),
+    "a pipe": named("pipes:CreatePipe"),
+    "an experiment with faults": named("fis:StartExperiment"),
+}
+
+
+@pytest.mark.parametrize("added", GRANTS.values(), ids=GRANTS.keys())
+def test_a_grant_of_any_kind_is_a_way_around_the_approval(assembly: Any, added: Callable[[Template], None]) -> None:
+    template = assembly.template("NovaPipelineStack")
+    added(template)
+    assert {rule.id for rule, _ in findings(template)} == {"NOVA-P06"}
+
+
+def _own_connection(template: Template) -> None:
+    arn = pipeline_of(template)["Stages"][0]["Actions"][0]["Configuration"]["ConnectionArn"]
+    grant(template, statement(["codestar-connections:UseConnection", "codeconnections:UseConnection"], arn))
+
+
+def _role_by_its_name(template: Template) -> None:
+    """A step whose role may do nothing more, and is named instead of referred to."""
+    project = project_of(template, "Staging")
+    template["Resources"][project["ServiceRole"]["Fn::GetAtt"][0]]["Properties"]["RoleName"] = "tests"
+    project["ServiceRole"] = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/tests"}
+
+
+HARMLESS: dict[str, Callable[[Template], None]] = {
+    "its own connection": _own_connection,
+    "the pipeline's own key": named(
+        ["kms:Decrypt", "kms:ReEncrypt*"], {"Fn::GetAtt": ["EncryptionKey3A692D6E", "Arn"]}
+    ),
+    "parameters of another environment": named(
+        "ssm:GetParameter", "arn:aws:ssm:us-east-1:222222222222:parameter/nova/staging/release"
+    ),
+    "a role by its name": _role_by_its_name,
+    "denied everywhere else": lambda t: grant(
+        t,
+        statement("sts:AssumeRole", f"{PROD}/x"),
+        {"Effect": "Deny", "Action": "sts:*", "NotResource": "arn:aws:iam::222222222222:role/*"},
+    ),
+}
+
+
+@pytest.mark.parametrize("added", HARMLESS.values(), ids=HARMLESS.keys())
+def test_what_keeps_to_the_pipelines_own_is_no_way(assembly: Any, added: Callable[[Template], None]) -> None:
+    template = assembly.template("NovaPipelineStack")
+    added(template)
+    assert findings(template) == []

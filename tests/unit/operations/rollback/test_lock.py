@@ -1,0 +1,126 @@
+"""Rollbacks that begin at the same moment, as threads: one of them has the environment, and the others know it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from nova_infra.deployed.model import ParameterVersion
+from nova_infra.deployed.protocol import RecordedEnvironment
+from nova_infra.errors import AwsError, RefusedError
+from nova_infra.operations.records.ledger import Entry, append, read_ledger
+from nova_infra.operations.rollback.lock import Claim, RollbackLock, read_claim
+
+WRITERS = 6
+AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class ParameterStore:
+    """Parameter Store for one environment: every write is a version, in the order in which it got the lock."""
+
+    platform, name, prefix = "nova", "prod", "nova-prod"
+
+    def __init__(self) -> None:
+        self.versions: list[ParameterVersion] = []
+        self.written: Callable[[], object] = lambda: None
+        self._one = threading.Lock()
+
+    def put_parameter(self, _: str, value: str) -> int:
+        with self._one:
+            number = len(self.versions) + 1
+            at = AT + timedelta(seconds=number)
+            self.versions.append(ParameterVersion(version=number, value=value, at=at))
+        self.written()
+        return number
+
+    def history(self, _: str) -> tuple[ParameterVersion, ...]:
+        with self._one:
+            return tuple(self.versions)
+
+    def caller(self) -> str:
+        return "somebody"
+
+    def now(self) -> datetime:
+        return AT
+
+
+def begin(store: ParameterStore, number: int, left: Callable[[], object] = lambda: None) -> str:
+    """Take the lock as one of several; its number where it has it, else what it is told."""
+    environment = cast("RecordedEnvironment", store)
+    lock = RollbackLock(environment, Claim(nonce=f"n{number}", release=f"r{number}"), lambda _: None)
+    try:
+        with lock:
+            left()
+            return str(number)
+    except RefusedError as error:
+        left()
+        return str(error)
+
+
+def all_begin(store: ParameterStore) -> list[str]:
+    """Each in a thread of its own; who has the lock keeps it until all others have been told."""
+    ended = threading.Barrier(WRITERS, timeout=30)
+    with ThreadPoolExecutor(WRITERS) as pool:
+        begun = [pool.submit(begin, store, number, ended.wait) for number in range(WRITERS)]
+        return [each.result(timeout=30) for each in begun]
+
+
+def test_of_several_that_write_before_any_of_them_reads_the_first_has_the_environment() -> None:
+    store = ParameterStore()
+    together = threading.Barrier(WRITERS)
+    # Only the claims meet there: who has the lock writes once more, when it gives it back.
+    store.written = lambda: together.wait(30) if len(store.versions) <= WRITERS else None
+    said = all_begin(store)
+    winners = [each for each in said if each.isdigit()]
+    assert len(winners) == 1
+    assert f'"n{winners[0]}"' in store.versions[0].value
+    for each in said:
+        assert each in winners or each.startswith("rollback: somebody started one at the same moment and was first")
+
+
+def test_one_that_comes_while_another_has_it_is_told_and_takes_nothing_away() -> None:
+    store = ParameterStore()
+    environment = cast("RecordedEnvironment", store)
+    with RollbackLock(environment, Claim(nonce="first"), lambda _: None) as lock:
+        assert begin(store, 2).startswith("rollback: somebody started one")
+        assert read_claim(environment).nonce == "first"
+        lock.check()
+    assert begin(store, 3) == "3", "it was given back"
+
+
+def test_a_sign_that_aws_refuses_is_followed_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nova_infra.operations.rollback.lock.SECONDS_BETWEEN_SIGNS", 0.001)
+    store = ParameterStore()
+    seen = threading.Event()
+    refused: list[int] = []
+
+    def written() -> None:
+        if len(store.versions) == 2:
+            refused.append(2)
+            raise AwsError("throttled")
+        if len(store.versions) > 3:
+            seen.set()
+
+    store.written = written
+    with RollbackLock(cast("RecordedEnvironment", store), Claim(nonce="one"), lambda _: None):
+        assert seen.wait(30), "one refusal ended the signs of life"
+    assert refused == [2]
+
+
+def test_of_entries_that_are_written_at_once_the_ledger_keeps_each() -> None:
+    store = ParameterStore()
+    environment: Any = store
+    together = threading.Barrier(WRITERS)
+    store.written = lambda: together.wait(30)
+    entry = Entry("a" * 40, {}, AT, "verified", "somebody")
+    with ThreadPoolExecutor(WRITERS) as pool:
+        entries = [replace(entry, by=f"writer {number}") for number in range(WRITERS)]
+        versions = list(pool.map(lambda each: append(environment, each), entries))
+    assert sorted(versions) == list(range(1, WRITERS + 1)), "each is told of its own"
+    assert {each.by for each in read_ledger(environment).entries} == {each.by for each in entries}
