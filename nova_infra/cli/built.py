@@ -1,4 +1,4 @@
-"""The options --assembly and --digest: commands that work on the assembly that a delivery has built."""
+"""The options --assembly and --digest: which assembly a command works on, and that it is the one that was built."""
 
 from __future__ import annotations
 
@@ -11,6 +11,22 @@ from typing import Any
 import click
 
 from nova_infra.errors import CheckFailedError, RefusedError
+
+SYNTHESIZED = click.option(
+    "--assembly",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("cdk.out"),
+    show_default=True,
+    help="The synthesized assembly.",
+)
+"""For a command that takes the assembly as it is."""
+
+OR_SYNTHESIZE = click.option(
+    "--assembly",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The working tree's assembly. Default: synthesize it to cdk.out.",
+)
+"""For a command that synthesizes unless it is given an assembly."""
 
 
 def built_assembly(command: Callable[..., None]) -> Callable[..., None]:

@@ -7,16 +7,8 @@ from pathlib import Path
 
 import click
 
-from nova_infra.cli.built import built_assembly
+from nova_infra.cli.built import SYNTHESIZED, built_assembly
 from nova_infra.errors import CheckFailedError
-
-_ASSEMBLY = click.option(
-    "--assembly",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("cdk.out"),
-    show_default=True,
-    help="The synthesized assembly.",
-)
 
 
 @click.command()
@@ -101,7 +93,7 @@ def deploy(environment: str, assembly: Path | None, outputs: Path | None) -> Non
 
 
 @click.command()
-@_ASSEMBLY
+@SYNTHESIZED
 @click.option("--early", is_flag=True, help="Only those of the early branch.")
 def registry(assembly: Path, early: bool) -> None:
     """Deploy the image repositories from an assembly.
@@ -151,7 +143,7 @@ def policy() -> None:
 
 @policy.command("cloudformation")
 @click.argument("account")
-@_ASSEMBLY
+@SYNTHESIZED
 def policy_cloudformation(account: str, assembly: Path) -> None:
     """Print what CloudFormation needs to deploy an assembly to ACCOUNT.
 

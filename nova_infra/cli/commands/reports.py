@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nova_infra.cli.built import built_assembly
+from nova_infra.cli.built import OR_SYNTHESIZE, SYNTHESIZED, built_assembly
 from nova_infra.cli.output import format_option, show
 from nova_infra.errors import RefusedError
 
@@ -161,11 +161,7 @@ def brief(environment: str, form: Format, publish: bool, assembly: Path | None) 
 
 @click.command()
 @click.argument("environment", metavar="[ENV]", required=False)
-@click.option(
-    "--assembly",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The synthesized assembly. Default: synthesize this directory to cdk.out.",
-)
+@OR_SYNTHESIZE
 @format_option
 def cost(environment: str | None, form: Format, assembly: Path | None) -> None:
     """Estimate what ENV costs a month at list prices.
@@ -190,13 +186,7 @@ def cost(environment: str | None, form: Format, assembly: Path | None) -> None:
 
 
 @click.command()
-@click.option(
-    "--assembly",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("cdk.out"),
-    show_default=True,
-    help="The synthesized assembly.",
-)
+@SYNTHESIZED
 @click.option("--write", is_flag=True, help="Write docs/access.md instead of printing it.")
 def access(assembly: Path, write: bool) -> None:
     """Show who can do what before and after the approval.
