@@ -9,7 +9,8 @@ COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-ver
 PASSED := .nova/passed
 # What `make test` has passed for, and with which Python.
 BUT_FOR_TAIL = $(PASSED)/$$(scripts/tree.sh hash)-$$(head -n 1 $(VENV)/made)-but-for-tail
-SYNTH_INPUTS := app.py cdk.json cdk.context.json nova.toml pyproject.toml requirements.txt package.json nova_infra services
+SYNTH_INPUTS := app.py cdk.json cdk.context.json nova.toml pyproject.toml requirements.txt package.json package-lock.json \
+	nova_infra services
 
 # The project's own Python, Node and CDK CLI, before anything else that the machine may have.
 export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
@@ -136,7 +137,8 @@ example: setup ## Synthesize examples/construct where nothing but the built pack
 
 tools: setup ## Pack what the steps after Build install, so that they need neither PyPI nor npm: .nova/tools
 	@if [ -n "$$NOVA_REHEARSED_BY" ]; then mkdir -p .nova/tools; \
-		echo "not covered: the archive of tools: make tools packs it when it is delivered"; else scripts/setup.sh tools; fi
+		echo "not covered: the archive of tools: make tools packs it when it is delivered"; \
+		else scripts/setup.sh tools $$(nova services --json | grep -qF arm64 && echo aarch64); fi
 
 synth: setup ## Write the cloud assembly to cdk.out
 	@$(call synthesize,cdk.out)
@@ -177,8 +179,9 @@ verify: setup ## Does an environment run this commit? Write it to the ledger: ma
 integration: setup ## Test a deployed environment: make integration API_BASE_URL=http://…
 	@BASE_URL="$$API_BASE_URL" pytest -q -rs tests/deployed $(wildcard services/*/tests/integration)
 
-browser: setup ## Install the browser that the end-to-end tests drive
-	@playwright install --with-deps chromium
+browser: setup ## Have a browser that the end-to-end tests drive: the machine's own, or else Playwright's
+	@test -n "$$CHROMIUM_PATH" || command -v chromium || command -v chromium-browser || command -v google-chrome || \
+		playwright install --with-deps chromium
 
 e2e: setup ## Drive a deployed environment in a browser: make e2e BASE_URL=http://…
 	@pytest -q -rs tests/deployed $(wildcard services/*/tests/e2e)
@@ -223,6 +226,8 @@ lock: packages ## Write all locks again from the manifests; versions that still 
 	@$(COMPILE) requirements-mutants.in -o requirements-mutants.txt
 	@$(COMPILE) pyproject.toml $(addprefix services/,$(addsuffix /pyproject.toml,kit $(KIT))) --all-extras --group dev -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt pyproject.toml --extra tools --extra rehearsal -o requirements.txt
+	@$(COMPILE) -c requirements-dev.txt pyproject.toml $(addprefix services/,$(addsuffix /pyproject.toml,kit $(KIT))) \
+		--extra tools --extra rehearsal --group deployed -o requirements-tests.txt
 	@for service in $(KIT); do $(COMPILE) --no-header \
 		--no-annotate -c requirements-dev.txt services/kit/pyproject.toml services/$$service/pyproject.toml \
 		-o services/$$service/requirements.txt || exit; done

@@ -114,9 +114,15 @@ def _add_github_roles(app: cdk.App, config: Config, registry: RegistryStack) -> 
 
 
 def read_tool_versions(root: Path) -> ToolVersions:
-    """The pinned versions of the command-line tools, from ``package.json``, and what the project's own are known by."""
+    """The pinned versions of the command-line tools, and what the CDK CLI and the project's own tools are known by."""
     pinned: Mapping[str, str] = _read_json(root / "package.json")["devDependencies"]
-    return ToolVersions(cdk=pinned["aws-cdk"], cdk_assets=pinned["cdk-assets"], own=digest_of_tools(root))
+    locked = _read_json(root / "package-lock.json")["packages"]["node_modules/aws-cdk"]
+    return ToolVersions(
+        cdk=pinned["aws-cdk"],
+        cdk_integrity=locked["integrity"],
+        cdk_assets=pinned["cdk-assets"],
+        own=digest_of_tools(root),
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

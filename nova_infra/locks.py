@@ -194,12 +194,19 @@ def check(root: Path) -> None:
         for path in sorted((root / "services").glob("*/pyproject.toml"))
         if path.parent.name in on_kit(root)
     }
-    developers = [*map(Requirement, project["dependency-groups"]["dev"]), *chain.from_iterable(services.values())]
+    groups = project["dependency-groups"]
+    deployed = [*map(Requirement, groups["deployed"])]
+    developers = [
+        *(Requirement(each) for each in groups["dev"] if isinstance(each, str)),
+        *deployed,
+        *chain.from_iterable(services.values()),
+    ]
     tested = _lock(root, "requirements-dev.txt")
     lines: list[str] = []
     for name, asked in {
         "requirements-dev.txt": [*infra, *rehearsed, *kit, *developers],
         "requirements.txt": infra,
+        "requirements-tests.txt": [*infra, *kit, *chain.from_iterable(services.values()), *deployed],
         **{f"services/{service}/requirements.txt": [*kit, *asked] for service, asked in services.items()},
         **{str(path.relative_to(root)): kit for path in root.glob("nova_infra/**/service_template/requirements.txt")},
         "requirements-uv.txt": [*map(Requirement, (root / "requirements-uv.in").read_text(encoding="utf-8").split())],

@@ -4,15 +4,15 @@
 # PYTHON names the Python to use. Without it .venv keeps its own, and python3 makes a new one. A .venv that is of no
 # use is made again: one by an unsupported Python, by one that is gone, or in another directory.
 #
-# NOVA_SETUP=runtime makes a new .venv of what the commands need and nothing else, for steps that hold credentials; one
-# that is there already keeps what it has.
+# NOVA_SETUP=runtime makes a new .venv of what the commands need and nothing else, for steps that hold credentials, and
+# NOVA_SETUP=tests one that can also test a deployed environment; one that is there already keeps what it has.
 #
-# NOVA_TOOLS names a directory that `setup.sh tools` has made of everything that NOVA_SETUP=runtime installs: then nothing
-# is asked of PyPI and npm, whose outage would otherwise stop the way back. The locks have the hashes of all that is in it.
-# Where it does not fit, a line says why, and the registries are asked.
+# NOVA_TOOLS names a directory that `setup.sh tools` has made of everything that these two install: then nothing is asked
+# of PyPI and npm, whose outage would otherwise stop the way back. The locks have the hashes of all that is in it. Where it
+# does not fit, a line says why, and the registries are asked.
 #
-# Usage: setup.sh [packages | tools]: `packages` only installs the Python packages, so that `make lock` can fix locks that
-# are refused.
+# Usage: setup.sh [packages | tools [MACHINE]]: `packages` only installs the Python packages, so that `make lock` can fix
+# locks that are refused; `tools` packs for this machine, and for another kind of Linux machine, such as aarch64.
 set -eu
 
 needed="Nova needs Python 3.11, 3.12 or 3.13"
@@ -67,37 +67,63 @@ python_state() {
   hash_of requirements-uv.txt "$lock" pyproject.toml
 }
 
-# What an archive of tools is made for.
+# What an archive of tools is made for: one line for each kind of machine.
 tools_for() {
-  printf '%s %s %s\n' "$(version_of .venv/bin/python | cut -d. -f1,2)" "$(uname -sm)" \
-    "$(hash_of requirements-uv.txt requirements.txt package.json package-lock.json)"
+  printf '%s %s %s\n' "$(version_of .venv/bin/python | cut -d. -f1,2)" "$1" \
+    "$(hash_of requirements-uv.txt requirements.txt requirements-tests.txt package.json package-lock.json)"
 }
 
 hash_of_tools() {
-  (cd "$1" && find wheels npm -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
+  (cd "$1" && find wheels npm cli -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
 }
 
 # Why the archive of tools is of no use here; nothing where it is.
 unfit() {
   if [ ! -e "$1/made-for" ]; then
     echo "there is none"
-  elif [ "$(cat "$1/made-for")" != "$(tools_for)" ]; then
+  elif ! grep -Fxq "$(tools_for "$(uname -sm)")" "$1/made-for"; then
     echo "it was made for other locks, another Python or another kind of machine"
   elif [ "$(cat "$1/sha256")" != "$(hash_of_tools "$1")" ]; then
     echo "it is damaged"
   fi
 }
 
+# Downloads the wheels of a lock, for this machine or for those that the options say.
+pack_wheels() {
+  python -m pip download --quiet --disable-pip-version-check --only-binary=:all: --require-hashes --no-deps \
+    --dest "$tools/wheels" -r requirements-uv.txt -r "$@"
+}
+
+install_packages() {
+  python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt &&
+    uv pip sync --quiet --python .venv/bin/python --require-hashes requirements-uv.txt "$lock"
+}
+
 make_tools() {
   tools=.nova/tools
+  machine=$(uname -sm)
   rm -rf "$tools"
-  mkdir -p "$tools/package"
-  python -m pip download --quiet --disable-pip-version-check --only-binary=:all: --require-hashes --no-deps \
-    --dest "$tools/wheels" -r requirements-uv.txt -r requirements.txt
+  mkdir -p "$tools/package" "$tools/cli"
+  pack_wheels requirements.txt
+  tools_for "$machine" >"$tools/made-for"
+  # A service may need what has no wheel. Nothing but tests waits for the registries then.
+  pack_wheels requirements-tests.txt ||
+    echo "tools: not all packages of requirements-tests.txt have wheels: tests of a deployed environment ask PyPI" >&2
+  if [ -n "${1:-}" ] && [ "Linux $1" != "$machine" ]; then
+    # pip takes a wheel for one of the platforms that it is told, and works out no older ones.
+    # shellcheck disable=SC2046 # words
+    pack_wheels requirements.txt $(for libc in 2014 _2_17 _2_24 _2_26 _2_27 _2_28 _2_31 _2_34; do echo "--platform=manylinux${libc}_$1"; done)
+    tools_for "Linux $1" >>"$tools/made-for"
+  fi
   cp package.json package-lock.json "$tools/package"
-  (cd "$tools/package" && npm ci --silent --ignore-scripts --cache ../npm)
+  (
+    cd "$tools/package"
+    npm ci --silent --ignore-scripts --cache ../npm
+    # The pipeline updates itself without the project's sources: it installs this one by its hash.
+    version=$(sed -n 's/^ *"aws-cdk": "\([^"]*\)".*/\1/p' package.json)
+    npm pack --silent --ignore-scripts --cache ../npm --prefer-offline --pack-destination ../cli "aws-cdk@$version" >/dev/null
+  )
   rm -rf "$tools/package" "$tools/npm/_logs"
-  tools_for >"$tools/made-for"
   hash_of_tools "$tools" >"$tools/sha256"
   echo "tools: $(du -sm "$tools" | cut -f1) MB, sha256 $(cat "$tools/sha256")"
 }
@@ -156,17 +182,23 @@ if [ -n "$fault" ] || [ ! -e .venv ]; then
 fi
 
 if [ ! -e .venv/lock ]; then
-  if [ "${NOVA_SETUP:-}" = runtime ] && [ ! -e .venv/packages ]; then echo requirements.txt; else echo requirements-dev.txt; fi >.venv/lock
+  case ${NOVA_SETUP:-}$([ ! -e .venv/packages ] || echo ", but it is there") in
+    runtime) echo requirements.txt ;;
+    tests) echo requirements-tests.txt ;;
+    *) echo requirements-dev.txt ;;
+  esac >.venv/lock
 fi
 lock=$(cat .venv/lock)
+developed=
+[ "$lock" != requirements-dev.txt ] || developed=yes
 
 PATH=$here/.venv/bin:$here/node_modules/.bin:$PATH
 if [ "${1:-}" = tools ]; then
-  make_tools
+  make_tools "${2:-}"
   exit 0
 fi
 rm -f .venv/ready
-if [ -n "${NOVA_TOOLS:-}" ] && [ "$lock" = requirements.txt ]; then
+if [ -n "${NOVA_TOOLS:-}" ] && [ -z "$developed" ]; then
   why=$(unfit "$NOVA_TOOLS")
   if [ -z "$why" ]; then
     echo "setting up: from the archive of tools, sha256 $(cat "$NOVA_TOOLS/sha256")"
@@ -180,9 +212,13 @@ fi
 if [ "$(cat .venv/packages 2>/dev/null)" != "$(python_state)" ]; then
   rm -f .venv/packages
   echo "setting up: Python packages"
-  python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
-  uv pip sync --quiet --python .venv/bin/python --require-hashes requirements-uv.txt "$lock"
-  if [ "$lock" = requirements.txt ]; then
+  if ! install_packages; then
+    [ -n "${UV_NO_INDEX:-}" ] || exit 1
+    echo "setting up: $NOVA_TOOLS: lacks packages, see above: asking PyPI" >&2
+    unset PIP_NO_INDEX PIP_FIND_LINKS UV_NO_INDEX UV_OFFLINE UV_FIND_LINKS
+    install_packages
+  fi
+  if [ -z "$developed" ]; then
     # What builds the package is the developers'.
     # Nothing else of the project can be imported: Python and its packages look for optional modules of many names.
     cat >.venv/bin/nova <<NOVA
@@ -202,14 +238,14 @@ NOVA
 fi
 [ "${1:-}" != packages ] || exit 0
 
-[ "$lock" = requirements.txt ] || python -m nova_infra.locks # Build has compared them, by the developers' packages
+[ -z "$developed" ] || python -m nova_infra.locks # Build has compared them, by the developers' packages
 # Python compiles a module where it is first imported: CDK's alone take ten seconds, and tests that start side by side
 # would each compile them. What fails here is shown by whoever imports it next.
 compile_modules() {
   python -c "import $1" >/dev/null 2>&1 || :
 }
-echo "setting up: the CDK CLI$([ "$lock" = requirements.txt ] || echo ", and Python's bytecode")"
-if [ "$lock" != requirements.txt ]; then
+echo "setting up: the CDK CLI$([ -z "$developed" ] || echo ", and Python's bytecode")"
+if [ -n "$developed" ]; then
   unset PYTHONDONTWRITEBYTECODE
   { compile_modules nova_infra.app && compile_modules "pytest, hypothesis, moto.server, cfnlint.api, schemathesis, fastapi"; } &
 fi

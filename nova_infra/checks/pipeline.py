@@ -109,8 +109,8 @@ def _tested(template: Template) -> Iterator[Finding]:
 def _pinned_tools(template: Template) -> Iterator[Finding]:
     for logical_id, project in template.of_type("AWS::CodeBuild::Project"):
         build_spec = as_text(project.get("Source", {}).get("BuildSpec", ""))
-        for tool in re.findall(r"npm install -g ([^\s\"\\]+)", build_spec):
-            if not re.search(r".@\d+\.\d+\.\d+$", tool):
+        for tool in re.findall(r"npm (?:install -g|pack)(?: --\S+(?: /\S+)?)*? ([^-\s\"\\][^\s\"\\]*)", build_spec):
+            if not re.search(r".@\d+\.\d+\.\d+$|-\d+\.\d+\.\d+\.tgz$", tool):
                 yield Finding(logical_id, "Properties.Source.BuildSpec", f"it installs {tool}")
 
 

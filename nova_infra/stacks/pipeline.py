@@ -28,7 +28,7 @@ from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
 from nova_infra.constructs.observability.publisher import Publisher
 from nova_infra.constructs.pipeline.artifact_store import ArtifactStore, write_only
-from nova_infra.constructs.pipeline.built_assembly import WANTED, hand_over
+from nova_infra.constructs.pipeline.built_assembly import WANTED, carry_cli, hand_over
 from nova_infra.constructs.pipeline.conditions import add_stage_conditions, run_beside
 from nova_infra.constructs.pipeline.connection import deliver_pushes, grant_connection, source_of
 from nova_infra.constructs.pipeline.grants import acknowledge_grants
@@ -60,9 +60,10 @@ from nova_infra.stacks.services.infrastructure import Extension
 
 @dataclass(frozen=True)
 class ToolVersions:
-    """Versions of the CDK CLI and of cdk-assets, and the digest of what the steps run of the project itself."""
+    """Versions of the CDK CLI and of cdk-assets, the CLI's hash, and the digest of what steps run of the project."""
 
     cdk: str
+    cdk_integrity: str
     cdk_assets: str
     own: str
 
@@ -134,6 +135,7 @@ class NovaPipelineStack(cdk.Stack):
         logging = codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group))
         UpdateApproval(self.pipeline, "Update", stacks=[construct_id, REGISTRY_STACK], logging=logging)
         hand_over(self.pipeline, steps=["Brief", "Preflight", "Gate", "Verify"])
+        carry_cli(self.pipeline, version=tool_versions.cdk, integrity=tool_versions.cdk_integrity)
         self._add_conditions(config)
         if config.source.connection_arn is not None:
             deliver_pushes(self.pipeline.pipeline, config.source)
@@ -217,8 +219,8 @@ class NovaPipelineStack(cdk.Stack):
         synth = self.pipeline.synth_project.role
         assert synth is not None, "CDK Pipelines gives every project a role"
         [synthesis, *_] = next(each for each in self.pipeline.pipeline.stages if each.stage_name == "Build").actions
-        made = [each.artifact_name for each in synthesis.action_properties.outputs or ()]
-        write_only(synth, artifacts, artifacts=[name for name in made if name is not None])
+        made = [str(each.artifact_name) for each in synthesis.action_properties.outputs or ()]
+        write_only(synth, artifacts, artifacts=made)
 
     def _add_conditions(self, config: Config) -> None:
         for environment in config.environments:
@@ -300,9 +302,9 @@ class NovaPipelineStack(cdk.Stack):
         url = stage.stacks.platform.url_output
         tests: list[pipelines.Step] = []
         if environment.tests == "integration":
-            tests = [IntegrationTestStep(source=source, url=url)]
+            tests = [IntegrationTestStep(source=source, tools=tools, url=url)]
         elif environment.tests == "e2e":
-            tests = [EndToEndTestStep(source=source, url=url)]
+            tests = [EndToEndTestStep(source=source, tools=tools, url=url)]
         verify = about("verify", role="release")
         for test in tests:
             # Not side by side: a new account may run one build at a time.

@@ -263,7 +263,7 @@ def example(tmp_path_factory, service_names) -> Path:
     from nova_infra.scaffold.editing.services import service_files
 
     directory = tmp_path_factory.mktemp("example")
-    for file in (EXAMPLE, ROOT / "app.py", ROOT / "cdk.json", ROOT / "package.json"):
+    for file in (EXAMPLE, ROOT / "app.py", ROOT / "cdk.json", ROOT / "package.json", ROOT / "package-lock.json"):
         shutil.copy(file, directory)
     left_out = shutil.ignore_patterns("__pycache__", ".*_cache", "tests")
     shutil.copytree(ROOT / "services" / "kit", directory / "services" / "kit", ignore=left_out)

@@ -12,7 +12,8 @@ FILES = {
 [project]
 dependencies = ["boto3>=1.42", "aws-cdk-lib==2.275.0", "click>=8.3", "psutil>=7"]
 [dependency-groups]
-dev = ["hypothesis>=6.170"]
+deployed = ["httpx>=0.28"]
+dev = [{include-group = "deployed"}, "hypothesis>=6.170"]
 """,
     "nova.toml": '[[services]]\nname = "carts-service"\nkit = true\n[[services]]\nname = "bills-service"\nkit = true\n',
     "services/kit/pyproject.toml": '[project]\ndependencies = ["fastapi>=0.120"]\n',
@@ -36,10 +37,15 @@ PINS = {
     "botocore": "1.42.3",
     "click": "8.3.1",
     "fastapi": "0.121.0",
+    "httpx": "0.28.1",
     "hypothesis": "6.170.2",
     "psutil": "7.1.0",
     "uv": "0.9.1",
 }
+
+
+OWN = ("requirements-dev.txt", "requirements.txt", "requirements-tests.txt")
+"""The locks of what is delivered by."""
 
 
 def lock(manifest, names, *, reasons=True):
@@ -58,7 +64,8 @@ def project(tmp_path):
     infra = ["aws-cdk-lib", "boto3", "botocore", "click", "psutil"]
     own = "nova-infra (pyproject.toml)"
     locks = {
-        "requirements-dev.txt": lock(own, [*infra, "av", "fastapi", "hypothesis"]),
+        "requirements-dev.txt": lock(own, [*infra, "av", "fastapi", "httpx", "hypothesis"]),
+        "requirements-tests.txt": lock(own, [*infra, "av", "fastapi", "httpx"]),
         "requirements.txt": lock(own, infra),
         "requirements-uv.txt": lock("-r requirements-uv.in", ["uv"]),
         "services/carts-service/requirements.txt": lock("", ["av", "fastapi"], reasons=False),
@@ -99,26 +106,36 @@ def test_locks_that_are_what_the_manifests_ask_for_pass(project):
             "pyproject.toml",
             '"boto3>=',
             '"left-pad>=1", "boto3>=',
-            ["requirements-dev.txt: does not pin left-pad", "requirements.txt: does not pin left-pad"],
+            [f"{lock}: does not pin left-pad" for lock in OWN],
         ),
         (
             "pyproject.toml",
             '"aws-cdk-lib==[^"]*"',
             '"aws-cdk-lib==2.1.0"',
-            ["requirements-dev.txt: pins aws-cdk-lib", "requirements.txt: pins aws-cdk-lib"],
+            [f"{lock}: pins aws-cdk-lib" for lock in OWN],
         ),
         (
             "pyproject.toml",
             r', "psutil[^"]*"',
             "",
-            ["requirements-dev.txt: pins psutil for a manifest", "requirements.txt: pins psutil for a manifest"],
+            [f"{lock}: pins psutil for a manifest" for lock in OWN],
+        ),
+        (
+            "pyproject.toml",
+            '"httpx[^"]*"',
+            '"httpx>=99"',
+            ["requirements-dev.txt: pins httpx", "requirements-tests.txt: pins httpx"],
         ),
         ("pyproject.toml", '"hypothesis[^"]*"', '"hypothesis>=99"', ["requirements-dev.txt: pins hypothesis"]),
         (
             "services/carts-service/pyproject.toml",
             '"av>=[^"]*"',
             '"av>=99"',
-            ["requirements-dev.txt: pins av", "services/carts-service/requirements.txt: pins av"],
+            [
+                "requirements-dev.txt: pins av",
+                "requirements-tests.txt: pins av",
+                "services/carts-service/requirements.txt: pins av",
+            ],
         ),
         (
             "requirements.txt",
@@ -144,6 +161,7 @@ def test_locks_that_are_what_the_manifests_ask_for_pass(project):
         "asked for, not locked",
         "another version asked for",
         "no longer asked for",
+        "a newer package asked for by tests of what is deployed",
         "a newer tool asked for",
         "a service asks for a newer version",
         "a lock edited by hand",
@@ -229,6 +247,7 @@ def test_the_resolver_is_told_to_choose_again_what_is_split(project):
     [
         "requirements-dev.txt",
         "requirements.txt",
+        "requirements-tests.txt",
         "services/bills-service/requirements.txt",
         "nova_infra/scaffold/service_template/requirements.txt",
     ],

@@ -290,22 +290,37 @@ def test_a_job_that_gets_credentials_installs_what_the_commands_need_and_no_othe
         for name, job in parsed(text)["jobs"].items():
             set_up = [step for step in job["steps"] if step.get("uses") == "./.github/actions/setup"]
             runtime = [step.get("with", {}).get("runtime") == "true" for step in set_up]
-            assert all(each is ("id-token" in job["permissions"]) for each in runtime), (file, name)
+            # The suite that answers for new revisions needs both: credentials, and what tests import.
+            credentials = "id-token" in job["permissions"] and not name.startswith("gate-")
+            assert all(each is credentials for each in runtime), (file, name)
 
 
-def test_whoever_deploys_or_goes_back_installs_the_tools_that_a_delivery_has_packed():
+def test_the_tools_are_packed_and_kept_for_the_jobs_that_follow():
     [upload] = [s["with"] for s in DEPLOY["cdk-synth"]["steps"] if s.get("with", {}).get("name") == "tools"]
     assert upload["path"] == ".nova/tools"
     assert upload["include-hidden-files"]
     [packs] = [n for n, s in enumerate(DEPLOY["cdk-synth"]["steps"]) if s.get("run") == "make tools"]
     assert DEPLOY["cdk-synth"]["steps"][packs + 1]["with"] == upload
-    delivering = [name for name in DEPLOY if name == "registry" or name.startswith("deploy-")]
-    jobs = [*(DEPLOY[name] for name in delivering), WORKFLOWS["rollback.yml"]["jobs"]["rollback"]]
-    runs = []
-    for job in jobs:
+
+
+def test_no_job_after_build_needs_a_registry_of_packages(delivered):
+    texts = workflows(delivered, {})
+    jobs = parsed(texts["deploy.yml"])["jobs"]
+    packed, names = {"cdk-synth"}, set()
+    while more := {name for name, job in jobs.items() if packed & {*needs(job)}} - packed:
+        packed |= more
+        names |= more
+    after = {name: (jobs[name], "${{ github.run_id }}") for name in names}
+    assert {"registry", "build", *(f"deploy-{each.name}" for each in delivered.environments)} <= after.keys()
+    back = parsed(texts["rollback.yml"])["jobs"]["rollback"]
+    after["rollback"] = (back, "${{ steps.tools.outputs.run || 'none' }}")
+    for name, (job, tools) in after.items():
         [set_up] = [s["with"] for s in job["steps"] if s.get("uses") == "./.github/actions/setup"]
-        runs.append(set_up["tools"])
-    assert runs == ["${{ github.run_id }}"] * len(delivering) + ["${{ steps.tools.outputs.run || 'none' }}"]
+        assert set_up.keys() - {"tools"} <= {"runtime", "tests"}, name
+        assert set_up["tools"] == tools, name
+        assert "true" in (set_up.get("runtime"), set_up.get("tests")), name
+        run = "\n".join(step.get("run", "") for step in job["steps"])
+        assert not re.search(r"\b(pip|npm|npx|uvx?|pipx|yarn|curl|wget) ", run), name
 
 
 def test_no_deployment_is_ever_cancelled(deploy):

@@ -1,8 +1,9 @@
-"""Gives the release's steps the assembly that is deployed, and the digest that it must have."""
+"""Gives steps what Build has made: the release's steps the assembly, and the pipeline's update its CDK CLI."""
 
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Collection
 from typing import Any
 
@@ -52,3 +53,55 @@ def hand_over(pipeline: pipelines.CodePipeline, *, steps: Collection[str]) -> No
             resource.add_property_override(f"{path}.InputArtifacts", [{"Name": each} for each in (*inputs, BUILT)])
             resource.add_property_override(f"{path}.Configuration.PrimarySource", inputs[0])
             resource.add_property_override(f"{path}.Configuration.EnvironmentVariables", json.dumps(variables))
+
+
+def carry_cli(pipeline: pipelines.CodePipeline, *, version: str, integrity: str) -> None:
+    """Let the step that CDK adds install the CLI from the archive of tools.
+
+    That step runs before anybody approves and may deploy everything, so it must trust nothing that Build has made: the
+    deployed pipeline holds the CLI's hash, and refuses another one. Where the archive lacks that version, because the
+    commit asks for a newer one, npm is asked for it, and the hash checks that, too.
+
+    Args:
+        pipeline: The pipeline, after ``build_pipeline()``.
+        version: Version of the CDK CLI.
+        integrity: Its hash as ``package-lock.json`` has it: ``sha512-`` and Base64.
+    """
+    project = pipeline.self_mutation_project.node.default_child
+    resource = pipeline.pipeline.node.default_child
+    assert isinstance(project, cdk.CfnResource)
+    assert isinstance(resource, codepipeline.CfnPipeline)
+    stages = built_stages(resource)
+    made = [
+        each["name"] for stage in stages for action in stage["actions"] for each in action.get("outputArtifacts", ())
+    ]
+    archive = made[made.index(BUILT) + 1]  # Build's other one
+    build_spec = _build_spec(project)
+    build_spec["phases"]["install"]["commands"] = install_commands(archive, version, integrity)
+    project.add_property_override("Source.BuildSpec", json.dumps(build_spec, indent=2))
+    for place, stage in enumerate(stages):
+        for number, action in enumerate(stage["actions"]):
+            if action["name"] == "SelfMutate":
+                path = f"Stages.{place}.Actions.{number}"
+                resource.add_property_override(f"{path}.InputArtifacts", [{"Name": BUILT}, {"Name": archive}])
+                resource.add_property_override(f"{path}.Configuration.PrimarySource", BUILT)
+
+
+def install_commands(archive: str, version: str, integrity: str) -> list[str]:
+    """What installs the CLI; the check of what a step may run (NOVA-P06) knows these very commands."""
+    algorithm, _, encoded = integrity.partition("-")
+    assert algorithm == "sha512", "npm writes no other hash into a lock"
+    file = f"aws-cdk-{version}.tgz"
+    return [
+        f'cp "$CODEBUILD_SRC_DIR_{archive}/cli/{file}" /tmp/ || '
+        f"npm pack --silent --pack-destination /tmp aws-cdk@{version}",
+        f'echo "{b64decode(encoded).hex()}  /tmp/{file}" | sha512sum --check --quiet || '
+        '{ echo "aws-cdk: it is not the one that the lock names: find out by whom it was changed"; false; }',
+        f"npm install -g --offline /tmp/{file}",
+    ]
+
+
+def _build_spec(project: cdk.CfnResource) -> dict[str, Any]:
+    source: dict[str, Any] = cdk.Stack.of(project).resolve(getattr(project, "source"))  # noqa: B009  of CfnProject
+    found: dict[str, Any] = json.loads(source["buildSpec"])
+    return found

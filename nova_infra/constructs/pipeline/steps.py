@@ -25,8 +25,12 @@ SETUP = "make setup"
 RUNTIME = {"NOVA_SETUP": "runtime"}
 """For steps that hold credentials: they install what the commands need, and nothing of what only tests do."""
 
+TESTS = {"NOVA_SETUP": "tests"}
+"""For steps that test a deployed environment: what the commands need, and what the tests import."""
+
 TOOLS = ".nova/tools"
-"""Where Build leaves what ``RUNTIME`` installs, and later steps find it: no registry's outage stops the way back."""
+"""Where Build leaves what both install, and later steps find it: no registry's outage stops the way back."""
+FROM_TOOLS = {"NOVA_TOOLS": TOOLS}
 
 IMAGES_HOURS = 4
 
@@ -99,20 +103,19 @@ class ImageStep(pipelines.CodeBuildStep):
 
         Args:
             source: The commit.
-            tools: The archive of tools that Build has made, which fits its own architecture alone.
+            tools: The archive of tools that Build has made, for every architecture of the services.
             repositories: ARN of the repositories that the step may write to, with a wildcard for services to come.
             profiles: ARN of the profiles that may sign its images, with the same wildcard.
             architecture: ``x86-64`` or ``arm64``: an image is built where it can run.
             logins: What it needs to log in where ready images come from.
         """
-        packed = _IMAGES[architecture] is BUILD_IMAGE
         super().__init__(
             architecture,
             input=source,
-            additional_inputs={TOOLS: tools.archive} if packed else None,
+            additional_inputs={TOOLS: tools.archive},
             install_commands=[SETUP],
             commands=[f"make images ARCHITECTURE={architecture}"],
-            env={**RUNTIME, "NOVA_TOOLS": TOOLS} if packed else RUNTIME,
+            env={**RUNTIME, **FROM_TOOLS},
             # Docker needs the privilege; no other project has it.
             build_environment=codebuild.BuildEnvironment(build_image=_IMAGES[architecture], privileged=True),
             # A first release builds every image.
@@ -164,7 +167,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
             additional_inputs={TOOLS: tools.archive},
             install_commands=[f"{{ {REFUSE_ANOTHER}; }} && {{ {refuse_others(tools.digest)}; }}", *install_commands],
             commands=[f"make {step} ENVIRONMENT={environment.name}"],
-            env=dict(env) if env is not None else {**RUNTIME, "NOVA_TOOLS": TOOLS},
+            env={**(env if env is not None else RUNTIME), **FROM_TOOLS},
             timeout=timeout,
             role=iam.Role(
                 scope,
@@ -219,7 +222,7 @@ class GateStep(ReleaseStep):
             environment=environment,
             role="gate",
             install_commands=[SETUP, *(["make browser"] if environment.tests == "e2e" else [])],
-            env={GATED_VARIABLE: " ".join(services), "SUITE": f"make {environment.tests}"},
+            env={**TESTS, GATED_VARIABLE: " ".join(services), "SUITE": f"make {environment.tests}"},
             timeout=Duration.minutes(min(minutes + _GATE_SLACK_MINUTES, _LONGEST_BUILD_MINUTES)),
         )
 
@@ -227,16 +230,19 @@ class GateStep(ReleaseStep):
 class IntegrationTestStep(pipelines.CodeBuildStep):
     """Calls a deployed environment's services over HTTP."""
 
-    def __init__(self, *, source: pipelines.IFileSetProducer, url: CfnOutput) -> None:
+    def __init__(self, *, source: pipelines.IFileSetProducer, tools: Tools, url: CfnOutput) -> None:
         """Create the step.
 
         Args:
             source: The commit.
+            tools: What it runs.
             url: The environment's base URL.
         """
         super().__init__(
             "IntegrationTests",
             input=source,
+            additional_inputs={TOOLS: tools.archive},
+            env={**TESTS, **FROM_TOOLS},
             install_commands=[SETUP],
             commands=["make integration"],
             env_from_cfn_outputs={"API_BASE_URL": url},
@@ -246,16 +252,19 @@ class IntegrationTestStep(pipelines.CodeBuildStep):
 class EndToEndTestStep(pipelines.CodeBuildStep):
     """Drives a deployed environment in a browser."""
 
-    def __init__(self, *, source: pipelines.IFileSetProducer, url: CfnOutput) -> None:
+    def __init__(self, *, source: pipelines.IFileSetProducer, tools: Tools, url: CfnOutput) -> None:
         """Create the step.
 
         Args:
             source: The commit.
+            tools: What it runs.
             url: The environment's base URL.
         """
         super().__init__(
             "E2ETests",
             input=source,
+            additional_inputs={TOOLS: tools.archive},
+            env={**TESTS, **FROM_TOOLS},
             install_commands=[SETUP, "make browser"],
             commands=["make e2e"],
             env_from_cfn_outputs={"BASE_URL": url},

@@ -18,7 +18,8 @@ from nova_infra.scaffold.editing.configuration import with_entry, with_renamed_e
 from nova_infra.scaffold.editing.names import module_name, require_name
 from nova_infra.scaffold.editing.renaming import Renaming, service_tree, text_of
 
-LOCK = "requirements-dev.txt"
+LOCKS = ("requirements-dev.txt", "requirements-tests.txt")
+"""Those that say what they hold for which service."""
 DEFAULT_SUMMARY = "Counts the characters, words and lines of a text."
 
 _MAX_SUMMARY = 100
@@ -71,13 +72,13 @@ def add_service(root: Path, name: str, summary: str, template: str = "python") -
     files = {f"services/{name}/{path}": text for path, text in made.items()}
     files[CONFIG_FILE] = with_entry(_read(root, CONFIG_FILE), name, "kit = true" if kit else "")
     if kit:
-        files |= _if_there(root, LOCK, lambda text: locks.with_service(text, name))
+        files |= _locks(root, lambda text: locks.with_service(text, name))
     Changes(root, written=files).apply()
     return sorted(files)
 
 
 def remove_service(root: Path, name: str, *, force: bool = False) -> list[str]:
-    """Remove a service from a project: its directory, and what ``nova.toml``, the lock and CODEOWNERS say of it.
+    """Remove a service from a project: its directory, and what ``nova.toml``, the locks and CODEOWNERS say of it.
 
     Args:
         root: The project's directory.
@@ -98,14 +99,14 @@ def remove_service(root: Path, name: str, *, force: bool = False) -> list[str]:
     if not force:
         _require_committed(root, name)
     files = {CONFIG_FILE: without_entry(_read(root, CONFIG_FILE), name)}
-    files |= _if_there(root, LOCK, lambda text: locks.without_service(text, name))
+    files |= _locks(root, lambda text: locks.without_service(text, name))
     files |= _if_there(root, owners.CODEOWNERS, lambda text: owners.without_service(text, name))
     Changes(root, written=files, removed={f"services/{name}"}).apply()
     return sorted([*files, f"services/{name}"])
 
 
 def rename_service(root: Path, old: str, new: str) -> list[str]:
-    """Give a service another name: its directory, package, routes and entry, the lock and CODEOWNERS.
+    """Give a service another name: its directory, package, routes and entry, the locks and CODEOWNERS.
 
     Args:
         root: The project's directory.
@@ -124,7 +125,7 @@ def rename_service(root: Path, old: str, new: str) -> list[str]:
     modules = (path.stem for path in directory.glob(f"src/{module_name(old)}/*"))
     renaming = Renaming(old, new, frozenset({"main", *modules}))
     files = {CONFIG_FILE: with_renamed_entry(_read(root, CONFIG_FILE), old, new)}
-    files |= _if_there(root, LOCK, lambda text: locks.with_renamed_service(text, old, new))
+    files |= _locks(root, lambda text: locks.with_renamed_service(text, old, new))
     files |= _if_there(root, owners.CODEOWNERS, lambda text: owners.with_renamed_service(text, old, new))
     copied: dict[str, Path] = {}
     for path in service_tree(directory):
@@ -195,6 +196,11 @@ def _if_there(root: Path, path: str, change: Callable[[str], str]) -> dict[str, 
     before = _read(root, path)
     after = change(before)
     return {} if after == before else {path: after}
+
+
+def _locks(root: Path, change: Callable[[str], str]) -> dict[str, str]:
+    """The locks' new content, as :func:`_if_there` gives it."""
+    return {path: text for lock in LOCKS for path, text in _if_there(root, lock, change).items()}
 
 
 def _tidy(directory: Path) -> None:

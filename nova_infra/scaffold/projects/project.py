@@ -16,7 +16,7 @@ from nova_infra.machine import git
 from nova_infra.scaffold import workflows
 from nova_infra.scaffold.changes import Changes
 from nova_infra.scaffold.editing import locks, owners
-from nova_infra.scaffold.editing.services import DEFAULT_SUMMARY, LOCK, service_files
+from nova_infra.scaffold.editing.services import DEFAULT_SUMMARY, LOCKS, service_files
 from nova_infra.scaffold.projects.answers import Answers
 from nova_infra.scaffold.rendering import render
 from nova_infra.toml import read_toml
@@ -121,12 +121,14 @@ def _written(root: Path, old: list[str], answers: Answers) -> tuple[Config, dict
     zones = {place: _ZONES.get(region, ("a", "b", "c")) for place, region in answers.regions.items()}
     text = render("project_template/nova.toml.j2", {**vars(answers), "zones": zones})
     config = parse_config(tomllib.loads(text))
-    lock = (root / LOCK).read_text(encoding="utf-8")
-    for name in old:
-        lock = locks.without_service(lock, name)
-    for name in answers.services:
-        lock = locks.with_service(lock, name)
-    written = {CONFIG_FILE: text, LOCK: lock}
+    written = {CONFIG_FILE: text}
+    for path in LOCKS:
+        lock = (root / path).read_text(encoding="utf-8")
+        for name in old:
+            lock = locks.without_service(lock, name)
+        for name in answers.services:
+            lock = locks.with_service(lock, name)
+        written[path] = lock
     for name in answers.services:
         written |= {
             f"services/{name}/{path}": content for path, content in service_files(name, DEFAULT_SUMMARY).items()

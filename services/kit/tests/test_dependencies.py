@@ -40,7 +40,8 @@ def _with_what_they_need(names: set[str]) -> set[str]:
 
 def test_what_the_kit_imports_is_installed_without_any_service() -> None:
     kit = tomllib.loads((KIT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    tools = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["dependency-groups"]["dev"]
+    groups = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["dependency-groups"]
+    tools = [each for each in (*groups["dev"], *groups["deployed"]) if isinstance(each, str)]
     asked = {canonicalize_name(Requirement(each).name) for each in [*kit, *tools]}
     distributions = packages_distributions()
     missing = {

@@ -107,6 +107,7 @@ CHANGES = [
     ("NOVA-P04", "any aws-cdk", lambda t: with_build_spec(t, "aws-cdk@2.1148.1", "aws-cdk")),
     ("NOVA-P04", "newest major aws-cdk", lambda t: with_build_spec(t, "aws-cdk@2.1148.1", "aws-cdk@2")),
     ("NOVA-P04", "any cdk-assets", lambda t: with_build_spec(t, "make synth", "npm install -g cdk-assets@latest")),
+    ("NOVA-P06", "an update by any CLI", lambda t: with_build_spec(t, "sha512sum --check --quiet", "true")),
     ("NOVA-P05", "too many actions in a stage", lambda t: many_actions(t, 51)),
     ("NOVA-P05", "too many stages", lambda t: pipeline(t)["Stages"].extend([stage(t, "ApproveProduction")] * 50)),
     ("NOVA-P08", "no approval of the update", lambda t: remove_stage(t, "ApprovePipeline")),

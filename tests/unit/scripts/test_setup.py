@@ -20,11 +20,14 @@ case "$*" in
     mkdir -p .venv/bin
     cp "$0" .venv/bin/python
     printf '#!/bin/sh\\necho "$@" "${{UV_NO_INDEX:+no index}}" >> called\\n' > .venv/bin/uv
+    echo '[ ! -e no-wheel ] || [ -z "${{UV_NO_INDEX:-}}" ]' >> .venv/bin/uv
     printf '#!/bin/sh\\necho "$@" "${{npm_config_offline:+offline}}" >> called\\n' > .venv/bin/npm
     echo '[ ! -d ../wheels ] || {{ mkdir -p ../npm && echo npm > ../npm/packed; }}' >> .venv/bin/npm
+    echo '[ "$1" != pack ] || echo "$@" > ../cli/packed' >> .venv/bin/npm
     chmod +x .venv/bin/* ;;
   *ensurepip*) ;;
-  *"pip download"*) mkdir -p .nova/tools/wheels && echo wheel > .nova/tools/wheels/a.whl ;;
+  *"pip download"*requirements-tests*) [ ! -e no-wheel ] || exit 1 ;;
+  *"pip download"*) mkdir -p .nova/tools/wheels && echo wheel > .nova/tools/wheels/a.whl; echo "$@" >> downloaded ;;
   "-c import "*) echo "imports ${{2#import }}" >> called ;;
   *pip*) echo pip "${{PIP_NO_INDEX:+no index}}" >> called ;;
 esac
@@ -37,8 +40,9 @@ def project(tmp_path):
     root = tmp_path / "配送 platform"
     (root / "scripts").mkdir(parents=True)
     shutil.copy(SCRIPTS / "setup.sh", root / "scripts")
-    for name in ("requirements-uv.txt", "requirements-dev.txt", "pyproject.toml", "package.json"):
+    for name in ("requirements-uv.txt", "requirements-dev.txt", "requirements-tests.txt", "pyproject.toml"):
         (root / name).touch()
+    (root / "package.json").write_text('{"devDependencies": {\n  "aws-cdk": "2.1.0"\n}}\n')
     (tmp_path / "bin").mkdir()
     for name, version in {"python3": "3.12.1", "python3.9": "3.9.18", "python3.13": "3.13.0"}.items():
         add_python(tmp_path, name, version)
@@ -216,33 +220,76 @@ def test_pyenv_s_own_python_stands_in_for_a_shim_that_does_not_run(project):
 
 
 @pytest.fixture
-def packed(project):
-    """The same in another directory, with the archive of tools that Build has made in the first one."""
+def packing(project):
+    """What packs the archive of tools in a project, as Build does, for other machines besides."""
     for name in ("requirements.txt", "package-lock.json"):
         (project / name).write_text(f"{name}\n")
     assert setup(project).returncode == 0
     environment = {"PATH": f"{project / '.venv' / 'bin'}:{os.environ['PATH']}", "HOME": str(project.parent)}
-    made = subprocess.run(
-        [project / "scripts" / "setup.sh", "tools"], env=environment, check=True, capture_output=True, text=True
-    )
+
+    def pack(*machines):
+        command = [project / "scripts" / "setup.sh", "tools", *machines]
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+
+    return pack
+
+
+@pytest.fixture
+def packed(project, packing):
+    """A new checkout, with the archive of tools that Build has made."""
+    made = packing()
     digest = (project / ".nova/tools/sha256").read_text().strip()
     assert re.fullmatch(rf"tools: \d+ MB, sha256 {digest}\n", made.stdout)
     shutil.rmtree(project / ".venv")
     return project
 
 
-def from_archive(root, **variables):
-    return setup(root, NOVA_SETUP="runtime", NOVA_TOOLS=".nova/tools", **variables)
+def from_archive(root, kind="runtime"):
+    return setup(root, NOVA_SETUP=kind, NOVA_TOOLS=".nova/tools")
 
 
-def test_a_step_that_has_the_archive_of_tools_asks_no_registry(packed):
-    done = from_archive(packed)
+@pytest.mark.parametrize("kind", ["runtime", "tests"])
+def test_a_step_that_has_the_archive_of_tools_asks_no_registry(packed, kind):
+    done = from_archive(packed, kind)
     assert (done.returncode, done.stderr) == (0, "")
     digest = (packed / ".nova/tools/sha256").read_text().strip()
     assert f"setting up: from the archive of tools, sha256 {digest}" in done.stdout
     called = (packed / "called").read_text().splitlines()
     assert len(called) == 3
     assert [line for line in called if not line.endswith(("no index", "offline"))] == []
+
+
+def test_a_step_that_tests_installs_the_lock_of_these_tests(packed):
+    from_archive(packed, "tests")
+    called = (packed / "called").read_text()
+    assert "requirements-uv.txt requirements-tests.txt" in called
+    assert "--editable" not in called
+
+
+def test_the_archive_fits_the_other_kind_of_machine_that_builds_images(project, packing):
+    packing("riscv")
+    here, other = (project / ".nova/tools/made-for").read_text().splitlines()
+    assert other == re.sub(r"Linux \S+", "Linux riscv", here)
+    assert "--platform=manylinux_2_28_riscv" in (project / "downloaded").read_text()
+
+
+def test_the_archive_has_the_cli_that_the_pipeline_updates_itself_by(packing, project):
+    packing()
+    assert "--pack-destination ../cli aws-cdk@2.1.0" in (project / ".nova/tools/cli/packed").read_text()
+
+
+def test_a_package_without_a_wheel_costs_nothing_but_the_tests_their_independence(project, packing):
+    (project / "no-wheel").touch()
+    made = packing()
+    assert made.stderr == (
+        "tools: not all packages of requirements-tests.txt have wheels: tests of a deployed environment ask PyPI\n"
+    )
+    shutil.rmtree(project / ".venv")
+    done = from_archive(project, "tests")
+    assert done.returncode == 0
+    assert done.stderr == "setting up: .nova/tools: lacks packages, see above: asking PyPI\n"
+    synced = [line for line in (project / "called").read_text().splitlines() if "pip sync" in line]
+    assert [line.endswith("no index") for line in synced] == [True, False]
 
 
 def test_what_the_archive_gives_is_still_checked_by_the_locks_hashes(packed):

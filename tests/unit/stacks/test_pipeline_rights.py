@@ -1,6 +1,10 @@
 """What runs with which rights in the pipeline, and what it may reach."""
 
+import base64
 import json
+import re
+
+import pytest
 
 from helpers.delivery_pipeline import ROOT, STACK, commands, pipeline, project, stage
 from nova_infra.config import parse_config
@@ -77,50 +81,76 @@ def test_the_connection_reads_this_repository_and_nothing_else(assembly):
         assert {s["Resource"] for s in denied} == {"*"}
 
 
-def test_steps_with_credentials_install_what_the_commands_need_and_nothing_else(assembly):
-    runtime = {
-        action["Name"]
+def test_steps_install_what_the_commands_or_the_tests_need_and_nothing_else(assembly):
+    installed = {
+        action["Name"]: variable["Value"]
         for stage_ in pipeline(assembly)["Stages"]
         for action in stage_["Actions"]
         if action["ActionTypeId"]["Provider"] == "CodeBuild"
         for variable in project(assembly, action)["Environment"].get("EnvironmentVariables", [])
-        if (variable["Name"], variable["Value"]) == ("NOVA_SETUP", "runtime")
+        if variable["Name"] == "NOVA_SETUP"
     }
-    assert runtime == {"x86-64", "Verify", "Brief", "Preflight"}
+    assert installed == {
+        **dict.fromkeys(("x86-64", "Verify", "Brief", "Preflight"), "runtime"),
+        **dict.fromkeys(("IntegrationTests", "E2ETests"), "tests"),
+    }
 
 
-def test_the_release_tools_steps_install_from_build_s_archive_and_name_no_registry(assembly, example):
+def after_build(assembly):
+    """Every step that runs commands after Build, with its project: of the comparison beside Build, too."""
+    for stage_ in pipeline(assembly)["Stages"]:
+        for action in stage_["Actions"]:
+            if action["ActionTypeId"]["Provider"] == "CodeBuild" and action["Name"] != "Synth":
+                yield action, project(assembly, action)
+
+
+@pytest.mark.parametrize("fixture", ["assembly", "variant"])
+def test_no_step_after_build_needs_a_registry_of_packages(request, fixture, example):
+    assembly = request.getfixturevalue(fixture)
     [packed] = [
         artifact["Name"]
         for artifact in stage(assembly, "Build")["Actions"][0]["OutputArtifacts"]
         if artifact["Name"] != "Synth_Output"
     ]
-    installed = set()
-    for stage_ in pipeline(assembly)["Stages"]:
-        for action in stage_["Actions"]:
-            if action["Name"] not in ("x86-64", "Preflight", "Verify", "Brief"):
-                continue
-            assert packed in {each["Name"] for each in action["InputArtifacts"]}
-            own = project(assembly, action)
-            assert {"Name": "NOVA_TOOLS", "Type": "PLAINTEXT", "Value": ".nova/tools"} in own["Environment"][
-                "EnvironmentVariables"
-            ]
-            install = json.loads(own["Source"]["BuildSpec"])["phases"]["install"]["commands"]
-            link, *refuse, set_up = install
-            assert link.endswith(f'ln -s -- "$CODEBUILD_SRC_DIR_{packed}" ".nova/tools"')
-            # Before anything of the commit runs, and so before its own comparison. Images are built of no assembly.
-            own = f"{{ {REFUSE_ANOTHER}; }} && {{ {refuse_others(digest_of_tools(example))}; }}"
-            assert refuse == ([] if action["Name"] == "x86-64" else [own])
-            assert set_up == "make setup"
-            installed.add(action["Name"])
-    assert installed == {"x86-64", "Preflight", "Verify", "Brief"}
+    seen = set()
+    for action, own in after_build(assembly):
+        phases = json.loads(own["Source"]["BuildSpec"])["phases"].values()
+        run = [command for phase in phases for command in phase.get("commands", ())]
+        # `make` installs by set-up, whatever the target.
+        sets_up = any(re.match(r"make ", command) for command in run)
+        fetched = [command for command in run if re.search(r"\b(pip|npm|npx|uvx?|pipx|yarn|curl|wget) ", command)]
+        if sets_up:
+            assert packed in {each["Name"] for each in action["InputArtifacts"]}, action["Name"]
+            variables = {each["Name"]: each["Value"] for each in own["Environment"]["EnvironmentVariables"]}
+            assert variables["NOVA_TOOLS"] == ".nova/tools", action["Name"]
+            assert variables["NOVA_SETUP"] in ("runtime", "tests"), action["Name"]
+            # Before anything of the commit runs, and so before its own comparison.
+            assert run[0].endswith(f'ln -s -- "$CODEBUILD_SRC_DIR_{packed}" ".nova/tools"')
+        if action["Name"] in ("Preflight", "Verify", "Brief"):
+            others = refuse_others(digest_of_tools(example))
+            assert run[1:3] == [f"{{ {REFUSE_ANOTHER}; }} && {{ {others}; }}", "make setup"]
+        if action["Name"] == "SelfMutate":
+            assert [each["Name"] for each in action["InputArtifacts"]] == ["Synth_Output", packed]
+            assert action["Configuration"]["PrimarySource"] == "Synth_Output"
+            # npm is asked where the archive has another version, and what comes from there has the lock's hash, too.
+            taken, _, asked = fetched.pop(0).partition(" || ")
+            assert re.fullmatch(rf'cp "\$CODEBUILD_SRC_DIR_{packed}/cli/aws-cdk-[0-9.]+\.tgz" /tmp/', taken)
+            assert asked.startswith("npm pack ")
+            assert [command.startswith("npm install -g --offline /tmp/") for command in fetched] == [True]
+            fetched = []
+        assert not fetched, action["Name"]
+        seen.add(action["Name"])
+    wanted = {"assembly": {"x86-64", "IntegrationTests", "E2ETests"}, "variant": {"arm64", "Gate"}}[fixture]
+    assert seen >= wanted | {"Compare", "SelfMutate", "Preflight", "Verify", "Brief"}
 
 
-def test_an_image_step_of_another_architecture_asks_for_its_own_tools(variant):
-    [action] = [each for each in stage(variant, "Images")["Actions"] if each["Name"] == "arm64"]
-    assert len(action["InputArtifacts"]) == 1
-    variables = project(variant, action)["Environment"]["EnvironmentVariables"]
-    assert "NOVA_TOOLS" not in {each["Name"] for each in variables}
+def test_the_pipeline_updates_itself_by_the_cli_of_the_lock_and_by_no_other(assembly):
+    locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]["node_modules/aws-cdk"]
+    digest = base64.b64decode(locked["integrity"].removeprefix("sha512-")).hex()
+    [action] = stage(assembly, "UpdatePipeline")["Actions"]
+    checked = commands(assembly, action)[1]
+    assert checked.startswith(f'echo "{digest}  /tmp/aws-cdk-{locked["version"]}.tgz" | sha512sum --check --quiet || ')
+    assert checked.endswith("false; }")
 
 
 def test_a_vulnerability_that_becomes_known_later_reaches_the_topic(assembly):
@@ -151,7 +181,7 @@ def test_a_suite_that_answers_gates_runs_beside_the_deployments_that_wait_for_it
     assert commands(variant, gate)[-3:] == ["make setup", "make browser", "make gate ENVIRONMENT=test-eu"]
     built = project(variant, gate)
     told = {each["Name"]: each["Value"] for each in built["Environment"]["EnvironmentVariables"]}
-    assert told == {"GATED": "search", "SUITE": "make e2e"}
+    assert told == {"GATED": "search", "SUITE": "make e2e", "NOVA_SETUP": "tests", "NOVA_TOOLS": ".nova/tools"}
     bakes, waits = 4 * 5 + 6, 60 + 60 + 35  # its own gate, and the others of its release
     assert built["TimeoutInMinutes"] == bakes + waits + 60
     assert "Gate" not in [action["Name"] for action in stage(variant, "Live")["Actions"]]

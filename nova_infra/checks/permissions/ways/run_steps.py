@@ -19,6 +19,14 @@ _FUNCTION = "AWS::Lambda::Function"
 _OF_CDK = re.compile(
     r"(cdk -a \S+ deploy \S+ --require-approval=never --verbose|cdk-assets --path .* publish .*)", re.DOTALL
 )
+# By a version, or by a hash that the deployed pipeline holds, wherever the file comes from.
+_INSTALLED = re.compile(
+    r"npm install -g (aws-cdk|cdk-assets)(@[\w.-]+)?|"
+    r'cp "\$CODEBUILD_SRC_DIR_\w+/cli/(?P<file>aws-cdk-[\w.-]+\.tgz)" /tmp/ \|\| '
+    r"npm pack --silent --pack-destination /tmp aws-cdk(@[\w.-]+)?\n"
+    r'echo "[0-9a-f]{128}  /tmp/(?P=file)" \| sha512sum --check --quiet \|\| \{ echo "[\w .:-]+"; false; \}\n'
+    r"npm install -g --offline /tmp/(?P=file)"
+)
 _FROM_NOWHERE = ("CODEPIPELINE", "NO_SOURCE")
 
 
@@ -110,7 +118,7 @@ def _of_cdk(project: Mapping[str, Any]) -> bool:
     return (
         bool(commands)
         and all(_OF_CDK.fullmatch(command) for command in commands)
-        and all(re.fullmatch(r"npm install -g (aws-cdk|cdk-assets)(@[\w.-]+)?", command) for command in installed)
+        and (not installed or _INSTALLED.fullmatch("\n".join(installed)) is not None)
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from nova_infra.config import load_config
 from nova_infra.errors import NovaError
 from nova_infra.images.build_context import read_contexts
-from nova_infra.scaffold.editing.services import add_service, remove_service, rename_service
+from nova_infra.scaffold.editing.services import LOCKS, add_service, remove_service, rename_service
 
 ROOT = Path(__file__).parents[4]
 SUMMARY = "Counts the characters, words and lines of a text."
@@ -159,10 +159,11 @@ RENAMED_OWNERS = """# Who reviews.
 def committed(project: Path) -> Path:
     """The project with a lock, owners and a kit of its own, committed."""
     manifests = " ".join(f"services/{path.parent.name}/pyproject.toml" for path in services_of(project))
-    (project / "requirements-dev.txt").write_text(
-        f"#    uv pip compile pyproject.toml {manifests} --group dev -o requirements-dev.txt\n"
-        "pulp==1.0 \\\n    --hash=sha256:a\n    # via carts-service (services/carts-service/pyproject.toml)\n"
-    )
+    for lock in LOCKS:
+        (project / lock).write_text(
+            f"#    uv pip compile pyproject.toml {manifests} --group dev -o {lock}\n"
+            "pulp==1.0 \\\n    --hash=sha256:a\n    # via carts-service (services/carts-service/pyproject.toml)\n"
+        )
     (project / ".github").mkdir()
     (project / ".github/CODEOWNERS").write_text(OWNERS)
     for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "All of it"]):
@@ -179,14 +180,14 @@ def test_a_service_that_is_removed_leaves_nothing_of_it(committed: Path) -> None
     before = contents(committed)
     changed = remove_service(committed, "carts-service")
     after = contents(committed)
-    assert changed == [".github/CODEOWNERS", "nova.toml", "requirements-dev.txt", "services/carts-service"]
+    assert changed == [".github/CODEOWNERS", "nova.toml", *LOCKS, "services/carts-service"]
     assert not [path for path in after if "carts-service" in path.parts]
     assert before.keys() - after.keys() == {
         path for path in before if path.is_relative_to(committed / "services/carts-service")
     }
-    assert {path for path in after if after[path] != before[path]} == {committed / path for path in changed[:3]}
-    assert not [text for path in changed[:3] if b"carts-service/" in (text := after[committed / path])]
-    assert b"pulp" not in after[committed / "requirements-dev.txt"]
+    assert {path for path in after if after[path] != before[path]} == {committed / path for path in changed[:4]}
+    assert not [text for path in changed[:4] if b"carts-service/" in (text := after[committed / path])]
+    assert not [lock for lock in LOCKS if b"pulp" in after[committed / lock]]
     assert b"@org/others" in after[committed / ".github/CODEOWNERS"]
     assert "carts-service" not in [each.name for each in load_config(committed).services]
 
@@ -236,7 +237,8 @@ def test_a_service_with_another_name_is_the_same_service(committed: Path, servic
     files = [path.relative_to(committed / "services" / NEW) for path in (committed / "services" / NEW).rglob("*")]
     assert {Path(f"src/{NEW}/main.py"), Path(f"tests/test_{NEW}.py"), Path("Dockerfile")} <= set(files)
     assert (committed / ".github/CODEOWNERS").read_text() == RENAMED_OWNERS
-    assert f"# via {NEW} (services/{NEW}/pyproject.toml)" in (committed / "requirements-dev.txt").read_text()
+    for lock in LOCKS:
+        assert f"# via {NEW} (services/{NEW}/pyproject.toml)" in (committed / lock).read_text()
 
 
 def test_a_service_that_gets_its_name_back_is_as_it_was(committed: Path) -> None:

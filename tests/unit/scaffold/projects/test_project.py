@@ -16,6 +16,7 @@ from nova_infra.cli.main import nova as command
 from nova_infra.config import load_config
 from nova_infra.errors import NovaError
 from nova_infra.locks import check
+from nova_infra.scaffold.editing.services import LOCKS
 from nova_infra.scaffold.projects import interview as interviewing
 from nova_infra.scaffold.projects.answers import Answers, default_name, default_repository
 from nova_infra.scaffold.projects.interview import Given, interview
@@ -50,6 +51,10 @@ def git(root: Path, *arguments: str) -> str:
     return result.stdout.strip()
 
 
+LOCK = "#    uv pip compile services/carts-service/pyproject.toml services/kit/pyproject.toml --group dev -o a lock\n"
+LOCK += "pulp==1.0 \\\n    --hash=sha256:a\n    # via carts-service (services/carts-service/pyproject.toml)\n"
+
+
 @pytest.fixture
 def root(example: Path, tmp_path: Path) -> Path:
     """A small project as it comes out of an archive: no repository, but what tools leave behind."""
@@ -63,9 +68,7 @@ def root(example: Path, tmp_path: Path) -> Path:
         "nova_infra/__pycache__/x.pyc": "compiled",
         "nova_infra/names.py": "x = 1\n",
         "Makefile": "all:\n",
-        "requirements-dev.txt": "#    uv pip compile services/carts-service/pyproject.toml services/kit/pyproject.toml "
-        "--group dev -o requirements-dev.txt\n"
-        "pulp==1.0 \\\n    --hash=sha256:a\n    # via carts-service (services/carts-service/pyproject.toml)\n",
+        **dict.fromkeys(LOCKS, LOCK),
         ".github/CODEOWNERS": "# Reviewed\n/nova.toml  @org/platform\n/services/carts-service/ @org/carts\n",
     }.items():
         (directory / path).parent.mkdir(parents=True, exist_ok=True)
@@ -98,8 +101,7 @@ def test_a_project_is_what_was_answered_and_keeps_the_rest(root: Path, target: P
     assert [service.name for service in config.services] == ["billing", "pdf-maker"] == names(target)
     assert drift(target, config) == []
     assert made[".github/CODEOWNERS"] == b"# Reviewed\n/nova.toml  @acme-corp/platform\n"
-    assert b"pulp" not in made["requirements-dev.txt"]
-    assert b"services/billing/pyproject.toml services/kit" in made["requirements-dev.txt"]
+    assert not [lock for lock in LOCKS if b"pulp" in made[lock] or b"services/billing/" not in made[lock]]
     ignored = {".venv/python", "nova_infra/__pycache__/x.pyc"}
     gone = {path for path in before if path.startswith(tuple(f"services/{name}/" for name in service_names))}
     assert before.keys() - made.keys() == gone | ignored
