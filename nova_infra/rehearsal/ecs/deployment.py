@@ -17,7 +17,7 @@ from nova_infra.rehearsal.ecs.scheduler import Scheduler
 from nova_infra.rehearsal.ecs.service import PlacedTask, PlayedService, Revision
 from nova_infra.rehearsal.ecs.state import DeploymentState
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, MinuteRecord, Requests, TrafficRecord
-from nova_infra.rehearsal.tasks.task import TaskFailedError
+from nova_infra.rehearsal.tasks.task import SILENT, TaskFailedError
 
 _STATUS = {"completed": "SUCCESSFUL", "rolled back": "ROLLBACK_SUCCESSFUL", "failed": "ROLLBACK_FAILED"}
 """How a deployment ends, to ECS's word for it."""
@@ -54,6 +54,7 @@ class PlayedDeployment:
     measured: Mapping[str, str]
     tell: Callable[[str], None]
     steering: Steering = field(default_factory=GoesOn)
+    _ends: dict[str, str] = field(default_factory=dict)
     _asked: set[asyncio.Task[None]] = field(default_factory=set)
     _running: dict[int, PlacedTask] = field(default_factory=dict)
     _starting: dict[int, asyncio.Task[None]] = field(default_factory=dict)
@@ -143,7 +144,7 @@ class PlayedDeployment:
         try:
             running = await self.service.start(revision, group)
         except TaskFailedError as error:
-            reason = str(error)
+            reason = self._in_full(str(error))
             self.tell(f"{self.service.name}: a task of {revision.name} failed: {reason}")
             self._events.put_nowait(lambda: scheduler.failed(task, reason))
             return
@@ -153,6 +154,14 @@ class PlayedDeployment:
         if side == "new":
             self._new.add(task)
         self._events.put_nowait(lambda: scheduler.became_healthy(task))
+
+    def _in_full(self, reason: str) -> str:
+        """Why a task failed. What one printed that ended so holds for another whose output its engine has lost."""
+        end, _, said = reason.partition(": ")
+        if said == SILENT:
+            return self._ends.get(end, reason)
+        self._ends[end] = reason
+        return reason
 
     async def _answer(self, command: AwaitHook, scheduler: Scheduler) -> None:
         hook = self.rollout.hooks[command.number]
