@@ -77,7 +77,7 @@ class PlayedDeployment:
             self.service.deployments.append(self._state)
             killed = self.service.killed_at_stop
             self.record.began, self._before = self.clock.now(), self.service.requests()
-            self.record.memory = self.revision.definition.memory
+            self.record.memory, self.record.desired = self.revision.definition.memory, self.service.desired
             self.service.audience()  # What came before is not of this deployment.
             scheduler = Scheduler(
                 self.rollout,
@@ -153,6 +153,7 @@ class PlayedDeployment:
         self._running[task] = running
         if side == "new":
             self._new.add(task)
+            self.record.running = len(self._new & self._running.keys())
         self._events.put_nowait(lambda: scheduler.became_healthy(task))
 
     def _in_full(self, reason: str) -> str:
@@ -227,7 +228,7 @@ class PlayedDeployment:
         got = {revision: total - self._before.get(revision, Requests()) for revision, total in now.items()}
         if audience.unserved:
             got[NO_TARGET] = Requests(audience.unserved, audience.unserved)
-        red = [name for name in self._red() if name in self.rollout.alarms]
+        red = [name for name in self._red() if name in self.rollout.alarms or name in self.record.unlisted]
         reached = audience.reached.get(self.revision.name, set())
         memory = max((self._running[task].task.memory for task in self._new & self._running.keys()), default=0.0)
         self.record.samples.append(
