@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import psutil
+
 from nova_infra.containers.engine import Engine
 from nova_infra.rehearsal.tasks.task import SILENT, in_a_line, tail
 
@@ -36,6 +38,14 @@ async def until_gone(pid: int, engine: Engine, name: str) -> None:
                 os.close(descriptor)
             return
     await engine.attempt("wait", name)
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process of this machine is over, whether or not somebody has asked for its exit code yet."""
+    try:
+        return psutil.Process(pid).status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return True
 
 
 @dataclass(frozen=True)
