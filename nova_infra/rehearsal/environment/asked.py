@@ -190,7 +190,8 @@ class Asked:
             return [call_of(health, b"", origin="paths")]
         if not found:
             self.left_out.append(
-                "it names no method by reflection (grpc.reflection.v1), and services have no file of requests for it"
+                "it names no method by reflection (grpc.reflection.v1 or v1alpha), and services have no file of "
+                "requests for it"
             )
         return found
 
