@@ -112,7 +112,11 @@ def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
     name, limits = _ATTRIBUTES.get(kind, ("", {}))
     for each in as_list(properties.get(name)):
         key = each.get("Key") if isinstance(each, Mapping) else None
-        if key in limits and (key, str(each.get("Value"))) != ("slow_start.duration_seconds", "0"):
+        if (
+            isinstance(key, str)
+            and key in limits
+            and (key, str(each.get("Value"))) != ("slow_start.duration_seconds", "0")
+        ):
             yield from _number(f"{name}.{key}", each.get("Value"), *limits[key])
     for path, most in _LENGTHS.get(kind, {}).items():
         for value in _at(properties, path):
