@@ -76,7 +76,7 @@ def secret(value: dict[str, Any], key: str) -> Any:
 POOL = (
     "import socket; kept += [socket.create_connection(('127.0.0.1', int(os.environ['DATABASE']))) for _ in range(12)]"
 )
-HOLD = "time.sleep(0.15) if path in OPERATIONS and os.environ.get('PLACE') == 'Dev' else None"
+HOLD = "time.sleep(0.25) if path in OPERATIONS and os.environ.get('PLACE') == 'Dev' else None"
 LATE = "if path == '/tiny/1': time.sleep(3)"
 DRAINS = (
     "def stop(*_):\n    time.sleep(0.3)\n    os._exit(0)\n"
