@@ -67,8 +67,6 @@ class RolloutEvents(Construct):
         """Create the rules.
 
         Args:
-            scope: Parent.
-            construct_id: Id under the parent.
             environment: Name of the environment.
             prefix: ``<platform>-<environment>``, the prefix of all physical names.
             cluster: Name of the cluster.

@@ -1,4 +1,4 @@
-"""The requests that one service gets, and what each of its revisions answered."""
+"""Records the requests to one service, and the answers of each revision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who calls AWS: each task definition has an access key of its own, which leads to what its role may do."""
+"""Identifies the caller of AWS: each task definition has an access key, which leads to its role."""
 
 from __future__ import annotations
 
