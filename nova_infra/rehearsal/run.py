@@ -18,7 +18,7 @@ from nova_infra.assembly import Assembly
 from nova_infra.config import CONFIG_FILE, Config, load_config
 from nova_infra.containers.errors import EngineError
 from nova_infra.errors import NovaError
-from nova_infra.machine.scratch import remove_abandoned
+from nova_infra.machine.scratch import remove_abandoned, stopped_by
 from nova_infra.machine.terminal import open_console
 from nova_infra.rehearsal.approvals import GateApprovals, approval
 from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME
@@ -217,7 +217,7 @@ def _play(prepared: _Prepared, baseline: Release, record: Record, console: Conso
         try:
             return asyncio.run(_until_stopped(play()))
         except OSError as error:
-            raise NovaError(f"{error.filename or logs}: {error.strerror}: make room there") from None
+            raise NovaError(stopped_by(error, logs)) from None
 
 
 def _runtime(options: Options, candidate: Release, config: Config | None, console: Console) -> TaskRuntime:
