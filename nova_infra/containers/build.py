@@ -137,7 +137,7 @@ def _build(
             arguments += [f"--build-context={ref}=docker-image://{name}" for ref, name, _ in stand_ins]
             # No file carries the day on which it was built: the same files give the same digest.
             arguments += ["--build-arg=SOURCE_DATE_EPOCH=0", "--provenance=false", f"--label={_BASE_LABEL}={base}"]
-            arguments += [f"--output=type=docker,name={recipe.name},rewrite-timestamp=true"]
+            arguments += [engine.buildx_output(recipe.name, scratch, tell=tell)]
         else:
             arguments += [f"--build-context={ref}=container-image://{name}" for ref, name, _ in stand_ins]
             # The host's network: a second engine on the machine may claim the same addresses as this one's.
@@ -151,7 +151,9 @@ def _build(
             tell(line)
 
         _run(engine, [*arguments, str(context)], scratch, recipe, hear)
-        if not engine.is_docker:
+        if engine.is_docker:
+            engine.load_output(scratch)
+        else:
             _seal(engine, recipe, base, scratch, tell)
             _keep_cache(engine, recipe, tuple(used))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import platform
+import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nova_infra.containers.errors import EngineError, explain, last_lines
@@ -17,6 +19,12 @@ from nova_infra.containers.errors import EngineError, explain, last_lines
 ANSWER_SECONDS = 20
 _TRIES = 5
 PAUSE_SECONDS = 0.5
+_ARCHIVE = "image.tar"
+_CONTAINERD_STORE = "io.containerd.snapshotter"
+_KEEPS_TIMES = (
+    "not reproducible: Docker's classic image store keeps the times of this build, so another build of the same files "
+    "has another digest; with Docker's containerd image store it has the same, as has what is released"
+)
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "amd64": "amd64", "arm64": "arm64"}
 
 
@@ -121,6 +129,27 @@ class Engine:
         # Buildah fills its columns up.
         lines = (line.split() for line in listed.splitlines())
         return {line[0]: line[1] for line in lines if len(line) == 2 and "<none>" not in line[0]}
+
+    def buildx_output(self, name: str, scratch: Path, *, tell: Callable[[str], None]) -> str:
+        """The option by which Docker's buildx hands over an image whose files carry no times.
+
+        Args:
+            name: What the image is called.
+            scratch: A directory for it, where Docker's store cannot take it directly: :meth:`load_output`.
+            tell: Told if the store keeps the times.
+        """
+        option = f"--output=type=docker,name={name},rewrite-timestamp=true"
+        if _CONTAINERD_STORE in self.run("info", "--format", "{{.DriverStatus}}"):
+            # This store unpacks what it gets, and BuildKit then refuses to rewrite times. Packing costs time only.
+            return f"{option},compression=uncompressed,force-compression=true,dest={scratch / _ARCHIVE}"
+        if re.search(r"^Driver:\s+docker$", self.run("buildx", "inspect"), re.MULTILINE):
+            tell(_KEEPS_TIMES)
+        return option
+
+    def load_output(self, scratch: Path) -> None:
+        """Put an image into the store that a build has left in its scratch directory."""
+        if (scratch / _ARCHIVE).exists():
+            self.run("load", "--quiet", f"--input={scratch / _ARCHIVE}")
 
 
 def detect(programs: Iterable[str] = ("docker", "podman")) -> Engine:

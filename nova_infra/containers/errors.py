@@ -43,6 +43,10 @@ _MACHINE: tuple[tuple[str, str], ...] = (
         "localhost/NAME:TAG with the last part of its name and its tag",
     ),
     (
+        r"unknown command: docker buildx|'buildx' is not a docker command",
+        "the Dockerfiles need BuildKit: install Docker's buildx (docker-buildx-plugin), or Podman",
+    ),
+    (
         r"cannot clone: operation not permitted|newuidmap|rlimit_|error setting rlimit"
         r"|operation not permitted.*(mount|clone)"
         r"|oci runtime error.*cgroup|cgroup.*permission denied",

@@ -2,12 +2,14 @@
 
 Bakes and alarm periods are counted in simulated minutes, and a simulated minute lasts a second by default. Processes
 start, drain and answer in real time. A minute never ends before the load that belongs to it has been sent and answered,
-so on a slow or busy machine the clock slows down and the outcome stays the same.
+so on a slow or busy machine the clock slows down and the outcome stays the same. Nor does it hurry where nothing waits
+for it: while tests are run, which take their time here as in AWS, a minute lasts longer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +43,8 @@ REAL_TIME = Pace(seconds_per_minute=60.0, checks=1.0, timeouts=1.0)
 
 
 _LOOK_SECONDS = 1.0
+UNHURRIED = 5
+"""How many times longer a minute may last that nobody waits for. More would hide what users see while tests are run."""
 
 
 class ClockStoppedError(Exception):
@@ -67,6 +71,7 @@ class Clock:
         self.seconds_per_minute = seconds_per_minute
         self._tick: asyncio.Future[None] | None = None
         self._minute_began = float("inf")
+        self._awaited = asyncio.Event()
 
     @property
     def seconds_between_looks(self) -> float:
@@ -87,9 +92,11 @@ class Clock:
                 await gather(asyncio.sleep(self.seconds_per_minute), during())
                 if loop.time() - began > 2 * self.seconds_per_minute:
                     self.slow_minutes += 1
+                await self._until_awaited(began)
                 after()
                 self.minute += 1
                 tick, self._tick = self._current_tick(), None
+                self._awaited.clear()
                 tick.set_result(None)
         except BaseException as error:
             # Time stands still from here on: without this, present and later waiters would wait for ever.
@@ -97,6 +104,14 @@ class Clock:
             tick.set_exception(ClockStoppedError("the clock was stopped") if _is_cancellation(error) else error)
             tick.exception()  # Marks it as seen: it is no fault if nobody waits.
             raise
+
+    async def _until_awaited(self, began: float) -> None:
+        """Let a minute that nobody waits for last longer, though no longer than a real one."""
+        longest = min(UNHURRIED * self.seconds_per_minute, max(60.0, self.seconds_per_minute))
+        left = began + longest - asyncio.get_running_loop().time()
+        if left > 0 and not self._awaited.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._awaited.wait(), left)
 
     def now(self) -> float:
         """Simulated minutes since the start, with the part of the current one that has passed."""
@@ -109,7 +124,9 @@ class Clock:
         Raises:
             ClockStoppedError: The clock has stopped.
         """
-        await asyncio.shield(self._current_tick())
+        tick = self._current_tick()
+        self._awaited.set()
+        await asyncio.shield(tick)
 
     def _current_tick(self) -> asyncio.Future[None]:
         if self._tick is None:

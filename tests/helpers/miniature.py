@@ -22,6 +22,10 @@ if fault == "late":
     time.sleep(0.3)
 if fault == "elsewhere":
     os.environ["PORT"] = "0"
+if fault == "metrics-first":
+    import socket
+    metrics = socket.create_server(("127.0.0.1", 0))
+    time.sleep(1.2)
 if fault == "slow-to-stop":
     signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1.3), os._exit(0)))
 if fault == "stubborn":

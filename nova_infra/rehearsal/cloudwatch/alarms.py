@@ -83,6 +83,14 @@ class PlayedAlarm:
 
     def value(self, store: MetricStore, last_minute: int) -> float | None:
         """The data point of the period that ends with a minute, included."""
+        # Each minute asks again for those before it.
+        if not store.is_settled(last_minute):
+            return self._value(store, last_minute)
+        if (key := (self, last_minute)) not in store.settled:
+            store.settled[key] = self._value(store, last_minute)
+        return store.settled[key]
+
+    def _value(self, store: MetricStore, last_minute: int) -> float | None:
         minutes = range(last_minute - self.period + 1, last_minute + 1)
         queries = {query.id: query for query in self.queries}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _OF_A_SERVICE = frozenset({frozenset({"ClusterName", "ServiceName"})})
@@ -77,10 +77,12 @@ class MetricStore:
     Attributes:
         minute: The simulated minute that new values belong to.
         delay: Minutes after its end until a minute's values can be read.
+        settled: What was worked out of minutes whose values do not change any more, by whatever names it.
     """
 
     minute: int = 0
     delay: int = 0
+    settled: dict[Hashable, float | None] = field(default_factory=dict, repr=False)
     _values: dict[Metric, dict[int, list[float]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list)), repr=False
     )
@@ -88,6 +90,10 @@ class MetricStore:
     def record(self, metric: Metric, value: float) -> None:
         """Add a value to the current minute."""
         self._values[metric][self.minute].append(value)
+
+    def is_settled(self, minute: int) -> bool:
+        """Whether all values of a minute are there, and can be read."""
+        return minute < self.minute and minute <= self.minute - self.delay
 
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics that have values."""

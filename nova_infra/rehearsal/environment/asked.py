@@ -19,7 +19,7 @@ from nova_infra.rehearsal.load_balancer.paths import normalized
 from nova_infra.rehearsal.load_balancer.routing import RoutingRule
 from nova_infra.rehearsal.record import NO_TARGET, REQUESTS_PER_MINUTE, Answers
 from nova_infra.rehearsal.requests.grpc_methods import GrpcMethods, call_of
-from nova_infra.rehearsal.requests.openapi import DOCUMENTS, read_document, read_operations
+from nova_infra.rehearsal.requests.openapi import DOCUMENTS, operations_of, read_document
 from nova_infra.rehearsal.requests.sample import SampleRequest, sample
 
 MOST_REQUESTS_PER_MINUTE = 400
@@ -201,16 +201,18 @@ class Asked:
             text = body.decode(errors="ignore") if status == 200 else ""
             if self._documents.get(place) == text and text:
                 return []
-            if not text or (document := read_document(text)) is None:
+            if not text or read_document(text) is None:
                 continue
             self._documents[place] = text
-            samples, self.left_out = await asyncio.to_thread(read_operations, document)
-            mine = [each for each in samples if self._leads_here(each.path, each.method)]
-            if samples and not mine:  # Some documents name a place that users do not ask for.
-                samples, self.left_out = await asyncio.to_thread(
-                    read_operations, {**document, "servers": [], "basePath": "/"}
+            mine: list[SampleRequest] = []
+            for anywhere in (False, True):
+                samples, left_out = await asyncio.to_thread(operations_of, text, anywhere=anywhere)
+                self.left_out, mine = (
+                    list(left_out),
+                    [each for each in samples if self._leads_here(each.path, each.method)],
                 )
-                mine = [each for each in samples if self._leads_here(each.path, each.method)]
+                if mine or not samples:
+                    break
             return mine
         return []
 

@@ -253,15 +253,13 @@ def _images(release: Release, prefix: str) -> dict[str, Image]:
 
 def _templates(release: Release, prefix: str) -> dict[str, Template]:
     """Stack to its template, of those that a release's pipeline deploys to an environment."""
-    names = [
-        action.stack_name
+    return {
+        action.stack_name: release.template(action)
         for stage in release.pipeline().stages
         if any(isinstance(a, DeployAction) and a.stack_name == platform_stack_name(prefix) for a in stage.actions)
         for action in stage.actions
         if isinstance(action, DeployAction)
-    ]
-    found = {name: release.template_of_stack(name) for name in names}
-    return {name: template for name, template in found.items() if template is not None}
+    }
 
 
 def _images_in(templates: Mapping[str, Template], prefix: str) -> dict[str, Image]:

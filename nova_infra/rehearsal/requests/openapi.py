@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from typing import Any
@@ -34,6 +35,19 @@ def read_document(text: str) -> dict[str, Any] | None:
     if not isinstance(content, dict) or not ({"openapi", "swagger"} & content.keys()) or "paths" not in content:
         return None
     return content
+
+
+@functools.lru_cache(maxsize=128)  # Each environment's tasks, old and new, have the same one as a rule.
+def operations_of(text: str, *, anywhere: bool = False) -> tuple[tuple[SampleRequest, ...], tuple[str, ...]]:
+    """As :func:`read_operations`, of a document's text.
+
+    Args:
+        text: The document.
+        anywhere: Whether the place that the document names does not count: some name one that users do not ask for.
+    """
+    document = read_document(text) or {}
+    samples, left_out = read_operations({**document, "servers": [], "basePath": "/"} if anywhere else document)
+    return tuple(samples), tuple(left_out)
 
 
 def read_operations(document: dict[str, Any]) -> tuple[list[SampleRequest], list[str]]:

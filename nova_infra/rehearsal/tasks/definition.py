@@ -55,6 +55,7 @@ class TaskDefinition:
         fault: A drill's fault, empty in every other release.
         sidecars: Names of the further containers, which are not run here.
         hosts: Names of hosts that lead to addresses of this machine's containers.
+        capabilities: Capabilities of Linux, each with a ``+`` or a ``-``, that it gets or loses.
         init: Whether an init process runs before it, and passes signals on.
     """
 
@@ -77,6 +78,7 @@ class TaskDefinition:
     fault: str = ""
     sidecars: tuple[str, ...] = ()
     hosts: Mapping[str, str] = field(default_factory=dict)
+    capabilities: tuple[str, ...] = ()
     init: bool = False
 
     @property
@@ -104,6 +106,7 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
         raise UnresolvableError(
             f"{revision}: ContainerDefinitions[0].HealthCheck.Command must begin with CMD or CMD-SHELL"
         )
+    linux = container.get("LinuxParameters", {})
     return TaskDefinition(
         revision=revision,
         image=container["Image"],
@@ -134,7 +137,12 @@ def read_task_definition(properties: Mapping[str, Any], revision: str) -> TaskDe
         architecture=_ARCHITECTURES.get(properties.get("RuntimePlatform", {}).get("CpuArchitecture"), "amd64"),
         fault=str(container.get("DockerLabels", {}).get(LABEL, "")),
         sidecars=sidecars,
-        init=container.get("LinuxParameters", {}).get("InitProcessEnabled", False) in (True, "true"),
+        capabilities=tuple(
+            f"{sign}{name}"
+            for sign, key in (("+", "Add"), ("-", "Drop"))
+            for name in linux.get("Capabilities", {}).get(key, ())
+        ),
+        init=linux.get("InitProcessEnabled", False) in (True, "true"),
     )
 
 

@@ -17,6 +17,7 @@ LABEL = "nova.rehearsal.fault"
 
 LONG_RUNS = "long-runs"
 IGNORED_SIGNAL = "ignored-signal"
+WRONG_PORT = "wrong-port"
 NO_PROGRAM = "/no-such-program"
 _TMP = "/tmp"  # noqa: S108 - a path in a container
 
@@ -91,7 +92,7 @@ FAULTS: dict[str, Fault] = {
     # A file of the checkout that no image has, and a program that developers have.
     "checkout-file": Fault("the task definition", _command("services/run-from-the-checkout")),
     "developers-program": Fault("the task definition", _command("pytest", "--version")),
-    "wrong-port": Fault("the task definition", _wrong_port),
+    WRONG_PORT: Fault("the task definition", _wrong_port),
     "missing-variable": Fault("the task definition", _without_variables),
     "missing-secret": Fault("the task definition"),
     "no-tmp": Fault("the task definition", _without_tmp),

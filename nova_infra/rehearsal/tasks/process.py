@@ -25,7 +25,7 @@ from nova_infra.rehearsal.usage.processes import Usage, UsageMeter
 from nova_infra.rehearsal.usage.signals import handles
 
 _LOG_LINES = 200
-ELSEWHERE_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
 _POLL_SECONDS = 0.05
 _GUARD_SECONDS = 0.25
 _LAST_WORDS_SECONDS = 1.0  # a child that was left behind may hold the output open for ever
@@ -264,7 +264,7 @@ class ProcessTask(Task):
         """
         assert self._process is not None, "called by start"
         assert self._meter is not None, "called by start"
-        port, elsewhere = self.definition.port, 0.0
+        port, look_at, elsewhere_since = self.definition.port, time.monotonic(), float("inf")
         while True:
             taken = _listens(self.port)
             if taken and self._process.exit_code is None and self.port in self._process.listening_ports():
@@ -280,9 +280,11 @@ class ProcessTask(Task):
                 await self.hear_out()
                 raise TaskFailedError(self.stopped_reason())
             self._started_in = self._meter.seconds_with_a_processor()
-            if elsewhere > ELSEWHERE_SECONDS:
-                ports = self._process.listening_ports()
-                if ports and self.port not in ports:  # It may have begun to listen since the look above.
+            if (now := time.monotonic()) >= look_at:
+                look_at, ports = now + _LOOK_SECONDS, self._process.listening_ports()
+                # It may have begun to listen since the look above.
+                elsewhere_since = min(elsewhere_since, now) if ports and self.port not in ports else float("inf")
+                if now - elsewhere_since > self.elsewhere_seconds:
                     raise TaskFailedError(
                         f"nothing listens on port {port}, the one in its task definition: the program listens on "
                         f"{' and '.join(map(str, ports))} instead"
@@ -293,7 +295,6 @@ class ProcessTask(Task):
                     f"give it to start: {self._last_words()}"
                 )
             await asyncio.sleep(_POLL_SECONDS)
-            elsewhere += _POLL_SECONDS
 
     async def hear_out(self) -> None:
         """Wait for what it said last, which may still be on its way when its end is known."""

@@ -12,11 +12,15 @@ from dataclasses import dataclass, field, replace
 
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
-from nova_infra.rehearsal.tasks.faults import IGNORED_SIGNAL
+from nova_infra.rehearsal.tasks.faults import IGNORED_SIGNAL, WRONG_PORT
 from nova_infra.rehearsal.usage.processes import Usage
 
 STAY_SECONDS = 0.1
 """How long a task without a port has to stay, to count as started; its service looks at it again."""
+ELSEWHERE_SECONDS = 10.0
+"""How long a program that listens on other ports alone is waited for: those of metrics and debuggers come first."""
+DRILLED_ELSEWHERE_SECONDS = 1.0
+"""The same where a drill has seen to it that it never listens on its own."""
 SPARE_STOP_SECONDS = 1.0
 _LINE_LENGTH = 160
 SECRET = "stand-in-of-the-rehearsal"  # noqa: S105 - no secret: it stands for one
@@ -51,6 +55,11 @@ class Task(ABC):
     _listening_since: float = field(default=0.0, kw_only=True)
     _started_in: float = field(default=0.0, kw_only=True)
     _peak: float = field(default=0.0, kw_only=True)
+
+    @property
+    def elsewhere_seconds(self) -> float:
+        """How long it is waited for while it listens on other ports alone. ECS would wait for all of its patience."""
+        return DRILLED_ELSEWHERE_SECONDS if self.definition.fault == WRONG_PORT else ELSEWHERE_SECONDS
 
     @property
     @abstractmethod

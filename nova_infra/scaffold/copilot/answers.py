@@ -70,7 +70,11 @@ def answer(letter: str, path: Path) -> ManifestKey | None:
     known = _known(letter)
     for part in path:
         part = "[]" if part.startswith("[") else part
+        outer = found
         found = [(*before, name) for before in found for name in (part, "*") if (*before, name) in _prefixes(letter)]
+        if not found:  # what is within a value of any shape, such as a policy, has that value's answer
+            whole = (known[names] for names in outer if names in known and names not in _groups(letter))
+            return next((each for each in whole if not each.nova), None)
     return next((known[names] for names in found if names in known), None)
 
 
@@ -82,6 +86,11 @@ def _known(letter: str) -> dict[Path, ManifestKey]:
 @cache
 def _prefixes(letter: str) -> frozenset[Path]:
     return frozenset(path[:length] for path in _known(letter) for length in range(1, len(path) + 1))
+
+
+@cache
+def _groups(letter: str) -> frozenset[Path]:
+    return frozenset(path[:length] for path in _known(letter) for length in range(1, len(path)))
 
 
 def leaves(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:

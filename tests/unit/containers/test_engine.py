@@ -66,3 +66,34 @@ def test_an_image_that_is_not_there_is_none_and_one_half_stored_is_asked_for_aga
         "echo 'Error: locating item named manifest: file does not exist' >&2; exit 125",
     )
     assert podman.image("half:1") == {"Id": "1"}
+
+
+@pytest.mark.parametrize(
+    ("store", "builder", "packed", "told"),
+    [
+        # BuildKit: exporter option "rewrite-timestamp" conflicts with "unpack".
+        ("[[driver-type io.containerd.snapshotter.v1]]", "Name: default\nDriver:        docker\n", True, False),
+        ("[[Backing Filesystem extfs] [Using metacopy false]]", "Name: default\nDriver:        docker\n", False, True),
+        ("[[Backing Filesystem extfs]]", "Name: mine\nDriver:        docker-container\n", False, False),
+    ],
+)
+def test_docker_hands_over_images_without_times_where_its_store_lets_it(
+    tmp_path: Path, store: str, builder: str, packed: bool, told: bool
+) -> None:
+    loaded: list[tuple[str, ...]] = []
+
+    class Scripted(Engine):
+        def run(self, *arguments: str, directory: str | None = None) -> str:  # noqa: ARG002 - as an engine's
+            if arguments[0] == "load":
+                loaded.append(arguments)
+            return {"info": store, "buildx": builder}.get(arguments[0], "")
+
+    docker, lines = Scripted("docker", "amd64"), []
+    option = docker.buildx_output("shop:7", tmp_path, tell=lines.append)
+    assert option.startswith("--output=type=docker,name=shop:7,rewrite-timestamp=true")
+    assert (",dest=" in option) is packed
+    assert [line.partition(":")[0] for line in lines] == ["not reproducible"] * told
+    if packed:
+        Path(option.rpartition("dest=")[2]).touch()
+    docker.load_output(tmp_path)
+    assert loaded == [("load", "--quiet", f"--input={tmp_path}/image.tar")] * packed

@@ -15,8 +15,9 @@ MACHINE = [
     ('pinging container registry r.example: Get "https://r.example/v2/": dial tcp: no such host', "cannot be pulled"),
     ("Get https://r.example: net/http: TLS handshake timeout", "cannot be pulled"),
     ("toomanyrequests: You have reached your pull rate limit", "cannot be pulled"),
+    ("docker: unknown command: docker buildx", "install Docker's buildx"),
     ("runc: error setting rlimit type 8: operation not permitted", "does not let it run containers"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("said", "remedy"), MACHINE)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from nova_infra.rehearsal import clock as module
 from nova_infra.rehearsal.clock import Clock, ClockStoppedError
 
 
@@ -74,3 +75,21 @@ def test_nobody_waits_for_a_clock_that_was_stopped() -> None:
 @pytest.mark.parametrize(("minute", "seconds"), [(60, 1.0), (1, 1.0), (0.25, 0.25)])
 def test_lost_tasks_are_looked_for_within_seconds_however_long_a_minute_lasts(minute: float, seconds: float) -> None:
     assert Clock(seconds_per_minute=minute).seconds_between_looks == seconds
+
+
+def test_a_minute_that_nobody_waits_for_lasts_until_somebody_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that run for half a minute take half a minute in AWS, and not thirty bakes."""
+    monkeypatch.setattr(module, "UNHURRIED", 60_000)
+
+    async def play() -> list[int]:
+        clock, counted = Clock(seconds_per_minute=0.001), []
+        ticking = asyncio.create_task(clock.run(nothing, lambda: None))
+        await asyncio.sleep(0.1)
+        counted.append(clock.minute)
+        for _ in range(3):
+            await asyncio.wait_for(clock.next_minute(), 5)
+            counted.append(clock.minute)
+        ticking.cancel()
+        return counted
+
+    assert asyncio.run(play()) == [0, 1, 2, 3]

@@ -71,7 +71,12 @@ _CONTAINER = {
     "MemoryReservation": ANY,
     "MountPoints": ANY,
     "ReadonlyRootFilesystem": ANY,
-    "LinuxParameters": ANY,
+    # The rest of it Fargate does not take:
+    # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LinuxParameters.html
+    "LinuxParameters": {
+        "Capabilities": {"Add": Each(Only(("SYS_PTRACE",))), "Drop": Each(TEXT)},
+        "InitProcessEnabled": FLAG,
+    },
 }
 BEFORE_DEPLOY = "Custom::NovaBeforeDeploy"
 """Runs a command in a task definition's newest revision; what depends on it waits for its success."""

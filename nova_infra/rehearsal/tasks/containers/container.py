@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, last_lines
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
-from nova_infra.rehearsal.tasks.containers.listening import elsewhere, listening
+from nova_infra.rehearsal.tasks.containers.listening import ListeningWatch, elsewhere
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, create_options
 from nova_infra.rehearsal.tasks.containers.start_errors import start_error
 from nova_infra.rehearsal.tasks.containers.watching import end_in_words, last_output, last_words, read_end, until_gone
@@ -27,7 +27,6 @@ from nova_infra.rehearsal.usage.signals import handles
 _POLL_SECONDS = 0.05
 _GONE_SECONDS = 3.0
 _GUARD_SECONDS = 0.25
-_ELSEWHERE_SECONDS = 1.0
 _TRIES = 5
 
 
@@ -211,17 +210,18 @@ class ContainerTask(Task):
 
         Where this machine does not show what a container listens on, the health checks alone decide.
         """
-        began = time.monotonic()
+        began, watch, elsewhere_since = time.monotonic(), ListeningWatch(self.pid), float("inf")
         while True:
             if not self.running:
                 await self.hear_out()
                 raise TaskFailedError(self.stopped_reason())
-            found = listening(self.pid) if self._group is not None else None
+            found = watch.look() if self._group is not None else None
             self._started_in = self._meter.seconds_on_its_share() if self._meter else time.monotonic() - began
             if found is None or self.definition.port in found.reachable:
                 self._listening_since = time.monotonic()
                 return
-            if time.monotonic() - began > _ELSEWHERE_SECONDS and (found.reachable or found.inside):
+            elsewhere_since = min(elsewhere_since, time.monotonic()) if found.anywhere else float("inf")
+            if time.monotonic() - elsewhere_since > self.elsewhere_seconds:
                 raise TaskFailedError(elsewhere(self.definition.port, found.reachable, found.inside))
             if self._started_in > self.patience:
                 raise TaskFailedError(

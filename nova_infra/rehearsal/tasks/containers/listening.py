@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _LISTEN = "0A"
@@ -11,6 +12,9 @@ _LISTEN = "0A"
 _LOOPBACK = re.compile(r"[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F")
 # Docker's own resolver, in the network of each container: https://docs.docker.com/engine/network/#dns-services.
 _RESOLVER = "0B00007F"
+_IN_USE = re.compile(r"^TCP6?: inuse (\d+)", re.MULTILINE)
+# As many sockets as before may be others.
+UNCHANGED_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,51 @@ class Listening:
 
     reachable: frozenset[int]
     inside: frozenset[int]
+
+    @property
+    def anywhere(self) -> bool:
+        """Whether anything is listened on."""
+        return bool(self.reachable or self.inside)
+
+
+@dataclass
+class ListeningWatch:
+    """Asks again and again what is listened on in a process's network, and reads the tables only when that may differ.
+
+    For each table the kernel goes through the sockets of the whole machine, which takes ten milliseconds; how many
+    sockets a network has it counts as they come and go.
+
+    Attributes:
+        pid: The process.
+        proc: Where processes are.
+    """
+
+    pid: int
+    proc: Path = Path("/proc")
+    _found: Listening | None = None
+    _counted: tuple[str, ...] | None = None
+    _read_at: float = field(default=float("-inf"))
+
+    def look(self) -> Listening | None:
+        """What is listened on now; None where this machine does not show it."""
+        counted, now = self._count(), time.monotonic()
+        if counted is None or counted != self._counted or now - self._read_at >= UNCHANGED_SECONDS:
+            self._found, self._counted, self._read_at = listening(self.pid, self.proc), counted, now
+        return self._found
+
+    def _count(self) -> tuple[str, ...] | None:
+        """How many sockets of TCP the network has, of either version; None where the kernel does not say.
+
+        The rest of what these files say is of the whole machine.
+        """
+        try:
+            texts = [
+                (self.proc / str(self.pid) / "net" / name).read_text(encoding="ascii")
+                for name in ("sockstat", "sockstat6")
+            ]
+        except OSError:
+            return None
+        return tuple(_IN_USE.findall("".join(texts)))
 
 
 def listening(pid: int, proc: Path = Path("/proc")) -> Listening | None:

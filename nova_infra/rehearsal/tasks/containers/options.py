@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.task import SECRET
+
+# What differs between engines, as Fargate has it. Its capabilities are Docker's, of which Podman leaves some out; its
+# shared memory cannot be changed; and only root may listen on the ports below 1024, which Docker allows to anybody:
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_KernelCapabilities.html
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LinuxParameters.html
+# https://github.com/aws/containers-roadmap/issues/1721
+_OF_DOCKER = ("AUDIT_WRITE", "MKNOD", "NET_RAW")
+_AS_FARGATE = ("--shm-size=64m", "--sysctl=net.ipv4.ip_unprivileged_port_start=1024")
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,8 @@ def create_options(
         f"--name={name}",
         f"--label={label}",
         f"--network={network.name}",
+        *_AS_FARGATE,
+        *_capabilities(definition.capabilities, podman=podman),
         *([f"--publish=127.0.0.1:{port}:{definition.port}"] if definition.port else []),
         f"--memory={definition.memory}m",
         f"--memory-swap={definition.memory}m",
@@ -75,3 +86,11 @@ def create_options(
         image.name,
         *command,
     ]
+
+
+def _capabilities(changes: Sequence[str], *, podman: bool) -> list[str]:
+    dropped = [each[1:].upper().removeprefix("CAP_") for each in changes if each.startswith("-")]
+    added = [each[1:] for each in changes if each.startswith("+")]
+    if podman and "ALL" not in dropped:
+        added = [*(each for each in _OF_DOCKER if each not in dropped), *added]
+    return [*(f"--cap-drop={each}" for each in dropped), *(f"--cap-add={each}" for each in added)]

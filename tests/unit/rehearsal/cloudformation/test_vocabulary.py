@@ -61,7 +61,6 @@ NO_MATTER = (
     "AWS::ECS::Service.LoadBalancers[].AdvancedConfiguration.RoleArn",
     "AWS::ECS::Service.NetworkConfiguration",
     "AWS::ECS::Service.PropagateTags",
-    "AWS::ECS::TaskDefinition.ContainerDefinitions[].LinuxParameters",
     "AWS::ECS::TaskDefinition.ContainerDefinitions[].LogConfiguration",
     "AWS::ECS::TaskDefinition.ContainerDefinitions[].MountPoints",
     "AWS::ECS::TaskDefinition.ContainerDefinitions[].ReadonlyRootFilesystem",

@@ -49,7 +49,9 @@ def release(name: str, template: Any) -> Any:
     actions = tuple(DeployAction(f"{stack}.Deploy", 1, stack, "", None) for stack in STACKS)
     templates = dict(zip(STACKS, (PLATFORM, template), strict=True))
     return SimpleNamespace(
-        name=name, pipeline=lambda: Pipeline("pipe", (Stage("Prod", actions),)), template_of_stack=templates.get
+        name=name,
+        pipeline=lambda: Pipeline("pipe", (Stage("Prod", actions),)),
+        template=lambda action: templates[action.stack_name],
     )
 
 

@@ -16,6 +16,7 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.tasks import process as module
 from nova_infra.rehearsal.tasks import task as base
 from nova_infra.rehearsal.tasks.definition import HealthCheck, TaskDefinition, read_task_definition
+from nova_infra.rehearsal.tasks.faults import WRONG_PORT
 from nova_infra.rehearsal.tasks.process import ProcessTask
 from nova_infra.rehearsal.tasks.task import TaskFailedError
 
@@ -65,7 +66,7 @@ def test_a_task_that_takes_less_time_to_start_than_it_is_given_runs(definition: 
 def test_a_task_that_listens_on_another_port_is_found_out_at_once(
     definition: Define, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ELSEWHERE_SECONDS", 0.2)
+    monkeypatch.setattr(base, "ELSEWHERE_SECONDS", 0.2)
     listens_elsewhere = r"nothing listens on port 8080, .*: the program listens on \d+ instead"
     assert re.fullmatch(listens_elsewhere, start(definition("elsewhere"), sources, patience=600)[1])
     # Its variable names another port than its port mapping.
@@ -73,6 +74,19 @@ def test_a_task_that_listens_on_another_port_is_found_out_at_once(
     assert re.fullmatch(listens_elsewhere, start(told, sources, patience=600)[1])
     same = replace(definition(), environment={**definition().environment, "PORT": "8080"})
     assert start(same, sources)[1] == ""
+
+
+def test_a_task_whose_metrics_listen_first_is_waited_for(definition: Define, sources: Path) -> None:
+    """ECS would go on asking at the port in the task definition for as long as the health checks allow."""
+    assert start(definition("metrics-first"), sources)[1] == ""
+
+
+def test_a_drill_of_a_wrong_port_is_not_waited_for_as_long(definition: Define) -> None:
+    seconds = [
+        ProcessTask(each, asyncio.Semaphore(2), 20, sources=Path("/")).elsewhere_seconds
+        for each in (replace(definition(), fault=WRONG_PORT), definition())
+    ]
+    assert seconds == [base.DRILLED_ELSEWHERE_SECONDS, base.ELSEWHERE_SECONDS]
 
 
 def test_a_health_check_may_fail_while_the_container_has_time_to_start(

@@ -213,3 +213,20 @@ def _merged(one: Any, other: Any) -> Any:
     if isinstance(one, dict) and isinstance(other, dict):
         return {**one, **{key: _merged(one[key], value) if key in one else value for key, value in other.items()}}
     return other
+
+
+@pytest.mark.parametrize(
+    ("letter", "place", "key"),
+    [
+        ("L", ("taskdef_overrides", "[0]", "value", "HardLimit"), "taskdef_overrides[].value"),
+        ("P", ("build", "additional_policy", "PolicyDocument", "Statement", "[0]", "Effect"), "PolicyDocument"),
+        ("L", ("http", "nonsense"), None),
+        ("L", ("cpu", "nonsense"), None),
+        ("L", ("nonsense",), None),
+    ],
+)
+def test_what_is_within_a_value_of_any_shape_has_that_values_answer(
+    letter: str, place: tuple[str, ...], key: str | None
+) -> None:
+    found = answer(letter, place)
+    assert (found is None) if key is None else (found is not None and found.key.endswith(key))

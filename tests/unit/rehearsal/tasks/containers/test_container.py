@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from helpers.exhaustive import one_of_each
+from nova_infra.rehearsal.tasks import task as base
 from nova_infra.rehearsal.tasks.definition import HealthCheck, TaskDefinition
 from nova_infra.rehearsal.tasks.task import Task
 from nova_infra.rehearsal.usage.cgroup import ControlGroup
@@ -90,14 +91,21 @@ def test_only_mounts_can_be_written(run: Run, define: Define, path: str, other: 
                 {},
                 "the program listens on port 3000 of 127.0.0.1 only, where nothing reaches it: bind 0.0.0.0",
             ),
+            # Docker by itself lets anybody listen there, and ECS does not.
+            (
+                "",
+                {"environment": {"FAULT": "", "PORT": "80"}, "port": 80},
+                "essential container exited with code 1: listen: Permission denied",
+            ),
             ("", {"architecture": "riscv"}, "CannotStartContainerError: exec format error: the image is for .*"),
             ("", {"fault": "missing-secret"}, "ResourceInitializationError: .*"),
         ]
     ),
 )
 def test_a_container_that_cannot_serve_says_why_in_a_line(
-    run: Run, define: Define, behaviour: str, other: dict[str, Any], said: str
+    run: Run, define: Define, behaviour: str, other: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(base, "ELSEWHERE_SECONDS", 0.7)
     assert re.fullmatch(said, run(define(behaviour, **other))[1], re.IGNORECASE)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.rehearsal.tasks.containers.listening import Listening, listening
+from nova_infra.rehearsal.tasks.containers import listening as module
+from nova_infra.rehearsal.tasks.containers.listening import Listening, ListeningWatch, listening
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
@@ -48,3 +49,47 @@ def test_ports_are_told_apart_by_who_reaches_them(
 
 def test_a_machine_that_shows_nothing_says_nothing(tmp_path: Path) -> None:
     assert listening(9, tmp_path) is None
+
+
+def count(proc: Path, sockets: int, *, on_the_machine: int = 0) -> None:
+    """As the kernel writes it."""
+    used = f"sockets: used 9\nTCP: inuse {sockets} orphan 0 tw 2 alloc {on_the_machine} mem 1\nUDP: inuse 0 mem 0\n"
+    (proc / "9" / "net" / "sockstat").write_text(used)
+    (proc / "9" / "net" / "sockstat6").write_text("TCP6: inuse 0\nUDP6: inuse 0\n")
+
+
+def test_the_tables_are_read_again_only_when_the_number_of_sockets_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For each of them the kernel goes through the sockets of the whole machine."""
+    reads: list[int] = []
+
+    def read(pid: int, proc: Path) -> Listening | None:
+        reads.append(pid)
+        return listening(pid, proc)
+
+    monkeypatch.setattr(module, "listening", read)
+    monkeypatch.setattr(module, "UNCHANGED_SECONDS", 600)
+    table(tmp_path, tcp=[])
+    count(tmp_path, 0)
+    watch = ListeningWatch(9, tmp_path)
+    for other in range(3):
+        count(tmp_path, 0, on_the_machine=other)
+        assert watch.look() == Listening(frozenset(), frozenset())
+    assert len(reads) == 1
+    (tmp_path / "9" / "net" / "tcp").write_text(f"{HEAD}   0: {ANY}:1F90 00000000:0000 {LISTENS} 0 0 0 0 0 0 1\n")
+    count(tmp_path, 1)
+    assert [watch.look() for _ in range(2)] == [Listening(frozenset({8080}), frozenset())] * 2
+    assert len(reads) == 2
+    # One socket may have gone and another come.
+    monkeypatch.setattr(module, "UNCHANGED_SECONDS", 0)
+    watch.look()
+    assert len(reads) == 3
+
+
+def test_a_machine_that_does_not_count_sockets_is_asked_for_the_tables_each_time(tmp_path: Path) -> None:
+    table(tmp_path, tcp=[])
+    watch = ListeningWatch(9, tmp_path)
+    assert watch.look() == Listening(frozenset(), frozenset())
+    (tmp_path / "9" / "net" / "tcp").write_text(f"{HEAD}   0: {ANY}:1F90 00000000:0000 {LISTENS} 0 0 0 0 0 0 1\n")
+    assert watch.look() == Listening(frozenset({8080}), frozenset())
