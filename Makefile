@@ -57,7 +57,7 @@ test: setup ## What needs no deployment: lint, types, unit tests, the services' 
 	@mkdir -p $(PASSED) && touch "$(BUT_FOR_TAIL)"
 
 test-all: setup ## The same with all cases; only the others, where the first have passed for this very tree
-	@if [ -e "$(BUT_FOR_TAIL)" ]; then CASES=exhaustive python scripts/parts.py $(UNIT_PARTS); \
+	@if [ -e "$(BUT_FOR_TAIL)" ]; then CASES='exhaustive or hypothesis' python scripts/parts.py $(UNIT_PARTS); \
 		else CASES= python scripts/parts.py $(UNIT_PARTS) types unit-services lint; fi
 	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
 
@@ -96,7 +96,7 @@ types: setup ## Strict type checks
 
 # The unit tests in four parts, each of which one process runs: to collect all of them takes seconds, and to start CDK too.
 # What synthesizes is a part of its own; the others read what it has written: see tests/unit/conftest.py. Without the
-# plugin that is the services'.
+# plugin that is the services'. Of what Hypothesis makes up, `make test` tries a fifth.
 UNIT_PARTS = unit-synthesis unit-rehearsal unit-operations unit-others
 CASES ?= not exhaustive
 UNIT = pytest -q -rs -p no:schemathesis -m "$(CASES)"

@@ -23,6 +23,12 @@ TEST_HEADER_VARIABLE = "NOVA_TEST_HEADER"
 GATED_VARIABLE = "GATED"
 """The variable in which the step that answers gates with a test suite gets the names of the services that wait."""
 
+REQUEST_ALARMS = ("errors", "unanswered", "latency")
+"""The alarms of a web service that judge by its requests, and say nothing of too few."""
+
+WEB_ALARMS = (*REQUEST_ALARMS, "cpu", "memory")
+"""The alarms of a web service that are meant to roll its deployments back."""
+
 JOB_ALARMS = ("failed", "missed")
 """The alarms of a job: nothing is rolled back by them."""
 

@@ -113,7 +113,7 @@ class ObservedEnvironment(Protocol):
         """
 
     def request_rates(self) -> Mapping[str, RequestRate]:
-        """Service to how many requests it gets, and how many its errors alarm needs; without one it is left out."""
+        """Service to how many requests it gets, and how many its alarms need; one without such alarms is left out."""
 
     def certificates(self) -> tuple[Certificate, ...]:
         """The certificates in the platform's stack."""
@@ -145,6 +145,12 @@ class FollowedEnvironment(ObservedEnvironment, Protocol):
         Args:
             services: Names of the services to look at; none for all.
             known: ARNs of deployments to describe even if they have ended.
+        """
+
+    def queues(self, revisions: Mapping[str, str]) -> Mapping[str, Backlog]:
+        """Service to the queue that its revision, ``family:revision``, takes messages from; those without are left out.
+
+        What a revision names is asked for once.
         """
 
     def readings(self, deployments: Sequence[ServiceDeployment]) -> Readings:

@@ -157,15 +157,21 @@ class RequestCount:
 
 @dataclass(frozen=True)
 class RequestRate:
-    """How many requests a service gets, and how many its errors alarm needs to judge.
+    """How many requests a service gets, and how many each of its alarms needs to judge.
 
     Attributes:
         per_minute: Requests a minute over both target groups, on average of the last hour.
-        needed: Requests a minute below which the alarm says nothing.
+        needs: Kind of an alarm, such as ``errors``, to the requests a minute below which it says nothing; alarms that
+            do not count requests are left out.
     """
 
     per_minute: float
-    needed: int
+    needs: Mapping[str, int]
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Kinds of the alarms that say nothing, because there are too few requests."""
+        return tuple(kind for kind, needed in sorted(self.needs.items()) if self.per_minute < needed)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from statistics import median
 from typing import Any, Literal
 
 from nova_infra.rehearsal.dependencies.held import ConnectionsRecord
@@ -75,7 +74,7 @@ class MinuteRecord:
         minute: Its end.
         percent: Share of the traffic that the new revision had at its end.
         requests: Revision to the requests it got in this minute; those that found no target are under ``NO_TARGET``.
-        red: Deployment alarms that were in ALARM at its end.
+        red: Deployment alarms, and unlisted ones, that were in ALARM at its end.
         reached: Users whose requests the new revision got in this minute.
         hit: Users who got a 5xx or no answer in this minute, from whichever revision.
         memory: MiB that the new task held that held the most.
@@ -88,10 +87,6 @@ class MinuteRecord:
     reached: list[str] = field(default_factory=list)
     hit: list[str] = field(default_factory=list)
     memory: float = 0.0
-
-
-SLOWER_TIMES = 5
-"""What counts as slower: busy machines make small answers twice as slow by themselves."""
 
 
 @dataclass
@@ -111,7 +106,8 @@ class DeploymentRecord:
         outcome: What became of it.
         reason: Why it was rolled back, in a sentence.
         traffic: The shares of traffic it went through.
-        running: Number of new tasks that serve in the end.
+        running: Number of new tasks that serve.
+        desired: Number of tasks that it is meant to have.
         began: When it began, in simulated minutes.
         ended: When it ended, in simulated minutes.
         samples: What was measured, minute by minute.
@@ -126,6 +122,8 @@ class DeploymentRecord:
         answers_without_target: The same of the load balancer itself, where no target was asked.
         taken: Operation to the revisions of other services that answered it: their rules come first.
         watched: Deployment alarms that may end it.
+        unlisted: Alarms of its service that would end it, were they among its deployment alarms.
+        needs: Alarm, of either kind, to the requests a minute below which it says nothing.
         bakes: Whether anything of it bakes.
         bake_is_given: Whether the template says how long it bakes in the end.
         asked_from: Where the requests of synthetic users came from, in words.
@@ -146,6 +144,7 @@ class DeploymentRecord:
     reason: str = ""
     traffic: list[TrafficRecord] = field(default_factory=list)
     running: int = 0
+    desired: int = 0
     began: float = 0.0
     ended: float = 0.0
     samples: list[MinuteRecord] = field(default_factory=list)
@@ -163,6 +162,8 @@ class DeploymentRecord:
     answers_without_target: Answers = field(default_factory=dict)
     taken: dict[str, list[str]] = field(default_factory=dict)
     watched: list[str] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
+    needs: dict[str, int] = field(default_factory=dict)
     bakes: bool = False
     bake_is_given: bool = True
     asked_from: str = ""
@@ -180,19 +181,6 @@ class DeploymentRecord:
     def requests_to(self, revision: str) -> Requests:
         """The requests that a revision got in all of it."""
         return sum((sample.requests.get(revision, Requests()) for sample in self.samples), Requests())
-
-    @property
-    def times_slower(self) -> float:
-        """How many times as long the new revision took for an answer as the old one; 0 where that is not known.
-
-        Minutes in which both answered are compared, and the middle one counts: a busy machine slows down both.
-        """
-        ratios = []
-        for sample in self.samples:
-            old, new = sample.requests.get(self.old or ""), sample.requests.get(self.new)
-            if old and new and old.served and new.served and old.seconds:
-                ratios.append((new.seconds / new.served) / (old.seconds / old.served))
-        return median(ratios) if ratios else 0.0
 
 
 @dataclass

@@ -14,7 +14,12 @@ import pytest
 
 from helpers.faulty_services import remove_images
 from nova_infra.assembly import Assembly, Template
+from nova_infra.config import Dependency
+from nova_infra.containers.engine import Engine, detect
+from nova_infra.containers.errors import EngineError
+from nova_infra.containers.probe import require_start
 from nova_infra.rehearsal.delivery.weakened import weakened
+from nova_infra.rehearsal.dependencies.container import Needed
 from nova_infra.rehearsal.pipeline.forecast import forecast, note_refusals
 from nova_infra.rehearsal.pipeline.player import Player
 from nova_infra.rehearsal.pipeline.precheck import precheck
@@ -23,6 +28,7 @@ from nova_infra.rehearsal.pipeline.simulated import new_record
 from nova_infra.rehearsal.record import Record
 from nova_infra.rehearsal.report.verdict import Verdict, verdict
 from nova_infra.rehearsal.requests.files import RequestFiles
+from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 
 _spec = importlib.util.spec_from_file_location(
     "miniature", Path(__file__).parents[1] / "unit" / "rehearsal" / "conftest.py"
@@ -35,6 +41,7 @@ _spec.loader.exec_module(miniature)
 SERVER = """
 import http.server, json, os, signal, sys, threading, time
 FAULT = os.environ.get("FAULT", "")
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # as the first process of a container has to
 OPERATIONS = [f"/tiny/{n}" for n in range(int(os.environ.get("OPERATIONS", "3")))]
 kept, count = [], [0]
 %(before)s
@@ -93,6 +100,8 @@ def play(
     requests: str = "",
     approve: bool = True,
     seconds: float = 0.4,
+    both: bool = False,
+    dependency: Dependency | None = None,
     **pipeline: Any,
 ) -> Played:
     """Release the miniature with a fault or an edit over the miniature without.
@@ -107,6 +116,8 @@ def play(
         requests: What ``requests.http`` holds.
         approve: Whether the approval is given.
         seconds: Seconds in a minute.
+        both: Whether what runs before has the fault, too.
+        dependency: What runs beside it, as a container; skipped where there is no engine.
         pipeline: More for the miniature's assembly.
     """
     test = pipeline.pop("test", "true")
@@ -121,7 +132,7 @@ def play(
         condition = "if os.environ.get('PLACE') == 'Prod':" if only_production else "if True:"
         blocks = {
             key: "\n".join([f"{indent}{condition}", *(f"{indent}    {line}" for line in code.splitlines())])
-            if code and faulty
+            if code and (faulty or both)
             else ""
             for key, code, indent in (("before", before, ""), ("within", within, "        "))
         }
@@ -142,11 +153,29 @@ def play(
             (assemblies[name] / f"{each}.json").write_text(json.dumps(template))
     if requests:
         (checkouts["new"] / "requests.http").write_text(requests)
-    return _play(directory, assemblies, checkouts, approve=approve, seconds=seconds)
+    runtime = SourceRuntime(_engine() if dependency else None)
+    if dependency:
+        runtime.dependencies = (Needed(dependency, dependency.image or ""),)
+    return _play(directory, assemblies, checkouts, runtime, approve=approve, seconds=seconds)
+
+
+def _engine() -> Engine:
+    try:
+        engine = detect()
+        require_start(engine)
+    except EngineError as error:
+        pytest.skip(f"runs a container, and {error}")
+    return engine
 
 
 def _play(
-    directory: Path, assemblies: dict[str, Path], checkouts: dict[str, Path], *, approve: bool, seconds: float
+    directory: Path,
+    assemblies: dict[str, Path],
+    checkouts: dict[str, Path],
+    runtime: SourceRuntime,
+    *,
+    approve: bool,
+    seconds: float,
 ) -> Played:
     baseline = Release("baseline", Assembly(assemblies["old"]), checkouts["old"])
     candidate = Release("candidate", Assembly(assemblies["new"]), checkouts["new"])
@@ -161,10 +190,15 @@ def _play(
 
     player = Player(
         pipeline, candidate, baseline, record, approve=answer, tell=story.append, logs=directory / "logs",
-        seconds_per_minute=seconds, files=RequestFiles.load(checkouts["new"]),
+        seconds_per_minute=seconds, files=RequestFiles.load(checkouts["new"]), runtime=runtime,
     )  # fmt: skip
+
+    async def played() -> None:
+        async with runtime:
+            await player.play()
+
     if not note_refusals(forecast(candidate, baseline), pipeline, record):
-        asyncio.run(asyncio.wait_for(player.play(), 120))
+        asyncio.run(asyncio.wait_for(played(), 120))
     return Played(verdict(record), record, story)
 
 

@@ -62,7 +62,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "it keeps 12 MiB of every request": (
         "✗",
-        "went to ALARM",
+        "memory went to ALARM|OutOfMemoryError",  # whichever comes first, in AWS as well
         {"fault": f"on_request(lambda path: kept.append(os.urandom(12 * 2**20)) if {OTHERS} else None)"},
     ),
     "it holds more memory than its task has": (
@@ -93,7 +93,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "its health check fails after a while": (
         "✗",
         "the circuit breaker opened",
-        {"fault": "on_request(lambda path: 503 if path == '/health' and count[0] > 40 else None)"},
+        {"fault": "on_request(lambda path: 503 if path == '/health' and count[0] > 6 else None)"},
     ),
     "it does not hear SIGTERM": (
         "!",
@@ -114,8 +114,8 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         },
     ),
     "every operation is forbidden": (
-        "!",
-        "answers 403",
+        "✗",
+        "its tests failed before any user met it",
         {"fault": f"on_request(lambda path: 403 if {OTHERS} else None)", "service": SEARCH},
     ),
     "an operation is gone": ("!", "answers 404", {"fault": f"on_request(lambda path: 404 if {ANALYZE} else None)"}),
@@ -129,7 +129,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "✗",
         "unanswered went to ALARM",
         {
-            "fault": f"async def hang(path):\n    if {OTHERS} and count[0] % 3 == 0: await asyncio.sleep(100)\n"
+            "fault": f"async def hang(path):\n    if {OTHERS} and count[0] > 25 and count[0] % 3 == 0: await asyncio.sleep(100)\n"
             "on_request(hang)"
         },
     ),
@@ -144,6 +144,11 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"fault": "sys.stdout.buffer.write(b'\\xff\\x00' * 2**20 + b'\\n'); sys.stdout.flush()", "service": SEARCH},
     ),
     "its command does not exist": ("✗", "CannotStartContainerError", {"change": container(Command=["/no/such"])}),
+    "its image is for another architecture": (
+        "✗",
+        "exec format error",
+        {"change": properties(TASK, RuntimePlatform={"CpuArchitecture": "ARM64", "OperatingSystemFamily": "LINUX"})},
+    ),
     "its image does not exist": (
         "✗",
         "CannotPullContainerError",
@@ -192,4 +197,5 @@ def test_the_verdict_is_that_of_aws(fault: str, world: Any, tmp_path: Path) -> N
     service = given.get("service", AUDIO)
     image = prepare(engine, assembly, [service])[service]
     played = play(ImageRuntime(engine), assembly, ROOT, tmp_path, **{"service": service, "image": image, **given})
-    assert (played.verdict.sign, why) == (sign, why if why in played.verdict.why else played.verdict.why), str(played)
+    named = any(each in played.verdict.why for each in why.split("|"))
+    assert (played.verdict.sign, why) == (sign, why if named else played.verdict.why), str(played)

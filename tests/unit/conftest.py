@@ -14,21 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
-import hypothesis
 import pytest
 import yaml
 from filelock import FileLock
 
 import helpers.assembly
 from helpers.assembly import Assembly
-from helpers.exhaustive import refuse_unrepresented
+from helpers.examples import QUICK, THOROUGH, load_profile
+from helpers.exhaustive import MARKER, refuse_unrepresented
 from helpers.own_project import guarded, refuse_what_is_the_users
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE
 from nova_infra.machine import tools
-
-# How long an example takes says how busy the machine is, and nothing of the code.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
 
 os.environ.setdefault("JSII_NODE", tools.node())
 os.environ.setdefault("NODE_OPTIONS", "--v8-pool-size=0")  # as in app.py
@@ -129,14 +125,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-def pytest_configure() -> None:
-    """Have the signals that stop a program stop what the tests start.
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the signals that stop a program stop what the tests start, and few examples where few cases are run.
 
     A shell that starts the tests in the background has them ignored, and a process passes on what it ignores.
     """
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, lambda *_: None)):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, handler)
+    load_profile(QUICK if config.option.markexpr == f"not {MARKER}" else THOROUGH)
 
 
 def pytest_collection_finish() -> None:

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import hypothesis
 import pytest
 
+from helpers.examples import QUICK, THOROUGH, examples
 from helpers.exhaustive import MARKER, one_of_each, refuse_unrepresented, unrepresented
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +51,12 @@ def test_a_case_keeps_its_name_and_its_other_marks():
     slow = pytest.param(2, id="two", marks=pytest.mark.own_project)
     case = one_of_each([1, slow])[1]
     assert (case.id, case.values, [mark.name for mark in case.marks]) == ("two", (2,), ["own_project", MARKER])
+
+
+def test_all_examples_are_tried_but_by_make_test():
+    assert (examples(100, QUICK), examples(100, THOROUGH)) == (20, 100)
+    assert examples(300) == examples(300, hypothesis.settings.get_current_profile_name())
+    assert hypothesis.settings().max_examples == examples(100)
 
 
 @pytest.mark.parametrize("arguments", [["tests/unit"], ["tests/unit/test_one.py"]])

@@ -84,6 +84,7 @@ def verify(release: str | None, checkout: bool, patience: float, assembly: Path 
 
     from nova_infra.assembly import digest_of_files
     from nova_infra.operations.gates.orphans import orphans, told
+    from nova_infra.operations.gates.traffic import judged_by
     from nova_infra.operations.gates.verify import verify as look
     from nova_infra.operations.records.ledger import Entry, append
     from nova_infra.operations.records.lookup import short
@@ -108,6 +109,8 @@ def verify(release: str | None, checkout: bool, patience: float, assembly: Path 
         click.echo(told(stack))
     for line in in_spite:
         click.echo(line)
+    for line in judged_by(target):
+        click.echo(line)
     _report(faults, f"{target.name} runs {short(name)}: {len(images)} services as released")
 
 
@@ -124,10 +127,9 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
 
     from nova_infra.assembly import digest_of
     from nova_infra.errors import NotDeployedError
-    from nova_infra.machine.parallel import PartialAnswers
     from nova_infra.operations.gates.orphans import told
     from nova_infra.operations.gates.preflight import judge, survey
-    from nova_infra.operations.gates.traffic import too_thin
+    from nova_infra.operations.gates.traffic import to_be_judged_by
     from nova_infra.operations.records.holds import refusals
     from nova_infra.operations.records.lookup import short
     from nova_infra.operations.release.checkout import unsigned
@@ -149,11 +151,8 @@ def preflight(checkout: bool, assembly: Path | None, **where: Any) -> None:
     judged = judge(conditions, name, images, now=datetime.now(UTC))
     for stack in conditions.orphans:
         click.echo(told(stack))
-    answers = PartialAnswers()
-    for line in too_thin(target.name, answers.ask("the requests", target.request_rates, {})):
+    for line in to_be_judged_by(target):
         click.echo(line)
-    for line in answers.unread:
-        click.echo(f"not read: {line}")
     for blocker, waiver in judged.waived:
         click.echo(f"{blocker.text}: {waiver}: {blocker.lost}")
     refused = [blocker.text for blocker in judged.refused] + unsigned_images

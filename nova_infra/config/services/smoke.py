@@ -32,6 +32,19 @@ def smoke_paths(service: Service, environment: Environment, services: Iterable[S
     return default_paths(service) if has_room(service, services, environment) else ()
 
 
+def asked_at(service: Service, environment: Environment, url: str) -> str:
+    """Base URL at which tests ask a service.
+
+    Args:
+        service: The service, as it is in the environment.
+        environment: The environment.
+        url: The environment's own base URL.
+    """
+    if not service.hosts or service.hosts[0] == environment.shared_host:
+        return url
+    return f"{'http' if environment.domain is None else 'https'}://{service.hosts[0]}"
+
+
 def is_reachable(service: Service) -> bool:
     """Whether tests can ask a service through the public load balancer, over HTTP."""
     return not (service.protocol == "grpc" or service.internal or any("*" in host for host in service.hosts[:1]))

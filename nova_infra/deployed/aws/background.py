@@ -7,6 +7,7 @@ from typing import Any
 
 from nova_infra.deployed.aws.answers import own_container
 from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
+from nova_infra.deployed.aws.client.session import Aws
 from nova_infra.deployed.aws.stacks import AwsStacks
 from nova_infra.deployed.background import Backlog, JobRun, RunningJob
 from nova_infra.deployed.model import RunningService
@@ -17,6 +18,11 @@ _RUNS = 5
 
 class AwsBackground(AwsStacks):
     """See :class:`nova_infra.deployed.protocol.ObservedEnvironment`."""
+
+    def __init__(self, prefix: str, *, aws: Aws) -> None:
+        """Nothing is remembered yet; see :class:`nova_infra.deployed.aws.stacks.AwsStacks`."""
+        super().__init__(prefix, aws=aws)
+        self._kept_variables: dict[str, Mapping[str, str]] = {}
 
     def jobs(self) -> tuple[RunningJob, ...]:
         """Every job with its latest runs and its schedule, by name."""
@@ -58,19 +64,30 @@ class AwsBackground(AwsStacks):
 
     def backlogs(self, services: Sequence[RunningService]) -> Mapping[str, Backlog]:
         """Worker to its queue; services without a queue are left out."""
-        found = self.aws.each(self._backlog, [service for service in services if not service.balanced])
+        return self.queues({service.name: service.revision for service in services if not service.balanced})
+
+    def queues(self, revisions: Mapping[str, str]) -> Mapping[str, Backlog]:
+        """Service to the queue that its revision takes messages from; those without are left out."""
+        found = self.aws.each(self._backlog, list(revisions.items()))
         return {name: backlog for name, backlog in found if backlog is not None}
 
-    def _backlog(self, service: RunningService) -> tuple[str, Backlog | None]:
-        definition = self.aws.call("ecs", "describe_task_definition", taskDefinition=service.revision)["taskDefinition"]
-        container = own_container(definition.get("containerDefinitions", ()))
-        variables = {each["name"]: each["value"] for each in container.get("environment", ())}
+    def _variables(self, revision: str) -> Mapping[str, str]:
+        """The variables of a revision's container. They never change, so they are asked for once."""
+        if revision not in self._kept_variables:
+            found = self.aws.call("ecs", "describe_task_definition", taskDefinition=revision)["taskDefinition"]
+            container = own_container(found.get("containerDefinitions", ()))
+            self._kept_variables[revision] = {each["name"]: each["value"] for each in container.get("environment", ())}
+        return self._kept_variables[revision]
+
+    def _backlog(self, which: tuple[str, str]) -> tuple[str, Backlog | None]:
+        name, revision = which
+        variables = self._variables(revision)
         url = variables.get("QUEUE_URL")
         counts = self._counts(url) if url else None
         if url is None or counts is None:
-            return service.name, None
+            return name, None
         dead = self._counts(variables.get("DEAD_QUEUE_URL", ""))
-        return service.name, Backlog(url.rpartition("/")[2], counts[0], counts[1], dead[0] if dead else None)
+        return name, Backlog(url.rpartition("/")[2], counts[0], counts[1], dead[0] if dead else None)
 
     def _counts(self, url: str) -> tuple[int, int] | None:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -109,3 +110,10 @@ def shares(rule: Mapping[str, Any]) -> dict[str, float]:
         if total := sum(weights.values()):
             return {group: 100 * weight / total for group, weight in weights.items()}
     return {}
+
+
+def needed_requests(alarm: Mapping[str, Any]) -> int:
+    """Requests a minute below which an alarm of Nova's says nothing: the guard in its expressions; 0 without one."""
+    expressions = (metric.get("Expression", "") for metric in alarm.get("Metrics", ()))
+    guards = (int(n) for each in expressions if "requests" in each for n in re.findall(r">=\s*(\d+)", each))
+    return max(guards, default=0)

@@ -1,15 +1,30 @@
-"""CloudWatch's metrics of a deployment: the queries for GetMetricData, and how to read the answers."""
+"""CloudWatch's metrics of services and deployments: the queries for GetMetricData, and how to read the answers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from nova_infra.deployed.rollouts import Traffic
+from nova_infra.deployed.aws.deployments import load_balancer_of, needed_requests
+from nova_infra.deployed.aws.tasks import AwsTasks
+from nova_infra.deployed.rollouts import RequestCount, RequestRate, ServiceDeployment, Traffic
+from nova_infra.names import REQUEST_ALARMS, alarm_name
 
 _PERIOD = 60
+QUERIES = 500
+"""Queries in one GetMetricData, whose answers are new once a minute: alarms and metrics have a value a minute.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
+"""
+LOOK_BACK = timedelta(hours=1)
+_METRICS_LAG = 300.0
+"""Seconds after which a minute's requests are known: load balancers send them every minute, and CloudWatch takes a few.
+
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
+"""
 _TRAFFIC = (
     ("requests", "RequestCount", "Sum"),
     ("errors", "HTTPCode_Target_5XX_Count", "Sum"),
@@ -113,13 +128,6 @@ def _renamed(expression: str, names: list[str], renamed: Callable[[str], str]) -
     return re.sub(pattern, lambda match: renamed(match[1]), expression)
 
 
-def needed_requests(alarm: Mapping[str, Any]) -> int:
-    """Requests a minute below which an alarm of Nova's says nothing: the guard in its expressions; 0 without one."""
-    expressions = (metric.get("Expression", "") for metric in alarm.get("Metrics", ()))
-    guards = (int(n) for each in expressions if "requests" in each for n in re.findall(r">=\s*(\d+)", each))
-    return max(guards, default=0)
-
-
 def request_queries(number: int, alarm: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The queries for the requests that an alarm of Nova's counts, in parts of five minutes."""
     stats = [m["MetricStat"] for m in alarm.get("Metrics", ()) if "MetricStat" in m]
@@ -128,3 +136,69 @@ def request_queries(number: int, alarm: Mapping[str, Any]) -> list[dict[str, Any
         {"Id": f"r{number}_{place}", "MetricStat": {"Metric": metric, "Period": 300, "Stat": "Sum"}}
         for place, metric in enumerate(counted)
     ]
+
+
+class AwsMeasurements(AwsTasks):
+    """The part of :class:`nova_infra.deployed.aws.environment.AwsEnvironment` that counts requests."""
+
+    def request_rates(self) -> Mapping[str, RequestRate]:
+        """Service to how many requests it gets, and how many its alarms need; one without such alarms is left out."""
+        prefix, now = f"{self.prefix}-", self.aws.now()
+        names = {alarm_name(stack, kind): (stack, kind) for stack in self._names() for kind in REQUEST_ALARMS}
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for batch in batches(list(names), 100):
+            which = {"AlarmNames": batch, "AlarmTypes": ["MetricAlarm"]}
+            for alarm in self.aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", **which):
+                stack, kind = names[alarm["AlarmName"]]
+                found.setdefault(stack.removeprefix(prefix), {})[kind] = alarm
+        counting = [next(iter(alarms.values())) for alarms in found.values()]
+        queries = [query for number, alarm in enumerate(counting) for query in request_queries(number, alarm)]
+        counted: dict[str, float] = {}
+        for batch in batches(queries, QUERIES):
+            for result in self._values(batch, now - LOOK_BACK, now):
+                place = result["Id"].partition("_")[0]
+                counted[place] = counted.get(place, 0.0) + sum(result.get("Values", ()))
+        minutes = LOOK_BACK.total_seconds() / 60
+        return {
+            service: RequestRate(
+                counted.get(f"r{number}", 0.0) / minutes,
+                {kind: needed for kind, alarm in alarms.items() if (needed := needed_requests(alarm))},
+            )
+            for number, (service, alarms) in enumerate(found.items())
+        }
+
+    def count_requests(self, deployments: Sequence[ServiceDeployment]) -> RequestCount:
+        """Count the requests that the new revisions of some deployments get, from the next whole minute on.
+
+        ``RequestCount`` is per minute, and only of requests for which the load balancer has chosen a target.
+        """
+        now = self.aws.now()
+        begins = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        groups = {d.service: (d.new.target_group, load_balancer_of(d.rule)) for d in deployments if d.new.target_group}
+
+        def read() -> dict[str, int]:
+            services = list(groups)
+            queries = [count_query(number, *groups[service]) for number, service in enumerate(services)]
+            until = max(self.aws.now(), begins + timedelta(minutes=1))
+            found = {result["Id"]: result.get("Values", ()) for result in self._values(queries, begins, until)}
+            return {service: round(sum(found.get(f"c{number}", ()))) for number, service in enumerate(services)}
+
+        return RequestCount((begins - now).total_seconds(), read, _METRICS_LAG)
+
+    def _values(self, queries: Sequence[dict[str, Any]], since: datetime, now: datetime) -> list[dict[str, Any]]:
+        which = {
+            "MetricDataQueries": list(queries),
+            "StartTime": since,
+            "EndTime": now,
+            "ScanBy": "TimestampDescending",
+        }
+        return list(self.aws.pages("cloudwatch", "get_metric_data", "MetricDataResults", **which))
+
+    @abstractmethod
+    def _names(self) -> list[str]:
+        """Names of all services in the cluster."""
+
+
+def batches(items: Sequence[Any], size: int) -> list[list[Any]]:
+    """Items in lists of at most so many."""
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]

@@ -10,49 +10,43 @@ from functools import partial
 from typing import Any
 
 from nova_infra.deployed.aws.client.session import Aws
-from nova_infra.deployed.aws.deployments import listener_of, load_balancer_of, read_deployment, revision_arns, shares
-from nova_infra.deployed.aws.measurements import (
-    alarm_queries,
-    count_query,
+from nova_infra.deployed.aws.deployments import (
+    listener_of,
+    load_balancer_of,
     needed_requests,
+    read_deployment,
+    revision_arns,
+    shares,
+)
+from nova_infra.deployed.aws.measurements import (
+    LOOK_BACK,
+    QUERIES,
+    AwsMeasurements,
+    alarm_queries,
+    batches,
     read_latest,
     read_traffic,
-    request_queries,
     traffic_queries,
 )
-from nova_infra.deployed.aws.tasks import AwsTasks
 from nova_infra.deployed.rollouts import (
     AlarmReading,
     LifecycleHook,
     Readings,
-    RequestCount,
-    RequestRate,
     ServiceDeployment,
 )
 from nova_infra.machine.parallel import PartialAnswers
-from nova_infra.names import alarm_name
+from nova_infra.names import WEB_ALARMS, alarm_name
 
 _TWENTY = 20
 """Service deployments, and service revisions, that are described at once.
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServiceDeployments.html
 """
-_QUERIES = 500
-"""Queries in one GetMetricData, whose answers are new once a minute: alarms and metrics have a value a minute.
-
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
-"""
 _BETWEEN_MEASUREMENTS = timedelta(seconds=30)
-_LOOK_BACK = timedelta(hours=1)
 _BETWEEN_LISTS = timedelta(seconds=60)
-_METRICS_LAG = 300.0
-"""Seconds after which a minute's requests are known: load balancers send them every minute, and CloudWatch takes a few.
-
-https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
-"""
 
 
-class AwsRollouts(AwsTasks):
+class AwsRollouts(AwsMeasurements):
     """The part of :class:`nova_infra.deployed.aws.environment.AwsEnvironment` that follows deployments.
 
     It remembers what does not change, so that looking again costs few calls: with 45 services, five for the services,
@@ -66,6 +60,7 @@ class AwsRollouts(AwsTasks):
         self._kept_revisions: dict[str, Mapping[str, Any]] = {}
         self._unread_revisions: tuple[str, ...] = ()
         self._kept_alarms: dict[str, dict[str, Any]] = {}
+        self._asked_alarms: set[str] = set()
         self._measured: tuple[datetime, Readings] | None = None
 
     def service_deployments(
@@ -82,7 +77,7 @@ class AwsRollouts(AwsTasks):
         """
         described = self._services_described(services)
         arns = list(dict.fromkeys((*known, *self._under_way(described))))
-        questions = [partial(self._deployments_described, batch) for batch in _batches(arns, _TWENTY)]
+        questions = [partial(self._deployments_described, batch) for batch in batches(arns, _TWENTY)]
         found = [deployment for part in self.aws.each(lambda ask: ask(), questions) for deployment in part]
         revisions = self._revisions(revision_arns(found))
         by_arn = {service["serviceArn"]: service for service in described}
@@ -96,7 +91,7 @@ class AwsRollouts(AwsTasks):
         answers = PartialAnswers()
         rules = {deployment.rule for deployment in deployments if deployment.rule}
         weights: Mapping[str, float] = answers.ask("the listener's weights", lambda: self._weights(rules), {})
-        names = sorted({name for deployment in deployments for name in deployment.watched})
+        names = sorted({name for each in deployments for name in (*each.watched, *self._meant(each))})
         alarms = answers.ask("alarms", lambda: self._alarm_readings(names), {})
         now = self.aws.now()
         if self._measured is None or now - self._measured[0] >= _BETWEEN_MEASUREMENTS:
@@ -113,44 +108,10 @@ class AwsRollouts(AwsTasks):
             unread=(*self._unread_revisions, *answers.unread),
         )
 
-    def request_rates(self) -> Mapping[str, RequestRate]:
-        """Service to how many requests it gets, and how many its errors alarm needs; without one it is left out."""
-        prefix, now = f"{self.prefix}-", self.aws.now()
-        names = {alarm_name(stack, "errors"): stack.removeprefix(prefix) for stack in self._names()}
-        found: dict[str, dict[str, Any]] = {}
-        for batch in _batches(list(names), 100):
-            which = {"AlarmNames": batch, "AlarmTypes": ["MetricAlarm"]}
-            for alarm in self.aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", **which):
-                found[names[alarm["AlarmName"]]] = alarm
-        queries = [query for number, alarm in enumerate(found.values()) for query in request_queries(number, alarm)]
-        counted: dict[str, float] = {}
-        for batch in _batches(queries, _QUERIES):
-            for result in self._values(batch, now - _LOOK_BACK, now):
-                place = result["Id"].partition("_")[0]
-                counted[place] = counted.get(place, 0.0) + sum(result.get("Values", ()))
-        minutes = _LOOK_BACK.total_seconds() / 60
-        return {
-            service: RequestRate(counted.get(f"r{number}", 0.0) / minutes, needed_requests(alarm))
-            for number, (service, alarm) in enumerate(found.items())
-        }
-
-    def count_requests(self, deployments: Sequence[ServiceDeployment]) -> RequestCount:
-        """Count the requests that the new revisions of some deployments get, from the next whole minute on.
-
-        ``RequestCount`` is per minute, and only of requests for which the load balancer has chosen a target.
-        """
-        now = self.aws.now()
-        begins = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
-        groups = {d.service: (d.new.target_group, load_balancer_of(d.rule)) for d in deployments if d.new.target_group}
-
-        def read() -> dict[str, int]:
-            services = list(groups)
-            queries = [count_query(number, *groups[service]) for number, service in enumerate(services)]
-            until = max(self.aws.now(), begins + timedelta(minutes=1))
-            found = {result["Id"]: result.get("Values", ()) for result in self._values(queries, begins, until)}
-            return {service: round(sum(found.get(f"c{number}", ()))) for number, service in enumerate(services)}
-
-        return RequestCount((begins - now).total_seconds(), read, _METRICS_LAG)
+    def _meant(self, deployment: ServiceDeployment) -> list[str]:
+        """The alarms that would end a deployment that shifts traffic, if its list had them; they may not exist."""
+        stack = self.stack_name(deployment.service)
+        return [alarm_name(stack, kind) for kind in WEB_ALARMS] if deployment.rule and deployment.watched else []
 
     def continue_deployment(self, deployment: ServiceDeployment, hook: LifecycleHook) -> None:
         """Let a deployment go on that waits at a hook.
@@ -185,7 +146,7 @@ class AwsRollouts(AwsTasks):
 
     def _services_described(self, services: Collection[str]) -> list[dict[str, Any]]:
         names = [self.stack_name(name) for name in services] or self._names()
-        questions = [partial(self._described, batch) for batch in _batches(names, 10)]
+        questions = [partial(self._described, batch) for batch in batches(names, 10)]
         return [service for part in self.aws.each(lambda ask: ask(), questions) for service in part]
 
     def _names(self) -> list[str]:
@@ -220,7 +181,7 @@ class AwsRollouts(AwsTasks):
         missing = [arn for arn in arns if arn not in kept]
 
         def ask() -> None:
-            for batch in _batches(missing, _TWENTY):
+            for batch in batches(missing, _TWENTY):
                 found = self.aws.call("ecs", "describe_service_revisions", serviceRevisionArns=batch)
                 kept.update({revision["serviceRevisionArn"]: revision for revision in found["serviceRevisions"]})
 
@@ -266,12 +227,13 @@ class AwsRollouts(AwsTasks):
     def _alarm_readings(self, names: Sequence[str]) -> dict[str, AlarmReading]:
         """Alarms by name, without values. What an alarm is does not change; which are red is one call for all."""
         kept = self._kept_alarms
-        missing = [name for name in names if name not in kept]
+        missing = [name for name in names if name not in self._asked_alarms]
         fresh = set(missing)
-        for batch in _batches(missing, 100):
+        for batch in batches(missing, 100):
             which = {"AlarmNames": batch, "AlarmTypes": ["MetricAlarm"]}
             for alarm in self.aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", **which):
                 kept[alarm["AlarmName"]] = alarm
+        self._asked_alarms |= fresh
         if names and not fresh.issuperset(names):
             red = self.aws.pages(
                 "cloudwatch",
@@ -301,8 +263,8 @@ class AwsRollouts(AwsTasks):
         }
 
     def _measure(self, deployments: Sequence[ServiceDeployment], alarms: Sequence[str], now: datetime) -> Readings:
-        started = min((d.started for d in deployments if d.started), default=now - _LOOK_BACK)
-        since = max(started, now - _LOOK_BACK).replace(second=0, microsecond=0)
+        started = min((d.started for d in deployments if d.started), default=now - LOOK_BACK)
+        since = max(started, now - LOOK_BACK).replace(second=0, microsecond=0)
         groups = {
             each.target_group: (load_balancer_of(d.rule), max(d.started or since, since))
             for d in deployments
@@ -315,7 +277,7 @@ class AwsRollouts(AwsTasks):
         questions: list[Callable[[], list[dict[str, Any]]]] = []
         batch: list[dict[str, Any]] = []
         for part in [*parts, None]:
-            if part is None or len(batch) + len(part) > _QUERIES:
+            if part is None or len(batch) + len(part) > QUERIES:
                 if batch:
                     questions.append(partial(self._values, batch, since, now))
                 batch = []
@@ -326,15 +288,6 @@ class AwsRollouts(AwsTasks):
             alarms={name: AlarmReading(name, "", read_latest(n, results)) for n, name in enumerate(alarms)},
         )
 
-    def _values(self, queries: Sequence[dict[str, Any]], since: datetime, now: datetime) -> list[dict[str, Any]]:
-        which = {
-            "MetricDataQueries": list(queries),
-            "StartTime": since,
-            "EndTime": now,
-            "ScanBy": "TimestampDescending",
-        }
-        return list(self.aws.pages("cloudwatch", "get_metric_data", "MetricDataResults", **which))
-
     @abstractmethod
     def _ecs_names(self) -> list[str]:
         """Names of all services in the cluster."""
@@ -342,7 +295,3 @@ class AwsRollouts(AwsTasks):
     @abstractmethod
     def _described(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """At most ten services, as DescribeServices has them."""
-
-
-def _batches(items: Sequence[Any], size: int) -> list[list[Any]]:
-    return [list(items[start : start + size]) for start in range(0, len(items), size)]

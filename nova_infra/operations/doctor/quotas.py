@@ -27,7 +27,8 @@ def environment_quotas(config: Config, environment: Environment, access: Account
     vcpus = sum(_vcpus(config, each) for each in sharing)
     told = f"Fargate vCPUs, with twice the tasks in a deployment{shared}"
     yield _quota(access, ("fargate", VCPU_QUOTA), vcpus, told)
-    if addresses := sum(each.network.nat_gateways for each in sharing):
+    made = [each for each in sharing if each.network.vpc is None]  # a VPC that exists has the gateways that it has
+    if addresses := sum(each.network.nat_gateways for each in made):
         yield _quota(access, _ADDRESS_QUOTA, addresses, f"elastic addresses, for NAT gateways{shared}")
 
 

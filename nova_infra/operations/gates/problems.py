@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from nova_infra.deployed.model import Alarm, Answer, Image, RunningService
 from nova_infra.deployed.stack import Stack
-from nova_infra.names import JOB_ALARMS, alarm_name
+from nova_infra.names import JOB_ALARMS, WEB_ALARMS, alarm_name
 from nova_infra.operations.records.ledger import ReleasedImage
 
 
@@ -135,6 +135,12 @@ def alarms_of(service: RunningService, alarms: Iterable[Alarm], services: Sequen
     ]
 
 
+def would_roll_back(service: RunningService) -> frozenset[str]:
+    """Names of the alarms that are meant to roll a web service's deployments back, and are not in ECS's list."""
+    meant = {alarm_name(service.stack, kind) for kind in WEB_ALARMS} if service.balanced else set()
+    return frozenset(meant - set(service.deployment_alarms)) if service.deployment_alarms else frozenset()
+
+
 def _stack_faults(service: RunningService, stack: Stack | None) -> list[Problem]:
     if stack is None:
         return [Problem(f"{service.name}: has no stack {service.stack}: it was not deployed by Nova")]
@@ -240,6 +246,8 @@ def _alarm_faults(seen: Seen, release: Mapping[str, ReleasedImage]) -> list[Prob
         for alarm in alarms_of(service, seen.alarms, seen.services):
             if alarm.state == "ALARM":
                 text = f"{alarm.name}: is in ALARM: {alarm.reason}"
+                if alarm.name in would_roll_back(service):
+                    text += "; it would have stopped the deployment, were it among the deployment alarms"
             elif alarm.state == "INSUFFICIENT_DATA" and alarm.name in service.deployment_alarms:
                 text = f"{alarm.name}: has no data yet: {alarm.reason}"
             else:

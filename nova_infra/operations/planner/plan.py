@@ -31,6 +31,7 @@ from nova_infra.operations.planner.blockers.network.reach import (
     unreachable_siblings,
 )
 from nova_infra.operations.planner.blockers.network.security_groups import closed_ways
+from nova_infra.operations.planner.blockers.resources.limits import beyond_limits
 from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions
 from nova_infra.operations.planner.blockers.resources.quotas import account_quotas, listener_limits, template_limits
 from nova_infra.operations.planner.blockers.resources.secrets import missing_secret_keys
@@ -62,6 +63,7 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     refused_task_definitions,
     refused_services,
     refused_values,
+    beyond_limits,
     closed_ways,
 )
 _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (

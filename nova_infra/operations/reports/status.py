@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from nova_infra.deployed.background import Backlog, RunningJob
 from nova_infra.deployed.model import Alarm, Image, RunningService
 from nova_infra.deployed.protocol import ObservedEnvironment
+from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.deployed.stack import Stack
 from nova_infra.errors import NotDeployedError, NovaError
 from nova_infra.machine.parallel import threads
@@ -37,6 +38,8 @@ class ServiceStatus:
         well: Nothing about it needs attention.
         faults: What the columns do not show, in sentences with the remedy.
         queue: How full a worker's queues are, in words; empty for other services.
+        judged_by: Requests a minute by which its alarms judged in the last hour; None where they are not known.
+        silent: Kinds of its alarms that say nothing because of too few requests, to how many they need.
     """
 
     service: str
@@ -49,6 +52,8 @@ class ServiceStatus:
     well: bool
     faults: tuple[str, ...] = ()
     queue: str = ""
+    judged_by: float | None = None
+    silent: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,7 @@ def _status(
             stacks=pool.submit(environment.stacks),
             alarms=pool.submit(environment.alarms),
             jobs=pool.submit(environment.jobs),
+            rates=pool.submit(_rates, environment),
             ledger=pool.submit(read_ledger, environment),
             left=pool.submit(lambda: list(left_environments(environment, environments)) if environments else []),
         )
@@ -133,6 +139,7 @@ class _Questions:
     stacks: Future[tuple[Stack, ...]]
     alarms: Future[tuple[Alarm, ...]]
     jobs: Future[tuple[RunningJob, ...]]
+    rates: Future[Mapping[str, RequestRate]]
     ledger: Future[Ledger]
     left: Future[list[str]]
 
@@ -158,7 +165,8 @@ def _summary(
         stack, revision = own.get(service.stack), revisions.get(service.stack)
         faults = faults_of(service, stack, revision, ledger.entries, environment=environment.name)
         backlog = backlogs.get(service.name)
-        return service_status(service, by_service[service.stack], ledger.entries, faults, backlog)
+        rate = found.rates.result().get(service.name)
+        return service_status(service, by_service[service.stack], ledger.entries, faults, backlog, rate)
 
     return EnvironmentStatus(
         environment=environment.name,
@@ -183,6 +191,7 @@ def service_status(
     entries: Sequence[Entry],
     faults: Sequence[str] = (),
     backlog: Backlog | None = None,
+    rate: RequestRate | None = None,
 ) -> ServiceStatus:
     """What is to be said about a service.
 
@@ -192,6 +201,7 @@ def service_status(
         entries: The environment's ledger, newest first.
         faults: What :func:`faults_of` found.
         backlog: The queue of a worker.
+        rate: How many requests it gets, and how many its alarms need.
     """
     kinds = {
         state: tuple(alarm.name.removeprefix(f"{service.stack}-") for alarm in alarms if alarm.state == state)
@@ -209,7 +219,17 @@ def service_status(
         well=calm and service.running >= service.desired and not kinds["ALARM"] and not faults,
         faults=tuple(faults),
         queue=queue_in_words(backlog) if backlog else "",
+        judged_by=rate.per_minute if rate and rate.needs else None,
+        silent={kind: rate.needs[kind] for kind in rate.silent} if rate else {},
     )
+
+
+def _rates(environment: ObservedEnvironment) -> Mapping[str, RequestRate]:
+    """What the services are asked, as far as it can be read: the rest is worth showing without it."""
+    try:
+        return environment.request_rates()
+    except NovaError:
+        return {}
 
 
 def faults_of(

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from nova_infra.documents.model import Cell, Document, Line, Paragraph, Section, Table, Tone
+from nova_infra.documents.text import listed
 from nova_infra.operations.records.lookup import short
 from nova_infra.operations.records.metrics import duration
 from nova_infra.operations.reports.background import job_row
@@ -34,8 +35,20 @@ def document(found: Sequence[EnvironmentStatus]) -> Document:
         for row in (_heading(environment), *map(_row, environment.services), *map(job_row, environment.jobs))
     ]
     table = Table(tuple(rows), ("", "Service", "Release", "Tasks", "Deployment", "Alarms"), right=frozenset({3}))
-    faults = (fault for environment in found for fault in _faults(environment))
-    return Document(sections=(Section("", (table, *(Paragraph.of(fault, tone="bad") for fault in faults))),))
+    faults = (Paragraph.of(fault, tone="bad") for environment in found for fault in _faults(environment))
+    silent = (Paragraph.of(line, tone="quiet") for environment in found for line in _silent(environment))
+    return Document(sections=(Section("", (table, *faults, *silent)),))
+
+
+def _silent(environment: EnvironmentStatus) -> Iterator[str]:
+    """Which alarms say nothing for want of requests: services with the same alarms and limits in one line."""
+    alike: dict[str, list[str]] = {}
+    for service in environment.services:
+        if service.silent:
+            needs = ", ".join(f"{kind} needs {needed}" for kind, needed in service.silent.items())
+            alike.setdefault(needs, []).append(f"{service.service} ({service.judged_by:.3g})")
+    for needs, services in alike.items():
+        yield f"{environment.environment}: too few requests a minute for alarms: {needs}: {listed(services)}"
 
 
 def _faults(environment: EnvironmentStatus) -> Iterator[str]:
@@ -83,6 +96,9 @@ def _row(service: ServiceStatus) -> tuple[Cell, ...]:
 
 def _alarms(service: ServiceStatus) -> Line:
     red, unknown = ", ".join(service.alarms), ", ".join(service.unknown_alarms)
-    if not red and not unknown:
-        return Line.of("ok", tone="quiet")
-    return Line.of("; ".join(filter(None, (red, unknown and f"no data: {unknown}"))), tone="bad" if red else "warn")
+    silent = f"silent by {service.judged_by:.3g}/min" if service.silent else ""
+    if not (red or unknown or silent):
+        by = "" if service.judged_by is None else f" by {service.judged_by:.3g}/min"
+        return Line.of(f"ok{by}", tone="quiet")
+    said = filter(None, (red, unknown and f"no data: {unknown}", silent))
+    return Line.of("; ".join(said), tone="bad" if red else "warn" if unknown else "quiet")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from nova_infra.deployed.rollouts import AlarmReading, LifecycleHook, Readings, RevisionState, ServiceDeployment
-from nova_infra.names import together_name
+from nova_infra.names import WEB_ALARMS, alarm_name, together_name
 from nova_infra.operations.rollout.view import AlarmView, ReleaseView, RevisionView, RolloutView, State
 
 _STAGES = {
@@ -86,7 +86,7 @@ class Follower:
             old=_revision(deployment.old, readings) if deployment.old else None,
             alarms=tuple(
                 _alarm(readings.alarms[name], name, deployment, _per_minute(deployment, readings))
-                for name in deployment.watched
+                for name in (*deployment.watched, *_unlisted(deployment, readings))
                 if name in readings.alarms
             ),
             seconds_left=left,
@@ -235,6 +235,13 @@ def _per_minute(deployment: ServiceDeployment, readings: Readings) -> int | None
     return sum(traffic.per_minute for traffic in known) if known else None
 
 
+def _unlisted(deployment: ServiceDeployment, readings: Readings) -> list[str]:
+    """The alarms of its service that would end it, if ECS had them in its list."""
+    stack = deployment.arn.split("/")[-2]
+    names = (alarm_name(stack, kind) for kind in WEB_ALARMS)
+    return [name for name in names if name in readings.alarms and name not in deployment.watched]
+
+
 def _alarm(reading: AlarmReading, name: str, deployment: ServiceDeployment, requests: int | None) -> AlarmView:
     return AlarmView(
         kind=name.rpartition(f"-{deployment.service}-")[2],
@@ -242,7 +249,7 @@ def _alarm(reading: AlarmReading, name: str, deployment: ServiceDeployment, requ
         value=reading.value,
         threshold=reading.threshold,
         breaching=reading.breaching,
-        watched=deployment.watching,
+        watched=deployment.watching and name in deployment.watched,
         requests=requests if reading.needs else None,
         needs=reading.needs,
     )

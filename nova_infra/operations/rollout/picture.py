@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from nova_infra.machine.terminal import bar, clock, cut, fit
-from nova_infra.operations.rollout.view import AlarmView, ReleaseView, RevisionView, RolloutView, State
+from nova_infra.operations.rollout.turns import job_in_words
+from nova_infra.operations.rollout.view import AlarmView, JobView, ReleaseView, RevisionView, RolloutView, State
 
 SIGNS: dict[State, tuple[str, str]] = {
     "running": ("▶", "bold cyan"),
@@ -38,7 +39,19 @@ def release_lines(view: ReleaseView, *, elapsed: float, width: int, height: int)
     heading = Text(fit(view.environment, max(width - len(figures), 8)) + figures, "bold")[:width]
     unread = [Text(cut(f"not read: {line}", width), "yellow") for line in view.unread[: max(height - 2, 0)]]
     room = max(height - 1 - len(unread), 0)
-    return [heading, *_tree(view.rollouts, width, room), *unread][:height]
+    tree = _tree(view.rollouts, width, room)
+    return [heading, *tree, *_jobs(view.jobs, width, room - len(tree)), *unread][:height]
+
+
+def _jobs(jobs: Sequence[JobView], width: int, room: int) -> list[Text]:
+    """A line for each job, those that run or failed first, as far as there is room below the tree."""
+    shown = sorted(jobs, key=lambda job: (job.well, not job.running))[: max(room, 0)]
+    longest = min(max((len(job.name) for job in shown), default=0), 40)
+    lines = []
+    for job in shown:
+        sign, style = ("✗", "bold red") if not job.well else ("▶", "bold cyan") if job.running else ("·", "dim")
+        lines.append(Text(cut(f"  {sign} {fit(job.name, 40):{longest}}  job  {job_in_words(job)}", width), style))
+    return lines
 
 
 def _tree(rollouts: Sequence[RolloutView], width: int, room: int) -> list[Text]:
@@ -87,9 +100,15 @@ def compact(rollout: RolloutView, width: int, longest: int, *, figures: bool = T
         figures: Whether to say its requests; else, what it does.
     """
     share = f"  {bar(rollout.percent or 0)} {rollout.percent or 0:>4g} %"
-    if rollout.wanted is None and not figures:
-        share = f"  {bar(_replaced(rollout))}  tasks"
-    said = f"  {rollout.new.requests or 0:>4} requests, {rollout.new.failed:>3} failed" if figures else ""
+    if rollout.wanted is None:
+        tasks = f"{rollout.new.running}/{rollout.new.wanted}"
+        share = f"  {bar(_replaced(rollout))} {tasks:>6}" if figures else f"  {bar(_replaced(rollout))}  tasks"
+    said = (
+        "  tasks"
+        if rollout.wanted is None and rollout.new.requests is None
+        else f"  {rollout.new.requests or 0:>4} requests, {rollout.new.failed:>3} failed"
+    )
+    said = said if figures else ""
     room = max(min(width - len(share) - len(said) - (0 if figures else 24), 40), 8)
     line = Text(f"{fit(rollout.service, room):{min(longest, room)}}{share}{said}")
     if rollout.new.failed and figures:
@@ -124,6 +143,8 @@ def _details(rollout: RolloutView, width: int) -> list[Text]:
         lines.append(Text(cut(_revision("new", rollout.new), width)))
         if rollout.old is not None:
             lines.append(Text(cut(_revision("old", rollout.old), width), "dim"))
+        if rollout.queue:
+            lines.append(Text(cut(f"queue {rollout.queue}", width)))
         if rollout.alarms:
             lines.append(_alarms(rollout.alarms, width))
     lines += [Text(cut(f"$ {command}", width), "bold") for command in rollout.next]
@@ -154,7 +175,7 @@ def _alarms(alarms: Sequence[AlarmView], width: int) -> Text:
 def alarm_in_words(alarm: AlarmView) -> str:
     """An alarm's value beside its threshold, such as ``errors 0.5 of 5``."""
     said = alarm.kind
-    if not alarm.judges:
+    if not alarm.judges and not alarm.red:
         return f"{said} says nothing: {alarm.requests} of {alarm.needs} requests/min"
     if alarm.threshold is not None:
         said += f" {'no data' if alarm.value is None else f'{alarm.value:.3g}'} of {alarm.threshold:g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nova_infra.machine.terminal import clock
-from nova_infra.operations.rollout.view import ReleaseView, RolloutView
+from nova_infra.operations.rollout.view import JobView, ReleaseView, RolloutView
 
 
 def turns(before: ReleaseView | None, now: ReleaseView) -> Iterator[str]:
@@ -18,9 +18,20 @@ def turns(before: ReleaseView | None, now: ReleaseView) -> Iterator[str]:
     known = {rollout.service: rollout for rollout in before.rollouts} if before else {}
     for rollout in now.rollouts:
         yield from _turns(known.get(rollout.service), rollout)
+    seen = {job.name: job for job in before.jobs} if before else {}
+    for job in now.jobs:
+        if seen.get(job.name) != job and (job.name in seen or job.running or not job.well):
+            yield f"job {job.name}: {job_in_words(job)}"
     for line in now.unread:
         if before is None or line not in before.unread:
             yield f"not read: {line}"
+
+
+def job_in_words(job: JobView) -> str:
+    """What a job does now, what it came to last, and when it runs next."""
+    parts = [f"{job.running} running"] if job.running else []
+    parts += [f"last run {job.last}" if job.last else "no run has ended"]
+    return ", ".join([*parts, f"next {job.next} UTC"] if job.next else parts)
 
 
 def _turns(before: RolloutView | None, now: RolloutView) -> Iterator[str]:

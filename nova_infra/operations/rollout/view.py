@@ -79,6 +79,7 @@ class RolloutView:
         at_most: Whether ``seconds_left`` is an upper bound: the beginning was not seen.
         why: Why it went back, or the event that stopped it; empty where nothing did.
         next: The commands that a person may want now.
+        queue: How full a worker's queue is, in words; empty for other services.
     """
 
     service: str
@@ -93,6 +94,7 @@ class RolloutView:
     at_most: bool = False
     why: str = ""
     next: tuple[str, ...] = ()
+    queue: str = ""
 
     @property
     def over(self) -> bool:
@@ -111,18 +113,39 @@ class RolloutView:
 
 
 @dataclass(frozen=True)
+class JobView:
+    """A job beside the rollouts.
+
+    Attributes:
+        name: Its name.
+        running: Number of runs that are going.
+        last: What came of its latest run that has ended, and when, UTC; empty where none has.
+        next: When its schedule starts it next, UTC; empty where nothing does.
+        well: Whether nothing about it needs attention.
+    """
+
+    name: str
+    running: int
+    last: str = ""
+    next: str = ""
+    well: bool = True
+
+
+@dataclass(frozen=True)
 class ReleaseView:
     """All rollouts of an environment.
 
     Attributes:
         environment: Its name.
         rollouts: By service.
+        jobs: By name; none before they were looked at.
         unread: A line for each kind of thing that could not be read.
     """
 
     environment: str
     rollouts: tuple[RolloutView, ...] = field(default_factory=tuple)
     unread: tuple[str, ...] = ()
+    jobs: tuple[JobView, ...] = ()
 
     @property
     def over(self) -> bool:

@@ -16,6 +16,7 @@ from nova_infra.deployed.protocol import FollowedEnvironment
 from nova_infra.deployed.rollouts import Readings
 from nova_infra.errors import PassingError, RefusedError
 from nova_infra.machine.terminal import can_redraw
+from nova_infra.operations.rollout.background import BackgroundLooks
 from nova_infra.operations.rollout.follow import Follower
 from nova_infra.operations.rollout.picture import release_lines
 from nova_infra.operations.rollout.turns import turns
@@ -60,9 +61,13 @@ def looks(
     Raises:
         RefusedError: There is no such service, or nothing is under way.
     """
-    follower = Follower(environment.name)
+    follower, background = Follower(environment.name), BackgroundLooks(environment)
     names = environment.service_names()
     for name in services:
+        if name not in names and name in {job.name for job in environment.jobs()}:
+            raise RefusedError(
+                f"service: {name!r} is a job, which is not deployed bit by bit: see `nova status {environment.name}`"
+            )
         if name not in names:
             raise RefusedError(f"service: {name!r} is not one of {', '.join(names) or 'none'}: choose one of them")
     known: list[str] = []
@@ -79,6 +84,7 @@ def looks(
                     yield follower.view(deployments, readings, environment.now())
                 readings = environment.readings(deployments)
                 view = follower.view(deployments, readings, environment.now())
+                view = background.add_to(view, deployments, jobs=not services)
                 yield view
                 if view.over:
                     return

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.played.alarms import ALARMS
 from nova_infra.rehearsal.cloudformation.played.load_balancing import LOAD_BALANCING
 from nova_infra.rehearsal.cloudformation.played.pipelines import PIPELINES
@@ -22,6 +23,7 @@ NOT_REHEARSED = {
     "AWS::ECS::ClusterCapacityProviderAssociations": "",
     "AWS::Chatbot::": "messages to chat rooms",
     "AWS::CloudWatch::Dashboard": "dashboards",
+    "AWS::CodeBuild::ReportGroup": "reports of tests",
     "AWS::CodePipeline::Webhook": "what starts the pipeline",
     "AWS::ElasticLoadBalancingV2::ListenerCertificate": "TLS",
     "AWS::EC2::": "networks and security groups",
@@ -30,11 +32,20 @@ NOT_REHEARSED = {
     "AWS::IAM::": "IAM",
     "AWS::KMS::": "encryption",
     "AWS::Lambda::EventInvokeConfig": "how often a function is asked again",
+    "AWS::Lambda::Alias": "versions of functions",
+    "AWS::Lambda::EventSourceMapping": "what calls functions",
+    "AWS::Lambda::LayerVersion": "layers of functions",
+    "AWS::Lambda::LayerVersionPermission": "IAM",
+    "AWS::Lambda::Permission": "IAM",
+    "AWS::Lambda::Url": "what calls functions",
+    "AWS::Lambda::Version": "versions of functions",
     "AWS::Logs::": "log groups",
     "AWS::S3::": "policies, lifecycles and events of buckets",
+    "AWS::SQS::QueueInlinePolicy": "IAM",
     "AWS::SQS::QueuePolicy": "IAM",
     "AWS::Scheduler::": "the time at which jobs start: each runs once, when it has been deployed",
     "AWS::SNS::Subscription": "who subscribes to a topic",
+    "AWS::SNS::TopicInlinePolicy": "IAM",
     "AWS::SNS::TopicPolicy": "IAM",
     "AWS::DynamoDB::": "throughput, backups and replicas of tables",
     "AWS::SecretsManager::": "rotation and policies of secrets",
@@ -76,7 +87,20 @@ _RESOURCE_KEYS = (
     "UpdateReplacePolicy",
     "Metadata",
 )
-
+_OF_GROUPS = ("CreationPolicy", "UpdatePolicy")
+"""What resources may have besides that stand beside what is played, such as groups of instances."""
+_ON_EC2 = "runs on instances, and the rehearsal plays tasks on Fargate: it can say nothing of this app"
+_NOT_PLAYED = {
+    ("AWS::CloudFormation::Stack", "", ""): (
+        "is a nested stack, which the rehearsal does not play: put its resources into a stack of the pipeline's own"
+    ),
+    ("AWS::ECS::Service", "LaunchType", "EC2"): _ON_EC2,
+    ("AWS::ECS::Service", "LaunchType", "EXTERNAL"): _ON_EC2,
+    ("AWS::ElasticLoadBalancingV2::LoadBalancer", "Type", "network"): (
+        "is a network load balancer, and the rehearsal plays application load balancers: it can say nothing of this app"
+    ),
+}
+"""Type, property and value of what cannot be played at all, to why, for messages."""
 
 _PLAYED_SERVICES = frozenset(
     [*(resource_type.split("::")[1] for resource_type in PLAYED), "AppMesh", "CloudFormation", "CodeDeploy"]
@@ -115,10 +139,14 @@ def check_template(template: Mapping[str, Any], stack: str) -> None:
             raise unknown(f"{stack}.{section}", "is a section that the rehearsal does not know")
     for logical_id, resource in template.get("Resources", {}).items():
         resource_type = str(resource.get("Type"))
+        for (kind, key, value), why in _NOT_PLAYED.items():
+            if resource_type == kind and (not key or resource.get("Properties", {}).get(key) == value):
+                place = ".".join(filter(None, [stack, logical_id, key]))
+                raise UnresolvableError(f"{place}: {why}")
         if resource_type not in PLAYED and area_not_rehearsed(resource_type) is None:
             raise unknown(f"{stack}.{logical_id}", f"has type {resource_type}, which the rehearsal does not know")
         for key in resource:
-            if key not in _RESOURCE_KEYS:
+            if key not in _RESOURCE_KEYS and not (key in _OF_GROUPS and resource_type not in PLAYED):
                 raise unknown(f"{stack}.{logical_id}.{key}", "is not something that the rehearsal knows")
 
 

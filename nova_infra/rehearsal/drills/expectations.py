@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nova_infra.rehearsal.record import NO_TARGET, SLOWER_TIMES, DeploymentRecord, Record
+from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, Record
+from nova_infra.rehearsal.slowness import SLOWER_TIMES, times_slower
 
 Look = Callable[[Record, str], list[str]]
 """From what happened and the faulty service's name to what is missing, in clauses."""
@@ -181,7 +182,7 @@ def _stopped_or_harmless(record: Record, service: str) -> list[str]:
 
 def _seen_slower(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
-    times = deployment.times_slower if deployment else 0.0
+    times = times_slower(deployment) if deployment else 0.0
     return [] if times >= SLOWER_TIMES else [f"it was {times:.1f} times as slow, and should have been ten times"]
 
 

@@ -17,7 +17,7 @@ from nova_infra.rehearsal.ecs.scheduler import Scheduler
 from nova_infra.rehearsal.ecs.service import PlacedTask, PlayedService, Revision
 from nova_infra.rehearsal.ecs.state import DeploymentState
 from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, MinuteRecord, Requests, TrafficRecord
-from nova_infra.rehearsal.tasks.task import TaskFailedError
+from nova_infra.rehearsal.tasks.task import SILENT, TaskFailedError
 
 _STATUS = {"completed": "SUCCESSFUL", "rolled back": "ROLLBACK_SUCCESSFUL", "failed": "ROLLBACK_FAILED"}
 """How a deployment ends, to ECS's word for it."""
@@ -54,6 +54,7 @@ class PlayedDeployment:
     measured: Mapping[str, str]
     tell: Callable[[str], None]
     steering: Steering = field(default_factory=GoesOn)
+    _ends: dict[str, str] = field(default_factory=dict)
     _asked: set[asyncio.Task[None]] = field(default_factory=set)
     _running: dict[int, PlacedTask] = field(default_factory=dict)
     _starting: dict[int, asyncio.Task[None]] = field(default_factory=dict)
@@ -76,7 +77,7 @@ class PlayedDeployment:
             self.service.deployments.append(self._state)
             killed = self.service.killed_at_stop
             self.record.began, self._before = self.clock.now(), self.service.requests()
-            self.record.memory = self.revision.definition.memory
+            self.record.memory, self.record.desired = self.revision.definition.memory, self.service.desired
             self.service.audience()  # What came before is not of this deployment.
             scheduler = Scheduler(
                 self.rollout,
@@ -143,7 +144,7 @@ class PlayedDeployment:
         try:
             running = await self.service.start(revision, group)
         except TaskFailedError as error:
-            reason = str(error)
+            reason = self._in_full(str(error))
             self.tell(f"{self.service.name}: a task of {revision.name} failed: {reason}")
             self._events.put_nowait(lambda: scheduler.failed(task, reason))
             return
@@ -152,7 +153,16 @@ class PlayedDeployment:
         self._running[task] = running
         if side == "new":
             self._new.add(task)
+            self.record.running = len(self._new & self._running.keys())
         self._events.put_nowait(lambda: scheduler.became_healthy(task))
+
+    def _in_full(self, reason: str) -> str:
+        """Why a task failed. What one printed that ended so holds for another whose output its engine has lost."""
+        end, _, said = reason.partition(": ")
+        if said == SILENT:
+            return self._ends.get(end, reason)
+        self._ends[end] = reason
+        return reason
 
     async def _answer(self, command: AwaitHook, scheduler: Scheduler) -> None:
         hook = self.rollout.hooks[command.number]
@@ -218,7 +228,7 @@ class PlayedDeployment:
         got = {revision: total - self._before.get(revision, Requests()) for revision, total in now.items()}
         if audience.unserved:
             got[NO_TARGET] = Requests(audience.unserved, audience.unserved)
-        red = [name for name in self._red() if name in self.rollout.alarms]
+        red = [name for name in self._red() if name in self.rollout.alarms or name in self.record.unlisted]
         reached = audience.reached.get(self.revision.name, set())
         memory = max((self._running[task].task.memory for task in self._new & self._running.keys()), default=0.0)
         self.record.samples.append(

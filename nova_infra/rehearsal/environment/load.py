@@ -116,6 +116,13 @@ class Load:
         finally:
             await asyncio.gather(*under_way)
 
+    def _whose(self, asked: Asked, revision: str | None) -> Asked:
+        """Whom an answer is counted for: a service that has another name now is another one, behind the same rule."""
+        for other in self._asked.values() if revision is not None and revision not in asked.answers else ():
+            if other.service.rule is asked.service.rule and revision in other.answers:
+                return other
+        return asked
+
     async def _request(self, asked: Asked) -> None:
         assert self._session is not None, "requests follow start()"
         number, balancer, each = str(next(self._numbers)), asked.service.load_balancer, asked.next_sample()
@@ -136,9 +143,10 @@ class Load:
             status = 0
         seconds = asyncio.get_running_loop().time() - began
         # The load balancer waits shorter here for a target that hangs.
-        asked.note(
+        revision = balancer.sent_to.pop(number, None)
+        self._whose(asked, revision).note(
             each.operation,
-            balancer.sent_to.pop(number, None),
+            revision,
             status,
             balancer.idle_timeout if status == 504 else seconds,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,6 +51,7 @@ class LoadBalancers:
         self._urls: dict[str, str] = {}
         self._idle: dict[str, float] = {}
         self._with_tls: set[str] = set()
+        self._standing_in = asyncio.Lock()
 
     async def apply(self, stack: PlayedStack) -> None:
         """Bring them to what the stack says, and leave alone what has not changed."""
@@ -162,8 +164,12 @@ class LoadBalancers:
 
     async def _stand_in(self, arn: str) -> None:
         """Stand in for a listener that no stack makes: of the rules there, only those of the release are known."""
-        if arn in self._listeners:
-            return
+        # Services' stacks are deployed side by side: only a listener that has started may be met by another one.
+        async with self._standing_in:
+            if arn not in self._listeners:
+                self._listeners[arn] = await self._started_stand_in(arn)
+
+    async def _started_stand_in(self, arn: str) -> LoadBalancer:
         protocol, port = ("HTTPS", 443) if arn in self._with_tls else ("HTTP", 80)
         balancer = existing_balancer(arn)
         listener = LoadBalancer(
@@ -174,14 +180,14 @@ class LoadBalancers:
             store=self._store,
             pace=self._pace,
         )
-        self._listeners[arn] = listener
         await listener.start(self._gateway)
         answer = FixedResponse(404, "text/plain", "the rehearsal knows no other rule of this load balancer")
         listener.rules = [RoutingRule(arn, float("inf"), answer=answer)]
+        return listener
 
     async def _names_of_stand_ins(self, rule: str) -> None:
         """Have the names that a rule is for lead to the listener that is stood in for, whoever made their records."""
-        for arn, listener in self._listeners.items():
+        for arn, listener in list(self._listeners.items()):
             if not arn.startswith("arn:"):
                 continue
             for host in (host for each in listener.rules if each.name == rule for host in each.hosts):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from nova_infra.deployed.aws.deployments import needed_requests
+from nova_infra.names import WEB_ALARMS, alarm_name
 from nova_infra.rehearsal.cloudwatch.alarms import CompositeAlarm, PlayedAlarm, State, read_alarm, read_composite_alarm
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.ecs.service import PlayedService
@@ -51,6 +53,7 @@ class Monitoring:
         self._alarms: dict[str, PlayedAlarm] = {}
         self._composites: dict[str, CompositeAlarm] = {}
         self._means: dict[str, str] = {}
+        self._needs: dict[str, int] = {}
         self._ran_before: frozenset[str] = frozenset()
 
     def begin(self) -> None:
@@ -69,6 +72,7 @@ class Monitoring:
         alarm = read_alarm(properties)
         self._alarms[alarm.name] = alarm
         self._means[alarm.name] = str(properties.get("AlarmDescription") or "")
+        self._needs[alarm.name] = needed_requests(properties)
         self.states.setdefault(alarm.name, "INSUFFICIENT_DATA")
 
     def put_composite_alarm(self, properties: Mapping[str, Any]) -> None:
@@ -81,6 +85,15 @@ class Monitoring:
         """Minutes until every one of some alarms has judged nothing but what came after now; 0 where there are none."""
         alarms = [self._alarms[each] for name in names for each in self._parts(name)]
         return max((each.period * each.evaluation_periods + METRIC_DELAY for each in alarms), default=0)
+
+    def needs(self, names: Iterable[str]) -> dict[str, int]:
+        """Those of some alarms that judge by requests, to how many a minute each needs to say anything."""
+        found = {part: self._needs[part] for name in names for part in self._parts(name)}
+        return {name: needed for name, needed in found.items() if needed}
+
+    def unlisted(self, service: str, watched: Collection[str]) -> list[str]:
+        """The alarms of an ECS service that would roll it back, were they among those that ECS watches."""
+        return [name for kind in WEB_ALARMS if (name := alarm_name(service, kind)) in self._alarms.keys() - watched]
 
     def _parts(self, name: str) -> tuple[str, ...]:
         """The metric alarms that an alarm consists of."""

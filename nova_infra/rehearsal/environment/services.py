@@ -193,6 +193,8 @@ class Services:
             record.not_asked, record.asked_from = asked.left_out, asked.origin
             record.has_requests = service.is_asked
             record.watched, record.bakes = list(rollout.alarms), any(step.bake_minutes for step in rollout.steps)
+            record.unlisted = self._monitoring.unlisted(service.name, rollout.alarms)
+            record.needs = self._monitoring.needs([*rollout.alarms, *record.unlisted])
         return record
 
     def _new_service(self, wanted: ServiceDefinition) -> PlayedService:

@@ -103,9 +103,15 @@ def rollout_view(deployment: DeploymentRecord) -> RolloutView:
         service=deployment.service,
         state="running",
         stage="",
-        wanted=percent,
-        actual=percent,
-        new=RevisionView(deployment.new, requests=new.served, failed=new.failed),
+        wanted=percent if deployment.shifts_traffic else None,
+        actual=percent if deployment.shifts_traffic else None,
+        new=RevisionView(
+            deployment.new,
+            deployment.running,
+            deployment.desired,
+            new.served if deployment.has_requests else None,
+            new.failed,
+        ),
         old=RevisionView(deployment.old, requests=old.served, failed=old.failed) if deployment.old else None,
         alarms=tuple(AlarmView(name, red=True) for name in red),
     )

@@ -8,6 +8,7 @@ from functools import partial
 from html import escape
 
 from nova_infra.rehearsal.record import DeploymentRecord, Requests
+from nova_infra.rehearsal.report.judged import spared
 
 WIDTH = 360
 _SIDE = 4
@@ -51,7 +52,7 @@ def events(deployment: DeploymentRecord) -> list[Event]:
         else:
             found.append(Event(step.began - began, "all of the traffic back to the old revision"))
     for name, spans in _red_spans(deployment).items():
-        would = ": it would have ended the deployment" if name in deployment.unwatched else ""
+        would = ": it would have ended the deployment" if name in spared(deployment) else ""
         found += [Event(begin - began, f"{name} is in ALARM{would}") for begin, _ in spans if begin > began]
     # The end comes last, also where it falls on the same instant as what led to it.
     found.sort(key=lambda event: event.minute)

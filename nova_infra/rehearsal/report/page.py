@@ -29,6 +29,7 @@ from nova_infra.rehearsal.record import (
 )
 from nova_infra.rehearsal.report.chart import Event, deployment_chart, events
 from nova_infra.rehearsal.report.confidence import confidence
+from nova_infra.rehearsal.report.judged import judged_by
 from nova_infra.rehearsal.report.verdict import short_name, verdict
 
 _HERE = files("nova_infra.rehearsal.report")
@@ -89,6 +90,11 @@ class _Deployment:
     chart: Markup
     events: list[Event]
     blast: BlastRadius
+
+    @property
+    def judged(self) -> list[str]:
+        """By how many requests its alarms judged."""
+        return judged_by(self.record)
 
     @property
     def minutes(self) -> list[MinuteRecord]:

@@ -16,6 +16,7 @@ from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.live.signs import SIGNS
 from nova_infra.rehearsal.record import USERS, ActionRecord, DeploymentRecord, Record, Requests, StageRecord
 from nova_infra.rehearsal.report.confidence import confidence
+from nova_infra.rehearsal.report.judged import judged_by
 from nova_infra.rehearsal.report.verdict import Verdict, short_name
 
 _NAME = 20
@@ -188,6 +189,11 @@ def _remarks(record: Record, drills: Sequence[DrillResult]) -> Iterator[str]:
         yield f"Notified {line}"
     if len(told) > _MOST_MESSAGES:
         yield f"… and {len(told) - _MOST_MESSAGES} more messages: see the report."
+    judged = [
+        f"{d.service}: {'; '.join(told)}" for d in record.deployments if not d.baseline and (told := judged_by(d))
+    ]
+    for line in judged[-_MOST_MESSAGES:]:
+        yield f"Alarms of {line}."
     for line in record.foreseen[:_MOST_MESSAGES]:
         yield f"Foreseen: {line}."
     if len(record.foreseen) > _MOST_MESSAGES:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from nova_infra.rehearsal.record import SLOWER_TIMES, DeploymentRecord, QueueRecord, Record
+from nova_infra.rehearsal.record import DeploymentRecord, QueueRecord, Record
 from nova_infra.rehearsal.report.answers import what_breaks
 from nova_infra.rehearsal.report.connections import too_many_connections
+from nova_infra.rehearsal.slowness import SLOWER_TIMES, times_slower
 
 _NO_ANSWER = (0, 502, 504)
 _CHANGING = ("POST", "PATCH")
@@ -103,7 +104,7 @@ def closes_after(deployment: DeploymentRecord) -> float | None:
 
 def _slower(deployment: DeploymentRecord) -> str:
     """A release that is much slower than what ran before, and still below the limit of its latency alarm."""
-    times = deployment.times_slower
+    times = times_slower(deployment)
     if deployment.baseline or deployment.outcome != "completed" or times < SLOWER_TIMES:
         return ""
     new = deployment.requests_to(deployment.new)

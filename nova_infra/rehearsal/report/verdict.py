@@ -9,6 +9,7 @@ from nova_infra.documents.text import listed
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, StageRecord
 from nova_infra.rehearsal.report.answers import untested, what_breaks
+from nova_infra.rehearsal.report.judged import silent, would_have_ended
 from nova_infra.rehearsal.report.users import what_users_meet
 
 _FIX = "Fix that and play it again: make rehearse"
@@ -68,6 +69,8 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
         )
     wrong, unknown = what_users_meet(record), list(filter(None, map(untested, record.deployments)))
     busy = list(filter(None, (_too_busy(record, each) for each in record.deployments)))
+    fired = list(filter(None, map(would_have_ended, record.deployments)))
+    few = list(filter(None, map(silent, record.deployments)))
     if not record.runs_tasks:
         unknown.append("nothing of it was played: it deploys no service, worker or job that the rehearsal knows")
     if record.until is not None:
@@ -85,15 +88,25 @@ def _verdict(record: Record, drills: Sequence[DrillResult]) -> Verdict:
             next_step=_FIX,
             warns=True,
         )
-    if unknown or busy:
+    if fired:
+        return Verdict(
+            passed=True,
+            headline=f"{headline}, but an alarm would have stopped it",
+            why=f"{why}, but {', and '.join(fired)}.",
+            next_step=_FIX,
+            warns=True,
+        )
+    if unknown or few or busy:
         return Verdict(
             passed=True,
             headline=f"{headline}, but not all of it was tested",
-            why=f"{why}, but {', and '.join([*unknown, *busy])}.",
+            why=f"{why}, but {', and '.join([*unknown, *few, *busy])}.",
             next_step="Test what it deploys in an environment before the last"
             if not record.runs_tasks
             else "Write requests down in services/<name>/requests.http, and play it again: make rehearse"
             if unknown
+            else "Lower alarms.min_requests, and play it again: make rehearse"
+            if few
             else "Play it again when this machine is quiet: make rehearse",
             warns=True,
         )

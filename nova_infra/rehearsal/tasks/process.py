@@ -18,7 +18,16 @@ from nova_infra.assembly import DockerAsset
 from nova_infra.containers.dockerfile import program_of
 from nova_infra.machine.processes import Process, start_process
 from nova_infra.machine.scratch import scratch_directory
-from nova_infra.rehearsal.tasks.task import SECRET, STAY_SECONDS, Task, TaskFailedError, free_port, in_a_line, tail
+from nova_infra.rehearsal.tasks.task import (
+    SECRET,
+    SILENT,
+    STAY_SECONDS,
+    Task,
+    TaskFailedError,
+    free_port,
+    in_a_line,
+    tail,
+)
 from nova_infra.rehearsal.usage.crowding import with_others
 from nova_infra.rehearsal.usage.pressure import Pressure
 from nova_infra.rehearsal.usage.processes import Usage, UsageMeter
@@ -135,8 +144,7 @@ class ProcessTask(Task):
             await self._pressure.end()
         if self._process is not None:
             self._process.resume()
-            spared = self.ignores_its_signal or (self.is_deaf() and not self.definition.init)
-            number = signal.SIGURG if spared else signal.SIGTERM  # nobody hears SIGURG
+            number = signal.SIGURG if self.is_spared else signal.SIGTERM  # nobody hears SIGURG
             if not await self._process.stop(self.grace(), number, alone=True):
                 self.killed_at_stop = True
         if self._guard is not None:
@@ -326,7 +334,7 @@ class ProcessTask(Task):
         return f"essential container exited with code {code}: {self._last_words()}"
 
     def _last_words(self) -> str:
-        return in_a_line((tail(self.log, 1) or ["it printed nothing"])[0])
+        return in_a_line((tail(self.log, 1) or [SILENT])[0])
 
     async def _read_log(self, process: Process) -> None:
         rest = b""

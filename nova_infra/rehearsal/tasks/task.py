@@ -22,6 +22,7 @@ ELSEWHERE_SECONDS = 10.0
 DRILLED_ELSEWHERE_SECONDS = 1.0
 """The same where a drill has seen to it that it never listens on its own."""
 SPARE_STOP_SECONDS = 1.0
+SILENT = "it printed nothing"
 _LINE_LENGTH = 160
 SECRET = "stand-in-of-the-rehearsal"  # noqa: S105 - no secret: it stands for one
 
@@ -159,9 +160,14 @@ class Task(ABC):
 
         Nobody waits for a task that does not hear the signal.
         """
-        if self.ignores_its_signal or (self.is_deaf() and not self.definition.init):
+        if self.is_spared:
             return self.definition.stop_timeout / self.pace.checks + SPARE_STOP_SECONDS
         return self.definition.stop_timeout
+
+    @property
+    def is_spared(self) -> bool:
+        """Whether its stop signal makes no difference to it."""
+        return self.ignores_its_signal or (self.is_deaf() and not self.definition.init)
 
     @abstractmethod
     def is_deaf(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from constructs import Construct
 
 from nova_infra.config import Config, Environment, Service
-from nova_infra.config.services.smoke import smoke_paths
+from nova_infra.config.services.smoke import asked_at, smoke_paths
 from nova_infra.constructs.hooks.gates import group_hook, smoke_hook
 from nova_infra.constructs.web.host_names import HostNames
 from nova_infra.constructs.web.settings import ServiceSettings
@@ -60,7 +60,7 @@ class WebServiceStack(WorkloadStack):
         private = platform.private_ingress
         ingress = private if service.internal and private is not None else platform.ingress
         prefix = environment_prefix(config.platform.name, environment.name)
-        base = f"https://{service.hosts[0]}" if service.hosts else platform.ingress.url
+        base = asked_at(service, environment, platform.ingress.url)
         smoke = [f"{base}{path}" for path in smoke_paths(service, environment, config.services)]
         self.web_service = WebService(
             self,

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.examples import examples
 from nova_infra.config import Config, load_config, parse_config
 from nova_infra.errors import ConfigError
 
@@ -57,7 +58,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, derandomize=True, deadline=None, database=None)
+@settings(max_examples=examples(200), derandomize=True, deadline=None, database=None)
 @given(data=st.dictionaries(st.sampled_from(sorted(Config.model_fields)) | st.text(max_size=3), _VALUES, max_size=7))
 def test_nothing_of_any_shape_is_a_traceback(data):
     with pytest.raises(ConfigError) as raised:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.configuration import faults
+from helpers.examples import examples
 from nova_infra.config import Config, parse_config
 from nova_infra.errors import ConfigError
 
@@ -48,7 +49,7 @@ _WRONG = st.one_of(
 )
 
 
-@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@settings(max_examples=examples(300), derandomize=True, deadline=None, database=None)
 @given(changes=st.lists(st.tuples(st.sampled_from(sorted(_paths(tomllib.loads(_RAW)), key=str)), _WRONG), max_size=3))
 def test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it(changes):
     data = tomllib.loads(_RAW)
@@ -69,7 +70,7 @@ def test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it(chang
 
 
 @pytest.mark.exhaustive("test_whatever_a_key_holds_is_accepted_or_refused_in_lines_that_name_it")
-@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@settings(max_examples=examples(300), derandomize=True, deadline=None, database=None)
 @given(path=st.sampled_from(sorted(_paths(tomllib.loads(_RAW)), key=str)), value=_WRONG)
 def test_a_value_that_is_refused_is_named_by_its_key_or_its_table(path, value):
     data = tomllib.loads(_RAW)
@@ -81,7 +82,7 @@ def test_a_value_that_is_refused_is_named_by_its_key_or_its_table(path, value):
     assert lines == [] or any(f" {key}" in line for key in (_key(path), _key(path[:-1])) if key for line in lines)
 
 
-@settings(max_examples=100, derandomize=True, deadline=None, database=None)
+@settings(max_examples=examples(100), derandomize=True, deadline=None, database=None)
 @given(
     path=st.sampled_from([(), *sorted(_paths(tomllib.loads(_RAW)), key=str)]),
     key=st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=8).map("x_{}".format),

@@ -27,6 +27,7 @@ from nova_infra.rehearsal.usage.signals import handles
 _POLL_SECONDS = 0.05
 _GONE_SECONDS = 3.0
 _GUARD_SECONDS = 0.25
+_UNSEEN_SECONDS = 1.0
 _TRIES = 5
 
 
@@ -192,24 +193,24 @@ class ContainerTask(Task):
         if self._group is not None:
             self._oom_kills = max(self._oom_kills, self._group.killed_for_memory())
 
-    async def _stay(self) -> None:
+    async def _stay(self, seconds: float = STAY_SECONDS) -> None:
         """See that it does not end at once: nothing asks a task without a port how it is.
 
         Raises:
             TaskFailedError: It ended.
         """
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._gone.wait(), STAY_SECONDS)
-        if not self.running:
+        if await self._ends_within(seconds):
             await self.hear_out()
             raise TaskFailedError(self.stopped_reason())
         self._listening_since = time.monotonic()
 
-    async def _wait_for_port(self) -> None:
-        """Wait until it listens on its port, for as long as ECS would wait for it to become healthy.
+    async def _ends_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._gone.wait(), seconds)
+        return not self.running
 
-        Where this machine does not show what a container listens on, the health checks alone decide.
-        """
+    async def _wait_for_port(self) -> None:
+        """Wait until it listens on its port, for as long as ECS would wait for it to become healthy."""
         began, watch, elsewhere_since = time.monotonic(), ListeningWatch(self.pid), float("inf")
         while True:
             if not self.running:
@@ -217,9 +218,11 @@ class ContainerTask(Task):
                 raise TaskFailedError(self.stopped_reason())
             found = watch.look() if self._group is not None else None
             self._started_in = self._meter.seconds_on_its_share() if self._meter else time.monotonic() - began
-            if found is None or self.definition.port in found.reachable:
+            if found is None:  # This machine does not show it: the health checks decide, unless it ends at once.
+                return await self._stay(_UNSEEN_SECONDS)
+            if self.definition.port in found.reachable:
                 self._listening_since = time.monotonic()
-                return
+                return None
             elsewhere_since = min(elsewhere_since, time.monotonic()) if found.anywhere else float("inf")
             if time.monotonic() - elsewhere_since > self.elsewhere_seconds:
                 raise TaskFailedError(elsewhere(self.definition.port, found.reachable, found.inside))
@@ -234,11 +237,8 @@ class ContainerTask(Task):
         """From now on it gets its CPU units. While it starts, its time is counted as if it had them already."""
         share = min(self.definition.cpu / 1024, float(os.cpu_count() or 1))
         code, _, said = await self.engine.attempt("update", f"--cpus={share:g}", self.name, directory=self.directory)
-        if code:
-            # It may have ended meanwhile: waiting for its health then says so.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._gone.wait(), _GONE_SECONDS)
-        if code and self.running:
+        # It may have ended meanwhile: waiting for its health then says so.
+        if code and not await self._ends_within(_GONE_SECONDS):
             raise EngineError(f"{self.engine.program} update: {last_lines(said, 1)}: it cannot limit processor time")
 
     async def check(self) -> str | None:
@@ -296,9 +296,7 @@ class ContainerTask(Task):
         ends = self.definition.init and self.is_deaf()  # an init process passes the signal on, and it ends
         number = "SIGURG" if self.ignores_its_signal else "SIGKILL" if ends else self.image.stop_signal
         await self.engine.attempt("kill", f"--signal={number}", self.name)
-        try:
-            await asyncio.wait_for(self._gone.wait(), self.grace())
-        except TimeoutError:
+        if not await self._ends_within(self.grace()):
             self.killed_at_stop = True
             await self.engine.attempt("kill", "--signal=KILL", self.name)
 

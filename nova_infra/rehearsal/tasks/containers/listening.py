@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nova_infra.rehearsal.tasks.containers.watching import has_ended
+
 _LISTEN = "0A"
 # Addresses are little-endian: 127.0.0.0/8, ::1, and 127.0.0.0/8 within IPv6.
 _LOOPBACK = re.compile(r"[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F")
@@ -35,6 +37,9 @@ class Listening:
         return bool(self.reachable or self.inside)
 
 
+NOTHING = Listening(frozenset(), frozenset())
+
+
 @dataclass
 class ListeningWatch:
     """Asks again and again what is listened on in a process's network, and reads the tables only when that may differ.
@@ -54,10 +59,12 @@ class ListeningWatch:
     _read_at: float = field(default=float("-inf"))
 
     def look(self) -> Listening | None:
-        """What is listened on now; None where this machine does not show it."""
+        """What is listened on now: nothing, once the process has ended; None where this machine does not show it."""
         counted, now = self._count(), time.monotonic()
         if counted is None or counted != self._counted or now - self._read_at >= UNCHANGED_SECONDS:
             self._found, self._counted, self._read_at = listening(self.pid, self.proc), counted, now
+        if self._found is None and has_ended(self.pid):
+            return NOTHING  # Its network is gone before anybody has heard of its end.
         return self._found
 
     def _count(self) -> tuple[str, ...] | None:

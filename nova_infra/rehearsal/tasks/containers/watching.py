@@ -7,15 +7,16 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import psutil
+
 from nova_infra.containers.engine import Engine
-from nova_infra.rehearsal.tasks.task import in_a_line, tail
+from nova_infra.rehearsal.tasks.task import SILENT, in_a_line, tail
 
 _LOOKS = 20
 _KILLED = 137
 _FULL = 0.97
 _POLL_SECONDS = 0.05
 _LOG_LINES = "20"
-_LOOKS_FOR_OUTPUT = 5
 
 
 async def until_gone(pid: int, engine: Engine, name: str) -> None:
@@ -39,6 +40,14 @@ async def until_gone(pid: int, engine: Engine, name: str) -> None:
     await engine.attempt("wait", name)
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process of this machine is over, whether or not somebody has asked for its exit code yet."""
+    try:
+        return psutil.Process(pid).status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return True
+
+
 @dataclass(frozen=True)
 class ContainerEnd:
     """How a container ended.
@@ -46,7 +55,7 @@ class ContainerEnd:
     Attributes:
         exit_code: The exit code of its program.
         out_of_memory: Whether the engine says that the kernel killed it for its memory.
-        said: The last lines that it printed.
+        said: The last lines that it printed; some versions of Podman lose those of a program that ends at once.
     """
 
     exit_code: int
@@ -66,11 +75,7 @@ async def read_end(engine: Engine, name: str) -> ContainerEnd | None:
         if running == "false":
             break
         await asyncio.sleep(_POLL_SECONDS)
-    for _ in range(_LOOKS_FOR_OUTPUT):  # The engine's monitor may still be writing it down.
-        if said := await last_output(engine, name):
-            break
-        await asyncio.sleep(2 * _POLL_SECONDS)
-    return ContainerEnd(int(exit_code), out_of_memory == "true", said)
+    return ContainerEnd(int(exit_code), out_of_memory == "true", await last_output(engine, name))
 
 
 async def last_output(engine: Engine, name: str) -> list[str]:
@@ -81,7 +86,7 @@ async def last_output(engine: Engine, name: str) -> list[str]:
 
 def last_words(lines: Iterable[str]) -> str:
     """The last line that says something, short enough for a sentence."""
-    return in_a_line((tail(lines, 1) or ["it printed nothing"])[0])
+    return in_a_line((tail(lines, 1) or [SILENT])[0])
 
 
 def end_in_words(exit_code: int | None, *, killed_for_memory: bool, peak: float, memory: int, said: str) -> str:

@@ -13,6 +13,7 @@ from nova_infra.errors import NovaError
 from nova_infra.operations.doctor.check import Check
 from nova_infra.operations.doctor.existing import existing_cluster, existing_load_balancer
 from nova_infra.operations.doctor.networks import existing_network as network_checks
+from nova_infra.operations.doctor.quotas import environment_quotas
 
 STAGING = "222222222222"
 OWN = "arn:aws:elasticloadbalancing:us-east-1:222222222222:listener-rule/app/shared/1/2/"
@@ -223,3 +224,10 @@ def test_a_network_without_public_subnets_is_right_where_the_load_balancer_exist
     account = Account(describe_vpcs={"Vpcs": [{"CidrBlock": "10.40.0.0/16"}]}, describe_subnets={"Subnets": private})
     [check] = network_checks(config.environments[1], account)
     assert check.right
+
+
+def test_a_network_that_exists_needs_no_elastic_addresses() -> None:
+    config = configured()
+    account = Account(get_service_quota={"Quota": {"Value": 500.0}})
+    for number, told in ((0, 2), (1, 1)):
+        assert len(list(environment_quotas(config, config.environments[number], account))) == told

@@ -175,3 +175,16 @@ def test_deployments_under_way_are_told():
     rolling = replace(AUDIO, deployments=(DEPLOYMENT, DEPLOYMENT))
     assert under_way([AUDIO], [STACK]) == []
     assert len(under_way([rolling], [busy])) == 2
+
+
+def test_a_red_alarm_that_ecs_list_lacks_would_have_stopped_the_deployment() -> None:
+    def said(*listed: str) -> str:
+        audio = replace(AUDIO, deployment_alarms=listed)
+        red = replace(ERRORS, state="ALARM", reason="9 > 5")
+        [problem] = faults(RELEASE, replace(WELL, services=(audio,), alarms=(red,)))
+        return problem.text
+
+    would = "it would have stopped the deployment, were it among the deployment alarms"
+    assert said("nova-prod-audio-cpu").endswith(would)
+    assert would not in said("nova-prod-audio-errors")
+    assert would not in said()

@@ -79,7 +79,7 @@ class Stub:
 
     def request_rates(self) -> Mapping[str, RequestRate]:
         self._check("request_rates")
-        return {"audio": RequestRate(4, 20)}
+        return {"audio": RequestRate(4, {"errors": 20, "latency": 20})}
 
     def alarms(self) -> tuple[Alarm, ...]:
         self._check("alarms")

@@ -7,11 +7,18 @@ from typing import Any
 import pytest
 
 from nova_infra.deployed.model import RunningService
+from nova_infra.deployed.rollouts import RequestRate
 from nova_infra.deployed.stack import Stack
 from nova_infra.documents.terminal import as_text
 from nova_infra.errors import AwsError, NotDeployedError
 from nova_infra.operations.records.ledger import Entry, ReleasedImage
-from nova_infra.operations.reports.status import deployment_in_words, release_of, service_status, status
+from nova_infra.operations.reports.status import (
+    EnvironmentStatus,
+    deployment_in_words,
+    release_of,
+    service_status,
+    status,
+)
 from nova_infra.operations.reports.status_table import as_json, document
 
 
@@ -111,6 +118,8 @@ def test_programs_get_everything_as_json(make: Any) -> None:
         "well": True,
         "faults": [],
         "queue": "",
+        "judged_by": 4,
+        "silent": {"errors": 20, "latency": 20},
     }
 
 
@@ -179,3 +188,32 @@ def test_an_environment_whose_first_deployment_failed_is_red_and_says_what_to_do
 
 def wide(environment: Any) -> str:
     return shown(status(["prod"], lambda _: environment), width=1000)
+
+
+@pytest.mark.parametrize(
+    ("rate", "cell", "below"),
+    [
+        (None, "ok", ""),
+        (RequestRate(41.26, {"errors": 20, "latency": 30}), "ok by 41.3/min", ""),
+        (RequestRate(24, {"errors": 20, "latency": 30}), "silent by 24/min", "latency needs 30: audio (24)"),
+        (
+            RequestRate(4, {"latency": 30, "errors": 20}),
+            "silent by 4/min",
+            "errors needs 20, latency needs 30: audio (4)",
+        ),
+        (RequestRate(0, {}), "ok", ""),
+    ],
+)
+def test_it_says_by_how_many_requests_alarms_judged(make: Any, rate: RequestRate | None, cell: str, below: str) -> None:
+    found = service_status(make.service(), [make.alarm("audio-errors")], [], rate=rate)
+    assert found.well, "too few requests are nothing that runs badly"
+    lines = [line.rstrip() for line in shown([EnvironmentStatus("prod", services=(found,))], width=120).splitlines()]
+    [row] = [line for line in lines if "audio" in line and "2/2" in line]
+    assert row.endswith(cell)
+    assert lines[-1] == (f"prod: too few requests a minute for alarms: {below}" if below else row)
+
+
+def test_requests_that_cannot_be_read_keep_nothing_from_the_rest(make: Any) -> None:
+    stub = make.stub(held_services=(make.service(),), broken={"request_rates": AwsError("no")})
+    [found] = status(["prod"], lambda _: stub)
+    assert (found.error, [each.judged_by for each in found.services]) == ("", [None])

@@ -112,7 +112,7 @@ def test_a_deployment_under_way_is_a_warning(brief: Any, make: Any) -> None:
 
 
 def test_too_few_requests_to_judge_a_canary_by_are_a_warning(brief: Any) -> None:
-    assert "✗ audio: prod has 4 requests a minute, and its errors alarm needs 20" in brief()
+    assert "✗ audio: prod has 4 requests a minute, and its errors and latency alarms need 20" in brief()
     assert "requests a minute" not in brief(broken={"request_rates": AwsError("no")})
 
 

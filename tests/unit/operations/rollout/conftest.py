@@ -63,6 +63,9 @@ class World:
         calls: The operations that were called, in order, a page each.
         refused: Operation to the code of the error that it is refused with.
         now: The time.
+        workers: Names of the services that no load balancer asks.
+        jobs: Name of a job to its executions, newest first.
+        messages: How many messages wait in each queue, and how many are in work.
     """
 
     def __init__(self) -> None:
@@ -75,6 +78,9 @@ class World:
         self.answered: list[tuple[str, dict[str, Any]]] = []
         self.refused: dict[str, str] = {}
         self.now = NOW
+        self.workers: set[str] = set()
+        self.jobs: dict[str, list[dict[str, Any]]] = {}
+        self.messages = (7, 3)
 
     def begin(self, service: str, **more: Any) -> Rollout:
         """Begin a deployment."""
@@ -112,7 +118,9 @@ class World:
                     "targetGroupArn": target_group(name, "blue"),
                     "advancedConfiguration": {"productionListenerRule": rule(name)},
                 }
-            ],
+            ]
+            if name not in self.workers
+            else [],
             "events": [{"message": f"(service {name}) the latest event"}],
             **({"currentServiceDeployment": under_way[-1].arn} if under_way else {}),
         }
@@ -162,16 +170,18 @@ class World:
         assert len(params["serviceRevisionArns"]) <= 20
         return {"serviceRevisions": [self._revision(each) for each in params["serviceRevisionArns"]]}
 
-    @staticmethod
-    def _revision(which: str) -> dict[str, Any]:
+    def _revision(self, which: str) -> dict[str, Any]:
         *_, name, side = which.split("/")
         colour, number = ("green", 8) if side == "new" else ("blue", 7)
         group = target_group(name.removeprefix(f"{PREFIX}-"), colour)
         return {
             "serviceRevisionArn": which,
             "taskDefinition": f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{name}:{number}",
-            "resolvedConfiguration": {"loadBalancers": [{"targetGroupArn": group}]},
+            "resolvedConfiguration": {"loadBalancers": [] if self._is_worker(name) else [{"targetGroupArn": group}]},
         }
+
+    def _is_worker(self, name: str) -> bool:
+        return name.removeprefix(f"{PREFIX}-") in self.workers
 
     def DescribeRules(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         assert params["ListenerArn"] == f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:listener/app/nova/1a/2b"
@@ -190,6 +200,7 @@ class World:
     def DescribeAlarms(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         names = params.get("AlarmNames") or [f"{PREFIX}-{s}-{kind}" for s in self.services for kind in KINDS]
         assert len(names) <= 100 or "AlarmNames" not in params
+        names = [name for name in names if name.rpartition("-")[2] in KINDS]
         if wanted := params.get("StateValue"):
             names = [name for name in names if (name in self.red) == (wanted == "ALARM")]
         start = int(params.get("NextToken", 0))
@@ -256,6 +267,35 @@ class World:
         return {"RequestCount": per_minute, "HTTPCode_Target_5XX_Count": 1.0, "TargetResponseTime": 0.04}[
             metric["MetricName"]
         ]
+
+    def ListStateMachines(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"stateMachines": [self._machine(name) for name in self.jobs]}
+
+    @staticmethod
+    def _machine(name: str) -> dict[str, Any]:
+        machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{PREFIX}-{name}"
+        return {"name": f"{PREFIX}-{name}", "stateMachineArn": machine, "type": "STANDARD", "creationDate": NOW}
+
+    def ListExecutions(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        name = params["stateMachineArn"].rpartition(f"{PREFIX}-")[2]
+        return {"executions": self.jobs[name]}
+
+    def GetSchedule(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"ScheduleExpression": "cron(0 6 * * ? *)", "State": "ENABLED"}
+
+    def DescribeTaskDefinition(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        url = f"https://sqs.example/{params['taskDefinition'].partition(':')[0]}"
+        variables = [{"name": "QUEUE_URL", "value": url}, {"name": "DEAD_QUEUE_URL", "value": f"{url}-dead"}]
+        return {"taskDefinition": {"containerDefinitions": [{"name": "app", "environment": variables}]}}
+
+    def GetQueueAttributes(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        waiting, in_work = (2, 0) if params["QueueUrl"].endswith("-dead") else self.messages
+        return {
+            "Attributes": {
+                "ApproximateNumberOfMessages": str(waiting),
+                "ApproximateNumberOfMessagesNotVisible": str(in_work),
+            }
+        }
 
     def PutEvents(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         self.answered.append(("event", params))

@@ -95,6 +95,25 @@ def test_an_alarm_stands_beside_its_threshold_and_goes_red(environment, world) -
     assert next(running).rollouts[0].red == ()
 
 
+def test_a_red_alarm_that_is_not_in_ecs_list_would_have_stopped_the_deployment(environment, world, monkeypatch) -> None:
+    described = world.described
+
+    def without_latency(rollout):
+        found = described(rollout)
+        names = [name for name in found["alarms"]["alarmNames"] if not name.endswith("-latency")]
+        found["deploymentConfiguration"]["alarms"]["alarmNames"] = names
+        return found
+
+    monkeypatch.setattr(world, "described", without_latency)
+    world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
+    world.red = {f"{PREFIX}-s01-service-latency", f"{PREFIX}-s01-service-cpu"}
+    _, view = itertools.islice(watching(environment, world), 2)
+    alarms = {alarm.kind: alarm for alarm in view.rollouts[0].alarms}
+    assert (alarms["latency"].red, alarms["latency"].watched) == (True, False)
+    assert (alarms["cpu"].red, alarms["cpu"].watched) == (True, True)
+    assert "(would stop it, not watched)" in alarm_in_words(alarms["latency"])
+
+
 def test_an_alarm_says_by_how_many_requests_it_judged_and_that_they_are_too_few(environment, world) -> None:
     world.begin("s01-service", stage="PRODUCTION_TRAFFIC_SHIFT", weight=10.0)
     world.requests = {target_group("s01-service", "green"): 3.0, target_group("s01-service", "blue"): 16.0}
@@ -106,14 +125,14 @@ def test_an_alarm_says_by_how_many_requests_it_judged_and_that_they_are_too_few(
     assert alarm_in_words(alarms["errors"]) == "errors says nothing: 19 of 20 requests/min"
 
 
-def test_request_rates_are_those_of_the_errors_alarms_over_the_last_hour_in_few_calls(environment, world) -> None:
+def test_request_rates_are_those_that_the_alarms_count_over_the_last_hour_in_few_calls(environment, world) -> None:
     world.requests = {target_group("s01-service", "blue"): 240.0}
     rates = environment.request_rates()
     assert len(rates) == 45
     # The stub has three values an hour.
-    assert rates["s01-service"] == RequestRate(3 * 240 / 60, 20)
-    assert rates["s02-service"] == RequestRate(0.0, 20)
-    assert world.calls == ["ListServices", "DescribeAlarms", "GetMetricData"]
+    assert rates["s01-service"] == RequestRate(3 * 240 / 60, {"errors": 20, "latency": 20})
+    assert rates["s02-service"] == RequestRate(0.0, {"errors": 20, "latency": 20})
+    assert world.calls == ["ListServices", "DescribeAlarms", "DescribeAlarms", "GetMetricData"]
 
 
 @pytest.mark.parametrize("denied", ["DescribeRules", "GetMetricData", "DescribeAlarms", "DescribeServiceRevisions"])

@@ -255,7 +255,8 @@ def test_whatever_is_missing_is_read_or_refused_in_one_line(stages, pipelines, c
         ({"Type": "AWS::CodeDeploy::DeploymentGroup"}, r"prod\.Odd: has type AWS::CodeDeploy::DeploymentGroup"),
         ({"Type": "AWS::ECS::TaskSet"}, r"prod\.Odd: has type AWS::ECS::TaskSet"),
         ({"Type": "Nonsense"}, r"prod\.Odd: has type Nonsense"),
-        ({"Type": "AWS::IAM::Role", "UpdatePolicy": {}}, r"prod\.Odd\.UpdatePolicy: "),
+        ({"Type": "AWS::ECS::Service", "UpdatePolicy": {}}, r"prod\.Odd\.UpdatePolicy: "),
+        ({"Type": "AWS::IAM::Role", "Condtion": "Prod"}, r"prod\.Odd\.Condtion: "),
     ],
 )
 def test_a_resource_that_is_not_known_is_an_error_that_names_it(change: dict[str, Any], said: str) -> None:
@@ -305,6 +306,7 @@ def test_attributes_are_known_by_their_keys() -> None:
         ("AWS::Kinesis::Stream", "Kinesis (Stream)"),
         ("Custom::Something", "custom resources"),
         ("AWS::CDK::Metadata", ""),
+        ("AWS::Lambda::LayerVersion", "layers of functions"),
         ("AWS::IAM::Role", "IAM"),
         ("AWS::ECS::TaskSet", None),
         ("AWS::ECS::Service", None),

@@ -75,6 +75,21 @@ def test_a_listener_of_others_is_played_for_the_hosts_of_its_rules(scheme: str) 
     asyncio.run(play())
 
 
+def test_services_that_are_deployed_side_by_side_share_the_listener_that_is_stood_in_for() -> None:
+    async def play() -> None:
+        balancers = LoadBalancers({}, store=MetricStore(), pace=COMPRESSED, gateway="127.0.0.2")
+        try:
+            stacks = [played(f"nova-dev-{name}", service()) for name in "abcdefgh"]
+            await asyncio.gather(*map(balancers.apply, stacks))
+            port = balancers.localize("http://shop.example.com").rpartition(":")[2]
+            for address in ("127.0.0.1", "127.0.0.2"):
+                assert await ask(f"http://{address}:{port}", "/carts/1") == 503
+        finally:
+            await balancers.stop()
+
+    asyncio.run(play())
+
+
 def test_the_report_says_what_is_stood_in_for() -> None:
     reading = StageReading()
     reading.read("nova-dev-carts", service())

@@ -37,6 +37,7 @@ class Behind:
 
     def __init__(self, answer: Answer, *, paths: Sequence[str] = ("/tiny/*",), weights: tuple[int, int] = (100, 0)):
         self.answer, self.paths, self.weights = answer, tuple(paths), weights
+        self.renamed = ""
         self.asked: list[web.BaseRequest] = []
         self.at_once: list[int] = []
         self.totals: dict[str, Requests] = {}
@@ -88,11 +89,14 @@ class Behind:
         await load.start()
         try:
             asked = load.include(service, "tiny", config)
-            asked.answers_of("tiny:2")
+            whose = asked
+            if self.renamed:
+                whose = load.include(SimpleNamespace(**{**vars(service), "name": self.renamed}), "tiny", config)
+            whose.answers_of("tiny:2")
             await load.learn(baseline=True)
             self.asked.clear()
             balancer.rules += more.values()
-            service.tasks = tasks
+            whose.service.tasks = tasks
             for _ in range(minutes):
                 await load.minute()
             return asked
@@ -252,6 +256,13 @@ def test_a_request_that_another_rule_takes_is_not_counted_as_an_answer_of_the_se
     other.targets.append(Target(SimpleNamespace(definition=definition, port=1), healthy=True))  # type: ignore[arg-type]
     asked = behind.run(1, taker=RoutingRule("other", 1, ("/tiny/*",), forward=[WeightedGroup(other, 1)]))
     assert asked.taken == {"GET /tiny/a": ["other:7"]}
+
+
+def test_a_service_with_another_name_behind_the_same_rule_takes_no_requests_of_the_old_one() -> None:
+    behind = Behind(documented("/tiny/a"), weights=(0, 100))
+    behind.renamed = "small"
+    asked = behind.run(1)
+    assert (asked.taken, "tiny:2" in asked.answers) == ({}, False)
 
 
 def test_a_request_that_no_target_gets_is_counted_apart() -> None:

@@ -65,6 +65,23 @@ def test_a_running_deployment_shows_its_traffic_its_failures_and_its_alarm(rehea
     assert good == "  service-2  ██████████  100 %   176 requests,   0 failed"
 
 
+@pytest.mark.parametrize(
+    ("is_asked", "says"),
+    [
+        (False, "  service-1  ███░░░░░░░    1/3  tasks"),
+        (True, "  service-1  ███░░░░░░░    1/3  "),
+    ],
+)
+def test_a_rolling_deployment_shows_its_tasks_instead_of_traffic(rehearsed: Make, is_asked: bool, says: str) -> None:
+    record = playing(rehearsed(1), services=1)
+    rolling = record.deployments[1]
+    rolling.strategy, rolling.has_requests, rolling.running, rolling.desired = "ROLLING", is_asked, 1, 3
+    [line] = [line for line in lines(record) if line.startswith("  service-1")]
+    assert line.startswith(says)
+    assert ("requests" in line) == is_asked
+    assert "%" not in line
+
+
 def test_the_figures_of_deployments_stand_below_each_other(rehearsed: Make) -> None:
     record = playing(rehearsed(2), services=2)
     record.deployments[-1].service = "a-longer-service"

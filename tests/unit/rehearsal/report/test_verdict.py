@@ -204,3 +204,26 @@ def test_a_release_of_which_nothing_runs_here_is_not_said_to_be_good(rehearsed: 
     assert (said.passed, said.sign) == (True, "!")
     assert "nothing of it was played: it deploys no service, worker or job" in said.why
     assert "requests" not in said.next_step
+
+
+def test_a_release_whose_alarms_had_too_few_requests_was_not_tested_by_them(rehearsed: Make) -> None:
+    record = rehearsed()
+    deployment = record.deployments[-1]
+    deployment.needs = {f"{deployment.service}-errors": 10**6}
+    deployment.samples = [MinuteRecord(n, 10, {deployment.new: Requests(40)}, []) for n in range(3)]
+    said = verdict(record)
+    assert (said.passed, said.warns) == (True, True)
+    assert "had 40 requests a minute, and alarms on it need more to judge (errors 1000000)" in said.why
+    assert said.next_step == "Lower alarms.min_requests, and play it again: make rehearse"
+
+
+def test_an_alarm_that_would_have_stopped_a_release_that_went_through_is_a_warning(rehearsed: Make) -> None:
+    record = rehearsed()
+    deployment = record.deployments[-1]
+    name = f"{deployment.service}-memory"
+    deployment.unlisted = [name]
+    deployment.samples = [MinuteRecord(n, 10, {deployment.new: Requests(40)}, [name]) for n in range(3)]
+    said = verdict(record)
+    assert (said.passed, said.warns) == (True, True)
+    assert said.headline == "Prod would take this release, but an alarm would have stopped it"
+    assert f"{name} fired and would have ended the deployment" in said.why

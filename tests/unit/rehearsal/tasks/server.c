@@ -25,6 +25,7 @@ int main(void) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(port))};
     int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
     if (!strcmp(fault, "exit")) { fprintf(stderr, "cannot find my model\n"); return 3; }
+    if (!strcmp(fault, "exit-later")) { usleep(600000); fprintf(stderr, "cannot find my model\n"); return 3; }
     if (!strncmp(fault, "writes:", 7) && open(fault + 7, O_CREAT | O_WRONLY, 0644) < 0) { perror(fault + 7); return 4; }
     if (!strcmp(fault, "loopback")) address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (!strcmp(fault, "children")) for (int i = 0; i < 3; i++) if (!fork()) eat();

@@ -5,6 +5,7 @@ import pytest
 from helpers.existing import existing_network
 from nova_infra.config import parse_config
 from nova_infra.config.resolved import resolved
+from nova_infra.config.services.smoke import asked_at
 from nova_infra.errors import ConfigError
 
 STAGING = "222222222222"
@@ -171,3 +172,17 @@ def test_the_place_of_the_tests_rule_is_looked_for_in_every_environment(raw):
     raw["services"][1] |= {"smoke": ["/x"], "environments": {"staging": {"priority": 71}}}
     [line] = faults(raw)
     assert line.startswith("services[1].environments.staging.priority: 71 leaves no room for the rule of its tests: 70")
+
+
+def test_tests_ask_a_service_where_its_users_do(raw):
+    raw["environments"][0]["network"] = existing_network("111111111111")
+    raw["services"][0]["hosts"] = ["carts.example.com"]
+    raw["services"][0]["environments"] = {name: {"hosts": []} for name in ("staging", "prod")}
+    raw["services"][0]["paths"] = ["/carts-service/*"]
+    config = parse_config(raw)
+    carts, stock = (resolved(service, config.environments[0]) for service in config.services[:2])
+    plain, tls = "http://shared-1234567890.us-east-1.elb.amazonaws.com", "https://staging.nova.example.com"
+    assert asked_at(carts.service, carts.environment, plain) == "http://carts.example.com"
+    assert asked_at(stock.service, stock.environment, plain) == plain
+    staging = resolved(config.services[0], config.environments[1])
+    assert asked_at(staging.service, staging.environment, tls) == tls

@@ -82,6 +82,7 @@ def test_only_mounts_can_be_written(run: Run, define: Define, path: str, other: 
     one_of_each(
         [
             ("exit", {}, "essential container exited with code 3: cannot find my model"),
+            ("exit-later", {}, "essential container exited with code 3: cannot find my model"),
             ("", {"entry_point": ("/not-there",)}, r"CannotStartContainerError: /not-there: .*no such file.*"),
             ("", {"entry_point": ("pytest",)}, r"CannotStartContainerError: pytest: .*executable file.*not found.*"),
             ("", {"user": "nobody-there"}, r"CannotStartContainerError: .*nobody-there.*"),

@@ -1,0 +1,187 @@
+"""Numbers, lengths and counts beyond what the service behind a resource takes.
+
+Each is a minimum or maximum of the service's API reference or its page of quotas: API_CreateQueue and
+API_SetQueueAttributes (SQS), API_CreateSchedule (Scheduler), API_CreateRole (IAM), API_PutMetricAlarm and
+API_PutCompositeAlarm (CloudWatch), API_PutRule and the quotas of EventBridge, API_PutMetricFilter (CloudWatch Logs),
+API_ScheduleKeyDeletion (KMS), API_CreateProject (CodeBuild), API_CreatePipeline, API_ActionDeclaration and
+API_OutputArtifact (CodePipeline), API_CreateStateMachine (Step Functions), API_PutLifecyclePolicy (ECR),
+API_CreateWebACL (WAF), API_PutParameter (Systems Manager), API_TargetGroupAttribute and API_LoadBalancerAttribute
+(Elastic Load Balancing), https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nova_infra.checks.rule import as_list, as_text
+from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.planner.step import Step
+
+# Type, and path of a property, to the least and the most that it may be. ``[]`` stands for every one of a list.
+_NUMBERS: Mapping[str, Mapping[str, tuple[int, int]]] = {
+    "AWS::SQS::Queue": {
+        "VisibilityTimeout": (0, 43_200),
+        "MessageRetentionPeriod": (60, 1_209_600),
+        "DelaySeconds": (0, 900),
+        "ReceiveMessageWaitTimeSeconds": (0, 20),
+        "KmsDataKeyReusePeriodSeconds": (60, 86_400),
+        "RedrivePolicy.maxReceiveCount": (1, 1000),
+    },
+    "AWS::Scheduler::Schedule": {
+        "Target.RetryPolicy.MaximumRetryAttempts": (0, 185),
+        "Target.RetryPolicy.MaximumEventAgeInSeconds": (60, 86_400),
+        "FlexibleTimeWindow.MaximumWindowInMinutes": (1, 1440),
+    },
+    "AWS::Events::Rule": {
+        "Targets[].RetryPolicy.MaximumRetryAttempts": (0, 185),
+        "Targets[].RetryPolicy.MaximumEventAgeInSeconds": (60, 86_400),
+    },
+    "AWS::IAM::Role": {"MaxSessionDuration": (3600, 43_200)},
+    "AWS::KMS::Key": {"PendingWindowInDays": (7, 30)},
+    "AWS::CodeBuild::Project": {"TimeoutInMinutes": (5, 2160), "QueuedTimeoutInMinutes": (5, 480)},
+    "AWS::WAFv2::WebACL": {"Rules[].Statement.RateBasedStatement.Limit": (10, 2_000_000_000)},
+}
+# The same of attributes, which are lists of keys and values. A slow start of 0 is none.
+_ATTRIBUTES: Mapping[str, tuple[str, Mapping[str, tuple[int, int]]]] = {
+    "AWS::ElasticLoadBalancingV2::TargetGroup": (
+        "TargetGroupAttributes",
+        {
+            "deregistration_delay.timeout_seconds": (0, 3600),
+            "slow_start.duration_seconds": (30, 900),
+            "stickiness.lb_cookie.duration_seconds": (1, 604_800),
+            "stickiness.app_cookie.duration_seconds": (1, 604_800),
+        },
+    ),
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": (
+        "LoadBalancerAttributes",
+        {"idle_timeout.timeout_seconds": (1, 4000), "client_keep_alive.seconds": (60, 604_800)},
+    ),
+}
+# Type, and path of a property, to the most characters that it may have.
+_LENGTHS: Mapping[str, Mapping[str, int]] = {
+    "AWS::Scheduler::Schedule": {"Name": 64, "Description": 512},
+    "AWS::IAM::Role": {"RoleName": 64, "Description": 1000},
+    "AWS::IAM::ManagedPolicy": {"ManagedPolicyName": 128, "Description": 1000},
+    "AWS::CloudWatch::Alarm": {"AlarmName": 255, "AlarmDescription": 1024},
+    "AWS::CloudWatch::CompositeAlarm": {"AlarmName": 255, "AlarmDescription": 1024, "AlarmRule": 10_240},
+    "AWS::Events::Rule": {"Name": 64, "EventPattern": 2048},
+    "AWS::Logs::MetricFilter": {"FilterName": 512, "FilterPattern": 1024},
+    "AWS::CodePipeline::Pipeline": {
+        "Name": 100,
+        "Stages[].Name": 100,
+        "Stages[].Actions[].Name": 100,
+        "Stages[].Actions[].OutputArtifacts[].Name": 100,
+        "Stages[].Actions[].Configuration.*": 1000,
+    },
+    "AWS::StepFunctions::StateMachine": {"StateMachineName": 80},
+    "AWS::ECR::Repository": {"RepositoryName": 256, "LifecyclePolicy.LifecyclePolicyText": 30_720},
+    "AWS::WAFv2::WebACL": {"Name": 128},
+}
+# Type, and path of a list, to the most that it may hold. Quotas that can be raised say so.
+_COUNTS: Mapping[str, Mapping[str, int]] = {
+    "AWS::CloudWatch::Alarm": {"AlarmActions": 5, "OKActions": 5, "InsufficientDataActions": 5},
+    "AWS::CloudWatch::CompositeAlarm": {"AlarmActions": 5, "OKActions": 5, "InsufficientDataActions": 5},
+    "AWS::Events::Rule": {"Targets": 5},
+    "AWS::IAM::Role": {"ManagedPolicyArns": 10},
+    "AWS::EC2::SecurityGroup": {"SecurityGroupIngress": 60, "SecurityGroupEgress": 60},
+}
+_RAISED = ("ManagedPolicyArns", "SecurityGroupIngress", "SecurityGroupEgress", "EventPattern")
+_MOST_CHILDREN = 100
+_STANDARD_PARAMETER = 4096
+_MOST_TAGS = 50
+_Fault = tuple[str, str, str]
+
+
+def beyond_limits(step: Step) -> Iterator[Refusal]:
+    """Refuse properties beyond what the service behind a resource takes."""
+    for logical_id, resource in step.after.resources.items() if step.actions else ():
+        properties = resource.get("Properties")
+        if isinstance(properties, Mapping):
+            for where, fault, remedy in _faults(str(resource.get("Type")), properties):
+                yield Refusal(step.after.key.name, f"{logical_id}.{where}", fault, remedy)
+
+
+def _faults(kind: str, properties: Mapping[str, Any]) -> Iterator[_Fault]:
+    for path, (least, most) in _NUMBERS.get(kind, {}).items():
+        for value in _at(properties, path):
+            yield from _number(path, value, least, most)
+    name, limits = _ATTRIBUTES.get(kind, ("", {}))
+    for each in as_list(properties.get(name)):
+        key = each.get("Key") if isinstance(each, Mapping) else None
+        if (
+            isinstance(key, str)
+            and key in limits
+            and (key, str(each.get("Value"))) != ("slow_start.duration_seconds", "0")
+        ):
+            yield from _number(f"{name}.{key}", each.get("Value"), *limits[key])
+    for path, most in _LENGTHS.get(kind, {}).items():
+        for value in _at(properties, path):
+            text = json.dumps(value, separators=(",", ":")) if path == "EventPattern" else value
+            if isinstance(text, str) and len(text) > most:
+                yield path, f"has {len(text):,} characters, and AWS takes {most:,}", _remedy(path, "shorten it")
+    for path, most in _COUNTS.get(kind, {}).items():
+        for value in _at(properties, path):
+            if isinstance(value, list) and len(value) > most:
+                yield path, f"has {len(value)} entries, and AWS takes {most}", _remedy(path, "divide them")
+    yield from _of_tags(properties.get("Tags"))
+    if kind == "AWS::CloudWatch::CompositeAlarm":
+        children = set(re.findall(r"ALARM\(\"?([^\")]+)", as_text(properties.get("AlarmRule", ""))))
+        if len(children) > _MOST_CHILDREN:
+            fault = f"refers to {len(children)} alarms, and AWS takes {_MOST_CHILDREN}"
+            yield "AlarmRule", fault, "combine some of them in composite alarms of their own"
+    if kind == "AWS::SSM::Parameter" and properties.get("Tier", "Standard") == "Standard":
+        value = properties.get("Value")
+        if isinstance(value, str) and len(value.encode()) > _STANDARD_PARAMETER:
+            fault = f"has {len(value.encode()):,} bytes, and a standard parameter holds {_STANDARD_PARAMETER:,}"
+            yield "Value", fault, "make its Tier Advanced, which holds 8,192"
+    if kind == "AWS::WAFv2::WebACL":
+        places = Counter(place for place in _at(properties, "Rules[].Priority") if isinstance(place, int | str))
+        if twice := [place for place, count in places.items() if count > 1]:
+            yield "Rules.Priority", f"has {twice[0]} twice", "give each rule a priority of its own"
+
+
+def _number(path: str, value: Any, least: int, most: int) -> Iterator[_Fault]:
+    number = int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value) else value
+    if isinstance(number, int | float) and not isinstance(number, bool) and not least <= number <= most:
+        yield path, f"is {number:,}", f"choose {least:,} to {most:,}"
+
+
+def _of_tags(tags: Any) -> Iterator[_Fault]:
+    """Tags that no service takes: https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html."""
+    pairs = (
+        [(each.get("Key"), each.get("Value")) for each in tags if isinstance(each, Mapping)]
+        if isinstance(tags, list)
+        else list(tags.items())
+        if isinstance(tags, Mapping)
+        else []
+    )
+    if len(pairs) > _MOST_TAGS:
+        yield "Tags", f"has {len(pairs)} tags, and AWS takes {_MOST_TAGS}", "remove some"
+    for key, value in pairs:
+        if isinstance(key, str) and key.lower().startswith("aws:"):
+            yield "Tags", f"has {key}, and AWS keeps names that begin with aws: for itself", "rename it"
+        for part, what, most in ((key, "a key", 128), (value, "a value", 256)):
+            if isinstance(part, str) and len(part) > most:
+                yield "Tags", f"has {what} of {len(part)} characters, and AWS takes {most}", "shorten it"
+
+
+def _remedy(path: str, otherwise: str) -> str:
+    return f"{otherwise}, or request a higher quota" if path in _RAISED else otherwise
+
+
+def _at(value: Any, path: str) -> Iterator[Any]:
+    """Every value at a path, without those that only CloudFormation knows."""
+    step, _, rest = path.partition(".")
+    name = step.removesuffix("[]")
+    if not isinstance(value, Mapping) or (name != "*" and name not in value):
+        return
+    found = list(value.values()) if name == "*" else as_list(value[name]) if step.endswith("[]") else [value[name]]
+    for each in found:
+        if rest:
+            yield from _at(each, rest)
+        else:
+            yield each

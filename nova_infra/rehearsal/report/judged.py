@@ -1,0 +1,61 @@
+"""By how many requests each alarm judged a deployment, and which alarms would have ended it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord
+
+
+def judged_by(deployment: DeploymentRecord) -> list[str]:
+    """By how many requests its alarms judged, a clause for each that counts requests."""
+    rates = _per_minute(deployment)
+    return [_clause(deployment, name, needed, rates) for name, needed in deployment.needs.items()] if rates else []
+
+
+def silent(deployment: DeploymentRecord) -> str:
+    """Which of its alarms had too few requests most of the time, a clause; empty where none had."""
+    rates = _per_minute(deployment)
+    few = {n: needed for n, needed in deployment.needs.items() if 2 * sum(r < needed for r in rates) > len(rates)}
+    if deployment.baseline or not few:
+        return ""
+    needs = ", ".join(f"{_kind(deployment, name)} {needed}" for name, needed in few.items())
+    return f"{deployment.service} had {_span(rates)} requests a minute, and alarms on it need more to judge ({needs})"
+
+
+def spared(deployment: DeploymentRecord) -> list[str]:
+    """The alarms that could not end it: ECS did not watch them, or its list lacks them."""
+    return [*deployment.unwatched, *deployment.unlisted]
+
+
+def would_have_ended(deployment: DeploymentRecord) -> str:
+    """Which alarms fired that could not end it, a clause; empty where none did."""
+    fired = {name for sample in deployment.samples for name in sample.red if name in spared(deployment)}
+    if deployment.baseline or not fired:
+        return ""
+    names = ", ".join(sorted(fired))
+    why = "they are not among its deployment alarms" if fired <= set(deployment.unlisted) else "ECS did not watch them"
+    return f"{names} fired and would have ended the deployment of {deployment.service}, but {why}"
+
+
+def _clause(deployment: DeploymentRecord, name: str, needed: int, rates: list[int]) -> str:
+    enough = [rate for rate in rates if rate >= needed]
+    kind = _kind(deployment, name)
+    minutes = f"in {len(enough)} of {len(rates)} minutes"
+    if not enough:
+        return f"{kind} said nothing: {_span(rates)} of {needed} requests a minute"
+    return f"{kind} judged by {_span(enough)} requests a minute {minutes}, and needs {needed}"
+
+
+def _kind(deployment: DeploymentRecord, name: str) -> str:
+    return name.removeprefix(f"{deployment.service}-")
+
+
+def _span(rates: list[int]) -> str:
+    return f"{min(rates)}" if min(rates) == max(rates) else f"{min(rates)} to {max(rates)}"
+
+
+def _per_minute(deployment: DeploymentRecord) -> list[int]:
+    """Requests for which a target was chosen, of each whole minute: the first and the last one may be a part."""
+    whole = [sample for before, sample in pairwise(deployment.samples) if round(sample.minute - before.minute, 3) >= 1]
+    return [sum(r.served for of, r in sample.requests.items() if of != NO_TARGET) for sample in whole]

@@ -1,0 +1,23 @@
+"""How many times as long a new revision takes for an answer as the old one."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from nova_infra.rehearsal.record import DeploymentRecord
+
+SLOWER_TIMES = 5
+"""What counts as slower: busy machines make small answers twice as slow by themselves."""
+
+
+def times_slower(deployment: DeploymentRecord) -> float:
+    """How many times as long the new revision took for an answer as the old one; 0 where that is not known.
+
+    Minutes in which both answered are compared, and the middle one counts: a busy machine slows down both.
+    """
+    ratios = []
+    for sample in deployment.samples:
+        old, new = sample.requests.get(deployment.old or ""), sample.requests.get(deployment.new)
+        if old and new and old.served and new.served and old.seconds:
+            ratios.append((new.seconds / new.served) / (old.seconds / old.served))
+    return median(ratios) if ratios else 0.0

@@ -1,0 +1,24 @@
+"""How many examples Hypothesis makes up: ``make test`` tries a fifth of what ``make test-all`` does."""
+
+import hypothesis
+
+QUICK, THOROUGH = "quick", "thorough"
+_SHARE = 5
+
+
+def load_profile(name: str) -> None:
+    """Make up that many examples from now on. How long one takes says how busy the machine is, nothing of the code."""
+    for profile in (QUICK, THOROUGH):
+        hypothesis.settings.register_profile(profile, deadline=None, max_examples=examples(100, profile))
+    hypothesis.settings.load_profile(name)
+
+
+def examples(thorough: int, profile: str | None = None) -> int:
+    """How many examples a test tries that needs another number than the usual 100.
+
+    Args:
+        thorough: The number that ``make test-all`` tries.
+        profile: Default: the one that is loaded.
+    """
+    profile = profile or hypothesis.settings.get_current_profile_name()
+    return thorough // _SHARE if profile == QUICK else thorough

@@ -1,0 +1,172 @@
+"""Values, texts and lists just beyond what AWS takes, and just within."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nova_infra.operations.planner import Refusal, StackKey, StackTemplate, plan
+
+KEY = StackKey("210987654321", "eu-north-1", "carts")
+
+
+def refusals(kind: str, properties: dict[str, Any]) -> list[Refusal]:
+    given = {name: {"Type": "String"} for name in ("Given", "Last")}
+    template = {"Parameters": given, "Resources": {"It": {"Type": kind, "Properties": properties}}}
+    return plan([], [[StackTemplate(KEY, template)]]).refusals
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:
+    """Properties that have a value at a path."""
+    step, _, rest = path.partition(".")
+    inner = nested(rest, value) if rest else value
+    return {step.removesuffix("[]"): [inner] if step.endswith("[]") else inner}
+
+
+NUMBERS = [
+    ("AWS::SQS::Queue", "VisibilityTimeout", 0, 43_200),
+    ("AWS::SQS::Queue", "MessageRetentionPeriod", 60, 1_209_600),
+    ("AWS::SQS::Queue", "DelaySeconds", 0, 900),
+    ("AWS::SQS::Queue", "ReceiveMessageWaitTimeSeconds", 0, 20),
+    ("AWS::SQS::Queue", "RedrivePolicy.maxReceiveCount", 1, 1000),
+    ("AWS::Scheduler::Schedule", "Target.RetryPolicy.MaximumRetryAttempts", 0, 185),
+    ("AWS::Scheduler::Schedule", "Target.RetryPolicy.MaximumEventAgeInSeconds", 60, 86_400),
+    ("AWS::Scheduler::Schedule", "FlexibleTimeWindow.MaximumWindowInMinutes", 1, 1440),
+    ("AWS::Events::Rule", "Targets[].RetryPolicy.MaximumRetryAttempts", 0, 185),
+    ("AWS::IAM::Role", "MaxSessionDuration", 3600, 43_200),
+    ("AWS::KMS::Key", "PendingWindowInDays", 7, 30),
+    ("AWS::CodeBuild::Project", "TimeoutInMinutes", 5, 2160),
+    ("AWS::CodeBuild::Project", "QueuedTimeoutInMinutes", 5, 480),
+    ("AWS::WAFv2::WebACL", "Rules[].Statement.RateBasedStatement.Limit", 10, 2_000_000_000),
+]
+
+
+@pytest.mark.parametrize(("kind", "path", "least", "most"), NUMBERS, ids=[path for _, path, *_ in NUMBERS])
+def test_a_number_is_taken_up_to_its_limits_and_refused_beyond(kind: str, path: str, least: int, most: int) -> None:
+    for value in (least, most, str(most), {"Ref": "Given"}):
+        assert refusals(kind, nested(path, value)) == []
+    for value in (least - 1, most + 1, str(most + 1)):
+        [found] = refusals(kind, nested(path, value))
+        assert (found.stack, found.where) == ("carts", f"It.{path}")
+        assert found.fault == f"is {int(value):,}"
+        assert found.remedy == f"choose {least:,} to {most:,}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "key", "least", "most"),
+    [
+        ("TargetGroup", "TargetGroupAttributes", "deregistration_delay.timeout_seconds", 0, 3600),
+        ("TargetGroup", "TargetGroupAttributes", "slow_start.duration_seconds", 30, 900),
+        ("TargetGroup", "TargetGroupAttributes", "stickiness.lb_cookie.duration_seconds", 1, 604_800),
+        ("LoadBalancer", "LoadBalancerAttributes", "idle_timeout.timeout_seconds", 1, 4000),
+    ],
+)
+def test_an_attribute_is_taken_up_to_its_limits_and_refused_beyond(
+    kind: str, name: str, key: str, least: int, most: int
+) -> None:
+    kind = f"AWS::ElasticLoadBalancingV2::{kind}"
+    for value in (str(least), str(most)):
+        assert refusals(kind, {name: [{"Key": key, "Value": value}]}) == []
+    for value in (str(least - 1), str(most + 1)):
+        [found] = refusals(kind, {name: [{"Key": key, "Value": value}]})
+        assert (found.where, found.remedy) == (f"It.{name}.{key}", f"choose {least:,} to {most:,}")
+
+
+def test_no_slow_start_is_written_as_zero() -> None:
+    attribute = {"Key": "slow_start.duration_seconds", "Value": "0"}
+    assert refusals("AWS::ElasticLoadBalancingV2::TargetGroup", {"TargetGroupAttributes": [attribute]}) == []
+
+
+LENGTHS = [
+    ("AWS::Scheduler::Schedule", "Name", 64),
+    ("AWS::IAM::Role", "RoleName", 64),
+    ("AWS::IAM::Role", "Description", 1000),
+    ("AWS::CloudWatch::Alarm", "AlarmName", 255),
+    ("AWS::CloudWatch::Alarm", "AlarmDescription", 1024),
+    ("AWS::CloudWatch::CompositeAlarm", "AlarmRule", 10_240),
+    ("AWS::Logs::MetricFilter", "FilterPattern", 1024),
+    ("AWS::CodePipeline::Pipeline", "Stages[].Name", 100),
+    ("AWS::CodePipeline::Pipeline", "Stages[].Actions[].Name", 100),
+    ("AWS::CodePipeline::Pipeline", "Stages[].Actions[].OutputArtifacts[].Name", 100),
+    ("AWS::CodePipeline::Pipeline", "Stages[].Actions[].Configuration.CustomData", 1000),
+    ("AWS::StepFunctions::StateMachine", "StateMachineName", 80),
+    ("AWS::ECR::Repository", "LifecyclePolicy.LifecyclePolicyText", 30_720),
+    ("AWS::WAFv2::WebACL", "Name", 128),
+]
+
+
+@pytest.mark.parametrize(("kind", "path", "most"), LENGTHS, ids=[path for _, path, _ in LENGTHS])
+def test_a_text_is_taken_up_to_its_limit_and_refused_beyond(kind: str, path: str, most: int) -> None:
+    assert refusals(kind, nested(path, "x" * most)) == []
+    [found] = refusals(kind, nested(path, "x" * (most + 1)))
+    assert (found.fault, found.remedy) == (f"has {most + 1:,} characters, and AWS takes {most:,}", "shorten it")
+
+
+def test_an_event_pattern_is_measured_as_it_is_sent() -> None:
+    def pattern(characters: int) -> dict[str, Any]:
+        return {"EventPattern": {"source": ["x" * (characters - len('{"source":[""]}'))]}}
+
+    assert refusals("AWS::Events::Rule", pattern(2048)) == []
+    [found] = refusals("AWS::Events::Rule", pattern(2049))
+    assert found.remedy == "shorten it, or request a higher quota"
+
+
+COUNTS = [
+    ("AWS::CloudWatch::Alarm", "AlarmActions", 5, "divide them"),
+    ("AWS::CloudWatch::CompositeAlarm", "OKActions", 5, "divide them"),
+    ("AWS::Events::Rule", "Targets", 5, "divide them"),
+    ("AWS::IAM::Role", "ManagedPolicyArns", 10, "divide them, or request a higher quota"),
+    ("AWS::EC2::SecurityGroup", "SecurityGroupIngress", 60, "divide them, or request a higher quota"),
+]
+
+
+@pytest.mark.parametrize(("kind", "path", "most", "remedy"), COUNTS, ids=[path for _, path, *_ in COUNTS])
+def test_a_list_is_taken_up_to_its_limit_and_refused_beyond(kind: str, path: str, most: int, remedy: str) -> None:
+    assert refusals(kind, {path: [{"Number": n} for n in range(most)]}) == []
+    [found] = refusals(kind, {path: [{"Number": n} for n in range(most + 1)]})
+    assert (found.fault, found.remedy) == (f"has {most + 1} entries, and AWS takes {most}", remedy)
+
+
+def test_a_composite_alarm_has_a_hundred_others_below_it() -> None:
+    def combined(number: int) -> dict[str, Any]:
+        parts = " OR ".join(f'ALARM("a{n}")' for n in [*range(number), 0])
+        return {"AlarmRule": {"Fn::Join": ["", [parts, ' OR ALARM("', {"Ref": "Last"}, '")']]}}
+
+    assert refusals("AWS::CloudWatch::CompositeAlarm", combined(99)) == []
+    [found] = refusals("AWS::CloudWatch::CompositeAlarm", combined(100))
+    assert found.fault == "refers to 101 alarms, and AWS takes 100"
+
+
+@pytest.mark.parametrize(
+    ("properties", "fault"),
+    [
+        ({"Value": "é" * 2049}, "has 4,098 bytes, and a standard parameter holds 4,096"),
+        ({"Value": "é" * 2048}, None),
+        ({"Value": "é" * 2049, "Tier": "Advanced"}, None),
+    ],
+)
+def test_a_standard_parameter_holds_4_kib(properties: dict[str, Any], fault: str | None) -> None:
+    assert [each.fault for each in refusals("AWS::SSM::Parameter", properties)] == ([fault] if fault else [])
+
+
+def test_two_rules_of_a_firewall_have_two_priorities() -> None:
+    assert refusals("AWS::WAFv2::WebACL", {"Rules": [{"Priority": 3}, {"Priority": 4}]}) == []
+    [found] = refusals("AWS::WAFv2::WebACL", {"Rules": [{"Priority": 3}, {"Priority": 3}]})
+    assert found.fault == "has 3 twice"
+
+
+@pytest.mark.parametrize(
+    ("tags", "fault"),
+    [
+        ([{"Key": f"k{n}", "Value": "v"} for n in range(51)], "has 51 tags, and AWS takes 50"),
+        ([{"Key": f"k{n}", "Value": "v"} for n in range(50)], None),
+        ([{"Key": "AWS:mine", "Value": "v"}], "has AWS:mine, and AWS keeps names that begin with aws: for itself"),
+        ({"aws:mine": "v"}, "has aws:mine, and AWS keeps names that begin with aws: for itself"),
+        ([{"Key": "k" * 129, "Value": "v"}], "has a key of 129 characters, and AWS takes 128"),
+        ([{"Key": "k" * 128, "Value": {"Ref": "Given"}}], None),
+        ([{"Key": "k", "Value": "v" * 257}], "has a value of 257 characters, and AWS takes 256"),
+    ],
+)
+def test_tags_are_those_that_aws_takes(tags: Any, fault: str | None) -> None:
+    assert [each.fault for each in refusals("AWS::Logs::LogGroup", {"Tags": tags})] == ([fault] if fault else [])

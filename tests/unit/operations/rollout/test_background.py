@@ -1,0 +1,137 @@
+"""Workers' queues and jobs beside a release."""
+
+import itertools
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from nova_infra.errors import RefusedError
+from nova_infra.operations.rollout.picture import release_lines
+from nova_infra.operations.rollout.turns import turns
+from nova_infra.operations.rollout.view import JobView, ReleaseView
+from nova_infra.operations.rollout.watch import looks
+
+from .conftest import NOW, World
+
+
+def run(status: str, minutes_ago: int) -> dict[str, Any]:
+    began = NOW - timedelta(minutes=minutes_ago)
+    ended = {} if status == "RUNNING" else {"stopDate": began + timedelta(minutes=4)}
+    return {
+        "executionArn": "arn:x",
+        "stateMachineArn": "arn:y",
+        "name": "x",
+        "status": status,
+        "startDate": began,
+        **ended,
+    }
+
+
+@pytest.fixture
+def views(environment: Any, world: World) -> Iterator[ReleaseView]:
+    """Looks at a worker that is being deployed, ten seconds apart."""
+    world.services = ["s01-service", "s02-service"]
+    world.workers = {"s01-service"}
+    world.begin("s01-service", strategy="ROLLING")
+    return looks(environment, wait=lambda _: world.pass_by(10))
+
+
+def test_a_worker_shows_its_tasks_and_its_queue_instead_of_traffic(views: Iterator[ReleaseView]) -> None:
+    first, second = itertools.islice(views, 2)
+    assert first.rollouts[0].queue == "", "the first picture waits for nothing but ECS"
+    assert second.rollouts[0].queue == "7 waiting, 3 in work, 2 dead"
+    lines = [line.plain for line in release_lines(second, elapsed=4, width=80, height=24)]
+    assert any("queue 7 waiting, 3 in work, 2 dead" in line for line in lines)
+    assert any("██████████  tasks" in line for line in lines)
+    assert not any("%" in line for line in lines if "s01-service" in line)
+
+
+def test_queues_are_looked_at_every_half_minute_and_their_addresses_once(
+    views: Iterator[ReleaseView], world: World
+) -> None:
+    found = list(itertools.islice(views, 2))
+    world.messages = (500, 1)
+    found += itertools.islice(views, 3)
+    assert [view.rollouts[0].queue.partition(" ")[0] for view in found] == ["", "7", "7", "7", "500"]
+    assert world.calls.count("GetQueueAttributes") == 4
+    assert world.calls.count("DescribeTaskDefinition") == 1
+
+
+def test_more_of_them_are_looked_at_less_often(environment: Any, world: World) -> None:
+    world.services = [f"s{n:02}-service" for n in range(45)]
+    world.workers = set(world.services)
+    world.jobs = {f"job-{n}": [] for n in range(45)}
+    for name in world.services:
+        world.begin(name, strategy="ROLLING")
+    began = world.now
+    views = looks(environment, wait=world.pass_by)
+    next(views)
+    next(views)
+    world.calls.clear()
+    for _ in range(60):
+        next(views)
+    seconds = (world.now - began).total_seconds()
+    assert len(world.calls) / seconds < 3, "calls a second"
+
+
+def test_a_queue_or_job_that_may_not_be_read_is_named_and_keeps_nothing_from_the_rest(
+    views: Iterator[ReleaseView], world: World
+) -> None:
+    world.refused["DescribeTaskDefinition"] = world.refused["ListExecutions"] = "ThrottlingException"
+    world.jobs = {"report": []}
+    _, view = itertools.islice(views, 2)
+    assert [line.partition(":")[0] for line in view.unread] == ["queues", "jobs"]
+    assert view.rollouts[0].service == "s01-service"
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected", "line"),
+    [
+        ([run("SUCCEEDED", 64)], JobView("report", 0, "succeeded 04:06", "06:00"), "· report  job  last run succeeded"),
+        (
+            [run("RUNNING", 2), run("FAILED", 64)],
+            JobView("report", 1, "failed 04:06", "06:00", well=False),
+            "✗ report  job  1 running, last run failed 04:06, next 06:00 UTC",
+        ),
+        ([run("RUNNING", 2)], JobView("report", 1, "", "06:00"), "▶ report  job  1 running, no run has ended"),
+        ([run("SUCCEEDED", 24 * 60)], JobView("report", 0, "succeeded 03-03 05:10", "06:00"), "succeeded 03-03 05:10"),
+    ],
+)
+def test_a_job_shows_its_runs(
+    views: Iterator[ReleaseView], world: World, runs: list[dict[str, Any]], expected: JobView, line: str
+) -> None:
+    world.jobs = {"report": runs}
+    _, view = itertools.islice(views, 2)
+    assert view.jobs == (expected,)
+    assert any(line in each.plain for each in release_lines(view, elapsed=4, width=80, height=24))
+
+
+def test_a_pipe_gets_a_line_when_a_job_begins_and_ends(views: Iterator[ReleaseView], world: World) -> None:
+    world.jobs = {"report": [run("SUCCEEDED", 64)], "quiet": [run("SUCCEEDED", 70)]}
+    before = next(views)
+    told = []
+    for runs in ([run("SUCCEEDED", 64)], [run("RUNNING", 0)], [run("SUCCEEDED", 3)]):
+        world.jobs["report"] = runs
+        for view in itertools.islice(views, 6):
+            told += [line for line in turns(before, view) if line.startswith("job")]
+            before = view
+    assert told == [
+        "job report: 1 running, no run has ended, next 06:00 UTC",
+        "job report: last run succeeded 05:07, next 06:00 UTC",
+    ]
+
+
+def test_jobs_are_left_out_where_a_service_is_asked_for(environment: Any, world: World) -> None:
+    world.jobs = {"report": [run("RUNNING", 2)]}
+    world.begin("s01-service")
+    _, view = itertools.islice(looks(environment, ["s01-service"], wait=world.pass_by), 2)
+    assert view.jobs == ()
+    assert "ListStateMachines" not in world.calls
+
+
+def test_a_job_is_not_watched_as_a_service(environment: Any, world: World) -> None:
+    world.jobs = {"report": []}
+    with pytest.raises(RefusedError, match=r"'report' is a job.*: see `nova status prod`"):
+        next(looks(environment, ["report"], wait=world.pass_by))

@@ -1,0 +1,63 @@
+"""By how many requests alarms judged a deployment, and which would have ended it."""
+
+from typing import Any
+
+import pytest
+
+from nova_infra.rehearsal.record import NO_TARGET, DeploymentRecord, MinuteRecord, Requests
+from nova_infra.rehearsal.report.judged import judged_by, silent, would_have_ended
+
+
+def deployment(*rates: int, red: tuple[str, ...] = (), **changes: Any) -> DeploymentRecord:
+    """A deployment that begins within a minute, with some requests in each whole one and many in the part before."""
+    samples = [MinuteRecord(0.4, 10, {"shop:2": Requests(900)}, [])]
+    for number, rate in enumerate(rates):
+        got = {"shop:1": Requests(rate - rate // 4), "shop:2": Requests(rate // 4), NO_TARGET: Requests(500)}
+        samples.append(MinuteRecord(1.4 + number, 10, got, list(red)))
+    values = {"needs": {"acme-shop-errors": 30, "acme-shop-latency": 50}, **changes}
+    return DeploymentRecord("Prod", "acme-shop", "CANARY", "shop:1", "shop:2", False, samples=samples, **values)
+
+
+def test_each_alarm_says_by_how_many_requests_it_judged() -> None:
+    assert judged_by(deployment(40, 41, 55)) == [
+        "errors judged by 40 to 55 requests a minute in 3 of 3 minutes, and needs 30",
+        "latency judged by 55 requests a minute in 1 of 3 minutes, and needs 50",
+    ]
+    assert judged_by(deployment(40, 40)) == [
+        "errors judged by 40 requests a minute in 2 of 2 minutes, and needs 30",
+        "latency said nothing: 40 of 50 requests a minute",
+    ]
+
+
+def test_a_deployment_of_no_whole_minute_was_judged_by_nothing_that_could_be_said() -> None:
+    assert judged_by(deployment()) == []
+    assert silent(deployment()) == ""
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        ((60, 60, 60), ""),
+        ((60, 40, 60), ""),
+        ((40, 40, 60), "acme-shop had 40 to 60 requests a minute, and alarms on it need more to judge (latency 50)"),
+        ((9, 9), "acme-shop had 9 requests a minute, and alarms on it need more to judge (errors 30, latency 50)"),
+    ],
+)
+def test_alarms_with_too_few_requests_most_of_the_time_are_named(rates: tuple[int, ...], said: str) -> None:
+    assert silent(deployment(*rates)) == said
+    assert silent(deployment(*rates, needs={})) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "ends"),
+    [
+        ({"watched": ["acme-shop-errors"]}, ""),
+        ({"unwatched": ["acme-shop-errors"]}, "but ECS did not watch them"),
+        ({"unlisted": ["acme-shop-errors"]}, "but they are not among its deployment alarms"),
+        ({"unlisted": ["acme-shop-latency"]}, ""),
+    ],
+)
+def test_an_alarm_that_fired_and_could_not_end_it_would_have(changes: dict[str, list[str]], ends: str) -> None:
+    said = would_have_ended(deployment(40, red=("acme-shop-errors",), **changes))
+    expected = f"acme-shop-errors fired and would have ended the deployment of acme-shop, {ends}" if ends else ""
+    assert said == expected
